@@ -1,0 +1,107 @@
+//! The lab: one behaviour a path, most of them bad, so that a host can be tested by what it survives and a user can see
+//! each failure with `curl`.
+//!
+//! The first segment of the path chooses a [`Behaviour`] and the query sets its numbers; `/` lists them all. The
+//! behaviours are in four rooms: [`bodies`] stream, [`faults`] fail, [`hoards`] take memory and time, [`probes`] report.
+
+mod bodies;
+mod call;
+mod faults;
+mod hoards;
+mod probes;
+
+use call::{Call, Outcome};
+use wasip2::exports::http::incoming_handler::Guest;
+use wasip2::http::types::{IncomingRequest, ResponseOutparam};
+
+struct Lab;
+
+wasip2::http::proxy::export!(Lab);
+
+impl Guest for Lab {
+    /// An error is a client or a host that went away: there is nobody left to tell.
+    fn handle(request: IncomingRequest, out: ResponseOutparam) {
+        let target = request.path_with_query().unwrap_or_default();
+        let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+        let name = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+        let mut call = Call::new(request, out);
+        drop(match BEHAVIOURS.iter().find(|behaviour| behaviour.name == name) {
+            None if name.is_empty() => call.answer(200, &index()),
+            None => call.answer(404, &format!("no such behaviour; these are:\n{}", index())),
+            Some(behaviour) => match call.read_numbers(behaviour.numbers, query) {
+                Ok(()) => (behaviour.run)(call),
+                Err(problem) => call.answer(400, &problem),
+            },
+        });
+    }
+}
+
+struct Behaviour {
+    name: &'static str,
+    /// The numbers that the query may set, with their defaults.
+    numbers: &'static [(&'static str, u64)],
+    about: &'static str,
+    run: fn(Call) -> Outcome,
+}
+
+const fn on(
+    name: &'static str,
+    numbers: &'static [(&'static str, u64)],
+    run: fn(Call) -> Outcome,
+    about: &'static str,
+) -> Behaviour {
+    Behaviour { name, numbers, about, run }
+}
+
+const ALL: u64 = u64::MAX;
+
+#[rustfmt::skip]
+const BEHAVIOURS: &[Behaviour] = &[
+    on("echo",       &[],                           bodies::echo,       "sends the request body back as it arrives, and its trailers"),
+    on("big",        &[("mib", 64)],                bodies::big,        "streams this many MiB in chunks of 64 KiB"),
+    on("slow-body",  &[("chunks", 3), ("ms", 100)], bodies::slow_body,  "sends chunks, one every so many milliseconds"),
+    on("early",      &[],                           bodies::early,      "answers before it reads the request body"),
+    on("read",       &[("bytes", ALL)],             bodies::read,       "reads at most this much of the request body"),
+    on("trailers",   &[],                           bodies::trailers,   "sends a chunk, then trailers"),
+    on("status",     &[("code", 204)],              bodies::status,     "answers with this status"),
+    on("hop",        &[],                           bodies::hop,        "sets headers that a proxy must not pass on"),
+    on("trap",       &[],                           faults::trap,       "executes `unreachable` before the head"),
+    on("panic",      &[],                           faults::panic,      "panics before the head"),
+    on("late-trap",  &[("ms", 0)],                  faults::late_trap,  "sends a head and a chunk, then traps"),
+    on("late-drop",  &[("ms", 0)],                  faults::late_drop,  "promises 100 bytes and finishes after 8"),
+    on("no-finish",  &[("ms", 0)],                  faults::no_finish,  "sends a chunk and drops the body unfinished"),
+    on("never",      &[],                           faults::never,      "returns without a response"),
+    on("error",      &[],                           faults::error,      "sets an error code for a response"),
+    on("exit",       &[],                           faults::exit,       "calls exit(1)"),
+    on("loop",       &[],                           hoards::spin,       "computes forever before the head"),
+    on("loop-late",  &[],                           hoards::spin_late,  "sends a head and a chunk, then computes forever"),
+    on("hang",       &[],                           hoards::hang,       "waits for a day before the head"),
+    on("hang-late",  &[],                           hoards::hang_late,  "sends a head and a chunk, then waits for a day"),
+    on("sleep",      &[("ms", 100)],                hoards::sleep,      "waits, then answers"),
+    on("hog",        &[("mib", 1024)],              hoards::hog,        "allocates and touches this many MiB, and dies if it cannot"),
+    on("try-hog",    &[("mib", 1024)],              hoards::try_hog,    "the same, but says how many it got"),
+    on("env",        &[],                           probes::env,        "lists its environment"),
+    on("fs",         &[],                           probes::fs,         "tries to use a file system"),
+    on("net",        &[("port", 1)],                probes::net,        "tries to reach 127.0.0.1 at this port"),
+    on("headers",    &[],                           probes::headers,    "lists what it got of the request's head"),
+    on("stdout",     &[("lines", 1), ("len", 16)],  probes::stdout,     "writes lines to stdout and one to stderr"),
+    on("count",      &[],                           probes::count,      "counts the requests this sandbox has served"),
+];
+
+/// One line a behaviour: `/big?mib=64  streams…`.
+fn index() -> String {
+    BEHAVIOURS.iter().map(|behaviour| format!("{:<28} {}\n", usage(behaviour), behaviour.about)).collect()
+}
+
+fn usage(behaviour: &Behaviour) -> String {
+    let mut usage = format!("/{}", behaviour.name);
+    for (place, (name, default)) in behaviour.numbers.iter().enumerate() {
+        usage.push(if place == 0 { '?' } else { '&' });
+        usage.push_str(name);
+        match *default {
+            ALL => usage.push_str("=N"),
+            number => usage.push_str(&format!("={number}")),
+        }
+    }
+    usage
+}

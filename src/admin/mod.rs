@@ -1,0 +1,121 @@
+//! The admin listener: health, metrics and status, for probes, Prometheus and people.
+//!
+//! It only reads. Where a token file is configured, everything but the health of the process is
+//! shown only to those who know the token.
+
+mod status;
+mod token;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::get;
+use pingora::server::ShutdownWatch;
+use pingora::services::background::BackgroundService;
+use std::sync::Mutex;
+
+pub use token::{Token, TokenError};
+
+use crate::registry::Live;
+use crate::reload::Reloads;
+use crate::telemetry::Telemetry;
+
+/// What OpenMetrics text is called.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What the admin listener shows.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    pub live: Arc<Live>,
+    pub reloads: Arc<Reloads>,
+    pub telemetry: Telemetry,
+    pub token: Option<Token>,
+    /// Port of the first proxy listener, for the URLs of services.
+    pub port: u16,
+}
+
+/// The pingora service that serves [`Admin`] on a bound socket.
+pub struct AdminListener {
+    admin: Admin,
+    socket: Mutex<Option<std::net::TcpListener>>,
+}
+
+impl AdminListener {
+    /// Serves `admin` on `socket`.
+    pub fn new(admin: Admin, socket: std::net::TcpListener) -> Self {
+        Self { admin, socket: Mutex::new(Some(socket)) }
+    }
+}
+
+#[async_trait]
+impl BackgroundService for AdminListener {
+    async fn start(&self, _: ShutdownWatch) {
+        let socket = self.socket.lock().ok().and_then(|mut socket| socket.take());
+        let Some(socket) = socket else { return };
+        let served = match tokio::net::TcpListener::from_std(socket) {
+            Ok(socket) => axum::serve(socket, routes(self.admin.clone())).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = served {
+            tracing::error!("the admin listener ended: {error}");
+        }
+    }
+}
+
+fn routes(admin: Admin) -> Router {
+    Router::new()
+        .route("/livez", get(async || "ok\n"))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route("/api/v1/status", get(show_status))
+        .fallback(async || (StatusCode::NOT_FOUND, "try /livez, /readyz, /metrics or /api/v1/status\n"))
+        .with_state(Arc::new(admin))
+}
+
+/// 200 once every service that is to have traffic has normal versions for it.
+async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
+    let snapshot = admin.live.load();
+    if snapshot.is_ready() {
+        return "ready\n".into_response();
+    }
+    let waiting = snapshot.services.iter().filter(|service| !service.is_ready());
+    let names: Vec<_> = waiting.map(|service| service.key.service.as_str()).collect();
+    let text = format!("not ready: {}\n", if names.is_empty() { "starting".into() } else { names.join(", ") });
+    (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+}
+
+async fn metrics(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
+    if !admin.admits(&headers) {
+        return denied();
+    }
+    match admin.telemetry.render() {
+        Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+async fn show_status(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
+    if !admin.admits(&headers) {
+        return denied();
+    }
+    let last = admin.reloads.last();
+    Json(status::document(&admin.live.load(), last.as_deref(), admin.port)).into_response()
+}
+
+fn denied() -> Response {
+    let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
+    (StatusCode::UNAUTHORIZED, challenge, "send the token: `authorization: Bearer …`\n")
+        .into_response()
+}
+
+impl Admin {
+    fn admits(&self, headers: &HeaderMap) -> bool {
+        let Some(token) = &self.token else { return true };
+        let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        sent.and_then(|value| value.strip_prefix("Bearer ")).is_some_and(|sent| token.is(sent))
+    }
+}

@@ -1,0 +1,168 @@
+//! `watershed check`: everything that a start or a reload does, except serving.
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde::Serialize;
+use tokio::task::JoinSet;
+
+use super::CliError;
+use crate::config::{self, Config, Problem, Service, VersionSpec};
+use crate::registry::{Programs, ServiceKey, StatusError};
+use crate::runtime::{EPOCH_TICK, Engine};
+use crate::server::compile_workers;
+use crate::telemetry::Telemetry;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What the check found.
+#[derive(Debug, Serialize)]
+struct Findings {
+    ok: bool,
+    /// Of the files.
+    problems: Vec<Problem>,
+    /// Of what the files name.
+    versions: Vec<Version>,
+}
+
+#[derive(Debug, Serialize)]
+struct Version {
+    environment: String,
+    service: String,
+    version: String,
+    file: String,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suggestion: Option<&'static str>,
+}
+
+pub(super) fn check(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliError> {
+    let findings = match config::load(path) {
+        Ok(config) => {
+            let versions = prepare_all(&config)?;
+            let ok = versions.iter().all(|version| version.code.is_none());
+            Findings { ok, problems: Vec::new(), versions }
+        }
+        Err(report) if arguments.json => {
+            Findings { ok: false, problems: report.problems, versions: Vec::new() }
+        }
+        Err(report) => return Err(CliError::Config(report)),
+    };
+    if arguments.json {
+        let json = serde_json::to_string_pretty(&findings).map_err(std::io::Error::from)?;
+        writeln!(std::io::stdout().lock(), "{json}")?;
+    } else {
+        print(path, &findings)?;
+    }
+    Ok(if findings.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn print(path: &Path, findings: &Findings) -> Result<(), CliError> {
+    let mut out = std::io::stdout().lock();
+    for version in &findings.versions {
+        let Version { service, version, file, status, code, detail, suggestion, .. } = version;
+        match (code, detail, suggestion) {
+            (Some(code), Some(detail), Some(suggestion)) => {
+                writeln!(out, "error[{code}]: version {version} of service {service}: {detail}")?;
+                writeln!(out, "  --> {file}")?;
+                writeln!(out, "  help: {suggestion}")?;
+            }
+            _ => writeln!(out, "{service} {version}: {status}")?,
+        }
+    }
+    let wrong = findings.versions.iter().filter(|version| version.code.is_some()).count();
+    match wrong {
+        0 => writeln!(out, "{} is good: {} versions", path.display(), findings.versions.len())?,
+        1 => writeln!(out, "1 version cannot become normal")?,
+        wrong => writeln!(out, "{wrong} versions cannot become normal")?,
+    }
+    Ok(())
+}
+
+/// Takes every declared version as far as it gets.
+fn prepare_all(config: &Config) -> Result<Vec<Version>, CliError> {
+    let engine = Engine::new()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(compile_workers())
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let ticking = engine.clone();
+        tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(EPOCH_TICK);
+            loop {
+                ticks.tick().await;
+                ticking.tick();
+            }
+        });
+        let programs = Programs::new(engine, Telemetry::default(), compile_workers());
+        Ok(gather(config, &programs).await)
+    })
+}
+
+async fn gather(config: &Config, programs: &Programs) -> Vec<Version> {
+    let mut preparing = JoinSet::new();
+    let mut total = 0;
+    for environment in &config.environments {
+        for service in &environment.services {
+            for spec in &service.versions {
+                let key = ServiceKey {
+                    environment: environment.name.clone(),
+                    service: service.name.clone(),
+                };
+                let (spec, service) = (spec.clone(), service.clone());
+                let (programs, number) = (programs.clone(), total);
+                preparing.spawn(async move {
+                    let error = programs.prepare(&key, &spec).await.err();
+                    (number, version(&key, &service, &spec, error))
+                });
+                total += 1;
+            }
+        }
+    }
+    let mut versions = Vec::with_capacity(total);
+    while let Some(prepared) = preparing.join_next().await {
+        versions.extend(prepared.ok());
+        progress(versions.len(), total);
+    }
+    versions.sort_by_key(|(number, _)| *number);
+    versions.into_iter().map(|(_, version)| version).collect()
+}
+
+fn version(
+    key: &ServiceKey,
+    service: &Service,
+    spec: &VersionSpec,
+    error: Option<StatusError>,
+) -> Version {
+    Version {
+        environment: key.environment.to_string(),
+        service: key.service.to_string(),
+        version: spec.name.to_string(),
+        file: service.file.display().to_string(),
+        status: if error.is_some() { "error" } else { "normal" },
+        code: error.as_ref().map(|error| error.code.as_str()),
+        detail: error.as_ref().map(|error| error.detail.clone()),
+        suggestion: error.map(|error| error.suggestion),
+    }
+}
+
+/// Progress for a person who waits; a script's log stays clean.
+fn progress(done: usize, total: usize) {
+    let mut err = std::io::stderr().lock();
+    if err.is_terminal() {
+        let end = if done == total { "\r\x1b[K" } else { "" };
+        // Nothing is lost if the terminal is gone.
+        write!(err, "\rchecked {done} of {total} versions{end}").ok();
+    }
+}

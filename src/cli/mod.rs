@@ -1,0 +1,68 @@
+//! The command line: one file a command, each of them thin.
+
+mod check;
+mod run;
+mod schema;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Report;
+use crate::runtime::EngineError;
+use crate::server::StartError;
+
+/// Splits live traffic between sandboxed versions of services.
+///
+/// A service's versions are WebAssembly components (wasi:http); its file says who gets what share
+/// of the traffic. Files are followed while it runs: an edit is served at once, and a bad edit
+/// changes nothing and says why.
+#[derive(Debug, Parser)]
+#[command(name = "watershed", version)]
+pub struct Cli {
+    /// The configuration.
+    #[arg(long, global = true, value_name = "FILE", default_value = "config/watershed.toml")]
+    config: PathBuf,
+    /// Default: run.
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve until SIGTERM or SIGINT.
+    Run,
+    /// Load, validate and compile everything without serving; print every problem at once.
+    Check(check::Arguments),
+    /// Print the JSON Schema of a configuration file.
+    Schema(schema::Arguments),
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    #[error("{0}")]
+    Config(Report),
+    #[error("error: {0}")]
+    Engine(#[from] EngineError),
+    #[error("error: {0}")]
+    Start(#[from] StartError),
+    #[error("error: cannot write to standard output: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+impl Cli {
+    /// Runs the command.
+    ///
+    /// # Errors
+    ///
+    /// Whatever kept it from doing its work, ready to be printed.
+    pub fn execute(self) -> Result<ExitCode, CliError> {
+        match self.command.unwrap_or(Command::Run) {
+            Command::Run => run::run(self.config),
+            Command::Check(arguments) => check::check(&self.config, &arguments),
+            Command::Schema(arguments) => schema::schema(&arguments),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Finds the files of an environment's services. `load` calls it with the main file's directory and
+//! what `services` says there.
+
+use std::path::{Component, Path, PathBuf};
+
+use glob::{MatchOptions, Pattern};
+use thiserror::Error;
+
+/// The services' files, sorted, and the directories in which there could be more.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Found {
+    pub files: Vec<PathBuf>,
+    pub directories: Vec<PathBuf>,
+}
+
+/// Why there is no telling which files are meant.
+#[derive(Debug, Error)]
+pub enum DiscoverError {
+    #[error("it is empty")]
+    Empty,
+    #[error("it is not a glob: {}", .0.msg)]
+    Pattern(#[from] glob::PatternError),
+    #[error("there is no directory {}", .0.display())]
+    NoDirectory(PathBuf),
+    #[error("there is no file {}", .0.display())]
+    NoFile(PathBuf),
+    #[error("{} cannot be read: {}", .0.path().display(), .0.error())]
+    Unreadable(#[from] glob::GlobError),
+}
+
+/// An editor's hidden lock and swap files are not services.
+const OPTIONS: MatchOptions = MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: true,
+};
+
+/// Expands a glob that is relative to a directory.
+///
+/// # Errors
+/// When it is not a glob, or the directory in which it searches does not exist. To match nothing is
+/// no error.
+pub fn services(base: &Path, pattern: &str) -> Result<Found, DiscoverError> {
+    if pattern.is_empty() {
+        return Err(DiscoverError::Empty);
+    }
+    let (fixed, rest) = split_pattern(Path::new(pattern));
+    let root = absolute(base, &fixed);
+    if rest.as_os_str().is_empty() {
+        return single(root);
+    }
+    if !root.is_dir() {
+        return Err(DiscoverError::NoDirectory(root));
+    }
+    let full = format!("{}/{}", escape(&root), rest.display());
+    let matches = glob::glob_with(&full, OPTIONS)?.collect::<Result<Vec<_>, _>>()?;
+    let mut files: Vec<PathBuf> = matches.into_iter().filter(|path| path.is_file()).collect();
+    files.sort();
+    let parents = files.iter().filter_map(|file| file.parent());
+    let mut directories: Vec<PathBuf> = parents.map(Path::to_path_buf).collect();
+    directories.push(root);
+    directories.sort();
+    directories.dedup();
+    Ok(Found { files, directories })
+}
+
+fn single(file: PathBuf) -> Result<Found, DiscoverError> {
+    if !file.is_file() {
+        return Err(DiscoverError::NoFile(file));
+    }
+    let directories = file.parent().map(Path::to_path_buf).into_iter().collect();
+    Ok(Found {
+        files: vec![file],
+        directories,
+    })
+}
+
+/// The part before the first wildcard, and the part from there on.
+fn split_pattern(pattern: &Path) -> (PathBuf, PathBuf) {
+    let is_fixed = |part: &Component<'_>| {
+        let text = part.as_os_str().to_string_lossy();
+        !text.contains(['*', '?', '['])
+    };
+    let fixed = pattern.components().take_while(is_fixed).collect();
+    let rest = pattern.components().skip_while(is_fixed).collect();
+    (fixed, rest)
+}
+
+fn escape(directory: &Path) -> String {
+    let text = directory.to_string_lossy();
+    Pattern::escape(text.trim_end_matches('/'))
+}
+
+/// A path relative to a directory as one that is absolute. `..` goes by names, as `cd` in a shell
+/// does: what a file says does not change its meaning when a directory above it turns into a link.
+pub fn absolute(base: &Path, path: &Path) -> PathBuf {
+    let mut result = PathBuf::new();
+    for part in base.join(path).components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                result.pop();
+            }
+            other => result.push(other),
+        }
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn tree(files: &[&str]) -> tempfile::TempDir {
+        let directory = tempfile::Builder::new().prefix("a[1]").tempdir().unwrap();
+        for file in files {
+            let path = directory.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        directory
+    }
+
+    #[test]
+    fn a_glob_finds_files_in_order_and_nothing_hidden() {
+        let tree = tree(&["s/b.toml", "s/a.toml", "s/.c.toml", "s/d.txt", "s/e.toml/x"]);
+        let found = services(tree.path(), "s/*.toml").unwrap();
+        let directory = tree.path().join("s");
+        assert_eq!(
+            found.files,
+            [directory.join("a.toml"), directory.join("b.toml")]
+        );
+        assert_eq!(found.directories, [directory]);
+    }
+
+    #[test]
+    fn a_wildcard_directory_watches_what_it_found_too() {
+        let tree = tree(&["s/x/a.toml", "s/y/b.toml"]);
+        let found = services(&tree.path().join("config"), "../s/*/*.toml").unwrap();
+        let directory = tree.path().join("s");
+        assert_eq!(found.files.len(), 2);
+        let expected = [directory.clone(), directory.join("x"), directory.join("y")];
+        assert_eq!(found.directories, expected);
+    }
+
+    #[test]
+    fn nothing_found_is_fine_and_no_directory_is_not() {
+        let tree = tree(&["s/a.txt"]);
+        let found = services(tree.path(), "s/*.toml").unwrap();
+        assert_eq!(found.files, <[PathBuf; 0]>::default());
+        let missing = services(tree.path(), "t/*.toml");
+        assert!(matches!(missing, Err(DiscoverError::NoDirectory(_))));
+        let missing = services(tree.path(), "s/b.toml");
+        assert!(matches!(missing, Err(DiscoverError::NoFile(_))));
+        let broken = services(tree.path(), "s/[.toml");
+        assert!(matches!(broken, Err(DiscoverError::Pattern(_))));
+    }
+
+    #[test]
+    fn paths_go_by_names() {
+        let path = absolute(Path::new("/a/b"), Path::new("../../c/./d.wasm"));
+        assert_eq!(path, Path::new("/c/d.wasm"));
+        assert_eq!(absolute(Path::new("/a"), Path::new("/b")), Path::new("/b"));
+    }
+}

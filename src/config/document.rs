@@ -1,0 +1,242 @@
+//! Reads one file into its raw shape. serde stops at the first thing that does not fit, so what
+//! does not fit is reported, cut out of the parsed document, and the rest is tried again: one run
+//! finds every problem of the file.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+use std::string::FromUtf8Error;
+
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue, Deserializer};
+
+use super::report::Problem;
+use super::shape::{self, Misfit};
+use super::source::{Complaint, Findings, Source};
+
+/// How many misfits of one file are reported before the rest has to wait for the next run.
+const MISFITS_MAX: usize = 100;
+
+/// A file in its raw shape.
+pub struct Document<T> {
+    pub source: Source,
+    pub raw: T,
+    pub lost: Vec<Lost>,
+}
+
+/// A key that was cut out because of its shape. Nobody should complain that it is missing.
+pub struct Lost {
+    /// Where its table is; none for the root.
+    pub table: Option<Range<usize>>,
+    pub key: String,
+}
+
+/// Reads a file, or says why not in `problems`. What is returned may be incomplete if `problems`
+/// grew.
+pub fn read<T: DeserializeOwned>(path: &Path, problems: &mut Vec<Problem>) -> Option<Document<T>> {
+    let source = read_text(path)
+        .map_err(|problem| problems.push(*problem))
+        .ok()?;
+    let root = parse(&source, problems)?;
+    let (raw, lost) = fit(root.clone(), &source, problems)?;
+    Some(Document { source, raw, lost })
+}
+
+fn read_text(path: &Path) -> Result<Source, Box<Problem>> {
+    let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
+    let text = String::from_utf8(bytes).map_err(|error| not_utf8(path, &error))?;
+    Ok(Source {
+        path: path.to_owned(),
+        text,
+    })
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Box<Problem> {
+    let (message, help) = match error.kind() {
+        io::ErrorKind::NotFound => (
+            "there is no such file".to_owned(),
+            "create it, or give the path of the file you mean",
+        ),
+        io::ErrorKind::IsADirectory => (
+            "this is a directory, not a file".to_owned(),
+            "give the path of the file in it",
+        ),
+        io::ErrorKind::PermissionDenied => (
+            "the file may not be read".to_owned(),
+            "let the user that runs watershed read it",
+        ),
+        _ => (
+            format!("the file cannot be read: {error}"),
+            "make it readable and try again",
+        ),
+    };
+    Box::new(Problem::of_file(path, message, help))
+}
+
+fn not_utf8(path: &Path, error: &FromUtf8Error) -> Box<Problem> {
+    let valid = error.utf8_error().valid_up_to();
+    let before = error.as_bytes().get(..valid).unwrap_or_default();
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let message = format!("byte {} is not UTF-8", valid + 1);
+    let help = "save the file as UTF-8, the only encoding of TOML";
+    Box::new(Problem {
+        line: Some(line),
+        ..Problem::of_file(path, message, help)
+    })
+}
+
+fn parse<'a>(source: &'a Source, problems: &mut Vec<Problem>) -> Option<Spanned<DeTable<'a>>> {
+    let (root, errors) = DeTable::parse_recoverable(&source.text);
+    let mut findings = Findings {
+        source,
+        lost: &[],
+        problems,
+    };
+    let mut lines = HashSet::new();
+    for error in originals(&errors) {
+        let span = error.span().unwrap_or(0..0);
+        // What follows an error on its line is mostly its echo.
+        if lines.insert(source.line_of(span.start)) {
+            findings.add(span, shape::syntax(error.message()));
+        }
+    }
+    errors.is_empty().then_some(root)
+}
+
+/// Errors without those that may only come from others: after a broken header, the parser takes
+/// what follows for a part of the table before.
+fn originals(errors: &[toml::de::Error]) -> impl Iterator<Item = &toml::de::Error> {
+    let is_echo = |error: &toml::de::Error| error.message() == "duplicate key";
+    let only_echoes = errors.iter().all(is_echo);
+    errors
+        .iter()
+        .filter(move |error| only_echoes || !is_echo(error))
+}
+
+fn fit<T: DeserializeOwned>(
+    mut root: Spanned<DeTable<'_>>,
+    source: &Source,
+    problems: &mut Vec<Problem>,
+) -> Option<(T, Vec<Lost>)> {
+    let mut lost = Vec::new();
+    let mut findings = Findings {
+        source,
+        lost: &[],
+        problems,
+    };
+    for _ in 0..MISFITS_MAX {
+        let error = match T::deserialize(Deserializer::from(root.clone())) {
+            Ok(raw) => return Some((raw, lost)),
+            Err(error) => error,
+        };
+        let span = error.span().unwrap_or(0..0);
+        let cut = cut_from_table(root.get_mut(), None, &span);
+        let misfit = cut.as_ref().map_or(Misfit::Root, |cut| cut.misfit());
+        let (complaint, meant) = shape::explain(error.message(), &misfit);
+        findings.add(span, complaint);
+        let Cut { table, path, .. } = cut?;
+        let names = path.into_iter().next_back().into_iter().chain(meant);
+        lost.extend(names.map(|key| Lost {
+            table: table.clone(),
+            key,
+        }));
+    }
+    let help = "correct those above; the next run shows the others";
+    let message = format!("there are more than {MISFITS_MAX} problems of this kind");
+    findings.add_to_file(Complaint::new(message, help));
+    None
+}
+
+/// What was cut out of a document.
+struct Cut {
+    /// Where the table is that it stood in; none for the root.
+    table: Option<Range<usize>>,
+    /// The keys that lead to it.
+    path: Vec<String>,
+    what: What,
+}
+
+#[derive(Clone, Copy)]
+enum What {
+    Key,
+    Value,
+    Item,
+}
+
+impl Cut {
+    fn misfit(&self) -> Misfit<'_> {
+        match (self.what, self.path.split_last()) {
+            (What::Key, Some((_, table))) => Misfit::Key { table },
+            (What::Value, Some((key, _))) => Misfit::Value { key },
+            (What::Item, Some((key, _))) => Misfit::Item { key },
+            (_, None) => Misfit::Root,
+        }
+    }
+}
+
+/// Removes the entry whose key or value stands at the place of an error. The outer of two with the
+/// same place goes first: an array of tables has the place of its first table.
+fn cut_from_table(
+    entries: &mut DeTable<'_>,
+    at: Option<Range<usize>>,
+    error: &Range<usize>,
+) -> Option<Cut> {
+    let here = entries.iter().find_map(|(key, value)| {
+        let what = if key.span() == *error {
+            What::Key
+        } else if value.span() == *error {
+            What::Value
+        } else {
+            return None;
+        };
+        Some((key.clone(), what))
+    });
+    let Some((key, what)) = here else {
+        return cut_deeper(entries, error);
+    };
+    entries.remove(&key);
+    Some(Cut {
+        table: at,
+        path: vec![key.into_inner().into_owned()],
+        what,
+    })
+}
+
+fn cut_deeper(entries: &mut DeTable<'_>, error: &Range<usize>) -> Option<Cut> {
+    let keys: Vec<_> = entries.keys().cloned().collect();
+    keys.into_iter().find_map(|key| {
+        let mut cut = cut_from_value(entries.get_mut(&key)?, error)?;
+        cut.path.insert(0, key.into_inner().into_owned());
+        Some(cut)
+    })
+}
+
+fn cut_from_value(value: &mut Spanned<DeValue<'_>>, error: &Range<usize>) -> Option<Cut> {
+    let span = value.span();
+    match value.get_mut() {
+        DeValue::Table(entries) => cut_from_table(entries, Some(span), error),
+        DeValue::Array(items) => cut_from_array(items, error),
+        _ => None,
+    }
+}
+
+fn cut_from_array(items: &mut DeArray<'_>, error: &Range<usize>) -> Option<Cut> {
+    let Some(wrong) = items.iter().position(|item| item.span() == *error) else {
+        return items
+            .iter_mut()
+            .find_map(|item| cut_from_value(item, error));
+    };
+    let others = items
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| *index != wrong);
+    *items = others.map(|(_, item)| item.clone()).collect();
+    Some(Cut {
+        table: None,
+        path: Vec::new(),
+        what: What::Item,
+    })
+}

@@ -1,0 +1,48 @@
+//! What the user wrote, read and checked: [`load`] turns `watershed.toml` and the services' files
+//! into a [`Config`] that cannot be wrong, or into a [`Report`] of everything that is. The command
+//! line, the server and a reload call it. Rooms, in reading order: `raw` (the files' shapes),
+//! `model` (what they mean, and every default), `document` (a file into its shape), `validate`
+//! (shapes into the model), `report` (what is wrong), `schema` (the shapes for editors).
+
+mod discover;
+mod document;
+pub mod model;
+mod raw;
+mod report;
+mod schema;
+mod shape;
+mod source;
+mod suggest;
+#[cfg(test)]
+mod tests;
+mod validate;
+
+pub use model::*;
+pub use report::{Problem, Report};
+pub use schema::schema;
+
+use std::path::Path;
+
+/// Reads the main file, the files of the services that it names, and checks them all.
+///
+/// # Errors
+/// Every problem of every file at once, if there is any.
+pub fn load(path: &Path) -> Result<Config, Report> {
+    let path = match std::path::absolute(path) {
+        Ok(path) => discover::absolute(Path::new("/"), &path),
+        Err(error) => return Err(no_path(path, &error)),
+    };
+    let mut problems = Vec::new();
+    let document = document::read(&path, &mut problems);
+    let config = document.map(|document| validate::config(document, &mut problems));
+    match config {
+        Some(config) if problems.is_empty() => Ok(config),
+        _ => Err(Report::new(problems)),
+    }
+}
+
+fn no_path(path: &Path, error: &std::io::Error) -> Report {
+    let message = format!("this is not a path: {error}");
+    let help = "give the path of watershed.toml";
+    Report::new(vec![Problem::of_file(path, message, help)])
+}

@@ -1,0 +1,218 @@
+//! The configuration as the rest of the program sees it. A value of these types cannot be wrong:
+//! names are labels, splits add up, paths are absolute. Every default is written here and nowhere
+//! else. `validate` is the only place that builds a [`Config`]; the registry and the server read
+//! it.
+
+mod name;
+mod quantity;
+mod share;
+
+pub use name::{
+    DomainError, DomainPattern, EnvironmentName, LabelError, ServiceName, VersionName, domain,
+};
+pub use quantity::{ByteSize, Digest, DigestError, QuantityError, parse_duration, show_duration};
+pub use share::{Percent, PercentError, Split, SplitError};
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything that the files say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    pub server: ServerSettings,
+    pub admin: AdminSettings,
+    pub state: StateSettings,
+    pub environments: Vec<Environment>,
+    /// Every file that was read, absolute, the main file first.
+    pub files: Vec<PathBuf>,
+    /// The directories, absolute, in which a new or changed file could change the configuration.
+    pub watch: Vec<PathBuf>,
+}
+
+/// How requests reach us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerSettings {
+    /// At least one.
+    pub listen: Vec<SocketAddr>,
+    /// Worker threads; 0 means one a core.
+    pub threads: usize,
+    /// How long requests in flight may finish on SIGTERM.
+    pub grace_period: Duration,
+    pub expose: Expose,
+}
+
+impl ServerSettings {
+    pub const THREADS: RangeInclusive<i64> = 0..=1024;
+    pub const GRACE_PERIOD: RangeInclusive<Duration> = Duration::ZERO..=hours(1);
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self {
+            listen: vec![loopback(8080)],
+            threads: 0,
+            grace_period: Duration::from_secs(10),
+            expose: Expose::Version,
+        }
+    }
+}
+
+/// What a response tells a client about the decision.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Expose {
+    /// Nothing.
+    None,
+    /// The header `watershed-version`.
+    Version,
+    /// That header and `watershed-decision`.
+    Decision,
+}
+
+impl Expose {
+    pub const ALL: [Self; 3] = [Self::None, Self::Version, Self::Decision];
+
+    /// As it is written in the file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Version => "version",
+            Self::Decision => "decision",
+        }
+    }
+}
+
+/// How operators reach us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminSettings {
+    /// Loopback unless there is a token file.
+    pub listen: SocketAddr,
+    /// Absolute. Who wants to change something must know what is in it.
+    pub token_file: Option<PathBuf>,
+}
+
+impl Default for AdminSettings {
+    fn default() -> Self {
+        Self {
+            listen: loopback(9090),
+            token_file: None,
+        }
+    }
+}
+
+/// Where we keep what must survive a restart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateSettings {
+    /// Absolute. Holds the history and the compile cache.
+    pub directory: PathBuf,
+}
+
+impl StateSettings {
+    /// Relative to the main file.
+    pub const DIRECTORY: &str = "../state";
+}
+
+/// A namespace of services with one domain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Environment {
+    pub name: EnvironmentName,
+    /// Lower case, no wildcard.
+    pub domain: String,
+    /// In the order of their files' paths.
+    pub services: Vec<Service>,
+}
+
+impl Environment {
+    /// The domain of the environment of a file that declares none.
+    pub const DOMAIN: &str = "localhost";
+    /// Where an environment's services are, relative to the main file.
+    pub const SERVICES: &str = "services/*.toml";
+}
+
+/// Something with domains, versions and a traffic policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    pub name: ServiceName,
+    /// The default domain `<service>.<environment domain>` first.
+    pub domains: Vec<DomainPattern>,
+    /// In the order of the file: the last one is the latest. None only under [`Traffic::Latest`].
+    pub versions: Vec<VersionSpec>,
+    pub traffic: Traffic,
+    /// Absolute.
+    pub file: PathBuf,
+}
+
+/// One immutable deployable of a service, as declared: nothing has been read or compiled yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VersionSpec {
+    pub name: VersionName,
+    /// Absolute; it need not exist.
+    pub component: PathBuf,
+    pub digest: Option<Digest>,
+    /// Sorted by key.
+    pub env: Vec<(String, String)>,
+    pub remark: Option<String>,
+    pub limits: Limits,
+}
+
+/// What one version may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// All linear memories and tables of one instance together.
+    pub memory: ByteSize,
+    /// Time spent running guest code for one request.
+    pub cpu_time: Duration,
+    /// Until the response head; then between body chunks.
+    pub wall_time: Duration,
+    pub request_body: ByteSize,
+    /// Requests of the version in flight.
+    pub concurrency: NonZeroU32,
+    /// How long a request beyond `concurrency` waits before it gets a 503.
+    pub queue_time: Duration,
+    /// Requests that one instance may serve; 1 is a fresh sandbox for every request.
+    pub instance_reuse: NonZeroU32,
+}
+
+impl Limits {
+    pub const MEMORY: RangeInclusive<ByteSize> = ByteSize::kib(64)..=ByteSize::gib(4);
+    pub const CPU_TIME: RangeInclusive<Duration> = Duration::from_millis(1)..=hours(1);
+    pub const WALL_TIME: RangeInclusive<Duration> = Duration::from_millis(1)..=hours(24);
+    pub const REQUEST_BODY: RangeInclusive<ByteSize> = ByteSize::new(0)..=ByteSize::gib(1024);
+    pub const CONCURRENCY: RangeInclusive<i64> = 1..=100_000;
+    pub const QUEUE_TIME: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(60);
+    pub const INSTANCE_REUSE: RangeInclusive<i64> = 1..=u32::MAX as i64;
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: ByteSize::mib(128),
+            cpu_time: Duration::from_secs(1),
+            wall_time: Duration::from_secs(30),
+            request_body: ByteSize::mib(16),
+            concurrency: NonZeroU32::MIN.saturating_add(511),
+            queue_time: Duration::from_millis(100),
+            instance_reuse: NonZeroU32::MIN,
+        }
+    }
+}
+
+/// Who gets what.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Traffic {
+    /// A full upgrade: the newest version that is normal gets everything.
+    #[default]
+    Latest,
+    /// A gray upgrade: shares set by hand.
+    Split(Split),
+}
+
+const fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
+
+const fn hours(count: u64) -> Duration {
+    Duration::from_secs(count * 3600)
+}

@@ -1,0 +1,224 @@
+//! The files as they are written: serde shapes with every key optional and in its place in the
+//! text, no behaviour and no defaults. `document` fills them, `validate` empties them, `schema`
+//! describes them from the same doc comments.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use schemars::JsonSchema;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use toml::Spanned;
+
+// No doc comment here and on `Table`: it would describe every key of the JSON Schema.
+// A value and where it stands in its file. Our own type, since `Spanned` has no JSON Schema.
+#[derive(serde::Deserialize, JsonSchema, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(transparent)]
+pub struct Located<T>(#[schemars(with = "T")] Spanned<T>);
+
+impl<T> Located<T> {
+    pub fn value(&self) -> &T {
+        self.0.get_ref()
+    }
+
+    pub fn into_parts(self) -> (Range<usize>, T) {
+        (self.0.span(), self.0.into_inner())
+    }
+}
+
+// A table, and nothing else: serde would take an array for a struct too, its items for the fields
+// in turn.
+#[derive(JsonSchema)]
+#[schemars(transparent)]
+pub struct Table<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Table<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(TableVisitor(PhantomData))
+    }
+}
+
+struct TableVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for TableVisitor<T> {
+    type Value = Table<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a table")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Table<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(entries)).map(Table)
+    }
+}
+
+/// A key that may be missing.
+pub type Field<T> = Option<Located<T>>;
+
+/// What `pattern` in the schema says of a duration.
+const DURATION: &str = "^[0-9]+ *(ms|s|m|h)$";
+
+/// What `pattern` in the schema says of a name.
+const LABEL: &str = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
+
+/// # watershed.toml
+///
+/// The main file of Watershed: where it listens, what it may use, and which environments it serves.
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawWatershed {
+    /// How requests reach the proxy.
+    pub server: Option<Table<RawServer>>,
+    /// How operators reach the proxy: status API, metrics and health.
+    pub admin: Option<Table<RawAdmin>>,
+    /// What must survive a restart.
+    pub state: Option<Table<RawState>>,
+    /// What holds for every version that says nothing else.
+    pub defaults: Option<Table<RawDefaults>>,
+    /// Namespaces of services, each with one domain.
+    pub environments: Option<Vec<Located<Table<RawEnvironment>>>>,
+}
+
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawServer {
+    /// Addresses with ports for HTTP/1.1 and cleartext HTTP/2, such as "127.0.0.1:8080".
+    pub listen: Field<Vec<Located<String>>>,
+    /// Worker threads; 0 means one a core.
+    #[schemars(range(min = 0, max = 1024))]
+    pub threads: Field<i64>,
+    /// How long requests in flight may finish on SIGTERM, up to 1h.
+    #[schemars(extend("pattern" = DURATION))]
+    pub grace_period: Field<String>,
+    /// Which response headers name the decision: none, or watershed-version, or watershed-decision
+    /// as well.
+    #[schemars(extend("enum" = ["none", "version", "decision"]))]
+    pub expose: Field<String>,
+}
+
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawAdmin {
+    /// One address with a port; loopback unless token-file is set.
+    pub listen: Field<String>,
+    /// A file whose content a client must present, relative to this file.
+    pub token_file: Field<String>,
+}
+
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawState {
+    /// Where the history and the compile cache are, relative to this file.
+    pub directory: Field<String>,
+}
+
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawDefaults {
+    /// Limits of every version that does not set its own.
+    pub limits: Option<Table<RawLimits>>,
+}
+
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawEnvironment {
+    /// A DNS label.
+    #[schemars(extend("pattern" = LABEL))]
+    #[schemars(required)]
+    pub name: Field<String>,
+    /// The domain under which every service of the environment gets its default domain.
+    #[schemars(required)]
+    pub domain: Field<String>,
+    /// A glob for the services' files, relative to this file.
+    pub services: Field<String>,
+}
+
+/// # A service of Watershed
+///
+/// One file declares one service: its domains, its versions and who gets which of them.
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawService {
+    /// A DNS label; the file's name without .toml if missing.
+    #[schemars(extend("pattern" = LABEL))]
+    pub name: Field<String>,
+    /// Host names beside the default domain; "*.example.org" matches one label.
+    pub domains: Option<Vec<Located<String>>>,
+    /// What can be deployed, oldest first.
+    pub versions: Option<Vec<Located<Table<RawVersion>>>>,
+    /// Who gets which version; the latest one gets everything if missing.
+    pub traffic: Field<Table<RawTraffic>>,
+}
+
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawVersion {
+    /// A DNS label without "--".
+    #[schemars(extend("pattern" = LABEL))]
+    #[schemars(required)]
+    pub name: Field<String>,
+    /// The WebAssembly component, relative to this file.
+    #[schemars(required)]
+    pub component: Field<String>,
+    /// The component is refused if its SHA-256 differs from this one.
+    #[schemars(regex(pattern = "^sha256:[0-9a-fA-F]{64}$"))]
+    pub digest: Field<String>,
+    /// The environment variables that the guest sees.
+    pub env: Option<BTreeMap<Located<String>, Located<String>>>,
+    /// A note for people.
+    pub remark: Option<String>,
+    /// What the version may use.
+    pub limits: Option<Table<RawLimits>>,
+}
+
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawLimits {
+    /// All linear memories and tables of one instance together, from 64KiB to 4GiB.
+    pub memory: Field<RawSize>,
+    /// Time spent running guest code for one request, from 1ms to 1h.
+    #[schemars(extend("pattern" = DURATION))]
+    pub cpu_time: Field<String>,
+    /// Time until the response head, then between body chunks, from 1ms to 24h.
+    #[schemars(extend("pattern" = DURATION))]
+    pub wall_time: Field<String>,
+    /// The largest request body, up to 1TiB.
+    pub request_body: Field<RawSize>,
+    /// Requests of one version in flight; more wait for queue-time.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub concurrency: Field<i64>,
+    /// How long a request may wait for its turn before it gets a 503, up to 1m.
+    #[schemars(extend("pattern" = DURATION))]
+    pub queue_time: Field<String>,
+    /// Requests one instance may serve; 1 means a fresh sandbox for every request.
+    #[schemars(range(min = 1, max = u32::MAX))]
+    pub instance_reuse: Field<i64>,
+}
+
+/// Bytes, or a number with a unit.
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(
+    untagged,
+    expecting = "a size such as \"128MiB\" or a whole number of bytes"
+)]
+pub enum RawSize {
+    Bytes(i64),
+    Text(#[schemars(regex(pattern = "^[0-9]+ *([KMGT]i?B|B)?$"))] String),
+}
+
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawTraffic {
+    /// Percentages with at most two decimals that add up to exactly 100, or all 0: the service is
+    /// offline.
+    pub split: Field<BTreeMap<Located<String>, Located<RawPercent>>>,
+    /// The latest version that is ready gets everything.
+    pub latest: Field<bool>,
+}
+
+/// A percentage as it is written.
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct RawPercent(#[schemars(range(min = 0, max = 100))] pub f64);

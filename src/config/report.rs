@@ -1,0 +1,143 @@
+//! What is wrong with a configuration, all of it at once. `load` returns a [`Report`]; `check`
+//! prints it or gives it out as JSON, and a reload that is refused keeps it for the status API.
+
+use std::collections::HashSet;
+use std::env;
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use serde::Serialize;
+
+/// Every problem of a configuration, the main file's first, then line by line. Never empty.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
+pub struct Report {
+    pub problems: Vec<Problem>,
+}
+
+/// One thing that is wrong, where it is, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Problem {
+    /// Absolute.
+    pub file: PathBuf,
+    /// Counts from 1. None when the file as a whole is the problem.
+    pub line: Option<usize>,
+    /// In characters, counts from 1.
+    pub column: Option<usize>,
+    /// How many characters are meant, from the column on.
+    pub width: Option<usize>,
+    /// The line itself.
+    pub source: Option<String>,
+    pub message: String,
+    /// What to do.
+    pub help: String,
+}
+
+impl Problem {
+    /// A problem of a file as a whole.
+    pub fn of_file(
+        file: impl Into<PathBuf>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Self {
+        Self {
+            file: file.into(),
+            line: None,
+            column: None,
+            width: None,
+            source: None,
+            message: message.into(),
+            help: help.into(),
+        }
+    }
+
+    fn render(&self, renderer: &Renderer) -> String {
+        let path = short_path(&self.file).display().to_string();
+        let title = Level::ERROR.primary_title(&self.message);
+        let mut group = match &self.source {
+            Some(source) => title.element(self.snippet(source, path)),
+            None => title.element(self.origin(path)),
+        };
+        if !self.help.is_empty() {
+            group = group.element(Level::HELP.message(&self.help));
+        }
+        renderer.render(&[group] as &[Group<'_>])
+    }
+
+    fn snippet<'a>(
+        &self,
+        source: &'a str,
+        path: String,
+    ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
+        let mark = AnnotationKind::Primary.span(self.marked(source));
+        Snippet::source(source)
+            .line_start(self.line.unwrap_or(1))
+            .path(path)
+            .annotation(mark)
+    }
+
+    fn origin(&self, path: String) -> Origin<'static> {
+        let mut origin = Origin::path(path);
+        if let Some(line) = self.line {
+            origin = origin.line(line);
+        }
+        if let Some(column) = self.column {
+            origin = origin.char_column(column);
+        }
+        origin
+    }
+
+    /// The marked characters as bytes of the source line.
+    fn marked(&self, source: &str) -> Range<usize> {
+        let first = self.column.map_or(0, |column| column.saturating_sub(1));
+        let start = byte_of(source, first);
+        let end = byte_of(source, first + self.width.unwrap_or(1));
+        start..end
+    }
+}
+
+fn byte_of(text: &str, character: usize) -> usize {
+    let found = text.char_indices().nth(character);
+    found.map_or(text.len(), |(byte, _)| byte)
+}
+
+impl Report {
+    /// Puts the problems in order and drops what was found twice, as in a file that two
+    /// environments share.
+    pub(super) fn new(mut problems: Vec<Problem>) -> Self {
+        let mut files: Vec<PathBuf> = problems
+            .iter()
+            .map(|problem| problem.file.clone())
+            .collect();
+        // Which file's problems were found first is the order in which files were read.
+        let mut seen = HashSet::new();
+        files.retain(|file| seen.insert(file.clone()));
+        problems.sort_by_cached_key(|problem| {
+            let file = files.iter().position(|file| *file == problem.file);
+            (file, problem.clone())
+        });
+        problems.dedup();
+        Self { problems }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let renderer = Renderer::plain();
+        for (index, problem) in self.problems.iter().enumerate() {
+            let gap = if index == 0 { "" } else { "\n\n" };
+            write!(f, "{gap}{}", problem.render(&renderer))?;
+        }
+        Ok(())
+    }
+}
+
+/// The path as a person would write it: relative to the current directory where that is shorter.
+pub(super) fn short_path(path: &Path) -> &Path {
+    let relative = env::current_dir().ok().and_then(|directory| {
+        let rest = path.strip_prefix(directory).ok()?;
+        (rest != Path::new("")).then_some(rest)
+    });
+    relative.unwrap_or(path)
+}

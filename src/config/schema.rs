@@ -1,0 +1,124 @@
+//! The JSON Schema of both files, for editors that check and complete TOML. Made from the raw
+//! shapes, whose doc comments become its descriptions, and from the model, whose defaults it shows.
+
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value, json};
+
+use super::model::{AdminSettings, Limits, ServerSettings, StateSettings, show_duration};
+use super::raw::{RawService, RawWatershed};
+
+/// The schemas of `watershed.toml` and of a service's file.
+pub fn schema() -> (Value, Value) {
+    let mut watershed = of::<RawWatershed>();
+    for (pointer, default) in defaults() {
+        show_default(&mut watershed, &pointer, default);
+    }
+    (watershed, of::<RawService>())
+}
+
+fn of<T: JsonSchema>() -> Value {
+    let settings =
+        SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let mut schema = settings
+        .into_generator()
+        .into_root_schema_for::<T>()
+        .to_value();
+    forget_null(&mut schema);
+    schema
+}
+
+/// TOML has no null: a key that may be missing is just not required.
+fn forget_null(schema: &mut Value) {
+    match schema {
+        Value::Object(entries) => {
+            forget_null_type(entries);
+            forget_null_choice(entries);
+            entries.values_mut().for_each(forget_null);
+        }
+        Value::Array(items) => items.iter_mut().for_each(forget_null),
+        _ => {}
+    }
+}
+
+fn forget_null_type(entries: &mut Map<String, Value>) {
+    let Some(Value::Array(types)) = entries.get_mut("type") else {
+        return;
+    };
+    types.retain(|kind| kind != "null");
+    if let [only] = types.as_slice() {
+        let only = only.clone();
+        entries.insert("type".to_owned(), only);
+    }
+}
+
+fn forget_null_choice(entries: &mut Map<String, Value>) {
+    let Some(Value::Array(choices)) = entries.get_mut("anyOf") else {
+        return;
+    };
+    choices.retain(|choice| choice.get("type") != Some(&json!("null")));
+    let [Value::Object(only)] = choices.as_slice() else {
+        return;
+    };
+    let only = only.clone();
+    entries.remove("anyOf");
+    // What is said of the key is more to the point than what is said of its type.
+    for (keyword, value) in only {
+        entries.entry(keyword).or_insert(value);
+    }
+}
+
+fn show_default(schema: &mut Value, pointer: &str, default: Value) {
+    let keys = pointer.replace('/', "/properties/");
+    if let Some(Value::Object(entries)) = schema.pointer_mut(&keys) {
+        entries.insert("default".to_owned(), default);
+    }
+}
+
+fn defaults() -> Vec<(String, Value)> {
+    let ServerSettings {
+        listen,
+        threads,
+        grace_period,
+        expose,
+    } = ServerSettings::default();
+    let admin = AdminSettings::default();
+    let mut defaults = vec![
+        ("/server/listen".to_owned(), json!(listen)),
+        ("/server/threads".to_owned(), json!(threads)),
+        (
+            "/server/grace-period".to_owned(),
+            json!(show_duration(grace_period)),
+        ),
+        ("/server/expose".to_owned(), json!(expose.as_str())),
+        ("/admin/listen".to_owned(), json!(admin.listen)),
+        (
+            "/state/directory".to_owned(),
+            json!(StateSettings::DIRECTORY),
+        ),
+    ];
+    let limits = limit_defaults().map(|(key, value)| (format!("/defaults/limits/{key}"), value));
+    defaults.extend(limits);
+    defaults
+}
+
+fn limit_defaults() -> [(&'static str, Value); 7] {
+    let Limits {
+        memory,
+        cpu_time,
+        wall_time,
+        request_body,
+        concurrency,
+        queue_time,
+        instance_reuse,
+    } = Limits::default();
+    [
+        ("memory", json!(memory.to_string())),
+        ("cpu-time", json!(show_duration(cpu_time))),
+        ("wall-time", json!(show_duration(wall_time))),
+        ("request-body", json!(request_body.to_string())),
+        ("concurrency", json!(concurrency)),
+        ("queue-time", json!(show_duration(queue_time))),
+        ("instance-reuse", json!(instance_reuse)),
+    ]
+}

@@ -1,0 +1,276 @@
+//! One value at a time: texts and numbers of a file into values of the model, with what is wrong
+//! and what to do in words. The rooms above ask for a key and get its value or nothing, and the
+//! problem is already reported.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::{Range, RangeInclusive};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::super::discover::{self, DiscoverError};
+use super::super::model::{
+    self, ByteSize, Digest, DomainPattern, Environment, EnvironmentName, Expose, LabelError,
+    Percent, QuantityError, ServiceName, VersionName, show_duration,
+};
+use super::super::raw::{Field, Located, RawSize};
+use super::super::source::{Complaint, Findings};
+use super::super::suggest;
+
+const LABEL_HELP: &str =
+    "use 1 to 63 of the characters a-z, 0-9 and `-`, with no `-` at either end";
+
+impl Findings<'_> {
+    /// The text of a key that its table must have.
+    pub fn required(
+        &mut self,
+        table: &Range<usize>,
+        key: &str,
+        field: Field<String>,
+    ) -> Option<(Range<usize>, String)> {
+        if field.is_none() {
+            let message = format!("`{key}` is missing here");
+            let help = format!("add `{key} = \"…\"` below this line");
+            self.add_missing(table.clone(), key, Complaint::new(message, help));
+        }
+        field.map(Located::into_parts)
+    }
+
+    pub fn text<T>(
+        &mut self,
+        field: Field<String>,
+        parse: impl FnOnce(&str) -> Result<T, Complaint>,
+    ) -> Option<T> {
+        let (span, text) = field?.into_parts();
+        self.check(span, parse(&text))
+    }
+
+    pub fn whole(
+        &mut self,
+        key: &str,
+        field: Field<i64>,
+        bounds: &RangeInclusive<i64>,
+    ) -> Option<i64> {
+        let (span, number) = field?.into_parts();
+        self.check(span, within(key, number, bounds, i64::to_string))
+    }
+
+    pub fn duration(
+        &mut self,
+        key: &str,
+        field: Field<String>,
+        bounds: &RangeInclusive<Duration>,
+    ) -> Option<Duration> {
+        let (span, text) = field?.into_parts();
+        let parsed = model::parse_duration(&text).map_err(|error| bad_duration(key, &text, &error));
+        let show = |duration: &Duration| show_duration(*duration);
+        let bounded = parsed.and_then(|duration| within(key, duration, bounds, show));
+        self.check(span, bounded)
+    }
+
+    pub fn size(
+        &mut self,
+        key: &str,
+        field: Field<RawSize>,
+        bounds: &RangeInclusive<ByteSize>,
+    ) -> Option<ByteSize> {
+        let (span, raw) = field?.into_parts();
+        let text = match raw {
+            RawSize::Bytes(count) => count.to_string(),
+            RawSize::Text(text) => text,
+        };
+        let parsed = text.parse().map_err(|error| bad_size(key, &text, &error));
+        let bounded = parsed.and_then(|size| within(key, size, bounds, ByteSize::to_string));
+        self.check(span, bounded)
+    }
+
+    /// A path relative to the file, made absolute.
+    pub fn path(&mut self, key: &str, field: Field<String>) -> Option<PathBuf> {
+        let (span, text) = field?.into_parts();
+        self.check(span, self.path_from(key, &text))
+    }
+
+    pub fn path_from(&self, key: &str, text: &str) -> Result<PathBuf, Complaint> {
+        if text.is_empty() || text.contains('\0') {
+            let message = format!("`{key}` is not a path");
+            return Err(Complaint::new(message, "give a path relative to this file"));
+        }
+        Ok(self.resolve(text))
+    }
+
+    pub fn resolve(&self, path: &str) -> PathBuf {
+        discover::absolute(self.source.directory(), Path::new(path))
+    }
+}
+
+fn within<T: PartialOrd>(
+    key: &str,
+    value: T,
+    bounds: &RangeInclusive<T>,
+    show: impl Fn(&T) -> String,
+) -> Result<T, Complaint> {
+    if bounds.contains(&value) {
+        return Ok(value);
+    }
+    let (least, most) = (show(bounds.start()), show(bounds.end()));
+    let side = if value < *bounds.start() {
+        "less"
+    } else {
+        "more"
+    };
+    let bound = if value < *bounds.start() {
+        &least
+    } else {
+        &most
+    };
+    let message = format!("`{key}` is {}, {side} than {bound}", show(&value));
+    let help = format!("choose from {least} to {most}");
+    Err(Complaint::new(message, help))
+}
+
+fn bad_duration(key: &str, text: &str, error: &QuantityError) -> Complaint {
+    let help = match error {
+        QuantityError::NoUnit => {
+            format!("add a unit, such as `{text}s` for seconds; the units are ms, s, m and h")
+        }
+        _ => "write a whole number and a unit, such as `250ms`, `10s`, `2m` or `1h`".to_owned(),
+    };
+    Complaint::new(format!("`{key}` is not a duration: {error}"), help)
+}
+
+fn bad_size(key: &str, text: &str, error: &QuantityError) -> Complaint {
+    let help = match error {
+        QuantityError::Unit(unit) if unit.len() == 1 && "KMGTkmgt".contains(unit) => {
+            let number = text.trim().trim_end_matches(unit.as_str()).trim_end();
+            let unit = unit.to_uppercase();
+            format!(
+                "write `{number}{unit}iB` (powers of 1024) or `{number}{unit}B` (powers of 1000)"
+            )
+        }
+        _ => "write a whole number and a unit, such as `128MiB`, `16MB` or `512KiB`".to_owned(),
+    };
+    Complaint::new(format!("`{key}` is not a size: {error}"), help)
+}
+
+pub fn expose(text: &str) -> Result<Expose, Complaint> {
+    let found = Expose::ALL
+        .into_iter()
+        .find(|expose| expose.as_str() == text);
+    found.ok_or_else(|| {
+        let names = Expose::ALL.map(Expose::as_str);
+        let list = format!("write {}", suggest::list(&names));
+        let help = suggest::help(
+            suggest::closest(text, &names),
+            &list.replace(" and ", " or "),
+        );
+        Complaint::new(format!("`expose` cannot be {text:?}"), help)
+    })
+}
+
+pub fn address(text: &str) -> Result<SocketAddr, Complaint> {
+    let local = text
+        .strip_prefix("localhost:")
+        .and_then(|port| port.parse().ok());
+    let local = local.map(|port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
+    local.map_or_else(|| text.parse(), Ok).map_err(|_| {
+        let message = format!("{text:?} is not an address with a port");
+        Complaint::new(message, address_help(text))
+    })
+}
+
+fn address_help(text: &str) -> String {
+    if let Some(port) = text
+        .strip_prefix(':')
+        .filter(|port| port.parse::<u16>().is_ok())
+    {
+        return format!(
+            "write `127.0.0.1:{port}` for this machine only, or `0.0.0.0:{port}` for all"
+        );
+    }
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return format!("add a port, such as `{}`", SocketAddr::new(ip, 8080));
+    }
+    "write an IP address and a port, such as `127.0.0.1:8080` or `[::1]:8080`".to_owned()
+}
+
+pub fn environment_name(text: &str) -> Result<EnvironmentName, Complaint> {
+    EnvironmentName::new(text).map_err(|error| bad_label("an environment", text, &error))
+}
+
+pub fn service_name(text: &str) -> Result<ServiceName, Complaint> {
+    ServiceName::new(text).map_err(|error| bad_label("a service", text, &error))
+}
+
+pub fn version_name(text: &str) -> Result<VersionName, Complaint> {
+    VersionName::new(text).map_err(|error| bad_label("a version", text, &error))
+}
+
+fn bad_label(of: &str, text: &str, error: &LabelError) -> Complaint {
+    let message = format!("{text:?} cannot be the name of {of}: {error}");
+    let lower = text.to_ascii_lowercase();
+    let help = match error {
+        LabelError::DoubleHyphen => format!("write {:?}", shorten_hyphens(text)),
+        LabelError::Character(_) if ServiceName::new(&lower).is_ok() => {
+            format!("write {lower:?} in lower case")
+        }
+        _ => LABEL_HELP.to_owned(),
+    };
+    Complaint::new(message, help)
+}
+
+fn shorten_hyphens(text: &str) -> String {
+    let parts: Vec<&str> = text.split('-').filter(|part| !part.is_empty()).collect();
+    parts.join("-")
+}
+
+pub fn domain(text: &str) -> Result<String, Complaint> {
+    model::domain(text).map_err(|error| {
+        let help = "write a host name without wildcard and port, such as `prod.example.com`";
+        Complaint::new(
+            format!("{text:?} cannot be the domain of an environment: {error}"),
+            help,
+        )
+    })
+}
+
+pub fn domain_pattern(text: &str) -> Result<DomainPattern, Complaint> {
+    text.parse().map_err(|error: model::DomainError| {
+        let help = "write a host name such as `hello.example.com`, or `*.example.com`";
+        Complaint::new(format!("{text:?} cannot be a domain: {error}"), help)
+    })
+}
+
+pub fn digest(text: &str) -> Result<Digest, Complaint> {
+    text.parse().map_err(|error: model::DigestError| {
+        let help = "write `sha256:` and the 64 digits that `sha256sum` prints for the component";
+        Complaint::new(format!("`digest` is not a digest: {error}"), help)
+    })
+}
+
+pub fn percent(version: &str, value: f64) -> Result<Percent, Complaint> {
+    Percent::from_f64(value).map_err(|error| {
+        let message = format!("{value} cannot be the share of `{version}`: {error}");
+        Complaint::new(
+            message,
+            "write a percentage from 0 to 100 with at most two decimals",
+        )
+    })
+}
+
+pub fn no_services(error: &DiscoverError) -> Complaint {
+    let help = match error {
+        DiscoverError::NoDirectory(_) => "create the directory, or correct the path",
+        DiscoverError::NoFile(_) => "create the file, or write a glob such as `services/*.toml`",
+        DiscoverError::Unreadable(_) => "let the user that runs watershed read it",
+        DiscoverError::Empty | DiscoverError::Pattern(_) => {
+            "write a glob such as `services/*.toml`"
+        }
+    };
+    Complaint::new(format!("`services` leads nowhere: {error}"), help)
+}
+
+pub fn no_default_services(error: &DiscoverError) -> Complaint {
+    let glob = Environment::SERVICES;
+    let message = format!("without `[[environments]]`, services are in `{glob}`, but {error}");
+    let help = "create the directory, or declare `[[environments]]` with its `services`";
+    Complaint::new(message, help)
+}

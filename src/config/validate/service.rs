@@ -1,0 +1,330 @@
+//! A service's file: its name and domains, its versions, and who gets which. Called once for each
+//! file and environment.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::super::document::Document;
+use super::super::model::{
+    DomainPattern, Limits, Percent, Service, ServiceName, Split, SplitError, Traffic, VersionName,
+    VersionSpec,
+};
+use super::super::raw::{Field, Located, RawPercent, RawService, RawTraffic, RawVersion, Table};
+use super::super::report::Problem;
+use super::super::source::{Complaint, Findings};
+use super::super::suggest;
+use super::claims::Claims;
+use super::{field, limits};
+
+/// What it is that only one service of an environment may have.
+const NAME: &str = "the name of a service of this environment";
+
+/// What it is that only one service may have.
+const DOMAIN: &str = "a domain of a service";
+
+/// What a service needs to know about the rest of the configuration.
+pub struct Surroundings<'a> {
+    /// The domain of the environment.
+    pub domain: &'a str,
+    /// The limits of versions that set none.
+    pub limits: &'a Limits,
+    /// The names of the services of this environment.
+    pub names: Claims,
+    /// The domains of the services of all environments.
+    pub domains: &'a mut Claims,
+}
+
+/// Checks a service. The result counts only if no problem was added.
+pub fn service(
+    document: Document<RawService>,
+    around: &mut Surroundings<'_>,
+    problems: &mut Vec<Problem>,
+) -> Option<Service> {
+    let Document { source, raw, lost } = document;
+    let mut file = Findings {
+        source: &source,
+        lost: &lost,
+        problems,
+    };
+    let RawService {
+        name,
+        domains,
+        versions,
+        traffic,
+    } = raw;
+    let name = self::name(&mut file, name, around);
+    let domains = self::domains(&mut file, domains, name.as_ref(), around);
+    let Declared { names, versions } = self::versions(&mut file, versions, around.limits);
+    let traffic = self::traffic(&mut file, traffic, &names);
+    Some(Service {
+        name: name?,
+        domains,
+        versions,
+        traffic,
+        file: source.path.clone(),
+    })
+}
+
+fn name(
+    file: &mut Findings<'_>,
+    raw: Field<String>,
+    around: &mut Surroundings<'_>,
+) -> Option<ServiceName> {
+    let Some((span, text)) = raw.map(Located::into_parts) else {
+        return name_of_file(file, around);
+    };
+    let name = file.check(span.clone(), field::service_name(&text))?;
+    // Two of one name have one default domain, which need not be said as well.
+    if around.names.take(file, span.clone(), name.as_str(), NAME) {
+        let domain = default_domain(&name, around);
+        around.domains.take(file, span, &domain, DOMAIN);
+    }
+    Some(name)
+}
+
+fn name_of_file(file: &mut Findings<'_>, around: &mut Surroundings<'_>) -> Option<ServiceName> {
+    if file.has_lost(None, "name") {
+        return None;
+    }
+    let stem = file
+        .source
+        .path
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy();
+    let name = field::service_name(&stem).map_err(|complaint| {
+        let help = "rename the file, or give the service a `name`";
+        file.add_to_file(Complaint {
+            help: help.to_owned(),
+            ..complaint
+        });
+    });
+    let name = name.ok()?;
+    if around.names.take_for_file(file, name.as_str(), NAME) {
+        let domain = default_domain(&name, around);
+        around.domains.take_for_file(file, &domain, DOMAIN);
+    }
+    Some(name)
+}
+
+fn default_domain(name: &ServiceName, around: &Surroundings<'_>) -> String {
+    format!("{name}.{}", around.domain)
+}
+
+fn domains(
+    file: &mut Findings<'_>,
+    raw: Option<Vec<Located<String>>>,
+    name: Option<&ServiceName>,
+    around: &mut Surroundings<'_>,
+) -> Vec<DomainPattern> {
+    let default = name.map(|name| DomainPattern::Exact(default_domain(name, around)));
+    let mut domains: Vec<DomainPattern> = default.into_iter().collect();
+    for item in raw.into_iter().flatten() {
+        let (span, text) = item.into_parts();
+        let Some(domain) = file.check(span.clone(), field::domain_pattern(&text)) else {
+            continue;
+        };
+        let name = domain.to_string();
+        around.domains.take(file, span, &name, DOMAIN);
+        domains.push(domain);
+    }
+    domains
+}
+
+/// The versions of a file: those that are right, and the names of all, so that a wrong version is
+/// not unknown as well.
+struct Declared {
+    names: Names,
+    versions: Vec<VersionSpec>,
+}
+
+/// What versions are called in the file, and which one has the name.
+struct Names {
+    /// Whether there may be more, which nobody could read.
+    incomplete: bool,
+    indexes: BTreeMap<String, usize>,
+}
+
+fn versions(
+    file: &mut Findings<'_>,
+    raw: Option<Vec<Located<Table<RawVersion>>>>,
+    limits: &Limits,
+) -> Declared {
+    let mut claims = Claims::default();
+    let mut names = Names {
+        incomplete: file.has_lost(None, "versions"),
+        indexes: BTreeMap::new(),
+    };
+    let mut versions = Vec::new();
+    for (index, raw) in raw.into_iter().flatten().enumerate() {
+        let (table, Table(raw)) = raw.into_parts();
+        match raw.name.as_ref().map(Located::value) {
+            Some(name) => {
+                names.indexes.entry(name.clone()).or_insert(index);
+            }
+            None => names.incomplete = true,
+        }
+        versions.extend(version(file, &table, raw, limits, &mut claims));
+    }
+    Declared { names, versions }
+}
+
+fn version(
+    file: &mut Findings<'_>,
+    table: &Range<usize>,
+    raw: RawVersion,
+    limits: &Limits,
+    claims: &mut Claims,
+) -> Option<VersionSpec> {
+    let RawVersion {
+        name,
+        component,
+        digest,
+        env,
+        remark,
+        limits: raw_limits,
+    } = raw;
+    let name = file.required(table, "name", name);
+    let name = name.and_then(|(span, text)| version_name(file, span, &text, claims));
+    let component = file.required(table, "component", component);
+    let component = component.and_then(|(span, text)| {
+        let path = file.path_from("component", &text);
+        file.check(span, path)
+    });
+    let digest = file.text(digest, field::digest);
+    let env = self::env(file, env);
+    let limits = limits::over(file, raw_limits, limits);
+    Some(VersionSpec {
+        name: name?,
+        component: component?,
+        digest,
+        env,
+        remark,
+        limits,
+    })
+}
+
+fn version_name(
+    file: &mut Findings<'_>,
+    span: Range<usize>,
+    text: &str,
+    claims: &mut Claims,
+) -> Option<VersionName> {
+    let name = file.check(span.clone(), field::version_name(text))?;
+    claims.take(file, span, text, "the name of a version");
+    Some(name)
+}
+
+fn env(
+    file: &mut Findings<'_>,
+    raw: Option<BTreeMap<Located<String>, Located<String>>>,
+) -> Vec<(String, String)> {
+    let mut env = Vec::new();
+    for (key, value) in raw.into_iter().flatten() {
+        let (key_span, key) = key.into_parts();
+        let (value_span, value) = value.into_parts();
+        if key.is_empty() || key.contains(['=', '\0']) {
+            let message = format!("{key:?} cannot be the name of an environment variable");
+            let help = "use a name that is not empty and has neither `=` nor a NUL character";
+            file.add(key_span, Complaint::new(message, help));
+        }
+        if value.contains('\0') {
+            let message = format!("the value of `{key}` has a NUL character");
+            file.add(
+                value_span,
+                Complaint::new(message, "remove the NUL character"),
+            );
+        }
+        env.push((key, value));
+    }
+    env
+}
+
+fn traffic(file: &mut Findings<'_>, raw: Field<Table<RawTraffic>>, names: &Names) -> Traffic {
+    let Some((table, Table(RawTraffic { split, latest }))) = raw.map(Located::into_parts) else {
+        return Traffic::Latest;
+    };
+    let latest = latest.map(Located::into_parts);
+    match (&latest, &split) {
+        (Some((span, true)), Some(_)) => {
+            let message = "`latest = true` and `split` contradict each other";
+            let help = "keep `latest` for a full upgrade, or `split` for a gray one";
+            file.add(span.clone(), Complaint::new(message, help));
+        }
+        (Some((span, false)), None) if !file.has_lost(Some(&table), "split") => {
+            let message = "`latest = false` leaves open who gets what";
+            let help = "add a `split`, or write `latest = true`";
+            file.add(span.clone(), Complaint::new(message, help));
+        }
+        _ => {}
+    }
+    let split = split.and_then(|split| self::split(file, split, names));
+    split.map_or(Traffic::Latest, Traffic::Split)
+}
+
+fn split(
+    file: &mut Findings<'_>,
+    raw: Located<BTreeMap<Located<String>, Located<RawPercent>>>,
+    names: &Names,
+) -> Option<Split> {
+    let (span, raw) = raw.into_parts();
+    // Without all of its shares, a split's sum says nothing.
+    let mut complete = !file.has_lost_any(&span);
+    let mut shares = Vec::new();
+    for (version, percent) in raw {
+        let share = share(file, version, percent, names);
+        complete &= share.is_some();
+        shares.extend(share);
+    }
+    if !complete {
+        return None;
+    }
+    let split = Split::new(shares).map_err(|error| bad_split(&error));
+    file.check(span, split)
+}
+
+fn share(
+    file: &mut Findings<'_>,
+    version: Located<String>,
+    percent: Located<RawPercent>,
+    names: &Names,
+) -> Option<(usize, Percent)> {
+    let (key, version) = version.into_parts();
+    let (value, RawPercent(percent)) = percent.into_parts();
+    let index = file.check(key, index_of(&version, names));
+    let percent = file.check(value, field::percent(&version, percent));
+    Some((index??, percent?))
+}
+
+/// The index of a version; none and no complaint if it may be among those that nobody could read.
+fn index_of(version: &str, names: &Names) -> Result<Option<usize>, Complaint> {
+    let index = names.indexes.get(version).copied();
+    if index.is_some() || names.incomplete {
+        return Ok(index);
+    }
+    let declared: Vec<&str> = names.indexes.keys().map(String::as_str).collect();
+    let meant = suggest::closest(version, &declared);
+    let help = match declared.as_slice() {
+        [] => format!("declare it with `[[versions]]` and `name = {version:?}`"),
+        declared => {
+            let list = format!("the declared versions are {}", suggest::list(declared));
+            suggest::help(meant, &list)
+        }
+    };
+    Err(Complaint::new(
+        format!("there is no version `{version}`"),
+        help,
+    ))
+}
+
+fn bad_split(error: &SplitError) -> Complaint {
+    match error {
+        SplitError::Sum { .. } => {
+            Complaint::new(error.to_string(), "change the shares until they add up")
+        }
+        SplitError::Empty | SplitError::Twice(_) => Complaint::new(
+            format!("`split` cannot be used: {error}"),
+            "name each version that gets a share once, such as `{ v1 = 90, v2 = 10 }`",
+        ),
+    }
+}

@@ -1,0 +1,11 @@
+pub mod config;
+pub mod routing;
+pub mod telemetry;
+pub mod runtime;
+pub mod registry;
+pub mod reload;
+pub mod proxy;
+pub mod listener;
+pub mod admin;
+pub mod server;
+pub mod cli;

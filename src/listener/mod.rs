@@ -1,0 +1,174 @@
+//! Accepts connections and hands them to the gateway, one task each.
+//!
+//! Pingora's own listening service is not used, for four reasons: it ends the process when an
+//! address is taken, it does not tell which port it was given, its SIGTERM always waits the whole
+//! grace period, and its test for HTTP/2 waits for 24 bytes, which a short HTTP/1.0 request never
+//! has. Requests themselves are pingora's, from `process_new` on.
+
+mod drain;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pingora::apps::{HttpServerOptions, ServerApp};
+use pingora::proxy::{HttpProxy, http_proxy};
+use pingora::server::configuration::ServerConf;
+use pingora::server::{ListenFds, ShutdownWatch};
+use pingora::services::Service;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+
+pub use drain::{Drain, Guard};
+
+use crate::proxy::{Connection, Gateway};
+
+/// How every HTTP/2 connection begins
+/// ([RFC 9113, section 3.4](https://www.rfc-editor.org/rfc/rfc9113#section-3.4)).
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// How long a new connection may stay silent.
+const FIRST_BYTES: Duration = Duration::from_secs(60);
+/// How often a connection that has sent a part of the preface is looked at again.
+const NEXT_BYTES: Duration = Duration::from_millis(2);
+/// How long accepting rests when the process is out of file descriptors.
+const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(100);
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 4_096;
+
+/// An address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {reason}. Choose another address for `{key}`, or end what uses it")]
+pub struct ListenError {
+    address: SocketAddr,
+    key: &'static str,
+    reason: std::io::Error,
+}
+
+/// Binds an address; `key` is where the user wrote it. Clients can connect from now on, and wait.
+///
+/// # Errors
+///
+/// Where the address is in use, is not one of this machine's, or is not allowed.
+pub fn listen(address: SocketAddr, key: &'static str) -> Result<std::net::TcpListener, ListenError> {
+    let failed = |reason| ListenError { address, key, reason };
+    let domain = socket2::Domain::for_address(address);
+    let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None).map_err(failed)?;
+    socket.set_reuse_address(true).map_err(failed)?;
+    socket.set_nonblocking(true).map_err(failed)?;
+    socket.bind(&address.into()).map_err(failed)?;
+    socket.listen(BACKLOG.cast_signed()).map_err(failed)?;
+    Ok(socket.into())
+}
+
+/// The pingora service that accepts. It starts when `ready` is told to.
+pub struct Acceptor {
+    sockets: Vec<std::net::TcpListener>,
+    ready: Option<oneshot::Receiver<()>>,
+    front: Front,
+}
+
+/// What one connection needs.
+#[derive(Clone)]
+struct Front {
+    http1: Arc<HttpProxy<Gateway>>,
+    http2: Arc<HttpProxy<Gateway>>,
+    drain: Drain,
+}
+
+impl Acceptor {
+    /// Serves connections of `sockets` by the gateways that `gateway` makes, once `ready` comes.
+    pub fn new(
+        sockets: Vec<std::net::TcpListener>,
+        conf: &Arc<ServerConf>,
+        gateway: impl Fn() -> Gateway,
+        drain: Drain,
+        ready: oneshot::Receiver<()>,
+    ) -> Self {
+        let http1 = Arc::new(http_proxy(conf, gateway()));
+        let mut http2 = http_proxy(conf, gateway());
+        let mut options = HttpServerOptions::default();
+        options.h2c = true;
+        http2.server_options = Some(options);
+        let front = Front { http1, http2: Arc::new(http2), drain };
+        Self { sockets, ready: Some(ready), front }
+    }
+}
+
+#[async_trait]
+impl Service for Acceptor {
+    async fn start_service(&mut self, _: Option<ListenFds>, _: ShutdownWatch, _: usize) {
+        if let Some(ready) = self.ready.take() {
+            // A sender that is gone has nothing more to wait for.
+            ready.await.ok();
+        }
+        for socket in self.sockets.drain(..) {
+            match TcpListener::from_std(socket) {
+                Ok(socket) => {
+                    tokio::spawn(accept(socket, self.front.clone()));
+                }
+                Err(error) => tracing::error!("cannot accept connections: {error}"),
+            }
+        }
+        self.front.drain.started().await;
+        self.front.http1.cleanup().await;
+        self.front.http2.cleanup().await;
+    }
+
+    fn name(&self) -> &str {
+        "proxy"
+    }
+}
+
+/// Accepts until the drain starts; then the socket closes and new clients go elsewhere.
+async fn accept(socket: TcpListener, front: Front) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = socket.accept() => accepted,
+            () = front.drain.started() => return,
+        };
+        match accepted {
+            Ok((stream, client)) => {
+                tokio::spawn(converse(stream, client, front.clone(), front.drain.enter()));
+            }
+            Err(error) => {
+                tracing::warn!("accepting a connection failed: {error}");
+                tokio::time::sleep(OUT_OF_DESCRIPTORS).await;
+            }
+        }
+    }
+}
+
+/// Serves one connection to its end.
+async fn converse(stream: TcpStream, client: SocketAddr, front: Front, _guard: Guard) {
+    let speaks_http2 = tokio::select! {
+        speaks_http2 = tokio::time::timeout(FIRST_BYTES, speaks_http2(&stream)) => speaks_http2,
+        () = front.drain.started() => return,
+    };
+    let Ok(Ok(speaks_http2)) = speaks_http2 else { return };
+    // Without it, a small response could wait for the acknowledgement of the one before.
+    stream.set_nodelay(true).ok();
+    let connection = Box::new(Connection::new(stream, client));
+    let shutdown = front.drain.watch();
+    if speaks_http2 {
+        front.http2.process_new(connection, &shutdown).await;
+    } else {
+        front.http1.process_new(connection, &shutdown).await;
+    }
+}
+
+/// Whether a connection begins with the HTTP/2 preface. Consumes nothing.
+async fn speaks_http2(stream: &TcpStream) -> std::io::Result<bool> {
+    let mut start = [0; PREFACE.len()];
+    loop {
+        let seen = stream.peek(&mut start).await?;
+        let seen = start.get(..seen).unwrap_or_default();
+        if seen.is_empty() || !PREFACE.starts_with(seen) {
+            return Ok(false);
+        }
+        if seen.len() == PREFACE.len() {
+            return Ok(true);
+        }
+        tokio::time::sleep(NEXT_BYTES).await;
+    }
+}

@@ -1,0 +1,90 @@
+//! What is known of one request, from its head to its log line.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::StatusCode;
+
+use super::failure::Failure;
+use crate::config::Expose;
+use crate::registry::{Decision, ServiceEntry, VersionEntry};
+use crate::telemetry::InFlight;
+
+/// The version of a request: drawn once, and then kept.
+pub struct Chosen {
+    pub version: Arc<VersionEntry>,
+    pub decision: Decision,
+    /// Counts the request as in flight until it is dropped.
+    pub in_flight: InFlight,
+}
+
+/// How a request ended.
+pub enum Ended {
+    /// The version's response went out whole, with this status.
+    Answered(StatusCode),
+    /// It failed; `committed` where the head of a response had been sent before.
+    Failed { failure: Failure, committed: bool },
+    /// The client went away before its response was complete.
+    ClientGone,
+}
+
+/// One request.
+pub struct RequestCtx {
+    pub started: Instant,
+    pub expose: Expose,
+    /// What the client sent as `x-request-id` if that is sane, or else made here, once asked for.
+    request_id: Option<Arc<str>>,
+    pub service: Option<Arc<ServiceEntry>>,
+    pub chosen: Option<Chosen>,
+    pub ended: Option<Ended>,
+}
+
+impl RequestCtx {
+    pub fn new() -> Self {
+        Self {
+            started: Instant::now(),
+            expose: Expose::None,
+            request_id: None,
+            service: None,
+            chosen: None,
+            ended: None,
+        }
+    }
+
+    /// The request's id: always the same one.
+    pub fn request_id(&mut self, headers: &http::HeaderMap) -> Arc<str> {
+        let make = || super::headers::request_id(headers);
+        self.request_id.get_or_insert_with(make).clone()
+    }
+
+    /// Environment and service, empty where no service has the host.
+    pub fn names(&self) -> (&str, &str) {
+        match &self.service {
+            Some(service) => (service.key.environment.as_str(), service.key.service.as_str()),
+            None => ("", ""),
+        }
+    }
+
+    /// Writes the log line of a request that did not go well.
+    pub fn log(&self, ended: &Ended) {
+        let request_id = self.request_id.as_deref().unwrap_or("");
+        let (_, service) = self.names();
+        let version = self.chosen.as_ref().map_or("", |chosen| chosen.version.spec.name.as_str());
+        match ended {
+            Ended::Failed { failure: Failure::Guest(reason), committed } => {
+                let code = Failure::code_of(reason);
+                tracing::warn!(service, version, request_id, code, committed, "{reason}");
+            }
+            Ended::Failed { failure, .. } => {
+                let code = failure.code();
+                tracing::debug!(service, version, request_id, code, "request refused");
+            }
+            Ended::ClientGone => {
+                tracing::debug!(service, version, request_id, "the client went away");
+            }
+            Ended::Answered(status) => {
+                tracing::trace!(service, version, request_id, status = status.as_u16(), "answered");
+            }
+        }
+    }
+}

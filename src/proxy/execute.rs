@@ -1,0 +1,306 @@
+//! Streams a request through a component: both bodies at once, over one session, in one task.
+//!
+//! The loop has two sources. The guest's next event is looked at first; while the guest has none,
+//! the client is read. Writing an event waits for the client, and reading waits until the guest
+//! takes what was read, so that neither side can make this process hold more than a few chunks.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode, Version, header};
+use pingora::http::ResponseHeader;
+use pingora::prelude::Result;
+use pingora::protocols::http::ServerSession;
+use pingora::proxy::Session;
+
+use super::connection::Connection;
+use super::ctx::{Chosen, Ended, RequestCtx};
+use super::failure::Failure;
+use super::headers::{self, WATERSHED_DECISION, WATERSHED_VERSION};
+use crate::config::Expose;
+use crate::runtime::{BodyFeed, Event, Invocation};
+
+/// Serves one request by the chosen version, unless it has no room for it.
+pub async fn execute(session: &mut Session, ctx: &mut RequestCtx, chosen: &Chosen) -> Ended {
+    let refused = |failure| Ended::Failed { failure, committed: false };
+    let limit = chosen.version.spec.limits.request_body.bytes();
+    if declared_length(session).is_some_and(|length| length > limit) {
+        return refused(Failure::RequestBody);
+    }
+    let Some(_admission) = chosen.version.admit().await else {
+        return refused(Failure::Overload);
+    };
+    let request_id = ctx.request_id(&session.req_header().headers);
+    match Execution::start(session, ctx.expose, chosen, &request_id, limit).await {
+        Ok(execution) => execution.run().await,
+        Err(_) => Ended::ClientGone,
+    }
+}
+
+fn declared_length(session: &Session) -> Option<u64> {
+    session.req_header().headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// What the client did while the guest had no event.
+enum Input {
+    Data(Bytes),
+    /// The body is complete.
+    End,
+    /// The guest does not want the rest of the body.
+    Unwanted,
+    Gone,
+}
+
+struct Execution<'a> {
+    session: &'a mut ServerSession,
+    expose: Expose,
+    chosen: &'a Chosen,
+    invocation: Invocation,
+    /// Events that were already pulled out of the guest.
+    ahead: VecDeque<Event>,
+    /// Until the request body is complete, or no longer wanted.
+    feed: Option<BodyFeed>,
+    /// Bytes of request body that may still come.
+    body_left: u64,
+    /// The status of the response, once its head is sent.
+    committed: Option<StatusCode>,
+    /// Whether trailers have ended the response.
+    trailed: bool,
+}
+
+impl<'a> Execution<'a> {
+    async fn start(
+        session: &'a mut Session,
+        expose: Expose,
+        chosen: &'a Chosen,
+        request_id: &Arc<str>,
+        body_left: u64,
+    ) -> Result<Self> {
+        let client = session.client_addr().and_then(|client| client.as_inet().copied());
+        let request = headers::guest_request(session.req_header(), client, request_id);
+        let version = &chosen.version;
+        let session = session.as_downstream_mut();
+        session.set_write_timeout(Some(version.spec.limits.wall_time));
+        let (invocation, feed) = if session.is_body_empty() {
+            (Invocation::start(&version.program, &version.grant, request_id, request), None)
+        } else {
+            let (invocation, feed) =
+                Invocation::start_fed(&version.program, &version.grant, request_id, request);
+            (invocation, Some(feed))
+        };
+        if feed.is_some() && headers::expects_continue(session.req_header()) {
+            session.write_continue_response().await?;
+        }
+        Ok(Self {
+            session,
+            expose,
+            chosen,
+            invocation,
+            ahead: VecDeque::new(),
+            feed,
+            body_left,
+            committed: None,
+            trailed: false,
+        })
+    }
+
+    async fn run(mut self) -> Ended {
+        loop {
+            let ended = tokio::select! {
+                biased;
+                event = next(&mut self.invocation, &mut self.ahead) => self.output(event).await,
+                input = read(self.session, self.feed.as_ref()) => self.input(input),
+            };
+            match ended {
+                Some(Ended::Answered(status)) => return self.settle(status).await,
+                Some(ended) => return ended,
+                None => {}
+            }
+        }
+    }
+
+    /// The guest may go on after its response, which the client has by now.
+    async fn settle(self, status: StatusCode) -> Ended {
+        if let Err(failure) = self.invocation.settle().await {
+            let version = &self.chosen.version.spec.name;
+            tracing::warn!(%version, "after its response was complete: {failure}");
+        }
+        Ended::Answered(status)
+    }
+
+    fn input(&mut self, input: Input) -> Option<Ended> {
+        match input {
+            Input::Data(data) => {
+                let length = data.len() as u64;
+                let Some(left) = self.body_left.checked_sub(length) else {
+                    return Some(self.failed(Failure::RequestBody));
+                };
+                self.body_left = left;
+                let unwanted = self.feed.as_ref().is_some_and(|feed| feed.send(data).is_err());
+                if unwanted {
+                    self.feed = None;
+                }
+            }
+            Input::End | Input::Unwanted => self.feed = None,
+            Input::Gone => return Some(Ended::ClientGone),
+        }
+        None
+    }
+
+    async fn output(&mut self, event: Event) -> Option<Ended> {
+        let written = match event {
+            Event::Head(head) => self.head(*head).await,
+            Event::Data(data) if self.has_body() => {
+                self.session.write_response_body(data, false).await
+            }
+            Event::Trailers(trailers) if self.has_body() => self.trailers(trailers).await,
+            Event::Data(_) | Event::Trailers(_) => Ok(()),
+            Event::Failed(failure) => return Some(self.failed(Failure::Guest(failure))),
+            Event::End => return Some(self.end().await),
+        };
+        written.is_err().then_some(Ended::ClientGone)
+    }
+
+    async fn end(&mut self) -> Ended {
+        let ended = match self.trailed {
+            true => Ok(()),
+            false => self.session.write_response_body(Bytes::new(), true).await,
+        };
+        match (ended, self.committed) {
+            (Ok(()), Some(status)) => Ended::Answered(status),
+            _ => Ended::ClientGone,
+        }
+    }
+
+    /// HTTP/2 ends with its trailers; HTTP/1.1 has them in its last chunk.
+    async fn trailers(&mut self, trailers: HeaderMap) -> Result<()> {
+        match connection(self.session) {
+            Some(connection) => connection.add_trailers(&trailers),
+            None => {
+                self.session.write_response_trailers(trailers).await?;
+                self.trailed = true;
+            }
+        }
+        Ok(())
+    }
+
+    fn failed(&self, failure: Failure) -> Ended {
+        if self.committed.is_some() && let Some(connection) = connection(self.session) {
+            connection.reset_on_close();
+        }
+        Ended::Failed { failure, committed: self.committed.is_some() }
+    }
+
+    async fn head(&mut self, head: http::response::Parts) -> Result<()> {
+        let status = head.status;
+        let mut response = ResponseHeader::from(head);
+        if self.expose != Expose::None {
+            let version = self.chosen.version.spec.name.as_str();
+            response.insert_header(WATERSHED_VERSION, version)?;
+        }
+        if self.expose == Expose::Decision {
+            response.insert_header(WATERSHED_DECISION, self.chosen.decision.as_str())?;
+        }
+        self.frame(&mut response).await?;
+        self.session.write_response_header(Box::new(response)).await?;
+        self.committed = Some(status);
+        Ok(())
+    }
+
+    /// Makes sure that the client can tell where the body ends.
+    async fn frame(&mut self, response: &mut ResponseHeader) -> Result<()> {
+        if response.status == StatusCode::NO_CONTENT {
+            response.remove_header(&header::CONTENT_LENGTH);
+        }
+        let bodiless = bodiless(&self.session.req_header().method, response.status);
+        if bodiless || response.headers.contains_key(header::CONTENT_LENGTH) {
+            return Ok(());
+        }
+        if let Some(length) = self.length_ahead().await {
+            response.insert_header(header::CONTENT_LENGTH, length)?;
+        } else if self.session.req_header().version == Version::HTTP_11 {
+            response.insert_header(header::TRANSFER_ENCODING, "chunked")?;
+        }
+        Ok(())
+    }
+
+    /// The length of the body, if the guest has already written all of it: then head and body leave
+    /// in one packet, and need no chunks.
+    async fn length_ahead(&mut self) -> Option<usize> {
+        let mut length = 0;
+        loop {
+            match poll_once(&mut self.invocation).await? {
+                Event::Data(data) => {
+                    length += data.len();
+                    self.ahead.push_back(Event::Data(data));
+                }
+                event => {
+                    let is_end = matches!(event, Event::End);
+                    self.ahead.push_back(event);
+                    return is_end.then_some(length);
+                }
+            }
+            if self.ahead.len() > 1 {
+                return None;
+            }
+        }
+    }
+
+    fn has_body(&self) -> bool {
+        let method = &self.session.req_header().method;
+        self.committed.is_some_and(|status| !bodiless(method, status))
+    }
+}
+
+/// Whether a response has no body whatever its headers say
+/// ([RFC 9112, section 6.3](https://www.rfc-editor.org/rfc/rfc9112#section-6.3)).
+fn bodiless(method: &Method, status: StatusCode) -> bool {
+    *method == Method::HEAD
+        || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
+/// The connection of an HTTP/1 session; one of HTTP/2 is shared by many.
+fn connection(session: &ServerSession) -> Option<&Connection> {
+    session.as_http1()?.stream().as_any().downcast_ref()
+}
+
+async fn next(invocation: &mut Invocation, ahead: &mut VecDeque<Event>) -> Event {
+    match ahead.pop_front() {
+        Some(event) => event,
+        None => invocation.next().await,
+    }
+}
+
+/// The guest's next event if it has one now.
+async fn poll_once(invocation: &mut Invocation) -> Option<Event> {
+    let mut next = pin!(invocation.next());
+    poll_fn(|context| {
+        Poll::Ready(match next.as_mut().poll(context) {
+            Poll::Ready(event) => Some(event),
+            Poll::Pending => None,
+        })
+    })
+    .await
+}
+
+/// Reads the client: its body while there is more of it, and then whether it is still there.
+async fn read(session: &mut ServerSession, feed: Option<&BodyFeed>) -> Input {
+    if let Some(feed) = feed {
+        // Asked now, a session whose body is complete would wait for the client to go away.
+        if session.is_body_done() {
+            return Input::End;
+        }
+        if feed.ready().await.is_err() {
+            return Input::Unwanted;
+        }
+    }
+    match session.read_body_or_idle(false).await {
+        Ok(Some(data)) => Input::Data(data),
+        Ok(None) => Input::End,
+        Err(_) => Input::Gone,
+    }
+}

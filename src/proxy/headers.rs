@@ -1,0 +1,153 @@
+//! Which headers cross the proxy, and which are made here.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::header::{CONNECTION, EXPECT, HOST, HeaderName, HeaderValue, TE};
+use http::request::Parts;
+use http::{HeaderMap, Request};
+use pingora::http::RequestHeader;
+
+pub const WATERSHED_ERROR: &str = "watershed-error";
+pub const WATERSHED_VERSION: &str = "watershed-version";
+pub const WATERSHED_DECISION: &str = "watershed-decision";
+pub const X_REQUEST_ID: &str = "x-request-id";
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// The longest `x-request-id` that is taken over from a client.
+const LONGEST_REQUEST_ID: usize = 128;
+
+/// The request as the guest sees it: what the client sent, less what concerns the connection only
+/// ([RFC 9110, section 7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)), plus where it
+/// came from.
+pub fn guest_request(
+    request: &RequestHeader,
+    client: Option<SocketAddr>,
+    request_id: &str,
+) -> Request<()> {
+    let mut headers = request.headers.clone();
+    drop_connection_headers(&mut headers);
+    if let Some(client) = client {
+        let forwarded = forwarded_for(&headers, client);
+        insert(&mut headers, X_FORWARDED_FOR, &forwarded);
+    }
+    insert(&mut headers, X_FORWARDED_PROTO, request.uri.scheme_str().unwrap_or("http"));
+    if let Some(host) = authority(request) {
+        headers.insert(X_FORWARDED_HOST, host);
+    }
+    insert(&mut headers, HeaderName::from_static(X_REQUEST_ID), request_id);
+    let mut guest = Request::new(());
+    *guest.method_mut() = request.method.clone();
+    *guest.uri_mut() = request.uri.clone();
+    *guest.headers_mut() = headers;
+    guest
+}
+
+/// The id of a request: the client's own if it is short and plain, or else a new random one.
+pub fn request_id(headers: &HeaderMap) -> Arc<str> {
+    let sent = headers.get(X_REQUEST_ID).and_then(|id| id.to_str().ok());
+    match sent.filter(|id| is_sane(id)) {
+        Some(id) => id.into(),
+        None => format!("{:032x}", rand::random::<u128>()).into(),
+    }
+}
+
+/// Whether the client waits for `100 Continue` before it sends its body.
+pub fn expects_continue(request: &RequestHeader) -> bool {
+    request.headers.get(EXPECT).is_some_and(|value| {
+        value.as_bytes().eq_ignore_ascii_case(b"100-continue")
+    })
+}
+
+fn is_sane(id: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@~".contains(&byte);
+    (1..=LONGEST_REQUEST_ID).contains(&id.len()) && id.bytes().all(plain)
+}
+
+fn drop_connection_headers(headers: &mut HeaderMap) {
+    let Some(connection) = headers.remove(CONNECTION) else {
+        headers.remove(TE);
+        headers.remove(EXPECT);
+        return;
+    };
+    let named = connection.to_str().unwrap_or("").split(',').map(str::trim);
+    for name in named.filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok()) {
+        headers.remove(name);
+    }
+    headers.remove(TE);
+    headers.remove(EXPECT);
+}
+
+fn forwarded_for(headers: &HeaderMap, client: SocketAddr) -> String {
+    let mut hops = String::new();
+    for hop in headers.get_all(X_FORWARDED_FOR).iter().filter_map(|hop| hop.to_str().ok()) {
+        hops.push_str(hop);
+        hops.push_str(", ");
+    }
+    hops.push_str(&client.ip().to_canonical().to_string());
+    hops
+}
+
+fn authority(request: &Parts) -> Option<HeaderValue> {
+    match request.uri.authority() {
+        Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
+        None => request.headers.get(HOST).cloned(),
+    }
+}
+
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen_by_guest(sent: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut request = RequestHeader::build("GET", b"/", None).unwrap();
+        for (name, value) in sent {
+            request.append_header(*name, *value).unwrap();
+        }
+        let client = "192.0.2.7:4711".parse().unwrap();
+        guest_request(&request, Some(client), "id").into_parts().0.headers
+    }
+
+    #[test]
+    fn headers_that_the_connection_names_stay_behind() {
+        let seen = seen_by_guest(&[
+            ("connection", "keep-alive, X-Secret"),
+            ("x-secret", "1"),
+            ("te", "trailers"),
+            ("x-kept", "1"),
+        ]);
+        assert!(seen.contains_key("x-kept"));
+        assert!(!seen.contains_key("x-secret"));
+        assert!(!seen.contains_key("te"));
+    }
+
+    #[test]
+    fn the_client_is_appended_to_the_hops() {
+        let seen = seen_by_guest(&[("x-forwarded-for", "198.51.100.1"), ("host", "a.example")]);
+        assert_eq!(seen.get("x-forwarded-for").unwrap(), "198.51.100.1, 192.0.2.7");
+        assert_eq!(seen.get("x-forwarded-host").unwrap(), "a.example");
+        assert_eq!(seen.get("x-forwarded-proto").unwrap(), "http");
+    }
+
+    #[test]
+    fn a_request_id_is_kept_only_if_it_is_sane() {
+        let id = |sent: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(X_REQUEST_ID, HeaderValue::from_str(sent).unwrap());
+            request_id(&headers)
+        };
+        assert_eq!(&*id("abc-1.2"), "abc-1.2");
+        for insane in ["", "a b", "a\"b", &"x".repeat(129)] {
+            assert_eq!(id(insane).len(), 32, "{insane}");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Where a version stands, and what an operator can do when it stands badly.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::serving::VersionEntry;
+use crate::runtime::ProgramError;
+
+/// The status of a version.
+#[derive(Clone, Debug)]
+pub enum Status {
+    /// Its component is being read, checked, compiled and linked.
+    Creating,
+    /// It can take traffic.
+    Normal(Arc<VersionEntry>),
+    /// It cannot, until a file changes.
+    Error(StatusError),
+}
+
+impl Status {
+    /// The word for it in messages, the API and metrics.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Creating => "creating",
+            Self::Normal(_) => "normal",
+            Self::Error(_) => "error",
+        }
+    }
+
+    /// Why it is `error`, if it is.
+    pub fn error(&self) -> Option<&StatusError> {
+        match self {
+            Self::Error(error) => Some(error),
+            Self::Creating | Self::Normal(_) => None,
+        }
+    }
+}
+
+/// Stable codes of the status `error`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusCode {
+    NotFound,
+    Unreadable,
+    DigestMismatch,
+    NotAComponent,
+    UnsupportedWorld,
+    ImportDenied,
+    CompileFailed,
+    MemoryTooSmall,
+    StartFailed,
+    Internal,
+}
+
+impl StatusCode {
+    /// The code as it is written everywhere.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotFound => "not-found",
+            Self::Unreadable => "unreadable",
+            Self::DigestMismatch => "digest-mismatch",
+            Self::NotAComponent => "not-a-component",
+            Self::UnsupportedWorld => "unsupported-world",
+            Self::ImportDenied => "import-denied",
+            Self::CompileFailed => "compile-failed",
+            Self::MemoryTooSmall => "memory-too-small",
+            Self::StartFailed => "start-failed",
+            Self::Internal => "internal",
+        }
+    }
+
+    fn suggestion(self) -> &'static str {
+        match self {
+            Self::NotFound => {
+                "build the component (`make plugins` for the shipped ones), or correct `component`; \
+                 the path is relative to the service's file"
+            }
+            Self::Unreadable => "let the user that runs watershed read the file",
+            Self::DigestMismatch => {
+                "put the file back that the digest was taken from, or correct `digest` if the new \
+                 file is meant"
+            }
+            Self::NotAComponent => {
+                "build for the target wasm32-wasip2, or wrap a core module with \
+                 `wasm-tools component new`"
+            }
+            Self::UnsupportedWorld => {
+                "export wasi:http/incoming-handler@0.2 (the world wasi:http/proxy); commands and \
+                 libraries cannot serve requests"
+            }
+            Self::ImportDenied => {
+                "build the guest without this import; a guest is offered wasi:http, wasi:cli, \
+                 wasi:io, wasi:clocks, wasi:random, wasi:filesystem (empty) and wasi:sockets \
+                 (denied), version 0.2"
+            }
+            Self::CompileFailed => {
+                "check the file with `wasm-tools validate`, and build it anew if it is damaged"
+            }
+            Self::MemoryTooSmall => "raise `memory` under [versions.limits]",
+            Self::StartFailed => {
+                "run the component with `wasmtime serve` to see what its start code does; if it \
+                 is slow, raise `cpu-time` under [versions.limits]"
+            }
+            Self::Internal => "this is a bug in watershed; please report it with the log",
+        }
+    }
+}
+
+/// Why a version is `error`, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusError {
+    pub code: StatusCode,
+    pub detail: String,
+    pub suggestion: &'static str,
+}
+
+impl StatusError {
+    /// An error with its code's suggestion.
+    pub fn new(code: StatusCode, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), suggestion: code.suggestion() }
+    }
+}
+
+impl fmt::Display for StatusError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}; {}", self.code.as_str(), self.detail, self.suggestion)
+    }
+}
+
+impl std::error::Error for StatusError {}
+
+impl From<ProgramError> for StatusError {
+    fn from(error: ProgramError) -> Self {
+        let code = match &error {
+            ProgramError::NotAComponent(_) => StatusCode::NotAComponent,
+            ProgramError::UnsupportedWorld { .. } => StatusCode::UnsupportedWorld,
+            ProgramError::ImportDenied { .. } => StatusCode::ImportDenied,
+            ProgramError::CompileFailed(_) => StatusCode::CompileFailed,
+            ProgramError::MemoryTooSmall { .. } => StatusCode::MemoryTooSmall,
+            ProgramError::StartFailed(_) => StatusCode::StartFailed,
+        };
+        Self::new(code, error.to_string())
+    }
+}

@@ -1,0 +1,147 @@
+//! From a declared version to one that can serve: read, checked, compiled once a digest, tried out.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{OnceCell, Semaphore};
+
+use super::lifecycle::{StatusCode, StatusError};
+use super::serving::VersionEntry;
+use super::snapshot::ServiceKey;
+use crate::config::{Digest, VersionSpec};
+use crate::runtime::{Engine, Grant, Program, digest_of};
+use crate::telemetry::Telemetry;
+
+/// A digest's program, or why it has none. Both last as long as some version names the digest.
+type Compiled = Arc<OnceCell<Result<Program, StatusError>>>;
+
+/// What tells whether a file may have changed, without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fingerprint {
+    device: u64,
+    inode: u64,
+    length: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Fingerprint {
+    /// The fingerprint of a file, following links; `None` where there is no such file.
+    pub fn of(path: &Path) -> Option<Self> {
+        let file = std::fs::metadata(path).ok()?;
+        Some(Self {
+            device: file.dev(),
+            inode: file.ino(),
+            length: file.len(),
+            modified: (file.mtime(), file.mtime_nsec()),
+            changed: (file.ctime(), file.ctime_nsec()),
+        })
+    }
+}
+
+/// Makes versions ready, and keeps what it compiled. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    engine: Engine,
+    telemetry: Telemetry,
+    known: Arc<Mutex<HashMap<[u8; 32], Compiled>>>,
+    /// How many components are compiled at once, so that the workers that serve keep their cores.
+    compiling: Arc<Semaphore>,
+}
+
+impl Programs {
+    /// Compiles on at most `workers` threads at once.
+    pub fn new(engine: Engine, telemetry: Telemetry, workers: usize) -> Self {
+        let compiling = Arc::new(Semaphore::new(workers.max(1)));
+        Self { engine, telemetry, known: Arc::default(), compiling }
+    }
+
+    /// Takes a version from declared to normal.
+    ///
+    /// # Errors
+    ///
+    /// The status error of a version that cannot become normal as its files are now.
+    pub async fn prepare(
+        &self,
+        key: &ServiceKey,
+        spec: &VersionSpec,
+    ) -> Result<Arc<VersionEntry>, StatusError> {
+        let bytes = read(spec).await?;
+        let digest = digest_of(&bytes);
+        check_digest(spec, digest)?;
+        let program = self.program(digest, bytes).await?;
+        let grant = Arc::new(grant(key, spec));
+        program.try_out(&grant).await?;
+        let meter = self.telemetry.version(
+            key.environment.as_str(),
+            key.service.as_str(),
+            spec.name.as_str(),
+        );
+        Ok(Arc::new(VersionEntry::new(spec.clone(), program, grant, self.engine.clone(), meter)))
+    }
+
+    /// Forgets every program but these.
+    pub fn keep_only(&self, digests: &HashSet<[u8; 32]>) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|digest, compiled| digests.contains(digest) || !compiled.initialized());
+    }
+
+    async fn program(&self, digest: [u8; 32], bytes: Vec<u8>) -> Result<Program, StatusError> {
+        let compiled = {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.entry(digest).or_default().clone()
+        };
+        compiled.get_or_init(|| self.compile(bytes)).await.clone()
+    }
+
+    async fn compile(&self, bytes: Vec<u8>) -> Result<Program, StatusError> {
+        let _permit = self.compiling.acquire().await;
+        let engine = self.engine.clone();
+        let compiled =
+            tokio::task::spawn_blocking(move || Program::compile(&engine, &bytes)).await;
+        match compiled {
+            Ok(compiled) => compiled.map_err(StatusError::from),
+            Err(panicked) => {
+                Err(StatusError::new(StatusCode::Internal, format!("the compiler: {panicked}")))
+            }
+        }
+    }
+}
+
+async fn read(spec: &VersionSpec) -> Result<Vec<u8>, StatusError> {
+    tokio::fs::read(&spec.component).await.map_err(|error| {
+        let path = spec.component.display();
+        match error.kind() {
+            io::ErrorKind::NotFound => {
+                StatusError::new(StatusCode::NotFound, format!("there is no file {path}"))
+            }
+            _ => StatusError::new(StatusCode::Unreadable, format!("cannot read {path}: {error}")),
+        }
+    })
+}
+
+fn check_digest(spec: &VersionSpec, found: [u8; 32]) -> Result<(), StatusError> {
+    let found = Digest::from_bytes(found);
+    match &spec.digest {
+        Some(declared) if *declared != found => Err(StatusError::new(
+            StatusCode::DigestMismatch,
+            format!("the file's digest is {found}, and {declared} is declared"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn grant(key: &ServiceKey, spec: &VersionSpec) -> Grant {
+    let limits = &spec.limits;
+    Grant::new(
+        key.service.as_str(),
+        spec.name.as_str(),
+        usize::try_from(limits.memory.bytes()).unwrap_or(usize::MAX),
+        limits.cpu_time,
+        limits.wall_time,
+    )
+    .with_env(spec.env.clone())
+}

@@ -1,0 +1,218 @@
+//! One generation of everything that is served, built from a configuration, the statuses of its
+//! versions and the snapshot before it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::lifecycle::Status;
+use super::serving::{Serving, VersionEntry};
+use crate::config::{
+    Config, DomainPattern, EnvironmentName, Expose, Percent, Service, ServiceName, Split, Traffic,
+    VersionName,
+};
+use crate::routing::{RouteTable, RouteTableBuilder};
+
+/// The name of a service over all environments.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ServiceKey {
+    pub environment: EnvironmentName,
+    pub service: ServiceName,
+}
+
+/// The status of every declared version, by service and in the order of declaration.
+pub type Candidates = HashMap<ServiceKey, Vec<Status>>;
+
+/// One generation.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// 0 is the empty snapshot before the first publish.
+    pub generation: u64,
+    pub routes: RouteTable<Arc<ServiceEntry>>,
+    /// In the order of declaration.
+    pub services: Vec<Arc<ServiceEntry>>,
+    pub expose: Expose,
+}
+
+/// A service as it is served, and as it is declared where that differs.
+#[derive(Debug)]
+pub struct ServiceEntry {
+    pub key: ServiceKey,
+    pub domains: Vec<DomainPattern>,
+    pub serving: Serving,
+    /// Why what is declared is not what is served.
+    pub held: Option<String>,
+    pub versions: Vec<VersionView>,
+}
+
+/// A version as an operator sees it.
+#[derive(Clone, Debug)]
+pub struct VersionView {
+    pub name: VersionName,
+    pub remark: Option<String>,
+    pub status: Status,
+    /// Its share of the traffic now.
+    pub share: Percent,
+}
+
+impl Default for Snapshot {
+    fn default() -> Self {
+        Self {
+            generation: 0,
+            routes: RouteTableBuilder::default().build(),
+            services: Vec::new(),
+            expose: Expose::None,
+        }
+    }
+}
+
+impl Snapshot {
+    /// The generation after `previous`. A service whose declared traffic cannot be served yet, or
+    /// at all, keeps what it serves in `previous`, and says why.
+    pub fn after(previous: &Self, config: &Config, candidates: &Candidates) -> Self {
+        let before: HashMap<_, _> =
+            previous.services.iter().map(|service| (&service.key, service)).collect();
+        let mut routes = RouteTableBuilder::default();
+        let mut services = Vec::new();
+        for environment in &config.environments {
+            for service in &environment.services {
+                let key = ServiceKey {
+                    environment: environment.name.clone(),
+                    service: service.name.clone(),
+                };
+                let statuses = candidates.get(&key).map_or(&[][..], Vec::as_slice);
+                let last = before.get(&key).map(|entry| &entry.serving);
+                let entry = Arc::new(ServiceEntry::new(key, service, statuses, last));
+                route(&mut routes, &entry);
+                services.push(entry);
+            }
+        }
+        Self {
+            generation: previous.generation + 1,
+            routes: routes.build(),
+            services,
+            expose: config.server.expose,
+        }
+    }
+
+    /// Whether every service that is to have traffic has normal versions for it.
+    pub fn is_ready(&self) -> bool {
+        self.generation > 0 && self.services.iter().all(|service| service.is_ready())
+    }
+}
+
+fn route(routes: &mut RouteTableBuilder<Arc<ServiceEntry>>, entry: &Arc<ServiceEntry>) {
+    for domain in &entry.domains {
+        match domain {
+            DomainPattern::Exact(host) => routes.exact(host, entry.clone()),
+            DomainPattern::Wildcard(suffix) => routes.wildcard(suffix, entry.clone()),
+        };
+    }
+}
+
+impl ServiceEntry {
+    fn new(
+        key: ServiceKey,
+        service: &Service,
+        statuses: &[Status],
+        last: Option<&Serving>,
+    ) -> Self {
+        let declared = match &service.traffic {
+            Traffic::Split(split) => serve_split(service, split, statuses),
+            Traffic::Latest => serve_latest(service, statuses, last),
+        };
+        let (serving, held) = match declared {
+            Ok(serving) => (serving, None),
+            Err(why) => (last.cloned().unwrap_or(Serving::Nothing), Some(why)),
+        };
+        let versions = views(service, statuses, &serving);
+        Self { key, domains: service.domains.clone(), serving, held, versions }
+    }
+
+    /// Whether its traffic, if it is to have any, has normal versions to go to.
+    pub fn is_ready(&self) -> bool {
+        self.versions.is_empty() || !matches!(self.serving, Serving::Nothing)
+    }
+
+    /// Whether no version of it is still being made.
+    pub fn is_settled(&self) -> bool {
+        !self.versions.iter().any(|version| matches!(version.status, Status::Creating))
+    }
+
+    /// Where a client on this machine reaches it, by its default domain.
+    pub fn url(&self, port: u16) -> String {
+        let domain = self.domains.first().map(DomainPattern::to_string).unwrap_or_default();
+        match port {
+            80 => format!("http://{domain}"),
+            port => format!("http://{domain}:{port}"),
+        }
+    }
+}
+
+/// Serves a split, if every version with a share is normal.
+fn serve_split(service: &Service, split: &Split, statuses: &[Status]) -> Result<Serving, String> {
+    if split.is_offline() {
+        return Ok(Serving::Offline);
+    }
+    let mut versions: Vec<(Arc<VersionEntry>, Percent)> = Vec::new();
+    for &(index, share) in split.shares() {
+        if share == Percent::ZERO {
+            continue;
+        }
+        let name = service.versions.get(index).map_or("", |spec| spec.name.as_str());
+        match statuses.get(index) {
+            Some(Status::Normal(version)) => versions.push((version.clone(), share)),
+            Some(Status::Error(error)) => {
+                return Err(format!(
+                    "the split gives {name} {share} %, and {name} cannot become normal ({error})"
+                ));
+            }
+            Some(Status::Creating) | None => {
+                return Err(format!("{name} gets {share} % once it is normal"));
+            }
+        }
+    }
+    Ok(Serving::split(versions))
+}
+
+/// Serves the last declared version that is normal; while a later one is being made, what was
+/// served before goes on.
+fn serve_latest(
+    service: &Service,
+    statuses: &[Status],
+    last: Option<&Serving>,
+) -> Result<Serving, String> {
+    for (spec, status) in service.versions.iter().zip(statuses).rev() {
+        match status {
+            Status::Normal(version) => return Ok(Serving::Latest(version.clone())),
+            Status::Creating if last.is_some_and(Serving::takes_traffic) => {
+                return Err(format!("{} gets everything once it is normal", spec.name));
+            }
+            Status::Creating | Status::Error(_) => {}
+        }
+    }
+    Err("no declared version is normal".to_owned())
+}
+
+fn views(service: &Service, statuses: &[Status], serving: &Serving) -> Vec<VersionView> {
+    let shares = serving.shares();
+    let share_of = |name: &VersionName| {
+        let found = shares.iter().find(|(version, _)| version.spec.name == *name);
+        found.map_or(Percent::ZERO, |(_, share)| *share)
+    };
+    let declared = service.versions.iter().zip(statuses).map(|(spec, status)| VersionView {
+        name: spec.name.clone(),
+        remark: spec.remark.clone(),
+        status: status.clone(),
+        share: share_of(&spec.name),
+    });
+    let kept = shares.iter().filter(|(version, _)| {
+        !service.versions.iter().any(|spec| spec.name == version.spec.name)
+    });
+    let kept = kept.map(|(version, share)| VersionView {
+        name: version.spec.name.clone(),
+        remark: version.spec.remark.clone(),
+        status: Status::Normal((*version).clone()),
+        share: *share,
+    });
+    declared.chain(kept).collect()
+}

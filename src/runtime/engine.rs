@@ -1,0 +1,123 @@
+//! The one wasmtime engine: how guests are compiled, where their memory comes from, and the clock
+//! that interrupts them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wasmtime::component::Linker;
+use wasmtime::{
+    Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails,
+};
+
+use super::sandbox::Sandbox;
+
+/// How often [`Engine::tick`] must be called. A guest that computes is looked at, and makes room
+/// for other requests on its worker, once a tick.
+pub const EPOCH_TICK: Duration = Duration::from_millis(2);
+
+/// Sandboxes that may exist at once, over all versions.
+const SLOTS: u32 = 1_024;
+/// A component that tools link from parts has a few core modules, each with an instance and a table.
+const CORE_INSTANCES_PER_SLOT: u32 = 8;
+const TABLES_PER_SLOT: u32 = 4;
+/// The most that one linear memory can be asked to hold; versions set their own, lower limits.
+const LARGEST_MEMORY: usize = 4 << 30;
+/// What of a returned slot stays mapped, so that the next guest does not fault it in again. It
+/// covers all that a small guest touches.
+const RESIDENT_MEMORY: usize = 2 << 20;
+const RESIDENT_TABLE: usize = 64 << 10;
+const RESIDENT_STACK: usize = 64 << 10;
+
+/// Why the engine cannot be made on this machine.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "cannot reserve address space for {SLOTS} sandboxes: {reason}. Raise the limits on address \
+     space (`ulimit -v`) and on mappings (`sysctl vm.max_map_count`)"
+)]
+pub struct EngineError {
+    reason: String,
+}
+
+/// Compiles components, links what the host offers them, and holds the pool that their sandboxes
+/// come from. Cheap to clone: clones are the same engine.
+#[derive(Clone)]
+pub struct Engine {
+    pub(super) wasm: wasmtime::Engine,
+    pub(super) linker: Arc<Linker<Sandbox>>,
+    slots: Arc<Semaphore>,
+}
+
+/// The right to one sandbox of the pool, given back when dropped.
+pub struct Slot(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+
+impl Engine {
+    /// Reserves the pool and links the host's side of `wasi:http` and `wasi:cli`.
+    ///
+    /// # Errors
+    ///
+    /// Where the machine's limits do not allow the pool's address space.
+    pub fn new() -> Result<Self, EngineError> {
+        let failed = |error: wasmtime::Error| EngineError { reason: format!("{error:#}") };
+        let wasm = wasmtime::Engine::new(&settings()).map_err(failed)?;
+        let mut linker = Linker::new(&wasm);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(failed)?;
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker).map_err(failed)?;
+        let slots = Arc::new(Semaphore::new(SLOTS as usize));
+        Ok(Self { wasm, linker: Arc::new(linker), slots })
+    }
+
+    /// Moves the epoch on. Whoever owns the engine calls this every [`EPOCH_TICK`].
+    pub fn tick(&self) {
+        self.wasm.increment_epoch();
+    }
+
+    /// Waits for room in the pool. `None` only while the process ends.
+    pub async fn slot(&self) -> Option<Slot> {
+        self.slots.clone().acquire_owned().await.ok().map(Slot)
+    }
+
+    /// Room in the pool, if there is some now.
+    pub fn try_slot(&self) -> Option<Slot> {
+        self.slots.clone().try_acquire_owned().ok().map(Slot)
+    }
+
+    /// Whether dropped sandboxes are reset by asking the kernel which pages they wrote
+    /// (`PAGEMAP_SCAN`, Linux 6.7), which doubles the rate of fresh sandboxes.
+    pub fn resets_by_page_map() -> bool {
+        PoolingAllocationConfig::is_pagemap_scan_available()
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("free_slots", &self.slots.available_permits()).finish()
+    }
+}
+
+fn settings() -> Config {
+    let mut config = Config::new();
+    config
+        // A `wasi:http@0.2` guest never needs the component model's own concurrency.
+        .concurrency_support(false)
+        .epoch_interruption(true)
+        // Names in a trap's log line are worth their bytes; file and line numbers are not.
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
+    config
+}
+
+fn pool() -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(SLOTS)
+        .total_core_instances(SLOTS * CORE_INSTANCES_PER_SLOT)
+        .total_memories(SLOTS)
+        .total_tables(SLOTS * TABLES_PER_SLOT)
+        .total_stacks(SLOTS)
+        .max_memory_size(LARGEST_MEMORY)
+        .linear_memory_keep_resident(RESIDENT_MEMORY)
+        .table_keep_resident(RESIDENT_TABLE)
+        .async_stack_keep_resident(RESIDENT_STACK)
+        .pagemap_scan(Enabled::Auto);
+    pool
+}

@@ -1,0 +1,151 @@
+//! From bytes to something that can serve: recognised, compiled, linked, tried out.
+
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+use wasmtime::component::Component;
+use wasmtime_wasi_http::p2::bindings::ProxyPre;
+
+use super::cpu::CpuClock;
+use super::engine::Engine;
+use super::sandbox::{Grant, Sandbox};
+
+/// The first bytes of a binary: the magic number, then the version and layer.
+const COMPONENT_MAGIC: &[u8] = b"\0asm\x0d\0\x01\0";
+const MODULE_MAGIC: &[u8] = b"\0asm\x01\0\0\0";
+/// What a component must export, in any 0.2 version.
+const HANDLER: &str = "wasi:http/incoming-handler@0.2.";
+/// What the host offers to every guest, in any 0.2 version.
+const OFFERED: [&str; 7] = [
+    "wasi:cli/",
+    "wasi:clocks/",
+    "wasi:filesystem/",
+    "wasi:http/",
+    "wasi:io/",
+    "wasi:random/",
+    "wasi:sockets/",
+];
+
+/// Why bytes cannot become a program. Each message is a detail to show to the operator.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProgramError {
+    #[error("{0}")]
+    NotAComponent(&'static str),
+    #[error("it exports {exports}, and not wasi:http/incoming-handler@0.2")]
+    UnsupportedWorld { exports: String },
+    #[error("it imports {imports}, which nothing here offers")]
+    ImportDenied { imports: String },
+    #[error("{0}")]
+    CompileFailed(String),
+    #[error("it needs more than {memory} bytes of memory to start")]
+    MemoryTooSmall { memory: usize },
+    #[error("it does not start: {0}")]
+    StartFailed(String),
+}
+
+/// A compiled and linked component, shared by every version that names the same bytes.
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Program {
+    pub(super) engine: Engine,
+    pub(super) pre: ProxyPre<Sandbox>,
+    digest: [u8; 32],
+}
+
+/// The SHA-256 digest by which components are known.
+pub fn digest_of(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+impl Program {
+    /// Compiles and links a component. This takes from milliseconds to seconds of CPU time, so it
+    /// is for a blocking thread.
+    ///
+    /// # Errors
+    ///
+    /// Where the bytes are not a component, do not export `wasi:http/incoming-handler@0.2`,
+    /// import what the host does not offer, or do not compile.
+    pub fn compile(engine: &Engine, bytes: &[u8]) -> Result<Self, ProgramError> {
+        recognise(bytes)?;
+        let component = Component::from_binary(&engine.wasm, bytes)
+            .map_err(|error| ProgramError::CompileFailed(format!("{error:#}")))?;
+        check_exports(engine, &component)?;
+        let pre = engine.linker.instantiate_pre(&component).and_then(ProxyPre::new).map_err(
+            |error| ProgramError::ImportDenied {
+                imports: denied_imports(engine, &component).unwrap_or_else(|| format!("{error:#}")),
+            },
+        )?;
+        Ok(Self { engine: engine.clone(), pre, digest: digest_of(bytes) })
+    }
+
+    /// The SHA-256 digest of the component's bytes.
+    pub fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+
+    /// Makes one sandbox and throws it away, to learn whether the limits of `grant` let it start.
+    ///
+    /// # Errors
+    ///
+    /// Where the memory limit is below what the component declares, or its start code fails.
+    pub async fn try_out(&self, grant: &Arc<Grant>) -> Result<(), ProgramError> {
+        let clock = CpuClock::new(grant.cpu_time);
+        let sandbox = Sandbox::new(grant, &Arc::from("try-out"));
+        let mut store = wasmtime::Store::new(&self.engine.wasm, sandbox);
+        store.limiter(|sandbox| &mut sandbox.memory);
+        clock.watch(&mut store);
+        let mut start = Box::pin(self.pre.instantiate_async(&mut store));
+        let started = std::future::poll_fn(|context| clock.poll(start.as_mut(), context)).await;
+        drop(start);
+        match started {
+            Ok(_) => Ok(()),
+            Err(_) if store.data().memory.denied => {
+                Err(ProgramError::MemoryTooSmall { memory: grant.memory })
+            }
+            Err(error) => Err(ProgramError::StartFailed(format!("{error:#}"))),
+        }
+    }
+}
+
+impl std::fmt::Debug for Program {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Program").finish_non_exhaustive()
+    }
+}
+
+fn recognise(bytes: &[u8]) -> Result<(), ProgramError> {
+    if bytes.starts_with(COMPONENT_MAGIC) {
+        Ok(())
+    } else if bytes.starts_with(MODULE_MAGIC) {
+        Err(ProgramError::NotAComponent("it is a core module, not a component"))
+    } else if bytes.is_empty() {
+        Err(ProgramError::NotAComponent("the file is empty"))
+    } else {
+        Err(ProgramError::NotAComponent("it is not a WebAssembly binary"))
+    }
+}
+
+fn check_exports(engine: &Engine, component: &Component) -> Result<(), ProgramError> {
+    let ty = component.component_type();
+    let names: Vec<_> = ty.exports(&engine.wasm).map(|(name, _)| name).collect();
+    if names.iter().any(|name| name.starts_with(HANDLER)) {
+        return Ok(());
+    }
+    let exports = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+    Err(ProgramError::UnsupportedWorld { exports })
+}
+
+/// The imports outside of what the host offers, if that is why linking failed.
+fn denied_imports(engine: &Engine, component: &Component) -> Option<String> {
+    let ty = component.component_type();
+    let denied: Vec<_> = ty
+        .imports(&engine.wasm)
+        .map(|(name, _)| name)
+        .filter(|name| !is_offered(name))
+        .collect();
+    (!denied.is_empty()).then(|| denied.join(", "))
+}
+
+fn is_offered(import: &str) -> bool {
+    import.contains("@0.2.") && OFFERED.iter().any(|offered| import.starts_with(offered))
+}

@@ -1,0 +1,197 @@
+//! What lives inside one sandbox: the guest's memory budget, what it was granted, and nothing of
+//! the host.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::ResourceLimiter;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{
+    Error as HttpError, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks,
+    WasiHttpView,
+};
+
+use super::guest_log::{GuestLog, LogBudget, Stream};
+
+/// The memory of one table element on the host, in bytes.
+const TABLE_ELEMENT: usize = size_of::<usize>();
+
+/// All that a guest of one version may see and use. There is no file system and no network; its
+/// standard output becomes log lines.
+#[derive(Debug)]
+pub struct Grant {
+    /// Who the guest is, for its log lines.
+    pub service: Arc<str>,
+    pub version: Arc<str>,
+    /// The whole environment of the guest.
+    pub env: Vec<(String, String)>,
+    /// Bytes of all linear memories and tables of one instance together.
+    pub memory: usize,
+    /// Time spent running guest code for one request.
+    pub cpu_time: Duration,
+    /// Time until the response head, and then between two parts of the body.
+    pub wall_time: Duration,
+    pub(super) log: Arc<LogBudget>,
+}
+
+impl Grant {
+    /// A grant with these limits and no environment.
+    pub fn new(
+        service: impl Into<Arc<str>>,
+        version: impl Into<Arc<str>>,
+        memory: usize,
+        cpu_time: Duration,
+        wall_time: Duration,
+    ) -> Self {
+        Self {
+            service: service.into(),
+            version: version.into(),
+            env: Vec::new(),
+            memory,
+            cpu_time,
+            wall_time,
+            log: Arc::default(),
+        }
+    }
+
+    /// The same with an environment.
+    #[must_use]
+    pub fn with_env(mut self, env: Vec<(String, String)>) -> Self {
+        self.env = env;
+        self
+    }
+}
+
+/// The data of a guest's store.
+pub(super) struct Sandbox {
+    table: ResourceTable,
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    hooks: NoOutbound,
+    pub memory: MemoryBudget,
+}
+
+impl Sandbox {
+    pub fn new(grant: &Arc<Grant>, request_id: &Arc<str>) -> Self {
+        let log = |stream| GuestLog::new(grant.clone(), request_id.clone(), stream);
+        let wasi = WasiCtxBuilder::new()
+            .envs(&grant.env)
+            .stdout(log(Stream::Stdout))
+            .stderr(log(Stream::Stderr))
+            .allow_tcp(false)
+            .allow_udp(false)
+            .allow_ip_name_lookup(false)
+            .build();
+        Self {
+            table: ResourceTable::new(),
+            wasi,
+            http: WasiHttpCtx::new(),
+            hooks: NoOutbound,
+            memory: MemoryBudget { limit: grant.memory, used: 0, denied: false },
+        }
+    }
+}
+
+impl WasiView for Sandbox {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for Sandbox {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.hooks, table: &mut self.table, ctx: &mut self.http }
+    }
+}
+
+/// Refuses every request that a guest tries to send.
+struct NoOutbound;
+
+impl WasiHttpHooks for NoOutbound {
+    fn send_request(
+        &mut self,
+        _request: http::Request<WasiBody>,
+        _options: Option<RequestOptions>,
+        _sent: Box<dyn Future<Output = Result<(), HttpError>> + Send>,
+    ) -> Box<dyn Future<Output = Result<Sending, HttpError>> + Send> {
+        Box::new(async { Err(HttpError::HttpRequestDenied) })
+    }
+}
+
+/// A response, and the connection that must be driven while its body is read.
+type Sending = (http::Response<WasiBody>, Box<dyn Future<Output = Result<(), HttpError>> + Send>);
+
+/// Bounds all memories and tables of an instance together.
+///
+/// Growth past the limit is refused, not trapped: a guest that checks can go on with what it has.
+pub(super) struct MemoryBudget {
+    limit: usize,
+    used: usize,
+    /// Whether growth was ever refused: then a trap is put down to memory.
+    pub denied: bool,
+}
+
+impl MemoryBudget {
+    fn grow(&mut self, by: usize) -> bool {
+        match self.used.checked_add(by).filter(|used| *used <= self.limit) {
+            Some(used) => {
+                self.used = used;
+                true
+            }
+            None => {
+                self.denied = true;
+                false
+            }
+        }
+    }
+}
+
+impl ResourceLimiter for MemoryBudget {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        Ok(self.grow(desired.saturating_sub(current)))
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        Ok(self.grow(desired.saturating_sub(current).saturating_mul(TABLE_ELEMENT)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memories_and_tables_share_one_budget() {
+        let mut budget = MemoryBudget { limit: 200, used: 0, denied: false };
+        assert!(budget.memory_growing(0, 100, None).unwrap());
+        assert!(budget.memory_growing(0, 60, None).unwrap());
+        assert!(budget.table_growing(0, 5, None).unwrap());
+        assert!(!budget.denied);
+        assert!(!budget.memory_growing(60, 61, None).unwrap());
+        assert!(budget.denied);
+    }
+
+    #[test]
+    fn growth_past_a_memorys_own_maximum_is_not_the_budgets_fault() {
+        let mut budget = MemoryBudget { limit: 200, used: 0, denied: false };
+        assert!(!budget.memory_growing(0, 100, Some(50)).unwrap());
+        assert!(!budget.denied);
+    }
+}
