@@ -332,8 +332,7 @@ impl Reloader {
     fn watched(&self) -> Vec<PathBuf> {
         let components = declared(&self.config)
             .filter_map(|(_, spec)| spec.component.parent().map(PathBuf::from));
-        let mut directories: Vec<_> =
-            self.config.watch.iter().cloned().chain(components).collect();
+        let mut directories: Vec<_> = self.config.watch.iter().cloned().chain(components).collect();
         directories.sort();
         directories.dedup();
         directories

@@ -1,5 +1,6 @@
 //! The composition root: makes everything, connects it, and runs it until a signal.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,7 +66,7 @@ pub fn run(path: PathBuf, config: Config) -> Result<(), StartError> {
     let reloads = Arc::new(Reloads::default());
     let drain = Drain::default();
     let addresses: Vec<_> = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
-    let port = addresses.first().map_or(0, |address| address.port());
+    let port = addresses.first().map_or(0, SocketAddr::port);
     let programs = Programs::new(engine.clone(), telemetry.clone(), compile_workers());
     let reloader = Reloader::new(
         path,
@@ -90,8 +91,7 @@ pub fn run(path: PathBuf, config: Config) -> Result<(), StartError> {
 
     let mut server = Server::new_with_opt_and_conf(None, pingora_conf(&config));
     let gateway = || Gateway::new(live.clone(), telemetry.clone(), drain.flag());
-    let acceptor =
-        Acceptor::new(sockets, &server.configuration, gateway, drain.clone(), accept);
+    let acceptor = Acceptor::new(sockets, &server.configuration, gateway, drain.clone(), accept);
     server.add_service(acceptor);
     server.add_service(single("epoch ticker", Ticker(engine)));
     server.add_service(single("reloader", Reloading(once((reloader, watcher)))));
@@ -183,8 +183,7 @@ struct Herald {
 #[async_trait]
 impl BackgroundService for Herald {
     async fn start(&self, _: ShutdownWatch) {
-        let settled =
-            tokio::time::timeout(FIRST_VERSIONS, self.reloads.settled()).await.is_ok();
+        let settled = tokio::time::timeout(FIRST_VERSIONS, self.reloads.settled()).await.is_ok();
         if let Some(ready) = take(&self.ready) {
             // Nobody accepts any more if the process is about to end.
             ready.send(()).ok();
@@ -244,7 +243,10 @@ impl ShutdownSignalWatch for Signals {
             return std::future::pending().await;
         };
         next(&mut terminate, &mut interrupt).await;
-        tracing::info!("draining for at most {:?}; a second signal ends at once", self.grace_period);
+        tracing::info!(
+            "draining for at most {:?}; a second signal ends at once",
+            self.grace_period
+        );
         self.drain.start();
         tokio::select! {
             () = self.drain.finished() => tracing::info!("drained"),

@@ -72,7 +72,9 @@ fn routes(admin: Admin) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .route("/api/v1/status", get(show_status))
-        .fallback(async || (StatusCode::NOT_FOUND, "try /livez, /readyz, /metrics or /api/v1/status\n"))
+        .fallback(async || {
+            (StatusCode::NOT_FOUND, "try /livez, /readyz, /metrics or /api/v1/status\n")
+        })
         .with_state(Arc::new(admin))
 }
 
@@ -84,7 +86,10 @@ async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
     }
     let waiting = snapshot.services.iter().filter(|service| !service.is_ready());
     let names: Vec<_> = waiting.map(|service| service.key.service.as_str()).collect();
-    let text = format!("not ready: {}\n", if names.is_empty() { "starting".into() } else { names.join(", ") });
+    let text = format!(
+        "not ready: {}\n",
+        if names.is_empty() { "starting".into() } else { names.join(", ") }
+    );
     (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
 }
 

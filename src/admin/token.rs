@@ -13,7 +13,9 @@ pub struct Token([u8; 32]);
 pub enum TokenError {
     #[error("cannot read `token-file` {path}: {reason}")]
     Unreadable { path: String, reason: std::io::Error },
-    #[error("`token-file` {path} is empty: write a long random text into it, for example with `openssl rand -hex 32`")]
+    #[error(
+        "`token-file` {path} is empty: write a long random text into it, for example with `openssl rand -hex 32`"
+    )]
     Empty { path: String },
 }
 

@@ -47,28 +47,31 @@ struct Version {
 }
 
 pub(super) fn check(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliError> {
+    let mut out = std::io::stdout().lock();
     let findings = match config::load(path) {
         Ok(config) => {
             let versions = prepare_all(&config)?;
             let ok = versions.iter().all(|version| version.code.is_none());
             Findings { ok, problems: Vec::new(), versions }
         }
-        Err(report) if arguments.json => {
+        Err(report) => {
+            if !arguments.json {
+                writeln!(out, "{report}")?;
+                return Ok(ExitCode::FAILURE);
+            }
             Findings { ok: false, problems: report.problems, versions: Vec::new() }
         }
-        Err(report) => return Err(CliError::Config(report)),
     };
     if arguments.json {
         let json = serde_json::to_string_pretty(&findings).map_err(std::io::Error::from)?;
-        writeln!(std::io::stdout().lock(), "{json}")?;
+        writeln!(out, "{json}")?;
     } else {
-        print(path, &findings)?;
+        print(&mut out, path, &findings)?;
     }
     Ok(if findings.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn print(path: &Path, findings: &Findings) -> Result<(), CliError> {
-    let mut out = std::io::stdout().lock();
+fn print(out: &mut impl Write, path: &Path, findings: &Findings) -> Result<(), CliError> {
     for version in &findings.versions {
         let Version { service, version, file, status, code, detail, suggestion, .. } = version;
         match (code, detail, suggestion) {

@@ -69,10 +69,7 @@ fn single(file: PathBuf) -> Result<Found, DiscoverError> {
         return Err(DiscoverError::NoFile(file));
     }
     let directories = file.parent().map(Path::to_path_buf).into_iter().collect();
-    Ok(Found {
-        files: vec![file],
-        directories,
-    })
+    Ok(Found { files: vec![file], directories })
 }
 
 /// The part before the first wildcard, and the part from there on.
@@ -127,10 +124,7 @@ mod tests {
         let tree = tree(&["s/b.toml", "s/a.toml", "s/.c.toml", "s/d.txt", "s/e.toml/x"]);
         let found = services(tree.path(), "s/*.toml").unwrap();
         let directory = tree.path().join("s");
-        assert_eq!(
-            found.files,
-            [directory.join("a.toml"), directory.join("b.toml")]
-        );
+        assert_eq!(found.files, [directory.join("a.toml"), directory.join("b.toml")]);
         assert_eq!(found.directories, [directory]);
     }
 

@@ -37,9 +37,7 @@ pub struct Lost {
 /// Reads a file, or says why not in `problems`. What is returned may be incomplete if `problems`
 /// grew.
 pub fn read<T: DeserializeOwned>(path: &Path, problems: &mut Vec<Problem>) -> Option<Document<T>> {
-    let source = read_text(path)
-        .map_err(|problem| problems.push(*problem))
-        .ok()?;
+    let source = read_text(path).map_err(|problem| problems.push(*problem)).ok()?;
     let root = parse(&source, problems)?;
     let (raw, lost) = fit(root.clone(), &source, problems)?;
     Some(Document { source, raw, lost })
@@ -48,30 +46,21 @@ pub fn read<T: DeserializeOwned>(path: &Path, problems: &mut Vec<Problem>) -> Op
 fn read_text(path: &Path) -> Result<Source, Box<Problem>> {
     let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
     let text = String::from_utf8(bytes).map_err(|error| not_utf8(path, &error))?;
-    Ok(Source {
-        path: path.to_owned(),
-        text,
-    })
+    Ok(Source { path: path.to_owned(), text })
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Box<Problem> {
     let (message, help) = match error.kind() {
-        io::ErrorKind::NotFound => (
-            "there is no such file".to_owned(),
-            "create it, or give the path of the file you mean",
-        ),
-        io::ErrorKind::IsADirectory => (
-            "this is a directory, not a file".to_owned(),
-            "give the path of the file in it",
-        ),
-        io::ErrorKind::PermissionDenied => (
-            "the file may not be read".to_owned(),
-            "let the user that runs watershed read it",
-        ),
-        _ => (
-            format!("the file cannot be read: {error}"),
-            "make it readable and try again",
-        ),
+        io::ErrorKind::NotFound => {
+            ("there is no such file".to_owned(), "create it, or give the path of the file you mean")
+        }
+        io::ErrorKind::IsADirectory => {
+            ("this is a directory, not a file".to_owned(), "give the path of the file in it")
+        }
+        io::ErrorKind::PermissionDenied => {
+            ("the file may not be read".to_owned(), "let the user that runs watershed read it")
+        }
+        _ => (format!("the file cannot be read: {error}"), "make it readable and try again"),
     };
     Box::new(Problem::of_file(path, message, help))
 }
@@ -82,19 +71,12 @@ fn not_utf8(path: &Path, error: &FromUtf8Error) -> Box<Problem> {
     let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
     let message = format!("byte {} is not UTF-8", valid + 1);
     let help = "save the file as UTF-8, the only encoding of TOML";
-    Box::new(Problem {
-        line: Some(line),
-        ..Problem::of_file(path, message, help)
-    })
+    Box::new(Problem { line: Some(line), ..Problem::of_file(path, message, help) })
 }
 
 fn parse<'a>(source: &'a Source, problems: &mut Vec<Problem>) -> Option<Spanned<DeTable<'a>>> {
     let (root, errors) = DeTable::parse_recoverable(&source.text);
-    let mut findings = Findings {
-        source,
-        lost: &[],
-        problems,
-    };
+    let mut findings = Findings { source, lost: &[], problems };
     let mut lines = HashSet::new();
     for error in originals(&errors) {
         let span = error.span().unwrap_or(0..0);
@@ -111,9 +93,7 @@ fn parse<'a>(source: &'a Source, problems: &mut Vec<Problem>) -> Option<Spanned<
 fn originals(errors: &[toml::de::Error]) -> impl Iterator<Item = &toml::de::Error> {
     let is_echo = |error: &toml::de::Error| error.message() == "duplicate key";
     let only_echoes = errors.iter().all(is_echo);
-    errors
-        .iter()
-        .filter(move |error| only_echoes || !is_echo(error))
+    errors.iter().filter(move |error| only_echoes || !is_echo(error))
 }
 
 fn fit<T: DeserializeOwned>(
@@ -122,11 +102,7 @@ fn fit<T: DeserializeOwned>(
     problems: &mut Vec<Problem>,
 ) -> Option<(T, Vec<Lost>)> {
     let mut lost = Vec::new();
-    let mut findings = Findings {
-        source,
-        lost: &[],
-        problems,
-    };
+    let mut findings = Findings { source, lost: &[], problems };
     for _ in 0..MISFITS_MAX {
         let error = match T::deserialize(Deserializer::from(root.clone())) {
             Ok(raw) => return Some((raw, lost)),
@@ -139,10 +115,7 @@ fn fit<T: DeserializeOwned>(
         findings.add(span, complaint);
         let Cut { table, path, .. } = cut?;
         let names = path.into_iter().next_back().into_iter().chain(meant);
-        lost.extend(names.map(|key| Lost {
-            table: table.clone(),
-            key,
-        }));
+        lost.extend(names.map(|key| Lost { table: table.clone(), key }));
     }
     let help = "correct those above; the next run shows the others";
     let message = format!("there are more than {MISFITS_MAX} problems of this kind");
@@ -198,11 +171,7 @@ fn cut_from_table(
         return cut_deeper(entries, error);
     };
     entries.remove(&key);
-    Some(Cut {
-        table: at,
-        path: vec![key.into_inner().into_owned()],
-        what,
-    })
+    Some(Cut { table: at, path: vec![key.into_inner().into_owned()], what })
 }
 
 fn cut_deeper(entries: &mut DeTable<'_>, error: &Range<usize>) -> Option<Cut> {
@@ -225,18 +194,9 @@ fn cut_from_value(value: &mut Spanned<DeValue<'_>>, error: &Range<usize>) -> Opt
 
 fn cut_from_array(items: &mut DeArray<'_>, error: &Range<usize>) -> Option<Cut> {
     let Some(wrong) = items.iter().position(|item| item.span() == *error) else {
-        return items
-            .iter_mut()
-            .find_map(|item| cut_from_value(item, error));
+        return items.iter_mut().find_map(|item| cut_from_value(item, error));
     };
-    let others = items
-        .iter()
-        .enumerate()
-        .filter(|(index, _)| *index != wrong);
+    let others = items.iter().enumerate().filter(|(index, _)| *index != wrong);
     *items = others.map(|(_, item)| item.clone()).collect();
-    Some(Cut {
-        table: None,
-        path: Vec::new(),
-        what: What::Item,
-    })
+    Some(Cut { table: None, path: Vec::new(), what: What::Item })
 }

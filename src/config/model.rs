@@ -95,10 +95,7 @@ pub struct AdminSettings {
 
 impl Default for AdminSettings {
     fn default() -> Self {
-        Self {
-            listen: loopback(9090),
-            token_file: None,
-        }
+        Self { listen: loopback(9090), token_file: None }
     }
 }
 

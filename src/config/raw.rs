@@ -199,10 +199,7 @@ pub struct RawLimits {
 
 /// Bytes, or a number with a unit.
 #[derive(serde::Deserialize, JsonSchema)]
-#[serde(
-    untagged,
-    expecting = "a size such as \"128MiB\" or a whole number of bytes"
-)]
+#[serde(untagged, expecting = "a size such as \"128MiB\" or a whole number of bytes")]
 pub enum RawSize {
     Bytes(i64),
     Text(#[schemars(regex(pattern = "^[0-9]+ *([KMGT]i?B|B)?$"))] String),

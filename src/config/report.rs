@@ -71,10 +71,7 @@ impl Problem {
         path: String,
     ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
         let mark = AnnotationKind::Primary.span(self.marked(source));
-        Snippet::source(source)
-            .line_start(self.line.unwrap_or(1))
-            .path(path)
-            .annotation(mark)
+        Snippet::source(source).line_start(self.line.unwrap_or(1)).path(path).annotation(mark)
     }
 
     fn origin(&self, path: String) -> Origin<'static> {
@@ -106,10 +103,7 @@ impl Report {
     /// Puts the problems in order and drops what was found twice, as in a file that two
     /// environments share.
     pub(super) fn new(mut problems: Vec<Problem>) -> Self {
-        let mut files: Vec<PathBuf> = problems
-            .iter()
-            .map(|problem| problem.file.clone())
-            .collect();
+        let mut files: Vec<PathBuf> = problems.iter().map(|problem| problem.file.clone()).collect();
         // Which file's problems were found first is the order in which files were read.
         let mut seen = HashSet::new();
         files.retain(|file| seen.insert(file.clone()));

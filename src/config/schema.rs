@@ -20,10 +20,7 @@ pub fn schema() -> (Value, Value) {
 fn of<T: JsonSchema>() -> Value {
     let settings =
         SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
-    let mut schema = settings
-        .into_generator()
-        .into_root_schema_for::<T>()
-        .to_value();
+    let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
     forget_null(&mut schema);
     schema
 }
@@ -76,26 +73,15 @@ fn show_default(schema: &mut Value, pointer: &str, default: Value) {
 }
 
 fn defaults() -> Vec<(String, Value)> {
-    let ServerSettings {
-        listen,
-        threads,
-        grace_period,
-        expose,
-    } = ServerSettings::default();
+    let ServerSettings { listen, threads, grace_period, expose } = ServerSettings::default();
     let admin = AdminSettings::default();
     let mut defaults = vec![
         ("/server/listen".to_owned(), json!(listen)),
         ("/server/threads".to_owned(), json!(threads)),
-        (
-            "/server/grace-period".to_owned(),
-            json!(show_duration(grace_period)),
-        ),
+        ("/server/grace-period".to_owned(), json!(show_duration(grace_period))),
         ("/server/expose".to_owned(), json!(expose.as_str())),
         ("/admin/listen".to_owned(), json!(admin.listen)),
-        (
-            "/state/directory".to_owned(),
-            json!(StateSettings::DIRECTORY),
-        ),
+        ("/state/directory".to_owned(), json!(StateSettings::DIRECTORY)),
     ];
     let limits = limit_defaults().map(|(key, value)| (format!("/defaults/limits/{key}"), value));
     defaults.extend(limits);

@@ -26,10 +26,7 @@ pub fn syntax(message: &str) -> Complaint {
     const HELP: [(&str, &str); 8] = [
         ("duplicate key", "keep one of the two"),
         ("must be quoted", "put the value in quotation marks"),
-        (
-            "string",
-            "close the string with the quotation mark that opened it",
-        ),
+        ("string", "close the string with the quotation mark that opened it"),
         ("array table", "write `[[name]]` on a line of its own"),
         ("inline table", "write `{ key = value, other = value }`"),
         ("array", "write `[first, second]`"),
@@ -37,10 +34,7 @@ pub fn syntax(message: &str) -> Complaint {
         ("key", "write `key = value` on a line of its own"),
     ];
     let found = HELP.iter().find(|(part, _)| message.contains(part));
-    let help = found.map_or(
-        "see https://toml.io for how TOML is written",
-        |(_, help)| help,
-    );
+    let help = found.map_or("see https://toml.io for how TOML is written", |(_, help)| help);
     Complaint::new(format!("this is not TOML: {message}"), help)
 }
 

@@ -59,10 +59,7 @@ pub struct Complaint {
 
 impl Complaint {
     pub fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            help: help.into(),
-        }
+        Self { message: message.into(), help: help.into() }
     }
 }
 
@@ -107,8 +104,6 @@ impl Findings<'_> {
 
     /// Whether anything directly in a table was dropped because of its shape.
     pub fn has_lost_any(&self, table: &Range<usize>) -> bool {
-        self.lost
-            .iter()
-            .any(|lost| lost.table.as_ref() == Some(table))
+        self.lost.iter().any(|lost| lost.table.as_ref() == Some(table))
     }
 }

@@ -9,12 +9,7 @@ pub fn closest<'a>(written: &str, names: &[&'a str]) -> Option<&'a str> {
     let written = written.to_lowercase();
     let liked = names
         .iter()
-        .map(|name| {
-            (
-                strsim::normalized_damerau_levenshtein(&written, name),
-                *name,
-            )
-        })
+        .map(|name| (strsim::normalized_damerau_levenshtein(&written, name), *name))
         .filter(|(likeness, _)| *likeness >= LIKENESS_MIN);
     let best = liked.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
     Some(best.1)
@@ -63,9 +58,6 @@ mod tests {
         assert_eq!(list(&[]), "none");
         assert_eq!(list(&["a"]), "`a`");
         assert_eq!(list(&["a", "b", "c"]), "`a`, `b` and `c`");
-        assert_eq!(
-            help(Some("a"), "there is `a`"),
-            "did you mean `a`? There is `a`"
-        );
+        assert_eq!(help(Some("a"), "there is `a`"), "did you mean `a`? There is `a`");
     }
 }

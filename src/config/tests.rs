@@ -35,11 +35,7 @@ impl Tree {
 
     fn messages(&self) -> Vec<String> {
         let report = self.load().unwrap_err();
-        report
-            .problems
-            .into_iter()
-            .map(|problem| problem.message)
-            .collect()
+        report.problems.into_iter().map(|problem| problem.message).collect()
     }
 }
 
@@ -107,10 +103,7 @@ fn the_main_file_means_what_it_says() {
     let tree = valid();
     let config = tree.load().unwrap();
     let server = ServerSettings {
-        listen: vec![
-            "127.0.0.1:8081".parse().unwrap(),
-            "127.0.0.1:8082".parse().unwrap(),
-        ],
+        listen: vec!["127.0.0.1:8081".parse().unwrap(), "127.0.0.1:8082".parse().unwrap()],
         threads: 2,
         grace_period: Duration::from_secs(5),
         expose: Expose::Decision,
@@ -122,19 +115,9 @@ fn the_main_file_means_what_it_says() {
     };
     assert_eq!(config.admin, admin);
     assert_eq!(config.state.directory, Path::new("/var/lib/watershed"));
-    let files = [
-        "watershed.toml",
-        "services/greeter.toml",
-        "services/quiet.toml",
-    ];
-    assert_eq!(
-        config.files,
-        files.map(|file| tree.path("config").join(file))
-    );
-    assert_eq!(
-        config.watch,
-        [tree.path("config"), tree.path("config/services")]
-    );
+    let files = ["watershed.toml", "services/greeter.toml", "services/quiet.toml"];
+    assert_eq!(config.files, files.map(|file| tree.path("config").join(file)));
+    assert_eq!(config.watch, [tree.path("config"), tree.path("config/services")]);
     let [environment] = config.environments.as_slice() else {
         panic!("{:?}", config.environments);
     };
@@ -149,19 +132,9 @@ fn a_service_means_what_it_says() {
     let service = &config.environments[0].services[0];
     assert_eq!(service.name.as_str(), "greeter");
     assert_eq!(service.file, tree.path("config/services/greeter.toml"));
-    let domains: Vec<String> = service
-        .domains
-        .iter()
-        .map(DomainPattern::to_string)
-        .collect();
-    assert_eq!(
-        domains,
-        ["greeter.localhost", "hello.example.com", "*.example.org"]
-    );
-    let shares = vec![
-        (0, Percent::from_f64(87.5).unwrap()),
-        (1, Percent::from_f64(12.5).unwrap()),
-    ];
+    let domains: Vec<String> = service.domains.iter().map(DomainPattern::to_string).collect();
+    assert_eq!(domains, ["greeter.localhost", "hello.example.com", "*.example.org"]);
+    let shares = vec![(0, Percent::from_f64(87.5).unwrap()), (1, Percent::from_f64(12.5).unwrap())];
     assert_eq!(service.traffic, Traffic::Split(Split::new(shares).unwrap()));
     assert_eq!(service.versions, [first_version(&tree), second_version()]);
 }
@@ -208,10 +181,7 @@ fn an_empty_service_is_named_after_its_file_and_has_no_version() {
     let config = valid().load().unwrap();
     let quiet = &config.environments[0].services[1];
     assert_eq!(quiet.name.as_str(), "quiet");
-    assert_eq!(
-        quiet.domains,
-        [DomainPattern::Exact("quiet.localhost".into())]
-    );
+    assert_eq!(quiet.domains, [DomainPattern::Exact("quiet.localhost".into())]);
     assert_eq!(quiet.versions, []);
     assert_eq!(quiet.traffic, Traffic::Latest);
 }
@@ -238,25 +208,13 @@ fn an_empty_main_file_is_all_defaults() {
 fn two_environments_may_share_files_and_a_problem_in_them_is_told_once() {
     let main = "[[environments]]\nname = \"a\"\ndomain = \"a.org\"\n\
                 [[environments]]\nname = \"b\"\ndomain = \"b.org\"\n";
-    let good = Tree::new(&[
-        ("config/watershed.toml", main),
-        ("config/services/s.toml", ""),
-    ]);
+    let good = Tree::new(&[("config/watershed.toml", main), ("config/services/s.toml", "")]);
     let config = good.load().unwrap();
-    let domains = config
-        .environments
-        .iter()
-        .map(|e| e.services[0].domains[0].to_string());
+    let domains = config.environments.iter().map(|e| e.services[0].domains[0].to_string());
     assert_eq!(domains.collect::<Vec<_>>(), ["s.a.org", "s.b.org"]);
     assert_eq!(config.files.len(), 2);
-    let wrong = Tree::new(&[
-        ("config/watershed.toml", main),
-        ("config/services/s.toml", "x = 1"),
-    ]);
-    assert_eq!(
-        wrong.messages(),
-        ["there is no key `x` at the top of the file"]
-    );
+    let wrong = Tree::new(&[("config/watershed.toml", main), ("config/services/s.toml", "x = 1")]);
+    assert_eq!(wrong.messages(), ["there is no key `x` at the top of the file"]);
 }
 
 #[test]
@@ -287,10 +245,7 @@ fn a_file_of_nothing_but_misfits_ends() {
 #[test]
 fn an_array_is_no_table() {
     let main = "admin = [\"127.0.0.1:9090\", \"token\"]";
-    let tree = Tree::new(&[
-        ("config/watershed.toml", main),
-        ("config/services/.keep", ""),
-    ]);
+    let tree = Tree::new(&[("config/watershed.toml", main), ("config/services/.keep", "")]);
     assert_eq!(tree.messages(), ["`admin` must be a table, not an array"]);
 }
 
@@ -349,10 +304,7 @@ fn the_schema_knows_every_key_and_every_default() {
     assert_eq!(limits["memory"]["anyOf"][0]["type"], "integer");
     assert_eq!(watershed["title"], "watershed.toml");
     let version = &service["properties"]["versions"]["items"];
-    assert_eq!(
-        version["required"],
-        serde_json::json!(["name", "component"])
-    );
+    assert_eq!(version["required"], serde_json::json!(["name", "component"]));
     assert_eq!(version.get("description"), None);
     assert_eq!(version["additionalProperties"], false);
     assert_eq!(version["properties"]["env"]["type"], "object");
@@ -381,10 +333,8 @@ fn the_schemas_bounds_are_the_models() {
 #[test]
 fn every_wrong_configuration_has_its_expected_report() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/invalid");
-    let mut cases: Vec<PathBuf> = fs::read_dir(root)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut cases: Vec<PathBuf> =
+        fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
     cases.sort();
     assert!(cases.len() >= 18, "only {} cases", cases.len());
     let wrong: Vec<String> = cases.iter().filter_map(|case| golden(case)).collect();
@@ -410,8 +360,6 @@ fn golden(case: &Path) -> Option<String> {
 
 fn without_directory(report: &Report, case: &Path) -> String {
     let short = report::short_path(case).display().to_string();
-    let text = report
-        .to_string()
-        .replace(&format!("{}/", case.display()), "");
+    let text = report.to_string().replace(&format!("{}/", case.display()), "");
     text.replace(&format!("{short}/"), "") + "\n"
 }

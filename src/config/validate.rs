@@ -31,24 +31,12 @@ use super::source::{Complaint, Findings};
 /// counts only if no problem was added.
 pub fn config(document: Document<RawWatershed>, problems: &mut Vec<Problem>) -> Config {
     let Document { source, raw, lost } = document;
-    let RawWatershed {
-        server,
-        admin,
-        state,
-        defaults,
-        environments,
-    } = raw;
-    let mut main = Findings {
-        source: &source,
-        lost: &lost,
-        problems,
-    };
-    let server = server.map_or_else(ServerSettings::default, |Table(raw)| {
-        self::server(&mut main, raw)
-    });
-    let admin = admin.map_or_else(AdminSettings::default, |Table(raw)| {
-        self::admin(&mut main, raw, &server)
-    });
+    let RawWatershed { server, admin, state, defaults, environments } = raw;
+    let mut main = Findings { source: &source, lost: &lost, problems };
+    let server =
+        server.map_or_else(ServerSettings::default, |Table(raw)| self::server(&mut main, raw));
+    let admin = admin
+        .map_or_else(AdminSettings::default, |Table(raw)| self::admin(&mut main, raw, &server));
     let state = self::state(&mut main, state);
     let limits = self::defaults(&mut main, defaults);
     let plans = plans(&mut main, environments);
@@ -64,18 +52,13 @@ pub fn config(document: Document<RawWatershed>, problems: &mut Vec<Problem>) -> 
 }
 
 fn server(main: &mut Findings<'_>, raw: RawServer) -> ServerSettings {
-    let RawServer {
-        listen,
-        threads,
-        grace_period,
-        expose,
-    } = raw;
+    let RawServer { listen, threads, grace_period, expose } = raw;
     let default = ServerSettings::default();
     let threads = main.whole("threads", threads, &ServerSettings::THREADS);
     let grace = ServerSettings::GRACE_PERIOD;
     ServerSettings {
         listen: listen.map_or(default.listen, |raw| self::listen(main, raw)),
-        threads: threads.map_or(default.threads, |count| count as usize),
+        threads: threads.and_then(|count| usize::try_from(count).ok()).unwrap_or(default.threads),
         grace_period: main
             .duration("grace-period", grace_period, &grace)
             .unwrap_or(default.grace_period),
@@ -112,10 +95,7 @@ fn admin(main: &mut Findings<'_>, raw: RawAdmin, server: &ServerSettings) -> Adm
     let has_token = token_file.is_some();
     let token_file = main.path("token-file", token_file);
     let Some(listen) = listen else {
-        return AdminSettings {
-            token_file,
-            ..default
-        };
+        return AdminSettings { token_file, ..default };
     };
     let (span, text) = listen.into_parts();
     let listen = main.check(span.clone(), field::address(&text));
@@ -135,9 +115,7 @@ fn admin(main: &mut Findings<'_>, raw: RawAdmin, server: &ServerSettings) -> Adm
 fn state(main: &mut Findings<'_>, raw: Option<Table<RawState>>) -> StateSettings {
     let directory = raw.and_then(|Table(RawState { directory })| main.path("directory", directory));
     let default = || main.resolve(StateSettings::DIRECTORY);
-    StateSettings {
-        directory: directory.unwrap_or_else(default),
-    }
+    StateSettings { directory: directory.unwrap_or_else(default) }
 }
 
 fn defaults(main: &mut Findings<'_>, raw: Option<Table<RawDefaults>>) -> Limits {
@@ -181,33 +159,21 @@ fn plan(
     domains: &mut Claims,
 ) -> Option<Plan> {
     let (table, Table(raw)) = raw.into_parts();
-    let RawEnvironment {
-        name,
-        domain,
-        services,
-    } = raw;
-    let name = main
-        .required(&table, "name", name)
-        .and_then(|(span, text)| {
-            let name = main.check(span.clone(), field::environment_name(&text))?;
-            names.take(main, span, name.as_str(), "the name of an environment");
-            Some(name)
-        });
-    let domain = main
-        .required(&table, "domain", domain)
-        .and_then(|(span, text)| {
-            let domain = main.check(span.clone(), field::domain(&text))?;
-            domains.take(main, span, &domain, "the domain of an environment");
-            Some(domain)
-        });
+    let RawEnvironment { name, domain, services } = raw;
+    let name = main.required(&table, "name", name).and_then(|(span, text)| {
+        let name = main.check(span.clone(), field::environment_name(&text))?;
+        names.take(main, span, name.as_str(), "the name of an environment");
+        Some(name)
+    });
+    let domain = main.required(&table, "domain", domain).and_then(|(span, text)| {
+        let domain = main.check(span.clone(), field::domain(&text))?;
+        domains.take(main, span, &domain, "the domain of an environment");
+        Some(domain)
+    });
     // A wrong environment's services are checked all the same, under a domain that nobody else has.
     let substitute = || format!("line-{}.invalid", main.source.line_of(table.start));
     let domain = domain.unwrap_or_else(substitute);
-    Some(Plan {
-        name: name.unwrap_or_default(),
-        domain,
-        found: found(main, &table, services)?,
-    })
+    Some(Plan { name: name.unwrap_or_default(), domain, found: found(main, &table, services)? })
 }
 
 fn found(main: &mut Findings<'_>, table: &Range<usize>, services: Field<String>) -> Option<Found> {
@@ -228,12 +194,7 @@ struct Gathered {
 fn gather(plans: Vec<Plan>, limits: &Limits, problems: &mut Vec<Problem>) -> Gathered {
     let mut gathered = Gathered::default();
     let mut domains = Claims::default();
-    for Plan {
-        name,
-        domain,
-        found,
-    } in plans
-    {
+    for Plan { name, domain, found } in plans {
         let mut surroundings = Surroundings {
             domain: &domain,
             limits,
@@ -245,11 +206,7 @@ fn gather(plans: Vec<Plan>, limits: &Limits, problems: &mut Vec<Problem>) -> Gat
             service::service(document, &mut surroundings, problems)
         };
         let services = found.files.iter().filter_map(read).collect();
-        gathered.environments.push(Environment {
-            name,
-            domain,
-            services,
-        });
+        gathered.environments.push(Environment { name, domain, services });
         gathered.files.extend(found.files);
         gathered.watch.extend(found.directories);
     }

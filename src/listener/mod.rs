@@ -38,7 +38,9 @@ const BACKLOG: u32 = 4_096;
 
 /// An address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {reason}. Choose another address for `{key}`, or end what uses it")]
+#[error(
+    "cannot listen on {address}: {reason}. Choose another address for `{key}`, or end what uses it"
+)]
 pub struct ListenError {
     address: SocketAddr,
     key: &'static str,
@@ -50,7 +52,10 @@ pub struct ListenError {
 /// # Errors
 ///
 /// Where the address is in use, is not one of this machine's, or is not allowed.
-pub fn listen(address: SocketAddr, key: &'static str) -> Result<std::net::TcpListener, ListenError> {
+pub fn listen(
+    address: SocketAddr,
+    key: &'static str,
+) -> Result<std::net::TcpListener, ListenError> {
     let failed = |reason| ListenError { address, key, reason };
     let domain = socket2::Domain::for_address(address);
     let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None).map_err(failed)?;

@@ -14,11 +14,11 @@ use std::task::{Context, Poll, ready};
 use async_trait::async_trait;
 use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
-use pingora::protocols::{
-    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest,
-    Ssl, TimingDigest, UniqueID, UniqueIDType,
-};
 use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::{
+    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
+    TimingDigest, UniqueID, UniqueIDType,
+};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 

@@ -189,7 +189,9 @@ impl<'a> Execution<'a> {
     }
 
     fn failed(&self, failure: Failure) -> Ended {
-        if self.committed.is_some() && let Some(connection) = connection(self.session) {
+        if self.committed.is_some()
+            && let Some(connection) = connection(self.session)
+        {
             connection.reset_on_close();
         }
         Ended::Failed { failure, committed: self.committed.is_some() }
@@ -259,8 +261,7 @@ impl<'a> Execution<'a> {
 /// Whether a response has no body whatever its headers say
 /// ([RFC 9112, section 6.3](https://www.rfc-editor.org/rfc/rfc9112#section-6.3)).
 fn bodiless(method: &Method, status: StatusCode) -> bool {
-    *method == Method::HEAD
-        || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+    *method == Method::HEAD || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
 /// The connection of an HTTP/1 session; one of HTTP/2 is shared by many.

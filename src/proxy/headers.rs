@@ -57,9 +57,10 @@ pub fn request_id(headers: &HeaderMap) -> Arc<str> {
 
 /// Whether the client waits for `100 Continue` before it sends its body.
 pub fn expects_continue(request: &RequestHeader) -> bool {
-    request.headers.get(EXPECT).is_some_and(|value| {
-        value.as_bytes().eq_ignore_ascii_case(b"100-continue")
-    })
+    request
+        .headers
+        .get(EXPECT)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
 fn is_sane(id: &str) -> bool {

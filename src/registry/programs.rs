@@ -100,8 +100,7 @@ impl Programs {
     async fn compile(&self, bytes: Vec<u8>) -> Result<Program, StatusError> {
         let _permit = self.compiling.acquire().await;
         let engine = self.engine.clone();
-        let compiled =
-            tokio::task::spawn_blocking(move || Program::compile(&engine, &bytes)).await;
+        let compiled = tokio::task::spawn_blocking(move || Program::compile(&engine, &bytes)).await;
         match compiled {
             Ok(compiled) => compiled.map_err(StatusError::from),
             Err(panicked) => {

@@ -205,9 +205,9 @@ fn views(service: &Service, statuses: &[Status], serving: &Serving) -> Vec<Versi
         status: status.clone(),
         share: share_of(&spec.name),
     });
-    let kept = shares.iter().filter(|(version, _)| {
-        !service.versions.iter().any(|spec| spec.name == version.spec.name)
-    });
+    let kept = shares
+        .iter()
+        .filter(|(version, _)| !service.versions.iter().any(|spec| spec.name == version.spec.name));
     let kept = kept.map(|(version, share)| VersionView {
         name: version.spec.name.clone(),
         remark: version.spec.remark.clone(),

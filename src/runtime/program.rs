@@ -70,11 +70,13 @@ impl Program {
         let component = Component::from_binary(&engine.wasm, bytes)
             .map_err(|error| ProgramError::CompileFailed(format!("{error:#}")))?;
         check_exports(engine, &component)?;
-        let pre = engine.linker.instantiate_pre(&component).and_then(ProxyPre::new).map_err(
-            |error| ProgramError::ImportDenied {
-                imports: denied_imports(engine, &component).unwrap_or_else(|| format!("{error:#}")),
-            },
-        )?;
+        let pre =
+            engine.linker.instantiate_pre(&component).and_then(ProxyPre::new).map_err(|error| {
+                ProgramError::ImportDenied {
+                    imports: denied_imports(engine, &component)
+                        .unwrap_or_else(|| format!("{error:#}")),
+                }
+            })?;
         Ok(Self { engine: engine.clone(), pre, digest: digest_of(bytes) })
     }
 
@@ -138,11 +140,8 @@ fn check_exports(engine: &Engine, component: &Component) -> Result<(), ProgramEr
 /// The imports outside of what the host offers, if that is why linking failed.
 fn denied_imports(engine: &Engine, component: &Component) -> Option<String> {
     let ty = component.component_type();
-    let denied: Vec<_> = ty
-        .imports(&engine.wasm)
-        .map(|(name, _)| name)
-        .filter(|name| !is_offered(name))
-        .collect();
+    let denied: Vec<_> =
+        ty.imports(&engine.wasm).map(|(name, _)| name).filter(|name| !is_offered(name)).collect();
     (!denied.is_empty()).then(|| denied.join(", "))
 }
 

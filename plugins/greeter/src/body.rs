@@ -3,10 +3,6 @@
 //! A write that fails means that the client has gone: there is nobody left to tell, so sending simply ends, and the
 //! body, dropped unfinished, tells the host that it is not complete.
 
-use alloc::format;
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
-
 use wasip2::http::types::{ErrorCode, Fields, OutgoingBody, OutgoingResponse, ResponseOutparam};
 use wasip2::io::streams::StreamError;
 

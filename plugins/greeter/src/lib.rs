@@ -3,18 +3,10 @@
 //! `GET` anything is greeted, `POST` has the words of its body counted, and `GET /stream?lines=N` is answered line by
 //! line. What it says comes from its environment: `GREETING` (default `Hello`) and `VERSION` (left out if unset).
 //!
-//! Every host call is paid for on every request, so the plain `GET` makes as few as it can, and the crate does without
-//! `std` (see [`bare`]), which would add a dozen imports that a fresh sandbox has to link.
-#![no_std]
+//! Every host call is paid for on every request, so the plain `GET` makes as few as it can.
 
-extern crate alloc;
-
-mod bare;
 mod body;
 mod words;
-
-use alloc::format;
-use alloc::string::String;
 
 use wasip2::cli::environment::get_environment;
 use wasip2::exports::http::incoming_handler::Guest;
@@ -46,7 +38,8 @@ enum Answer {
 fn answer(request: IncomingRequest) -> Result<Answer, ErrorCode> {
     if matches!(request.method(), Method::Post) {
         let count = words::count(&request)?;
-        let text = format!("{} You sent {} words in {} bytes.\n", greeting(), count.words, count.bytes);
+        let text =
+            format!("{} You sent {} words in {} bytes.\n", greeting(), count.words, count.bytes);
         return Ok(Answer::Text(200, text));
     }
     let target = request.path_with_query().unwrap_or_default();

@@ -1,7 +1,5 @@
 //! Counts the words of a request body as it arrives, in constant memory however long it is.
 
-use alloc::vec::Vec;
-
 use wasip2::http::types::{ErrorCode, IncomingRequest, http_error_code};
 use wasip2::io::streams::{InputStream, StreamError};
 

@@ -97,7 +97,9 @@ fn bodiless(code: u64) -> bool {
 pub fn hop(call: Call) -> Outcome {
     let headers = Fields::new();
     let mut report = String::new();
-    for (name, value) in [("connection", "x-secret"), ("x-secret", "1"), ("keep-alive", "5"), ("x-kept", "1")] {
+    for (name, value) in
+        [("connection", "x-secret"), ("x-secret", "1"), ("keep-alive", "5"), ("x-kept", "1")]
+    {
         let accepted = headers.set(name, &[value.as_bytes().to_vec()]).is_ok();
         report.push_str(&format!("{name}: {}\n", if accepted { "accepted" } else { "refused" }));
     }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use wasip2::clocks::monotonic_clock::subscribe_duration;
 use wasip2::http::types::{
-    Fields, FutureTrailers, IncomingBody, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam, Trailers,
+    Fields, FutureTrailers, IncomingBody, IncomingRequest, OutgoingBody, OutgoingResponse,
+    ResponseOutparam, Trailers,
 };
 use wasip2::io::streams::{InputStream, OutputStream, StreamError};
 
@@ -38,13 +39,19 @@ impl Call {
     }
 
     /// Takes the numbers from the query: `mib=3&ms=5`. Says what is wrong with one that is unknown or no number.
-    pub fn read_numbers(&mut self, known: &'static [(&'static str, u64)], query: &str) -> Result<(), String> {
+    pub fn read_numbers(
+        &mut self,
+        known: &'static [(&'static str, u64)],
+        query: &str,
+    ) -> Result<(), String> {
         self.numbers.extend(known.iter().copied());
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let number = self.numbers.iter_mut().find(|(known, _)| **known == name);
             let (_, number) = number.ok_or_else(|| format!("no parameter `{name}` here\n"))?;
-            *number = value.parse().map_err(|_| format!("`{name}` must be a whole number, not `{value}`\n"))?;
+            *number = value
+                .parse()
+                .map_err(|_| format!("`{name}` must be a whole number, not `{value}`\n"))?;
         }
         Ok(())
     }
@@ -62,7 +69,10 @@ impl Call {
     /// Answers with a text of known length.
     pub fn answer(self, status: u16, text: &str) -> Outcome {
         let length = text.len().to_string();
-        let reply = self.head(status, &[("content-type", b"text/plain"), ("content-length", length.as_bytes())])?;
+        let reply = self.head(
+            status,
+            &[("content-type", b"text/plain"), ("content-length", length.as_bytes())],
+        )?;
         reply.write(text.as_bytes())?;
         reply.finish(None)
     }
@@ -73,7 +83,8 @@ impl Call {
     }
 
     pub fn head(self, status: u16, headers: &[(&str, &[u8])]) -> Result<Reply, Gone> {
-        let headers: Vec<_> = headers.iter().map(|(name, value)| (name.to_string(), value.to_vec())).collect();
+        let headers: Vec<_> =
+            headers.iter().map(|(name, value)| (name.to_string(), value.to_vec())).collect();
         self.send(status, Fields::from_list(&headers).map_err(|_| Gone)?)
     }
 

@@ -67,9 +67,9 @@ const BEHAVIOURS: &[Behaviour] = &[
     on("hop",        &[],                           bodies::hop,        "sets headers that a proxy must not pass on"),
     on("trap",       &[],                           faults::trap,       "executes `unreachable` before the head"),
     on("panic",      &[],                           faults::panic,      "panics before the head"),
-    on("late-trap",  &[("ms", 0)],                  faults::late_trap,  "sends a head and a chunk, then traps"),
-    on("late-drop",  &[("ms", 0)],                  faults::late_drop,  "promises 100 bytes and finishes after 8"),
-    on("no-finish",  &[("ms", 0)],                  faults::no_finish,  "sends a chunk and drops the body unfinished"),
+    on("late-trap",  &[("ms", 50)],                 faults::late_trap,  "sends a head and a chunk, then traps"),
+    on("late-drop",  &[("ms", 50)],                 faults::late_drop,  "promises 100 bytes and finishes after 8"),
+    on("no-finish",  &[("ms", 50)],                 faults::no_finish,  "sends a chunk and drops the body unfinished"),
     on("never",      &[],                           faults::never,      "returns without a response"),
     on("error",      &[],                           faults::error,      "sets an error code for a response"),
     on("exit",       &[],                           faults::exit,       "calls exit(1)"),
@@ -90,7 +90,10 @@ const BEHAVIOURS: &[Behaviour] = &[
 
 /// One line a behaviour: `/big?mib=64  streams…`.
 fn index() -> String {
-    BEHAVIOURS.iter().map(|behaviour| format!("{:<28} {}\n", usage(behaviour), behaviour.about)).collect()
+    BEHAVIOURS
+        .iter()
+        .map(|behaviour| format!("{:<28} {}\n", usage(behaviour), behaviour.about))
+        .collect()
 }
 
 fn usage(behaviour: &Behaviour) -> String {

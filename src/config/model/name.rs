@@ -172,10 +172,7 @@ pub fn domain(text: &str) -> Result<String, DomainError> {
 }
 
 fn check_domain_label(label: &str) -> Result<(), DomainError> {
-    check_label(label).map_err(|reason| DomainError::Label {
-        label: label.to_owned(),
-        reason,
-    })
+    check_label(label).map_err(|reason| DomainError::Label { label: label.to_owned(), reason })
 }
 
 /// A host name that a service answers to. Always lower case.
@@ -240,21 +237,11 @@ mod tests {
         assert_eq!("*.example.org".parse(), Ok(wildcard.clone()));
         assert_eq!(wildcard.to_string(), "*.example.org");
         for bad in ["*", "*.*.org", "a*.org", "a.*.org", "*a.org"] {
-            assert_eq!(
-                bad.parse::<DomainPattern>(),
-                Err(DomainError::Wildcard),
-                "{bad}"
-            );
+            assert_eq!(bad.parse::<DomainPattern>(), Err(DomainError::Wildcard), "{bad}");
         }
         assert_eq!("a.org:80".parse::<DomainPattern>(), Err(DomainError::Port));
-        assert_eq!(
-            "http://a.org".parse::<DomainPattern>(),
-            Err(DomainError::Url)
-        );
+        assert_eq!("http://a.org".parse::<DomainPattern>(), Err(DomainError::Url));
         assert_eq!("".parse::<DomainPattern>(), Err(DomainError::Empty));
-        assert!(matches!(
-            "a..org".parse::<DomainPattern>(),
-            Err(DomainError::Label { .. })
-        ));
+        assert!(matches!("a..org".parse::<DomainPattern>(), Err(DomainError::Label { .. })));
     }
 }

@@ -167,9 +167,7 @@ impl FromStr for Digest {
 }
 
 fn hex_digit(digit: char) -> Result<u8, DigestError> {
-    let value = digit
-        .to_digit(16)
-        .and_then(|value| u8::try_from(value).ok());
+    let value = digit.to_digit(16).and_then(|value| u8::try_from(value).ok());
     value.ok_or(DigestError::Digit(digit))
 }
 
@@ -241,10 +239,7 @@ mod tests {
         assert_eq!(parse("md5:00"), DigestError::Algorithm);
         assert_eq!(parse("sha256:00"), DigestError::Length(2));
         assert_eq!(parse("sha256:0g"), DigestError::Digit('g'));
-        assert_eq!(
-            parse(&format!("sha256:{}", "0".repeat(65))),
-            DigestError::Length(65)
-        );
+        assert_eq!(parse(&format!("sha256:{}", "0".repeat(65))), DigestError::Length(65));
     }
 
     proptest! {

@@ -44,7 +44,13 @@ impl Percent {
         if hundredths / 100.0 != value {
             return Err(PercentError::TooFine);
         }
-        Ok(Self(hundredths as u16))
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a whole number from 0 to 10,000 by now"
+        )]
+        let hundredths = hundredths as u16;
+        Ok(Self(hundredths))
     }
 
     /// # Errors

@@ -49,10 +49,7 @@ impl Claims {
         if let Some(first) = self.taken.get(name) {
             let place = first.seen_from(at);
             let message = format!("`{name}` is already {what}, {place}");
-            return Err(Complaint::new(
-                message,
-                "choose another one, or remove one of the two",
-            ));
+            return Err(Complaint::new(message, "choose another one, or remove one of the two"));
         }
         let place = Place {
             file: at.source.path.clone(),

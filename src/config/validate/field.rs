@@ -112,16 +112,8 @@ fn within<T: PartialOrd>(
         return Ok(value);
     }
     let (least, most) = (show(bounds.start()), show(bounds.end()));
-    let side = if value < *bounds.start() {
-        "less"
-    } else {
-        "more"
-    };
-    let bound = if value < *bounds.start() {
-        &least
-    } else {
-        &most
-    };
+    let side = if value < *bounds.start() { "less" } else { "more" };
+    let bound = if value < *bounds.start() { &least } else { &most };
     let message = format!("`{key}` is {}, {side} than {bound}", show(&value));
     let help = format!("choose from {least} to {most}");
     Err(Complaint::new(message, help))
@@ -152,24 +144,17 @@ fn bad_size(key: &str, text: &str, error: &QuantityError) -> Complaint {
 }
 
 pub fn expose(text: &str) -> Result<Expose, Complaint> {
-    let found = Expose::ALL
-        .into_iter()
-        .find(|expose| expose.as_str() == text);
+    let found = Expose::ALL.into_iter().find(|expose| expose.as_str() == text);
     found.ok_or_else(|| {
         let names = Expose::ALL.map(Expose::as_str);
         let list = format!("write {}", suggest::list(&names));
-        let help = suggest::help(
-            suggest::closest(text, &names),
-            &list.replace(" and ", " or "),
-        );
+        let help = suggest::help(suggest::closest(text, &names), &list.replace(" and ", " or "));
         Complaint::new(format!("`expose` cannot be {text:?}"), help)
     })
 }
 
 pub fn address(text: &str) -> Result<SocketAddr, Complaint> {
-    let local = text
-        .strip_prefix("localhost:")
-        .and_then(|port| port.parse().ok());
+    let local = text.strip_prefix("localhost:").and_then(|port| port.parse().ok());
     let local = local.map(|port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
     local.map_or_else(|| text.parse(), Ok).map_err(|_| {
         let message = format!("{text:?} is not an address with a port");
@@ -178,10 +163,7 @@ pub fn address(text: &str) -> Result<SocketAddr, Complaint> {
 }
 
 fn address_help(text: &str) -> String {
-    if let Some(port) = text
-        .strip_prefix(':')
-        .filter(|port| port.parse::<u16>().is_ok())
-    {
+    if let Some(port) = text.strip_prefix(':').filter(|port| port.parse::<u16>().is_ok()) {
         return format!(
             "write `127.0.0.1:{port}` for this machine only, or `0.0.0.0:{port}` for all"
         );
@@ -225,10 +207,7 @@ fn shorten_hyphens(text: &str) -> String {
 pub fn domain(text: &str) -> Result<String, Complaint> {
     model::domain(text).map_err(|error| {
         let help = "write a host name without wildcard and port, such as `prod.example.com`";
-        Complaint::new(
-            format!("{text:?} cannot be the domain of an environment: {error}"),
-            help,
-        )
+        Complaint::new(format!("{text:?} cannot be the domain of an environment: {error}"), help)
     })
 }
 
@@ -249,10 +228,7 @@ pub fn digest(text: &str) -> Result<Digest, Complaint> {
 pub fn percent(version: &str, value: f64) -> Result<Percent, Complaint> {
     Percent::from_f64(value).map_err(|error| {
         let message = format!("{value} cannot be the share of `{version}`: {error}");
-        Complaint::new(
-            message,
-            "write a percentage from 0 to 100 with at most two decimals",
-        )
+        Complaint::new(message, "write a percentage from 0 to 100 with at most two decimals")
     })
 }
 

@@ -28,12 +28,7 @@ pub fn over(at: &mut Findings<'_>, raw: Option<Table<RawLimits>>, below: &Limits
     let request_body = at.size("request-body", request_body, &Limits::REQUEST_BODY);
     let concurrency = count(at, "concurrency", concurrency, &Limits::CONCURRENCY);
     let queue_time = at.duration("queue-time", queue_time, &Limits::QUEUE_TIME);
-    let reuse = count(
-        at,
-        "instance-reuse",
-        instance_reuse,
-        &Limits::INSTANCE_REUSE,
-    );
+    let reuse = count(at, "instance-reuse", instance_reuse, &Limits::INSTANCE_REUSE);
     Limits {
         memory: memory.unwrap_or(below.memory),
         cpu_time: cpu_time.unwrap_or(below.cpu_time),

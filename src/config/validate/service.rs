@@ -41,28 +41,13 @@ pub fn service(
     problems: &mut Vec<Problem>,
 ) -> Option<Service> {
     let Document { source, raw, lost } = document;
-    let mut file = Findings {
-        source: &source,
-        lost: &lost,
-        problems,
-    };
-    let RawService {
-        name,
-        domains,
-        versions,
-        traffic,
-    } = raw;
+    let mut file = Findings { source: &source, lost: &lost, problems };
+    let RawService { name, domains, versions, traffic } = raw;
     let name = self::name(&mut file, name, around);
     let domains = self::domains(&mut file, domains, name.as_ref(), around);
     let Declared { names, versions } = self::versions(&mut file, versions, around.limits);
     let traffic = self::traffic(&mut file, traffic, &names);
-    Some(Service {
-        name: name?,
-        domains,
-        versions,
-        traffic,
-        file: source.path.clone(),
-    })
+    Some(Service { name: name?, domains, versions, traffic, file: source.path.clone() })
 }
 
 fn name(
@@ -86,18 +71,10 @@ fn name_of_file(file: &mut Findings<'_>, around: &mut Surroundings<'_>) -> Optio
     if file.has_lost(None, "name") {
         return None;
     }
-    let stem = file
-        .source
-        .path
-        .file_stem()
-        .unwrap_or_default()
-        .to_string_lossy();
+    let stem = file.source.path.file_stem().unwrap_or_default().to_string_lossy();
     let name = field::service_name(&stem).map_err(|complaint| {
         let help = "rename the file, or give the service a `name`";
-        file.add_to_file(Complaint {
-            help: help.to_owned(),
-            ..complaint
-        });
+        file.add_to_file(Complaint { help: help.to_owned(), ..complaint });
     });
     let name = name.ok()?;
     if around.names.take_for_file(file, name.as_str(), NAME) {
@@ -151,10 +128,7 @@ fn versions(
     limits: &Limits,
 ) -> Declared {
     let mut claims = Claims::default();
-    let mut names = Names {
-        incomplete: file.has_lost(None, "versions"),
-        indexes: BTreeMap::new(),
-    };
+    let mut names = Names { incomplete: file.has_lost(None, "versions"), indexes: BTreeMap::new() };
     let mut versions = Vec::new();
     for (index, raw) in raw.into_iter().flatten().enumerate() {
         let (table, Table(raw)) = raw.into_parts();
@@ -176,14 +150,7 @@ fn version(
     limits: &Limits,
     claims: &mut Claims,
 ) -> Option<VersionSpec> {
-    let RawVersion {
-        name,
-        component,
-        digest,
-        env,
-        remark,
-        limits: raw_limits,
-    } = raw;
+    let RawVersion { name, component, digest, env, remark, limits: raw_limits } = raw;
     let name = file.required(table, "name", name);
     let name = name.and_then(|(span, text)| version_name(file, span, &text, claims));
     let component = file.required(table, "component", component);
@@ -194,14 +161,7 @@ fn version(
     let digest = file.text(digest, field::digest);
     let env = self::env(file, env);
     let limits = limits::over(file, raw_limits, limits);
-    Some(VersionSpec {
-        name: name?,
-        component: component?,
-        digest,
-        env,
-        remark,
-        limits,
-    })
+    Some(VersionSpec { name: name?, component: component?, digest, env, remark, limits })
 }
 
 fn version_name(
@@ -230,10 +190,7 @@ fn env(
         }
         if value.contains('\0') {
             let message = format!("the value of `{key}` has a NUL character");
-            file.add(
-                value_span,
-                Complaint::new(message, "remove the NUL character"),
-            );
+            file.add(value_span, Complaint::new(message, "remove the NUL character"));
         }
         env.push((key, value));
     }
@@ -311,10 +268,7 @@ fn index_of(version: &str, names: &Names) -> Result<Option<usize>, Complaint> {
             suggest::help(meant, &list)
         }
     };
-    Err(Complaint::new(
-        format!("there is no version `{version}`"),
-        help,
-    ))
+    Err(Complaint::new(format!("there is no version `{version}`"), help))
 }
 
 fn bad_split(error: &SplitError) -> Complaint {

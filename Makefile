@@ -1,0 +1,43 @@
+# The commands of the project; `make` alone lists them.
+
+CONFIG ?= config/watershed.toml
+# What a new Debian machine lacks: a C toolchain and cmake, for the C libraries in our dependencies.
+TOOLS := cc cmake
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test bench dist plugins lint tools
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+run: tools ## build in release and serve config/ (CONFIG=… for another)
+	cargo run --release --locked -- run --config $(CONFIG)
+
+test: tools ## run everything that must pass
+	cargo test --release --locked
+
+bench: dist ## measure: criterion, then load on the shipped configuration
+	cargo bench --locked --profile dist
+	benches/load.sh target/dist/watershed
+
+dist: tools ## build target/dist/watershed, for benchmarks and packages (fat LTO: ten minutes and more)
+	cargo build --profile dist --locked
+
+plugins: tools ## rebuild plugins/dist/*.wasm
+	plugins/build.sh
+
+lint: tools ## formatting, clippy, licences
+	cargo fmt --check
+	cd plugins && cargo fmt --check
+	cargo clippy --release --locked --all-targets -- -D warnings
+	cargo deny --version >/dev/null 2>&1 || cargo install cargo-deny --locked
+	cargo deny check bans licenses sources
+
+tools:
+	@command -v cargo >/dev/null || { echo "install Rust first: https://rustup.rs"; exit 1; }
+	@for tool in $(TOOLS); do command -v $$tool >/dev/null || missing=1; done; \
+	if [ -n "$$missing" ]; then \
+		echo "installing build-essential and cmake"; \
+		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends build-essential cmake >/dev/null; \
+	fi

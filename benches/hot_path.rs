@@ -1,0 +1,101 @@
+//! What a request costs before and inside its sandbox: finding its service, deciding its version,
+//! and a whole invocation of the greeter. `cargo bench --profile dist`; asserts nothing about time.
+
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::Arc;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use tokio::runtime::Runtime;
+use watershed::config::{self, Config};
+use watershed::registry::{Candidates, Programs, ServiceKey, Snapshot, Status, VersionEntry};
+use watershed::routing::{RouteTable, RouteTableBuilder, Weighted};
+use watershed::runtime::{Engine, Event, Invocation};
+use watershed::telemetry::Telemetry;
+
+fn request(host: &str) -> http::Request<()> {
+    http::Request::get("/").header("host", host).body(()).expect("a request")
+}
+
+fn find(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("find");
+    for services in [10, 10_000] {
+        let mut routes = RouteTableBuilder::default();
+        for number in 0..services {
+            routes.exact(&format!("service-{number}.localhost"), number);
+        }
+        let routes: RouteTable<usize> = routes.build();
+        let (parts, ()) = request(&format!("service-{}.localhost:8080", services / 2)).into_parts();
+        group.bench_function(format!("{services} services"), |bencher| {
+            bencher.iter(|| routes.find(black_box(&parts)));
+        });
+    }
+    group.finish();
+}
+
+fn draw(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("draw");
+    for versions in [2_u16, 10] {
+        let split = Weighted::new((0..versions).map(|index| (index.into(), 10_000 / versions)));
+        group.bench_function(format!("{versions} versions"), |bencher| {
+            bencher.iter(|| black_box(&split).draw());
+        });
+    }
+    group.finish();
+}
+
+/// The greeter service of the shipped configuration, as it is served.
+fn greeter(runtime: &Runtime) -> (Snapshot, Arc<VersionEntry>) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let config = config::load(&root.join("config/watershed.toml")).expect("the shipped files");
+    let engine = Engine::new().expect("an engine");
+    let programs = Programs::new(engine, Telemetry::default(), 1);
+    let candidates = runtime.block_on(candidates(&config, &programs));
+    let snapshot = Snapshot::after(&Snapshot::default(), &config, &candidates);
+    let service = snapshot.services.first().expect("the greeter");
+    let version = service.serving.shares().first().map(|(version, _)| (*version).clone());
+    (snapshot, version.expect("a version with a share"))
+}
+
+async fn candidates(config: &Config, programs: &Programs) -> Candidates {
+    let mut candidates = Candidates::new();
+    for environment in &config.environments {
+        for service in &environment.services {
+            let key = ServiceKey {
+                environment: environment.name.clone(),
+                service: service.name.clone(),
+            };
+            for spec in &service.versions {
+                let entry = programs.prepare(&key, spec).await.expect("a shipped component");
+                candidates.entry(key.clone()).or_default().push(Status::Normal(entry));
+            }
+        }
+    }
+    candidates
+}
+
+fn serve(criterion: &mut Criterion) {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let (snapshot, version) = greeter(&runtime);
+    let (parts, ()) = request("greeter.localhost").into_parts();
+    criterion.bench_function("find and decide", |bencher| {
+        bencher.iter(|| {
+            let service = snapshot.routes.find(black_box(&parts)).expect("the greeter");
+            black_box(service.serving.decide());
+        });
+    });
+    let id: Arc<str> = "bench".into();
+    criterion.bench_function("invoke, fresh sandbox", |bencher| {
+        bencher.iter(|| {
+            let request = request("greeter.localhost");
+            let mut guest = Invocation::start(&version.program, &version.grant, &id, request);
+            runtime.block_on(async {
+                while !matches!(guest.next().await, Event::End | Event::Failed(_)) {}
+            });
+        });
+    });
+}
+
+criterion_group!(benches, find, draw, serve);
+criterion_main!(benches);

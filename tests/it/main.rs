@@ -1,0 +1,29 @@
+//! Integration tests: each starts the real binary on ports of its own, with real files, real
+//! sockets and the components of `plugins/dist`, and waits with deadlines, never with sleeps.
+//!
+//! `WATERSHED_PLUGINS=DIRECTORY` runs them with components built elsewhere.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod admin;
+mod bodies;
+mod cli;
+mod cpu_time;
+mod failures;
+mod framing;
+mod headers;
+mod http2;
+mod late_failures;
+mod reload;
+mod reload_files;
+mod sandbox;
+mod shutdown;
+mod split;
+mod support;
+mod versions;

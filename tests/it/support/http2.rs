@@ -1,0 +1,109 @@
+//! An HTTP/2 client with prior knowledge: one connection, as many streams as a test wants.
+
+use std::future::Future;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use h2::client::{ResponseFuture, SendRequest};
+use h2::{Reason, SendStream};
+use http::{HeaderMap, Request};
+use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
+
+use super::DEADLINE;
+use super::response::Response;
+
+/// One connection.
+#[derive(Debug)]
+pub struct Http2 {
+    runtime: Runtime,
+    sender: SendRequest<Bytes>,
+}
+
+/// One stream of it.
+#[derive(Debug)]
+pub struct Exchange {
+    pub response: ResponseFuture,
+    pub upload: SendStream<Bytes>,
+}
+
+/// A request without headers of its own.
+pub fn request(method: &str, host: &str, path: &str) -> Request<()> {
+    let uri = format!("http://{host}{path}");
+    Request::builder().method(method).uri(uri).body(()).unwrap()
+}
+
+impl Http2 {
+    pub fn connect(address: SocketAddr) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let sender = runtime.block_on(async {
+            let stream = TcpStream::connect(address).await.unwrap();
+            let (sender, connection) = h2::client::handshake(stream).await.unwrap();
+            tokio::spawn(connection);
+            sender
+        });
+        Self { runtime, sender }
+    }
+
+    /// Waits for something, but not for ever.
+    #[track_caller]
+    pub fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+        let deadline = async { tokio::time::timeout(DEADLINE, future).await };
+        self.runtime.block_on(deadline).expect("something within the deadline")
+    }
+
+    /// Opens a stream; `upload` stays open for a body if there is one.
+    pub fn open(&self, request: Request<()>, has_body: bool) -> Exchange {
+        let mut sender = self.wait(self.sender.clone().ready()).unwrap();
+        let (response, upload) = sender.send_request(request, !has_body).unwrap();
+        Exchange { response, upload }
+    }
+
+    pub fn get(&self, host: &str, path: &str) -> Response {
+        let exchange = self.open(request("GET", host, path), false);
+        self.response(exchange.response).unwrap()
+    }
+
+    /// The response of a stream, as far as it came; an error if no head did.
+    pub fn response(&self, response: ResponseFuture) -> Result<Response, h2::Error> {
+        self.wait(read(response)).map(|(response, _)| response)
+    }
+
+    /// The same, and why the stream was reset if it was.
+    pub fn broken(&self, response: ResponseFuture) -> (Response, Option<Reason>) {
+        self.wait(read(response)).unwrap()
+    }
+}
+
+async fn read(response: ResponseFuture) -> Result<(Response, Option<Reason>), h2::Error> {
+    let (head, mut body) = response.await?.into_parts();
+    let mut response = Response {
+        status: head.status.as_u16(),
+        headers: fields(&head.headers),
+        ..Response::default()
+    };
+    while let Some(data) = body.data().await {
+        match data {
+            Ok(data) => {
+                body.flow_control().release_capacity(data.len()).unwrap();
+                response.body.extend_from_slice(&data);
+            }
+            Err(error) => return Ok((response, error.reason())),
+        }
+    }
+    match body.trailers().await {
+        Ok(trailers) => response.trailers = trailers.as_ref().map(fields).unwrap_or_default(),
+        Err(error) => return Ok((response, error.reason())),
+    }
+    response.complete = true;
+    Ok((response, None))
+}
+
+fn fields(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
+}

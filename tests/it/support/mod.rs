@@ -1,0 +1,35 @@
+//! What the tests share: a site of configuration files, the process that serves it, and clients.
+
+mod admin;
+mod http1;
+mod http2;
+mod response;
+mod site;
+mod watershed;
+
+use std::time::{Duration, Instant};
+
+pub use http1::Http1;
+pub use http2::{Exchange, Http2, request};
+pub use response::{Response, assert_problem};
+pub use site::{Site, greeter, lab, limits, plugin, split};
+pub use watershed::{Finished, Watershed};
+
+/// How long anything may take that should happen at once, on a machine that does much else.
+pub const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Waits until `condition` holds.
+#[track_caller]
+pub fn eventually(what: &str, condition: impl FnMut() -> bool) {
+    within(DEADLINE, what, condition);
+}
+
+/// Waits until `condition` holds, for at most `limit`.
+#[track_caller]
+pub fn within(limit: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(started.elapsed() < limit, "not within {limit:?}: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
