@@ -1,6 +1,8 @@
 //! What a request costs before and inside its sandbox: finding its service, deciding its version,
 //! and a whole invocation of the greeter. `cargo bench --profile dist`; asserts nothing about time.
 
+#![expect(clippy::expect_used, reason = "what cannot be set up cannot be measured")]
+
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
@@ -61,10 +63,8 @@ async fn candidates(config: &Config, programs: &Programs) -> Candidates {
     let mut candidates = Candidates::new();
     for environment in &config.environments {
         for service in &environment.services {
-            let key = ServiceKey {
-                environment: environment.name.clone(),
-                service: service.name.clone(),
-            };
+            let key =
+                ServiceKey { environment: environment.name.clone(), service: service.name.clone() };
             for spec in &service.versions {
                 let entry = programs.prepare(&key, spec).await.expect("a shipped component");
                 candidates.entry(key.clone()).or_default().push(Status::Normal(entry));
@@ -88,10 +88,12 @@ fn serve(criterion: &mut Criterion) {
     let id: Arc<str> = "bench".into();
     criterion.bench_function("invoke, fresh sandbox", |bencher| {
         bencher.iter(|| {
-            let request = request("greeter.localhost");
-            let mut guest = Invocation::start(&version.program, &version.grant, &id, request);
+            let place = version.guest.try_place().expect("an empty pool");
+            let mut invocation =
+                Invocation::start(&version.guest, place, &id, request("greeter.localhost"));
             runtime.block_on(async {
-                while !matches!(guest.next().await, Event::End | Event::Failed(_)) {}
+                while !matches!(invocation.next().await, Event::End | Event::Failed(_)) {}
+                invocation.settle().await.ok();
             });
         });
     });

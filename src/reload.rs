@@ -295,7 +295,7 @@ impl Reloader {
     /// The digests of every version that could be given traffic by an edit.
     fn digests(&self) -> HashSet<[u8; 32]> {
         let normal = self.candidates.values().filter_map(|candidate| match &candidate.status {
-            Status::Normal(version) => Some(*version.program.digest()),
+            Status::Normal(version) => Some(*version.guest.program().digest()),
             Status::Creating | Status::Error(_) => None,
         });
         normal.collect()

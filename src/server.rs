@@ -25,6 +25,9 @@ use crate::telemetry::Telemetry;
 /// How long clients wait for the first versions before they are told that there are none.
 const FIRST_VERSIONS: Duration = Duration::from_secs(10);
 
+/// How often idle sandboxes are looked at.
+const SWEEP: Duration = Duration::from_secs(5);
+
 /// Why the server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -94,6 +97,7 @@ pub fn run(path: PathBuf, config: Config) -> Result<(), StartError> {
     let acceptor = Acceptor::new(sockets, &server.configuration, gateway, drain.clone(), accept);
     server.add_service(acceptor);
     server.add_service(single("epoch ticker", Ticker(engine)));
+    server.add_service(single("sweeper", Sweeper(live.clone())));
     server.add_service(single("reloader", Reloading(once((reloader, watcher)))));
     server.add_service(single("admin", AdminListener::new(admin, admin_socket)));
     server.add_service(single("herald", herald));
@@ -156,6 +160,24 @@ impl BackgroundService for Ticker {
         loop {
             ticks.tick().await;
             self.0.tick();
+        }
+    }
+}
+
+/// Gives sandboxes back to the pool that have waited too long for their next request.
+struct Sweeper(Arc<Live>);
+
+#[async_trait]
+impl BackgroundService for Sweeper {
+    async fn start(&self, _: ShutdownWatch) {
+        let mut rounds = tokio::time::interval(SWEEP);
+        loop {
+            rounds.tick().await;
+            for service in &self.0.load().services {
+                for (version, _) in service.serving.shares() {
+                    version.guest.sweep();
+                }
+            }
         }
     }
 }

@@ -26,8 +26,6 @@ pub struct Config {
     pub admin: AdminSettings,
     pub state: StateSettings,
     pub environments: Vec<Environment>,
-    /// Every file that was read, absolute, the main file first.
-    pub files: Vec<PathBuf>,
     /// The directories, absolute, in which a new or changed file could change the configuration.
     pub watch: Vec<PathBuf>,
 }
@@ -89,7 +87,7 @@ impl Expose {
 pub struct AdminSettings {
     /// Loopback unless there is a token file.
     pub listen: SocketAddr,
-    /// Absolute. Who wants to change something must know what is in it.
+    /// Absolute. Who wants to see more than the process's health must know what is in it.
     pub token_file: Option<PathBuf>,
 }
 

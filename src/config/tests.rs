@@ -115,8 +115,6 @@ fn the_main_file_means_what_it_says() {
     };
     assert_eq!(config.admin, admin);
     assert_eq!(config.state.directory, Path::new("/var/lib/watershed"));
-    let files = ["watershed.toml", "services/greeter.toml", "services/quiet.toml"];
-    assert_eq!(config.files, files.map(|file| tree.path("config").join(file)));
     assert_eq!(config.watch, [tree.path("config"), tree.path("config/services")]);
     let [environment] = config.environments.as_slice() else {
         panic!("{:?}", config.environments);
@@ -212,7 +210,6 @@ fn two_environments_may_share_files_and_a_problem_in_them_is_told_once() {
     let config = good.load().unwrap();
     let domains = config.environments.iter().map(|e| e.services[0].domains[0].to_string());
     assert_eq!(domains.collect::<Vec<_>>(), ["s.a.org", "s.b.org"]);
-    assert_eq!(config.files.len(), 2);
     let wrong = Tree::new(&[("config/watershed.toml", main), ("config/services/s.toml", "x = 1")]);
     assert_eq!(wrong.messages(), ["there is no key `x` at the top of the file"]);
 }

@@ -45,7 +45,6 @@ pub fn config(document: Document<RawWatershed>, problems: &mut Vec<Problem>) -> 
         server,
         admin,
         state,
-        files: unique(iter::once(source.path.clone()).chain(gathered.files)),
         watch: unique(iter::once(source.directory().to_owned()).chain(gathered.watch)),
         environments: gathered.environments,
     }
@@ -101,7 +100,7 @@ fn admin(main: &mut Findings<'_>, raw: RawAdmin, server: &ServerSettings) -> Adm
     let listen = main.check(span.clone(), field::address(&text));
     let listen = listen.unwrap_or(default.listen);
     if !listen.ip().is_loopback() && !has_token {
-        let message = format!("anybody who reaches {listen} could change who gets what");
+        let message = format!("anybody who reaches {listen} could see what is served, and how");
         let help = "set `token-file`, or listen on a loopback address such as 127.0.0.1";
         main.add(span.clone(), Complaint::new(message, help));
     }
@@ -187,7 +186,6 @@ fn found(main: &mut Findings<'_>, table: &Range<usize>, services: Field<String>)
 #[derive(Default)]
 struct Gathered {
     environments: Vec<Environment>,
-    files: Vec<PathBuf>,
     watch: Vec<PathBuf>,
 }
 
@@ -207,7 +205,6 @@ fn gather(plans: Vec<Plan>, limits: &Limits, problems: &mut Vec<Problem>) -> Gat
         };
         let services = found.files.iter().filter_map(read).collect();
         gathered.environments.push(Environment { name, domain, services });
-        gathered.files.extend(found.files);
         gathered.watch.extend(found.directories);
     }
     gathered

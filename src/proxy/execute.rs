@@ -22,7 +22,8 @@ use super::ctx::{Chosen, Ended, RequestCtx};
 use super::failure::Failure;
 use super::headers::{self, WATERSHED_DECISION, WATERSHED_VERSION};
 use crate::config::Expose;
-use crate::runtime::{BodyFeed, Event, Invocation};
+use crate::registry::{Admission, VersionEntry};
+use crate::runtime::{BodyFeed, Event, Invocation, Place};
 
 /// Serves one request by the chosen version, unless it has no room for it.
 pub async fn execute(session: &mut Session, ctx: &mut RequestCtx, chosen: &Chosen) -> Ended {
@@ -31,11 +32,11 @@ pub async fn execute(session: &mut Session, ctx: &mut RequestCtx, chosen: &Chose
     if declared_length(session).is_some_and(|length| length > limit) {
         return refused(Failure::RequestBody);
     }
-    let Some(_admission) = chosen.version.admit().await else {
+    let Some(Admission { place, permit: _permit }) = chosen.version.admit().await else {
         return refused(Failure::Overload);
     };
     let request_id = ctx.request_id(&session.req_header().headers);
-    match Execution::start(session, ctx.expose, chosen, &request_id, limit).await {
+    match Execution::start(session, ctx.expose, chosen, place, &request_id).await {
         Ok(execution) => execution.run().await,
         Err(_) => Ended::ClientGone,
     }
@@ -77,19 +78,18 @@ impl<'a> Execution<'a> {
         session: &'a mut Session,
         expose: Expose,
         chosen: &'a Chosen,
+        place: Place,
         request_id: &Arc<str>,
-        body_left: u64,
     ) -> Result<Self> {
         let client = session.client_addr().and_then(|client| client.as_inet().copied());
         let request = headers::guest_request(session.req_header(), client, request_id);
-        let version = &chosen.version;
+        let VersionEntry { guest, spec, .. } = &*chosen.version;
         let session = session.as_downstream_mut();
-        session.set_write_timeout(Some(version.spec.limits.wall_time));
+        session.set_write_timeout(Some(spec.limits.wall_time));
         let (invocation, feed) = if session.is_body_empty() {
-            (Invocation::start(&version.program, &version.grant, request_id, request), None)
+            (Invocation::start(guest, place, request_id, request), None)
         } else {
-            let (invocation, feed) =
-                Invocation::start_fed(&version.program, &version.grant, request_id, request);
+            let (invocation, feed) = Invocation::start_fed(guest, place, request_id, request);
             (invocation, Some(feed))
         };
         if feed.is_some() && headers::expects_continue(session.req_header()) {
@@ -102,7 +102,7 @@ impl<'a> Execution<'a> {
             invocation,
             ahead: VecDeque::new(),
             feed,
-            body_left,
+            body_left: spec.limits.request_body.bytes(),
             committed: None,
             trailed: false,
         })

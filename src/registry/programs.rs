@@ -12,7 +12,7 @@ use super::lifecycle::{StatusCode, StatusError};
 use super::serving::VersionEntry;
 use super::snapshot::ServiceKey;
 use crate::config::{Digest, VersionSpec};
-use crate::runtime::{Engine, Grant, Program, digest_of};
+use crate::runtime::{Engine, Grant, Guest, Program, digest_of};
 use crate::telemetry::Telemetry;
 
 /// A digest's program, or why it has none. Both last as long as some version names the digest.
@@ -73,14 +73,14 @@ impl Programs {
         let digest = digest_of(&bytes);
         check_digest(spec, digest)?;
         let program = self.program(digest, bytes).await?;
-        let grant = Arc::new(grant(key, spec));
-        program.try_out(&grant).await?;
+        let guest = Guest::new(program, grant(key, spec));
+        guest.try_out().await?;
         let meter = self.telemetry.version(
             key.environment.as_str(),
             key.service.as_str(),
             spec.name.as_str(),
         );
-        Ok(Arc::new(VersionEntry::new(spec.clone(), program, grant, self.engine.clone(), meter)))
+        Ok(Arc::new(VersionEntry::new(spec.clone(), guest, meter)))
     }
 
     /// Forgets every program but these.
@@ -143,4 +143,5 @@ fn grant(key: &ServiceKey, spec: &VersionSpec) -> Grant {
         limits.wall_time,
     )
     .with_env(spec.env.clone())
+    .with_reuse(limits.instance_reuse)
 }

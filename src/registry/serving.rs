@@ -6,40 +6,32 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::{Digest, Percent, VersionSpec};
 use crate::routing::Weighted;
-use crate::runtime::{Engine, Grant, Program, Slot};
+use crate::runtime::{Guest, Place};
 use crate::telemetry::VersionMeter;
 
 /// A version that is normal. It stays the same one over reloads that do not change it.
 #[derive(Debug)]
 pub struct VersionEntry {
     pub spec: VersionSpec,
-    pub program: Program,
-    pub grant: Arc<Grant>,
+    pub guest: Arc<Guest>,
     pub meter: VersionMeter,
-    engine: Engine,
     /// Requests that it may take beside those in flight.
     free: Arc<Semaphore>,
 }
 
-/// The right to serve one request of a version, given back when dropped.
+/// The right to serve one request of a version, and where.
+#[derive(Debug)]
 pub struct Admission {
-    #[expect(dead_code, reason = "held for its drop")]
-    permit: OwnedSemaphorePermit,
-    #[expect(dead_code, reason = "held for its drop")]
-    slot: Slot,
+    pub place: Place,
+    /// Given back when dropped.
+    pub permit: OwnedSemaphorePermit,
 }
 
 impl VersionEntry {
-    pub(super) fn new(
-        spec: VersionSpec,
-        program: Program,
-        grant: Arc<Grant>,
-        engine: Engine,
-        meter: VersionMeter,
-    ) -> Self {
+    pub(super) fn new(spec: VersionSpec, guest: Guest, meter: VersionMeter) -> Self {
         let concurrency = usize::try_from(spec.limits.concurrency.get()).unwrap_or(usize::MAX);
         let free = Arc::new(Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS)));
-        Self { spec, program, grant, meter, engine, free }
+        Self { spec, guest: Arc::new(guest), meter, free }
     }
 
     /// Waits for room, at most the version's queue time. `None` if there was none.
@@ -49,19 +41,19 @@ impl VersionEntry {
         }
         let admission = async {
             let permit = self.free.clone().acquire_owned().await.ok()?;
-            Some(Admission { permit, slot: self.engine.slot().await? })
+            Some(Admission { place: self.guest.place().await?, permit })
         };
         tokio::time::timeout(self.spec.limits.queue_time, admission).await.ok().flatten()
     }
 
     fn try_admit(&self) -> Option<Admission> {
         let permit = self.free.clone().try_acquire_owned().ok()?;
-        Some(Admission { permit, slot: self.engine.try_slot()? })
+        Some(Admission { place: self.guest.try_place()?, permit })
     }
 
     /// The digest of its component.
     pub fn digest(&self) -> Digest {
-        Digest::from_bytes(*self.program.digest())
+        Digest::from_bytes(*self.guest.program().digest())
     }
 }
 

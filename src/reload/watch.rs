@@ -43,16 +43,20 @@ impl Watcher {
     }
 
     /// Follows exactly these directories from now on. Each is watched anew, since another
-    /// directory may stand at its path by now.
+    /// directory may stand at its path by now; one that does not exist is watched for from the
+    /// nearest directory above it.
     pub fn follow(&mut self, directories: &[PathBuf]) {
         for directory in self.followed.drain() {
             // Its directory may be gone, and its watch with it.
             self.debouncer.unwatch(&directory).ok();
         }
-        for directory in directories {
+        let existing = directories
+            .iter()
+            .filter_map(|directory| directory.ancestors().find(|directory| directory.is_dir()));
+        for directory in existing.collect::<HashSet<_>>() {
             match self.debouncer.watch(directory, RecursiveMode::NonRecursive) {
                 Ok(()) => {
-                    self.followed.insert(directory.clone());
+                    self.followed.insert(directory.to_path_buf());
                 }
                 Err(error) => {
                     tracing::warn!("edits in {} go unseen: {error}", directory.display());

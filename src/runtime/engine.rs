@@ -21,6 +21,9 @@ const SLOTS: u32 = 1_024;
 /// A component that tools link from parts has a few core modules, each with an instance and a table.
 const CORE_INSTANCES_PER_SLOT: u32 = 8;
 const TABLES_PER_SLOT: u32 = 4;
+/// Sandboxes that may wait for their next request, over all versions: the other half of the pool
+/// is always there for requests.
+const IDLE: usize = 512;
 /// The most that one linear memory can be asked to hold; versions set their own, lower limits.
 const LARGEST_MEMORY: usize = 4 << 30;
 /// What of a returned slot stays mapped, so that the next guest does not fault it in again. It
@@ -46,10 +49,18 @@ pub struct Engine {
     pub(super) wasm: wasmtime::Engine,
     pub(super) linker: Arc<Linker<Sandbox>>,
     slots: Arc<Semaphore>,
+    idle: Arc<Semaphore>,
 }
 
 /// The right to one sandbox of the pool, given back when dropped.
+#[derive(Debug)]
 pub struct Slot(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+
+/// The right to keep one sandbox without a request, given back when dropped.
+#[derive(Debug)]
+pub(super) struct IdlePermit(
+    #[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit,
+);
 
 impl Engine {
     /// Reserves the pool and links the host's side of `wasi:http` and `wasi:cli`.
@@ -64,7 +75,8 @@ impl Engine {
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(failed)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker).map_err(failed)?;
         let slots = Arc::new(Semaphore::new(SLOTS as usize));
-        Ok(Self { wasm, linker: Arc::new(linker), slots })
+        let idle = Arc::new(Semaphore::new(IDLE));
+        Ok(Self { wasm, linker: Arc::new(linker), slots, idle })
     }
 
     /// Moves the epoch on. Whoever owns the engine calls this every [`EPOCH_TICK`].
@@ -80,6 +92,11 @@ impl Engine {
     /// Room in the pool, if there is some now.
     pub fn try_slot(&self) -> Option<Slot> {
         self.slots.clone().try_acquire_owned().ok().map(Slot)
+    }
+
+    /// Room for one more idle sandbox, if there is some.
+    pub(super) fn try_idle(&self) -> Option<IdlePermit> {
+        self.idle.clone().try_acquire_owned().ok().map(IdlePermit)
     }
 
     /// Whether dropped sandboxes are reset by asking the kernel which pages they wrote

@@ -3,8 +3,8 @@
 //! A line is cut at 4 KiB, and a version that writes more than its budget loses lines, which are
 //! counted and said: a guest can neither fill the disk nor slow its neighbours down by talking.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -50,17 +50,36 @@ pub(super) enum Stream {
     Stderr,
 }
 
+/// The id of the request that a sandbox serves now. A guest keeps its standard streams over
+/// requests, so they ask here.
+#[derive(Clone, Debug)]
+pub(super) struct RequestTag(Arc<Mutex<Arc<str>>>);
+
+impl RequestTag {
+    pub fn new(request_id: Arc<str>) -> Self {
+        Self(Arc::new(Mutex::new(request_id)))
+    }
+
+    pub fn set(&self, request_id: Arc<str>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = request_id;
+    }
+
+    fn get(&self) -> Arc<str> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// One standard stream of one guest.
 #[derive(Clone)]
 pub(super) struct GuestLog {
     grant: Arc<Grant>,
-    request_id: Arc<str>,
+    tag: RequestTag,
     stream: Stream,
 }
 
 impl GuestLog {
-    pub fn new(grant: Arc<Grant>, request_id: Arc<str>, stream: Stream) -> Self {
-        Self { grant, request_id, stream }
+    pub fn new(grant: Arc<Grant>, tag: RequestTag, stream: Stream) -> Self {
+        Self { grant, tag, stream }
     }
 
     fn line(&self, line: &[u8], cut: bool) {
@@ -79,7 +98,7 @@ impl GuestLog {
         let text = String::from_utf8_lossy(line);
         let mark = if cut { " [cut]" } else { "" };
         tracing::info!(
-            target: "watershed::guest", %service, %version, request_id = %self.request_id, stream,
+            target: "watershed::guest", %service, %version, request_id = %self.tag.get(), stream,
             "{text}{mark}"
         );
     }
@@ -168,7 +187,7 @@ mod tests {
 
     fn lines() -> Lines {
         let grant = Grant::new("s", "v", 0, Duration::ZERO, Duration::ZERO);
-        let log = GuestLog::new(Arc::new(grant), "id".into(), Stream::Stdout);
+        let log = GuestLog::new(Arc::new(grant), RequestTag::new("id".into()), Stream::Stdout);
         Lines { log, line: Vec::new(), cut: false }
     }
 

@@ -6,7 +6,6 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
@@ -14,15 +13,15 @@ use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Sleep;
-use wasmtime::{PoolConcurrencyLimitError, Store};
+use wasmtime::PoolConcurrencyLimitError;
 use wasmtime_wasi::I32Exit;
-use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
+use wasmtime_wasi_http::Error as HttpError;
+use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::p2::body::{HyperIncomingBody, HyperOutgoingBody};
-use wasmtime_wasi_http::{Error as HttpError, WasiHttpView};
 
 use super::cpu::{CpuClock, CpuTimeUsedUp};
-use super::program::Program;
-use super::sandbox::{Grant, Sandbox};
+use super::guest::{Guest, Inhabited, Place, Room};
+use super::guest_log::RequestTag;
 
 /// Parts of a request body that wait for the guest; the next is read when it has taken one.
 const BODY_PARTS_WAITING: usize = 1;
@@ -103,10 +102,22 @@ impl Body for Fed {
 }
 
 type Head = Result<Response<HyperOutgoingBody>, ErrorCode>;
-type Guest = Pin<Box<dyn Future<Output = Result<(), GuestFailure>> + Send>>;
+/// Where a guest puts its head.
+pub(super) type Reply = oneshot::Sender<Head>;
+type Running = Pin<Box<dyn Future<Output = Result<Box<Inhabited>, GuestFailure>> + Send>>;
+
+/// Where the guest is.
+enum Stage {
+    Running(Running),
+    /// It has returned, and waits in its sandbox for the response to be over.
+    Returned(Box<Inhabited>),
+    /// Its sandbox is gone, or at least no longer ours.
+    Left,
+    Failed(GuestFailure),
+}
 
 /// Where the response is.
-enum Reply {
+enum Answer {
     Awaited(oneshot::Receiver<Head>),
     Body(HyperOutgoingBody),
     Over,
@@ -114,55 +125,55 @@ enum Reply {
 
 /// A request under way in its sandbox.
 pub struct Invocation {
-    /// The guest, until it has returned; then how it ended.
-    guest: Result<Guest, Result<(), GuestFailure>>,
+    guest: Arc<Guest>,
+    stage: Stage,
     clock: Arc<CpuClock>,
-    reply: Reply,
-    wall_time: Duration,
+    answer: Answer,
     /// Runs while the guest keeps the caller waiting for its next event.
     patience: Option<Pin<Box<Sleep>>>,
 }
 
 impl Invocation {
-    /// Prepares a sandbox for a request without a body. Nothing runs until the first event is
-    /// asked for.
+    /// Takes a place for a request without a body. Nothing runs until the first event is asked for.
     pub fn start(
-        program: &Program,
-        grant: &Arc<Grant>,
+        guest: &Arc<Guest>,
+        place: Place,
         request_id: &Arc<str>,
         request: Request<()>,
     ) -> Self {
         let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
-        Self::with_body(program, grant, request_id, request.map(|()| body))
+        Self::with_body(guest, place, request_id, request.map(|()| body))
     }
 
     /// The same for a request whose body will be fed.
     pub fn start_fed(
-        program: &Program,
-        grant: &Arc<Grant>,
+        guest: &Arc<Guest>,
+        place: Place,
         request_id: &Arc<str>,
         request: Request<()>,
     ) -> (Self, BodyFeed) {
         let (sender, receiver) = mpsc::channel(BODY_PARTS_WAITING);
         let request = request.map(|()| Fed(receiver).boxed_unsync());
-        (Self::with_body(program, grant, request_id, request), BodyFeed(sender))
+        (Self::with_body(guest, place, request_id, request), BodyFeed(sender))
     }
 
     fn with_body(
-        program: &Program,
-        grant: &Arc<Grant>,
+        guest: &Arc<Guest>,
+        Place(room): Place,
         request_id: &Arc<str>,
         request: Request<HyperIncomingBody>,
     ) -> Self {
-        let (sender, receiver) = oneshot::channel();
-        let clock = CpuClock::new(grant.cpu_time);
-        let sandbox = Sandbox::new(grant, request_id);
-        let guest = run(program.clone(), sandbox, clock.clone(), request, sender);
+        let (reply, head) = oneshot::channel();
+        let clock = match &room {
+            Room::Made(sandbox) => sandbox.clock.clone(),
+            Room::Empty(_) => CpuClock::new(guest.grant().cpu_time),
+        };
+        let run = run(guest.clone(), room, clock.clone(), request_id.clone(), request, reply);
         Self {
-            guest: Ok(Box::pin(guest)),
+            guest: guest.clone(),
+            stage: Stage::Running(Box::pin(run)),
             clock,
-            reply: Reply::Awaited(receiver),
-            wall_time: grant.wall_time,
+            answer: Answer::Awaited(head),
             patience: None,
         }
     }
@@ -180,52 +191,66 @@ impl Invocation {
     pub async fn settle(mut self) -> Result<(), GuestFailure> {
         std::future::poll_fn(|context| {
             self.poll_guest(context);
-            match &self.guest {
-                Err(ended) => Poll::Ready(ended.clone()),
-                Ok(_) => self.poll_patience(context).map(Err),
+            match &self.stage {
+                Stage::Running(_) => self.poll_patience(context).map(Err),
+                Stage::Failed(failure) => Poll::Ready(Err(failure.clone())),
+                Stage::Returned(_) | Stage::Left => Poll::Ready(Ok(())),
             }
         })
-        .await
+        .await?;
+        if let Stage::Returned(sandbox) = self.stage {
+            self.guest.put_back(sandbox);
+        }
+        Ok(())
     }
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Event> {
         self.poll_guest(context);
-        let event = match self.poll_reply(context) {
+        let mut event = self.poll_answer(context);
+        if event.is_pending() && matches!(self.stage, Stage::Returned(_)) {
+            // It returned and left its response open. Its end of it goes with the sandbox.
+            self.stage = Stage::Left;
+            event = self.poll_answer(context);
+        }
+        let event = match event {
             Poll::Ready(event) => event,
             Poll::Pending => Event::Failed(ready!(self.poll_patience(context))),
         };
         self.patience = None;
         if matches!(event, Event::Failed(_)) {
-            self.reply = Reply::Over;
+            self.answer = Answer::Over;
         }
         Poll::Ready(event)
     }
 
     fn poll_guest(&mut self, context: &mut Context<'_>) {
-        let Ok(guest) = &mut self.guest else { return };
-        if let Poll::Ready(ended) = self.clock.poll(guest.as_mut(), context) {
-            self.guest = Err(ended);
-        } else if self.clock.is_used_up() {
+        let Stage::Running(running) = &mut self.stage else { return };
+        match self.clock.poll(running.as_mut(), context) {
+            Poll::Ready(Ok(sandbox)) => self.stage = Stage::Returned(sandbox),
+            Poll::Ready(Err(failure)) => self.stage = Stage::Failed(failure),
             // It spends its time in short turns, between which no epoch ends.
-            self.guest = Err(Err(GuestFailure::CpuTime));
+            Poll::Pending if self.clock.is_used_up() => {
+                self.stage = Stage::Failed(GuestFailure::CpuTime);
+            }
+            Poll::Pending => {}
         }
     }
 
-    fn poll_reply(&mut self, context: &mut Context<'_>) -> Poll<Event> {
-        match &mut self.reply {
-            Reply::Awaited(head) => {
+    fn poll_answer(&mut self, context: &mut Context<'_>) -> Poll<Event> {
+        match &mut self.answer {
+            Answer::Awaited(head) => {
                 // Nothing is committed yet: a guest that failed since it set the head fails whole.
-                if let Err(Err(failure)) = &self.guest {
+                if let Stage::Failed(failure) = &self.stage {
                     return Poll::Ready(Event::Failed(failure.clone()));
                 }
                 let head = ready!(Pin::new(head).poll(context));
                 Poll::Ready(self.take_head(head))
             }
-            Reply::Body(body) => {
+            Answer::Body(body) => {
                 let frame = ready!(Pin::new(body).poll_frame(context));
                 Poll::Ready(self.take_frame(frame))
             }
-            Reply::Over => Poll::Ready(Event::End),
+            Answer::Over => Poll::Ready(Event::End),
         }
     }
 
@@ -237,7 +262,7 @@ impl Invocation {
             }
             Ok(Ok(response)) => {
                 let (parts, body) = response.into_parts();
-                self.reply = Reply::Body(body);
+                self.answer = Answer::Body(body);
                 Event::Head(Box::new(parts))
             }
             Ok(Err(code)) => failed(format!("it set the error {code:?}")),
@@ -251,15 +276,15 @@ impl Invocation {
                 Ok(data) => Event::Data(data),
                 Err(frame) => Event::Trailers(frame.into_trailers().unwrap_or_default()),
             },
-            Some(Err(error)) => Event::Failed(match &self.guest {
-                Err(Err(failure)) => failure.clone(),
+            Some(Err(error)) => Event::Failed(match &self.stage {
+                Stage::Failed(failure) => failure.clone(),
                 _ => GuestFailure::Truncated(format!("{error:?}")),
             }),
             None => {
-                self.reply = Reply::Over;
-                match &self.guest {
+                self.answer = Answer::Over;
+                match &self.stage {
                     // The body ended because its sandbox did.
-                    Err(Err(failure)) => Event::Failed(failure.clone()),
+                    Stage::Failed(failure) => Event::Failed(failure.clone()),
                     _ => Event::End,
                 }
             }
@@ -267,43 +292,35 @@ impl Invocation {
     }
 
     fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<GuestFailure> {
-        let patience =
-            self.patience.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.wall_time)));
+        let wall_time = self.guest.grant().wall_time;
+        let patience = self.patience.get_or_insert_with(|| Box::pin(tokio::time::sleep(wall_time)));
         ready!(patience.as_mut().poll(context));
-        self.guest = Err(Err(GuestFailure::WallTime));
+        self.stage = Stage::Failed(GuestFailure::WallTime);
         Poll::Ready(GuestFailure::WallTime)
     }
 }
 
-/// The guest's whole life: a store, an instance, one call. The store is dropped at the end.
+/// Serves one request in a sandbox, which is what remains of it.
 async fn run(
-    program: Program,
-    sandbox: Sandbox,
+    guest: Arc<Guest>,
+    room: Room,
     clock: Arc<CpuClock>,
+    request_id: Arc<str>,
     request: Request<HyperIncomingBody>,
-    reply: oneshot::Sender<Head>,
-) -> Result<(), GuestFailure> {
-    let mut store = Store::new(&program.engine.wasm, sandbox);
-    store.limiter(|sandbox| &mut sandbox.memory);
-    clock.watch(&mut store);
-    let called = call(&program, &mut store, request, reply).await;
-    called.map_err(|error| explain(&error, store.data().memory.denied))
-}
-
-async fn call(
-    program: &Program,
-    store: &mut Store<Sandbox>,
-    request: Request<HyperIncomingBody>,
-    reply: oneshot::Sender<Head>,
-) -> wasmtime::Result<()> {
-    let scheme = match request.uri().scheme_str() {
-        Some("https") => Scheme::Https,
-        _ => Scheme::Http,
+    reply: Reply,
+) -> Result<Box<Inhabited>, GuestFailure> {
+    let failed = |(error, denied): (wasmtime::Error, bool)| explain(&error, denied);
+    let mut sandbox = match room {
+        Room::Made(mut sandbox) => {
+            sandbox.renew(request_id);
+            sandbox
+        }
+        Room::Empty(slot) => {
+            guest.inhabit(slot, clock, RequestTag::new(request_id)).await.map_err(failed)?
+        }
     };
-    let request = store.data_mut().http().new_incoming_request(scheme, request)?;
-    let reply = store.data_mut().http().new_response_outparam(reply)?;
-    let instance = program.pre.instantiate_async(&mut *store).await?;
-    instance.wasi_http_incoming_handler().call_handle(store, request, reply).await
+    sandbox.call(request, reply).await.map_err(failed)?;
+    Ok(sandbox)
 }
 
 fn explain(error: &wasmtime::Error, memory_denied: bool) -> GuestFailure {

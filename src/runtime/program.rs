@@ -1,14 +1,11 @@
 //! From bytes to something that can serve: recognised, compiled, linked, tried out.
 
-use std::sync::Arc;
-
 use sha2::{Digest as _, Sha256};
 use wasmtime::component::Component;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
-use super::cpu::CpuClock;
 use super::engine::Engine;
-use super::sandbox::{Grant, Sandbox};
+use super::sandbox::Sandbox;
 
 /// The first bytes of a binary: the magic number, then the version and layer.
 const COMPONENT_MAGIC: &[u8] = b"\0asm\x0d\0\x01\0";
@@ -83,29 +80,6 @@ impl Program {
     /// The SHA-256 digest of the component's bytes.
     pub fn digest(&self) -> &[u8; 32] {
         &self.digest
-    }
-
-    /// Makes one sandbox and throws it away, to learn whether the limits of `grant` let it start.
-    ///
-    /// # Errors
-    ///
-    /// Where the memory limit is below what the component declares, or its start code fails.
-    pub async fn try_out(&self, grant: &Arc<Grant>) -> Result<(), ProgramError> {
-        let clock = CpuClock::new(grant.cpu_time);
-        let sandbox = Sandbox::new(grant, &Arc::from("try-out"));
-        let mut store = wasmtime::Store::new(&self.engine.wasm, sandbox);
-        store.limiter(|sandbox| &mut sandbox.memory);
-        clock.watch(&mut store);
-        let mut start = Box::pin(self.pre.instantiate_async(&mut store));
-        let started = std::future::poll_fn(|context| clock.poll(start.as_mut(), context)).await;
-        drop(start);
-        match started {
-            Ok(_) => Ok(()),
-            Err(_) if store.data().memory.denied => {
-                Err(ProgramError::MemoryTooSmall { memory: grant.memory })
-            }
-            Err(error) => Err(ProgramError::StartFailed(format!("{error:#}"))),
-        }
     }
 }
 

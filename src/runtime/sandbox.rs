@@ -1,6 +1,7 @@
 //! What lives inside one sandbox: the guest's memory budget, what it was granted, and nothing of
 //! the host.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use wasmtime_wasi_http::{
     WasiHttpView,
 };
 
-use super::guest_log::{GuestLog, LogBudget, Stream};
+use super::guest_log::{GuestLog, LogBudget, RequestTag, Stream};
 
 /// The memory of one table element on the host, in bytes.
 const TABLE_ELEMENT: usize = size_of::<usize>();
@@ -32,6 +33,8 @@ pub struct Grant {
     pub cpu_time: Duration,
     /// Time until the response head, and then between two parts of the body.
     pub wall_time: Duration,
+    /// Requests that one sandbox may serve, one after the other; 1 is a fresh one for each.
+    pub reuse: NonZeroU32,
     pub(super) log: Arc<LogBudget>,
 }
 
@@ -51,6 +54,7 @@ impl Grant {
             memory,
             cpu_time,
             wall_time,
+            reuse: NonZeroU32::MIN,
             log: Arc::default(),
         }
     }
@@ -59,6 +63,13 @@ impl Grant {
     #[must_use]
     pub fn with_env(mut self, env: Vec<(String, String)>) -> Self {
         self.env = env;
+        self
+    }
+
+    /// The same with sandboxes that serve more than one request.
+    #[must_use]
+    pub fn with_reuse(mut self, reuse: NonZeroU32) -> Self {
+        self.reuse = reuse;
         self
     }
 }
@@ -73,8 +84,8 @@ pub(super) struct Sandbox {
 }
 
 impl Sandbox {
-    pub fn new(grant: &Arc<Grant>, request_id: &Arc<str>) -> Self {
-        let log = |stream| GuestLog::new(grant.clone(), request_id.clone(), stream);
+    pub fn new(grant: &Arc<Grant>, tag: &RequestTag) -> Self {
+        let log = |stream| GuestLog::new(grant.clone(), tag.clone(), stream);
         let wasi = WasiCtxBuilder::new()
             .envs(&grant.env)
             .stdout(log(Stream::Stdout))

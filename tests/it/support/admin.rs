@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
+use super::eventually;
 use super::http1::Http1;
 use super::response::Response;
 use super::watershed::Watershed;
-use super::eventually;
 
 impl Watershed {
     /// `GET` at the admin listener.

@@ -39,13 +39,16 @@ impl Watershed {
 
     /// The same by a command of the caller's own.
     pub fn spawn(site: Site, mut command: Command) -> Self {
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let stdout = Output::gather(child.stdout.take().unwrap());
         let stderr = Output::gather(child.stderr.take().unwrap());
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut watershed =
-            Self { site, child, stdout, stderr, address: nowhere, admin: nowhere };
+        let mut watershed = Self { site, child, stdout, stderr, address: nowhere, admin: nowhere };
         let services = watershed.site.services();
         watershed.wait_for("its addresses and services on stdout", |stdout| {
             let served = stdout.lines().filter(|line| line.starts_with("http://")).count();

@@ -1,0 +1,206 @@
+//! A version's guest: its program and its grant, the sandboxes that wait for their next request,
+//! and the places that requests take in them.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use http::Request;
+use wasmtime::Store;
+use wasmtime_wasi_http::WasiHttpView;
+use wasmtime_wasi_http::p2::bindings::Proxy;
+use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
+use wasmtime_wasi_http::p2::body::HyperIncomingBody;
+
+use super::cpu::CpuClock;
+use super::engine::{IdlePermit, Slot};
+use super::guest_log::RequestTag;
+use super::invoke::Reply;
+use super::program::{Program, ProgramError};
+use super::sandbox::{Grant, Sandbox};
+
+/// How long a sandbox waits for its next request before it is given back to the pool.
+const IDLE_TIME: Duration = Duration::from_secs(30);
+
+/// What a version runs: shared by all of its requests, and by nobody else.
+#[derive(Debug)]
+pub struct Guest {
+    program: Program,
+    grant: Arc<Grant>,
+    /// Sandboxes between two requests, the one used last at the end. Empty without reuse.
+    idle: Mutex<Vec<Idle>>,
+}
+
+#[derive(Debug)]
+struct Idle {
+    sandbox: Box<Inhabited>,
+    since: Instant,
+    #[expect(dead_code, reason = "held for its drop")]
+    permit: IdlePermit,
+}
+
+/// A sandbox with its guest in it: able to serve a request.
+pub(super) struct Inhabited {
+    store: Store<Sandbox>,
+    guest: Proxy,
+    pub clock: Arc<CpuClock>,
+    tag: RequestTag,
+    /// Requests that it may still serve, the current one included.
+    left: u32,
+    #[expect(dead_code, reason = "held for its drop")]
+    slot: Slot,
+}
+
+/// Where a request is served: a sandbox that is there already, or room to make one.
+#[derive(Debug)]
+pub struct Place(pub(super) Room);
+
+#[derive(Debug)]
+pub(super) enum Room {
+    Made(Box<Inhabited>),
+    Empty(Slot),
+}
+
+impl Guest {
+    /// A guest that has no sandbox yet.
+    pub fn new(program: Program, grant: Grant) -> Self {
+        Self { program, grant: Arc::new(grant), idle: Mutex::default() }
+    }
+
+    /// Its program.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// What it was granted.
+    pub fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
+    /// A place for a request, if there is one now.
+    pub fn try_place(&self) -> Option<Place> {
+        match self.take_idle() {
+            Some(sandbox) => Some(Place(Room::Made(sandbox))),
+            None => self.program.engine.try_slot().map(|slot| Place(Room::Empty(slot))),
+        }
+    }
+
+    /// Waits for a place. `None` only while the process ends.
+    pub async fn place(&self) -> Option<Place> {
+        match self.try_place() {
+            Some(place) => Some(place),
+            None => self.program.engine.slot().await.map(|slot| Place(Room::Empty(slot))),
+        }
+    }
+
+    /// Makes one sandbox and throws it away, to learn whether the limits of the grant let it start.
+    ///
+    /// # Errors
+    ///
+    /// Where the memory limit is below what the component declares, or its start code fails.
+    pub async fn try_out(&self) -> Result<(), ProgramError> {
+        let failed = |reason: &str| Err(ProgramError::StartFailed(reason.to_owned()));
+        let Some(slot) = self.program.engine.slot().await else { return failed("no room for it") };
+        let clock = CpuClock::new(self.grant.cpu_time);
+        let tag = RequestTag::new("start".into());
+        let mut start = Box::pin(self.inhabit(slot, clock.clone(), tag));
+        let started = std::future::poll_fn(|context| clock.poll(start.as_mut(), context));
+        match tokio::time::timeout(self.grant.wall_time, started).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err((_, true))) => Err(ProgramError::MemoryTooSmall { memory: self.grant.memory }),
+            Ok(Err((error, false))) => failed(&error.root_cause().to_string()),
+            Err(_) => failed("it used up its wall time"),
+        }
+    }
+
+    /// Gives back to the pool what has been idle for too long.
+    pub fn sweep(&self) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        // The one used last is at the end, so the old ones are at the front.
+        let old = idle.iter().take_while(|idle| idle.since.elapsed() >= IDLE_TIME).count();
+        let old: Vec<_> = idle.drain(..old).collect();
+        // Sandboxes take a while to drop, and requests wait for this lock.
+        drop(idle);
+        drop(old);
+    }
+
+    /// Makes a sandbox; the error comes with whether memory was denied.
+    pub(super) async fn inhabit(
+        &self,
+        slot: Slot,
+        clock: Arc<CpuClock>,
+        tag: RequestTag,
+    ) -> Result<Box<Inhabited>, (wasmtime::Error, bool)> {
+        let sandbox = Sandbox::new(&self.grant, &tag);
+        let mut store = Store::new(&self.program.engine.wasm, sandbox);
+        store.limiter(|sandbox| &mut sandbox.memory);
+        store.set_epoch_deadline(1);
+        clock.watch(&mut store);
+        match self.program.pre.instantiate_async(&mut store).await {
+            Ok(guest) => {
+                let left = self.grant.reuse.get();
+                Ok(Box::new(Inhabited { store, guest, clock, tag, left, slot }))
+            }
+            Err(error) => Err((error, store.data().memory.denied)),
+        }
+    }
+
+    /// Keeps a sandbox for the next request, if it may serve one.
+    pub(super) fn put_back(&self, mut sandbox: Box<Inhabited>) {
+        sandbox.left -= 1;
+        if sandbox.left == 0 || sandbox.store.data().memory.denied {
+            return;
+        }
+        let Some(permit) = self.program.engine.try_idle() else { return };
+        let idle = Idle { sandbox, since: Instant::now(), permit };
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(idle);
+    }
+
+    fn take_idle(&self) -> Option<Box<Inhabited>> {
+        if self.grant.reuse.get() == 1 {
+            return None;
+        }
+        let taken = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        taken.map(|idle| idle.sandbox)
+    }
+}
+
+impl Inhabited {
+    /// Prepares it for its next request.
+    pub fn renew(&mut self, request_id: Arc<str>) {
+        self.tag.set(request_id);
+        self.clock.reset();
+        self.store.set_epoch_deadline(1);
+    }
+
+    /// Hands a request to the guest and waits until it returns; the error comes with whether
+    /// memory was denied.
+    pub async fn call(
+        &mut self,
+        request: Request<HyperIncomingBody>,
+        reply: Reply,
+    ) -> Result<(), (wasmtime::Error, bool)> {
+        let called = self.try_call(request, reply).await;
+        called.map_err(|error| (error, self.store.data().memory.denied))
+    }
+
+    async fn try_call(
+        &mut self,
+        request: Request<HyperIncomingBody>,
+        reply: Reply,
+    ) -> wasmtime::Result<()> {
+        let scheme = match request.uri().scheme_str() {
+            Some("https") => Scheme::Https,
+            _ => Scheme::Http,
+        };
+        let request = self.store.data_mut().http().new_incoming_request(scheme, request)?;
+        let reply = self.store.data_mut().http().new_response_outparam(reply)?;
+        let handler = self.guest.wasi_http_incoming_handler();
+        handler.call_handle(&mut self.store, request, reply).await
+    }
+}
+
+impl std::fmt::Debug for Inhabited {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inhabited").field("left", &self.left).finish_non_exhaustive()
+    }
+}

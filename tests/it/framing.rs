@@ -1,0 +1,235 @@
+//! HTTP/1 on the wire: bodiless responses, trailers, pipelining, `100-continue` and HTTP/1.0.
+
+use crate::support::{Response, Site, Watershed, greeter, lab};
+
+const LAB: &str = "lab.localhost";
+
+fn serve_lab() -> Watershed {
+    Site::new().service("lab", &lab("v1")).start()
+}
+
+#[test]
+fn responses_without_a_body_leave_the_connection_usable() {
+    let watershed = serve_lab();
+    let mut client = watershed.http1();
+    for (method, path, status) in [
+        ("HEAD", "/count", 200),
+        ("HEAD", "/big?mib=1", 200),
+        ("HEAD", "/trailers", 200),
+        ("GET", "/status?code=204", 204),
+        ("GET", "/status?code=304", 304),
+        ("GET", "/status?code=205", 205),
+    ] {
+        let response = client.ask(method, LAB, path, &[], b"");
+        assert_eq!((response.status, response.complete), (status, true), "{method} {path}");
+        assert_eq!(response.text(), "", "{method} {path}");
+        if status == 204 {
+            // RFC 9110, section 8.6, and RFC 9112, section 6.1.
+            assert_eq!(response.header("content-length"), None);
+            assert_eq!(response.header("transfer-encoding"), None);
+        }
+        assert_eq!(client.get(LAB, "/count").text(), "1\n", "after {method} {path}");
+    }
+    watershed.await_outcomes("3xx", 1);
+}
+
+#[test]
+fn a_head_says_how_long_the_body_would_be() {
+    let watershed = serve_lab();
+    let response = watershed.http1().ask("HEAD", LAB, "/count", &[], b"");
+    assert_eq!(response.header("content-length"), Some("2"));
+}
+
+#[test]
+fn every_status_passes() {
+    let watershed = serve_lab();
+    let mut client = watershed.http1();
+    for status in [200, 201, 299, 301, 400, 418, 500, 503, 599] {
+        let response = client.get(LAB, &format!("/status?code={status}"));
+        assert_eq!((response.status, response.complete), (status, true));
+        assert_eq!(response.header("watershed-error"), None, "the guest's own {status}");
+    }
+    watershed.await_outcomes("5xx", 3);
+}
+
+#[test]
+fn trailers_follow_the_last_chunk() {
+    let watershed = serve_lab();
+    let mut client = watershed.http1();
+    client.send(format!("GET /trailers HTTP/1.1\r\nhost: {LAB}\r\nconnection: close\r\n\r\n"));
+    let raw = client.everything();
+    let (head, body) = raw.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains("\r\ntrailer: x-checksum"), "{head}");
+    assert_eq!(body, "11\r\nsee the trailers\n\r\n0\r\nx-checksum: 42\r\n\r\n");
+}
+
+#[test]
+fn a_connection_is_usable_after_trailers() {
+    let watershed = serve_lab();
+    let mut client = watershed.http1();
+    for _ in 0..2 {
+        let response = client.get(LAB, "/trailers");
+        assert_eq!(response.trailers, [("x-checksum".to_owned(), "42".to_owned())]);
+        assert_eq!(client.get(LAB, "/count").text(), "1\n");
+    }
+}
+
+#[test]
+fn the_trailers_of_a_request_pass() {
+    let watershed = serve_lab();
+    let mut client = watershed.http1();
+    client.send(format!(
+        "POST /echo HTTP/1.1\r\nhost: {LAB}\r\ntrailer: x-sum\r\ntransfer-encoding: chunked\r\n\r\n"
+    ));
+    client.send("2\r\nhi\r\n0\r\nx-sum: 7\r\n\r\n");
+    let response = client.response("POST");
+    assert_eq!(response.text(), "hi");
+    assert_eq!(response.trailers, [("x-sum".to_owned(), "7".to_owned())]);
+    assert_eq!(client.get(LAB, "/count").text(), "1\n");
+}
+
+#[test]
+fn a_client_that_waits_for_100_continue_is_told() {
+    let watershed = serve_lab();
+    let mut client = watershed.http1();
+    client.send(format!(
+        "POST /read HTTP/1.1\r\nhost: {LAB}\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n"
+    ));
+    assert_eq!(client.head().status, 100);
+    client.send("12345");
+    assert_eq!(client.response("POST").text(), "read 5 bytes\n");
+    assert_eq!(client.get(LAB, "/count").text(), "1\n");
+}
+
+#[test]
+fn a_client_that_waits_for_100_continue_is_refused_at_once() {
+    let watershed = serve_lab();
+    for (host, length, status) in [(LAB, 1 << 40, 413), ("nobody.localhost", 5, 404)] {
+        let mut client = watershed.http1();
+        client.send(format!(
+            "POST /read HTTP/1.1\r\nhost: {host}\r\nexpect: 100-continue\r\n\
+             content-length: {length}\r\n\r\n"
+        ));
+        assert_eq!(client.response("POST").status, status);
+        client.assert_closed();
+    }
+}
+
+#[test]
+fn http1_0_ends_with_its_connection() {
+    let watershed = serve_lab();
+    for path in ["/count", "/slow-body?chunks=2&ms=10", "/trailers", "/big?mib=1"] {
+        let mut client = watershed.http1();
+        client.send(format!("GET {path} HTTP/1.0\r\nhost: {LAB}\r\n\r\n"));
+        let response = client.response("GET");
+        assert_eq!((response.status, response.complete), (200, true), "{path}");
+        assert_eq!(response.header("transfer-encoding"), None, "{path}");
+        assert!(!response.body.is_empty(), "{path}");
+        client.assert_closed();
+    }
+}
+
+#[test]
+fn http1_0_keeps_a_connection_if_asked() {
+    let watershed = serve_lab();
+    let mut client = watershed.http1();
+    for _ in 0..2 {
+        client
+            .send(format!("GET /count HTTP/1.0\r\nhost: {LAB}\r\nconnection: keep-alive\r\n\r\n"));
+        assert_eq!(client.response("GET").text(), "1\n");
+    }
+}
+
+#[test]
+fn a_client_that_wants_its_connection_closed_gets_that() {
+    let watershed = serve_lab();
+    let mut client = watershed.http1();
+    let response = client.ask("GET", LAB, "/count", &["connection: close"], b"");
+    assert_eq!((response.status, response.complete), (200, true));
+    client.assert_closed();
+}
+
+/// Sends all of it in one write, and reads as many responses.
+fn pipelined(watershed: &Watershed, requests: &[String]) -> Vec<Response> {
+    let mut client = watershed.http1();
+    client.send(requests.concat());
+    let responses = requests.iter().map(|_| client.response("GET")).collect();
+    assert_eq!(client.get(LAB, "/count").text(), "1\n", "afterwards");
+    responses
+}
+
+#[test]
+fn pipelined_requests_are_answered_in_order() {
+    let watershed = serve_lab();
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: {LAB}\r\n\r\n");
+    let requests =
+        [get("/sleep?ms=200"), get("/status?code=201"), get("/slow-body?chunks=2&ms=10")];
+    let responses = pipelined(&watershed, &requests);
+    let texts: Vec<_> = responses.iter().map(Response::text).collect();
+    assert_eq!(texts, ["slept 200 ms\n", "status 201\n", "chunk 1 of 2\nchunk 2 of 2\n"]);
+}
+
+#[test]
+fn a_pipelined_request_follows_a_body() {
+    let watershed = serve_lab();
+    let get = format!("GET /status?code=201 HTTP/1.1\r\nhost: {LAB}\r\n\r\n");
+    let framed = |path: &str, framing: &str, body: &str| {
+        format!("POST {path} HTTP/1.1\r\nhost: {LAB}\r\n{framing}\r\n\r\n{body}")
+    };
+    let chunked = "transfer-encoding: chunked";
+    for (post, echoed) in [
+        (framed("/echo", "content-length: 5", "hello"), "hello"),
+        (framed("/echo", chunked, "5\r\nhello\r\n0\r\n\r\n"), "hello"),
+        (framed("/read", "content-length: 5", "hello"), "read 5 bytes\n"),
+        (framed("/count", "content-length: 5", "hello"), "1\n"),
+        (framed("/count", chunked, "5\r\nhello\r\n0\r\n\r\n"), "1\n"),
+    ] {
+        let responses = pipelined(&watershed, &[post.clone(), get.clone()]);
+        assert_eq!(responses[0].text(), echoed, "{post}");
+        assert_eq!(responses[1].status, 201, "after {post}");
+    }
+}
+
+#[test]
+fn a_pipelined_request_follows_a_failure() {
+    let watershed = serve_lab();
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: {LAB}\r\n\r\n");
+    let responses = pipelined(&watershed, &[get("/trap"), get("/never"), get("/count")]);
+    let statuses: Vec<_> = responses.iter().map(|response| response.status).collect();
+    assert_eq!(statuses, [500, 502, 200]);
+}
+
+#[test]
+fn a_request_may_come_in_pieces() {
+    let watershed = serve_lab();
+    let mut client = watershed.http1();
+    for byte in format!("GET /count HTTP/1.1\r\nhost: {LAB}\r\n\r\n").bytes() {
+        client.send([byte]);
+    }
+    assert_eq!(client.response("GET").text(), "1\n");
+}
+
+/// The first bytes of both are those of an HTTP/2 connection.
+#[test]
+fn a_method_that_begins_like_http2_is_http1() {
+    let watershed = Site::new().service("greeter", &greeter("v1")).start();
+    for method in ["P", "PRI", "PR"] {
+        let mut client = watershed.http1();
+        client.send(format!("{method} / HTTP/1.1\r\nhost: greeter.localhost\r\n\r\n"));
+        assert_eq!(client.response("GET").text(), "Hello from v1!\n", "{method}");
+    }
+}
+
+#[test]
+fn what_is_not_http_is_refused() {
+    let watershed = serve_lab();
+    for sent in
+        ["nonsense\r\n\r\n", "GET /count HTTP/1.1\r\nbad header\r\n\r\n", "\0\0\0\0\r\n\r\n"]
+    {
+        let mut client = watershed.http1();
+        client.send(sent);
+        let answer = client.everything();
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400"), "{sent:?}: {answer}");
+        watershed.assert_serves(LAB, "/count");
+    }
+}

@@ -1,0 +1,109 @@
+//! What a guest can see and reach: its request, its own environment, and nothing else.
+
+use std::net::TcpListener;
+
+use crate::support::{Site, Watershed, lab, limits};
+
+const LAB: &str = "lab.localhost";
+
+fn serve_lab() -> Watershed {
+    Site::new().service("lab", &lab("v1")).start()
+}
+
+#[test]
+fn a_guest_has_no_file_system() {
+    let watershed = serve_lab();
+    let text = watershed.get(LAB, "/fs").text();
+    assert!(text.contains("no file system"), "{text}");
+    assert!(!text.contains("read ") && !text.contains("written"), "{text}");
+}
+
+#[test]
+fn a_guest_has_no_network() {
+    let watershed = serve_lab();
+    let neighbour = TcpListener::bind("127.0.0.1:0").unwrap();
+    neighbour.set_nonblocking(true).unwrap();
+    let port = neighbour.local_addr().unwrap().port();
+    let text = watershed.get(LAB, &format!("/net?port={port}")).text();
+    assert!(text.contains("Denied"), "{text}");
+    assert!(neighbour.accept().is_err(), "the guest reached it");
+}
+
+#[test]
+fn a_guest_sees_its_declared_environment_only() {
+    let version = lab("v1").replace("env = {", "env = { FLASK = \"round\", EMPTY = \"\"");
+    let site = Site::new().service("lab", &version);
+    let mut command = site.command(&["run"]);
+    command.env("WATERSHED_SECRET", "do not tell");
+    let watershed = Watershed::spawn(site, command);
+    assert_eq!(watershed.get(LAB, "/env").text(), "EMPTY=\nFLASK=round\n");
+}
+
+#[test]
+fn every_request_gets_a_fresh_sandbox() {
+    let watershed = serve_lab();
+    let mut client = watershed.http1();
+    for _ in 0..50 {
+        assert_eq!(client.get(LAB, "/count").text(), "1\n");
+    }
+}
+
+#[test]
+fn what_a_guest_prints_is_logged_under_its_name() {
+    let watershed = serve_lab();
+    let id = ["x-request-id: talk-1"];
+    let response = watershed.http1().ask("GET", LAB, "/stdout?lines=2&len=5", &id, b"");
+    assert_eq!(response.text(), "2 lines of 5 bytes\n");
+    watershed.log_line(&["lab", "v1", "talk-1", "stdout", "ooooo"]);
+    watershed.log_line(&["lab", "v1", "talk-1", "stderr", "the lab wrote 2 lines to stdout"]);
+    let log = watershed.stderr();
+    assert_eq!(log.lines().filter(|line| line.contains("ooooo")).count(), 2);
+    assert!(!watershed.stdout().contains("ooooo"), "stdout is for people");
+}
+
+#[test]
+fn a_long_line_of_a_guest_is_cut() {
+    let watershed = serve_lab();
+    watershed.assert_serves(LAB, "/stdout?lines=1&len=100000");
+    let line = watershed.log_line(&["oooo"]);
+    assert_eq!(line.bytes().filter(|byte| *byte == b'o').count() & !63, 4096, "{line}");
+    assert!(line.contains("[cut]"), "{line}");
+    watershed.log_line(&["the lab wrote 1 lines"]);
+}
+
+#[test]
+fn a_guest_that_talks_too_much_loses_lines_which_are_counted() {
+    let watershed = serve_lab();
+    watershed.assert_serves(LAB, "/stdout?lines=20000&len=40");
+    let line = "o".repeat(40);
+    crate::support::eventually("dropped lines", || {
+        watershed.assert_serves(LAB, "/stdout?lines=1&len=1");
+        watershed.stderr().contains("lines dropped")
+    });
+    let kept = watershed.stderr().lines().filter(|shown| shown.contains(&line)).count();
+    assert!((1..10_000).contains(&kept), "{kept}");
+}
+
+/// A guest cannot forge a line of the log, nor paint the terminal that shows it.
+#[test]
+fn control_characters_of_a_request_stay_out_of_the_log() {
+    let watershed = serve_lab();
+    let id = ["x-request-id: a\u{1b}[31m"];
+    watershed.http1().ask("GET", LAB, "/trap", &id, b"");
+    watershed.log_line(&["trap", "unreachable"]);
+    assert!(!watershed.stderr().contains('\u{1b}'), "{}", watershed.stderr());
+}
+
+#[test]
+fn a_guest_that_dies_leaves_nothing_behind() {
+    let lines = limits("memory = \"32MiB\"\ncpu-time = \"50ms\"");
+    let watershed = Site::new().service("lab", &(lab("v1") + &lines)).start();
+    let mut client = watershed.http1();
+    for _ in 0..20 {
+        for path in ["/hog", "/trap", "/panic"] {
+            assert_eq!(client.get(LAB, path).status, 500);
+        }
+        assert_eq!(client.get(LAB, "/try-hog?mib=16").text(), "got 16 of 16 MiB\n");
+    }
+    watershed.await_metric("watershed_in_flight", &[], 0.0);
+}

@@ -1,0 +1,106 @@
+//! The end: requests in flight finish within the grace period, and nothing else holds it up.
+
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal::{SIGINT, SIGTERM};
+
+use crate::support::{Http1, Site, Watershed, lab, request};
+
+const LAB: &str = "lab.localhost";
+
+fn serve_lab(grace_period: &str) -> Watershed {
+    let grace_period = format!("grace-period = \"{grace_period}\"");
+    Site::new().server(&grace_period).service("lab", &lab("v1")).start()
+}
+
+/// A client whose request is in flight.
+fn waiting(watershed: &Watershed, path: &str) -> Http1 {
+    let mut client = watershed.http1();
+    client.send(format!("GET {path} HTTP/1.1\r\nhost: {LAB}\r\n\r\n"));
+    watershed.await_metric("watershed_in_flight", &[], 1.0);
+    client
+}
+
+#[test]
+fn a_request_in_flight_completes_and_idle_connections_do_not_wait() {
+    for signal in [SIGTERM, SIGINT] {
+        let mut watershed = serve_lab("10s");
+        let mut idle = watershed.http1();
+        assert_eq!(idle.get(LAB, "/count").text(), "1\n");
+        let mut silent = watershed.http1();
+        let mut busy = waiting(&watershed, "/sleep?ms=500");
+        let started = Instant::now();
+        watershed.signal(signal);
+        let response = busy.response("GET");
+        assert_eq!((response.text().as_str(), response.complete), ("slept 500 ms\n", true));
+        assert_eq!(watershed.wait(Duration::from_secs(5)).code(), Some(0), "{signal}");
+        assert!(started.elapsed() < Duration::from_secs(2), "{signal}: {:?}", started.elapsed());
+        idle.assert_closed();
+        silent.assert_closed();
+        busy.assert_closed();
+    }
+}
+
+#[test]
+fn a_process_without_requests_ends_at_once() {
+    let mut watershed = serve_lab("10s");
+    let started = Instant::now();
+    watershed.signal(SIGTERM);
+    assert_eq!(watershed.wait(Duration::from_secs(5)).code(), Some(0));
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+}
+
+#[test]
+fn no_connection_is_accepted_during_the_drain() {
+    let mut watershed = serve_lab("10s");
+    let mut busy = waiting(&watershed, "/sleep?ms=1000");
+    watershed.signal(SIGTERM);
+    watershed.log_line(&["draining"]);
+    let address = watershed.address();
+    crate::support::eventually("refused", || TcpStream::connect(address).is_err());
+    assert_eq!(busy.response("GET").text(), "slept 1000 ms\n");
+    assert_eq!(watershed.wait(Duration::from_secs(5)).code(), Some(0));
+}
+
+#[test]
+fn http2_streams_in_flight_complete() {
+    let mut watershed = serve_lab("10s");
+    let idle = watershed.http2();
+    assert_eq!(idle.get(LAB, "/count").text(), "1\n");
+    let client = watershed.http2();
+    let exchange = client.open(request("GET", LAB, "/sleep?ms=500"), false);
+    watershed.await_metric("watershed_in_flight", &[], 1.0);
+    let started = Instant::now();
+    watershed.signal(SIGTERM);
+    assert_eq!(client.response(exchange.response).unwrap().text(), "slept 500 ms\n");
+    assert_eq!(watershed.wait(Duration::from_secs(5)).code(), Some(0));
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+}
+
+#[test]
+fn the_grace_period_ends_what_is_left() {
+    let mut watershed = serve_lab("300ms");
+    let mut busy = waiting(&watershed, "/sleep?ms=20000");
+    let started = Instant::now();
+    watershed.signal(SIGTERM);
+    assert_eq!(watershed.wait(Duration::from_secs(5)).code(), Some(0));
+    let took = started.elapsed();
+    assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(2), "{took:?}");
+    busy.assert_closed();
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    for second in [SIGTERM, SIGINT] {
+        let mut watershed = serve_lab("20s");
+        let _busy = waiting(&watershed, "/sleep?ms=20000");
+        watershed.signal(SIGTERM);
+        watershed.log_line(&["draining"]);
+        assert!(!watershed.has_ended());
+        let started = Instant::now();
+        watershed.signal(second);
+        watershed.wait(Duration::from_secs(5));
+        assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    }
+}
