@@ -51,7 +51,7 @@ fn greeter(runtime: &Runtime) -> (Snapshot, Arc<VersionEntry>) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let config = config::load(&root.join("config/watershed.toml")).expect("the shipped files");
     let engine = Engine::new().expect("an engine");
-    let programs = Programs::new(engine, Telemetry::default(), 1);
+    let programs = Programs::new(engine, None, Telemetry::default(), 1);
     let candidates = runtime.block_on(candidates(&config, &programs));
     let snapshot = Snapshot::after(&Snapshot::default(), &config, &candidates);
     let service = snapshot.services.first().expect("the greeter");

@@ -19,7 +19,7 @@ use crate::listener::{Acceptor, Drain, ListenError, listen};
 use crate::proxy::Gateway;
 use crate::registry::{Live, Programs, ServiceEntry, Snapshot};
 use crate::reload::{Reloader, Reloads, WatchError, Watcher};
-use crate::runtime::{EPOCH_TICK, Engine, EngineError};
+use crate::runtime::{CompileCache, EPOCH_TICK, Engine, EngineError};
 use crate::telemetry::Telemetry;
 
 /// How long clients wait for the first versions before they are told that there are none.
@@ -70,7 +70,10 @@ pub fn run(path: PathBuf, config: Config) -> Result<(), StartError> {
     let drain = Drain::default();
     let addresses: Vec<_> = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
     let port = addresses.first().map_or(0, SocketAddr::port);
-    let programs = Programs::new(engine.clone(), telemetry.clone(), compile_workers());
+    let cache = CompileCache::open(&config.state.directory)
+        .inspect_err(|error| tracing::warn!("no compile cache: {error}"))
+        .ok();
+    let programs = Programs::new(engine.clone(), cache, telemetry.clone(), compile_workers());
     let reloader = Reloader::new(
         path,
         config.clone(),

@@ -171,9 +171,8 @@ fn assert_none(what: &str, violations: &[String]) {
 
 #[test]
 fn every_room_is_in_the_table() {
-    let known = |room: &str| {
-        COMPOSITION.contains(&room) || ROOMS.iter().any(|(known, _)| *known == room)
-    };
+    let known =
+        |room: &str| COMPOSITION.contains(&room) || ROOMS.iter().any(|(known, _)| *known == room);
     let strangers: Vec<_> =
         source().iter().filter(|line| !known(&line.room)).map(|line| line.file.clone()).collect();
     assert_eq!(strangers, Vec::<PathBuf>::new(), "say in ROOMS what they may use");
@@ -221,7 +220,8 @@ fn libraries_stay_in_their_rooms() {
         for (room, libraries) in FORBIDDEN {
             let named = libraries.iter().find(|library| names(&line.code, library));
             if let Some(library) = named.filter(|_| line.room == room) {
-                violations.push(format!("{}\n    {room} is a leaf without {library}", line.place()));
+                violations
+                    .push(format!("{}\n    {room} is a leaf without {library}", line.place()));
             }
         }
     }
@@ -252,9 +252,15 @@ fn the_scan_sees_what_it_is_for() {
     };
     assert_eq!(named(&["use crate::proxy::Gateway;"]), ["proxy"]);
     assert_eq!(named(&["use crate::{config, server::{A, b}};"]), ["config", "server"]);
-    assert_eq!(named(&["use crate::{", "    config::Config,", "    reload,", "};"]), ["config", "reload"]);
+    assert_eq!(
+        named(&["use crate::{", "    config::Config,", "    reload,", "};"]),
+        ["config", "reload"]
+    );
     assert_eq!(named(&["let x = crate::admin::f(crate::cli::g);"]), ["admin", "cli"]);
-    assert_eq!(named(&["// see crate::proxy", "let text = \"crate::proxy\";"]), <[&str; 0]>::default());
+    assert_eq!(
+        named(&["// see crate::proxy", "let text = \"crate::proxy\";"]),
+        <[&str; 0]>::default()
+    );
     assert!(names("use wasmtime_wasi::WasiCtx;", "wasmtime"));
     assert!(!names("self::wasmtime::x", "wasmtime") && !names("let wasmtime = 1;", "wasmtime"));
 }

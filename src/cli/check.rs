@@ -108,7 +108,7 @@ fn prepare_all(config: &Config) -> Result<Vec<Version>, CliError> {
                 ticking.tick();
             }
         });
-        let programs = Programs::new(engine, Telemetry::default(), compile_workers());
+        let programs = Programs::new(engine, None, Telemetry::default(), compile_workers());
         Ok(gather(config, &programs).await)
     })
 }

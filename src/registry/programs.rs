@@ -12,7 +12,7 @@ use super::lifecycle::{StatusCode, StatusError};
 use super::serving::VersionEntry;
 use super::snapshot::ServiceKey;
 use crate::config::{Digest, VersionSpec};
-use crate::runtime::{Engine, Grant, Guest, Program, digest_of};
+use crate::runtime::{CompileCache, Engine, Grant, Guest, Program, digest_of};
 use crate::telemetry::Telemetry;
 
 /// A digest's program, or why it has none. Both last as long as some version names the digest.
@@ -46,6 +46,7 @@ impl Fingerprint {
 #[derive(Clone, Debug)]
 pub struct Programs {
     engine: Engine,
+    cache: Option<CompileCache>,
     telemetry: Telemetry,
     known: Arc<Mutex<HashMap<[u8; 32], Compiled>>>,
     /// How many components are compiled at once, so that the workers that serve keep their cores.
@@ -54,9 +55,14 @@ pub struct Programs {
 
 impl Programs {
     /// Compiles on at most `workers` threads at once.
-    pub fn new(engine: Engine, telemetry: Telemetry, workers: usize) -> Self {
+    pub fn new(
+        engine: Engine,
+        cache: Option<CompileCache>,
+        telemetry: Telemetry,
+        workers: usize,
+    ) -> Self {
         let compiling = Arc::new(Semaphore::new(workers.max(1)));
-        Self { engine, telemetry, known: Arc::default(), compiling }
+        Self { engine, cache, telemetry, known: Arc::default(), compiling }
     }
 
     /// Takes a version from declared to normal.
@@ -99,9 +105,9 @@ impl Programs {
 
     async fn compile(&self, bytes: Vec<u8>) -> Result<Program, StatusError> {
         let _permit = self.compiling.acquire().await;
-        let engine = self.engine.clone();
-        let compiled = tokio::task::spawn_blocking(move || Program::compile(&engine, &bytes)).await;
-        match compiled {
+        let (engine, cache) = (self.engine.clone(), self.cache.clone());
+        let compile = move || Program::compile(&engine, cache.as_ref(), &bytes);
+        match tokio::task::spawn_blocking(compile).await {
             Ok(compiled) => compiled.map_err(StatusError::from),
             Err(panicked) => {
                 Err(StatusError::new(StatusCode::Internal, format!("the compiler: {panicked}")))

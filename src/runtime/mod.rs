@@ -4,6 +4,7 @@
 //! [`Guest`] as long as its version, and a sandbox for one request, unless its [`Grant`] says more.
 //! What a guest may see and use is in its grant, and nowhere else.
 
+mod cache;
 mod cpu;
 mod engine;
 mod guest;
@@ -12,6 +13,7 @@ mod invoke;
 mod program;
 mod sandbox;
 
+pub use cache::{CacheError, CompileCache};
 pub use engine::{EPOCH_TICK, Engine, EngineError, Slot};
 pub use guest::{Guest, Place};
 pub use invoke::{BodyFeed, Event, GuestFailure, Invocation};

@@ -4,6 +4,7 @@ use sha2::{Digest as _, Sha256};
 use wasmtime::component::Component;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
+use super::cache::CompileCache;
 use super::engine::Engine;
 use super::sandbox::Sandbox;
 
@@ -55,17 +56,24 @@ pub fn digest_of(bytes: &[u8]) -> [u8; 32] {
 }
 
 impl Program {
-    /// Compiles and links a component. This takes from milliseconds to seconds of CPU time, so it
-    /// is for a blocking thread.
+    /// Compiles and links a component, or takes it out of the cache. This takes from milliseconds
+    /// to seconds of CPU time, so it is for a blocking thread.
     ///
     /// # Errors
     ///
     /// Where the bytes are not a component, do not export `wasi:http/incoming-handler@0.2`,
     /// import what the host does not offer, or do not compile.
-    pub fn compile(engine: &Engine, bytes: &[u8]) -> Result<Self, ProgramError> {
+    pub fn compile(
+        engine: &Engine,
+        cache: Option<&CompileCache>,
+        bytes: &[u8],
+    ) -> Result<Self, ProgramError> {
         recognise(bytes)?;
-        let component = Component::from_binary(&engine.wasm, bytes)
-            .map_err(|error| ProgramError::CompileFailed(format!("{error:#}")))?;
+        let digest = digest_of(bytes);
+        let component = match cache.and_then(|cache| cache.load(&engine.wasm, &digest)) {
+            Some(component) => component,
+            None => compile(engine, cache, &digest, bytes)?,
+        };
         check_exports(engine, &component)?;
         let pre =
             engine.linker.instantiate_pre(&component).and_then(ProxyPre::new).map_err(|error| {
@@ -74,7 +82,7 @@ impl Program {
                         .unwrap_or_else(|| format!("{error:#}")),
                 }
             })?;
-        Ok(Self { engine: engine.clone(), pre, digest: digest_of(bytes) })
+        Ok(Self { engine: engine.clone(), pre, digest })
     }
 
     /// The SHA-256 digest of the component's bytes.
@@ -87,6 +95,20 @@ impl std::fmt::Debug for Program {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Program").finish_non_exhaustive()
     }
+}
+
+fn compile(
+    engine: &Engine,
+    cache: Option<&CompileCache>,
+    digest: &[u8; 32],
+    bytes: &[u8],
+) -> Result<Component, ProgramError> {
+    let component = Component::from_binary(&engine.wasm, bytes)
+        .map_err(|error| ProgramError::CompileFailed(format!("{error:#}")))?;
+    if let Some(cache) = cache {
+        cache.store(&engine.wasm, digest, &component);
+    }
+    Ok(component)
 }
 
 fn recognise(bytes: &[u8]) -> Result<(), ProgramError> {

@@ -8,7 +8,10 @@ fn serve() -> Watershed {
     let remarked = greeter("v2") + "remark = \"greets\"\n";
     let domains = "domains = [\"*.example.org\"]\n".to_owned();
     Site::new()
-        .service("greeter", &(domains + &greeter("v1") + &remarked + &split("v1 = 75.5, v2 = 24.5")))
+        .service(
+            "greeter",
+            &(domains + &greeter("v1") + &remarked + &split("v1 = 75.5, v2 = 24.5")),
+        )
         .service("lab", &lab("v1"))
         .start()
 }
@@ -21,7 +24,8 @@ fn a_process_is_alive_and_ready() {
         assert_eq!((response.status, response.text().as_str()), (200, text), "{path}");
     }
     assert_eq!(watershed.admin("/nonsense").status, 404);
-    let posted = Http1::connect(watershed.admin_address()).ask("POST", "localhost", "/livez", &[], b"");
+    let posted =
+        Http1::connect(watershed.admin_address()).ask("POST", "localhost", "/livez", &[], b"");
     assert_eq!(posted.status, 405);
 }
 
@@ -49,16 +53,16 @@ fn the_status_says_what_is_served() {
 
 #[test]
 fn environments_have_domains_of_their_own() {
-    let site = Site::new()
-        .service("greeter", &greeter("v1"))
-        .tables(
-            "[[environments]]\nname = \"test\"\ndomain = \"test.example.com\"\n\
+    let site = Site::new().service("greeter", &greeter("v1")).tables(
+        "[[environments]]\nname = \"test\"\ndomain = \"test.example.com\"\n\
              services = \"services/*.toml\"\n\
              [[environments]]\nname = \"prod\"\ndomain = \"example.com\"\n\
              services = \"services/*.toml\"\n",
-        );
+    );
     let watershed = site.start();
-    for (environment, host) in [("test", "greeter.test.example.com"), ("prod", "greeter.example.com")] {
+    for (environment, host) in
+        [("test", "greeter.test.example.com"), ("prod", "greeter.example.com")]
+    {
         watershed.assert_serves(host, "/");
         let labels = [("environment", environment), ("outcome", "2xx")];
         watershed.await_metric("watershed_requests_total", &labels, 1.0);
@@ -141,7 +145,9 @@ fn a_token_opens_what_is_not_for_probes() {
         let denied = ask(path, &[]);
         assert_eq!(denied.status, 401, "{path}");
         assert!(denied.header("www-authenticate").is_some());
-        for wrong in ["authorization: Bearer s3cre", "authorization: Basic s3cret", "authorization: "] {
+        for wrong in
+            ["authorization: Bearer s3cre", "authorization: Basic s3cret", "authorization: "]
+        {
             assert_eq!(ask(path, &[wrong]).status, 401, "{path} {wrong}");
         }
         assert_eq!(ask(path, &["authorization: Bearer s3cret"]).status, 200, "{path}");

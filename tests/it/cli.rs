@@ -24,7 +24,8 @@ fn watershed(arguments: &[&str]) -> Finished {
 fn help_names_every_command() {
     let help = watershed(&["--help"]);
     assert_eq!(help.code, Some(0), "{help:?}");
-    for word in ["Usage: watershed", "run", "check", "schema", "--config", "config/watershed.toml"] {
+    for word in ["Usage: watershed", "run", "check", "schema", "--config", "config/watershed.toml"]
+    {
         assert!(help.stdout.contains(word), "{word}\n{}", help.stdout);
     }
 }

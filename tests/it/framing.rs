@@ -104,7 +104,7 @@ fn a_client_that_waits_for_100_continue_is_told() {
 #[test]
 fn a_client_that_waits_for_100_continue_is_refused_at_once() {
     let watershed = serve_lab();
-    for (host, length, status) in [(LAB, 1 << 40, 413), ("nobody.localhost", 5, 404)] {
+    for (host, length, status) in [(LAB, 1_u64 << 40, 413), ("nobody.localhost", 5, 404)] {
         let mut client = watershed.http1();
         client.send(format!(
             "POST /read HTTP/1.1\r\nhost: {host}\r\nexpect: 100-continue\r\n\

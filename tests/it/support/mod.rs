@@ -10,7 +10,7 @@ mod watershed;
 use std::time::{Duration, Instant};
 
 pub use http1::Http1;
-pub use http2::{Exchange, Http2, request};
+pub use http2::{Http2, request};
 pub use response::{Response, assert_problem};
 pub use site::{Site, greeter, lab, limits, plugin, split};
 pub use watershed::{Finished, Watershed};
