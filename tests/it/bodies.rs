@@ -159,7 +159,10 @@ fn the_response_begins_before_the_request_ends_over_http2() {
     assert_eq!(client.wait(body.data()).unwrap().unwrap(), "first");
     exchange.upload.send_data(" second".into(), true).unwrap();
     assert_eq!(client.wait(body.data()).unwrap().unwrap(), " second");
-    assert!(client.wait(body.data()).is_none());
+    // The end of the stream may come with an empty frame.
+    while let Some(data) = client.wait(body.data()) {
+        assert_eq!(data.unwrap(), "");
+    }
 }
 
 #[test]

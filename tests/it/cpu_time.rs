@@ -19,15 +19,17 @@ fn one_worker(cpu_time: &str) -> Watershed {
 fn a_guest_that_computes_is_cut_when_its_time_is_up() {
     let watershed = one_worker("300ms");
     let mut client = watershed.http1();
-    for _ in 0..3 {
+    let took = [(); 3].map(|()| {
         let started = Instant::now();
         assert_problem(&client.get(LAB, "/loop"), 504, "cpu-time");
-        let took = started.elapsed();
-        assert!(took >= Duration::from_millis(300), "{took:?}");
-        assert!(took < Duration::from_millis(400), "{took:?}");
-    }
+        started.elapsed()
+    });
+    assert!(took.iter().all(|took| *took >= Duration::from_millis(300)), "{took:?}");
+    assert!(took.iter().any(|took| *took < Duration::from_millis(350)), "{took:?}");
 }
 
+/// Each would wait for a second if the guest did not make room. A few may be slow because the
+/// machine gave its cores to others.
 #[test]
 fn requests_flow_past_a_guest_that_computes_on_their_worker() {
     let watershed = one_worker("1s");
@@ -40,7 +42,7 @@ fn requests_flow_past_a_guest_that_computes_on_their_worker() {
             looping.store(false, Ordering::Relaxed);
         });
         let mut kept = watershed.http1();
-        let mut served = 0;
+        let (mut served, mut slow) = (0, Vec::new());
         while looping.load(Ordering::Relaxed) {
             let started = Instant::now();
             let response = match served % 2 {
@@ -49,10 +51,10 @@ fn requests_flow_past_a_guest_that_computes_on_their_worker() {
             };
             assert_eq!(response.text(), "1\n");
             let took = started.elapsed();
-            assert!(took < Duration::from_millis(150), "request {served}: {took:?}");
+            slow.extend((took > Duration::from_millis(150)).then_some(took));
             served += 1;
         }
-        assert!(served > 20, "{served}");
+        assert!(served > 50 && slow.len() * 50 <= served, "of {served}, slow were {slow:?}");
     });
 }
 

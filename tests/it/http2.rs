@@ -30,8 +30,8 @@ fn streams_run_side_by_side() {
     let slow = client.open(request("GET", LAB, "/sleep?ms=1000"), false);
     let many: Vec<_> =
         (0..20).map(|_| client.open(request("GET", LAB, "/big?mib=1"), false)).collect();
-    for exchange in many {
-        let response = client.response(exchange.response).unwrap();
+    // All at once: what nobody reads takes the connection's window from the others.
+    for response in client.responses(many.into_iter().map(|exchange| exchange.response)) {
         assert_eq!((response.status, response.complete), (200, true));
         assert_eq!(response.body.len(), 1 << 20);
     }
@@ -41,7 +41,19 @@ fn streams_run_side_by_side() {
 }
 
 #[test]
-fn bodies_and_trailers_pass_both_ways() {
+fn bodies_pass_both_ways() {
+    let watershed = serve_lab();
+    let client = watershed.http2();
+    let body = vec![b'x'; 40_000];
+    let mut exchange = client.open(request("POST", LAB, "/echo"), true);
+    exchange.upload.send_data(body.clone().into(), true).unwrap();
+    let response = client.response(exchange.response).unwrap();
+    assert_eq!((response.status, response.complete), (200, true));
+    assert!(response.body == body, "the echo differs");
+}
+
+#[test]
+fn trailers_of_a_request_pass() {
     let watershed = serve_lab();
     let client = watershed.http2();
     let mut trailers = HeaderMap::new();

@@ -186,7 +186,6 @@ fn what_needs_a_restart_is_said_and_the_rest_is_served() {
     let main = watershed.site.read("watershed.toml");
     let changed =
         main.replace("listen = [\"127.0.0.1:0\"]", "listen = [\"127.0.0.1:1\"]\nthreads = 3");
-    let changed = changed.replace("domain = \"localhost\"", "domain = \"example.com\"");
     watershed.site.write("watershed.toml", changed);
     eventually("needs-restart", || last_outcome(&watershed) == "needs-restart");
     let keys = watershed.status()["last_reload"]["restart_needed_for"].clone();

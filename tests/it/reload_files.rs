@@ -111,7 +111,7 @@ fn a_component_behind_a_link_to_a_directory_is_followed() {
 
 /// Points a link at another target, atomically.
 fn swap_link(link: &Path, target: &str) {
-    let aside = link.with_extension("aside");
+    let aside = link.parent().unwrap().join("aside");
     symlink(target, &aside).unwrap();
     fs::rename(aside, link).unwrap();
 }

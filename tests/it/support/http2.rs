@@ -73,7 +73,15 @@ impl Http2 {
         self.wait(read(response)).map(|(response, _)| response)
     }
 
-    /// The same, and why the stream was reset if it was.
+    /// The responses of several streams, read side by side.
+    pub fn responses(&self, responses: impl Iterator<Item = ResponseFuture>) -> Vec<Response> {
+        let reading: Vec<_> =
+            responses.map(|response| self.runtime.spawn(read(response))).collect();
+        let read = reading.into_iter().map(|reading| self.wait(reading).unwrap().unwrap().0);
+        read.collect()
+    }
+
+    /// The same as `response`, and why the stream was reset if it was.
     pub fn broken(&self, response: ResponseFuture) -> (Response, Option<Reason>) {
         self.wait(read(response)).unwrap()
     }

@@ -96,7 +96,8 @@ impl Site {
 
     /// How many services there are.
     pub fn services(&self) -> usize {
-        fs::read_dir(self.path("services")).unwrap().count()
+        let files = fs::read_dir(self.path("services")).unwrap().map(|file| file.unwrap().path());
+        files.filter(|file| file.extension().is_some_and(|extension| extension == "toml")).count()
     }
 
     /// The command with `--config` set to this site.

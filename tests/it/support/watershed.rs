@@ -194,6 +194,11 @@ pub struct Finished {
 }
 
 impl Finished {
+    /// Everything that it printed.
+    pub fn said(&self) -> String {
+        format!("{}{}", self.stdout, self.stderr)
+    }
+
     /// Runs a command to its end, which must come soon.
     #[track_caller]
     pub fn of(mut command: Command) -> Self {
