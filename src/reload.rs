@@ -7,7 +7,7 @@
 mod watch;
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -147,13 +147,10 @@ impl Reloader {
 
     /// Publishes what the process was started with, then follows its files until dropped.
     pub async fn run(mut self, mut watcher: Watcher) {
-        watcher.follow(&self.watched());
+        watcher.follow(self.watched());
         self.renew_candidates();
         self.publish().await;
         self.note(Outcome::Published);
-        // A file may have changed between the first load and the first watch.
-        let outcome = self.reload().await;
-        self.note(outcome);
         loop {
             tokio::select! {
                 Some(prepared) = self.prepared.1.recv() => {
@@ -163,10 +160,10 @@ impl Reloader {
                 }
                 () = watcher.changed() => {
                     // Directories may have been swapped: watch what is there now, then read it.
-                    watcher.follow(&self.watched());
+                    watcher.follow(self.watched());
                     let outcome = self.reload().await;
                     self.note(outcome);
-                    watcher.follow(&self.watched());
+                    watcher.follow(self.watched());
                 }
             }
         }
@@ -328,14 +325,16 @@ impl Reloader {
         self.reloads.last.store(Some(Arc::new(reload)));
     }
 
-    /// Every directory in which a change could matter.
-    fn watched(&self) -> Vec<PathBuf> {
-        let components = declared(&self.config)
-            .filter_map(|(_, spec)| spec.component.parent().map(PathBuf::from));
-        let mut directories: Vec<_> = self.config.watch.iter().cloned().chain(components).collect();
-        directories.sort();
-        directories.dedup();
-        directories
+    /// Every file and directory in which a change could matter.
+    fn watched(&self) -> Vec<&Path> {
+        let config = &self.config;
+        let services = config.environments.iter().flat_map(|environment| &environment.services);
+        let components = declared(config).map(|(_, spec)| spec.component.as_path());
+        std::iter::once(self.path.as_path())
+            .chain(config.watch.iter().map(PathBuf::as_path))
+            .chain(services.map(|service| service.file.as_path()))
+            .chain(components)
+            .collect()
     }
 }
 

@@ -75,7 +75,7 @@ pub fn run(path: PathBuf, config: Config) -> Result<(), StartError> {
         .ok();
     let programs = Programs::new(engine.clone(), cache, telemetry.clone(), compile_workers());
     let reloader = Reloader::new(
-        path,
+        std::path::absolute(&path).unwrap_or(path),
         config.clone(),
         programs,
         live.clone(),

@@ -1,5 +1,7 @@
 //! Finding a service and deciding its version allocate nothing, however many there are.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
 use std::path::Path;
 
 use watershed::config::{self, Config};
@@ -65,10 +67,8 @@ async fn candidates(config: &Config) -> Candidates {
     let mut candidates = Candidates::new();
     for environment in &config.environments {
         for service in &environment.services {
-            let key = ServiceKey {
-                environment: environment.name.clone(),
-                service: service.name.clone(),
-            };
+            let key =
+                ServiceKey { environment: environment.name.clone(), service: service.name.clone() };
             for spec in &service.versions {
                 let version = programs.prepare(&key, spec).await.unwrap();
                 candidates.entry(key.clone()).or_default().push(Status::Normal(version));

