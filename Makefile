@@ -18,7 +18,7 @@ test: tools ## run everything that must pass
 	cargo test --release --locked
 
 bench: dist ## measure: criterion, then load on the shipped configuration
-	cargo bench --locked --profile dist
+	cargo bench --locked --profile dist --bench hot_path
 	benches/load.sh target/dist/watershed
 
 dist: tools ## build target/dist/watershed, for benchmarks and packages (fat LTO: ten minutes and more)
