@@ -4,15 +4,16 @@
 #![expect(clippy::expect_used, reason = "what cannot be set up cannot be measured")]
 
 use std::hint::black_box;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
 use watershed::config::{self, Config};
-use watershed::registry::{Candidates, Programs, ServiceKey, Snapshot, Status, VersionEntry};
+use watershed::registry::{Candidates, Programs, Snapshot, Status, VersionEntry, declared};
 use watershed::routing::{RouteTable, RouteTableBuilder, Weighted};
-use watershed::runtime::{Engine, Event, Invocation};
+use watershed::runtime::{Engine, Event, Grant, Guest, Invocation};
 use watershed::telemetry::Telemetry;
 
 fn request(host: &str) -> http::Request<()> {
@@ -61,15 +62,9 @@ fn greeter(runtime: &Runtime) -> (Snapshot, Arc<VersionEntry>) {
 
 async fn candidates(config: &Config, programs: &Programs) -> Candidates {
     let mut candidates = Candidates::new();
-    for environment in &config.environments {
-        for service in &environment.services {
-            let key =
-                ServiceKey { environment: environment.name.clone(), service: service.name.clone() };
-            for spec in &service.versions {
-                let entry = programs.prepare(&key, spec).await.expect("a shipped component");
-                candidates.entry(key.clone()).or_default().push(Status::Normal(entry));
-            }
-        }
+    for (key, _, spec) in declared(config) {
+        let version = programs.prepare(&key, spec).await.expect("a shipped component");
+        candidates.entry(key).or_default().push(Status::Normal(version));
     }
     candidates
 }
@@ -85,18 +80,28 @@ fn serve(criterion: &mut Criterion) {
             black_box(service.serving.decide());
         });
     });
-    let id: Arc<str> = "bench".into();
-    criterion.bench_function("invoke, fresh sandbox", |bencher| {
-        bencher.iter(|| {
-            let place = version.guest.try_place().expect("an empty pool");
-            let mut invocation =
-                Invocation::start(&version.guest, place, &id, request("greeter.localhost"));
-            runtime.block_on(async {
-                while !matches!(invocation.next().await, Event::End | Event::Failed(_)) {}
-                invocation.settle().await.ok();
-            });
+    let warm = version.spec.limits.instance_reuse.saturating_add(u32::MAX);
+    for (name, reuse) in [("fresh", version.spec.limits.instance_reuse), ("warm", warm)] {
+        let guest = Arc::new(again(&version.guest, reuse));
+        criterion.bench_function(format!("invoke, {name} sandbox"), |bencher| {
+            bencher.iter(|| runtime.block_on(invoke(&guest)));
         });
-    });
+    }
+}
+
+/// The same guest, with sandboxes that serve `reuse` requests.
+fn again(guest: &Guest, reuse: NonZeroU32) -> Guest {
+    let Grant { service, version, env, memory, cpu_time, wall_time, .. } = guest.grant();
+    let grant = Grant::new(service.clone(), version.clone(), *memory, *cpu_time, *wall_time);
+    Guest::new(guest.program().clone(), grant.with_env(env.clone()).with_reuse(reuse))
+}
+
+async fn invoke(guest: &Arc<Guest>) {
+    let place = guest.try_place().expect("an empty pool");
+    let request = request("greeter.localhost");
+    let mut invocation = Invocation::start(guest, place, &"bench".into(), request);
+    while !matches!(invocation.next().await, Event::End | Event::Failed(_)) {}
+    invocation.settle().await.expect("a greeting");
 }
 
 criterion_group!(benches, find, draw, serve);

@@ -1,11 +1,30 @@
-pub mod admin;
-pub mod cli;
+//! Watershed splits live traffic between versions of a service, where a version is a sandboxed
+//! WebAssembly component, and files that are followed while traffic flows say who gets what.
+//!
+//! Two lines run through the crate. A request: `listener` → `proxy` → a service by `routing` → a
+//! version by its `registry` entry → a sandbox of `runtime`. A configuration: `config` → `reload` →
+//! `registry`. They meet in one pointer, [`registry::Live`]. `ARCHITECTURE.md` has the whys.
+
+// In reading order; the blank lines keep it.
+
 pub mod config;
-pub mod listener;
-pub mod proxy;
-pub mod registry;
-pub mod reload;
+
 pub mod routing;
-pub mod runtime;
-pub mod server;
+
 pub mod telemetry;
+
+pub mod runtime;
+
+pub mod registry;
+
+pub mod reload;
+
+pub mod proxy;
+
+pub mod listener;
+
+pub mod admin;
+
+pub mod server;
+
+pub mod cli;

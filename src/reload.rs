@@ -19,7 +19,7 @@ pub use watch::{WatchError, Watcher};
 use crate::config::{self, Config, Report, VersionName, VersionSpec};
 use crate::registry::{
     Candidates, Fingerprint, Live, Programs, ServiceKey, Snapshot, Status, StatusError,
-    VersionEntry,
+    VersionEntry, declared,
 };
 use crate::telemetry::Telemetry;
 
@@ -202,7 +202,9 @@ impl Reloader {
     fn renew_candidates(&mut self) -> bool {
         let mut old = std::mem::take(&mut self.candidates);
         let mut renewed = false;
-        for (key, spec) in declared(&self.config) {
+        let config = self.config.clone();
+        for (service, _, spec) in declared(&config) {
+            let key = (service, spec.name.clone());
             let fingerprint = Fingerprint::of(&spec.component);
             let kept = old.remove(&key).filter(|candidate| {
                 candidate.spec == *spec && candidate.fingerprint == fingerprint
@@ -300,7 +302,8 @@ impl Reloader {
 
     fn statuses(&self) -> Candidates {
         let mut statuses = Candidates::new();
-        for (key, _) in declared(&self.config) {
+        for (service, _, spec) in declared(&self.config) {
+            let key = (service, spec.name.clone());
             if let Some(candidate) = self.candidates.get(&key) {
                 statuses.entry(key.0).or_default().push(candidate.status.clone());
             }
@@ -329,28 +332,13 @@ impl Reloader {
     fn watched(&self) -> Vec<&Path> {
         let config = &self.config;
         let services = config.environments.iter().flat_map(|environment| &environment.services);
-        let components = declared(config).map(|(_, spec)| spec.component.as_path());
+        let components = declared(config).map(|(_, _, spec)| spec.component.as_path());
         std::iter::once(self.path.as_path())
             .chain(config.watch.iter().map(PathBuf::as_path))
             .chain(services.map(|service| service.file.as_path()))
             .chain(components)
             .collect()
     }
-}
-
-/// Every declared version, in the order of declaration.
-fn declared(config: &Config) -> impl Iterator<Item = (VersionKey, &VersionSpec)> {
-    config.environments.iter().flat_map(|environment| {
-        environment.services.iter().flat_map(|service| {
-            service.versions.iter().map(|spec| {
-                let key = ServiceKey {
-                    environment: environment.name.clone(),
-                    service: service.name.clone(),
-                };
-                ((key, spec.name.clone()), spec)
-            })
-        })
-    })
 }
 
 /// The keys that differ and that only a restart can apply.

@@ -1,6 +1,6 @@
 //! The composition root: makes everything, connects it, and runs it until a signal.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::listener::{Acceptor, Drain, ListenError, listen};
 use crate::proxy::Gateway;
 use crate::registry::{Live, Programs, ServiceEntry, Snapshot};
 use crate::reload::{Reloader, Reloads, WatchError, Watcher};
-use crate::runtime::{CompileCache, EPOCH_TICK, Engine, EngineError};
+use crate::runtime::{CompileCache, Engine, EngineError};
 use crate::telemetry::Telemetry;
 
 /// How long clients wait for the first versions before they are told that there are none.
@@ -39,8 +39,6 @@ pub enum StartError {
     Token(#[from] TokenError),
     #[error(transparent)]
     Watch(#[from] WatchError),
-    #[error("cannot handle signals: {0}")]
-    Signals(std::io::Error),
 }
 
 /// Serves `config`, read from `path`, until SIGTERM or SIGINT. Prints where it listens, and what
@@ -51,62 +49,102 @@ pub enum StartError {
 /// Where an address, the sandbox pool or the watcher cannot be had. Nothing is served then.
 pub fn run(path: PathBuf, config: Config) -> Result<(), StartError> {
     let config = Arc::new(config);
-    let sockets = config
-        .server
-        .listen
-        .iter()
-        .map(|address| listen(*address, "server.listen"))
-        .collect::<Result<Vec<_>, _>>()?;
-    let admin_socket = listen(config.admin.listen, "admin.listen")?;
+    let sockets = Sockets::bind(&config)?;
     let token = config.admin.token_file.as_deref().map(Token::read).transpose()?;
-    let engine = Engine::new()?;
-    if !Engine::resets_by_page_map() {
-        tracing::warn!("this kernel has no PAGEMAP_SCAN (Linux 6.7): fresh sandboxes cost more");
-    }
     let watcher = Watcher::new()?;
-    let telemetry = Telemetry::default();
-    let live = Arc::new(Live::default());
-    let reloads = Arc::new(Reloads::default());
-    let drain = Drain::default();
-    let addresses: Vec<_> = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
-    let port = addresses.first().map_or(0, SocketAddr::port);
-    let cache = CompileCache::open(&config.state.directory)
-        .inspect_err(|error| tracing::warn!("no compile cache: {error}"))
-        .ok();
-    let programs = Programs::new(engine.clone(), cache, telemetry.clone(), compile_workers());
+    let engine = engine()?;
+    let shared = Shared::default();
+    let Shared { telemetry, live, reloads, drain } = shared.clone();
+
+    let programs = Programs::new(engine.clone(), cache(&config), telemetry, compile_workers());
     let reloader = Reloader::new(
         std::path::absolute(&path).unwrap_or(path),
         config.clone(),
         programs,
         live.clone(),
         reloads.clone(),
-        telemetry.clone(),
+        shared.telemetry.clone(),
     );
-    let admin = Admin {
-        live: live.clone(),
-        reloads: reloads.clone(),
-        telemetry: telemetry.clone(),
-        token,
-        port,
-    };
-    let mut lines: Vec<_> =
-        addresses.iter().map(|address| format!("listening on http://{address}")).collect();
-    lines.extend(admin_socket.local_addr().map(|address| format!("admin on http://{address}")));
+    let port = sockets.port();
     let (ready, accept) = oneshot::channel();
-    let herald = Herald { ready: once(ready), lines, port, live: live.clone(), reloads };
+    let herald = Herald { ready: once(ready), lines: sockets.lines(), port, live, reloads };
+    let admin = AdminListener::new(shared.admin(token, port), sockets.admin);
 
     let mut server = Server::new_with_opt_and_conf(None, pingora_conf(&config));
-    let gateway = || Gateway::new(live.clone(), telemetry.clone(), drain.flag());
-    let acceptor = Acceptor::new(sockets, &server.configuration, gateway, drain.clone(), accept);
-    server.add_service(acceptor);
+    let gateway = || shared.gateway();
+    let conf = server.configuration.clone();
+    server.add_service(Acceptor::new(sockets.proxy, &conf, gateway, drain.clone(), accept));
     server.add_service(single("epoch ticker", Ticker(engine)));
-    server.add_service(single("sweeper", Sweeper(live.clone())));
+    server.add_service(single("sweeper", Sweeper(shared.live.clone())));
     server.add_service(single("reloader", Reloading(once((reloader, watcher)))));
-    server.add_service(single("admin", AdminListener::new(admin, admin_socket)));
+    server.add_service(single("admin", admin));
     server.add_service(single("herald", herald));
     let signals = Signals { drain, grace_period: config.server.grace_period };
     server.run(RunArgs { shutdown_signal: Box::new(signals) });
     Ok(())
+}
+
+/// What several services look at.
+#[derive(Clone, Default)]
+struct Shared {
+    telemetry: Telemetry,
+    live: Arc<Live>,
+    reloads: Arc<Reloads>,
+    drain: Drain,
+}
+
+impl Shared {
+    fn gateway(&self) -> Gateway {
+        Gateway::new(self.live.clone(), self.telemetry.clone(), self.drain.flag())
+    }
+
+    fn admin(&self, token: Option<Token>, port: u16) -> Admin {
+        let Self { telemetry, live, reloads, .. } = self.clone();
+        Admin { live, reloads, telemetry, token, port }
+    }
+}
+
+/// Bound before anything else, so that an address in use is known at once.
+struct Sockets {
+    proxy: Vec<TcpListener>,
+    admin: TcpListener,
+}
+
+impl Sockets {
+    fn bind(config: &Config) -> Result<Self, ListenError> {
+        let addresses = config.server.listen.iter();
+        let proxy: Result<_, _> =
+            addresses.map(|address| listen(*address, "server.listen")).collect();
+        Ok(Self { proxy: proxy?, admin: listen(config.admin.listen, "admin.listen")? })
+    }
+
+    fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.proxy.iter().filter_map(|socket| socket.local_addr().ok())
+    }
+
+    /// The port of the services' URLs.
+    fn port(&self) -> u16 {
+        self.addresses().next().map_or(0, |address| address.port())
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let proxy = self.addresses().map(|address| format!("listening on http://{address}"));
+        let admin = self.admin.local_addr().map(|address| format!("admin on http://{address}"));
+        proxy.chain(admin).collect()
+    }
+}
+
+fn engine() -> Result<Engine, EngineError> {
+    if !Engine::resets_by_page_map() {
+        tracing::warn!("this kernel has no PAGEMAP_SCAN (Linux 6.7): fresh sandboxes cost more");
+    }
+    Engine::new()
+}
+
+fn cache(config: &Config) -> Option<CompileCache> {
+    CompileCache::open(&config.state.directory)
+        .inspect_err(|error| tracing::warn!("no compile cache: {error}"))
+        .ok()
 }
 
 /// Compilation leaves one core to the requests, where there are two.
@@ -159,11 +197,7 @@ struct Ticker(Engine);
 #[async_trait]
 impl BackgroundService for Ticker {
     async fn start(&self, _: ShutdownWatch) {
-        let mut ticks = tokio::time::interval(EPOCH_TICK);
-        loop {
-            ticks.tick().await;
-            self.0.tick();
-        }
+        self.0.tick().await;
     }
 }
 

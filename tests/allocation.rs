@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use watershed::config::{self, Config};
-use watershed::registry::{Candidates, Decided, Programs, ServiceKey, Snapshot, Status};
+use watershed::registry::{Candidates, Decided, Programs, Snapshot, Status, declared};
 use watershed::routing::{RouteTableBuilder, Weighted};
 use watershed::runtime::Engine;
 use watershed::telemetry::Telemetry;
@@ -65,15 +65,9 @@ fn deciding_on_the_shipped_configuration_allocates_nothing() {
 async fn candidates(config: &Config) -> Candidates {
     let programs = Programs::new(Engine::new().unwrap(), None, Telemetry::default(), 1);
     let mut candidates = Candidates::new();
-    for environment in &config.environments {
-        for service in &environment.services {
-            let key =
-                ServiceKey { environment: environment.name.clone(), service: service.name.clone() };
-            for spec in &service.versions {
-                let version = programs.prepare(&key, spec).await.unwrap();
-                candidates.entry(key.clone()).or_default().push(Status::Normal(version));
-            }
-        }
+    for (key, _, spec) in declared(config) {
+        let version = programs.prepare(&key, spec).await.unwrap();
+        candidates.entry(key).or_default().push(Status::Normal(version));
     }
     candidates
 }

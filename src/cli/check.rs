@@ -9,8 +9,8 @@ use tokio::task::JoinSet;
 
 use super::CliError;
 use crate::config::{self, Config, Problem, Service, VersionSpec};
-use crate::registry::{Programs, ServiceKey, StatusError};
-use crate::runtime::{EPOCH_TICK, Engine};
+use crate::registry::{Programs, ServiceKey, StatusError, declared};
+use crate::runtime::Engine;
 use crate::server::compile_workers;
 use crate::telemetry::Telemetry;
 
@@ -101,13 +101,7 @@ fn prepare_all(config: &Config) -> Result<Vec<Version>, CliError> {
         .build()?;
     runtime.block_on(async {
         let ticking = engine.clone();
-        tokio::spawn(async move {
-            let mut ticks = tokio::time::interval(EPOCH_TICK);
-            loop {
-                ticks.tick().await;
-                ticking.tick();
-            }
-        });
+        tokio::spawn(async move { ticking.tick().await });
         let programs = Programs::new(engine, None, Telemetry::default(), compile_workers());
         Ok(gather(config, &programs).await)
     })
@@ -115,24 +109,14 @@ fn prepare_all(config: &Config) -> Result<Vec<Version>, CliError> {
 
 async fn gather(config: &Config, programs: &Programs) -> Vec<Version> {
     let mut preparing = JoinSet::new();
-    let mut total = 0;
-    for environment in &config.environments {
-        for service in &environment.services {
-            for spec in &service.versions {
-                let key = ServiceKey {
-                    environment: environment.name.clone(),
-                    service: service.name.clone(),
-                };
-                let (spec, service) = (spec.clone(), service.clone());
-                let (programs, number) = (programs.clone(), total);
-                preparing.spawn(async move {
-                    let error = programs.prepare(&key, &spec).await.err();
-                    (number, version(&key, &service, &spec, error))
-                });
-                total += 1;
-            }
-        }
+    for (number, (key, service, spec)) in declared(config).enumerate() {
+        let (service, spec, programs) = (service.clone(), spec.clone(), programs.clone());
+        preparing.spawn(async move {
+            let error = programs.prepare(&key, &spec).await.err();
+            (number, version(&key, &service, &spec, error))
+        });
     }
+    let total = preparing.len();
     let mut versions = Vec::with_capacity(total);
     while let Some(prepared) = preparing.join_next().await {
         versions.extend(prepared.ok());

@@ -16,7 +16,7 @@ use arc_swap::ArcSwap;
 pub use lifecycle::{Status, StatusCode, StatusError};
 pub use programs::{Fingerprint, Programs};
 pub use serving::{Admission, Decided, Decision, Serving, VersionEntry};
-pub use snapshot::{Candidates, ServiceEntry, ServiceKey, Snapshot, VersionView};
+pub use snapshot::{Candidates, ServiceEntry, ServiceKey, Snapshot, VersionView, declared};
 
 /// The snapshot that requests see. One pointer: no request sees half of two generations.
 #[derive(Debug, Default)]

@@ -8,7 +8,7 @@ use super::lifecycle::Status;
 use super::serving::{Serving, VersionEntry};
 use crate::config::{
     Config, DomainPattern, EnvironmentName, Expose, Percent, Service, ServiceName, Split, Traffic,
-    VersionName,
+    VersionName, VersionSpec,
 };
 use crate::routing::{RouteTable, RouteTableBuilder};
 
@@ -17,6 +17,17 @@ use crate::routing::{RouteTable, RouteTableBuilder};
 pub struct ServiceKey {
     pub environment: EnvironmentName,
     pub service: ServiceName,
+}
+
+/// Every version that a configuration declares, in the order of declaration.
+pub fn declared(config: &Config) -> impl Iterator<Item = (ServiceKey, &Service, &VersionSpec)> {
+    config.environments.iter().flat_map(|environment| {
+        environment.services.iter().flat_map(|service| {
+            let key =
+                ServiceKey { environment: environment.name.clone(), service: service.name.clone() };
+            service.versions.iter().map(move |spec| (key.clone(), service, spec))
+        })
+    })
 }
 
 /// The status of every declared version, by service and in the order of declaration.

@@ -12,9 +12,8 @@ use wasmtime::{
 
 use super::sandbox::Sandbox;
 
-/// How often [`Engine::tick`] must be called. A guest that computes is looked at, and makes room
-/// for other requests on its worker, once a tick.
-pub const EPOCH_TICK: Duration = Duration::from_millis(2);
+/// How often a guest that computes is looked at, and makes room for other requests on its worker.
+const EPOCH_TICK: Duration = Duration::from_millis(2);
 
 /// Sandboxes that may exist at once, over all versions.
 const SLOTS: u32 = 1_024;
@@ -79,9 +78,13 @@ impl Engine {
         Ok(Self { wasm, linker: Arc::new(linker), slots, idle })
     }
 
-    /// Moves the epoch on. Whoever owns the engine calls this every [`EPOCH_TICK`].
-    pub fn tick(&self) {
-        self.wasm.increment_epoch();
+    /// Moves the epoch on, for ever. Guests that compute are looked at only while this runs.
+    pub async fn tick(&self) {
+        let mut ticks = tokio::time::interval(EPOCH_TICK);
+        loop {
+            ticks.tick().await;
+            self.wasm.increment_epoch();
+        }
     }
 
     /// Waits for room in the pool. `None` only while the process ends.
