@@ -83,7 +83,7 @@ fn serve(criterion: &mut Criterion) {
     let warm = version.spec.limits.instance_reuse.saturating_add(u32::MAX);
     for (name, reuse) in [("fresh", version.spec.limits.instance_reuse), ("warm", warm)] {
         let guest = Arc::new(again(&version.guest, reuse));
-        criterion.bench_function(format!("invoke, {name} sandbox"), |bencher| {
+        criterion.bench_function(&format!("invoke, {name} sandbox"), |bencher| {
             bencher.iter(|| runtime.block_on(invoke(&guest)));
         });
     }
