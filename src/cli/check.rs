@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 
 use super::CliError;
-use crate::config::{self, Config, Problem, Service, VersionSpec};
+use crate::config::{self, Config, Problem, Rejected, Service, VersionSpec};
 use crate::registry::{Programs, ServiceKey, StatusError, declared};
 use crate::runtime::Engine;
 use crate::server::compile_workers;
@@ -47,21 +47,18 @@ struct Version {
 }
 
 pub(super) fn check(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliError> {
-    let mut out = std::io::stdout().lock();
-    let findings = match config::load(path) {
-        Ok(config) => {
-            let versions = prepare_all(&config)?;
-            let ok = versions.iter().all(|version| version.code.is_none());
-            Findings { ok, problems: Vec::new(), versions }
-        }
-        Err(report) => {
-            if !arguments.json {
-                writeln!(out, "{report}")?;
-                return Ok(ExitCode::FAILURE);
-            }
-            Findings { ok: false, problems: report.problems, versions: Vec::new() }
-        }
+    let (config, report) = match config::inspect(path) {
+        Ok(config) => (Some(Box::new(config)), None),
+        Err(Rejected { report, rest }) => (rest, Some(report)),
     };
+    let versions = config.as_deref().map_or(Ok(Vec::new()), prepare_all)?;
+    let mut out = std::io::stdout().lock();
+    if let Some(report) = report.as_ref().filter(|_| !arguments.json) {
+        writeln!(out, "{report}")?;
+    }
+    let ok = report.is_none() && versions.iter().all(|version| version.code.is_none());
+    let problems = report.map_or(Vec::new(), |report| report.problems);
+    let findings = Findings { ok, problems, versions };
     if arguments.json {
         let json = serde_json::to_string_pretty(&findings).map_err(std::io::Error::from)?;
         writeln!(out, "{json}")?;
@@ -84,10 +81,14 @@ fn print(out: &mut impl Write, path: &Path, findings: &Findings) -> Result<(), C
         }
     }
     let wrong = findings.versions.iter().filter(|version| version.code.is_some()).count();
-    match wrong {
-        0 => writeln!(out, "{} is good: {} versions", path.display(), findings.versions.len())?,
-        1 => writeln!(out, "1 version cannot become normal")?,
-        wrong => writeln!(out, "{wrong} versions cannot become normal")?,
+    let (problems, versions) = (findings.problems.len(), findings.versions.len());
+    match findings.ok {
+        true => writeln!(out, "{} is good: {versions} versions", path.display())?,
+        false => writeln!(
+            out,
+            "{} is not good: {problems} problems in files, {wrong} of {versions} versions in error",
+            path.display()
+        )?,
     }
     Ok(())
 }

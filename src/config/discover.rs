@@ -54,7 +54,8 @@ pub fn services(base: &Path, pattern: &str) -> Result<Found, DiscoverError> {
     }
     let full = format!("{}/{}", escape(&root), rest.display());
     let matches = glob::glob_with(&full, OPTIONS)?.collect::<Result<Vec<_>, _>>()?;
-    let mut files: Vec<PathBuf> = matches.into_iter().filter(|path| path.is_file()).collect();
+    // A link to nowhere stays, so that it is told.
+    let mut files: Vec<PathBuf> = matches.into_iter().filter(|path| !path.is_dir()).collect();
     files.sort();
     let parents = files.iter().filter_map(|file| file.parent());
     let mut directories: Vec<PathBuf> = parents.map(Path::to_path_buf).collect();

@@ -28,16 +28,32 @@ use std::path::Path;
 /// # Errors
 /// Every problem of every file at once, if there is any.
 pub fn load(path: &Path) -> Result<Config, Report> {
+    inspect(path).map_err(|rejected| rejected.report)
+}
+
+/// A configuration that has problems.
+#[derive(Debug)]
+pub struct Rejected {
+    pub report: Report,
+    /// What could be made of the files beside their problems: for looking at, not for serving.
+    pub rest: Option<Box<Config>>,
+}
+
+/// The same for `check`, which looks on behind the first files that are wrong.
+///
+/// # Errors
+/// Every problem, and what is left without them.
+pub fn inspect(path: &Path) -> Result<Config, Rejected> {
     let path = match std::path::absolute(path) {
         Ok(path) => discover::absolute(Path::new("/"), &path),
-        Err(error) => return Err(no_path(path, &error)),
+        Err(error) => return Err(Rejected { report: no_path(path, &error), rest: None }),
     };
     let mut problems = Vec::new();
     let document = document::read(&path, &mut problems);
     let config = document.map(|document| validate::config(document, &mut problems));
     match config {
         Some(config) if problems.is_empty() => Ok(config),
-        _ => Err(Report::new(problems)),
+        rest => Err(Rejected { report: Report::new(problems), rest: rest.map(Box::new) }),
     }
 }
 

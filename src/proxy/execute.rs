@@ -13,7 +13,7 @@ use std::task::Poll;
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Version, header};
 use pingora::http::ResponseHeader;
-use pingora::prelude::Result;
+use pingora::prelude::{ErrorType, Result};
 use pingora::protocols::http::ServerSession;
 use pingora::proxy::Session;
 
@@ -24,6 +24,10 @@ use super::headers::{self, WATERSHED_DECISION, WATERSHED_VERSION};
 use crate::config::Expose;
 use crate::registry::{Admission, VersionEntry};
 use crate::runtime::{BodyFeed, Event, Invocation, Place};
+
+/// What pingora says of a chunked body that is not one.
+const MALFORMED: [ErrorType; 2] =
+    [ErrorType::Custom("InvalidChunk"), ErrorType::Custom("InvalidTrailerEnd")];
 
 /// Serves one request by the chosen version, unless it has no room for it.
 pub async fn execute(session: &mut Session, ctx: &mut RequestCtx, chosen: &Chosen) -> Ended {
@@ -53,6 +57,8 @@ enum Input {
     End,
     /// The guest does not want the rest of the body.
     Unwanted,
+    /// The body is not framed as it should be.
+    Malformed,
     Gone,
 }
 
@@ -150,6 +156,7 @@ impl<'a> Execution<'a> {
             }
             Input::End => self.end_of_request(),
             Input::Unwanted => self.feed = None,
+            Input::Malformed => return Some(self.failed(Failure::BadRequest)),
             Input::Gone => return Some(Ended::ClientGone),
         }
         None
@@ -244,6 +251,7 @@ impl<'a> Execution<'a> {
             response.insert_header(header::TRANSFER_ENCODING, "chunked")?;
         } else {
             self.ends_with_connection = true;
+            self.session.set_keepalive(None);
         }
         Ok(())
     }
@@ -320,6 +328,7 @@ async fn read(session: &mut ServerSession, feed: Option<&BodyFeed>) -> Input {
     match session.read_body_or_idle(false).await {
         Ok(Some(data)) => Input::Data(data),
         Ok(None) => Input::End,
+        Err(error) if MALFORMED.contains(error.etype()) => Input::Malformed,
         Err(_) => Input::Gone,
     }
 }

@@ -1,10 +1,13 @@
 //! The one policy from a failure to what a client sees: a status, a stable code and a problem
 //! document ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)), never an internal detail.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{Method, StatusCode, header};
 use pingora::http::ResponseHeader;
 use pingora::prelude::Result;
+use pingora::protocols::http::ServerSession;
 use pingora::proxy::Session;
 
 use super::ctx::RequestCtx;
@@ -14,9 +17,15 @@ use crate::runtime::GuestFailure;
 /// When to come back after a 503 that time may heal, in seconds.
 const RETRY_AFTER: &str = "1";
 
+/// How long, and how much of, a body that is too large is read after its response.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 16 << 20;
+
 /// Why a request got no response from a version.
 #[derive(Clone, Debug)]
 pub enum Failure {
+    /// The request is not HTTP as it should be.
+    BadRequest,
     NoService,
     Offline,
     NoVersion,
@@ -29,6 +38,7 @@ impl Failure {
     /// The stable code, for the header `watershed-error`, metrics and logs.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::BadRequest => "bad-request",
             Self::NoService => "no-service",
             Self::Offline => "offline",
             Self::NoVersion => "no-version",
@@ -53,6 +63,7 @@ impl Failure {
 
     fn status(&self) -> StatusCode {
         match self.code() {
+            "bad-request" => StatusCode::BAD_REQUEST,
             "no-service" => StatusCode::NOT_FOUND,
             "offline" | "no-version" | "overload" => StatusCode::SERVICE_UNAVAILABLE,
             "request-body" => StatusCode::PAYLOAD_TOO_LARGE,
@@ -70,6 +81,7 @@ impl Failure {
     /// What the client is told.
     fn detail(&self) -> &'static str {
         match self.code() {
+            "bad-request" => "The request names no host, or its body is malformed.",
             "no-service" => "No service has this host.",
             "offline" => "The service is offline: no version has a share of its traffic.",
             "no-version" => "No version of the service can take requests now.",
@@ -110,12 +122,33 @@ pub async fn respond(session: &mut Session, ctx: &mut RequestCtx, failure: &Fail
     if failure.passes() {
         header.insert_header(header::RETRY_AFTER, RETRY_AFTER)?;
     }
-    if super::headers::expects_continue(session.req_header()) {
-        // The client waits to be told to send its body, and will not be told now.
-        session.as_downstream_mut().set_keepalive(None);
-    }
     let has_body = session.req_header().method != Method::HEAD;
+    let waits = super::headers::expects_continue(session.req_header());
     let downstream = session.as_downstream_mut();
+    if waits || matches!(failure, Failure::BadRequest | Failure::RequestBody) {
+        // The rest of the body will not come, or cannot be told from the next request, or is too
+        // much to wait for.
+        downstream.set_keepalive(None);
+    }
     downstream.write_response_header(Box::new(header)).await?;
-    downstream.write_response_body(if has_body { body } else { Bytes::new() }, true).await
+    downstream.write_response_body(if has_body { body } else { Bytes::new() }, true).await?;
+    if matches!(failure, Failure::RequestBody) && !waits && !downstream.is_http2() {
+        linger(downstream).await;
+    }
+    Ok(())
+}
+
+/// Reads on for a little. A connection that is closed while its client sends is reset, and the
+/// client may never see the response.
+async fn linger(downstream: &mut ServerSession) {
+    let rest = async {
+        let mut left = LINGER_BYTES;
+        while let Ok(Some(data)) = downstream.read_request_body().await {
+            left = left.saturating_sub(data.len());
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(LINGER, rest).await.ok();
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::header::{CONNECTION, EXPECT, HOST, HeaderName, HeaderValue, TE};
 use http::request::Parts;
-use http::{HeaderMap, Request};
+use http::{HeaderMap, Request, Version};
 use pingora::http::RequestHeader;
 
 pub const WATERSHED_ERROR: &str = "watershed-error";
@@ -63,6 +63,13 @@ pub fn expects_continue(request: &RequestHeader) -> bool {
         .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
+/// Whether a request says whom it is for, as one of HTTP/1.1 must
+/// ([RFC 9112, section 3.2](https://www.rfc-editor.org/rfc/rfc9112#section-3.2)).
+pub fn names_host(request: &RequestHeader) -> bool {
+    request.version < Version::HTTP_11
+        || authority(request).is_some_and(|authority| !authority.is_empty())
+}
+
 fn is_sane(id: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@~".contains(&byte);
     (1..=LONGEST_REQUEST_ID).contains(&id.len()) && id.bytes().all(plain)
@@ -75,6 +82,8 @@ fn drop_connection_headers(headers: &mut HeaderMap) {
         .filter_map(|connection| connection.to_str().ok())
         .flat_map(|connection| connection.split(','))
         .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
+        // Not the client's to take away: without it there is no request.
+        .filter(|name| name != HOST)
         .collect();
     for name in named.into_iter().chain([CONNECTION, TE, EXPECT]) {
         headers.remove(name);
@@ -121,13 +130,15 @@ mod tests {
     fn headers_that_the_connection_names_stay_behind() {
         let seen = seen_by_guest(&[
             ("connection", "keep-alive, X-Secret"),
-            ("connection", "x-second"),
+            ("connection", "x-second, host"),
+            ("host", "a.example"),
             ("x-secret", "1"),
             ("x-second", "1"),
             ("te", "trailers"),
             ("x-kept", "1"),
         ]);
         assert!(seen.contains_key("x-kept"));
+        assert!(seen.contains_key("host"));
         for dropped in ["connection", "x-secret", "x-second", "te"] {
             assert!(!seen.contains_key(dropped), "{dropped}");
         }

@@ -57,7 +57,11 @@ impl Gateway {
         let snapshot = self.live.load();
         ctx.expose = snapshot.expose;
         let Some(service) = snapshot.routes.find(session.req_header()).cloned() else {
-            return self.refuse(session, ctx, None, Failure::NoService).await;
+            let failure = match headers::names_host(session.req_header()) {
+                true => Failure::NoService,
+                false => Failure::BadRequest,
+            };
+            return self.refuse(session, ctx, None, failure).await;
         };
         let (version, decision) = match service.serving.decide() {
             Decided::Version(version, decision) => (version.clone(), decision),

@@ -18,6 +18,9 @@ use crate::telemetry::Telemetry;
 /// A digest's program, or why it has none. Both last as long as some version names the digest.
 type Compiled = Arc<OnceCell<Result<Program, StatusError>>>;
 
+/// Bytes of the largest component that is read.
+const LARGEST_COMPONENT: u64 = 256 << 20;
+
 /// What tells whether a file may have changed, without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
@@ -117,15 +120,24 @@ impl Programs {
 }
 
 async fn read(spec: &VersionSpec) -> Result<Vec<u8>, StatusError> {
-    tokio::fs::read(&spec.component).await.map_err(|error| {
-        let path = spec.component.display();
-        match error.kind() {
-            io::ErrorKind::NotFound => {
-                StatusError::new(StatusCode::NotFound, format!("there is no file {path}"))
-            }
-            _ => StatusError::new(StatusCode::Unreadable, format!("cannot read {path}: {error}")),
+    let path = spec.component.display();
+    let unreadable = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => {
+            StatusError::new(StatusCode::NotFound, format!("there is no file {path}"))
         }
-    })
+        _ => StatusError::new(StatusCode::Unreadable, format!("cannot read {path}: {error}")),
+    };
+    // A device or a pipe could be read for ever.
+    let found = tokio::fs::metadata(&spec.component).await.map_err(unreadable)?;
+    if !found.is_file() {
+        let detail = format!("{path} is not a regular file");
+        return Err(StatusError::new(StatusCode::NotAComponent, detail));
+    }
+    if found.len() > LARGEST_COMPONENT {
+        let detail = format!("{path} is larger than {} MiB", LARGEST_COMPONENT >> 20);
+        return Err(StatusError::new(StatusCode::NotAComponent, detail));
+    }
+    tokio::fs::read(&spec.component).await.map_err(unreadable)
 }
 
 fn check_digest(spec: &VersionSpec, found: [u8; 32]) -> Result<(), StatusError> {

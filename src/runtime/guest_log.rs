@@ -95,13 +95,27 @@ impl GuestLog {
             Stream::Stdout => "stdout",
             Stream::Stderr => "stderr",
         };
-        let text = String::from_utf8_lossy(line);
+        let text = printable(line);
         let mark = if cut { " [cut]" } else { "" };
         tracing::info!(
             target: "watershed::guest", %service, %version, request_id = %self.tag.get(), stream,
             "{text}{mark}"
         );
     }
+}
+
+/// The text of a line. Control characters are escaped: with them, a guest could write what looks
+/// like a line of somebody else's, or move an operator's cursor.
+fn printable(line: &[u8]) -> String {
+    let mut text = String::with_capacity(line.len());
+    for character in String::from_utf8_lossy(line).chars() {
+        match character {
+            '\t' => text.push(character),
+            _ if character.is_control() => text.extend(character.escape_default()),
+            _ => text.push(character),
+        }
+    }
+    text
 }
 
 impl IsTerminal for GuestLog {
@@ -201,6 +215,12 @@ mod tests {
         assert_eq!(lines.line.len(), LONGEST_LINE);
         lines.write(Bytes::from_static(b"z\nnext")).unwrap();
         assert_eq!((&*lines.line, lines.cut), (&b"next"[..], false));
+    }
+
+    #[test]
+    fn control_characters_are_escaped() {
+        assert_eq!(printable(b"a\tb\r\x1b[31m\0"), "a\tb\\r\\u{1b}[31m\\u{0}");
+        assert_eq!(printable("gr\u{fc}n".as_bytes()), "gr\u{fc}n");
     }
 
     #[test]

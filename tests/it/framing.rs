@@ -1,6 +1,6 @@
 //! HTTP/1 on the wire: bodiless responses, trailers, pipelining, `100-continue` and HTTP/1.0.
 
-use crate::support::{Response, Site, Watershed, greeter, lab};
+use crate::support::{Response, Site, Watershed, assert_problem, greeter, lab};
 
 const LAB: &str = "lab.localhost";
 
@@ -232,4 +232,30 @@ fn what_is_not_http_is_refused() {
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400"), "{sent:?}: {answer}");
         watershed.assert_serves(LAB, "/count");
     }
+}
+
+/// RFC 9112, sections 3.2 and 7.1.
+#[test]
+fn a_request_without_a_host_or_with_a_malformed_body_is_refused() {
+    let watershed = serve_lab();
+    for request in [
+        "GET / HTTP/1.1\r\n\r\n".to_owned(),
+        "GET / HTTP/1.1\r\nhost:\r\n\r\n".to_owned(),
+        format!("POST /read HTTP/1.1\r\nhost: {LAB}\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"),
+    ] {
+        let mut client = watershed.http1();
+        client.send(&request);
+        assert_problem(&client.response("GET"), 400, "bad-request");
+        client.assert_closed();
+    }
+    watershed.assert_serves(LAB, "/count");
+    watershed.await_outcomes("bad-request", 3);
+}
+
+/// A client cannot take away by which name it asked, and put the failure down to the version.
+#[test]
+fn a_connection_header_that_names_the_host_does_no_harm() {
+    let watershed = serve_lab();
+    let response = watershed.http1().ask("GET", LAB, "/headers", &["connection: host"], b"");
+    assert_eq!(response.reported("authority").as_deref(), Some(LAB), "{response:?}");
 }

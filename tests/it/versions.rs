@@ -82,8 +82,34 @@ fn check_says_the_same_of_all_at_once() {
         assert!(checked.stdout.contains(&title), "{title}\n{}", checked.stdout);
     }
     assert_eq!(checked.stdout.matches("  help: ").count(), BROKEN.len(), "{}", checked.stdout);
-    assert!(checked.stdout.contains("8 versions cannot become normal"), "{}", checked.stdout);
+    let sum = "is not good: 0 problems in files, 8 of 9 versions in error";
+    assert!(checked.stdout.contains(sum), "{}", checked.stdout);
     assert!(checked.stdout.contains("fine v1: normal"), "{}", checked.stdout);
+}
+
+/// A problem in one file does not hide what is wrong with a component that another one names.
+#[test]
+fn check_looks_on_behind_a_file_that_is_wrong() {
+    let site = broken_site();
+    site.write("services/sum.toml", format!("{}[traffic]\nsplit = {{ v1 = 99 }}\n", greeter("v1")));
+    let checked = site.run(&["check"]);
+    assert_eq!(checked.code, Some(1), "{checked:?}");
+    for part in ["the shares add up to 99", "error[not-found]", "1 problems in files, 8 of"] {
+        assert!(checked.stdout.contains(part), "{part}\n{}", checked.stdout);
+    }
+}
+
+/// What could be read for ever is not read.
+#[test]
+fn a_component_must_be_a_regular_file() {
+    let site = Site::new();
+    for (name, path) in [("device", "/dev/zero"), ("directory", "/tmp")] {
+        let text = format!("[[versions]]\nname = \"v1\"\ncomponent = {path:?}\n");
+        site.write(&format!("services/{name}.toml"), text);
+    }
+    let checked = site.run(&["check"]);
+    assert_eq!(checked.code, Some(1), "{checked:?}");
+    assert_eq!(checked.stdout.matches("is not a regular file").count(), 2, "{}", checked.stdout);
 }
 
 #[test]
