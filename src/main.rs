@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         .init();
     match cli.execute() {
         Ok(code) => code,
+        Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
             ExitCode::FAILURE

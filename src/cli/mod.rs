@@ -52,6 +52,13 @@ pub enum CliError {
     Output(#[from] std::io::Error),
 }
 
+impl CliError {
+    /// Whether whoever read the output has seen enough, as `head` does: no error to tell.
+    pub fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
+    }
+}
+
 impl Cli {
     /// Runs the command.
     ///

@@ -16,6 +16,7 @@ use pingora::http::ResponseHeader;
 use pingora::prelude::{ErrorType, Result};
 use pingora::protocols::http::ServerSession;
 use pingora::proxy::Session;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::connection::Connection;
 use super::ctx::{Chosen, Ended, RequestCtx};
@@ -23,7 +24,7 @@ use super::failure::Failure;
 use super::headers::{self, WATERSHED_DECISION, WATERSHED_VERSION};
 use crate::config::Expose;
 use crate::registry::{Admission, VersionEntry};
-use crate::runtime::{BodyFeed, Event, Invocation, Place};
+use crate::runtime::{BodyFeed, Event, Invocation};
 
 /// What pingora says of a chunked body that is not one.
 const MALFORMED: [ErrorType; 2] =
@@ -36,11 +37,11 @@ pub async fn execute(session: &mut Session, ctx: &mut RequestCtx, chosen: &Chose
     if declared_length(session).is_some_and(|length| length > limit) {
         return refused(Failure::RequestBody);
     }
-    let Some(Admission { place, permit: _permit }) = chosen.version.admit().await else {
+    let Some(admission) = chosen.version.admit().await else {
         return refused(Failure::Overload);
     };
     let request_id = ctx.request_id(&session.req_header().headers);
-    match Execution::start(session, ctx.expose, chosen, place, &request_id).await {
+    match Execution::start(session, ctx.expose, chosen, admission, &request_id).await {
         Ok(execution) => execution.run().await,
         Err(_) => Ended::ClientGone,
     }
@@ -67,6 +68,8 @@ struct Execution<'a> {
     expose: Expose,
     chosen: &'a Chosen,
     invocation: Invocation,
+    /// The request's place among those of its version.
+    permit: OwnedSemaphorePermit,
     /// Events that were already pulled out of the guest.
     ahead: VecDeque<Event>,
     /// Until the request body is complete, or no longer wanted.
@@ -86,7 +89,7 @@ impl<'a> Execution<'a> {
         session: &'a mut Session,
         expose: Expose,
         chosen: &'a Chosen,
-        place: Place,
+        Admission { place, permit }: Admission,
         request_id: &Arc<str>,
     ) -> Result<Self> {
         let client = session.client_addr().and_then(|client| client.as_inet().copied());
@@ -108,6 +111,7 @@ impl<'a> Execution<'a> {
             expose,
             chosen,
             invocation,
+            permit,
             ahead: VecDeque::new(),
             feed,
             body_left: spec.limits.request_body.bytes(),
@@ -125,20 +129,33 @@ impl<'a> Execution<'a> {
                 input = read(self.session, self.feed.as_ref()) => self.input(input),
             };
             match ended {
-                Some(Ended::Answered(status)) => return self.settle(status).await,
+                Some(Ended::Answered(status)) => {
+                    self.settle().await;
+                    return Ended::Answered(status);
+                }
                 Some(ended) => return ended,
                 None => {}
             }
         }
     }
 
-    /// The guest may go on after its response, which the client has by now.
-    async fn settle(self, status: StatusCode) -> Ended {
-        if let Err(failure) = self.invocation.settle().await {
-            let version = &self.chosen.version.spec.name;
-            tracing::warn!(%version, "after its response was complete: {failure}");
+    /// The client has its response by now. A guest that goes on keeps its place and its limits, but
+    /// not the connection, which is free for the next request.
+    async fn settle(self) {
+        let Self { invocation, permit, chosen, .. } = self;
+        let version = chosen.version.clone();
+        let running = invocation.is_running();
+        let settle = async move {
+            if let Err(failure) = invocation.settle().await {
+                let version = &version.spec.name;
+                tracing::warn!(%version, "after its response was complete: {failure}");
+            }
+            drop(permit);
+        };
+        match running {
+            true => drop(tokio::spawn(settle)),
+            false => settle.await,
         }
-        Ended::Answered(status)
     }
 
     fn input(&mut self, input: Input) -> Option<Ended> {

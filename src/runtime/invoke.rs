@@ -192,6 +192,11 @@ impl Invocation {
         std::future::poll_fn(|context| self.poll_next(context)).await
     }
 
+    /// Whether the guest has not returned yet.
+    pub fn is_running(&self) -> bool {
+        matches!(self.stage, Stage::Running(_))
+    }
+
     /// Lets a guest finish what it does after its response, within its limits.
     ///
     /// # Errors

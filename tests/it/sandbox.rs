@@ -97,3 +97,16 @@ fn a_guest_that_dies_leaves_nothing_behind() {
     }
     watershed.await_metric("watershed_in_flight", &[], 0.0);
 }
+
+/// What a guest does after its response keeps neither its client nor the connection waiting.
+#[test]
+fn a_guest_may_go_on_after_its_response() {
+    let watershed = serve_lab();
+    let mut client = watershed.http1();
+    let started = std::time::Instant::now();
+    assert_eq!(client.get(LAB, "/after?ms=1500").text(), "answered\n");
+    assert_eq!(client.get(LAB, "/count").text(), "1\n");
+    assert!(started.elapsed() < std::time::Duration::from_millis(1_400), "{started:?}");
+    watershed.log_line(&["done after the answer"]);
+    assert!(started.elapsed() >= std::time::Duration::from_millis(1_500), "{started:?}");
+}

@@ -38,6 +38,14 @@ pub fn hang_late(call: Call) -> Outcome {
     reply.finish(None)
 }
 
+pub fn after(call: Call) -> Outcome {
+    let time = call.pause();
+    call.answer(200, "answered\n")?;
+    wait(time);
+    println!("done after the answer");
+    Ok(())
+}
+
 pub fn sleep(call: Call) -> Outcome {
     let time = call.pause();
     wait(time);

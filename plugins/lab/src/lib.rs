@@ -77,6 +77,7 @@ const BEHAVIOURS: &[Behaviour] = &[
     on("loop-late",  &[],                           hoards::spin_late,  "sends a head and a chunk, then computes forever"),
     on("hang",       &[],                           hoards::hang,       "waits for a day before the head"),
     on("hang-late",  &[],                           hoards::hang_late,  "sends a head and a chunk, then waits for a day"),
+    on("after",      &[("ms", 100)],                hoards::after,      "answers, then waits and writes a line to stdout"),
     on("sleep",      &[("ms", 100)],                hoards::sleep,      "waits, then answers"),
     on("hog",        &[("mib", 1024)],              hoards::hog,        "allocates and touches this many MiB, and dies if it cannot"),
     on("try-hog",    &[("mib", 1024)],              hoards::try_hog,    "the same, but says how many it got"),
