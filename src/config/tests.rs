@@ -360,3 +360,11 @@ fn without_directory(report: &Report, case: &Path) -> String {
     let text = report.to_string().replace(&format!("{}/", case.display()), "");
     text.replace(&format!("{short}/"), "") + "\n"
 }
+
+#[test]
+fn a_link_to_nowhere_among_the_services_is_told() {
+    let tree = Tree::new(&[("config/watershed.toml", ""), ("config/services/s.toml", "")]);
+    let link = tree.path("config/services/gone.toml");
+    std::os::unix::fs::symlink("nowhere.toml", link).unwrap();
+    assert_eq!(tree.messages(), ["there is no such file"]);
+}

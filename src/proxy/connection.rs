@@ -28,7 +28,7 @@ use tokio::net::TcpStream;
 const GATHER: usize = 16 << 10;
 /// How pingora ends a chunked body, in one write of its own.
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
-/// How much of what was read last is kept, to find the trailers of a request in it.
+/// How much of what was read last is kept at least, to find the trailers of a request in it.
 const TAIL: usize = 4 << 10;
 /// Fields that say how a message is framed or routed, and are none in a trailer
 /// ([RFC 9110, section 6.5.1](https://www.rfc-editor.org/rfc/rfc9110#section-6.5.1)).
@@ -94,10 +94,14 @@ impl Connection {
         self.stream.set_zero_linger().ok();
     }
 
+    /// Keeps at least the last `TAIL` bytes, and cuts only at twice as many, so that small reads
+    /// seldom move what is kept.
     fn remember(&mut self, read: &[u8]) {
         let read = read.get(read.len().saturating_sub(TAIL)..).unwrap_or_default();
-        let over = (self.tail.len() + read.len()).saturating_sub(TAIL);
-        self.tail.drain(..over.min(self.tail.len()));
+        if self.tail.len() + read.len() > 2 * TAIL {
+            let over = (self.tail.len() + read.len()).saturating_sub(TAIL);
+            self.tail.drain(..over.min(self.tail.len()));
+        }
         self.tail.extend_from_slice(read);
     }
 

@@ -71,13 +71,14 @@ impl RequestCtx {
         let (_, service) = self.names();
         let version = self.chosen.as_ref().map_or("", |chosen| chosen.version.spec.name.as_str());
         match ended {
-            Ended::Failed { failure: Failure::Guest(reason), committed } => {
-                let code = Failure::code_of(reason);
-                tracing::warn!(service, version, request_id, code, committed, "{reason}");
-            }
-            Ended::Failed { failure, .. } => {
+            Ended::Failed { failure, committed } => {
                 let code = failure.code();
-                tracing::debug!(service, version, request_id, code, "request refused");
+                match failure {
+                    Failure::Guest(reason) => {
+                        tracing::warn!(service, version, request_id, code, committed, "{reason}");
+                    }
+                    _ => tracing::debug!(service, version, request_id, code, "request refused"),
+                }
             }
             Ended::ClientGone => {
                 tracing::debug!(service, version, request_id, "the client went away");

@@ -34,78 +34,108 @@ pub enum Failure {
     Guest(GuestFailure),
 }
 
+/// What becomes of a failure.
+struct Policy {
+    status: StatusCode,
+    code: &'static str,
+    /// What the client is told.
+    detail: &'static str,
+}
+
 impl Failure {
     /// The stable code, for the header `watershed-error`, metrics and logs.
     pub fn code(&self) -> &'static str {
+        self.policy().code
+    }
+
+    /// The whole table.
+    fn policy(&self) -> Policy {
         match self {
-            Self::BadRequest => "bad-request",
-            Self::NoService => "no-service",
-            Self::Offline => "offline",
-            Self::NoVersion => "no-version",
-            Self::Overload => "overload",
-            Self::RequestBody => "request-body",
-            Self::Guest(failure) => Self::code_of(failure),
-        }
-    }
-
-    /// The code of a guest's failure.
-    pub fn code_of(failure: &GuestFailure) -> &'static str {
-        match failure {
-            GuestFailure::Trap(_) => "trap",
-            GuestFailure::Memory(_) => "memory",
-            GuestFailure::CpuTime => "cpu-time",
-            GuestFailure::WallTime => "wall-time",
-            GuestFailure::NoResponse(_) => "no-response",
-            GuestFailure::Truncated(_) => "truncated",
-            GuestFailure::PoolExhausted(_) => "overload",
-        }
-    }
-
-    fn status(&self) -> StatusCode {
-        match self.code() {
-            "bad-request" => StatusCode::BAD_REQUEST,
-            "no-service" => StatusCode::NOT_FOUND,
-            "offline" | "no-version" | "overload" => StatusCode::SERVICE_UNAVAILABLE,
-            "request-body" => StatusCode::PAYLOAD_TOO_LARGE,
-            "cpu-time" | "wall-time" => StatusCode::GATEWAY_TIMEOUT,
-            "no-response" | "truncated" => StatusCode::BAD_GATEWAY,
-            _ => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::BadRequest => policy(
+                StatusCode::BAD_REQUEST,
+                "bad-request",
+                "The request names no host, or its body is malformed.",
+            ),
+            Self::NoService => {
+                policy(StatusCode::NOT_FOUND, "no-service", "No service has this host.")
+            }
+            Self::Offline => policy(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "offline",
+                "The service is offline: no version has a share of its traffic.",
+            ),
+            Self::NoVersion => policy(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "no-version",
+                "No version of the service can take requests now.",
+            ),
+            Self::Overload => policy(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "overload",
+                "Every place for a request of this version is taken.",
+            ),
+            Self::RequestBody => policy(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "request-body",
+                "The request body is larger than this version accepts.",
+            ),
+            Self::Guest(failure) => guest_policy(failure),
         }
     }
 
     /// Whether the same request may be answered in a moment.
     fn passes(&self) -> bool {
-        matches!(self.code(), "no-version" | "overload")
-    }
-
-    /// What the client is told.
-    fn detail(&self) -> &'static str {
-        match self.code() {
-            "bad-request" => "The request names no host, or its body is malformed.",
-            "no-service" => "No service has this host.",
-            "offline" => "The service is offline: no version has a share of its traffic.",
-            "no-version" => "No version of the service can take requests now.",
-            "overload" => "Every place for a request of this version is taken.",
-            "request-body" => "The request body is larger than this version accepts.",
-            "cpu-time" => "The version used up its CPU time for this request.",
-            "wall-time" => "The version did not respond in time.",
-            "no-response" => "The version ended without a response.",
-            "truncated" => "The version broke off its response.",
-            "memory" => "The version ran out of memory for this request.",
-            _ => "The version failed while it served this request.",
-        }
+        matches!(
+            self,
+            Self::NoVersion | Self::Overload | Self::Guest(GuestFailure::PoolExhausted(_))
+        )
     }
 
     fn document(&self, request_id: &str) -> Bytes {
-        let status = self.status();
+        let Policy { status, code, detail } = self.policy();
         let document = serde_json::json!({
-            "type": format!("urn:watershed:error:{}", self.code()),
+            "type": format!("urn:watershed:error:{code}"),
             "title": status.canonical_reason().unwrap_or("Error"),
             "status": status.as_u16(),
-            "detail": self.detail(),
+            "detail": detail,
             "request-id": request_id,
         });
         Bytes::from(format!("{document}\n"))
+    }
+}
+
+fn policy(status: StatusCode, code: &'static str, detail: &'static str) -> Policy {
+    Policy { status, code, detail }
+}
+
+/// The rows of what a guest did.
+fn guest_policy(failure: &GuestFailure) -> Policy {
+    match failure {
+        GuestFailure::Trap(_) => policy(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "trap",
+            "The version failed while it served this request.",
+        ),
+        GuestFailure::Memory(_) => policy(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "memory",
+            "The version ran out of memory for this request.",
+        ),
+        GuestFailure::CpuTime => policy(
+            StatusCode::GATEWAY_TIMEOUT,
+            "cpu-time",
+            "The version used up its CPU time for this request.",
+        ),
+        GuestFailure::WallTime => {
+            policy(StatusCode::GATEWAY_TIMEOUT, "wall-time", "The version did not respond in time.")
+        }
+        GuestFailure::NoResponse(_) => {
+            policy(StatusCode::BAD_GATEWAY, "no-response", "The version ended without a response.")
+        }
+        GuestFailure::Truncated(_) => {
+            policy(StatusCode::BAD_GATEWAY, "truncated", "The version broke off its response.")
+        }
+        GuestFailure::PoolExhausted(_) => Failure::Overload.policy(),
     }
 }
 
@@ -113,7 +143,7 @@ impl Failure {
 pub async fn respond(session: &mut Session, ctx: &mut RequestCtx, failure: &Failure) -> Result<()> {
     let request_id = ctx.request_id(&session.req_header().headers);
     let body = failure.document(&request_id);
-    let mut header = ResponseHeader::build(failure.status(), Some(8))?;
+    let mut header = ResponseHeader::build(failure.policy().status, Some(8))?;
     header.insert_header(header::CONTENT_TYPE, "application/problem+json")?;
     header.insert_header(header::CONTENT_LENGTH, body.len())?;
     header.insert_header(header::CACHE_CONTROL, "no-store")?;

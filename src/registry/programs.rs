@@ -103,13 +103,13 @@ impl Programs {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             known.entry(digest).or_default().clone()
         };
-        compiled.get_or_init(|| self.compile(bytes)).await.clone()
+        compiled.get_or_init(|| self.compile(digest, bytes)).await.clone()
     }
 
-    async fn compile(&self, bytes: Vec<u8>) -> Result<Program, StatusError> {
+    async fn compile(&self, digest: [u8; 32], bytes: Vec<u8>) -> Result<Program, StatusError> {
         let _permit = self.compiling.acquire().await;
         let (engine, cache) = (self.engine.clone(), self.cache.clone());
-        let compile = move || Program::compile(&engine, cache.as_ref(), &bytes);
+        let compile = move || Program::compile(&engine, cache.as_ref(), digest, &bytes);
         match tokio::task::spawn_blocking(compile).await {
             Ok(compiled) => compiled.map_err(StatusError::from),
             Err(panicked) => {

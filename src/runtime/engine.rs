@@ -121,7 +121,7 @@ fn settings() -> Config {
         // A `wasi:http@0.2` guest never needs the component model's own concurrency.
         .concurrency_support(false)
         .epoch_interruption(true)
-        // Names in a trap's log line are worth their bytes; file and line numbers are not.
+        // The log names the trap, and functions at level debug: source lines would cost memory.
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
     config

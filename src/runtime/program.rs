@@ -57,7 +57,7 @@ pub fn digest_of(bytes: &[u8]) -> [u8; 32] {
 
 impl Program {
     /// Compiles and links a component, or takes it out of the cache. This takes from milliseconds
-    /// to seconds of CPU time, so it is for a blocking thread.
+    /// to seconds of CPU time, so it is for a blocking thread. `digest` is [`digest_of`] `bytes`.
     ///
     /// # Errors
     ///
@@ -66,10 +66,10 @@ impl Program {
     pub fn compile(
         engine: &Engine,
         cache: Option<&CompileCache>,
+        digest: [u8; 32],
         bytes: &[u8],
     ) -> Result<Self, ProgramError> {
         recognise(bytes)?;
-        let digest = digest_of(bytes);
         let component = match cache.and_then(|cache| cache.load(&engine.wasm, &digest)) {
             Some(component) => component,
             None => compile(engine, cache, &digest, bytes)?,

@@ -1,8 +1,6 @@
 //! The admin listener: health, metrics and status.
 
-use crate::support::{Http1, Site, Watershed, greeter, lab, limits, split};
-
-const GREETER: &str = "greeter.localhost";
+use crate::support::{GREETER, Http1, Site, Watershed, greeter, lab, limits, split};
 
 fn serve() -> Watershed {
     let remarked = greeter("v2") + "remark = \"greets\"\n";

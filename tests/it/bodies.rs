@@ -6,9 +6,10 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
-use crate::support::{Http1, Response, Site, Watershed, eventually, lab, limits, request, within};
+use crate::support::{
+    Http1, LAB, Response, Site, Watershed, eventually, lab, limits, request, within,
+};
 
-const LAB: &str = "lab.localhost";
 const MIB: usize = 1 << 20;
 
 /// A lab that takes large bodies.

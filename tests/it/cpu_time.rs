@@ -4,9 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::{Site, Watershed, assert_problem, lab, limits};
-
-const LAB: &str = "lab.localhost";
+use crate::support::{LAB, Site, Watershed, assert_problem, lab, limits};
 
 /// One worker thread, so that nothing gets out of a guest's way.
 fn one_worker(cpu_time: &str) -> Watershed {

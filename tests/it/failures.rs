@@ -4,9 +4,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::{Site, Watershed, assert_problem, lab, limits, request};
-
-const LAB: &str = "lab.localhost";
+use crate::support::{LAB, Site, Watershed, assert_problem, lab, limits, request};
 
 /// Limits that are soon reached.
 const TIGHT: &str = r#"

@@ -1,12 +1,6 @@
 //! HTTP/1 on the wire: bodiless responses, trailers, pipelining, `100-continue` and HTTP/1.0.
 
-use crate::support::{Response, Site, Watershed, assert_problem, greeter, lab};
-
-const LAB: &str = "lab.localhost";
-
-fn serve_lab() -> Watershed {
-    Site::new().service("lab", &lab("v1")).start()
-}
+use crate::support::{LAB, Response, Site, Watershed, assert_problem, greeter, serve_lab};
 
 #[test]
 fn responses_without_a_body_leave_the_connection_usable() {
@@ -258,4 +252,31 @@ fn a_connection_header_that_names_the_host_does_no_harm() {
     let watershed = serve_lab();
     let response = watershed.http1().ask("GET", LAB, "/headers", &["connection: host"], b"");
     assert_eq!(response.reported("authority").as_deref(), Some(LAB), "{response:?}");
+}
+
+/// A body that ends with its connection cannot be followed by another response.
+#[test]
+fn http1_0_is_told_when_the_connection_ends_with_the_body() {
+    let watershed = serve_lab();
+    let mut client = watershed.http1();
+    client.send(format!(
+        "GET /slow-body?ms=10 HTTP/1.0\r\nhost: {LAB}\r\nconnection: keep-alive\r\n\r\n"
+    ));
+    let response = client.response("GET");
+    assert_eq!((response.status, response.header("connection")), (200, Some("close")));
+    client.assert_closed();
+}
+
+/// Not all of it is read, and the client gets to see why.
+#[test]
+fn a_body_that_is_declared_far_too_large_ends_its_connection() {
+    let watershed = serve_lab();
+    let mut client = watershed.http1();
+    client.send(format!(
+        "POST /read HTTP/1.1\r\nhost: {LAB}\r\ncontent-length: 100000000000\r\n\r\n"
+    ));
+    let response = client.response("POST");
+    assert_problem(&response, 413, "request-body");
+    assert_eq!(response.header("connection"), Some("close"));
+    client.assert_closed();
 }

@@ -1,12 +1,6 @@
 //! What crosses the proxy unchanged, what stays behind, and what is added.
 
-use crate::support::{Response, Site, Watershed, greeter, lab, request, split};
-
-const LAB: &str = "lab.localhost";
-
-fn serve_lab() -> Watershed {
-    Site::new().service("lab", &lab("v1")).start()
-}
+use crate::support::{LAB, Response, Site, Watershed, greeter, request, serve_lab, split};
 
 /// What the guest got of a request with these headers.
 fn seen(watershed: &Watershed, headers: &[&str]) -> Response {

@@ -2,13 +2,7 @@
 
 use http::HeaderMap;
 
-use crate::support::{Http2, Response, Site, Watershed, lab, request};
-
-const LAB: &str = "lab.localhost";
-
-fn serve_lab() -> Watershed {
-    Site::new().service("lab", &lab("v1")).start()
-}
+use crate::support::{Http2, LAB, Response, request, serve_lab};
 
 #[test]
 fn both_protocols_share_a_port() {

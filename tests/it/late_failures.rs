@@ -1,8 +1,6 @@
 //! Failures after the head of a response: they must never look like a clean end.
 
-use crate::support::{Site, Watershed, lab, limits, request};
-
-const LAB: &str = "lab.localhost";
+use crate::support::{LAB, Site, Watershed, lab, limits, request};
 
 const TIGHT: &str = r#"
 cpu-time = "100ms"

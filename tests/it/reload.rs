@@ -5,9 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::support::{Site, Watershed, eventually, greeter, lab, limits, split, within};
+use crate::support::{GREETER, Site, Watershed, eventually, greeter, lab, limits, split, within};
 
-const GREETER: &str = "greeter.localhost";
 const FILE: &str = "services/greeter.toml";
 
 /// An edit is served within a second; the rest is for a machine that compiles beside this.

@@ -4,9 +4,8 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use crate::support::{Site, Watershed, eventually, greeter, plugin, split};
+use crate::support::{GREETER, Site, Watershed, eventually, greeter, plugin, split};
 
-const GREETER: &str = "greeter.localhost";
 const FILE: &str = "services/greeter.toml";
 
 fn one_version(name: &str) -> String {

@@ -2,13 +2,7 @@
 
 use std::net::TcpListener;
 
-use crate::support::{Site, Watershed, lab, limits};
-
-const LAB: &str = "lab.localhost";
-
-fn serve_lab() -> Watershed {
-    Site::new().service("lab", &lab("v1")).start()
-}
+use crate::support::{LAB, Site, Watershed, lab, limits, serve_lab};
 
 #[test]
 fn a_guest_has_no_file_system() {

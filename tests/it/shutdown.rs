@@ -5,9 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 
-use crate::support::{Http1, Site, Watershed, lab, request};
-
-const LAB: &str = "lab.localhost";
+use crate::support::{Http1, LAB, Site, Watershed, lab, request};
 
 fn serve_lab(grace_period: &str) -> Watershed {
     let grace_period = format!("grace-period = \"{grace_period}\"");

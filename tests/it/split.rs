@@ -2,9 +2,7 @@
 
 use std::thread;
 
-use crate::support::{Site, Watershed, assert_problem, greeter, lab, limits, split};
-
-const GREETER: &str = "greeter.localhost";
+use crate::support::{GREETER, Site, Watershed, assert_problem, greeter, lab, limits, split};
 
 /// A component that is not there.
 const MISSING: &str = "\n[[versions]]\nname = \"broken\"\ncomponent = \"missing.wasm\"\n";

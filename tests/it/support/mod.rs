@@ -15,6 +15,16 @@ pub use response::{Response, assert_problem};
 pub use site::{Site, greeter, lab, limits, plugin, split};
 pub use watershed::{Finished, Watershed};
 
+/// The host of the service `greeter`.
+pub const GREETER: &str = "greeter.localhost";
+/// The host of the service `lab`.
+pub const LAB: &str = "lab.localhost";
+
+/// Serves the lab, with the limits that a version has by default.
+pub fn serve_lab() -> Watershed {
+    Site::new().service("lab", &lab("v1")).start()
+}
+
 /// How long anything may take that should happen at once, on a machine that does much else.
 pub const DEADLINE: Duration = Duration::from_secs(10);
 
