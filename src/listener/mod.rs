@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 
 pub use drain::{Drain, Guard};
 
-use crate::proxy::{Connection, Gateway};
+use crate::proxy::{Connection, Gateway, OpenConnections};
 
 /// How every HTTP/2 connection begins
 /// ([RFC 9113, section 3.4](https://www.rfc-editor.org/rfc/rfc9113#section-3.4)).
@@ -79,6 +79,7 @@ struct Front {
     http1: Arc<HttpProxy<Gateway>>,
     http2: Arc<HttpProxy<Gateway>>,
     drain: Drain,
+    open: OpenConnections,
 }
 
 impl Acceptor {
@@ -95,7 +96,8 @@ impl Acceptor {
         let mut options = HttpServerOptions::default();
         options.h2c = true;
         http2.server_options = Some(options);
-        let front = Front { http1, http2: Arc::new(http2), drain };
+        let front =
+            Front { http1, http2: Arc::new(http2), drain, open: OpenConnections::default() };
         Self { sockets, ready: Some(ready), front }
     }
 }
@@ -167,7 +169,7 @@ async fn converse(stream: TcpStream, client: SocketAddr, front: Front, _guard: G
     let Ok(Ok(speaks_http2)) = speaks_http2 else { return };
     // Without it, a small response could wait for the acknowledgement of the one before.
     stream.set_nodelay(true).ok();
-    let connection = Box::new(Connection::new(stream, client));
+    let connection = Box::new(Connection::new(stream, client, front.open.clone()));
     let shutdown = front.drain.watch();
     if speaks_http2 {
         front.http2.process_new(connection, &shutdown).await;

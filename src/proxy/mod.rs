@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use pingora::prelude::{Error, ErrorType, HttpPeer, Result};
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 
-pub use connection::Connection;
+pub use connection::{Connection, OpenConnections};
 
 use crate::registry::{Decided, Live, ServiceEntry};
 use crate::telemetry::{Outcome, Telemetry};
