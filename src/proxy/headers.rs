@@ -17,6 +17,10 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
+const HOP_BY_HOP: [HeaderName; 3] = [CONNECTION, TE, EXPECT];
+/// How many headers are added to a request.
+const MADE_HERE: usize = 4;
+
 /// The longest `x-request-id` that is taken over from a client.
 const LONGEST_REQUEST_ID: usize = 128;
 
@@ -28,8 +32,7 @@ pub fn guest_request(
     client: Option<SocketAddr>,
     request_id: &str,
 ) -> Request<()> {
-    let mut headers = request.headers.clone();
-    drop_connection_headers(&mut headers);
+    let mut headers = end_to_end(&request.headers);
     if let Some(client) = client {
         let forwarded = forwarded_for(&headers, client);
         insert(&mut headers, X_FORWARDED_FOR, &forwarded);
@@ -75,8 +78,9 @@ fn is_sane(id: &str) -> bool {
     (1..=LONGEST_REQUEST_ID).contains(&id.len()) && id.bytes().all(plain)
 }
 
-fn drop_connection_headers(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
+/// A copy without what concerns the connection only, and with room for what is made here.
+fn end_to_end(sent: &HeaderMap) -> HeaderMap {
+    let named: Vec<HeaderName> = sent
         .get_all(CONNECTION)
         .iter()
         .filter_map(|connection| connection.to_str().ok())
@@ -85,9 +89,13 @@ fn drop_connection_headers(headers: &mut HeaderMap) {
         // Not the client's to take away: without it there is no request.
         .filter(|name| name != HOST)
         .collect();
-    for name in named.into_iter().chain([CONNECTION, TE, EXPECT]) {
-        headers.remove(name);
+    let mut headers = HeaderMap::with_capacity(sent.len() + MADE_HERE);
+    for (name, value) in sent {
+        if !HOP_BY_HOP.contains(name) && !named.contains(name) {
+            headers.append(name, value.clone());
+        }
     }
+    headers
 }
 
 fn forwarded_for(headers: &HeaderMap, client: SocketAddr) -> String {
