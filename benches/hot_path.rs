@@ -14,6 +14,7 @@ use watershed::config::{self, Config};
 use watershed::registry::{Candidates, Programs, Snapshot, Status, VersionEntry, declared};
 use watershed::routing::{RouteTable, RouteTableBuilder, Weighted};
 use watershed::runtime::{Engine, Event, Grant, Guest, Invocation};
+use watershed::server::pool_size;
 use watershed::telemetry::Telemetry;
 
 fn request(host: &str) -> http::Request<()> {
@@ -51,8 +52,8 @@ fn draw(criterion: &mut Criterion) {
 fn greeter(runtime: &Runtime) -> (Snapshot, Arc<VersionEntry>) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let config = config::load(&root.join("config/watershed.toml")).expect("the shipped files");
-    let engine = Engine::new().expect("an engine");
-    let programs = Programs::new(engine, None, Telemetry::default(), 1);
+    let engine = Engine::new(pool_size(&config)).expect("an engine");
+    let programs = Programs::new(engine, None, Telemetry::default());
     let candidates = runtime.block_on(candidates(&config, &programs));
     let snapshot = Snapshot::after(&Snapshot::default(), &config, &candidates);
     let service = snapshot.services.first().expect("the greeter");
@@ -93,7 +94,7 @@ fn serve(criterion: &mut Criterion) {
 fn again(guest: &Guest, reuse: NonZeroU32) -> Guest {
     let Grant { service, version, env, memory, cpu_time, wall_time, .. } = guest.grant();
     let grant = Grant::new(service.clone(), version.clone(), *memory, *cpu_time, *wall_time);
-    Guest::new(guest.program().clone(), grant.with_env(env.clone()).with_reuse(reuse))
+    Guest::new(guest.program().clone(), grant.with_env(env.to_vec()).with_reuse(reuse))
 }
 
 async fn invoke(guest: &Arc<Guest>) {

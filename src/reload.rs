@@ -9,7 +9,7 @@ mod watch;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::{mpsc, watch as channel};
@@ -266,6 +266,7 @@ impl Reloader {
                 () = &mut patience => break,
             }
         }
+        let started = Instant::now();
         let before = self.live.load();
         let snapshot = Arc::new(Snapshot::after(&before, &self.config, &self.statuses()));
         self.telemetry.published(snapshot.generation);
@@ -279,8 +280,9 @@ impl Reloader {
                 None => {}
             }
         }
-        tracing::info!(generation = snapshot.generation, "published");
-        self.live.publish(snapshot.clone());
+        let generation = snapshot.generation;
+        self.live.publish(snapshot);
+        tracing::info!(generation, took_us = started.elapsed().as_micros(), "published");
         if !self.is_creating() {
             self.programs.keep_only(&self.digests());
             self.reloads.settled.send_replace(true);
@@ -346,6 +348,7 @@ fn restart_keys(started_with: &Config, now: &Config) -> Vec<&'static str> {
     let differs = [
         ("server.listen", started_with.server.listen != now.server.listen),
         ("server.threads", started_with.server.threads != now.server.threads),
+        ("server.sandboxes", started_with.server.sandboxes != now.server.sandboxes),
         ("server.grace-period", started_with.server.grace_period != now.server.grace_period),
         ("admin", started_with.admin != now.admin),
         ("state", started_with.state != now.state),

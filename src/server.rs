@@ -17,9 +17,9 @@ use crate::admin::{Admin, AdminListener, Token, TokenError};
 use crate::config::Config;
 use crate::listener::{Acceptor, Drain, ListenError, listen};
 use crate::proxy::Gateway;
-use crate::registry::{Live, Programs, ServiceEntry, Snapshot};
+use crate::registry::{Live, Programs, ServiceEntry, Snapshot, declared};
 use crate::reload::{Reloader, Reloads, WatchError, Watcher};
-use crate::runtime::{CompileCache, Engine, EngineError};
+use crate::runtime::{CompileCache, Engine, EngineError, PoolSize};
 use crate::telemetry::Telemetry;
 
 /// How long clients wait for the first versions before they are told that there are none.
@@ -52,11 +52,11 @@ pub fn run(path: PathBuf, config: Config) -> Result<(), StartError> {
     let sockets = Sockets::bind(&config)?;
     let token = config.admin.token_file.as_deref().map(Token::read).transpose()?;
     let watcher = Watcher::new()?;
-    let engine = engine()?;
+    let engine = engine(&config)?;
     let shared = Shared::default();
     let Shared { telemetry, live, reloads, drain } = shared.clone();
 
-    let programs = Programs::new(engine.clone(), cache(&config), telemetry, compile_workers());
+    let programs = Programs::new(engine.clone(), cache(&config), telemetry);
     let reloader = Reloader::new(
         std::path::absolute(&path).unwrap_or(path),
         config.clone(),
@@ -134,11 +134,11 @@ impl Sockets {
     }
 }
 
-fn engine() -> Result<Engine, EngineError> {
+fn engine(config: &Config) -> Result<Engine, EngineError> {
     if !Engine::resets_by_page_map() {
         tracing::warn!("this kernel has no PAGEMAP_SCAN (Linux 6.7): fresh sandboxes cost more");
     }
-    Engine::new()
+    Engine::new(pool_size(config))
 }
 
 fn cache(config: &Config) -> Option<CompileCache> {
@@ -147,9 +147,15 @@ fn cache(config: &Config) -> Option<CompileCache> {
         .ok()
 }
 
-/// Compilation leaves one core to the requests, where there are two.
-pub fn compile_workers() -> usize {
-    cores().saturating_sub(1).max(1)
+/// The pool that a configuration asks for.
+pub fn pool_size(config: &Config) -> PoolSize {
+    let limits = || declared(config).map(|(_, _, spec)| &spec.limits);
+    let memory = limits().map(|limits| limits.memory.bytes()).max().unwrap_or(0);
+    PoolSize {
+        sandboxes: config.server.sandboxes.get(),
+        concurrency: limits().fold(0, |sum, limits| sum.saturating_add(limits.concurrency.get())),
+        memory: usize::try_from(memory).unwrap_or(usize::MAX),
+    }
 }
 
 fn cores() -> usize {
@@ -211,9 +217,7 @@ impl BackgroundService for Sweeper {
         loop {
             rounds.tick().await;
             for service in &self.0.load().services {
-                for (version, _) in service.serving.shares() {
-                    version.guest.sweep();
-                }
+                service.sweep();
             }
         }
     }

@@ -8,6 +8,7 @@ use watershed::config::{self, Config};
 use watershed::registry::{Candidates, Decided, Programs, Snapshot, Status, declared};
 use watershed::routing::{RouteTableBuilder, Weighted};
 use watershed::runtime::Engine;
+use watershed::server::pool_size;
 use watershed::telemetry::Telemetry;
 
 fn request(host: &str) -> http::request::Parts {
@@ -63,7 +64,8 @@ fn deciding_on_the_shipped_configuration_allocates_nothing() {
 }
 
 async fn candidates(config: &Config) -> Candidates {
-    let programs = Programs::new(Engine::new().unwrap(), None, Telemetry::default(), 1);
+    let programs =
+        Programs::new(Engine::new(pool_size(config)).unwrap(), None, Telemetry::default());
     let mut candidates = Candidates::new();
     for (key, _, spec) in declared(config) {
         let version = programs.prepare(&key, spec).await.unwrap();

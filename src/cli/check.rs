@@ -11,7 +11,7 @@ use super::CliError;
 use crate::config::{self, Config, Problem, Rejected, Service, VersionSpec};
 use crate::registry::{Programs, ServiceKey, StatusError, declared};
 use crate::runtime::Engine;
-use crate::server::compile_workers;
+use crate::server::pool_size;
 use crate::telemetry::Telemetry;
 
 #[derive(Debug, clap::Args)]
@@ -95,15 +95,12 @@ fn print(out: &mut impl Write, path: &Path, findings: &Findings) -> Result<(), C
 
 /// Takes every declared version as far as it gets.
 fn prepare_all(config: &Config) -> Result<Vec<Version>, CliError> {
-    let engine = Engine::new()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(compile_workers())
-        .enable_all()
-        .build()?;
+    let engine = Engine::new(pool_size(config))?;
+    let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         let ticking = engine.clone();
         tokio::spawn(async move { ticking.tick().await });
-        let programs = Programs::new(engine, None, Telemetry::default(), compile_workers());
+        let programs = Programs::new(engine, None, Telemetry::default());
         Ok(gather(config, &programs).await)
     })
 }

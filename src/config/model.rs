@@ -37,6 +37,8 @@ pub struct ServerSettings {
     pub listen: Vec<SocketAddr>,
     /// Worker threads; 0 means one a core.
     pub threads: usize,
+    /// Sandboxes that may exist at once, over all versions.
+    pub sandboxes: NonZeroU32,
     /// How long requests in flight may finish on SIGTERM.
     pub grace_period: Duration,
     pub expose: Expose,
@@ -44,6 +46,7 @@ pub struct ServerSettings {
 
 impl ServerSettings {
     pub const THREADS: RangeInclusive<i64> = 0..=1024;
+    pub const SANDBOXES: RangeInclusive<i64> = 1..=10_000;
     pub const GRACE_PERIOD: RangeInclusive<Duration> = Duration::ZERO..=hours(1);
 }
 
@@ -52,6 +55,7 @@ impl Default for ServerSettings {
         Self {
             listen: vec![loopback(8080)],
             threads: 0,
+            sandboxes: NonZeroU32::MIN.saturating_add(1023),
             grace_period: Duration::from_secs(10),
             expose: Expose::Version,
         }

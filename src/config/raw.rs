@@ -89,6 +89,11 @@ pub struct RawServer {
     /// Worker threads; 0 means one a core.
     #[schemars(range(min = 0, max = 1024))]
     pub threads: Field<i64>,
+    /// Sandboxes that may exist at once, over all versions: those that serve a request, and those
+    /// that wait for one. Each takes 4 GiB of address space, and memory only for what its guest
+    /// uses.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub sandboxes: Field<i64>,
     /// How long requests in flight may finish on SIGTERM, up to 1h.
     #[schemars(extend("pattern" = DURATION))]
     pub grace_period: Field<String>,

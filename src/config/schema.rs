@@ -73,11 +73,13 @@ fn show_default(schema: &mut Value, pointer: &str, default: Value) {
 }
 
 fn defaults() -> Vec<(String, Value)> {
-    let ServerSettings { listen, threads, grace_period, expose } = ServerSettings::default();
+    let ServerSettings { listen, threads, sandboxes, grace_period, expose } =
+        ServerSettings::default();
     let admin = AdminSettings::default();
     let mut defaults = vec![
         ("/server/listen".to_owned(), json!(listen)),
         ("/server/threads".to_owned(), json!(threads)),
+        ("/server/sandboxes".to_owned(), json!(sandboxes)),
         ("/server/grace-period".to_owned(), json!(show_duration(grace_period))),
         ("/server/expose".to_owned(), json!(expose.as_str())),
         ("/admin/listen".to_owned(), json!(admin.listen)),

@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn a_slip_is_recognised_and_a_stranger_is_not() {
-        let names = ["listen", "threads", "grace-period", "expose"];
+        let names = ["listen", "threads", "sandboxes", "grace-period", "expose"];
         assert_eq!(closest("lisen", &names), Some("listen"));
         assert_eq!(closest("Listen", &names), Some("listen"));
         assert_eq!(closest("grace_period", &names), Some("grace-period"));

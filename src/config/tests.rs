@@ -4,6 +4,7 @@
 
 use std::env;
 use std::fs;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -43,6 +44,7 @@ const WATERSHED: &str = r#"
 [server]
 listen = ["127.0.0.1:8081", "localhost:8082"]
 threads = 2
+sandboxes = 100
 grace-period = "5s"
 expose = "decision"
 
@@ -105,6 +107,7 @@ fn the_main_file_means_what_it_says() {
     let server = ServerSettings {
         listen: vec!["127.0.0.1:8081".parse().unwrap(), "127.0.0.1:8082".parse().unwrap()],
         threads: 2,
+        sandboxes: NonZeroU32::new(100).unwrap(),
         grace_period: Duration::from_secs(5),
         expose: Expose::Decision,
     };
@@ -190,6 +193,7 @@ fn an_empty_main_file_is_all_defaults() {
     let config = tree.load().unwrap();
     assert_eq!(config.server.listen, ["127.0.0.1:8080".parse().unwrap()]);
     assert_eq!(config.server.threads, 0);
+    assert_eq!(config.server.sandboxes.get(), 1024);
     assert_eq!(config.server.grace_period, Duration::from_secs(10));
     assert_eq!(config.server.expose, Expose::Version);
     assert_eq!(config.admin.listen, "127.0.0.1:9090".parse().unwrap());

@@ -51,13 +51,15 @@ pub fn config(document: Document<RawWatershed>, problems: &mut Vec<Problem>) -> 
 }
 
 fn server(main: &mut Findings<'_>, raw: RawServer) -> ServerSettings {
-    let RawServer { listen, threads, grace_period, expose } = raw;
+    let RawServer { listen, threads, sandboxes, grace_period, expose } = raw;
     let default = ServerSettings::default();
     let threads = main.whole("threads", threads, &ServerSettings::THREADS);
+    let sandboxes = limits::count(main, "sandboxes", sandboxes, &ServerSettings::SANDBOXES);
     let grace = ServerSettings::GRACE_PERIOD;
     ServerSettings {
         listen: listen.map_or(default.listen, |raw| self::listen(main, raw)),
         threads: threads.and_then(|count| usize::try_from(count).ok()).unwrap_or(default.threads),
+        sandboxes: sandboxes.unwrap_or(default.sandboxes),
         grace_period: main
             .duration("grace-period", grace_period, &grace)
             .unwrap_or(default.grace_period),

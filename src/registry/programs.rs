@@ -52,19 +52,14 @@ pub struct Programs {
     cache: Option<CompileCache>,
     telemetry: Telemetry,
     known: Arc<Mutex<HashMap<[u8; 32], Compiled>>>,
-    /// How many components are compiled at once, so that the workers that serve keep their cores.
+    /// One component is compiled at a time, so that the workers that serve keep their cores.
     compiling: Arc<Semaphore>,
 }
 
 impl Programs {
-    /// Compiles on at most `workers` threads at once.
-    pub fn new(
-        engine: Engine,
-        cache: Option<CompileCache>,
-        telemetry: Telemetry,
-        workers: usize,
-    ) -> Self {
-        let compiling = Arc::new(Semaphore::new(workers.max(1)));
+    /// Nothing is compiled yet.
+    pub fn new(engine: Engine, cache: Option<CompileCache>, telemetry: Telemetry) -> Self {
+        let compiling = Arc::new(Semaphore::new(1));
         Self { engine, cache, telemetry, known: Arc::default(), compiling }
     }
 

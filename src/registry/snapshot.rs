@@ -121,6 +121,19 @@ fn route(routes: &mut RouteTableBuilder<Arc<ServiceEntry>>, entry: &Arc<ServiceE
 }
 
 impl ServiceEntry {
+    /// Gives back what its versions have kept for too long without a request, those without
+    /// traffic too.
+    pub fn sweep(&self) {
+        for (version, _) in self.serving.shares() {
+            version.guest.sweep();
+        }
+        for view in &self.versions {
+            if let Status::Normal(version) = &view.status {
+                version.guest.sweep();
+            }
+        }
+    }
+
     fn new(
         key: ServiceKey,
         service: &Service,

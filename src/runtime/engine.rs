@@ -4,51 +4,116 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::Linker;
 use wasmtime::{
     Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails,
 };
 
-use super::sandbox::Sandbox;
+use super::sandbox::{self, Sandbox};
 
 /// How often a guest that computes is looked at, and makes room for other requests on its worker.
 const EPOCH_TICK: Duration = Duration::from_millis(2);
 
-/// Sandboxes that may exist at once, over all versions.
-const SLOTS: u32 = 1_024;
 /// A component that tools link from parts has a few core modules, each with an instance and a table.
 const CORE_INSTANCES_PER_SLOT: u32 = 8;
 const TABLES_PER_SLOT: u32 = 4;
-/// Sandboxes that may wait for their next request, over all versions: the other half of the pool
-/// is always there for requests.
-const IDLE: usize = 512;
 /// The most that one linear memory can be asked to hold; versions set their own, lower limits.
 const LARGEST_MEMORY: usize = 4 << 30;
-/// What of a returned slot stays mapped, so that the next guest does not fault it in again. It
-/// covers all that a small guest touches.
+/// What of a returned slot stays mapped at most, so that the next guest does not fault it in again.
+/// It covers all that a small guest touches.
 const RESIDENT_MEMORY: usize = 2 << 20;
 const RESIDENT_TABLE: usize = 64 << 10;
 const RESIDENT_STACK: usize = 64 << 10;
 
-/// Why the engine cannot be made on this machine.
+/// Memory mappings that one sandbox takes at most: its memory in three parts, its stack in two, and
+/// its tables.
+const MAPPINGS_PER_SLOT: u32 = 8;
+/// Mappings of the rest of the process: libraries, heaps, thread stacks, compiled code.
+const MAPPINGS_OF_THE_REST: u32 = 2_000;
+/// Where Linux says how many mappings a process may have.
+const MAX_MAP_COUNT: &str = "/proc/sys/vm/max_map_count";
+
+/// The nice value of the threads that compile.
+const LOWEST_PRIORITY: i32 = 19;
+
+/// How many sandboxes there may be, and how many of them are likely.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolSize {
+    /// Sandboxes that may exist at once, over all versions.
+    pub sandboxes: u32,
+    /// How many requests may be in flight by the configuration: no more slots are kept warm.
+    pub concurrency: u32,
+    /// The most memory that a sandbox may use by the configuration: no more of it is kept mapped.
+    pub memory: usize,
+}
+
+impl PoolSize {
+    /// Sandboxes that may wait for their next request, over all versions: the other half of the
+    /// pool is always there for requests.
+    fn idle(self) -> u32 {
+        self.sandboxes / 2
+    }
+}
+
+/// Why the pool cannot be made on this machine.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "cannot reserve address space for {SLOTS} sandboxes: {reason}. Raise the limits on address \
-     space (`ulimit -v`) and on mappings (`sysctl vm.max_map_count`)"
-)]
-pub struct EngineError {
-    reason: String,
+pub enum EngineError {
+    #[error(
+        "cannot reserve the address space of {sandboxes} sandboxes: {reason}. {}, or raise the \
+         limit on address space (`ulimit -v`)", advice(*.fits)
+    )]
+    AddressSpace { sandboxes: u32, fits: u32, reason: String },
+    #[error(
+        "{sandboxes} sandboxes may need {} memory mappings, and this machine allows a process \
+         {allowed}. {}, or raise it (`sysctl -w vm.max_map_count={}`)",
+        mappings(*.sandboxes), advice(*.fits), mappings(*.sandboxes)
+    )]
+    Mappings { sandboxes: u32, fits: u32, allowed: u64 },
+    #[error("cannot start a thread to compile on: {0}")]
+    Compiler(String),
+}
+
+/// One core is left to the requests, where there are two. Whatever they leave of the others is
+/// enough.
+fn compiler() -> Result<ThreadPool, ThreadPoolBuildError> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    ThreadPoolBuilder::new()
+        .num_threads(cores.saturating_sub(1).max(1))
+        .thread_name(|number| format!("compiler {number}"))
+        .start_handler(|_| yield_to_requests())
+        .build()
+}
+
+/// Makes the scheduler prefer every other thread to this one.
+fn yield_to_requests() {
+    // 0 is the calling thread, on Linux. If it fails, compiling takes its turn like the rest.
+    rustix::process::setpriority_process(None, LOWEST_PRIORITY).ok();
+}
+
+fn advice(fits: u32) -> String {
+    match fits {
+        0 => "There is not room for one".to_owned(),
+        _ => format!("There is room for {fits}: set `sandboxes = {fits}` under `[server]`"),
+    }
 }
 
 /// Compiles components, links what the host offers them, and holds the pool that their sandboxes
 /// come from. Cheap to clone: clones are the same engine.
 #[derive(Clone)]
 pub struct Engine {
-    pub(super) wasm: wasmtime::Engine,
-    pub(super) linker: Arc<Linker<Sandbox>>,
+    pub(super) p2: Host,
+    compiler: Arc<ThreadPool>,
     slots: Arc<Semaphore>,
     idle: Arc<Semaphore>,
+}
+
+/// What runs guests.
+#[derive(Clone)]
+pub(super) struct Host {
+    pub wasm: wasmtime::Engine,
+    pub linker: Arc<Linker<Sandbox>>,
 }
 
 /// The right to one sandbox of the pool, given back when dropped.
@@ -67,15 +132,23 @@ impl Engine {
     /// # Errors
     ///
     /// Where the machine's limits do not allow the pool's address space.
-    pub fn new() -> Result<Self, EngineError> {
-        let failed = |error: wasmtime::Error| EngineError { reason: format!("{error:#}") };
-        let wasm = wasmtime::Engine::new(&settings()).map_err(failed)?;
-        let mut linker = Linker::new(&wasm);
-        wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(failed)?;
-        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker).map_err(failed)?;
-        let slots = Arc::new(Semaphore::new(SLOTS as usize));
-        let idle = Arc::new(Semaphore::new(IDLE));
-        Ok(Self { wasm, linker: Arc::new(linker), slots, idle })
+    pub fn new(size: PoolSize) -> Result<Self, EngineError> {
+        check_mappings(size)?;
+        let fit = |sandboxes| Host::new(PoolSize { sandboxes, ..size }).is_ok();
+        let p2 = Host::new(size).map_err(|error| EngineError::AddressSpace {
+            sandboxes: size.sandboxes,
+            fits: largest(size.sandboxes, fit),
+            reason: format!("{error:#}"),
+        })?;
+        let compiler = compiler().map_err(|error| EngineError::Compiler(error.to_string()))?;
+        let slots = Arc::new(Semaphore::new(size.sandboxes as usize));
+        let idle = Arc::new(Semaphore::new(size.idle() as usize));
+        Ok(Self { p2, compiler: Arc::new(compiler), slots, idle })
+    }
+
+    /// Runs the compiler on its own threads, which leave the cores to the requests.
+    pub(super) fn compile<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        self.compiler.install(work)
     }
 
     /// Moves the epoch on, for ever. Guests that compute are looked at only while this runs.
@@ -83,7 +156,7 @@ impl Engine {
         let mut ticks = tokio::time::interval(EPOCH_TICK);
         loop {
             ticks.tick().await;
-            self.wasm.increment_epoch();
+            self.p2.wasm.increment_epoch();
         }
     }
 
@@ -115,7 +188,18 @@ impl std::fmt::Debug for Engine {
     }
 }
 
-fn settings() -> Config {
+impl Host {
+    fn new(size: PoolSize) -> wasmtime::Result<Self> {
+        let wasm = wasmtime::Engine::new(&settings(size))?;
+        let mut linker = Linker::new(&wasm);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+        sandbox::link_environment(&mut linker)?;
+        Ok(Self { wasm, linker: Arc::new(linker) })
+    }
+}
+
+fn settings(size: PoolSize) -> Config {
     let mut config = Config::new();
     config
         // A `wasi:http@0.2` guest never needs the component model's own concurrency.
@@ -123,21 +207,86 @@ fn settings() -> Config {
         .epoch_interruption(true)
         // The log names the trap, and functions at level debug: source lines would cost memory.
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(size)));
     config
 }
 
-fn pool() -> PoolingAllocationConfig {
+fn pool(size: PoolSize) -> PoolingAllocationConfig {
+    let PoolSize { sandboxes, concurrency, memory } = size;
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(SLOTS)
-        .total_core_instances(SLOTS * CORE_INSTANCES_PER_SLOT)
-        .total_memories(SLOTS)
-        .total_tables(SLOTS * TABLES_PER_SLOT)
-        .total_stacks(SLOTS)
+    pool.total_component_instances(sandboxes)
+        .total_core_instances(sandboxes * CORE_INSTANCES_PER_SLOT)
+        .total_memories(sandboxes)
+        .total_tables(sandboxes * TABLES_PER_SLOT)
+        .total_stacks(sandboxes)
+        .max_unused_warm_slots(sandboxes.min(concurrency))
         .max_memory_size(LARGEST_MEMORY)
-        .linear_memory_keep_resident(RESIDENT_MEMORY)
+        .linear_memory_keep_resident(RESIDENT_MEMORY.min(memory))
         .table_keep_resident(RESIDENT_TABLE)
         .async_stack_keep_resident(RESIDENT_STACK)
         .pagemap_scan(Enabled::Auto);
     pool
+}
+
+/// Whether the process may have all the mappings that the pool can take.
+fn check_mappings(size: PoolSize) -> Result<(), EngineError> {
+    let allowed = std::fs::read_to_string(MAX_MAP_COUNT).ok();
+    // Where it cannot be read, there may be no such limit.
+    let Some(allowed) = allowed.and_then(|text| text.trim().parse::<u64>().ok()) else {
+        return Ok(());
+    };
+    let fit = |sandboxes| u64::from(mappings(sandboxes)) <= allowed;
+    if fit(size.sandboxes) {
+        return Ok(());
+    }
+    let (sandboxes, fits) = (size.sandboxes, largest(size.sandboxes, fit));
+    Err(EngineError::Mappings { sandboxes, fits, allowed })
+}
+
+fn mappings(sandboxes: u32) -> u32 {
+    MAPPINGS_OF_THE_REST + sandboxes * MAPPINGS_PER_SLOT
+}
+
+/// The largest number below `too_many` that fits, or 0; whatever is below one that fits does too.
+fn largest(too_many: u32, fits: impl Fn(u32) -> bool) -> u32 {
+    let (mut fit, mut unfit) = (0, too_many);
+    while unfit - fit > 1 {
+        let middle = fit + (unfit - fit) / 2;
+        match fits(middle) {
+            true => fit = middle,
+            false => unfit = middle,
+        }
+    }
+    fit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: PoolSize = PoolSize { sandboxes: 4, concurrency: 4, memory: 1 << 20 };
+
+    #[test]
+    fn the_largest_pool_that_fits_is_found() {
+        for limit in [0, 1, 2, 14, 999, 1_023] {
+            assert_eq!(largest(1_024, |sandboxes| sandboxes <= limit), limit);
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_setting_that_would_do() {
+        let error = EngineError::AddressSpace { sandboxes: 9, fits: 3, reason: "no".to_owned() };
+        assert!(error.to_string().contains("set `sandboxes = 3` under `[server]`"), "{error}");
+        let error = EngineError::Mappings { sandboxes: 9, fits: 0, allowed: 10 };
+        assert!(error.to_string().contains("There is not room for one"), "{error}");
+    }
+
+    #[test]
+    fn there_is_a_slot_for_each_sandbox_and_no_more() {
+        let engine = Engine::new(SMALL).unwrap();
+        let slots: Vec<_> = std::iter::from_fn(|| engine.try_slot()).collect();
+        assert_eq!(slots.len(), 4);
+        let idle: Vec<_> = std::iter::from_fn(|| engine.try_idle()).collect();
+        assert_eq!(idle.len(), 2);
+    }
 }

@@ -1,10 +1,14 @@
 //! A version's guest: its program and its grant, the sandboxes that wait for their next request,
 //! and the places that requests take in them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use http::Request;
+use tokio::time::error::Elapsed;
 use wasmtime::Store;
 use wasmtime_wasi_http::WasiHttpView;
 use wasmtime_wasi_http::p2::bindings::Proxy;
@@ -20,13 +24,16 @@ use super::sandbox::{Grant, Sandbox};
 
 /// How long a sandbox waits for its next request before it is given back to the pool.
 const IDLE_TIME: Duration = Duration::from_secs(30);
+/// Sandboxes of one version that are made before a request needs them.
+const SPARES: usize = 8;
 
 /// What a version runs: shared by all of its requests, and by nobody else.
 #[derive(Debug)]
 pub struct Guest {
     program: Program,
     grant: Arc<Grant>,
-    /// Sandboxes between two requests, the one used last at the end. Empty without reuse.
+    /// Sandboxes that wait for a request, the one put here last at the end: spares that have served
+    /// none yet, and with reuse those between two.
     idle: Mutex<Vec<Idle>>,
 }
 
@@ -49,6 +56,9 @@ pub(super) struct Inhabited {
     #[expect(dead_code, reason = "held for its drop")]
     slot: Slot,
 }
+
+/// A sandbox made, or why not and whether memory was denied.
+type Inhabiting = Result<Box<Inhabited>, (wasmtime::Error, bool)>;
 
 /// Where a request is served: a sandbox that is there already, or room to make one.
 #[derive(Debug)]
@@ -100,11 +110,7 @@ impl Guest {
     pub async fn try_out(&self) -> Result<(), ProgramError> {
         let failed = |reason: &str| Err(ProgramError::StartFailed(reason.to_owned()));
         let Some(slot) = self.program.engine.slot().await else { return failed("no room for it") };
-        let clock = CpuClock::new(self.grant.cpu_time);
-        let tag = RequestTag::new("start".into());
-        let mut start = Box::pin(self.inhabit(slot, clock.clone(), tag));
-        let started = std::future::poll_fn(|context| clock.poll(start.as_mut(), context));
-        match tokio::time::timeout(self.grant.wall_time, started).await {
+        match self.start(slot).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err((_, true))) => Err(ProgramError::MemoryTooSmall { memory: self.grant.memory }),
             Ok(Err((error, false))) => failed(&error.root_cause().to_string()),
@@ -112,9 +118,39 @@ impl Guest {
         }
     }
 
+    /// Makes a spare, if there are few. Called when nobody waits for it: after a response, so that
+    /// the next request need not wait either. Start code that takes long goes on in its own task.
+    pub(super) async fn replenish(self: &Arc<Self>) {
+        if self.lock_idle().len() >= SPARES {
+            return;
+        }
+        let engine = &self.program.engine;
+        let Some((slot, permit)) = engine.try_slot().zip(engine.try_idle()) else { return };
+        let guest = self.clone();
+        let mut making = Box::pin(async move {
+            // If it fails, the next request finds out why.
+            if let Ok(Ok(sandbox)) = guest.start(slot).await {
+                guest.keep(sandbox, permit);
+            }
+        });
+        let made = poll_fn(|context| Poll::Ready(making.as_mut().poll(context))).await;
+        if made.is_pending() {
+            tokio::spawn(making);
+        }
+    }
+
+    /// Makes a sandbox for no request in particular, within the limits of one.
+    async fn start(&self, slot: Slot) -> Result<Inhabiting, Elapsed> {
+        let clock = CpuClock::new(self.grant.cpu_time);
+        let tag = RequestTag::new("start".into());
+        let mut start = pin!(self.inhabit(slot, clock.clone(), tag));
+        let started = poll_fn(|context| clock.poll(start.as_mut(), context));
+        tokio::time::timeout(self.grant.wall_time, started).await
+    }
+
     /// Gives back to the pool what has been idle for too long.
     pub fn sweep(&self) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.lock_idle();
         // The one used last is at the end, so the old ones are at the front.
         let old = idle.iter().take_while(|idle| idle.since.elapsed() >= IDLE_TIME).count();
         let old: Vec<_> = idle.drain(..old).collect();
@@ -129,9 +165,9 @@ impl Guest {
         slot: Slot,
         clock: Arc<CpuClock>,
         tag: RequestTag,
-    ) -> Result<Box<Inhabited>, (wasmtime::Error, bool)> {
+    ) -> Inhabiting {
         let sandbox = Sandbox::new(&self.grant, &tag);
-        let mut store = Store::new(&self.program.engine.wasm, sandbox);
+        let mut store = Store::new(&self.program.engine.p2.wasm, sandbox);
         store.limiter(|sandbox| &mut sandbox.memory);
         store.set_epoch_deadline(1);
         clock.watch(&mut store);
@@ -150,17 +186,21 @@ impl Guest {
         if sandbox.left == 0 || sandbox.store.data().memory.denied {
             return;
         }
-        let Some(permit) = self.program.engine.try_idle() else { return };
-        let idle = Idle { sandbox, since: Instant::now(), permit };
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(idle);
+        if let Some(permit) = self.program.engine.try_idle() {
+            self.keep(sandbox, permit);
+        }
+    }
+
+    fn keep(&self, sandbox: Box<Inhabited>, permit: IdlePermit) {
+        self.lock_idle().push(Idle { sandbox, since: Instant::now(), permit });
     }
 
     fn take_idle(&self) -> Option<Box<Inhabited>> {
-        if self.grant.reuse.get() == 1 {
-            return None;
-        }
-        let taken = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        taken.map(|idle| idle.sandbox)
+        self.lock_idle().pop().map(|idle| idle.sandbox)
+    }
+
+    fn lock_idle(&self) -> MutexGuard<'_, Vec<Idle>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -215,6 +215,7 @@ impl Invocation {
         if let Stage::Returned(sandbox) = self.stage {
             self.guest.put_back(sandbox);
         }
+        self.guest.replenish().await;
         Ok(())
     }
 

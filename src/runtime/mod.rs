@@ -14,7 +14,7 @@ mod program;
 mod sandbox;
 
 pub use cache::{CacheError, CompileCache};
-pub use engine::{Engine, EngineError, Slot};
+pub use engine::{Engine, EngineError, PoolSize, Slot};
 pub use guest::{Guest, Place};
 pub use invoke::{BodyFeed, Event, GuestFailure, Invocation};
 pub use program::{Program, ProgramError, digest_of};

@@ -70,18 +70,16 @@ impl Program {
         bytes: &[u8],
     ) -> Result<Self, ProgramError> {
         recognise(bytes)?;
-        let component = match cache.and_then(|cache| cache.load(&engine.wasm, &digest)) {
+        let component = match cache.and_then(|cache| cache.load(&engine.p2.wasm, &digest)) {
             Some(component) => component,
             None => compile(engine, cache, &digest, bytes)?,
         };
         check_exports(engine, &component)?;
-        let pre =
-            engine.linker.instantiate_pre(&component).and_then(ProxyPre::new).map_err(|error| {
-                ProgramError::ImportDenied {
-                    imports: denied_imports(engine, &component)
-                        .unwrap_or_else(|| format!("{error:#}")),
-                }
-            })?;
+        let pre = engine.p2.linker.instantiate_pre(&component).and_then(ProxyPre::new).map_err(
+            |error| ProgramError::ImportDenied {
+                imports: denied_imports(engine, &component).unwrap_or_else(|| format!("{error:#}")),
+            },
+        )?;
         Ok(Self { engine: engine.clone(), pre, digest })
     }
 
@@ -103,10 +101,11 @@ fn compile(
     digest: &[u8; 32],
     bytes: &[u8],
 ) -> Result<Component, ProgramError> {
-    let component = Component::from_binary(&engine.wasm, bytes)
+    let component = engine
+        .compile(|| Component::from_binary(&engine.p2.wasm, bytes))
         .map_err(|error| ProgramError::CompileFailed(format!("{error:#}")))?;
     if let Some(cache) = cache {
-        cache.store(&engine.wasm, digest, &component);
+        cache.store(&engine.p2.wasm, digest, &component);
     }
     Ok(component)
 }
@@ -125,7 +124,7 @@ fn recognise(bytes: &[u8]) -> Result<(), ProgramError> {
 
 fn check_exports(engine: &Engine, component: &Component) -> Result<(), ProgramError> {
     let ty = component.component_type();
-    let names: Vec<_> = ty.exports(&engine.wasm).map(|(name, _)| name).collect();
+    let names: Vec<_> = ty.exports(&engine.p2.wasm).map(|(name, _)| name).collect();
     if names.iter().any(|name| name.starts_with(HANDLER)) {
         return Ok(());
     }
@@ -136,8 +135,11 @@ fn check_exports(engine: &Engine, component: &Component) -> Result<(), ProgramEr
 /// The imports outside of what the host offers, if that is why linking failed.
 fn denied_imports(engine: &Engine, component: &Component) -> Option<String> {
     let ty = component.component_type();
-    let denied: Vec<_> =
-        ty.imports(&engine.wasm).map(|(name, _)| name).filter(|name| !is_offered(name)).collect();
+    let denied: Vec<_> = ty
+        .imports(&engine.p2.wasm)
+        .map(|(name, _)| name)
+        .filter(|name| !is_offered(name))
+        .collect();
     (!denied.is_empty()).then(|| denied.join(", "))
 }
 

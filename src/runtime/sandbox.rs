@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmtime::ResourceLimiter;
-use wasmtime::component::ResourceTable;
+use wasmtime::component::{Linker, ResourceTable};
+use wasmtime::{ResourceLimiter, StoreContextMut};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{
     Error as HttpError, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks,
@@ -15,6 +15,8 @@ use wasmtime_wasi_http::{
 
 use super::guest_log::{GuestLog, LogBudget, RequestTag, Stream};
 
+/// The interface as `wasmtime_wasi` names it; components find it under any 0.2 version.
+const ENVIRONMENT: &str = "wasi:cli/environment@0.2.12";
 /// The memory of one table element on the host, in bytes.
 const TABLE_ELEMENT: usize = size_of::<usize>();
 
@@ -26,7 +28,7 @@ pub struct Grant {
     pub service: Arc<str>,
     pub version: Arc<str>,
     /// The whole environment of the guest.
-    pub env: Vec<(String, String)>,
+    pub env: Arc<[(String, String)]>,
     /// Bytes of all linear memories and tables of one instance together.
     pub memory: usize,
     /// Time spent running guest code for one request.
@@ -50,7 +52,7 @@ impl Grant {
         Self {
             service: service.into(),
             version: version.into(),
-            env: Vec::new(),
+            env: Arc::default(),
             memory,
             cpu_time,
             wall_time,
@@ -62,7 +64,7 @@ impl Grant {
     /// The same with an environment.
     #[must_use]
     pub fn with_env(mut self, env: Vec<(String, String)>) -> Self {
-        self.env = env;
+        self.env = env.into();
         self
     }
 
@@ -80,6 +82,7 @@ pub(super) struct Sandbox {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     hooks: NoOutbound,
+    env: Arc<[(String, String)]>,
     pub memory: MemoryBudget,
 }
 
@@ -87,7 +90,6 @@ impl Sandbox {
     pub fn new(grant: &Arc<Grant>, tag: &RequestTag) -> Self {
         let log = |stream| GuestLog::new(grant.clone(), tag.clone(), stream);
         let wasi = WasiCtxBuilder::new()
-            .envs(&grant.env)
             .stdout(log(Stream::Stdout))
             .stderr(log(Stream::Stderr))
             .allow_tcp(false)
@@ -99,9 +101,22 @@ impl Sandbox {
             wasi,
             http: WasiHttpCtx::new(),
             hooks: NoOutbound,
+            env: grant.env.clone(),
             memory: MemoryBudget { limit: grant.memory, used: 0, denied: false },
         }
     }
+}
+
+/// Gives guests the environment of their version without a copy of it in every sandbox.
+pub(super) fn link_environment(linker: &mut Linker<Sandbox>) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    linker
+        .instance(ENVIRONMENT)?
+        .func_wrap("get-environment", |store: StoreContextMut<'_, Sandbox>, (): ()| {
+            Ok((store.data().env.clone(),))
+        })?;
+    linker.allow_shadowing(false);
+    Ok(())
 }
 
 impl WasiView for Sandbox {

@@ -40,7 +40,8 @@ pub fn over(at: &mut Findings<'_>, raw: Option<Table<RawLimits>>, below: &Limits
     }
 }
 
-fn count(
+/// A whole number, at least 1.
+pub fn count(
     at: &mut Findings<'_>,
     key: &str,
     field: Field<i64>,
