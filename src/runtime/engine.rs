@@ -1,5 +1,5 @@
-//! The one wasmtime engine: how guests are compiled, where their memory comes from, and the clock
-//! that interrupts them.
+//! The two wasmtime engines, one a world: how guests are compiled, where their memory comes from,
+//! and the clock that interrupts them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,9 @@ use wasmtime::{
     Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails,
 };
 
+use super::p3;
 use super::sandbox::Sandbox;
+use super::world::World;
 
 /// How often a guest that computes is looked at, and makes room for other requests on its worker.
 const EPOCH_TICK: Duration = Duration::from_millis(2);
@@ -41,17 +43,24 @@ pub struct EngineError {
     reason: String,
 }
 
-/// Compiles components, links what the host offers them, and holds the pool that their sandboxes
+/// Compiles components, links what the host offers them, and holds the pools that their sandboxes
 /// come from. Cheap to clone: clones are the same engine.
 #[derive(Clone)]
 pub struct Engine {
-    pub(super) wasm: wasmtime::Engine,
-    pub(super) linker: Arc<Linker<Sandbox>>,
+    p2: Host,
+    p3: Host,
     slots: Arc<Semaphore>,
     idle: Arc<Semaphore>,
 }
 
-/// The right to one sandbox of the pool, given back when dropped.
+/// What runs the guests of one world.
+#[derive(Clone)]
+pub(super) struct Host {
+    pub wasm: wasmtime::Engine,
+    pub linker: Arc<Linker<Sandbox>>,
+}
+
+/// The right to one sandbox of the pools, given back when dropped.
 #[derive(Debug)]
 pub struct Slot(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
 
@@ -62,20 +71,26 @@ pub(super) struct IdlePermit(
 );
 
 impl Engine {
-    /// Reserves the pool and links the host's side of `wasi:http` and `wasi:cli`.
+    /// Reserves the pools and links the host's side of `wasi:http` and `wasi:cli`.
     ///
     /// # Errors
     ///
-    /// Where the machine's limits do not allow the pool's address space.
+    /// Where the machine's limits do not allow the pools' address space.
     pub fn new() -> Result<Self, EngineError> {
         let failed = |error: wasmtime::Error| EngineError { reason: format!("{error:#}") };
-        let wasm = wasmtime::Engine::new(&settings()).map_err(failed)?;
-        let mut linker = Linker::new(&wasm);
-        wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(failed)?;
-        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker).map_err(failed)?;
+        let p2 = Host::new(World::P2).map_err(failed)?;
+        let p3 = Host::new(World::P3).map_err(failed)?;
         let slots = Arc::new(Semaphore::new(SLOTS as usize));
         let idle = Arc::new(Semaphore::new(IDLE));
-        Ok(Self { wasm, linker: Arc::new(linker), slots, idle })
+        Ok(Self { p2, p3, slots, idle })
+    }
+
+    /// What runs the guests of this world.
+    pub(super) fn host(&self, world: World) -> &Host {
+        match world {
+            World::P2 => &self.p2,
+            World::P3 => &self.p3,
+        }
     }
 
     /// Moves the epoch on, for ever. Guests that compute are looked at only while this runs.
@@ -83,7 +98,8 @@ impl Engine {
         let mut ticks = tokio::time::interval(EPOCH_TICK);
         loop {
             ticks.tick().await;
-            self.wasm.increment_epoch();
+            self.p2.wasm.increment_epoch();
+            self.p3.wasm.increment_epoch();
         }
     }
 
@@ -115,15 +131,34 @@ impl std::fmt::Debug for Engine {
     }
 }
 
-fn settings() -> Config {
+impl Host {
+    fn new(world: World) -> wasmtime::Result<Self> {
+        let wasm = wasmtime::Engine::new(&settings(world))?;
+        let mut linker = Linker::new(&wasm);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+        if world == World::P3 {
+            p3::link(&mut linker)?;
+        }
+        Ok(Self { wasm, linker: Arc::new(linker) })
+    }
+}
+
+fn settings(world: World) -> Config {
     let mut config = Config::new();
+    let mut pool = pool();
+    match world {
+        // It never needs the component model's own concurrency, which costs time.
+        World::P2 => {
+            config.concurrency_support(false);
+        }
+        World::P3 => p3::enable(&mut config, &mut pool, SLOTS),
+    }
     config
-        // A `wasi:http@0.2` guest never needs the component model's own concurrency.
-        .concurrency_support(false)
         .epoch_interruption(true)
         // The log names the trap, and functions at level debug: source lines would cost memory.
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     config
 }
 
