@@ -325,7 +325,9 @@ fn many_are_served_at_once() {
 #[test]
 fn a_guest_sees_its_request_and_its_environment_only() {
     let watershed = serve("wall-time = \"30s\"");
+    // One through 0.3, and one through the standard library's 0.2.
     assert_eq!(watershed.get(LAB, "/env").text(), "VERSION=v1\n");
+    assert_eq!(watershed.get(LAB, "/").text(), "Hello from v1!\n");
     let neighbour = TcpListener::bind("127.0.0.1:0").unwrap();
     neighbour.set_nonblocking(true).unwrap();
     let port = neighbour.local_addr().unwrap().port();
