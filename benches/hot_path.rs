@@ -1,5 +1,5 @@
 //! What a request costs before and inside its sandbox: finding its service, deciding its version,
-//! and a whole invocation of the greeter. `cargo bench --profile dist`; asserts nothing about time.
+//! and a whole invocation of the greeter, or of a guest of WASI 0.3 that greets like it. `cargo bench --profile dist`; asserts nothing about time.
 
 #![expect(clippy::expect_used, reason = "what cannot be set up cannot be measured")]
 
@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 use watershed::config::{self, Config};
 use watershed::registry::{Candidates, Programs, Snapshot, Status, VersionEntry, declared};
 use watershed::routing::{RouteTable, RouteTableBuilder, Weighted};
-use watershed::runtime::{Engine, Event, Grant, Guest, Invocation};
+use watershed::runtime::{Engine, Event, Grant, Guest, Invocation, PoolSize, Program, digest_of};
 use watershed::server::pool_size;
 use watershed::telemetry::Telemetry;
 
@@ -82,19 +82,31 @@ fn serve(criterion: &mut Criterion) {
         });
     });
     let warm = version.spec.limits.instance_reuse.saturating_add(u32::MAX);
-    for (name, reuse) in [("fresh", version.spec.limits.instance_reuse), ("warm", warm)] {
-        let guest = Arc::new(again(&version.guest, reuse));
-        criterion.bench_function(&format!("invoke, {name} sandbox"), |bencher| {
-            bencher.iter(|| runtime.block_on(invoke(&guest)));
-        });
+    let programs = [("invoke", version.guest.program().clone()), ("invoke 0.3", lab_p3())];
+    for (world, program) in programs {
+        for (name, reuse) in [("fresh", version.spec.limits.instance_reuse), ("warm", warm)] {
+            let guest = Arc::new(again(&version.guest, program.clone(), reuse));
+            criterion.bench_function(&format!("{world}, {name} sandbox"), |bencher| {
+                bencher.iter(|| runtime.block_on(invoke(&guest)));
+            });
+        }
     }
 }
 
-/// The same guest, with sandboxes that serve `reuse` requests.
-fn again(guest: &Guest, reuse: NonZeroU32) -> Guest {
+/// A guest of WASI 0.3 that greets at `/`.
+fn lab_p3() -> Program {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("plugins/dist/lab-p3.wasm");
+    let bytes = std::fs::read(path).expect("a shipped component");
+    let size = PoolSize { sandboxes: 1, concurrency: 1, memory: 1 << 30 };
+    let engine = Engine::new(size).expect("an engine");
+    Program::compile(&engine, None, digest_of(&bytes), &bytes).expect("a component")
+}
+
+/// A guest with the same grant, with sandboxes that serve `reuse` requests.
+fn again(guest: &Guest, program: Program, reuse: NonZeroU32) -> Guest {
     let Grant { service, version, env, memory, cpu_time, wall_time, .. } = guest.grant();
     let grant = Grant::new(service.clone(), version.clone(), *memory, *cpu_time, *wall_time);
-    Guest::new(guest.program().clone(), grant.with_env(env.to_vec()).with_reuse(reuse))
+    Guest::new(program, grant.with_env(env.to_vec()).with_reuse(reuse))
 }
 
 async fn invoke(guest: &Arc<Guest>) {

@@ -9,7 +9,7 @@ plugins=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 mkdir -p "${1:-$plugins/dist}"
 output=$(cd "${1:-$plugins/dist}" && pwd)
 target=wasm32-wasip2
-guests=(greeter lab)
+guests=(greeter lab lab-p3)
 
 have_rustup_target() {
     command -v rustup >/dev/null || return 1
@@ -52,6 +52,6 @@ export CARGO_TARGET_DIR=$plugins/target
 cd "$plugins"
 for guest in "${guests[@]}"; do
     "${cargo[@]}" build --release --locked --target "$target" "${flags[@]}" --package "$guest"
-    cp "$CARGO_TARGET_DIR/$target/release/$guest.wasm" "$output/"
+    cp "$CARGO_TARGET_DIR/$target/release/${guest//-/_}.wasm" "$output/$guest.wasm"
     printf '%s: %s bytes\n' "$output/$guest.wasm" "$(wc -c <"$output/$guest.wasm")"
 done

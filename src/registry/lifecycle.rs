@@ -84,13 +84,14 @@ impl StatusCode {
                  `wasm-tools component new`"
             }
             Self::UnsupportedWorld => {
-                "export wasi:http/incoming-handler@0.2 (the world wasi:http/proxy); commands and \
-                 libraries cannot serve requests"
+                "export wasi:http/incoming-handler@0.2 (the world wasi:http/proxy) or \
+                 wasi:http/handler@0.3 (the world wasi:http/service); commands and libraries cannot \
+                 serve requests"
             }
             Self::ImportDenied => {
                 "build the guest without this import; a guest is offered wasi:http, wasi:cli, \
                  wasi:io, wasi:clocks, wasi:random, wasi:filesystem (empty) and wasi:sockets \
-                 (denied), version 0.2"
+                 (denied), version 0.2, and 0.3 if it exports wasi:http/handler@0.3"
             }
             Self::CompileFailed => {
                 "check the file with `wasm-tools validate`, and build it anew if it is damaged"

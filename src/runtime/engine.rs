@@ -1,5 +1,5 @@
-//! The one wasmtime engine: how guests are compiled, where their memory comes from, and the clock
-//! that interrupts them.
+//! The two wasmtime engines, one a world: how guests are compiled, where their memory comes from,
+//! and the clock that interrupts them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,9 @@ use wasmtime::{
     Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails,
 };
 
+use super::p3;
 use super::sandbox::{self, Sandbox};
+use super::world::World;
 
 /// How often a guest that computes is looked at, and makes room for other requests on its worker.
 const EPOCH_TICK: Duration = Duration::from_millis(2);
@@ -27,9 +29,9 @@ const RESIDENT_MEMORY: usize = 2 << 20;
 const RESIDENT_TABLE: usize = 64 << 10;
 const RESIDENT_STACK: usize = 64 << 10;
 
-/// Memory mappings that one sandbox takes at most: its memory in three parts, its stack in two, and
-/// its tables.
-const MAPPINGS_PER_SLOT: u32 = 8;
+/// Memory mappings that one sandbox takes at most, in the pools of both worlds: they stay when it
+/// is gone.
+const MAPPINGS_PER_SLOT: u32 = 12;
 /// Mappings of the rest of the process: libraries, heaps, thread stacks, compiled code.
 const MAPPINGS_OF_THE_REST: u32 = 2_000;
 /// Where Linux says how many mappings a process may have.
@@ -99,24 +101,25 @@ fn advice(fits: u32) -> String {
     }
 }
 
-/// Compiles components, links what the host offers them, and holds the pool that their sandboxes
+/// Compiles components, links what the host offers them, and holds the pools that their sandboxes
 /// come from. Cheap to clone: clones are the same engine.
 #[derive(Clone)]
 pub struct Engine {
-    pub(super) p2: Host,
+    p2: Host,
+    p3: Host,
     compiler: Arc<ThreadPool>,
     slots: Arc<Semaphore>,
     idle: Arc<Semaphore>,
 }
 
-/// What runs guests.
+/// What runs the guests of one world.
 #[derive(Clone)]
 pub(super) struct Host {
     pub wasm: wasmtime::Engine,
     pub linker: Arc<Linker<Sandbox>>,
 }
 
-/// The right to one sandbox of the pool, given back when dropped.
+/// The right to one sandbox of the pools, given back when dropped.
 #[derive(Debug)]
 pub struct Slot(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
 
@@ -127,23 +130,32 @@ pub(super) struct IdlePermit(
 );
 
 impl Engine {
-    /// Reserves the pool and links the host's side of `wasi:http` and `wasi:cli`.
+    /// Reserves the pools and links the host's side of `wasi:http` and `wasi:cli`.
     ///
     /// # Errors
     ///
-    /// Where the machine's limits do not allow the pool's address space.
+    /// Where the machine's limits do not allow the pools' address space.
     pub fn new(size: PoolSize) -> Result<Self, EngineError> {
         check_mappings(size)?;
-        let fit = |sandboxes| Host::new(PoolSize { sandboxes, ..size }).is_ok();
-        let p2 = Host::new(size).map_err(|error| EngineError::AddressSpace {
+        let [p2, p3] = hosts(size).map_err(|error| EngineError::AddressSpace {
             sandboxes: size.sandboxes,
-            fits: largest(size.sandboxes, fit),
+            fits: largest(size.sandboxes, |sandboxes| {
+                hosts(PoolSize { sandboxes, ..size }).is_ok()
+            }),
             reason: format!("{error:#}"),
         })?;
         let compiler = compiler().map_err(|error| EngineError::Compiler(error.to_string()))?;
         let slots = Arc::new(Semaphore::new(size.sandboxes as usize));
         let idle = Arc::new(Semaphore::new(size.idle() as usize));
-        Ok(Self { p2, compiler: Arc::new(compiler), slots, idle })
+        Ok(Self { p2, p3, compiler: Arc::new(compiler), slots, idle })
+    }
+
+    /// What runs the guests of this world.
+    pub(super) fn host(&self, world: World) -> &Host {
+        match world {
+            World::P2 => &self.p2,
+            World::P3 => &self.p3,
+        }
     }
 
     /// Runs the compiler on its own threads, which leave the cores to the requests.
@@ -157,6 +169,7 @@ impl Engine {
         loop {
             ticks.tick().await;
             self.p2.wasm.increment_epoch();
+            self.p3.wasm.increment_epoch();
         }
     }
 
@@ -188,26 +201,40 @@ impl std::fmt::Debug for Engine {
     }
 }
 
+/// A host for each world.
+fn hosts(size: PoolSize) -> wasmtime::Result<[Host; 2]> {
+    Ok([Host::new(World::P2, size)?, Host::new(World::P3, size)?])
+}
+
 impl Host {
-    fn new(size: PoolSize) -> wasmtime::Result<Self> {
-        let wasm = wasmtime::Engine::new(&settings(size))?;
+    fn new(world: World, size: PoolSize) -> wasmtime::Result<Self> {
+        let wasm = wasmtime::Engine::new(&settings(world, size))?;
         let mut linker = Linker::new(&wasm);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-        sandbox::link_environment(&mut linker)?;
+        if world == World::P3 {
+            p3::link(&mut linker)?;
+        }
+        sandbox::link_environment(&mut linker, world)?;
         Ok(Self { wasm, linker: Arc::new(linker) })
     }
 }
 
-fn settings(size: PoolSize) -> Config {
+fn settings(world: World, size: PoolSize) -> Config {
     let mut config = Config::new();
+    let mut pool = pool(size);
+    match world {
+        // It never needs the component model's own concurrency, which costs time.
+        World::P2 => {
+            config.concurrency_support(false);
+        }
+        World::P3 => p3::enable(&mut config, &mut pool, size.sandboxes),
+    }
     config
-        // A `wasi:http@0.2` guest never needs the component model's own concurrency.
-        .concurrency_support(false)
         .epoch_interruption(true)
         // The log names the trap, and functions at level debug: source lines would cost memory.
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(size)));
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     config
 }
 

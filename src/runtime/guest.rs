@@ -11,7 +11,7 @@ use http::Request;
 use tokio::time::error::Elapsed;
 use wasmtime::Store;
 use wasmtime_wasi_http::WasiHttpView;
-use wasmtime_wasi_http::p2::bindings::Proxy;
+use wasmtime_wasi_http::handler::Proxy;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p2::body::HyperIncomingBody;
 
@@ -19,6 +19,7 @@ use super::cpu::CpuClock;
 use super::engine::{IdlePermit, Slot};
 use super::guest_log::RequestTag;
 use super::invoke::Reply;
+use super::p3;
 use super::program::{Program, ProgramError};
 use super::sandbox::{Grant, Sandbox};
 
@@ -167,7 +168,7 @@ impl Guest {
         tag: RequestTag,
     ) -> Inhabiting {
         let sandbox = Sandbox::new(&self.grant, &tag);
-        let mut store = Store::new(&self.program.engine.p2.wasm, sandbox);
+        let mut store = Store::new(&self.program.host().wasm, sandbox);
         store.limiter(|sandbox| &mut sandbox.memory);
         store.set_epoch_deadline(1);
         clock.watch(&mut store);
@@ -228,13 +229,17 @@ impl Inhabited {
         request: Request<HyperIncomingBody>,
         reply: Reply,
     ) -> wasmtime::Result<()> {
+        let guest = match &self.guest {
+            Proxy::P2(guest) => guest,
+            Proxy::P3(guest) => return p3::call(&mut self.store, guest, request, reply).await,
+        };
         let scheme = match request.uri().scheme_str() {
             Some("https") => Scheme::Https,
             _ => Scheme::Http,
         };
         let request = self.store.data_mut().http().new_incoming_request(scheme, request)?;
         let reply = self.store.data_mut().http().new_response_outparam(reply)?;
-        let handler = self.guest.wasi_http_incoming_handler();
+        let handler = guest.wasi_http_incoming_handler();
         handler.call_handle(&mut self.store, request, reply).await
     }
 }

@@ -3,8 +3,11 @@
 //! A line is cut at 4 KiB, and a version that writes more than its budget loses lines, which are
 //! counted and said: a guest can neither fill the disk nor slow its neighbours down by talking.
 
+use std::io;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -126,12 +129,11 @@ impl IsTerminal for GuestLog {
 
 impl StdoutStream for GuestLog {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        // Only `wasi:cli@0.3` asks for this stream, and no such component is linked.
-        Box::new(tokio::io::sink())
+        Box::new(Lines::new(self.clone()))
     }
 
     fn p2_stream(&self) -> Box<dyn OutputStream> {
-        Box::new(Lines { log: self.clone(), line: Vec::new(), cut: false })
+        Box::new(Lines::new(self.clone()))
     }
 }
 
@@ -144,6 +146,22 @@ struct Lines {
 }
 
 impl Lines {
+    fn new(log: GuestLog) -> Self {
+        Self { log, line: Vec::new(), cut: false }
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            match part.strip_suffix(b"\n") {
+                Some(rest) => {
+                    self.push(rest);
+                    self.end_line();
+                }
+                None => self.push(part),
+            }
+        }
+    }
+
     fn push(&mut self, part: &[u8]) {
         let room = LONGEST_LINE.saturating_sub(self.line.len());
         self.cut |= part.len() > room;
@@ -159,15 +177,7 @@ impl Lines {
 
 impl OutputStream for Lines {
     fn write(&mut self, bytes: Bytes) -> Result<(), StreamError> {
-        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
-            match part.strip_suffix(b"\n") {
-                Some(rest) => {
-                    self.push(rest);
-                    self.end_line();
-                }
-                None => self.push(part),
-            }
-        }
+        self.write(&bytes);
         Ok(())
     }
 
@@ -177,6 +187,27 @@ impl OutputStream for Lines {
 
     fn check_write(&mut self) -> Result<usize, StreamError> {
         Ok(WRITE_BUDGET)
+    }
+}
+
+/// The same for guests of WASI 0.3.
+impl AsyncWrite for Lines {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let (now, _) = bytes.split_at(bytes.len().min(WRITE_BUDGET));
+        self.write(now);
+        Poll::Ready(Ok(now.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -202,18 +233,18 @@ mod tests {
     fn lines() -> Lines {
         let grant = Grant::new("s", "v", 0, Duration::ZERO, Duration::ZERO);
         let log = GuestLog::new(Arc::new(grant), RequestTag::new("id".into()), Stream::Stdout);
-        Lines { log, line: Vec::new(), cut: false }
+        Lines::new(log)
     }
 
     #[test]
     fn a_line_is_cut_at_four_kib_and_the_next_one_starts_anew() {
         let mut lines = lines();
-        lines.write(Bytes::from(vec![b'x'; LONGEST_LINE])).unwrap();
+        lines.write(&[b'x'; LONGEST_LINE]);
         assert!(!lines.cut);
-        lines.write(Bytes::from_static(b"y")).unwrap();
+        lines.write(b"y");
         assert!(lines.cut);
         assert_eq!(lines.line.len(), LONGEST_LINE);
-        lines.write(Bytes::from_static(b"z\nnext")).unwrap();
+        lines.write(b"z\nnext");
         assert_eq!((&*lines.line, lines.cut), (&b"next"[..], false));
     }
 

@@ -22,6 +22,7 @@ use wasmtime_wasi_http::p2::body::{HyperIncomingBody, HyperOutgoingBody};
 use super::cpu::{CpuClock, CpuTimeUsedUp};
 use super::guest::{Guest, Inhabited, Place, Room};
 use super::guest_log::RequestTag;
+use super::p3::NoHead;
 
 /// Parts of a request body that wait for the guest; the next is read when it has taken one.
 const BODY_PARTS_WAITING: usize = 1;
@@ -263,7 +264,7 @@ impl Invocation {
             }
             Answer::Body(body) => {
                 let frame = ready!(Pin::new(body).poll_frame(context));
-                Poll::Ready(self.take_frame(frame))
+                Poll::Ready(self.take_frame(context, frame))
             }
             Answer::Over => Poll::Ready(Event::End),
         }
@@ -285,7 +286,11 @@ impl Invocation {
         }
     }
 
-    fn take_frame(&mut self, frame: Option<Result<Frame<Bytes>, HttpError>>) -> Event {
+    fn take_frame(
+        &mut self,
+        context: &mut Context<'_>,
+        frame: Option<Result<Frame<Bytes>, HttpError>>,
+    ) -> Event {
         match frame {
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) => Event::Data(data),
@@ -297,6 +302,8 @@ impl Invocation {
             }),
             None => {
                 self.answer = Answer::Over;
+                // A guest of WASI 0.3 is done only when its body is.
+                self.poll_guest(context);
                 match &self.stage {
                     // The body ended because its sandbox did.
                     Stage::Failed(failure) => Event::Failed(failure.clone()),
@@ -349,6 +356,8 @@ fn explain(error: &wasmtime::Error, memory_denied: bool) -> GuestFailure {
         GuestFailure::Memory(text())
     } else if let Some(I32Exit(code)) = error.downcast_ref() {
         GuestFailure::NoResponse(format!("it exited with code {code}"))
+    } else if let Some(no_head) = error.downcast_ref::<NoHead>() {
+        GuestFailure::NoResponse(no_head.to_string())
     } else {
         GuestFailure::Trap(text())
     }

@@ -10,8 +10,10 @@ mod engine;
 mod guest;
 mod guest_log;
 mod invoke;
+mod p3;
 mod program;
 mod sandbox;
+mod world;
 
 pub use cache::{CacheError, CompileCache};
 pub use engine::{Engine, EngineError, PoolSize, Slot};

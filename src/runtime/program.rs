@@ -1,35 +1,28 @@
 //! From bytes to something that can serve: recognised, compiled, linked, tried out.
 
+use std::sync::Arc;
+
 use sha2::{Digest as _, Sha256};
 use wasmtime::component::Component;
-use wasmtime_wasi_http::p2::bindings::ProxyPre;
+use wasmtime_wasi_http::handler::ProxyPre;
+use wasmtime_wasi_http::{p2, p3};
 
 use super::cache::CompileCache;
-use super::engine::Engine;
+use super::engine::{Engine, Host};
 use super::sandbox::Sandbox;
+use super::world::{World, exports};
 
 /// The first bytes of a binary: the magic number, then the version and layer.
 const COMPONENT_MAGIC: &[u8] = b"\0asm\x0d\0\x01\0";
 const MODULE_MAGIC: &[u8] = b"\0asm\x01\0\0\0";
-/// What a component must export, in any 0.2 version.
-const HANDLER: &str = "wasi:http/incoming-handler@0.2.";
-/// What the host offers to every guest, in any 0.2 version.
-const OFFERED: [&str; 7] = [
-    "wasi:cli/",
-    "wasi:clocks/",
-    "wasi:filesystem/",
-    "wasi:http/",
-    "wasi:io/",
-    "wasi:random/",
-    "wasi:sockets/",
-];
-
 /// Why bytes cannot become a program. Each message is a detail to show to the operator.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProgramError {
     #[error("{0}")]
     NotAComponent(&'static str),
-    #[error("it exports {exports}, and not wasi:http/incoming-handler@0.2")]
+    #[error(
+        "it exports {exports}, and neither wasi:http/incoming-handler@0.2 nor wasi:http/handler@0.3"
+    )]
     UnsupportedWorld { exports: String },
     #[error("it imports {imports}, which nothing here offers")]
     ImportDenied { imports: String },
@@ -46,7 +39,8 @@ pub enum ProgramError {
 #[derive(Clone)]
 pub struct Program {
     pub(super) engine: Engine,
-    pub(super) pre: ProxyPre<Sandbox>,
+    pub(super) pre: Arc<ProxyPre<Sandbox>>,
+    world: World,
     digest: [u8; 32],
 }
 
@@ -61,8 +55,8 @@ impl Program {
     ///
     /// # Errors
     ///
-    /// Where the bytes are not a component, do not export `wasi:http/incoming-handler@0.2`,
-    /// import what the host does not offer, or do not compile.
+    /// Where the bytes are not a component, export no handler of `wasi:http`, import what the host
+    /// does not offer, or do not compile.
     pub fn compile(
         engine: &Engine,
         cache: Option<&CompileCache>,
@@ -70,17 +64,22 @@ impl Program {
         bytes: &[u8],
     ) -> Result<Self, ProgramError> {
         recognise(bytes)?;
-        let component = match cache.and_then(|cache| cache.load(&engine.p2.wasm, &digest)) {
+        let world = world_of(bytes)?;
+        let host = engine.host(world);
+        let component = match cache.and_then(|cache| cache.load(&host.wasm, &digest)) {
             Some(component) => component,
-            None => compile(engine, cache, &digest, bytes)?,
+            None => compile(engine, host, cache, &digest, bytes)?,
         };
-        check_exports(engine, &component)?;
-        let pre = engine.p2.linker.instantiate_pre(&component).and_then(ProxyPre::new).map_err(
-            |error| ProgramError::ImportDenied {
-                imports: denied_imports(engine, &component).unwrap_or_else(|| format!("{error:#}")),
-            },
-        )?;
-        Ok(Self { engine: engine.clone(), pre, digest })
+        let pre = link(host, world, &component).map_err(|error| ProgramError::ImportDenied {
+            imports: denied_imports(host, world, &component)
+                .unwrap_or_else(|| format!("{error:#}")),
+        })?;
+        Ok(Self { engine: engine.clone(), world, pre, digest })
+    }
+
+    /// What its sandboxes are made by.
+    pub(super) fn host(&self) -> &Host {
+        self.engine.host(self.world)
     }
 
     /// The SHA-256 digest of the component's bytes.
@@ -97,17 +96,30 @@ impl std::fmt::Debug for Program {
 
 fn compile(
     engine: &Engine,
+    host: &Host,
     cache: Option<&CompileCache>,
     digest: &[u8; 32],
     bytes: &[u8],
 ) -> Result<Component, ProgramError> {
     let component = engine
-        .compile(|| Component::from_binary(&engine.p2.wasm, bytes))
+        .compile(|| Component::from_binary(&host.wasm, bytes))
         .map_err(|error| ProgramError::CompileFailed(format!("{error:#}")))?;
     if let Some(cache) = cache {
-        cache.store(&engine.p2.wasm, digest, &component);
+        cache.store(&host.wasm, digest, &component);
     }
     Ok(component)
+}
+
+fn link(
+    host: &Host,
+    world: World,
+    component: &Component,
+) -> wasmtime::Result<Arc<ProxyPre<Sandbox>>> {
+    let pre = host.linker.instantiate_pre(component)?;
+    Ok(Arc::new(match world {
+        World::P2 => ProxyPre::P2(p2::bindings::ProxyPre::new(pre)?),
+        World::P3 => ProxyPre::P3(p3::bindings::ServicePre::new(pre)?),
+    }))
 }
 
 fn recognise(bytes: &[u8]) -> Result<(), ProgramError> {
@@ -122,27 +134,18 @@ fn recognise(bytes: &[u8]) -> Result<(), ProgramError> {
     }
 }
 
-fn check_exports(engine: &Engine, component: &Component) -> Result<(), ProgramError> {
-    let ty = component.component_type();
-    let names: Vec<_> = ty.exports(&engine.p2.wasm).map(|(name, _)| name).collect();
-    if names.iter().any(|name| name.starts_with(HANDLER)) {
-        return Ok(());
-    }
-    let exports = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
-    Err(ProgramError::UnsupportedWorld { exports })
+/// Bytes that are damaged have no world; what knows more features says better what is wrong.
+fn world_of(bytes: &[u8]) -> Result<World, ProgramError> {
+    let Some(exports) = exports(bytes) else { return Ok(World::P3) };
+    World::of(&exports).ok_or_else(|| ProgramError::UnsupportedWorld {
+        exports: if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") },
+    })
 }
 
 /// The imports outside of what the host offers, if that is why linking failed.
-fn denied_imports(engine: &Engine, component: &Component) -> Option<String> {
+fn denied_imports(host: &Host, world: World, component: &Component) -> Option<String> {
     let ty = component.component_type();
-    let denied: Vec<_> = ty
-        .imports(&engine.p2.wasm)
-        .map(|(name, _)| name)
-        .filter(|name| !is_offered(name))
-        .collect();
+    let names = ty.imports(&host.wasm).map(|(name, _)| name);
+    let denied: Vec<_> = names.filter(|name| !world.offers(name)).collect();
     (!denied.is_empty()).then(|| denied.join(", "))
-}
-
-fn is_offered(import: &str) -> bool {
-    import.contains("@0.2.") && OFFERED.iter().any(|offered| import.starts_with(offered))
 }

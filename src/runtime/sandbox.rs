@@ -14,9 +14,11 @@ use wasmtime_wasi_http::{
 };
 
 use super::guest_log::{GuestLog, LogBudget, RequestTag, Stream};
+use super::world::World;
 
-/// The interface as `wasmtime_wasi` names it; components find it under any 0.2 version.
-const ENVIRONMENT: &str = "wasi:cli/environment@0.2.12";
+/// The interfaces as `wasmtime_wasi` names them; components find them under any 0.2 or 0.3 version.
+const ENVIRONMENT_P2: &str = "wasi:cli/environment@0.2.12";
+const ENVIRONMENT_P3: &str = "wasi:cli/environment@0.3.0";
 /// The memory of one table element on the host, in bytes.
 const TABLE_ELEMENT: usize = size_of::<usize>();
 
@@ -108,13 +110,19 @@ impl Sandbox {
 }
 
 /// Gives guests the environment of their version without a copy of it in every sandbox.
-pub(super) fn link_environment(linker: &mut Linker<Sandbox>) -> wasmtime::Result<()> {
+pub(super) fn link_environment(linker: &mut Linker<Sandbox>, world: World) -> wasmtime::Result<()> {
+    let interfaces: &[&str] = match world {
+        World::P2 => &[ENVIRONMENT_P2],
+        World::P3 => &[ENVIRONMENT_P2, ENVIRONMENT_P3],
+    };
     linker.allow_shadowing(true);
-    linker
-        .instance(ENVIRONMENT)?
-        .func_wrap("get-environment", |store: StoreContextMut<'_, Sandbox>, (): ()| {
-            Ok((store.data().env.clone(),))
-        })?;
+    for interface in interfaces {
+        linker
+            .instance(interface)?
+            .func_wrap("get-environment", |store: StoreContextMut<'_, Sandbox>, (): ()| {
+                Ok((store.data().env.clone(),))
+            })?;
+    }
     linker.allow_shadowing(false);
     Ok(())
 }

@@ -20,6 +20,7 @@ mod framing;
 mod headers;
 mod http2;
 mod late_failures;
+mod p3;
 mod reload;
 mod reload_files;
 mod sandbox;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 pub use http1::Http1;
 pub use http2::{Http2, request};
 pub use response::{Response, assert_problem};
-pub use site::{Site, greeter, lab, limits, plugin, split};
+pub use site::{Site, greeter, lab, lab_p3, limits, plugin, split};
 pub use watershed::{Finished, Watershed};
 
 /// The host of the service `greeter`.

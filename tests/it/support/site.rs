@@ -164,6 +164,11 @@ pub fn lab(name: &str) -> String {
     version(name, "lab", "")
 }
 
+/// A version of WASI 0.3 that misbehaves as its path says, and greets with its name at `/`.
+pub fn lab_p3(name: &str) -> String {
+    version(name, "lab-p3", &format!("VERSION = \"{name}\""))
+}
+
 /// Limits of the version before it: `limits("memory = \"64MiB\"")`.
 pub fn limits(lines: &str) -> String {
     format!("\n[versions.limits]\n{lines}\n")

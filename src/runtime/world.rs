@@ -1,0 +1,124 @@
+//! Which of two worlds a component is made for: decided once, from what it exports, before it is
+//! compiled, because each has an engine of its own.
+
+use wasmtime::wasmparser::{Parser, Payload};
+
+/// What the host offers to every guest, in the versions of its world.
+const OFFERED: [&str; 7] = [
+    "wasi:cli/",
+    "wasi:clocks/",
+    "wasi:filesystem/",
+    "wasi:http/",
+    "wasi:io/",
+    "wasi:random/",
+    "wasi:sockets/",
+];
+
+/// A world that a guest can be made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum World {
+    /// It exports `wasi:http/incoming-handler@0.2`.
+    P2,
+    /// It exports `wasi:http/handler@0.3`, and may import what is 0.2.
+    P3,
+}
+
+impl World {
+    /// The world of a component with these exports. One with both handlers is for the engine that
+    /// knows the async types of the second.
+    pub fn of(exports: &[&str]) -> Option<Self> {
+        let has = |handler, version| exports.iter().any(|name| is(name, handler, version));
+        if has("wasi:http/handler", "0.3.") {
+            Some(Self::P3)
+        } else if has("wasi:http/incoming-handler", "0.2.") {
+            Some(Self::P2)
+        } else {
+            None
+        }
+    }
+
+    /// Whether guests of this world are offered an import of this name.
+    pub fn offers(self, import: &str) -> bool {
+        let versions: &[&str] = match self {
+            Self::P2 => &["0.2."],
+            Self::P3 => &["0.2.", "0.3."],
+        };
+        let Some((interface, _)) = import.split_once('@') else { return false };
+        OFFERED.iter().any(|offered| interface.starts_with(offered))
+            && versions.iter().any(|version| is(import, interface, version))
+    }
+}
+
+/// Whether a name is this interface in some release of this version; drafts differ from releases.
+fn is(name: &str, interface: &str, version: &str) -> bool {
+    let found = name.strip_prefix(interface).and_then(|rest| rest.strip_prefix('@'));
+    found.is_some_and(|found| found.starts_with(version) && !found.contains('-'))
+}
+
+/// The names that a component exports; `None` where its bytes are not well-formed.
+pub(super) fn exports(bytes: &[u8]) -> Option<Vec<&str>> {
+    let mut names = Vec::new();
+    // Components and modules may be nested; their exports are not this one's.
+    let mut depth = 0_u32;
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload.ok()? {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentExportSection(section) if depth == 0 => {
+                for export in section {
+                    names.push(export.ok()?.name.name);
+                }
+            }
+            _ => {}
+        }
+    }
+    Some(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_handler_decides_the_world() {
+        let world = |exports: &[&str]| World::of(exports);
+        assert_eq!(world(&["wasi:http/incoming-handler@0.2.6"]), Some(World::P2));
+        assert_eq!(world(&["memory", "wasi:http/handler@0.3.0"]), Some(World::P3));
+        let both = ["wasi:http/incoming-handler@0.2.0", "wasi:http/handler@0.3.0"];
+        assert_eq!(world(&both), Some(World::P3));
+    }
+
+    #[test]
+    fn drafts_and_other_interfaces_have_none() {
+        for export in [
+            "wasi:http/handler@0.3.0-rc-2026-03-15",
+            "wasi:http/handler@0.2.0",
+            "wasi:http/handler-next@0.3.0",
+            "wasi:http/incoming-handler@0.3.0",
+            "wasi:http/incoming-handler",
+            "wasi:cli/run@0.2.0",
+        ] {
+            assert_eq!(World::of(&[export]), None, "{export}");
+        }
+        assert_eq!(World::of(&[]), None);
+    }
+
+    #[test]
+    fn only_the_newer_world_is_offered_both_versions() {
+        for (import, p2, p3) in [
+            ("wasi:cli/environment@0.2.9", true, true),
+            ("wasi:clocks/monotonic-clock@0.3.0", false, true),
+            ("wasi:clocks/monotonic-clock@0.3.0-rc-1", false, false),
+            ("wasi:keyvalue/store@0.2.0", false, false),
+            ("wasi:cli/environment", false, false),
+        ] {
+            assert_eq!((World::P2.offers(import), World::P3.offers(import)), (p2, p3), "{import}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_end_early_have_no_exports() {
+        assert_eq!(exports(b"\0asm\x0d\0\x01\0"), Some(Vec::new()));
+        assert_eq!(exports(b"\0asm\x0d\0\x01\0\x0b"), None);
+    }
+}
