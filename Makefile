@@ -6,10 +6,10 @@ TOOLS := cc cmake
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench dist plugins lint tools
+.PHONY: help run test bench bench-peers dist pgo plugins lint tools
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 run: tools ## build in release and serve config/ (CONFIG=… for another)
 	cargo run --release --locked -- run --config $(CONFIG)
@@ -17,12 +17,19 @@ run: tools ## build in release and serve config/ (CONFIG=… for another)
 test: tools ## run everything that must pass
 	cargo test --release --locked
 
-bench: dist ## measure: criterion, then load on the shipped configuration
+bench: dist ## measure: criterion, then the goals against the peers that are found (TABLE=--help)
+	cargo build --locked --profile dist --example bare_pingora
 	cargo bench --locked --profile dist --bench hot_path
-	benches/load.sh target/dist/watershed
+	cargo bench --locked --profile dist --bench table -- $(TABLE)
 
-dist: tools ## build target/dist/watershed, for benchmarks and packages (fat LTO: ten minutes and more)
+bench-peers: tools ## install what bench compares with: wasmtime, workerd, envoy, nginx, haproxy, wrk
+	benches/peers.sh
+
+dist: tools ## build target/dist/watershed, for packages (fat LTO: ten minutes and more)
 	cargo build --profile dist --locked
+
+pgo: tools ## build target/pgo/watershed: dist, guided by a profile (twice as long, a third faster)
+	benches/pgo.sh
 
 plugins: tools ## rebuild plugins/dist/*.wasm
 	plugins/build.sh

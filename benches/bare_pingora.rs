@@ -1,0 +1,50 @@
+//! The ceiling of `table`: a Pingora proxy, with its own listener and one thread, whose
+//! `request_filter` answers with what the greeter says. `bare_pingora PORT`
+
+use std::error::Error;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use pingora::http::ResponseHeader;
+use pingora::prelude::{ErrorType, HttpPeer, Result, http_proxy_service};
+use pingora::proxy::{ProxyHttp, Session};
+use pingora::server::Server;
+use pingora::server::configuration::ServerConf;
+
+/// The same as ours, so that it makes no difference.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const BODY: &str = "Hello from v1!\n";
+
+struct Bare;
+
+#[async_trait]
+impl ProxyHttp for Bare {
+    type CTX = ();
+
+    fn new_ctx(&self) {}
+
+    async fn request_filter(&self, session: &mut Session, (): &mut ()) -> Result<bool> {
+        let mut head = ResponseHeader::build(200, Some(2))?;
+        head.insert_header("content-type", "text/plain")?;
+        head.insert_header("content-length", BODY.len().to_string())?;
+        session.write_response_header(Box::new(head), false).await?;
+        session.write_response_body(Some(Bytes::from_static(BODY.as_bytes())), true).await?;
+        Ok(true)
+    }
+
+    async fn upstream_peer(&self, _: &mut Session, (): &mut ()) -> Result<Box<HttpPeer>> {
+        Err(pingora::Error::new(ErrorType::InternalError))
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let port: u16 = std::env::args().nth(1).ok_or("usage: bare_pingora PORT")?.parse()?;
+    let conf = ServerConf { threads: 1, ..ServerConf::default() };
+    let mut server = Server::new_with_opt_and_conf(None, conf);
+    let mut service = http_proxy_service(&server.configuration, Bare);
+    service.add_tcp(&format!("127.0.0.1:{port}"));
+    server.add_service(service);
+    server.run_forever()
+}

@@ -1,0 +1,128 @@
+//! A configuration of ours in a directory of its own, and the server that follows it.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::load::Served;
+use crate::process::{Cores, Process, command};
+use crate::{Arguments, Result, get};
+
+/// The host of the service `greeter`.
+pub const HOST: &str = "greeter.localhost";
+/// How long a start may take, with a hundred components to compile.
+const START: Duration = Duration::from_secs(600);
+
+/// The component that everything is measured with.
+pub fn greeter() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("plugins/dist/greeter.wasm")
+}
+
+/// What differs between the configurations.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// The port to listen on; 0 is any.
+    pub port: u16,
+    /// Worker threads; 0 is one a core.
+    pub threads: u32,
+    /// Requests that one sandbox may serve.
+    pub reuse: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { port: 0, threads: 1, reuse: 1 }
+    }
+}
+
+/// A directory with the configuration, the components made for it and the compile cache.
+#[derive(Debug)]
+pub struct Site(TempDir);
+
+impl Site {
+    /// A configuration without services.
+    pub fn new(settings: Settings) -> Result<Self> {
+        let site = Self(tempfile::tempdir()?);
+        fs::create_dir(site.path("services"))?;
+        let Settings { port, threads, reuse } = settings;
+        let text = format!(
+            "[server]\nlisten = [\"127.0.0.1:{port}\"]\nthreads = {threads}\n\
+             [admin]\nlisten = \"127.0.0.1:0\"\n[state]\ndirectory = \"state\"\n\
+             [defaults.limits]\ninstance-reuse = {reuse}\n"
+        );
+        fs::write(site.path("watershed.toml"), text)?;
+        Ok(site)
+    }
+
+    /// The greeter as it is shipped: two versions, at 90 and 10 %.
+    pub fn greeter(settings: Settings) -> Result<Self> {
+        let site = Self::new(settings)?;
+        site.declare("greeter", &shipped(), "v1 = 90, v2 = 10")?;
+        Ok(site)
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Declares a service of these versions and components, or changes it: in one step, as careful
+    /// editors do.
+    pub fn declare(&self, service: &str, versions: &[(&str, PathBuf)], split: &str) -> Result<()> {
+        let mut text = String::new();
+        for (version, component) in versions {
+            let greeting = if *version == "v2" { "Bonjour" } else { "Hello" };
+            write!(
+                text,
+                "[[versions]]\nname = \"{version}\"\ncomponent = {component:?}\n\
+                 env = {{ GREETING = \"{greeting}\", VERSION = \"{version}\" }}\n\n"
+            )?;
+        }
+        write!(text, "[traffic]\nsplit = {{ {split} }}\n")?;
+        let aside = self.path("edited");
+        fs::write(&aside, text)?;
+        Ok(fs::rename(aside, self.path("services").join(format!("{service}.toml")))?)
+    }
+
+    /// Starts the server, without waiting for anything.
+    pub fn spawn(&self, arguments: &Arguments, cores: Cores) -> Result<Process> {
+        let mut command = command(cores, &arguments.binary);
+        command.args(["run", "--config"]).arg(self.path("watershed.toml"));
+        Process::spawn(command)
+    }
+
+    /// Starts the server, and waits until it says what it serves.
+    pub fn start(&self, arguments: &Arguments, cores: Cores) -> Result<Served> {
+        let services = fs::read_dir(self.path("services"))?.count();
+        let mut process = self.spawn(arguments, cores)?;
+        let address = process.wait_for("services on stdout", START, |process| {
+            let said = process.stdout();
+            let served = said.lines().filter(|line| line.starts_with("http://")).count();
+            (served >= services).then(|| address_after(&said, "listening on http://"))?
+        })?;
+        Ok(Served { process, address })
+    }
+}
+
+/// The versions of the greeter as it is shipped.
+pub fn shipped() -> [(&'static str, PathBuf); 2] {
+    [("v1", greeter()), ("v2", greeter())]
+}
+
+/// What the admin listener says of the first service's version, if it is there.
+pub fn version(served: &Served, name: &str) -> Result<Option<Value>> {
+    let admin = address_after(&served.process.stdout(), "admin on http://").ok_or("no admin")?;
+    let status: Value =
+        serde_json::from_str(&get::get(admin, "localhost", "/api/v1/status")?.body)?;
+    let versions = status.pointer("/environments/0/services/0/versions").and_then(Value::as_array);
+    let found = versions.into_iter().flatten().find(|version| version["name"] == name);
+    Ok(found.cloned())
+}
+
+fn address_after(said: &str, label: &str) -> Option<SocketAddr> {
+    said.lines().find_map(|line| line.strip_prefix(label))?.parse().ok()
+}
