@@ -56,7 +56,7 @@ pub fn run(path: PathBuf, config: Config) -> Result<(), StartError> {
     let shared = Shared::default();
     let Shared { telemetry, live, reloads, drain } = shared.clone();
 
-    let programs = Programs::new(engine.clone(), cache(&config), telemetry);
+    let programs = Programs::new(engine, cache(&config), telemetry);
     let reloader = Reloader::new(
         std::path::absolute(&path).unwrap_or(path),
         config.clone(),
@@ -74,7 +74,6 @@ pub fn run(path: PathBuf, config: Config) -> Result<(), StartError> {
     let gateway = || shared.gateway();
     let conf = server.configuration.clone();
     server.add_service(Acceptor::new(sockets.proxy, &conf, gateway, drain.clone(), accept));
-    server.add_service(single("epoch ticker", Ticker(engine)));
     server.add_service(single("sweeper", Sweeper(shared.live.clone())));
     server.add_service(single("reloader", Reloading(once((reloader, watcher)))));
     server.add_service(single("admin", admin));
@@ -195,16 +194,6 @@ fn once<T>(value: T) -> Once<T> {
 
 fn take<T>(once: &Once<T>) -> Option<T> {
     once.lock().ok()?.take()
-}
-
-/// Moves the engine's epoch on.
-struct Ticker(Engine);
-
-#[async_trait]
-impl BackgroundService for Ticker {
-    async fn start(&self, _: ShutdownWatch) {
-        self.0.tick().await;
-    }
 }
 
 /// Gives sandboxes back to the pool that have waited too long for their next request.

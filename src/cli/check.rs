@@ -98,8 +98,6 @@ fn prepare_all(config: &Config) -> Result<Vec<Version>, CliError> {
     let engine = Engine::new(pool_size(config))?;
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
-        let ticking = engine.clone();
-        tokio::spawn(async move { ticking.tick().await });
         let programs = Programs::new(engine, None, Telemetry::default());
         Ok(gather(config, &programs).await)
     })

@@ -3,15 +3,11 @@
 //! Writes gather in a buffer, so that the head and the body of a small response leave together.
 //! They leave when somebody flushes, when the buffer is full, and before each read: whoever reads
 //! is about to wait for the client, who may be waiting for what is in the buffer.
-//!
-//! A flush lets the other tasks of its worker go first, so that the responses to requests that came
-//! together leave together: a client is woken once and not for each. That is a tenth of the cost of
-//! a small response; it is not done for the only connection there is, which has nobody to wait for.
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -49,20 +45,12 @@ pub struct OpenConnections(Arc<AtomicUsize>);
 pub struct Connection {
     stream: TcpStream,
     open: OpenConnections,
-    /// Whether a flush has let other tasks go first.
-    yielded: bool,
     gathered: BytesMut,
     digest: Arc<SocketDigest>,
     trailers: Mutex<Option<Bytes>>,
     /// The last bytes that were read.
     tail: Vec<u8>,
     reset: AtomicBool,
-}
-
-impl OpenConnections {
-    fn are_several(&self) -> bool {
-        self.0.load(Ordering::Relaxed) > 1
-    }
 }
 
 impl Drop for Connection {
@@ -82,13 +70,17 @@ impl Connection {
         Self {
             stream,
             open,
-            yielded: false,
             gathered,
             digest: Arc::new(digest),
             trailers: Mutex::default(),
             tail: Vec::new(),
             reset: AtomicBool::new(false),
         }
+    }
+
+    /// Whether it is the only one that is open.
+    pub fn is_alone(&self) -> bool {
+        self.open.0.load(Ordering::Relaxed) == 1
     }
 
     /// Sends these trailers at the end of the chunked body that is being written, which pingora
@@ -210,14 +202,7 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.gathered.is_empty() && !self.yielded && self.open.are_several() {
-            self.yielded = true;
-            // Unlike a plain wake-up, it comes after the tasks that are ready now.
-            ready!(pin!(tokio::task::yield_now()).poll(context));
-        }
-        ready!(self.poll_send_gathered(context))?;
-        self.yielded = false;
-        Poll::Ready(Ok(()))
+        self.poll_send_gathered(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -195,6 +195,7 @@ impl<'a> Execution<'a> {
         let written = match event {
             Event::Head(head) => self.head(*head).await,
             Event::Data(data) if self.has_body() => {
+                self.let_others_go_first().await;
                 self.session.write_response_body(data, false).await
             }
             Event::Trailers(trailers) if self.has_body() => self.trailers(trailers).await,
@@ -203,6 +204,25 @@ impl<'a> Execution<'a> {
             Event::End => return Some(self.end().await),
         };
         written.is_err().then_some(Ended::ClientGone)
+    }
+
+    /// Before the last write of a response that is whole, lets the other tasks of this worker go
+    /// first, without keeping the sandbox: they would make sandboxes of their own. The responses to
+    /// requests that came together leave together then, and their reader is woken once for many.
+    /// The only connection there is has nobody to wait for.
+    async fn let_others_go_first(&mut self) {
+        let alone = connection(self.session).is_some_and(Connection::is_alone);
+        if alone || self.invocation.is_running() {
+            return;
+        }
+        if self.ahead.is_empty() {
+            self.ahead.extend(poll_once(&mut self.invocation).await);
+        }
+        if matches!(self.ahead.front(), Some(Event::End)) {
+            self.invocation.release();
+            // Unlike a plain wake-up, it comes after the tasks that are ready now.
+            tokio::task::yield_now().await;
+        }
     }
 
     async fn end(&mut self) -> Ended {

@@ -1,5 +1,6 @@
 //! Which headers cross the proxy, and which are made here.
 
+use std::fmt::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -104,7 +105,8 @@ fn forwarded_for(headers: &HeaderMap, client: SocketAddr) -> String {
         hops.push_str(hop);
         hops.push_str(", ");
     }
-    hops.push_str(&client.ip().to_canonical().to_string());
+    // Writing to a string cannot fail.
+    write!(hops, "{}", client.ip().to_canonical()).ok();
     hops
 }
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use wasmtime::{Store, UpdateDeadline};
 
 use super::sandbox::Sandbox;
+use super::ticker::Ticker;
 
 /// The guest used up its CPU time.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +20,7 @@ pub(super) struct CpuTimeUsedUp;
 /// The CPU time of one request. One task at a time polls a guest, so the counters never race.
 #[derive(Debug)]
 pub(super) struct CpuClock {
+    ticker: Arc<Ticker>,
     budget: Duration,
     origin: Instant,
     /// Nanoseconds spent in polls that have ended.
@@ -28,8 +30,9 @@ pub(super) struct CpuClock {
 }
 
 impl CpuClock {
-    pub fn new(budget: Duration) -> Arc<Self> {
+    pub fn new(budget: Duration, ticker: Arc<Ticker>) -> Arc<Self> {
         Arc::new(Self {
+            ticker,
             budget,
             origin: Instant::now(),
             spent: AtomicU64::new(0),
@@ -48,6 +51,7 @@ impl CpuClock {
         guest: Pin<&mut F>,
         context: &mut Context<'_>,
     ) -> Poll<F::Output> {
+        self.ticker.keep_ticking();
         self.began.store(self.now(), Ordering::Relaxed);
         let polled = guest.poll(context);
         self.spent.store(nanoseconds(self.running()), Ordering::Relaxed);
@@ -69,6 +73,7 @@ impl CpuClock {
             if clock.running() > clock.budget {
                 return Err(CpuTimeUsedUp.into());
             }
+            clock.ticker.keep_ticking();
             Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
         });
     }

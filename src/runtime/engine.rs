@@ -1,10 +1,7 @@
-//! The two wasmtime engines, one a world: how guests are compiled, where their memory comes from,
-//! and the clock that interrupts them.
+//! The two wasmtime engines, one a world: how guests are compiled, and where their memory comes from.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::Linker;
 use wasmtime::{
@@ -13,10 +10,8 @@ use wasmtime::{
 
 use super::p3;
 use super::sandbox::{self, Sandbox};
+use super::ticker::Ticker;
 use super::world::World;
-
-/// How often a guest that computes is looked at, and makes room for other requests on its worker.
-const EPOCH_TICK: Duration = Duration::from_millis(2);
 
 /// A component that tools link from parts has a few core modules, each with an instance and a table.
 const CORE_INSTANCES_PER_SLOT: u32 = 8;
@@ -36,9 +31,6 @@ const MAPPINGS_PER_SLOT: u32 = 12;
 const MAPPINGS_OF_THE_REST: u32 = 2_000;
 /// Where Linux says how many mappings a process may have.
 const MAX_MAP_COUNT: &str = "/proc/sys/vm/max_map_count";
-
-/// The nice value of the threads that compile.
-const LOWEST_PRIORITY: i32 = 19;
 
 /// How many sandboxes there may be, and how many of them are likely.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,25 +65,8 @@ pub enum EngineError {
         mappings(*.sandboxes), advice(*.fits), mappings(*.sandboxes)
     )]
     Mappings { sandboxes: u32, fits: u32, allowed: u64 },
-    #[error("cannot start a thread to compile on: {0}")]
-    Compiler(String),
-}
-
-/// One core is left to the requests, where there are two. Whatever they leave of the others is
-/// enough.
-fn compiler() -> Result<ThreadPool, ThreadPoolBuildError> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    ThreadPoolBuilder::new()
-        .num_threads(cores.saturating_sub(1).max(1))
-        .thread_name(|number| format!("compiler {number}"))
-        .start_handler(|_| yield_to_requests())
-        .build()
-}
-
-/// Makes the scheduler prefer every other thread to this one.
-fn yield_to_requests() {
-    // 0 is the calling thread, on Linux. If it fails, compiling takes its turn like the rest.
-    rustix::process::setpriority_process(None, LOWEST_PRIORITY).ok();
+    #[error("cannot start the thread that interrupts guests: {0}")]
+    Ticker(std::io::Error),
 }
 
 fn advice(fits: u32) -> String {
@@ -107,7 +82,7 @@ fn advice(fits: u32) -> String {
 pub struct Engine {
     p2: Host,
     p3: Host,
-    compiler: Arc<ThreadPool>,
+    pub(super) ticker: Arc<Ticker>,
     slots: Arc<Semaphore>,
     idle: Arc<Semaphore>,
 }
@@ -144,10 +119,10 @@ impl Engine {
             }),
             reason: format!("{error:#}"),
         })?;
-        let compiler = compiler().map_err(|error| EngineError::Compiler(error.to_string()))?;
+        let ticker = Ticker::start(&[&p2.wasm, &p3.wasm]).map_err(EngineError::Ticker)?;
         let slots = Arc::new(Semaphore::new(size.sandboxes as usize));
         let idle = Arc::new(Semaphore::new(size.idle() as usize));
-        Ok(Self { p2, p3, compiler: Arc::new(compiler), slots, idle })
+        Ok(Self { p2, p3, ticker, slots, idle })
     }
 
     /// What runs the guests of this world.
@@ -155,21 +130,6 @@ impl Engine {
         match world {
             World::P2 => &self.p2,
             World::P3 => &self.p3,
-        }
-    }
-
-    /// Runs the compiler on its own threads, which leave the cores to the requests.
-    pub(super) fn compile<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        self.compiler.install(work)
-    }
-
-    /// Moves the epoch on, for ever. Guests that compute are looked at only while this runs.
-    pub async fn tick(&self) {
-        let mut ticks = tokio::time::interval(EPOCH_TICK);
-        loop {
-            ticks.tick().await;
-            self.p2.wasm.increment_epoch();
-            self.p3.wasm.increment_epoch();
         }
     }
 

@@ -142,7 +142,7 @@ impl Guest {
 
     /// Makes a sandbox for no request in particular, within the limits of one.
     async fn start(&self, slot: Slot) -> Result<Inhabiting, Elapsed> {
-        let clock = CpuClock::new(self.grant.cpu_time);
+        let clock = self.clock();
         let tag = RequestTag::new("start".into());
         let mut start = pin!(self.inhabit(slot, clock.clone(), tag));
         let started = poll_fn(|context| clock.poll(start.as_mut(), context));
@@ -190,6 +190,11 @@ impl Guest {
         if let Some(permit) = self.program.engine.try_idle() {
             self.keep(sandbox, permit);
         }
+    }
+
+    /// A clock for one request.
+    pub(super) fn clock(&self) -> Arc<CpuClock> {
+        CpuClock::new(self.grant.cpu_time, self.program.engine.ticker.clone())
     }
 
     fn keep(&self, sandbox: Box<Inhabited>, permit: IdlePermit) {

@@ -176,7 +176,7 @@ impl Invocation {
         let (reply, head) = oneshot::channel();
         let clock = match &room {
             Room::Made(sandbox) => sandbox.clock.clone(),
-            Room::Empty(_) => CpuClock::new(guest.grant().cpu_time),
+            Room::Empty(_) => guest.clock(),
         };
         let run = run(guest.clone(), room, clock.clone(), request_id.clone(), request, reply);
         Self {
@@ -198,6 +198,15 @@ impl Invocation {
         matches!(self.stage, Stage::Running(_))
     }
 
+    /// Gives up the sandbox of a guest that has returned, once the response is over: for callers
+    /// that do other work before they [`settle`](Self::settle).
+    pub fn release(&mut self) {
+        match std::mem::replace(&mut self.stage, Stage::Left) {
+            Stage::Returned(sandbox) => self.guest.put_back(sandbox),
+            stage => self.stage = stage,
+        }
+    }
+
     /// Lets a guest finish what it does after its response, within its limits.
     ///
     /// # Errors
@@ -213,9 +222,7 @@ impl Invocation {
             }
         })
         .await?;
-        if let Stage::Returned(sandbox) = self.stage {
-            self.guest.put_back(sandbox);
-        }
+        self.release();
         self.guest.replenish().await;
         Ok(())
     }

@@ -5,6 +5,7 @@
 //! What a guest may see and use is in its grant, and nowhere else.
 
 mod cache;
+mod compile;
 mod cpu;
 mod engine;
 mod guest;
@@ -13,6 +14,7 @@ mod invoke;
 mod p3;
 mod program;
 mod sandbox;
+mod ticker;
 mod world;
 
 pub use cache::{CacheError, CompileCache};

@@ -8,6 +8,7 @@ use wasmtime_wasi_http::handler::ProxyPre;
 use wasmtime_wasi_http::{p2, p3};
 
 use super::cache::CompileCache;
+use super::compile::{compile, give_memory_back};
 use super::engine::{Engine, Host};
 use super::sandbox::Sandbox;
 use super::world::{World, exports};
@@ -68,7 +69,7 @@ impl Program {
         let host = engine.host(world);
         let component = match cache.and_then(|cache| cache.load(&host.wasm, &digest)) {
             Some(component) => component,
-            None => compile(engine, host, cache, &digest, bytes)?,
+            None => compile_and_keep(host, cache, &digest, bytes)?,
         };
         let pre = link(host, world, &component).map_err(|error| ProgramError::ImportDenied {
             imports: denied_imports(host, world, &component)
@@ -94,19 +95,18 @@ impl std::fmt::Debug for Program {
     }
 }
 
-fn compile(
-    engine: &Engine,
+fn compile_and_keep(
     host: &Host,
     cache: Option<&CompileCache>,
     digest: &[u8; 32],
     bytes: &[u8],
 ) -> Result<Component, ProgramError> {
-    let component = engine
-        .compile(|| Component::from_binary(&host.wasm, bytes))
+    let component = compile(&host.wasm, bytes)
         .map_err(|error| ProgramError::CompileFailed(format!("{error:#}")))?;
     if let Some(cache) = cache {
         cache.store(&host.wasm, digest, &component);
     }
+    give_memory_back();
     Ok(component)
 }
 

@@ -21,6 +21,7 @@ mod headers;
 mod http2;
 mod late_failures;
 mod p3;
+mod pool;
 mod reload;
 mod reload_files;
 mod sandbox;
