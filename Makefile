@@ -28,7 +28,7 @@ bench-peers: tools ## install what bench compares with: wasmtime, workerd, envoy
 dist: tools ## build target/dist/watershed, for packages (fat LTO: ten minutes and more)
 	cargo build --profile dist --locked
 
-pgo: tools ## build target/pgo/watershed: dist, guided by a profile (twice as long, a third faster)
+pgo: tools ## build target/pgo/watershed: dist, guided by a profile (twice as long, faster by a sixth)
 	benches/pgo.sh
 
 plugins: tools ## rebuild plugins/dist/*.wasm
