@@ -54,7 +54,7 @@ fn server(main: &mut Findings<'_>, raw: RawServer) -> ServerSettings {
     let RawServer { listen, threads, sandboxes, grace_period, expose } = raw;
     let default = ServerSettings::default();
     let threads = main.whole("threads", threads, &ServerSettings::THREADS);
-    let sandboxes = limits::count(main, "sandboxes", sandboxes, &ServerSettings::SANDBOXES);
+    let sandboxes = main.count("sandboxes", sandboxes, &ServerSettings::SANDBOXES);
     let grace = ServerSettings::GRACE_PERIOD;
     ServerSettings {
         listen: listen.map_or(default.listen, |raw| self::listen(main, raw)),

@@ -209,7 +209,7 @@ impl<'a> Execution<'a> {
     /// Before the last write of a response that is whole, lets the other tasks of this worker go
     /// first, without keeping the sandbox: they would make sandboxes of their own. The responses to
     /// requests that came together leave together then, and their reader is woken once for many.
-    /// The only connection there is has nobody to wait for.
+    /// The only connection there is has nobody to wait for; one of HTTP/2 carries several requests.
     async fn let_others_go_first(&mut self) {
         let alone = connection(self.session).is_some_and(Connection::is_alone);
         if alone || self.invocation.is_running() {

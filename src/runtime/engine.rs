@@ -55,13 +55,13 @@ impl PoolSize {
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     #[error(
-        "cannot reserve the address space of {sandboxes} sandboxes: {reason}. {}, or raise the \
+        "cannot reserve the address space of {sandboxes} sandboxes: {reason}. {}raise the \
          limit on address space (`ulimit -v`)", advice(*.fits)
     )]
     AddressSpace { sandboxes: u32, fits: u32, reason: String },
     #[error(
         "{sandboxes} sandboxes may need {} memory mappings, and this machine allows a process \
-         {allowed}. {}, or raise it (`sysctl -w vm.max_map_count={}`)",
+         {allowed}. {}raise it (`sysctl -w vm.max_map_count={}`)",
         mappings(*.sandboxes), advice(*.fits), mappings(*.sandboxes)
     )]
     Mappings { sandboxes: u32, fits: u32, allowed: u64 },
@@ -69,10 +69,11 @@ pub enum EngineError {
     Ticker(std::io::Error),
 }
 
+/// What to do, up to the other thing that would help.
 fn advice(fits: u32) -> String {
     match fits {
-        0 => "There is not room for one".to_owned(),
-        _ => format!("There is room for {fits}: set `sandboxes = {fits}` under `[server]`"),
+        0 => "There is not room for one: ".to_owned(),
+        _ => format!("There is room for {fits}: set `sandboxes = {fits}` under `[server]`, or "),
     }
 }
 
@@ -265,7 +266,7 @@ mod tests {
         let error = EngineError::AddressSpace { sandboxes: 9, fits: 3, reason: "no".to_owned() };
         assert!(error.to_string().contains("set `sandboxes = 3` under `[server]`"), "{error}");
         let error = EngineError::Mappings { sandboxes: 9, fits: 0, allowed: 10 };
-        assert!(error.to_string().contains("There is not room for one"), "{error}");
+        assert!(error.to_string().contains("There is not room for one: raise it"), "{error}");
     }
 
     #[test]

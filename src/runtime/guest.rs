@@ -122,7 +122,8 @@ impl Guest {
     /// Makes a spare, if there are few. Called when nobody waits for it: after a response, so that
     /// the next request need not wait either. Start code that takes long goes on in its own task.
     pub(super) async fn replenish(self: &Arc<Self>) {
-        if self.lock_idle().len() >= SPARES {
+        // With reuse, those that come back are better: they are there for their state.
+        if self.grant.reuse.get() > 1 || self.lock_idle().len() >= SPARES {
             return;
         }
         let engine = &self.program.engine;

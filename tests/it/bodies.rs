@@ -1,6 +1,5 @@
 //! Bodies stream both ways at once, whole, in constant memory, and end with their client.
 
-use std::fs;
 use std::io::Write;
 use std::net::TcpStream;
 use std::thread;
@@ -101,7 +100,7 @@ fn an_echo_of_256_mib_needs_less_than_150_mib_of_memory() {
         }
         assert_eq!(length, 256 * MIB);
     });
-    let peak = peak_memory(&watershed);
+    let peak = watershed.peak_memory();
     assert!(peak < 150 * MIB, "{} MiB", peak / MIB);
 }
 
@@ -120,15 +119,8 @@ fn a_response_that_nobody_reads_is_not_gathered() {
         response.body.clear();
         assert!(client.chunk(&mut response));
     }
-    let peak = peak_memory(&watershed);
+    let peak = watershed.peak_memory();
     assert!(peak < 150 * MIB, "{} MiB", peak / MIB);
-}
-
-fn peak_memory(watershed: &Watershed) -> usize {
-    let status = fs::read_to_string(format!("/proc/{}/status", watershed.pid())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    let kib: usize = line.trim().trim_end_matches(" kB").parse().unwrap();
-    kib << 10
 }
 
 #[test]

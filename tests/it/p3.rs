@@ -210,15 +210,8 @@ fn bodies_are_not_gathered() {
     assert_eq!(read.text(), format!("read {} bytes\n", body.len()));
     let unread = watershed.http1().ask("POST", LAB, "/count", &[], &body[..2 * MIB]);
     assert_eq!((unread.status, unread.complete), (200, true));
-    let peak = peak_memory(&watershed);
+    let peak = watershed.peak_memory();
     assert!(peak < 150 * MIB, "{} MiB", peak / MIB);
-}
-
-fn peak_memory(watershed: &Watershed) -> usize {
-    let status = fs::read_to_string(format!("/proc/{}/status", watershed.pid())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    let kib: usize = line.trim().trim_end_matches(" kB").parse().unwrap();
-    kib << 10
 }
 
 #[test]
@@ -368,7 +361,7 @@ fn a_sandbox_serves_as_many_requests_as_it_may() {
         // A streamed body and trailers leave the sandbox as fit as a text does.
         assert_eq!(client.get(LAB, "/trailers").trailers.len(), 1);
     }
-    // Every third request begins a sandbox, and every second counts; spares may take their turns.
+    // Every third request begins a sandbox, and every second counts; one that is late back loses its turn.
     assert!(
         counts.contains(&2) && counts.iter().all(|count| (1..=2).contains(count)),
         "{counts:?}"

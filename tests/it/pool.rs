@@ -61,9 +61,7 @@ fn a_pool_that_needs_too_many_mappings_is_refused_with_the_size_that_does() {
 
 #[test]
 fn requests_over_the_pool_wait_and_are_then_refused() {
-    let site = Site::new()
-        .server("sandboxes = 1")
-        .service("lab", &(lab("v1") + &limits("wall-time = \"20s\"")));
+    let site = Site::new().server("sandboxes = 1").service("lab", &lab("v1"));
     let watershed = site.start();
     thread::scope(|scope| {
         let mut first = watershed.http1();

@@ -43,6 +43,15 @@ fn every_request_gets_a_fresh_sandbox() {
 }
 
 #[test]
+fn a_sandbox_that_may_serve_three_requests_serves_the_next_two_of_a_lone_client() {
+    let version = lab("v1") + &limits("instance-reuse = 3");
+    let watershed = Site::new().service("lab", &version).start();
+    let mut client = watershed.http1();
+    let counts = [(); 9].map(|()| client.get(LAB, "/count").text());
+    assert_eq!(counts.concat(), "1\n2\n3\n".repeat(3));
+}
+
+#[test]
 fn what_a_guest_prints_is_logged_under_its_name() {
     let watershed = serve_lab();
     let id = ["x-request-id: talk-1"];

@@ -3,6 +3,7 @@
 //! problem is already reported.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -52,6 +53,17 @@ impl Findings<'_> {
     ) -> Option<i64> {
         let (span, number) = field?.into_parts();
         self.check(span, within(key, number, bounds, i64::to_string))
+    }
+
+    /// A whole number that is at least 1.
+    pub fn count(
+        &mut self,
+        key: &str,
+        field: Field<i64>,
+        bounds: &RangeInclusive<i64>,
+    ) -> Option<NonZeroU32> {
+        let number = self.whole(key, field, bounds)?;
+        u32::try_from(number).ok().and_then(NonZeroU32::new)
     }
 
     pub fn duration(

@@ -1,11 +1,8 @@
 //! Limits, which may stand in two places: what a table leaves out comes from the one below it, and
 //! in the end from the model's defaults.
 
-use std::num::NonZeroU32;
-use std::ops::RangeInclusive;
-
 use super::super::model::Limits;
-use super::super::raw::{Field, RawLimits, Table};
+use super::super::raw::{RawLimits, Table};
 use super::super::source::Findings;
 
 /// The limits of a table, over those that hold without it.
@@ -26,9 +23,9 @@ pub fn over(at: &mut Findings<'_>, raw: Option<Table<RawLimits>>, below: &Limits
     let cpu_time = at.duration("cpu-time", cpu_time, &Limits::CPU_TIME);
     let wall_time = at.duration("wall-time", wall_time, &Limits::WALL_TIME);
     let request_body = at.size("request-body", request_body, &Limits::REQUEST_BODY);
-    let concurrency = count(at, "concurrency", concurrency, &Limits::CONCURRENCY);
+    let concurrency = at.count("concurrency", concurrency, &Limits::CONCURRENCY);
     let queue_time = at.duration("queue-time", queue_time, &Limits::QUEUE_TIME);
-    let reuse = count(at, "instance-reuse", instance_reuse, &Limits::INSTANCE_REUSE);
+    let reuse = at.count("instance-reuse", instance_reuse, &Limits::INSTANCE_REUSE);
     Limits {
         memory: memory.unwrap_or(below.memory),
         cpu_time: cpu_time.unwrap_or(below.cpu_time),
@@ -38,15 +35,4 @@ pub fn over(at: &mut Findings<'_>, raw: Option<Table<RawLimits>>, below: &Limits
         queue_time: queue_time.unwrap_or(below.queue_time),
         instance_reuse: reuse.unwrap_or(below.instance_reuse),
     }
-}
-
-/// A whole number, at least 1.
-pub fn count(
-    at: &mut Findings<'_>,
-    key: &str,
-    field: Field<i64>,
-    bounds: &RangeInclusive<i64>,
-) -> Option<NonZeroU32> {
-    let number = at.whole(key, field, bounds)?;
-    u32::try_from(number).ok().and_then(NonZeroU32::new)
 }

@@ -1,5 +1,6 @@
 //! The process under test.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -116,6 +117,14 @@ impl Watershed {
         };
         eventually(&format!("a line with {parts:?} on stderr"), || found(&self.stderr()).is_some());
         found(&self.stderr()).unwrap()
+    }
+
+    /// The most bytes of memory that it ever held.
+    pub fn peak_memory(&self) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let kib: usize = line.trim().trim_end_matches(" kB").parse().unwrap();
+        kib << 10
     }
 
     pub fn pid(&self) -> u32 {
