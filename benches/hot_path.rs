@@ -11,7 +11,7 @@ use std::sync::Arc;
 use criterion::{Criterion, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
 use watershed::config::{self, Config};
-use watershed::registry::{Candidates, Programs, Snapshot, Status, VersionEntry, declared};
+use watershed::registry::{Programs, Snapshot, Status, Statuses, VersionEntry, declared};
 use watershed::routing::{RouteTable, RouteTableBuilder, Weighted};
 use watershed::runtime::{Engine, Event, Grant, Guest, Invocation, PoolSize, Program, digest_of};
 use watershed::server::pool_size;
@@ -61,8 +61,8 @@ fn greeter(runtime: &Runtime) -> (Snapshot, Arc<VersionEntry>) {
     (snapshot, version.expect("a version with a share"))
 }
 
-async fn candidates(config: &Config, programs: &Programs) -> Candidates {
-    let mut candidates = Candidates::new();
+async fn candidates(config: &Config, programs: &Programs) -> Statuses {
+    let mut candidates = Statuses::new();
     for (key, _, spec) in declared(config) {
         let version = programs.prepare(&key, spec).await.expect("a shipped component");
         candidates.entry(key).or_default().push(Status::Normal(version));

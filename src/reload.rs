@@ -1,130 +1,45 @@
 //! From an edited file to served traffic: watch → load → compile → publish.
 //!
 //! One [`Reloader`] runs for the life of the process. It alone publishes, so generations follow one
-//! another; whatever fails on the way leaves what is served as it is, and is told in
-//! [`Reloads::last`].
+//! another; whatever fails on the way leaves what is served as it is, and is told in [`Reloads`].
 
+mod candidates;
+mod outcome;
 mod watch;
 
-use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use arc_swap::ArcSwapOption;
-use tokio::sync::{mpsc, watch as channel};
-
+pub use outcome::{Outcome, Reload, Reloads};
 pub use watch::{WatchError, Watcher};
 
-use crate::config::{self, Config, Report, VersionName, VersionSpec};
-use crate::registry::{
-    Candidates, Fingerprint, Live, Programs, ServiceKey, Snapshot, Status, StatusError,
-    VersionEntry, declared,
-};
+use crate::config::{Config, Loaded, Loader, Reading, Rejected, Rejection, Report};
+use crate::registry::{Live, Programs, Snapshot, declared};
 use crate::telemetry::Telemetry;
+use candidates::Versions;
 
 /// How long a publish waits for versions that need no compilation, so that most edits are one
 /// generation and not two.
 const PUBLISH_PATIENCE: Duration = Duration::from_millis(150);
 
-/// What came of a load.
-#[derive(Clone, Debug)]
-pub enum Outcome {
-    /// A new generation is served.
-    Published,
-    /// Nothing that matters had changed.
-    Unchanged,
-    /// Something is wrong, and nothing was changed.
-    Rejected(Report),
-    /// A new generation is served, but these keys take effect at the next start.
-    NeedsRestart(Vec<&'static str>),
-}
-
-impl Outcome {
-    /// The word for it in the API, in logs and in metrics.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Published => "published",
-            Self::Unchanged => "unchanged",
-            Self::Rejected(_) => "rejected",
-            Self::NeedsRestart(_) => "needs-restart",
-        }
-    }
-}
-
-/// One load and what came of it.
-#[derive(Clone, Debug)]
-pub struct Reload {
-    pub at: SystemTime,
-    pub outcome: Outcome,
-}
-
-/// What others can see of the reloader's work.
-#[derive(Debug)]
-pub struct Reloads {
-    last: ArcSwapOption<Reload>,
-    /// Whether every version declared at the start has become normal or error.
-    settled: channel::Sender<bool>,
-}
-
-impl Default for Reloads {
-    fn default() -> Self {
-        Self { last: ArcSwapOption::empty(), settled: channel::Sender::new(false) }
-    }
-}
-
-impl Reloads {
-    /// The last load that found something changed.
-    pub fn last(&self) -> Option<Arc<Reload>> {
-        self.last.load_full()
-    }
-
-    /// Waits until no version is being made for the first time.
-    pub async fn settled(&self) {
-        // The sender lives in `self`, so waiting cannot fail.
-        self.settled.subscribe().wait_for(|settled| *settled).await.ok();
-    }
-}
-
-/// A version as it was declared when its candidate was made.
-type VersionKey = (ServiceKey, VersionName);
-
-/// A declared version on its way to normal or error.
-#[derive(Debug)]
-struct Candidate {
-    spec: VersionSpec,
-    fingerprint: Option<Fingerprint>,
-    status: Status,
-    /// Grows with every candidate, so that the end of one that was replaced is not mistaken.
-    number: u64,
-}
-
-/// The end of a candidate's preparation.
-struct Prepared {
-    key: VersionKey,
-    number: u64,
-    result: Result<Arc<VersionEntry>, StatusError>,
-}
-
 /// Loads, compiles and publishes. Driven by [`Reloader::run`].
 pub struct Reloader {
     path: PathBuf,
-    programs: Programs,
+    loader: Arc<Mutex<Loader>>,
     live: Arc<Live>,
     reloads: Arc<Reloads>,
     telemetry: Telemetry,
-    /// The configuration that was loaded last, and the one that the process was started with.
+    /// What was loaded last, and what the process was started with.
     config: Arc<Config>,
     started_with: Arc<Config>,
-    candidates: HashMap<VersionKey, Candidate>,
-    count: u64,
-    prepared: (mpsc::UnboundedSender<Prepared>, mpsc::UnboundedReceiver<Prepared>),
+    versions: Versions,
 }
 
 impl Reloader {
-    /// A reloader of the file at `path`, which said `config` when the process started.
+    /// A reloader that goes on with `loader`, which loaded `config` when the process started.
     pub fn new(
-        path: PathBuf,
+        loader: Loader,
         config: Arc<Config>,
         programs: Programs,
         live: Arc<Live>,
@@ -132,145 +47,133 @@ impl Reloader {
         telemetry: Telemetry,
     ) -> Self {
         Self {
-            path,
-            programs,
+            path: loader.path().to_owned(),
+            loader: Arc::new(Mutex::new(loader)),
             live,
             reloads,
             telemetry,
             started_with: config.clone(),
             config,
-            candidates: HashMap::new(),
-            count: 0,
-            prepared: mpsc::unbounded_channel(),
+            versions: Versions::new(programs),
         }
     }
 
     /// Publishes what the process was started with, then follows its files until dropped.
-    pub async fn run(mut self, mut watcher: Watcher) {
+    pub async fn run(mut self, rejected: Vec<Rejection>, mut watcher: Watcher) {
         watcher.follow(self.watched());
-        self.renew_candidates();
+        self.versions.renew(&self.config);
+        self.reject(rejected);
         self.publish().await;
-        self.note(Outcome::Published);
+        let read = self.config.services().count();
+        self.note(&Arc::new(self.came_of(Outcome::Published, read)));
         loop {
-            tokio::select! {
-                Some(prepared) = self.prepared.1.recv() => {
-                    if self.accept(prepared) {
+            let reading = tokio::select! {
+                prepared = self.versions.prepared() => {
+                    if self.versions.accept(prepared) {
                         self.publish().await;
                     }
+                    continue;
                 }
-                () = watcher.changed() => {
-                    // Directories may have been swapped: watch what is there now, then read it.
-                    watcher.follow(self.watched());
-                    let outcome = self.reload().await;
-                    self.note(outcome);
-                    watcher.follow(self.watched());
-                }
+                () = watcher.changed() => Reading::Changed,
+                () = self.reloads.asked() => Reading::Everything,
+            };
+            let askers = self.reloads.askers();
+            // Directories may have been swapped: watch what is there now, then read it.
+            watcher.follow(self.watched());
+            let reload = Arc::new(self.reload(reading).await);
+            watcher.follow(self.watched());
+            self.note(&reload);
+            if reading == Reading::Everything {
+                self.reloads.answer(askers, &reload);
             }
         }
     }
 
-    async fn reload(&mut self) -> Outcome {
-        let path = self.path.clone();
-        let loaded = tokio::task::spawn_blocking(move || config::load(&path)).await;
-        let config = match loaded {
-            Ok(Ok(config)) => Arc::new(config),
-            Ok(Err(report)) => return Outcome::Rejected(report),
+    async fn reload(&mut self, reading: Reading) -> Reload {
+        let loader = self.loader.clone();
+        let load = move || {
+            let mut loader = loader.lock().unwrap_or_else(PoisonError::into_inner);
+            loader.load(reading)
+        };
+        match tokio::task::spawn_blocking(load).await {
+            Ok(Ok(loaded)) => self.take(loaded).await,
+            Ok(Err(Rejected { report, .. })) => {
+                tracing::error!("configuration rejected, nothing changed:\n{report}");
+                let report = Some(report);
+                Reload { report, ..self.came_of(Outcome::Rejected, 0) }
+            }
             Err(panicked) => {
                 tracing::error!("loading the configuration failed: {panicked}");
-                return Outcome::Unchanged;
+                self.came_of(Outcome::Unchanged, 0)
             }
-        };
-        let same = *config == *self.config;
-        self.config = config;
-        if !self.renew_candidates() && same {
-            return Outcome::Unchanged;
-        }
-        self.publish().await;
-        match restart_keys(&self.started_with, &self.config) {
-            keys if keys.is_empty() => Outcome::Published,
-            keys => Outcome::NeedsRestart(keys),
         }
     }
 
-    fn last_was_rejected(&self) -> bool {
-        let last = self.reloads.last();
-        last.is_some_and(|last| matches!(last.outcome, Outcome::Rejected(_)))
-    }
-
-    /// Starts to prepare every declared version that is new or whose component file changed, and
-    /// forgets those no longer declared. Whether anything was different.
-    fn renew_candidates(&mut self) -> bool {
-        let mut old = std::mem::take(&mut self.candidates);
-        let mut renewed = false;
-        let config = self.config.clone();
-        for (service, _, spec) in declared(&config) {
-            let key = (service, spec.name.clone());
-            let fingerprint = Fingerprint::of(&spec.component);
-            let kept = old.remove(&key).filter(|candidate| {
-                candidate.spec == *spec && candidate.fingerprint == fingerprint
-            });
-            let candidate = match kept {
-                Some(candidate) => candidate,
-                None => {
-                    renewed = true;
-                    self.count += 1;
-                    self.prepare(key.clone(), spec.clone());
-                    let (spec, number) = (spec.clone(), self.count);
-                    Candidate { spec, fingerprint, status: Status::Creating, number }
-                }
+    async fn take(&mut self, loaded: Loaded) -> Reload {
+        let Loaded { config, rejected, read } = loaded;
+        let same = config == *self.config;
+        self.config = Arc::new(config);
+        let rejected_anew = self.reject(rejected);
+        if self.versions.renew(&self.config) || !same {
+            self.publish().await;
+            let outcome = match restart_keys(&self.started_with, &self.config) {
+                keys if keys.is_empty() => Outcome::Published,
+                keys => Outcome::NeedsRestart(keys),
             };
-            self.candidates.insert(key, candidate);
+            return self.came_of(outcome, read);
         }
-        renewed || !old.is_empty()
+        let outcome = if rejected_anew { Outcome::Rejected } else { Outcome::Unchanged };
+        self.came_of(outcome, read)
     }
 
-    fn prepare(&self, key: VersionKey, spec: VersionSpec) {
-        let programs = self.programs.clone();
-        let done = self.prepared.0.clone();
-        let number = self.count;
-        tokio::spawn(async move {
-            let result = programs.prepare(&key.0, &spec).await;
-            // Nobody waits for it once the process ends.
-            done.send(Prepared { key, number, result }).ok();
-        });
-    }
-
-    /// Takes the end of a preparation. Whether it was still wanted.
-    fn accept(&mut self, prepared: Prepared) -> bool {
-        let Prepared { key, number, result } = prepared;
-        let Some(candidate) = self.candidates.get_mut(&key) else { return false };
-        if candidate.number != number {
-            return false;
+    /// Tells of the services' files that are wrong. Whether some were not so before.
+    fn reject(&self, rejected: Vec<Rejection>) -> bool {
+        let before = self.reloads.rejected();
+        let mut anew = false;
+        for rejection in rejected.iter().filter(|rejection| !before.contains(rejection)) {
+            anew = true;
+            let Rejection { serves, report, .. } = rejection;
+            match serves {
+                Some(name) => {
+                    tracing::error!("rejected, and {name} goes on as it was:\n{report}");
+                }
+                None => tracing::error!("rejected, and not served:\n{report}"),
+            }
         }
-        let (service, version) = (&key.0.service, &key.1);
-        candidate.status = match result {
-            Ok(entry) => {
-                tracing::info!(%service, %version, digest = %entry.digest(), "version is normal");
-                Status::Normal(entry)
-            }
-            Err(error) => {
-                tracing::error!(%service, %version, code = error.code.as_str(), "{error}");
-                Status::Error(error)
-            }
-        };
-        true
+        self.telemetry.rejected(rejected.len());
+        self.reloads.reject(rejected);
+        anew
     }
 
-    /// Publishes the next generation, after a short wait for candidates that are nearly ready.
+    fn came_of(&self, outcome: Outcome, read: usize) -> Reload {
+        let rejected = self.reloads.rejected();
+        Reload {
+            at: SystemTime::now(),
+            outcome,
+            generation: self.live.load().generation,
+            read,
+            report: (!rejected.is_empty()).then(|| Report::of(&rejected)),
+        }
+    }
+
+    /// Publishes the next generation, after a short wait for versions that are nearly ready.
     async fn publish(&mut self) {
         let patience = tokio::time::sleep(PUBLISH_PATIENCE);
         tokio::pin!(patience);
-        while self.is_creating() {
+        while self.versions.are_creating() {
             tokio::select! {
-                Some(prepared) = self.prepared.1.recv() => { self.accept(prepared); }
+                prepared = self.versions.prepared() => { self.versions.accept(prepared); }
                 () = &mut patience => break,
             }
         }
         let started = Instant::now();
         let before = self.live.load();
-        let snapshot = Arc::new(Snapshot::after(&before, &self.config, &self.statuses()));
-        self.telemetry.published(snapshot.generation);
-        for service in &snapshot.services {
+        let statuses = self.versions.statuses(&self.config);
+        let snapshot = Arc::new(Snapshot::after(&before, &self.config, &statuses));
+        let generation = snapshot.generation;
+        self.telemetry.published(generation);
+        let changed = snapshot.services.iter().filter(|service| service.since == generation);
+        for service in changed {
             let name = &service.key.service;
             match &service.held {
                 Some(why) if service.is_settled() => {
@@ -280,64 +183,36 @@ impl Reloader {
                 None => {}
             }
         }
-        let generation = snapshot.generation;
         self.live.publish(snapshot);
         tracing::info!(generation, took_us = started.elapsed().as_micros(), "published");
-        if !self.is_creating() {
-            self.programs.keep_only(&self.digests());
-            self.reloads.settled.send_replace(true);
+        if !self.versions.are_creating() {
+            self.versions.forget_others();
+            self.reloads.settle();
         }
     }
 
-    fn is_creating(&self) -> bool {
-        self.candidates.values().any(|candidate| matches!(candidate.status, Status::Creating))
-    }
-
-    /// The digests of every version that could be given traffic by an edit.
-    fn digests(&self) -> HashSet<[u8; 32]> {
-        let normal = self.candidates.values().filter_map(|candidate| match &candidate.status {
-            Status::Normal(version) => Some(*version.guest.program().digest()),
-            Status::Creating | Status::Error(_) => None,
-        });
-        normal.collect()
-    }
-
-    fn statuses(&self) -> Candidates {
-        let mut statuses = Candidates::new();
-        for (service, _, spec) in declared(&self.config) {
-            let key = (service, spec.name.clone());
-            if let Some(candidate) = self.candidates.get(&key) {
-                statuses.entry(key.0).or_default().push(candidate.status.clone());
-            }
-        }
-        statuses
-    }
-
-    fn note(&self, outcome: Outcome) {
-        self.telemetry.reloaded(outcome.word());
-        match &outcome {
-            Outcome::Unchanged if !self.last_was_rejected() => return,
-            Outcome::Unchanged => tracing::info!("the configuration is again what is served"),
-            Outcome::Published => {}
-            Outcome::Rejected(report) => {
-                tracing::error!("configuration rejected, nothing changed:\n{report}");
+    fn note(&self, reload: &Arc<Reload>) {
+        self.telemetry.reloaded(reload.outcome.word(), reload.report.is_none());
+        let before = self.reloads.last().and_then(|last| last.report.clone());
+        match &reload.outcome {
+            Outcome::Unchanged if reload.report == before => return,
+            Outcome::Unchanged if reload.report.is_none() => {
+                tracing::info!("the configuration is again what is served");
             }
             Outcome::NeedsRestart(keys) => {
                 tracing::warn!("restart to apply {}; all else is served", keys.join(", "));
             }
+            Outcome::Published | Outcome::Unchanged | Outcome::Rejected => {}
         }
-        let reload = Reload { at: SystemTime::now(), outcome };
-        self.reloads.last.store(Some(Arc::new(reload)));
+        self.reloads.note(reload.clone());
     }
 
     /// Every file and directory in which a change could matter.
     fn watched(&self) -> Vec<&Path> {
         let config = &self.config;
-        let services = config.environments.iter().flat_map(|environment| &environment.services);
         let components = declared(config).map(|(_, _, spec)| spec.component.as_path());
         std::iter::once(self.path.as_path())
             .chain(config.watch.iter().map(PathBuf::as_path))
-            .chain(services.map(|service| service.file.as_path()))
             .chain(components)
             .collect()
     }

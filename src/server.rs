@@ -1,7 +1,6 @@
 //! The composition root: makes everything, connects it, and runs it until a signal.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::admin::{Admin, AdminListener, Token, TokenError};
-use crate::config::Config;
+use crate::config::{Config, Loaded, Loader, Rejection};
 use crate::listener::{Acceptor, Drain, ListenError, listen};
 use crate::proxy::Gateway;
 use crate::registry::{Live, Programs, ServiceEntry, Snapshot, declared};
@@ -41,13 +40,14 @@ pub enum StartError {
     Watch(#[from] WatchError),
 }
 
-/// Serves `config`, read from `path`, until SIGTERM or SIGINT. Prints where it listens, and what
-/// each service serves once that is known.
+/// Serves what `loader` loaded until SIGTERM or SIGINT. Prints where it listens, and what each
+/// service serves once that is known.
 ///
 /// # Errors
 ///
 /// Where an address, the sandbox pool or the watcher cannot be had. Nothing is served then.
-pub fn run(path: PathBuf, config: Config) -> Result<(), StartError> {
+pub fn run(loader: Loader, loaded: Loaded) -> Result<(), StartError> {
+    let Loaded { config, rejected, .. } = loaded;
     let config = Arc::new(config);
     let sockets = Sockets::bind(&config)?;
     let token = config.admin.token_file.as_deref().map(Token::read).transpose()?;
@@ -58,7 +58,7 @@ pub fn run(path: PathBuf, config: Config) -> Result<(), StartError> {
 
     let programs = Programs::new(engine, cache(&config), telemetry);
     let reloader = Reloader::new(
-        std::path::absolute(&path).unwrap_or(path),
+        loader,
         config.clone(),
         programs,
         live.clone(),
@@ -75,7 +75,8 @@ pub fn run(path: PathBuf, config: Config) -> Result<(), StartError> {
     let conf = server.configuration.clone();
     server.add_service(Acceptor::new(sockets.proxy, &conf, gateway, drain.clone(), accept));
     server.add_service(single("sweeper", Sweeper(shared.live.clone())));
-    server.add_service(single("reloader", Reloading(once((reloader, watcher)))));
+    server.add_service(single("reloader", Reloading(once((reloader, rejected, watcher)))));
+    server.add_service(single("hangup", Hangup(shared.reloads.clone())));
     server.add_service(single("admin", admin));
     server.add_service(single("herald", herald));
     let signals = Signals { drain, grace_period: config.server.grace_period };
@@ -212,13 +213,30 @@ impl BackgroundService for Sweeper {
     }
 }
 
-struct Reloading(Once<(Reloader, Watcher)>);
+struct Reloading(Once<(Reloader, Vec<Rejection>, Watcher)>);
 
 #[async_trait]
 impl BackgroundService for Reloading {
     async fn start(&self, _: ShutdownWatch) {
-        if let Some((reloader, watcher)) = take(&self.0) {
-            reloader.run(watcher).await;
+        if let Some((reloader, rejected, watcher)) = take(&self.0) {
+            reloader.run(rejected, watcher).await;
+        }
+    }
+}
+
+/// SIGHUP: read every file again, at once.
+struct Hangup(Arc<Reloads>);
+
+#[async_trait]
+impl BackgroundService for Hangup {
+    async fn start(&self, _: ShutdownWatch) {
+        let Ok(mut hangups) = signal(SignalKind::hangup()) else {
+            tracing::error!("cannot handle SIGHUP: it ends the process");
+            return;
+        };
+        while hangups.recv().await.is_some() {
+            tracing::info!("SIGHUP: reading every file again");
+            self.0.request().await;
         }
     }
 }
@@ -249,6 +267,9 @@ impl BackgroundService for Herald {
         }
         for line in describe(&self.live.load(), self.port) {
             say(&line);
+        }
+        for rejection in self.reloads.rejected().iter() {
+            say(&format!("rejected  {}, see the log", rejection.file.display()));
         }
     }
 }

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use watershed::config::{self, Config};
-use watershed::registry::{Candidates, Decided, Programs, Snapshot, Status, declared};
+use watershed::registry::{Decided, Programs, Snapshot, Status, Statuses, declared};
 use watershed::routing::{RouteTableBuilder, Weighted};
 use watershed::runtime::Engine;
 use watershed::server::pool_size;
@@ -63,10 +63,10 @@ fn deciding_on_the_shipped_configuration_allocates_nothing() {
     });
 }
 
-async fn candidates(config: &Config) -> Candidates {
+async fn candidates(config: &Config) -> Statuses {
     let programs =
         Programs::new(Engine::new(pool_size(config)).unwrap(), None, Telemetry::default());
-    let mut candidates = Candidates::new();
+    let mut candidates = Statuses::new();
     for (key, _, spec) in declared(config) {
         let version = programs.prepare(&key, spec).await.unwrap();
         candidates.entry(key).or_default().push(Status::Normal(version));

@@ -1,7 +1,8 @@
 //! The admin listener: health, metrics and status, for probes, Prometheus and people.
 //!
-//! It only reads. Where a token file is configured, everything but the health of the process is
-//! shown only to those who know the token.
+//! It reads, and can have the files read again; what is served is written in files only. Where a
+//! token file is configured, everything but the health of the process is for those who know the
+//! token.
 
 mod status;
 mod token;
@@ -10,12 +11,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
+use serde::Deserialize;
 use std::sync::Mutex;
 
 pub use token::{Token, TokenError};
@@ -72,32 +74,49 @@ fn routes(admin: Admin) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .route("/api/v1/status", get(show_status))
+        .route("/api/v1/reload", post(reload))
         .fallback(async || {
-            (StatusCode::NOT_FOUND, "try /livez, /readyz, /metrics or /api/v1/status\n")
+            let paths = "try /livez, /readyz, /metrics, /api/v1/status or POST /api/v1/reload\n";
+            (StatusCode::NOT_FOUND, paths)
         })
         .with_state(Arc::new(admin))
 }
 
-/// 200 once every service that is to have traffic has normal versions for it.
-async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
+/// What a probe waits for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Readiness {
+    /// The least generation that is to be served.
+    generation: Option<u64>,
+}
+
+/// 200 once every service that is to have traffic has normal versions for it, in the generation
+/// that is asked for.
+async fn readyz(
+    State(admin): State<Arc<Admin>>,
+    Query(Readiness { generation: wanted }): Query<Readiness>,
+) -> Response {
     let snapshot = admin.live.load();
+    let generation = snapshot.generation;
+    let not_ready = |why: String| {
+        (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")).into_response()
+    };
+    if let Some(wanted) = wanted.filter(|wanted| *wanted > generation) {
+        return not_ready(format!("generation {generation} is served, and not yet {wanted}"));
+    }
     if snapshot.is_ready() {
         return "ready\n".into_response();
     }
     let waiting = snapshot.services.iter().filter(|service| !service.is_ready());
     let names: Vec<_> = waiting.map(|service| service.key.service.as_str()).collect();
-    let text = format!(
-        "not ready: {}\n",
-        if names.is_empty() { "starting".into() } else { names.join(", ") }
-    );
-    (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+    not_ready(if names.is_empty() { "starting".into() } else { names.join(", ") })
 }
 
 async fn metrics(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
     if !admin.admits(&headers) {
         return denied();
     }
-    match admin.telemetry.render() {
+    match admin.telemetry.render(admin.live.generations()) {
         Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
@@ -107,8 +126,24 @@ async fn show_status(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Res
     if !admin.admits(&headers) {
         return denied();
     }
-    let last = admin.reloads.last();
-    Json(status::document(&admin.live.load(), last.as_deref(), admin.port)).into_response()
+    let (last, rejected) = (admin.reloads.last(), admin.reloads.rejected());
+    let snapshot = admin.live.load();
+    Json(status::document(&snapshot, last.as_deref(), &rejected, admin.port)).into_response()
+}
+
+/// Reads every file again, at once. 422 where something is wrong with them.
+async fn reload(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
+    if !admin.admits(&headers) {
+        return denied();
+    }
+    let Some(reload) = admin.reloads.request().await else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the process ends\n").into_response();
+    };
+    let status = match &reload.report {
+        None => StatusCode::OK,
+        Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    (status, Json(status::ReloadDocument::of(&reload))).into_response()
 }
 
 fn denied() -> Response {

@@ -4,7 +4,7 @@ use std::time::UNIX_EPOCH;
 
 use serde::Serialize;
 
-use crate::config::Problem;
+use crate::config::{Problem, Rejection, Report};
 use crate::registry::{ServiceEntry, Snapshot, Status, VersionView};
 use crate::reload::{Outcome, Reload};
 
@@ -14,6 +14,9 @@ pub struct Document {
     generation: u64,
     ready: bool,
     environments: Vec<EnvironmentDocument>,
+    /// Services' files that are wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rejected: Vec<RejectionDocument>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_reload: Option<ReloadDocument>,
 }
@@ -29,9 +32,15 @@ struct ServiceDocument {
     name: String,
     url: String,
     domains: Vec<String>,
+    file: String,
+    /// The generation in which it changed last.
+    since_generation: u64,
     /// Why what is declared is not what is served.
     #[serde(skip_serializing_if = "Option::is_none")]
     held: Option<String>,
+    /// Why the file as it is now is not what is served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejected: Option<ReportDocument>,
     versions: Vec<VersionDocument>,
 }
 
@@ -57,26 +66,94 @@ struct ErrorDocument {
     suggestion: &'static str,
 }
 
+/// What is wrong with files.
 #[derive(Debug, Serialize)]
-struct ReloadDocument {
+struct ReportDocument {
+    problems: Vec<Problem>,
+    /// The problems as text.
+    report: String,
+}
+
+/// A service's file that is wrong.
+#[derive(Debug, Serialize)]
+struct RejectionDocument {
+    environment: String,
+    file: String,
+    /// The service that goes on as it was; none if it never was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    serves: Option<String>,
+    #[serde(flatten)]
+    report: ReportDocument,
+}
+
+/// What a load did: the last one in the status, or the answer to `POST /api/v1/reload`.
+#[derive(Debug, Serialize)]
+pub struct ReloadDocument {
     /// Seconds since 1970.
     at: u64,
     outcome: &'static str,
+    /// What is served after it.
+    generation: u64,
+    /// How many services' files were read.
+    files_read: usize,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     restart_needed_for: Vec<&'static str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    problems: Vec<Problem>,
-    /// The problems as text.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    report: Option<String>,
+    #[serde(flatten)]
+    report: Option<ReportDocument>,
 }
 
-/// The document of a snapshot and the last reload; services are reached at `port`.
-pub fn document(snapshot: &Snapshot, last: Option<&Reload>, port: u16) -> Document {
+impl From<&Report> for ReportDocument {
+    fn from(report: &Report) -> Self {
+        Self { problems: report.problems.clone(), report: report.to_string() }
+    }
+}
+
+impl RejectionDocument {
+    fn of(rejection: &Rejection) -> Self {
+        let Rejection { environment, serves, file, report } = rejection;
+        Self {
+            environment: environment.to_string(),
+            file: file.display().to_string(),
+            serves: serves.as_ref().map(ToString::to_string),
+            report: report.into(),
+        }
+    }
+}
+
+impl ReloadDocument {
+    /// The document of a load.
+    pub fn of(reload: &Reload) -> Self {
+        let Reload { at, outcome, generation, read, report } = reload;
+        Self {
+            at: at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+            outcome: outcome.word(),
+            generation: *generation,
+            files_read: *read,
+            restart_needed_for: match outcome {
+                Outcome::NeedsRestart(keys) => keys.clone(),
+                Outcome::Published | Outcome::Unchanged | Outcome::Rejected => Vec::new(),
+            },
+            report: report.as_ref().map(ReportDocument::from),
+        }
+    }
+}
+
+/// The document of a snapshot, the files that are wrong and the last reload; services are reached
+/// at `port`.
+pub fn document(
+    snapshot: &Snapshot,
+    last: Option<&Reload>,
+    rejected: &[Rejection],
+    port: u16,
+) -> Document {
     let mut environments: Vec<EnvironmentDocument> = Vec::new();
     for service in &snapshot.services {
         let name = service.key.environment.as_str();
-        let document = service_document(service, port);
+        let own = rejected.iter().find(|rejection| {
+            rejection.environment == service.key.environment
+                && rejection.serves.as_ref() == Some(&service.key.service)
+        });
+        let document = service_document(service, own, port);
         match environments.last_mut().filter(|environment| environment.name == name) {
             Some(environment) => environment.services.push(document),
             None => environments
@@ -87,16 +164,25 @@ pub fn document(snapshot: &Snapshot, last: Option<&Reload>, port: u16) -> Docume
         generation: snapshot.generation,
         ready: snapshot.is_ready(),
         environments,
-        last_reload: last.map(reload_document),
+        rejected: rejected.iter().map(RejectionDocument::of).collect(),
+        last_reload: last.map(ReloadDocument::of),
     }
 }
 
-fn service_document(service: &ServiceEntry, port: u16) -> ServiceDocument {
+fn service_document(
+    service: &ServiceEntry,
+    rejected: Option<&Rejection>,
+    port: u16,
+) -> ServiceDocument {
+    let declared = &service.declared;
     ServiceDocument {
         name: service.key.service.to_string(),
         url: service.url(port),
-        domains: service.domains.iter().map(ToString::to_string).collect(),
+        domains: declared.domains.iter().map(ToString::to_string).collect(),
+        file: declared.file.display().to_string(),
+        since_generation: service.since,
         held: service.held.clone(),
+        rejected: rejected.map(|rejection| (&rejection.report).into()),
         versions: service.versions.iter().map(version_document).collect(),
     }
 }
@@ -119,25 +205,4 @@ fn version_document(version: &VersionView) -> VersionDocument {
         remark: version.remark.clone(),
         error,
     }
-}
-
-fn reload_document(reload: &Reload) -> ReloadDocument {
-    let at = reload.at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let outcome = reload.outcome.word();
-    let mut document = ReloadDocument {
-        at,
-        outcome,
-        restart_needed_for: Vec::new(),
-        problems: Vec::new(),
-        report: None,
-    };
-    match &reload.outcome {
-        Outcome::Published | Outcome::Unchanged => {}
-        Outcome::NeedsRestart(keys) => document.restart_needed_for = keys.clone(),
-        Outcome::Rejected(report) => {
-            document.problems = report.problems.clone();
-            document.report = Some(report.to_string());
-        }
-    }
-    document
 }

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use serde::Serialize;
 use tokio::task::JoinSet;
@@ -19,6 +20,9 @@ pub(super) struct Arguments {
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
+    /// Look at the files only: components are neither read nor compiled.
+    #[arg(long)]
+    no_compile: bool,
 }
 
 /// What the check found.
@@ -27,7 +31,9 @@ struct Findings {
     ok: bool,
     /// Of the files.
     problems: Vec<Problem>,
-    /// Of what the files name.
+    /// How many versions the files declare.
+    declared: usize,
+    /// Of what the files name; none if nothing was to be compiled.
     versions: Vec<Version>,
 }
 
@@ -51,14 +57,16 @@ pub(super) fn check(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliE
         Ok(config) => (Some(Box::new(config)), None),
         Err(Rejected { report, rest }) => (rest, Some(report)),
     };
-    let versions = config.as_deref().map_or(Ok(Vec::new()), prepare_all)?;
+    let declared = config.as_deref().map_or(0, |config| declared(config).count());
+    let to_prepare = config.filter(|_| !arguments.no_compile);
+    let versions = to_prepare.as_deref().map_or(Ok(Vec::new()), prepare_all)?;
     let mut out = std::io::stdout().lock();
     if let Some(report) = report.as_ref().filter(|_| !arguments.json) {
         writeln!(out, "{report}")?;
     }
     let ok = report.is_none() && versions.iter().all(|version| version.code.is_none());
     let problems = report.map_or(Vec::new(), |report| report.problems);
-    let findings = Findings { ok, problems, versions };
+    let findings = Findings { ok, problems, declared, versions };
     if arguments.json {
         let json = serde_json::to_string_pretty(&findings).map_err(std::io::Error::from)?;
         writeln!(out, "{json}")?;
@@ -82,7 +90,11 @@ fn print(out: &mut impl Write, path: &Path, findings: &Findings) -> Result<(), C
     }
     let wrong = findings.versions.iter().filter(|version| version.code.is_some()).count();
     let (problems, versions) = (findings.problems.len(), findings.versions.len());
+    let declared = &findings.declared;
     match findings.ok {
+        true if versions < *declared => {
+            writeln!(out, "{} is good: {declared} versions, not compiled", path.display())?;
+        }
         true => writeln!(out, "{} is good: {versions} versions", path.display())?,
         false => writeln!(
             out,
@@ -106,7 +118,7 @@ fn prepare_all(config: &Config) -> Result<Vec<Version>, CliError> {
 async fn gather(config: &Config, programs: &Programs) -> Vec<Version> {
     let mut preparing = JoinSet::new();
     for (number, (key, service, spec)) in declared(config).enumerate() {
-        let (service, spec, programs) = (service.clone(), spec.clone(), programs.clone());
+        let (service, spec, programs) = (Arc::clone(service), spec.clone(), programs.clone());
         preparing.spawn(async move {
             let error = programs.prepare(&key, &spec).await.err();
             (number, version(&key, &service, &spec, error))

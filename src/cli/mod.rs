@@ -67,7 +67,7 @@ impl Cli {
     /// Whatever kept it from doing its work, ready to be printed.
     pub fn execute(self) -> Result<ExitCode, CliError> {
         match self.command.unwrap_or(Command::Run) {
-            Command::Run => run::run(self.config),
+            Command::Run => run::run(&self.config),
             Command::Check(arguments) => check::check(&self.config, &arguments),
             Command::Schema(arguments) => schema::schema(&arguments),
         }

@@ -1,13 +1,21 @@
 //! `watershed run`: serve until a signal.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
 use super::CliError;
-use crate::{config, server};
+use crate::config::{Loaded, Loader, Reading, Report};
+use crate::server;
 
-pub(super) fn run(path: PathBuf) -> Result<ExitCode, CliError> {
-    let config = config::load(&path).map_err(CliError::Config)?;
-    server::run(path, config)?;
+pub(super) fn run(path: &Path) -> Result<ExitCode, CliError> {
+    let mut loader = Loader::new(path);
+    let loaded =
+        loader.load(Reading::Everything).map_err(|wrong| CliError::Config(wrong.report))?;
+    let Loaded { config, rejected, .. } = &loaded;
+    // One wrong file must not keep the other services down when a machine comes up again.
+    if config.services().next().is_none() && !rejected.is_empty() {
+        return Err(CliError::Config(Report::of(rejected)));
+    }
+    server::run(loader, loaded)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,11 +1,15 @@
-//! What the user wrote, read and checked: [`load`] turns `watershed.toml` and the services' files
-//! into a [`Config`] that cannot be wrong, or into a [`Report`] of everything that is. The command
-//! line, the server and a reload call it. Rooms, in reading order: `raw` (the files' shapes),
+//! What the user wrote, read and checked: a [`Loader`] turns `watershed.toml` and the services'
+//! files into a [`Config`] that cannot be wrong, beside a [`Report`] of whatever is. The command
+//! line, the server and a reload use it. Rooms, in reading order: `raw` (the files' shapes),
 //! `model` (what they mean, and every default), `document` (a file into its shape), `validate`
-//! (shapes into the model), `report` (what is wrong), `schema` (the shapes for editors).
+//! (one file's shape into the model), `arbitrate` (names that several files want), `loader` (all
+//! files, again and again), `report` (what is wrong), `schema` (the shapes for editors).
 
+mod arbitrate;
 mod discover;
 mod document;
+mod fingerprint;
+mod loader;
 pub mod model;
 mod raw;
 mod report;
@@ -17,6 +21,8 @@ mod suggest;
 mod tests;
 mod validate;
 
+pub use fingerprint::Fingerprint;
+pub use loader::{Loaded, Loader, Reading, Rejected, Rejection};
 pub use model::*;
 pub use report::{Problem, Report};
 pub use schema::schema;
@@ -31,34 +37,10 @@ pub fn load(path: &Path) -> Result<Config, Report> {
     inspect(path).map_err(|rejected| rejected.report)
 }
 
-/// A configuration that has problems.
-#[derive(Debug)]
-pub struct Rejected {
-    pub report: Report,
-    /// What could be made of the files beside their problems: for looking at, not for serving.
-    pub rest: Option<Box<Config>>,
-}
-
 /// The same for `check`, which looks on behind the first files that are wrong.
 ///
 /// # Errors
 /// Every problem, and what is left without them.
 pub fn inspect(path: &Path) -> Result<Config, Rejected> {
-    let path = match std::path::absolute(path) {
-        Ok(path) => discover::absolute(Path::new("/"), &path),
-        Err(error) => return Err(Rejected { report: no_path(path, &error), rest: None }),
-    };
-    let mut problems = Vec::new();
-    let document = document::read(&path, &mut problems);
-    let config = document.map(|document| validate::config(document, &mut problems));
-    match config {
-        Some(config) if problems.is_empty() => Ok(config),
-        rest => Err(Rejected { report: Report::new(problems), rest: rest.map(Box::new) }),
-    }
-}
-
-fn no_path(path: &Path, error: &std::io::Error) -> Report {
-    let message = format!("this is not a path: {error}");
-    let help = "give the path of watershed.toml";
-    Report::new(vec![Problem::of_file(path, message, help)])
+    Loader::new(path).inspect()
 }

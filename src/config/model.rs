@@ -17,6 +17,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Everything that the files say.
@@ -26,8 +27,17 @@ pub struct Config {
     pub admin: AdminSettings,
     pub state: StateSettings,
     pub environments: Vec<Environment>,
-    /// The directories, absolute, in which a new or changed file could change the configuration.
+    /// The files and directories, absolute, in which a change could change the configuration.
     pub watch: Vec<PathBuf>,
+}
+
+impl Config {
+    /// The services of all environments, in the order of declaration.
+    pub fn services(&self) -> impl Iterator<Item = (&Environment, &Arc<Service>)> {
+        self.environments.iter().flat_map(|environment| {
+            environment.services.iter().map(move |service| (environment, service))
+        })
+    }
 }
 
 /// How requests reach us.
@@ -120,7 +130,7 @@ pub struct Environment {
     /// Lower case, no wildcard.
     pub domain: String,
     /// In the order of their files' paths.
-    pub services: Vec<Service>,
+    pub services: Vec<Arc<Service>>,
 }
 
 impl Environment {

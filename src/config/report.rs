@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde::Serialize;
 
+use super::loader::Rejection;
+
 /// Every problem of a configuration, the main file's first, then line by line. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
 pub struct Report {
@@ -113,6 +115,14 @@ impl Report {
         });
         problems.dedup();
         Self { problems }
+    }
+}
+
+impl Report {
+    /// One report of several files that are wrong.
+    pub fn of(rejected: &[Rejection]) -> Self {
+        let problems = rejected.iter().flat_map(|rejection| &rejection.report.problems);
+        Self::new(problems.cloned().collect())
     }
 }
 

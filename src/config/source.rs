@@ -26,7 +26,8 @@ impl Source {
         before.matches('\n').count() + 1
     }
 
-    fn problem(&self, span: Range<usize>, complaint: Complaint) -> Problem {
+    /// What a person sees of a place.
+    pub fn spot(&self, span: Range<usize>) -> Spot {
         let start = self.text.floor_char_boundary(span.start);
         let end = self.text.floor_char_boundary(span.end).max(start);
         let (before, after) = self.text.split_at(start);
@@ -34,15 +35,38 @@ impl Source {
         let head = self.text.get(line_start..start).unwrap_or_default();
         let tail = first_line(after);
         let marked = first_line(self.text.get(start..end).unwrap_or_default());
-        Problem {
+        Spot {
             file: self.path.clone(),
             line: Some(self.line_of(start)),
             column: Some(head.chars().count() + 1),
             width: Some(marked.chars().count().max(1)),
             source: Some(format!("{head}{tail}")),
-            message: complaint.message,
-            help: complaint.help,
         }
+    }
+}
+
+/// A place in a file as a person sees it, which outlives the file's text; only the file where the
+/// file as a whole is meant.
+#[derive(Clone, Debug)]
+pub struct Spot {
+    pub file: PathBuf,
+    pub line: Option<usize>,
+    column: Option<usize>,
+    width: Option<usize>,
+    source: Option<String>,
+}
+
+impl Spot {
+    /// A file as a whole.
+    pub fn of_file(file: &Path) -> Self {
+        Self { file: file.to_owned(), line: None, column: None, width: None, source: None }
+    }
+
+    /// What is wrong here.
+    pub fn problem(self, complaint: Complaint) -> Problem {
+        let Self { file, line, column, width, source } = self;
+        let Complaint { message, help } = complaint;
+        Problem { file, line, column, width, source, message, help }
     }
 }
 
@@ -73,14 +97,12 @@ pub struct Findings<'a> {
 impl Findings<'_> {
     /// A problem at a place in the file.
     pub fn add(&mut self, span: Range<usize>, complaint: Complaint) {
-        self.problems.push(self.source.problem(span, complaint));
+        self.problems.push(self.source.spot(span).problem(complaint));
     }
 
     /// A problem of the file as a whole.
     pub fn add_to_file(&mut self, complaint: Complaint) {
-        let Complaint { message, help } = complaint;
-        let problem = Problem::of_file(&self.source.path, message, help);
-        self.problems.push(problem);
+        self.problems.push(Spot::of_file(&self.source.path).problem(complaint));
     }
 
     /// The value, or nothing and a problem.

@@ -118,7 +118,8 @@ fn the_main_file_means_what_it_says() {
     };
     assert_eq!(config.admin, admin);
     assert_eq!(config.state.directory, Path::new("/var/lib/watershed"));
-    assert_eq!(config.watch, [tree.path("config"), tree.path("config/services")]);
+    let followed = ["", "services", "services/greeter.toml", "services/quiet.toml"];
+    assert_eq!(config.watch, followed.map(|name| tree.path("config").join(name)));
     let [environment] = config.environments.as_slice() else {
         panic!("{:?}", config.environments);
     };

@@ -1,25 +1,23 @@
-//! From what the files say to what they mean. Every check that needs a place in a file is here or
-//! in a room below; each reports what is wrong, carries on with a default, and leaves it to `load`
-//! to refuse the whole if anything was reported. This room reads the main file, `service` a
+//! From what one file says to what it means. Every check that needs a place in a file is here or
+//! in a room below; each reports what is wrong, carries on with a default, and leaves it to the
+//! loader to refuse the file if anything was reported. This room reads the main file, `service` a
 //! service's file.
 
-mod claims;
+pub mod claims;
 mod field;
 mod limits;
-mod service;
+pub mod service;
 
 use std::collections::HashSet;
-use std::iter;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use self::claims::Claims;
-use self::service::Surroundings;
+use self::claims::{Claims, What};
 use super::discover::{self, Found};
-use super::document::{self, Document};
+use super::document::Document;
 use super::model::{
-    AdminSettings, Config, Environment, EnvironmentName, Limits, ServerSettings, StateSettings,
+    AdminSettings, Environment, EnvironmentName, Limits, ServerSettings, StateSettings,
 };
 use super::raw::{
     Field, Located, RawAdmin, RawDefaults, RawEnvironment, RawServer, RawState, RawWatershed, Table,
@@ -27,9 +25,27 @@ use super::raw::{
 use super::report::Problem;
 use super::source::{Complaint, Findings};
 
-/// Checks the main file, then reads and checks the services' files that it leads to. The result
-/// counts only if no problem was added.
-pub fn config(document: Document<RawWatershed>, problems: &mut Vec<Problem>) -> Config {
+/// What the main file says by itself.
+pub struct Main {
+    pub server: ServerSettings,
+    pub admin: AdminSettings,
+    pub state: StateSettings,
+    /// Of versions that set none of their own.
+    pub limits: Limits,
+    pub plans: Vec<Plan>,
+    /// Where the file is.
+    pub directory: PathBuf,
+}
+
+/// An environment whose services are still to be read.
+pub struct Plan {
+    pub name: EnvironmentName,
+    pub domain: String,
+    pub found: Found,
+}
+
+/// Checks the main file. The result counts only if no problem was added.
+pub fn main(document: Document<RawWatershed>, problems: &mut Vec<Problem>) -> Main {
     let Document { source, raw, lost } = document;
     let RawWatershed { server, admin, state, defaults, environments } = raw;
     let mut main = Findings { source: &source, lost: &lost, problems };
@@ -37,16 +53,13 @@ pub fn config(document: Document<RawWatershed>, problems: &mut Vec<Problem>) -> 
         server.map_or_else(ServerSettings::default, |Table(raw)| self::server(&mut main, raw));
     let admin = admin
         .map_or_else(AdminSettings::default, |Table(raw)| self::admin(&mut main, raw, &server));
-    let state = self::state(&mut main, state);
-    let limits = self::defaults(&mut main, defaults);
-    let plans = plans(&mut main, environments);
-    let gathered = gather(plans, &limits, problems);
-    Config {
+    Main {
         server,
         admin,
-        state,
-        watch: unique(iter::once(source.directory().to_owned()).chain(gathered.watch)),
-        environments: gathered.environments,
+        state: self::state(&mut main, state),
+        limits: self::defaults(&mut main, defaults),
+        plans: plans(&mut main, environments),
+        directory: source.directory().to_owned(),
     }
 }
 
@@ -124,13 +137,6 @@ fn defaults(main: &mut Findings<'_>, raw: Option<Table<RawDefaults>>) -> Limits 
     limits::over(main, limits, &Limits::default())
 }
 
-/// An environment whose services are still to be read.
-struct Plan {
-    name: EnvironmentName,
-    domain: String,
-    found: Found,
-}
-
 fn plans(main: &mut Findings<'_>, raw: Option<Vec<Located<Table<RawEnvironment>>>>) -> Vec<Plan> {
     match raw {
         Some(raw) => {
@@ -163,12 +169,12 @@ fn plan(
     let RawEnvironment { name, domain, services } = raw;
     let name = main.required(&table, "name", name).and_then(|(span, text)| {
         let name = main.check(span.clone(), field::environment_name(&text))?;
-        names.take(main, span, name.as_str(), "the name of an environment");
+        names.take(main, span, name.as_str(), What::Environment);
         Some(name)
     });
     let domain = main.required(&table, "domain", domain).and_then(|(span, text)| {
         let domain = main.check(span.clone(), field::domain(&text))?;
-        domains.take(main, span, &domain, "the domain of an environment");
+        domains.take(main, span, &domain, What::EnvironmentDomain);
         Some(domain)
     });
     // A wrong environment's services are checked all the same, under a domain that nobody else has.
@@ -182,37 +188,4 @@ fn found(main: &mut Findings<'_>, table: &Range<usize>, services: Field<String>)
     let (span, pattern) = services.map_or_else(default, Located::into_parts);
     let found = discover::services(main.source.directory(), &pattern);
     main.check(span, found.map_err(|error| field::no_services(&error)))
-}
-
-/// What the services' files add to the configuration.
-#[derive(Default)]
-struct Gathered {
-    environments: Vec<Environment>,
-    watch: Vec<PathBuf>,
-}
-
-fn gather(plans: Vec<Plan>, limits: &Limits, problems: &mut Vec<Problem>) -> Gathered {
-    let mut gathered = Gathered::default();
-    let mut domains = Claims::default();
-    for Plan { name, domain, found } in plans {
-        let mut surroundings = Surroundings {
-            domain: &domain,
-            limits,
-            names: Claims::default(),
-            domains: &mut domains,
-        };
-        let read = |file: &PathBuf| {
-            let document = document::read(file, problems)?;
-            service::service(document, &mut surroundings, problems)
-        };
-        let services = found.files.iter().filter_map(read).collect();
-        gathered.environments.push(Environment { name, domain, services });
-        gathered.watch.extend(found.directories);
-    }
-    gathered
-}
-
-fn unique(paths: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
-    let mut seen = HashSet::new();
-    paths.filter(|path| seen.insert(path.clone())).collect()
 }

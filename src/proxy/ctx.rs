@@ -32,6 +32,8 @@ pub enum Ended {
 pub struct RequestCtx {
     pub started: Instant,
     pub expose: Expose,
+    /// Of the snapshot that decides for it.
+    pub generation: u64,
     /// What the client sent as `x-request-id` if that is sane, or else made here, once asked for.
     request_id: Option<Arc<str>>,
     pub service: Option<Arc<ServiceEntry>>,
@@ -44,6 +46,7 @@ impl RequestCtx {
         Self {
             started: Instant::now(),
             expose: Expose::None,
+            generation: 0,
             request_id: None,
             service: None,
             chosen: None,

@@ -21,7 +21,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::connection::Connection;
 use super::ctx::{Chosen, Ended, RequestCtx};
 use super::failure::Failure;
-use super::headers::{self, WATERSHED_DECISION, WATERSHED_VERSION};
+use super::headers::{self, WATERSHED_DECISION, WATERSHED_GENERATION, WATERSHED_VERSION};
 use crate::config::Expose;
 use crate::registry::{Admission, VersionEntry};
 use crate::runtime::{BodyFeed, Event, Invocation};
@@ -41,7 +41,7 @@ pub async fn execute(session: &mut Session, ctx: &mut RequestCtx, chosen: &Chose
         return refused(Failure::Overload);
     };
     let request_id = ctx.request_id(&session.req_header().headers);
-    match Execution::start(session, ctx.expose, chosen, admission, &request_id).await {
+    match Execution::start(session, ctx, chosen, admission, &request_id).await {
         Ok(execution) => execution.run().await,
         Err(_) => Ended::ClientGone,
     }
@@ -66,6 +66,7 @@ enum Input {
 struct Execution<'a> {
     session: &'a mut ServerSession,
     expose: Expose,
+    generation: u64,
     chosen: &'a Chosen,
     invocation: Invocation,
     /// The request's place among those of its version.
@@ -87,7 +88,7 @@ struct Execution<'a> {
 impl<'a> Execution<'a> {
     async fn start(
         session: &'a mut Session,
-        expose: Expose,
+        ctx: &RequestCtx,
         chosen: &'a Chosen,
         Admission { place, permit }: Admission,
         request_id: &Arc<str>,
@@ -108,7 +109,8 @@ impl<'a> Execution<'a> {
         }
         Ok(Self {
             session,
-            expose,
+            expose: ctx.expose,
+            generation: ctx.generation,
             chosen,
             invocation,
             permit,
@@ -266,6 +268,7 @@ impl<'a> Execution<'a> {
         }
         if self.expose == Expose::Decision {
             response.insert_header(WATERSHED_DECISION, self.chosen.decision.as_str())?;
+            response.insert_header(WATERSHED_GENERATION, self.generation)?;
         }
         self.frame(&mut response).await?;
         self.session.write_response_header(Box::new(response)).await?;

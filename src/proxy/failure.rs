@@ -11,7 +11,8 @@ use pingora::protocols::http::ServerSession;
 use pingora::proxy::Session;
 
 use super::ctx::RequestCtx;
-use super::headers::{WATERSHED_ERROR, X_REQUEST_ID};
+use super::headers::{WATERSHED_ERROR, WATERSHED_GENERATION, X_REQUEST_ID};
+use crate::config::Expose;
 use crate::runtime::GuestFailure;
 
 /// When to come back after a 503 that time may heal, in seconds.
@@ -149,6 +150,9 @@ pub async fn respond(session: &mut Session, ctx: &mut RequestCtx, failure: &Fail
     header.insert_header(header::CACHE_CONTROL, "no-store")?;
     header.insert_header(WATERSHED_ERROR, failure.code())?;
     header.insert_header(X_REQUEST_ID, &*request_id)?;
+    if ctx.expose == Expose::Decision {
+        header.insert_header(WATERSHED_GENERATION, ctx.generation)?;
+    }
     if failure.passes() {
         header.insert_header(header::RETRY_AFTER, RETRY_AFTER)?;
     }

@@ -12,6 +12,7 @@ use pingora::http::RequestHeader;
 pub const WATERSHED_ERROR: &str = "watershed-error";
 pub const WATERSHED_VERSION: &str = "watershed-version";
 pub const WATERSHED_DECISION: &str = "watershed-decision";
+pub const WATERSHED_GENERATION: &str = "watershed-generation";
 pub const X_REQUEST_ID: &str = "x-request-id";
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

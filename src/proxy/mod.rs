@@ -55,7 +55,7 @@ impl Gateway {
     async fn serve(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<Flow> {
         self.prepare_connection(session);
         let snapshot = self.live.load();
-        ctx.expose = snapshot.expose;
+        (ctx.expose, ctx.generation) = (snapshot.expose, snapshot.generation);
         let Some(service) = snapshot.routes.find(session.req_header()).cloned() else {
             let failure = match headers::names_host(session.req_header()) {
                 true => Failure::NoService,

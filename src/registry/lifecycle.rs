@@ -36,6 +36,18 @@ impl Status {
     }
 }
 
+/// Two normal versions are the same only if they are one.
+impl PartialEq for Status {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Creating, Self::Creating) => true,
+            (Self::Normal(one), Self::Normal(other)) => Arc::ptr_eq(one, other),
+            (Self::Error(one), Self::Error(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
 /// Stable codes of the status `error`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatusCode {

@@ -9,27 +9,41 @@ mod programs;
 mod serving;
 mod snapshot;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arc_swap::ArcSwap;
 
 pub use lifecycle::{Status, StatusCode, StatusError};
-pub use programs::{Fingerprint, Programs};
+pub use programs::Programs;
 pub use serving::{Admission, Decided, Decision, Serving, VersionEntry};
-pub use snapshot::{Candidates, ServiceEntry, ServiceKey, Snapshot, VersionView, declared};
+pub use snapshot::{ServiceEntry, ServiceKey, Snapshot, Statuses, VersionView, declared};
 
 /// The snapshot that requests see. One pointer: no request sees half of two generations.
 #[derive(Debug, Default)]
-pub struct Live(ArcSwap<Snapshot>);
+pub struct Live {
+    current: ArcSwap<Snapshot>,
+    /// Every generation that somebody may still see.
+    seen: Mutex<Vec<Weak<Snapshot>>>,
+}
 
 impl Live {
     /// The current snapshot, pinned for as long as the caller keeps it.
     pub fn load(&self) -> Arc<Snapshot> {
-        self.0.load_full()
+        self.current.load_full()
     }
 
     /// Every request that starts from now on sees `snapshot`.
     pub fn publish(&self, snapshot: Arc<Snapshot>) {
-        self.0.store(snapshot);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.retain(|generation| generation.strong_count() > 0);
+        seen.push(Arc::downgrade(&snapshot));
+        self.current.store(snapshot);
+    }
+
+    /// How many generations are in memory: the current one, and those of requests that began
+    /// before it.
+    pub fn generations(&self) -> usize {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.iter().filter(|generation| generation.strong_count() > 0).count()
     }
 }

@@ -2,8 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OnceCell, Semaphore};
@@ -20,30 +18,6 @@ type Compiled = Arc<OnceCell<Result<Program, StatusError>>>;
 
 /// Bytes of the largest component that is read.
 const LARGEST_COMPONENT: u64 = 256 << 20;
-
-/// What tells whether a file may have changed, without reading it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fingerprint {
-    device: u64,
-    inode: u64,
-    length: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Fingerprint {
-    /// The fingerprint of a file, following links; `None` where there is no such file.
-    pub fn of(path: &Path) -> Option<Self> {
-        let file = std::fs::metadata(path).ok()?;
-        Some(Self {
-            device: file.dev(),
-            inode: file.ino(),
-            length: file.len(),
-            modified: (file.mtime(), file.mtime_nsec()),
-            changed: (file.ctime(), file.ctime_nsec()),
-        })
-    }
-}
 
 /// Makes versions ready, and keeps what it compiled. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::lifecycle::Status;
 use super::serving::{Serving, VersionEntry};
 use crate::config::{
-    Config, DomainPattern, EnvironmentName, Expose, Percent, Service, ServiceName, Split, Traffic,
-    VersionName, VersionSpec,
+    Config, DomainPattern, Environment, EnvironmentName, Expose, Percent, Service, ServiceName,
+    Split, Traffic, VersionName, VersionSpec,
 };
 use crate::routing::{RouteTable, RouteTableBuilder};
 
@@ -20,18 +20,23 @@ pub struct ServiceKey {
 }
 
 /// Every version that a configuration declares, in the order of declaration.
-pub fn declared(config: &Config) -> impl Iterator<Item = (ServiceKey, &Service, &VersionSpec)> {
-    config.environments.iter().flat_map(|environment| {
-        environment.services.iter().flat_map(|service| {
-            let key =
-                ServiceKey { environment: environment.name.clone(), service: service.name.clone() };
-            service.versions.iter().map(move |spec| (key.clone(), service, spec))
-        })
+pub fn declared(
+    config: &Config,
+) -> impl Iterator<Item = (ServiceKey, &Arc<Service>, &VersionSpec)> {
+    config.services().flat_map(|(environment, service)| {
+        let key = ServiceKey::of(environment, service);
+        service.versions.iter().map(move |spec| (key.clone(), service, spec))
     })
 }
 
 /// The status of every declared version, by service and in the order of declaration.
-pub type Candidates = HashMap<ServiceKey, Vec<Status>>;
+pub type Statuses = HashMap<ServiceKey, Vec<Status>>;
+
+impl ServiceKey {
+    fn of(environment: &Environment, service: &Service) -> Self {
+        Self { environment: environment.name.clone(), service: service.name.clone() }
+    }
+}
 
 /// One generation.
 #[derive(Debug)]
@@ -48,7 +53,9 @@ pub struct Snapshot {
 #[derive(Debug)]
 pub struct ServiceEntry {
     pub key: ServiceKey,
-    pub domains: Vec<DomainPattern>,
+    pub declared: Arc<Service>,
+    /// The generation in which it changed last.
+    pub since: u64,
     pub serving: Serving,
     /// Why what is declared is not what is served.
     pub held: Option<String>,
@@ -78,31 +85,28 @@ impl Default for Snapshot {
 
 impl Snapshot {
     /// The generation after `previous`. A service whose declared traffic cannot be served yet, or
-    /// at all, keeps what it serves in `previous`, and says why.
-    pub fn after(previous: &Self, config: &Config, candidates: &Candidates) -> Self {
+    /// at all, keeps what it serves in `previous`, and says why. One that nothing changed stays the
+    /// same one.
+    pub fn after(previous: &Self, config: &Config, statuses: &Statuses) -> Self {
+        let generation = previous.generation + 1;
         let before: HashMap<_, _> =
             previous.services.iter().map(|service| (&service.key, service)).collect();
         let mut routes = RouteTableBuilder::default();
-        let mut services = Vec::new();
-        for environment in &config.environments {
-            for service in &environment.services {
-                let key = ServiceKey {
-                    environment: environment.name.clone(),
-                    service: service.name.clone(),
-                };
-                let statuses = candidates.get(&key).map_or(&[][..], Vec::as_slice);
-                let last = before.get(&key).map(|entry| &entry.serving);
-                let entry = Arc::new(ServiceEntry::new(key, service, statuses, last));
-                route(&mut routes, &entry);
-                services.push(entry);
-            }
+        let mut services = Vec::with_capacity(before.len());
+        for (environment, service) in config.services() {
+            let key = ServiceKey::of(environment, service);
+            let statuses = statuses.get(&key).map_or(&[][..], Vec::as_slice);
+            let entry = match before.get(&key) {
+                Some(same) if same.is_still(service, statuses) => Arc::clone(same),
+                last => {
+                    let last = last.map(|entry| &entry.serving);
+                    Arc::new(ServiceEntry::new(key, service, statuses, last, generation))
+                }
+            };
+            route(&mut routes, &entry);
+            services.push(entry);
         }
-        Self {
-            generation: previous.generation + 1,
-            routes: routes.build(),
-            services,
-            expose: config.server.expose,
-        }
+        Self { generation, routes: routes.build(), services, expose: config.server.expose }
     }
 
     /// Whether every service that is to have traffic has normal versions for it.
@@ -112,7 +116,7 @@ impl Snapshot {
 }
 
 fn route(routes: &mut RouteTableBuilder<Arc<ServiceEntry>>, entry: &Arc<ServiceEntry>) {
-    for domain in &entry.domains {
+    for domain in &entry.declared.domains {
         match domain {
             DomainPattern::Exact(host) => routes.exact(host, entry.clone()),
             DomainPattern::Wildcard(suffix) => routes.wildcard(suffix, entry.clone()),
@@ -134,11 +138,20 @@ impl ServiceEntry {
         }
     }
 
+    /// Whether this is what would be made of a service again.
+    fn is_still(&self, service: &Arc<Service>, statuses: &[Status]) -> bool {
+        let declared = self.versions.iter().take(service.versions.len());
+        self.declared == *service
+            && declared.len() == statuses.len()
+            && declared.zip(statuses).all(|(view, status)| view.status == *status)
+    }
+
     fn new(
         key: ServiceKey,
-        service: &Service,
+        service: &Arc<Service>,
         statuses: &[Status],
         last: Option<&Serving>,
+        since: u64,
     ) -> Self {
         let declared = match &service.traffic {
             Traffic::Split(split) => serve_split(service, split, statuses),
@@ -149,7 +162,7 @@ impl ServiceEntry {
             Err(why) => (last.cloned().unwrap_or(Serving::Nothing), Some(why)),
         };
         let versions = views(service, statuses, &serving);
-        Self { key, domains: service.domains.clone(), serving, held, versions }
+        Self { key, declared: service.clone(), since, serving, held, versions }
     }
 
     /// Whether its traffic, if it is to have any, has normal versions to go to.
@@ -164,7 +177,8 @@ impl ServiceEntry {
 
     /// Where a client on this machine reaches it, by its default domain.
     pub fn url(&self, port: u16) -> String {
-        let domain = self.domains.first().map(DomainPattern::to_string).unwrap_or_default();
+        let domain =
+            self.declared.domains.first().map(DomainPattern::to_string).unwrap_or_default();
         match port {
             80 => format!("http://{domain}"),
             port => format!("http://{domain}:{port}"),

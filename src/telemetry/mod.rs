@@ -6,7 +6,9 @@
 
 mod meter;
 
-use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -52,7 +54,12 @@ pub struct Telemetry {
     duration: Family<VersionLabels, Histogram, fn() -> Histogram>,
     in_flight: Family<VersionLabels, Gauge>,
     generation: Gauge,
+    generations: Gauge,
     reloads: Family<ReloadLabels, Counter>,
+    rejected: Gauge,
+    /// Seconds since `good_at`, as of the last scrape.
+    good_age: Gauge<f64, AtomicU64>,
+    good_at: Arc<Mutex<Instant>>,
 }
 
 impl Default for Telemetry {
@@ -61,7 +68,10 @@ impl Default for Telemetry {
         let duration = Family::new_with_constructor(histogram as fn() -> Histogram);
         let in_flight = Family::default();
         let generation = Gauge::default();
+        let generations = Gauge::default();
         let reloads = Family::default();
+        let rejected = Gauge::default();
+        let good_age = Gauge::default();
         let mut registry = Registry::with_prefix("watershed");
         registry.register(
             "requests",
@@ -75,10 +85,41 @@ impl Default for Telemetry {
             duration.clone(),
         );
         registry.register("in_flight", "Requests being served", in_flight.clone());
-        registry.register("generation", "Number of the configuration served", generation.clone());
+        registry.register(
+            "config_generation",
+            "Number of the configuration served",
+            generation.clone(),
+        );
+        registry.register(
+            "config_generations",
+            "Configurations in memory: the one served, and those of requests that began before it",
+            generations.clone(),
+        );
         registry.register("reloads", "Configuration loads, by what came of them", reloads.clone());
-        let registry = Arc::new(registry);
-        Self { registry, requests, duration, in_flight, generation, reloads }
+        registry.register(
+            "config_rejected_files",
+            "Services' files that are wrong and not served as they are",
+            rejected.clone(),
+        );
+        registry.register_with_unit(
+            "config_good_age",
+            "Time since a load found nothing wrong",
+            Unit::Seconds,
+            good_age.clone(),
+        );
+        let (registry, good_at) = (Arc::new(registry), Arc::new(Mutex::new(Instant::now())));
+        Self {
+            registry,
+            requests,
+            duration,
+            in_flight,
+            generation,
+            generations,
+            reloads,
+            rejected,
+            good_age,
+            good_at,
+        }
     }
 }
 
@@ -109,17 +150,29 @@ impl Telemetry {
         self.generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
     }
 
-    /// A configuration was loaded, with this outcome.
-    pub fn reloaded(&self, outcome: &'static str) {
+    /// A configuration was loaded, with this outcome; nothing is wrong with it if it is good.
+    pub fn reloaded(&self, outcome: &'static str, is_good: bool) {
         self.reloads.get_or_create(&ReloadLabels { outcome }).inc();
+        if is_good {
+            *self.good_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        }
     }
 
-    /// All metrics in the OpenMetrics text format, which Prometheus reads.
+    /// So many services' files are wrong now.
+    pub fn rejected(&self, files: usize) {
+        self.rejected.set(i64::try_from(files).unwrap_or(i64::MAX));
+    }
+
+    /// All metrics in the OpenMetrics text format, which Prometheus reads; `generations` are in
+    /// memory now.
     ///
     /// # Errors
     ///
     /// Where a metric cannot be written as text; none of ours.
-    pub fn render(&self) -> Result<String, std::fmt::Error> {
+    pub fn render(&self, generations: usize) -> Result<String, std::fmt::Error> {
+        self.generations.set(i64::try_from(generations).unwrap_or(i64::MAX));
+        let good_at = *self.good_at.lock().unwrap_or_else(PoisonError::into_inner);
+        self.good_age.set(good_at.elapsed().as_secs_f64());
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)

@@ -86,7 +86,7 @@ fn the_metrics_are_what_prometheus_reads() {
         "# TYPE watershed_request_duration_seconds histogram",
         "# UNIT watershed_request_duration_seconds seconds",
         "# TYPE watershed_in_flight gauge",
-        "# TYPE watershed_generation gauge",
+        "# TYPE watershed_config_generation gauge",
         "# TYPE watershed_reloads counter",
         "watershed_requests_total{environment=\"default\",service=\"lab\",version=\"v1\",\
          decision=\"latest\",outcome=\"2xx\"} 3",
@@ -102,7 +102,7 @@ fn the_metrics_are_what_prometheus_reads() {
     ] {
         assert!(text.lines().any(|shown| shown == line), "{line}\n{text}");
     }
-    let generation = watershed.metric("watershed_generation", &[]);
+    let generation = watershed.metric("watershed_config_generation", &[]);
     assert!((generation - 1.0).abs() < 0.5 || generation > 1.0, "{generation}");
 }
 

@@ -75,6 +75,21 @@ fn check_passes_what_is_good() {
 }
 
 #[test]
+fn check_without_compiling_looks_at_the_files_only() {
+    let missing = "[[versions]]\nname = \"v1\"\ncomponent = \"missing.wasm\"\n";
+    let site = Site::new().service("greeter", missing);
+    assert_eq!(site.run(&["check"]).code, Some(1));
+    let checked = site.run(&["check", "--no-compile"]);
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    assert!(checked.stdout.contains("1 versions, not compiled"), "{checked:?}");
+    let checked = site.run(&["check", "--no-compile", "--json"]);
+    let findings: Value = serde_json::from_str(&checked.stdout).unwrap();
+    assert_eq!((&findings["ok"], &findings["declared"]), (&true.into(), &1.into()));
+    site.write("services/greeter.toml", "nonsense");
+    assert_eq!(site.run(&["check", "--no-compile"]).code, Some(1));
+}
+
+#[test]
 fn check_prints_every_problem_of_every_file() {
     let directory = repository("tests/config/invalid/many-at-once");
     let expected = fs::read_to_string(directory.join("expected.txt")).unwrap();

@@ -135,19 +135,6 @@ fn a_bad_edit_that_is_taken_back_is_forgotten() {
 }
 
 #[test]
-fn a_bad_file_keeps_the_good_edit_of_another_back() {
-    let watershed = Site::new()
-        .service("greeter", &two_versions("v1 = 100, v2 = 0"))
-        .service("other", &greeter("v1"))
-        .start();
-    watershed.site.write("services/other.toml", "nonsense");
-    eventually("rejected", || last_outcome(&watershed) == "rejected");
-    watershed.assert_serves("other.localhost", "/");
-    watershed.site.write("services/other.toml", greeter("v2"));
-    eventually("v2", || watershed.get("other.localhost", "/").text() == "Hello from v2!\n");
-}
-
-#[test]
 fn unchanged_versions_are_not_made_again() {
     let watershed = Site::new()
         .service("greeter", &two_versions("v1 = 100, v2 = 0"))

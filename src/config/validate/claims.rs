@@ -3,70 +3,71 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::super::report::short_path;
-use super::super::source::{Complaint, Findings};
+use super::super::source::{Complaint, Findings, Spot};
 
-/// Who has which name.
-#[derive(Default)]
-pub struct Claims {
-    taken: HashMap<String, Place>,
+/// What a name is the name of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum What {
+    Environment,
+    EnvironmentDomain,
+    Service,
+    Domain,
+    Version,
 }
 
-struct Place {
-    file: PathBuf,
-    line: Option<usize>,
+impl What {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Environment => "the name of an environment",
+            Self::EnvironmentDomain => "the domain of an environment",
+            Self::Service => "the name of a service of this environment",
+            Self::Domain => "a domain of a service",
+            Self::Version => "the name of a version",
+        }
+    }
+}
+
+/// Who has which name in one file.
+#[derive(Default)]
+pub struct Claims {
+    taken: HashMap<String, Spot>,
 }
 
 impl Claims {
-    /// Takes a name for a place in a file, or reports who has it already. `what` says what kind of
-    /// name it is. Returns whether the name was free.
+    /// Takes a name for a place in a file, or reports who has it already. Returns whether the name
+    /// was free.
     pub fn take(
         &mut self,
         at: &mut Findings<'_>,
         span: Range<usize>,
         name: &str,
-        what: &str,
+        what: What,
     ) -> bool {
-        let taken = self.try_take(at, Some(&span), name, what);
-        at.check(span, taken).is_some()
-    }
-
-    /// The same for a name that comes from the file as a whole.
-    pub fn take_for_file(&mut self, at: &mut Findings<'_>, name: &str, what: &str) -> bool {
-        let taken = self.try_take(at, None, name, what);
-        taken.map_err(|complaint| at.add_to_file(complaint)).is_ok()
-    }
-
-    fn try_take(
-        &mut self,
-        at: &Findings<'_>,
-        span: Option<&Range<usize>>,
-        name: &str,
-        what: &str,
-    ) -> Result<(), Complaint> {
         if let Some(first) = self.taken.get(name) {
-            let place = first.seen_from(at);
-            let message = format!("`{name}` is already {what}, {place}");
-            return Err(Complaint::new(message, "choose another one, or remove one of the two"));
+            at.add(span, taken(name, what, first, &at.source.path));
+            return false;
         }
-        let place = Place {
-            file: at.source.path.clone(),
-            line: span.map(|span| at.source.line_of(span.start)),
-        };
-        self.taken.insert(name.to_owned(), place);
-        Ok(())
+        self.put(name, &at.source.spot(span));
+        true
+    }
+
+    /// Notes who has a name.
+    pub fn put(&mut self, name: &str, spot: &Spot) {
+        self.taken.insert(name.to_owned(), spot.clone());
     }
 }
 
-impl Place {
-    fn seen_from(&self, at: &Findings<'_>) -> String {
-        let file = short_path(&self.file).display();
-        match self.line {
-            Some(line) if self.file == at.source.path => format!("on line {line}"),
-            Some(line) => format!("in {file} on line {line}"),
-            None => format!("in {file}"),
-        }
-    }
+/// What to say to whoever comes second, who is in `file`.
+pub fn taken(name: &str, what: What, first: &Spot, file: &Path) -> Complaint {
+    let other = short_path(&first.file).display();
+    let place = match first.line {
+        Some(line) if first.file == file => format!("on line {line}"),
+        Some(line) => format!("in {other} on line {line}"),
+        None => format!("in {other}"),
+    };
+    let message = format!("`{name}` is already {}, {place}", what.words());
+    Complaint::new(message, "choose another one, or remove one of the two")
 }

@@ -1,8 +1,9 @@
-//! A service's file: its name and domains, its versions, and who gets which. Called once for each
-//! file and environment.
+//! A service's file by itself: its name and domains, its versions, and who gets which. Called for
+//! each file and environment whose text or surroundings changed.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::super::document::Document;
 use super::super::model::{
@@ -11,90 +12,111 @@ use super::super::model::{
 };
 use super::super::raw::{Field, Located, RawPercent, RawService, RawTraffic, RawVersion, Table};
 use super::super::report::Problem;
-use super::super::source::{Complaint, Findings};
+use super::super::source::{Complaint, Findings, Spot};
 use super::super::suggest;
-use super::claims::Claims;
+use super::claims::{Claims, What};
 use super::{field, limits};
 
-/// What it is that only one service of an environment may have.
-const NAME: &str = "the name of a service of this environment";
-
-/// What it is that only one service may have.
-const DOMAIN: &str = "a domain of a service";
-
-/// What a service needs to know about the rest of the configuration.
-pub struct Surroundings<'a> {
+/// What a service's file needs to know about the main file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Surroundings {
     /// The domain of the environment.
-    pub domain: &'a str,
+    pub domain: String,
     /// The limits of versions that set none.
-    pub limits: &'a Limits,
-    /// The names of the services of this environment.
-    pub names: Claims,
-    /// The domains of the services of all environments.
-    pub domains: &'a mut Claims,
+    pub limits: Limits,
 }
 
-/// Checks a service. The result counts only if no problem was added.
-pub fn service(
+/// A service's file by itself: whether others have its names already is not known yet.
+#[derive(Debug)]
+pub struct Draft {
+    pub service: Arc<Service>,
+    /// Its names, the one it is called by and its default domain first.
+    pub claims: Vec<Claim>,
+}
+
+/// A name that only one service may have, and where it is written.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    pub what: What,
+    pub name: String,
+    pub spot: Spot,
+}
+
+/// Checks a service's file. The result counts only if no problem was added.
+pub fn draft(
     document: Document<RawService>,
-    around: &mut Surroundings<'_>,
+    around: &Surroundings,
     problems: &mut Vec<Problem>,
-) -> Option<Service> {
+) -> Option<Draft> {
     let Document { source, raw, lost } = document;
     let mut file = Findings { source: &source, lost: &lost, problems };
     let RawService { name, domains, versions, traffic } = raw;
-    let name = self::name(&mut file, name, around);
-    let domains = self::domains(&mut file, domains, name.as_ref(), around);
-    let Declared { names, versions } = self::versions(&mut file, versions, around.limits);
+    let mut claims = Vec::new();
+    let name = self::name(&mut file, name).map(|(name, spot)| {
+        let domain = default_domain(&name, &around.domain);
+        claims.push(Claim { what: What::Service, name: name.to_string(), spot: spot.clone() });
+        claims.push(Claim { what: What::Domain, name: domain.clone(), spot });
+        (name, DomainPattern::Exact(domain))
+    });
+    let (name, default_domain) = name.unzip();
+    let domains = self::domains(&mut file, domains, default_domain, &mut claims);
+    let Declared { names, versions } = self::versions(&mut file, versions, &around.limits);
     let traffic = self::traffic(&mut file, traffic, &names);
-    Some(Service { name: name?, domains, versions, traffic, file: source.path.clone() })
+    let service = Service { name: name?, domains, versions, traffic, file: source.path.clone() };
+    Some(Draft { service: Arc::new(service), claims })
 }
 
-fn name(
-    file: &mut Findings<'_>,
-    raw: Field<String>,
-    around: &mut Surroundings<'_>,
-) -> Option<ServiceName> {
+impl Draft {
+    /// The same service under another domain of its environment.
+    pub fn under(&self, domain: &str) -> Self {
+        let mut service = Service::clone(&self.service);
+        let mut claims = self.claims.clone();
+        let domain = default_domain(&service.name, domain);
+        if let Some(claim) = claims.iter_mut().find(|claim| claim.what == What::Domain) {
+            claim.name.clone_from(&domain);
+        }
+        if let Some(default) = service.domains.first_mut() {
+            *default = DomainPattern::Exact(domain);
+        }
+        Self { service: Arc::new(service), claims }
+    }
+}
+
+fn name(file: &mut Findings<'_>, raw: Field<String>) -> Option<(ServiceName, Spot)> {
     let Some((span, text)) = raw.map(Located::into_parts) else {
-        return name_of_file(file, around);
+        return name_of_file(file);
     };
     let name = file.check(span.clone(), field::service_name(&text))?;
-    // Two of one name have one default domain, which need not be said as well.
-    if around.names.take(file, span.clone(), name.as_str(), NAME) {
-        let domain = default_domain(&name, around);
-        around.domains.take(file, span, &domain, DOMAIN);
-    }
-    Some(name)
+    Some((name, file.source.spot(span)))
 }
 
-fn name_of_file(file: &mut Findings<'_>, around: &mut Surroundings<'_>) -> Option<ServiceName> {
+fn name_of_file(file: &mut Findings<'_>) -> Option<(ServiceName, Spot)> {
     if file.has_lost(None, "name") {
         return None;
     }
-    let stem = file.source.path.file_stem().unwrap_or_default().to_string_lossy();
+    let path = &file.source.path;
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let name = field::service_name(&stem).map_err(|complaint| {
         let help = "rename the file, or give the service a `name`";
         file.add_to_file(Complaint { help: help.to_owned(), ..complaint });
     });
-    let name = name.ok()?;
-    if around.names.take_for_file(file, name.as_str(), NAME) {
-        let domain = default_domain(&name, around);
-        around.domains.take_for_file(file, &domain, DOMAIN);
-    }
-    Some(name)
+    Some((name.ok()?, Spot::of_file(path)))
 }
 
-fn default_domain(name: &ServiceName, around: &Surroundings<'_>) -> String {
-    format!("{name}.{}", around.domain)
+fn default_domain(name: &ServiceName, environment: &str) -> String {
+    format!("{name}.{environment}")
 }
 
 fn domains(
     file: &mut Findings<'_>,
     raw: Option<Vec<Located<String>>>,
-    name: Option<&ServiceName>,
-    around: &mut Surroundings<'_>,
+    default: Option<DomainPattern>,
+    claims: &mut Vec<Claim>,
 ) -> Vec<DomainPattern> {
-    let default = name.map(|name| DomainPattern::Exact(default_domain(name, around)));
+    let mut own = Claims::default();
+    for claim in claims.iter().filter(|claim| claim.what == What::Domain) {
+        own.put(&claim.name, &claim.spot);
+    }
     let mut domains: Vec<DomainPattern> = default.into_iter().collect();
     for item in raw.into_iter().flatten() {
         let (span, text) = item.into_parts();
@@ -102,7 +124,9 @@ fn domains(
             continue;
         };
         let name = domain.to_string();
-        around.domains.take(file, span, &name, DOMAIN);
+        if own.take(file, span.clone(), &name, What::Domain) {
+            claims.push(Claim { what: What::Domain, name, spot: file.source.spot(span) });
+        }
         domains.push(domain);
     }
     domains
@@ -171,7 +195,7 @@ fn version_name(
     claims: &mut Claims,
 ) -> Option<VersionName> {
     let name = file.check(span.clone(), field::version_name(text))?;
-    claims.take(file, span, text, "the name of a version");
+    claims.take(file, span, text, What::Version);
     Some(name)
 }
 

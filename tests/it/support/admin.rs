@@ -13,6 +13,11 @@ impl Watershed {
         Http1::connect(self.admin_address()).get("localhost", path)
     }
 
+    /// `POST` at the admin listener.
+    pub fn admin_post(&self, path: &str) -> Response {
+        Http1::connect(self.admin_address()).ask("POST", "localhost", path, &[], b"")
+    }
+
     pub fn status(&self) -> Value {
         self.admin("/api/v1/status").json()
     }

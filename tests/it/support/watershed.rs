@@ -52,8 +52,9 @@ impl Watershed {
         let mut watershed = Self { site, child, stdout, stderr, address: nowhere, admin: nowhere };
         let services = watershed.site.services();
         watershed.wait_for("its addresses and services on stdout", |stdout| {
-            let served = stdout.lines().filter(|line| line.starts_with("http://")).count();
-            stdout.contains("admin on http://") && served >= services
+            let is_file = |line: &&str| line.starts_with("http://") || line.starts_with("rejected");
+            let told = stdout.lines().filter(is_file).count();
+            stdout.contains("admin on http://") && told >= services
         });
         let stdout = watershed.stdout();
         watershed.address = address_after(&stdout, "listening on http://");

@@ -1,0 +1,294 @@
+//! Reads the configuration again and again: [`Loader`] keeps what each service's file said when it
+//! was right the last time, and reads only what may have changed since. A reload calls it; `load`
+//! and `inspect` use one that knows nothing yet.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, HashSet};
+use std::mem;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::arbitrate::{Choice, Contender, Verdict, arbitrate};
+use super::fingerprint::Fingerprint;
+use super::model::{Config, Environment, EnvironmentName, ServiceName};
+use super::report::{Problem, Report};
+use super::validate::service::{Draft, Surroundings, draft};
+use super::validate::{self, Main, Plan};
+use super::{discover, document};
+
+/// What may be taken from the last time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// A file is read if it looks different from outside, or may look the same by chance.
+    Changed,
+    /// Every file is read.
+    Everything,
+}
+
+/// A configuration that can be served.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// With the last good state of each file that is wrong.
+    pub config: Config,
+    /// The files that are wrong, in the order in which files are read.
+    pub rejected: Vec<Rejection>,
+    /// How many services' files were read.
+    pub read: usize,
+}
+
+/// A service's file that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    pub environment: EnvironmentName,
+    /// The service that goes on as the file last said it; none if the file was never right.
+    pub serves: Option<ServiceName>,
+    pub file: PathBuf,
+    pub report: Report,
+}
+
+/// A main file that is wrong: nothing can be served by it.
+#[derive(Debug)]
+pub struct Rejected {
+    /// The services' files' problems as well.
+    pub report: Report,
+    /// What could be made of the files beside their problems: for looking at, not for serving.
+    pub rest: Option<Box<Config>>,
+}
+
+/// Reads a configuration and remembers it.
+#[derive(Debug)]
+pub struct Loader {
+    path: PathBuf,
+    files: HashMap<Key, File>,
+}
+
+/// A file may be in several environments.
+type Key = (EnvironmentName, PathBuf);
+
+#[derive(Debug)]
+struct File {
+    /// What it looked like before it was read, if its next change will show.
+    fingerprint: Option<Fingerprint>,
+    around: Arc<Surroundings>,
+    /// As it reads now, as far as it can be read.
+    newest: Option<Arc<Draft>>,
+    /// What is wrong with it by itself.
+    problems: Vec<Problem>,
+    /// As it was served last.
+    good: Option<Arc<Draft>>,
+}
+
+impl Loader {
+    /// A loader of the main file at `path` that has read nothing yet.
+    pub fn new(path: &Path) -> Self {
+        let path = match std::path::absolute(path) {
+            Ok(path) => discover::absolute(Path::new("/"), &path),
+            // Reading it will say what is wrong with it.
+            Err(_) => path.to_owned(),
+        };
+        Self { path, files: HashMap::new() }
+    }
+
+    /// The main file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads the main file and those of the services that it names, as far as they changed. A
+    /// service whose file is wrong stays as it was, and is among the rejected.
+    ///
+    /// # Errors
+    ///
+    /// Where the main file is wrong. Nothing is forgotten then.
+    pub fn load(&mut self, reading: Reading) -> Result<Loaded, Rejected> {
+        let (main, problems) = self.main()?;
+        let (keys, read) = self.read(&main, reading);
+        if !problems.is_empty() {
+            return Err(self.wrong(main, &keys, problems));
+        }
+        let verdicts = arbitrate(&self.contenders(&keys, File::as_valid));
+        self.settle(&keys, &verdicts);
+        let rejection = |((key, file), verdict): ((&Key, &File), _)| file.rejection(key, verdict);
+        let rejected = self.files(&keys).zip(verdicts).filter_map(rejection).collect();
+        let config = config(main, |plans| self.environments(plans, &keys, File::as_served));
+        Ok(Loaded { config, rejected, read })
+    }
+
+    /// Reads everything, for looking at: no file goes on as it was.
+    ///
+    /// # Errors
+    ///
+    /// Where any file is wrong.
+    pub fn inspect(&mut self) -> Result<Config, Rejected> {
+        let (main, problems) = self.main()?;
+        let (keys, _) = self.read(&main, Reading::Everything);
+        let Rejected { report, rest } = self.wrong(main, &keys, problems);
+        match rest {
+            Some(config) if report.problems.is_empty() => Ok(*config),
+            rest => Err(Rejected { report, rest }),
+        }
+    }
+
+    /// What the main file says, and what is wrong with it.
+    fn main(&self) -> Result<(Main, Vec<Problem>), Rejected> {
+        let mut problems = Vec::new();
+        match document::read(&self.path, &mut problems) {
+            Some(document) => Ok((validate::main(document, &mut problems), problems)),
+            None => Err(Rejected { report: Report::new(problems), rest: None }),
+        }
+    }
+
+    /// The problems of the main file and of all others, whose names count even if they are wrong.
+    fn wrong(&self, main: Main, keys: &[Key], mut problems: Vec<Problem>) -> Rejected {
+        let verdicts = arbitrate(&self.contenders(keys, File::as_written));
+        for ((_, file), verdict) in self.files(keys).zip(verdicts) {
+            problems.extend(file.problems.iter().cloned().chain(verdict.problems));
+        }
+        let rest = config(main, |plans| self.environments(plans, keys, File::as_written));
+        Rejected { report: Report::new(problems), rest: Some(Box::new(rest)) }
+    }
+
+    /// Reads what is to be read: the files of all environments in their order, and how many of them
+    /// were read.
+    fn read(&mut self, main: &Main, reading: Reading) -> (Vec<Key>, usize) {
+        let (mut keys, mut read) = (Vec::new(), 0);
+        for Plan { name, domain, found } in &main.plans {
+            let around = Surroundings { domain: domain.clone(), limits: main.limits.clone() };
+            let around = Arc::new(around);
+            for path in &found.files {
+                let key = (name.clone(), path.clone());
+                let fingerprint = Fingerprint::of(path);
+                let known = self.files.remove(&key);
+                let file = match known {
+                    Some(file)
+                        if reading == Reading::Changed && file.is_as_read(fingerprint, &around) =>
+                    {
+                        file
+                    }
+                    known => {
+                        read += 1;
+                        File::read(path, fingerprint, &around, known)
+                    }
+                };
+                self.files.insert(key.clone(), file);
+                keys.push(key);
+            }
+        }
+        (keys, read)
+    }
+
+    fn files<'a>(&'a self, keys: &'a [Key]) -> impl Iterator<Item = (&'a Key, &'a File)> {
+        keys.iter().filter_map(|key| Some((key, self.files.get(key)?)))
+    }
+
+    fn contenders<'a>(
+        &'a self,
+        keys: &'a [Key],
+        newest: impl Fn(&'a File) -> Option<&'a Arc<Draft>>,
+    ) -> Vec<Contender<'a>> {
+        let contender = |(key, file): (&'a Key, &'a File)| Contender {
+            environment: &key.0,
+            newest: newest(file).map(Arc::as_ref),
+            good: file.good.as_deref(),
+        };
+        self.files(keys).map(contender).collect()
+    }
+
+    /// Keeps what is served from now on, and forgets the files that are gone.
+    fn settle(&mut self, keys: &[Key], verdicts: &[Verdict]) {
+        let mut old = mem::take(&mut self.files);
+        for (key, verdict) in keys.iter().zip(verdicts) {
+            let Some(mut file) = old.remove(key) else { continue };
+            match verdict.choice {
+                Choice::Newest => file.good = file.as_valid().cloned(),
+                Choice::Good => {}
+                Choice::Nothing => file.good = None,
+            }
+            self.files.insert(key.clone(), file);
+        }
+    }
+
+    /// The environments with a state of each of their files.
+    fn environments(
+        &self,
+        plans: &[Plan],
+        keys: &[Key],
+        state: impl Fn(&File) -> Option<&Arc<Draft>>,
+    ) -> Vec<Environment> {
+        let mut states = self.files(keys).map(|(_, file)| state(file));
+        let environment = |Plan { name, domain, found }: &Plan| {
+            let drafts = states.by_ref().take(found.files.len()).flatten();
+            let services = drafts.map(|draft| draft.service.clone()).collect();
+            Environment { name: name.clone(), domain: domain.clone(), services }
+        };
+        plans.iter().map(environment).collect()
+    }
+}
+
+impl File {
+    fn read(
+        path: &Path,
+        fingerprint: Option<Fingerprint>,
+        around: &Arc<Surroundings>,
+        before: Option<Self>,
+    ) -> Self {
+        let mut problems = Vec::new();
+        let document = document::read(path, &mut problems);
+        let draft = document.and_then(|document| draft(document, around, &mut problems));
+        let newest = draft.map(Arc::new);
+        // What was not there when asked may have come before it was read.
+        let fingerprint = fingerprint.filter(Fingerprint::is_settled);
+        let good = before.and_then(|before| before.good_under(around));
+        Self { fingerprint, around: around.clone(), newest, problems, good }
+    }
+
+    /// Whether reading it again would give the same.
+    fn is_as_read(&self, now: Option<Fingerprint>, around: &Surroundings) -> bool {
+        now.is_some() && self.fingerprint == now && *self.around == *around
+    }
+
+    /// What it served last, in an environment that may have another domain now.
+    fn good_under(self, around: &Surroundings) -> Option<Arc<Draft>> {
+        let is_same = self.around.domain == around.domain;
+        self.good.map(|good| if is_same { good } else { Arc::new(good.under(&around.domain)) })
+    }
+
+    fn as_written(&self) -> Option<&Arc<Draft>> {
+        self.newest.as_ref()
+    }
+
+    fn as_valid(&self) -> Option<&Arc<Draft>> {
+        self.newest.as_ref().filter(|_| self.problems.is_empty())
+    }
+
+    fn as_served(&self) -> Option<&Arc<Draft>> {
+        self.good.as_ref()
+    }
+
+    fn rejection(&self, key: &Key, verdict: Verdict) -> Option<Rejection> {
+        let own = self.problems.iter().cloned();
+        let problems: Vec<Problem> = own.chain(verdict.problems).collect();
+        let (environment, file) = key.clone();
+        let good = self.good.as_ref().filter(|_| verdict.choice == Choice::Good);
+        let serves = good.map(|good| good.service.name.clone());
+        (!problems.is_empty()).then(|| Rejection {
+            environment,
+            serves,
+            file,
+            report: Report::new(problems),
+        })
+    }
+}
+
+fn config(main: Main, environments: impl FnOnce(&[Plan]) -> Vec<Environment>) -> Config {
+    let Main { server, admin, state, limits: _, plans, directory } = main;
+    let environments = environments(&plans);
+    let found = plans.into_iter().map(|plan| plan.found);
+    let followed = found.flat_map(|found| found.directories.into_iter().chain(found.files));
+    let mut seen = HashSet::new();
+    let mut watch: Vec<PathBuf> = std::iter::once(directory).chain(followed).collect();
+    watch.retain(|path| seen.insert(path.clone()));
+    Config { server, admin, state, environments, watch }
+}

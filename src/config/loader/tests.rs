@@ -1,0 +1,245 @@
+use std::fs;
+use std::time::{Duration, Instant};
+
+use super::*;
+
+/// A configuration in a directory of its own, and its loader.
+struct Site {
+    directory: tempfile::TempDir,
+    loader: Loader,
+}
+
+const MAIN: &str = "[[environments]]\nname = \"default\"\ndomain = \"localhost\"\n";
+
+impl Site {
+    fn new(services: &[(&str, &str)]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("services")).unwrap();
+        let loader = Loader::new(&directory.path().join("watershed.toml"));
+        let site = Self { directory, loader };
+        site.main(MAIN);
+        for (name, text) in services {
+            site.write(name, text);
+        }
+        site
+    }
+
+    fn main(&self, text: &str) {
+        fs::write(self.directory.path().join("watershed.toml"), text).unwrap();
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.directory.path().join(format!("services/{name}.toml"))
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.file(name), text).unwrap();
+    }
+
+    fn load(&mut self) -> Loaded {
+        self.loader.load(Reading::Changed).unwrap()
+    }
+
+    /// Loads until no file is too young to be trusted.
+    fn settle(&mut self) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while self.load().read > 0 {
+            assert!(Instant::now() < deadline, "files are read again and again");
+        }
+    }
+}
+
+/// A service with these domains beside its default one, and one version.
+fn service(domains: &[&str]) -> String {
+    format!("domains = {domains:?}\n[[versions]]\nname = \"v1\"\ncomponent = \"c.wasm\"\n")
+}
+
+/// Every service with its domains, the default one first.
+fn domains(loaded: &Loaded) -> Vec<String> {
+    let joined = |service: &Arc<crate::config::Service>| {
+        let domains: Vec<_> = service.domains.iter().map(ToString::to_string).collect();
+        domains.join(" ")
+    };
+    loaded.config.services().map(|(_, service)| joined(service)).collect()
+}
+
+fn messages(loaded: &Loaded) -> Vec<&str> {
+    let problems = loaded.rejected.iter().flat_map(|rejection| &rejection.report.problems);
+    problems.map(|problem| problem.message.as_str()).collect()
+}
+
+#[test]
+fn only_what_changed_is_read() {
+    let mut site = Site::new(&[("a", &service(&[])), ("b", &service(&[])), ("c", &service(&[]))]);
+    assert_eq!(site.load().read, 3);
+    site.settle();
+    let before = site.load();
+    site.write("b", &service(&["b.example"]));
+    let after = site.load();
+    assert_eq!(after.read, 1);
+    assert_eq!(domains(&after), ["a.localhost", "b.localhost b.example", "c.localhost"]);
+    let [old, new] = [&before, &after].map(|loaded| &loaded.config.environments[0].services);
+    assert!(Arc::ptr_eq(&old[0], &new[0]), "what did not change is the same one");
+    assert_eq!(site.loader.load(Reading::Everything).unwrap().read, 3);
+}
+
+#[test]
+fn what_holds_for_all_services_has_them_all_read_again() {
+    let mut site = Site::new(&[("a", &service(&[])), ("b", &service(&[]))]);
+    site.settle();
+    site.main(&format!("{MAIN}[defaults.limits]\nconcurrency = 7\n"));
+    let loaded = site.load();
+    assert_eq!(loaded.read, 2);
+    let limits = loaded.config.services().map(|(_, service)| &service.versions[0].limits);
+    assert!(limits.into_iter().all(|limits| limits.concurrency.get() == 7));
+}
+
+#[test]
+fn a_wrong_file_leaves_its_service_as_it_was_and_the_others_go_on() {
+    let mut site = Site::new(&[("a", &service(&["old.example"])), ("b", &service(&[]))]);
+    site.load();
+    site.write("a", "nonsense");
+    site.write("b", &service(&["new.example"]));
+    let loaded = site.load();
+    assert_eq!(domains(&loaded), ["a.localhost old.example", "b.localhost new.example"]);
+    let [rejection] = loaded.rejected.as_slice() else { panic!("{:?}", loaded.rejected) };
+    assert_eq!(rejection.serves.as_ref().unwrap().as_str(), "a");
+    assert_eq!(rejection.file, site.file("a"));
+    assert_eq!(rejection.report.problems[0].line, Some(1));
+    site.write("a", &service(&["next.example"]));
+    let loaded = site.load();
+    assert!(loaded.rejected.is_empty());
+    assert_eq!(domains(&loaded)[0], "a.localhost next.example");
+}
+
+#[test]
+fn a_file_that_was_never_right_serves_nothing() {
+    let mut site = Site::new(&[("a", "nonsense"), ("b", &service(&[]))]);
+    let loaded = site.load();
+    assert_eq!(domains(&loaded), ["b.localhost"]);
+    assert_eq!(loaded.rejected[0].serves, None);
+}
+
+#[test]
+fn a_file_that_is_removed_leaves_nothing_behind() {
+    let mut site = Site::new(&[("a", &service(&[])), ("b", &service(&[]))]);
+    site.load();
+    fs::remove_file(site.file("a")).unwrap();
+    assert_eq!(domains(&site.load()), ["b.localhost"]);
+    site.write("a", "nonsense");
+    let loaded = site.load();
+    assert_eq!(domains(&loaded), ["b.localhost"], "what came back is another file");
+    assert_eq!(loaded.rejected[0].serves, None);
+}
+
+#[test]
+fn of_two_newcomers_the_first_file_gets_the_domain() {
+    let mut site = Site::new(&[("a", &service(&["x.example"])), ("b", &service(&["x.example"]))]);
+    let loaded = site.load();
+    assert_eq!(domains(&loaded), ["a.localhost x.example"]);
+    assert_eq!(loaded.rejected[0].file, site.file("b"));
+    let [message] = messages(&loaded)[..] else { panic!("{:?}", loaded.rejected) };
+    assert!(message.contains("`x.example` is already a domain of a service"), "{message}");
+    assert!(message.contains("a.toml on line 1"), "{message}");
+}
+
+#[test]
+fn who_has_a_domain_keeps_it_whatever_the_order_of_files() {
+    let mut site = Site::new(&[("a", &service(&[])), ("b", &service(&["x.example"]))]);
+    site.load();
+    site.write("a", &service(&["x.example", "y.example"]));
+    let loaded = site.load();
+    assert_eq!(domains(&loaded), ["a.localhost", "b.localhost x.example"]);
+    assert_eq!(loaded.rejected[0].file, site.file("a"));
+    assert!(messages(&loaded)[0].contains("b.toml on line 1"), "{:?}", messages(&loaded));
+}
+
+#[test]
+fn a_domain_moves_in_one_step() {
+    let mut site = Site::new(&[
+        ("a", &service(&["x.example"])),
+        ("b", &service(&["y.example"])),
+        ("c", &service(&[])),
+    ]);
+    site.load();
+    site.write("a", &service(&["y.example"]));
+    site.write("b", &service(&["x.example"]));
+    let loaded = site.load();
+    assert_eq!(domains(&loaded)[..2], ["a.localhost y.example", "b.localhost x.example"]);
+    site.write("a", &service(&[]));
+    site.write("c", &service(&["y.example"]));
+    let loaded = site.load();
+    assert_eq!(domains(&loaded)[2], "c.localhost y.example");
+    assert!(loaded.rejected.is_empty());
+}
+
+/// `b` gives up what `c` takes; but `b` is sent back for what it takes from `a`, and has it again.
+#[test]
+fn who_is_sent_back_takes_its_domains_along() {
+    let mut site = Site::new(&[
+        ("a", &service(&["a.example"])),
+        ("b", &service(&["b.example"])),
+        ("c", &service(&["c.example"])),
+    ]);
+    site.load();
+    site.write("b", &service(&["a.example"]));
+    site.write("c", &service(&["b.example"]));
+    let loaded = site.load();
+    let before = ["a.localhost a.example", "b.localhost b.example", "c.localhost c.example"];
+    assert_eq!(domains(&loaded), before);
+    assert_eq!(loaded.rejected.len(), 2);
+    // As soon as there is no more reason, what was sent back is served, though it was not touched.
+    site.write("a", &service(&[]));
+    let loaded = site.load();
+    let after = ["a.localhost", "b.localhost a.example", "c.localhost b.example"];
+    assert_eq!(domains(&loaded), after);
+    assert!(loaded.rejected.is_empty());
+}
+
+#[test]
+fn a_wrong_file_keeps_its_domain_from_others() {
+    let mut site = Site::new(&[("a", &service(&[])), ("b", &service(&["x.example"]))]);
+    site.load();
+    site.write("b", "nonsense");
+    site.write("a", &service(&["x.example"]));
+    assert_eq!(domains(&site.load()), ["a.localhost", "b.localhost x.example"]);
+    fs::remove_file(site.file("b")).unwrap();
+    assert_eq!(domains(&site.load()), ["a.localhost x.example"]);
+}
+
+#[test]
+fn a_name_is_one_problem_and_not_its_default_domain_too() {
+    let named = |text: String| format!("name = \"same\"\n{text}");
+    let mut site = Site::new(&[("a", &named(service(&[]))), ("b", &named(service(&[])))]);
+    let loaded = site.load();
+    assert_eq!(domains(&loaded), ["same.localhost"]);
+    let [message] = messages(&loaded)[..] else { panic!("{:?}", loaded.rejected) };
+    assert!(message.contains("already the name of a service"), "{message}");
+}
+
+#[test]
+fn a_wrong_main_file_forgets_nothing() {
+    let mut site = Site::new(&[("a", &service(&["x.example"]))]);
+    site.load();
+    site.main("nonsense");
+    assert!(site.loader.load(Reading::Changed).is_err());
+    site.write("a", "nonsense");
+    let wrong = site.loader.load(Reading::Everything).unwrap_err();
+    assert_eq!(wrong.report.problems.len(), 1, "without a main file, there are no services");
+    site.main(&format!("{MAIN}wrong = 1\n"));
+    let wrong = site.loader.load(Reading::Changed).unwrap_err();
+    assert_eq!(wrong.report.problems.len(), 2, "{}", wrong.report);
+    site.main(MAIN);
+    assert_eq!(domains(&site.load()), ["a.localhost x.example"]);
+}
+
+#[test]
+fn what_is_kept_follows_its_environments_domain() {
+    let mut site = Site::new(&[("a", &service(&["x.example"]))]);
+    site.load();
+    site.write("a", "nonsense");
+    site.main(&MAIN.replace("localhost", "example.org"));
+    assert_eq!(domains(&site.load()), ["a.example.org x.example"]);
+    site.main(MAIN);
+    assert_eq!(domains(&site.load()), ["a.localhost x.example"]);
+}

@@ -1,0 +1,160 @@
+//! Declared versions on their way to normal or error. Those that an edit does not change stay what
+//! they are; their components are not even read.
+
+use std::collections::{HashMap, HashSet};
+use std::mem;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use crate::config::{Config, Fingerprint, VersionName, VersionSpec};
+use crate::registry::{
+    Programs, ServiceKey, Status, StatusError, Statuses, VersionEntry, declared,
+};
+
+/// A version over all services.
+type Key = (ServiceKey, VersionName);
+
+/// A declared version.
+#[derive(Debug)]
+struct Candidate {
+    spec: VersionSpec,
+    fingerprint: Option<Fingerprint>,
+    status: Status,
+    /// Grows with every candidate, so that the end of one that was replaced is not mistaken.
+    number: u64,
+}
+
+/// The end of a candidate's preparation.
+pub struct Prepared {
+    key: Key,
+    number: u64,
+    result: Result<Arc<VersionEntry>, StatusError>,
+}
+
+/// Every declared version.
+pub struct Versions {
+    programs: Programs,
+    candidates: HashMap<Key, Candidate>,
+    creating: usize,
+    count: u64,
+    prepared: (mpsc::UnboundedSender<Prepared>, mpsc::UnboundedReceiver<Prepared>),
+}
+
+impl Versions {
+    /// No version is declared yet.
+    pub fn new(programs: Programs) -> Self {
+        let prepared = mpsc::unbounded_channel();
+        Self { programs, candidates: HashMap::new(), creating: 0, count: 0, prepared }
+    }
+
+    /// Starts to prepare every version of `config` that is new or whose files changed, and forgets
+    /// those that it does not declare. Whether anything was different.
+    pub fn renew(&mut self, config: &Config) -> bool {
+        let mut old = mem::take(&mut self.candidates);
+        let mut looks = Looks::default();
+        let mut renewed = false;
+        for (service, _, spec) in declared(config) {
+            let key = (service, spec.name.clone());
+            let fingerprint = looks.at(&spec.component);
+            let kept = old.remove(&key).filter(|candidate| {
+                candidate.spec == *spec && candidate.fingerprint == fingerprint
+            });
+            let candidate = kept.unwrap_or_else(|| {
+                renewed = true;
+                self.prepare(key.clone(), spec, fingerprint)
+            });
+            self.candidates.insert(key, candidate);
+        }
+        let creating = |candidate: &&Candidate| matches!(candidate.status, Status::Creating);
+        self.creating = self.candidates.values().filter(creating).count();
+        renewed || !old.is_empty()
+    }
+
+    fn prepare(
+        &mut self,
+        key: Key,
+        spec: &VersionSpec,
+        fingerprint: Option<Fingerprint>,
+    ) -> Candidate {
+        self.count += 1;
+        let (programs, done) = (self.programs.clone(), self.prepared.0.clone());
+        let (number, declared) = (self.count, spec.clone());
+        tokio::spawn(async move {
+            let result = programs.prepare(&key.0, &declared).await;
+            // Nobody waits for it once the process ends.
+            done.send(Prepared { key, number, result }).ok();
+        });
+        Candidate { spec: spec.clone(), fingerprint, status: Status::Creating, number }
+    }
+
+    /// Waits for the end of some preparation.
+    pub async fn prepared(&mut self) -> Prepared {
+        match self.prepared.1.recv().await {
+            Some(prepared) => prepared,
+            // A sender lives in `self`.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Takes the end of a preparation. Whether it was still wanted.
+    pub fn accept(&mut self, prepared: Prepared) -> bool {
+        let Prepared { key, number, result } = prepared;
+        let Some(candidate) = self.candidates.get_mut(&key) else { return false };
+        if candidate.number != number {
+            return false;
+        }
+        self.creating = self.creating.saturating_sub(1);
+        let (service, version) = (&key.0.service, &key.1);
+        candidate.status = match result {
+            Ok(entry) => {
+                tracing::info!(%service, %version, digest = %entry.digest(), "version is normal");
+                Status::Normal(entry)
+            }
+            Err(error) => {
+                tracing::error!(%service, %version, code = error.code.as_str(), "{error}");
+                Status::Error(error)
+            }
+        };
+        true
+    }
+
+    /// Whether a version is still on its way.
+    pub fn are_creating(&self) -> bool {
+        self.creating > 0
+    }
+
+    /// Forgets the compiled code that no version could use which an edit could give traffic.
+    pub fn forget_others(&self) {
+        let normal = self.candidates.values().filter_map(|candidate| match &candidate.status {
+            Status::Normal(version) => Some(*version.guest.program().digest()),
+            Status::Creating | Status::Error(_) => None,
+        });
+        self.programs.keep_only(&normal.collect::<HashSet<_>>());
+    }
+
+    /// Where every version of `config` stands.
+    pub fn statuses(&self, config: &Config) -> Statuses {
+        let mut statuses = Statuses::new();
+        for (service, _, spec) in declared(config) {
+            let key = (service, spec.name.clone());
+            if let Some(candidate) = self.candidates.get(&key) {
+                statuses.entry(key.0).or_default().push(candidate.status.clone());
+            }
+        }
+        statuses
+    }
+}
+
+/// Files that were looked at. Many versions may name one.
+#[derive(Default)]
+struct Looks<'a> {
+    seen: HashMap<&'a PathBuf, Option<Fingerprint>>,
+}
+
+impl<'a> Looks<'a> {
+    fn at(&mut self, path: &'a PathBuf) -> Option<Fingerprint> {
+        *self.seen.entry(path).or_insert_with(|| Fingerprint::of(path))
+    }
+}
