@@ -93,7 +93,7 @@ type VersionKey = (ServiceKey, VersionName);
 #[derive(Debug)]
 struct Candidate {
     spec: VersionSpec,
-    fingerprint: Option<Fingerprint>,
+    fingerprint: Fingerprint,
     status: Status,
     /// Grows with every candidate, so that the end of one that was replaced is not mistaken.
     number: u64,
@@ -197,7 +197,7 @@ impl Reloader {
         last.is_some_and(|last| matches!(last.outcome, Outcome::Rejected(_)))
     }
 
-    /// Starts to prepare every declared version that is new or whose component file changed, and
+    /// Starts to prepare every declared version that is new or one of whose files changed, and
     /// forgets those no longer declared. Whether anything was different.
     fn renew_candidates(&mut self) -> bool {
         let mut old = std::mem::take(&mut self.candidates);
@@ -205,7 +205,7 @@ impl Reloader {
         let config = self.config.clone();
         for (service, _, spec) in declared(&config) {
             let key = (service, spec.name.clone());
-            let fingerprint = Fingerprint::of(&spec.component);
+            let fingerprint = Fingerprint::of(spec);
             let kept = old.remove(&key).filter(|candidate| {
                 candidate.spec == *spec && candidate.fingerprint == fingerprint
             });
@@ -334,11 +334,11 @@ impl Reloader {
     fn watched(&self) -> Vec<&Path> {
         let config = &self.config;
         let services = config.environments.iter().flat_map(|environment| &environment.services);
-        let components = declared(config).map(|(_, _, spec)| spec.component.as_path());
+        let files = declared(config).flat_map(|(_, _, spec)| spec.files());
         std::iter::once(self.path.as_path())
             .chain(config.watch.iter().map(PathBuf::as_path))
             .chain(services.map(|service| service.file.as_path()))
-            .chain(components)
+            .chain(files)
             .collect()
     }
 }

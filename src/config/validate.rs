@@ -4,6 +4,7 @@
 //! service's file.
 
 mod claims;
+mod env;
 mod field;
 mod limits;
 mod service;

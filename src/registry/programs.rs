@@ -1,4 +1,5 @@
-//! From a declared version to one that can serve: read, checked, compiled once a digest, tried out.
+//! From a declared version to one that can serve: read, checked, compiled once a digest, given its
+//! environment, tried out.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -9,10 +10,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::lifecycle::{StatusCode, StatusError};
+use super::secrets;
 use super::serving::VersionEntry;
 use super::snapshot::ServiceKey;
 use crate::config::{Digest, VersionSpec};
-use crate::runtime::{CompileCache, Engine, Grant, Guest, Program, digest_of};
+use crate::runtime::{CompileCache, Engine, Grant, Guest, GuestEnv, Program, digest_of};
 use crate::telemetry::Telemetry;
 
 /// A digest's program, or why it has none. Both last as long as some version names the digest.
@@ -21,9 +23,19 @@ type Compiled = Arc<OnceCell<Result<Program, StatusError>>>;
 /// Bytes of the largest component that is read.
 const LARGEST_COMPONENT: u64 = 256 << 20;
 
-/// What tells whether a file may have changed, without reading it.
+/// What tells whether the files of a version may have changed, without reading them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fingerprint(Vec<Option<FileFingerprint>>);
+
+impl Fingerprint {
+    /// The fingerprint of a version's component and secrets as they are now.
+    pub fn of(spec: &VersionSpec) -> Self {
+        Self(spec.files().map(FileFingerprint::of).collect())
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fingerprint {
+struct FileFingerprint {
     device: u64,
     inode: u64,
     length: u64,
@@ -31,9 +43,9 @@ pub struct Fingerprint {
     changed: (i64, i64),
 }
 
-impl Fingerprint {
-    /// The fingerprint of a file, following links; `None` where there is no such file.
-    pub fn of(path: &Path) -> Option<Self> {
+impl FileFingerprint {
+    /// Follows links; `None` where there is no such file.
+    fn of(path: &Path) -> Option<Self> {
         let file = std::fs::metadata(path).ok()?;
         Some(Self {
             device: file.dev(),
@@ -77,7 +89,8 @@ impl Programs {
         let digest = digest_of(&bytes);
         check_digest(spec, digest)?;
         let program = self.program(digest, bytes).await?;
-        let guest = Guest::new(program, grant(key, spec));
+        let env = secrets::resolve(&spec.env).await?;
+        let guest = Guest::new(program, grant(key, spec, env));
         guest.try_out().await?;
         let meter = self.telemetry.version(
             key.environment.as_str(),
@@ -146,7 +159,7 @@ fn check_digest(spec: &VersionSpec, found: [u8; 32]) -> Result<(), StatusError> 
     }
 }
 
-fn grant(key: &ServiceKey, spec: &VersionSpec) -> Grant {
+fn grant(key: &ServiceKey, spec: &VersionSpec, env: GuestEnv) -> Grant {
     let limits = &spec.limits;
     Grant::new(
         key.service.as_str(),
@@ -155,6 +168,6 @@ fn grant(key: &ServiceKey, spec: &VersionSpec) -> Grant {
         limits.cpu_time,
         limits.wall_time,
     )
-    .with_env(spec.env.clone())
+    .with_env(env)
     .with_reuse(limits.instance_reuse)
 }

@@ -25,6 +25,7 @@ mod pool;
 mod reload;
 mod reload_files;
 mod sandbox;
+mod secrets;
 mod shutdown;
 mod split;
 mod support;
