@@ -106,7 +106,7 @@ fn lab_p3() -> Program {
 fn again(guest: &Guest, program: Program, reuse: NonZeroU32) -> Guest {
     let Grant { service, version, env, memory, cpu_time, wall_time, .. } = guest.grant();
     let grant = Grant::new(service.clone(), version.clone(), *memory, *cpu_time, *wall_time);
-    Guest::new(program, grant.with_env(env.to_vec()).with_reuse(reuse))
+    Guest::new(program, grant.with_env(env.clone()).with_reuse(reuse))
 }
 
 async fn invoke(guest: &Arc<Guest>) {

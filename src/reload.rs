@@ -210,10 +210,10 @@ impl Reloader {
     /// Every file and directory in which a change could matter.
     fn watched(&self) -> Vec<&Path> {
         let config = &self.config;
-        let components = declared(config).map(|(_, _, spec)| spec.component.as_path());
+        let files = declared(config).flat_map(|(_, _, spec)| spec.files());
         std::iter::once(self.path.as_path())
             .chain(config.watch.iter().map(PathBuf::as_path))
-            .chain(components)
+            .chain(files)
             .collect()
     }
 }

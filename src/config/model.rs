@@ -3,20 +3,23 @@
 //! else. `validate` is the only place that builds a [`Config`]; the registry and the server read
 //! it.
 
+mod env;
 mod name;
 mod quantity;
 mod share;
 
+pub use env::EnvValue;
 pub use name::{
     DomainError, DomainPattern, EnvironmentName, LabelError, ServiceName, VersionName, domain,
 };
 pub use quantity::{ByteSize, Digest, DigestError, QuantityError, parse_duration, show_duration};
 pub use share::{Percent, PercentError, Split, SplitError};
 
+use std::iter;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -161,9 +164,17 @@ pub struct VersionSpec {
     pub component: PathBuf,
     pub digest: Option<Digest>,
     /// Sorted by key.
-    pub env: Vec<(String, String)>,
+    pub env: Vec<(String, EnvValue)>,
     pub remark: Option<String>,
     pub limits: Limits,
+}
+
+impl VersionSpec {
+    /// Every file that it is made from: the component first, then those of its secrets.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let secrets = self.env.iter().filter_map(|(_, value)| value.file());
+        iter::once(self.component.as_path()).chain(secrets)
+    }
 }
 
 /// What one version may use.

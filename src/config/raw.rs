@@ -2,6 +2,10 @@
 //! text, no behaviour and no defaults. `document` fills them, `validate` empties them, `schema`
 //! describes them from the same doc comments.
 
+mod env;
+
+pub use env::{RawEnvValue, RawSecret};
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
@@ -170,8 +174,8 @@ pub struct RawVersion {
     /// The component is refused if its SHA-256 differs from this one.
     #[schemars(regex(pattern = "^sha256:[0-9a-fA-F]{64}$"))]
     pub digest: Field<String>,
-    /// The environment variables that the guest sees.
-    pub env: Option<BTreeMap<Located<String>, Located<String>>>,
+    /// The environment variables that the guest sees: texts, or where to find secrets.
+    pub env: Option<BTreeMap<Located<String>, Located<RawEnvValue>>>,
     /// A note for people.
     pub remark: Option<String>,
     /// What the version may use.

@@ -21,6 +21,9 @@ pub enum Misfit<'a> {
     },
 }
 
+/// How toml names a date or a time to serde, which has no word for it.
+const DATE: &str = "$__toml_private_datetime";
+
 /// What toml's parser says, with what to do.
 pub fn syntax(message: &str) -> Complaint {
     const HELP: [(&str, &str); 8] = [
@@ -70,6 +73,10 @@ fn unknown_key(rest: &str, table: &[String]) -> (Complaint, Option<String>) {
 }
 
 fn wrong_type(message: &str, subject: &str) -> Complaint {
+    if message.contains(DATE) {
+        let message = format!("{subject} cannot be a date or a time");
+        return Complaint::new(message, "put it in quotation marks if it is meant as a text");
+    }
     let typed = message
         .strip_prefix("invalid type: ")
         .or_else(|| message.strip_prefix("invalid value: "))
@@ -115,6 +122,9 @@ fn advice(expected: &str) -> &'static str {
         "a string" => "write a text in quotation marks",
         "an array" => "write `[ … ]` around the value, with commas between items",
         "a table" => "write `{ key = value }`, or a `[table]` of its own",
+        "a string or a table" => {
+            "write a text in quotation marks, `{ file = \"…\" }` or `{ from-env = \"…\" }`"
+        }
         "true or false" => "write it without quotation marks",
         "a whole number" => "write digits only, without quotation marks",
         "a number" => "write the number without quotation marks",

@@ -73,7 +73,7 @@ domains = ["Hello.example.com", "*.example.org"]
 name = "v1"
 component = "../../plugins/dist/greeter.wasm"
 digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-env = { GREETING = "Hello", AUDIENCE = "world" }
+env = { GREETING = "Hello", TOKEN = { file = "../secrets/token" }, KEY = { from-env = "APP_KEY" } }
 remark = "first release"
 
 [versions.limits]
@@ -147,9 +147,11 @@ fn first_version(tree: &Tree) -> VersionSpec {
         name: VersionName::new("v1").unwrap(),
         component: tree.path("plugins/dist/greeter.wasm"),
         digest: Some(digest.parse().unwrap()),
-        env: [("AUDIENCE", "world"), ("GREETING", "Hello")]
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .to_vec(),
+        env: vec![
+            ("GREETING".to_owned(), EnvValue::Plain("Hello".to_owned())),
+            ("KEY".to_owned(), EnvValue::FromEnv("APP_KEY".to_owned())),
+            ("TOKEN".to_owned(), EnvValue::File(tree.path("config/secrets/token"))),
+        ],
         remark: Some("first release".to_owned()),
         limits: Limits {
             memory: ByteSize::mib(32),
@@ -176,6 +178,41 @@ fn second_version() -> VersionSpec {
             ..Limits::default()
         },
     }
+}
+
+/// Neither the file of a secret nor the variable exists here.
+#[test]
+fn the_files_of_a_version_are_its_component_and_its_secrets() {
+    let tree = valid();
+    let config = tree.load().unwrap();
+    let version = &config.environments[0].services[0].versions[0];
+    let files: Vec<&Path> = version.files().collect();
+    assert_eq!(files, [tree.path("plugins/dist/greeter.wasm"), tree.path("config/secrets/token")]);
+}
+
+#[test]
+fn a_secret_may_be_written_in_every_way_in_which_toml_writes_a_table() {
+    let version = "[[versions]]\nname = \"v1\"\ncomponent = \"a.wasm\"\n";
+    for env in [
+        "env = { A = { from-env = \"B\" } }",
+        "env.A.from-env = \"B\"",
+        "[versions.env]\nA.from-env = \"B\"",
+        "[versions.env.A]\nfrom-env = \"B\"",
+    ] {
+        let service = format!("{version}{env}\n");
+        let tree =
+            Tree::new(&[("config/watershed.toml", ""), ("config/services/s.toml", &service)]);
+        let config = tree.load().unwrap_or_else(|report| panic!("{report}"));
+        let declared = &config.environments[0].services[0].versions[0].env;
+        assert_eq!(*declared, [("A".to_owned(), EnvValue::FromEnv("B".to_owned()))]);
+    }
+}
+
+#[test]
+fn no_value_is_in_the_debug_output_of_a_configuration() {
+    let shown = format!("{:?}", valid().load().unwrap());
+    assert!(shown.contains("GREETING") && shown.contains("APP_KEY"), "{shown}");
+    assert!(!shown.contains("Hello\""), "{shown}");
 }
 
 #[test]
@@ -309,7 +346,13 @@ fn the_schema_knows_every_key_and_every_default() {
     assert_eq!(version["required"], serde_json::json!(["name", "component"]));
     assert_eq!(version.get("description"), None);
     assert_eq!(version["additionalProperties"], false);
-    assert_eq!(version["properties"]["env"]["type"], "object");
+    let env = &version["properties"]["env"];
+    assert_eq!(env["type"], "object");
+    assert_eq!(env["additionalProperties"]["anyOf"][0]["type"], "string");
+    let secret = &env["additionalProperties"]["anyOf"][1];
+    assert_eq!(secret["additionalProperties"], false);
+    assert_eq!(secret["properties"]["from-env"]["type"], "string");
+    assert_eq!((&secret["minProperties"], &secret["maxProperties"]), (&1.into(), &1.into()));
     let split = &service["properties"]["traffic"]["properties"]["split"];
     assert_eq!(split["additionalProperties"]["maximum"], 100);
     for schema in [watershed, service] {

@@ -4,6 +4,7 @@
 //! service's file.
 
 pub mod claims;
+mod env;
 mod field;
 mod limits;
 pub mod service;

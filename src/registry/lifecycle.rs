@@ -58,6 +58,7 @@ pub enum StatusCode {
     UnsupportedWorld,
     ImportDenied,
     CompileFailed,
+    SecretUnavailable,
     MemoryTooSmall,
     StartFailed,
     Internal,
@@ -74,6 +75,7 @@ impl StatusCode {
             Self::UnsupportedWorld => "unsupported-world",
             Self::ImportDenied => "import-denied",
             Self::CompileFailed => "compile-failed",
+            Self::SecretUnavailable => "secret-unavailable",
             Self::MemoryTooSmall => "memory-too-small",
             Self::StartFailed => "start-failed",
             Self::Internal => "internal",
@@ -107,6 +109,11 @@ impl StatusCode {
             }
             Self::CompileFailed => {
                 "check the file with `wasm-tools validate`, and build it anew if it is damaged"
+            }
+            Self::SecretUnavailable => {
+                "put UTF-8 text without NUL, at most 64 KiB, into the file that `file` names \
+                 relative to the service's file, readable for the user that runs watershed; or \
+                 start watershed with the variable that `from-env` names"
             }
             Self::MemoryTooSmall => "raise `memory` under [versions.limits]",
             Self::StartFailed => {

@@ -6,6 +6,7 @@
 
 mod lifecycle;
 mod programs;
+mod secrets;
 mod serving;
 mod snapshot;
 

@@ -1,4 +1,5 @@
-//! From a declared version to one that can serve: read, checked, compiled once a digest, tried out.
+//! From a declared version to one that can serve: read, checked, compiled once a digest, given its
+//! environment, tried out.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -7,10 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::lifecycle::{StatusCode, StatusError};
+use super::secrets;
 use super::serving::VersionEntry;
 use super::snapshot::ServiceKey;
 use crate::config::{Digest, VersionSpec};
-use crate::runtime::{CompileCache, Engine, Grant, Guest, Program, digest_of};
+use crate::runtime::{CompileCache, Engine, Grant, Guest, GuestEnv, Program, digest_of};
 use crate::telemetry::Telemetry;
 
 /// A digest's program, or why it has none. Both last as long as some version names the digest.
@@ -51,7 +53,8 @@ impl Programs {
         let digest = digest_of(&bytes);
         check_digest(spec, digest)?;
         let program = self.program(digest, bytes).await?;
-        let guest = Guest::new(program, grant(key, spec));
+        let env = secrets::resolve(&spec.env).await?;
+        let guest = Guest::new(program, grant(key, spec, env));
         guest.try_out().await?;
         let meter = self.telemetry.version(
             key.environment.as_str(),
@@ -120,7 +123,7 @@ fn check_digest(spec: &VersionSpec, found: [u8; 32]) -> Result<(), StatusError> 
     }
 }
 
-fn grant(key: &ServiceKey, spec: &VersionSpec) -> Grant {
+fn grant(key: &ServiceKey, spec: &VersionSpec, env: GuestEnv) -> Grant {
     let limits = &spec.limits;
     Grant::new(
         key.service.as_str(),
@@ -129,6 +132,6 @@ fn grant(key: &ServiceKey, spec: &VersionSpec) -> Grant {
         limits.cpu_time,
         limits.wall_time,
     )
-    .with_env(spec.env.clone())
+    .with_env(env)
     .with_reuse(limits.instance_reuse)
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::mem;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -16,11 +16,14 @@ use crate::registry::{
 /// A version over all services.
 type Key = (ServiceKey, VersionName);
 
+/// What a version's files, its component and its secrets, look like from outside.
+type Fingerprints = Vec<Option<Fingerprint>>;
+
 /// A declared version.
 #[derive(Debug)]
 struct Candidate {
     spec: VersionSpec,
-    fingerprint: Option<Fingerprint>,
+    fingerprints: Fingerprints,
     status: Status,
     /// Grows with every candidate, so that the end of one that was replaced is not mistaken.
     number: u64,
@@ -57,13 +60,13 @@ impl Versions {
         let mut renewed = false;
         for (service, _, spec) in declared(config) {
             let key = (service, spec.name.clone());
-            let fingerprint = looks.at(&spec.component);
+            let fingerprints = looks.at(spec);
             let kept = old.remove(&key).filter(|candidate| {
-                candidate.spec == *spec && candidate.fingerprint == fingerprint
+                candidate.spec == *spec && candidate.fingerprints == fingerprints
             });
             let candidate = kept.unwrap_or_else(|| {
                 renewed = true;
-                self.prepare(key.clone(), spec, fingerprint)
+                self.prepare(key.clone(), spec, fingerprints)
             });
             self.candidates.insert(key, candidate);
         }
@@ -72,12 +75,7 @@ impl Versions {
         renewed || !old.is_empty()
     }
 
-    fn prepare(
-        &mut self,
-        key: Key,
-        spec: &VersionSpec,
-        fingerprint: Option<Fingerprint>,
-    ) -> Candidate {
+    fn prepare(&mut self, key: Key, spec: &VersionSpec, fingerprints: Fingerprints) -> Candidate {
         self.count += 1;
         let (programs, done) = (self.programs.clone(), self.prepared.0.clone());
         let (number, declared) = (self.count, spec.clone());
@@ -86,7 +84,7 @@ impl Versions {
             // Nobody waits for it once the process ends.
             done.send(Prepared { key, number, result }).ok();
         });
-        Candidate { spec: spec.clone(), fingerprint, status: Status::Creating, number }
+        Candidate { spec: spec.clone(), fingerprints, status: Status::Creating, number }
     }
 
     /// Waits for the end of some preparation.
@@ -150,11 +148,12 @@ impl Versions {
 /// Files that were looked at. Many versions may name one.
 #[derive(Default)]
 struct Looks<'a> {
-    seen: HashMap<&'a PathBuf, Option<Fingerprint>>,
+    seen: HashMap<&'a Path, Option<Fingerprint>>,
 }
 
 impl<'a> Looks<'a> {
-    fn at(&mut self, path: &'a PathBuf) -> Option<Fingerprint> {
-        *self.seen.entry(path).or_insert_with(|| Fingerprint::of(path))
+    fn at(&mut self, spec: &'a VersionSpec) -> Fingerprints {
+        let look = |path| *self.seen.entry(path).or_insert_with(|| Fingerprint::of(path));
+        spec.files().map(look).collect()
     }
 }

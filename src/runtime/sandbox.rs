@@ -13,6 +13,7 @@ use wasmtime_wasi_http::{
     WasiHttpView,
 };
 
+use super::guest_env::GuestEnv;
 use super::guest_log::{GuestLog, LogBudget, RequestTag, Stream};
 use super::world::World;
 
@@ -30,7 +31,7 @@ pub struct Grant {
     pub service: Arc<str>,
     pub version: Arc<str>,
     /// The whole environment of the guest.
-    pub env: Arc<[(String, String)]>,
+    pub env: GuestEnv,
     /// Bytes of all linear memories and tables of one instance together.
     pub memory: usize,
     /// Time spent running guest code for one request.
@@ -54,7 +55,7 @@ impl Grant {
         Self {
             service: service.into(),
             version: version.into(),
-            env: Arc::default(),
+            env: GuestEnv::default(),
             memory,
             cpu_time,
             wall_time,
@@ -65,7 +66,7 @@ impl Grant {
 
     /// The same with an environment.
     #[must_use]
-    pub fn with_env(mut self, env: Vec<(String, String)>) -> Self {
+    pub fn with_env(mut self, env: impl Into<GuestEnv>) -> Self {
         self.env = env.into();
         self
     }
@@ -84,7 +85,7 @@ pub(super) struct Sandbox {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     hooks: NoOutbound,
-    env: Arc<[(String, String)]>,
+    env: GuestEnv,
     pub memory: MemoryBudget,
 }
 
@@ -120,7 +121,7 @@ pub(super) fn link_environment(linker: &mut Linker<Sandbox>, world: World) -> wa
         linker
             .instance(interface)?
             .func_wrap("get-environment", |store: StoreContextMut<'_, Sandbox>, (): ()| {
-                Ok((store.data().env.clone(),))
+                Ok((store.data().env.reveal(),))
             })?;
     }
     linker.allow_shadowing(false);

@@ -27,6 +27,7 @@ mod reload;
 mod reload_files;
 mod reload_requests;
 mod sandbox;
+mod secrets;
 mod shutdown;
 mod split;
 mod support;

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use crate::support::{LAB, Site, Watershed, lab, limits, serve_lab};
+use crate::support::{LAB, Site, lab, limits, serve_lab};
 
 #[test]
 fn a_guest_has_no_file_system() {
@@ -27,9 +27,7 @@ fn a_guest_has_no_network() {
 fn a_guest_sees_its_declared_environment_only() {
     let version = lab("v1").replace("env = {", "env = { FLASK = \"round\", EMPTY = \"\"");
     let site = Site::new().service("lab", &version);
-    let mut command = site.command(&["run"]);
-    command.env("WATERSHED_SECRET", "do not tell");
-    let watershed = Watershed::spawn(site, command);
+    let watershed = site.variable("WATERSHED_SECRET", "do not tell").start();
     assert_eq!(watershed.get(LAB, "/env").text(), "EMPTY=\nFLASK=round\n");
 }
 

@@ -15,7 +15,7 @@ use super::super::report::Problem;
 use super::super::source::{Complaint, Findings, Spot};
 use super::super::suggest;
 use super::claims::{Claims, What};
-use super::{field, limits};
+use super::{env, field, limits};
 
 /// What a service's file needs to know about the main file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -183,7 +183,7 @@ fn version(
         file.check(span, path)
     });
     let digest = file.text(digest, field::digest);
-    let env = self::env(file, env);
+    let env = env::env(file, env);
     let limits = limits::over(file, raw_limits, limits);
     Some(VersionSpec { name: name?, component: component?, digest, env, remark, limits })
 }
@@ -197,28 +197,6 @@ fn version_name(
     let name = file.check(span.clone(), field::version_name(text))?;
     claims.take(file, span, text, What::Version);
     Some(name)
-}
-
-fn env(
-    file: &mut Findings<'_>,
-    raw: Option<BTreeMap<Located<String>, Located<String>>>,
-) -> Vec<(String, String)> {
-    let mut env = Vec::new();
-    for (key, value) in raw.into_iter().flatten() {
-        let (key_span, key) = key.into_parts();
-        let (value_span, value) = value.into_parts();
-        if key.is_empty() || key.contains(['=', '\0']) {
-            let message = format!("{key:?} cannot be the name of an environment variable");
-            let help = "use a name that is not empty and has neither `=` nor a NUL character";
-            file.add(key_span, Complaint::new(message, help));
-        }
-        if value.contains('\0') {
-            let message = format!("the value of `{key}` has a NUL character");
-            file.add(value_span, Complaint::new(message, "remove the NUL character"));
-        }
-        env.push((key, value));
-    }
-    env
 }
 
 fn traffic(file: &mut Findings<'_>, raw: Field<Table<RawTraffic>>, names: &Names) -> Traffic {

@@ -1,5 +1,6 @@
 //! A directory of configuration files, and the TOML that tests put into it.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,6 +14,7 @@ pub struct Site {
     server: String,
     admin: String,
     rest: String,
+    variables: Vec<(String, OsString)>,
 }
 
 impl Site {
@@ -25,6 +27,7 @@ impl Site {
             server: String::new(),
             admin: "listen = \"127.0.0.1:0\"".to_owned(),
             rest: String::new(),
+            variables: Vec::new(),
         };
         site.write_main();
         site
@@ -54,6 +57,12 @@ impl Site {
     /// Declares a service, by the text of its file.
     pub fn service(self, name: &str, text: &str) -> Self {
         self.write(&format!("services/{name}.toml"), text);
+        self
+    }
+
+    /// Sets a variable of the environment in which its commands run.
+    pub fn variable(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.variables.push((name.to_owned(), value.into()));
         self
     }
 
@@ -105,6 +114,7 @@ impl Site {
         let mut command = Command::new(env!("CARGO_BIN_EXE_watershed"));
         command.args(arguments).arg("--config").arg(self.main_file());
         command.current_dir(self.directory.path());
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
 

@@ -1,0 +1,71 @@
+//! The environment of a version: names, and for each a text or where to find one.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::super::model::EnvValue;
+use super::super::raw::{Field, Located, RawEnvValue, RawSecret};
+use super::super::source::{Complaint, Findings};
+
+/// The variables of a table, sorted by name.
+pub fn env(
+    file: &mut Findings<'_>,
+    raw: Option<BTreeMap<Located<String>, Located<RawEnvValue>>>,
+) -> Vec<(String, EnvValue)> {
+    let mut env = Vec::new();
+    for (key, value) in raw.into_iter().flatten() {
+        let (key_span, key) = key.into_parts();
+        file.check(key_span, variable(&key));
+        let (span, value) = value.into_parts();
+        let value = match value {
+            RawEnvValue::Plain(text) => file.check(span, plain(&key, text)),
+            RawEnvValue::Secret(raw) => secret(file, &key, span, raw),
+        };
+        env.extend(value.map(|value| (key, value)));
+    }
+    env
+}
+
+fn variable(name: &str) -> Result<String, Complaint> {
+    if name.is_empty() || name.contains(['=', '\0']) {
+        let message = format!("{name:?} cannot be the name of an environment variable");
+        let help = "use a name that is not empty and has neither `=` nor a NUL character";
+        return Err(Complaint::new(message, help));
+    }
+    Ok(name.to_owned())
+}
+
+fn plain(key: &str, text: String) -> Result<EnvValue, Complaint> {
+    if text.contains('\0') {
+        let message = format!("the value of `{key}` has a NUL character");
+        return Err(Complaint::new(message, "remove the NUL character"));
+    }
+    Ok(EnvValue::Plain(text))
+}
+
+fn secret(
+    at: &mut Findings<'_>,
+    key: &str,
+    table: Range<usize>,
+    raw: RawSecret,
+) -> Option<EnvValue> {
+    let RawSecret { file, from_env } = raw;
+    if file.is_some() && from_env.is_some() {
+        let message = format!("`{key}` has both `file` and `from-env`");
+        at.add(table, Complaint::new(message, "keep the one that has the value"));
+        return None;
+    }
+    if file.is_none() && from_env.is_none() && !at.has_lost_any(&table) {
+        let message = format!("`{key}` has neither `file` nor `from-env`");
+        let help =
+            "write `{ file = \"…\" }` or `{ from-env = \"…\" }`, or a text in quotation marks";
+        at.add(table, Complaint::new(message, help));
+        return None;
+    }
+    let path = at.path("file", file).map(EnvValue::File);
+    path.or_else(|| from_variable(at, from_env))
+}
+
+fn from_variable(at: &mut Findings<'_>, raw: Field<String>) -> Option<EnvValue> {
+    at.text(raw, variable).map(EnvValue::FromEnv)
+}
