@@ -161,35 +161,40 @@ impl Reloader {
                 () = watcher.changed() => {
                     // Directories may have been swapped: watch what is there now, then read it.
                     watcher.follow(self.watched());
-                    let outcome = self.reload().await;
-                    self.note(outcome);
+                    if let Some(outcome) = self.reload(&mut watcher).await {
+                        self.note(outcome);
+                    }
                     watcher.follow(self.watched());
                 }
             }
         }
     }
 
-    async fn reload(&mut self) -> Outcome {
+    /// Nothing came of it if files changed while they were read: then there is more to come.
+    async fn reload(&mut self, watcher: &mut Watcher) -> Option<Outcome> {
         let path = self.path.clone();
         let loaded = tokio::task::spawn_blocking(move || config::load(&path)).await;
+        if watcher.is_disturbed() {
+            return None;
+        }
         let config = match loaded {
             Ok(Ok(config)) => Arc::new(config),
-            Ok(Err(report)) => return Outcome::Rejected(report),
+            Ok(Err(report)) => return Some(Outcome::Rejected(report)),
             Err(panicked) => {
                 tracing::error!("loading the configuration failed: {panicked}");
-                return Outcome::Unchanged;
+                return Some(Outcome::Unchanged);
             }
         };
         let same = *config == *self.config;
         self.config = config;
         if !self.renew_candidates() && same {
-            return Outcome::Unchanged;
+            return Some(Outcome::Unchanged);
         }
         self.publish().await;
-        match restart_keys(&self.started_with, &self.config) {
+        Some(match restart_keys(&self.started_with, &self.config) {
             keys if keys.is_empty() => Outcome::Published,
             keys => Outcome::NeedsRestart(keys),
-        }
+        })
     }
 
     fn last_was_rejected(&self) -> bool {
@@ -350,6 +355,7 @@ fn restart_keys(started_with: &Config, now: &Config) -> Vec<&'static str> {
         ("server.threads", started_with.server.threads != now.server.threads),
         ("server.sandboxes", started_with.server.sandboxes != now.server.sandboxes),
         ("server.grace-period", started_with.server.grace_period != now.server.grace_period),
+        ("server.watch", started_with.server.watch != now.server.watch),
         ("admin", started_with.admin != now.admin),
         ("state", started_with.state != now.state),
     ];

@@ -49,7 +49,7 @@ pub fn inspect(path: &Path) -> Result<Config, Rejected> {
         Err(error) => return Err(Rejected { report: no_path(path, &error), rest: None }),
     };
     let mut problems = Vec::new();
-    let document = document::read(&path, &mut problems);
+    let document = document::read(&path, validate::EMPTY_MAIN, &mut problems);
     let config = document.map(|document| validate::config(document, &mut problems));
     match config {
         Some(config) if problems.is_empty() => Ok(config),

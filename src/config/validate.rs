@@ -14,6 +14,8 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::PathBuf;
 
+pub use self::field::EMPTY_MAIN;
+
 use self::claims::Claims;
 use self::service::Surroundings;
 use super::discover::{self, Found};
@@ -51,7 +53,7 @@ pub fn config(document: Document<RawWatershed>, problems: &mut Vec<Problem>) -> 
 }
 
 fn server(main: &mut Findings<'_>, raw: RawServer) -> ServerSettings {
-    let RawServer { listen, threads, sandboxes, grace_period, expose } = raw;
+    let RawServer { listen, threads, sandboxes, grace_period, expose, watch } = raw;
     let default = ServerSettings::default();
     let threads = main.whole("threads", threads, &ServerSettings::THREADS);
     let sandboxes = main.count("sandboxes", sandboxes, &ServerSettings::SANDBOXES);
@@ -64,6 +66,7 @@ fn server(main: &mut Findings<'_>, raw: RawServer) -> ServerSettings {
             .duration("grace-period", grace_period, &grace)
             .unwrap_or(default.grace_period),
         expose: main.text(expose, field::expose).unwrap_or(default.expose),
+        watch: main.text(watch, field::watch).unwrap_or(default.watch),
     }
 }
 
@@ -202,7 +205,7 @@ fn gather(plans: Vec<Plan>, limits: &Limits, problems: &mut Vec<Problem>) -> Gat
             domains: &mut domains,
         };
         let read = |file: &PathBuf| {
-            let document = document::read(file, problems)?;
+            let document = document::read(file, field::EMPTY_SERVICE, problems)?;
             service::service(document, &mut surroundings, problems)
         };
         let services = found.files.iter().filter_map(read).collect();

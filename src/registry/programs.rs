@@ -1,6 +1,7 @@
 //! From a declared version to one that can serve: read, checked, compiled once a digest, tried out.
 
 use std::collections::{HashMap, HashSet};
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -34,14 +35,19 @@ pub struct Fingerprint {
 impl Fingerprint {
     /// The fingerprint of a file, following links; `None` where there is no such file.
     pub fn of(path: &Path) -> Option<Self> {
-        let file = std::fs::metadata(path).ok()?;
-        Some(Self {
+        std::fs::metadata(path).ok().as_ref().map(Self::from)
+    }
+}
+
+impl From<&Metadata> for Fingerprint {
+    fn from(file: &Metadata) -> Self {
+        Self {
             device: file.dev(),
             inode: file.ino(),
             length: file.len(),
             modified: (file.mtime(), file.mtime_nsec()),
             changed: (file.ctime(), file.ctime_nsec()),
-        })
+        }
     }
 }
 

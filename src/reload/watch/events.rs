@@ -1,27 +1,30 @@
-//! Tells when files change: directories, not files, are watched, so that editors which write a new
-//! file over the old name, swapped directories and Kubernetes' `..data` links are all seen.
+//! Hears of changes from the kernel: directories, not files, are watched, so that editors which
+//! write a new file over the old name, swapped directories and Kubernetes' `..data` links are all
+//! seen.
 
 use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
-use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
+use tokio::time::{timeout, timeout_at};
+
+use super::PATIENCE;
+use super::writes::Writes;
 
 /// How long files must be left alone before they are read.
 const QUIET: Duration = Duration::from_millis(50);
 /// After so long they are read all the same.
 const LONGEST: Duration = Duration::from_millis(400);
 
+/// How often in a row something may change while it is read, before what was read counts.
+const MOST_DISTURBED: u32 = 3;
+
 /// How many links after one another are followed, as the kernel does.
 const MOST_LINKS: usize = 40;
-
-/// The operating system does not let us watch files.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot watch files: {0}. Raise `sysctl fs.inotify.max_user_instances`")]
-pub struct WatchError(#[from] notify::Error);
 
 /// Which directory stands at a path. Inode numbers are given out again, so its birth counts too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,36 +41,59 @@ impl Identity {
     }
 }
 
-/// Watches directories for changes.
+/// Hears of changes in directories.
 ///
 /// Events are gathered here and not by a debouncing library: those leave out a file that was made
 /// and removed in between, which may have been read in between.
-pub struct Watcher {
+#[derive(Debug)]
+pub struct Events {
     watcher: RecommendedWatcher,
     followed: HashMap<PathBuf, Identity>,
-    changed: Arc<Notify>,
+    /// What could not be watched, which is said once.
+    unseen: HashSet<PathBuf>,
+    heard: Arc<Heard>,
+    /// When the change began that has not been told yet.
+    since: Option<Instant>,
+    /// How many changes there were when the last one was told, and how often more had come since.
+    told: u64,
+    disturbed: u32,
 }
 
-impl Watcher {
-    /// A watcher that follows nothing yet.
-    ///
-    /// # Errors
-    ///
-    /// Where the operating system gives out no more watchers.
-    pub fn new() -> Result<Self, WatchError> {
-        let changed = Arc::new(Notify::new());
-        let notify = changed.clone();
+/// What the thread that hears of events shares with the reloader.
+#[derive(Debug, Default)]
+struct Heard {
+    writes: Mutex<Writes>,
+    signal: Notify,
+}
+
+impl Heard {
+    fn writes(&self) -> MutexGuard<'_, Writes> {
+        self.writes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Events {
+    pub fn new() -> Result<Self, notify::Error> {
+        let heard = Arc::new(Heard::default());
+        let hears = heard.clone();
         let watcher = notify::recommended_watcher(move |event| {
-            if is_change(&event) {
-                notify.notify_one();
+            let wakes = hears.writes().note(&event, Instant::now());
+            if wakes {
+                hears.signal.notify_one();
             }
         })?;
-        Ok(Self { watcher, followed: HashMap::new(), changed })
+        Ok(Self {
+            watcher,
+            followed: HashMap::new(),
+            unseen: HashSet::new(),
+            heard,
+            since: None,
+            told: 0,
+            disturbed: 0,
+        })
     }
 
-    /// Follows exactly these files and directories from now on, and every link on the way to them.
-    /// What does not exist is watched for from the nearest directory above it. If a directory was
-    /// not followed until now, that counts as a change: something may have happened in it before.
+    /// What does not exist is watched for from the nearest directory above it.
     pub fn follow<'a>(&mut self, paths: impl IntoIterator<Item = &'a Path>) {
         let mut directories = HashSet::new();
         for path in paths {
@@ -94,36 +120,65 @@ impl Watcher {
         self.watcher.unwatch(&directory).ok();
         match (self.watcher.watch(&directory, RecursiveMode::NonRecursive), identity) {
             (Ok(()), Some(identity)) => {
+                self.unseen.remove(&directory);
                 self.followed.insert(directory, identity);
-                self.changed.notify_one();
+                self.heard.signal.notify_one();
             }
             // It has gone since it was found, which whoever watches the one above it is told.
             (Ok(()), None) => {}
-            (Err(error), _) => {
-                tracing::warn!("edits in {} go unseen: {error}", directory.display());
+            (Err(mut error), _) => {
+                // We name it ourselves.
+                error.paths.clear();
+                if self.unseen.insert(directory.clone()) {
+                    tracing::warn!(
+                        "edits in {} go unseen: {error}. Raise \
+                         `sysctl fs.inotify.max_user_watches`, or set `watch = \"poll:2s\"` under \
+                         `[server]`",
+                        directory.display()
+                    );
+                }
             }
         }
     }
 
-    /// Waits for a change in a followed directory, and until it seems complete. Changes while
-    /// nobody waits count once.
-    pub async fn changed(&self) {
-        self.changed.notified().await;
-        let quiet =
-            async { while tokio::time::timeout(QUIET, self.changed.notified()).await.is_ok() {} };
-        if tokio::time::timeout(LONGEST, quiet).await.is_err() {
+    /// Waits for a change in a followed directory, until nothing changes for a moment, and for the
+    /// files that are being written to be closed.
+    pub async fn changed(&mut self) {
+        let since = match self.since {
+            Some(since) => since,
+            None => {
+                self.heard.signal.notified().await;
+                *self.since.insert(Instant::now())
+            }
+        };
+        let last = since + PATIENCE;
+        let is_quiet = loop {
+            let is_quiet = self.quiet().await;
+            let now = Instant::now();
+            let end = self.heard.writes().end(now).filter(|_| now < last);
+            let Some(end) = end else { break is_quiet };
+            // Woken by a close, or by more changes.
+            timeout_at(end.min(last).into(), self.heard.signal.notified()).await.ok();
+        };
+        if !is_quiet {
             // The change under way is read twice rather than by half.
-            self.changed.notify_one();
+            self.heard.signal.notify_one();
         }
+        self.told = self.heard.writes().changes;
+        self.since = None;
     }
-}
 
-/// Whether something was written, and not only read.
-fn is_change(event: &notify::Result<Event>) -> bool {
-    match event {
-        Ok(event) => !matches!(event.kind, EventKind::Access(_)),
-        // Events were lost: look at the files.
-        Err(_) => true,
+    /// Waits until nothing changes for a moment. Whether that came to be.
+    async fn quiet(&self) -> bool {
+        let quiet = async { while timeout(QUIET, self.heard.signal.notified()).await.is_ok() {} };
+        timeout(LONGEST, quiet).await.is_ok()
+    }
+
+    pub fn is_disturbed(&mut self) -> bool {
+        let changes = self.heard.writes().changes;
+        let is_disturbed = changes != self.told && self.disturbed < MOST_DISTURBED;
+        self.disturbed = if is_disturbed { self.disturbed + 1 } else { 0 };
+        is_disturbed
     }
 }
 
@@ -146,6 +201,36 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+
+    /// The reloader gives its wait up whenever a version has been made.
+    #[tokio::test]
+    async fn a_wait_that_is_given_up_loses_no_change() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut events = Events::new().unwrap();
+        events.follow([directory.path()]);
+        events.changed().await;
+        std::fs::write(directory.path().join("a.toml"), "x").unwrap();
+        for _ in 0..20 {
+            assert!(timeout(QUIET / 10, events.changed()).await.is_err(), "too early");
+        }
+        timeout(Duration::from_secs(10), events.changed()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_changes_while_it_is_read_is_read_again_but_not_for_ever() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut events = Events::new().unwrap();
+        events.follow([directory.path()]);
+        for disturbed in [true, true, true, false, true] {
+            events.changed().await;
+            std::fs::write(directory.path().join("a.toml"), "x").unwrap();
+            let told = events.told;
+            while events.heard.writes().changes == told {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(events.is_disturbed(), disturbed);
+        }
+    }
 
     #[test]
     fn links_lead_to_the_directories_they_are_in_and_point_to() {
