@@ -8,7 +8,7 @@ mod outcome;
 mod watch;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 pub use outcome::{Outcome, Reload, Reloads};
@@ -33,6 +33,8 @@ pub struct Reloader {
     /// What was loaded last, and what the process was started with.
     config: Arc<Config>,
     started_with: Arc<Config>,
+    /// What a main file that was rejected leads to: mending that may be enough.
+    rejected_watch: Vec<PathBuf>,
     versions: Versions,
 }
 
@@ -54,6 +56,7 @@ impl Reloader {
             telemetry,
             started_with: config.clone(),
             config,
+            rejected_watch: Vec::new(),
             versions: Versions::new(programs),
         }
     }
@@ -77,28 +80,41 @@ impl Reloader {
                 () = watcher.changed() => Reading::Changed,
                 () = self.reloads.asked() => Reading::Everything,
             };
-            let askers = self.reloads.askers();
-            // Directories may have been swapped: watch what is there now, then read it.
+            self.react(reading, &mut watcher).await;
             watcher.follow(self.watched());
-            let reload = Arc::new(self.reload(reading).await);
-            watcher.follow(self.watched());
-            self.note(&reload);
-            if reading == Reading::Everything {
-                self.reloads.answer(askers, &reload);
-            }
         }
     }
 
-    async fn reload(&mut self, reading: Reading) -> Reload {
-        let loader = self.loader.clone();
-        let load = move || {
-            let mut loader = loader.lock().unwrap_or_else(PoisonError::into_inner);
-            loader.load(reading)
+    /// Loads, and tells what came of it.
+    async fn react(&mut self, reading: Reading, watcher: &mut Watcher) {
+        let askers = self.reloads.askers();
+        let reload = loop {
+            match self.reload(reading, watcher).await {
+                Some(reload) => break Arc::new(reload),
+                // Whoever asked waits for an answer; otherwise the next change is on its way.
+                None if reading == Reading::Everything => {}
+                None => return,
+            }
         };
-        match tokio::task::spawn_blocking(load).await {
+        self.note(&reload);
+        if reading == Reading::Everything {
+            self.reloads.answer(askers, &reload);
+        }
+    }
+
+    /// Nothing came of it if files changed while they were read.
+    async fn reload(&mut self, reading: Reading, watcher: &mut Watcher) -> Option<Reload> {
+        let loader = self.loader.clone();
+        let load = move || lock(&loader).load(reading);
+        let loaded = tokio::task::spawn_blocking(load).await;
+        if watcher.is_disturbed() {
+            return None;
+        }
+        Some(match loaded {
             Ok(Ok(loaded)) => self.take(loaded).await,
-            Ok(Err(Rejected { report, .. })) => {
+            Ok(Err(Rejected { report, rest })) => {
                 tracing::error!("configuration rejected, nothing changed:\n{report}");
+                self.rejected_watch = rest.map(|config| config.watch).unwrap_or_default();
                 let report = Some(report);
                 Reload { report, ..self.came_of(Outcome::Rejected, 0) }
             }
@@ -106,11 +122,13 @@ impl Reloader {
                 tracing::error!("loading the configuration failed: {panicked}");
                 self.came_of(Outcome::Unchanged, 0)
             }
-        }
+        })
     }
 
     async fn take(&mut self, loaded: Loaded) -> Reload {
-        let Loaded { config, rejected, read } = loaded;
+        lock(&self.loader).keep(&loaded);
+        self.rejected_watch.clear();
+        let Loaded { config, rejected, read, .. } = loaded;
         let same = config == *self.config;
         self.config = Arc::new(config);
         let rejected_anew = self.reject(rejected);
@@ -212,10 +230,14 @@ impl Reloader {
         let config = &self.config;
         let files = declared(config).flat_map(|(_, _, spec)| spec.files());
         std::iter::once(self.path.as_path())
-            .chain(config.watch.iter().map(PathBuf::as_path))
+            .chain(config.watch.iter().chain(&self.rejected_watch).map(PathBuf::as_path))
             .chain(files)
             .collect()
     }
+}
+
+fn lock(loader: &Mutex<Loader>) -> MutexGuard<'_, Loader> {
+    loader.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The keys that differ and that only a restart can apply.
@@ -225,6 +247,7 @@ fn restart_keys(started_with: &Config, now: &Config) -> Vec<&'static str> {
         ("server.threads", started_with.server.threads != now.server.threads),
         ("server.sandboxes", started_with.server.sandboxes != now.server.sandboxes),
         ("server.grace-period", started_with.server.grace_period != now.server.grace_period),
+        ("server.watch", started_with.server.watch != now.server.watch),
         ("admin", started_with.admin != now.admin),
         ("state", started_with.state != now.state),
     ];

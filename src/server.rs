@@ -51,7 +51,7 @@ pub fn run(loader: Loader, loaded: Loaded) -> Result<(), StartError> {
     let config = Arc::new(config);
     let sockets = Sockets::bind(&config)?;
     let token = config.admin.token_file.as_deref().map(Token::read).transpose()?;
-    let watcher = Watcher::new()?;
+    let watcher = Watcher::new(config.server.watch)?;
     let engine = engine(&config)?;
     let shared = Shared::default();
     let Shared { telemetry, live, reloads, drain } = shared.clone();

@@ -16,6 +16,7 @@ pub(super) fn run(path: &Path) -> Result<ExitCode, CliError> {
     if config.services().next().is_none() && !rejected.is_empty() {
         return Err(CliError::Config(Report::of(rejected)));
     }
+    loader.keep(&loaded);
     server::run(loader, loaded)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -57,12 +57,23 @@ pub fn services(base: &Path, pattern: &str) -> Result<Found, DiscoverError> {
     // A link to nowhere stays, so that it is told.
     let mut files: Vec<PathBuf> = matches.into_iter().filter(|path| !path.is_dir()).collect();
     files.sort();
-    let parents = files.iter().filter_map(|file| file.parent());
-    let mut directories: Vec<PathBuf> = parents.map(Path::to_path_buf).collect();
+    let mut directories = directories(&root, &rest)?;
     directories.push(root);
     directories.sort();
     directories.dedup();
     Ok(Found { files, directories })
+}
+
+/// The directories that a glob leads through, also those in which it finds nothing yet.
+fn directories(root: &Path, rest: &Path) -> Result<Vec<PathBuf>, DiscoverError> {
+    let mut directories = Vec::new();
+    for part in rest.ancestors().skip(1).filter(|part| !part.as_os_str().is_empty()) {
+        let full = format!("{}/{}", escape(root), part.display());
+        for found in glob::glob_with(&full, OPTIONS)? {
+            directories.extend(Some(found?).filter(|path| path.is_dir()));
+        }
+    }
+    Ok(directories)
 }
 
 fn single(file: PathBuf) -> Result<Found, DiscoverError> {
@@ -130,12 +141,13 @@ mod tests {
     }
 
     #[test]
-    fn a_wildcard_directory_watches_what_it_found_too() {
-        let tree = tree(&["s/x/a.toml", "s/y/b.toml"]);
+    fn wildcard_directories_are_watched_with_and_without_files() {
+        let tree = tree(&["s/x/a.toml", "s/y/b.toml", "s/z/c.txt"]);
         let found = services(&tree.path().join("config"), "../s/*/*.toml").unwrap();
         let directory = tree.path().join("s");
         assert_eq!(found.files.len(), 2);
-        let expected = [directory.clone(), directory.join("x"), directory.join("y")];
+        let inside = ["x", "y", "z"].map(|name| directory.join(name));
+        let expected = [[directory].as_slice(), &inside].concat();
         assert_eq!(found.directories, expected);
     }
 

@@ -35,10 +35,19 @@ pub struct Lost {
 }
 
 /// Reads a file, or says why not in `problems`. What is returned may be incomplete if `problems`
-/// grew.
-pub fn read<T: DeserializeOwned>(path: &Path, problems: &mut Vec<Problem>) -> Option<Document<T>> {
+/// grew. A file without any key is a problem, with `if_empty` as its help: who empties a file to
+/// write it anew, and takes his time, does not mean what is in it until then.
+pub fn read<T: DeserializeOwned>(
+    path: &Path,
+    if_empty: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<Document<T>> {
     let source = read_text(path).map_err(|problem| problems.push(*problem)).ok()?;
     let root = parse(&source, problems)?;
+    if root.get_ref().is_empty() {
+        problems.push(Problem::of_file(path, "the file declares nothing", if_empty));
+        return None;
+    }
     let (raw, lost) = fit(root.clone(), &source, problems)?;
     Some(Document { source, raw, lost })
 }

@@ -11,12 +11,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::arbitrate::{Choice, Contender, Verdict, arbitrate};
+use super::discover::{self, Found};
+use super::document;
 use super::fingerprint::Fingerprint;
 use super::model::{Config, Environment, EnvironmentName, ServiceName};
 use super::report::{Problem, Report};
 use super::validate::service::{Draft, Surroundings, draft};
-use super::validate::{self, Main, Plan};
-use super::{discover, document};
+use super::validate::{self, EMPTY_MAIN, EMPTY_SERVICE, Main, Plan};
 
 /// What may be taken from the last time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub struct Loaded {
     pub rejected: Vec<Rejection>,
     /// How many services' files were read.
     pub read: usize,
+    /// The state of each file that is in `config`.
+    served: Vec<(Key, Option<Arc<Draft>>)>,
 }
 
 /// A service's file that is wrong.
@@ -97,23 +100,38 @@ impl Loader {
     }
 
     /// Reads the main file and those of the services that it names, as far as they changed. A
-    /// service whose file is wrong stays as it was, and is among the rejected.
+    /// service whose file is wrong stays as it was in what was [kept](Self::keep) last, and is among
+    /// the rejected.
     ///
     /// # Errors
     ///
-    /// Where the main file is wrong. Nothing is forgotten then.
+    /// Where the main file is wrong.
     pub fn load(&mut self, reading: Reading) -> Result<Loaded, Rejected> {
         let (main, problems) = self.main()?;
         let (keys, read) = self.read(&main, reading);
         if !problems.is_empty() {
             return Err(self.wrong(main, &keys, problems));
         }
+        let (mut served, mut rejected) = (Vec::with_capacity(keys.len()), Vec::new());
         let verdicts = arbitrate(&self.contenders(&keys, File::as_valid));
-        self.settle(&keys, &verdicts);
-        let rejection = |((key, file), verdict): ((&Key, &File), _)| file.rejection(key, verdict);
-        let rejected = self.files(&keys).zip(verdicts).filter_map(rejection).collect();
-        let config = config(main, |plans| self.environments(plans, &keys, File::as_served));
-        Ok(Loaded { config, rejected, read })
+        for ((key, file), verdict) in self.files(&keys).zip(verdicts) {
+            served.push((key.clone(), file.state(verdict.choice).cloned()));
+            rejected.extend(file.rejection(key, verdict));
+        }
+        let drafts = served.iter().map(|(_, draft)| draft.as_ref());
+        let config = config(main, drafts);
+        Ok(Loaded { config, rejected, read, served })
+    }
+
+    /// Goes back to what was loaded here wherever a file is wrong from now on, and forgets the files
+    /// that were not there.
+    pub fn keep(&mut self, loaded: &Loaded) {
+        let mut old = mem::take(&mut self.files);
+        for (key, good) in &loaded.served {
+            if let Some(file) = old.remove(key) {
+                self.files.insert(key.clone(), File { good: good.clone(), ..file });
+            }
+        }
     }
 
     /// Reads everything, for looking at: no file goes on as it was.
@@ -134,7 +152,7 @@ impl Loader {
     /// What the main file says, and what is wrong with it.
     fn main(&self) -> Result<(Main, Vec<Problem>), Rejected> {
         let mut problems = Vec::new();
-        match document::read(&self.path, &mut problems) {
+        match document::read(&self.path, EMPTY_MAIN, &mut problems) {
             Some(document) => Ok((validate::main(document, &mut problems), problems)),
             None => Err(Rejected { report: Report::new(problems), rest: None }),
         }
@@ -146,7 +164,7 @@ impl Loader {
         for ((_, file), verdict) in self.files(keys).zip(verdicts) {
             problems.extend(file.problems.iter().cloned().chain(verdict.problems));
         }
-        let rest = config(main, |plans| self.environments(plans, keys, File::as_written));
+        let rest = config(main, self.files(keys).map(|(_, file)| file.as_written()));
         Rejected { report: Report::new(problems), rest: Some(Box::new(rest)) }
     }
 
@@ -195,36 +213,6 @@ impl Loader {
         };
         self.files(keys).map(contender).collect()
     }
-
-    /// Keeps what is served from now on, and forgets the files that are gone.
-    fn settle(&mut self, keys: &[Key], verdicts: &[Verdict]) {
-        let mut old = mem::take(&mut self.files);
-        for (key, verdict) in keys.iter().zip(verdicts) {
-            let Some(mut file) = old.remove(key) else { continue };
-            match verdict.choice {
-                Choice::Newest => file.good = file.as_valid().cloned(),
-                Choice::Good => {}
-                Choice::Nothing => file.good = None,
-            }
-            self.files.insert(key.clone(), file);
-        }
-    }
-
-    /// The environments with a state of each of their files.
-    fn environments(
-        &self,
-        plans: &[Plan],
-        keys: &[Key],
-        state: impl Fn(&File) -> Option<&Arc<Draft>>,
-    ) -> Vec<Environment> {
-        let mut states = self.files(keys).map(|(_, file)| state(file));
-        let environment = |Plan { name, domain, found }: &Plan| {
-            let drafts = states.by_ref().take(found.files.len()).flatten();
-            let services = drafts.map(|draft| draft.service.clone()).collect();
-            Environment { name: name.clone(), domain: domain.clone(), services }
-        };
-        plans.iter().map(environment).collect()
-    }
 }
 
 impl File {
@@ -235,7 +223,7 @@ impl File {
         before: Option<Self>,
     ) -> Self {
         let mut problems = Vec::new();
-        let document = document::read(path, &mut problems);
+        let document = document::read(path, EMPTY_SERVICE, &mut problems);
         let draft = document.and_then(|document| draft(document, around, &mut problems));
         let newest = draft.map(Arc::new);
         // What was not there when asked may have come before it was read.
@@ -263,8 +251,12 @@ impl File {
         self.newest.as_ref().filter(|_| self.problems.is_empty())
     }
 
-    fn as_served(&self) -> Option<&Arc<Draft>> {
-        self.good.as_ref()
+    fn state(&self, choice: Choice) -> Option<&Arc<Draft>> {
+        match choice {
+            Choice::Newest => self.as_valid(),
+            Choice::Good => self.good.as_ref(),
+            Choice::Nothing => None,
+        }
     }
 
     fn rejection(&self, key: &Key, verdict: Verdict) -> Option<Rejection> {
@@ -282,13 +274,19 @@ impl File {
     }
 }
 
-fn config(main: Main, environments: impl FnOnce(&[Plan]) -> Vec<Environment>) -> Config {
+/// The whole, with a state of each file in the order of files.
+fn config<'a>(main: Main, states: impl IntoIterator<Item = Option<&'a Arc<Draft>>>) -> Config {
     let Main { server, admin, state, limits: _, plans, directory } = main;
-    let environments = environments(&plans);
-    let found = plans.into_iter().map(|plan| plan.found);
-    let followed = found.flat_map(|found| found.directories.into_iter().chain(found.files));
+    let mut states = states.into_iter();
+    let mut watch = vec![directory];
+    let mut environments = Vec::with_capacity(plans.len());
+    for Plan { name, domain, found: Found { files, directories } } in plans {
+        let drafts = states.by_ref().take(files.len()).flatten();
+        let services = drafts.map(|draft| draft.service.clone()).collect();
+        environments.push(Environment { name, domain, services });
+        watch.extend(directories.into_iter().chain(files));
+    }
     let mut seen = HashSet::new();
-    let mut watch: Vec<PathBuf> = std::iter::once(directory).chain(followed).collect();
     watch.retain(|path| seen.insert(path.clone()));
     Config { server, admin, state, environments, watch }
 }

@@ -15,6 +15,7 @@ pub use name::{
 pub use quantity::{ByteSize, Digest, DigestError, QuantityError, parse_duration, show_duration};
 pub use share::{Percent, PercentError, Split, SplitError};
 
+use std::fmt;
 use std::iter;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
@@ -55,6 +56,7 @@ pub struct ServerSettings {
     /// How long requests in flight may finish on SIGTERM.
     pub grace_period: Duration,
     pub expose: Expose,
+    pub watch: Watch,
 }
 
 impl ServerSettings {
@@ -71,6 +73,7 @@ impl Default for ServerSettings {
             sandboxes: NonZeroU32::MIN.saturating_add(1023),
             grace_period: Duration::from_secs(10),
             expose: Expose::Version,
+            watch: Watch::Events,
         }
     }
 }
@@ -95,6 +98,32 @@ impl Expose {
             Self::None => "none",
             Self::Version => "version",
             Self::Decision => "decision",
+        }
+    }
+}
+
+/// How changes of files are noticed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Watch {
+    /// The kernel tells.
+    Events,
+    /// We look this often: for file systems that tell nothing, such as NFS.
+    Poll(Duration),
+}
+
+impl Watch {
+    pub const EVENTS: &str = "events";
+    /// What comes before the duration.
+    pub const POLL: &str = "poll:";
+    pub const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(100)..=hours(1);
+}
+
+impl fmt::Display for Watch {
+    /// As it is written in the file.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Events => f.write_str(Self::EVENTS),
+            Self::Poll(interval) => write!(f, "{}{}", Self::POLL, show_duration(*interval)),
         }
     }
 }

@@ -64,6 +64,9 @@ pub type Field<T> = Option<Located<T>>;
 /// What `pattern` in the schema says of a duration.
 const DURATION: &str = "^[0-9]+ *(ms|s|m|h)$";
 
+/// What `pattern` in the schema says of how files are watched.
+const WATCH: &str = "^(events|poll: *[0-9]+ *(ms|s|m|h))$";
+
 /// What `pattern` in the schema says of a name.
 const LABEL: &str = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
 
@@ -105,6 +108,10 @@ pub struct RawServer {
     /// as well.
     #[schemars(extend("enum" = ["none", "version", "decision"]))]
     pub expose: Field<String>,
+    /// How changes of files are noticed: "events", or "poll:" and how often to look, from 100ms to
+    /// 1h, for file systems without events, such as NFS.
+    #[schemars(extend("pattern" = WATCH))]
+    pub watch: Field<String>,
 }
 
 #[derive(serde::Deserialize, JsonSchema)]

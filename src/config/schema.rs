@@ -73,7 +73,7 @@ fn show_default(schema: &mut Value, pointer: &str, default: Value) {
 }
 
 fn defaults() -> Vec<(String, Value)> {
-    let ServerSettings { listen, threads, sandboxes, grace_period, expose } =
+    let ServerSettings { listen, threads, sandboxes, grace_period, expose, watch } =
         ServerSettings::default();
     let admin = AdminSettings::default();
     let mut defaults = vec![
@@ -82,6 +82,7 @@ fn defaults() -> Vec<(String, Value)> {
         ("/server/sandboxes".to_owned(), json!(sandboxes)),
         ("/server/grace-period".to_owned(), json!(show_duration(grace_period))),
         ("/server/expose".to_owned(), json!(expose.as_str())),
+        ("/server/watch".to_owned(), json!(watch.to_string())),
         ("/admin/listen".to_owned(), json!(admin.listen)),
         ("/state/directory".to_owned(), json!(StateSettings::DIRECTORY)),
     ];

@@ -47,6 +47,7 @@ threads = 2
 sandboxes = 100
 grace-period = "5s"
 expose = "decision"
+watch = "poll:1500ms"
 
 [admin]
 listen = "0.0.0.0:9091"
@@ -96,7 +97,7 @@ fn valid() -> Tree {
     Tree::new(&[
         ("config/watershed.toml", WATERSHED),
         ("config/services/greeter.toml", GREETER),
-        ("config/services/quiet.toml", ""),
+        ("config/services/quiet.toml", "versions = []"),
     ])
 }
 
@@ -110,6 +111,7 @@ fn the_main_file_means_what_it_says() {
         sandboxes: NonZeroU32::new(100).unwrap(),
         grace_period: Duration::from_secs(5),
         expose: Expose::Decision,
+        watch: Watch::Poll(Duration::from_millis(1500)),
     };
     assert_eq!(config.server, server);
     let admin = AdminSettings {
@@ -216,7 +218,7 @@ fn no_value_is_in_the_debug_output_of_a_configuration() {
 }
 
 #[test]
-fn an_empty_service_is_named_after_its_file_and_has_no_version() {
+fn a_service_without_versions_is_named_after_its_file() {
     let config = valid().load().unwrap();
     let quiet = &config.environments[0].services[1];
     assert_eq!(quiet.name.as_str(), "quiet");
@@ -226,14 +228,15 @@ fn an_empty_service_is_named_after_its_file_and_has_no_version() {
 }
 
 #[test]
-fn an_empty_main_file_is_all_defaults() {
-    let tree = Tree::new(&[("config/watershed.toml", ""), ("config/services/.keep", "")]);
+fn a_main_file_that_sets_nothing_is_all_defaults() {
+    let tree = Tree::new(&[("config/watershed.toml", "[server]"), ("config/services/.keep", "")]);
     let config = tree.load().unwrap();
     assert_eq!(config.server.listen, ["127.0.0.1:8080".parse().unwrap()]);
     assert_eq!(config.server.threads, 0);
     assert_eq!(config.server.sandboxes.get(), 1024);
     assert_eq!(config.server.grace_period, Duration::from_secs(10));
     assert_eq!(config.server.expose, Expose::Version);
+    assert_eq!(config.server.watch, Watch::Events);
     assert_eq!(config.admin.listen, "127.0.0.1:9090".parse().unwrap());
     assert_eq!(config.admin.token_file, None);
     assert_eq!(config.state.directory, tree.path("state"));
@@ -244,11 +247,24 @@ fn an_empty_main_file_is_all_defaults() {
     assert_eq!(Limits::default().concurrency.get(), 512);
 }
 
+/// A file that was emptied to be written anew, seen in between.
+#[test]
+fn a_file_that_declares_nothing_is_a_problem() {
+    for blank in ["", " \n\t\n", "# written by hand\n\n#:schema x.json"] {
+        let main = Tree::new(&[("config/watershed.toml", blank), ("config/services/.keep", "")]);
+        assert_eq!(main.messages(), ["the file declares nothing"]);
+        let service = ("config/services/s.toml", blank);
+        let service = Tree::new(&[("config/watershed.toml", "[server]"), service]);
+        assert_eq!(service.messages(), ["the file declares nothing"]);
+    }
+}
+
 #[test]
 fn two_environments_may_share_files_and_a_problem_in_them_is_told_once() {
     let main = "[[environments]]\nname = \"a\"\ndomain = \"a.org\"\n\
                 [[environments]]\nname = \"b\"\ndomain = \"b.org\"\n";
-    let good = Tree::new(&[("config/watershed.toml", main), ("config/services/s.toml", "")]);
+    let good =
+        Tree::new(&[("config/watershed.toml", main), ("config/services/s.toml", "domains = []")]);
     let config = good.load().unwrap();
     let domains = config.environments.iter().map(|e| e.services[0].domains[0].to_string());
     assert_eq!(domains.collect::<Vec<_>>(), ["s.a.org", "s.b.org"]);
@@ -338,6 +354,7 @@ fn the_schema_knows_every_key_and_every_default() {
     assert_eq!(server["grace-period"]["default"], "10s");
     assert_eq!(server["listen"]["default"][0], "127.0.0.1:8080");
     assert_eq!(server["listen"]["items"]["type"], "string");
+    assert_eq!(server["watch"]["default"], "events");
     let limits = &watershed["properties"]["defaults"]["properties"]["limits"]["properties"];
     assert_eq!(limits["memory"]["default"], "128MiB");
     assert_eq!(limits["memory"]["anyOf"][0]["type"], "integer");
@@ -411,7 +428,8 @@ fn without_directory(report: &Report, case: &Path) -> String {
 
 #[test]
 fn a_link_to_nowhere_among_the_services_is_told() {
-    let tree = Tree::new(&[("config/watershed.toml", ""), ("config/services/s.toml", "")]);
+    let main = ("config/watershed.toml", "[server]");
+    let tree = Tree::new(&[main, ("config/services/s.toml", "domains = []")]);
     let link = tree.path("config/services/gone.toml");
     std::os::unix::fs::symlink("nowhere.toml", link).unwrap();
     assert_eq!(tree.messages(), ["there is no such file"]);

@@ -14,6 +14,8 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::PathBuf;
 
+pub use self::field::{EMPTY_MAIN, EMPTY_SERVICE};
+
 use self::claims::{Claims, What};
 use super::discover::{self, Found};
 use super::document::Document;
@@ -65,7 +67,7 @@ pub fn main(document: Document<RawWatershed>, problems: &mut Vec<Problem>) -> Ma
 }
 
 fn server(main: &mut Findings<'_>, raw: RawServer) -> ServerSettings {
-    let RawServer { listen, threads, sandboxes, grace_period, expose } = raw;
+    let RawServer { listen, threads, sandboxes, grace_period, expose, watch } = raw;
     let default = ServerSettings::default();
     let threads = main.whole("threads", threads, &ServerSettings::THREADS);
     let sandboxes = main.count("sandboxes", sandboxes, &ServerSettings::SANDBOXES);
@@ -78,6 +80,7 @@ fn server(main: &mut Findings<'_>, raw: RawServer) -> ServerSettings {
             .duration("grace-period", grace_period, &grace)
             .unwrap_or(default.grace_period),
         expose: main.text(expose, field::expose).unwrap_or(default.expose),
+        watch: main.text(watch, field::watch).unwrap_or(default.watch),
     }
 }
 

@@ -17,6 +17,7 @@ mod cli;
 mod cpu_time;
 mod failures;
 mod framing;
+mod half_written;
 mod headers;
 mod http2;
 mod last_good;

@@ -169,12 +169,14 @@ fn a_change_of_limits_and_of_exposure_is_served() {
 fn what_needs_a_restart_is_said_and_the_rest_is_served() {
     let watershed = serve("v1 = 100, v2 = 0");
     let main = watershed.site.read("watershed.toml");
-    let changed =
-        main.replace("listen = [\"127.0.0.1:0\"]", "listen = [\"127.0.0.1:1\"]\nthreads = 3");
+    let changed = main.replace(
+        "listen = [\"127.0.0.1:0\"]",
+        "listen = [\"127.0.0.1:1\"]\nthreads = 3\nwatch = \"poll:1h\"",
+    );
     watershed.site.write("watershed.toml", changed);
     eventually("needs-restart", || last_outcome(&watershed) == "needs-restart");
     let keys = watershed.status()["last_reload"]["restart_needed_for"].clone();
-    assert_eq!(keys, serde_json::json!(["server.listen", "server.threads"]));
+    assert_eq!(keys, serde_json::json!(["server.listen", "server.threads", "server.watch"]));
     watershed.log_line(&["restart", "server.listen"]);
     watershed.site.write(FILE, two_versions("v1 = 0, v2 = 100"));
     await_greeting(&watershed, SOON, "Hello from v2!\n");

@@ -1,38 +1,158 @@
-//! Every way in which files change on real machines is seen, and what does not matter is not.
+//! Every way in which files change on real machines is seen, by events and by polling, and what
+//! does not matter is not.
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
-use crate::support::{GREETER, Site, Watershed, eventually, greeter, plugin, split};
+use crate::support::{GREETER, Site, Watershed, eventually, greeter, one_version, plugin};
 
 const FILE: &str = "services/greeter.toml";
 
-fn one_version(name: &str) -> String {
-    greeter(name) + &split(&format!("{name} = 100"))
+/// Makes two tests of each function: one for either way of noticing changes.
+macro_rules! both_ways {
+    ($($name:ident),* $(,)?) => {
+        mod events {
+            $(#[test] fn $name() { super::$name("events"); })*
+        }
+        mod poll {
+            $(#[test] fn $name() { super::$name("poll:200ms"); })*
+        }
+    };
 }
 
-fn serve(name: &str) -> Watershed {
-    Site::new().service("greeter", &one_version(name)).start()
+both_ways! {
+    a_file_written_in_place_is_seen,
+    a_file_renamed_over_another_is_seen_again_and_again,
+    an_edit_by_sed_is_seen,
+    an_edit_by_vim_is_seen,
+    the_checkout_of_a_branch_is_seen,
+    the_main_file_is_followed,
+    services_appear_and_disappear,
+    a_file_in_a_new_directory_is_seen,
+    a_new_component_file_is_served,
+    a_component_that_is_removed_is_served_on_and_comes_back,
+    a_component_behind_a_link_to_a_directory_is_followed,
+    a_kubernetes_volume_is_followed,
+    a_directory_that_takes_anothers_place_is_followed,
+    a_directory_that_is_removed_and_made_again_is_followed,
+    a_configuration_behind_a_link_to_a_directory_is_followed,
+    what_does_not_matter_makes_no_generation,
 }
 
-#[track_caller]
-fn await_greeting(watershed: &Watershed, greeting: &str) {
-    eventually(greeting, || watershed.get(GREETER, "/").text() == greeting);
+fn site(watch: &str) -> Site {
+    Site::new().server(&format!("watch = {watch:?}"))
 }
 
-#[test]
-fn a_file_renamed_over_another_is_seen_again_and_again() {
-    let watershed = serve("v1");
-    for name in ["v2", "v3", "v4"] {
-        watershed.site.replace(FILE, one_version(name));
-        await_greeting(&watershed, &format!("Hello from {name}!\n"));
+fn serve(watch: &str, name: &str) -> Watershed {
+    site(watch).service("greeter", &one_version(name)).start()
+}
+
+fn a_file_written_in_place_is_seen(watch: &str) {
+    let watershed = serve(watch, "v1");
+    for name in ["v2", "v3"] {
+        watershed.site.write(FILE, one_version(name));
+        watershed.await_greeting(&format!("Hello from {name}!\n"));
     }
 }
 
+/// Runs a command in the site's directory.
+#[track_caller]
+fn run(site: &Site, program: &str, arguments: &[&str]) {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(site.path("."));
+    command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_SYSTEM", "/dev/null");
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {output:?}");
+}
+
+fn an_edit_by_sed_is_seen(watch: &str) {
+    let watershed = serve(watch, "v1");
+    run(&watershed.site, "sed", &["-i", "s/v1/v2/g", FILE]);
+    watershed.await_greeting("Hello from v2!\n");
+}
+
+/// Vim puts the old file aside as a backup, and removes it when the new one is written.
+fn an_edit_by_vim_is_seen(watch: &str) {
+    let watershed = serve(watch, "v1");
+    let backup = watershed.site.path("services/greeter.toml~");
+    for name in ["v2", "v3"] {
+        fs::rename(watershed.site.path(FILE), &backup).unwrap();
+        watershed.site.write(FILE, one_version(name));
+        fs::remove_file(&backup).unwrap();
+        watershed.await_greeting(&format!("Hello from {name}!\n"));
+    }
+}
+
+fn the_checkout_of_a_branch_is_seen(watch: &str) {
+    let site = site(watch).service("greeter", &one_version("v1")).service("old", &greeter("v1"));
+    let commit = |branch: &str| {
+        run(&site, "git", &["checkout", "-q", "-b", branch]);
+        run(&site, "git", &["add", "-A", "services"]);
+        let author = ["-c", "user.name=test", "-c", "user.email=test@example.com"];
+        run(&site, "git", &[&author[..], &["commit", "-q", "-m", branch]].concat());
+    };
+    run(&site, "git", &["init", "-q"]);
+    commit("before");
+    site.write(FILE, one_version("v2"));
+    site.write("services/new.toml", greeter("v1"));
+    fs::remove_file(site.path("services/old.toml")).unwrap();
+    commit("after");
+    run(&site, "git", &["checkout", "-q", "before"]);
+    let watershed = site.start();
+    for (branch, name, exists, is_gone) in
+        [("after", "v2", "new", "old"), ("before", "v1", "old", "new")]
+    {
+        run(&watershed.site, "git", &["checkout", "-q", branch]);
+        watershed.await_greeting(&format!("Hello from {name}!\n"));
+        let status = |name: &str| watershed.get(&format!("{name}.localhost"), "/").status;
+        eventually(branch, || (status(exists), status(is_gone)) == (200, 404));
+    }
+}
+
+fn a_file_in_a_new_directory_is_seen(watch: &str) {
+    let site = site(watch).tables(
+        "[[environments]]\nname = \"default\"\ndomain = \"localhost\"\n\
+         services = \"services/*/*.toml\"",
+    );
+    site.write("services/a/greeter.toml", one_version("v1"));
+    let watershed = site.start();
+    watershed.await_greeting("Hello from v1!\n");
+    let loads = || watershed.metric("watershed_reloads_total", &[]);
+    let before = loads();
+    fs::create_dir(watershed.site.path("services/b")).unwrap();
+    eventually("a look at the empty directory", || loads() > before + 0.5);
+    watershed.site.write("services/b/shop.toml", greeter("v7"));
+    eventually("the new service", || watershed.get("shop.localhost", "/").status == 200);
+}
+
 #[test]
-fn the_main_file_is_followed() {
-    let watershed = serve("v1");
+fn polling_reloads_nothing_when_nothing_changes() {
+    let watershed = serve("poll:100ms", "v1");
+    let loads = || watershed.metric("watershed_reloads_total", &[]);
+    // What is followed anew counts as changed once.
+    eventually("the look at what is followed", || loads() > 1.5);
+    let (loaded, generation) = (loads(), watershed.generation());
+    // That nothing happens takes time to see: many looks.
+    thread::sleep(Duration::from_secs(2));
+    assert_eq!((loads(), watershed.generation()), (loaded, generation));
+    watershed.site.write(FILE, one_version("v2"));
+    watershed.await_greeting("Hello from v2!\n");
+    watershed.await_metric("watershed_reloads_total", &[], loaded + 1.0);
+}
+
+fn a_file_renamed_over_another_is_seen_again_and_again(watch: &str) {
+    let watershed = serve(watch, "v1");
+    for name in ["v2", "v3", "v4"] {
+        watershed.site.replace(FILE, one_version(name));
+        watershed.await_greeting(&format!("Hello from {name}!\n"));
+    }
+}
+
+fn the_main_file_is_followed(watch: &str) {
+    let watershed = serve(watch, "v1");
     let main = watershed.site.read("watershed.toml");
     let environment = "[[environments]]\nname = \"default\"\ndomain = \"example.com\"\n";
     watershed
@@ -42,9 +162,8 @@ fn the_main_file_is_followed() {
     assert_eq!(watershed.get(GREETER, "/").status, 404);
 }
 
-#[test]
-fn services_appear_and_disappear() {
-    let watershed = serve("v1");
+fn services_appear_and_disappear(watch: &str) {
+    let watershed = serve(watch, "v1");
     assert_eq!(watershed.get("shop.localhost", "/").status, 404);
     watershed.site.write("services/shop.toml", greeter("v7"));
     eventually("the new service", || {
@@ -56,8 +175,8 @@ fn services_appear_and_disappear() {
 }
 
 /// A service whose component is a copy of its own, so that a test can change it.
-fn serve_copy(component: &str) -> Watershed {
-    let site = Site::new();
+fn serve_copy(watch: &str, component: &str) -> Watershed {
+    let site = site(watch);
     site.write(component, fs::read(plugin("lab")).unwrap());
     let path = site.path(component).display().to_string();
     let text = format!("[[versions]]\nname = \"v1\"\ncomponent = {path:?}\n");
@@ -66,23 +185,21 @@ fn serve_copy(component: &str) -> Watershed {
     watershed
 }
 
-#[test]
-fn a_new_component_file_is_served() {
+fn a_new_component_file_is_served(watch: &str) {
     let greets = fs::read(plugin("greeter")).unwrap();
     let in_place: fn(&Site, &[u8]) = |site, bytes| site.write("bin/copy.wasm", bytes);
     let renamed: fn(&Site, &[u8]) = |site, bytes| site.replace("bin/copy.wasm", bytes);
     for change in [in_place, renamed] {
-        let watershed = serve_copy("bin/copy.wasm");
+        let watershed = serve_copy(watch, "bin/copy.wasm");
         let before = watershed.version("greeter", "v1")["digest"].clone();
         change(&watershed.site, &greets);
-        await_greeting(&watershed, "Hello!\n");
+        watershed.await_greeting("Hello!\n");
         assert_ne!(watershed.version("greeter", "v1")["digest"], before);
     }
 }
 
-#[test]
-fn a_component_that_is_removed_is_served_on_and_comes_back() {
-    let watershed = serve_copy("bin/copy.wasm");
+fn a_component_that_is_removed_is_served_on_and_comes_back(watch: &str) {
+    let watershed = serve_copy(watch, "bin/copy.wasm");
     fs::remove_file(watershed.site.path("bin/copy.wasm")).unwrap();
     eventually("not-found", || {
         watershed.version("greeter", "v1")["error"]["code"] == "not-found"
@@ -90,38 +207,29 @@ fn a_component_that_is_removed_is_served_on_and_comes_back() {
     });
     assert_eq!(watershed.get(GREETER, "/count").text(), "1\n", "what was loaded is kept");
     watershed.site.write("bin/copy.wasm", fs::read(plugin("greeter")).unwrap());
-    await_greeting(&watershed, "Hello!\n");
+    watershed.await_greeting("Hello!\n");
 }
 
 /// Builds that name what they made by a link: `bin/current → release-2`.
-#[test]
-fn a_component_behind_a_link_to_a_directory_is_followed() {
-    let site = Site::new();
+fn a_component_behind_a_link_to_a_directory_is_followed(watch: &str) {
+    let site = site(watch);
     site.write("bin/release-1/app.wasm", fs::read(plugin("lab")).unwrap());
     site.write("bin/release-2/app.wasm", fs::read(plugin("greeter")).unwrap());
-    swap_link(&site.path("bin/current"), "release-1");
+    site.link("bin/current", "release-1");
     let path = site.path("bin/current/app.wasm").display().to_string();
     let text = format!("[[versions]]\nname = \"v1\"\ncomponent = {path:?}\n");
     let watershed = site.service("greeter", &text).start();
     assert_eq!(watershed.get(GREETER, "/count").text(), "1\n");
-    swap_link(&watershed.site.path("bin/current"), "release-2");
-    await_greeting(&watershed, "Hello!\n");
-}
-
-/// Points a link at another target, atomically.
-fn swap_link(link: &Path, target: &str) {
-    let aside = link.parent().unwrap().join("aside");
-    symlink(target, &aside).unwrap();
-    fs::rename(aside, link).unwrap();
+    watershed.site.link("bin/current", "release-2");
+    watershed.await_greeting("Hello!\n");
 }
 
 /// A ConfigMap: `greeter.toml → ..data/greeter.toml`, `..data → ..2026_1`, and an update swaps
 /// `..data` and removes what it pointed at.
-#[test]
-fn a_kubernetes_volume_is_followed() {
-    let site = Site::new();
+fn a_kubernetes_volume_is_followed(watch: &str) {
+    let site = site(watch);
     site.write("services/..2026_1/greeter.toml", one_version("v1"));
-    swap_link(&site.path("services/..data"), "..2026_1");
+    site.link("services/..data", "..2026_1");
     symlink("..data/greeter.toml", site.path(FILE)).unwrap();
     let watershed = site.start();
     assert_eq!(watershed.get(GREETER, "/").text(), "Hello from v1!\n");
@@ -130,55 +238,51 @@ fn a_kubernetes_volume_is_followed() {
         watershed
             .site
             .write(&format!("services/..2026_{new}/greeter.toml"), one_version(&format!("v{new}")));
-        swap_link(&watershed.site.path("services/..data"), &format!("..2026_{new}"));
+        watershed.site.link("services/..data", &format!("..2026_{new}"));
         fs::remove_dir_all(watershed.site.path(&format!("services/..2026_{old}"))).unwrap();
-        await_greeting(&watershed, &format!("Hello from v{new}!\n"));
+        watershed.await_greeting(&format!("Hello from v{new}!\n"));
     }
 }
 
-#[test]
-fn a_directory_that_takes_anothers_place_is_followed() {
-    let watershed = serve("v1");
+fn a_directory_that_takes_anothers_place_is_followed(watch: &str) {
+    let watershed = serve(watch, "v1");
     watershed.site.write("next/greeter.toml", one_version("v2"));
     let path = |name| watershed.site.path(name);
     fs::rename(path("services"), path("previous")).unwrap();
     fs::rename(path("next"), path("services")).unwrap();
-    await_greeting(&watershed, "Hello from v2!\n");
+    watershed.await_greeting("Hello from v2!\n");
     watershed.site.write(FILE, one_version("v3"));
-    await_greeting(&watershed, "Hello from v3!\n");
+    watershed.await_greeting("Hello from v3!\n");
 }
 
-#[test]
-fn a_directory_that_is_removed_and_made_again_is_followed() {
-    let watershed = serve("v1");
+fn a_directory_that_is_removed_and_made_again_is_followed(watch: &str) {
+    let watershed = serve(watch, "v1");
     fs::remove_dir_all(watershed.site.path("services")).unwrap();
     eventually("a report", || watershed.status()["last_reload"]["outcome"] == "rejected");
     assert_eq!(watershed.get(GREETER, "/").text(), "Hello from v1!\n");
     watershed.site.write(FILE, one_version("v2"));
-    await_greeting(&watershed, "Hello from v2!\n");
+    watershed.await_greeting("Hello from v2!\n");
 }
 
 /// A release tool that swaps the link above everything: `site → release-2`.
-#[test]
-fn a_configuration_behind_a_link_to_a_directory_is_followed() {
-    let site = Site::new();
+fn a_configuration_behind_a_link_to_a_directory_is_followed(watch: &str) {
+    let site = site(watch);
     let main = site.read("watershed.toml");
     for (release, name) in [("release-1", "v1"), ("release-2", "v2")] {
         site.write(&format!("{release}/watershed.toml"), &main);
         site.write(&format!("{release}/services/greeter.toml"), one_version(name));
     }
-    swap_link(&site.path("current"), "release-1");
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_watershed"));
+    site.link("current", "release-1");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_watershed"));
     command.arg("--config").arg(site.path("current/watershed.toml"));
     let watershed = Watershed::spawn(site, command);
     eventually("v1", || watershed.get(GREETER, "/").text() == "Hello from v1!\n");
-    swap_link(&watershed.site.path("current"), "release-2");
-    await_greeting(&watershed, "Hello from v2!\n");
+    watershed.site.link("current", "release-2");
+    watershed.await_greeting("Hello from v2!\n");
 }
 
-#[test]
-fn what_does_not_matter_makes_no_generation() {
-    let watershed = serve("v1");
+fn what_does_not_matter_makes_no_generation(watch: &str) {
+    let watershed = serve(watch, "v1");
     let generation = watershed.generation();
     let unchanged = || watershed.metric("watershed_reloads_total", &[("outcome", "unchanged")]);
     for (name, contents) in [
@@ -198,7 +302,7 @@ fn what_does_not_matter_makes_no_generation() {
 /// Reading a file is no change; to answer it with a reload, which reads files, would never end.
 #[test]
 fn reading_files_makes_no_reload() {
-    let watershed = serve("v1");
+    let watershed = serve("events", "v1");
     let loads = || watershed.metric("watershed_reloads_total", &[]);
     let before = loads();
     for _ in 0..20 {
@@ -206,6 +310,6 @@ fn reading_files_makes_no_reload() {
         watershed.site.read("watershed.toml");
     }
     watershed.site.replace(FILE, one_version("v2"));
-    await_greeting(&watershed, "Hello from v2!\n");
+    watershed.await_greeting("Hello from v2!\n");
     assert!(loads() <= before + 2.5, "{} loads for one edit", loads() - before);
 }

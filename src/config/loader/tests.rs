@@ -37,7 +37,9 @@ impl Site {
     }
 
     fn load(&mut self) -> Loaded {
-        self.loader.load(Reading::Changed).unwrap()
+        let loaded = self.loader.load(Reading::Changed).unwrap();
+        self.loader.keep(&loaded);
+        loaded
     }
 
     /// Loads until no file is too young to be trusted.
@@ -215,6 +217,16 @@ fn a_name_is_one_problem_and_not_its_default_domain_too() {
     assert_eq!(domains(&loaded), ["same.localhost"]);
     let [message] = messages(&loaded)[..] else { panic!("{:?}", loaded.rejected) };
     assert!(message.contains("already the name of a service"), "{message}");
+}
+
+#[test]
+fn what_was_loaded_and_not_kept_is_nothing_to_go_back_to() {
+    let mut site = Site::new(&[("a", &service(&["x.example"]))]);
+    site.load();
+    site.write("a", &service(&["half.example"]));
+    site.loader.load(Reading::Changed).unwrap();
+    site.write("a", "nonsense");
+    assert_eq!(domains(&site.load()), ["a.localhost x.example"]);
 }
 
 #[test]

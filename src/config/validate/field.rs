@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::super::discover::{self, DiscoverError};
 use super::super::model::{
     self, ByteSize, Digest, DomainPattern, Environment, EnvironmentName, Expose, LabelError,
-    Percent, QuantityError, ServiceName, VersionName, show_duration,
+    Percent, QuantityError, ServiceName, VersionName, Watch, show_duration,
 };
 use super::super::raw::{Field, Located, RawSize};
 use super::super::source::{Complaint, Findings};
@@ -19,6 +19,14 @@ use super::super::suggest;
 
 const LABEL_HELP: &str =
     "use 1 to 63 of the characters a-z, 0-9 and `-`, with no `-` at either end";
+
+/// What to do about a main file without any key.
+pub const EMPTY_MAIN: &str =
+    "it may still be being written; to change no default, write `[server]` and nothing below it";
+
+/// What to do about a service's file without any key.
+pub const EMPTY_SERVICE: &str =
+    "it may still be being written; declare `[[versions]]`, or remove the file";
 
 impl Findings<'_> {
     /// The text of a key that its table must have.
@@ -73,10 +81,7 @@ impl Findings<'_> {
         bounds: &RangeInclusive<Duration>,
     ) -> Option<Duration> {
         let (span, text) = field?.into_parts();
-        let parsed = model::parse_duration(&text).map_err(|error| bad_duration(key, &text, &error));
-        let show = |duration: &Duration| show_duration(*duration);
-        let bounded = parsed.and_then(|duration| within(key, duration, bounds, show));
-        self.check(span, bounded)
+        self.check(span, duration(key, &text, bounds))
     }
 
     pub fn size(
@@ -131,6 +136,16 @@ fn within<T: PartialOrd>(
     Err(Complaint::new(message, help))
 }
 
+fn duration(
+    key: &str,
+    text: &str,
+    bounds: &RangeInclusive<Duration>,
+) -> Result<Duration, Complaint> {
+    let parsed = model::parse_duration(text).map_err(|error| bad_duration(key, text, &error));
+    let show = |duration: &Duration| show_duration(*duration);
+    parsed.and_then(|duration| within(key, duration, bounds, show))
+}
+
 fn bad_duration(key: &str, text: &str, error: &QuantityError) -> Complaint {
     let help = match error {
         QuantityError::NoUnit => {
@@ -163,6 +178,27 @@ pub fn expose(text: &str) -> Result<Expose, Complaint> {
         let help = suggest::help(suggest::closest(text, &names), &list.replace(" and ", " or "));
         Complaint::new(format!("`expose` cannot be {text:?}"), help)
     })
+}
+
+pub fn watch(text: &str) -> Result<Watch, Complaint> {
+    if text == Watch::EVENTS {
+        return Ok(Watch::Events);
+    }
+    if let Some(interval) = text.strip_prefix(Watch::POLL) {
+        return duration("watch", interval, &Watch::INTERVAL).map(Watch::Poll);
+    }
+    let poll = Watch::POLL.trim_end_matches(':');
+    if text == poll {
+        let message = "`watch` does not say how often to look";
+        return Err(Complaint::new(message, "add a duration, such as `poll:2s`"));
+    }
+    let meant = match text {
+        "inotify" | "notify" | "event" => Some(Watch::EVENTS),
+        "polling" => Some("poll:2s"),
+        _ => suggest::closest(text, &[Watch::EVENTS]),
+    };
+    let help = suggest::help(meant, "write `events`, or `poll:` and a duration, such as `poll:2s`");
+    Err(Complaint::new(format!("`watch` cannot be {text:?}"), help))
 }
 
 pub fn address(text: &str) -> Result<SocketAddr, Complaint> {

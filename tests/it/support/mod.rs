@@ -3,6 +3,7 @@
 mod admin;
 mod http1;
 mod http2;
+mod load;
 mod response;
 mod site;
 mod watershed;
@@ -11,8 +12,9 @@ use std::time::{Duration, Instant};
 
 pub use http1::Http1;
 pub use http2::{Http2, request};
+pub use load::while_requested;
 pub use response::{Response, assert_problem};
-pub use site::{Site, greeter, lab, lab_p3, limits, plugin, split};
+pub use site::{Site, greeter, lab, lab_p3, limits, one_version, plugin, split};
 pub use watershed::{Finished, Watershed};
 
 /// The host of the service `greeter`.

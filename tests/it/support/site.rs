@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -99,6 +100,13 @@ impl Site {
         fs::rename(aside, self.path(name)).unwrap();
     }
 
+    /// Points a link at a target, in one step even if there is one by this name.
+    pub fn link(&self, name: &str, target: &str) {
+        let aside = self.path(&format!("{name}.aside"));
+        symlink(target, &aside).unwrap();
+        fs::rename(aside, self.path(name)).unwrap();
+    }
+
     pub fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap()
     }
@@ -167,6 +175,11 @@ fn version(name: &str, component: &str, env: &str) -> String {
 /// A version that greets with its name: `Hello from NAME!`.
 pub fn greeter(name: &str) -> String {
     version(name, "greeter", &format!("VERSION = \"{name}\""))
+}
+
+/// A service with one version, which greets with its name.
+pub fn one_version(name: &str) -> String {
+    greeter(name) + &split(&format!("{name} = 100"))
 }
 
 /// A version that misbehaves as its path says.

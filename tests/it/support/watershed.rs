@@ -15,7 +15,7 @@ use super::http1::Http1;
 use super::http2::Http2;
 use super::response::Response;
 use super::site::Site;
-use super::{eventually, within};
+use super::{GREETER, eventually, within};
 
 /// How long a start may take: the components are compiled.
 const START: Duration = Duration::from_secs(15);
@@ -107,6 +107,12 @@ impl Watershed {
     pub fn assert_serves(&self, host: &str, path: &str) {
         let response = self.get(host, path);
         assert_eq!(response.status, 200, "{response:?}");
+    }
+
+    /// Waits until the service `greeter` answers so.
+    #[track_caller]
+    pub fn await_greeting(&self, greeting: &str) {
+        eventually(greeting, || self.get(GREETER, "/").text() == greeting);
     }
 
     /// Waits for a line of the log with all of these parts, and returns it.

@@ -1,0 +1,43 @@
+//! Requests that run while a test does something to what serves them.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use super::{GREETER, Response, Watershed};
+
+/// How long a client waits between two requests: it is there to see, not to load.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// Does something while a client asks the service `greeter` again and again; every answer must be
+/// complete, a success, and `right`.
+pub fn while_requested(
+    watershed: &Watershed,
+    right: impl Fn(&Response) -> bool + Sync,
+    act: impl FnOnce(),
+) {
+    let running = AtomicBool::new(true);
+    let ask = || {
+        let mut client = watershed.http1();
+        while running.load(Ordering::Relaxed) {
+            let response = client.get(GREETER, "/");
+            assert!(response.status == 200 && response.complete, "{response:?}");
+            assert!(right(&response), "{response:?}");
+            thread::sleep(PAUSE);
+        }
+    };
+    thread::scope(|scope| {
+        scope.spawn(ask);
+        let _stop = StopOnDrop(&running);
+        act();
+    });
+}
+
+/// Lets the client end even if the test fails.
+struct StopOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
