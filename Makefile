@@ -6,7 +6,7 @@ TOOLS := cc cmake
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench bench-peers dist pgo plugins lint tools
+.PHONY: help run test fuzz bench bench-peers dist pgo plugins lint tools
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -16,6 +16,9 @@ run: tools ## build in release and serve config/ (CONFIG=… for another)
 
 test: tools ## run everything that must pass
 	cargo test --release --locked
+
+fuzz: tools ## throw any text at what reads the configuration, a minute a target (FUZZ_SECONDS=…)
+	fuzz/run
 
 bench: dist ## measure: criterion, then the goals against the peers that are found (TABLE=--help)
 	cargo build --locked --profile dist --example bare_pingora
@@ -37,6 +40,7 @@ plugins: tools ## rebuild plugins/dist/*.wasm
 lint: tools ## formatting, clippy, licences
 	cargo fmt --check
 	cd plugins && cargo fmt --check
+	cd fuzz && cargo fmt --check
 	cargo clippy --release --locked --all-targets -- -D warnings
 	cargo deny --version >/dev/null 2>&1 || cargo install cargo-deny --locked
 	cargo deny check bans licenses sources

@@ -1,6 +1,8 @@
 //! Finds the files of an environment's services. `load` calls it with the main file's directory and
 //! what `services` says there.
 
+use std::fs;
+use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use glob::{MatchOptions, Pattern};
@@ -24,9 +26,19 @@ pub enum DiscoverError {
     NoDirectory(PathBuf),
     #[error("there is no file {}", .0.display())]
     NoFile(PathBuf),
-    #[error("{} cannot be read: {}", .0.path().display(), .0.error())]
-    Unreadable(#[from] glob::GlobError),
+    #[error("{} cannot be read: {error}", .path.display())]
+    Unreadable { path: PathBuf, error: io::Error },
+    #[error("{} is a directory", .0.display())]
+    Directory(PathBuf),
+    #[error("from its first wildcard on, there may only be names and wildcards, and not `{0}`")]
+    NotOneLevel(String),
+    #[error("it leads through more than {ENTRIES_MAX} files and directories")]
+    TooWide,
 }
+
+/// How many files and directories are looked at, so that a glob with too much above it is told and
+/// does not go through the whole machine.
+const ENTRIES_MAX: usize = 100_000;
 
 /// An editor's hidden lock and swap files are not services.
 const OPTIONS: MatchOptions = MatchOptions {
@@ -35,11 +47,12 @@ const OPTIONS: MatchOptions = MatchOptions {
     require_literal_leading_dot: true,
 };
 
-/// Expands a glob that is relative to a directory.
+/// Expands a glob that is relative to a directory. `**` is refused: how long it takes, and what is
+/// served, would depend on everything that is somewhere below.
 ///
 /// # Errors
-/// When it is not a glob, or the directory in which it searches does not exist. To match nothing is
-/// no error.
+/// When it is not a glob, it leads through too much, or the directory in which it searches does not
+/// exist. To match nothing is no error.
 pub fn services(base: &Path, pattern: &str) -> Result<Found, DiscoverError> {
     if pattern.is_empty() {
         return Err(DiscoverError::Empty);
@@ -52,31 +65,29 @@ pub fn services(base: &Path, pattern: &str) -> Result<Found, DiscoverError> {
     if !root.is_dir() {
         return Err(DiscoverError::NoDirectory(root));
     }
-    let full = format!("{}/{}", escape(&root), rest.display());
-    let matches = glob::glob_with(&full, OPTIONS)?.collect::<Result<Vec<_>, _>>()?;
-    // A link to nowhere stays, so that it is told.
-    let mut files: Vec<PathBuf> = matches.into_iter().filter(|path| !path.is_dir()).collect();
+    let levels = rest.components().map(level).collect::<Result<Vec<_>, _>>()?;
+    // Those in which nothing is found yet belong to them.
+    let mut directories = vec![root.clone()];
+    let mut files = vec![root];
+    let mut left = ENTRIES_MAX;
+    for (pattern, depth) in levels.iter().zip(1..) {
+        files = children(&files, pattern, &mut left)?;
+        // A link to nowhere stays at the end, so that it is told.
+        let is_last = depth == levels.len();
+        files.retain(|path| path.is_dir() != is_last);
+        if !is_last {
+            directories.extend_from_slice(&files);
+        }
+    }
     files.sort();
-    let mut directories = directories(&root, &rest)?;
-    directories.push(root);
     directories.sort();
-    directories.dedup();
     Ok(Found { files, directories })
 }
 
-/// The directories that a glob leads through, also those in which it finds nothing yet.
-fn directories(root: &Path, rest: &Path) -> Result<Vec<PathBuf>, DiscoverError> {
-    let mut directories = Vec::new();
-    for part in rest.ancestors().skip(1).filter(|part| !part.as_os_str().is_empty()) {
-        let full = format!("{}/{}", escape(root), part.display());
-        for found in glob::glob_with(&full, OPTIONS)? {
-            directories.extend(Some(found?).filter(|path| path.is_dir()));
-        }
-    }
-    Ok(directories)
-}
-
 fn single(file: PathBuf) -> Result<Found, DiscoverError> {
+    if file.is_dir() {
+        return Err(DiscoverError::Directory(file));
+    }
     if !file.is_file() {
         return Err(DiscoverError::NoFile(file));
     }
@@ -95,9 +106,33 @@ fn split_pattern(pattern: &Path) -> (PathBuf, PathBuf) {
     (fixed, rest)
 }
 
-fn escape(directory: &Path) -> String {
-    let text = directory.to_string_lossy();
-    Pattern::escape(text.trim_end_matches('/'))
+/// What the names of one level of directories must match.
+fn level(part: Component<'_>) -> Result<Pattern, DiscoverError> {
+    let text = part.as_os_str().to_string_lossy();
+    match part {
+        Component::Normal(_) if text != "**" => Ok(Pattern::new(&text)?),
+        _ => Err(DiscoverError::NotOneLevel(text.into_owned())),
+    }
+}
+
+fn children(
+    directories: &[PathBuf],
+    pattern: &Pattern,
+    left: &mut usize,
+) -> Result<Vec<PathBuf>, DiscoverError> {
+    let mut matches = Vec::new();
+    for directory in directories {
+        let unreadable = |error| DiscoverError::Unreadable { path: directory.to_path_buf(), error };
+        for entry in fs::read_dir(directory).map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
+            *left = left.checked_sub(1).ok_or(DiscoverError::TooWide)?;
+            let name = entry.file_name();
+            if name.to_str().is_some_and(|name| pattern.matches_with(name, OPTIONS)) {
+                matches.push(entry.path());
+            }
+        }
+    }
+    Ok(matches)
 }
 
 /// A path relative to a directory as one that is absolute. `..` goes by names, as `cd` in a shell
@@ -162,6 +197,26 @@ mod tests {
         assert!(matches!(missing, Err(DiscoverError::NoFile(_))));
         let broken = services(tree.path(), "s/[.toml");
         assert!(matches!(broken, Err(DiscoverError::Pattern(_))));
+    }
+
+    #[test]
+    fn a_glob_has_a_known_depth() {
+        let tree = tree(&["s/x/a.toml"]);
+        for pattern in ["**/*.toml", "/**", "s/*/../x/a.toml", "s/**/a.toml"] {
+            let refused = services(tree.path(), pattern);
+            assert!(matches!(refused, Err(DiscoverError::NotOneLevel(_))), "{pattern}");
+        }
+        let found = services(tree.path(), "s/*/./a.toml").unwrap();
+        assert_eq!(found.files, [tree.path().join("s/x/a.toml")]);
+    }
+
+    #[test]
+    fn a_glob_that_leads_through_too_much_is_given_up() {
+        let tree = tree(&["s/a.toml", "s/b.toml"]);
+        let (pattern, directories) = (Pattern::new("*").unwrap(), [tree.path().join("s")]);
+        assert_eq!(children(&directories, &pattern, &mut 2).unwrap().len(), 2);
+        let refused = children(&directories, &pattern, &mut 1);
+        assert!(matches!(refused, Err(DiscoverError::TooWide)));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::path::Path;
 use std::string::FromUtf8Error;
@@ -14,11 +14,16 @@ use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue, Deserializer};
 
 use super::report::Problem;
-use super::shape::{self, Misfit};
-use super::source::{Complaint, Findings, Source};
+use super::shape::{self, Homes, Misfit};
+use super::source::{Findings, PROBLEMS_MAX, Source};
+use super::syntax::{self, Place};
 
-/// How many misfits of one file are reported before the rest has to wait for the next run.
-const MISFITS_MAX: usize = 100;
+/// How large a file may be, in bytes.
+const FILE_MAX: u64 = 16 << 20;
+
+/// How many bytes are taken into their shape before the misfits that are left have to wait for the
+/// next run: each misfit is found by trying the whole file again.
+const TRIED_MAX: usize = 32 << 20;
 
 /// A file in its raw shape.
 pub struct Document<T> {
@@ -53,9 +58,27 @@ pub fn read<T: DeserializeOwned>(
 }
 
 fn read_text(path: &Path) -> Result<Source, Box<Problem>> {
-    let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
-    let text = String::from_utf8(bytes).map_err(|error| not_utf8(path, &error))?;
-    Ok(Source { path: path.to_owned(), text })
+    let bytes = read_bytes(path).map_err(|error| unreadable(path, &error))?;
+    let mut text = String::from_utf8(bytes).map_err(|error| not_utf8(path, &error))?;
+    // An editor counts columns without it.
+    if text.starts_with('\u{feff}') {
+        text.remove(0);
+    }
+    Ok(Source::new(path, text))
+}
+
+/// Whatever `path` leads to, this ends: a pipe may have no other end, and a device no end at all.
+fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() && !metadata.is_dir() {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(FILE_MAX + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > FILE_MAX) {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(bytes)
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Box<Problem> {
@@ -69,6 +92,14 @@ fn unreadable(path: &Path, error: &io::Error) -> Box<Problem> {
         io::ErrorKind::PermissionDenied => {
             ("the file may not be read".to_owned(), "let the user that runs watershed read it")
         }
+        io::ErrorKind::Unsupported => (
+            "this is a pipe, a socket or a device, not a file".to_owned(),
+            "give the path of a file, which can be read again",
+        ),
+        io::ErrorKind::FileTooLarge => (
+            format!("the file has more than {} MiB", FILE_MAX >> 20),
+            "configuration is not that large: give the path of the file you mean",
+        ),
         _ => (format!("the file cannot be read: {error}"), "make it readable and try again"),
     };
     Box::new(Problem::of_file(path, message, help))
@@ -91,18 +122,26 @@ fn parse<'a>(source: &'a Source, problems: &mut Vec<Problem>) -> Option<Spanned<
         let span = error.span().unwrap_or(0..0);
         // What follows an error on its line is mostly its echo.
         if lines.insert(source.line_of(span.start)) {
-            findings.add(span, shape::syntax(error.message()));
+            let token = source.text.get(span.clone()).unwrap_or_default();
+            let (before, after) = source.around(span.start);
+            let complaint = syntax::explain(error.message(), Place { before, after, token });
+            findings.add(span, complaint);
         }
     }
     errors.is_empty().then_some(root)
 }
 
 /// Errors without those that may only come from others: after a broken header, the parser takes
-/// what follows for a part of the table before.
+/// what follows for a part of the table before, and after an open array, for its items.
 fn originals(errors: &[toml::de::Error]) -> impl Iterator<Item = &toml::de::Error> {
     let is_echo = |error: &toml::de::Error| error.message() == "duplicate key";
     let only_echoes = errors.iter().all(is_echo);
-    errors.iter().filter(move |error| only_echoes || !is_echo(error))
+    let originals = errors.iter().filter(move |error| only_echoes || !is_echo(error));
+    let mut latest = "";
+    originals.filter(move |error| {
+        let before = std::mem::replace(&mut latest, error.message());
+        !(latest.starts_with("missing comma between array") && before == latest)
+    })
 }
 
 fn fit<T: DeserializeOwned>(
@@ -112,23 +151,25 @@ fn fit<T: DeserializeOwned>(
 ) -> Option<(T, Vec<Lost>)> {
     let mut lost = Vec::new();
     let mut findings = Findings { source, lost: &[], problems };
-    for _ in 0..MISFITS_MAX {
+    let homes = Homes::default();
+    let tries = TRIED_MAX / source.text.len().max(1);
+    for left in (0..=tries.clamp(1, PROBLEMS_MAX)).rev() {
         let error = match T::deserialize(Deserializer::from(root.clone())) {
             Ok(raw) => return Some((raw, lost)),
+            Err(_) if left == 0 => break,
             Err(error) => error,
         };
         let span = error.span().unwrap_or(0..0);
         let cut = cut_from_table(root.get_mut(), None, &span);
-        let misfit = cut.as_ref().map_or(Misfit::Root, |cut| cut.misfit());
-        let (complaint, meant) = shape::explain(error.message(), &misfit);
+        let written = source.text.get(span.clone()).unwrap_or_default();
+        let misfit = cut.as_ref().map_or(Misfit::Root, |cut| cut.misfit(written));
+        let (complaint, meant) = shape::explain(error.message(), misfit, &homes);
         findings.add(span, complaint);
         let Cut { table, path, .. } = cut?;
         let names = path.into_iter().next_back().into_iter().chain(meant);
         lost.extend(names.map(|key| Lost { table: table.clone(), key }));
     }
-    let help = "correct those above; the next run shows the others";
-    let message = format!("there are more than {MISFITS_MAX} problems of this kind");
-    findings.add_to_file(Complaint::new(message, help));
+    findings.add_rest();
     None
 }
 
@@ -149,10 +190,10 @@ enum What {
 }
 
 impl Cut {
-    fn misfit(&self) -> Misfit<'_> {
+    fn misfit<'a>(&'a self, written: &'a str) -> Misfit<'a> {
         match (self.what, self.path.split_last()) {
-            (What::Key, Some((_, table))) => Misfit::Key { table },
-            (What::Value, Some((key, _))) => Misfit::Value { key },
+            (What::Key, Some((key, table))) => Misfit::Key { table, key },
+            (What::Value, Some((key, _))) => Misfit::Value { key, written },
             (What::Item, Some((key, _))) => Misfit::Item { key },
             (_, None) => Misfit::Root,
         }

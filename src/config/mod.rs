@@ -17,6 +17,7 @@ mod schema;
 mod shape;
 mod source;
 mod suggest;
+mod syntax;
 #[cfg(test)]
 mod tests;
 mod validate;

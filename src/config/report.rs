@@ -1,7 +1,7 @@
 //! What is wrong with a configuration, all of it at once. `load` returns a [`Report`]; `check`
 //! prints it or gives it out as JSON, and a reload that is refused keeps it for the status API.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::env;
 use std::fmt;
 use std::ops::Range;
@@ -29,7 +29,7 @@ pub struct Problem {
     pub column: Option<usize>,
     /// How many characters are meant, from the column on.
     pub width: Option<usize>,
-    /// The line itself.
+    /// The line itself, unless it is too long to be shown.
     pub source: Option<String>,
     pub message: String,
     /// What to do.
@@ -105,14 +105,13 @@ impl Report {
     /// Puts the problems in order and drops what was found twice, as in a file that two
     /// environments share.
     pub(super) fn new(mut problems: Vec<Problem>) -> Self {
-        let mut files: Vec<PathBuf> = problems.iter().map(|problem| problem.file.clone()).collect();
         // Which file's problems were found first is the order in which files were read.
-        let mut seen = HashSet::new();
-        files.retain(|file| seen.insert(file.clone()));
-        problems.sort_by_cached_key(|problem| {
-            let file = files.iter().position(|file| *file == problem.file);
-            (file, problem.clone())
-        });
+        let mut files = HashMap::new();
+        for problem in &problems {
+            let next = files.len();
+            files.entry(problem.file.clone()).or_insert(next);
+        }
+        problems.sort_by_cached_key(|problem| (files.get(&problem.file), problem.clone()));
         problems.dedup();
         Self { problems }
     }

@@ -17,6 +17,36 @@ pub fn schema() -> (Value, Value) {
     (watershed, of::<RawService>())
 }
 
+/// The tables of a schema that have a key, as they are written above it; "" is the top of the file.
+pub fn tables_with(schema: &Value, key: &str) -> Vec<String> {
+    let mut tables = Vec::new();
+    add_tables_with(schema, key, &mut Vec::new(), false, &mut tables);
+    tables
+}
+
+fn add_tables_with<'a>(
+    schema: &'a Value,
+    key: &str,
+    path: &mut Vec<&'a str>,
+    is_item: bool,
+    tables: &mut Vec<String>,
+) {
+    let properties = schema.get("properties").and_then(Value::as_object);
+    for (name, property) in properties.into_iter().flatten() {
+        if name == key {
+            tables.push(match path.as_slice() {
+                [] => String::new(),
+                path if is_item => format!("[[{}]]", path.join(".")),
+                path => format!("[{}]", path.join(".")),
+            });
+        }
+        path.push(name);
+        let items = property.get("items");
+        add_tables_with(items.unwrap_or(property), key, path, items.is_some(), tables);
+        path.pop();
+    }
+}
+
 fn of<T: JsonSchema>() -> Value {
     let settings =
         SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);

@@ -1,19 +1,27 @@
-//! Puts what toml and serde say about the shape of a file into plain words. Their errors are text,
-//! so this room reads text; what it does not recognise it passes on as it is. `document` calls it.
+//! Puts what serde says about the shape of a file into plain words. Its errors are text, so this
+//! room reads text; what it does not recognise it passes on as it is. `document` calls it.
 
+use std::cell::OnceCell;
+
+use serde_json::Value;
+
+use super::schema;
 use super::source::Complaint;
 use super::suggest;
 
 /// Which part of a document does not fit.
+#[derive(Clone, Copy)]
 pub enum Misfit<'a> {
     Root,
-    /// A key that its table, named by its path, does not have.
+    /// A key, and the path of the table that it is in.
     Key {
         table: &'a [String],
+        key: &'a str,
     },
-    /// The value of a key.
+    /// The value of a key, as it is written.
     Value {
         key: &'a str,
+        written: &'a str,
     },
     /// An item of the array at a key.
     Item {
@@ -24,55 +32,72 @@ pub enum Misfit<'a> {
 /// How toml names a date or a time to serde, which has no word for it.
 const DATE: &str = "$__toml_private_datetime";
 
-/// What toml's parser says, with what to do.
-pub fn syntax(message: &str) -> Complaint {
-    const HELP: [(&str, &str); 8] = [
-        ("duplicate key", "keep one of the two"),
-        ("must be quoted", "put the value in quotation marks"),
-        ("string", "close the string with the quotation mark that opened it"),
-        ("array table", "write `[[name]]` on a line of its own"),
-        ("inline table", "write `{ key = value, other = value }`"),
-        ("array", "write `[first, second]`"),
-        ("table", "write `[name]` on a line of its own"),
-        ("key", "write `key = value` on a line of its own"),
-    ];
-    let found = HELP.iter().find(|(part, _)| message.contains(part));
-    let help = found.map_or("see https://toml.io for how TOML is written", |(_, help)| help);
-    Complaint::new(format!("this is not TOML: {message}"), help)
-}
+/// Where which key may stand; found out when it is asked for first.
+#[derive(Default)]
+pub struct Homes(OnceCell<[(Value, &'static str); 2]>);
 
 /// What serde says about a misfit, with what to do, and for an unknown key the one that was
 /// probably meant.
-pub fn explain(message: &str, misfit: &Misfit<'_>) -> (Complaint, Option<String>) {
-    if let (Misfit::Key { table }, Some(rest)) = (misfit, message.strip_prefix("unknown field ")) {
-        return unknown_key(rest, table);
+pub fn explain(message: &str, misfit: Misfit<'_>, homes: &Homes) -> (Complaint, Option<String>) {
+    if let (Misfit::Key { table, .. }, Some(rest)) =
+        (misfit, message.strip_prefix("unknown field "))
+    {
+        return unknown_key(rest, table, homes);
     }
-    let subject = match misfit {
-        Misfit::Root => "the file".to_owned(),
-        Misfit::Key { .. } => "this key".to_owned(),
-        Misfit::Value { key } => format!("`{key}`"),
-        Misfit::Item { key } => format!("each item of `{key}`"),
-    };
-    (wrong_type(message, &subject), None)
+    (wrong_type(message, misfit), None)
 }
 
-fn unknown_key(rest: &str, table: &[String]) -> (Complaint, Option<String>) {
-    // unknown field `a`, expected one of `b`, `c`
-    let mut quoted = rest.split('`').skip(1).step_by(2);
-    let key = quoted.next().unwrap_or_default();
-    let allowed: Vec<&str> = quoted.collect();
+fn unknown_key(rest: &str, table: &[String], homes: &Homes) -> (Complaint, Option<String>) {
+    // unknown field `a`, expected one of `b`, `c`; the field may have such quotes in it, the others
+    // have not.
+    let (key, allowed) = rest.rsplit_once("`, expected ").unwrap_or((rest, ""));
+    let key = key.strip_prefix('`').unwrap_or(key);
+    let allowed: Vec<&str> = allowed.split('`').skip(1).step_by(2).collect();
     let place = match table {
         [] => "at the top of the file".to_owned(),
         path => format!("in `{}`", path.join(".")),
     };
     let meant = suggest::closest(key, &allowed);
     let list = format!("the keys here are {}", suggest::list(&allowed));
-    let help = suggest::help(meant, &list);
+    let help = match homes.of(key).as_slice() {
+        homes @ [_, ..] if meant.is_none() => {
+            format!("`{key}` belongs {}; {list}", homes.join(", or "))
+        }
+        _ => suggest::help(meant, &list),
+    };
     let complaint = Complaint::new(format!("there is no key `{key}` {place}"), help);
     (complaint, meant.map(str::to_owned))
 }
 
-fn wrong_type(message: &str, subject: &str) -> Complaint {
+impl Homes {
+    /// Where there is such a key, in words.
+    fn of(&self, key: &str) -> Vec<String> {
+        let files = self.0.get_or_init(|| {
+            let (watershed, service) = schema::schema();
+            [(watershed, "watershed.toml"), (service, "a service's file")]
+        });
+        let places = files.iter().flat_map(|(schema, file)| {
+            let all = schema::tables_with(schema, key);
+            let tables: Vec<String> = all
+                .iter()
+                .filter(|table| !table.is_empty())
+                .map(|table| format!("`{table}`"))
+                .collect();
+            let top = (tables.len() < all.len()).then(|| format!("at the top of {file}"));
+            let below =
+                (!tables.is_empty()).then(|| format!("in {} of {file}", tables.join(" or ")));
+            top.into_iter().chain(below)
+        });
+        places.collect()
+    }
+}
+
+fn wrong_type(message: &str, misfit: Misfit<'_>) -> Complaint {
+    let subject = match misfit {
+        Misfit::Root => "the file".to_owned(),
+        Misfit::Key { key, .. } | Misfit::Value { key, .. } => format!("`{key}`"),
+        Misfit::Item { key } => format!("each item of `{key}`"),
+    };
     if message.contains(DATE) {
         let message = format!("{subject} cannot be a date or a time");
         return Complaint::new(message, "put it in quotation marks if it is meant as a text");
@@ -85,11 +110,11 @@ fn wrong_type(message: &str, subject: &str) -> Complaint {
         Some((found, expected)) => {
             let (found, expected) = (found_words(found), expected_words(expected));
             let message = format!("{subject} must be {expected}, not {found}");
-            Complaint::new(message, advice(expected))
+            Complaint::new(message, advice(expected, misfit))
         }
         // The text of `expecting` on an untagged enum says what is wanted, alone.
         None if message.starts_with("a ") => {
-            Complaint::new(format!("{subject} must be {message}"), advice(message))
+            Complaint::new(format!("{subject} must be {message}"), advice(message, misfit))
         }
         None => Complaint::new(format!("{subject}: {message}"), "correct this value"),
     }
@@ -117,17 +142,51 @@ fn found_words(found: &str) -> String {
     }
 }
 
-fn advice(expected: &str) -> &'static str {
+fn advice(expected: &str, misfit: Misfit<'_>) -> String {
+    let key = match misfit {
+        Misfit::Key { key, .. } | Misfit::Value { key, .. } => key,
+        Misfit::Root | Misfit::Item { .. } => "",
+    };
+    // A header in brackets stands for the value that it opens.
+    let header = match misfit {
+        Misfit::Key { .. } => true,
+        Misfit::Value { written, .. } => written.starts_with('[') && written.contains(key),
+        Misfit::Root | Misfit::Item { .. } => false,
+    };
+    match expected {
+        "an array" if header => {
+            format!(
+                "write `[[{key}]]`, in two pairs of brackets, above each of them, and its `name` below"
+            )
+        }
+        "a table" if header => format!("write `[{key}]`, in one pair of brackets, and once only"),
+        "a table" => format!("write `{}`, or a `[table]` of its own", example(key)),
+        "a string" if key.ends_with("-time") || key.ends_with("-period") => {
+            "write a whole number and a unit in quotation marks, such as `\"250ms\"`".to_owned()
+        }
+        _ => plain_advice(expected).to_owned(),
+    }
+}
+
+fn example(key: &str) -> &'static str {
+    match key {
+        "split" => "{ v1 = 90, v2 = 10 }",
+        "env" => "{ NAME = \"value\" }",
+        _ => "{ key = value }",
+    }
+}
+
+fn plain_advice(expected: &str) -> &'static str {
     match expected {
         "a string" => "write a text in quotation marks",
         "an array" => "write `[ … ]` around the value, with commas between items",
-        "a table" => "write `{ key = value }`, or a `[table]` of its own",
         "a string or a table" => {
             "write a text in quotation marks, `{ file = \"…\" }` or `{ from-env = \"…\" }`"
         }
-        "true or false" => "write it without quotation marks",
+        "true or false" => "write `true` or `false`, without quotation marks",
         "a whole number" => "write digits only, without quotation marks",
-        "a number" => "write the number without quotation marks",
+        "a number" => "write the number alone, without quotation marks and `%`",
+        size if size.starts_with("a size") => "write a whole number and a unit in quotation marks",
         _ => "write one of these",
     }
 }
@@ -136,16 +195,18 @@ fn advice(expected: &str) -> &'static str {
 mod tests {
     use super::*;
 
+    const VALUE: Misfit<'_> = Misfit::Value { key: "x", written: "" };
+
     #[test]
     fn what_is_not_recognised_is_passed_on() {
-        let (complaint, meant) = explain("the moon is full", &Misfit::Value { key: "memory" });
-        assert_eq!(complaint.message, "`memory`: the moon is full");
+        let (complaint, meant) = explain("the moon is full", VALUE, &Homes::default());
+        assert_eq!(complaint.message, "`x`: the moon is full");
         assert_eq!(meant, None);
     }
 
     #[test]
     fn types_are_said_in_plain_words() {
-        let say = |message| explain(message, &Misfit::Value { key: "x" }).0.message;
+        let say = |message| explain(message, VALUE, &Homes::default()).0.message;
         assert_eq!(
             say("invalid type: integer `3`, expected a string"),
             "`x` must be a string, not 3"
@@ -162,5 +223,34 @@ mod tests {
             say("invalid type: map, expected a boolean"),
             "`x` must be true or false, not a table"
         );
+    }
+
+    #[test]
+    fn a_key_that_is_elsewhere_is_told_where() {
+        let homes = Homes::default();
+        assert_eq!(homes.of("token-file"), ["in `[admin]` of watershed.toml"]);
+        assert_eq!(homes.of("split"), ["in `[traffic]` of a service's file"]);
+        assert_eq!(homes.of("domains"), ["at the top of a service's file"]);
+        let limits = [
+            "in `[defaults.limits]` of watershed.toml",
+            "in `[versions.limits]` of a service's file",
+        ];
+        assert_eq!(homes.of("memory"), limits);
+        let names = [
+            "in `[[environments]]` of watershed.toml",
+            "at the top of a service's file",
+            "in `[[versions]]` of a service's file",
+        ];
+        assert_eq!(homes.of("name"), names);
+        assert!(homes.of("moon").is_empty());
+    }
+
+    #[test]
+    fn an_unknown_key_may_have_quotes_in_it() {
+        let misfit = Misfit::Key { table: &[], key: "a`b" };
+        let message = "unknown field `a`, expected `b`, expected one of `name`, `domains`";
+        let (complaint, _) = explain(message, misfit, &Homes::default());
+        assert_eq!(complaint.message, "there is no key `a`, expected `b` at the top of the file");
+        assert_eq!(complaint.help, "the keys here are `name` and `domains`");
     }
 }

@@ -7,14 +7,32 @@ use std::path::{Path, PathBuf};
 use super::document::Lost;
 use super::report::Problem;
 
+/// How many problems of one file are reported before the rest has to wait for the next run.
+pub const PROBLEMS_MAX: usize = 100;
+
+/// How long a line may be, in bytes, to be shown with a problem. Nobody writes such lines by hand,
+/// and a copy of it would come with every problem on it.
+const LINE_MAX: usize = 4096;
+
+/// How many characters a sentence of a complaint keeps at its start and at its end. What is in
+/// between was quoted from the file.
+const SENTENCE_ENDS: (usize, usize) = (600, 200);
+
 /// A file that was read.
 pub struct Source {
     /// Absolute.
     pub path: PathBuf,
     pub text: String,
+    /// Where its lines start, beside the first.
+    lines: Vec<usize>,
 }
 
 impl Source {
+    pub fn new(path: &Path, text: String) -> Self {
+        let lines = text.match_indices('\n').map(|(newline, _)| newline + 1).collect();
+        Self { path: path.to_owned(), text, lines }
+    }
+
     /// What paths in the file are relative to.
     pub fn directory(&self) -> &Path {
         self.path.parent().unwrap_or(&self.path)
@@ -22,25 +40,30 @@ impl Source {
 
     /// Counts from 1.
     pub fn line_of(&self, byte: usize) -> usize {
-        let before = self.text.get(..byte).unwrap_or(&self.text);
-        before.matches('\n').count() + 1
+        self.lines.partition_point(|start| *start <= byte) + 1
+    }
+
+    /// The line of a place up to there, and from there on. A place between the two bytes of a line's
+    /// end is at the line's end.
+    pub fn around(&self, byte: usize) -> (&str, &str) {
+        let start = self.line_of(byte).checked_sub(2).and_then(|before| self.lines.get(before));
+        let start = start.copied().unwrap_or(0);
+        let line = first_line(self.text.get(start..).unwrap_or_default());
+        line.split_at(line.floor_char_boundary(byte.saturating_sub(start)))
     }
 
     /// What a person sees of a place.
     pub fn spot(&self, span: Range<usize>) -> Spot {
         let start = self.text.floor_char_boundary(span.start);
         let end = self.text.floor_char_boundary(span.end).max(start);
-        let (before, after) = self.text.split_at(start);
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let head = self.text.get(line_start..start).unwrap_or_default();
-        let tail = first_line(after);
+        let (head, tail) = self.around(start);
         let marked = first_line(self.text.get(start..end).unwrap_or_default());
         Spot {
             file: self.path.clone(),
             line: Some(self.line_of(start)),
             column: Some(head.chars().count() + 1),
             width: Some(marked.chars().count().max(1)),
-            source: Some(format!("{head}{tail}")),
+            source: (head.len() + tail.len() <= LINE_MAX).then(|| format!("{head}{tail}")),
         }
     }
 }
@@ -83,7 +106,20 @@ pub struct Complaint {
 
 impl Complaint {
     pub fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { message: message.into(), help: help.into() }
+        Self { message: shortened(message.into()), help: shortened(help.into()) }
+    }
+}
+
+fn shortened(sentence: String) -> String {
+    let (first, last) = SENTENCE_ENDS;
+    let start = sentence.char_indices().nth(first);
+    let end = sentence.char_indices().nth_back(last.saturating_sub(1));
+    match (start, end) {
+        (Some((start, _)), Some((end, _))) if start < end => {
+            let (start, end) = (sentence.get(..start), sentence.get(end..));
+            format!("{} … {}", start.unwrap_or_default(), end.unwrap_or_default())
+        }
+        _ => sentence,
     }
 }
 
@@ -95,9 +131,41 @@ pub struct Findings<'a> {
 }
 
 impl Findings<'_> {
-    /// A problem at a place in the file.
+    /// A problem at a place in the file, if it is not known and there is room for it.
     pub fn add(&mut self, span: Range<usize>, complaint: Complaint) {
-        self.problems.push(self.source.spot(span).problem(complaint));
+        if self.is_full() {
+            return;
+        }
+        let problem = self.source.spot(span).problem(complaint);
+        // Two environments may share the file.
+        if self.reported().any(|known| *known == problem) {
+            return;
+        }
+        if self.reported().count() == PROBLEMS_MAX {
+            self.add_rest();
+        } else {
+            self.problems.push(problem);
+        }
+    }
+
+    /// Whether so much is wrong with this file that nothing more will be told.
+    pub fn is_full(&self) -> bool {
+        self.reported().count() > PROBLEMS_MAX
+    }
+
+    /// Says that there is more than what is reported.
+    pub fn add_rest(&mut self) {
+        let count = self.reported().filter(|problem| problem.line.is_some()).count();
+        let message = format!("there are more than {count} problems in this file");
+        let help = "correct these; the next run shows the others";
+        self.add_to_file(Complaint::new(message, help));
+    }
+
+    /// The problems of this file so far. They come one file after the other.
+    fn reported(&self) -> impl Iterator<Item = &Problem> {
+        let path = self.source.path.as_os_str();
+        let latest = self.problems.iter().rev();
+        latest.take_while(move |problem| problem.file.as_os_str() == path)
     }
 
     /// A problem of the file as a whole.

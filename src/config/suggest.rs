@@ -4,11 +4,20 @@
 /// How alike two names must be, from 0 to 1, before one is offered for the other.
 const LIKENESS_MIN: f64 = 0.6;
 
+/// How long a name may be, in bytes, to be compared: the time for it grows with both lengths
+/// multiplied.
+const COMPARED_MAX: usize = 256;
+
+/// How many names make a list before it says only how many more there are.
+const LISTED_MAX: usize = 20;
+
 /// The name that is most like the one written, if any is like it.
 pub fn closest<'a>(written: &str, names: &[&'a str]) -> Option<&'a str> {
-    let written = written.to_lowercase();
+    let short = |name: &str| name.len() <= COMPARED_MAX;
+    let written = Some(written).filter(|name| short(name))?.to_lowercase();
     let liked = names
         .iter()
+        .filter(|name| short(name))
         .map(|name| (strsim::normalized_damerau_levenshtein(&written, name), *name))
         .filter(|(likeness, _)| *likeness >= LIKENESS_MIN);
     let best = liked.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
@@ -17,7 +26,12 @@ pub fn closest<'a>(written: &str, names: &[&'a str]) -> Option<&'a str> {
 
 /// `a`, `b` and `c`.
 pub fn list(names: &[&str]) -> String {
-    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    let mut quoted: Vec<String> =
+        names.iter().take(LISTED_MAX).map(|name| format!("`{name}`")).collect();
+    match names.len() - quoted.len() {
+        0 => {}
+        more => quoted.push(format!("{more} more")),
+    }
     match quoted.split_last() {
         None => "none".to_owned(),
         Some((only, [])) => only.clone(),
@@ -54,10 +68,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_too_long_to_compare_is_like_nothing() {
+        let (written, name) = ("a".repeat(300_000), "a".repeat(299_999));
+        assert_eq!(closest(&written, &[&name, "b"]), None);
+        assert_eq!(closest("a", &[&name, "b"]), None);
+    }
+
+    #[test]
     fn lists_read_like_sentences() {
         assert_eq!(list(&[]), "none");
         assert_eq!(list(&["a"]), "`a`");
         assert_eq!(list(&["a", "b", "c"]), "`a`, `b` and `c`");
         assert_eq!(help(Some("a"), "there is `a`"), "did you mean `a`? There is `a`");
+        assert!(list(&["a"; 23]).ends_with("`a`, `a` and 3 more"));
     }
 }

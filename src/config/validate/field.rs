@@ -17,6 +17,8 @@ use super::super::raw::{Field, Located, RawSize};
 use super::super::source::{Complaint, Findings};
 use super::super::suggest;
 
+const DURATION_HELP: &str = "write a whole number and a unit, such as `250ms`, `10s`, `2m` or `1h`";
+
 const LABEL_HELP: &str =
     "use 1 to 63 of the characters a-z, 0-9 and `-`, with no `-` at either end";
 
@@ -151,16 +153,48 @@ fn bad_duration(key: &str, text: &str, error: &QuantityError) -> Complaint {
         QuantityError::NoUnit => {
             format!("add a unit, such as `{text}s` for seconds; the units are ms, s, m and h")
         }
-        _ => "write a whole number and a unit, such as `250ms`, `10s`, `2m` or `1h`".to_owned(),
+        QuantityError::Unit(unit) => match duration_unit(unit) {
+            Some(unit) => format!("write `{}{unit}`", digits_of(text)),
+            None => DURATION_HELP.to_owned(),
+        },
+        _ => DURATION_HELP.to_owned(),
     };
     Complaint::new(format!("`{key}` is not a duration: {error}"), help)
 }
 
+fn digits_of(text: &str) -> &str {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit());
+    text.get(..end.unwrap_or(text.len())).unwrap_or_default()
+}
+
+/// The unit that is probably meant by one of other languages.
+fn duration_unit(written: &str) -> Option<&'static str> {
+    match written.to_lowercase().as_str() {
+        "ms" | "msec" | "msecs" | "millis" | "millisecond" | "milliseconds" => Some("ms"),
+        "s" | "sec" | "secs" | "second" | "seconds" => Some("s"),
+        "m" | "min" | "mins" | "minute" | "minutes" => Some("m"),
+        "h" | "hr" | "hrs" | "hour" | "hours" => Some("h"),
+        _ => None,
+    }
+}
+
+/// The first letter of the unit that is probably meant: of `M`, `mb`, `Mi` or `megabytes`.
+fn size_prefix(written: &str) -> Option<char> {
+    const WORDS: [&str; 4] = ["kilobyte", "megabyte", "gigabyte", "terabyte"];
+    let lower = written.to_lowercase();
+    let prefix = lower.chars().next().filter(|prefix| "kmgt".contains(*prefix))?;
+    let rest = lower.get(1..).unwrap_or_default();
+    let meant =
+        ["", "b", "i", "ib"].contains(&rest) || WORDS.contains(&lower.trim_end_matches('s'));
+    meant.then(|| prefix.to_ascii_uppercase())
+}
+
 fn bad_size(key: &str, text: &str, error: &QuantityError) -> Complaint {
     let help = match error {
-        QuantityError::Unit(unit) if unit.len() == 1 && "KMGTkmgt".contains(unit) => {
-            let number = text.trim().trim_end_matches(unit.as_str()).trim_end();
-            let unit = unit.to_uppercase();
+        QuantityError::Unit(unit) if size_prefix(unit).is_some() => {
+            let number = digits_of(text);
+            let unit = size_prefix(unit).unwrap_or_default();
             format!(
                 "write `{number}{unit}iB` (powers of 1024) or `{number}{unit}B` (powers of 1000)"
             )
@@ -284,7 +318,12 @@ pub fn no_services(error: &DiscoverError) -> Complaint {
     let help = match error {
         DiscoverError::NoDirectory(_) => "create the directory, or correct the path",
         DiscoverError::NoFile(_) => "create the file, or write a glob such as `services/*.toml`",
-        DiscoverError::Unreadable(_) => "let the user that runs watershed read it",
+        DiscoverError::Unreadable { .. } => "let the user that runs watershed read it",
+        DiscoverError::Directory(_) => "add `/*.toml` for the files in it",
+        DiscoverError::NotOneLevel(_) => {
+            "write one `*` for each level of directories, such as `services/*/*.toml`"
+        }
+        DiscoverError::TooWide => "start from a directory that has only services below it",
         DiscoverError::Empty | DiscoverError::Pattern(_) => {
             "write a glob such as `services/*.toml`"
         }

@@ -250,17 +250,28 @@ fn share(
 ) -> Option<(usize, Percent)> {
     let (key, version) = version.into_parts();
     let (value, RawPercent(percent)) = percent.into_parts();
-    let index = file.check(key, index_of(&version, names));
+    let index = match names.index_of(&version) {
+        Ok(index) => Some(index),
+        // All of the names are looked at for the complaint.
+        Err(()) if file.is_full() => None,
+        Err(()) => file.check(key, Err(unknown_version(&version, names))),
+    };
     let percent = file.check(value, field::percent(&version, percent));
     Some((index??, percent?))
 }
 
-/// The index of a version; none and no complaint if it may be among those that nobody could read.
-fn index_of(version: &str, names: &Names) -> Result<Option<usize>, Complaint> {
-    let index = names.indexes.get(version).copied();
-    if index.is_some() || names.incomplete {
-        return Ok(index);
+impl Names {
+    /// The index of a version; none if it may be among those that nobody could read.
+    fn index_of(&self, version: &str) -> Result<Option<usize>, ()> {
+        match self.indexes.get(version) {
+            Some(index) => Ok(Some(*index)),
+            None if self.incomplete => Ok(None),
+            None => Err(()),
+        }
     }
+}
+
+fn unknown_version(version: &str, names: &Names) -> Complaint {
     let declared: Vec<&str> = names.indexes.keys().map(String::as_str).collect();
     let meant = suggest::closest(version, &declared);
     let help = match declared.as_slice() {
@@ -270,11 +281,15 @@ fn index_of(version: &str, names: &Names) -> Result<Option<usize>, Complaint> {
             suggest::help(meant, &list)
         }
     };
-    Err(Complaint::new(format!("there is no version `{version}`"), help))
+    Complaint::new(format!("there is no version `{version}`"), help)
 }
 
 fn bad_split(error: &SplitError) -> Complaint {
     match error {
+        SplitError::Sum { hundredths: 100 } => Complaint::new(
+            error.to_string(),
+            "write percentages: `90` is 90 %, and `0.9` is less than 1 %",
+        ),
         SplitError::Sum { .. } => {
             Complaint::new(error.to_string(), "change the shares until they add up")
         }

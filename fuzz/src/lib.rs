@@ -1,0 +1,151 @@
+//! What the targets have in common: [`Bed`] holds the two files of a configuration, and
+//! [`Bed::check`] loads them and asserts what holds of every outcome, whatever was in them.
+
+#[path = "../../src/config/mod.rs"]
+pub mod config;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use config::{
+    Config, EnvironmentName, Problem, Rejected, Report, Service, ServiceName, Traffic, VersionName,
+};
+
+/// The main file under which services are fuzzed.
+pub const WATERSHED: &str = include_str!("../../config/watershed.toml");
+
+/// The service beside which main files are fuzzed.
+pub const SERVICE: &str = include_str!("../../config/services/greeter.toml");
+
+/// A directory for one configuration, under `TMPDIR`: `fuzz/run` clears it, for libFuzzer ends the
+/// process before we could.
+pub struct Bed {
+    directory: tempfile::TempDir,
+    main: PathBuf,
+    service: PathBuf,
+}
+
+impl Bed {
+    pub fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let root = directory.path().canonicalize().expect("its path");
+        fs::create_dir_all(root.join("config/services")).expect("its directories");
+        Self {
+            main: root.join("config/watershed.toml"),
+            service: root.join("config/services/fuzzed.toml"),
+            directory,
+        }
+    }
+
+    /// Loads the two files and asserts what must hold of the outcome.
+    pub fn check(&self, main: &[u8], service: &[u8]) {
+        if leaves(main, self.directory.path()) {
+            return;
+        }
+        fs::write(&self.main, main).expect("the main file is written");
+        fs::write(&self.service, service).expect("the service's file is written");
+        let first = config::inspect(&self.main);
+        let second = config::load(&self.main);
+        match (first, second) {
+            (Ok(config), Ok(again)) => {
+                assert_eq!(config, again, "loaded twice, it differs");
+                accepted(&config);
+            }
+            (Err(Rejected { report, .. }), Err(again)) => {
+                assert_eq!(report, again, "loaded twice, the report differs");
+                rejected(&report);
+            }
+            (first, second) => panic!("once {first:?}, once {second:?}"),
+        }
+    }
+}
+
+impl Default for Bed {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Whether a main file leads out of its directory. What is found there is not ours to judge, and
+/// differs from machine to machine.
+fn leaves(main: &[u8], directory: &Path) -> bool {
+    let main = main.strip_prefix("\u{feff}".as_bytes()).unwrap_or(main);
+    let Ok(text) = str::from_utf8(main) else {
+        return false;
+    };
+    let Ok(table) = text.parse::<toml::Table>() else {
+        return false;
+    };
+    let environments = table.get("environments").and_then(toml::Value::as_array);
+    let globs = environments.into_iter().flatten().filter_map(|each| each.get("services"));
+    globs.filter_map(toml::Value::as_str).any(|glob| {
+        let glob = Path::new(glob);
+        !glob.starts_with(directory) && (glob.has_root() || glob.iter().any(|part| part == ".."))
+    })
+}
+
+fn accepted(config: &Config) {
+    assert!(!config.server.listen.is_empty());
+    assert!(config.watch.iter().all(|directory| directory.is_absolute()));
+    for environment in &config.environments {
+        assert!(EnvironmentName::new(environment.name.as_str()).is_ok());
+        assert_eq!(config::domain(&environment.domain).as_deref(), Ok(&*environment.domain));
+        environment.services.iter().for_each(accepted_service);
+    }
+}
+
+fn accepted_service(service: &Service) {
+    assert!(ServiceName::new(service.name.as_str()).is_ok());
+    for domain in &service.domains {
+        assert_eq!(domain.to_string().parse().as_ref(), Ok(domain));
+    }
+    let names: Vec<&str> = service.versions.iter().map(|version| version.name.as_str()).collect();
+    for (index, version) in service.versions.iter().enumerate() {
+        assert!(VersionName::new(version.name.as_str()).is_ok());
+        assert!(
+            !names[..index].contains(&version.name.as_str()),
+            "two are called {}",
+            version.name
+        );
+        assert!(version.component.is_absolute());
+    }
+    if let Traffic::Split(split) = &service.traffic {
+        let shares = split.shares();
+        assert!(shares.iter().all(|(index, _)| *index < names.len()));
+        let sum: u32 = shares.iter().map(|(_, share)| u32::from(share.hundredths())).sum();
+        assert!(sum == 0 || sum == 10_000, "the shares add up to {sum}");
+        assert_eq!(split.is_offline(), sum == 0);
+    }
+}
+
+fn rejected(report: &Report) {
+    assert!(!report.problems.is_empty(), "rejected for no reason");
+    let text = report.to_string();
+    assert!(text.matches("--> ").count() >= report.problems.len(), "{text}");
+    let json = serde_json::to_value(report).expect("a report is JSON");
+    assert_eq!(json["problems"].as_array().map(Vec::len), Some(report.problems.len()));
+    report.problems.iter().for_each(problem);
+}
+
+/// What is said of a place in a file is true of the file.
+fn problem(problem: &Problem) {
+    assert!(!problem.message.is_empty() && !problem.help.is_empty(), "{problem:?}");
+    assert!(problem.file.is_absolute(), "{problem:?}");
+    let Some(column) = problem.column else {
+        assert_eq!((problem.width, &problem.source), (None, &None), "{problem:?}");
+        return;
+    };
+    let bytes = fs::read(&problem.file).expect("the file that is named");
+    let text = String::from_utf8(bytes).expect("a file with columns is UTF-8");
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let line = problem.line.expect("a column is in a line");
+    let mut lines =
+        text.split_inclusive('\n').chain((text.is_empty() || text.ends_with('\n')).then_some(""));
+    let line = lines.nth(line - 1).expect("the line is in the file");
+    let line = line.strip_suffix('\n').map_or(line, |line| line.strip_suffix('\r').unwrap_or(line));
+    assert!(problem.source.as_deref().is_none_or(|source| source == line), "{problem:?}");
+    let (length, width) = (line.chars().count(), problem.width.expect("a column has a width"));
+    // The place behind the last character is where something is missing.
+    assert!(column >= 1 && width >= 1 && column + width - 1 <= length.max(column), "{problem:?}");
+    assert!(column <= length + 1, "{problem:?}");
+}

@@ -1,0 +1,215 @@
+//! Any configuration that the model can hold.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+use prop::collection::{btree_map, btree_set, vec};
+use prop::option;
+use prop::sample::select;
+
+use super::*;
+
+/// A configuration, and the limits that versions have which set none.
+#[derive(Clone, Debug)]
+pub struct Meant {
+    pub config: Config,
+    pub defaults: Limits,
+}
+
+pub fn meant() -> impl Strategy<Value = Meant> {
+    (limits(), doors(), path()).prop_flat_map(|(defaults, (server, admin), directory)| {
+        let limits = prop_oneof![Just(defaults.clone()), limits()].boxed();
+        environments(limits).prop_map(move |environments| {
+            let state = StateSettings { directory: directory.clone() };
+            let (server, admin) = (server.clone(), admin.clone());
+            let config = Config { server, admin, state, environments, watch: Vec::new() };
+            Meant { config, defaults: defaults.clone() }
+        })
+    })
+}
+
+/// No two listen on the same address.
+fn doors() -> impl Strategy<Value = (ServerSettings, AdminSettings)> {
+    let addresses = btree_set((ip(), 1..=u16::MAX), 2..5).prop_shuffle_set();
+    let server =
+        (0..=1024_usize, 1..=10_000_u32, millis(0, 3_600_000), select(&Expose::ALL), watch());
+    (addresses, server, path(), any::<bool>()).prop_map(
+        |(mut addresses, server, token, is_open)| {
+            let (threads, sandboxes, grace_period, expose, watch) = server;
+            let admin = addresses.pop().unwrap();
+            let has_token = is_open || !admin.ip().is_loopback();
+            let settings = ServerSettings {
+                listen: addresses,
+                threads,
+                sandboxes: sandboxes.try_into().unwrap(),
+                grace_period,
+                expose,
+                watch,
+            };
+            (settings, AdminSettings { listen: admin, token_file: has_token.then_some(token) })
+        },
+    )
+}
+
+fn watch() -> impl Strategy<Value = Watch> {
+    prop_oneof![Just(Watch::Events), millis(100, 3_600_000).prop_map(Watch::Poll)]
+}
+
+fn env_value() -> impl Strategy<Value = EnvValue> {
+    prop_oneof![
+        "[^\0]{0,12}".prop_map(EnvValue::Plain),
+        path().prop_map(EnvValue::File),
+        "[^=\0]{1,6}".prop_map(EnvValue::FromEnv),
+    ]
+}
+
+trait Shuffled: Strategy {
+    /// As addresses, in any order.
+    fn prop_shuffle_set(self) -> BoxedStrategy<Vec<SocketAddr>>;
+}
+
+impl<S> Shuffled for S
+where
+    S: Strategy<Value = std::collections::BTreeSet<(IpAddr, u16)>> + 'static,
+{
+    fn prop_shuffle_set(self) -> BoxedStrategy<Vec<SocketAddr>> {
+        let addresses =
+            |set: Self::Value| set.into_iter().map(SocketAddr::from).collect::<Vec<_>>();
+        self.prop_map(addresses).prop_shuffle().boxed()
+    }
+}
+
+fn ip() -> impl Strategy<Value = IpAddr> {
+    select(vec!["127.0.0.1", "0.0.0.0", "::1", "10.1.2.3", "2001:db8::1"])
+        .prop_map(|ip| ip.parse().unwrap())
+}
+
+fn environments(limits: BoxedStrategy<Limits>) -> impl Strategy<Value = Vec<Environment>> {
+    let services = btree_map(label(), draft(limits), 0..4);
+    btree_map(label(), services, 0..3).prop_map(|environments| {
+        let each = environments.into_iter().enumerate();
+        let each = each.map(|(index, (name, services))| environment(index, &name, services));
+        each.collect()
+    })
+}
+
+fn environment(index: usize, name: &str, services: BTreeMap<String, Draft>) -> Environment {
+    let domain = format!("e{index}.test");
+    let services = services.into_iter().enumerate().map(|(number, (name, draft))| {
+        let Draft { domains, versions, traffic } = draft;
+        let default = DomainPattern::Exact(format!("{name}.{domain}"));
+        let others = domains.into_iter().map(|(label, is_wildcard)| {
+            let suffix = format!("{label}.s{number}.e{index}.example.org");
+            if is_wildcard { DomainPattern::Wildcard(suffix) } else { DomainPattern::Exact(suffix) }
+        });
+        Arc::new(Service {
+            name: ServiceName::new(&name).unwrap(),
+            domains: [default].into_iter().chain(others).collect(),
+            versions,
+            traffic,
+            file: PathBuf::new(),
+        })
+    });
+    let services = services.collect();
+    Environment { name: EnvironmentName::new(name).unwrap(), domain, services }
+}
+
+/// A service that does not know its environment.
+#[derive(Clone, Debug)]
+struct Draft {
+    domains: BTreeMap<String, bool>,
+    versions: Vec<VersionSpec>,
+    traffic: Traffic,
+}
+
+fn draft(limits: BoxedStrategy<Limits>) -> impl Strategy<Value = Draft> {
+    let domains = btree_map(label(), any::<bool>(), 0..3);
+    let versions = btree_map(version_label(), version(limits), 0..4);
+    let versions = versions.prop_map(|versions| {
+        let name = |(name, version): (String, VersionSpec)| VersionSpec {
+            name: VersionName::new(&name).unwrap(),
+            ..version
+        };
+        versions.into_iter().map(name).collect::<Vec<_>>()
+    });
+    (domains, versions.prop_shuffle()).prop_flat_map(|(domains, versions)| {
+        traffic(versions.len()).prop_map(move |traffic| Draft {
+            domains: domains.clone(),
+            versions: versions.clone(),
+            traffic,
+        })
+    })
+}
+
+fn version(limits: BoxedStrategy<Limits>) -> impl Strategy<Value = VersionSpec> {
+    let digest = option::of(any::<[u8; 32]>().prop_map(Digest::from_bytes));
+    let env = btree_map("[^=\0]{1,6}", env_value(), 0..4);
+    (path(), digest, env, option::of("(?s).{0,12}"), limits).prop_map(
+        |(component, digest, env, remark, limits)| VersionSpec {
+            name: VersionName::new("later").unwrap(),
+            component,
+            digest,
+            env: env.into_iter().collect(),
+            remark,
+            limits,
+        },
+    )
+}
+
+/// The latest, all off, or a cut of everything between some of the versions.
+fn traffic(versions: usize) -> BoxedStrategy<Traffic> {
+    if versions == 0 {
+        return Just(Traffic::Latest).boxed();
+    }
+    let cut =
+        (vec(0..=10_000_u16, versions - 1), any::<bool>()).prop_map(|(mut cuts, has_zeros)| {
+            cuts.extend([0, 10_000]);
+            cuts.sort_unstable();
+            let parts =
+                cuts.windows(2).map(|pair| Percent::from_hundredths(pair[1] - pair[0]).unwrap());
+            let shares =
+                parts.enumerate().filter(|(_, share)| has_zeros || *share != Percent::ZERO);
+            Traffic::Split(Split::new(shares.collect()).unwrap())
+        });
+    let off = (0..versions).map(|index| (index, Percent::ZERO)).collect();
+    let off = Traffic::Split(Split::new(off).unwrap());
+    prop_oneof![Just(Traffic::Latest), Just(off), cut].boxed()
+}
+
+fn limits() -> impl Strategy<Value = Limits> {
+    let (memory, body) = (Limits::MEMORY, Limits::REQUEST_BODY);
+    let sizes =
+        (memory.start().bytes()..=memory.end().bytes(), body.start().bytes()..=body.end().bytes());
+    let times = (millis(1, 3_600_000), millis(1, 86_400_000), millis(0, 60_000));
+    let counts = (1..=100_000_u32, 1..=u32::MAX);
+    (sizes, times, counts).prop_map(|(sizes, times, counts)| Limits {
+        memory: ByteSize::new(sizes.0),
+        cpu_time: times.0,
+        wall_time: times.1,
+        request_body: ByteSize::new(sizes.1),
+        concurrency: counts.0.try_into().unwrap(),
+        queue_time: times.2,
+        instance_reuse: counts.1.try_into().unwrap(),
+    })
+}
+
+fn millis(least: u64, most: u64) -> impl Strategy<Value = Duration> {
+    (least..=most).prop_map(Duration::from_millis)
+}
+
+fn label() -> &'static str {
+    "[a-z0-9]([a-z0-9-]{0,6}[a-z0-9])?"
+}
+
+fn version_label() -> &'static str {
+    "[a-z0-9]{1,4}(-[a-z0-9]{1,3}){0,2}"
+}
+
+/// Absolute, and no name in it means another directory.
+fn path() -> impl Strategy<Value = PathBuf> {
+    let name = "[^/\0]{1,8}".prop_filter("a name", |name| name != "." && name != "..");
+    let bases = select(vec!["/", HERE]);
+    let some =
+        (bases, vec(name, 1..4)).prop_map(|(base, names)| Path::new(base).join(names.join("/")));
+    prop_oneof![4 => some, 1 => Just(Path::new(HERE).join("state"))]
+}
