@@ -3,7 +3,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OnceCell, Semaphore};
 
@@ -11,7 +12,7 @@ use super::lifecycle::{StatusCode, StatusError};
 use super::secrets;
 use super::serving::VersionEntry;
 use super::snapshot::ServiceKey;
-use crate::config::{Digest, VersionSpec};
+use crate::config::{Digest, Fingerprint, VersionSpec};
 use crate::runtime::{CompileCache, Engine, Grant, Guest, GuestEnv, Program, digest_of};
 use crate::telemetry::Telemetry;
 
@@ -21,6 +22,9 @@ type Compiled = Arc<OnceCell<Result<Program, StatusError>>>;
 /// Bytes of the largest component that is read.
 const LARGEST_COMPONENT: u64 = 256 << 20;
 
+/// How many components are in memory at once, so that a thousand versions do not take a thousand.
+const READ_AT_ONCE: usize = 8;
+
 /// Makes versions ready, and keeps what it compiled. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Programs {
@@ -28,6 +32,9 @@ pub struct Programs {
     cache: Option<CompileCache>,
     telemetry: Telemetry,
     known: Arc<Mutex<HashMap<[u8; 32], Compiled>>>,
+    /// The digests of files that need not be read to know them.
+    digests: Arc<Mutex<HashMap<(PathBuf, Fingerprint), [u8; 32]>>>,
+    reading: Arc<Semaphore>,
     /// One component is compiled at a time, so that the workers that serve keep their cores.
     compiling: Arc<Semaphore>,
 }
@@ -35,8 +42,10 @@ pub struct Programs {
 impl Programs {
     /// Nothing is compiled yet.
     pub fn new(engine: Engine, cache: Option<CompileCache>, telemetry: Telemetry) -> Self {
+        let (known, digests) = Default::default();
+        let reading = Arc::new(Semaphore::new(READ_AT_ONCE));
         let compiling = Arc::new(Semaphore::new(1));
-        Self { engine, cache, telemetry, known: Arc::default(), compiling }
+        Self { engine, cache, telemetry, known, digests, reading, compiling }
     }
 
     /// Takes a version from declared to normal.
@@ -49,10 +58,7 @@ impl Programs {
         key: &ServiceKey,
         spec: &VersionSpec,
     ) -> Result<Arc<VersionEntry>, StatusError> {
-        let bytes = read(spec).await?;
-        let digest = digest_of(&bytes);
-        check_digest(spec, digest)?;
-        let program = self.program(digest, bytes).await?;
+        let program = self.program(spec).await?;
         let env = secrets::resolve(&spec.env).await?;
         let guest = Guest::new(program, grant(key, spec, env));
         guest.try_out().await?;
@@ -66,16 +72,36 @@ impl Programs {
 
     /// Forgets every program but these.
     pub fn keep_only(&self, digests: &HashSet<[u8; 32]>) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|digest, compiled| digests.contains(digest) || !compiled.initialized());
+        lock(&self.known)
+            .retain(|digest, compiled| digests.contains(digest) || !compiled.initialized());
+        lock(&self.digests).retain(|_, digest| digests.contains(digest));
     }
 
-    async fn program(&self, digest: [u8; 32], bytes: Vec<u8>) -> Result<Program, StatusError> {
-        let compiled = {
-            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            known.entry(digest).or_default().clone()
-        };
+    /// The program of a version: one that is known, or else read and compiled.
+    async fn program(&self, spec: &VersionSpec) -> Result<Program, StatusError> {
+        let _turn = self.reading.acquire().await;
+        let file = Fingerprint::of(&spec.component).filter(Fingerprint::is_settled);
+        let file = file.map(|fingerprint| (spec.component.clone(), fingerprint));
+        if let Some((digest, program)) = file.as_ref().and_then(|file| self.read_before(file)) {
+            check_digest(spec, digest)?;
+            return program;
+        }
+        let bytes = read(spec).await?;
+        let digest = digest_of(&bytes);
+        check_digest(spec, digest)?;
+        lock(&self.digests).extend(file.map(|file| (file, digest)));
+        let compiled = lock(&self.known).entry(digest).or_default().clone();
         compiled.get_or_init(|| self.compile(digest, bytes)).await.clone()
+    }
+
+    /// What came of a file that was read before and has not changed since.
+    fn read_before(
+        &self,
+        file: &(PathBuf, Fingerprint),
+    ) -> Option<([u8; 32], Result<Program, StatusError>)> {
+        let digest = *lock(&self.digests).get(file)?;
+        let compiled = lock(&self.known).get(&digest)?.get()?.clone();
+        Some((digest, compiled))
     }
 
     async fn compile(&self, digest: [u8; 32], bytes: Vec<u8>) -> Result<Program, StatusError> {
@@ -89,6 +115,10 @@ impl Programs {
             }
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn read(spec: &VersionSpec) -> Result<Vec<u8>, StatusError> {

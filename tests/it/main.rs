@@ -26,6 +26,7 @@ mod p3;
 mod pool;
 mod reload;
 mod reload_files;
+mod reload_load;
 mod reload_requests;
 mod sandbox;
 mod secrets;

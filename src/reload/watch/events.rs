@@ -95,10 +95,11 @@ impl Events {
 
     /// What does not exist is watched for from the nearest directory above it.
     pub fn follow<'a>(&mut self, paths: impl IntoIterator<Item = &'a Path>) {
-        let mut directories = HashSet::new();
+        let mut directories = Directories::default();
         for path in paths {
-            gather(path, MOST_LINKS, &mut directories);
+            directories.gather(path, MOST_LINKS);
         }
+        let directories = directories.found;
         let mut old = std::mem::take(&mut self.followed);
         for directory in directories {
             let identity = Identity::of(&directory);
@@ -182,16 +183,39 @@ impl Events {
     }
 }
 
-/// Adds the directories in which a change can make `path` another file: the one that it is in or
-/// is, and for each link on the way, the one that the link is in and those on the way to its target.
-fn gather(path: &Path, links: usize, directories: &mut HashSet<PathBuf>) {
-    let nearest = path.ancestors().find(|ancestor| ancestor.is_dir());
-    directories.extend(nearest.map(Path::to_path_buf));
-    for link in path.ancestors() {
-        let (Ok(target), Some(parent)) = (link.read_link(), link.parent()) else { continue };
-        directories.insert(parent.to_path_buf());
-        if links > 0 {
-            gather(&parent.join(target), links - 1, directories);
+/// The directories in which a change can make some path another file.
+#[derive(Default)]
+struct Directories {
+    found: HashSet<PathBuf>,
+    /// Paths whose links, up to the root, were followed.
+    done: HashSet<PathBuf>,
+}
+
+impl Directories {
+    /// Adds those of `path`: the one that it is in or is, and for each link on the way, the one that
+    /// the link is in and those on the way to its target.
+    fn gather(&mut self, path: &Path, links: usize) {
+        if self.done.contains(path) {
+            return;
+        }
+        for ancestor in path.ancestors() {
+            if self.found.contains(ancestor) {
+                break;
+            }
+            if ancestor.is_dir() {
+                self.found.insert(ancestor.to_path_buf());
+                break;
+            }
+        }
+        for link in path.ancestors() {
+            if !self.done.insert(link.to_path_buf()) {
+                break;
+            }
+            let (Ok(target), Some(parent)) = (link.read_link(), link.parent()) else { continue };
+            self.found.insert(parent.to_path_buf());
+            if links > 0 {
+                self.gather(&parent.join(target), links - 1);
+            }
         }
     }
 }
@@ -241,10 +265,10 @@ mod tests {
         std::fs::write(path("store/app.wasm"), "").unwrap();
         symlink("release-1", path("current")).unwrap();
         symlink("../store/app.wasm", path("release-1/app.wasm")).unwrap();
-        let mut found = HashSet::new();
-        gather(&path("current/app.wasm"), MOST_LINKS, &mut found);
+        let mut directories = Directories::default();
+        directories.gather(&path("current/app.wasm"), MOST_LINKS);
         let found: HashSet<_> =
-            found.iter().map(|directory| directory.canonicalize().unwrap()).collect();
+            directories.found.iter().map(|directory| directory.canonicalize().unwrap()).collect();
         let root = root.path().canonicalize().unwrap();
         let expected = [root.clone(), root.join("release-1"), root.join("store")];
         assert_eq!(found, HashSet::from(expected));
@@ -253,8 +277,8 @@ mod tests {
     #[test]
     fn what_does_not_exist_is_watched_for_from_above() {
         let root = tempfile::tempdir().unwrap();
-        let mut found = HashSet::new();
-        gather(&root.path().join("no/such/app.wasm"), MOST_LINKS, &mut found);
-        assert_eq!(found, HashSet::from([root.path().to_path_buf()]));
+        let mut directories = Directories::default();
+        directories.gather(&root.path().join("no/such/app.wasm"), MOST_LINKS);
+        assert_eq!(directories.found, HashSet::from([root.path().to_path_buf()]));
     }
 }
