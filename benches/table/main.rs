@@ -11,6 +11,7 @@ mod peers;
 mod process;
 mod publish;
 mod quiet;
+mod reload;
 mod report;
 mod routing;
 mod site;
@@ -66,6 +67,8 @@ enum Part {
     Start,
     /// A changed split among 1,000 services.
     Publish,
+    /// Traffic while ten edits a second are published.
+    Reload,
     /// Traffic while a large component compiles.
     Compile,
     /// nginx, envoy and haproxy with a fixed response, without a goal.
@@ -103,8 +106,14 @@ fn measure(arguments: &mut Arguments, report: &mut Report) -> Result<()> {
     arguments.binary =
         binary.canonicalize().map_err(|error| format!("{}: {error}", binary.display()))?;
     report.about(arguments);
-    let scenarios: [fn(&Arguments, &mut Report) -> Result<()>; 5] =
-        [throughput::measure, routing::measure, start::measure, publish::measure, compile::measure];
+    let scenarios: [fn(&Arguments, &mut Report) -> Result<()>; 6] = [
+        throughput::measure,
+        routing::measure,
+        start::measure,
+        publish::measure,
+        reload::measure,
+        compile::measure,
+    ];
     let failures: Vec<_> = scenarios
         .iter()
         .filter_map(|scenario| scenario(arguments, report).err())

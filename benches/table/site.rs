@@ -113,11 +113,19 @@ pub fn shipped() -> [(&'static str, PathBuf); 2] {
     [("v1", greeter()), ("v2", greeter())]
 }
 
+fn status(served: &Served) -> Result<Value> {
+    let admin = address_after(&served.process.stdout(), "admin on http://").ok_or("no admin")?;
+    Ok(serde_json::from_str(&get::get(admin, "localhost", "/api/v1/status")?.body)?)
+}
+
+/// The number of the configuration that is served.
+pub fn generation(served: &Served) -> Result<u64> {
+    Ok(status(served)?["generation"].as_u64().ok_or("no generation")?)
+}
+
 /// What the admin listener says of the first service's version, if it is there.
 pub fn version(served: &Served, name: &str) -> Result<Option<Value>> {
-    let admin = address_after(&served.process.stdout(), "admin on http://").ok_or("no admin")?;
-    let status: Value =
-        serde_json::from_str(&get::get(admin, "localhost", "/api/v1/status")?.body)?;
+    let status = status(served)?;
     let versions = status.pointer("/environments/0/services/0/versions").and_then(Value::as_array);
     let found = versions.into_iter().flatten().find(|version| version["name"] == name);
     Ok(found.cloned())

@@ -181,9 +181,10 @@ fn plan(
         domains.take(main, span, &domain, What::EnvironmentDomain);
         Some(domain)
     });
-    // A wrong environment's services are checked all the same, under a domain that nobody else has.
-    let substitute = || format!("line-{}.invalid", main.source.line_of(table.start));
-    let domain = domain.unwrap_or_else(substitute);
+    // A wrong environment's services are checked all the same, under names that nobody else has.
+    let line = main.source.line_of(table.start);
+    let name = name.or_else(|| EnvironmentName::new(&format!("line-{line}")).ok());
+    let domain = domain.unwrap_or_else(|| format!("line-{line}.invalid"));
     Some(Plan { name: name.unwrap_or_default(), domain, found: found(main, &table, services)? })
 }
 
