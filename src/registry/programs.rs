@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OnceCell, Semaphore};
@@ -49,9 +50,9 @@ impl Programs {
         key: &ServiceKey,
         spec: &VersionSpec,
     ) -> Result<Arc<VersionEntry>, StatusError> {
-        let bytes = read(spec).await?;
+        let bytes = read(&spec.component).await?;
         let digest = digest_of(&bytes);
-        check_digest(spec, digest)?;
+        check_digest(spec, Digest::from_bytes(digest))?;
         let program = self.program(digest, bytes).await?;
         let env = secrets::resolve(&spec.env).await?;
         let guest = Guest::new(program, grant(key, spec, env));
@@ -91,8 +92,17 @@ impl Programs {
     }
 }
 
-async fn read(spec: &VersionSpec) -> Result<Vec<u8>, StatusError> {
-    let path = spec.component.display();
+/// The digest of a component as it is now, for whoever does not want to compile it.
+///
+/// # Errors
+///
+/// Where there is no such file, or it cannot be read.
+pub async fn digest_at(component: &Path) -> Result<Digest, StatusError> {
+    Ok(Digest::from_bytes(digest_of(&read(component).await?)))
+}
+
+async fn read(component: &Path) -> Result<Vec<u8>, StatusError> {
+    let path = component.display();
     let unreadable = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => {
             StatusError::new(StatusCode::NotFound, format!("there is no file {path}"))
@@ -100,7 +110,7 @@ async fn read(spec: &VersionSpec) -> Result<Vec<u8>, StatusError> {
         _ => StatusError::new(StatusCode::Unreadable, format!("cannot read {path}: {error}")),
     };
     // A device or a pipe could be read for ever.
-    let found = tokio::fs::metadata(&spec.component).await.map_err(unreadable)?;
+    let found = tokio::fs::metadata(component).await.map_err(unreadable)?;
     if !found.is_file() {
         let detail = format!("{path} is not a regular file");
         return Err(StatusError::new(StatusCode::NotAComponent, detail));
@@ -109,11 +119,15 @@ async fn read(spec: &VersionSpec) -> Result<Vec<u8>, StatusError> {
         let detail = format!("{path} is larger than {} MiB", LARGEST_COMPONENT >> 20);
         return Err(StatusError::new(StatusCode::NotAComponent, detail));
     }
-    tokio::fs::read(&spec.component).await.map_err(unreadable)
+    tokio::fs::read(component).await.map_err(unreadable)
 }
 
-fn check_digest(spec: &VersionSpec, found: [u8; 32]) -> Result<(), StatusError> {
-    let found = Digest::from_bytes(found);
+/// Holds a component's digest against the one that is declared.
+///
+/// # Errors
+///
+/// Where they differ.
+pub fn check_digest(spec: &VersionSpec, found: Digest) -> Result<(), StatusError> {
     match &spec.digest {
         Some(declared) if *declared != found => Err(StatusError::new(
             StatusCode::DigestMismatch,
