@@ -19,6 +19,8 @@ pub mod registry;
 
 pub mod reload;
 
+pub mod plan;
+
 pub mod proxy;
 
 pub mod listener;

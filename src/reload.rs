@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 pub use outcome::{Outcome, Reload, Reloads};
 pub use watch::{WatchError, Watcher};
 
-use crate::config::{Config, Loaded, Loader, Reading, Rejected, Rejection, Report};
+use crate::config::{Config, Loaded, Loader, Reading, Rejected, Rejection, Report, restart_keys};
 use crate::registry::{Live, Programs, Snapshot, declared};
 use crate::telemetry::Telemetry;
 use candidates::Versions;
@@ -238,18 +238,4 @@ impl Reloader {
 
 fn lock(loader: &Mutex<Loader>) -> MutexGuard<'_, Loader> {
     loader.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The keys that differ and that only a restart can apply.
-fn restart_keys(started_with: &Config, now: &Config) -> Vec<&'static str> {
-    let differs = [
-        ("server.listen", started_with.server.listen != now.server.listen),
-        ("server.threads", started_with.server.threads != now.server.threads),
-        ("server.sandboxes", started_with.server.sandboxes != now.server.sandboxes),
-        ("server.grace-period", started_with.server.grace_period != now.server.grace_period),
-        ("server.watch", started_with.server.watch != now.server.watch),
-        ("admin", started_with.admin != now.admin),
-        ("state", started_with.state != now.state),
-    ];
-    differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
 }

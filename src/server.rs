@@ -1,6 +1,7 @@
 //! The composition root: makes everything, connects it, and runs it until a signal.
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,6 +58,7 @@ pub fn run(loader: Loader, loaded: Loaded) -> Result<(), StartError> {
     let Shared { telemetry, live, reloads, drain } = shared.clone();
 
     let programs = Programs::new(engine, cache(&config), telemetry);
+    let root = loader.directory().to_owned();
     let reloader = Reloader::new(
         loader,
         config.clone(),
@@ -68,7 +70,8 @@ pub fn run(loader: Loader, loaded: Loaded) -> Result<(), StartError> {
     let port = sockets.port();
     let (ready, accept) = oneshot::channel();
     let herald = Herald { ready: once(ready), lines: sockets.lines(), port, live, reloads };
-    let admin = AdminListener::new(shared.admin(token, port), sockets.admin);
+    let admin = shared.admin(token, port, root, config.clone());
+    let admin = AdminListener::new(admin, sockets.admin);
 
     let mut server = Server::new_with_opt_and_conf(None, pingora_conf(&config));
     let gateway = || shared.gateway();
@@ -98,9 +101,15 @@ impl Shared {
         Gateway::new(self.live.clone(), self.telemetry.clone(), self.drain.flag())
     }
 
-    fn admin(&self, token: Option<Token>, port: u16) -> Admin {
+    fn admin(
+        &self,
+        token: Option<Token>,
+        port: u16,
+        root: PathBuf,
+        started_with: Arc<Config>,
+    ) -> Admin {
         let Self { telemetry, live, reloads, .. } = self.clone();
-        Admin { live, reloads, telemetry, token, port }
+        Admin { live, reloads, telemetry, token, port, root, started_with }
     }
 }
 

@@ -14,28 +14,30 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, in reading order, and those that each may use beside itself.
-const ROOMS: [(&str, &[&str]); 9] = [
+const ROOMS: [(&str, &[&str]); 10] = [
     ("config", &[]),
     ("routing", &[]),
     ("telemetry", &[]),
     ("runtime", &[]),
     ("registry", &["config", "routing", "runtime", "telemetry"]),
     ("reload", &["config", "registry", "telemetry"]),
+    ("plan", &["config"]),
     ("proxy", &["config", "registry", "runtime", "telemetry"]),
     ("listener", &["proxy"]),
-    ("admin", &["config", "registry", "reload", "telemetry"]),
+    ("admin", &["config", "plan", "registry", "reload", "telemetry"]),
 ];
 
 /// Rooms that connect the others, and so may use everything.
 const COMPOSITION: [&str; 4] = ["server", "cli", "main", "lib"];
 
 /// Libraries that only some rooms may name, by how their crates begin.
-const LIBRARIES: [(&str, &[&str]); 5] = [
+const LIBRARIES: [(&str, &[&str]); 6] = [
     ("wasmtime", &["runtime"]),
     ("pingora", &["proxy", "listener", "server", "admin"]),
     ("axum", &["admin"]),
     ("notify", &["reload"]),
     ("prometheus_client", &["telemetry"]),
+    ("ureq", &["cli"]),
 ];
 
 /// Libraries that a leaf may not name.

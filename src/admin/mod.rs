@@ -4,9 +4,11 @@
 //! token file is configured, everything but the health of the process is for those who know the
 //! token.
 
+mod description;
 mod status;
 mod token;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -22,6 +24,7 @@ use std::sync::Mutex;
 
 pub use token::{Token, TokenError};
 
+use crate::config::Config;
 use crate::registry::Live;
 use crate::reload::Reloads;
 use crate::telemetry::Telemetry;
@@ -38,6 +41,9 @@ pub struct Admin {
     pub token: Option<Token>,
     /// Port of the first proxy listener, for the URLs of services.
     pub port: u16,
+    /// The directory of the main file, absolute.
+    pub root: PathBuf,
+    pub started_with: Arc<Config>,
 }
 
 /// The pingora service that serves [`Admin`] on a bound socket.
@@ -74,9 +80,11 @@ fn routes(admin: Admin) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .route("/api/v1/status", get(show_status))
+        .route("/api/v1/config", get(show_config))
         .route("/api/v1/reload", post(reload))
         .fallback(async || {
-            let paths = "try /livez, /readyz, /metrics, /api/v1/status or POST /api/v1/reload\n";
+            let paths = "try /livez, /readyz, /metrics, /api/v1/status, /api/v1/config or POST \
+                         /api/v1/reload\n";
             (StatusCode::NOT_FOUND, paths)
         })
         .with_state(Arc::new(admin))
@@ -129,6 +137,15 @@ async fn show_status(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Res
     let (last, rejected) = (admin.reloads.last(), admin.reloads.rejected());
     let snapshot = admin.live.load();
     Json(status::document(&snapshot, last.as_deref(), &rejected, admin.port)).into_response()
+}
+
+/// What is declared and served, for whoever compares it with files.
+async fn show_config(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
+    if !admin.admits(&headers) {
+        return denied();
+    }
+    let snapshot = admin.live.load();
+    Json(description::description(&snapshot, &admin.root, &admin.started_with)).into_response()
 }
 
 /// Reads every file again, at once. 422 where something is wrong with them.

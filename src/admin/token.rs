@@ -20,18 +20,28 @@ pub enum TokenError {
 }
 
 impl Token {
-    /// The token in a file, without the white space around it.
+    /// The token in a file.
     ///
     /// # Errors
     ///
     /// Where the file cannot be read or holds nothing.
     pub fn read(path: &Path) -> Result<Self, TokenError> {
+        Ok(Self(Sha256::digest(Self::text(path)?).into()))
+    }
+
+    /// What to send to whoever wants the token in a file: its text, without the white space around
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be read or holds nothing.
+    pub fn text(path: &Path) -> Result<String, TokenError> {
         let shown = path.display().to_string();
         let text = std::fs::read_to_string(path)
             .map_err(|reason| TokenError::Unreadable { path: shown.clone(), reason })?;
         match text.trim() {
             "" => Err(TokenError::Empty { path: shown }),
-            token => Ok(Self(Sha256::digest(token).into())),
+            token => Ok(token.to_owned()),
         }
     }
 

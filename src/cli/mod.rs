@@ -1,6 +1,8 @@
 //! The command line: one file a command, each of them thin.
 
 mod check;
+mod plan;
+mod process;
 mod run;
 mod schema;
 
@@ -8,6 +10,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+pub use process::ProcessError;
 
 use crate::config::Report;
 use crate::runtime::EngineError;
@@ -35,6 +39,12 @@ enum Command {
     Run,
     /// Load, validate and compile everything without serving; print every problem at once.
     Check(check::Arguments),
+    /// Say what a reload of the files would do to what is served; do nothing.
+    ///
+    /// Compares the files with what a running process serves, or with another configuration: what
+    /// is added, changed and removed, how much traffic moves, what is to be compiled, and what
+    /// takes a restart.
+    Plan(plan::Arguments),
     /// Print the JSON Schema of a configuration file.
     Schema(schema::Arguments),
 }
@@ -48,6 +58,8 @@ pub enum CliError {
     Engine(#[from] EngineError),
     #[error("error: {0}")]
     Start(#[from] StartError),
+    #[error("error: {0}")]
+    Process(#[from] ProcessError),
     #[error("error: cannot write to standard output: {0}")]
     Output(#[from] std::io::Error),
 }
@@ -69,6 +81,7 @@ impl Cli {
         match self.command.unwrap_or(Command::Run) {
             Command::Run => run::run(&self.config),
             Command::Check(arguments) => check::check(&self.config, &arguments),
+            Command::Plan(arguments) => plan::plan(&self.config, &arguments),
             Command::Schema(arguments) => schema::schema(&arguments),
         }
     }

@@ -99,6 +99,11 @@ impl Loader {
         &self.path
     }
 
+    /// The directory of the main file.
+    pub fn directory(&self) -> &Path {
+        self.path.parent().unwrap_or(&self.path)
+    }
+
     /// Reads the main file and those of the services that it names, as far as they changed. A
     /// service whose file is wrong stays as it was in what was [kept](Self::keep) last, and is among
     /// the rejected.

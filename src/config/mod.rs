@@ -3,7 +3,8 @@
 //! line, the server and a reload use it. Rooms, in reading order: `raw` (the files' shapes),
 //! `model` (what they mean, and every default), `document` (a file into its shape), `validate`
 //! (one file's shape into the model), `arbitrate` (names that several files want), `loader` (all
-//! files, again and again), `report` (what is wrong), `schema` (the shapes for editors).
+//! files, again and again), `report` (what is wrong), `restart` (what only a restart changes),
+//! `schema` (the shapes for editors).
 
 mod arbitrate;
 mod discover;
@@ -13,6 +14,7 @@ mod loader;
 pub mod model;
 mod raw;
 mod report;
+mod restart;
 mod schema;
 mod shape;
 mod source;
@@ -26,6 +28,7 @@ pub use fingerprint::Fingerprint;
 pub use loader::{Loaded, Loader, Reading, Rejected, Rejection};
 pub use model::*;
 pub use report::{Problem, Report};
+pub use restart::{Setting, restart_keys};
 pub use schema::schema;
 
 use std::path::Path;

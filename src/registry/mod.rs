@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use arc_swap::ArcSwap;
 
 pub use lifecycle::{Status, StatusCode, StatusError};
-pub use programs::Programs;
+pub use programs::{Programs, check_digest, digest_at};
 pub use serving::{Admission, Decided, Decision, Serving, VersionEntry};
 pub use snapshot::{ServiceEntry, ServiceKey, Snapshot, Statuses, VersionView, declared};
 

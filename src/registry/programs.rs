@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OnceCell, Semaphore};
@@ -83,12 +83,12 @@ impl Programs {
         let file = Fingerprint::of(&spec.component).filter(Fingerprint::is_settled);
         let file = file.map(|fingerprint| (spec.component.clone(), fingerprint));
         if let Some((digest, program)) = file.as_ref().and_then(|file| self.read_before(file)) {
-            check_digest(spec, digest)?;
+            check_digest(spec, Digest::from_bytes(digest))?;
             return program;
         }
-        let bytes = read(spec).await?;
+        let bytes = read(&spec.component).await?;
         let digest = digest_of(&bytes);
-        check_digest(spec, digest)?;
+        check_digest(spec, Digest::from_bytes(digest))?;
         lock(&self.digests).extend(file.map(|file| (file, digest)));
         let compiled = lock(&self.known).entry(digest).or_default().clone();
         compiled.get_or_init(|| self.compile(digest, bytes)).await.clone()
@@ -121,8 +121,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn read(spec: &VersionSpec) -> Result<Vec<u8>, StatusError> {
-    let path = spec.component.display();
+/// The digest of a component as it is now, for whoever does not want to compile it.
+///
+/// # Errors
+///
+/// Where there is no such file, or it cannot be read.
+pub async fn digest_at(component: &Path) -> Result<Digest, StatusError> {
+    Ok(Digest::from_bytes(digest_of(&read(component).await?)))
+}
+
+async fn read(component: &Path) -> Result<Vec<u8>, StatusError> {
+    let path = component.display();
     let unreadable = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => {
             StatusError::new(StatusCode::NotFound, format!("there is no file {path}"))
@@ -130,7 +139,7 @@ async fn read(spec: &VersionSpec) -> Result<Vec<u8>, StatusError> {
         _ => StatusError::new(StatusCode::Unreadable, format!("cannot read {path}: {error}")),
     };
     // A device or a pipe could be read for ever.
-    let found = tokio::fs::metadata(&spec.component).await.map_err(unreadable)?;
+    let found = tokio::fs::metadata(component).await.map_err(unreadable)?;
     if !found.is_file() {
         let detail = format!("{path} is not a regular file");
         return Err(StatusError::new(StatusCode::NotAComponent, detail));
@@ -139,11 +148,15 @@ async fn read(spec: &VersionSpec) -> Result<Vec<u8>, StatusError> {
         let detail = format!("{path} is larger than {} MiB", LARGEST_COMPONENT >> 20);
         return Err(StatusError::new(StatusCode::NotAComponent, detail));
     }
-    tokio::fs::read(&spec.component).await.map_err(unreadable)
+    tokio::fs::read(component).await.map_err(unreadable)
 }
 
-fn check_digest(spec: &VersionSpec, found: [u8; 32]) -> Result<(), StatusError> {
-    let found = Digest::from_bytes(found);
+/// Holds a component's digest against the one that is declared.
+///
+/// # Errors
+///
+/// Where they differ.
+pub fn check_digest(spec: &VersionSpec, found: Digest) -> Result<(), StatusError> {
     match &spec.digest {
         Some(declared) if *declared != found => Err(StatusError::new(
             StatusCode::DigestMismatch,

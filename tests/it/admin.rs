@@ -21,7 +21,9 @@ fn a_process_is_alive_and_ready() {
         let response = watershed.admin(path);
         assert_eq!((response.status, response.text().as_str()), (200, text), "{path}");
     }
-    assert_eq!(watershed.admin("/nonsense").status, 404);
+    let nonsense = watershed.admin("/nonsense");
+    assert_eq!(nonsense.status, 404);
+    assert!(nonsense.text().contains("/api/v1/config"), "{nonsense:?}");
     let posted =
         Http1::connect(watershed.admin_address()).ask("POST", "localhost", "/livez", &[], b"");
     assert_eq!(posted.status, 405);
@@ -139,7 +141,7 @@ fn a_token_opens_what_is_not_for_probes() {
     let ask = |path: &str, headers: &[&str]| {
         Http1::connect(watershed.admin_address()).ask("GET", "localhost", path, headers, b"")
     };
-    for path in ["/metrics", "/api/v1/status"] {
+    for path in ["/metrics", "/api/v1/status", "/api/v1/config"] {
         let denied = ask(path, &[]);
         assert_eq!(denied.status, 401, "{path}");
         assert!(denied.header("www-authenticate").is_some());

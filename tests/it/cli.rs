@@ -24,7 +24,8 @@ fn watershed(arguments: &[&str]) -> Finished {
 fn help_names_every_command() {
     let help = watershed(&["--help"]);
     assert_eq!(help.code, Some(0), "{help:?}");
-    for word in ["Usage: watershed", "run", "check", "schema", "--config", "config/watershed.toml"]
+    for word in
+        ["Usage: watershed", "run", "check", "plan", "schema", "--config", "config/watershed.toml"]
     {
         assert!(help.stdout.contains(word), "{word}\n{}", help.stdout);
     }
@@ -173,7 +174,7 @@ fn an_address_in_use_ends_the_start_with_its_name() {
 
 #[test]
 fn a_configuration_that_is_not_there_is_named() {
-    for command in ["run", "check"] {
+    for command in ["run", "check", "plan"] {
         let finished = watershed(&[command, "--config", "/nowhere/watershed.toml"]);
         assert_eq!(finished.code, Some(1), "{finished:?}");
         let said = finished.said();

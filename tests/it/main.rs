@@ -23,6 +23,7 @@ mod http2;
 mod last_good;
 mod late_failures;
 mod p3;
+mod plan;
 mod pool;
 mod reload;
 mod reload_files;

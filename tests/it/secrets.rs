@@ -266,7 +266,9 @@ fn nobody_but_the_guest_is_shown_a_value() {
     watershed.site.write("secrets/token", "third-5ecret\0");
     eventually("the error", || error_code(&watershed) == "secret-unavailable");
     said += &everything_said(&watershed);
-    for part in ["secret-unavailable", "TRACE", "watershed_requests_total", "\"generation\""] {
+    for part in
+        ["secret-unavailable", "TRACE", "watershed_requests_total", "\"generation\"", "env.KEY"]
+    {
         assert!(said.contains(part), "{part} is missing:\n{said}");
     }
     let shown = said.lines().find(|line| line.contains("5ecret"));
@@ -275,7 +277,9 @@ fn nobody_but_the_guest_is_shown_a_value() {
 
 fn everything_said(watershed: &Watershed) -> String {
     let (status, metrics) = (watershed.admin("/api/v1/status"), watershed.admin("/metrics"));
-    let readiness = watershed.admin("/readyz");
-    let answers = [status, metrics, readiness].map(|response| response.text()).concat();
-    answers + &watershed.stdout() + &watershed.stderr()
+    let (readiness, config) = (watershed.admin("/readyz"), watershed.admin("/api/v1/config"));
+    let answers = [status, metrics, readiness, config].map(|response| response.text()).concat();
+    let process = watershed.admin_address().to_string();
+    let plan = watershed.site.run(&["plan", "--json", "--admin", &process]).said();
+    answers + &plan + &watershed.stdout() + &watershed.stderr()
 }

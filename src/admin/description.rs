@@ -1,0 +1,49 @@
+//! `GET /api/v1/config`: the description of what this process serves, and of the settings that it
+//! was started with. `watershed plan` compares files with it.
+
+use std::path::Path;
+
+use crate::config::Config;
+use crate::plan::{
+    Description, Fault, ServiceDescription, Standing, VersionDescription, started_with,
+};
+use crate::registry::{ServiceEntry, Snapshot, Status, StatusError, VersionView};
+
+/// The description of a snapshot, in a process that was started with a configuration in `root`.
+pub fn description(snapshot: &Snapshot, root: &Path, started: &Config) -> Description {
+    let generation = Some(snapshot.generation);
+    let mut description =
+        Description::new(root, snapshot.expose, started_with(root, started), generation);
+    for entry in &snapshot.services {
+        description.push(entry.key.environment.as_str(), service(entry, root));
+    }
+    description
+}
+
+fn service(entry: &ServiceEntry, root: &Path) -> ServiceDescription {
+    let versions = entry.versions.iter().filter_map(|view| version(entry, view, root));
+    ServiceDescription::of(&entry.declared, entry.held.clone(), versions.collect())
+}
+
+/// A version as it is declared, or as it is served if it is declared no more.
+fn version(entry: &ServiceEntry, view: &VersionView, root: &Path) -> Option<VersionDescription> {
+    let declared = entry.declared.versions.iter().find(|spec| spec.name == view.name);
+    let served = match &view.status {
+        Status::Normal(version) => Some(&version.spec),
+        Status::Creating | Status::Error(_) => None,
+    };
+    let spec = declared.or(served)?;
+    Some(VersionDescription::of(root, spec, view.share, standing(&view.status)))
+}
+
+fn standing(status: &Status) -> Standing {
+    match status {
+        Status::Creating => Standing::Creating,
+        Status::Normal(version) => Standing::Normal { digest: version.digest().to_string() },
+        Status::Error(StatusError { code, detail, suggestion }) => Standing::Error(Fault {
+            code: code.as_str().to_owned(),
+            detail: detail.clone(),
+            suggestion: (*suggestion).to_owned(),
+        }),
+    }
+}

@@ -1,0 +1,173 @@
+//! `watershed plan`: what a reload of the files would do.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::CliError;
+use super::process::Process;
+use crate::config::{Config, Digest, Loader, Problem, Report, VersionSpec};
+use crate::plan::{Description, Fault, Plan, Standing, Text};
+use crate::registry::{StatusError, check_digest, declared, digest_at};
+
+/// Something is to be done; what failed is 1.
+const CHANGES: u8 = 2;
+
+const EXAMPLES: &str = "\
+Examples:
+  watershed plan                                  the files, and the process that they configure
+  watershed plan --admin http://127.0.0.1:9090    the files, and that process
+  watershed --config new/watershed.toml plan --from /etc/watershed
+                                                  two configurations; no process is asked
+  watershed plan --json | jq .services            for scripts
+
+Exit codes: 0 nothing to do, 2 changes, 1 errors.";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Arguments {
+    /// The admin listener of the process to compare with [default: `[admin] listen` of the files]
+    #[arg(long, value_name = "URL")]
+    admin: Option<String>,
+    /// Compare with another configuration: a watershed.toml, or the directory that it is in.
+    #[arg(long, value_name = "PATH", conflicts_with = "admin")]
+    from: Option<PathBuf>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    /// Whether there is no error.
+    ok: bool,
+    /// Whether there is anything to do.
+    changes: bool,
+    before: &'a str,
+    after: &'a str,
+    #[serde(flatten)]
+    plan: &'a Plan,
+}
+
+/// What `--json` prints where the files are wrong.
+#[derive(Debug, Serialize)]
+struct Wrong<'a> {
+    ok: bool,
+    problems: &'a [Problem],
+}
+
+pub(super) fn plan(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliError> {
+    let files = match Files::load(path) {
+        Ok(files) => files,
+        Err(report) => return wrong(&report, arguments.json),
+    };
+    let (before, name) = match &arguments.from {
+        Some(from) => before_by_files(from)?,
+        None => served(arguments.admin.as_deref(), &files.config)?,
+    };
+    let after = files.describe()?;
+    let plan = Plan::between(&before, &after);
+    print(&plan, &name, &path.display().to_string(), arguments.json)?;
+    Ok(match (plan.errors.is_empty(), plan.is_empty()) {
+        (false, _) => ExitCode::FAILURE,
+        (true, false) => ExitCode::from(CHANGES),
+        (true, true) => ExitCode::SUCCESS,
+    })
+}
+
+fn wrong(report: &Report, json: bool) -> Result<ExitCode, CliError> {
+    let mut out = std::io::stdout().lock();
+    if json {
+        write_json(&mut out, &Wrong { ok: false, problems: &report.problems })?;
+    } else {
+        writeln!(out, "{report}")?;
+    }
+    Ok(ExitCode::FAILURE)
+}
+
+fn print(plan: &Plan, before: &str, after: &str, json: bool) -> Result<(), CliError> {
+    let mut out = std::io::stdout().lock();
+    if json {
+        let (ok, changes) = (plan.errors.is_empty(), !plan.is_empty());
+        write_json(&mut out, &Document { ok, changes, before, after, plan })?;
+        return Ok(());
+    }
+    let base = std::env::current_dir().unwrap_or_default();
+    write!(out, "before  {before}\nafter   {after}\n\n{}", Text { plan, base: &base })?;
+    Ok(())
+}
+
+fn write_json(out: &mut impl Write, document: &impl Serialize) -> std::io::Result<()> {
+    writeln!(out, "{}", serde_json::to_string_pretty(document)?)
+}
+
+/// What a process serves, and how to call it.
+fn served(admin: Option<&str>, config: &Config) -> Result<(Description, String), CliError> {
+    let process = Process::new(admin, &config.admin)?;
+    let description: Description = process.get("/api/v1/config")?;
+    let name = match description.generation {
+        Some(generation) => format!("{}, generation {generation}", process.url()),
+        None => process.url().to_owned(),
+    };
+    Ok((description, name))
+}
+
+fn before_by_files(from: &Path) -> Result<(Description, String), CliError> {
+    let path = if from.is_dir() { from.join("watershed.toml") } else { from.to_owned() };
+    let files = Files::load(&path).map_err(CliError::Config)?;
+    Ok((files.describe()?, path.display().to_string()))
+}
+
+/// A configuration, and the directory that it is in.
+struct Files {
+    directory: PathBuf,
+    config: Config,
+}
+
+impl Files {
+    fn load(path: &Path) -> Result<Self, Report> {
+        let mut loader = Loader::new(path);
+        let config = loader.inspect().map_err(|rejected| rejected.report)?;
+        Ok(Self { directory: loader.directory().to_owned(), config })
+    }
+
+    /// What they declare, and how far each version would get without being compiled.
+    fn describe(&self) -> Result<Description, CliError> {
+        let Self { directory, config } = self;
+        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        let digests = runtime.block_on(digests(config));
+        Ok(Description::of_files(config, directory, |spec| standing(spec, &digests)))
+    }
+}
+
+/// The digest of every component, or why it has none.
+type Digests = HashMap<PathBuf, Result<Digest, StatusError>>;
+
+async fn digests(config: &Config) -> Digests {
+    let mut digests = Digests::new();
+    for (_, _, spec) in declared(config) {
+        if !digests.contains_key(&spec.component) {
+            digests.insert(spec.component.clone(), digest_at(&spec.component).await);
+        }
+    }
+    digests
+}
+
+fn standing(spec: &VersionSpec, digests: &Digests) -> Standing {
+    let digest = match digests.get(&spec.component) {
+        Some(digest) => digest.clone(),
+        None => return Standing::Creating,
+    };
+    match digest.and_then(|digest| check_digest(spec, digest).map(|()| digest)) {
+        Ok(digest) => Standing::Normal { digest: digest.to_string() },
+        Err(StatusError { code, detail, suggestion }) => Standing::Error(Fault {
+            code: code.as_str().to_owned(),
+            detail,
+            suggestion: suggestion.to_owned(),
+        }),
+    }
+}

@@ -1,0 +1,64 @@
+//! The settings that only a restart changes. A reload names those that differ from what the
+//! process was started with; a plan shows how they do.
+
+use std::path::PathBuf;
+
+use super::model::{AdminSettings, Config, ServerSettings, StateSettings, show_duration};
+
+/// What a key says, as it would be written in its file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Setting {
+    Text(String),
+    /// Absolute.
+    Path(PathBuf),
+}
+
+impl Config {
+    /// Every key that only a restart changes, and what it says, if it is set.
+    pub fn fixed(&self) -> [(&'static str, Option<Setting>); 8] {
+        let ServerSettings { listen, threads, sandboxes, grace_period, expose: _, watch } =
+            &self.server;
+        let AdminSettings { listen: admin, token_file } = &self.admin;
+        let StateSettings { directory } = &self.state;
+        let listen: Vec<_> = listen.iter().map(ToString::to_string).collect();
+        let text = |text: String| Some(Setting::Text(text));
+        [
+            ("server.listen", text(listen.join(", "))),
+            ("server.threads", text(threads.to_string())),
+            ("server.sandboxes", text(sandboxes.to_string())),
+            ("server.grace-period", text(show_duration(*grace_period))),
+            ("server.watch", text(watch.to_string())),
+            ("admin.listen", text(admin.to_string())),
+            ("admin.token-file", token_file.clone().map(Setting::Path)),
+            ("state.directory", Some(Setting::Path(directory.clone()))),
+        ]
+    }
+}
+
+/// The keys that differ and that only a restart can apply.
+pub fn restart_keys(started_with: &Config, now: &Config) -> Vec<&'static str> {
+    let pairs = started_with.fixed().into_iter().zip(now.fixed());
+    pairs.filter(|(before, after)| before != after).map(|((key, _), _)| key).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_served_at_once_is_no_reason_for_a_restart() {
+        let before = Config {
+            server: ServerSettings::default(),
+            admin: AdminSettings::default(),
+            state: StateSettings { directory: "/state".into() },
+            environments: Vec::new(),
+            watch: Vec::new(),
+        };
+        let mut after = before.clone();
+        after.server.expose = crate::config::Expose::None;
+        assert_eq!(restart_keys(&before, &after), <[&str; 0]>::default());
+        after.server.threads = 3;
+        after.admin.token_file = Some("/token".into());
+        assert_eq!(restart_keys(&before, &after), ["server.threads", "admin.token-file"]);
+    }
+}

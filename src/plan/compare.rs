@@ -1,0 +1,264 @@
+//! From two descriptions to what is different.
+
+use std::collections::{HashMap, HashSet};
+
+use super::description::{
+    Description, Kind, ServiceDescription, Settings, Standing, VersionDescription,
+};
+use super::{
+    Change, Compilation, Plan, ServiceChange, ShareChange, VersionChange, VersionFault, VersionRef,
+    What,
+};
+use crate::config::Percent;
+
+impl Plan {
+    /// What turns `before` into `after`.
+    pub fn between(before: &Description, after: &Description) -> Self {
+        Self {
+            services: services(before, after),
+            settings: changes(&before.settings, &after.settings),
+            restart: changes(&before.started_with, &after.started_with),
+            compile: compile(before, after),
+            errors: faults(after).collect(),
+            in_error: in_error(before, after),
+        }
+    }
+}
+
+/// A service's name over all environments.
+type Key<'a> = (&'a str, &'a str);
+
+impl Description {
+    fn services(&self) -> impl Iterator<Item = (Key<'_>, &ServiceDescription)> {
+        self.environments.iter().flat_map(|environment| {
+            let key = |service| (environment.name.as_str(), service);
+            let services = environment.services.iter();
+            services.map(move |service| (key(service.name.as_str()), service))
+        })
+    }
+
+    fn versions(&self) -> impl Iterator<Item = (Key<'_>, &VersionDescription)> {
+        self.services()
+            .flat_map(|(key, service)| service.versions.iter().map(move |version| (key, version)))
+    }
+}
+
+impl VersionRef {
+    fn new((environment, service): Key<'_>, version: &VersionDescription) -> Self {
+        Self {
+            environment: environment.to_owned(),
+            service: service.to_owned(),
+            version: version.name.clone(),
+        }
+    }
+}
+
+fn services(before: &Description, after: &Description) -> Vec<ServiceChange> {
+    let old: HashMap<_, _> = before.services().collect();
+    let new: HashSet<_> = after.services().map(|(key, _)| key).collect();
+    let kept = after.services().map(|(key, service)| (key, old.get(&key).copied(), Some(service)));
+    let gone = before.services().filter(|(key, _)| !new.contains(key));
+    let gone = gone.map(|(key, service)| (key, Some(service), None));
+    kept.chain(gone).filter_map(|(key, old, new)| service(key, old, new)).collect()
+}
+
+/// What becomes of a service; `None` if nothing does.
+fn service(
+    (environment, name): Key<'_>,
+    before: Option<&ServiceDescription>,
+    after: Option<&ServiceDescription>,
+) -> Option<ServiceChange> {
+    let change = what(before, after)?;
+    let keys = keys(before, after);
+    let [old, new] = [before, after].map(|service| service.map_or(&[][..], |it| &it.versions));
+    let versions = versions(old, new);
+    let shares = shares(old, new);
+    if change == What::Changed && keys.is_empty() && versions.is_empty() && shares.is_empty() {
+        return None;
+    }
+    let is_lost =
+        |share: &&ShareChange| share.before > Percent::ZERO && share.after == Percent::ZERO;
+    let lost = shares.iter().filter(is_lost);
+    Some(ServiceChange {
+        environment: environment.to_owned(),
+        service: name.to_owned(),
+        change,
+        keys,
+        versions,
+        moves: if change == What::Added { Percent::ZERO } else { moves(&shares) },
+        unreachable: lost.map(|share| share.version.clone()).collect(),
+        shares,
+        held: before.and_then(|service| service.held.clone()),
+    })
+}
+
+fn what<T>(before: Option<&T>, after: Option<&T>) -> Option<What> {
+    match (before, after) {
+        (None, Some(_)) => Some(What::Added),
+        (Some(_), Some(_)) => Some(What::Changed),
+        (Some(_), None) => Some(What::Removed),
+        (None, None) => None,
+    }
+}
+
+/// Domains come and go one by one; how traffic is said matters only where both say it.
+fn keys(before: Option<&ServiceDescription>, after: Option<&ServiceDescription>) -> Vec<Change> {
+    let [old, new] = [before, after].map(|service| service.map_or(&[][..], |it| &it.domains));
+    let domain = |before: Option<&String>, after: Option<&String>| Change {
+        key: "domains".to_owned(),
+        before: before.cloned(),
+        after: after.cloned(),
+    };
+    let gone = old.iter().filter(|name| !new.contains(name)).map(|name| domain(Some(name), None));
+    let come = new.iter().filter(|name| !old.contains(name)).map(|name| domain(None, Some(name)));
+    let kinds = before.zip(after).map(|(before, after)| (before.traffic, after.traffic));
+    let kind = kinds.filter(|(before, after)| before != after).map(|(before, after)| Change {
+        key: "traffic".to_owned(),
+        before: Some(before.word().to_owned()),
+        after: Some(after.word().to_owned()),
+    });
+    gone.chain(come).chain(kind).collect()
+}
+
+impl Kind {
+    /// The key under `[traffic]` that says it.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Latest => "latest",
+            Self::Split => "split",
+        }
+    }
+}
+
+/// Every version of one side or both, those of the second side first.
+fn pairs<'a>(
+    before: &'a [VersionDescription],
+    after: &'a [VersionDescription],
+) -> impl Iterator<Item = (Option<&'a VersionDescription>, Option<&'a VersionDescription>)> {
+    let find = |versions: &'a [VersionDescription], name: &str| {
+        versions.iter().find(|version| version.name == name)
+    };
+    let kept = after.iter().map(move |version| (find(before, &version.name), Some(version)));
+    let gone = before.iter().filter(move |version| find(after, &version.name).is_none());
+    kept.chain(gone.map(|version| (Some(version), None)))
+}
+
+fn versions(before: &[VersionDescription], after: &[VersionDescription]) -> Vec<VersionChange> {
+    let change = |(before, after): (Option<&VersionDescription>, Option<&VersionDescription>)| {
+        let change = what(before, after)?;
+        let keys = match (before, after) {
+            (Some(before), Some(after)) => version_keys(before, after),
+            (None, Some(after)) => vec![component(None, Some(&after.component.text))],
+            _ => Vec::new(),
+        };
+        let version = after.or(before)?.name.clone();
+        let is_change = change != What::Changed || !keys.is_empty();
+        is_change.then_some(VersionChange { version, change, keys })
+    };
+    pairs(before, after).filter_map(change).collect()
+}
+
+fn version_keys(before: &VersionDescription, after: &VersionDescription) -> Vec<Change> {
+    let component = if before.component.is_same(&after.component) {
+        // The same place, and perhaps another file.
+        let digests = before.digest().zip(after.digest());
+        let rebuilt = digests.filter(|(before, after)| before != after);
+        rebuilt.map(|(before, after)| component(Some(before), Some(after)))
+    } else {
+        Some(component(Some(&before.component.text), Some(&after.component.text)))
+    };
+    component.into_iter().chain(changes(&before.settings, &after.settings)).collect()
+}
+
+fn component(before: Option<&str>, after: Option<&str>) -> Change {
+    Change {
+        key: "component".to_owned(),
+        before: before.map(str::to_owned),
+        after: after.map(str::to_owned),
+    }
+}
+
+fn changes(before: &Settings, after: &Settings) -> Vec<Change> {
+    let mut keys: Vec<_> = before.keys().chain(after.keys()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let differs = |key: &&String| match (before.get(*key), after.get(*key)) {
+        (Some(before), Some(after)) => !before.is_same(after),
+        _ => true,
+    };
+    let text = |settings: &Settings, key| settings.get(key).map(|value| value.text.clone());
+    let changes = keys.into_iter().filter(differs).map(|key| Change {
+        key: key.clone(),
+        before: text(before, key),
+        after: text(after, key),
+    });
+    changes.collect()
+}
+
+/// The share of every version that has one, if any changes.
+fn shares(before: &[VersionDescription], after: &[VersionDescription]) -> Vec<ShareChange> {
+    let of = |version: Option<&VersionDescription>| version.map_or(Percent::ZERO, |it| it.share);
+    let share = |(before, after): (Option<&VersionDescription>, Option<&VersionDescription>)| {
+        let version = after.or(before)?.name.clone();
+        let share = ShareChange { version, before: of(before), after: of(after) };
+        (share.before.max(share.after) > Percent::ZERO).then_some(share)
+    };
+    let shares: Vec<_> = pairs(before, after).filter_map(share).collect();
+    let differs = shares.iter().any(|share| share.before != share.after);
+    if differs { shares } else { Vec::new() }
+}
+
+/// Half the sum of |after − before|. Where one side does not add up to 100, because nobody is
+/// served, that is the larger of what versions win and what they lose.
+fn moves(shares: &[ShareChange]) -> Percent {
+    let (mut won, mut lost) = (0_u16, 0_u16);
+    for ShareChange { before, after, .. } in shares {
+        let (before, after) = (before.hundredths(), after.hundredths());
+        won = won.saturating_add(after.saturating_sub(before));
+        lost = lost.saturating_add(before.saturating_sub(after));
+    }
+    Percent::from_hundredths(won.max(lost)).unwrap_or(Percent::ALL)
+}
+
+fn compile(before: &Description, after: &Description) -> Vec<Compilation> {
+    let compiled: HashSet<_> =
+        before.versions().filter_map(|(_, version)| version.digest()).collect();
+    let mut compile: Vec<Compilation> = Vec::new();
+    for (key, version) in after.versions() {
+        let Some(digest) = version.digest().filter(|digest| !compiled.contains(digest)) else {
+            continue;
+        };
+        let name = VersionRef::new(key, version);
+        match compile.iter_mut().find(|known| known.digest == digest) {
+            Some(known) => known.versions.push(name),
+            None => compile.push(Compilation {
+                digest: digest.to_owned(),
+                component: version.component.text.clone(),
+                versions: vec![name],
+            }),
+        }
+    }
+    compile
+}
+
+fn faults(description: &Description) -> impl Iterator<Item = VersionFault> {
+    description.versions().filter_map(|(key, version)| {
+        let fault = version.fault()?.clone();
+        Some(VersionFault { version: VersionRef::new(key, version), fault })
+    })
+}
+
+/// Those in error before that are still declared. What is wrong with their files after is told as
+/// that.
+fn in_error(before: &Description, after: &Description) -> Vec<VersionFault> {
+    let declared: HashMap<_, _> = after
+        .versions()
+        .map(|((environment, service), it)| ((environment, service, it.name.as_str()), it))
+        .collect();
+    let stays = |fault: &VersionFault| {
+        let VersionRef { environment, service, version } = &fault.version;
+        let after = declared.get(&(environment.as_str(), service.as_str(), version.as_str()));
+        after.is_some_and(|after| !matches!(after.standing, Standing::Error(_)))
+    };
+    faults(before).filter(stays).collect()
+}

@@ -1,0 +1,334 @@
+use std::path::Path;
+
+use serde_json::json;
+
+use super::*;
+use crate::config::{
+    ByteSize, EnvValue, Expose, Limits, Percent, Service, ServiceName, Split, Traffic, VersionName,
+    VersionSpec,
+};
+
+const ROOT: &str = "/site/config";
+
+/// A site in the making: the services of the environment `default`.
+struct Files(Description);
+
+impl Files {
+    fn new() -> Self {
+        Self(Description::new(Path::new(ROOT), Expose::Version, Settings::new(), None))
+    }
+
+    fn service(mut self, name: &str, shares: &[(&str, f64)]) -> Self {
+        let versions: Vec<_> = shares.iter().map(|(name, share)| version(name, *share)).collect();
+        self.0.push("default", service(name, versions));
+        self
+    }
+
+    fn edit(mut self, edit: impl FnOnce(&mut ServiceDescription)) -> Self {
+        let last = self.0.environments.last_mut().and_then(|it| it.services.last_mut());
+        edit(last.unwrap());
+        self
+    }
+}
+
+fn percent(share: f64) -> Percent {
+    Percent::from_f64(share).unwrap()
+}
+
+fn service(name: &str, versions: Vec<VersionDescription>) -> ServiceDescription {
+    ServiceDescription {
+        name: name.to_owned(),
+        file: format!("{ROOT}/services/{name}.toml").into(),
+        domains: vec![format!("{name}.localhost")],
+        traffic: Kind::Split,
+        held: None,
+        versions,
+    }
+}
+
+fn digest(letter: char) -> String {
+    format!("sha256:{}", String::from(letter).repeat(64))
+}
+
+fn normal(letter: char) -> Standing {
+    Standing::Normal { digest: digest(letter) }
+}
+
+fn fault() -> Fault {
+    Fault { code: "not-found".into(), detail: "there is no file".into(), suggestion: "fix".into() }
+}
+
+fn version(name: &str, share: f64) -> VersionDescription {
+    VersionDescription::of(Path::new(ROOT), &spec(name), percent(share), normal('a'))
+}
+
+fn spec(name: &str) -> VersionSpec {
+    VersionSpec {
+        name: VersionName::new(name).unwrap(),
+        component: "/site/bin/app.wasm".into(),
+        digest: None,
+        env: vec![("KEY".to_owned(), EnvValue::Plain("hunter2".to_owned()))],
+        remark: None,
+        limits: Limits::default(),
+    }
+}
+
+fn shop(shares: &[(&str, f64)]) -> Files {
+    Files::new().service("shop", shares)
+}
+
+#[track_caller]
+fn only_service(before: Files, after: Files) -> ServiceChange {
+    let plan = Plan::between(&before.0, &after.0);
+    let [change] = &plan.services[..] else { panic!("{plan:#?}") };
+    assert!(!plan.is_empty());
+    change.clone()
+}
+
+#[test]
+fn the_same_twice_is_nothing_to_do() {
+    let files = || shop(&[("v1", 90.0), ("v2", 10.0)]).0;
+    let plan = Plan::between(&files(), &files());
+    assert_eq!(plan, Plan::default());
+    assert!(plan.is_empty());
+    let text = Text { plan: &plan, base: Path::new("/") }.to_string();
+    assert_eq!(text, "nothing to do\n");
+}
+
+#[test]
+fn a_new_service_has_no_traffic_that_could_move() {
+    let change = only_service(Files::new(), shop(&[("v1", 100.0)]));
+    assert_eq!((change.change, change.moves), (What::Added, Percent::ZERO));
+    let version = &change.versions[0];
+    assert_eq!((version.version.as_str(), version.change), ("v1", What::Added));
+    assert_eq!(version.keys[0].after.as_deref(), Some("/site/bin/app.wasm"));
+    assert_eq!(change.keys[0].after.as_deref(), Some("shop.localhost"));
+    let share = &change.shares[0];
+    assert_eq!((share.before, share.after), (Percent::ZERO, Percent::ALL));
+}
+
+#[test]
+fn a_removed_service_leaves_its_versions_unreachable() {
+    let change = only_service(shop(&[("v1", 75.0), ("v2", 25.0), ("v3", 0.0)]), Files::new());
+    assert_eq!((change.change, change.moves), (What::Removed, Percent::ALL));
+    assert_eq!(change.unreachable, ["v1", "v2"]);
+    assert!(change.versions.iter().all(|version| version.change == What::Removed));
+    assert_eq!(change.versions.len(), 3);
+}
+
+#[test]
+fn traffic_that_moves_is_half_of_what_differs() {
+    let change = only_service(
+        shop(&[("v1", 60.0), ("v2", 30.0), ("v3", 10.0)]),
+        shop(&[("v1", 20.0), ("v2", 50.0), ("v3", 30.0)]),
+    );
+    assert_eq!(change.moves, percent(40.0));
+    assert_eq!(change.shares.len(), 3);
+    assert!(change.versions.is_empty() && change.unreachable.is_empty());
+    let change = only_service(shop(&[("v1", 100.0)]), shop(&[("v1", 99.99), ("v2", 0.01)]));
+    assert_eq!(change.moves, percent(0.01));
+}
+
+#[test]
+fn offline_moves_everything() {
+    let (serves, offline) = (|| shop(&[("v1", 100.0)]), || shop(&[("v1", 0.0)]));
+    let change = only_service(serves(), offline());
+    assert_eq!((change.moves, &change.unreachable[..]), (Percent::ALL, &["v1".to_owned()][..]));
+    assert_eq!(only_service(offline(), serves()).moves, Percent::ALL);
+}
+
+#[test]
+fn a_version_that_is_removed_with_traffic_is_unreachable() {
+    let change =
+        only_service(shop(&[("v1", 90.0), ("v2", 10.0), ("v3", 0.0)]), shop(&[("v1", 100.0)]));
+    assert_eq!(change.unreachable, ["v2"]);
+    let removed: Vec<_> = change.versions.iter().map(|version| version.version.as_str()).collect();
+    assert_eq!(removed, ["v2", "v3"]);
+    assert_eq!(change.moves, percent(10.0));
+}
+
+#[test]
+fn a_split_that_stays_is_not_listed() {
+    let shares = &[("v1", 90.0), ("v2", 10.0)];
+    let after = shop(shares).edit(|shop| shop.domains.push("shop.example".to_owned()));
+    let change = only_service(shop(shares), after);
+    assert_eq!(change.shares, []);
+    assert_eq!(change.keys.len(), 1);
+    assert_eq!(change.keys[0].after.as_deref(), Some("shop.example"));
+    assert_eq!(change.keys[0].before, None);
+}
+
+#[test]
+fn who_gets_what_may_be_said_in_another_way() {
+    let after = shop(&[("v1", 100.0)]).edit(|shop| shop.traffic = Kind::Latest);
+    let change = only_service(shop(&[("v1", 100.0)]), after);
+    let text = |text: &str| Some(text.to_owned());
+    let key = Change { key: "traffic".into(), before: text("split"), after: text("latest") };
+    assert_eq!((change.keys, change.shares), (vec![key], Vec::new()));
+}
+
+#[test]
+fn every_key_of_a_version_is_compared() {
+    let changed = VersionSpec {
+        digest: Some(digest('b').parse().unwrap()),
+        component: "/site/bin/new.wasm".into(),
+        env: vec![("OTHER".to_owned(), EnvValue::FromEnv("VARIABLE".to_owned()))],
+        remark: Some("better".to_owned()),
+        limits: Limits { memory: ByteSize::mib(64), ..Limits::default() },
+        ..spec("v1")
+    };
+    let changed = VersionDescription::of(Path::new(ROOT), &changed, Percent::ALL, normal('b'));
+    let after = shop(&[]).edit(|shop| shop.versions = vec![changed]);
+    let change = only_service(shop(&[("v1", 100.0)]), after);
+    let keys: Vec<_> = change.versions[0].keys.iter().map(|change| change.key.as_str()).collect();
+    let expected = ["component", "digest", "env.KEY", "env.OTHER", "limits.memory", "remark"];
+    assert_eq!(keys, expected);
+    let memory = &change.versions[0].keys[4];
+    assert_eq!(memory.before.as_deref().zip(memory.after.as_deref()), Some(("128MiB", "64MiB")));
+}
+
+#[test]
+fn what_no_normal_version_was_made_of_is_to_be_compiled() {
+    let before = shop(&[("v1", 100.0), ("v2", 0.0)]).edit(|shop| {
+        shop.versions[1].standing = Standing::Error(fault());
+    });
+    let after = shop(&[("v1", 100.0), ("v2", 0.0), ("v3", 0.0)]).edit(|shop| {
+        shop.versions[1].standing = normal('b');
+        shop.versions[2].standing = normal('b');
+    });
+    let plan = Plan::between(&before.0, &after.0);
+    let [compilation] = &plan.compile[..] else { panic!("{plan:#?}") };
+    assert_eq!(compilation.digest, digest('b'));
+    let names: Vec<_> = compilation.versions.iter().map(|it| it.version.as_str()).collect();
+    assert_eq!(names, ["v2", "v3"]);
+    assert_eq!(plan.in_error[0].version.version, "v2");
+    assert!(plan.errors.is_empty());
+}
+
+#[test]
+fn a_component_rebuilt_in_place_changes_its_version() {
+    let after = shop(&[("v1", 100.0)]).edit(|shop| shop.versions[0].standing = normal('b'));
+    let plan = Plan::between(&shop(&[("v1", 100.0)]).0, &after.0);
+    let key = &plan.services[0].versions[0].keys[0];
+    assert_eq!((key.key.as_str(), key.after.clone()), ("component", Some(digest('b'))));
+    assert_eq!(plan.compile.len(), 1);
+}
+
+#[test]
+fn a_file_that_is_missing_is_an_error_and_nothing_else() {
+    let missing = || {
+        shop(&[("v1", 100.0)]).edit(|shop| shop.versions[0].standing = Standing::Error(fault())).0
+    };
+    for before in [shop(&[("v1", 100.0)]).0, missing()] {
+        let plan = Plan::between(&before, &missing());
+        assert!(!plan.is_empty());
+        assert_eq!(plan.errors[0].fault, fault());
+        assert!(plan.services.is_empty() && plan.compile.is_empty() && plan.in_error.is_empty());
+    }
+}
+
+#[test]
+fn settings_are_told_by_what_applies_them() {
+    let set = |threads: &str, expose| {
+        let started = [("server.threads".to_owned(), Value::text(threads))];
+        Description::new(Path::new(ROOT), expose, Settings::from(started), Some(1))
+    };
+    let plan = Plan::between(&set("0", Expose::Version), &set("4", Expose::None));
+    let keys = |changes: &[Change]| changes.iter().map(|it| it.key.clone()).collect::<Vec<_>>();
+    assert_eq!(keys(&plan.settings), ["server.expose"]);
+    assert_eq!(keys(&plan.restart), ["server.threads"]);
+    assert!(!plan.is_empty());
+}
+
+/// A copy of a configuration says the same, wherever it is.
+#[test]
+fn paths_are_compared_from_the_main_file_on() {
+    let value = |root: &str, path: &str| Value::path(Path::new(root), Path::new(path));
+    let original = value("/site/config", "/site/bin/app.wasm");
+    assert_eq!(original.relative.as_deref(), Some("../bin/app.wasm"));
+    assert!(original.is_same(&value("/copy/of/config", "/copy/of/bin/app.wasm")));
+    assert!(original.is_same(&value("/elsewhere", "/site/bin/app.wasm")));
+    assert!(!original.is_same(&value("/site/config", "/site/bin/other.wasm")));
+    assert!(!Value::text("a").is_same(&Value::text("b")));
+}
+
+#[test]
+fn a_value_is_its_digest_and_a_reference_where_it_points() {
+    let env = |key: &str, value: EnvValue| {
+        let spec = VersionSpec { env: vec![(key.to_owned(), value)], ..spec("v1") };
+        let version = VersionDescription::of(Path::new(ROOT), &spec, Percent::ALL, normal('a'));
+        version.settings[&format!("env.{key}")].clone()
+    };
+    let plain = |key, text: &str| env(key, EnvValue::Plain(text.to_owned())).text;
+    assert_eq!(plain("A", "hunter2").len(), "sha256:".len() + 12);
+    assert_eq!(plain("A", "hunter2"), plain("A", "hunter2"));
+    assert_ne!(plain("A", "hunter2"), plain("A", "hunter3"));
+    assert_ne!(plain("A", "hunter2"), plain("B", "hunter2"), "that two are equal is not shown");
+    let file = env("A", EnvValue::File("/site/secrets/token".into()));
+    assert_eq!(file.text, "file:/site/secrets/token");
+    assert_eq!(file.relative.as_deref(), Some("file:../secrets/token"));
+    assert_eq!(env("A", EnvValue::FromEnv("KEY".to_owned())).text, "from-env:KEY");
+    let description = shop(&[("v1", 100.0)]).0;
+    assert!(!serde_json::to_string(&description).unwrap().contains("hunter2"));
+}
+
+#[test]
+fn what_files_declare_is_what_would_be_served() {
+    let service = |traffic| Service {
+        name: ServiceName::new("shop").unwrap(),
+        domains: Vec::new(),
+        versions: vec![spec("v1"), spec("v2")],
+        traffic,
+        file: "/site/config/services/shop.toml".into(),
+    };
+    let shares = |traffic| {
+        let config = crate::config::Config {
+            server: Default::default(),
+            admin: Default::default(),
+            state: crate::config::StateSettings { directory: "/site/state".into() },
+            environments: vec![crate::config::Environment {
+                name: Default::default(),
+                domain: "localhost".to_owned(),
+                services: vec![service(traffic).into()],
+            }],
+            watch: Vec::new(),
+        };
+        let files = Description::of_files(&config, Path::new(ROOT), |_| normal('a'));
+        assert_eq!(files.started_with["state.directory"].relative.as_deref(), Some("../state"));
+        let versions = &files.environments[0].services[0].versions;
+        versions.iter().map(|version| version.share).collect::<Vec<_>>()
+    };
+    assert_eq!(shares(Traffic::Latest), [Percent::ZERO, Percent::ALL], "the last one");
+    let split = Split::new(vec![(0, percent(99.5)), (1, percent(0.5))]).unwrap();
+    assert_eq!(shares(Traffic::Split(split)), [percent(99.5), percent(0.5)]);
+}
+
+#[test]
+fn a_description_survives_the_way_over_the_wire() {
+    let description = shop(&[("v1", 99.99), ("v2", 0.01)])
+        .edit(|shop| {
+            shop.held = Some("why".to_owned());
+            shop.versions[1].standing = Standing::Error(fault());
+            shop.versions
+                .push(VersionDescription { standing: Standing::Creating, ..version("v3", 0.0) });
+        })
+        .0;
+    let wire = serde_json::to_value(&description).unwrap();
+    let [v1, v2, v3] = [0, 1, 2].map(|it| &wire["environments"][0]["services"][0]["versions"][it]);
+    assert_eq!((&v1["status"], &v1["share"]), (&json!("normal"), &json!(99.99)));
+    assert_eq!((&v2["status"], &v2["code"]), (&json!("error"), &json!("not-found")));
+    assert_eq!(v3["status"], "creating");
+    assert_eq!(serde_json::from_value::<Description>(wire).unwrap(), description);
+}
+
+#[test]
+fn nothing_that_a_terminal_would_obey_is_shown() {
+    let remarked = |remark: &str| {
+        let spec = VersionSpec { remark: Some(remark.to_owned()), ..spec("v1") };
+        let version = VersionDescription::of(Path::new(ROOT), &spec, Percent::ALL, normal('a'));
+        shop(&[]).edit(|shop| shop.versions = vec![version]).0
+    };
+    let plan = Plan::between(&remarked(""), &remarked("\u{1b}[2Jgone"));
+    let text = Text { plan: &plan, base: Path::new("/") }.to_string();
+    assert!(text.contains("remark \"\" → \\u{1b}[2Jgone"), "{text}");
+}
