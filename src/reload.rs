@@ -197,8 +197,8 @@ impl Reloader {
         last.is_some_and(|last| matches!(last.outcome, Outcome::Rejected(_)))
     }
 
-    /// Starts to prepare every declared version that is new or whose component file changed, and
-    /// forgets those no longer declared. Whether anything was different.
+    /// Starts to prepare every declared version that is new, whose component file changed, or that
+    /// failed in a way that may pass, and forgets those no longer declared. Whether anything was different.
     fn renew_candidates(&mut self) -> bool {
         let mut old = std::mem::take(&mut self.candidates);
         let mut renewed = false;
@@ -207,7 +207,10 @@ impl Reloader {
             let key = (service, spec.name.clone());
             let fingerprint = Fingerprint::of(&spec.component);
             let kept = old.remove(&key).filter(|candidate| {
-                candidate.spec == *spec && candidate.fingerprint == fingerprint
+                let error = candidate.status.error();
+                candidate.spec == *spec
+                    && candidate.fingerprint == fingerprint
+                    && !error.is_some_and(|error| error.code.may_pass())
             });
             let candidate = match kept {
                 Some(candidate) => candidate,

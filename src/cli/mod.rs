@@ -1,6 +1,7 @@
 //! The command line: one file a command, each of them thin.
 
 mod check;
+mod compile;
 mod run;
 mod schema;
 
@@ -10,7 +11,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::Report;
-use crate::runtime::EngineError;
+use crate::runtime::{EngineError, ProgramError};
 use crate::server::StartError;
 
 /// Splits live traffic between sandboxed versions of services.
@@ -37,6 +38,9 @@ enum Command {
     Check(check::Arguments),
     /// Print the JSON Schema of a configuration file.
     Schema(schema::Arguments),
+    /// Compile what is on standard input, for the server that has started this.
+    #[command(hide = true)]
+    Compile(compile::Arguments),
 }
 
 /// Why a command failed.
@@ -48,6 +52,9 @@ pub enum CliError {
     Engine(#[from] EngineError),
     #[error("error: {0}")]
     Start(#[from] StartError),
+    /// The bare message, as whoever has started the compiler wants it.
+    #[error("{0}")]
+    Compile(#[from] ProgramError),
     #[error("error: cannot write to standard output: {0}")]
     Output(#[from] std::io::Error),
 }
@@ -57,9 +64,22 @@ impl CliError {
     pub fn is_closed_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
     }
+
+    /// What the process ends with. A compiler tells by it whether the component is at fault.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Compile(ProgramError::CompilerStopped(_)) => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
+    }
 }
 
 impl Cli {
+    /// Whether it logs. A compiler says one thing on standard error, or nothing.
+    pub fn logs(&self) -> bool {
+        !matches!(self.command, Some(Command::Compile(_)))
+    }
+
     /// Runs the command.
     ///
     /// # Errors
@@ -70,6 +90,7 @@ impl Cli {
             Command::Run => run::run(self.config),
             Command::Check(arguments) => check::check(&self.config, &arguments),
             Command::Schema(arguments) => schema::schema(&arguments),
+            Command::Compile(arguments) => compile::compile(&arguments),
         }
     }
 }

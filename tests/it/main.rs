@@ -14,10 +14,14 @@
 mod admin;
 mod bodies;
 mod cli;
+mod compiling;
 mod cpu_time;
 mod failures;
 mod framing;
 mod headers;
+#[path = "../../benches/table/component.rs"]
+#[expect(dead_code, reason = "the benchmarks make more kinds")]
+mod heavy_component;
 mod http2;
 mod late_failures;
 mod p3;
