@@ -99,7 +99,7 @@ fn lab_p3() -> Program {
     let bytes = std::fs::read(path).expect("a shipped component");
     let size = PoolSize { sandboxes: 1, concurrency: 1, memory: 1 << 30 };
     let engine = Engine::new(size).expect("an engine");
-    Program::compile(&engine, None, digest_of(&bytes), &bytes).expect("a component")
+    Program::compile(&engine, None, digest_of(&bytes), bytes).expect("a component")
 }
 
 /// A guest with the same grant, with sandboxes that serve `reuse` requests.

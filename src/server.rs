@@ -19,7 +19,7 @@ use crate::listener::{Acceptor, Drain, ListenError, listen};
 use crate::proxy::Gateway;
 use crate::registry::{Live, Programs, ServiceEntry, Snapshot, declared};
 use crate::reload::{Reloader, Reloads, WatchError, Watcher};
-use crate::runtime::{CompileCache, Engine, EngineError, PoolSize};
+use crate::runtime::{CompileCache, Compiler, Engine, EngineError, PoolSize};
 use crate::telemetry::Telemetry;
 
 /// How long clients wait for the first versions before they are told that there are none.
@@ -147,7 +147,7 @@ fn engine(config: &Config) -> Result<Engine, EngineError> {
     if !Engine::resets_by_page_map() {
         tracing::warn!("this kernel has no PAGEMAP_SCAN (Linux 6.7): fresh sandboxes cost more");
     }
-    Engine::new(pool_size(config))
+    Ok(Engine::new(pool_size(config))?.with_compiler(Compiler::Child))
 }
 
 fn cache(config: &Config) -> Option<CompileCache> {

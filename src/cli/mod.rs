@@ -1,6 +1,7 @@
 //! The command line: one file a command, each of them thin.
 
 mod check;
+mod compile;
 mod plan;
 mod process;
 mod run;
@@ -14,7 +15,7 @@ use clap::{Parser, Subcommand};
 pub use process::ProcessError;
 
 use crate::config::Report;
-use crate::runtime::EngineError;
+use crate::runtime::{EngineError, ProgramError};
 use crate::server::StartError;
 
 /// Splits live traffic between sandboxed versions of services.
@@ -47,6 +48,9 @@ enum Command {
     Plan(plan::Arguments),
     /// Print the JSON Schema of a configuration file.
     Schema(schema::Arguments),
+    /// Compile what is on standard input, for the server that has started this.
+    #[command(hide = true)]
+    Compile(compile::Arguments),
 }
 
 /// Why a command failed.
@@ -60,6 +64,9 @@ pub enum CliError {
     Start(#[from] StartError),
     #[error("error: {0}")]
     Process(#[from] ProcessError),
+    /// The bare message, as whoever has started the compiler wants it.
+    #[error("{0}")]
+    Compile(#[from] ProgramError),
     #[error("error: cannot write to standard output: {0}")]
     Output(#[from] std::io::Error),
 }
@@ -69,9 +76,22 @@ impl CliError {
     pub fn is_closed_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
     }
+
+    /// What the process ends with. A compiler tells by it whether the component is at fault.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Compile(ProgramError::CompilerStopped(_)) => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
+    }
 }
 
 impl Cli {
+    /// Whether it logs. A compiler says one thing on standard error, or nothing.
+    pub fn logs(&self) -> bool {
+        !matches!(self.command, Some(Command::Compile(_)))
+    }
+
     /// Runs the command.
     ///
     /// # Errors
@@ -83,6 +103,7 @@ impl Cli {
             Command::Check(arguments) => check::check(&self.config, &arguments),
             Command::Plan(arguments) => plan::plan(&self.config, &arguments),
             Command::Schema(arguments) => schema::schema(&arguments),
+            Command::Compile(arguments) => compile::compile(&arguments),
         }
     }
 }

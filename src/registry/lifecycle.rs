@@ -13,7 +13,7 @@ pub enum Status {
     Creating,
     /// It can take traffic.
     Normal(Arc<VersionEntry>),
-    /// It cannot, until a file changes.
+    /// It cannot, until a file changes; for some codes the next try may do.
     Error(StatusError),
 }
 
@@ -58,6 +58,7 @@ pub enum StatusCode {
     UnsupportedWorld,
     ImportDenied,
     CompileFailed,
+    CompilerStopped,
     SecretUnavailable,
     MemoryTooSmall,
     StartFailed,
@@ -75,11 +76,17 @@ impl StatusCode {
             Self::UnsupportedWorld => "unsupported-world",
             Self::ImportDenied => "import-denied",
             Self::CompileFailed => "compile-failed",
+            Self::CompilerStopped => "compiler-stopped",
             Self::SecretUnavailable => "secret-unavailable",
             Self::MemoryTooSmall => "memory-too-small",
             Self::StartFailed => "start-failed",
             Self::Internal => "internal",
         }
+    }
+
+    /// Whether the same files may do the next time.
+    pub fn may_pass(self) -> bool {
+        self == Self::CompilerStopped
     }
 
     fn suggestion(self) -> &'static str {
@@ -109,6 +116,10 @@ impl StatusCode {
             }
             Self::CompileFailed => {
                 "check the file with `wasm-tools validate`, and build it anew if it is damaged"
+            }
+            Self::CompilerStopped => {
+                "see that the machine has memory and processes left for a compiler; it is tried \
+                 again at the next edit of any file, or touch of this one"
             }
             Self::SecretUnavailable => {
                 "put UTF-8 text without NUL, at most 64 KiB, into the file that `file` names \
@@ -155,6 +166,7 @@ impl From<ProgramError> for StatusError {
             ProgramError::UnsupportedWorld { .. } => StatusCode::UnsupportedWorld,
             ProgramError::ImportDenied { .. } => StatusCode::ImportDenied,
             ProgramError::CompileFailed(_) => StatusCode::CompileFailed,
+            ProgramError::CompilerStopped(_) => StatusCode::CompilerStopped,
             ProgramError::MemoryTooSmall { .. } => StatusCode::MemoryTooSmall,
             ProgramError::StartFailed(_) => StatusCode::StartFailed,
         };

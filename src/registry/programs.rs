@@ -16,7 +16,8 @@ use crate::config::{Digest, Fingerprint, VersionSpec};
 use crate::runtime::{CompileCache, Engine, Grant, Guest, GuestEnv, Program, digest_of};
 use crate::telemetry::Telemetry;
 
-/// A digest's program, or why it has none. Both last as long as some version names the digest.
+/// A digest's program, or why it has none. Both last as long as some version names the digest, and
+/// an error that may pass only for those who have waited for it.
 type Compiled = Arc<OnceCell<Result<Program, StatusError>>>;
 
 /// Bytes of the largest component that is read.
@@ -91,7 +92,19 @@ impl Programs {
         check_digest(spec, Digest::from_bytes(digest))?;
         lock(&self.digests).extend(file.map(|file| (file, digest)));
         let compiled = lock(&self.known).entry(digest).or_default().clone();
-        compiled.get_or_init(|| self.compile(digest, bytes)).await.clone()
+        let program = compiled.get_or_init(|| self.compile(digest, bytes)).await.clone();
+        if program.as_ref().is_err_and(|error| error.code.may_pass()) {
+            self.forget(&digest, &compiled);
+        }
+        program
+    }
+
+    /// Lets the next who wants the digest's program try again.
+    fn forget(&self, digest: &[u8; 32], failed: &Compiled) {
+        let mut known = lock(&self.known);
+        if known.get(digest).is_some_and(|current| Arc::ptr_eq(current, failed)) {
+            known.remove(digest);
+        }
     }
 
     /// What came of a file that was read before and has not changed since.
@@ -107,7 +120,7 @@ impl Programs {
     async fn compile(&self, digest: [u8; 32], bytes: Vec<u8>) -> Result<Program, StatusError> {
         let _permit = self.compiling.acquire().await;
         let (engine, cache) = (self.engine.clone(), self.cache.clone());
-        let compile = move || Program::compile(&engine, cache.as_ref(), digest, &bytes);
+        let compile = move || Program::compile(&engine, cache.as_ref(), digest, bytes);
         match tokio::task::spawn_blocking(compile).await {
             Ok(compiled) => compiled.map_err(StatusError::from),
             Err(panicked) => {

@@ -52,8 +52,9 @@ impl Versions {
         Self { programs, candidates: HashMap::new(), creating: 0, count: 0, prepared }
     }
 
-    /// Starts to prepare every version of `config` that is new or whose files changed, and forgets
-    /// those that it does not declare. Whether anything was different.
+    /// Starts to prepare every version of `config` that is new, whose files changed, or that failed
+    /// in a way that may pass, and forgets those that it does not declare. Whether anything was
+    /// different.
     pub fn renew(&mut self, config: &Config) -> bool {
         let mut old = mem::take(&mut self.candidates);
         let mut looks = Looks::default();
@@ -62,7 +63,10 @@ impl Versions {
             let key = (service, spec.name.clone());
             let fingerprints = looks.at(spec);
             let kept = old.remove(&key).filter(|candidate| {
-                candidate.spec == *spec && candidate.fingerprints == fingerprints
+                let error = candidate.status.error();
+                candidate.spec == *spec
+                    && candidate.fingerprints == fingerprints
+                    && !error.is_some_and(|error| error.code.may_pass())
             });
             let candidate = kept.unwrap_or_else(|| {
                 renewed = true;

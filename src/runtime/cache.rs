@@ -6,14 +6,14 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use wasmtime::component::Component;
 
-use super::program::digest_of;
+use super::artifact::{Artifact, memory_file};
 
 /// Bytes of all artifacts together; those used longest ago go first.
 const CAPACITY: u64 = 1 << 30;
@@ -55,12 +55,12 @@ impl CompileCache {
     /// The compiled form of the component with this digest, if it is here and whole.
     pub(super) fn load(&self, engine: &wasmtime::Engine, digest: &[u8; 32]) -> Option<Component> {
         let path = self.path(engine, digest);
-        let artifact = fs::read(&path).ok()?;
-        let component = checked(&artifact).and_then(|code| deserialize(engine, code));
+        let mut file = File::open(&path).ok()?;
+        let component = whole(&mut file).and_then(|artifact| artifact.load(engine).ok());
         match component {
             Some(component) => {
                 // So that it counts as used; if that fails, it goes a little early.
-                File::open(&path).and_then(|file| file.set_modified(SystemTime::now())).ok();
+                file.set_modified(SystemTime::now()).ok();
                 Some(component)
             }
             None => {
@@ -72,25 +72,11 @@ impl CompileCache {
     }
 
     /// Keeps a compiled component. It is only a cache: if that fails, it is told and no more.
-    pub(super) fn store(&self, engine: &wasmtime::Engine, digest: &[u8; 32], compiled: &Component) {
+    pub(super) fn store(&self, engine: &wasmtime::Engine, digest: &[u8; 32], artifact: &Artifact) {
         let path = self.path(engine, digest);
-        let stored = compiled
-            .serialize()
-            .map_err(io::Error::other)
-            .and_then(|code| self.write(&path, &code))
-            .and_then(|()| self.trim());
-        if let Err(error) = stored {
+        if let Err(error) = write(&path, artifact).and_then(|()| self.trim()) {
             tracing::warn!("cannot keep {}: {error}", path.display());
         }
-    }
-
-    /// Writes beside the name and renames, so that nobody reads half an artifact.
-    fn write(&self, path: &Path, code: &[u8]) -> io::Result<()> {
-        let partial = path.with_extension(format!("{}.partial", std::process::id()));
-        let mut file = File::create(&partial)?;
-        file.write_all(&digest_of(code))?;
-        file.write_all(code)?;
-        fs::rename(&partial, path)
     }
 
     fn trim(&self) -> io::Result<()> {
@@ -120,16 +106,22 @@ impl CompileCache {
     }
 }
 
-/// The code of an artifact whose digest is right.
-fn checked(artifact: &[u8]) -> Option<&[u8]> {
-    let (digest, code) = artifact.split_at_checked(DIGEST)?;
-    (digest == digest_of(code)).then_some(code)
+/// Writes beside the name and renames, so that nobody reads half an artifact.
+fn write(path: &Path, artifact: &Artifact) -> io::Result<()> {
+    let partial = path.with_extension(format!("{}.partial", std::process::id()));
+    let mut file = File::create(&partial)?;
+    file.write_all(&artifact.digest()?)?;
+    artifact.copy_to(&mut file)?;
+    fs::rename(&partial, path)
 }
 
-#[expect(unsafe_code, reason = "the only way to load what was compiled before")]
-fn deserialize(engine: &wasmtime::Engine, code: &[u8]) -> Option<Component> {
-    // SAFETY: these bytes are the output of `Component::serialize`. They come from a file in a
-    // directory that only this user can write to, and match the digest written with them; wasmtime
-    // itself refuses those of another version, configuration or processor.
-    unsafe { Component::deserialize(engine, code) }.ok()
+/// The artifact in a file of the cache, if its digest is right. That and the directory's mode say
+/// that [`write`] has written it.
+fn whole(file: &mut File) -> Option<Artifact> {
+    let mut digest = [0; DIGEST];
+    file.read_exact(&mut digest).ok()?;
+    let mut code = memory_file().ok()?;
+    io::copy(file, &mut code).ok()?;
+    let artifact = Artifact::seal(code).ok()?;
+    (artifact.digest().ok()? == digest).then_some(artifact)
 }

@@ -1,34 +1,97 @@
-//! Where components are compiled: on threads that leave the cores to the requests, and that are
-//! gone when nothing compiles, with the memory that the compiler took.
+//! Where components are compiled: by a server in a process of their own, by everything else here.
+//!
+//! A compiler takes hundreds of MB, and while it asks for them, whatever else wants memory of the
+//! same process waits: every sandbox does. So a server leaves it to a child.
+
+use std::io::Write;
 
 use rayon::{ThreadBuilder, ThreadPoolBuilder};
 use wasmtime::Engine;
-use wasmtime::component::Component;
 
-/// The nice value of the threads.
+use super::artifact::{Artifact, memory_file};
+use super::child::Compilation;
+use super::program::ProgramError;
+use super::world::World;
+
+/// The nice value of whatever compiles.
 const LOWEST_PRIORITY: i32 = 19;
 
-/// Compiles a component. The caller waits.
-pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
+/// Where an engine's components are compiled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compiler {
+    /// In this process.
+    #[default]
+    Here,
+    /// In a child of this process, which must be the program `watershed`.
+    Child,
+}
+
+impl Compiler {
+    /// Compiles a component, which is dropped as soon as it is not needed. The caller waits.
+    pub(super) fn compile(
+        self,
+        engine: &Engine,
+        world: World,
+        component: Vec<u8>,
+    ) -> Result<Artifact, ProgramError> {
+        match self {
+            Self::Here => compile_here(engine, component),
+            Self::Child => match Compilation::start(world, &component) {
+                Ok(compilation) => {
+                    drop(component);
+                    give_memory_back();
+                    compilation.finish()
+                }
+                Err(reason) => {
+                    tracing::warn!("cannot start a compiler, so the server compiles: {reason}");
+                    compile_here(engine, component)
+                }
+            },
+        }
+    }
+}
+
+fn compile_here(engine: &Engine, component: Vec<u8>) -> Result<Artifact, ProgramError> {
+    let code = native_code(engine, &component)?;
+    drop(component);
+    let artifact = memory_file().and_then(|mut file| {
+        file.write_all(&code)?;
+        Artifact::seal(file)
+    });
+    drop(code);
+    give_memory_back();
+    artifact.map_err(|reason| ProgramError::CompilerStopped(format!("has no memory: {reason}")))
+}
+
+/// Compiles a component on threads that leave the cores to the requests, and that are gone when
+/// nothing compiles.
+pub(super) fn native_code(engine: &Engine, component: &[u8]) -> Result<Vec<u8>, ProgramError> {
     // One core is left to the requests, where there are two.
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    ThreadPoolBuilder::new()
+    let compiled = ThreadPoolBuilder::new()
         .num_threads(cores.saturating_sub(1).max(1))
         .thread_name(|number| format!("compiler {number}"))
-        .build_scoped(run, |threads| threads.install(|| Component::from_binary(engine, bytes)))?
+        .build_scoped(run, |threads| threads.install(|| engine.precompile_component(component)))
+        .map_err(|reason| ProgramError::CompilerStopped(format!("has no threads: {reason}")))?;
+    compiled.map_err(|error| ProgramError::CompileFailed(format!("{error:#}")))
 }
 
 fn run(thread: ThreadBuilder) {
-    // Without a pid it is this thread's, on Linux. If it fails, compiling takes its turn like the
-    // rest.
-    rustix::process::setpriority_process(None, LOWEST_PRIORITY).ok();
+    lower_priority();
     thread.run();
 }
 
-/// Gives free memory back to the system. The allocator keeps what a compilation took until it is
-/// busy again, which may be never: tens of MiB, and more with every component.
+/// Lets everything else go before this thread and those that it starts.
+pub(super) fn lower_priority() {
+    // Without a pid it is this thread's, on Linux. If it fails, compiling takes its turn like the
+    // rest.
+    rustix::process::setpriority_process(None, LOWEST_PRIORITY).ok();
+}
+
+/// Gives free memory back to the system. The allocator keeps what a compilation or a component took
+/// until it is busy again, which may be never: tens of MiB, and more with every component.
 #[expect(unsafe_code, reason = "the allocator has no safe interface")]
-pub(super) fn give_memory_back() {
+fn give_memory_back() {
     // SAFETY: it may be called by any thread at any time, and touches nothing that is in use.
     unsafe { libmimalloc_sys::mi_collect(true) };
 }

@@ -8,6 +8,7 @@ use wasmtime::{
     Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails,
 };
 
+use super::compile::Compiler;
 use super::p3;
 use super::sandbox::{self, Sandbox};
 use super::ticker::Ticker;
@@ -16,6 +17,8 @@ use super::world::World;
 /// A component that tools link from parts has a few core modules, each with an instance and a table.
 const CORE_INSTANCES_PER_SLOT: u32 = 8;
 const TABLES_PER_SLOT: u32 = 4;
+/// A guest of 0.3 that waits for several things at once may hold a stack for each.
+const STACKS_PER_P3_SLOT: u32 = 2;
 /// The most that one linear memory can be asked to hold; versions set their own, lower limits.
 const LARGEST_MEMORY: usize = 4 << 30;
 /// What of a returned slot stays mapped at most, so that the next guest does not fault it in again.
@@ -83,6 +86,7 @@ fn advice(fits: u32) -> String {
 pub struct Engine {
     p2: Host,
     p3: Host,
+    compiler: Compiler,
     pub(super) ticker: Arc<Ticker>,
     slots: Arc<Semaphore>,
     idle: Arc<Semaphore>,
@@ -106,7 +110,8 @@ pub(super) struct IdlePermit(
 );
 
 impl Engine {
-    /// Reserves the pools and links the host's side of `wasi:http` and `wasi:cli`.
+    /// Reserves the pools and links the host's side of `wasi:http` and `wasi:cli`. It compiles in
+    /// this process.
     ///
     /// # Errors
     ///
@@ -123,7 +128,17 @@ impl Engine {
         let ticker = Ticker::start(&[&p2.wasm, &p3.wasm]).map_err(EngineError::Ticker)?;
         let slots = Arc::new(Semaphore::new(size.sandboxes as usize));
         let idle = Arc::new(Semaphore::new(size.idle() as usize));
-        Ok(Self { p2, p3, ticker, slots, idle })
+        Ok(Self { p2, p3, compiler: Compiler::default(), ticker, slots, idle })
+    }
+
+    /// The same engine, with its components compiled elsewhere.
+    pub fn with_compiler(self, compiler: Compiler) -> Self {
+        Self { compiler, ..self }
+    }
+
+    /// Where its components are compiled.
+    pub(super) fn compiler(&self) -> Compiler {
+        self.compiler
     }
 
     /// What runs the guests of this world.
@@ -169,7 +184,9 @@ fn hosts(size: PoolSize) -> wasmtime::Result<[Host; 2]> {
 
 impl Host {
     fn new(world: World, size: PoolSize) -> wasmtime::Result<Self> {
-        let wasm = wasmtime::Engine::new(&settings(world, size))?;
+        let mut config = settings(world);
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(world, size)));
+        let wasm = wasmtime::Engine::new(&config)?;
         let mut linker = Linker::new(&wasm);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
@@ -181,32 +198,36 @@ impl Host {
     }
 }
 
-fn settings(world: World, size: PoolSize) -> Config {
+/// All that matters to how components of this world are compiled: what one engine has compiled by
+/// these, every other one can load, whatever its pools.
+pub(super) fn settings(world: World) -> Config {
     let mut config = Config::new();
-    let mut pool = pool(size);
     match world {
         // It never needs the component model's own concurrency, which costs time.
         World::P2 => {
             config.concurrency_support(false);
         }
-        World::P3 => p3::enable(&mut config, &mut pool, size.sandboxes),
+        World::P3 => p3::enable(&mut config),
     }
     config
         .epoch_interruption(true)
         // The log names the trap, and functions at level debug: source lines would cost memory.
-        .wasm_backtrace_details(WasmBacktraceDetails::Disable)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable);
     config
 }
 
-fn pool(size: PoolSize) -> PoolingAllocationConfig {
+fn pool(world: World, size: PoolSize) -> PoolingAllocationConfig {
     let PoolSize { sandboxes, concurrency, memory } = size;
+    let stacks = match world {
+        World::P2 => sandboxes,
+        World::P3 => sandboxes * STACKS_PER_P3_SLOT,
+    };
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(sandboxes)
         .total_core_instances(sandboxes * CORE_INSTANCES_PER_SLOT)
         .total_memories(sandboxes)
         .total_tables(sandboxes * TABLES_PER_SLOT)
-        .total_stacks(sandboxes)
+        .total_stacks(stacks)
         .max_unused_warm_slots(sandboxes.min(concurrency))
         .max_memory_size(LARGEST_MEMORY)
         .linear_memory_keep_resident(RESIDENT_MEMORY.min(memory))
@@ -250,6 +271,8 @@ fn largest(too_many: u32, fits: impl Fn(u32) -> bool) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+
     use super::*;
 
     const SMALL: PoolSize = PoolSize { sandboxes: 4, concurrency: 4, memory: 1 << 20 };
@@ -267,6 +290,22 @@ mod tests {
         assert!(error.to_string().contains("set `sandboxes = 3` under `[server]`"), "{error}");
         let error = EngineError::Mappings { sandboxes: 9, fits: 0, allowed: 10 };
         assert!(error.to_string().contains("There is not room for one: raise it"), "{error}");
+    }
+
+    #[test]
+    fn what_is_compiled_without_pools_is_for_the_engine_that_has_them() {
+        let hash = |engine: &wasmtime::Engine| {
+            let mut hasher = DefaultHasher::new();
+            engine.precompile_compatibility_hash().hash(&mut hasher);
+            hasher.finish()
+        };
+        let engine = Engine::new(SMALL).unwrap();
+        let hashes = [World::P2, World::P3].map(|world| {
+            let compiler = wasmtime::Engine::new(&settings(world)).unwrap();
+            assert_eq!(hash(&compiler), hash(&engine.host(world).wasm), "{world:?}");
+            hash(&compiler)
+        });
+        assert_ne!(hashes[0], hashes[1]);
     }
 
     #[test]

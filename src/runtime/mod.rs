@@ -4,7 +4,9 @@
 //! [`Guest`] as long as its version, and a sandbox for one request, unless its [`Grant`] says more.
 //! What a guest may see and use is in its grant, and nowhere else.
 
+mod artifact;
 mod cache;
+mod child;
 mod compile;
 mod cpu;
 mod engine;
@@ -19,9 +21,12 @@ mod ticker;
 mod world;
 
 pub use cache::{CacheError, CompileCache};
+pub use child::compile_for;
+pub use compile::Compiler;
 pub use engine::{Engine, EngineError, PoolSize, Slot};
 pub use guest::{Guest, Place};
 pub use guest_env::GuestEnv;
 pub use invoke::{BodyFeed, Event, GuestFailure, Invocation};
 pub use program::{Program, ProgramError, digest_of};
 pub use sandbox::Grant;
+pub use world::World;

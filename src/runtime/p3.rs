@@ -15,7 +15,7 @@ use http_body::{Body, Frame};
 use http_body_util::BodyExt as _;
 use tokio::sync::oneshot;
 use wasmtime::component::Linker;
-use wasmtime::{Config, PoolingAllocationConfig, Store};
+use wasmtime::{Config, Store};
 use wasmtime_wasi_http::p3::bindings::Service;
 use wasmtime_wasi_http::p3::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::p3::{self, Request};
@@ -24,18 +24,14 @@ use wasmtime_wasi_http::{Error as HttpError, FieldMap, WasiBody, WasiHttpHooks, 
 use super::invoke::Reply;
 use super::sandbox::Sandbox;
 
-/// A guest that waits for several things at once may hold a stack for each.
-const STACKS_PER_SLOT: u32 = 2;
-
 /// The guest answered with an error instead of a response.
 #[derive(Debug, thiserror::Error)]
 #[error("it set the error {0:?}")]
 pub(super) struct NoHead(ErrorCode);
 
 /// Adds the component model's own concurrency to the settings of an engine.
-pub(super) fn enable(config: &mut Config, pool: &mut PoolingAllocationConfig, slots: u32) {
+pub(super) fn enable(config: &mut Config) {
     config.concurrency_support(true).wasm_component_model_async(true);
-    pool.total_stacks(slots * STACKS_PER_SLOT);
 }
 
 /// Links what is 0.3. Guests of 0.3 import what is 0.2 too: their standard library does.

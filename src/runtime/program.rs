@@ -8,7 +8,6 @@ use wasmtime_wasi_http::handler::ProxyPre;
 use wasmtime_wasi_http::{p2, p3};
 
 use super::cache::CompileCache;
-use super::compile::{compile, give_memory_back};
 use super::engine::{Engine, Host};
 use super::sandbox::Sandbox;
 use super::world::{World, exports};
@@ -29,6 +28,9 @@ pub enum ProgramError {
     ImportDenied { imports: String },
     #[error("{0}")]
     CompileFailed(String),
+    /// Nothing is said of the component: it may compile the next time.
+    #[error("the compiler {0}")]
+    CompilerStopped(String),
     #[error("it needs more than {memory} bytes of memory to start")]
     MemoryTooSmall { memory: usize },
     #[error("it does not start: {0}")]
@@ -62,14 +64,14 @@ impl Program {
         engine: &Engine,
         cache: Option<&CompileCache>,
         digest: [u8; 32],
-        bytes: &[u8],
+        bytes: Vec<u8>,
     ) -> Result<Self, ProgramError> {
-        recognise(bytes)?;
-        let world = world_of(bytes)?;
+        recognise(&bytes)?;
+        let world = world_of(&bytes)?;
         let host = engine.host(world);
         let component = match cache.and_then(|cache| cache.load(&host.wasm, &digest)) {
             Some(component) => component,
-            None => compile_and_keep(host, cache, &digest, bytes)?,
+            None => compile_and_keep(engine, world, cache, &digest, bytes)?,
         };
         let pre = link(host, world, &component).map_err(|error| ProgramError::ImportDenied {
             imports: denied_imports(host, world, &component)
@@ -96,17 +98,20 @@ impl std::fmt::Debug for Program {
 }
 
 fn compile_and_keep(
-    host: &Host,
+    engine: &Engine,
+    world: World,
     cache: Option<&CompileCache>,
     digest: &[u8; 32],
-    bytes: &[u8],
+    bytes: Vec<u8>,
 ) -> Result<Component, ProgramError> {
-    let component = compile(&host.wasm, bytes)
-        .map_err(|error| ProgramError::CompileFailed(format!("{error:#}")))?;
+    let wasm = &engine.host(world).wasm;
+    let artifact = engine.compiler().compile(wasm, world, bytes)?;
+    let component = artifact.load(wasm).map_err(|error| {
+        ProgramError::CompilerStopped(format!("made what cannot be loaded: {error:#}"))
+    })?;
     if let Some(cache) = cache {
-        cache.store(&host.wasm, digest, &component);
+        cache.store(wasm, digest, &artifact);
     }
-    give_memory_back();
     Ok(component)
 }
 

@@ -1,6 +1,8 @@
 //! Which of two worlds a component is made for: decided once, from what it exports, before it is
 //! compiled, because each has an engine of its own.
 
+use std::str::FromStr;
+
 use wasmtime::wasmparser::{Parser, Payload};
 
 /// What the host offers to every guest, in the versions of its world.
@@ -16,7 +18,7 @@ const OFFERED: [&str; 7] = [
 
 /// A world that a guest can be made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum World {
+pub enum World {
     /// It exports `wasi:http/incoming-handler@0.2`.
     P2,
     /// It exports `wasi:http/handler@0.3`, and may import what is 0.2.
@@ -24,9 +26,17 @@ pub(super) enum World {
 }
 
 impl World {
+    /// Its name on the command line.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::P2 => "p2",
+            Self::P3 => "p3",
+        }
+    }
+
     /// The world of a component with these exports. One with both handlers is for the engine that
     /// knows the async types of the second.
-    pub fn of(exports: &[&str]) -> Option<Self> {
+    pub(super) fn of(exports: &[&str]) -> Option<Self> {
         let has = |handler, version| exports.iter().any(|name| is(name, handler, version));
         if has("wasi:http/handler", "0.3.") {
             Some(Self::P3)
@@ -38,7 +48,7 @@ impl World {
     }
 
     /// Whether guests of this world are offered an import of this name.
-    pub fn offers(self, import: &str) -> bool {
+    pub(super) fn offers(self, import: &str) -> bool {
         let versions: &[&str] = match self {
             Self::P2 => &["0.2."],
             Self::P3 => &["0.2.", "0.3."],
@@ -46,6 +56,19 @@ impl World {
         let Some((interface, _)) = import.split_once('@') else { return false };
         OFFERED.iter().any(|offered| interface.starts_with(offered))
             && versions.iter().any(|version| is(import, interface, version))
+    }
+}
+
+/// No world has this name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a world is p2 or p3")]
+pub struct NoSuchWorld;
+
+impl FromStr for World {
+    type Err = NoSuchWorld;
+
+    fn from_str(name: &str) -> Result<Self, NoSuchWorld> {
+        [Self::P2, Self::P3].into_iter().find(|world| world.name() == name).ok_or(NoSuchWorld)
     }
 }
 
@@ -86,6 +109,14 @@ mod tests {
         assert_eq!(world(&["memory", "wasi:http/handler@0.3.0"]), Some(World::P3));
         let both = ["wasi:http/incoming-handler@0.2.0", "wasi:http/handler@0.3.0"];
         assert_eq!(world(&both), Some(World::P3));
+    }
+
+    #[test]
+    fn a_world_is_known_by_its_name() {
+        for world in [World::P2, World::P3] {
+            assert_eq!(world.name().parse(), Ok(world));
+        }
+        assert_eq!("p4".parse::<World>(), Err(NoSuchWorld));
     }
 
     #[test]

@@ -14,11 +14,15 @@
 mod admin;
 mod bodies;
 mod cli;
+mod compiling;
 mod cpu_time;
 mod failures;
 mod framing;
 mod half_written;
 mod headers;
+#[path = "../../benches/table/component.rs"]
+#[expect(dead_code, reason = "the benchmarks make more kinds")]
+mod heavy_component;
 mod http2;
 mod last_good;
 mod late_failures;

@@ -1,0 +1,21 @@
+//! `watershed compile`: the compiler that a server starts, not for people. Reads no configuration.
+
+use std::process::ExitCode;
+
+use super::CliError;
+use crate::runtime::{World, compile_for};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// What the component on standard input is made for.
+    #[arg(long)]
+    world: World,
+    /// The process that waits for it.
+    #[arg(long)]
+    parent: u32,
+}
+
+pub(super) fn compile(arguments: &Arguments) -> Result<ExitCode, CliError> {
+    compile_for(arguments.parent, arguments.world)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,204 @@
+//! A compiler in a process of its own, seen from both sides: what it takes and where it crashes is
+//! its own, and the server's requests and memory are not touched.
+//!
+//! The parent starts itself once more as `watershed compile`, with the component as its standard
+//! input, an empty file for the native code as its standard output, and another for the message if
+//! there is none as its standard error. All three are files in memory, so neither side waits for the
+//! other to read.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::FileExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitStatus};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, getppid, pidfd_open, set_parent_process_death_signal,
+};
+
+use super::artifact::{Artifact, memory_file};
+use super::compile::{lower_priority, native_code};
+use super::engine::settings;
+use super::program::ProgramError;
+use super::world::World;
+
+/// This program, even if another one has its name by now.
+const OURSELVES: &str = "/proc/self/exe";
+/// How long a compilation may take. The largest component takes a minute or two.
+const LIMIT: Duration = Duration::from_mins(10);
+/// The exit code that says: the component is at fault, and the message says why.
+const DOES_NOT_COMPILE: i32 = 1;
+/// Bytes of a message that are read.
+const LONGEST_MESSAGE: usize = 4 << 10;
+/// What the kernel should end first if memory is short: the rest of the machine can do without.
+const FIRST_TO_GO: &str = "1000";
+
+/// A component that a child compiles.
+pub(super) struct Compilation {
+    child: Running,
+    output: File,
+    message: File,
+}
+
+impl Compilation {
+    /// Starts a child, which has a copy of the component. Where that fails, nothing is compiled.
+    pub fn start(world: World, component: &[u8]) -> io::Result<Self> {
+        let mut input = memory_file()?;
+        input.write_all(component)?;
+        input.rewind()?;
+        let (output, message) = (memory_file()?, memory_file()?);
+        let mut command = command(world);
+        command.stdin(input).stdout(output.try_clone()?).stderr(message.try_clone()?);
+        Ok(Self { child: Running(command.spawn()?), output, message })
+    }
+
+    /// Waits for what comes of it. Only the thread that has started it may: when that ends, the
+    /// child does.
+    pub fn finish(mut self) -> Result<Artifact, ProgramError> {
+        let end = self.child.end(LIMIT);
+        match end.map_err(|reason| stopped(format!("cannot be waited for: {reason}")))? {
+            Some(end) if end.success() => Artifact::seal(self.output)
+                .map_err(|reason| stopped(format!("has an output that cannot be read: {reason}"))),
+            Some(end) => Err(failure(end, &self.message)),
+            None => Err(stopped(format!("took longer than {} minutes", LIMIT.as_secs() / 60))),
+        }
+    }
+}
+
+/// `compile` of the command line.
+fn command(world: World) -> Command {
+    let mut command = Command::new(OURSELVES);
+    command
+        .arg0("watershed")
+        .args(["compile", "--world", world.name(), "--parent"])
+        .arg(std::process::id().to_string())
+        .env_clear()
+        // Ctrl-C is for the server, and what ends the server ends its compiler.
+        .process_group(0);
+    command
+}
+
+fn failure(end: ExitStatus, message: &File) -> ProgramError {
+    let message = text(message);
+    match (end.code(), end.signal()) {
+        (Some(DOES_NOT_COMPILE), _) => ProgramError::CompileFailed(message),
+        (_, Some(signal)) if signal == Signal::KILL.as_raw() => {
+            stopped(format!("was killed by signal {signal}; is there enough memory?"))
+        }
+        (_, Some(signal)) => stopped(format!("was killed by signal {signal}: {message}")),
+        _ => stopped(format!("ended with {end}: {message}")),
+    }
+}
+
+fn stopped(how: String) -> ProgramError {
+    ProgramError::CompilerStopped(how.trim_end_matches(": ").to_owned())
+}
+
+fn text(message: &File) -> String {
+    let mut bytes = vec![0; LONGEST_MESSAGE];
+    // What cannot be read is not told.
+    let read = message.read_at(&mut bytes, 0).unwrap_or(0);
+    bytes.truncate(read);
+    String::from_utf8_lossy(&bytes).trim().to_owned()
+}
+
+/// A child, which does not outlive this.
+struct Running(Child);
+
+impl Running {
+    /// Waits until it ends; `None` where it takes longer than that.
+    fn end(&mut self, limit: Duration) -> io::Result<Option<ExitStatus>> {
+        let pid = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw);
+        let process = pidfd_open(pid.ok_or(io::ErrorKind::NotFound)?, PidfdFlags::empty())?;
+        let limit = Timespec::try_from(limit).map_err(io::Error::other)?;
+        let mut end = [PollFd::new(&process, PollFlags::IN)];
+        match rustix::io::retry_on_intr(|| poll(&mut end, Some(&limit)))? {
+            0 => Ok(None),
+            _ => self.0.wait().map(Some),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+/// The other side: compiles the component on standard input for the process that has started this
+/// one, and writes the native code to standard output. Ends when that process does.
+///
+/// # Errors
+///
+/// Where it does not compile, or cannot be read or written.
+pub fn compile_for(parent: u32, world: World) -> Result<(), ProgramError> {
+    let broken = |reason: io::Error| stopped(format!("cannot go on: {reason}"));
+    end_with(parent).map_err(broken)?;
+    lower_priority();
+    // It is a name for people, and a wish.
+    fs::write("/proc/self/comm", "compiler").ok();
+    fs::write("/proc/self/oom_score_adj", FIRST_TO_GO).ok();
+    let mut component = Vec::new();
+    io::stdin().read_to_end(&mut component).map_err(broken)?;
+    let engine = wasmtime::Engine::new(&settings(world))
+        .map_err(|error| stopped(format!("cannot start: {error:#}")))?;
+    let code = native_code(&engine, &component)?;
+    let mut output = io::stdout().lock();
+    output.write_all(&code).and_then(|()| output.flush()).map_err(broken)
+}
+
+/// Ends this process when the thread that has started it does. That one waits for it.
+fn end_with(parent: u32) -> io::Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    // It may have ended before.
+    match u32::try_from(Pid::as_raw(getppid())) {
+        Ok(found) if found == parent => Ok(()),
+        _ => Err(io::Error::other("whoever has started it is gone")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    fn shell(script: &str) -> Running {
+        Running(Command::new("sh").args(["-c", script]).spawn().unwrap())
+    }
+
+    #[test]
+    fn a_child_is_waited_for() {
+        let end = shell("exit 3").end(LIMIT).unwrap().unwrap();
+        assert_eq!(end.code(), Some(3));
+    }
+
+    #[test]
+    fn a_child_that_takes_too_long_is_ended() {
+        let started = Instant::now();
+        let mut child = shell("exec sleep 60");
+        assert_eq!(child.end(Duration::from_millis(20)).unwrap(), None);
+        let process = format!("/proc/{}", child.0.id());
+        assert!(fs::exists(&process).unwrap());
+        drop(child);
+        assert!(!fs::exists(&process).unwrap());
+        assert!(started.elapsed() < Duration::from_secs(30));
+    }
+
+    #[test]
+    fn only_the_exit_code_1_is_the_components_fault() {
+        let mut message = memory_file().unwrap();
+        message.write_all(b"because\n").unwrap();
+        let failure = |script| failure(shell(script).end(LIMIT).unwrap().unwrap(), &message);
+        let stopped = |how: &str| ProgramError::CompilerStopped(how.to_owned());
+        assert_eq!(failure("exit 1"), ProgramError::CompileFailed("because".to_owned()));
+        assert_eq!(failure("exit 101"), stopped("ended with exit status: 101: because"));
+        assert_eq!(failure("kill -SEGV $$"), stopped("was killed by signal 11: because"));
+        let killed = "was killed by signal 9; is there enough memory?";
+        assert_eq!(failure("kill -KILL $$"), stopped(killed));
+    }
+}

@@ -1,0 +1,207 @@
+//! Compilation: it happens in a child, which takes its own memory, dies with the server and, if it
+//! dies alone, takes one version with it, and that not for ever.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use crate::heavy_component::heavy;
+use crate::support::{GREETER, Site, Watershed, eventually, greeter, plugin, within};
+
+/// Bytes of a component that compiles for seconds.
+const LARGE: usize = 3_000_000;
+/// How long it may take on a machine that does much else.
+const COMPILED: Duration = Duration::from_secs(120);
+/// The file of the large component, and the service that it is of.
+const FILE: &str = "large.wasm";
+const SERVICE: &str = "services/large.toml";
+
+/// A running compiler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Compiler(u32);
+
+impl Compiler {
+    fn of(watershed: &Watershed) -> Option<Self> {
+        let parent = watershed.pid().to_string();
+        let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+        let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.find_map(|pid| {
+            let compiler = Self(pid);
+            (compiler.is_running() && compiler.status("PPid:")? == parent).then_some(compiler)
+        })
+    }
+
+    /// Waits for the one of this server.
+    #[track_caller]
+    fn await_one(watershed: &Watershed) -> Self {
+        eventually("a compiler", || Self::of(watershed).is_some());
+        Self::of(watershed).unwrap()
+    }
+
+    fn file(self, name: &str) -> Option<String> {
+        fs::read_to_string(format!("/proc/{}/{name}", self.0)).ok()
+    }
+
+    /// A field of its status.
+    fn status(self, field: &str) -> Option<String> {
+        let status = self.file("status")?;
+        let value = status.lines().find_map(|line| line.strip_prefix(field))?;
+        Some(value.trim().to_owned())
+    }
+
+    /// Ended ones may be left to whoever adopts them.
+    fn is_running(self) -> bool {
+        self.status("State:").is_some_and(|state| !state.starts_with(['Z', 'X']))
+    }
+
+    /// The most bytes of memory that it has held so far.
+    fn peak_memory(self) -> Option<usize> {
+        let kib: usize = self.status("VmHWM:")?.trim_end_matches(" kB").parse().unwrap();
+        Some(kib << 10)
+    }
+
+    fn kill(self) {
+        kill(Pid::from_raw(i32::try_from(self.0).unwrap()), Signal::SIGKILL).unwrap();
+    }
+}
+
+fn large() -> Vec<u8> {
+    heavy(&fs::read(plugin("greeter")).unwrap(), LARGE, 1)
+}
+
+/// Serves the greeter, and then declares the large component.
+fn start_compiling() -> (Watershed, Compiler) {
+    let site = Site::new().service("greeter", &greeter("v1"));
+    let mut command = site.command(&["run"]);
+    command.env("WATERSHED_SECRET", "do not tell");
+    let watershed = Watershed::spawn(site, command);
+    declare_large(&watershed.site);
+    let compiler = Compiler::await_one(&watershed);
+    (watershed, compiler)
+}
+
+fn declare_large(site: &Site) {
+    site.write(FILE, large());
+    let path = site.path(FILE).display().to_string();
+    site.write(SERVICE, format!("[[versions]]\nname = \"v1\"\ncomponent = {path:?}\n"));
+}
+
+/// The large component's version, once it is in a snapshot.
+fn version(watershed: &Watershed) -> Value {
+    let status = watershed.status();
+    let services = status["environments"][0]["services"].as_array().unwrap();
+    let large = services.iter().find(|service| service["name"] == "large");
+    large.map_or(Value::Null, |large| large["versions"][0].clone())
+}
+
+#[track_caller]
+fn await_normal(watershed: &Watershed) {
+    within(COMPILED, "normal", || version(watershed)["status"] == "normal");
+    watershed.assert_serves("large.localhost", "/");
+}
+
+#[test]
+fn the_compilers_memory_is_its_own() {
+    let site = Site::new().service("greeter", &greeter("v1"));
+    let watershed = site.start();
+    let before = watershed.peak_memory();
+    declare_large(&watershed.site);
+    let compiler = Compiler::await_one(&watershed);
+    let mut most = 0;
+    within(COMPILED, "the end of the compiler", || {
+        watershed.assert_serves(GREETER, "/");
+        most = most.max(compiler.peak_memory().unwrap_or(0));
+        !compiler.is_running()
+    });
+    await_normal(&watershed);
+    let more = watershed.peak_memory() - before;
+    assert!(most > 10 * LARGE, "it took {most} bytes");
+    assert!(more < most / 4, "the server took {more} bytes more, of the compiler's {most}");
+}
+
+#[test]
+fn the_compiler_goes_last_and_knows_nothing() {
+    let (watershed, compiler) = start_compiling();
+    eventually("a low priority", || {
+        let stat = compiler.file("stat").unwrap();
+        // The second field is a name in parentheses; from there, this is the 17th.
+        let (_, fields) = stat.rsplit_once(')').unwrap();
+        fields.split_whitespace().nth(16).unwrap() == "19"
+    });
+    assert_eq!(compiler.file("environ").unwrap(), "");
+    drop(watershed);
+}
+
+#[test]
+fn a_compiler_that_is_killed_is_told_and_the_next_edit_tries_again() {
+    let (watershed, mut compiler) = start_compiling();
+    let edit_another = || watershed.site.write("services/greeter.toml", greeter("v2"));
+    let rewrite = || watershed.site.write(FILE, large());
+    let edits: [&dyn Fn(); 2] = [&edit_another, &rewrite];
+    for edit in edits {
+        compiler.kill();
+        eventually("its end", || !compiler.is_running());
+        eventually("an error", || version(&watershed)["status"] == "error");
+        let error = &version(&watershed)["error"];
+        assert_eq!(error["code"], "compiler-stopped", "{error:#}");
+        let detail = error["detail"].as_str().unwrap();
+        assert!(detail.contains("killed by signal 9"), "{detail}");
+        watershed.log_line(&["large", "compiler-stopped"]);
+        watershed.assert_serves(GREETER, "/");
+        assert_eq!(watershed.get("large.localhost", "/").status, 503);
+        edit();
+        compiler = Compiler::await_one(&watershed);
+    }
+    await_normal(&watershed);
+}
+
+#[test]
+fn no_compiler_outlives_its_server() {
+    for signal in [Signal::SIGKILL, Signal::SIGTERM] {
+        let (mut watershed, compiler) = start_compiling();
+        watershed.signal(signal);
+        let end = watershed.wait(Duration::from_secs(5));
+        assert_eq!(end.success(), signal == Signal::SIGTERM, "{end}");
+        eventually("its end", || !compiler.is_running());
+    }
+}
+
+#[test]
+fn what_does_not_compile_is_reported_as_by_check() {
+    let mut damaged = fs::read(plugin("greeter")).unwrap();
+    let middle = damaged.len() / 2;
+    damaged[middle..middle + 64].fill(0xff);
+    let site = Site::new();
+    site.write("damaged.wasm", damaged);
+    let text = "[[versions]]\nname = \"v1\"\ncomponent = \"../damaged.wasm\"\n";
+    let site = site.service("damaged", text);
+    let checked: Value = serde_json::from_str(&site.run(&["check", "--json"]).stdout).unwrap();
+    let watershed = site.start();
+    let error = &watershed.version("damaged", "v1")["error"];
+    assert_eq!(error["code"], "compile-failed");
+    for key in ["code", "detail", "suggestion"] {
+        assert_eq!(error[key], checked["versions"][0][key], "{key}");
+    }
+    assert!(Compiler::of(&watershed).is_none());
+}
+
+#[test]
+fn a_server_goes_on_with_its_own_program_when_another_has_its_name() {
+    let site = Site::new().service("greeter", &greeter("v1"));
+    let run = site.command(&["run"]);
+    let program = site.path("watershed");
+    fs::copy(run.get_program(), &program).unwrap();
+    let mut command = std::process::Command::new(&program);
+    command.args(run.get_args());
+    let watershed = Watershed::spawn(site, command);
+    fs::remove_file(&program).unwrap();
+    fs::copy(Path::new("/bin/false"), &program).unwrap();
+    let version = greeter("v1").replace("greeter.wasm", "lab.wasm");
+    watershed.site.write("services/other.toml", version);
+    eventually("normal", || watershed.get("other.localhost", "/count").status == 200);
+    assert!(!watershed.stderr().contains("WARN"), "{}", watershed.stderr());
+}
