@@ -8,6 +8,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus};
@@ -38,6 +39,7 @@ const FIRST_TO_GO: &str = "1000";
 /// A component that a child compiles.
 pub(super) struct Compilation {
     child: Running,
+    handle: OwnedFd,
     output: File,
     message: File,
 }
@@ -51,13 +53,14 @@ impl Compilation {
         let (output, message) = (memory_file()?, memory_file()?);
         let mut command = command(world);
         command.stdin(input).stdout(output.try_clone()?).stderr(message.try_clone()?);
-        Ok(Self { child: Running(command.spawn()?), output, message })
+        let child = Running(command.spawn()?);
+        Ok(Self { handle: child.handle()?, child, output, message })
     }
 
     /// Waits for what comes of it. Only the thread that has started it may: when that ends, the
     /// child does.
     pub fn finish(mut self) -> Result<Artifact, ProgramError> {
-        let end = self.child.end(LIMIT);
+        let end = self.child.end(&self.handle, LIMIT);
         match end.map_err(|reason| stopped(format!("cannot be waited for: {reason}")))? {
             Some(end) if end.success() => Artifact::seal(self.output)
                 .map_err(|reason| stopped(format!("has an output that cannot be read: {reason}"))),
@@ -108,12 +111,16 @@ fn text(message: &File) -> String {
 struct Running(Child);
 
 impl Running {
-    /// Waits until it ends; `None` where it takes longer than that.
-    fn end(&mut self, limit: Duration) -> io::Result<Option<ExitStatus>> {
+    /// What can be waited for with a limit: it is readable once the child has ended.
+    fn handle(&self) -> io::Result<OwnedFd> {
         let pid = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw);
-        let process = pidfd_open(pid.ok_or(io::ErrorKind::NotFound)?, PidfdFlags::empty())?;
+        Ok(pidfd_open(pid.ok_or(io::ErrorKind::NotFound)?, PidfdFlags::empty())?)
+    }
+
+    /// Waits until it ends; `None` where it takes longer than that.
+    fn end(&mut self, handle: &OwnedFd, limit: Duration) -> io::Result<Option<ExitStatus>> {
         let limit = Timespec::try_from(limit).map_err(io::Error::other)?;
-        let mut end = [PollFd::new(&process, PollFlags::IN)];
+        let mut end = [PollFd::new(handle, PollFlags::IN)];
         match rustix::io::retry_on_intr(|| poll(&mut end, Some(&limit)))? {
             0 => Ok(None),
             _ => self.0.wait().map(Some),
@@ -171,9 +178,14 @@ mod tests {
         Running(Command::new("sh").args(["-c", script]).spawn().unwrap())
     }
 
+    fn end(child: &mut Running, limit: Duration) -> Option<ExitStatus> {
+        let handle = child.handle().unwrap();
+        child.end(&handle, limit).unwrap()
+    }
+
     #[test]
     fn a_child_is_waited_for() {
-        let end = shell("exit 3").end(LIMIT).unwrap().unwrap();
+        let end = end(&mut shell("exit 3"), LIMIT).unwrap();
         assert_eq!(end.code(), Some(3));
     }
 
@@ -181,7 +193,7 @@ mod tests {
     fn a_child_that_takes_too_long_is_ended() {
         let started = Instant::now();
         let mut child = shell("exec sleep 60");
-        assert_eq!(child.end(Duration::from_millis(20)).unwrap(), None);
+        assert_eq!(end(&mut child, Duration::from_millis(20)), None);
         let process = format!("/proc/{}", child.0.id());
         assert!(fs::exists(&process).unwrap());
         drop(child);
@@ -193,7 +205,7 @@ mod tests {
     fn only_the_exit_code_1_is_the_components_fault() {
         let mut message = memory_file().unwrap();
         message.write_all(b"because\n").unwrap();
-        let failure = |script| failure(shell(script).end(LIMIT).unwrap().unwrap(), &message);
+        let failure = |script| failure(end(&mut shell(script), LIMIT).unwrap(), &message);
         let stopped = |how: &str| ProgramError::CompilerStopped(how.to_owned());
         assert_eq!(failure("exit 1"), ProgramError::CompileFailed("because".to_owned()));
         assert_eq!(failure("exit 101"), stopped("ended with exit status: 101: because"));

@@ -1,7 +1,7 @@
 //! Where components are compiled: by a server in a process of their own, by everything else here.
 //!
-//! A compiler takes hundreds of MB, and while it asks for them, whatever else wants memory of the
-//! same process waits: every sandbox does. So a server leaves it to a child.
+//! A compiler takes hundreds of MB, and while it changes what is mapped, whatever else does so in
+//! the same process waits: every sandbox does. So a server leaves it to a child.
 
 use std::io::Write;
 
