@@ -106,7 +106,9 @@ fn owners<'a>(
     contenders: &[Contender<'a>],
     verdicts: &[Verdict],
 ) -> HashMap<Name<'a>, (usize, &'a Spot)> {
-    let mut owners = HashMap::new();
+    let drafts =
+        contenders.iter().zip(verdicts).filter_map(|(it, verdict)| it.draft(verdict.choice));
+    let mut owners = HashMap::with_capacity(drafts.map(|draft| draft.claims.len()).sum());
     for held in [true, false] {
         for (index, (contender, verdict)) in contenders.iter().zip(verdicts).enumerate() {
             for claim in contender.claims(verdict.choice, held) {

@@ -71,10 +71,9 @@ pub fn services(base: &Path, pattern: &str) -> Result<Found, DiscoverError> {
     let mut files = vec![root];
     let mut left = ENTRIES_MAX;
     for (pattern, depth) in levels.iter().zip(1..) {
-        files = children(&files, pattern, &mut left)?;
-        // A link to nowhere stays at the end, so that it is told.
         let is_last = depth == levels.len();
-        files.retain(|path| path.is_dir() != is_last);
+        // A link to nowhere stays at the end, so that it is told.
+        files = children(&files, pattern, !is_last, &mut left)?;
         if !is_last {
             directories.extend_from_slice(&files);
         }
@@ -115,9 +114,11 @@ fn level(part: Component<'_>) -> Result<Pattern, DiscoverError> {
     }
 }
 
+/// What matches in some directories: the directories, or what is none.
 fn children(
     directories: &[PathBuf],
     pattern: &Pattern,
+    wants_directories: bool,
     left: &mut usize,
 ) -> Result<Vec<PathBuf>, DiscoverError> {
     let mut matches = Vec::new();
@@ -127,12 +128,22 @@ fn children(
             let entry = entry.map_err(unreadable)?;
             *left = left.checked_sub(1).ok_or(DiscoverError::TooWide)?;
             let name = entry.file_name();
-            if name.to_str().is_some_and(|name| pattern.matches_with(name, OPTIONS)) {
+            if name.to_str().is_some_and(|name| pattern.matches_with(name, OPTIONS))
+                && is_directory(&entry) == wants_directories
+            {
                 matches.push(entry.path());
             }
         }
     }
     Ok(matches)
+}
+
+/// Follows links, and asks the file system only about those.
+fn is_directory(entry: &fs::DirEntry) -> bool {
+    match entry.file_type() {
+        Ok(kind) if !kind.is_symlink() => kind.is_dir(),
+        _ => entry.path().is_dir(),
+    }
 }
 
 /// A path relative to a directory as one that is absolute. `..` goes by names, as `cd` in a shell
@@ -214,8 +225,8 @@ mod tests {
     fn a_glob_that_leads_through_too_much_is_given_up() {
         let tree = tree(&["s/a.toml", "s/b.toml"]);
         let (pattern, directories) = (Pattern::new("*").unwrap(), [tree.path().join("s")]);
-        assert_eq!(children(&directories, &pattern, &mut 2).unwrap().len(), 2);
-        let refused = children(&directories, &pattern, &mut 1);
+        assert_eq!(children(&directories, &pattern, false, &mut 2).unwrap().len(), 2);
+        let refused = children(&directories, &pattern, false, &mut 1);
         assert!(matches!(refused, Err(DiscoverError::TooWide)));
     }
 

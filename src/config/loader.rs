@@ -6,7 +6,6 @@
 mod tests;
 
 use std::collections::{HashMap, HashSet};
-use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -131,11 +130,14 @@ impl Loader {
     /// Goes back to what was loaded here wherever a file is wrong from now on, and forgets the files
     /// that were not there.
     pub fn keep(&mut self, loaded: &Loaded) {
-        let mut old = mem::take(&mut self.files);
         for (key, good) in &loaded.served {
-            if let Some(file) = old.remove(key) {
-                self.files.insert(key.clone(), File { good: good.clone(), ..file });
+            if let Some(file) = self.files.get_mut(key) {
+                file.good.clone_from(good);
             }
+        }
+        if self.files.len() > loaded.served.len() {
+            let there: HashSet<&Key> = loaded.served.iter().map(|(key, _)| key).collect();
+            self.files.retain(|key, _| there.contains(key));
         }
     }
 
@@ -183,19 +185,15 @@ impl Loader {
             for path in &found.files {
                 let key = (name.clone(), path.clone());
                 let fingerprint = Fingerprint::of(path);
-                let known = self.files.remove(&key);
-                let file = match known {
-                    Some(file)
-                        if reading == Reading::Changed && file.is_as_read(fingerprint, &around) =>
-                    {
-                        file
-                    }
-                    known => {
-                        read += 1;
-                        File::read(path, fingerprint, &around, known)
-                    }
-                };
-                self.files.insert(key.clone(), file);
+                let is_known = self.files.get(&key).is_some_and(|file| {
+                    reading == Reading::Changed && file.is_as_read(fingerprint, &around)
+                });
+                if !is_known {
+                    read += 1;
+                    let before = self.files.remove(&key);
+                    let file = File::read(path, fingerprint, &around, before);
+                    self.files.insert(key.clone(), file);
+                }
                 keys.push(key);
             }
         }
@@ -291,7 +289,5 @@ fn config<'a>(main: Main, states: impl IntoIterator<Item = Option<&'a Arc<Draft>
         environments.push(Environment { name, domain, services });
         watch.extend(directories.into_iter().chain(files));
     }
-    let mut seen = HashSet::new();
-    watch.retain(|path| seen.insert(path.clone()));
     Config { server, admin, state, environments, watch }
 }

@@ -2,7 +2,6 @@
 //! they are; their components are not even read.
 
 use std::collections::{HashMap, HashSet};
-use std::mem;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,6 +26,8 @@ struct Candidate {
     status: Status,
     /// Grows with every candidate, so that the end of one that was replaced is not mistaken.
     number: u64,
+    /// The last renewal in which it was declared.
+    renewal: u64,
 }
 
 /// The end of a candidate's preparation.
@@ -42,6 +43,7 @@ pub struct Versions {
     candidates: HashMap<Key, Candidate>,
     creating: usize,
     count: u64,
+    renewals: u64,
     prepared: (mpsc::UnboundedSender<Prepared>, mpsc::UnboundedReceiver<Prepared>),
 }
 
@@ -49,34 +51,35 @@ impl Versions {
     /// No version is declared yet.
     pub fn new(programs: Programs) -> Self {
         let prepared = mpsc::unbounded_channel();
-        Self { programs, candidates: HashMap::new(), creating: 0, count: 0, prepared }
+        Self { programs, candidates: HashMap::new(), creating: 0, count: 0, renewals: 0, prepared }
     }
 
     /// Starts to prepare every version of `config` that is new, whose files changed, or that failed
     /// in a way that may pass, and forgets those that it does not declare. Whether anything was
     /// different.
     pub fn renew(&mut self, config: &Config) -> bool {
-        let mut old = mem::take(&mut self.candidates);
+        self.renewals += 1;
         let mut looks = Looks::default();
         let mut renewed = false;
         for (service, _, spec) in declared(config) {
             let key = (service, spec.name.clone());
             let fingerprints = looks.at(spec);
-            let kept = old.remove(&key).filter(|candidate| {
-                let error = candidate.status.error();
-                candidate.spec == *spec
-                    && candidate.fingerprints == fingerprints
-                    && !error.is_some_and(|error| error.code.may_pass())
-            });
-            let candidate = kept.unwrap_or_else(|| {
-                renewed = true;
-                self.prepare(key.clone(), spec, fingerprints)
-            });
-            self.candidates.insert(key, candidate);
+            match self.candidates.get_mut(&key) {
+                Some(candidate) if candidate.is_still(spec, &fingerprints) => {
+                    candidate.renewal = self.renewals;
+                }
+                _ => {
+                    renewed = true;
+                    let candidate = self.prepare(key.clone(), spec, fingerprints);
+                    self.candidates.insert(key, candidate);
+                }
+            }
         }
+        let before = self.candidates.len();
+        self.candidates.retain(|_, candidate| candidate.renewal == self.renewals);
         let creating = |candidate: &&Candidate| matches!(candidate.status, Status::Creating);
         self.creating = self.candidates.values().filter(creating).count();
-        renewed || !old.is_empty()
+        renewed || self.candidates.len() < before
     }
 
     fn prepare(&mut self, key: Key, spec: &VersionSpec, fingerprints: Fingerprints) -> Candidate {
@@ -88,7 +91,8 @@ impl Versions {
             // Nobody waits for it once the process ends.
             done.send(Prepared { key, number, result }).ok();
         });
-        Candidate { spec: spec.clone(), fingerprints, status: Status::Creating, number }
+        let (spec, status, renewal) = (spec.clone(), Status::Creating, self.renewals);
+        Candidate { spec, fingerprints, status, number, renewal }
     }
 
     /// Waits for the end of some preparation.
@@ -146,6 +150,14 @@ impl Versions {
             }
         }
         statuses
+    }
+}
+
+impl Candidate {
+    /// Whether it is what would be made of a declaration again.
+    fn is_still(&self, spec: &VersionSpec, fingerprints: &Fingerprints) -> bool {
+        let may_pass = self.status.error().is_some_and(|error| error.code.may_pass());
+        self.spec == *spec && self.fingerprints == *fingerprints && !may_pass
     }
 }
 

@@ -195,7 +195,9 @@ impl Directories {
     /// Adds those of `path`: the one that it is in or is, and for each link on the way, the one that
     /// the link is in and those on the way to its target.
     fn gather(&mut self, path: &Path, links: usize) {
-        if self.done.contains(path) {
+        // Of many files in a directory, nearly all are neither links nor directories.
+        let in_found = path.parent().is_some_and(|parent| self.found.contains(parent));
+        if self.done.contains(path) || (in_found && is_file(path)) {
             return;
         }
         for ancestor in path.ancestors() {
@@ -218,6 +220,11 @@ impl Directories {
             }
         }
     }
+}
+
+/// Whether this is a file itself, and no link to one.
+fn is_file(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|found| found.is_file())
 }
 
 #[cfg(test)]
