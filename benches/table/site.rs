@@ -120,7 +120,8 @@ fn status(served: &Served) -> Result<Value> {
 
 /// The number of the configuration that is served.
 pub fn generation(served: &Served) -> Result<u64> {
-    Ok(status(served)?["generation"].as_u64().ok_or("no generation")?)
+    let status = status(served)?;
+    Ok(status.get("generation").and_then(Value::as_u64).ok_or("no generation")?)
 }
 
 /// What the admin listener says of the first service's version, if it is there.

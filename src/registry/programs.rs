@@ -20,6 +20,9 @@ use crate::telemetry::Telemetry;
 /// an error that may pass only for those who have waited for it.
 type Compiled = Arc<OnceCell<Result<Program, StatusError>>>;
 
+/// A file that was read, and how it looked then.
+type Read = (PathBuf, Fingerprint);
+
 /// Bytes of the largest component that is read.
 const LARGEST_COMPONENT: u64 = 256 << 20;
 
@@ -34,7 +37,7 @@ pub struct Programs {
     telemetry: Telemetry,
     known: Arc<Mutex<HashMap<[u8; 32], Compiled>>>,
     /// The digests of files that need not be read to know them.
-    digests: Arc<Mutex<HashMap<(PathBuf, Fingerprint), [u8; 32]>>>,
+    digests: Arc<Mutex<HashMap<Read, [u8; 32]>>>,
     reading: Arc<Semaphore>,
     /// One component is compiled at a time, so that the workers that serve keep their cores.
     compiling: Arc<Semaphore>,
@@ -108,10 +111,7 @@ impl Programs {
     }
 
     /// What came of a file that was read before and has not changed since.
-    fn read_before(
-        &self,
-        file: &(PathBuf, Fingerprint),
-    ) -> Option<([u8; 32], Result<Program, StatusError>)> {
+    fn read_before(&self, file: &Read) -> Option<([u8; 32], Result<Program, StatusError>)> {
         let digest = *lock(&self.digests).get(file)?;
         let compiled = lock(&self.known).get(&digest)?.get()?.clone();
         Some((digest, compiled))
