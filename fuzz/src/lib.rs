@@ -90,7 +90,7 @@ fn accepted(config: &Config) {
     for environment in &config.environments {
         assert!(EnvironmentName::new(environment.name.as_str()).is_ok());
         assert_eq!(config::domain(&environment.domain).as_deref(), Ok(&*environment.domain));
-        environment.services.iter().for_each(accepted_service);
+        environment.services.iter().for_each(|service| accepted_service(service));
     }
 }
 

@@ -13,7 +13,7 @@ pub use name::{
     DomainError, DomainPattern, EnvironmentName, LabelError, ServiceName, VersionName, domain,
 };
 pub use quantity::{ByteSize, Digest, DigestError, QuantityError, parse_duration, show_duration};
-pub use share::{Percent, PercentError, Split, SplitError};
+pub use share::{Percent, PercentError, Split, SplitError, gap};
 
 use std::fmt;
 use std::iter;

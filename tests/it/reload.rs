@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::support::{GREETER, Site, Watershed, eventually, greeter, lab, limits, split, within};
+use crate::support::{
+    GREETER, Site, StopOnDrop, Watershed, eventually, greeter, lab, limits, split, within,
+};
 
 const FILE: &str = "services/greeter.toml";
 
@@ -61,15 +63,6 @@ fn edits_under_load_fail_no_request() {
         let counted = |labels: &[_]| watershed.metric("watershed_requests_total", labels);
         (counted(&[]) - counted(&[("outcome", "2xx")])).abs() < 0.5
     });
-}
-
-/// Lets the clients end even if the test fails.
-struct StopOnDrop<'a>(&'a AtomicBool);
-
-impl Drop for StopOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Relaxed);
-    }
 }
 
 #[test]

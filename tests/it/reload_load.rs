@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::{Site, Watershed, greeter, split};
+use crate::support::{Site, StopOnDrop, Watershed, greeter, split};
 
 const SERVICES: usize = 1_000;
 const EDITS: u32 = 30;
@@ -54,13 +54,13 @@ fn ten_reloads_a_second_of_a_thousand_services_fail_no_request() {
     let seen: Vec<Seen> = thread::scope(|scope| {
         let clients: Vec<_> =
             (0..3).map(|_| scope.spawn(|| hammer(&watershed, &running))).collect();
+        let stop = StopOnDrop(&running);
         let started = Instant::now();
         for turn in 1..=EDITS {
             watershed.site.replace(EDITED, service(turn));
-            // A client that fails ends the test when it is joined.
             thread::sleep((PERIOD * turn).saturating_sub(started.elapsed()));
         }
-        running.store(false, Ordering::Relaxed);
+        drop(stop);
         clients.into_iter().map(|client| client.join().unwrap()).collect()
     });
 

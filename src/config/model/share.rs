@@ -74,6 +74,16 @@ impl fmt::Display for Percent {
     }
 }
 
+/// How far a sum of shares, in hundredths of a percent, is from all, in words.
+pub fn gap(hundredths: u64) -> String {
+    let difference = show_hundredths(hundredths.abs_diff(10_000));
+    if hundredths < 10_000 {
+        format!("{difference} % is missing")
+    } else {
+        format!("{difference} % is too much")
+    }
+}
+
 fn show_hundredths(hundredths: u64) -> String {
     let (whole, rest) = (hundredths / 100, hundredths % 100);
     match (rest, rest % 10) {
@@ -179,6 +189,14 @@ mod tests {
         assert_eq!(infinite, Err(PercentError::Negative));
         let over = Percent::from_hundredths(10_001);
         assert_eq!(over, Err(PercentError::MoreThanAll));
+    }
+
+    #[test]
+    fn a_gap_is_what_is_missing_or_too_much() {
+        let said = [0, 9_990, 10_001, 25_000].map(gap);
+        let expected = ["100 % is missing", "0.1 % is missing", "0.01 % is too much"];
+        assert_eq!(said[..3], expected);
+        assert_eq!(said[3], "150 % is too much");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::super::document::Document;
 use super::super::model::{
     DomainPattern, Limits, Percent, Service, ServiceName, Split, SplitError, Traffic, VersionName,
-    VersionSpec,
+    VersionSpec, gap,
 };
 use super::super::raw::{Field, Located, RawPercent, RawService, RawTraffic, RawVersion, Table};
 use super::super::report::Problem;
@@ -290,8 +290,9 @@ fn bad_split(error: &SplitError) -> Complaint {
             error.to_string(),
             "write percentages: `90` is 90 %, and `0.9` is less than 1 %",
         ),
-        SplitError::Sum { .. } => {
-            Complaint::new(error.to_string(), "change the shares until they add up")
+        SplitError::Sum { hundredths } => {
+            let help = format!("{}: change the shares until they add up", gap(*hundredths));
+            Complaint::new(error.to_string(), help)
         }
         SplitError::Empty | SplitError::Twice(_) => Complaint::new(
             format!("`split` cannot be used: {error}"),

@@ -33,8 +33,8 @@ pub fn while_requested(
     });
 }
 
-/// Lets the client end even if the test fails.
-struct StopOnDrop<'a>(&'a AtomicBool);
+/// Lets clients end even if the test fails.
+pub struct StopOnDrop<'a>(pub &'a AtomicBool);
 
 impl Drop for StopOnDrop<'_> {
     fn drop(&mut self) {

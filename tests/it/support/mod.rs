@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 pub use http1::Http1;
 pub use http2::{Http2, request};
-pub use load::while_requested;
+pub use load::{StopOnDrop, while_requested};
 pub use response::{Response, assert_problem};
 pub use site::{Site, greeter, lab, lab_p3, limits, one_version, plugin, split};
 pub use watershed::{Finished, Watershed};
