@@ -1,3 +1,5 @@
+//! Two descriptions, and what is different between them: each kind of change, and the text of a rich one.
+
 use std::path::Path;
 
 use serde_json::json;

@@ -1,3 +1,6 @@
+//! What a loader makes of files that change: which are read, what is served where one is wrong, and who
+//! gets a name that two want.
+
 use std::fs;
 use std::time::{Duration, Instant};
 
