@@ -114,6 +114,7 @@ impl Reloader {
             Ok(Ok(loaded)) => self.take(loaded).await,
             Ok(Err(Rejected { report, rest })) => {
                 tracing::error!("configuration rejected, nothing changed:\n{report}");
+                self.telemetry.rejected(self.reloads.rejected().len() + 1);
                 self.rejected_watch = rest.map(|config| config.watch).unwrap_or_default();
                 let report = Some(report);
                 Reload { report, ..self.came_of(Outcome::Rejected, 0) }

@@ -40,10 +40,17 @@ fn standing(status: &Status) -> Standing {
     match status {
         Status::Creating => Standing::Creating,
         Status::Normal(version) => Standing::Normal { digest: version.digest().to_string() },
-        Status::Error(StatusError { code, detail, suggestion }) => Standing::Error(Fault {
+        Status::Error(error) => Standing::Error(error.into()),
+    }
+}
+
+impl From<&StatusError> for Fault {
+    fn from(error: &StatusError) -> Self {
+        let StatusError { code, detail, suggestion } = error;
+        Self {
             code: code.as_str().to_owned(),
             detail: detail.clone(),
             suggestion: (*suggestion).to_owned(),
-        }),
+        }
     }
 }

@@ -71,12 +71,17 @@ pub(super) fn check(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliE
         let json = serde_json::to_string_pretty(&findings).map_err(std::io::Error::from)?;
         writeln!(out, "{json}")?;
     } else {
-        print(&mut out, path, &findings)?;
+        print(&mut out, path, &findings, arguments.no_compile)?;
     }
     Ok(if findings.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn print(out: &mut impl Write, path: &Path, findings: &Findings) -> Result<(), CliError> {
+fn print(
+    out: &mut impl Write,
+    path: &Path,
+    findings: &Findings,
+    no_compile: bool,
+) -> Result<(), CliError> {
     for version in &findings.versions {
         let Version { service, version, file, status, code, detail, suggestion, .. } = version;
         match (code, detail, suggestion) {
@@ -90,9 +95,9 @@ fn print(out: &mut impl Write, path: &Path, findings: &Findings) -> Result<(), C
     }
     let wrong = findings.versions.iter().filter(|version| version.code.is_some()).count();
     let (problems, versions) = (findings.problems.len(), findings.versions.len());
-    let declared = &findings.declared;
     match findings.ok {
-        true if versions < *declared => {
+        true if no_compile => {
+            let declared = findings.declared;
             writeln!(out, "{} is good: {declared} versions, not compiled", path.display())?;
         }
         true => writeln!(out, "{} is good: {versions} versions", path.display())?,

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::CliError;
 use super::process::Process;
 use crate::config::{Config, Digest, Loader, Problem, Report, VersionSpec};
-use crate::plan::{Description, Fault, Plan, Standing, Text};
+use crate::plan::{Description, Plan, Standing, Text};
 use crate::registry::{StatusError, check_digest, declared, digest_at};
 
 /// Something is to be done; what failed is 1.
@@ -164,10 +164,6 @@ fn standing(spec: &VersionSpec, digests: &Digests) -> Standing {
     };
     match digest.and_then(|digest| check_digest(spec, digest).map(|()| digest)) {
         Ok(digest) => Standing::Normal { digest: digest.to_string() },
-        Err(StatusError { code, detail, suggestion }) => Standing::Error(Fault {
-            code: code.as_str().to_owned(),
-            detail,
-            suggestion: suggestion.to_owned(),
-        }),
+        Err(error) => Standing::Error((&error).into()),
     }
 }

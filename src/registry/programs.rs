@@ -83,13 +83,16 @@ impl Programs {
 
     /// The program of a version: one that is known, or else read and compiled.
     async fn program(&self, spec: &VersionSpec) -> Result<Program, StatusError> {
-        let _turn = self.reading.acquire().await;
-        let file = Fingerprint::of(&spec.component).filter(Fingerprint::is_settled);
-        let file = file.map(|fingerprint| (spec.component.clone(), fingerprint));
-        if let Some((digest, program)) = file.as_ref().and_then(|file| self.read_before(file)) {
-            check_digest(spec, Digest::from_bytes(digest))?;
-            return program;
+        // What is known does not wait for what compiles.
+        if let Some(known) = self.read_before(spec) {
+            return known;
         }
+        let _turn = self.reading.acquire().await;
+        // Another version may have named the same file meanwhile.
+        if let Some(known) = self.read_before(spec) {
+            return known;
+        }
+        let file = settled(spec);
         let bytes = read(&spec.component).await?;
         let digest = digest_of(&bytes);
         check_digest(spec, Digest::from_bytes(digest))?;
@@ -110,11 +113,11 @@ impl Programs {
         }
     }
 
-    /// What came of a file that was read before and has not changed since.
-    fn read_before(&self, file: &Read) -> Option<([u8; 32], Result<Program, StatusError>)> {
-        let digest = *lock(&self.digests).get(file)?;
-        let compiled = lock(&self.known).get(&digest)?.get()?.clone();
-        Some((digest, compiled))
+    /// What came of a version's file, if it was read before and has not changed since.
+    fn read_before(&self, spec: &VersionSpec) -> Option<Result<Program, StatusError>> {
+        let digest = *lock(&self.digests).get(&settled(spec)?)?;
+        let program = lock(&self.known).get(&digest)?.get()?.clone();
+        Some(check_digest(spec, Digest::from_bytes(digest)).and(program))
     }
 
     async fn compile(&self, digest: [u8; 32], bytes: Vec<u8>) -> Result<Program, StatusError> {
@@ -128,6 +131,12 @@ impl Programs {
             }
         }
     }
+}
+
+/// A version's file, if its next change will show.
+fn settled(spec: &VersionSpec) -> Option<Read> {
+    let fingerprint = Fingerprint::of(&spec.component).filter(Fingerprint::is_settled)?;
+    Some((spec.component.clone(), fingerprint))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

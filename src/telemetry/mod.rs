@@ -98,7 +98,7 @@ impl Default for Telemetry {
         registry.register("reloads", "Configuration loads, by what came of them", reloads.clone());
         registry.register(
             "config_rejected_files",
-            "Services' files that are wrong and not served as they are",
+            "Configuration files that are wrong and not served as they are",
             rejected.clone(),
         );
         registry.register_with_unit(
@@ -158,7 +158,7 @@ impl Telemetry {
         }
     }
 
-    /// So many services' files are wrong now.
+    /// So many configuration files are wrong now.
     pub fn rejected(&self, files: usize) {
         self.rejected.set(i64::try_from(files).unwrap_or(i64::MAX));
     }

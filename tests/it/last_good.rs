@@ -100,3 +100,19 @@ fn a_service_that_is_kept_still_follows_its_component() {
     copy(&watershed.site, "greeter");
     eventually("the new component", || watershed.get(GREETER, "/").text() == "Hello!\n");
 }
+
+#[test]
+fn a_wrong_main_file_changes_nothing_and_counts_as_wrong() {
+    let watershed = serve();
+    let main = watershed.site.read("watershed.toml");
+    watershed.site.write("watershed.toml", main.clone() + "[nonsense]\n");
+    watershed.await_metric("watershed_config_rejected_files", &[], 1.0);
+    watershed.site.write("services/other.toml", one("v2"));
+    eventually("another rejection", || {
+        watershed.metric("watershed_reloads_total", &[("outcome", "rejected")]) > 1.5
+    });
+    assert!(greets(&watershed, OTHER, "v1"), "no service is updated by a wrong main file");
+    watershed.site.write("watershed.toml", main);
+    eventually("the edit that waited", || greets(&watershed, OTHER, "v2"));
+    watershed.await_metric("watershed_config_rejected_files", &[], 0.0);
+}

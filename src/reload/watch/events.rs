@@ -195,9 +195,13 @@ impl Directories {
     /// Adds those of `path`: the one that it is in or is, and for each link on the way, the one that
     /// the link is in and those on the way to its target.
     fn gather(&mut self, path: &Path, links: usize) {
+        if self.done.contains(path) {
+            return;
+        }
         // Of many files in a directory, nearly all are neither links nor directories.
         let in_found = path.parent().is_some_and(|parent| self.found.contains(parent));
-        if self.done.contains(path) || (in_found && is_file(path)) {
+        if in_found && is_file(path) {
+            self.done.insert(path.to_path_buf());
             return;
         }
         for ancestor in path.ancestors() {
