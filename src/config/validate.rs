@@ -7,6 +7,7 @@ pub mod claims;
 mod env;
 mod field;
 mod limits;
+mod quarantine;
 pub mod service;
 
 use std::collections::HashSet;
