@@ -123,7 +123,7 @@ impl ServiceFile {
         let path = absolute(path);
         let parent = path.parent().unwrap_or(&path);
         let directory = fs::canonicalize(parent)
-            .map_err(|error| EditError::Unwritable { path: path.clone(), error })?;
+            .map_err(|_| EditError::NoDirectory { directory: parent.to_owned() })?;
         let target = directory.join(path.file_name().unwrap_or_default());
         let place = Place::lock(&target, PATIENCE)
             .map_err(|error| EditError::of(error, &path, Some(&directory), String::new))?;

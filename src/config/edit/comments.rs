@@ -14,15 +14,11 @@ pub fn text(raw: Option<&RawString>) -> String {
 /// What stands above something, once the thing before it is removed: with what stays of the lines
 /// above that.
 pub fn without_own(removed: &str, next: &str) -> String {
-    let mut kept = apart(removed);
-    if !kept.contains('#') {
-        kept = "";
-    }
-    let leading = if kept.is_empty() { removed } else { kept };
+    let kept = Some(apart(removed)).filter(|kept| kept.contains('#'));
     // One empty line is enough, and none where there was none.
-    let is_spaced = if kept.is_empty() { !starts_blank(leading) } else { ends_blank(leading) };
-    let next = if is_spaced { next.strip_prefix('\n').unwrap_or(next) } else { next };
-    format!("{kept}{next}")
+    let is_enough = kept.map_or(!starts_blank(removed), ends_blank);
+    let next = if is_enough { next.strip_prefix('\n').unwrap_or(next) } else { next };
+    kept.unwrap_or_default().to_owned() + next
 }
 
 /// The lines up to the last that is empty or for editors.

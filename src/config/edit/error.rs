@@ -63,6 +63,11 @@ pub enum EditError {
         .path.display()
     )]
     ConfigMap { path: PathBuf, change: String },
-    #[error("{} cannot be written: {error}; nothing was changed", .path.display())]
+    #[error("there is no directory {}: create it, or choose another path", .directory.display())]
+    NoDirectory { directory: PathBuf },
+    #[error(
+        "{} cannot be written: {error}; nothing was changed: see to that, and try again",
+        .path.display()
+    )]
     Unwritable { path: PathBuf, error: io::Error },
 }

@@ -229,9 +229,10 @@ fn gone(error: io::Error) -> StoreError {
 
 fn denied(error: io::Error) -> StoreError {
     match error.kind() {
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            StoreError::Denied(error)
-        }
+        // Busy is a file that is a mount of its own.
+        io::ErrorKind::PermissionDenied
+        | io::ErrorKind::ReadOnlyFilesystem
+        | io::ErrorKind::ResourceBusy => StoreError::Denied(error),
         _ => StoreError::Io(error),
     }
 }

@@ -116,6 +116,14 @@ fn a_file_is_removed_only_as_it_was_written() {
     assert!(matches!(case.place.remove("theirs"), Err(StoreError::Changed)), "it is gone");
 }
 
+/// Nobody may make files in sysfs, not even root.
+#[test]
+fn a_directory_that_is_not_writable_is_told() {
+    let place = Place::lock(Path::new("/sys/shop.toml"), Duration::ZERO).unwrap();
+    let refused = place.create("new");
+    assert!(matches!(refused, Err(StoreError::Denied(_))), "{refused:?}");
+}
+
 #[test]
 fn one_command_waits_for_the_other() {
     let case = Case::new(Some("old"));
