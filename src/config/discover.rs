@@ -8,6 +8,8 @@ use std::path::{Component, Path, PathBuf};
 use glob::{MatchOptions, Pattern};
 use thiserror::Error;
 
+use super::fingerprint::Fingerprint;
+
 /// The services' files, sorted, and the directories in which there could be more.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Found {
@@ -81,6 +83,27 @@ pub fn services(base: &Path, pattern: &str) -> Result<Found, DiscoverError> {
     files.sort();
     directories.sort();
     Ok(Found { files, directories })
+}
+
+/// Where a glob would find a file that is not there yet, by names from `base` on.
+pub fn would_find(base: &Path, pattern: &str, file: &Path) -> Option<PathBuf> {
+    let (fixed, rest) = split_pattern(Path::new(pattern));
+    let parts = rest.components().map(level).collect::<Result<Vec<_>, _>>().ok()?;
+    let (last, above) = parts.split_last()?;
+    let name = file.file_name()?;
+    if !name.to_str().is_some_and(|name| last.matches_with(name, OPTIONS)) {
+        return None;
+    }
+    let mut directories = vec![absolute(base, &fixed)];
+    let mut left = ENTRIES_MAX;
+    for pattern in above {
+        directories = children(&directories, pattern, true, &mut left).ok()?;
+    }
+    let wanted = Fingerprint::of(file.parent()?)?;
+    let is_it = |directory: &PathBuf| {
+        Fingerprint::of(directory).is_some_and(|found| found.is_same_file(&wanted))
+    };
+    directories.into_iter().find(is_it).map(|directory| directory.join(name))
 }
 
 fn single(file: PathBuf) -> Result<Found, DiscoverError> {
@@ -228,6 +251,23 @@ mod tests {
         assert_eq!(children(&directories, &pattern, false, &mut 2).unwrap().len(), 2);
         let refused = children(&directories, &pattern, false, &mut 1);
         assert!(matches!(refused, Err(DiscoverError::TooWide)));
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_yet_is_found_where_it_will_be() {
+        let tree = tree(&["s/x/a.toml", "t/.keep"]);
+        let find = |pattern: &str, file: &str| {
+            would_find(&tree.path().join("config"), pattern, &tree.path().join(file))
+        };
+        let found = tree.path().join("s/x/b.toml");
+        assert_eq!(find("../s/*/*.toml", "s/x/b.toml"), Some(found.clone()));
+        assert_eq!(find("../s/x/*.toml", "s/x/b.toml"), Some(found));
+        for file in ["s/x/b.txt", "s/x/.b.toml", "s/b.toml", "t/b.toml", "u/b.toml"] {
+            assert_eq!(find("../s/*/*.toml", file), None, "{file}");
+        }
+        std::os::unix::fs::symlink("s", tree.path().join("link")).unwrap();
+        let by_link = tree.path().join("link/x/b.toml");
+        assert_eq!(find("../link/*/*.toml", "s/x/b.toml"), Some(by_link), "as the glob names it");
     }
 
     #[test]

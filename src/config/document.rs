@@ -47,24 +47,50 @@ pub fn read<T: DeserializeOwned>(
     if_empty: &str,
     problems: &mut Vec<Problem>,
 ) -> Option<Document<T>> {
-    let source = read_text(path).map_err(|problem| problems.push(*problem)).ok()?;
+    of(read_text(path, None), if_empty, problems)
+}
+
+/// The same of a text that is read, or why it is not.
+pub fn of<T: DeserializeOwned>(
+    source: Result<Source, Box<Problem>>,
+    if_empty: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<Document<T>> {
+    let source = source.map_err(|problem| problems.push(*problem)).ok()?;
     let root = parse(&source, problems)?;
     if root.get_ref().is_empty() {
-        problems.push(Problem::of_file(path, "the file declares nothing", if_empty));
+        problems.push(Problem::of_file(&source.path, "the file declares nothing", if_empty));
         return None;
     }
     let (raw, lost) = fit(root.clone(), &source, problems)?;
     Some(Document { source, raw, lost })
 }
 
-fn read_text(path: &Path) -> Result<Source, Box<Problem>> {
+/// Reads a file, unless another text is to be taken instead.
+pub fn read_text(path: &Path, instead: Option<&str>) -> Result<Source, Box<Problem>> {
+    let text = instead.map(str::to_owned).map_or_else(|| raw_text(path), Ok)?;
+    Ok(source(path, text))
+}
+
+/// The text of a file to the byte, with the mark that may be before it.
+pub fn raw_text(path: &Path) -> Result<String, Box<Problem>> {
     let bytes = read_bytes(path).map_err(|error| unreadable(path, &error))?;
-    let mut text = String::from_utf8(bytes).map_err(|error| not_utf8(path, &error))?;
+    String::from_utf8(bytes).map_err(|error| not_utf8(path, &error))
+}
+
+fn source(path: &Path, mut text: String) -> Source {
     // An editor counts columns without it.
     if text.starts_with('\u{feff}') {
         text.remove(0);
     }
-    Ok(Source::new(path, text))
+    Source::new(path, text)
+}
+
+/// Why a text is not TOML; nothing if it is.
+pub fn syntax(path: &Path, text: &str) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    parse(&source(path, text.to_owned()), &mut problems);
+    problems
 }
 
 /// Whatever `path` leads to, this ends: a pipe may have no other end, and a device no end at all.

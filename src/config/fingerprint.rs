@@ -26,6 +26,11 @@ impl Fingerprint {
         std::fs::metadata(path).ok().as_ref().map(Self::from)
     }
 
+    /// Whether both are of one file, whatever was written into it.
+    pub fn is_same_file(&self, other: &Self) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
+
     /// Whether the file was left alone for so long that its next change will show here.
     pub fn is_settled(&self) -> bool {
         let (seconds, nanoseconds) = self.modified.max(self.changed);

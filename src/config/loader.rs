@@ -2,6 +2,7 @@
 //! was right the last time, and reads only what may have changed since. A reload calls it; `load`
 //! and `inspect` use one that knows nothing yet.
 
+mod instead;
 #[cfg(test)]
 mod tests;
 
@@ -15,8 +16,12 @@ use super::document;
 use super::fingerprint::Fingerprint;
 use super::model::{Config, Environment, EnvironmentName, ServiceName};
 use super::report::{Problem, Report};
+use super::source::Source;
 use super::validate::service::{Draft, Surroundings, draft};
 use super::validate::{self, EMPTY_MAIN, EMPTY_SERVICE, Main, Plan};
+use instead::Instead;
+
+pub use instead::{Objection, check_instead};
 
 /// What may be taken from the last time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +69,8 @@ pub struct Rejected {
 pub struct Loader {
     path: PathBuf,
     files: HashMap<Key, File>,
+    /// What is read in place of a file.
+    instead: Option<Instead>,
 }
 
 /// A file may be in several environments.
@@ -90,7 +97,7 @@ impl Loader {
             // Reading it will say what is wrong with it.
             Err(_) => path.to_owned(),
         };
-        Self { path, files: HashMap::new() }
+        Self { path, files: HashMap::new(), instead: None }
     }
 
     /// The main file.
@@ -160,7 +167,11 @@ impl Loader {
     fn main(&self) -> Result<(Main, Vec<Problem>), Rejected> {
         let mut problems = Vec::new();
         match document::read(&self.path, EMPTY_MAIN, &mut problems) {
-            Some(document) => Ok((validate::main(document, &mut problems), problems)),
+            Some(document) => {
+                let mut main = validate::main(document, &mut problems);
+                self.instead.iter().for_each(|instead| instead.add_to(&mut main));
+                Ok((main, problems))
+            }
             None => Err(Rejected { report: Report::new(problems), rest: None }),
         }
     }
@@ -179,19 +190,22 @@ impl Loader {
     /// were read.
     fn read(&mut self, main: &Main, reading: Reading) -> (Vec<Key>, usize) {
         let (mut keys, mut read) = (Vec::new(), 0);
-        for Plan { name, domain, found } in &main.plans {
+        for Plan { name, domain, found, pattern: _ } in &main.plans {
             let around = Surroundings { domain: domain.clone(), limits: main.limits.clone() };
             let around = Arc::new(around);
             for path in &found.files {
                 let key = (name.clone(), path.clone());
                 let fingerprint = Fingerprint::of(path);
+                let instead = self.instead.as_mut();
+                let instead = instead.and_then(|instead| instead.text_at(&key, fingerprint));
                 let is_known = self.files.get(&key).is_some_and(|file| {
                     reading == Reading::Changed && file.is_as_read(fingerprint, &around)
                 });
-                if !is_known {
+                if !is_known || instead.is_some() {
                     read += 1;
                     let before = self.files.remove(&key);
-                    let file = File::read(path, fingerprint, &around, before);
+                    let text = document::read_text(path, instead);
+                    let file = File::read(text, fingerprint, &around, before);
                     self.files.insert(key.clone(), file);
                 }
                 keys.push(key);
@@ -220,13 +234,13 @@ impl Loader {
 
 impl File {
     fn read(
-        path: &Path,
+        source: Result<Source, Box<Problem>>,
         fingerprint: Option<Fingerprint>,
         around: &Arc<Surroundings>,
         before: Option<Self>,
     ) -> Self {
         let mut problems = Vec::new();
-        let document = document::read(path, EMPTY_SERVICE, &mut problems);
+        let document = document::of(source, EMPTY_SERVICE, &mut problems);
         let draft = document.and_then(|document| draft(document, around, &mut problems));
         let newest = draft.map(Arc::new);
         // What was not there when asked may have come before it was read.
@@ -283,7 +297,7 @@ fn config<'a>(main: Main, states: impl IntoIterator<Item = Option<&'a Arc<Draft>
     let mut states = states.into_iter();
     let mut watch = vec![directory];
     let mut environments = Vec::with_capacity(plans.len());
-    for Plan { name, domain, found: Found { files, directories } } in plans {
+    for Plan { name, domain, pattern: _, found: Found { files, directories } } in plans {
         let drafts = states.by_ref().take(files.len()).flatten();
         let services = drafts.map(|draft| draft.service.clone()).collect();
         environments.push(Environment { name, domain, services });

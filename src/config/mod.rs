@@ -3,12 +3,13 @@
 //! line, the server and a reload use it. Rooms, in reading order: `raw` (the files' shapes),
 //! `model` (what they mean, and every default), `document` (a file into its shape), `validate`
 //! (one file's shape into the model), `arbitrate` (names that several files want), `loader` (all
-//! files, again and again), `report` (what is wrong), `restart` (what only a restart changes),
+//! files, again and again), `edit` (changes a service's file), `report` (what is wrong), `restart` (what only a restart changes),
 //! `schema` (the shapes for editors).
 
 mod arbitrate;
 mod discover;
 mod document;
+pub mod edit;
 mod fingerprint;
 mod loader;
 pub mod model;

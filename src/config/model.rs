@@ -6,6 +6,7 @@
 mod env;
 mod name;
 mod quantity;
+mod quarantine;
 mod share;
 
 pub use env::EnvValue;
@@ -13,6 +14,7 @@ pub use name::{
     DomainError, DomainPattern, EnvironmentName, LabelError, ServiceName, VersionName, domain,
 };
 pub use quantity::{ByteSize, Digest, DigestError, QuantityError, parse_duration, show_duration};
+pub use quarantine::Quarantined;
 pub use share::{Percent, PercentError, Split, SplitError, gap};
 
 use std::fmt;
@@ -181,6 +183,8 @@ pub struct Service {
     /// In the order of the file: the last one is the latest. None only under [`Traffic::Latest`].
     pub versions: Vec<VersionSpec>,
     pub traffic: Traffic,
+    /// What must not get traffic.
+    pub quarantine: Vec<Quarantined>,
     /// Absolute.
     pub file: PathBuf,
 }

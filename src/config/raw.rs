@@ -67,6 +67,9 @@ const DURATION: &str = "^[0-9]+ *(ms|s|m|h)$";
 /// What `pattern` in the schema says of how files are watched.
 const WATCH: &str = "^(events|poll: *[0-9]+ *(ms|s|m|h))$";
 
+/// What `pattern` in the schema says of a digest.
+const DIGEST: &str = "^sha256:[0-9a-fA-F]{64}$";
+
 /// What `pattern` in the schema says of a name.
 const LABEL: &str = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
 
@@ -166,6 +169,8 @@ pub struct RawService {
     pub versions: Option<Vec<Located<Table<RawVersion>>>>,
     /// Who gets which version; the latest one gets everything if missing.
     pub traffic: Field<Table<RawTraffic>>,
+    /// What must not get traffic, by the digest of its component.
+    pub quarantine: Option<Vec<Located<Table<RawQuarantined>>>>,
 }
 
 #[derive(serde::Deserialize, JsonSchema)]
@@ -179,7 +184,7 @@ pub struct RawVersion {
     #[schemars(required)]
     pub component: Field<String>,
     /// The component is refused if its SHA-256 differs from this one.
-    #[schemars(regex(pattern = "^sha256:[0-9a-fA-F]{64}$"))]
+    #[schemars(regex(pattern = DIGEST))]
     pub digest: Field<String>,
     /// The environment variables that the guest sees: texts, or where to find secrets.
     pub env: Option<BTreeMap<Located<String>, Located<RawEnvValue>>>,
@@ -229,6 +234,24 @@ pub struct RawTraffic {
     pub split: Field<BTreeMap<Located<String>, Located<RawPercent>>>,
     /// The latest version that is ready gets everything.
     pub latest: Field<bool>,
+}
+
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawQuarantined {
+    /// The SHA-256 of the component.
+    #[schemars(regex(pattern = DIGEST))]
+    #[schemars(required)]
+    pub digest: Field<String>,
+    /// The SHA-256 of the environment, where only a version with this one is meant.
+    #[schemars(regex(pattern = DIGEST))]
+    pub env: Field<String>,
+    /// What the version was called, a DNS label without "--".
+    #[schemars(extend("pattern" = LABEL))]
+    #[schemars(required)]
+    pub version: Field<String>,
+    /// Why, for people.
+    pub remark: Option<String>,
 }
 
 /// A percentage as it is written.

@@ -155,8 +155,9 @@ fn advice(expected: &str, misfit: Misfit<'_>) -> String {
     };
     match expected {
         "an array" if header => {
+            let first = if key == "quarantine" { "digest" } else { "name" };
             format!(
-                "write `[[{key}]]`, in two pairs of brackets, above each of them, and its `name` below"
+                "write `[[{key}]]`, in two pairs of brackets, above each of them, and its `{first}` below"
             )
         }
         "a table" if header => format!("write `[{key}]`, in one pair of brackets, and once only"),

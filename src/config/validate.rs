@@ -7,6 +7,7 @@ pub mod claims;
 mod env;
 mod field;
 mod limits;
+mod quarantine;
 pub mod service;
 
 use std::collections::HashSet;
@@ -44,6 +45,8 @@ pub struct Main {
 pub struct Plan {
     pub name: EnvironmentName,
     pub domain: String,
+    /// What `services` says.
+    pub pattern: String,
     pub found: Found,
 }
 
@@ -159,6 +162,7 @@ fn default_plan(main: &mut Findings<'_>) -> Option<Plan> {
     Some(Plan {
         name: EnvironmentName::default(),
         domain: Environment::DOMAIN.to_owned(),
+        pattern: Environment::SERVICES.to_owned(),
         found: found.ok()?,
     })
 }
@@ -185,12 +189,18 @@ fn plan(
     let line = main.source.line_of(table.start);
     let name = name.or_else(|| EnvironmentName::new(&format!("line-{line}")).ok());
     let domain = domain.unwrap_or_else(|| format!("line-{line}.invalid"));
-    Some(Plan { name: name.unwrap_or_default(), domain, found: found(main, &table, services)? })
+    let (pattern, found) = found(main, &table, services)?;
+    Some(Plan { name: name.unwrap_or_default(), domain, pattern, found })
 }
 
-fn found(main: &mut Findings<'_>, table: &Range<usize>, services: Field<String>) -> Option<Found> {
+fn found(
+    main: &mut Findings<'_>,
+    table: &Range<usize>,
+    services: Field<String>,
+) -> Option<(String, Found)> {
     let default = || (table.clone(), Environment::SERVICES.to_owned());
     let (span, pattern) = services.map_or_else(default, Located::into_parts);
     let found = discover::services(main.source.directory(), &pattern);
-    main.check(span, found.map_err(|error| field::no_services(&error)))
+    let found = main.check(span, found.map_err(|error| field::no_services(&error)))?;
+    Some((pattern, found))
 }

@@ -101,23 +101,36 @@ fn what<T>(before: Option<&T>, after: Option<&T>) -> Option<What> {
     }
 }
 
-/// Domains come and go one by one; how traffic is said matters only where both say it.
+/// Domains and what is quarantined come and go one by one; how traffic is said matters only where
+/// both say it.
 fn keys(before: Option<&ServiceDescription>, after: Option<&ServiceDescription>) -> Vec<Change> {
-    let [old, new] = [before, after].map(|service| service.map_or(&[][..], |it| &it.domains));
-    let domain = |before: Option<&String>, after: Option<&String>| Change {
-        key: "domains".to_owned(),
-        before: before.cloned(),
-        after: after.cloned(),
-    };
-    let gone = old.iter().filter(|name| !new.contains(name)).map(|name| domain(Some(name), None));
-    let come = new.iter().filter(|name| !old.contains(name)).map(|name| domain(None, Some(name)));
+    let both = [before, after];
+    let domains = both.map(|service| service.map_or(&[][..], |it| &it.domains));
+    let quarantine = both.map(|service| service.map_or(&[][..], |it| &it.quarantine));
     let kinds = before.zip(after).map(|(before, after)| (before.traffic, after.traffic));
     let kind = kinds.filter(|(before, after)| before != after).map(|(before, after)| Change {
         key: "traffic".to_owned(),
         before: Some(before.word().to_owned()),
         after: Some(after.word().to_owned()),
     });
-    gone.chain(come).chain(kind).collect()
+    let domains = come_and_gone("domains", domains);
+    domains.chain(come_and_gone("quarantine", quarantine)).chain(kind).collect()
+}
+
+/// What only one of two lists has, as changes of a key.
+fn come_and_gone<'a>(
+    key: &'a str,
+    [old, new]: [&'a [String]; 2],
+) -> impl Iterator<Item = Change> + 'a {
+    let change = |before: Option<&String>, after: Option<&String>| Change {
+        key: key.to_owned(),
+        before: before.cloned(),
+        after: after.cloned(),
+    };
+    let gone = old.iter().filter(|item| !new.contains(item));
+    let come = new.iter().filter(|item| !old.contains(item));
+    let gone = gone.map(move |item| change(Some(item), None));
+    gone.chain(come.map(move |item| change(None, Some(item))))
 }
 
 impl Kind {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::config::{
-    Config, EnvValue, Expose, Limits, Percent, Service, Setting, Traffic, VersionSpec,
+    Config, EnvValue, Expose, Limits, Percent, Quarantined, Service, Setting, Traffic, VersionSpec,
     show_duration,
 };
 
@@ -61,6 +61,9 @@ pub struct ServiceDescription {
     /// Why what is declared is not what is served.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held: Option<String>,
+    /// What must not get traffic: name and digests. Empty from a process that knows none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quarantine: Vec<String>,
     /// In the order of declaration, then those that are only served.
     pub versions: Vec<VersionDescription>,
 }
@@ -132,8 +135,12 @@ impl Description {
         let mut description =
             Self::new(root, config.server.expose, started_with(root, config), None);
         for (environment, service) in config.services() {
-            let versions = service.versions.iter().enumerate().map(|(index, spec)| {
-                VersionDescription::of(root, spec, declared_share(service, index), standing(spec))
+            let standings: Vec<_> = service.versions.iter().map(&standing).collect();
+            let latest = latest(service, &standings);
+            let versions = service.versions.iter().zip(standings).enumerate();
+            let versions = versions.map(|(index, (spec, standing))| {
+                let share = declared_share(service, latest, index);
+                VersionDescription::of(root, spec, share, standing)
             });
             let service = ServiceDescription::of(service, None, versions.collect());
             description.push(environment.name.as_str(), service);
@@ -180,11 +187,22 @@ pub fn started_with(root: &Path, config: &Config) -> Settings {
     fixed.filter_map(|(key, setting)| Some((key.to_owned(), value(setting?)))).collect()
 }
 
+/// The last version that may get traffic.
+fn latest(service: &Service, standings: &[Standing]) -> Option<usize> {
+    let may_serve = |(spec, standing): (&VersionSpec, &Standing)| match standing {
+        Standing::Normal { digest } => {
+            digest.parse().map_or(true, |digest| service.quarantined(spec, &digest).is_none())
+        }
+        Standing::Creating | Standing::Error(_) => true,
+    };
+    service.versions.iter().zip(standings).rposition(may_serve)
+}
+
 /// A version's share once everything declared is normal.
-fn declared_share(service: &Service, index: usize) -> Percent {
+fn declared_share(service: &Service, latest: Option<usize>, index: usize) -> Percent {
     match &service.traffic {
         Traffic::Split(split) => split.share_of(index),
-        Traffic::Latest if index + 1 == service.versions.len() => Percent::ALL,
+        Traffic::Latest if Some(index) == latest => Percent::ALL,
         Traffic::Latest => Percent::ZERO,
     }
 }
@@ -192,7 +210,7 @@ fn declared_share(service: &Service, index: usize) -> Percent {
 impl ServiceDescription {
     /// A service with these versions.
     pub fn of(service: &Service, held: Option<String>, versions: Vec<VersionDescription>) -> Self {
-        let Service { name, domains, versions: _, traffic, file } = service;
+        let Service { name, domains, versions: _, traffic, quarantine, file } = service;
         Self {
             name: name.to_string(),
             file: file.clone(),
@@ -202,9 +220,16 @@ impl ServiceDescription {
                 Traffic::Split(_) => Kind::Split,
             },
             held,
+            quarantine: quarantine.iter().map(quarantined).collect(),
             versions,
         }
     }
+}
+
+fn quarantined(entry: &Quarantined) -> String {
+    let Quarantined { digest, env, version, remark: _ } = entry;
+    let env = env.map(|env| format!(" with env {env}")).unwrap_or_default();
+    format!("{version} {digest}{env}")
 }
 
 impl VersionDescription {

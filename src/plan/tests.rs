@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::*;
 use crate::config::{
-    ByteSize, EnvValue, Expose, Limits, Percent, Service, ServiceName, Split, Traffic, VersionName,
-    VersionSpec,
+    ByteSize, EnvValue, Expose, Limits, Percent, Quarantined, Service, ServiceName, Split, Traffic,
+    VersionName, VersionSpec,
 };
 
 const ROOT: &str = "/site/config";
@@ -44,6 +44,7 @@ fn service(name: &str, versions: Vec<VersionDescription>) -> ServiceDescription 
         domains: vec![format!("{name}.localhost")],
         traffic: Kind::Split,
         held: None,
+        quarantine: Vec::new(),
         versions,
     }
 }
@@ -170,6 +171,21 @@ fn who_gets_what_may_be_said_in_another_way() {
 }
 
 #[test]
+fn what_is_quarantined_comes_and_goes() {
+    let entry = |letter| format!("v2 {}", digest(letter));
+    let with = |letters: &[char]| {
+        shop(&[("v1", 100.0)])
+            .edit(|shop| shop.quarantine = letters.iter().map(|letter| entry(*letter)).collect())
+    };
+    let change = only_service(with(&['a', 'b']), with(&['b', 'c']));
+    let key = |before, after| Change { key: "quarantine".to_owned(), before, after };
+    assert_eq!(change.keys, [key(Some(entry('a')), None), key(None, Some(entry('c')))]);
+    let plan = Plan::between(&with(&[]).0, &with(&['a']).0);
+    let text = Text { plan: &plan, base: Path::new("/") }.to_string();
+    assert!(text.contains("quarantine  + v2 sha256:aaaaaaaaaaaa\n"), "{text}");
+}
+
+#[test]
 fn every_key_of_a_version_is_compared() {
     let changed = VersionSpec {
         digest: Some(digest('b').parse().unwrap()),
@@ -276,14 +292,21 @@ fn a_value_is_its_digest_and_a_reference_where_it_points() {
 
 #[test]
 fn what_files_declare_is_what_would_be_served() {
-    let service = |traffic| Service {
+    let quarantine = [digest('b'), digest('a')].map(|digest| Quarantined {
+        digest: digest.parse().unwrap(),
+        env: None,
+        version: VersionName::new("v2").unwrap(),
+        remark: None,
+    });
+    let service = |traffic, quarantine: &[Quarantined]| Service {
         name: ServiceName::new("shop").unwrap(),
         domains: Vec::new(),
         versions: vec![spec("v1"), spec("v2")],
         traffic,
+        quarantine: quarantine.to_vec(),
         file: "/site/config/services/shop.toml".into(),
     };
-    let shares = |traffic| {
+    let shares = |traffic, quarantine: &[Quarantined]| {
         let config = crate::config::Config {
             server: Default::default(),
             admin: Default::default(),
@@ -291,18 +314,22 @@ fn what_files_declare_is_what_would_be_served() {
             environments: vec![crate::config::Environment {
                 name: Default::default(),
                 domain: "localhost".to_owned(),
-                services: vec![service(traffic).into()],
+                services: vec![service(traffic, quarantine).into()],
             }],
             watch: Vec::new(),
         };
-        let files = Description::of_files(&config, Path::new(ROOT), |_| normal('a'));
+        let files = Description::of_files(&config, Path::new(ROOT), |spec| {
+            normal(if spec.name.as_str() == "v1" { 'c' } else { 'a' })
+        });
         assert_eq!(files.started_with["state.directory"].relative.as_deref(), Some("../state"));
         let versions = &files.environments[0].services[0].versions;
         versions.iter().map(|version| version.share).collect::<Vec<_>>()
     };
-    assert_eq!(shares(Traffic::Latest), [Percent::ZERO, Percent::ALL], "the last one");
+    assert_eq!(shares(Traffic::Latest, &[]), [Percent::ZERO, Percent::ALL], "the last one");
+    let passed_over = shares(Traffic::Latest, &quarantine);
+    assert_eq!(passed_over, [Percent::ALL, Percent::ZERO], "the last one that may");
     let split = Split::new(vec![(0, percent(99.5)), (1, percent(0.5))]).unwrap();
-    assert_eq!(shares(Traffic::Split(split)), [percent(99.5), percent(0.5)]);
+    assert_eq!(shares(Traffic::Split(split), &[]), [percent(99.5), percent(0.5)]);
 }
 
 #[test]

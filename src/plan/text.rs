@@ -178,6 +178,10 @@ impl Text<'_> {
 
     /// A digest's beginning, a path from the base on, and nothing that a terminal would obey.
     fn short(&self, text: &str) -> String {
+        if text.contains(" sha256:") {
+            let words = text.split(' ').map(|word| self.short(word));
+            return words.collect::<Vec<_>>().join(" ");
+        }
         if text.len() == DIGEST && text.starts_with("sha256:") {
             return text.chars().take(DIGEST_SHOWN).collect();
         }

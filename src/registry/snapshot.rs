@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::lifecycle::Status;
 use super::serving::{Serving, VersionEntry};
 use crate::config::{
-    Config, DomainPattern, Environment, EnvironmentName, Expose, Percent, Service, ServiceName,
-    Split, Traffic, VersionName, VersionSpec,
+    Config, DomainPattern, Environment, EnvironmentName, Expose, Percent, Quarantined, Service,
+    ServiceName, Split, Traffic, VersionName, VersionSpec,
 };
 use crate::routing::{RouteTable, RouteTableBuilder};
 
@@ -196,7 +196,11 @@ fn serve_split(service: &Service, split: &Split, statuses: &[Status]) -> Result<
         if share == Percent::ZERO {
             continue;
         }
-        let name = service.versions.get(index).map_or("", |spec| spec.name.as_str());
+        let spec = service.versions.get(index);
+        let name = spec.map_or("", |spec| spec.name.as_str());
+        if let Some(entry) = spec.and_then(|it| quarantined(service, it, statuses.get(index))) {
+            return Err(in_quarantine(name, share, entry));
+        }
         match statuses.get(index) {
             Some(Status::Normal(version)) => versions.push((version.clone(), share)),
             Some(Status::Error(error)) => {
@@ -212,14 +216,49 @@ fn serve_split(service: &Service, split: &Split, statuses: &[Status]) -> Result<
     Ok(Serving::split(versions))
 }
 
-/// Serves the last declared version that is normal; while a later one is being made, what was
-/// served before goes on.
+/// What keeps a version from getting traffic, as far as its digest is known yet.
+fn quarantined<'a>(
+    service: &'a Service,
+    spec: &VersionSpec,
+    status: Option<&Status>,
+) -> Option<&'a Quarantined> {
+    if service.quarantine.is_empty() {
+        return None;
+    }
+    let digest = match status {
+        Some(Status::Normal(version)) => Some(version.digest()),
+        _ => spec.digest,
+    };
+    service.quarantined(spec, &digest?)
+}
+
+fn in_quarantine(version: &str, share: Percent, entry: &Quarantined) -> String {
+    let named = entry.version.as_str();
+    let why = match &entry.remark {
+        Some(remark) => remark.clone(),
+        None if named == version => "its component has the digest of an entry".to_owned(),
+        None => format!("its component is the one of {named}"),
+    };
+    format!(
+        "the split gives {version} {share} %, and {version} is quarantined: {why}; remove its \
+         `[[quarantine]]` entry, or use `watershed traffic … --force`"
+    )
+}
+
+/// Serves the last declared version that is normal and not quarantined; while a later one is being
+/// made, what was served before goes on.
 fn serve_latest(
     service: &Service,
     statuses: &[Status],
     last: Option<&Serving>,
 ) -> Result<Serving, String> {
-    for (spec, status) in service.versions.iter().zip(statuses).rev() {
+    let versions = service.versions.iter().zip(statuses).rev();
+    let mut passed_over = None;
+    for (spec, status) in versions {
+        if quarantined(service, spec, Some(status)).is_some() {
+            passed_over.get_or_insert(&spec.name);
+            continue;
+        }
         match status {
             Status::Normal(version) => return Ok(Serving::Latest(version.clone())),
             Status::Creating if last.is_some_and(Serving::takes_traffic) => {
@@ -228,7 +267,13 @@ fn serve_latest(
             Status::Creating | Status::Error(_) => {}
         }
     }
-    Err("no declared version is normal".to_owned())
+    Err(match passed_over {
+        Some(name) => format!(
+            "no declared version is normal and may have traffic: {name} is quarantined; deploy \
+             another one, or remove its `[[quarantine]]` entry"
+        ),
+        None => "no declared version is normal".to_owned(),
+    })
 }
 
 fn views(service: &Service, statuses: &[Status], serving: &Serving) -> Vec<VersionView> {

@@ -29,6 +29,7 @@ mod late_failures;
 mod p3;
 mod plan;
 mod pool;
+mod quarantine;
 mod reload;
 mod reload_files;
 mod reload_load;

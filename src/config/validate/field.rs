@@ -307,6 +307,14 @@ pub fn digest(text: &str) -> Result<Digest, Complaint> {
     })
 }
 
+/// Of an environment; the one of a version's cannot be had by hand.
+pub fn env_digest(text: &str) -> Result<Digest, Complaint> {
+    text.parse().map_err(|error: model::DigestError| {
+        let help = "leave it out to mean every environment, or write `sha256:` and 64 digits";
+        Complaint::new(format!("`env` is not a digest: {error}"), help)
+    })
+}
+
 pub fn percent(version: &str, value: f64) -> Result<Percent, Complaint> {
     Percent::from_f64(value).map_err(|error| {
         let message = format!("{value} cannot be the share of `{version}`: {error}");

@@ -15,7 +15,7 @@ use super::super::report::Problem;
 use super::super::source::{Complaint, Findings, Spot};
 use super::super::suggest;
 use super::claims::{Claims, What};
-use super::{env, field, limits};
+use super::{env, field, limits, quarantine};
 
 /// What a service's file needs to know about the main file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub fn draft(
 ) -> Option<Draft> {
     let Document { source, raw, lost } = document;
     let mut file = Findings { source: &source, lost: &lost, problems };
-    let RawService { name, domains, versions, traffic } = raw;
+    let RawService { name, domains, versions, traffic, quarantine } = raw;
     let mut claims = Vec::new();
     let name = self::name(&mut file, name).map(|(name, spot)| {
         let domain = default_domain(&name, &around.domain);
@@ -62,7 +62,9 @@ pub fn draft(
     let domains = self::domains(&mut file, domains, default_domain, &mut claims);
     let Declared { names, versions } = self::versions(&mut file, versions, &around.limits);
     let traffic = self::traffic(&mut file, traffic, &names);
-    let service = Service { name: name?, domains, versions, traffic, file: source.path.clone() };
+    let quarantine = quarantine::quarantine(&mut file, quarantine);
+    let path = source.path.clone();
+    let service = Service { name: name?, domains, versions, traffic, quarantine, file: path };
     Some(Draft { service: Arc::new(service), claims })
 }
 

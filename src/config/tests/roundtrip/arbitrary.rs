@@ -96,7 +96,7 @@ fn environments(limits: BoxedStrategy<Limits>) -> impl Strategy<Value = Vec<Envi
 fn environment(index: usize, name: &str, services: BTreeMap<String, Draft>) -> Environment {
     let domain = format!("e{index}.test");
     let services = services.into_iter().enumerate().map(|(number, (name, draft))| {
-        let Draft { domains, versions, traffic } = draft;
+        let Draft { domains, versions, traffic, quarantine } = draft;
         let default = DomainPattern::Exact(format!("{name}.{domain}"));
         let others = domains.into_iter().map(|(label, is_wildcard)| {
             let suffix = format!("{label}.s{number}.e{index}.example.org");
@@ -107,6 +107,7 @@ fn environment(index: usize, name: &str, services: BTreeMap<String, Draft>) -> E
             domains: [default].into_iter().chain(others).collect(),
             versions,
             traffic,
+            quarantine,
             file: PathBuf::new(),
         })
     });
@@ -120,6 +121,7 @@ struct Draft {
     domains: BTreeMap<String, bool>,
     versions: Vec<VersionSpec>,
     traffic: Traffic,
+    quarantine: Vec<Quarantined>,
 }
 
 fn draft(limits: BoxedStrategy<Limits>) -> impl Strategy<Value = Draft> {
@@ -132,13 +134,29 @@ fn draft(limits: BoxedStrategy<Limits>) -> impl Strategy<Value = Draft> {
         };
         versions.into_iter().map(name).collect::<Vec<_>>()
     });
-    (domains, versions.prop_shuffle()).prop_flat_map(|(domains, versions)| {
-        traffic(versions.len()).prop_map(move |traffic| Draft {
-            domains: domains.clone(),
-            versions: versions.clone(),
-            traffic,
-        })
-    })
+    let quarantine = vec(quarantined(), 0..3);
+    (domains, versions.prop_shuffle(), quarantine).prop_flat_map(
+        |(domains, versions, quarantine)| {
+            traffic(versions.len()).prop_map(move |traffic| Draft {
+                domains: domains.clone(),
+                versions: versions.clone(),
+                traffic,
+                quarantine: quarantine.clone(),
+            })
+        },
+    )
+}
+
+fn quarantined() -> impl Strategy<Value = Quarantined> {
+    let digest = || any::<[u8; 32]>().prop_map(Digest::from_bytes);
+    (digest(), option::of(digest()), version_label(), option::of("(?s).{0,12}")).prop_map(
+        |(digest, env, version, remark)| Quarantined {
+            digest,
+            env,
+            version: VersionName::new(&version).unwrap(),
+            remark,
+        },
+    )
 }
 
 fn version(limits: BoxedStrategy<Limits>) -> impl Strategy<Value = VersionSpec> {

@@ -80,7 +80,7 @@ impl Writer<'_> {
     }
 
     fn service(&self, service: &Service) -> String {
-        let Service { name, domains, versions, traffic, file: _ } = service;
+        let Service { name, domains, versions, traffic, quarantine, file: _ } = service;
         let mut text = String::new();
         self.key(&mut text, "name", quoted(name), false);
         self.key(&mut text, "domains", array(&domains[1..]), domains.len() == 1);
@@ -99,7 +99,23 @@ impl Writer<'_> {
                 self.table(&mut text, "traffic", "split", split.shares().iter().map(share));
             }
         }
+        for entry in quarantine {
+            text += "[[quarantine]]\n";
+            self.quarantined(&mut text, entry);
+        }
         text
+    }
+
+    fn quarantined(&self, text: &mut String, entry: &Quarantined) {
+        let Quarantined { digest, env, version, remark } = entry;
+        self.key(text, "digest", quoted(digest), false);
+        self.key(text, "version", quoted(version), false);
+        if let Some(env) = env {
+            self.key(text, "env", quoted(env), false);
+        }
+        if let Some(remark) = remark {
+            self.key(text, "remark", quoted(remark), false);
+        }
     }
 
     fn version(&self, text: &mut String, version: &VersionSpec) {

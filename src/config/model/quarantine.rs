@@ -1,0 +1,128 @@
+//! Versions that must not get traffic: what a rollback leaves behind, so that nobody sends traffic
+//! to them again by mistake. The registry enforces it, because only it knows the digest of what a
+//! version is made of.
+
+use sha2::{Digest as _, Sha256};
+
+use super::{Digest, EnvValue, Service, VersionName, VersionSpec};
+
+/// What must not get traffic, whatever it is called by now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quarantined {
+    /// Of the component.
+    pub digest: Digest,
+    /// Of the environment, where only a version with this one is meant.
+    pub env: Option<Digest>,
+    /// What it was called; for people.
+    pub version: VersionName,
+    /// Why; for people.
+    pub remark: Option<String>,
+}
+
+impl Quarantined {
+    /// Whether both keep the same from getting traffic.
+    pub fn is_of_same(&self, other: &Self) -> bool {
+        (self.digest, self.env) == (other.digest, other.env)
+    }
+}
+
+impl VersionSpec {
+    /// The SHA-256 of the environment as it is declared: each name, where its value comes from, and
+    /// the value or where to find it. Each part has its length before it, so that no two
+    /// environments have the same parts.
+    pub fn env_digest(&self) -> Digest {
+        let mut hash = Sha256::new();
+        let mut add = |part: &[u8]| {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        };
+        for (name, value) in &self.env {
+            let (kind, value) = match value {
+                EnvValue::Plain(text) => ("plain", text.as_bytes()),
+                EnvValue::File(path) => ("file", path.as_os_str().as_encoded_bytes()),
+                EnvValue::FromEnv(variable) => ("from-env", variable.as_bytes()),
+            };
+            add(name.as_bytes());
+            add(kind.as_bytes());
+            add(value);
+        }
+        Digest::from_bytes(hash.finalize().into())
+    }
+}
+
+impl Service {
+    /// What keeps a version from getting traffic whose component has this digest, if anything does.
+    pub fn quarantined(&self, spec: &VersionSpec, component: &Digest) -> Option<&Quarantined> {
+        self.quarantine.iter().find(|entry| {
+            entry.digest == *component && entry.env.is_none_or(|env| env == spec.env_digest())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Limits, ServiceName, Traffic};
+
+    fn plain(text: &str) -> EnvValue {
+        EnvValue::Plain(text.to_owned())
+    }
+
+    fn spec(env: &[(&str, EnvValue)]) -> VersionSpec {
+        let env = env.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        VersionSpec {
+            name: VersionName::new("v1").unwrap(),
+            component: "/a.wasm".into(),
+            digest: None,
+            env: env.collect(),
+            remark: None,
+            limits: Limits::default(),
+        }
+    }
+
+    #[test]
+    fn an_environment_is_told_from_every_other_by_its_digest() {
+        let all = [
+            spec(&[]),
+            spec(&[("A", plain(""))]),
+            spec(&[("A", plain("B"))]),
+            spec(&[("A", EnvValue::File("B".into()))]),
+            spec(&[("A", EnvValue::FromEnv("B".to_owned()))]),
+            spec(&[("AB", plain(""))]),
+            spec(&[("A", plain("")), ("B", plain(""))]),
+            spec(&[("A", plain("B")), ("B", plain("A"))]),
+        ];
+        for (index, one) in all.iter().enumerate() {
+            assert_eq!(one.env_digest(), one.clone().env_digest());
+            for other in &all[index + 1..] {
+                assert_ne!(one.env_digest(), other.env_digest(), "{one:?} {other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_entry_holds_for_its_digest_and_its_environment_if_it_has_one() {
+        let [bad, good] = [1, 2].map(|byte| Digest::from_bytes([byte; 32]));
+        let (one, other) = (spec(&[("A", plain("1"))]), spec(&[("A", plain("2"))]));
+        let service = |env| Service {
+            name: ServiceName::new("shop").unwrap(),
+            domains: Vec::new(),
+            versions: Vec::new(),
+            traffic: Traffic::Latest,
+            quarantine: vec![Quarantined {
+                digest: bad,
+                env,
+                version: VersionName::new("v2").unwrap(),
+                remark: None,
+            }],
+            file: "/shop.toml".into(),
+        };
+        let any = service(None);
+        assert!(any.quarantined(&one, &bad).is_some() && any.quarantined(&other, &bad).is_some());
+        assert!(any.quarantined(&one, &good).is_none());
+        let only = service(Some(one.env_digest()));
+        assert!(only.quarantined(&one, &bad).is_some());
+        assert!(only.quarantined(&other, &bad).is_none());
+        assert!(only.quarantined(&one, &good).is_none());
+    }
+}
