@@ -5,7 +5,7 @@
 //! token.
 
 mod description;
-mod status;
+pub mod status;
 mod token;
 
 use std::path::PathBuf;
