@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Problem;
 
-pub(super) use gather::{Context, document};
+pub(super) use gather::document;
 
 /// `GET /api/v1/status`.
 #[derive(Clone, Debug, Serialize, Deserialize)]

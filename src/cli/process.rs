@@ -131,6 +131,7 @@ impl Process {
     /// # Errors
     ///
     /// Where it cannot be reached, wants another token or says something else.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the commands that edit files call it"))]
     pub fn post<B: Serialize, T: DeserializeOwned>(
         &self,
         path: &str,
@@ -151,9 +152,7 @@ impl Process {
 
     fn authorized<B>(&self, request: RequestBuilder<B>) -> Result<RequestBuilder<B>, ProcessError> {
         Ok(match &self.token_file {
-            Some(file) => {
-                request.header("authorization", format!("Bearer {}", Token::text(file)?))
-            }
+            Some(file) => request.header("authorization", format!("Bearer {}", Token::text(file)?)),
             None => request,
         })
     }
@@ -186,8 +185,8 @@ impl Process {
         match (status, &self.token_file) {
             (401, Some(file)) => ProcessError::TokenRefused { url, file: file.clone() },
             (401, None) => ProcessError::TokenWanted { url },
-            // Our own refusals say why in plain text.
-            (400 | 503, _) => {
+            // Our own refusals say why in plain text; what the proxy says is no refusal of ours.
+            _ if response.body().mime_type() == Some("text/plain") => {
                 let text = response.body_mut().read_to_string().unwrap_or_default();
                 let why = text.trim().chars().take(REPEATED_MAX).collect();
                 ProcessError::Refused { url, status, why }
@@ -223,6 +222,10 @@ fn local(listen: SocketAddr) -> Result<SocketAddr, ProcessError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::Value;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::thread::JoinHandle;
 
     #[test]
     fn a_url_is_taken_as_people_write_it() {
@@ -233,6 +236,60 @@ mod tests {
         for url in ["https://127.0.0.1:9090", "", "http://", "a b", "localhost:1/api", "u@h:1"] {
             assert!(matches!(checked(url), Err(ProcessError::NotAUrl(_))), "{url}");
         }
+    }
+
+    /// A process that gives everybody this answer; its address, and what it was asked.
+    fn answering(answer: &'static str) -> (String, JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked = std::thread::spawn(move || {
+            let (mut client, _) = listener.accept().unwrap();
+            let mut asked = vec![0; 4096];
+            let mut read = 0;
+            while !asked[..read].ends_with(b"}") {
+                read += client.read(&mut asked[read..]).unwrap();
+            }
+            client.write_all(answer.as_bytes()).unwrap();
+            String::from_utf8_lossy(&asked[..read]).into_owned()
+        });
+        (url, asked)
+    }
+
+    fn post(url: &str) -> Result<(u16, Value), ProcessError> {
+        let process = Process::new(Some(url), &AdminSettings::default()).unwrap();
+        process.post("/api/v1/reload", &serde_json::json!({ "user": "me" }))
+    }
+
+    #[test]
+    fn what_is_posted_is_json_and_so_is_the_answer() {
+        let answer = "HTTP/1.1 422 Unprocessable Entity\r\ncontent-length: 9\r\n\r\n{\"at\": 7}";
+        let (url, asked) = answering(answer);
+        assert_eq!(post(&url).unwrap(), (422, serde_json::json!({ "at": 7 })));
+        let asked = asked.join().unwrap();
+        assert!(asked.starts_with("POST /api/v1/reload HTTP/1.1\r\n"), "{asked}");
+        assert!(asked.contains("content-type: application/json\r\n"), "{asked}");
+        assert!(asked.ends_with("{\"user\":\"me\"}"), "{asked}");
+    }
+
+    #[test]
+    fn a_refusal_in_plain_text_is_repeated() {
+        let answer = "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\n\
+                      content-length: 9\r\n\r\nno user.\n";
+        let (url, _) = answering(answer);
+        let error = post(&url).unwrap_err();
+        let expected = format!("{url}/api/v1/reload refuses with status 400: no user.");
+        assert_eq!(error.to_string(), expected);
+        assert!(!error.is_not_running());
+    }
+
+    #[test]
+    fn where_nobody_listens_no_process_runs() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        let error = post(&url).unwrap_err();
+        assert!(error.is_not_running(), "{error}");
+        assert!(error.to_string().contains("`watershed run`"), "{error}");
     }
 
     #[test]
