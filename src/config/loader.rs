@@ -13,7 +13,7 @@ use super::arbitrate::{Choice, Contender, Verdict, arbitrate};
 use super::discover::{self, Found};
 use super::document;
 use super::fingerprint::Fingerprint;
-use super::model::{Config, Environment, EnvironmentName, ServiceName};
+use super::model::{AdminSettings, Config, Environment, EnvironmentName, ServiceName};
 use super::report::{Problem, Report};
 use super::validate::service::{Draft, Surroundings, draft};
 use super::validate::{self, EMPTY_MAIN, EMPTY_SERVICE, Main, Plan};
@@ -34,6 +34,8 @@ pub struct Loaded {
     pub config: Config,
     /// The files that are wrong, in the order in which files are read.
     pub rejected: Vec<Rejection>,
+    /// Where the files of each environment are, as the main file says it.
+    pub places: Vec<String>,
     /// How many services' files were read.
     pub read: usize,
     /// The state of each file that is in `config`.
@@ -122,9 +124,10 @@ impl Loader {
             served.push((key.clone(), file.state(verdict.choice).cloned()));
             rejected.extend(file.rejection(key, verdict));
         }
+        let places = main.plans.iter().map(|plan| plan.services.clone()).collect();
         let drafts = served.iter().map(|(_, draft)| draft.as_ref());
         let config = config(main, drafts);
-        Ok(Loaded { config, rejected, read, served })
+        Ok(Loaded { config, rejected, places, read, served })
     }
 
     /// Goes back to what was loaded here wherever a file is wrong from now on, and forgets the files
@@ -156,6 +159,16 @@ impl Loader {
         }
     }
 
+    /// How operators reach a process of the main file, as far as that is right: who looks at what is
+    /// served may do so because something is wrong.
+    ///
+    /// # Errors
+    ///
+    /// Where the main file cannot be read at all.
+    pub fn admin(&self) -> Result<AdminSettings, Report> {
+        self.main().map(|(main, _)| main.admin).map_err(|rejected| rejected.report)
+    }
+
     /// What the main file says, and what is wrong with it.
     fn main(&self) -> Result<(Main, Vec<Problem>), Rejected> {
         let mut problems = Vec::new();
@@ -179,7 +192,7 @@ impl Loader {
     /// were read.
     fn read(&mut self, main: &Main, reading: Reading) -> (Vec<Key>, usize) {
         let (mut keys, mut read) = (Vec::new(), 0);
-        for Plan { name, domain, found } in &main.plans {
+        for Plan { name, domain, services: _, found } in &main.plans {
             let around = Surroundings { domain: domain.clone(), limits: main.limits.clone() };
             let around = Arc::new(around);
             for path in &found.files {
@@ -283,7 +296,8 @@ fn config<'a>(main: Main, states: impl IntoIterator<Item = Option<&'a Arc<Draft>
     let mut states = states.into_iter();
     let mut watch = vec![directory];
     let mut environments = Vec::with_capacity(plans.len());
-    for Plan { name, domain, found: Found { files, directories } } in plans {
+    for Plan { name, domain, services: _, found } in plans {
+        let Found { files, directories } = found;
         let drafts = states.by_ref().take(files.len()).flatten();
         let services = drafts.map(|draft| draft.service.clone()).collect();
         environments.push(Environment { name, domain, services });

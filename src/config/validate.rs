@@ -11,7 +11,6 @@ pub mod service;
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::ops::Range;
 use std::path::PathBuf;
 
 pub use self::field::{EMPTY_MAIN, EMPTY_SERVICE};
@@ -23,7 +22,7 @@ use super::model::{
     AdminSettings, Environment, EnvironmentName, Limits, ServerSettings, StateSettings,
 };
 use super::raw::{
-    Field, Located, RawAdmin, RawDefaults, RawEnvironment, RawServer, RawState, RawWatershed, Table,
+    Located, RawAdmin, RawDefaults, RawEnvironment, RawServer, RawState, RawWatershed, Table,
 };
 use super::report::Problem;
 use super::source::{Complaint, Findings};
@@ -44,6 +43,8 @@ pub struct Main {
 pub struct Plan {
     pub name: EnvironmentName,
     pub domain: String,
+    /// Where they are, as the file says it.
+    pub services: String,
     pub found: Found,
 }
 
@@ -159,6 +160,7 @@ fn default_plan(main: &mut Findings<'_>) -> Option<Plan> {
     Some(Plan {
         name: EnvironmentName::default(),
         domain: Environment::DOMAIN.to_owned(),
+        services: Environment::SERVICES.to_owned(),
         found: found.ok()?,
     })
 }
@@ -185,12 +187,9 @@ fn plan(
     let line = main.source.line_of(table.start);
     let name = name.or_else(|| EnvironmentName::new(&format!("line-{line}")).ok());
     let domain = domain.unwrap_or_else(|| format!("line-{line}.invalid"));
-    Some(Plan { name: name.unwrap_or_default(), domain, found: found(main, &table, services)? })
-}
-
-fn found(main: &mut Findings<'_>, table: &Range<usize>, services: Field<String>) -> Option<Found> {
     let default = || (table.clone(), Environment::SERVICES.to_owned());
-    let (span, pattern) = services.map_or_else(default, Located::into_parts);
-    let found = discover::services(main.source.directory(), &pattern);
-    main.check(span, found.map_err(|error| field::no_services(&error)))
+    let (span, services) = services.map_or_else(default, Located::into_parts);
+    let found = discover::services(main.source.directory(), &services);
+    let found = main.check(span, found.map_err(|error| field::no_services(&error)))?;
+    Some(Plan { name: name.unwrap_or_default(), domain, services, found })
 }
