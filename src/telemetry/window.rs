@@ -144,7 +144,8 @@ mod tests {
         let window = Window::new(start, Counts::default());
         for second in (0..600).step_by(5) {
             window.sample(start + seconds(second), counts(10 * second, second));
-            assert!(window.notes().len() <= 14, "{}", window.notes().len());
+            let notes = window.notes().len();
+            assert!(notes <= 14, "{notes}");
         }
         // Between two sweeps.
         let recent = window.recent(start + seconds(598), &counts(5_980, 598));
@@ -207,7 +208,8 @@ mod tests {
         for second in (100..200).step_by(5) {
             window.sample(start + seconds(second), counts(40, 0));
         }
-        assert_eq!((window.notes().len(), window.notes().capacity()), (1, 1));
+        let notes = window.notes();
+        assert_eq!((notes.len(), notes.capacity()), (1, 1));
     }
 
     /// A machine that slept has nothing newer to compare with.

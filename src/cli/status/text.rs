@@ -210,12 +210,12 @@ process  http://127.0.0.1:9090, generation 7, not ready
 files    /etc/watershed/watershed.toml
 
 environment default  localhost
-  VERSION  STATUS       SHARE  OBSERVED  REQ/S  ERRORS      P50     P99  IN FLIGHT  DIGEST
+  VERSION  STATUS      SHARE  OBSERVED  REQ/S  ERRORS      P50     P99  IN FLIGHT  DIGEST
 greeter  http://greeter.localhost:8080
-  v1       normal   90 → 50 %   89.71 %   1234  0.50 %  0.21 ms   12 ms          3  0123456789ab
-  v2       error    10 → 50 %         -    0.0       -        -       -          0  -
+  v1       normal  90 → 50 %   89.71 %   1234  0.50 %  0.21 ms   12 ms          3  0123456789ab
+  v2       error   10 → 50 %         -    0.0       -        -       -          0  -
 lab  http://lab.localhost:8080
-  v1       normal       100 %  100.00 %    0.2     0 %    999 ms  30.0 s          0  -
+  v1       normal      100 %  100.00 %    0.2     0 %   999 ms  30.0 s          0  -
 
 error[not-found]: version v2 of greeter: there is no file x.wasm
   --> /etc/watershed/services/greeter.toml
