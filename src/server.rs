@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use pingora::server::configuration::ServerConf;
@@ -12,6 +12,7 @@ use pingora::services::background::{BackgroundService, background_service};
 use std::sync::Mutex;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
+use tokio::time::MissedTickBehavior;
 
 use crate::admin::{Admin, AdminListener, Token, TokenError};
 use crate::config::{Config, Loaded, Loader, Rejection};
@@ -25,7 +26,7 @@ use crate::telemetry::Telemetry;
 /// How long clients wait for the first versions before they are told that there are none.
 const FIRST_VERSIONS: Duration = Duration::from_secs(10);
 
-/// How often idle sandboxes are looked at.
+/// How often idle sandboxes are looked at, and what versions have done is noted.
 const SWEEP: Duration = Duration::from_secs(5);
 
 /// Why the server cannot start.
@@ -58,7 +59,7 @@ pub fn run(loader: Loader, loaded: Loaded) -> Result<(), StartError> {
     let Shared { telemetry, live, reloads, drain } = shared.clone();
 
     let programs = Programs::new(engine, cache(&config), telemetry);
-    let root = loader.directory().to_owned();
+    let files = (loader.path().to_owned(), loader.directory().to_owned());
     let reloader = Reloader::new(
         loader,
         config.clone(),
@@ -70,7 +71,7 @@ pub fn run(loader: Loader, loaded: Loaded) -> Result<(), StartError> {
     let port = sockets.port();
     let (ready, accept) = oneshot::channel();
     let herald = Herald { ready: once(ready), lines: sockets.lines(), port, live, reloads };
-    let admin = shared.admin(token, port, root, config.clone());
+    let admin = shared.admin(token, port, files, config.clone());
     let admin = AdminListener::new(admin, sockets.admin);
 
     let mut server = Server::new_with_opt_and_conf(None, pingora_conf(&config));
@@ -105,11 +106,11 @@ impl Shared {
         &self,
         token: Option<Token>,
         port: u16,
-        root: PathBuf,
+        (config, root): (PathBuf, PathBuf),
         started_with: Arc<Config>,
     ) -> Admin {
         let Self { telemetry, live, reloads, .. } = self.clone();
-        Admin { live, reloads, telemetry, token, port, root, started_with }
+        Admin { live, reloads, telemetry, token, port, config, root, started_with }
     }
 }
 
@@ -206,17 +207,21 @@ fn take<T>(once: &Once<T>) -> Option<T> {
     once.lock().ok()?.take()
 }
 
-/// Gives sandboxes back to the pool that have waited too long for their next request.
+/// Gives sandboxes back to the pool that have waited too long for their next request, and notes what
+/// each version has done so far, so that the status can tell of the last minute.
 struct Sweeper(Arc<Live>);
 
 #[async_trait]
 impl BackgroundService for Sweeper {
     async fn start(&self, _: ShutdownWatch) {
         let mut rounds = tokio::time::interval(SWEEP);
+        // Rounds that a suspended machine missed would all note the same.
+        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             rounds.tick().await;
+            let now = Instant::now();
             for service in &self.0.load().services {
-                service.sweep();
+                service.sweep(now);
             }
         }
     }

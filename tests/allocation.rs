@@ -1,15 +1,17 @@
-//! Finding a service and deciding its version allocate nothing, however many there are.
+//! Finding a service and deciding its version allocate nothing, however many there are; nor does
+//! counting a request.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use std::path::Path;
+use std::time::Duration;
 
 use watershed::config::{self, Config};
 use watershed::registry::{Decided, Programs, Snapshot, Status, Statuses, declared};
 use watershed::routing::{RouteTableBuilder, Weighted};
 use watershed::runtime::Engine;
 use watershed::server::pool_size;
-use watershed::telemetry::Telemetry;
+use watershed::telemetry::{Outcome, StatusClass, Telemetry};
 
 fn request(host: &str) -> http::request::Parts {
     http::Request::get("/").header("host", host).body(()).unwrap().into_parts().0
@@ -47,6 +49,16 @@ fn finding_a_service_allocates_nothing() {
 fn drawing_from_ten_versions_allocates_nothing() {
     let split = Weighted::new((0..10).map(|index| (index, 1_000)));
     assert_no_allocation(|| assert!(split.draw().is_some()));
+}
+
+#[test]
+fn counting_a_request_allocates_nothing() {
+    let meter = Telemetry::default().version("default", "greeter", "v1");
+    let outcome = Outcome::Answered(StatusClass::Success);
+    assert_no_allocation(|| {
+        let _in_flight = meter.enter();
+        meter.record("random", outcome, Duration::from_micros(100));
+    });
 }
 
 #[test]

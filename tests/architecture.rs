@@ -31,7 +31,7 @@ const ROOMS: [(&str, &[&str]); 10] = [
 const COMPOSITION: [&str; 4] = ["server", "cli", "main", "lib"];
 
 /// Libraries that only some rooms may name, by how their crates begin.
-const LIBRARIES: [(&str, &[&str]); 7] = [
+const LIBRARIES: [(&str, &[&str]); 8] = [
     ("wasmtime", &["runtime"]),
     ("pingora", &["proxy", "listener", "server", "admin"]),
     ("axum", &["admin"]),
@@ -39,6 +39,7 @@ const LIBRARIES: [(&str, &[&str]); 7] = [
     ("prometheus_client", &["telemetry"]),
     ("ureq", &["cli"]),
     ("toml_edit", &["config"]),
+    ("comfy_table", &["cli"]),
 ];
 
 /// Libraries that a leaf may not name.

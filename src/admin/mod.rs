@@ -5,7 +5,7 @@
 //! token.
 
 mod description;
-mod status;
+pub mod status;
 mod token;
 
 use std::path::PathBuf;
@@ -41,6 +41,8 @@ pub struct Admin {
     pub token: Option<Token>,
     /// Port of the first proxy listener, for the URLs of services.
     pub port: u16,
+    /// The main file, absolute.
+    pub config: PathBuf,
     /// The directory of the main file, absolute.
     pub root: PathBuf,
     pub started_with: Arc<Config>,
@@ -134,9 +136,7 @@ async fn show_status(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Res
     if !admin.admits(&headers) {
         return denied();
     }
-    let (last, rejected) = (admin.reloads.last(), admin.reloads.rejected());
-    let snapshot = admin.live.load();
-    Json(status::document(&snapshot, last.as_deref(), &rejected, admin.port)).into_response()
+    Json(status::document(&admin)).into_response()
 }
 
 /// What is declared and served, for whoever compares it with files.

@@ -1,208 +1,144 @@
-//! The status document: what is served, where each version stands, and what the last reload did.
+//! The status documents: what is served, where each version stands, how it does, and what the last
+//! reload did. The admin listener writes them, and the commands that ask a running process read
+//! them, so both see one definition. A reader takes no offence at fields that it does not know.
 
-use std::time::UNIX_EPOCH;
+mod gather;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::config::{Problem, Rejection, Report};
-use crate::registry::{ServiceEntry, Snapshot, Status, VersionView};
-use crate::reload::{Outcome, Reload};
+use crate::config::Problem;
+
+pub(super) use gather::document;
 
 /// `GET /api/v1/status`.
-#[derive(Debug, Serialize)]
-pub struct Document {
-    generation: u64,
-    ready: bool,
-    environments: Vec<EnvironmentDocument>,
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StatusDocument {
+    /// The number of the configuration that is served.
+    pub generation: u64,
+    /// Whether every service that is to have traffic has normal versions for it.
+    pub ready: bool,
+    /// The main file, absolute.
+    pub config: String,
+    /// In the order of declaration, also those without services.
+    pub environments: Vec<EnvironmentDocument>,
     /// Services' files that are wrong.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    rejected: Vec<RejectionDocument>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_reload: Option<ReloadDocument>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rejected: Vec<RejectionDocument>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_reload: Option<ReloadDocument>,
 }
 
-#[derive(Debug, Serialize)]
-struct EnvironmentDocument {
-    name: String,
-    services: Vec<ServiceDocument>,
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EnvironmentDocument {
+    pub name: String,
+    /// Its services' default domains end in it.
+    pub domain: String,
+    pub services: Vec<ServiceDocument>,
 }
 
-#[derive(Debug, Serialize)]
-struct ServiceDocument {
-    name: String,
-    url: String,
-    domains: Vec<String>,
-    file: String,
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ServiceDocument {
+    pub name: String,
+    /// Where a client on the same machine reaches it.
+    pub url: String,
+    /// The default domain first.
+    pub domains: Vec<String>,
+    /// Absolute.
+    pub file: String,
+    /// Whether its newest normal version is to get everything.
+    pub latest: bool,
     /// The generation in which it changed last.
-    since_generation: u64,
+    pub since_generation: u64,
+    /// Requests that its versions serve now.
+    pub in_flight: u64,
     /// Why what is declared is not what is served.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    held: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
     /// Why the file as it is now is not what is served.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rejected: Option<ReportDocument>,
-    versions: Vec<VersionDocument>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<ReportDocument>,
+    /// In the order of declaration, then those that are served and declared no more.
+    pub versions: Vec<VersionDocument>,
 }
 
-#[derive(Debug, Serialize)]
-struct VersionDocument {
-    name: String,
-    status: &'static str,
+/// A version. What it does is told of the last minute, or of the time since it was made ready.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct VersionDocument {
+    pub name: String,
+    /// `creating`, `normal` or `error`.
+    pub status: String,
     /// Percent of the traffic now.
-    share: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    digest: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    remark: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<ErrorDocument>,
+    pub share: f64,
+    /// Percent of the traffic as it is declared; with `latest`, 100 for the newest normal version.
+    pub declared_share: f64,
+    /// Percent of the service's requests; none if there were none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_share: Option<f64>,
+    pub requests_per_second: f64,
+    /// From 0 to 1: requests that failed, or that the version answered with a status of 500 or
+    /// more.
+    pub error_rate: f64,
+    /// Milliseconds from a request's head to the end of its response, which half of the requests
+    /// stayed below; none without requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p50_ms: Option<f64>,
+    /// The same for 99 of 100 requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p99_ms: Option<f64>,
+    /// Requests that it serves now.
+    pub in_flight: u64,
+    /// The component's, where it is normal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remark: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorDocument>,
 }
 
 /// Why a version is `error`.
-#[derive(Debug, Serialize)]
-struct ErrorDocument {
-    code: &'static str,
-    detail: String,
-    suggestion: &'static str,
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorDocument {
+    pub code: String,
+    pub detail: String,
+    /// What to do.
+    pub suggestion: String,
 }
 
 /// What is wrong with files.
-#[derive(Debug, Serialize)]
-struct ReportDocument {
-    problems: Vec<Problem>,
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReportDocument {
+    pub problems: Vec<Problem>,
     /// The problems as text.
-    report: String,
+    pub report: String,
 }
 
 /// A service's file that is wrong.
-#[derive(Debug, Serialize)]
-struct RejectionDocument {
-    environment: String,
-    file: String,
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RejectionDocument {
+    pub environment: String,
+    pub file: String,
     /// The service that goes on as it was; none if it never was.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    serves: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serves: Option<String>,
     #[serde(flatten)]
-    report: ReportDocument,
+    pub report: ReportDocument,
 }
 
 /// What a load did: the last one in the status, or the answer to `POST /api/v1/reload`.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ReloadDocument {
     /// Seconds since 1970.
-    at: u64,
-    outcome: &'static str,
+    pub at: u64,
+    /// `published`, `unchanged`, `rejected` or `needs-restart`.
+    pub outcome: String,
     /// What is served after it.
-    generation: u64,
+    pub generation: u64,
     /// How many services' files were read.
-    files_read: usize,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    restart_needed_for: Vec<&'static str>,
+    pub files_read: usize,
+    /// Keys of the main file that take effect at the next start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restart_needed_for: Vec<String>,
     #[serde(flatten)]
-    report: Option<ReportDocument>,
-}
-
-impl From<&Report> for ReportDocument {
-    fn from(report: &Report) -> Self {
-        Self { problems: report.problems.clone(), report: report.to_string() }
-    }
-}
-
-impl RejectionDocument {
-    fn of(rejection: &Rejection) -> Self {
-        let Rejection { environment, serves, file, report } = rejection;
-        Self {
-            environment: environment.to_string(),
-            file: file.display().to_string(),
-            serves: serves.as_ref().map(ToString::to_string),
-            report: report.into(),
-        }
-    }
-}
-
-impl ReloadDocument {
-    /// The document of a load.
-    pub fn of(reload: &Reload) -> Self {
-        let Reload { at, outcome, generation, read, report } = reload;
-        Self {
-            at: at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
-            outcome: outcome.word(),
-            generation: *generation,
-            files_read: *read,
-            restart_needed_for: match outcome {
-                Outcome::NeedsRestart(keys) => keys.clone(),
-                Outcome::Published | Outcome::Unchanged | Outcome::Rejected => Vec::new(),
-            },
-            report: report.as_ref().map(ReportDocument::from),
-        }
-    }
-}
-
-/// The document of a snapshot, the files that are wrong and the last reload; services are reached
-/// at `port`.
-pub fn document(
-    snapshot: &Snapshot,
-    last: Option<&Reload>,
-    rejected: &[Rejection],
-    port: u16,
-) -> Document {
-    let mut environments: Vec<EnvironmentDocument> = Vec::new();
-    for service in &snapshot.services {
-        let name = service.key.environment.as_str();
-        let own = rejected.iter().find(|rejection| {
-            rejection.environment == service.key.environment
-                && rejection.serves.as_ref() == Some(&service.key.service)
-        });
-        let document = service_document(service, own, port);
-        match environments.last_mut().filter(|environment| environment.name == name) {
-            Some(environment) => environment.services.push(document),
-            None => environments
-                .push(EnvironmentDocument { name: name.to_owned(), services: vec![document] }),
-        }
-    }
-    Document {
-        generation: snapshot.generation,
-        ready: snapshot.is_ready(),
-        environments,
-        rejected: rejected.iter().map(RejectionDocument::of).collect(),
-        last_reload: last.map(ReloadDocument::of),
-    }
-}
-
-fn service_document(
-    service: &ServiceEntry,
-    rejected: Option<&Rejection>,
-    port: u16,
-) -> ServiceDocument {
-    let declared = &service.declared;
-    ServiceDocument {
-        name: service.key.service.to_string(),
-        url: service.url(port),
-        domains: declared.domains.iter().map(ToString::to_string).collect(),
-        file: declared.file.display().to_string(),
-        since_generation: service.since,
-        held: service.held.clone(),
-        rejected: rejected.map(|rejection| (&rejection.report).into()),
-        versions: service.versions.iter().map(version_document).collect(),
-    }
-}
-
-fn version_document(version: &VersionView) -> VersionDocument {
-    let digest = match &version.status {
-        Status::Normal(entry) => Some(entry.digest().to_string()),
-        Status::Creating | Status::Error(_) => None,
-    };
-    let error = version.status.error().map(|error| ErrorDocument {
-        code: error.code.as_str(),
-        detail: error.detail.clone(),
-        suggestion: error.suggestion,
-    });
-    VersionDocument {
-        name: version.name.to_string(),
-        status: version.status.word(),
-        share: f64::from(version.share.hundredths()) / 100.0,
-        digest,
-        remark: version.remark.clone(),
-        error,
-    }
+    pub report: Option<ReportDocument>,
 }

@@ -1,11 +1,16 @@
 //! The command line: one file a command, each of them thin.
 
 mod check;
+mod common;
 mod compile;
+mod env;
 mod plan;
 mod process;
 mod run;
 mod schema;
+mod select;
+mod status;
+mod table;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,6 +18,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub use process::ProcessError;
+pub use select::SelectError;
 
 use crate::config::Report;
 use crate::runtime::{EngineError, ProgramError};
@@ -46,6 +52,13 @@ enum Command {
     /// is added, changed and removed, how much traffic moves, what is to be compiled, and what
     /// takes a restart.
     Plan(plan::Arguments),
+    /// Show what a running process serves, and how each version does.
+    ///
+    /// Shares, request rates, errors and times are those of the last minute.
+    Status(status::Arguments),
+    /// Environments.
+    #[command(subcommand)]
+    Env(env::Command),
     /// Print the JSON Schema of a configuration file.
     Schema(schema::Arguments),
     /// Compile what is on standard input, for the server that has started this.
@@ -64,6 +77,11 @@ pub enum CliError {
     Start(#[from] StartError),
     #[error("error: {0}")]
     Process(#[from] ProcessError),
+    /// A plan needs no process.
+    #[error("error: {0}; or compare with files by `--from PATH`")]
+    NoneToCompare(ProcessError),
+    #[error("error: {0}")]
+    Select(#[from] SelectError),
     /// The bare message, as whoever has started the compiler wants it.
     #[error("{0}")]
     Compile(#[from] ProgramError),
@@ -102,6 +120,8 @@ impl Cli {
             Command::Run => run::run(&self.config),
             Command::Check(arguments) => check::check(&self.config, &arguments),
             Command::Plan(arguments) => plan::plan(&self.config, &arguments),
+            Command::Status(arguments) => status::status(&self.config, &arguments),
+            Command::Env(command) => env::env(&self.config, &command),
             Command::Schema(arguments) => schema::schema(&arguments),
             Command::Compile(arguments) => compile::compile(&arguments),
         }

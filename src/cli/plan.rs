@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::CliError;
+use super::common::write_json;
 use super::process::Process;
 use crate::config::{Config, Digest, Loader, Problem, Report, VersionSpec};
 use crate::plan::{Description, Plan, Standing, Text};
@@ -101,14 +102,11 @@ fn print(plan: &Plan, before: &str, after: &str, json: bool) -> Result<(), CliEr
     Ok(())
 }
 
-fn write_json(out: &mut impl Write, document: &impl Serialize) -> std::io::Result<()> {
-    writeln!(out, "{}", serde_json::to_string_pretty(document)?)
-}
-
 /// What a process serves, and how to call it.
 fn served(admin: Option<&str>, config: &Config) -> Result<(Description, String), CliError> {
-    let process = Process::new(admin, &config.admin)?;
-    let description: Description = process.get("/api/v1/config")?;
+    let process = Process::new(admin, &config.admin).map_err(CliError::NoneToCompare)?;
+    let description: Description =
+        process.get("/api/v1/config").map_err(CliError::NoneToCompare)?;
     let name = match description.generation {
         Some(generation) => format!("{}, generation {generation}", process.url()),
         None => process.url().to_owned(),

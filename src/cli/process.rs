@@ -1,16 +1,30 @@
 //! A running process, asked at its admin listener. Commands that look at one use it.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
+use ureq::http::Response;
+use ureq::{Body, RequestBuilder};
 
 use crate::admin::{Token, TokenError};
 use crate::config::AdminSettings;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long it may take where the process first does something, as reading thousands of files.
+const WORK_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Statuses of answers that are documents: what was asked was done, or could not be because of the
+/// files.
+const DOCUMENTS: [u16; 2] = [200, 422];
+
+/// Characters of the longest text of a process that an error repeats.
+const REPEATED_MAX: usize = 300;
 
 /// Bytes of the longest answer: thousands of services.
 const LONGEST: u64 = 64 << 20;
@@ -28,7 +42,7 @@ pub struct Process {
 pub enum ProcessError {
     #[error(
         "`listen` under [admin] has port 0, another one at every start: give `--admin URL` as the \
-         process printed it, or compare with files by `--from PATH`"
+         process printed it"
     )]
     NoPort,
     #[error(
@@ -36,11 +50,19 @@ pub enum ProcessError {
          never https"
     )]
     NotAUrl(String),
+    /// Nobody listens there.
     #[error(
-        "no process answers at {url}: {reason}; start it with `watershed run`, give `--admin URL` \
-         if it listens elsewhere, or compare with files by `--from PATH`"
+        "no process answers at {url}: start it with `watershed run`, or give `--admin URL` if it \
+         listens elsewhere"
+    )]
+    NotRunning { url: String },
+    #[error(
+        "no process answers at {url}: {reason}; see whether it is well, or give `--admin URL` if \
+         it listens elsewhere"
     )]
     Unreachable { url: String, reason: Box<ureq::Error> },
+    #[error("what {url} is to be told cannot be written as JSON: {reason}")]
+    Unspeakable { url: String, reason: serde_json::Error },
     #[error("{url} wants a token: set `token-file` under [admin] to the file that it is in")]
     TokenWanted { url: String },
     #[error("{url} does not take the token in {}: the process was started with another", .file.display())]
@@ -49,8 +71,17 @@ pub enum ProcessError {
         "{url} answers {answer}: is that the admin listener of a watershed as new as this one?"
     )]
     Stranger { url: String, answer: String },
+    #[error("{url} refuses with status {status}: {why}")]
+    Refused { url: String, status: u16, why: String },
     #[error(transparent)]
     Token(#[from] TokenError),
+}
+
+impl ProcessError {
+    /// Whether nobody listens there: what needs the files only can go on.
+    pub fn is_not_running(&self) -> bool {
+        matches!(self, Self::NotRunning { .. })
+    }
 }
 
 impl Process {
@@ -86,28 +117,80 @@ impl Process {
     /// Where it cannot be reached, wants another token or says something else.
     pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ProcessError> {
         let url = format!("{}{path}", self.url);
-        let unreachable = |reason: ureq::Error| ProcessError::Unreachable {
-            url: self.url.clone(),
-            reason: Box::new(reason),
-        };
-        let mut request = self.agent.get(&url);
-        if let Some(file) = &self.token_file {
-            request = request.header("authorization", format!("Bearer {}", Token::text(file)?));
+        let request = self.authorized(self.agent.get(&url))?;
+        let response = request.call().map_err(|reason| self.unreachable(reason))?;
+        match response.status().as_u16() {
+            200 => self.document(&url, response),
+            _ => Err(self.refused(url, response)),
         }
-        let mut response = request.call().map_err(unreachable)?;
-        let status = response.status().as_u16();
-        if status != 200 {
-            return Err(self.refused(url, status));
-        }
-        let body = response.body_mut().with_config().limit(LONGEST).read_to_vec();
-        serde_json::from_slice(&body.map_err(unreachable)?)
-            .map_err(|error| ProcessError::Stranger { url, answer: error.to_string() })
     }
 
-    fn refused(&self, url: String, status: u16) -> ProcessError {
+    /// Has it do something, and what it says of that with which status: 200 if it is done, 422 if
+    /// the files are wrong.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be reached, wants another token or says something else.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the commands that edit files call it"))]
+    pub fn post<B: Serialize, T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &B,
+    ) -> Result<(u16, T), ProcessError> {
+        let url = format!("{}{path}", self.url);
+        let unspeakable = |reason| ProcessError::Unspeakable { url: url.clone(), reason };
+        let body = serde_json::to_vec(body).map_err(unspeakable)?;
+        let request = self.agent.post(&url).content_type("application/json");
+        let request = request.config().timeout_global(Some(WORK_PATIENCE)).build();
+        let response = self.authorized(request)?.send(body.as_slice());
+        let response = response.map_err(|reason| self.unreachable(reason))?;
+        match response.status().as_u16() {
+            status if DOCUMENTS.contains(&status) => Ok((status, self.document(&url, response)?)),
+            _ => Err(self.refused(url, response)),
+        }
+    }
+
+    fn authorized<B>(&self, request: RequestBuilder<B>) -> Result<RequestBuilder<B>, ProcessError> {
+        Ok(match &self.token_file {
+            Some(file) => request.header("authorization", format!("Bearer {}", Token::text(file)?)),
+            None => request,
+        })
+    }
+
+    fn document<T: DeserializeOwned>(
+        &self,
+        url: &str,
+        mut response: Response<Body>,
+    ) -> Result<T, ProcessError> {
+        let body = response.body_mut().with_config().limit(LONGEST).read_to_vec();
+        let body = body.map_err(|reason| self.unreachable(reason))?;
+        serde_json::from_slice(&body).map_err(|error| ProcessError::Stranger {
+            url: url.to_owned(),
+            answer: error.to_string(),
+        })
+    }
+
+    fn unreachable(&self, reason: ureq::Error) -> ProcessError {
+        let url = self.url.clone();
+        match reason {
+            ureq::Error::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                ProcessError::NotRunning { url }
+            }
+            reason => ProcessError::Unreachable { url, reason: Box::new(reason) },
+        }
+    }
+
+    fn refused(&self, url: String, mut response: Response<Body>) -> ProcessError {
+        let status = response.status().as_u16();
         match (status, &self.token_file) {
             (401, Some(file)) => ProcessError::TokenRefused { url, file: file.clone() },
             (401, None) => ProcessError::TokenWanted { url },
+            // Our own refusals say why in plain text; what the proxy says is no refusal of ours.
+            _ if response.body().mime_type() == Some("text/plain") => {
+                let text = response.body_mut().read_to_string().unwrap_or_default();
+                let why = text.trim().chars().take(REPEATED_MAX).collect();
+                ProcessError::Refused { url, status, why }
+            }
             _ => ProcessError::Stranger { url, answer: format!("with status {status}") },
         }
     }
@@ -139,6 +222,10 @@ fn local(listen: SocketAddr) -> Result<SocketAddr, ProcessError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::Value;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::thread::JoinHandle;
 
     #[test]
     fn a_url_is_taken_as_people_write_it() {
@@ -149,6 +236,60 @@ mod tests {
         for url in ["https://127.0.0.1:9090", "", "http://", "a b", "localhost:1/api", "u@h:1"] {
             assert!(matches!(checked(url), Err(ProcessError::NotAUrl(_))), "{url}");
         }
+    }
+
+    /// A process that gives everybody this answer; its address, and what it was asked.
+    fn answering(answer: &'static str) -> (String, JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked = std::thread::spawn(move || {
+            let (mut client, _) = listener.accept().unwrap();
+            let mut asked = vec![0; 4096];
+            let mut read = 0;
+            while !asked[..read].ends_with(b"}") {
+                read += client.read(&mut asked[read..]).unwrap();
+            }
+            client.write_all(answer.as_bytes()).unwrap();
+            String::from_utf8_lossy(&asked[..read]).into_owned()
+        });
+        (url, asked)
+    }
+
+    fn post(url: &str) -> Result<(u16, Value), ProcessError> {
+        let process = Process::new(Some(url), &AdminSettings::default()).unwrap();
+        process.post("/api/v1/reload", &serde_json::json!({ "user": "me" }))
+    }
+
+    #[test]
+    fn what_is_posted_is_json_and_so_is_the_answer() {
+        let answer = "HTTP/1.1 422 Unprocessable Entity\r\ncontent-length: 9\r\n\r\n{\"at\": 7}";
+        let (url, asked) = answering(answer);
+        assert_eq!(post(&url).unwrap(), (422, serde_json::json!({ "at": 7 })));
+        let asked = asked.join().unwrap();
+        assert!(asked.starts_with("POST /api/v1/reload HTTP/1.1\r\n"), "{asked}");
+        assert!(asked.contains("content-type: application/json\r\n"), "{asked}");
+        assert!(asked.ends_with("{\"user\":\"me\"}"), "{asked}");
+    }
+
+    #[test]
+    fn a_refusal_in_plain_text_is_repeated() {
+        let answer = "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\n\
+                      content-length: 9\r\n\r\nno user.\n";
+        let (url, _) = answering(answer);
+        let error = post(&url).unwrap_err();
+        let expected = format!("{url}/api/v1/reload refuses with status 400: no user.");
+        assert_eq!(error.to_string(), expected);
+        assert!(!error.is_not_running());
+    }
+
+    #[test]
+    fn where_nobody_listens_no_process_runs() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        let error = post(&url).unwrap_err();
+        assert!(error.is_not_running(), "{error}");
+        assert!(error.to_string().contains("`watershed run`"), "{error}");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::arbitrate::{Choice, Contender, Verdict, arbitrate};
 use super::discover::{self, Found};
 use super::document;
 use super::fingerprint::Fingerprint;
-use super::model::{Config, Environment, EnvironmentName, ServiceName};
+use super::model::{AdminSettings, Config, Environment, EnvironmentName, ServiceName};
 use super::report::{Problem, Report};
 use super::source::Source;
 use super::validate::service::{Draft, Surroundings, draft};
@@ -39,6 +39,8 @@ pub struct Loaded {
     pub config: Config,
     /// The files that are wrong, in the order in which files are read.
     pub rejected: Vec<Rejection>,
+    /// Where the files of each environment are, as the main file says it.
+    pub places: Vec<String>,
     /// How many services' files were read.
     pub read: usize,
     /// The state of each file that is in `config`.
@@ -129,9 +131,10 @@ impl Loader {
             served.push((key.clone(), file.state(verdict.choice).cloned()));
             rejected.extend(file.rejection(key, verdict));
         }
+        let places = main.plans.iter().map(|plan| plan.pattern.clone()).collect();
         let drafts = served.iter().map(|(_, draft)| draft.as_ref());
         let config = config(main, drafts);
-        Ok(Loaded { config, rejected, read, served })
+        Ok(Loaded { config, rejected, places, read, served })
     }
 
     /// Goes back to what was loaded here wherever a file is wrong from now on, and forgets the files
@@ -161,6 +164,16 @@ impl Loader {
             Some(config) if report.problems.is_empty() => Ok(*config),
             rest => Err(Rejected { report, rest }),
         }
+    }
+
+    /// How operators reach a process of the main file, as far as that is right: who looks at what is
+    /// served may do so because something is wrong.
+    ///
+    /// # Errors
+    ///
+    /// Where the main file cannot be read at all.
+    pub fn admin(&self) -> Result<AdminSettings, Report> {
+        self.main().map(|(main, _)| main.admin).map_err(|rejected| rejected.report)
     }
 
     /// What the main file says, and what is wrong with it.

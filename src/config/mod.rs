@@ -19,7 +19,7 @@ mod restart;
 mod schema;
 mod shape;
 mod source;
-mod suggest;
+pub mod suggest;
 mod syntax;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,5 @@
 //! What somebody probably meant who wrote a name that does not exist. `shape` asks it about keys,
-//! `validate` about versions and words.
+//! `validate` about versions and words, the command line about services and environments.
 
 /// How alike two names must be, from 0 to 1, before one is offered for the other.
 const LIKENESS_MIN: f64 = 0.6;
@@ -26,8 +26,13 @@ pub fn closest<'a>(written: &str, names: &[&'a str]) -> Option<&'a str> {
 
 /// `a`, `b` and `c`.
 pub fn list(names: &[&str]) -> String {
+    list_at_most(LISTED_MAX, names)
+}
+
+/// The first names, and how many more there are.
+pub fn list_at_most(count: usize, names: &[&str]) -> String {
     let mut quoted: Vec<String> =
-        names.iter().take(LISTED_MAX).map(|name| format!("`{name}`")).collect();
+        names.iter().take(count).map(|name| format!("`{name}`")).collect();
     match names.len() - quoted.len() {
         0 => {}
         more => quoted.push(format!("{more} more")),

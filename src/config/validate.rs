@@ -12,7 +12,6 @@ pub mod service;
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::ops::Range;
 use std::path::PathBuf;
 
 pub use self::field::{EMPTY_MAIN, EMPTY_SERVICE};
@@ -24,7 +23,7 @@ use super::model::{
     AdminSettings, Environment, EnvironmentName, Limits, ServerSettings, StateSettings,
 };
 use super::raw::{
-    Field, Located, RawAdmin, RawDefaults, RawEnvironment, RawServer, RawState, RawWatershed, Table,
+    Located, RawAdmin, RawDefaults, RawEnvironment, RawServer, RawState, RawWatershed, Table,
 };
 use super::report::Problem;
 use super::source::{Complaint, Findings};
@@ -189,18 +188,9 @@ fn plan(
     let line = main.source.line_of(table.start);
     let name = name.or_else(|| EnvironmentName::new(&format!("line-{line}")).ok());
     let domain = domain.unwrap_or_else(|| format!("line-{line}.invalid"));
-    let (pattern, found) = found(main, &table, services)?;
-    Some(Plan { name: name.unwrap_or_default(), domain, pattern, found })
-}
-
-fn found(
-    main: &mut Findings<'_>,
-    table: &Range<usize>,
-    services: Field<String>,
-) -> Option<(String, Found)> {
     let default = || (table.clone(), Environment::SERVICES.to_owned());
     let (span, pattern) = services.map_or_else(default, Located::into_parts);
     let found = discover::services(main.source.directory(), &pattern);
     let found = main.check(span, found.map_err(|error| field::no_services(&error)))?;
-    Some((pattern, found))
+    Some(Plan { name: name.unwrap_or_default(), domain, pattern, found })
 }

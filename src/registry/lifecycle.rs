@@ -27,6 +27,14 @@ impl Status {
         }
     }
 
+    /// What takes its traffic, if it is normal.
+    pub fn normal(&self) -> Option<&Arc<VersionEntry>> {
+        match self {
+            Self::Normal(version) => Some(version),
+            Self::Creating | Self::Error(_) => None,
+        }
+    }
+
     /// Why it is `error`, if it is.
     pub fn error(&self) -> Option<&StatusError> {
         match self {

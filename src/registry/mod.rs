@@ -17,7 +17,9 @@ use arc_swap::ArcSwap;
 pub use lifecycle::{Status, StatusCode, StatusError};
 pub use programs::{Programs, check_digest, digest_at};
 pub use serving::{Admission, Decided, Decision, Serving, VersionEntry};
-pub use snapshot::{ServiceEntry, ServiceKey, Snapshot, Statuses, VersionView, declared};
+pub use snapshot::{
+    EnvironmentView, ServiceEntry, ServiceKey, Snapshot, Statuses, VersionView, declared,
+};
 
 /// The snapshot that requests see. One pointer: no request sees half of two generations.
 #[derive(Debug, Default)]

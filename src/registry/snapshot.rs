@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::lifecycle::Status;
 use super::serving::{Serving, VersionEntry};
@@ -32,6 +33,12 @@ pub fn declared(
 /// The status of every declared version, by service and in the order of declaration.
 pub type Statuses = HashMap<ServiceKey, Vec<Status>>;
 
+impl EnvironmentView {
+    fn of(environment: &Environment) -> Self {
+        Self { name: environment.name.clone(), domain: environment.domain.clone() }
+    }
+}
+
 impl ServiceKey {
     fn of(environment: &Environment, service: &Service) -> Self {
         Self { environment: environment.name.clone(), service: service.name.clone() }
@@ -46,7 +53,16 @@ pub struct Snapshot {
     pub routes: RouteTable<Arc<ServiceEntry>>,
     /// In the order of declaration.
     pub services: Vec<Arc<ServiceEntry>>,
+    /// In the order of declaration, as are the services of each.
+    pub environments: Vec<EnvironmentView>,
     pub expose: Expose,
+}
+
+/// An environment as an operator sees it.
+#[derive(Clone, Debug)]
+pub struct EnvironmentView {
+    pub name: EnvironmentName,
+    pub domain: String,
 }
 
 /// A service as it is served, and as it is declared where that differs.
@@ -78,6 +94,7 @@ impl Default for Snapshot {
             generation: 0,
             routes: RouteTableBuilder::default().build(),
             services: Vec::new(),
+            environments: Vec::new(),
             expose: Expose::None,
         }
     }
@@ -106,7 +123,9 @@ impl Snapshot {
             route(&mut routes, &entry);
             services.push(entry);
         }
-        Self { generation, routes: routes.build(), services, expose: config.server.expose }
+        let environments = config.environments.iter().map(EnvironmentView::of).collect();
+        let (routes, expose) = (routes.build(), config.server.expose);
+        Self { generation, routes, services, environments, expose }
     }
 
     /// Whether every service that is to have traffic has normal versions for it.
@@ -125,16 +144,16 @@ fn route(routes: &mut RouteTableBuilder<Arc<ServiceEntry>>, entry: &Arc<ServiceE
 }
 
 impl ServiceEntry {
-    /// Gives back what its versions have kept for too long without a request, those without
-    /// traffic too.
-    pub fn sweep(&self) {
-        for (version, _) in self.serving.shares() {
+    /// Gives back what its versions have kept for too long without a request, and notes what they
+    /// have done by now, those without traffic too.
+    pub fn sweep(&self, now: Instant) {
+        let serving = self.serving.shares();
+        let is_serving = |version| serving.iter().any(|(other, _)| Arc::ptr_eq(version, other));
+        let normal = self.versions.iter().filter_map(|view| view.status.normal());
+        let others = normal.filter(|version| !is_serving(version));
+        for version in serving.iter().map(|(version, _)| *version).chain(others) {
             version.guest.sweep();
-        }
-        for view in &self.versions {
-            if let Status::Normal(version) = &view.status {
-                version.guest.sweep();
-            }
+            version.meter.sample(now);
         }
     }
 

@@ -2,9 +2,12 @@
 //!
 //! A leaf. Label values come from closed sets: the configuration's names, decisions, status classes
 //! and failure codes. The handles of a version ([`VersionMeter`]) are looked up once a publish, so
-//! that a request touches atomics only.
+//! that a request touches atomics only. What a version did in the last minute is told from samples of
+//! those, which the server has taken every few seconds.
 
+mod histogram;
 mod meter;
+mod window;
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,15 +18,12 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 pub use meter::{InFlight, Outcome, StatusClass, VersionMeter};
+pub use window::Recent;
 
-/// Upper bounds of the duration histogram, in seconds: from a fresh sandbox's tenth of a
-/// millisecond to the default wall time.
-const DURATION_BOUNDS: [f64; 14] =
-    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
+use histogram::Histogram;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -51,7 +51,7 @@ struct ReloadLabels {
 pub struct Telemetry {
     registry: Arc<Registry>,
     requests: Family<RequestLabels, Counter>,
-    duration: Family<VersionLabels, Histogram, fn() -> Histogram>,
+    duration: Family<VersionLabels, Histogram>,
     in_flight: Family<VersionLabels, Gauge>,
     generation: Gauge,
     generations: Gauge,
@@ -65,7 +65,7 @@ pub struct Telemetry {
 impl Default for Telemetry {
     fn default() -> Self {
         let requests = Family::default();
-        let duration = Family::new_with_constructor(histogram as fn() -> Histogram);
+        let duration = Family::default();
         let in_flight = Family::default();
         let generation = Gauge::default();
         let generations = Gauge::default();
@@ -121,10 +121,6 @@ impl Default for Telemetry {
             good_at,
         }
     }
-}
-
-fn histogram() -> Histogram {
-    Histogram::new(DURATION_BOUNDS)
 }
 
 impl Telemetry {

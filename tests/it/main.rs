@@ -38,5 +38,6 @@ mod sandbox;
 mod secrets;
 mod shutdown;
 mod split;
+mod status;
 mod support;
 mod versions;

@@ -1,0 +1,195 @@
+//! What the status documents say, taken from the snapshot that is served, from the counters of its
+//! versions and from what the reloader tells.
+
+use std::iter;
+use std::sync::Arc;
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use super::{
+    EnvironmentDocument, ErrorDocument, RejectionDocument, ReloadDocument, ReportDocument,
+    ServiceDocument, StatusDocument, VersionDocument,
+};
+use crate::admin::Admin;
+use crate::config::{Percent, Rejection, Report, Traffic};
+use crate::registry::{EnvironmentView, ServiceEntry, StatusError, VersionEntry, VersionView};
+use crate::reload::{Outcome, Reload};
+use crate::telemetry::Recent;
+
+/// The document of what is served now.
+pub fn document(admin: &Admin) -> StatusDocument {
+    let (last, rejected) = (admin.reloads.last(), admin.reloads.rejected());
+    let snapshot = admin.live.load();
+    let (port, now) = (admin.port, Instant::now());
+    let mut services = snapshot.services.iter().peekable();
+    let environment = |EnvironmentView { name, domain }: &EnvironmentView| {
+        let own = iter::from_fn(|| services.next_if(|service| service.key.environment == *name));
+        let own = own.map(|service| service_document(service, &rejected, port, now));
+        EnvironmentDocument {
+            name: name.to_string(),
+            domain: domain.clone(),
+            services: own.collect(),
+        }
+    };
+    StatusDocument {
+        generation: snapshot.generation,
+        ready: snapshot.is_ready(),
+        config: admin.config.display().to_string(),
+        environments: snapshot.environments.iter().map(environment).collect(),
+        rejected: rejected.iter().map(RejectionDocument::of).collect(),
+        last_reload: last.as_deref().map(ReloadDocument::of),
+    }
+}
+
+fn service_document(
+    service: &ServiceEntry,
+    rejected: &[Rejection],
+    port: u16,
+    now: Instant,
+) -> ServiceDocument {
+    let declared = &service.declared;
+    let rejected = rejected.iter().find(|rejection| {
+        rejection.environment == service.key.environment
+            && rejection.serves.as_ref() == Some(&service.key.service)
+    });
+    let versions = version_documents(service, now);
+    ServiceDocument {
+        name: service.key.service.to_string(),
+        url: service.url(port),
+        domains: declared.domains.iter().map(ToString::to_string).collect(),
+        file: declared.file.display().to_string(),
+        latest: declared.traffic == Traffic::Latest,
+        since_generation: service.since,
+        in_flight: versions.iter().map(|version| version.in_flight).sum(),
+        held: service.held.clone(),
+        rejected: rejected.map(|rejection| (&rejection.report).into()),
+        versions,
+    }
+}
+
+fn version_documents(service: &ServiceEntry, now: Instant) -> Vec<VersionDocument> {
+    let serving = service.serving.shares();
+    let counted = service.versions.iter().map(|view| counted(view, &serving));
+    let counted: Vec<_> = counted
+        .map(|entry| match entry {
+            Some(entry) => (entry.meter.recent(now), entry.meter.in_flight()),
+            None => (Recent::default(), 0),
+        })
+        .collect();
+    let requests = counted.iter().map(|(recent, _)| recent.requests).sum();
+    let views = service.versions.iter().zip(counted).enumerate();
+    let document =
+        |(index, (view, (recent, in_flight))): (usize, (&VersionView, (Recent, u64)))| {
+            VersionDocument {
+                declared_share: percent(declared_share(service, index)),
+                observed_share: observed_share(recent.requests, requests),
+                requests_per_second: recent.requests_per_second,
+                error_rate: recent.error_rate,
+                p50_ms: recent.p50.map(milliseconds),
+                p99_ms: recent.p99.map(milliseconds),
+                in_flight,
+                ..version_document(view)
+            }
+        };
+    views.map(document).collect()
+}
+
+/// Whoever takes the traffic of a version: where it is made anew, the one before it still may.
+fn counted<'a>(
+    view: &'a VersionView,
+    serving: &[(&'a Arc<VersionEntry>, Percent)],
+) -> Option<&'a Arc<VersionEntry>> {
+    let served = serving.iter().find(|(entry, _)| entry.spec.name == view.name);
+    served.map(|(entry, _)| *entry).or(view.status.normal())
+}
+
+/// A version as it stands, without what it does.
+fn version_document(view: &VersionView) -> VersionDocument {
+    VersionDocument {
+        name: view.name.to_string(),
+        status: view.status.word().to_owned(),
+        share: percent(view.share),
+        declared_share: 0.0,
+        observed_share: None,
+        requests_per_second: 0.0,
+        error_rate: 0.0,
+        p50_ms: None,
+        p99_ms: None,
+        in_flight: 0,
+        digest: view.status.normal().map(|entry| entry.digest().to_string()),
+        remark: view.remark.clone(),
+        error: view.status.error().map(ErrorDocument::from),
+    }
+}
+
+/// Of a version by its place among those of the service, of which the declared ones come first.
+fn declared_share(service: &ServiceEntry, index: usize) -> Percent {
+    let declared = service.declared.versions.len();
+    match &service.declared.traffic {
+        Traffic::Split(split) => split.share_of(index),
+        Traffic::Latest => {
+            let mut newest = service.versions.iter().take(declared);
+            let newest = newest.rposition(|view| view.status.normal().is_some());
+            if newest == Some(index) { Percent::ALL } else { Percent::ZERO }
+        }
+    }
+}
+
+fn observed_share(requests: u64, of: u64) -> Option<f64> {
+    (of > 0).then(|| requests as f64 / of as f64 * 100.0)
+}
+
+fn percent(share: Percent) -> f64 {
+    f64::from(share.hundredths()) / 100.0
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+impl From<&StatusError> for ErrorDocument {
+    fn from(error: &StatusError) -> Self {
+        let StatusError { code, detail, suggestion } = error;
+        Self {
+            code: code.as_str().to_owned(),
+            detail: detail.clone(),
+            suggestion: (*suggestion).to_owned(),
+        }
+    }
+}
+
+impl From<&Report> for ReportDocument {
+    fn from(report: &Report) -> Self {
+        Self { problems: report.problems.clone(), report: report.to_string() }
+    }
+}
+
+impl RejectionDocument {
+    fn of(rejection: &Rejection) -> Self {
+        let Rejection { environment, serves, file, report } = rejection;
+        Self {
+            environment: environment.to_string(),
+            file: file.display().to_string(),
+            serves: serves.as_ref().map(ToString::to_string),
+            report: report.into(),
+        }
+    }
+}
+
+impl ReloadDocument {
+    /// The document of a load.
+    pub fn of(reload: &Reload) -> Self {
+        let Reload { at, outcome, generation, read, report } = reload;
+        let keys = match outcome {
+            Outcome::NeedsRestart(keys) => keys.as_slice(),
+            Outcome::Published | Outcome::Unchanged | Outcome::Rejected => &[],
+        };
+        Self {
+            at: at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+            outcome: outcome.word().to_owned(),
+            generation: *generation,
+            files_read: *read,
+            restart_needed_for: keys.iter().map(|key| (*key).to_owned()).collect(),
+            report: report.as_ref().map(ReportDocument::from),
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! What the commands that concern a service or a running process have in common.
+
+use std::io::Write;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::CliError;
+use super::process::Process;
+use crate::config::{AdminSettings, Loader};
+
+/// Flattened into the arguments of each of them.
+#[derive(Debug, clap::Args)]
+pub(super) struct Common {
+    /// The environment; needed only where several have a service of the same name.
+    #[arg(long, value_name = "NAME")]
+    pub(super) environment: Option<String>,
+    /// The admin listener of the running process [default: `[admin] listen` of the files]
+    #[arg(long, value_name = "URL")]
+    pub(super) admin: Option<String>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl Common {
+    /// The process at `--admin`, or else where the main file says that it listens. It need not run.
+    ///
+    /// # Errors
+    ///
+    /// Where neither says an address.
+    pub(super) fn process(&self, config: &Path) -> Result<Process, CliError> {
+        let settings = match Loader::new(config).admin() {
+            Ok(settings) => settings,
+            // Who says where to ask needs no files, unless a token is wanted.
+            Err(_) if self.admin.is_some() => AdminSettings::default(),
+            Err(report) => return Err(CliError::Config(report)),
+        };
+        Ok(Process::new(self.admin.as_deref(), &settings)?)
+    }
+}
+
+/// Prints a document as `--json` does.
+pub(super) fn write_json(
+    out: &mut impl Write,
+    document: &impl Serialize,
+) -> Result<(), std::io::Error> {
+    writeln!(out, "{}", serde_json::to_string_pretty(document)?)
+}

@@ -1,0 +1,225 @@
+//! Finds the service that a command is about, in the files or in what a process says, and says what
+//! there is where it is not found.
+
+use std::sync::Arc;
+
+use crate::admin::status::{EnvironmentDocument, ServiceDocument};
+use crate::config::{Config, Environment, Service, suggest};
+
+/// How many names an error lists.
+const LISTED: usize = 10;
+
+/// Why there is no telling which service is meant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SelectError {
+    #[error("there is no environment `{name}`: {help}")]
+    UnknownEnvironment { name: String, help: String },
+    #[error("there is no service `{name}`{place}: {help}")]
+    UnknownService {
+        name: String,
+        /// ` in the environment …`, if one was given.
+        place: String,
+        help: String,
+    },
+    #[error("{environments} each have a service `{name}`: say which by `--environment NAME`")]
+    Ambiguous { name: String, environments: String },
+}
+
+/// An environment with services, wherever it comes from.
+pub(super) trait Services {
+    type Service;
+    fn name(&self) -> &str;
+    fn services(&self) -> &[Self::Service];
+    fn name_of(service: &Self::Service) -> &str;
+}
+
+impl Services for Environment {
+    type Service = Arc<Service>;
+
+    fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    fn services(&self) -> &[Arc<Service>] {
+        &self.services
+    }
+
+    fn name_of(service: &Arc<Service>) -> &str {
+        service.name.as_str()
+    }
+}
+
+impl Services for EnvironmentDocument {
+    type Service = ServiceDocument;
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn services(&self) -> &[ServiceDocument] {
+        &self.services
+    }
+
+    fn name_of(service: &ServiceDocument) -> &str {
+        &service.name
+    }
+}
+
+/// The declared service of a name, which must be in the environment if one is given, and in one
+/// environment only if not.
+///
+/// # Errors
+///
+/// Where there is none, or more than one.
+#[cfg_attr(not(test), expect(dead_code, reason = "the commands that edit files call it"))]
+pub(super) fn service<'a>(
+    config: &'a Config,
+    environment: Option<&str>,
+    name: &str,
+) -> Result<(&'a Environment, &'a Arc<Service>), SelectError> {
+    service_among(&config.environments, environment, name)
+}
+
+/// The same in any environments.
+///
+/// # Errors
+///
+/// Where there is none, or more than one.
+pub(super) fn service_among<'a, E: Services>(
+    environments: &'a [E],
+    environment: Option<&str>,
+    name: &str,
+) -> Result<(&'a E, &'a E::Service), SelectError> {
+    let given = environment.map(|name| environment_among(environments, name)).transpose()?;
+    let searched = || environments.iter().filter(|it| given.is_none_or(|given| is(*it, given)));
+    let pairs = || searched().flat_map(|it| it.services().iter().map(move |own| (it, own)));
+    let mut found = pairs().filter(|(_, service)| E::name_of(service) == name);
+    match (found.next(), found.next()) {
+        (Some(only), None) => Ok(only),
+        (None, _) => {
+            let names: Vec<_> = pairs().map(|(_, service)| E::name_of(service)).collect();
+            let place = given.map(|it| format!(" in the environment `{}`", it.name()));
+            let (name, place) = (name.to_owned(), place.unwrap_or_default());
+            Err(SelectError::UnknownService { help: help(&name, names), name, place })
+        }
+        (Some((one, _)), Some((other, _))) => {
+            let others = found.map(|(environment, _)| environment.name());
+            let names: Vec<_> = [one.name(), other.name()].into_iter().chain(others).collect();
+            let environments = suggest::list_at_most(LISTED, &names);
+            Err(SelectError::Ambiguous { name: name.to_owned(), environments })
+        }
+    }
+}
+
+/// The environment of a name.
+///
+/// # Errors
+///
+/// Where there is none.
+pub(super) fn environment_among<'a, E: Services>(
+    environments: &'a [E],
+    name: &str,
+) -> Result<&'a E, SelectError> {
+    environments.iter().find(|environment| environment.name() == name).ok_or_else(|| {
+        let names = environments.iter().map(Services::name).collect();
+        SelectError::UnknownEnvironment { name: name.to_owned(), help: help(name, names) }
+    })
+}
+
+fn is<E: Services>(one: &E, other: &E) -> bool {
+    one.name() == other.name()
+}
+
+/// What may be meant, and what there is.
+fn help(written: &str, mut names: Vec<&str>) -> String {
+    // Several environments may have a service of the same name.
+    names.sort_unstable();
+    names.dedup();
+    let meant = suggest::closest(written, &names);
+    let declared = match names.as_slice() {
+        [] => "none is declared".to_owned(),
+        [only] => format!("`{only}` is the only one"),
+        names => format!("there are {}", suggest::list_at_most(LISTED, names)),
+    };
+    suggest::help(meant, &declared)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    const SERVICE: &str =
+        "[[versions]]\nname = \"v1\"\ncomponent = \"a.wasm\"\n[traffic]\nlatest = true\n";
+
+    /// Environments and the services of each.
+    fn config(environments: &[(&str, &[&str])]) -> Config {
+        let directory = tempfile::tempdir().unwrap();
+        let mut main = String::new();
+        for (name, services) in environments {
+            main.push_str(&format!(
+                "[[environments]]\nname = \"{name}\"\ndomain = \"{name}.test\"\n\
+                 services = \"{name}/*.toml\"\n"
+            ));
+            std::fs::create_dir(directory.path().join(name)).unwrap();
+            for service in *services {
+                let path = directory.path().join(name).join(service).with_extension("toml");
+                std::fs::write(path, SERVICE).unwrap();
+            }
+        }
+        let path = directory.path().join("watershed.toml");
+        std::fs::write(&path, main).unwrap();
+        config::load(&path).unwrap()
+    }
+
+    #[track_caller]
+    fn assert_error(config: &Config, environment: Option<&str>, name: &str, expected: &str) {
+        assert_eq!(service(config, environment, name).unwrap_err().to_string(), expected);
+    }
+
+    #[test]
+    fn a_service_is_found_wherever_it_is() {
+        let config = config(&[("test", &["greeter", "lab"]), ("prod", &["greeter"])]);
+        let (environment, lab) = service(&config, None, "lab").unwrap();
+        assert_eq!((environment.name.as_str(), lab.name.as_str()), ("test", "lab"));
+        let (environment, _) = service(&config, Some("prod"), "greeter").unwrap();
+        assert_eq!(environment.name.as_str(), "prod");
+    }
+
+    #[test]
+    fn what_is_in_several_environments_needs_one() {
+        let config = config(&[("test", &["greeter"]), ("prod", &["greeter"]), ("dev", &[])]);
+        let expected = "`test` and `prod` each have a service `greeter`: say which by \
+                        `--environment NAME`";
+        assert_error(&config, None, "greeter", expected);
+    }
+
+    #[test]
+    fn a_slip_is_told_with_what_there_is() {
+        let config = config(&[("test", &["greeter", "lab"]), ("prod", &["greeter"])]);
+        let expected = "there is no service `greter`: did you mean `greeter`? There are \
+                        `greeter` and `lab`";
+        assert_error(&config, None, "greter", expected);
+        let expected = "there is no service `lab` in the environment `prod`: `greeter` is the only \
+                        one";
+        assert_error(&config, Some("prod"), "lab", expected);
+        let expected = "there is no environment `prd`: did you mean `prod`? There are `prod` and \
+                        `test`";
+        assert_error(&config, Some("prd"), "lab", expected);
+    }
+
+    #[test]
+    fn of_many_services_ten_are_listed() {
+        let names: Vec<_> = (0..30).map(|number| format!("service-{number:02}")).collect();
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let config = config(&[("test", &names)]);
+        let error = service(&config, None, "x").unwrap_err().to_string();
+        assert!(error.ends_with("`service-09` and 20 more"), "{error}");
+    }
+
+    #[test]
+    fn where_nothing_is_declared_that_is_said() {
+        let config = config(&[("test", &[])]);
+        assert_error(&config, None, "lab", "there is no service `lab`: none is declared");
+    }
+}

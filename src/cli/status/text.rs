@@ -1,0 +1,289 @@
+//! A status document as a person reads it: a table for each environment, and below it what is
+//! wrong. Colours are always in it; whoever prints it takes them out where nobody would see them.
+
+use std::fmt;
+
+use anstyle::{AnsiColor, Style};
+
+use crate::admin::status::{
+    EnvironmentDocument, RejectionDocument, ReloadDocument, ServiceDocument, StatusDocument,
+    VersionDocument,
+};
+use crate::cli::table::{self, Align, NONE};
+
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const WRONG: Style = AnsiColor::Red.on_default();
+const WAITING: Style = AnsiColor::Yellow.on_default();
+
+/// Digits of a digest that are enough to tell two apart.
+const DIGITS: usize = 12;
+
+const HEADER: [(&str, Align); 10] = [
+    ("  VERSION", Align::Left),
+    ("STATUS", Align::Left),
+    ("SHARE", Align::Right),
+    ("OBSERVED", Align::Right),
+    ("REQ/S", Align::Right),
+    ("ERRORS", Align::Right),
+    ("P50", Align::Right),
+    ("P99", Align::Right),
+    ("IN FLIGHT", Align::Right),
+    ("DIGEST", Align::Left),
+];
+
+/// A document, and the address of the process that it is from.
+pub struct Text<'a> {
+    pub document: &'a StatusDocument,
+    pub url: &'a str,
+}
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { document, url } = self;
+        let ready = if document.ready { "" } else { ", not ready" };
+        writeln!(f, "process  {url}, generation {}{ready}", document.generation)?;
+        writeln!(f, "files    {}", document.config)?;
+        for environment in &document.environments {
+            write_environment(f, environment)?;
+            for service in &environment.services {
+                write_faults(f, service)?;
+            }
+            let own = |rejection: &&RejectionDocument| rejection.environment == environment.name;
+            for rejection in document.rejected.iter().filter(own) {
+                write_rejection(f, rejection)?;
+            }
+        }
+        document.last_reload.as_ref().map_or(Ok(()), |last| write_reload(f, last, document))
+    }
+}
+
+fn write_environment(f: &mut fmt::Formatter<'_>, environment: &EnvironmentDocument) -> fmt::Result {
+    let EnvironmentDocument { name, domain, services } = environment;
+    writeln!(f, "\n{BOLD}environment {name}{BOLD:#}  {domain}")?;
+    let versions = services.iter().flat_map(|service| &service.versions);
+    let mut lines = table::lines(HEADER, versions.map(row)).into_iter();
+    match lines.next().filter(|_| !services.is_empty()) {
+        Some(header) => writeln!(f, "{DIM}{header}{DIM:#}")?,
+        None => writeln!(f, "no services")?,
+    }
+    for service in services {
+        let ServiceDocument { name, url, versions, .. } = service;
+        writeln!(f, "{BOLD}{name}{BOLD:#}  {url}")?;
+        if versions.is_empty() {
+            writeln!(f, "  no versions")?;
+        }
+        for (version, line) in versions.iter().zip(lines.by_ref()) {
+            let style = style(version);
+            writeln!(f, "{style}{line}{style:#}")?;
+        }
+    }
+    Ok(())
+}
+
+fn style(version: &VersionDocument) -> Style {
+    match version.status.as_str() {
+        "error" => WRONG,
+        "creating" => WAITING,
+        _ => Style::new(),
+    }
+}
+
+fn row(version: &VersionDocument) -> [String; 10] {
+    let has_requests = version.p50_ms.is_some();
+    let rate = version.requests_per_second;
+    [
+        format!("  {}", version.name),
+        version.status.clone(),
+        share(version),
+        version.observed_share.map_or(NONE.to_owned(), |share| format!("{share:.2} %")),
+        if rate < 100.0 { format!("{rate:.1}") } else { format!("{rate:.0}") },
+        if has_requests { error_rate(version.error_rate) } else { NONE.to_owned() },
+        version.p50_ms.map_or(NONE.to_owned(), duration),
+        version.p99_ms.map_or(NONE.to_owned(), duration),
+        version.in_flight.to_string(),
+        version.digest.as_deref().map_or(NONE.to_owned(), digits),
+    ]
+}
+
+/// As it is, and as it is declared where that differs.
+fn share(version: &VersionDocument) -> String {
+    let VersionDocument { share, declared_share, .. } = version;
+    // Both are whole hundredths.
+    match (share - declared_share).abs() < 0.005 {
+        true => format!("{share} %"),
+        false => format!("{share} → {declared_share} %"),
+    }
+}
+
+fn error_rate(rate: f64) -> String {
+    match rate > 0.0 {
+        true => format!("{:.2} %", rate * 100.0),
+        false => "0 %".to_owned(),
+    }
+}
+
+fn duration(milliseconds: f64) -> String {
+    match milliseconds {
+        ..10.0 => format!("{milliseconds:.2} ms"),
+        ..1000.0 => format!("{milliseconds:.0} ms"),
+        _ => format!("{:.1} s", milliseconds / 1000.0),
+    }
+}
+
+fn digits(digest: &str) -> String {
+    digest.trim_start_matches("sha256:").chars().take(DIGITS).collect()
+}
+
+/// Why versions are in error, and why the service is not as it is declared.
+fn write_faults(f: &mut fmt::Formatter<'_>, service: &ServiceDocument) -> fmt::Result {
+    let ServiceDocument { name, file, held, versions, .. } = service;
+    for version in versions {
+        let Some(error) = &version.error else { continue };
+        let (version, code) = (&version.name, &error.code);
+        let detail = &error.detail;
+        writeln!(f, "\n{WRONG}error[{code}]{WRONG:#}: version {version} of {name}: {detail}")?;
+        writeln!(f, "  --> {file}\n  help: {}", error.suggestion)?;
+    }
+    match held {
+        Some(why) => writeln!(f, "\n{WAITING}held{WAITING:#}: {name} goes on as it was: {why}"),
+        None => Ok(()),
+    }
+}
+
+fn write_rejection(f: &mut fmt::Formatter<'_>, rejection: &RejectionDocument) -> fmt::Result {
+    let RejectionDocument { file, serves, report, .. } = rejection;
+    let but = match serves {
+        Some(name) => format!("{name} goes on as it was"),
+        None => "it is not served".to_owned(),
+    };
+    writeln!(f, "\n{WRONG}rejected{WRONG:#}: {file}, and {but}")?;
+    write_indented(f, &report.report)
+}
+
+/// What the last reload says of the main file: the services' files are told where they are.
+fn write_reload(
+    f: &mut fmt::Formatter<'_>,
+    last: &ReloadDocument,
+    document: &StatusDocument,
+) -> fmt::Result {
+    let of_main = |problem: &crate::config::Problem| problem.file.as_os_str() == &*document.config;
+    if let Some(report) = &last.report
+        && report.problems.iter().any(of_main)
+    {
+        writeln!(f, "\n{WRONG}rejected{WRONG:#}: {}, and nothing changed", document.config)?;
+        write_indented(f, &report.report)?;
+    }
+    match last.restart_needed_for.as_slice() {
+        [] => Ok(()),
+        keys => writeln!(f, "\nrestart to apply {}", keys.join(", ")),
+    }
+}
+
+fn write_indented(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    text.lines().try_for_each(|line| writeln!(f, "{}", format!("  {line}").trim_end()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// What a process says, and how it reads without colours.
+    fn read(document: serde_json::Value) -> String {
+        let document: StatusDocument = serde_json::from_value(document).unwrap();
+        let text = Text { document: &document, url: "http://127.0.0.1:9090" }.to_string();
+        anstream::adapter::strip_str(&text).to_string()
+    }
+
+    fn version(name: &str, more: serde_json::Value) -> serde_json::Value {
+        let mut version = json!({
+            "name": name, "status": "normal", "share": 0.0, "declared_share": 0.0,
+            "requests_per_second": 0.0, "error_rate": 0.0, "in_flight": 0,
+        });
+        version.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        version
+    }
+
+    const EXPECTED: &str = "\
+process  http://127.0.0.1:9090, generation 7, not ready
+files    /etc/watershed/watershed.toml
+
+environment default  localhost
+  VERSION  STATUS      SHARE  OBSERVED  REQ/S  ERRORS      P50     P99  IN FLIGHT  DIGEST
+greeter  http://greeter.localhost:8080
+  v1       normal  90 → 50 %   89.71 %   1234  0.50 %  0.21 ms   12 ms          3  0123456789ab
+  v2       error   10 → 50 %         -    0.0       -        -       -          0  -
+lab  http://lab.localhost:8080
+  v1       normal      100 %  100.00 %    0.2     0 %   999 ms  30.0 s          0  -
+
+error[not-found]: version v2 of greeter: there is no file x.wasm
+  --> /etc/watershed/services/greeter.toml
+  help: build it
+
+held: greeter goes on as it was: v2 is not normal
+
+rejected: /etc/watershed/services/lab.toml, and lab goes on as it was
+  error: wrong
+   --> lab.toml
+
+environment empty  empty.test
+no services
+
+restart to apply server.threads
+";
+
+    #[test]
+    fn a_document_reads_as_tables() {
+        let document = json!({
+            "generation": 7, "ready": false, "config": "/etc/watershed/watershed.toml",
+            "environments": [
+                { "name": "default", "domain": "localhost", "services": [
+                    { "name": "greeter", "url": "http://greeter.localhost:8080", "domains": [],
+                      "file": "/etc/watershed/services/greeter.toml", "latest": false,
+                      "since_generation": 7, "in_flight": 3, "held": "v2 is not normal",
+                      "versions": [
+                        version("v1", json!({
+                            "share": 90.0, "declared_share": 50.0, "observed_share": 89.712,
+                            "requests_per_second": 1234.4, "error_rate": 0.005, "p50_ms": 0.21,
+                            "p99_ms": 12.2, "in_flight": 3, "digest": "sha256:0123456789abcdef",
+                        })),
+                        version("v2", json!({
+                            "status": "error", "share": 10.0, "declared_share": 50.0,
+                            "error": { "code": "not-found", "suggestion": "build it",
+                                       "detail": "there is no file x.wasm" },
+                        })),
+                      ] },
+                    { "name": "lab", "url": "http://lab.localhost:8080", "domains": [],
+                      "file": "/etc/watershed/services/lab.toml", "latest": true,
+                      "since_generation": 1, "in_flight": 0, "unknown": "is no matter",
+                      "versions": [version("v1", json!({
+                        "share": 100.0, "declared_share": 100.0, "observed_share": 100.0,
+                        "requests_per_second": 0.2, "p50_ms": 999.0, "p99_ms": 30_000.0,
+                      }))] },
+                ] },
+                { "name": "empty", "domain": "empty.test", "services": [] },
+            ],
+            "rejected": [{ "environment": "default", "serves": "lab", "problems": [],
+                "file": "/etc/watershed/services/lab.toml",
+                "report": "error: wrong\n --> lab.toml" }],
+            "last_reload": { "at": 1, "outcome": "needs-restart", "generation": 7,
+                "files_read": 1, "restart_needed_for": ["server.threads"] },
+        });
+        let text = read(document);
+        assert_eq!(text, EXPECTED, "\n{text}");
+    }
+
+    #[test]
+    fn a_wrong_main_file_is_told() {
+        let problem = json!({ "file": "/w.toml", "line": null, "column": null, "width": null,
+                              "source": null, "message": "wrong", "help": "" });
+        let text = read(json!({
+            "generation": 1, "ready": true, "config": "/w.toml", "environments": [],
+            "last_reload": { "at": 1, "outcome": "rejected", "generation": 1, "files_read": 0,
+                             "problems": [problem], "report": "error: wrong" },
+        }));
+        let expected = "\nrejected: /w.toml, and nothing changed\n  error: wrong\n";
+        assert!(text.ends_with(expected), "{text}");
+    }
+}

@@ -1,0 +1,54 @@
+//! Tables without borders, as commands print them: columns by two spaces apart, as wide as what is
+//! in them, and never wrapped, so that a line is a row.
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, Table};
+
+/// How a column stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Align {
+    Left,
+    Right,
+}
+
+/// What stands where nothing is known.
+pub(super) const NONE: &str = "-";
+
+/// The lines of a table, its header first, without white space at their ends.
+pub(super) fn lines<const N: usize>(
+    header: [(&str, Align); N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> Vec<String> {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(header.map(|(title, _)| title));
+    table.add_rows(rows);
+    for (column, (_, align)) in table.column_iter_mut().zip(header) {
+        column.set_padding((0, 2));
+        column.set_cell_alignment(match align {
+            Align::Left => CellAlignment::Left,
+            Align::Right => CellAlignment::Right,
+        });
+    }
+    table.lines().map(|line| line.trim_end().to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_what_is_in_them() {
+        let header = [("NAME", Align::Left), ("N", Align::Right), ("MORE", Align::Left)];
+        let rows = [["a", "1", ""], ["longer", "1000", "x y"]].map(|row| row.map(str::to_owned));
+        let expected = ["NAME       N  MORE", "a          1", "longer  1000  x y"];
+        assert_eq!(lines(header, rows), expected);
+    }
+
+    #[test]
+    fn a_wide_table_is_not_wrapped() {
+        let [header, row] = &lines([("A", Align::Left)], [["x ".repeat(500) + "y"]])[..] else {
+            panic!("two lines");
+        };
+        assert_eq!((header.as_str(), row.len()), ("A", 1001));
+    }
+}

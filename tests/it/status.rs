@@ -1,0 +1,347 @@
+//! `watershed status` and what it is told: what each version did lately; `watershed env list`.
+
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::process::Stdio;
+use std::thread;
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    Finished, GREETER, Site, Watershed, eventually, greeter, lab, limits, one_version, split,
+};
+
+const MISSING: &str = "\n[[versions]]\nname = \"broken\"\ncomponent = \"missing.wasm\"\n";
+
+fn two(shares: &str) -> String {
+    greeter("v1") + &greeter("v2") + &split(shares)
+}
+
+fn serve() -> Watershed {
+    Site::new().service("greeter", &two("v1 = 100, v2 = 0")).service("lab", &lab("v1")).start()
+}
+
+/// Asks a process for its status by the command.
+fn status(watershed: &Watershed, more: &[&str]) -> Finished {
+    let admin = format!("http://{}", watershed.admin_address());
+    watershed.site.run(&[&["status", "--admin", &admin], more].concat())
+}
+
+#[track_caller]
+fn status_json(watershed: &Watershed, more: &[&str]) -> Value {
+    let finished = status(watershed, &[&["--json"], more].concat());
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    serde_json::from_str(&finished.stdout).unwrap()
+}
+
+#[track_caller]
+fn assert_close(value: &Value, expected: f64) {
+    let is_close = value.as_f64().is_some_and(|value| (value - expected).abs() < 1e-6);
+    assert!(is_close, "{value}, and not {expected}");
+}
+
+#[test]
+fn a_version_is_told_with_what_it_did_lately() {
+    let watershed = serve();
+    for path in ["/count", "/count", "/count", "/trap"] {
+        watershed.get("lab.localhost", path);
+        watershed.get(GREETER, "/");
+    }
+    watershed.await_metric("watershed_requests_total", &[("service", "lab")], 4.0);
+    watershed.await_metric("watershed_requests_total", &[("service", "greeter")], 4.0);
+    let v1 = watershed.version("lab", "v1");
+    assert_close(&v1["error_rate"], 0.25);
+    assert_close(&v1["observed_share"], 100.0);
+    assert_close(&v1["declared_share"], 100.0);
+    assert_eq!(v1["in_flight"], 0, "{v1:#}");
+    let rate = v1["requests_per_second"].as_f64().unwrap();
+    assert!(rate > 0.0 && rate <= 4.0, "{v1:#}");
+    let (p50, p99) = (v1["p50_ms"].as_f64().unwrap(), v1["p99_ms"].as_f64().unwrap());
+    assert!(p50 > 0.0 && p50 <= p99 && p99 < 10_000.0, "{v1:#}");
+    let (lab, greeter) = (watershed.service("lab"), watershed.service("greeter"));
+    assert_eq!((&lab["latest"], &greeter["latest"]), (&true.into(), &false.into()));
+
+    let [v1, v2] = ["v1", "v2"].map(|name| watershed.version("greeter", name));
+    assert_close(&v1["observed_share"], 100.0);
+    assert_close(&v2["observed_share"], 0.0);
+    assert_close(&v1["error_rate"], 0.0);
+    assert_eq!((&v2["p50_ms"], &v2["requests_per_second"]), (&Value::Null, &0.0.into()));
+    let status = watershed.status();
+    assert_eq!(status["config"], watershed.site.main_file().display().to_string());
+    assert_eq!(status["environments"][0]["domain"], "localhost");
+}
+
+#[test]
+fn requests_are_in_flight_until_they_have_ended() {
+    let watershed = serve();
+    let in_flight = |count: u64| {
+        let service = watershed.service("lab");
+        service["in_flight"] == count && service["versions"][0]["in_flight"] == count
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| watershed.get("lab.localhost", "/slow-body?chunks=10&ms=100"));
+        eventually("one in flight", || in_flight(1));
+    });
+    eventually("none in flight", || in_flight(0));
+}
+
+/// Its metrics go on, and what is told of the last minute does not.
+#[test]
+fn a_version_made_anew_begins_anew() {
+    let watershed = serve();
+    for _ in 0..3 {
+        watershed.get("lab.localhost", "/trap");
+    }
+    eventually("errors", || watershed.version("lab", "v1")["error_rate"] == 1.0);
+    watershed.site.write("services/lab.toml", lab("v1") + &limits("memory = \"48MiB\""));
+    eventually("the edit", || watershed.version("lab", "v1")["p50_ms"].is_null());
+    watershed.assert_serves("lab.localhost", "/count");
+    let labels = [("service", "lab")];
+    watershed.await_metric("watershed_request_duration_seconds_count", &labels, 4.0);
+    let v1 = watershed.version("lab", "v1");
+    assert_close(&v1["error_rate"], 0.0);
+    assert_close(&v1["observed_share"], 100.0);
+}
+
+/// What goes on as it was is told as it is, beside what is declared.
+#[test]
+fn what_is_held_has_two_shares() {
+    let watershed = Site::new().service("greeter", &one_version("v1")).start();
+    watershed.get(GREETER, "/");
+    let wanted = greeter("v1") + MISSING + &split("v1 = 25, broken = 75");
+    watershed.site.write("services/greeter.toml", wanted);
+    eventually("held", || watershed.service("greeter")["held"].is_string());
+    let [v1, broken] = ["v1", "broken"].map(|name| watershed.version("greeter", name));
+    assert_eq!((&v1["share"], &v1["declared_share"]), (&100.0.into(), &25.0.into()));
+    assert_eq!((&broken["share"], &broken["declared_share"]), (&0.0.into(), &75.0.into()));
+    assert_close(&v1["observed_share"], 100.0);
+
+    let shown = status(&watershed, &[]);
+    assert_eq!((shown.code, shown.stderr.as_str()), (Some(0), ""), "{shown:?}");
+    let file = watershed.site.path("services/greeter.toml").display().to_string();
+    for part in ["100 → 25 %", "0 → 75 %", "error[not-found]: version broken of greeter: ", &file]
+    {
+        assert!(shown.stdout.contains(part), "{part}\n{}", shown.stdout);
+    }
+    for part in ["  help: build the component", "held: greeter goes on as it was: the split gives"]
+    {
+        assert!(shown.stdout.contains(part), "{part}\n{}", shown.stdout);
+    }
+
+    watershed.site.write("services/greeter.toml", greeter("v1") + MISSING);
+    eventually("latest", || watershed.service("greeter")["latest"] == true);
+    let [v1, broken] = ["v1", "broken"].map(|name| watershed.version("greeter", name));
+    let shares = (&v1["declared_share"], &broken["declared_share"]);
+    assert_eq!(shares, (&100.0.into(), &0.0.into()), "the newest normal one");
+}
+
+#[test]
+fn a_service_reads_as_a_row_for_each_version() {
+    let watershed = serve();
+    for _ in 0..5 {
+        watershed.get(GREETER, "/");
+    }
+    watershed.await_metric("watershed_requests_total", &[("service", "greeter")], 5.0);
+    let shown = status(&watershed, &[]);
+    assert_eq!((shown.code, shown.stderr.as_str()), (Some(0), ""), "{shown:?}");
+    let text = &shown.stdout;
+    let admin = format!("http://{}, generation ", watershed.admin_address());
+    assert!(text.starts_with(&format!("process  {admin}")), "{text}");
+    let main = watershed.site.main_file().display().to_string();
+    assert!(
+        text.contains(&format!("files    {main}\n\nenvironment default  localhost\n")),
+        "{text}"
+    );
+    let url = format!("\ngreeter  http://greeter.localhost:{}\n", watershed.address().port());
+    assert!(text.contains(&url), "{text}");
+    let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+    let digest = watershed.version("greeter", "v1")["digest"].as_str().unwrap()[7..19].to_owned();
+    let v1 = rows.iter().find(|row| row.starts_with(&["v1", "normal", "100", "%"])).unwrap();
+    assert_eq!(v1[4..6], ["100.00", "%"], "{text}");
+    assert_eq!(v1[v1.len() - 2..], ["0", &digest], "{text}");
+    let v2 = ["v2", "normal", "0", "%", "0.00", "%", "0.0", "-", "-", "-", "0", &digest];
+    assert!(rows.iter().any(|row| *row == v2), "{text}");
+    assert!(!text.contains('\x1b'), "colours where nobody sees them: {text:?}");
+}
+
+#[test]
+fn one_service_may_be_asked_for() {
+    let watershed = serve();
+    let shown = status(&watershed, &["lab"]);
+    assert_eq!(shown.code, Some(0), "{shown:?}");
+    assert!(shown.stdout.contains("lab  http://"), "{shown:?}");
+    assert!(!shown.stdout.contains("greeter"), "{shown:?}");
+    let document = status_json(&watershed, &["lab"]);
+    let services = document["environments"][0]["services"].as_array().unwrap();
+    assert_eq!((services.len(), &services[0]["name"]), (1, &"lab".into()));
+    assert_eq!(document["generation"], watershed.generation());
+    let unknown = status(&watershed, &["greter"]);
+    assert_eq!((unknown.code, unknown.stdout.as_str()), (Some(1), ""), "{unknown:?}");
+    let expected = "error: there is no service `greter`: did you mean `greeter`? There are \
+                    `greeter` and `lab`\n";
+    assert_eq!(unknown.stderr, expected);
+}
+
+#[test]
+fn a_service_of_several_environments_needs_its_environment() {
+    let environments = "[[environments]]\nname = \"test\"\ndomain = \"test.example.com\"\n\
+                        [[environments]]\nname = \"prod\"\ndomain = \"example.com\"\n\
+                        [[environments]]\nname = \"empty\"\ndomain = \"empty.test\"\n\
+                        services = \"services/none-*.toml\"\n";
+    let watershed = Site::new().service("greeter", &greeter("v1")).tables(environments).start();
+    let document = status_json(&watershed, &[]);
+    let named: Vec<_> = document["environments"].as_array().unwrap().iter().collect();
+    let named: Vec<_> = named.iter().map(|it| (&it["name"], &it["domain"])).collect();
+    let expected =
+        json!([["test", "test.example.com"], ["prod", "example.com"], ["empty", "empty.test"]]);
+    assert_eq!(serde_json::to_value(named).unwrap(), expected);
+    let ambiguous = status(&watershed, &["greeter"]);
+    assert_eq!(ambiguous.code, Some(1), "{ambiguous:?}");
+    let expected = "`test` and `prod` each have a service `greeter`: say which by `--environment";
+    assert!(ambiguous.stderr.contains(expected), "{ambiguous:?}");
+    for more in [&["greeter", "--environment", "prod"][..], &["--environment", "prod"]] {
+        let document = status_json(&watershed, more);
+        assert_eq!(document["environments"].as_array().map(Vec::len), Some(1), "{document:#}");
+        assert_eq!(document["environments"][0]["services"][0]["domains"][0], "greeter.example.com");
+    }
+    let unknown = status(&watershed, &["--environment", "prd"]);
+    assert_eq!(unknown.code, Some(1), "{unknown:?}");
+    assert!(unknown.stderr.contains("did you mean `prod`?"), "{unknown:?}");
+}
+
+#[test]
+fn files_that_are_wrong_are_told() {
+    let watershed = serve();
+    watershed.site.write("services/greeter.toml", two("v1 = 100, v2 = 1"));
+    watershed.site.write("services/new.toml", "nonsense");
+    eventually("both", || watershed.status()["rejected"].as_array().map(Vec::len) == Some(2));
+    let shown = status(&watershed, &[]);
+    let (greeter, new) = (
+        watershed.site.path("services/greeter.toml").display().to_string(),
+        watershed.site.path("services/new.toml").display().to_string(),
+    );
+    for part in [
+        &format!("rejected: {greeter}, and greeter goes on as it was\n  error: the shares add up"),
+        &format!("rejected: {new}, and it is not served\n"),
+    ] {
+        assert!(shown.stdout.contains(part), "{part}\n{}", shown.stdout);
+    }
+    let shown = status(&watershed, &["lab"]);
+    assert!(!shown.stdout.contains("rejected"), "that is not about the lab: {shown:?}");
+
+    let main = watershed.site.read("watershed.toml");
+    watershed.site.write("watershed.toml", main + "\n[serve]\n");
+    eventually("the reload", || watershed.status()["last_reload"]["outcome"] == "rejected");
+    let shown = status(&watershed, &["lab"]);
+    let main = watershed.site.main_file().display().to_string();
+    let expected = format!("rejected: {main}, and nothing changed\n");
+    assert!(shown.stdout.contains(&expected), "{shown:?}");
+}
+
+#[test]
+fn without_a_process_that_is_said() {
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let site =
+        Site::new().admin(&format!("listen = \"{gone}\"")).service("greeter", &greeter("v1"));
+    let finished = site.run(&["status"]);
+    assert_eq!((finished.code, finished.stdout.as_str()), (Some(1), ""), "{finished:?}");
+    let expected = format!(
+        "error: no process answers at http://{gone}: start it with `watershed run`, or give \
+         `--admin URL` if it listens elsewhere\n"
+    );
+    assert_eq!(finished.stderr, expected);
+    fs::remove_file(site.main_file()).unwrap();
+    let finished = site.run(&["status"]);
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(finished.stderr.contains("watershed.toml"), "{finished:?}");
+}
+
+/// Where to ask is given, so the files do not matter.
+#[test]
+fn a_process_elsewhere_needs_no_files() {
+    let watershed = serve();
+    let site = Site::new();
+    fs::remove_file(site.main_file()).unwrap();
+    let admin = format!("http://{}", watershed.admin_address());
+    let shown = site.run(&["status", "--admin", &admin]);
+    assert_eq!(shown.code, Some(0), "{shown:?}");
+    assert!(shown.stdout.contains("greeter"), "{shown:?}");
+}
+
+#[test]
+fn watching_shows_it_again_until_it_is_ended() {
+    let watershed = serve();
+    let admin = format!("http://{}", watershed.admin_address());
+    let path = watershed.site.path("shown.txt");
+    let mut command = watershed.site.command(&["status", "lab", "--watch", "--admin", &admin]);
+    command.stdin(Stdio::null()).stdout(File::create(&path).unwrap());
+    let mut child = command.spawn().unwrap();
+    let shown = || fs::read_to_string(&path).unwrap();
+    eventually("shown twice", || shown().matches("environment default").count() == 2);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let shown = shown();
+    assert_eq!(shown.matches("\n---\n\nprocess  http://").count(), 1, "{shown}");
+    assert!(!shown.contains('\x1b'), "no terminal, no cursor: {shown:?}");
+}
+
+#[test]
+fn colours_are_left_out_where_they_are_not_wanted() {
+    let watershed = serve();
+    let admin = format!("http://{}", watershed.admin_address());
+    for (no_color, colours) in [("", true), ("1", false)] {
+        let mut command = watershed.site.command(&["status", "--admin", &admin]);
+        command.env("CLICOLOR_FORCE", "1").env("NO_COLOR", no_color);
+        command.env("WATERSHED_LOG", "trace");
+        let shown = Finished::of(command);
+        assert_eq!(shown.stdout.contains('\x1b'), colours, "{shown:?}");
+        assert!(shown.stderr.contains("TRACE"), "{shown:?}");
+        assert_eq!(shown.stderr.contains('\x1b'), colours, "{shown:?}");
+    }
+}
+
+#[test]
+fn environments_are_listed_from_the_files() {
+    let environments = "[[environments]]\nname = \"test\"\ndomain = \"test.example.com\"\n\
+                        [[environments]]\nname = \"prod\"\ndomain = \"example.com\"\n\
+                        services = \"prod/*.toml\"\n";
+    let site = Site::new()
+        .service("greeter", &greeter("v1"))
+        .service("lab", "nonsense")
+        .tables(environments);
+    site.write("prod/greeter.toml", greeter("v1"));
+    let listed = site.run(&["env", "list"]);
+    assert_eq!((listed.code, listed.stderr.as_str()), (Some(0), ""), "{listed:?}");
+    let expected = "\
+ENVIRONMENT  DOMAIN            SERVICES  FILES            WRONG
+test         test.example.com         1  services/*.toml      1
+prod         example.com              1  prod/*.toml          0
+
+some files are wrong: `watershed check` says why
+";
+    assert_eq!(listed.stdout, expected, "{}", listed.stdout);
+    let listed = site.run(&["env", "list", "--json"]);
+    let document: Value = serde_json::from_str(&listed.stdout).unwrap();
+    let test = json!({ "name": "test", "domain": "test.example.com", "files": "services/*.toml",
+                       "services": 1, "wrong_files": 1 });
+    assert_eq!(document["environments"][0], test);
+    assert_eq!(document["config"], site.main_file().display().to_string());
+    site.write("watershed.toml", "nonsense");
+    let wrong = site.run(&["env", "list"]);
+    assert_eq!((wrong.code, wrong.stdout.as_str()), (Some(1), ""), "{wrong:?}");
+    assert!(wrong.stderr.contains("watershed.toml"), "{wrong:?}");
+}
+
+#[test]
+fn help_has_examples() {
+    let help = Site::new().run(&["status", "--help"]);
+    assert_eq!(help.code, Some(0), "{help:?}");
+    for part in ["[SERVICE]", "--environment <NAME>", "--admin <URL>", "--watch", "--json"] {
+        assert!(help.stdout.contains(part), "{part}\n{}", help.stdout);
+    }
+    for help in [help, Site::new().run(&["env", "list", "--help"])] {
+        for part in ["Examples:", "Exit codes: 0"] {
+            assert!(help.stdout.contains(part), "{part}\n{}", help.stdout);
+        }
+    }
+}
