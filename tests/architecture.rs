@@ -31,13 +31,14 @@ const ROOMS: [(&str, &[&str]); 10] = [
 const COMPOSITION: [&str; 4] = ["server", "cli", "main", "lib"];
 
 /// Libraries that only some rooms may name, by how their crates begin.
-const LIBRARIES: [(&str, &[&str]); 6] = [
+const LIBRARIES: [(&str, &[&str]); 7] = [
     ("wasmtime", &["runtime"]),
     ("pingora", &["proxy", "listener", "server", "admin"]),
     ("axum", &["admin"]),
     ("notify", &["reload"]),
     ("prometheus_client", &["telemetry"]),
     ("ureq", &["cli"]),
+    ("redb", &["registry"]),
 ];
 
 /// Libraries that a leaf may not name.
