@@ -1,4 +1,4 @@
-//! From an edited file to served traffic: watch → load → compile → publish.
+//! From an edited file to served traffic: watch → load → compile → record → publish.
 //!
 //! One [`Reloader`] runs for the life of the process. It alone publishes, so generations follow one
 //! another; whatever fails on the way leaves what is served as it is, and is told in [`Reloads`].

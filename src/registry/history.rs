@@ -86,7 +86,7 @@ impl History {
     }
 
     /// Adds the records of one publish, and drops what their services have too much of. When this
-    /// returns, they are on disk. No generation after theirs was given to a publish.
+    /// returns, they are on disk, and their generation is the last that was given to a publish.
     ///
     /// # Errors
     ///

@@ -293,3 +293,22 @@ fn a_copy_of_the_open_file_is_as_good_as_the_last_transaction() {
     }
     assert_eq!(names(&other), [History::FILE]);
 }
+
+#[test]
+fn a_record_of_a_stranger_shape_is_told_and_outlived() {
+    let directory = directory();
+    let history = open(&directory);
+    history
+        .write(|transaction| {
+            let mut table = transaction.open_table(TABLE)?;
+            table.insert(("default", "shop", 1), &b"{\"at\": \"monday\"}"[..])?;
+            Ok(())
+        })
+        .unwrap();
+    let error = history.of("default", "shop", 1).unwrap_err();
+    assert!(matches!(error, HistoryError::Record { .. }), "{error}");
+    assert!(error.to_string().contains("newer watershed"), "{error}");
+    let records: Vec<_> = (2..=22).map(|generation| edit(generation, "shop")).collect();
+    history.record(&records).unwrap();
+    assert_eq!(generations(&history, "shop").len(), 21);
+}

@@ -93,7 +93,8 @@ impl Draft {
                 }
             }
             Cause::Found => {
-                let newest = newest(history, &change.key)?;
+                let ServiceKey { environment, service } = &change.key;
+                let newest = newest(history, environment.as_str(), service.as_str())?;
                 change.before = newest.as_ref().map_or_else(Vec::new, |it| it.after.clone());
                 let record = Record::of(generation, &change, Author::Start);
                 if newest.is_some_and(|newest| !record.differs_from(&newest)) {
@@ -106,8 +107,18 @@ impl Draft {
     }
 }
 
-fn newest(history: &History, key: &ServiceKey) -> Result<Option<Record>, HistoryError> {
-    Ok(history.of(key.environment.as_str(), key.service.as_str(), 1)?.pop())
+/// The newest record of a service. One that a newer watershed wrote, and this one cannot read, is as
+/// good as none: recording goes on behind it.
+fn newest(
+    history: &History,
+    environment: &str,
+    service: &str,
+) -> Result<Option<Record>, HistoryError> {
+    match history.of(environment, service, 1) {
+        Ok(mut newest) => Ok(newest.pop()),
+        Err(HistoryError::Record { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn removals(
@@ -117,7 +128,7 @@ fn removals(
 ) -> Result<Vec<Record>, HistoryError> {
     let mut removals = Vec::new();
     for service in history.services()?.into_iter().filter(|service| !known.contains(service)) {
-        let newest = history.of(&service.0, &service.1, 1)?.pop();
+        let newest = newest(history, &service.0, &service.1)?;
         let standing = newest.filter(|newest| !newest.is_removal());
         removals.extend(standing.map(|newest| newest.removed(generation)));
     }
