@@ -1,9 +1,10 @@
-//! From an edited file to served traffic: watch → load → compile → publish.
+//! From an edited file to served traffic: watch → load → compile → record → publish.
 //!
 //! One [`Reloader`] runs for the life of the process. It alone publishes, so generations follow one
 //! another; whatever fails on the way leaves what is served as it is, and is told in [`Reloads`].
 
 mod candidates;
+mod journal;
 mod outcome;
 mod watch;
 
@@ -18,6 +19,8 @@ use crate::config::{Config, Loaded, Loader, Reading, Rejected, Rejection, Report
 use crate::registry::{Live, Programs, Snapshot, declared};
 use crate::telemetry::Telemetry;
 use candidates::Versions;
+use journal::Journal;
+use outcome::Askers;
 
 /// How long a publish waits for versions that need no compilation, so that most edits are one
 /// generation and not two.
@@ -36,6 +39,7 @@ pub struct Reloader {
     /// What a main file that was rejected leads to: mending that may be enough.
     rejected_watch: Vec<PathBuf>,
     versions: Versions,
+    journal: Journal,
 }
 
 impl Reloader {
@@ -48,6 +52,8 @@ impl Reloader {
         reloads: Arc<Reloads>,
         telemetry: Telemetry,
     ) -> Self {
+        let directory = config.state.directory.clone();
+        let journal = Journal::new(directory, reloads.clone(), telemetry.clone());
         Self {
             path: loader.path().to_owned(),
             loader: Arc::new(Mutex::new(loader)),
@@ -58,6 +64,7 @@ impl Reloader {
             config,
             rejected_watch: Vec::new(),
             versions: Versions::new(programs),
+            journal,
         }
     }
 
@@ -70,36 +77,39 @@ impl Reloader {
         let read = self.config.services().count();
         self.note(&Arc::new(self.came_of(Outcome::Published, read)));
         loop {
-            let reading = tokio::select! {
+            let askers = tokio::select! {
                 prepared = self.versions.prepared() => {
                     if self.versions.accept(prepared) {
                         self.publish().await;
                     }
                     continue;
                 }
-                () = watcher.changed() => Reading::Changed,
-                () = self.reloads.asked() => Reading::Everything,
+                () = watcher.changed() => None,
+                () = self.reloads.asked() => Some(self.reloads.askers()),
             };
-            self.react(reading, &mut watcher).await;
+            self.react(askers, &mut watcher).await;
             watcher.follow(self.watched());
         }
     }
 
-    /// Loads, and tells what came of it.
-    async fn react(&mut self, reading: Reading, watcher: &mut Watcher) {
-        let askers = self.reloads.askers();
+    /// Loads, and tells what came of it: also those who asked, if that is why.
+    async fn react(&mut self, askers: Option<Askers>, watcher: &mut Watcher) {
+        let Some(Askers { number, reading, attributions }) = askers else {
+            if let Some(reload) = self.reload(Reading::Changed, watcher).await {
+                self.note(&Arc::new(reload));
+            }
+            return;
+        };
+        self.journal.expect(attributions);
         let reload = loop {
-            match self.reload(reading, watcher).await {
-                Some(reload) => break Arc::new(reload),
-                // Whoever asked waits for an answer; otherwise the next change is on its way.
-                None if reading == Reading::Everything => {}
-                None => return,
+            // Whoever asked waits for an answer.
+            if let Some(reload) = self.reload(reading, watcher).await {
+                break Arc::new(reload);
             }
         };
+        self.journal.finish(&self.live.load()).await;
         self.note(&reload);
-        if reading == Reading::Everything {
-            self.reloads.answer(askers, &reload);
-        }
+        self.reloads.answer(number, &reload);
     }
 
     /// Nothing came of it if files changed while they were read.
@@ -187,9 +197,12 @@ impl Reloader {
         }
         let started = Instant::now();
         let before = self.live.load();
+        let generation = self.journal.next(before.generation).await;
         let statuses = self.versions.statuses(&self.config);
-        let snapshot = Arc::new(Snapshot::after(&before, &self.config, &statuses));
-        let generation = snapshot.generation;
+        let snapshot = Snapshot::numbered(generation, &before, &self.config, &statuses);
+        let snapshot = Arc::new(snapshot);
+        // Before anybody sees it: whatever was served is in the history, even if we are killed.
+        self.journal.record(&before, &snapshot).await;
         self.telemetry.published(generation);
         let changed = snapshot.services.iter().filter(|service| service.since == generation);
         for service in changed {
@@ -202,6 +215,7 @@ impl Reloader {
                 None => {}
             }
         }
+        self.journal.settle(&snapshot);
         self.live.publish(snapshot);
         tracing::info!(generation, took_us = started.elapsed().as_micros(), "published");
         if !self.versions.are_creating() {

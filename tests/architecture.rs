@@ -31,13 +31,14 @@ const ROOMS: [(&str, &[&str]); 10] = [
 const COMPOSITION: [&str; 4] = ["server", "cli", "main", "lib"];
 
 /// Libraries that only some rooms may name, by how their crates begin.
-const LIBRARIES: [(&str, &[&str]); 8] = [
+const LIBRARIES: [(&str, &[&str]); 9] = [
     ("wasmtime", &["runtime"]),
     ("pingora", &["proxy", "listener", "server", "admin"]),
     ("axum", &["admin"]),
     ("notify", &["reload"]),
     ("prometheus_client", &["telemetry"]),
     ("ureq", &["cli"]),
+    ("redb", &["registry"]),
     ("toml_edit", &["config"]),
     ("comfy_table", &["cli"]),
 ];

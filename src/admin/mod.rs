@@ -1,10 +1,11 @@
-//! The admin listener: health, metrics and status, for probes, Prometheus and people.
+//! The admin listener: health, metrics, status and history, for probes, Prometheus and people.
 //!
 //! It reads, and can have the files read again; what is served is written in files only. Where a
 //! token file is configured, everything but the health of the process is for those who know the
 //! token.
 
 mod description;
+mod history;
 pub mod status;
 mod token;
 
@@ -13,6 +14,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::Router;
+use axum::body::Bytes;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
@@ -22,15 +25,20 @@ use pingora::services::background::BackgroundService;
 use serde::Deserialize;
 use std::sync::Mutex;
 
+pub use history::HistoryDocument;
 pub use token::{Token, TokenError};
 
 use crate::config::Config;
-use crate::registry::Live;
+use crate::registry::history::Attribution;
+use crate::registry::{Live, ServiceKey};
 use crate::reload::Reloads;
 use crate::telemetry::Telemetry;
 
 /// What OpenMetrics text is called.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Bytes of what may be told of a change. It is kept for as long as the change is.
+const ATTRIBUTION_MAX: usize = 64 << 10;
 
 /// What the admin listener shows.
 #[derive(Clone, Debug)]
@@ -83,10 +91,11 @@ fn routes(admin: Admin) -> Router {
         .route("/metrics", get(metrics))
         .route("/api/v1/status", get(show_status))
         .route("/api/v1/config", get(show_config))
+        .route("/api/v1/history", get(show_history))
         .route("/api/v1/reload", post(reload))
         .fallback(async || {
-            let paths = "try /livez, /readyz, /metrics, /api/v1/status, /api/v1/config or POST \
-                         /api/v1/reload\n";
+            let paths = "try /livez, /readyz, /metrics, /api/v1/status, /api/v1/config, \
+                         /api/v1/history?service=NAME or POST /api/v1/reload\n";
             (StatusCode::NOT_FOUND, paths)
         })
         .with_state(Arc::new(admin))
@@ -132,11 +141,32 @@ async fn metrics(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Respons
     }
 }
 
-async fn show_status(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
+/// Which services the status tells of; all unless something is said.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wanted {
+    environment: Option<String>,
+    service: Option<String>,
+}
+
+impl Wanted {
+    fn wants(&self, key: &ServiceKey) -> bool {
+        let is = |wanted: &Option<String>, name: &str| {
+            wanted.as_ref().is_none_or(|wanted| wanted == name)
+        };
+        is(&self.environment, key.environment.as_str()) && is(&self.service, key.service.as_str())
+    }
+}
+
+async fn show_status(
+    State(admin): State<Arc<Admin>>,
+    Query(wanted): Query<Wanted>,
+    headers: HeaderMap,
+) -> Response {
     if !admin.admits(&headers) {
         return denied();
     }
-    Json(status::document(&admin)).into_response()
+    Json(status::document(&admin, &wanted)).into_response()
 }
 
 /// What is declared and served, for whoever compares it with files.
@@ -148,12 +178,29 @@ async fn show_config(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Res
     Json(description::description(&snapshot, &admin.root, &admin.started_with)).into_response()
 }
 
-/// Reads every file again, at once. 422 where something is wrong with them.
-async fn reload(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
+async fn show_history(
+    State(admin): State<Arc<Admin>>,
+    headers: HeaderMap,
+    question: Result<Query<history::Question>, QueryRejection>,
+) -> Response {
     if !admin.admits(&headers) {
         return denied();
     }
-    let Some(reload) = admin.reloads.request().await else {
+    history::show(admin.reloads.history(), question).await
+}
+
+/// Reads every file again, at once; only what changed, for one who says what he has changed. 422
+/// where something is wrong with the files.
+async fn reload(State(admin): State<Arc<Admin>>, headers: HeaderMap, body: Bytes) -> Response {
+    if !admin.admits(&headers) {
+        return denied();
+    }
+    let reload = match attribution(&body) {
+        Ok(None) => admin.reloads.request().await,
+        Ok(Some(attribution)) => admin.reloads.request_by(attribution).await,
+        Err(why) => return (StatusCode::BAD_REQUEST, why).into_response(),
+    };
+    let Some(reload) = reload else {
         return (StatusCode::SERVICE_UNAVAILABLE, "the process ends\n").into_response();
     };
     let status = match &reload.report {
@@ -161,6 +208,22 @@ async fn reload(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response
         Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
     };
     (status, Json(status::ReloadDocument::of(&reload))).into_response()
+}
+
+/// What a body says, if there is one.
+fn attribution(body: &[u8]) -> Result<Option<Attribution>, String> {
+    if body.trim_ascii().is_empty() {
+        return Ok(None);
+    }
+    if body.len() > ATTRIBUTION_MAX {
+        return Err(format!("the body has more than {ATTRIBUTION_MAX} bytes: shorten `remark`\n"));
+    }
+    serde_json::from_slice(body).map(Some).map_err(|error| {
+        format!(
+            "the body does not say who has changed what: {error}; send none, or a JSON object with \
+             `environment`, `service`, `user`, `command` and `file_digest`\n"
+        )
+    })
 }
 
 fn denied() -> Response {

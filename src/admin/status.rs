@@ -87,6 +87,9 @@ pub struct VersionDocument {
     pub p99_ms: Option<f64>,
     /// Requests that it serves now.
     pub in_flight: u64,
+    /// Whether it gets no traffic although it is normal: somebody rolled back from it with `--bad`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub quarantined: bool,
     /// The component's, where it is normal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,

@@ -19,7 +19,7 @@ pub enum Status {
 
 impl Status {
     /// The word for it in messages, the API and metrics.
-    pub fn word(&self) -> &'static str {
+    pub const fn word(&self) -> &'static str {
         match self {
             Self::Creating => "creating",
             Self::Normal(_) => "normal",

@@ -1,9 +1,10 @@
 //! What is served, and how it came to be: versions with their statuses, gathered into snapshots.
 //!
 //! [`Programs`] turns a declared version into a [`VersionEntry`]; [`Snapshot`] says which of them
-//! take traffic; [`Live`] holds the one snapshot that requests see. `reload` drives all three, the
-//! gateway reads.
+//! take traffic; [`Live`] holds the one snapshot that requests see; [`history`] remembers what each
+//! publish changed. `reload` drives all of them, the gateway reads.
 
+pub mod history;
 mod lifecycle;
 mod programs;
 mod secrets;

@@ -105,7 +105,17 @@ impl Snapshot {
     /// at all, keeps what it serves in `previous`, and says why. One that nothing changed stays the
     /// same one.
     pub fn after(previous: &Self, config: &Config, statuses: &Statuses) -> Self {
-        let generation = previous.generation + 1;
+        Self::numbered(previous.generation + 1, previous, config, statuses)
+    }
+
+    /// The same with a number of the caller's choice, which is greater than that of `previous`: a
+    /// process goes on where the one before it ended.
+    pub fn numbered(
+        generation: u64,
+        previous: &Self,
+        config: &Config,
+        statuses: &Statuses,
+    ) -> Self {
         let before: HashMap<_, _> =
             previous.services.iter().map(|service| (&service.key, service)).collect();
         let mut routes = RouteTableBuilder::default();

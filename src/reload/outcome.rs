@@ -1,13 +1,13 @@
 //! What came of loading, for whoever asks: the status API, scripts that wait for their edit, logs.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{Notify, watch as channel};
 
-use crate::config::{Rejection, Report};
+use crate::config::{Reading, Rejection, Report};
+use crate::registry::history::{Attribution, History};
 
 /// What came of a load.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,11 +54,32 @@ pub struct Reloads {
     rejected: ArcSwap<Vec<Rejection>>,
     /// Whether every version declared at the start has become normal or error.
     settled: channel::Sender<bool>,
-    /// How many reloads were asked for.
-    asked: AtomicU64,
+    questions: Mutex<Questions>,
     ask: Notify,
     /// The last reload that was asked for, and the number of those that it answers.
     answered: channel::Sender<(u64, Option<Arc<Reload>>)>,
+    /// The history, or why there is none.
+    history: ArcSwap<Result<History, String>>,
+}
+
+/// Reloads that were asked for.
+#[derive(Debug, Default)]
+struct Questions {
+    /// How many there ever were.
+    number: u64,
+    /// Whether one of those that no reload has begun for wants every file read.
+    wants_everything: bool,
+    /// What the others tell of the edits that they want read.
+    attributions: Vec<Attribution>,
+}
+
+/// For whom a reload begins.
+#[derive(Debug)]
+pub(super) struct Askers {
+    /// Up to which question it answers.
+    pub number: u64,
+    pub reading: Reading,
+    pub attributions: Vec<Attribution>,
 }
 
 impl Default for Reloads {
@@ -67,9 +88,10 @@ impl Default for Reloads {
             last: ArcSwapOption::empty(),
             rejected: ArcSwap::default(),
             settled: channel::Sender::new(false),
-            asked: AtomicU64::new(0),
+            questions: Mutex::default(),
             ask: Notify::new(),
             answered: channel::Sender::new((0, None)),
+            history: ArcSwap::from_pointee(Err("nothing is published yet".to_owned())),
         }
     }
 }
@@ -94,7 +116,38 @@ impl Reloads {
     /// Has everything read again at once, and waits for what comes of it. `None` only while the
     /// process ends.
     pub async fn request(&self) -> Option<Arc<Reload>> {
-        let number = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        let number = self.question(|questions| questions.wants_everything = true);
+        self.answer_to(number).await
+    }
+
+    /// The same for one who has changed a file, and says so: only what changed is read again, and
+    /// what comes of it is recorded as theirs.
+    pub async fn request_by(&self, attribution: Attribution) -> Option<Arc<Reload>> {
+        let number = self.question(|questions| questions.attributions.push(attribution));
+        self.answer_to(number).await
+    }
+
+    /// The history of what was published.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none.
+    pub fn history(&self) -> Result<History, String> {
+        Result::clone(&self.history.load())
+    }
+
+    fn question(&self, ask: impl FnOnce(&mut Questions)) -> u64 {
+        let mut questions = self.questions();
+        ask(&mut questions);
+        questions.number += 1;
+        questions.number
+    }
+
+    fn questions(&self) -> MutexGuard<'_, Questions> {
+        self.questions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn answer_to(&self, number: u64) -> Option<Arc<Reload>> {
         self.ask.notify_one();
         let mut answered = self.answered.subscribe();
         let answer = answered.wait_for(|(answered, _)| *answered >= number).await.ok()?;
@@ -106,13 +159,19 @@ impl Reloads {
         self.ask.notified().await;
     }
 
-    /// How many have asked by now: whom a reload that begins now answers.
-    pub(super) fn askers(&self) -> u64 {
-        self.asked.load(Ordering::SeqCst)
+    /// Who has asked by now: whom a reload that begins now answers.
+    pub(super) fn askers(&self) -> Askers {
+        let mut questions = self.questions();
+        let attributions = std::mem::take(&mut questions.attributions);
+        let reading = match std::mem::take(&mut questions.wants_everything) {
+            true => Reading::Everything,
+            false => Reading::Changed,
+        };
+        Askers { number: questions.number, reading, attributions }
     }
 
-    pub(super) fn answer(&self, askers: u64, reload: &Arc<Reload>) {
-        self.answered.send_replace((askers, Some(reload.clone())));
+    pub(super) fn answer(&self, number: u64, reload: &Arc<Reload>) {
+        self.answered.send_replace((number, Some(reload.clone())));
     }
 
     pub(super) fn note(&self, reload: Arc<Reload>) {
@@ -121,6 +180,10 @@ impl Reloads {
 
     pub(super) fn reject(&self, rejected: Vec<Rejection>) {
         self.rejected.store(Arc::new(rejected));
+    }
+
+    pub(super) fn show_history(&self, history: Result<History, String>) {
+        self.history.store(Arc::new(history));
     }
 
     pub(super) fn settle(&self) {

@@ -57,6 +57,7 @@ pub struct Telemetry {
     generations: Gauge,
     reloads: Family<ReloadLabels, Counter>,
     rejected: Gauge,
+    history_errors: Counter,
     /// Seconds since `good_at`, as of the last scrape.
     good_age: Gauge<f64, AtomicU64>,
     good_at: Arc<Mutex<Instant>>,
@@ -71,6 +72,7 @@ impl Default for Telemetry {
         let generations = Gauge::default();
         let reloads = Family::default();
         let rejected = Gauge::default();
+        let history_errors = Counter::default();
         let good_age = Gauge::default();
         let mut registry = Registry::with_prefix("watershed");
         registry.register(
@@ -101,6 +103,11 @@ impl Default for Telemetry {
             "Configuration files that are wrong and not served as they are",
             rejected.clone(),
         );
+        registry.register(
+            "history_errors",
+            "Records of the history that could not be written",
+            history_errors.clone(),
+        );
         registry.register_with_unit(
             "config_good_age",
             "Time since a load found nothing wrong",
@@ -117,6 +124,7 @@ impl Default for Telemetry {
             generations,
             reloads,
             rejected,
+            history_errors,
             good_age,
             good_at,
         }
@@ -157,6 +165,11 @@ impl Telemetry {
     /// So many configuration files are wrong now.
     pub fn rejected(&self, files: usize) {
         self.rejected.set(i64::try_from(files).unwrap_or(i64::MAX));
+    }
+
+    /// So many records of the history could not be written.
+    pub fn unrecorded(&self, records: usize) {
+        self.history_errors.inc_by(u64::try_from(records).unwrap_or(u64::MAX));
     }
 
     /// All metrics in the OpenMetrics text format, which Prometheus reads; `generations` are in

@@ -23,6 +23,8 @@ mod headers;
 #[path = "../../benches/table/component.rs"]
 #[expect(dead_code, reason = "the benchmarks make more kinds")]
 mod heavy_component;
+mod history;
+mod history_file;
 mod http2;
 mod last_good;
 mod late_failures;

@@ -9,20 +9,21 @@ use super::{
     EnvironmentDocument, ErrorDocument, RejectionDocument, ReloadDocument, ReportDocument,
     ServiceDocument, StatusDocument, VersionDocument,
 };
-use crate::admin::Admin;
+use crate::admin::{Admin, Wanted};
 use crate::config::{Percent, Rejection, Report, Traffic};
 use crate::registry::{EnvironmentView, ServiceEntry, StatusError, VersionEntry, VersionView};
 use crate::reload::{Outcome, Reload};
 use crate::telemetry::Recent;
 
-/// The document of what is served now.
-pub fn document(admin: &Admin) -> StatusDocument {
+/// The document of what is served now, without the services that are not wanted.
+pub fn document(admin: &Admin, wanted: &Wanted) -> StatusDocument {
     let (last, rejected) = (admin.reloads.last(), admin.reloads.rejected());
     let snapshot = admin.live.load();
     let (port, now) = (admin.port, Instant::now());
     let mut services = snapshot.services.iter().peekable();
     let environment = |EnvironmentView { name, domain }: &EnvironmentView| {
         let own = iter::from_fn(|| services.next_if(|service| service.key.environment == *name));
+        let own = own.filter(|service| wanted.wants(&service.key));
         let own = own.map(|service| service_document(service, &rejected, port, now));
         EnvironmentDocument {
             name: name.to_string(),
@@ -87,6 +88,7 @@ fn version_documents(service: &ServiceEntry, now: Instant) -> Vec<VersionDocumen
                 p50_ms: recent.p50.map(milliseconds),
                 p99_ms: recent.p99.map(milliseconds),
                 in_flight,
+                quarantined: is_quarantined(service, view),
                 ..version_document(view)
             }
         };
@@ -115,6 +117,7 @@ fn version_document(view: &VersionView) -> VersionDocument {
         p50_ms: None,
         p99_ms: None,
         in_flight: 0,
+        quarantined: false,
         digest: view.status.normal().map(|entry| entry.digest().to_string()),
         remark: view.remark.clone(),
         error: view.status.error().map(ErrorDocument::from),
@@ -128,10 +131,16 @@ fn declared_share(service: &ServiceEntry, index: usize) -> Percent {
         Traffic::Split(split) => split.share_of(index),
         Traffic::Latest => {
             let mut newest = service.versions.iter().take(declared);
-            let newest = newest.rposition(|view| view.status.normal().is_some());
+            let newest = newest
+                .rposition(|view| view.status.normal().is_some() && !is_quarantined(service, view));
             if newest == Some(index) { Percent::ALL } else { Percent::ZERO }
         }
     }
+}
+
+fn is_quarantined(service: &ServiceEntry, view: &VersionView) -> bool {
+    let version = view.status.normal();
+    version.is_some_and(|it| service.declared.quarantined(&it.spec, &it.digest()).is_some())
 }
 
 fn observed_share(requests: u64, of: u64) -> Option<f64> {

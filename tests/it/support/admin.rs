@@ -1,6 +1,7 @@
 //! What the admin listener says of the process under test.
 
 use serde_json::Value;
+use watershed::registry::history::Record;
 
 use super::eventually;
 use super::http1::Http1;
@@ -16,6 +17,23 @@ impl Watershed {
     /// `POST` at the admin listener.
     pub fn admin_post(&self, path: &str) -> Response {
         Http1::connect(self.admin_address()).ask("POST", "localhost", path, &[], b"")
+    }
+
+    /// The same with a JSON body.
+    pub fn admin_post_json(&self, path: &str, body: &Value) -> Response {
+        let body = body.to_string();
+        Http1::connect(self.admin_address()).ask("POST", "localhost", path, &[], body.as_bytes())
+    }
+
+    /// The records of a service, the newest first; none if it has none.
+    #[track_caller]
+    pub fn history(&self, service: &str) -> Vec<Record> {
+        let answer = self.admin(&format!("/api/v1/history?service={service}&limit=1000"));
+        match answer.status {
+            404 => Vec::new(),
+            200 => serde_json::from_value(answer.json()["records"].take()).unwrap(),
+            _ => panic!("{answer:?}"),
+        }
     }
 
     pub fn status(&self) -> Value {

@@ -62,6 +62,19 @@ impl Watershed {
         watershed
     }
 
+    /// Kills it with SIGKILL, at whatever it does.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Kills it, and serves its site again.
+    pub fn restart(mut self) -> Self {
+        self.kill();
+        let site = std::mem::replace(&mut self.site, Site::new());
+        Self::start(site)
+    }
+
     fn wait_for(&mut self, what: &str, mut enough: impl FnMut(&str) -> bool) {
         within(START, what, || {
             let ended = self.child.try_wait().unwrap();

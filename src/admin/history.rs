@@ -1,0 +1,140 @@
+//! `GET /api/v1/history`: what was published of a service, when and by whom.
+
+use axum::extract::Query;
+use axum::extract::rejection::QueryRejection;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Json, Response};
+use serde::{Deserialize, Serialize};
+
+use crate::registry::history::{History, HistoryError, Record};
+
+/// How many records are given if nobody says.
+const LIMIT: usize = 100;
+
+/// How many may be asked for: more are not kept.
+const LIMIT_MAX: usize = 1_000;
+
+/// Whose records, and how many.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Question {
+    /// Not needed where one environment only has such a service.
+    environment: Option<String>,
+    service: String,
+    limit: Option<usize>,
+}
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HistoryDocument {
+    /// The newest first.
+    pub records: Vec<Record>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("{0}; ask with ?service=NAME, and with &environment=NAME and &limit=N if you like")]
+    Query(String),
+    #[error("`limit` is {0}: it is between 1 and {LIMIT_MAX}")]
+    Limit(usize),
+    #[error("{service} is in {environments}: say which by `environment`")]
+    Ambiguous { service: String, environments: String },
+    #[error("the history has no service {service}; /api/v1/status has those that are served")]
+    NoService { service: String },
+    #[error("the history has no service {service} in {environment}; it has it in {others}")]
+    Elsewhere { service: String, environment: String, others: String },
+    #[error("there is no history: {0}")]
+    NoHistory(String),
+    #[error(transparent)]
+    Unreadable(#[from] HistoryError),
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = match self {
+            Self::Query(_) | Self::Limit(_) | Self::Ambiguous { .. } => StatusCode::BAD_REQUEST,
+            Self::NoService { .. } | Self::Elsewhere { .. } => StatusCode::NOT_FOUND,
+            Self::NoHistory(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unreadable(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        (status, format!("{self}\n")).into_response()
+    }
+}
+
+/// Answers a question.
+pub async fn show(
+    history: Result<History, String>,
+    question: Result<Query<Question>, QueryRejection>,
+) -> Response {
+    let answer = async {
+        let Query(question) = question.map_err(|wrong| Refusal::Query(wrong.body_text()))?;
+        let history = history.map_err(Refusal::NoHistory)?;
+        let read = tokio::task::spawn_blocking(move || records(&history, &question));
+        read.await.unwrap_or_else(|panicked| Err(Refusal::NoHistory(panicked.to_string())))
+    };
+    match answer.await {
+        Ok(records) => Json(HistoryDocument { records }).into_response(),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+fn records(history: &History, question: &Question) -> Result<Vec<Record>, Refusal> {
+    let Question { environment, service, limit } = question;
+    let limit = limit.unwrap_or(LIMIT);
+    if !(1..=LIMIT_MAX).contains(&limit) {
+        return Err(Refusal::Limit(limit));
+    }
+    if let Some(environment) = environment {
+        let records = history.of(environment, service, limit)?;
+        if !records.is_empty() {
+            return Ok(records);
+        }
+    }
+    let environment = the_only(environment.as_deref(), service, environments(history, service)?)?;
+    Ok(history.of(&environment, service, limit)?)
+}
+
+/// The environments in which there was ever such a service, of which something is left.
+fn environments(history: &History, service: &str) -> Result<Vec<String>, HistoryError> {
+    let services = history.services()?.into_iter();
+    Ok(services.filter(|(_, name)| name == service).map(|(environment, _)| environment).collect())
+}
+
+/// The environment that is meant by a question without one; one that has no such service is none.
+fn the_only(
+    asked: Option<&str>,
+    service: &str,
+    mut environments: Vec<String>,
+) -> Result<String, Refusal> {
+    let service = service.to_owned();
+    let listed = environments.join(", ");
+    match (environments.pop(), asked) {
+        (None, _) => Err(Refusal::NoService { service }),
+        (Some(_), Some(asked)) => {
+            let environment = asked.to_owned();
+            Err(Refusal::Elsewhere { service, environment, others: listed })
+        }
+        (Some(only), None) if environments.is_empty() => Ok(only),
+        (Some(_), None) => Err(Refusal::Ambiguous { service, environments: listed }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_is_asked_for_where_it_matters() {
+        let the_only = |asked: Option<&str>, known: &[&str]| {
+            let known = known.iter().map(|name| (*name).to_owned()).collect();
+            the_only(asked, "shop", known).map_err(|refusal| refusal.to_string())
+        };
+        assert_eq!(the_only(None, &["prod"]).unwrap(), "prod");
+        assert!(the_only(None, &["prod", "test"]).unwrap_err().contains("prod, test"));
+        assert!(
+            the_only(Some("dev"), &["prod"]).unwrap_err().contains("in dev; it has it in prod")
+        );
+        assert!(the_only(None, &[]).unwrap_err().contains("no service shop"));
+    }
+}

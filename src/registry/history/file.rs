@@ -1,0 +1,122 @@
+//! The history's file: opened by one process at a time, mended after a kill, moved aside if it is
+//! damaged.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use redb::backends::FileBackend;
+use redb::{Builder, Database};
+use rustix::fs::{FlockOperation, flock};
+
+use super::{History, make_tables};
+
+/// Bytes of the file that are kept in memory. Its newest pages are what is asked for.
+const CACHE: usize = 8 << 20;
+
+/// The history cannot be used. A server works without.
+#[derive(Debug, thiserror::Error)]
+pub enum HistoryError {
+    #[error(
+        "another process has the history in {} open: ask that one for it, or end it first", .path.display()
+    )]
+    InUse { path: PathBuf },
+    #[error(
+        "cannot use the history in {}: {reason}; let the user that runs watershed write there, or set `directory` under [state]", .path.display()
+    )]
+    Unusable { path: PathBuf, reason: io::Error },
+    #[error(
+        "the history in {} is damaged: {reason}; `watershed run` moves the file aside and begins a new one", .path.display()
+    )]
+    Damaged { path: PathBuf, reason: Box<redb::Error> },
+    #[error("the history in {} cannot be read or written: {reason}; is the disk full or gone?", .path.display())]
+    Failed { path: PathBuf, reason: Box<redb::Error> },
+    #[error(
+        "a record of the history in {} is not as expected: {reason}; was it written by a newer watershed?", .path.display()
+    )]
+    Record { path: PathBuf, reason: serde_json::Error },
+}
+
+impl HistoryError {
+    pub(super) fn of(path: &Path, reason: redb::Error) -> Self {
+        use redb::Error as E;
+        let path = path.to_owned();
+        match reason {
+            E::DatabaseAlreadyOpen | E::LockProtocolMismatch => Self::InUse { path },
+            E::Corrupted(_)
+            | E::UpgradeRequired(_)
+            | E::TableTypeMismatch { .. }
+            | E::TypeDefinitionChanged { .. }
+            | E::TableIsMultimap(_) => Self::Damaged { path, reason: Box::new(reason) },
+            E::Io(ref error) if tells_of_damage(error) => {
+                Self::Damaged { path, reason: Box::new(reason) }
+            }
+            reason => Self::Failed { path, reason: Box::new(reason) },
+        }
+    }
+}
+
+/// redb says by these that a file is none of its own, or ends too early.
+fn tells_of_damage(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
+}
+
+/// Opens the file in a state directory, or a new one.
+pub fn open(directory: &Path) -> Result<(PathBuf, Database), HistoryError> {
+    let path = directory.join(History::FILE);
+    let unusable = |reason| HistoryError::Unusable { path: path.clone(), reason };
+    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(unusable)?;
+    let turn = File::open(directory).map_err(unusable)?;
+    // Between two that find the same file damaged, the second must not move away the new one. Where
+    // a file system has no locks of directories, that is a matter of milliseconds.
+    flock(&turn, FlockOperation::LockExclusive).ok();
+    let database = match database(&path) {
+        Err(HistoryError::Damaged { reason, .. }) => {
+            let aside = move_aside(&path).map_err(unusable)?;
+            let (path, aside) = (path.display(), aside.display());
+            tracing::warn!("{path} is damaged ({reason}): moved to {aside}, a new one is begun");
+            self::database(&directory.join(History::FILE))?
+        }
+        opened => opened?,
+    };
+    Ok((path, database))
+}
+
+/// Opens a file, and mends what a kill has left in it.
+///
+/// Every page is checked each time: a file is found damaged here or not at all, and not in the middle
+/// of a publish. That is also why a commit does not keep what would make mending quicker, which costs
+/// a second fsync each time.
+pub fn database(path: &Path) -> Result<Database, HistoryError> {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        // It says who works here, and on what.
+        .mode(0o600)
+        .open(path)
+        .map_err(|reason| HistoryError::Unusable { path: path.to_owned(), reason })?;
+    let open = || {
+        let mut builder = Builder::new();
+        builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
+        let database = builder.create_with_backend(FileBackend::new(file)?)?;
+        make_tables(&database)?;
+        Ok(database)
+    };
+    open().map_err(|reason| HistoryError::of(path, reason))
+}
+
+/// Gives a file the first name that is free.
+fn move_aside(path: &Path) -> io::Result<PathBuf> {
+    let mut number = 1u32;
+    loop {
+        let aside = path.with_added_extension(format!("damaged-{number}"));
+        if !aside.try_exists()? {
+            fs::rename(path, &aside)?;
+            return Ok(aside);
+        }
+        number += 1;
+    }
+}

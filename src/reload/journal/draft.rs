@@ -1,0 +1,146 @@
+//! What a publish is to leave in the history, from what is known in memory to records on disk. The
+//! journal makes drafts in passing; what reads files and writes runs on a thread that may wait.
+
+use std::collections::HashSet;
+
+use crate::registry::history::{Attribution, Author, Change, History, HistoryError, Record};
+use crate::registry::{ServiceKey, Snapshot};
+
+/// A command that has changed a service's file. It is the author of all that comes of it, until the
+/// versions of the service are settled.
+#[derive(Clone, Debug)]
+pub struct Command {
+    pub attribution: Attribution,
+    /// Whether the reload that it asked for is not over.
+    pub is_new: bool,
+    pub is_recorded: bool,
+}
+
+/// Something to be recorded, as far as it is known without reading.
+pub struct Draft {
+    pub change: Change,
+    pub cause: Cause,
+}
+
+/// Why a service changed.
+pub enum Cause {
+    /// It was found so, if that is not what was recorded last.
+    Found,
+    FileEdit,
+    Command(Command),
+}
+
+/// The services that exist, by environment and name: those of the history that are not among them
+/// were removed while nobody recorded.
+pub type Known = HashSet<(String, String)>;
+
+impl Command {
+    pub fn is_of(&self, key: &ServiceKey) -> bool {
+        let Attribution { environment, service, .. } = &self.attribution;
+        key.environment.as_str() == environment && key.service.as_str() == service
+    }
+
+    pub fn is_of_same(&self, other: &Attribution) -> bool {
+        let Attribution { environment, service, .. } = &self.attribution;
+        *environment == other.environment && *service == other.service
+    }
+
+    /// Whether a record, made now, is of this command's doing. Of later ones, those of a file that
+    /// somebody has edited since are not.
+    fn has_caused(&self, record: &Record) -> bool {
+        self.is_new || record.is_with_file(&self.attribution.file_digest)
+    }
+}
+
+/// Those of a publish, and those that it removes.
+pub fn known(changes: &[Change], after: &Snapshot) -> Known {
+    let changed = changes.iter().map(|change| &change.key);
+    let keys = changed.chain(after.services.iter().map(|entry| &entry.key));
+    keys.map(|key| (key.environment.to_string(), key.service.to_string())).collect()
+}
+
+/// Records what came of the drafts; the generation at least.
+pub fn write(
+    history: &History,
+    generation: u64,
+    drafts: Vec<Draft>,
+    known: Option<&Known>,
+) -> Result<(), HistoryError> {
+    let mut records = Vec::with_capacity(drafts.len());
+    for draft in drafts {
+        records.extend(draft.finish(history, generation)?);
+    }
+    if let Some(known) = known {
+        records.extend(removals(history, generation, known)?);
+    }
+    match records.is_empty() {
+        true => history.reach(generation),
+        false => history.record(&records),
+    }
+}
+
+impl Draft {
+    /// The record that it becomes, if there is something to record.
+    fn finish(self, history: &History, generation: u64) -> Result<Option<Record>, HistoryError> {
+        let Self { mut change, cause } = self;
+        let record = match cause {
+            Cause::FileEdit => Record::of(generation, &change, Author::FileEdit),
+            Cause::Command(command) => {
+                let record = Record::of(generation, &change, Author::FileEdit);
+                match command.has_caused(&record) {
+                    true => record.attributed(&command.attribution),
+                    false => record,
+                }
+            }
+            Cause::Found => {
+                let ServiceKey { environment, service } = &change.key;
+                let newest = newest(history, environment.as_str(), service.as_str())?;
+                change.before = newest.as_ref().map_or_else(Vec::new, |it| it.after.clone());
+                let record = Record::of(generation, &change, Author::Start);
+                if newest.is_some_and(|newest| !record.differs_from(&newest)) {
+                    return Ok(None);
+                }
+                record
+            }
+        };
+        Ok(Some(record))
+    }
+}
+
+/// The newest record of a service. One that a newer watershed wrote, and this one cannot read, is as
+/// good as none: recording goes on behind it.
+fn newest(
+    history: &History,
+    environment: &str,
+    service: &str,
+) -> Result<Option<Record>, HistoryError> {
+    match history.of(environment, service, 1) {
+        Ok(mut newest) => Ok(newest.pop()),
+        Err(HistoryError::Record { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn removals(
+    history: &History,
+    generation: u64,
+    known: &Known,
+) -> Result<Vec<Record>, HistoryError> {
+    let mut removals = Vec::new();
+    for service in history.services()?.into_iter().filter(|service| !known.contains(service)) {
+        let newest = newest(history, &service.0, &service.1)?;
+        let standing = newest.filter(|newest| !newest.is_removal());
+        removals.extend(standing.map(|newest| newest.removed(generation)));
+    }
+    Ok(removals)
+}
+
+/// Gives the changes of these their authors, where they are recorded as somebody's edits.
+pub fn amend(history: &History, late: &[Attribution]) -> Result<(), HistoryError> {
+    for attribution in late {
+        let Attribution { environment, service, remark, restores, file_digest, .. } = attribution;
+        let author = attribution.author();
+        history.amend(environment, service, file_digest, &author, *restores, remark.as_deref())?;
+    }
+    Ok(())
+}

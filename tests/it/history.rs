@@ -1,0 +1,237 @@
+//! The history: what every publish changed, by whom, for whoever asks at the admin listener.
+
+use std::fs;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use watershed::registry::history::{Author, Record, RecordOutcome, Share};
+
+use crate::heavy_component::heavy;
+use crate::support::{Http1, Site, Watershed, eventually, greeter, one_version, plugin, split};
+
+const FILE: &str = "services/greeter.toml";
+
+/// Nothing is seen before somebody asks for a reload.
+const ONLY_ASKED: &str = "watch = \"poll:1h\"";
+
+/// Bytes of a component that takes longer to compile than a publish waits.
+const LARGE: usize = 600_000;
+
+fn two_versions(shares: &str) -> String {
+    greeter("v1") + &greeter("v2") + &split(shares)
+}
+
+fn share(version: &str, share: f64) -> Share {
+    Share { version: version.to_owned(), share }
+}
+
+fn digest_of(site: &Site, name: &str) -> String {
+    let digest = Sha256::digest(fs::read(site.path(name)).unwrap());
+    let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{digits}")
+}
+
+fn command() -> Author {
+    Author::Command { user: "ada".to_owned(), command: "watershed deploy".to_owned() }
+}
+
+/// What a command says that has changed the greeter's file to what it is.
+fn attribution(site: &Site) -> Value {
+    json!({
+        "environment": "default",
+        "service": "greeter",
+        "user": "ada",
+        "command": "watershed deploy",
+        "remark": "for the sale",
+        "restores": 1,
+        "file_digest": digest_of(site, FILE),
+    })
+}
+
+#[track_caller]
+fn reload_by(watershed: &Watershed, attribution: &Value) -> Value {
+    let answer = watershed.admin_post_json("/api/v1/reload", attribution);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()
+}
+
+/// Waits until a service has so many records, and returns the newest.
+#[track_caller]
+fn newest(watershed: &Watershed, service: &str, count: usize) -> Record {
+    eventually("a record", || watershed.history(service).len() >= count);
+    let records = watershed.history(service);
+    assert_eq!(records.len(), count, "{records:#?}");
+    records.into_iter().next().unwrap()
+}
+
+#[test]
+fn every_change_is_recorded_with_what_was_and_what_is_served() {
+    let watershed = Site::new()
+        .service("greeter", &two_versions("v1 = 100, v2 = 0"))
+        .service("other", &greeter("v1"))
+        .start();
+    let first = newest(&watershed, "greeter", 1);
+    assert_eq!((&first.author, first.before.len()), (&Author::Start, 0));
+    assert_eq!(first.after, [share("v1", 100.0)]);
+    assert_eq!(first.file_digest, Some(digest_of(&watershed.site, FILE)));
+    let versions = first.versions.iter().map(|it| (it.name.as_str(), it.status.as_str()));
+    assert_eq!(versions.collect::<Vec<_>>(), [("v1", "normal"), ("v2", "normal")]);
+    let served = watershed.version("greeter", "v1")["digest"].clone();
+    assert_eq!(json!(first.versions[0].digest), served);
+
+    watershed.site.write(FILE, two_versions("v1 = 87.5, v2 = 12.5"));
+    let second = newest(&watershed, "greeter", 2);
+    assert_eq!((&second.author, &second.outcome), (&Author::FileEdit, &RecordOutcome::Published));
+    assert_eq!(second.before, first.after);
+    assert_eq!(second.after, [share("v1", 87.5), share("v2", 12.5)]);
+    assert!(second.generation > first.generation && second.at > 1_700_000_000_000, "{second:?}");
+    assert_eq!(second.generation, watershed.generation());
+    assert_eq!(second.file_digest, Some(digest_of(&watershed.site, FILE)));
+
+    let missing = "\n[[versions]]\nname = \"v3\"\ncomponent = \"missing.wasm\"\n";
+    watershed.site.write(FILE, greeter("v1") + missing + &split("v1 = 0, v3 = 100"));
+    let third = newest(&watershed, "greeter", 3);
+    assert_eq!(third.after, second.after);
+    assert_eq!(third.file_digest, Some(digest_of(&watershed.site, FILE)));
+    let RecordOutcome::Held { why } = third.outcome else { panic!("{third:?}") };
+    assert!(why.contains("v3"), "{why}");
+    assert_eq!(third.versions[1].status, "error");
+
+    fs::remove_file(watershed.site.path(FILE)).unwrap();
+    let removal = newest(&watershed, "greeter", 4);
+    assert_eq!(removal.before, second.after);
+    assert!(removal.after.is_empty() && removal.versions.is_empty(), "{removal:?}");
+    assert_eq!(removal.file_digest, None);
+    newest(&watershed, "other", 1);
+    watershed.await_metric("watershed_history_errors_total", &[], 0.0);
+}
+
+#[test]
+fn a_command_is_the_author_of_what_comes_of_it() {
+    let site = Site::new().server(ONLY_ASKED).service("greeter", &one_version("v1"));
+    let watershed = site.start();
+    watershed.site.write(FILE, two_versions("v1 = 10, v2 = 90"));
+    watershed.site.write("services/other.toml", greeter("v1"));
+    let answer = reload_by(&watershed, &attribution(&watershed.site));
+    assert_eq!((&answer["outcome"], &answer["files_read"]), (&"published".into(), &2.into()));
+    let record = newest(&watershed, "greeter", 2);
+    assert_eq!(record.author, command());
+    assert_eq!((record.remark.as_deref(), record.restores), (Some("for the sale"), Some(1)));
+    assert_eq!(record.after, [share("v1", 10.0), share("v2", 90.0)]);
+    assert_eq!(newest(&watershed, "other", 1).author, Author::FileEdit);
+
+    watershed.site.write(FILE, one_version("v1"));
+    assert_eq!(watershed.admin_post("/api/v1/reload").json()["files_read"], 2);
+    let record = newest(&watershed, "greeter", 3);
+    assert_eq!((record.author, record.remark), (Author::FileEdit, None));
+}
+
+/// The edit is one generation, and the version that becomes normal by it the next.
+#[test]
+fn a_command_is_the_author_until_its_version_is_normal() {
+    let site = Site::new().server(ONLY_ASKED).service("greeter", &one_version("v1"));
+    let watershed = site.start();
+    watershed.site.write("large.wasm", heavy(&fs::read(plugin("greeter")).unwrap(), LARGE, 1));
+    let path = watershed.site.path("large.wasm").display().to_string();
+    let large = format!("\n[[versions]]\nname = \"v2\"\ncomponent = {path:?}\n");
+    watershed.site.write(FILE, greeter("v1") + &large + &split("v1 = 0, v2 = 100"));
+    reload_by(&watershed, &attribution(&watershed.site));
+    crate::support::within(std::time::Duration::from_secs(60), "v2", || {
+        watershed.version("greeter", "v2")["status"] == "normal"
+    });
+    let records = watershed.history("greeter");
+    assert!((2..=3).contains(&records.len()), "{records:#?}");
+    assert_eq!(records[0].after, [share("v2", 100.0)]);
+    for record in &records[..records.len() - 1] {
+        assert_eq!((&record.author, record.restores), (&command(), Some(1)), "{records:#?}");
+    }
+    watershed.site.write(FILE, one_version("v1"));
+    watershed.admin_post("/api/v1/reload");
+    assert_eq!(watershed.history("greeter")[0].author, Author::FileEdit);
+}
+
+#[test]
+fn a_command_that_comes_after_the_watcher_is_the_author_all_the_same() {
+    let watershed = Site::new().service("greeter", &one_version("v1")).start();
+    watershed.site.write(FILE, two_versions("v1 = 10, v2 = 90"));
+    let edit = newest(&watershed, "greeter", 2);
+    assert_eq!(edit.author, Author::FileEdit);
+    let other = Value::from("sha256:00");
+    let mut attribution = attribution(&watershed.site);
+    let digest = std::mem::replace(&mut attribution["file_digest"], other);
+    reload_by(&watershed, &attribution);
+    assert_eq!(newest(&watershed, "greeter", 2), edit, "it was another edit");
+    attribution["file_digest"] = digest;
+    assert_eq!(reload_by(&watershed, &attribution)["outcome"], "unchanged");
+    let told = newest(&watershed, "greeter", 2);
+    assert_eq!((&told.author, told.restores), (&command(), Some(1)));
+    assert_eq!((told.generation, &told.after), (edit.generation, &edit.after));
+
+    fs::remove_file(watershed.site.path(FILE)).unwrap();
+    assert_eq!(newest(&watershed, "greeter", 3).author, Author::FileEdit);
+    reload_by(&watershed, &attribution);
+    assert_eq!(newest(&watershed, "greeter", 3).author, command());
+}
+
+#[test]
+fn a_question_or_an_attribution_that_is_wrong_is_told_why() {
+    let site = Site::new().service("greeter", &greeter("v1")).tables(
+        "[[environments]]\nname = \"test\"\ndomain = \"test.example.com\"\n\
+         services = \"services/*.toml\"\n\
+         [[environments]]\nname = \"prod\"\ndomain = \"example.com\"\n\
+         services = \"services/*.toml\"\n",
+    );
+    let watershed = site.start();
+    for (query, status, why) in [
+        ("", 400, "service"),
+        ("?service=greeter", 400, "prod, test"),
+        ("?service=greeter&limit=0", 400, "between 1 and 1000"),
+        ("?service=greeter&limit=many", 400, "limit"),
+        ("?service=greeter&environment=prod&generation=1", 400, "generation"),
+        ("?service=greetre", 404, "no service greetre"),
+        ("?service=greeter&environment=dev", 404, "it has it in prod, test"),
+        ("?service=greeter&environment=prod&limit=1", 200, "\"records\":[{"),
+    ] {
+        let answer = watershed.admin(&format!("/api/v1/history{query}"));
+        assert_eq!(answer.status, status, "{query}: {answer:?}");
+        assert!(answer.text().contains(why), "{query}: {}", answer.text());
+    }
+    let right = attribution(&watershed.site);
+    let without = |key: &str| {
+        let mut wrong = right.clone();
+        wrong.as_object_mut().unwrap().remove(key);
+        wrong
+    };
+    let mut stranger = right.clone();
+    stranger["who"] = json!("ada");
+    for (body, why) in [
+        (without("user"), "user"),
+        (without("file_digest"), "file_digest"),
+        (stranger, "who"),
+        (json!([1]), "JSON object"),
+    ] {
+        let answer = watershed.admin_post_json("/api/v1/reload", &body);
+        assert_eq!(answer.status, 400, "{body}: {answer:?}");
+        assert!(answer.text().contains(why), "{}", answer.text());
+    }
+    let mut long = right.clone();
+    long["remark"] = Value::from("long ".repeat(20_000));
+    assert_eq!(watershed.admin_post_json("/api/v1/reload", &long).status, 400);
+    reload_by(&watershed, &right);
+    assert_eq!(watershed.admin_post("/api/v1/reload").status, 200);
+}
+
+#[test]
+fn the_history_is_for_those_who_know_the_token() {
+    let admin = "listen = \"127.0.0.1:0\"\ntoken-file = \"token\"";
+    let site = Site::new().admin(admin).service("greeter", &greeter("v1"));
+    site.write("token", "s3cret\n");
+    let watershed = site.start();
+    let ask = |query: &str, headers: &[&str]| {
+        let path = format!("/api/v1/history{query}");
+        Http1::connect(watershed.admin_address()).ask("GET", "localhost", &path, headers, b"")
+    };
+    assert_eq!(ask("?service=greeter", &[]).status, 401);
+    assert_eq!(ask("", &[]).status, 401, "whoever may not ask is not told how");
+    assert_eq!(ask("?service=greeter", &["authorization: Bearer s3cret"]).status, 200);
+}
