@@ -78,7 +78,11 @@ fn the_metrics_are_what_prometheus_reads() {
     }
     watershed.get("lab.localhost", "/trap");
     watershed.get("nobody.localhost", "/");
-    watershed.await_outcomes("no-service", 1);
+    // A request is counted after its response.
+    for (outcome, count) in [("2xx", 3), ("trap", 1), ("no-service", 1)] {
+        watershed.await_outcomes(outcome, count);
+    }
+    watershed.await_metric("watershed_in_flight", &[], 0.0);
     let response = watershed.admin("/metrics");
     let kind = response.header("content-type").unwrap();
     assert!(kind.starts_with("application/openmetrics-text"), "{kind}");

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use crate::support::{LAB, Site, Watershed, assert_problem, lab, limits, request};
 
-/// Limits that are soon reached.
+/// Limits that are soon reached, and leave time to fill the memory on a slow machine.
 const TIGHT: &str = r#"
 memory = "32MiB"
-cpu-time = "100ms"
-wall-time = "300ms"
+cpu-time = "250ms"
+wall-time = "500ms"
 request-body = "1KiB"
 "#;
 
@@ -100,7 +100,7 @@ fn time_limits_are_kept_to() {
     let started = Instant::now();
     assert_problem(&client.get(LAB, "/hang"), 504, "wall-time");
     let took = started.elapsed();
-    assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(1), "{took:?}");
+    assert!(took >= Duration::from_millis(500) && took < Duration::from_millis(1200), "{took:?}");
 }
 
 #[test]
