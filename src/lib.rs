@@ -19,6 +19,8 @@ pub mod registry;
 
 pub mod reload;
 
+pub mod upgrade;
+
 pub mod plan;
 
 pub mod proxy;

@@ -14,6 +14,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const DEFAULT_FILTER: &str = "info,pingora=error,pingora_core=off,pingora_proxy=off,wasmtime=warn";
 
 fn main() -> ExitCode {
+    Cli::complete();
     let cli = Cli::parse();
     if cli.logs() {
         log();

@@ -14,13 +14,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, in reading order, and those that each may use beside itself.
-const ROOMS: [(&str, &[&str]); 10] = [
+const ROOMS: [(&str, &[&str]); 11] = [
     ("config", &[]),
     ("routing", &[]),
     ("telemetry", &[]),
     ("runtime", &[]),
     ("registry", &["config", "routing", "runtime", "telemetry"]),
     ("reload", &["config", "registry", "telemetry"]),
+    ("upgrade", &["config", "registry"]),
     ("plan", &["config"]),
     ("proxy", &["config", "registry", "runtime", "telemetry"]),
     ("listener", &["proxy"]),

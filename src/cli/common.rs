@@ -5,15 +5,15 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::CliError;
 use super::process::Process;
+use super::{CliError, complete};
 use crate::config::{AdminSettings, Loader};
 
 /// Flattened into the arguments of each of them.
 #[derive(Debug, clap::Args)]
 pub(super) struct Common {
     /// The environment; needed only where several have a service of the same name.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = complete::environments())]
     pub(super) environment: Option<String>,
     /// The admin listener of the running process [default: `[admin] listen` of the files]
     #[arg(long, value_name = "URL")]

@@ -1,28 +1,55 @@
 //! The command line: one file a command, each of them thin.
 
+mod arguments;
 mod check;
 mod common;
 mod compile;
+mod complete;
+mod completions;
+mod delete;
+mod deploy;
 mod env;
+mod history;
+mod outcome;
 mod plan;
 mod process;
+mod progress;
+mod refusal;
+mod rollback;
 mod run;
 mod schema;
 mod select;
+mod site;
+mod standing;
 mod status;
 mod table;
+mod target;
+mod traffic;
+mod trial;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::CompleteEnv;
 
 pub use process::ProcessError;
+pub use refusal::Refusal;
 pub use select::SelectError;
 
 use crate::config::Report;
+use crate::config::edit::EditError;
+use crate::registry::StatusError;
+use crate::registry::history::HistoryError;
 use crate::runtime::{EngineError, ProgramError};
 use crate::server::StartError;
+use crate::upgrade::{RollbackError, SharesError};
+
+/// What clap ends with where a command line makes no sense.
+const USAGE: u8 = 2;
+
+/// The main file, unless it is said.
+const DEFAULT_CONFIG: &str = "config/watershed.toml";
 
 /// Splits live traffic between sandboxed versions of services.
 ///
@@ -33,7 +60,7 @@ use crate::server::StartError;
 #[command(name = "watershed", version)]
 pub struct Cli {
     /// The configuration.
-    #[arg(long, global = true, value_name = "FILE", default_value = "config/watershed.toml")]
+    #[arg(long, global = true, value_name = "FILE", default_value = DEFAULT_CONFIG)]
     config: PathBuf,
     /// Default: run.
     #[command(subcommand)]
@@ -52,6 +79,22 @@ enum Command {
     /// is added, changed and removed, how much traffic moves, what is to be compiled, and what
     /// takes a restart.
     Plan(plan::Arguments),
+    /// Add a version to a service, and give it traffic once it is normal.
+    ///
+    /// The service's file gets the version; its comments and its order stay. A running process is
+    /// told, and asked until the version is normal or in error. If it cannot become normal, the
+    /// traffic is as it was.
+    Deploy(deploy::Arguments),
+    /// Set who gets what: percentages that add up to 100.
+    Traffic(traffic::Arguments),
+    /// Give a version all of the traffic.
+    Promote(traffic::PromoteArguments),
+    /// Go back to what served before, without compiling anything.
+    Rollback(rollback::Arguments),
+    /// Say what was published of a service, when and by whom.
+    History(history::Arguments),
+    /// Take versions without traffic out of a service's file.
+    Delete(delete::Arguments),
     /// Show what a running process serves, and how each version does.
     ///
     /// Shares, request rates, errors and times are those of the last minute.
@@ -61,6 +104,10 @@ enum Command {
     Env(env::Command),
     /// Print the JSON Schema of a configuration file.
     Schema(schema::Arguments),
+    /// Print what makes a shell complete commands, services and versions.
+    Completions(completions::Arguments),
+    /// Print the manual, as groff.
+    Man(completions::ManArguments),
     /// Compile what is on standard input, for the server that has started this.
     #[command(hide = true)]
     Compile(compile::Arguments),
@@ -77,6 +124,28 @@ pub enum CliError {
     Start(#[from] StartError),
     #[error("error: {0}")]
     Process(#[from] ProcessError),
+    #[error("error: {0}")]
+    Edit(Box<EditError>),
+    #[error("error: {0}")]
+    History(#[from] HistoryError),
+    #[error("error: {0}")]
+    Refused(Box<Refusal>),
+    #[error("error: {0}")]
+    Shares(#[from] SharesError),
+    #[error("error: {0}")]
+    Rollback(Box<RollbackError>),
+    #[error("error: --component: {0}")]
+    Component(#[from] StatusError),
+    #[error("error: {refusal}\n{left}")]
+    Failed { refusal: Box<Refusal>, left: String },
+    #[error("error: `--offline` gives nobody anything: leave the shares out, or leave it out")]
+    OfflineShares,
+    #[error("error: `--env {0}=…` is given twice: give each variable once")]
+    EnvTwice(String),
+    #[error(
+        "error: {0:?} is neither a generation nor a version: give a number or a name for `--to`"
+    )]
+    NotATarget(String),
     /// A plan needs no process.
     #[error("error: {0}; or compare with files by `--from PATH`")]
     NoneToCompare(ProcessError),
@@ -89,6 +158,24 @@ pub enum CliError {
     Output(#[from] std::io::Error),
 }
 
+impl From<Refusal> for CliError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(Box::new(refusal))
+    }
+}
+
+impl From<EditError> for CliError {
+    fn from(error: EditError) -> Self {
+        Self::Edit(Box::new(error))
+    }
+}
+
+impl From<RollbackError> for CliError {
+    fn from(error: RollbackError) -> Self {
+        Self::Rollback(Box::new(error))
+    }
+}
+
 impl CliError {
     /// Whether whoever read the output has seen enough, as `head` does: no error to tell.
     pub fn is_closed_pipe(&self) -> bool {
@@ -99,12 +186,18 @@ impl CliError {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Compile(ProgramError::CompilerStopped(_)) => ExitCode::from(2),
+            Self::OfflineShares | Self::EnvTwice(_) | Self::NotATarget(_) => ExitCode::from(USAGE),
             _ => ExitCode::FAILURE,
         }
     }
 }
 
 impl Cli {
+    /// Answers a shell that asks what could stand on its line, and ends then. To be called first.
+    pub fn complete() {
+        CompleteEnv::with_factory(Self::command).var(completions::VARIABLE).complete();
+    }
+
     /// Whether it logs. A compiler says one thing on standard error, or nothing.
     pub fn logs(&self) -> bool {
         !matches!(self.command, Some(Command::Compile(_)))
@@ -120,6 +213,14 @@ impl Cli {
             Command::Run => run::run(&self.config),
             Command::Check(arguments) => check::check(&self.config, &arguments),
             Command::Plan(arguments) => plan::plan(&self.config, &arguments),
+            Command::Deploy(arguments) => deploy::deploy(&self.config, &arguments),
+            Command::Traffic(arguments) => traffic::traffic(&self.config, &arguments),
+            Command::Promote(arguments) => traffic::promote(&self.config, &arguments),
+            Command::Rollback(arguments) => rollback::rollback(&self.config, &arguments),
+            Command::History(arguments) => history::history(&self.config, &arguments),
+            Command::Delete(arguments) => delete::delete(&self.config, &arguments),
+            Command::Completions(arguments) => completions::completions(&arguments),
+            Command::Man(arguments) => completions::man(&arguments),
             Command::Status(arguments) => status::status(&self.config, &arguments),
             Command::Env(command) => env::env(&self.config, &command),
             Command::Schema(arguments) => schema::schema(&arguments),

@@ -1,6 +1,5 @@
 //! `watershed plan`: what a reload of the files would do.
 
-use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,9 +9,9 @@ use serde::Serialize;
 use super::CliError;
 use super::common::write_json;
 use super::process::Process;
-use crate::config::{Config, Digest, Loader, Problem, Report, VersionSpec};
-use crate::plan::{Description, Plan, Standing, Text};
-use crate::registry::{StatusError, check_digest, declared, digest_at};
+use super::standing::Digests;
+use crate::config::{Config, Loader, Problem, Report};
+use crate::plan::{Description, Plan, Text};
 
 /// Something is to be done; what failed is 1.
 const CHANGES: u8 = 2;
@@ -136,32 +135,7 @@ impl Files {
     /// What they declare, and how far each version would get without being compiled.
     fn describe(&self) -> Result<Description, CliError> {
         let Self { directory, config } = self;
-        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-        let digests = runtime.block_on(digests(config));
-        Ok(Description::of_files(config, directory, |spec| standing(spec, &digests)))
-    }
-}
-
-/// The digest of every component, or why it has none.
-type Digests = HashMap<PathBuf, Result<Digest, StatusError>>;
-
-async fn digests(config: &Config) -> Digests {
-    let mut digests = Digests::new();
-    for (_, _, spec) in declared(config) {
-        if !digests.contains_key(&spec.component) {
-            digests.insert(spec.component.clone(), digest_at(&spec.component).await);
-        }
-    }
-    digests
-}
-
-fn standing(spec: &VersionSpec, digests: &Digests) -> Standing {
-    let digest = match digests.get(&spec.component) {
-        Some(digest) => digest.clone(),
-        None => return Standing::Creating,
-    };
-    match digest.and_then(|digest| check_digest(spec, digest).map(|()| digest)) {
-        Ok(digest) => Standing::Normal { digest: digest.to_string() },
-        Err(error) => Standing::Error((&error).into()),
+        let digests = Digests::of(config)?;
+        Ok(Description::of_files(config, directory, |spec| digests.standing(spec)))
     }
 }

@@ -131,7 +131,6 @@ impl Process {
     /// # Errors
     ///
     /// Where it cannot be reached, wants another token or says something else.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the commands that edit files call it"))]
     pub fn post<B: Serialize, T: DeserializeOwned>(
         &self,
         path: &str,

@@ -71,7 +71,6 @@ impl Services for EnvironmentDocument {
 /// # Errors
 ///
 /// Where there is none, or more than one.
-#[cfg_attr(not(test), expect(dead_code, reason = "the commands that edit files call it"))]
 pub(super) fn service<'a>(
     config: &'a Config,
     environment: Option<&str>,
@@ -131,7 +130,7 @@ fn is<E: Services>(one: &E, other: &E) -> bool {
 }
 
 /// What may be meant, and what there is.
-fn help(written: &str, mut names: Vec<&str>) -> String {
+pub(super) fn help(written: &str, mut names: Vec<&str>) -> String {
     // Several environments may have a service of the same name.
     names.sort_unstable();
     names.dedup();

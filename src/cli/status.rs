@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use anstream::ColorChoice;
 
-use super::CliError;
 use super::common::{Common, write_json};
 use super::process::Process;
 use super::select::{SelectError, environment_among, service_among};
+use super::{CliError, complete};
 use crate::admin::status::{EnvironmentDocument, StatusDocument};
 use text::Text;
 
@@ -39,6 +39,7 @@ Exit codes: 0 shown, 1 no process answers or there is no such service, 2 wrong u
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
     /// Show this service only.
+    #[arg(add = complete::services())]
     service: Option<String>,
     #[command(flatten)]
     common: Common,

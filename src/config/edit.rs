@@ -68,7 +68,8 @@ pub struct NewVersion {
     /// Absolute. Written relative to the file where both share a directory other than `/`.
     pub component: PathBuf,
     pub digest: Digest,
-    /// All of it: what a replaced version has beside this goes.
+    /// All of it: what a replaced version has beside this goes. Where it is empty, a replaced version
+    /// keeps what it has: secrets, which are files or variables, can be written by hand only.
     pub env: Vec<(String, String)>,
     pub remark: Option<String>,
 }

@@ -42,4 +42,6 @@ mod shutdown;
 mod split;
 mod status;
 mod support;
+mod upgrade;
+mod upgrade_files;
 mod versions;

@@ -94,7 +94,7 @@ fn row(version: &VersionDocument) -> [String; 10] {
     let rate = version.requests_per_second;
     [
         format!("  {}", version.name),
-        version.status.clone(),
+        status(version),
         share(version),
         version.observed_share.map_or(NONE.to_owned(), |share| format!("{share:.2} %")),
         if rate < 100.0 { format!("{rate:.1}") } else { format!("{rate:.0}") },
@@ -104,6 +104,11 @@ fn row(version: &VersionDocument) -> [String; 10] {
         version.in_flight.to_string(),
         version.digest.as_deref().map_or(NONE.to_owned(), digits),
     ]
+}
+
+/// What keeps it from getting traffic counts for more than that it could.
+fn status(version: &VersionDocument) -> String {
+    if version.quarantined { "quarantined".to_owned() } else { version.status.clone() }
 }
 
 /// As it is, and as it is declared where that differs.

@@ -39,11 +39,8 @@ pub fn replace_version(document: &mut DocumentMut, directory: &Path, version: &N
     for (key, value) in version_keys(directory, version) {
         table.put_or_remove(key, value);
     }
-    let env = variables(version);
-    if env.is_empty() {
-        table.remove("env");
-    } else {
-        table.put_table("env", env);
+    if !version.env.is_empty() {
+        table.put_table("env", variables(version));
     }
 }
 

@@ -19,42 +19,48 @@ pub struct Quarantined {
     pub remark: Option<String>,
 }
 
-impl Quarantined {
-    /// Whether both keep the same from getting traffic.
-    pub fn is_of_same(&self, other: &Self) -> bool {
-        (self.digest, self.env) == (other.digest, other.env)
-    }
-}
-
 impl VersionSpec {
     /// The SHA-256 of the environment as it is declared: each name, where its value comes from, and
     /// the value or where to find it. Each part has its length before it, so that no two
     /// environments have the same parts.
     pub fn env_digest(&self) -> Digest {
-        let mut hash = Sha256::new();
-        let mut add = |part: &[u8]| {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        };
-        for (name, value) in &self.env {
-            let (kind, value) = match value {
-                EnvValue::Plain(text) => ("plain", text.as_bytes()),
-                EnvValue::File(path) => ("file", path.as_os_str().as_encoded_bytes()),
-                EnvValue::FromEnv(variable) => ("from-env", variable.as_bytes()),
-            };
-            add(name.as_bytes());
-            add(kind.as_bytes());
-            add(value);
-        }
-        Digest::from_bytes(hash.finalize().into())
+        digest_of(&self.env)
     }
+}
+
+fn digest_of(env: &[(String, EnvValue)]) -> Digest {
+    let mut hash = Sha256::new();
+    let mut add = |part: &[u8]| {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    };
+    for (name, value) in env {
+        let (kind, value) = match value {
+            EnvValue::Plain(text) => ("plain", text.as_bytes()),
+            EnvValue::File(path) => ("file", path.as_os_str().as_encoded_bytes()),
+            EnvValue::FromEnv(variable) => ("from-env", variable.as_bytes()),
+        };
+        add(name.as_bytes());
+        add(kind.as_bytes());
+        add(value);
+    }
+    Digest::from_bytes(hash.finalize().into())
 }
 
 impl Service {
     /// What keeps a version from getting traffic whose component has this digest, if anything does.
     pub fn quarantined(&self, spec: &VersionSpec, component: &Digest) -> Option<&Quarantined> {
+        self.quarantined_as(component, &spec.env)
+    }
+
+    /// The same of a version that is not declared yet, with its environment sorted by key.
+    pub fn quarantined_as(
+        &self,
+        component: &Digest,
+        env: &[(String, EnvValue)],
+    ) -> Option<&Quarantined> {
         self.quarantine.iter().find(|entry| {
-            entry.digest == *component && entry.env.is_none_or(|env| env == spec.env_digest())
+            entry.digest == *component && entry.env.is_none_or(|digest| digest == digest_of(env))
         })
     }
 }

@@ -1,0 +1,90 @@
+//! What `watershed deploy` is told.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::cli::arguments::{percent, variable};
+use crate::cli::common::Common;
+use crate::cli::complete;
+use crate::config::{Percent, ServiceName, VersionName, parse_duration};
+
+const EXAMPLES: &str = "\
+Examples:
+  watershed deploy greeter v3 --component target/greeter.wasm --env GREETING=Hi
+                                    beside the others, without traffic
+  watershed deploy greeter v3 --component greeter.wasm --traffic 10
+                                    10 % of the traffic once it is normal
+  watershed deploy greeter v3 --component greeter.wasm --traffic all
+                                    a full upgrade: all of it, at once, when it is normal
+  watershed deploy shop v1 --component shop.wasm --new-service --domain shop.example.com
+
+Exit codes: 0 the version is normal and has its traffic, 1 refused or failed, 2 wrong usage.";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    /// The service.
+    #[arg(add = complete::services())]
+    pub service: ServiceName,
+    /// What the new version is called: a DNS label without `--`.
+    pub version: VersionName,
+    /// The WebAssembly component.
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub component: PathBuf,
+    /// A variable that the guest sees; may be given more than once. With `--replace` and without any,
+    /// the version keeps what it has.
+    #[arg(long, value_name = "K=V", value_parser = variable)]
+    pub env: Vec<(String, String)>,
+    /// A note for people, in the file and in the history.
+    #[arg(long, value_name = "TEXT")]
+    pub remark: Option<String>,
+    /// What the version gets once it is normal: `all`, `hold` (nothing), or a percentage, which the
+    /// others give up in proportion. A service's first version gets all [default: hold].
+    #[arg(long, value_name = "all|hold|PERCENT", conflicts_with = "replace")]
+    pub traffic: Option<Wanted>,
+    /// Deploy in the place of the version of this name; put the old one back if the new one does not
+    /// become normal.
+    #[arg(long)]
+    pub replace: bool,
+    /// Create the service: a file of its own beside the others of the environment.
+    #[arg(long, conflicts_with = "replace")]
+    pub new_service: bool,
+    /// A domain of the new service beside its default one; may be given more than once.
+    #[arg(long, value_name = "DOMAIN", requires = "new_service")]
+    pub domain: Vec<String>,
+    /// Give traffic to a quarantined component, and take its quarantine away.
+    #[arg(long)]
+    pub force: bool,
+    /// How long to wait for the version to become normal.
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = patience)]
+    pub timeout: Duration,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// What the new version is to get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    All,
+    Hold,
+    Share(Percent),
+}
+
+impl FromStr for Wanted {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "all" => Ok(Self::All),
+            "hold" => Ok(Self::Hold),
+            share => percent(share)
+                .map(Self::Share)
+                .map_err(|error| format!("{error}; or write `all` or `hold`")),
+        }
+    }
+}
+
+fn patience(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|error| format!("{error}; write it as 30s or 10m"))
+}

@@ -1,0 +1,120 @@
+//! `watershed history`: what was published of a service, when and by whom.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use super::common::{Common, write_json};
+use super::table::{self, Align};
+use super::target::Target;
+use super::{CliError, complete};
+use crate::config::ServiceName;
+use crate::registry::history::{Author, Record, RecordOutcome, Share};
+
+const EXAMPLES: &str = "\
+Examples:
+  watershed history greeter
+  watershed history greeter --limit 5 --json
+
+Where no process runs, the history is read from the state directory. A service has at most 1,000
+records, of 90 days.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage.";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Arguments {
+    /// The service.
+    #[arg(add = complete::services())]
+    service: ServiceName,
+    /// How many generations to show, newest first.
+    #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    limit: u16,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    environment: &'a str,
+    service: &'a str,
+    records: &'a [Record],
+}
+
+pub(super) fn history(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliError> {
+    let Arguments { service, limit, common } = arguments;
+    let target = Target::find(path, common, service.as_str())?;
+    let records = target.records(usize::from(*limit))?;
+    let mut out = anstream::stdout().lock();
+    if common.json {
+        let (environment, service) = (target.environment.as_str(), service.as_str());
+        write_json(&mut out, &Document { environment, service, records: &records })?;
+    } else if records.is_empty() {
+        writeln!(out, "nothing was published of {service} yet")?;
+    } else {
+        for line in lines(&records) {
+            writeln!(out, "{line}")?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn lines(records: &[Record]) -> Vec<String> {
+    let header = [
+        ("GENERATION", Align::Right),
+        ("WHEN", Align::Left),
+        ("TRAFFIC", Align::Left),
+        ("WHO", Align::Left),
+        ("NOTE", Align::Left),
+    ];
+    let row = |record: &Record| {
+        let generation = record.generation.to_string();
+        [generation, when(record.at), traffic(record), who(&record.author), note(record)]
+    };
+    table::lines(header, records.iter().map(row))
+}
+
+/// In the time of whoever reads it.
+fn when(at: u64) -> String {
+    let at = i64::try_from(at).ok().and_then(|at| Timestamp::from_millisecond(at).ok());
+    let at = at.unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(TimeZone::system());
+    at.strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+fn traffic(record: &Record) -> String {
+    let (before, after) = (shares(&record.before), shares(&record.after));
+    if before == after { after } else { format!("{before} → {after}") }
+}
+
+fn shares(shares: &[Share]) -> String {
+    let each = |Share { version, share }: &Share| format!("{version} {share} %");
+    match shares {
+        [] => "nothing".to_owned(),
+        shares => shares.iter().map(each).collect::<Vec<_>>().join(", "),
+    }
+}
+
+fn who(author: &Author) -> String {
+    match author {
+        Author::Start => "start".to_owned(),
+        Author::FileEdit => "file edit".to_owned(),
+        Author::Command { user, command } => format!("{user}: {command}"),
+    }
+}
+
+fn note(record: &Record) -> String {
+    let versions = record.versions.iter().filter(|version| version.status != "normal");
+    let standing = versions.map(|version| format!("{} is {}", version.name, version.status));
+    let held = match &record.outcome {
+        RecordOutcome::Published => None,
+        RecordOutcome::Held { why } => Some(format!("held: {why}")),
+    };
+    let back = record.restores.map(|generation| format!("back to generation {generation}"));
+    let notes: Vec<String> =
+        back.into_iter().chain(record.remark.iter().cloned()).chain(standing).chain(held).collect();
+    notes.join("; ")
+}

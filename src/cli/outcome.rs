@@ -1,0 +1,202 @@
+//! What a command of an upgrade has done, for people or as JSON.
+
+use std::io::Write;
+
+use serde::Serialize;
+
+use super::CliError;
+use super::common::write_json;
+use super::refusal::Refusal;
+use super::target::Target;
+use crate::config::{Percent, VersionName};
+use crate::upgrade::Shares;
+
+/// What was done, beside what it did to the shares.
+#[derive(Clone, Debug)]
+pub(super) enum Outcome<'a> {
+    /// A version is deployed and normal.
+    Normal(&'a VersionName),
+    /// A version is in the file, and no process has made it.
+    Declared(&'a VersionName),
+    /// The shares are others.
+    Traffic,
+    RolledBack {
+        generation: Option<u64>,
+        quarantined: &'a [VersionName],
+    },
+    Deleted(&'a [VersionName]),
+}
+
+impl Outcome<'_> {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Normal(_) => "normal",
+            Self::Declared(_) => "declared",
+            Self::Traffic => "traffic",
+            Self::RolledBack { .. } => "rolled-back",
+            Self::Deleted(_) => "deleted",
+        }
+    }
+
+    fn versions(&self) -> Vec<&str> {
+        match self {
+            Self::Normal(version) | Self::Declared(version) => vec![version.as_str()],
+            Self::Traffic => Vec::new(),
+            Self::RolledBack { quarantined: versions, .. } | Self::Deleted(versions) => {
+                versions.iter().map(VersionName::as_str).collect()
+            }
+        }
+    }
+
+    fn sentence(&self, service: &str) -> Option<String> {
+        Some(match self {
+            Self::Normal(version) => format!("{version} of {service} is normal"),
+            Self::Declared(version) => format!("{version} of {service} is declared"),
+            Self::Traffic => return None,
+            Self::RolledBack { generation, .. } => match generation {
+                Some(generation) => {
+                    format!("{service} is back at what generation {generation} served")
+                }
+                None => format!("{service} is rolled back"),
+            },
+            Self::Deleted([]) => "nothing to delete".to_owned(),
+            Self::Deleted(_) => format!("deleted from {service}: {}", self.versions().join(", ")),
+        })
+    }
+}
+
+/// All that is told.
+pub(super) struct Report<'a> {
+    target: &'a Target,
+    outcome: Outcome<'a>,
+    before: &'a Shares,
+    after: Shares,
+    generation: Option<u64>,
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    ok: bool,
+    outcome: &'static str,
+    environment: &'a str,
+    service: &'a str,
+    /// Those that the outcome is about: deployed, deleted or quarantined.
+    versions: Vec<&'a str>,
+    shares: Vec<ShareDocument<'a>>,
+    /// Of the edit; none where no process serves it.
+    generation: Option<u64>,
+    /// The admin listener of the process that serves it.
+    process: Option<&'a str>,
+    file: String,
+}
+
+#[derive(Serialize)]
+struct ShareDocument<'a> {
+    version: &'a str,
+    before: f64,
+    after: f64,
+}
+
+impl<'a> Report<'a> {
+    /// What became of `target`, which was looked at again after the edit.
+    pub(super) fn new(
+        target: &'a Target,
+        outcome: Outcome<'a>,
+        before: &'a Shares,
+        generation: Option<u64>,
+        json: bool,
+    ) -> Self {
+        Self { target, outcome, before, after: target.shares(), generation, json }
+    }
+
+    /// Prints it.
+    ///
+    /// # Errors
+    ///
+    /// Where what is declared is not what is served.
+    pub(super) fn print(&self) -> Result<std::process::ExitCode, CliError> {
+        let mut out = anstream::stdout().lock();
+        if self.json {
+            write_json(&mut out, &self.document())?;
+        } else {
+            self.tell(&mut out)?;
+        }
+        match self.held() {
+            Some(why) => Err(Refusal::Held(why.to_owned()).into()),
+            None => Ok(std::process::ExitCode::SUCCESS),
+        }
+    }
+
+    fn held(&self) -> Option<&str> {
+        self.target.served().and_then(|served| served.held.as_deref())
+    }
+
+    /// The versions that it is about, and what they had and have.
+    fn changes(&self) -> Vec<(&VersionName, Percent, Percent)> {
+        let mut names: Vec<&VersionName> = self.target.names().collect();
+        let gone = self.before.takers().map(|(name, _)| name);
+        names.extend(gone.filter(|name| self.target.version(name).is_none()));
+        let change = |name| (name, self.before.of(name), self.after.of(name));
+        names.into_iter().map(change).collect()
+    }
+
+    fn tell(&self, out: &mut impl Write) -> std::io::Result<()> {
+        let service = self.target.service.name.as_str();
+        if let Some(sentence) = self.outcome.sentence(service) {
+            writeln!(out, "{sentence}")?;
+        }
+        shares(out, service, &self.changes())?;
+        if let Outcome::RolledBack { quarantined, .. } = self.outcome {
+            for version in quarantined {
+                writeln!(out, "{version} is quarantined: it gets no traffic without `--force`")?;
+            }
+        }
+        match (self.generation, self.target.server()) {
+            (Some(generation), Some(url)) => {
+                writeln!(out, "generation {generation} is served at {url}")
+            }
+            _ => writeln!(out, "{}", self.target.nobody()),
+        }
+    }
+
+    fn document(&self) -> Document<'_> {
+        let number = |share: Percent| f64::from(share.hundredths()) / 100.0;
+        let shares = self.changes().into_iter().map(|(version, before, after)| ShareDocument {
+            version: version.as_str(),
+            before: number(before),
+            after: number(after),
+        });
+        Document {
+            ok: self.held().is_none(),
+            outcome: self.outcome.word(),
+            environment: self.target.environment.as_str(),
+            service: self.target.service.name.as_str(),
+            versions: self.outcome.versions(),
+            shares: shares.collect(),
+            generation: self.generation,
+            process: self.target.server(),
+            file: self.target.service.file.display().to_string(),
+        }
+    }
+}
+
+/// Lines of `version  before → after`, under the service's name.
+pub(super) fn shares(
+    out: &mut impl Write,
+    service: &str,
+    changes: &[(&VersionName, Percent, Percent)],
+) -> std::io::Result<()> {
+    let width = changes.iter().map(|(name, ..)| name.as_str().len()).max().unwrap_or(0);
+    let indent = " ".repeat(service.len());
+    for (number, (version, before, after)) in changes.iter().enumerate() {
+        let lead = if number == 0 { service } else { &indent };
+        let version = version.as_str();
+        let before = format!("{before} %");
+        match before == format!("{after} %") {
+            true => writeln!(out, "{lead}  {version:width$}  {before:>7}")?,
+            false => writeln!(out, "{lead}  {version:width$}  {before:>7} → {after} %")?,
+        }
+    }
+    Ok(())
+}

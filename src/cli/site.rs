@@ -1,0 +1,100 @@
+//! The configuration that a command is about, and the process that serves it if one runs.
+
+use std::path::{Path, PathBuf};
+
+use super::common::Common;
+use super::process::{Process, ProcessError};
+use super::refusal::Refusal;
+use super::{CliError, select};
+use crate::admin::status::StatusDocument;
+use crate::config::{Config, Loaded, Loader, Reading, Report, ServiceName, suggest};
+
+/// The configuration of a command, and the process that serves it if there is one.
+pub(super) struct Site {
+    pub loader: Loader,
+    pub loaded: Loaded,
+    pub process: Option<Process>,
+}
+
+impl Site {
+    /// Loads the files, as far as they are right, and looks for the process.
+    pub fn open(path: &Path, common: &Common) -> Result<Self, CliError> {
+        let mut loader = Loader::new(path);
+        let loaded = load(&mut loader)?;
+        let process = running(loader.path(), &loaded.config, common.admin.as_deref())?;
+        Ok(Self { loader, loaded, process })
+    }
+
+    /// Where the file of a new service goes: beside the others of its environment.
+    pub fn place(
+        &self,
+        environment: Option<&str>,
+        service: &ServiceName,
+    ) -> Result<PathBuf, CliError> {
+        let config = &self.loaded.config;
+        let environment = match (environment, config.environments.as_slice()) {
+            (Some(name), _) => select::environment_among(&config.environments, name)?,
+            (None, [only]) => only,
+            (None, several) => {
+                let names: Vec<_> = several.iter().map(|it| it.name.as_str()).collect();
+                return Err(Refusal::WhichEnvironment(suggest::list(&names)).into());
+            }
+        };
+        let there = environment.services.iter().any(|it| it.name == *service);
+        let name = environment.name.to_string();
+        if there {
+            return Err(
+                Refusal::ServiceExists { service: service.clone(), environment: name }.into()
+            );
+        }
+        let places = config.environments.iter().zip(&self.loaded.places);
+        let mut own = places.filter(|(it, _)| it.name == environment.name);
+        let glob = own.next().map(|(_, glob)| glob.as_str()).unwrap_or_default();
+        match Path::new(glob).parent() {
+            Some(directory) if !directory.to_string_lossy().contains(['*', '?', '[']) => {
+                Ok(self.loader.directory().join(directory).join(format!("{service}.toml")))
+            }
+            _ => Err(Refusal::NoPlace { environment: name }.into()),
+        }
+    }
+
+    /// The main file.
+    pub fn main(&self) -> &Path {
+        self.loader.path()
+    }
+
+    /// Whether a file of a service of this name is wrong.
+    pub fn report(&self, name: &str) -> Option<Report> {
+        let is_it = |file: &Path| file.file_stem().is_some_and(|stem| stem == name);
+        let rejected = self.loaded.rejected.iter();
+        let mut own = rejected.filter(|rejection| {
+            rejection.serves.as_ref().is_some_and(|serves| serves.as_str() == name)
+                || is_it(&rejection.file)
+        });
+        own.next().map(|rejection| rejection.report.clone())
+    }
+}
+
+/// Reads what has changed since the last time; the first time, everything.
+pub(super) fn load(loader: &mut Loader) -> Result<Loaded, CliError> {
+    loader.load(Reading::Changed).map_err(|wrong| CliError::Config(wrong.report))
+}
+
+/// The process that serves a configuration. One that `--admin` names must answer; the one that the
+/// files name need not run, but if it does, it must serve these files.
+fn running(main: &Path, config: &Config, admin: Option<&str>) -> Result<Option<Process>, CliError> {
+    let process = match Process::new(admin, &config.admin) {
+        Err(ProcessError::NoPort) if admin.is_none() => return Ok(None),
+        process => process?,
+    };
+    let status: StatusDocument = match process.get("/api/v1/status?service=") {
+        Err(error) if error.is_not_running() && admin.is_none() => return Ok(None),
+        status => status?,
+    };
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    if admin.is_none() && real(Path::new(&status.config)) != real(main) {
+        let (url, serves) = (process.url().to_owned(), status.config);
+        return Err(Refusal::OtherFiles { url, serves, main: main.to_owned() }.into());
+    }
+    Ok(Some(process))
+}

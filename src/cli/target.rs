@@ -1,0 +1,383 @@
+//! The service that a command is about: as its file declares it and, where a process runs, as it is
+//! served. The commands of an upgrade look at it, decide, and change the file through it; the
+//! process is told to read the file, and is asked what came of it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::common::Common;
+use super::process::{Process, ProcessError};
+use super::progress::Waiting;
+use super::refusal::Refusal;
+use super::select;
+use super::site::{Site, load};
+use super::{CliError, standing, trial};
+use crate::admin::HistoryDocument;
+use crate::admin::status::{ReloadDocument, ServiceDocument, StatusDocument, VersionDocument};
+use crate::config::edit::{Saved, ServiceFile};
+use crate::config::{
+    AdminSettings, Digest, EnvironmentName, Loader, Percent, Quarantined, Report, Service,
+    VersionName, VersionSpec,
+};
+use crate::plan::{Fault, Standing};
+use crate::registry::history::{Attribution, History, Record};
+use crate::runtime::digest_of;
+use crate::upgrade::{Shares, Versions};
+
+/// How often the process is asked how far it is: often at first, for what takes no time.
+const LOOKS: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(5)..=Duration::from_millis(200);
+
+/// How many records of its history a rollback looks through: all of them.
+const WHOLE_HISTORY: usize = 1_000;
+
+/// A service, where it is declared, and who serves it.
+pub(super) struct Target {
+    loader: Loader,
+    admin: AdminSettings,
+    state: PathBuf,
+    pub environment: EnvironmentName,
+    pub service: Arc<Service>,
+    pub process: Option<Process>,
+    served: Option<ServiceDocument>,
+}
+
+/// What a command has done to a service's file, and what a process makes of it.
+pub(super) struct Edited {
+    pub saved: Saved,
+    /// The generation that is served with it; none where no process runs.
+    pub generation: Option<u64>,
+}
+
+/// What the history says of an edit.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Note {
+    /// The command, without what it was told in confidence.
+    pub command: String,
+    pub remark: Option<String>,
+    /// The generation that a rollback went back to.
+    pub restores: Option<u64>,
+}
+
+impl Target {
+    /// Finds a service in the files, and in the process that serves them.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such service, its file is wrong, or the process says something strange.
+    pub fn find(path: &Path, common: &Common, name: &str) -> Result<Self, CliError> {
+        Self::within(Site::open(path, common)?, common, name)
+    }
+
+    pub fn within(site: Site, common: &Common, name: &str) -> Result<Self, CliError> {
+        // What is wrong with its file says more than that it is unknown, or was right once.
+        if let Some(report) = site.report(name) {
+            return Err(CliError::Config(report));
+        }
+        let Site { loader, loaded, process } = site;
+        let config = &loaded.config;
+        let (environment, service) = select::service(config, common.environment.as_deref(), name)?;
+        let (environment, service) = (environment.name.clone(), service.clone());
+        let (admin, state) = (config.admin.clone(), config.state.directory.clone());
+        let mut target = Self { loader, admin, state, environment, service, process, served: None };
+        target.look()?;
+        Ok(target)
+    }
+
+    /// A service whose file has just been written.
+    pub fn created(mut site: Site, common: &Common, name: &str) -> Result<Self, CliError> {
+        site.loaded = load(&mut site.loader)?;
+        Self::within(site, common, name)
+    }
+
+    /// Asks the process how the service stands.
+    pub fn look(&mut self) -> Result<(), CliError> {
+        let Some(process) = &self.process else { return Ok(()) };
+        let path = format!(
+            "/api/v1/status?environment={}&service={}",
+            self.environment, self.service.name
+        );
+        let status: StatusDocument = process.get(&path)?;
+        let services = status.environments.into_iter().flat_map(|it| it.services);
+        self.served = services.into_iter().next();
+        Ok(())
+    }
+
+    /// How the process serves it, if it does.
+    pub fn served(&self) -> Option<&ServiceDocument> {
+        self.served.as_ref()
+    }
+
+    /// A declared version.
+    pub fn version(&self, name: &VersionName) -> Option<&VersionSpec> {
+        self.service.versions.iter().find(|spec| spec.name == *name)
+    }
+
+    /// The names of the declared versions.
+    pub fn names(&self) -> impl Iterator<Item = &VersionName> {
+        self.service.versions.iter().map(|spec| &spec.name)
+    }
+
+    /// Who gets what: as it is served, or else as it is declared.
+    pub fn shares(&self) -> Shares {
+        match &self.served {
+            Some(served) => Shares::served(served.versions.iter().filter_map(|version| {
+                let name = VersionName::new(&version.name).ok()?;
+                Some((name, Percent::from_f64(version.share).ok()?))
+            })),
+            None => self.declared(),
+        }
+    }
+
+    /// Who is to get what by the file. Under `latest = true` that is the last version.
+    pub fn declared(&self) -> Shares {
+        Shares::declared(&self.service).unwrap_or_else(|| {
+            let last = self.service.versions.last();
+            last.map_or_else(Shares::offline, |spec| Shares::all(spec.name.clone()))
+        })
+    }
+
+    /// Where a version stands: as the process says, or as well as its files let it.
+    pub fn standing(&self, spec: &VersionSpec) -> Standing {
+        let Some(served) = &self.served else { return standing::of_files(spec) };
+        let found = served.versions.iter().find(|version| version.name == spec.name.as_str());
+        found.map_or(Standing::Creating, standing_of)
+    }
+
+    /// # Errors
+    ///
+    /// Where a version is unknown, not normal, or quarantined unless that is `forced`.
+    pub fn may_take(&self, version: &VersionName, forced: bool) -> Result<(), CliError> {
+        let Some(spec) = self.version(version) else { return Err(self.unknown(version)) };
+        let service = self.service.name.clone();
+        match self.standing(spec) {
+            Standing::Normal { digest } => match self.is_quarantined(spec, &digest) {
+                true if !forced => {
+                    Err(Refusal::Quarantined { service, version: version.clone() }.into())
+                }
+                _ => Ok(()),
+            },
+            Standing::Creating => {
+                Err(Refusal::Creating { service, version: version.clone() }.into())
+            }
+            Standing::Error(fault) => {
+                Err(Refusal::InError { service, version: version.clone(), fault }.into())
+            }
+        }
+    }
+
+    pub fn unknown(&self, version: &VersionName) -> CliError {
+        let declared = self.names().cloned().collect();
+        Refusal::no_version(&self.service.name, version, declared).into()
+    }
+
+    /// The digest of a version's component, where that is known.
+    pub fn digest(&self, version: &VersionName) -> Option<Digest> {
+        match self.standing(self.version(version)?) {
+            Standing::Normal { digest } => digest.parse().ok(),
+            Standing::Creating | Standing::Error(_) => None,
+        }
+    }
+
+    /// What keeps a version from getting traffic.
+    pub fn quarantine(&self, version: &VersionName) -> Option<Quarantined> {
+        let digest = self.digest(version)?;
+        self.service.quarantined(self.version(version)?, &digest).cloned()
+    }
+
+    fn is_quarantined(&self, spec: &VersionSpec, digest: &str) -> bool {
+        digest.parse().is_ok_and(|digest| self.service.quarantined(spec, &digest).is_some())
+    }
+
+    /// What was published of it, newest first; nothing where nobody has written a history.
+    pub fn records(&self, limit: usize) -> Result<Vec<Record>, CliError> {
+        let (environment, service) = (self.environment.as_str(), self.service.name.as_str());
+        let Some(process) = &self.process else {
+            let history = History::read(&self.state)?;
+            let records = history.map(|history| history.of(environment, service, limit));
+            return Ok(records.transpose()?.unwrap_or_default());
+        };
+        let path =
+            format!("/api/v1/history?environment={environment}&service={service}&limit={limit}");
+        match process.get::<HistoryDocument>(&path) {
+            Ok(document) => Ok(document.records),
+            Err(ProcessError::Refused { status: 404, .. }) => Ok(Vec::new()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub fn whole_history(&self) -> Result<Vec<Record>, CliError> {
+        self.records(WHOLE_HISTORY)
+    }
+
+    /// Changes the service's file, and has the process serve it.
+    ///
+    /// `change` gets the file under its lock. If it differs from what this was made of, what the
+    /// command has decided may be wrong by now, so nothing is done.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be changed so, or what it would say is wrong: nothing is changed then.
+    pub fn edit(
+        &mut self,
+        note: Note,
+        change: impl FnOnce(&mut ServiceFile, &Service),
+    ) -> Result<Edited, CliError> {
+        let mut file = ServiceFile::open(&self.service.file)?;
+        self.is_as_decided()?;
+        change(&mut file, &self.service);
+        let saved = file.save(self.loader.path())?;
+        self.published(saved, note)
+    }
+
+    /// Has the process serve what was saved.
+    pub fn published(&mut self, saved: Saved, note: Note) -> Result<Edited, CliError> {
+        let generation = self.tell(saved.digest, note)?;
+        self.reload()?;
+        Ok(Edited { saved, generation })
+    }
+
+    /// Puts back what the file said before an edit, and has the process serve that.
+    pub fn revert(&mut self, edited: Edited, note: Note) -> Result<(), CliError> {
+        edited.saved.revert()?;
+        // A file that the edit has created is gone again.
+        let text = std::fs::read(&self.service.file).unwrap_or_default();
+        self.tell(Digest::from_bytes(digest_of(&text)), note)?;
+        self.look()
+    }
+
+    /// Whether the file still says what the command has looked at, now that it is locked.
+    fn is_as_decided(&mut self) -> Result<(), CliError> {
+        let loaded = load(&mut self.loader)?;
+        let same = loaded.config.services().any(|(_, service)| *service == self.service);
+        match same {
+            true => Ok(()),
+            false => Err(Refusal::Changed { file: self.service.file.clone() }.into()),
+        }
+    }
+
+    /// The generation with it, if somebody serves it.
+    fn tell(&self, text: Digest, note: Note) -> Result<Option<u64>, CliError> {
+        let Some(process) = &self.process else { return Ok(None) };
+        let Note { command, remark, restores } = note;
+        let attribution = Attribution {
+            environment: self.environment.to_string(),
+            service: self.service.name.to_string(),
+            user: user(),
+            command,
+            remark,
+            restores,
+            file_digest: text.to_string(),
+        };
+        let (_, reload): (u16, ReloadDocument) = process.post("/api/v1/reload", &attribution)?;
+        let problems = reload.report.map_or(Vec::new(), |report| report.problems);
+        let own: Vec<_> =
+            problems.into_iter().filter(|problem| problem.file == self.service.file).collect();
+        match own.is_empty() {
+            true => Ok(Some(reload.generation)),
+            false => Err(Refusal::Rejected(Report { problems: own }).into()),
+        }
+    }
+
+    /// Looks again at the file and at the process.
+    pub fn reload(&mut self) -> Result<(), CliError> {
+        let loaded = load(&mut self.loader)?;
+        let same = |service: &&Arc<Service>| service.file == self.service.file;
+        let found = loaded.config.services().map(|(_, service)| service).find(same).cloned();
+        if let Some(service) = found {
+            self.service = service;
+        }
+        self.look()
+    }
+
+    /// Waits until the process has made a version normal or error; `Creating` if it takes longer.
+    /// Without a process, as far as the files tell.
+    pub fn wait(
+        &mut self,
+        version: &VersionName,
+        patience: Duration,
+    ) -> Result<Standing, CliError> {
+        let (mut pause, began) = (*LOOKS.start(), Instant::now());
+        let waiting = Waiting::start(format!("{} {version} is being made", self.service.name));
+        loop {
+            let spec = self.version(version).ok_or_else(|| self.unknown(version))?;
+            let standing = self.standing(spec);
+            if standing != Standing::Creating || began.elapsed() >= patience {
+                waiting.end();
+                return Ok(standing);
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(*LOOKS.end());
+            self.look()?;
+        }
+    }
+
+    /// Where a version stands as far as it can be made here.
+    pub fn try_out(&mut self, version: &VersionName) -> Result<Standing, CliError> {
+        let waiting = Waiting::start(format!("{} {version} is being tried", self.service.name));
+        let config = load(&mut self.loader)?.config;
+        let spec = self.version(version).ok_or_else(|| self.unknown(version))?;
+        let fault = trial::try_out(&config, &self.environment, &self.service.name, spec);
+        waiting.end();
+        Ok(match fault? {
+            Some(fault) => Standing::Error(fault),
+            None => standing::of_files(spec),
+        })
+    }
+
+    /// Who serves it, for messages.
+    pub fn server(&self) -> Option<&str> {
+        self.process.as_ref().map(Process::url)
+    }
+
+    /// Why no process was asked, for messages.
+    pub fn nobody(&self) -> String {
+        match self.admin.listen.port() {
+            0 => "no process was asked, since [admin] has port 0 (give `--admin URL`): only the \
+                  file was edited"
+                .to_owned(),
+            _ => format!("no process answers at {}: only the file was edited", self.admin.listen),
+        }
+    }
+}
+
+impl Versions for Target {
+    fn may_serve(&self, version: &VersionName, digest_then: Option<&str>) -> Result<(), String> {
+        let Some(spec) = self.version(version) else {
+            return Err("is not declared any more".to_owned());
+        };
+        match self.standing(spec) {
+            Standing::Creating => Err("is still being made".to_owned()),
+            Standing::Error(Fault { code, detail, .. }) => {
+                Err(format!("is in error ({code}: {detail})"))
+            }
+            Standing::Normal { digest } if self.is_quarantined(spec, &digest) => {
+                Err("is quarantined".to_owned())
+            }
+            Standing::Normal { digest } if digest_then.is_some_and(|then| then != digest) => {
+                Err("has another component now".to_owned())
+            }
+            Standing::Normal { .. } => Ok(()),
+        }
+    }
+}
+
+fn standing_of(version: &VersionDocument) -> Standing {
+    match (&version.error, &version.digest) {
+        (Some(error), _) => Standing::Error(Fault {
+            code: error.code.to_string(),
+            detail: error.detail.clone(),
+            suggestion: error.suggestion.to_string(),
+        }),
+        (None, Some(digest)) => Standing::Normal { digest: digest.clone() },
+        (None, None) => Standing::Creating,
+    }
+}
+
+/// Who gives the command: whoever became root to do so, if it was by sudo.
+fn user() -> String {
+    let named = |name: &str| std::env::var(name).ok().filter(|user| !user.is_empty());
+    let user = named("SUDO_USER").or_else(|| named("USER")).or_else(|| named("LOGNAME"));
+    user.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
+}

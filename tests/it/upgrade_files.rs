@@ -1,0 +1,159 @@
+//! The commands of an upgrade where no process runs: they edit the files, and the process that
+//! starts one day serves what they say. And what a shell and a package get from them.
+
+use std::net::TcpListener;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::{Finished, GREETER, Site, greeter, one_version, plugin, split};
+
+/// A site whose admin port is known and free, so that the commands look for a process there.
+fn site() -> Site {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    Site::new().admin(&format!("listen = \"127.0.0.1:{port}\""))
+}
+
+#[track_caller]
+fn done(site: &Site, arguments: &[&str]) -> String {
+    let finished = site.run(arguments);
+    assert_eq!(finished.code, Some(0), "{arguments:?}: {finished:?}");
+    finished.stdout
+}
+
+#[test]
+fn the_files_are_enough() {
+    let site = site().service("greeter", &one_version("v1"));
+    let component = plugin("greeter").display().to_string();
+    let deploy = ["deploy", "greeter", "v2", "--component", &component, "--env", "VERSION=v2"];
+    let said = done(&site, &[&deploy[..], &["--traffic", "25"]].concat());
+    assert!(said.contains("v2 of greeter is declared") && said.contains("100 % → 75 %"), "{said}");
+    assert!(said.contains("no process answers at 127.0.0.1:"), "{said}");
+    done(&site, &["promote", "greeter", "v2"]);
+    let refused = site.run(&["rollback", "greeter"]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(done(&site, &["history", "greeter"]).contains("nothing was published"));
+    let watershed = site.start();
+    assert_eq!(watershed.get(GREETER, "/").text(), "Hello from v2!\n");
+    // The process is found where the files say.
+    let said = done(&watershed.site, &["traffic", "greeter", "v1=100"]);
+    assert!(said.contains(" is served at http://127.0.0.1:"), "{said}");
+    assert_eq!(watershed.get(GREETER, "/").text(), "Hello from v1!\n");
+}
+
+#[test]
+fn the_history_outlives_the_process() {
+    let site = site().service("greeter", &(greeter("v1") + &greeter("v2") + &split("v1 = 100")));
+    let watershed = site.start();
+    done(&watershed.site, &["promote", "greeter", "v2"]);
+    let Finished { stdout: alive, .. } = watershed.site.run(&["history", "greeter", "--json"]);
+    watershed.signal(nix::sys::signal::Signal::SIGKILL);
+    let mut watershed = watershed;
+    watershed.wait(crate::support::DEADLINE);
+    let dead = done(&watershed.site, &["history", "greeter", "--json"]);
+    assert_eq!(dead, alive);
+    let said = done(&watershed.site, &["rollback", "greeter"]);
+    assert!(said.contains("is back at what generation"), "{said}");
+}
+
+#[test]
+fn a_process_that_serves_other_files_is_not_asked() {
+    let served = site().service("greeter", &one_version("v1")).start();
+    let admin = served.admin_address();
+    let other = Site::new()
+        .admin(&format!("listen = \"{admin}\""))
+        .service("greeter", &(greeter("v1") + &greeter("v2") + &split("v1 = 100")));
+    let finished = other.run(&["promote", "greeter", "v2"]);
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(
+        finished.stderr.contains("serves") && finished.stderr.contains("--config"),
+        "{finished:?}"
+    );
+}
+
+#[test]
+fn a_wrong_file_is_told_and_not_edited() {
+    let site = site().service("greeter", &(greeter("v1") + &split("v1 = 99")));
+    let before = site.read("services/greeter.toml");
+    let finished = site.run(&["promote", "greeter", "v1"]);
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(finished.stderr.contains("the shares add up to 99"), "{finished:?}");
+    assert_eq!(site.read("services/greeter.toml"), before);
+}
+
+/// As Kubernetes mounts them: what is written there is gone at the next update.
+#[test]
+fn a_config_map_is_not_edited() {
+    let site = site();
+    std::fs::remove_dir(site.path("services")).unwrap();
+    site.write("..2026_01_01/greeter.toml", greeter("v1") + &greeter("v2") + &split("v1 = 100"));
+    site.link("..data", "..2026_01_01");
+    std::fs::create_dir(site.path("services")).unwrap();
+    site.link("services/greeter.toml", "../..data/greeter.toml");
+    let finished = site.run(&["promote", "greeter", "v2"]);
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(finished.stderr.contains("ConfigMap"), "{finished:?}");
+    assert!(site.read("services/greeter.toml").contains("v1 = 100"));
+}
+
+#[test]
+fn an_answer_for_scripts() {
+    let site = site().service("greeter", &(greeter("v1") + &greeter("v2") + &split("v1 = 100")));
+    let said = done(&site, &["traffic", "greeter", "v1=90", "v2=10", "--json"]);
+    let document: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(document["ok"], true);
+    assert_eq!(document["service"], "greeter");
+    assert_eq!(document["generation"], Value::Null);
+    assert_eq!(document["shares"][1]["version"], "v2");
+    assert_eq!(document["shares"][1]["after"], 10.0);
+}
+
+/// The real bash, which loads the script and asks it.
+#[test]
+fn a_shell_completes_services_and_versions() {
+    let site = site()
+        .service("greeter", &(greeter("v1") + &greeter("v2") + &split("v1 = 100")))
+        .service("shop", &one_version("v7"));
+    let complete = |line: &str| {
+        let program = std::path::Path::new(env!("CARGO_BIN_EXE_watershed"));
+        let main = site.main_file().display().to_string();
+        let current = line.rsplit(' ').next().unwrap();
+        let script = format!(
+            "source <(watershed completions bash); COMP_WORDS=(watershed --config {main} {line}); \
+             COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); COMP_TYPE=9; \
+             _clap_complete_watershed watershed {current} ''; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+        );
+        let path = std::env::var("PATH").unwrap_or_default();
+        let output = Command::new("bash")
+            .args(["--norc", "-c", &script])
+            .env("PATH", format!("{}:{path}", program.parent().unwrap().display()))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{output:?}");
+        said.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(complete("traffic gr"), ["greeter"]);
+    assert_eq!(complete("promote greeter v"), ["v1", "v2"]);
+    assert_eq!(complete("promote shop v"), ["v7"]);
+    assert!(complete("rollb").contains(&"rollback".to_owned()));
+}
+
+#[test]
+fn scripts_and_manuals_for_packages() {
+    let site = Site::new();
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(done(&site, &["completions", shell]).contains("COMPLETE"), "{shell}");
+    }
+    assert_eq!(site.run(&["completions", "cmd"]).code, Some(2));
+    assert!(done(&site, &["man"]).contains(".TH watershed 1"));
+    let pages = site.path("man").display().to_string();
+    done(&site, &["man", &pages]);
+    for page in ["watershed.1", "watershed-deploy.1", "watershed-rollback.1"] {
+        assert!(site.path("man").join(page).exists(), "{page}");
+    }
+    for command in ["deploy", "traffic", "promote", "rollback", "history", "delete", "status"] {
+        let help = done(&site, &[command, "--help"]);
+        assert!(help.contains("Exit codes: 0 ") && help.contains("Examples:"), "{command}: {help}");
+    }
+}
