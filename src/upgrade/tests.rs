@@ -1,3 +1,5 @@
+//! Shares, ramps and ways back, on histories as the server writes them.
+
 use proptest::prelude::*;
 
 use super::*;
