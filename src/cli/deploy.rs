@@ -15,7 +15,7 @@ use crate::config::edit::{NewVersion, ServiceFile};
 use crate::config::{
     Digest, EnvValue, Percent, Quarantined, Service, Traffic, VersionName, show_duration,
 };
-use crate::plan::Standing;
+use crate::plan::{Fault, Standing};
 use crate::registry::digest_at;
 use crate::upgrade::Shares;
 
@@ -134,7 +134,10 @@ impl<'a> Deployment<'a> {
         let edited = self.declare()?;
         match self.standing()? {
             Standing::Normal { .. } => self.give(before, edited),
-            Standing::Error(fault) => self.fail(edited, fault),
+            Standing::Error(fault) => {
+                let put_back = self.arguments.replace || self.target.process.is_none();
+                self.fail(edited, fault, put_back)
+            }
             Standing::Creating => Err(self.too_slow()),
         }
     }
@@ -221,18 +224,16 @@ impl<'a> Deployment<'a> {
         self.report(&before, &edited).print()
     }
 
-    /// The version is in error: says so, and puts back what was replaced, or all where nobody
-    /// serves it.
-    fn fail(mut self, edited: Edited, fault: crate::plan::Fault) -> Result<ExitCode, CliError> {
+    /// The version is in error: says so, and puts the file back if it is not to stay there: what was
+    /// replaced, a new service, and all that no process serves.
+    fn fail(mut self, edited: Edited, fault: Fault, put_back: bool) -> Result<ExitCode, CliError> {
         let (service, version) = (self.target.service.name.clone(), self.version.name.clone());
-        let replaced = self.arguments.replace;
-        let nobody = self.target.process.is_none();
-        if replaced || nobody {
+        if put_back {
             let mut note = self.note();
             note.command = format!("{} (put back)", note.command);
             self.target.revert(edited, note)?;
         }
-        let left = match (replaced, nobody) {
+        let left = match (self.arguments.replace, put_back) {
             (true, _) => format!("{version} is again what it was"),
             (false, true) => "nothing was changed".to_owned(),
             (false, false) => format!(
@@ -290,7 +291,7 @@ impl Created<'_> {
         let Self { mut deployment, edited } = self;
         match deployment.standing()? {
             Standing::Normal { .. } => deployment.report(&Shares::offline(), &edited).print(),
-            Standing::Error(fault) => deployment.fail(edited, fault),
+            Standing::Error(fault) => deployment.fail(edited, fault, true),
             Standing::Creating => Err(deployment.too_slow()),
         }
     }

@@ -70,6 +70,7 @@ impl Target {
         Self::within(Site::open(path, common)?, common, name)
     }
 
+    /// The same in what is loaded already.
     pub fn within(site: Site, common: &Common, name: &str) -> Result<Self, CliError> {
         // What is wrong with its file says more than that it is unknown, or was right once.
         if let Some(report) = site.report(name) {
@@ -140,8 +141,11 @@ impl Target {
 
     /// Where a version stands: as the process says, or as well as its files let it.
     pub fn standing(&self, spec: &VersionSpec) -> Standing {
-        let Some(served) = &self.served else { return standing::of_files(spec) };
-        let found = served.versions.iter().find(|version| version.name == spec.name.as_str());
+        if self.process.is_none() {
+            return standing::of_files(spec);
+        }
+        let mut served = self.served.iter().flat_map(|service| &service.versions);
+        let found = served.find(|version| version.name == spec.name.as_str());
         found.map_or(Standing::Creating, standing_of)
     }
 
@@ -167,6 +171,7 @@ impl Target {
         }
     }
 
+    /// That there is no such version, and which there are.
     pub fn unknown(&self, version: &VersionName) -> CliError {
         let declared = self.names().cloned().collect();
         Refusal::no_version(&self.service.name, version, declared).into()
@@ -207,6 +212,7 @@ impl Target {
         }
     }
 
+    /// All that is kept of it.
     pub fn whole_history(&self) -> Result<Vec<Record>, CliError> {
         self.records(WHOLE_HISTORY)
     }
@@ -283,10 +289,13 @@ impl Target {
     /// Looks again at the file and at the process.
     pub fn reload(&mut self) -> Result<(), CliError> {
         let loaded = load(&mut self.loader)?;
-        let same = |service: &&Arc<Service>| service.file == self.service.file;
-        let found = loaded.config.services().map(|(_, service)| service).find(same).cloned();
-        if let Some(service) = found {
-            self.service = service;
+        // Two environments may have one file.
+        let mut services = loaded.config.services();
+        let found = services.find(|(environment, service)| {
+            environment.name == self.environment && service.file == self.service.file
+        });
+        if let Some((_, service)) = found {
+            self.service = service.clone();
         }
         self.look()
     }

@@ -243,6 +243,14 @@ fn a_new_service_serves_its_first_version() {
     );
     assert_eq!(taken.code, Some(1), "{taken:?}");
     assert!(!watershed.site.path("services/other.toml").exists());
+    watershed.site.write("bad.wasm", "not a component");
+    let bad = watershed.site.path("bad.wasm").display().to_string();
+    let wrong = tell(&watershed, &["deploy", "other", "v1", "--component", &bad, "--new-service"]);
+    assert_eq!(wrong.code, Some(1), "{wrong:?}");
+    assert!(wrong.stderr.contains("not-a-component"), "{wrong:?}");
+    assert!(wrong.stderr.contains("nothing was changed"), "{wrong:?}");
+    assert!(!watershed.site.path("services/other.toml").exists());
+    assert_eq!(watershed.get("other.localhost", "/").status, 404);
 }
 
 /// By the digest of its component, under whatever name it comes again.
