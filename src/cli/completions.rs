@@ -38,8 +38,9 @@ pub(super) struct ManArguments {
     directory: Option<PathBuf>,
 }
 
-/// The variable by which the scripts ask.
-pub(super) const VARIABLE: &str = "COMPLETE";
+/// The variable by which the scripts ask. Not clap's `COMPLETE`: a server may be started with one of
+/// that name for another program.
+pub(super) const VARIABLE: &str = "WATERSHED_COMPLETE";
 
 pub(super) fn completions(arguments: &Arguments) -> Result<ExitCode, CliError> {
     let shell: &dyn EnvCompleter = match arguments.shell {

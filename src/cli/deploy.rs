@@ -151,9 +151,8 @@ impl<'a> Deployment<'a> {
         }
     }
 
-    /// Adds the version to the file, or puts it in the place of the old one. Where nobody will say
-    /// how it stands, it gets its traffic in the same edit; the process that reads it one day gives
-    /// it to nobody else until it is normal.
+    /// Adds the version to the file, or puts it in the place of the old one. Where no process runs, it
+    /// gets its traffic in the same edit, which is put back if a trial of the version fails.
     fn declare(&mut self) -> Result<Edited, CliError> {
         let shares = match (&self.target.process, self.wanted) {
             _ if self.arguments.replace => None,

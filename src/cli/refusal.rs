@@ -73,7 +73,7 @@ pub enum Refusal {
     Rejected(Report),
     #[error("what is declared is not served: {0}")]
     Held(String),
-    #[error("nothing was done: say `--yes` where nobody can be asked")]
+    #[error("nothing was done, since the answer was not yes")]
     NotConfirmed,
 }
 
