@@ -4,14 +4,22 @@
 //! it.
 
 mod env;
+mod glob;
 mod name;
+mod policy;
 mod quantity;
 mod quarantine;
 mod share;
 
 pub use env::EnvValue;
+pub use glob::{Glob, GlobError, Part};
 pub use name::{
-    DomainError, DomainPattern, EnvironmentName, LabelError, ServiceName, VersionName, domain,
+    DomainError, DomainPattern, EnvironmentName, LabelError, RuleName, ServiceName, VersionName,
+    domain,
+};
+pub use policy::{
+    CookieSettings, Destination, Match, Otherwise, Overrides, Pick, Policy, Reach, Route, Rule,
+    SameSite, SecretSource, Sticky, StickyKey, StickyMode,
 };
 pub use quantity::{ByteSize, Digest, DigestError, QuantityError, parse_duration, show_duration};
 pub use quarantine::Quarantined;
@@ -180,9 +188,12 @@ pub struct Service {
     pub name: ServiceName,
     /// The default domain `<service>.<environment domain>` first.
     pub domains: Vec<DomainPattern>,
+    /// Parts of other domains.
+    pub routes: Vec<Route>,
     /// In the order of the file: the last one is the latest. None only under [`Traffic::Latest`].
     pub versions: Vec<VersionSpec>,
     pub traffic: Traffic,
+    pub policy: Policy,
     /// What must not get traffic.
     pub quarantine: Vec<Quarantined>,
     /// Absolute.

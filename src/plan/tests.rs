@@ -301,8 +301,10 @@ fn what_files_declare_is_what_would_be_served() {
     let service = |traffic, quarantine: &[Quarantined]| Service {
         name: ServiceName::new("shop").unwrap(),
         domains: Vec::new(),
+        routes: Vec::new(),
         versions: vec![spec("v1"), spec("v2")],
         traffic,
+        policy: Default::default(),
         quarantine: quarantine.to_vec(),
         file: "/site/config/services/shop.toml".into(),
     };

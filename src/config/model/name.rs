@@ -121,6 +121,13 @@ label!(
     check_version_label
 );
 
+label!(
+    /// The name of a rule: a DNS label, so that it can be a part of a header's value. A clone costs
+    /// one reference count.
+    RuleName,
+    check_label
+);
+
 impl Default for EnvironmentName {
     /// The environment of a file that declares none.
     fn default() -> Self {

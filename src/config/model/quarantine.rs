@@ -113,8 +113,10 @@ mod tests {
         let service = |env| Service {
             name: ServiceName::new("shop").unwrap(),
             domains: Vec::new(),
+            routes: Vec::new(),
             versions: Vec::new(),
             traffic: Traffic::Latest,
+            policy: Default::default(),
             quarantine: vec![Quarantined {
                 digest: bad,
                 env,

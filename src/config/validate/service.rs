@@ -64,7 +64,16 @@ pub fn draft(
     let traffic = self::traffic(&mut file, traffic, &names);
     let quarantine = quarantine::quarantine(&mut file, quarantine);
     let path = source.path.clone();
-    let service = Service { name: name?, domains, versions, traffic, quarantine, file: path };
+    let service = Service {
+        name: name?,
+        domains,
+        routes: Vec::new(),
+        versions,
+        traffic,
+        policy: Default::default(),
+        quarantine,
+        file: path,
+    };
     Some(Draft { service: Arc::new(service), claims })
 }
 

@@ -105,8 +105,10 @@ fn environment(index: usize, name: &str, services: BTreeMap<String, Draft>) -> E
         Arc::new(Service {
             name: ServiceName::new(&name).unwrap(),
             domains: [default].into_iter().chain(others).collect(),
+            routes: Vec::new(),
             versions,
             traffic,
+            policy: Policy::default(),
             quarantine,
             file: PathBuf::new(),
         })
