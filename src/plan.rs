@@ -2,10 +2,11 @@
 //! process serves or files declare, and of what other files declare. `watershed plan` makes one;
 //! the admin listener gives out the description of its process. Nothing here reads or asks: a
 //! description is made of what others know, and travels as JSON. Rooms, in reading order:
-//! `description`, `compare` (two of them into a plan), `text` (a plan for people).
+//! `description` (with `policy`), `compare` (two of them into a plan), `text` (a plan for people).
 
 mod compare;
 mod description;
+mod policy;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -15,7 +15,9 @@ use std::time::{Duration, Instant, SystemTime};
 pub use outcome::{Outcome, Reload, Reloads};
 pub use watch::{WatchError, Watcher};
 
-use crate::config::{Config, Loaded, Loader, Reading, Rejected, Rejection, Report, restart_keys};
+use crate::config::{
+    Config, Loaded, Loader, Reading, Rejected, Rejection, Report, Warnings, restart_keys,
+};
 use crate::registry::{Live, Programs, Snapshot, declared};
 use crate::telemetry::Telemetry;
 use candidates::Versions;
@@ -73,6 +75,7 @@ impl Reloader {
         watcher.follow(self.watched());
         self.versions.renew(&self.config);
         self.reject(rejected);
+        self.warn();
         self.publish().await;
         let read = self.config.services().count();
         self.note(&Arc::new(self.came_of(Outcome::Published, read)));
@@ -143,6 +146,7 @@ impl Reloader {
         let same = config == *self.config;
         self.config = Arc::new(config);
         let rejected_anew = self.reject(rejected);
+        self.warn();
         if self.versions.renew(&self.config) || !same {
             self.publish().await;
             let outcome = match restart_keys(&self.started_with, &self.config) {
@@ -172,6 +176,18 @@ impl Reloader {
         self.telemetry.rejected(rejected.len());
         self.reloads.reject(rejected);
         anew
+    }
+
+    /// Tells of what is right in the files and yet can hardly be meant, once.
+    fn warn(&self) {
+        let warnings = &self.config.warnings;
+        if *self.reloads.warnings() == *warnings {
+            return;
+        }
+        if !warnings.is_empty() {
+            tracing::warn!("served as it is written:\n{}", Warnings(warnings));
+        }
+        self.reloads.warn(warnings.clone());
     }
 
     fn came_of(&self, outcome: Outcome, read: usize) -> Reload {

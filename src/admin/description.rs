@@ -22,7 +22,7 @@ pub fn description(snapshot: &Snapshot, root: &Path, started: &Config) -> Descri
 
 fn service(entry: &ServiceEntry, root: &Path) -> ServiceDescription {
     let versions = entry.versions.iter().filter_map(|view| version(entry, view, root));
-    ServiceDescription::of(&entry.declared, entry.held.clone(), versions.collect())
+    ServiceDescription::of(root, &entry.declared, entry.held.clone(), versions.collect())
 }
 
 /// A version as it is declared, or as it is served if it is declared no more.

@@ -24,6 +24,9 @@ pub struct StatusDocument {
     /// Services' files that are wrong.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rejected: Vec<RejectionDocument>,
+    /// What is right in the files and yet can hardly be meant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Problem>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_reload: Option<ReloadDocument>,
 }

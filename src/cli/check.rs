@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 
 use super::CliError;
-use crate::config::{self, Config, Problem, Rejected, Service, VersionSpec};
+use crate::config::{self, Config, Problem, Rejected, Service, VersionSpec, Warnings};
 use crate::registry::{Programs, ServiceKey, StatusError, declared};
 use crate::runtime::Engine;
 use crate::server::pool_size;
@@ -31,6 +31,8 @@ struct Findings {
     ok: bool,
     /// Of the files.
     problems: Vec<Problem>,
+    /// Of the files too: what is right and yet can hardly be meant.
+    warnings: Vec<Problem>,
     /// How many versions the files declare.
     declared: usize,
     /// Of what the files name; none if nothing was to be compiled.
@@ -58,15 +60,19 @@ pub(super) fn check(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliE
         Err(Rejected { report, rest }) => (rest, Some(report)),
     };
     let declared = config.as_deref().map_or(0, |config| declared(config).count());
+    let warnings = config.as_deref().map_or(Vec::new(), |config| config.warnings.clone());
     let to_prepare = config.filter(|_| !arguments.no_compile);
     let versions = to_prepare.as_deref().map_or(Ok(Vec::new()), prepare_all)?;
     let mut out = std::io::stdout().lock();
     if let Some(report) = report.as_ref().filter(|_| !arguments.json) {
         writeln!(out, "{report}")?;
     }
+    if !warnings.is_empty() && !arguments.json {
+        writeln!(out, "{}", Warnings(&warnings))?;
+    }
     let ok = report.is_none() && versions.iter().all(|version| version.code.is_none());
     let problems = report.map_or(Vec::new(), |report| report.problems);
-    let findings = Findings { ok, problems, declared, versions };
+    let findings = Findings { ok, problems, warnings, declared, versions };
     if arguments.json {
         let json = serde_json::to_string_pretty(&findings).map_err(std::io::Error::from)?;
         writeln!(out, "{json}")?;

@@ -14,6 +14,7 @@ use super::process::Process;
 use super::select::{SelectError, environment_among, service_among};
 use super::{CliError, complete};
 use crate::admin::status::{EnvironmentDocument, StatusDocument};
+use crate::config::Problem;
 use text::Text;
 
 /// How often `--watch` looks.
@@ -117,6 +118,10 @@ fn narrow(
         rejection.environment == name
             && service.is_none_or(|it| rejection.serves.as_deref() == Some(it))
     });
+    let is_own = |warning: &Problem| {
+        services.iter().any(|service| warning.file.as_os_str() == service.file.as_str())
+    };
+    document.warnings.retain(is_own);
     document.environments = vec![EnvironmentDocument { name, domain, services }];
     Ok(document)
 }

@@ -6,7 +6,7 @@ mod instead;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -307,6 +307,8 @@ impl File {
 /// The whole, with a state of each file in the order of files.
 fn config<'a>(main: Main, states: impl IntoIterator<Item = Option<&'a Arc<Draft>>>) -> Config {
     let Main { server, admin, state, limits: _, plans, directory } = main;
+    let states: Vec<_> = states.into_iter().collect();
+    let warnings = warnings(states.iter().copied().flatten());
     let mut states = states.into_iter();
     let mut watch = vec![directory];
     let mut environments = Vec::with_capacity(plans.len());
@@ -316,5 +318,12 @@ fn config<'a>(main: Main, states: impl IntoIterator<Item = Option<&'a Arc<Draft>
         environments.push(Environment { name, domain, services });
         watch.extend(directories.into_iter().chain(files));
     }
-    Config { server, admin, state, environments, watch }
+    Config { server, admin, state, environments, watch, warnings }
+}
+
+/// Of all drafts, but of a file that two environments share only once.
+fn warnings<'a>(drafts: impl Iterator<Item = &'a Arc<Draft>>) -> Vec<Problem> {
+    let mut seen = BTreeSet::new();
+    let all = drafts.flat_map(|draft| &draft.warnings);
+    all.filter(|warning| seen.insert(*warning)).cloned().collect()
 }

@@ -28,7 +28,7 @@ mod validate;
 pub use fingerprint::Fingerprint;
 pub use loader::{Loaded, Loader, Reading, Rejected, Rejection};
 pub use model::*;
-pub use report::{Problem, Report};
+pub use report::{Problem, Report, Warnings};
 pub use restart::{Setting, restart_keys};
 pub use schema::schema;
 

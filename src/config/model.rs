@@ -23,7 +23,7 @@ pub use policy::{
 };
 pub use quantity::{ByteSize, Digest, DigestError, QuantityError, parse_duration, show_duration};
 pub use quarantine::Quarantined;
-pub use share::{Percent, PercentError, Split, SplitError, gap};
+pub use share::{Percent, PercentError, Split, SplitError, gap, show_hundredths};
 
 use std::fmt;
 use std::iter;
@@ -34,6 +34,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::report::Problem;
+
 /// Everything that the files say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -43,6 +45,8 @@ pub struct Config {
     pub environments: Vec<Environment>,
     /// The files and directories, absolute, in which a change could change the configuration.
     pub watch: Vec<PathBuf>,
+    /// What is right in the services' files and yet can hardly be meant, in the order of files.
+    pub warnings: Vec<Problem>,
 }
 
 impl Config {

@@ -3,8 +3,13 @@
 //! describes them from the same doc comments.
 
 mod env;
+mod traffic;
 
 pub use env::{RawEnvValue, RawSecret};
+pub use traffic::{
+    RawConditions, RawCookie, RawMatch, RawOverrides, RawPercent, RawRule, RawSplit, RawSticky,
+    RawTraffic,
+};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,6 +30,10 @@ pub struct Located<T>(#[schemars(with = "T")] Spanned<T>);
 impl<T> Located<T> {
     pub fn value(&self) -> &T {
         self.0.get_ref()
+    }
+
+    pub fn span(&self) -> Range<usize> {
+        self.0.span()
     }
 
     pub fn into_parts(self) -> (Range<usize>, T) {
@@ -165,12 +174,25 @@ pub struct RawService {
     pub name: Field<String>,
     /// Host names beside the default domain; "*.example.org" matches one label.
     pub domains: Option<Vec<Located<String>>>,
+    /// Parts of domains that several services share.
+    pub routes: Option<Vec<Located<Table<RawRoute>>>>,
     /// What can be deployed, oldest first.
     pub versions: Option<Vec<Located<Table<RawVersion>>>>,
     /// Who gets which version; the latest one gets everything if missing.
     pub traffic: Field<Table<RawTraffic>>,
     /// What must not get traffic, by the digest of its component.
     pub quarantine: Option<Vec<Located<Table<RawQuarantined>>>>,
+}
+
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawRoute {
+    /// A host name; "*.example.org" matches one label.
+    #[schemars(required)]
+    pub domain: Field<String>,
+    /// A prefix of whole segments, such as "/api".
+    #[schemars(extend("pattern" = "^/"))]
+    pub path: Field<String>,
 }
 
 #[derive(serde::Deserialize, JsonSchema)]
@@ -190,6 +212,9 @@ pub struct RawVersion {
     pub env: Option<BTreeMap<Located<String>, Located<RawEnvValue>>>,
     /// A note for people.
     pub remark: Option<String>,
+    /// Who may get the version: everybody; who is pinned to it, and overrides; overrides; or nobody.
+    #[schemars(extend("enum" = ["live", "pinned", "override", "cutoff"]))]
+    pub reach: Field<String>,
     /// What the version may use.
     pub limits: Option<Table<RawLimits>>,
 }
@@ -228,16 +253,6 @@ pub enum RawSize {
 
 #[derive(serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct RawTraffic {
-    /// Percentages with at most two decimals that add up to exactly 100, or all 0: the service is
-    /// offline.
-    pub split: Field<BTreeMap<Located<String>, Located<RawPercent>>>,
-    /// The latest version that is ready gets everything.
-    pub latest: Field<bool>,
-}
-
-#[derive(serde::Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawQuarantined {
     /// The SHA-256 of the component.
     #[schemars(regex(pattern = DIGEST))]
@@ -253,8 +268,3 @@ pub struct RawQuarantined {
     /// Why, for people.
     pub remark: Option<String>,
 }
-
-/// A percentage as it is written.
-#[derive(serde::Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct RawPercent(#[schemars(range(min = 0, max = 100))] pub f64);

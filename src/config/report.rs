@@ -18,7 +18,7 @@ pub struct Report {
     pub problems: Vec<Problem>,
 }
 
-/// One thing that is wrong, where it is, and what to do about it.
+/// One thing that is wrong, where it is, and what to do about it. As a warning, it refuses nothing.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Problem {
     /// Absolute.
@@ -54,9 +54,9 @@ impl Problem {
         }
     }
 
-    fn render(&self, renderer: &Renderer) -> String {
+    fn render(&self, renderer: &Renderer, level: Level<'_>) -> String {
         let path = short_path(&self.file).display().to_string();
-        let title = Level::ERROR.primary_title(&self.message);
+        let title = level.primary_title(&self.message);
         let mut group = match &self.source {
             Some(source) => title.element(self.snippet(source, path)),
             None => title.element(self.origin(path)),
@@ -127,13 +127,27 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let renderer = Renderer::plain();
-        for (index, problem) in self.problems.iter().enumerate() {
-            let gap = if index == 0 { "" } else { "\n\n" };
-            write!(f, "{gap}{}", problem.render(&renderer))?;
-        }
-        Ok(())
+        write_all(f, &self.problems, &Level::ERROR)
     }
+}
+
+/// Warnings for people: what is right and yet can hardly be meant.
+#[derive(Clone, Copy, Debug)]
+pub struct Warnings<'a>(pub &'a [Problem]);
+
+impl fmt::Display for Warnings<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_all(f, self.0, &Level::WARNING)
+    }
+}
+
+fn write_all(f: &mut fmt::Formatter<'_>, problems: &[Problem], level: &Level<'_>) -> fmt::Result {
+    let renderer = Renderer::plain();
+    for (index, problem) in problems.iter().enumerate() {
+        let gap = if index == 0 { "" } else { "\n\n" };
+        write!(f, "{gap}{}", problem.render(&renderer, level.clone()))?;
+    }
+    Ok(())
 }
 
 /// The path as a person would write it: relative to the current directory where that is shorter.

@@ -53,6 +53,7 @@ mod tests {
             state: StateSettings { directory: "/state".into() },
             environments: Vec::new(),
             watch: Vec::new(),
+            warnings: Vec::new(),
         };
         let mut after = before.clone();
         after.server.expose = crate::config::Expose::None;

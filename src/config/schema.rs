@@ -5,7 +5,10 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::model::{AdminSettings, Limits, ServerSettings, StateSettings, show_duration};
+use super::model::{
+    AdminSettings, CookieSettings, Limits, Otherwise, Pick, Reach, Route, ServerSettings,
+    StateSettings, Sticky, StickyMode, show_duration,
+};
 use super::raw::{RawService, RawWatershed};
 
 /// The schemas of `watershed.toml` and of a service's file.
@@ -14,7 +17,11 @@ pub fn schema() -> (Value, Value) {
     for (pointer, default) in defaults() {
         show_default(&mut watershed, &pointer, default);
     }
-    (watershed, of::<RawService>())
+    let mut service = of::<RawService>();
+    for (pointer, default) in service_defaults() {
+        show_default(&mut service, &pointer, default);
+    }
+    (watershed, service)
 }
 
 /// The tables of a schema that have a key, as they are written above it; "" is the top of the file.
@@ -95,8 +102,9 @@ fn forget_null_choice(entries: &mut Map<String, Value>) {
     }
 }
 
+/// In a pointer, `key[]` is each item of the array at a key.
 fn show_default(schema: &mut Value, pointer: &str, default: Value) {
-    let keys = pointer.replace('/', "/properties/");
+    let keys = pointer.replace('/', "/properties/").replace("[]", "/items");
     if let Some(Value::Object(entries)) = schema.pointer_mut(&keys) {
         entries.insert("default".to_owned(), default);
     }
@@ -119,6 +127,31 @@ fn defaults() -> Vec<(String, Value)> {
     let limits = limit_defaults().map(|(key, value)| (format!("/defaults/limits/{key}"), value));
     defaults.extend(limits);
     defaults
+}
+
+fn service_defaults() -> Vec<(String, Value)> {
+    let CookieSettings { name, ttl, secure, http_only, same_site } = CookieSettings::default();
+    let cookie = [
+        ("name", json!(name)),
+        ("ttl", json!(show_duration(ttl))),
+        ("secure", json!(secure)),
+        ("http-only", json!(http_only)),
+        ("same-site", json!(same_site.as_str())),
+    ];
+    let cookie = cookie.map(|(key, value)| (format!("/traffic/sticky/cookie/{key}"), value));
+    let others = [
+        ("/routes[]/path", json!(Route::WHOLE)),
+        ("/versions[]/reach", json!(Reach::default().as_str())),
+        ("/traffic/pick", json!(Pick::default().as_str())),
+        ("/traffic/propagate", json!(false)),
+        ("/traffic/rules[]/otherwise", json!(Otherwise::default().as_str())),
+        ("/traffic/sticky/mode", json!(StickyMode::default().as_str())),
+        ("/traffic/sticky/ttl", json!(show_duration(Sticky::DEFAULT_TTL))),
+        ("/traffic/override/header", json!(false)),
+        ("/traffic/override/preview-domains", json!(false)),
+    ];
+    let others = others.map(|(key, value)| (key.to_owned(), value));
+    others.into_iter().chain(cookie).collect()
 }
 
 fn limit_defaults() -> [(&'static str, Value); 7] {

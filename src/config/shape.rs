@@ -155,12 +155,14 @@ fn advice(expected: &str, misfit: Misfit<'_>) -> String {
     };
     match expected {
         "an array" if header => {
-            let first = if key == "quarantine" { "digest" } else { "name" };
+            let (table, first) = (table(key), first_key(key));
             format!(
-                "write `[[{key}]]`, in two pairs of brackets, above each of them, and its `{first}` below"
+                "write `[[{table}]]`, in two pairs of brackets, above each of them, and its `{first}` below"
             )
         }
-        "a table" if header => format!("write `[{key}]`, in one pair of brackets, and once only"),
+        "a table" if header => {
+            format!("write `[{}]`, in one pair of brackets, and once only", table(key))
+        }
         "a table" => format!("write `{}`, or a `[table]` of its own", example(key)),
         "a string" if key.ends_with("-time") || key.ends_with("-period") => {
             "write a whole number and a unit in quotation marks, such as `\"250ms\"`".to_owned()
@@ -169,8 +171,34 @@ fn advice(expected: &str, misfit: Misfit<'_>) -> String {
     }
 }
 
+/// What stands in the brackets of a table.
+fn table(key: &str) -> &str {
+    match key {
+        "rules" => "traffic.rules",
+        "match" => "traffic.rules.match",
+        "sticky" => "traffic.sticky",
+        "override" => "traffic.override",
+        "secret" => "traffic.override.secret",
+        key => key,
+    }
+}
+
+/// What each table of an array must have.
+fn first_key(array: &str) -> &'static str {
+    match array {
+        "quarantine" => "digest",
+        "routes" => "domain",
+        _ => "name",
+    }
+}
+
 fn example(key: &str) -> &'static str {
     match key {
+        "match" => "{ path = \"/app/*\" }",
+        "query" | "header" | "cookie" => "{ name = \"value\" }",
+        "sticky" => "{ key = \"generated\" }",
+        "override" => "{ header = true }",
+        "secret" => "{ file = \"override.key\" }",
         "split" => "{ v1 = 90, v2 = 10 }",
         "env" => "{ NAME = \"value\" }",
         _ => "{ key = value }",
@@ -230,7 +258,8 @@ mod tests {
     fn a_key_that_is_elsewhere_is_told_where() {
         let homes = Homes::default();
         assert_eq!(homes.of("token-file"), ["in `[admin]` of watershed.toml"]);
-        assert_eq!(homes.of("split"), ["in `[traffic]` of a service's file"]);
+        let shares = ["in `[traffic]` or `[[traffic.rules]]` of a service's file"];
+        assert_eq!(homes.of("split"), shares);
         assert_eq!(homes.of("domains"), ["at the top of a service's file"]);
         let limits = [
             "in `[defaults.limits]` of watershed.toml",
@@ -240,7 +269,7 @@ mod tests {
         let names = [
             "in `[[environments]]` of watershed.toml",
             "at the top of a service's file",
-            "in `[[versions]]` of a service's file",
+            "in `[[traffic.rules]]` or `[traffic.sticky.cookie]` or `[[versions]]` of a service's file",
         ];
         assert_eq!(homes.of("name"), names);
         assert!(homes.of("moon").is_empty());

@@ -13,6 +13,7 @@ use proptest::prelude::*;
 use super::*;
 
 mod hostile;
+mod policy;
 mod roundtrip;
 
 /// A configuration in a directory of its own, gone after the test.

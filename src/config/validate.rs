@@ -7,8 +7,16 @@ pub mod claims;
 mod env;
 mod field;
 mod limits;
+mod matches;
+mod overrides;
+mod policy;
 mod quarantine;
+mod routes;
+mod rules;
 pub mod service;
+mod split;
+mod sticky;
+mod unreachable;
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -20,7 +28,7 @@ use self::claims::{Claims, What};
 use super::discover::{self, Found};
 use super::document::Document;
 use super::model::{
-    AdminSettings, Environment, EnvironmentName, Limits, ServerSettings, StateSettings,
+    AdminSettings, Environment, EnvironmentName, Expose, Limits, ServerSettings, StateSettings,
 };
 use super::raw::{
     Located, RawAdmin, RawDefaults, RawEnvironment, RawServer, RawState, RawWatershed, Table,
@@ -74,6 +82,7 @@ fn server(main: &mut Findings<'_>, raw: RawServer) -> ServerSettings {
     let threads = main.whole("threads", threads, &ServerSettings::THREADS);
     let sandboxes = main.count("sandboxes", sandboxes, &ServerSettings::SANDBOXES);
     let grace = ServerSettings::GRACE_PERIOD;
+    let expose_word = field::word("expose", &Expose::ALL, Expose::as_str);
     ServerSettings {
         listen: listen.map_or(default.listen, |raw| self::listen(main, raw)),
         threads: threads.and_then(|count| usize::try_from(count).ok()).unwrap_or(default.threads),
@@ -81,7 +90,7 @@ fn server(main: &mut Findings<'_>, raw: RawServer) -> ServerSettings {
         grace_period: main
             .duration("grace-period", grace_period, &grace)
             .unwrap_or(default.grace_period),
-        expose: main.text(expose, field::expose).unwrap_or(default.expose),
+        expose: main.text(expose, expose_word).unwrap_or(default.expose),
         watch: main.text(watch, field::watch).unwrap_or(default.watch),
     }
 }

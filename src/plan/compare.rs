@@ -101,11 +101,14 @@ fn what<T>(before: Option<&T>, after: Option<&T>) -> Option<What> {
     }
 }
 
-/// Domains and what is quarantined come and go one by one; how traffic is said matters only where
-/// both say it.
+/// Domains, routes and what is quarantined come and go one by one; how traffic is said matters only
+/// where both say it.
 fn keys(before: Option<&ServiceDescription>, after: Option<&ServiceDescription>) -> Vec<Change> {
     let both = [before, after];
     let domains = both.map(|service| service.map_or(&[][..], |it| &it.domains));
+    let routes = both.map(|service| service.map_or(&[][..], |it| &it.routes));
+    let nothing = Settings::new();
+    let [old, new] = both.map(|service| service.map_or(&nothing, |it| &it.policy));
     let quarantine = both.map(|service| service.map_or(&[][..], |it| &it.quarantine));
     let kinds = before.zip(after).map(|(before, after)| (before.traffic, after.traffic));
     let kind = kinds.filter(|(before, after)| before != after).map(|(before, after)| Change {
@@ -113,8 +116,10 @@ fn keys(before: Option<&ServiceDescription>, after: Option<&ServiceDescription>)
         before: Some(before.word().to_owned()),
         after: Some(after.word().to_owned()),
     });
-    let domains = come_and_gone("domains", domains);
-    domains.chain(come_and_gone("quarantine", quarantine)).chain(kind).collect()
+    let listed = come_and_gone("domains", domains)
+        .chain(come_and_gone("routes", routes))
+        .chain(come_and_gone("quarantine", quarantine));
+    listed.chain(kind).chain(changes(old, new)).collect()
 }
 
 /// What only one of two lists has, as changes of a key.

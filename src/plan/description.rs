@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::policy;
 use crate::config::{
     Config, EnvValue, Expose, Limits, Percent, Quarantined, Service, Setting, Traffic, VersionSpec,
     show_duration,
@@ -57,7 +58,13 @@ pub struct ServiceDescription {
     pub name: String,
     pub file: PathBuf,
     pub domains: Vec<String>,
+    /// Parts of other domains: domain and path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<String>,
     pub traffic: Kind,
+    /// What decides before the shares do, as far as it is said.
+    #[serde(default, skip_serializing_if = "Settings::is_empty")]
+    pub policy: Settings,
     /// Why what is declared is not what is served.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held: Option<String>,
@@ -142,7 +149,7 @@ impl Description {
                 let share = declared_share(service, latest, index);
                 VersionDescription::of(root, spec, share, standing)
             });
-            let service = ServiceDescription::of(service, None, versions.collect());
+            let service = ServiceDescription::of(root, service, None, versions.collect());
             description.push(environment.name.as_str(), service);
         }
         description
@@ -209,16 +216,24 @@ fn declared_share(service: &Service, latest: Option<usize>, index: usize) -> Per
 
 impl ServiceDescription {
     /// A service with these versions.
-    pub fn of(service: &Service, held: Option<String>, versions: Vec<VersionDescription>) -> Self {
-        let Service { name, domains, routes: _, versions: _, traffic, policy: _, quarantine, file } = service;
+    pub fn of(
+        root: &Path,
+        service: &Service,
+        held: Option<String>,
+        versions: Vec<VersionDescription>,
+    ) -> Self {
+        let Service { name, domains, routes, versions: _, traffic, policy: _, quarantine, file } =
+            service;
         Self {
             name: name.to_string(),
             file: file.clone(),
             domains: domains.iter().map(ToString::to_string).collect(),
+            routes: routes.iter().map(ToString::to_string).collect(),
             traffic: match traffic {
                 Traffic::Latest => Kind::Latest,
                 Traffic::Split(_) => Kind::Split,
             },
+            policy: policy::settings(root, service),
             held,
             quarantine: quarantine.iter().map(quarantined).collect(),
             versions,
@@ -317,7 +332,8 @@ impl Value {
         self.text == other.text || (self.relative.is_some() && self.relative == other.relative)
     }
 
-    fn behind(self, prefix: &str) -> Self {
+    /// The same with something before it.
+    pub(super) fn behind(self, prefix: &str) -> Self {
         let behind = |text: String| format!("{prefix}{text}");
         Self { text: behind(self.text), relative: self.relative.map(behind) }
     }

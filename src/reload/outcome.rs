@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{Notify, watch as channel};
 
-use crate::config::{Reading, Rejection, Report};
+use crate::config::{Problem, Reading, Rejection, Report};
 use crate::registry::history::{Attribution, History};
 
 /// What came of a load.
@@ -52,6 +52,7 @@ pub struct Reload {
 pub struct Reloads {
     last: ArcSwapOption<Reload>,
     rejected: ArcSwap<Vec<Rejection>>,
+    warnings: ArcSwap<Vec<Problem>>,
     /// Whether every version declared at the start has become normal or error.
     settled: channel::Sender<bool>,
     questions: Mutex<Questions>,
@@ -87,6 +88,7 @@ impl Default for Reloads {
         Self {
             last: ArcSwapOption::empty(),
             rejected: ArcSwap::default(),
+            warnings: ArcSwap::default(),
             settled: channel::Sender::new(false),
             questions: Mutex::default(),
             ask: Notify::new(),
@@ -105,6 +107,11 @@ impl Reloads {
     /// The services' files that are wrong now.
     pub fn rejected(&self) -> Arc<Vec<Rejection>> {
         self.rejected.load_full()
+    }
+
+    /// What is right in the files and yet can hardly be meant.
+    pub fn warnings(&self) -> Arc<Vec<Problem>> {
+        self.warnings.load_full()
     }
 
     /// Waits until no version is being made for the first time.
@@ -180,6 +187,10 @@ impl Reloads {
 
     pub(super) fn reject(&self, rejected: Vec<Rejection>) {
         self.rejected.store(Arc::new(rejected));
+    }
+
+    pub(super) fn warn(&self, warnings: Vec<Problem>) {
+        self.warnings.store(Arc::new(warnings));
     }
 
     pub(super) fn show_history(&self, history: Result<History, String>) {

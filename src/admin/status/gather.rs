@@ -37,6 +37,7 @@ pub fn document(admin: &Admin, wanted: &Wanted) -> StatusDocument {
         config: admin.config.display().to_string(),
         environments: snapshot.environments.iter().map(environment).collect(),
         rejected: rejected.iter().map(RejectionDocument::of).collect(),
+        warnings: admin.reloads.warnings().to_vec(),
         last_reload: last.as_deref().map(ReloadDocument::of),
     }
 }

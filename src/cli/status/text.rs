@@ -10,6 +10,7 @@ use crate::admin::status::{
     VersionDocument,
 };
 use crate::cli::table::{self, Align, NONE};
+use crate::config::Problem;
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -54,7 +55,10 @@ impl fmt::Display for Text<'_> {
                 write_rejection(f, rejection)?;
             }
         }
-        document.last_reload.as_ref().map_or(Ok(()), |last| write_reload(f, last, document))
+        if let Some(last) = &document.last_reload {
+            write_reload(f, last, document)?;
+        }
+        document.warnings.iter().try_for_each(|warning| write_warning(f, warning))
     }
 }
 
@@ -172,7 +176,7 @@ fn write_reload(
     last: &ReloadDocument,
     document: &StatusDocument,
 ) -> fmt::Result {
-    let of_main = |problem: &crate::config::Problem| problem.file.as_os_str() == &*document.config;
+    let of_main = |problem: &Problem| problem.file.as_os_str() == &*document.config;
     if let Some(report) = &last.report
         && report.problems.iter().any(of_main)
     {
@@ -183,6 +187,12 @@ fn write_reload(
         [] => Ok(()),
         keys => writeln!(f, "\nrestart to apply {}", keys.join(", ")),
     }
+}
+
+fn write_warning(f: &mut fmt::Formatter<'_>, warning: &Problem) -> fmt::Result {
+    let Problem { file, line, message, .. } = warning;
+    let line = line.map(|line| format!(":{line}")).unwrap_or_default();
+    writeln!(f, "\n{WAITING}warning{WAITING:#}: {}{line}: {message}", file.display())
 }
 
 fn write_indented(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
@@ -290,5 +300,15 @@ restart to apply server.threads
         }));
         let expected = "\nrejected: /w.toml, and nothing changed\n  error: wrong\n";
         assert!(text.ends_with(expected), "{text}");
+    }
+    #[test]
+    fn a_warning_is_a_line() {
+        let warning = json!({ "file": "/s.toml", "line": 7, "column": 1, "width": 1,
+                              "source": null, "message": "rule `b` can never match", "help": "" });
+        let text = read(json!({
+            "generation": 1, "ready": true, "config": "/w.toml", "environments": [],
+            "warnings": [warning],
+        }));
+        assert!(text.ends_with("\nwarning: /s.toml:7: rule `b` can never match\n"), "{text}");
     }
 }

@@ -9,6 +9,7 @@ use super::*;
 use crate::config::{Config, Service, Traffic};
 
 mod forms;
+mod policy;
 mod save;
 mod sequences;
 mod versions;

@@ -258,3 +258,50 @@ fn what_is_kept_follows_its_environments_domain() {
     site.main(MAIN);
     assert_eq!(domains(&site.load()), ["a.localhost x.example"]);
 }
+
+/// A service with these routes, and one version.
+fn routed(routes: &[(&str, &str)]) -> String {
+    let route = |(domain, path): &(&str, &str)| {
+        format!("[[routes]]\ndomain = \"{domain}\"\npath = \"{path}\"\n")
+    };
+    let routes: String = routes.iter().map(route).collect();
+    format!("{routes}[[versions]]\nname = \"v1\"\ncomponent = \"c.wasm\"\n")
+}
+
+#[test]
+fn services_share_a_domain_by_its_paths() {
+    let mut site = Site::new(&[
+        ("a", &routed(&[("shop.example", "/api")])),
+        ("b", &routed(&[("shop.example", "/"), ("shop.example", "/api/v2")])),
+        ("c", &routed(&[("shop.example", "/api/")])),
+        ("d", &service(&["shop.example"])),
+    ]);
+    let loaded = site.load();
+    let messages = messages(&loaded);
+    assert_eq!(messages.len(), 2, "{messages:?}");
+    assert!(messages[0].starts_with("`shop.example/api` is already a route of a service, in "));
+    assert!(messages[1].starts_with("`shop.example` is already a domain of a service, in "));
+    assert_eq!(domains(&loaded), ["a.localhost", "b.localhost"]);
+}
+
+/// Whoever has a route keeps it, though another file comes before.
+#[test]
+fn a_route_stays_with_whoever_has_it() {
+    let mut site = Site::new(&[("b", &routed(&[("shop.example", "/api")]))]);
+    site.load();
+    site.write("a", &routed(&[("shop.example", "/api")]));
+    assert_eq!(domains(&site.load()), ["b.localhost"]);
+    site.write("b", &routed(&[]));
+    assert_eq!(domains(&site.load()), ["a.localhost", "b.localhost"]);
+}
+
+#[test]
+fn what_is_served_is_warned_of_also_where_the_file_is_wrong_by_now() {
+    let rule = |name| format!("[[traffic.rules]]\nname = \"{name}\"\nversion = \"v1\"\n");
+    let text = service(&[]) + &rule("a") + &rule("b");
+    let mut site = Site::new(&[("s", &text)]);
+    assert_eq!(site.load().config.warnings.len(), 1);
+    site.write("s", &(text + "version = \"v1\"\n"));
+    let loaded = site.load();
+    assert_eq!((loaded.rejected.len(), loaded.config.warnings.len()), (1, 1));
+}

@@ -84,7 +84,8 @@ pub fn gap(hundredths: u64) -> String {
     }
 }
 
-fn show_hundredths(hundredths: u64) -> String {
+/// A sum of shares, in hundredths of a percent, as a percentage.
+pub fn show_hundredths(hundredths: u64) -> String {
     let (whole, rest) = (hundredths / 100, hundredths % 100);
     match (rest, rest % 10) {
         (0, _) => whole.to_string(),

@@ -1,4 +1,5 @@
-//! Names that only one may have: of environments, of services, of versions, and domains. Remembers
+//! Names that only one may have: of environments, of services, of versions, of rules, domains and
+//! parts of domains. Remembers
 //! who had one first, so that the second can be told.
 
 use std::collections::HashMap;
@@ -15,7 +16,10 @@ pub enum What {
     EnvironmentDomain,
     Service,
     Domain,
+    /// A part of a domain. All of one is a domain.
+    Route,
     Version,
+    Rule,
 }
 
 impl What {
@@ -25,7 +29,9 @@ impl What {
             Self::EnvironmentDomain => "the domain of an environment",
             Self::Service => "the name of a service of this environment",
             Self::Domain => "a domain of a service",
+            Self::Route => "a route of a service",
             Self::Version => "the name of a version",
+            Self::Rule => "the name of a rule",
         }
     }
 }

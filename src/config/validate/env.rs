@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::super::model::EnvValue;
+use super::super::model::{EnvValue, SecretSource};
 use super::super::raw::{Field, Located, RawEnvValue, RawSecret};
 use super::super::source::{Complaint, Findings};
 
@@ -49,6 +49,21 @@ fn secret(
     table: Range<usize>,
     raw: RawSecret,
 ) -> Option<EnvValue> {
+    let help = "write `{ file = \"…\" }` or `{ from-env = \"…\" }`, or a text in quotation marks";
+    Some(match source(at, key, table, raw, help)? {
+        SecretSource::File(path) => EnvValue::File(path),
+        SecretSource::FromEnv(variable) => EnvValue::FromEnv(variable),
+    })
+}
+
+/// Where the secret of a key is; `help` says what to do where that is not said.
+pub fn source(
+    at: &mut Findings<'_>,
+    key: &str,
+    table: Range<usize>,
+    raw: RawSecret,
+    help: &str,
+) -> Option<SecretSource> {
     let RawSecret { file, from_env } = raw;
     if file.is_some() && from_env.is_some() {
         let message = format!("`{key}` has both `file` and `from-env`");
@@ -57,15 +72,13 @@ fn secret(
     }
     if file.is_none() && from_env.is_none() && !at.has_lost_any(&table) {
         let message = format!("`{key}` has neither `file` nor `from-env`");
-        let help =
-            "write `{ file = \"…\" }` or `{ from-env = \"…\" }`, or a text in quotation marks";
         at.add(table, Complaint::new(message, help));
         return None;
     }
-    let path = at.path("file", file).map(EnvValue::File);
+    let path = at.path("file", file).map(SecretSource::File);
     path.or_else(|| from_variable(at, from_env))
 }
 
-fn from_variable(at: &mut Findings<'_>, raw: Field<String>) -> Option<EnvValue> {
-    at.text(raw, variable).map(EnvValue::FromEnv)
+fn from_variable(at: &mut Findings<'_>, raw: Field<String>) -> Option<SecretSource> {
+    at.text(raw, variable).map(SecretSource::FromEnv)
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use super::super::discover::{self, DiscoverError};
 use super::super::model::{
-    self, ByteSize, Digest, DomainPattern, Environment, EnvironmentName, Expose, LabelError,
-    Percent, QuantityError, ServiceName, VersionName, Watch, show_duration,
+    self, ByteSize, Digest, DomainPattern, Environment, EnvironmentName, LabelError, Percent,
+    QuantityError, RuleName, ServiceName, VersionName, Watch, show_duration,
 };
 use super::super::raw::{Field, Located, RawSize};
 use super::super::source::{Complaint, Findings};
@@ -204,14 +204,51 @@ fn bad_size(key: &str, text: &str, error: &QuantityError) -> Complaint {
     Complaint::new(format!("`{key}` is not a size: {error}"), help)
 }
 
-pub fn expose(text: &str) -> Result<Expose, Complaint> {
-    let found = Expose::ALL.into_iter().find(|expose| expose.as_str() == text);
-    found.ok_or_else(|| {
-        let names = Expose::ALL.map(Expose::as_str);
-        let list = format!("write {}", suggest::list(&names));
-        let help = suggest::help(suggest::closest(text, &names), &list.replace(" and ", " or "));
-        Complaint::new(format!("`expose` cannot be {text:?}"), help)
-    })
+/// One of the words that a key may say.
+pub fn word<T: Copy>(
+    key: &str,
+    all: &[T],
+    as_str: impl Fn(T) -> &'static str,
+) -> impl Fn(&str) -> Result<T, Complaint> {
+    move |text| {
+        let found = all.iter().copied().find(|value| as_str(*value) == text);
+        found.ok_or_else(|| {
+            let names: Vec<&str> = all.iter().map(|value| as_str(*value)).collect();
+            let list = format!("write {}", suggest::list(&names));
+            let list = list.replace(" and ", " or ");
+            let help = suggest::help(suggest::closest(text, &names), &list);
+            Complaint::new(format!("`{key}` cannot be {text:?}"), help)
+        })
+    }
+}
+
+/// A token (RFC 9110, section 5.6.2), which `what` is.
+pub fn token(what: &str, text: &str, help: &str) -> Result<String, Complaint> {
+    let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    let why = match text.chars().find(|c| !is_token(*c)) {
+        None if text.is_empty() => "it is empty".to_owned(),
+        None => return Ok(text.to_owned()),
+        Some(stranger) => format!("it contains {stranger:?}"),
+    };
+    Err(Complaint::new(format!("{text:?} cannot be {what}: {why}"), help))
+}
+
+/// In lower case, as names of headers compare (RFC 9110, section 5.1).
+pub fn header_name(text: &str) -> Result<String, Complaint> {
+    let name = token("the name of a header", text, "write a name such as `x-user`")?;
+    Ok(name.to_ascii_lowercase())
+}
+
+pub fn cookie_name(text: &str) -> Result<String, Complaint> {
+    token("the name of a cookie", text, "write a name such as `user`")
+}
+
+pub fn query_name(text: &str) -> Result<String, Complaint> {
+    if text.is_empty() {
+        let message = "the name of a query parameter cannot be empty";
+        return Err(Complaint::new(message, "write a name such as `user`"));
+    }
+    Ok(text.to_owned())
 }
 
 pub fn watch(text: &str) -> Result<Watch, Complaint> {
@@ -266,6 +303,10 @@ pub fn service_name(text: &str) -> Result<ServiceName, Complaint> {
 
 pub fn version_name(text: &str) -> Result<VersionName, Complaint> {
     VersionName::new(text).map_err(|error| bad_label("a version", text, &error))
+}
+
+pub fn rule_name(text: &str) -> Result<RuleName, Complaint> {
+    RuleName::new(text).map_err(|error| bad_label("a rule", text, &error))
 }
 
 fn bad_label(of: &str, text: &str, error: &LabelError) -> Complaint {

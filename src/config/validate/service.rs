@@ -7,14 +7,15 @@ use std::sync::Arc;
 
 use super::super::document::Document;
 use super::super::model::{
-    DomainPattern, Limits, Percent, Service, ServiceName, Split, SplitError, Traffic, VersionName,
-    VersionSpec, gap,
+    DomainPattern, Limits, Reach, Service, ServiceName, VersionName, VersionSpec,
 };
-use super::super::raw::{Field, Located, RawPercent, RawService, RawTraffic, RawVersion, Table};
+use super::super::raw::{Field, Located, RawService, RawVersion, Table};
 use super::super::report::Problem;
 use super::super::source::{Complaint, Findings, Spot};
-use super::super::suggest;
 use super::claims::{Claims, What};
+use super::policy::{Decided, decided};
+use super::routes::{Claiming, domains, routes};
+use super::split::Names;
 use super::{env, field, limits, quarantine};
 
 /// What a service's file needs to know about the main file.
@@ -32,6 +33,8 @@ pub struct Draft {
     pub service: Arc<Service>,
     /// Its names, the one it is called by and its default domain first.
     pub claims: Vec<Claim>,
+    /// What is right and yet can hardly be meant.
+    pub warnings: Vec<Problem>,
 }
 
 /// A name that only one service may have, and where it is written.
@@ -50,7 +53,7 @@ pub fn draft(
 ) -> Option<Draft> {
     let Document { source, raw, lost } = document;
     let mut file = Findings { source: &source, lost: &lost, problems };
-    let RawService { name, domains, versions, traffic, quarantine } = raw;
+    let RawService { name, domains, routes, versions, traffic, quarantine } = raw;
     let mut claims = Vec::new();
     let name = self::name(&mut file, name).map(|(name, spot)| {
         let domain = default_domain(&name, &around.domain);
@@ -59,22 +62,16 @@ pub fn draft(
         (name, DomainPattern::Exact(domain))
     });
     let (name, default_domain) = name.unzip();
-    let domains = self::domains(&mut file, domains, default_domain, &mut claims);
-    let Declared { names, versions } = self::versions(&mut file, versions, &around.limits);
-    let traffic = self::traffic(&mut file, traffic, &names);
+    let mut claiming = Claiming::after(&mut claims);
+    let domains = self::domains(&mut file, domains, default_domain, &mut claiming);
+    let routes = self::routes(&mut file, routes, &mut claiming);
+    let Declared { names, versions, reach } = self::versions(&mut file, versions, &around.limits);
     let quarantine = quarantine::quarantine(&mut file, quarantine);
-    let path = source.path.clone();
-    let service = Service {
-        name: name?,
-        domains,
-        routes: Vec::new(),
-        versions,
-        traffic,
-        policy: Default::default(),
-        quarantine,
-        file: path,
-    };
-    Some(Draft { service: Arc::new(service), claims })
+    let Decided { traffic, policy, warnings } = decided(&mut file, traffic, &names, reach);
+    let file = source.path.clone();
+    let name = name?;
+    let service = Service { name, domains, routes, versions, traffic, policy, quarantine, file };
+    Some(Draft { service: Arc::new(service), claims, warnings })
 }
 
 impl Draft {
@@ -89,7 +86,7 @@ impl Draft {
         if let Some(default) = service.domains.first_mut() {
             *default = DomainPattern::Exact(domain);
         }
-        Self { service: Arc::new(service), claims }
+        Self { service: Arc::new(service), claims, warnings: self.warnings.clone() }
     }
 }
 
@@ -118,43 +115,13 @@ fn default_domain(name: &ServiceName, environment: &str) -> String {
     format!("{name}.{environment}")
 }
 
-fn domains(
-    file: &mut Findings<'_>,
-    raw: Option<Vec<Located<String>>>,
-    default: Option<DomainPattern>,
-    claims: &mut Vec<Claim>,
-) -> Vec<DomainPattern> {
-    let mut own = Claims::default();
-    for claim in claims.iter().filter(|claim| claim.what == What::Domain) {
-        own.put(&claim.name, &claim.spot);
-    }
-    let mut domains: Vec<DomainPattern> = default.into_iter().collect();
-    for item in raw.into_iter().flatten() {
-        let (span, text) = item.into_parts();
-        let Some(domain) = file.check(span.clone(), field::domain_pattern(&text)) else {
-            continue;
-        };
-        let name = domain.to_string();
-        if own.take(file, span.clone(), &name, What::Domain) {
-            claims.push(Claim { what: What::Domain, name, spot: file.source.spot(span) });
-        }
-        domains.push(domain);
-    }
-    domains
-}
-
 /// The versions of a file: those that are right, and the names of all, so that a wrong version is
 /// not unknown as well.
 struct Declared {
     names: Names,
     versions: Vec<VersionSpec>,
-}
-
-/// What versions are called in the file, and which one has the name.
-struct Names {
-    /// Whether there may be more, which nobody could read.
-    incomplete: bool,
-    indexes: BTreeMap<String, usize>,
+    /// Of all, by the indexes that their names have.
+    reach: Vec<Reach>,
 }
 
 fn versions(
@@ -164,18 +131,20 @@ fn versions(
 ) -> Declared {
     let mut claims = Claims::default();
     let mut names = Names { incomplete: file.has_lost(None, "versions"), indexes: BTreeMap::new() };
-    let mut versions = Vec::new();
+    let (mut versions, mut reach) = (Vec::new(), Vec::new());
     for (index, raw) in raw.into_iter().flatten().enumerate() {
-        let (table, Table(raw)) = raw.into_parts();
+        let (table, Table(mut raw)) = raw.into_parts();
         match raw.name.as_ref().map(Located::value) {
             Some(name) => {
                 names.indexes.entry(name.clone()).or_insert(index);
             }
             None => names.incomplete = true,
         }
+        let own = file.text(raw.reach.take(), field::word("reach", &Reach::ALL, Reach::as_str));
+        reach.push(own.unwrap_or_default());
         versions.extend(version(file, &table, raw, limits, &mut claims));
     }
-    Declared { names, versions }
+    Declared { names, versions, reach }
 }
 
 fn version(
@@ -185,7 +154,7 @@ fn version(
     limits: &Limits,
     claims: &mut Claims,
 ) -> Option<VersionSpec> {
-    let RawVersion { name, component, digest, env, remark, limits: raw_limits } = raw;
+    let RawVersion { name, component, digest, env, remark, reach: _, limits: raw_limits } = raw;
     let name = file.required(table, "name", name);
     let name = name.and_then(|(span, text)| version_name(file, span, &text, claims));
     let component = file.required(table, "component", component);
@@ -208,106 +177,4 @@ fn version_name(
     let name = file.check(span.clone(), field::version_name(text))?;
     claims.take(file, span, text, What::Version);
     Some(name)
-}
-
-fn traffic(file: &mut Findings<'_>, raw: Field<Table<RawTraffic>>, names: &Names) -> Traffic {
-    let Some((table, Table(RawTraffic { split, latest }))) = raw.map(Located::into_parts) else {
-        return Traffic::Latest;
-    };
-    let latest = latest.map(Located::into_parts);
-    match (&latest, &split) {
-        (Some((span, true)), Some(_)) => {
-            let message = "`latest = true` and `split` contradict each other";
-            let help = "keep `latest` for a full upgrade, or `split` for a gray one";
-            file.add(span.clone(), Complaint::new(message, help));
-        }
-        (Some((span, false)), None) if !file.has_lost(Some(&table), "split") => {
-            let message = "`latest = false` leaves open who gets what";
-            let help = "add a `split`, or write `latest = true`";
-            file.add(span.clone(), Complaint::new(message, help));
-        }
-        _ => {}
-    }
-    let split = split.and_then(|split| self::split(file, split, names));
-    split.map_or(Traffic::Latest, Traffic::Split)
-}
-
-fn split(
-    file: &mut Findings<'_>,
-    raw: Located<BTreeMap<Located<String>, Located<RawPercent>>>,
-    names: &Names,
-) -> Option<Split> {
-    let (span, raw) = raw.into_parts();
-    // Without all of its shares, a split's sum says nothing.
-    let mut complete = !file.has_lost_any(&span);
-    let mut shares = Vec::new();
-    for (version, percent) in raw {
-        let share = share(file, version, percent, names);
-        complete &= share.is_some();
-        shares.extend(share);
-    }
-    if !complete {
-        return None;
-    }
-    let split = Split::new(shares).map_err(|error| bad_split(&error));
-    file.check(span, split)
-}
-
-fn share(
-    file: &mut Findings<'_>,
-    version: Located<String>,
-    percent: Located<RawPercent>,
-    names: &Names,
-) -> Option<(usize, Percent)> {
-    let (key, version) = version.into_parts();
-    let (value, RawPercent(percent)) = percent.into_parts();
-    let index = match names.index_of(&version) {
-        Ok(index) => Some(index),
-        // All of the names are looked at for the complaint.
-        Err(()) if file.is_full() => None,
-        Err(()) => file.check(key, Err(unknown_version(&version, names))),
-    };
-    let percent = file.check(value, field::percent(&version, percent));
-    Some((index??, percent?))
-}
-
-impl Names {
-    /// The index of a version; none if it may be among those that nobody could read.
-    fn index_of(&self, version: &str) -> Result<Option<usize>, ()> {
-        match self.indexes.get(version) {
-            Some(index) => Ok(Some(*index)),
-            None if self.incomplete => Ok(None),
-            None => Err(()),
-        }
-    }
-}
-
-fn unknown_version(version: &str, names: &Names) -> Complaint {
-    let declared: Vec<&str> = names.indexes.keys().map(String::as_str).collect();
-    let meant = suggest::closest(version, &declared);
-    let help = match declared.as_slice() {
-        [] => format!("declare it with `[[versions]]` and `name = {version:?}`"),
-        declared => {
-            let list = format!("the declared versions are {}", suggest::list(declared));
-            suggest::help(meant, &list)
-        }
-    };
-    Complaint::new(format!("there is no version `{version}`"), help)
-}
-
-fn bad_split(error: &SplitError) -> Complaint {
-    match error {
-        SplitError::Sum { hundredths: 100 } => Complaint::new(
-            error.to_string(),
-            "write percentages: `90` is 90 %, and `0.9` is less than 1 %",
-        ),
-        SplitError::Sum { hundredths } => {
-            let help = format!("{}: change the shares until they add up", gap(*hundredths));
-            Complaint::new(error.to_string(), help)
-        }
-        SplitError::Empty | SplitError::Twice(_) => Complaint::new(
-            format!("`split` cannot be used: {error}"),
-            "name each version that gets a share once, such as `{ v1 = 90, v2 = 10 }`",
-        ),
-    }
 }

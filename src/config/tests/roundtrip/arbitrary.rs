@@ -1,5 +1,7 @@
 //! Any configuration that the model can hold.
 
+mod policy;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
@@ -8,6 +10,8 @@ use prop::option;
 use prop::sample::select;
 
 use super::*;
+
+use policy::{Said, said};
 
 /// A configuration, and the limits that versions have which set none.
 #[derive(Clone, Debug)]
@@ -22,7 +26,14 @@ pub fn meant() -> impl Strategy<Value = Meant> {
         environments(limits).prop_map(move |environments| {
             let state = StateSettings { directory: directory.clone() };
             let (server, admin) = (server.clone(), admin.clone());
-            let config = Config { server, admin, state, environments, watch: Vec::new() };
+            let config = Config {
+                server,
+                admin,
+                state,
+                environments,
+                watch: Vec::new(),
+                warnings: Vec::new(),
+            };
             Meant { config, defaults: defaults.clone() }
         })
     })
@@ -96,7 +107,8 @@ fn environments(limits: BoxedStrategy<Limits>) -> impl Strategy<Value = Vec<Envi
 fn environment(index: usize, name: &str, services: BTreeMap<String, Draft>) -> Environment {
     let domain = format!("e{index}.test");
     let services = services.into_iter().enumerate().map(|(number, (name, draft))| {
-        let Draft { domains, versions, traffic, quarantine } = draft;
+        let Draft { domains, routes, versions, said, quarantine } = draft;
+        let Said { traffic, policy } = said;
         let default = DomainPattern::Exact(format!("{name}.{domain}"));
         let others = domains.into_iter().map(|(label, is_wildcard)| {
             let suffix = format!("{label}.s{number}.e{index}.example.org");
@@ -105,10 +117,23 @@ fn environment(index: usize, name: &str, services: BTreeMap<String, Draft>) -> E
         Arc::new(Service {
             name: ServiceName::new(&name).unwrap(),
             domains: [default].into_iter().chain(others).collect(),
-            routes: Vec::new(),
+            routes: routes
+                .into_iter()
+                .map(|((label, path), is_wildcard)| {
+                    let suffix = format!("{label}.e{index}.example.net");
+                    // Only one service may have it.
+                    let path = format!("/s{number}{path}");
+                    let domain = if is_wildcard {
+                        DomainPattern::Wildcard(suffix)
+                    } else {
+                        DomainPattern::Exact(suffix)
+                    };
+                    Route { domain, path }
+                })
+                .collect(),
             versions,
             traffic,
-            policy: Policy::default(),
+            policy,
             quarantine,
             file: PathBuf::new(),
         })
@@ -121,13 +146,15 @@ fn environment(index: usize, name: &str, services: BTreeMap<String, Draft>) -> E
 #[derive(Clone, Debug)]
 struct Draft {
     domains: BTreeMap<String, bool>,
+    routes: BTreeMap<(String, String), bool>,
     versions: Vec<VersionSpec>,
-    traffic: Traffic,
+    said: Said,
     quarantine: Vec<Quarantined>,
 }
 
 fn draft(limits: BoxedStrategy<Limits>) -> impl Strategy<Value = Draft> {
     let domains = btree_map(label(), any::<bool>(), 0..3);
+    let routes = btree_map((label(), "(/[a-z~é-]{1,4}){0,2}"), any::<bool>(), 0..3);
     let versions = btree_map(version_label(), version(limits), 0..4);
     let versions = versions.prop_map(|versions| {
         let name = |(name, version): (String, VersionSpec)| VersionSpec {
@@ -137,12 +164,13 @@ fn draft(limits: BoxedStrategy<Limits>) -> impl Strategy<Value = Draft> {
         versions.into_iter().map(name).collect::<Vec<_>>()
     });
     let quarantine = vec(quarantined(), 0..3);
-    (domains, versions.prop_shuffle(), quarantine).prop_flat_map(
-        |(domains, versions, quarantine)| {
-            traffic(versions.len()).prop_map(move |traffic| Draft {
+    ((domains, routes), versions.prop_shuffle(), quarantine).prop_flat_map(
+        |((domains, routes), versions, quarantine)| {
+            said(versions.len()).prop_map(move |said| Draft {
                 domains: domains.clone(),
+                routes: routes.clone(),
                 versions: versions.clone(),
-                traffic,
+                said,
                 quarantine: quarantine.clone(),
             })
         },
@@ -174,26 +202,6 @@ fn version(limits: BoxedStrategy<Limits>) -> impl Strategy<Value = VersionSpec> 
             limits,
         },
     )
-}
-
-/// The latest, all off, or a cut of everything between some of the versions.
-fn traffic(versions: usize) -> BoxedStrategy<Traffic> {
-    if versions == 0 {
-        return Just(Traffic::Latest).boxed();
-    }
-    let cut =
-        (vec(0..=10_000_u16, versions - 1), any::<bool>()).prop_map(|(mut cuts, has_zeros)| {
-            cuts.extend([0, 10_000]);
-            cuts.sort_unstable();
-            let parts =
-                cuts.windows(2).map(|pair| Percent::from_hundredths(pair[1] - pair[0]).unwrap());
-            let shares =
-                parts.enumerate().filter(|(_, share)| has_zeros || *share != Percent::ZERO);
-            Traffic::Split(Split::new(shares.collect()).unwrap())
-        });
-    let off = (0..versions).map(|index| (index, Percent::ZERO)).collect();
-    let off = Traffic::Split(Split::new(off).unwrap());
-    prop_oneof![Just(Traffic::Latest), Just(off), cut].boxed()
 }
 
 fn limits() -> impl Strategy<Value = Limits> {

@@ -1,5 +1,7 @@
 //! Writes a configuration as the files that mean it.
 
+mod policy;
+
 use std::fmt::Write;
 
 use super::*;
@@ -37,7 +39,7 @@ impl Writer<'_> {
     }
 
     fn main(&self, config: &Config) -> String {
-        let Config { server, admin, state, environments, watch: _ } = config;
+        let Config { server, admin, state, environments, watch: _, warnings: _ } = config;
         let mut text = String::new();
         let default = ServerSettings::default();
         let ServerSettings { listen, threads, sandboxes, grace_period, expose, watch } = server;
@@ -80,25 +82,21 @@ impl Writer<'_> {
     }
 
     fn service(&self, service: &Service) -> String {
-        let Service { name, domains, routes: _, versions, traffic, policy: _, quarantine, file: _ } = service;
+        let Service { name, domains, routes, versions, traffic, policy, quarantine, file: _ } =
+            service;
         let mut text = String::new();
         self.key(&mut text, "name", quoted(name), false);
         self.key(&mut text, "domains", array(&domains[1..]), domains.len() == 1);
-        for version in versions {
+        for Route { domain, path } in routes {
+            text += "[[routes]]\n";
+            self.key(&mut text, "domain", quoted(domain), false);
+            self.key(&mut text, "path", quoted(path), path == Route::WHOLE);
+        }
+        for (index, version) in versions.iter().enumerate() {
             text += "[[versions]]\n";
-            self.version(&mut text, version);
+            self.version(&mut text, version, policy.reach_of(index));
         }
-        match traffic {
-            Traffic::Latest if self.style.is_terse => {}
-            Traffic::Latest => text += "[traffic]\nlatest = true\n",
-            Traffic::Split(split) => {
-                let share = |(index, share): &(usize, Percent)| {
-                    (quoted(&versions[*index].name), share.to_string())
-                };
-                text += "[traffic]\n";
-                self.table(&mut text, "traffic", "split", split.shares().iter().map(share));
-            }
-        }
+        self.traffic(&mut text, versions, traffic, policy);
         for entry in quarantine {
             text += "[[quarantine]]\n";
             self.quarantined(&mut text, entry);
@@ -118,7 +116,7 @@ impl Writer<'_> {
         }
     }
 
-    fn version(&self, text: &mut String, version: &VersionSpec) {
+    fn version(&self, text: &mut String, version: &VersionSpec, reach: Reach) {
         let VersionSpec { name, component, digest, env, remark, limits } = version;
         self.key(text, "name", quoted(name), false);
         self.key(text, "component", self.path(component, "../.."), false);
@@ -128,6 +126,7 @@ impl Writer<'_> {
         if let Some(remark) = remark {
             self.key(text, "remark", quoted(remark), false);
         }
+        self.key(text, "reach", quoted(reach.as_str()), reach == Reach::Live);
         let env = env.iter().map(|(key, value)| (quoted(key), self.env_value(value)));
         self.table(text, "versions", "env", env);
         let limits = self::limits(limits, self.defaults, self.style.is_terse);

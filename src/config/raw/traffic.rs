@@ -1,0 +1,141 @@
+//! Who gets which version, as it is written: `[traffic]` and the tables below it.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+
+use super::{DURATION, Field, LABEL, Located, RawSecret, Table};
+
+/// Versions and their shares.
+pub type RawSplit = BTreeMap<Located<String>, Located<RawPercent>>;
+
+/// Names and the patterns of their values.
+pub type RawConditions = BTreeMap<Located<String>, Located<String>>;
+
+/// What `pattern` in the schema says of a token (RFC 9110, section 5.6.2).
+const TOKEN: &str = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
+
+/// What `pattern` in the schema says of what requests of one user have in common.
+const STICKY_KEY: &str = "^(header:.+|cookie:.+|query:.+|client-address|generated)$";
+
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawTraffic {
+    /// Percentages with at most two decimals that add up to exactly 100, or all 0: the service is
+    /// offline.
+    pub split: Field<RawSplit>,
+    /// The latest version that is ready gets everything.
+    pub latest: Field<bool>,
+    /// How a share of the requests is picked: each by itself, or in turns, so that few requests
+    /// have the shares too.
+    #[schemars(extend("enum" = ["random", "smooth"]))]
+    pub pick: Field<String>,
+    /// Whether a component is told the lane of its request, to pass it on.
+    pub propagate: Field<bool>,
+    /// Requests that are alike, and the version that they get: the first that matches decides.
+    pub rules: Option<Vec<Located<Table<RawRule>>>>,
+    /// How requests of one user stay with one version.
+    pub sticky: Field<Table<RawSticky>>,
+    /// How a request may say which version it wants.
+    #[serde(rename = "override")]
+    pub overrides: Field<Table<RawOverrides>>,
+}
+
+/// A percentage as it is written.
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct RawPercent(#[schemars(range(min = 0, max = 100))] pub f64);
+
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(extend("oneOf" = [{ "required": ["version"] }, { "required": ["split"] }]))]
+pub struct RawRule {
+    /// A DNS label.
+    #[schemars(extend("pattern" = LABEL))]
+    #[schemars(required)]
+    pub name: Field<String>,
+    /// What a request must be like, all of it; every request if missing.
+    #[serde(rename = "match")]
+    pub matches: Field<Table<RawMatch>>,
+    /// The version that the requests get.
+    pub version: Field<String>,
+    /// Percentages with at most two decimals that add up to exactly 100, instead of one version.
+    pub split: Field<RawSplit>,
+    /// What becomes of a request whose version cannot take it: it is decided as if the rule had not
+    /// matched, or it fails.
+    #[schemars(extend("enum" = ["next", "fail"]))]
+    pub otherwise: Field<String>,
+}
+
+/// In a pattern, `*` stands for any run of characters, and `\` takes the next one as it is.
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawMatch {
+    /// A pattern for the path, such as "/app/*".
+    #[schemars(extend("pattern" = "^[/*]"))]
+    pub path: Field<String>,
+    /// A method, such as "GET".
+    #[schemars(extend("pattern" = TOKEN))]
+    pub method: Field<String>,
+    /// Patterns for parameters of the query.
+    pub query: Option<RawConditions>,
+    /// Patterns for headers.
+    pub header: Option<RawConditions>,
+    /// Patterns for cookies.
+    pub cookie: Option<RawConditions>,
+    /// The address or network of the connection's other end, such as "10.0.0.0/8".
+    pub client: Field<String>,
+}
+
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawSticky {
+    /// What requests of one user have in common: "header:NAME", "cookie:NAME", "query:NAME",
+    /// "client-address", or "generated" for a cookie of watershed's own.
+    #[schemars(extend("pattern" = STICKY_KEY))]
+    #[schemars(required)]
+    pub key: Field<String>,
+    /// A user stays as long as the shares let him, or with the version that he was given first.
+    #[schemars(extend("enum" = ["hash", "pin"]))]
+    pub mode: Field<String>,
+    /// How long a pin holds, from 1s to 9600h.
+    #[schemars(extend("pattern" = DURATION))]
+    pub ttl: Field<String>,
+    /// The cookie of a key that is "generated".
+    pub cookie: Field<Table<RawCookie>>,
+}
+
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawCookie {
+    /// A token.
+    #[schemars(extend("pattern" = TOKEN))]
+    pub name: Field<String>,
+    /// How long a browser keeps it, from 1s to 9600h.
+    #[schemars(extend("pattern" = DURATION))]
+    pub ttl: Field<String>,
+    /// Whether a browser sends it over HTTPS only.
+    pub secure: Field<bool>,
+    /// Whether it is hidden from scripts.
+    pub http_only: Field<bool>,
+    /// With which requests from other sites a browser sends it; "none" only if it is secure.
+    #[schemars(extend("enum" = ["lax", "strict", "none"]))]
+    pub same_site: Field<String>,
+}
+
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawOverrides {
+    /// Whether the header watershed-version names the version.
+    pub header: Field<bool>,
+    /// The query parameter that names it.
+    #[schemars(extend("minLength" = 1))]
+    pub query: Field<String>,
+    /// The cookie that names it.
+    #[schemars(extend("pattern" = TOKEN))]
+    pub cookie: Field<String>,
+    /// Whether VERSION-- before one of the service's domains names it.
+    pub preview_domains: Field<bool>,
+    /// What a request must bring along in the header watershed-key.
+    pub secret: Field<Table<RawSecret>>,
+}

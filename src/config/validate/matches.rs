@@ -1,0 +1,102 @@
+//! What a request must be like for a rule: patterns and names of its parts, and where it is from.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::super::model::{Glob, GlobError, Match};
+use super::super::raw::{RawConditions, RawMatch};
+use super::super::source::{Complaint, Findings};
+use super::field;
+
+/// The methods of RFC 9110, section 9, and RFC 5789.
+const METHODS: [&str; 9] =
+    ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
+
+/// What of the table is right.
+pub fn matches(file: &mut Findings<'_>, raw: RawMatch) -> Match {
+    let RawMatch { path, method, query, header, cookie, client } = raw;
+    Match {
+        path: file.text(path, path_glob),
+        method: file.text(method, self::method),
+        header: conditions(file, header, field::header_name),
+        query: conditions(file, query, field::query_name),
+        cookie: conditions(file, cookie, field::cookie_name),
+        client: file.text(client, self::client),
+    }
+}
+
+/// Sorted by name. Two names that are written otherwise may be one.
+fn conditions(
+    file: &mut Findings<'_>,
+    raw: Option<RawConditions>,
+    name: impl Fn(&str) -> Result<String, Complaint>,
+) -> Vec<(String, Glob)> {
+    let mut raw: Vec<_> = raw.into_iter().flatten().collect();
+    raw.sort_by_key(|(key, _)| key.span().start);
+    let (mut conditions, mut written) = (Vec::new(), HashMap::new());
+    for (key, value) in raw {
+        let (span, key) = key.into_parts();
+        let name = file.check(span.clone(), name(&key));
+        let glob = file.text(Some(value), glob);
+        let Some(name) = name else { continue };
+        if let Some(first) = written.insert(name.clone(), key) {
+            let message = format!("`{name}` is here twice, the first time as `{first}`");
+            let help = "keep one of them: the case of such a name does not matter";
+            file.add(span, Complaint::new(message, help));
+        }
+        conditions.extend(glob.map(|glob| (name, glob)));
+    }
+    conditions.sort_unstable();
+    conditions
+}
+
+fn glob(text: &str) -> Result<Glob, Complaint> {
+    Glob::new(text).map_err(|error| {
+        let help = match error {
+            GlobError::TooLong(_) => "shorten it: `*` stands for any run of characters",
+            GlobError::Dangling => "write two backslashes to mean one, or remove it",
+        };
+        Complaint::new(format!("{text:?} is not a pattern: {error}"), help)
+    })
+}
+
+fn path_glob(text: &str) -> Result<Glob, Complaint> {
+    if !text.starts_with(['/', '*']) {
+        let message = format!("{text:?} matches no path: each begins with `/`");
+        return Err(Complaint::new(message, format!("write `/{text}`, or `*{text}`")));
+    }
+    glob(text)
+}
+
+fn method(text: &str) -> Result<String, Complaint> {
+    let upper = text.to_ascii_uppercase();
+    if upper != text && METHODS.contains(&upper.as_str()) {
+        let message = format!("`{text}` is not the method `{upper}`: the case of a method matters");
+        return Err(Complaint::new(message, format!("write `{upper}`")));
+    }
+    let help = "write a method such as `GET` or `POST`";
+    field::token("a method", text, help)
+}
+
+fn client(text: &str) -> Result<IpNet, Complaint> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok(address.into());
+    }
+    let network: IpNet = text.parse().map_err(|_| {
+        let help =
+            "write an address such as `10.1.2.3`, or a network such as `10.0.0.0/8` or `fd00::/8`";
+        Complaint::new(format!("{text:?} is neither an address nor a network"), help)
+    })?;
+    let truncated = network.trunc();
+    if truncated != network {
+        let bits = network.prefix_len();
+        let message =
+            format!("`{text}` has bits set behind the first {bits}, which are the network");
+        let address = network.addr();
+        let help = format!("write `{truncated}` for the network, or `{address}` for the address");
+        return Err(Complaint::new(message, help));
+    }
+    Ok(network)
+}

@@ -1,0 +1,106 @@
+//! Who gets which version: shares, and what decides before them.
+
+use super::super::model::{Percent, Pick, Policy, Reach, Traffic};
+use super::super::raw::{Field, Located, RawSplit, RawTraffic, Table};
+use super::super::report::Problem;
+use super::super::source::{Complaint, Findings};
+use super::overrides::overrides;
+use super::rules::{Placed, rules};
+use super::split::{self, Names};
+use super::sticky::sticky;
+use super::{field, unreachable};
+
+/// What a file says of who gets what.
+#[derive(Default)]
+pub struct Decided {
+    pub traffic: Traffic,
+    pub policy: Policy,
+    /// What is right and yet can hardly be meant.
+    pub warnings: Vec<Problem>,
+}
+
+/// Checks what is under `[traffic]`, for versions with these names and reaches.
+pub fn decided(
+    file: &mut Findings<'_>,
+    raw: Field<Table<RawTraffic>>,
+    names: &Names,
+    reach: Vec<Reach>,
+) -> Decided {
+    let Some(raw) = raw else {
+        let policy = Policy { reach, ..Policy::default() };
+        return Decided { policy, ..Decided::default() };
+    };
+    let (table, Table(raw)) = raw.into_parts();
+    let RawTraffic { split, latest, pick, propagate, rules: raw_rules, sticky, overrides } = raw;
+    let is_lost = file.has_lost(Some(&table), "split");
+    let traffic = traffic(file, split, latest, is_lost, names, &reach);
+    let pick = file.text(pick, field::word("pick", &Pick::ALL, Pick::as_str));
+    let placed = rules(file, raw_rules, names);
+    let policy = Policy {
+        pick: pick.unwrap_or_default(),
+        propagate: propagate.is_some_and(|propagate| *propagate.value()),
+        overrides: self::overrides(file, overrides),
+        rules: placed.iter().map(|placed| placed.rule.clone()).collect(),
+        sticky: self::sticky(file, sticky),
+        reach,
+    };
+    let warnings = warnings(file, &placed, names, &policy.reach);
+    Decided { traffic, policy, warnings }
+}
+
+/// A part that is wrong says less than it was meant to say, which is nothing to be warned of.
+fn warnings(
+    file: &Findings<'_>,
+    placed: &[Placed],
+    names: &Names,
+    reach: &[Reach],
+) -> Vec<Problem> {
+    if !file.problems.is_empty() {
+        return Vec::new();
+    }
+    unreachable::warnings(file.source, placed, names, reach)
+}
+
+fn traffic(
+    file: &mut Findings<'_>,
+    split: Field<RawSplit>,
+    latest: Field<bool>,
+    is_split_lost: bool,
+    names: &Names,
+    reach: &[Reach],
+) -> Traffic {
+    match (latest.map(Located::into_parts), &split) {
+        (Some((span, true)), Some(_)) => {
+            let message = "`latest = true` and `split` contradict each other";
+            let help = "keep `latest` for a full upgrade, or `split` for a gray one";
+            file.add(span, Complaint::new(message, help));
+        }
+        (Some((span, false)), None) if !is_split_lost => {
+            let message = "`latest = false` leaves open who gets what";
+            let help = "add a `split`, or write `latest = true`";
+            file.add(span, Complaint::new(message, help));
+        }
+        _ => {}
+    }
+    let Some(split) = split else {
+        return Traffic::Latest;
+    };
+    check_reach(file, &split, names, reach);
+    split::of_service(file, split, names).map_or(Traffic::Latest, Traffic::Split)
+}
+
+/// A share is for everybody, and so is what it is a share of.
+fn check_reach(file: &mut Findings<'_>, split: &Located<RawSplit>, names: &Names, reach: &[Reach]) {
+    for (version, share) in split.value() {
+        let name = version.value();
+        let index = names.indexes.get(name).copied();
+        let reach = index.and_then(|index| reach.get(index)).copied().unwrap_or_default();
+        let percent = Percent::from_f64(share.value().0).unwrap_or_default();
+        if reach != Reach::Live && percent > Percent::ZERO {
+            let reach = reach.as_str();
+            let message = format!("{name} gets {percent} %, and its reach is `{reach}`");
+            let help = "give its share to another version, or set `reach = \"live\"`";
+            file.add(share.span(), Complaint::new(message, help));
+        }
+    }
+}

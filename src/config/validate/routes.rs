@@ -1,0 +1,125 @@
+//! Where a service is reached: its domains, and its routes, which are parts of domains. Both are
+//! claimed in one name space, where a route of a whole domain is called like the domain.
+
+use super::super::model::{DomainPattern, Route};
+use super::super::raw::{Field, Located, RawRoute, Table};
+use super::super::source::{Complaint, Findings};
+use super::claims::{Claims, What};
+use super::field;
+use super::service::Claim;
+
+/// What one file claims, and who in it did so first.
+pub struct Claiming<'a> {
+    own: Claims,
+    claims: &'a mut Vec<Claim>,
+}
+
+impl<'a> Claiming<'a> {
+    /// Goes on after the default domain, which is claimed already.
+    pub fn after(claims: &'a mut Vec<Claim>) -> Self {
+        let mut own = Claims::default();
+        for claim in claims.iter().filter(|claim| claim.what == What::Domain) {
+            own.put(&claim.name, &claim.spot);
+        }
+        Self { own, claims }
+    }
+
+    fn take(
+        &mut self,
+        file: &mut Findings<'_>,
+        span: std::ops::Range<usize>,
+        name: String,
+        what: What,
+    ) {
+        if self.own.take(file, span.clone(), &name, what) {
+            self.claims.push(Claim { what, name, spot: file.source.spot(span) });
+        }
+    }
+}
+
+/// The domains of a file, the default one first.
+pub fn domains(
+    file: &mut Findings<'_>,
+    raw: Option<Vec<Located<String>>>,
+    default: Option<DomainPattern>,
+    claiming: &mut Claiming<'_>,
+) -> Vec<DomainPattern> {
+    let mut domains: Vec<DomainPattern> = default.into_iter().collect();
+    for item in raw.into_iter().flatten() {
+        let (span, text) = item.into_parts();
+        let Some(domain) = file.check(span.clone(), field::domain_pattern(&text)) else {
+            continue;
+        };
+        claiming.take(file, span, domain.to_string(), What::Domain);
+        domains.push(domain);
+    }
+    domains
+}
+
+/// The routes of a file that are right.
+pub fn routes(
+    file: &mut Findings<'_>,
+    raw: Option<Vec<Located<Table<RawRoute>>>>,
+    claiming: &mut Claiming<'_>,
+) -> Vec<Route> {
+    let route = |raw| route(file, raw, claiming);
+    raw.into_iter().flatten().filter_map(route).collect()
+}
+
+fn route(
+    file: &mut Findings<'_>,
+    raw: Located<Table<RawRoute>>,
+    claiming: &mut Claiming<'_>,
+) -> Option<Route> {
+    let (table, Table(RawRoute { domain, path })) = raw.into_parts();
+    let is_lost = file.has_lost(Some(&table), "path");
+    let domain = file.required(&table, "domain", domain).and_then(|(span, text)| {
+        let domain = file.check(span.clone(), field::domain_pattern(&text))?;
+        Some((domain, span))
+    });
+    let path = self::path(file, path);
+    let ((domain, span), path) = domain.zip(path)?;
+    let route = Route { domain, path };
+    // Whoever lost the path did not mean all of the domain.
+    if !is_lost {
+        let what = if route.path == Route::WHOLE { What::Domain } else { What::Route };
+        claiming.take(file, span, route.to_string(), what);
+    }
+    Some(route)
+}
+
+fn path(file: &mut Findings<'_>, raw: Field<String>) -> Option<String> {
+    match raw {
+        Some(path) => file.text(Some(path), prefix),
+        None => Some(Route::WHOLE.to_owned()),
+    }
+}
+
+/// A prefix of whole segments, without the slash that may be at its end.
+fn prefix(text: &str) -> Result<String, Complaint> {
+    if text == Route::WHOLE {
+        return Ok(text.to_owned());
+    }
+    let wrong = |why: String, help: String| {
+        Complaint::new(format!("{text:?} cannot be the path of a route: {why}"), help)
+    };
+    let Some(segments) = text.strip_prefix('/') else {
+        let help = format!("write `/{text}`");
+        return Err(wrong("it does not begin with `/`".to_owned(), help));
+    };
+    let is_strange = |c: &char| "%?#*".contains(*c) || c.is_whitespace() || c.is_control();
+    if let Some(stranger) = text.chars().find(is_strange) {
+        let help = "write whole segments as they are, such as `/api`; what follows them may be \
+                    anything";
+        return Err(wrong(format!("it contains {stranger:?}"), help.to_owned()));
+    }
+    let segments = segments.strip_suffix('/').unwrap_or(segments);
+    match segments.split('/').find(|segment| ["", ".", ".."].contains(segment)) {
+        Some("") => Err(wrong("it has an empty segment".to_owned(), "remove one `/`".to_owned())),
+        Some(dots) => {
+            let help = "write the path that is meant";
+            Err(wrong(format!("it has the segment `{dots}`"), help.to_owned()))
+        }
+        None => Ok(format!("/{segments}")),
+    }
+}

@@ -1,0 +1,124 @@
+//! Shares: of all requests, or of those of a rule. Versions are called by their names here, and are
+//! indexes from here on.
+
+use std::collections::BTreeMap;
+
+use super::super::model::{Percent, Split, SplitError, gap, show_hundredths};
+use super::super::raw::{Located, RawPercent, RawSplit};
+use super::super::source::{Complaint, Findings};
+use super::super::suggest;
+use super::field;
+
+/// What versions are called in the file, and which one has the name.
+pub struct Names {
+    /// Whether there may be more, which nobody could read.
+    pub incomplete: bool,
+    pub indexes: BTreeMap<String, usize>,
+}
+
+impl Names {
+    /// The index of a version; none if it may be among those that nobody could read, or is unknown,
+    /// which is reported.
+    pub fn find(&self, file: &mut Findings<'_>, version: &Located<String>) -> Option<usize> {
+        let name = version.value();
+        match self.indexes.get(name) {
+            Some(index) => Some(*index),
+            // All of the names are looked at for the complaint.
+            None if self.incomplete || file.is_full() => None,
+            None => file.check(version.span(), Err(unknown_version(name, self))),
+        }
+    }
+}
+
+fn unknown_version(version: &str, names: &Names) -> Complaint {
+    let declared: Vec<&str> = names.indexes.keys().map(String::as_str).collect();
+    let meant = suggest::closest(version, &declared);
+    let help = match declared.as_slice() {
+        [] => format!("declare it with `[[versions]]` and `name = {version:?}`"),
+        declared => {
+            let list = format!("the declared versions are {}", suggest::list(declared));
+            suggest::help(meant, &list)
+        }
+    };
+    Complaint::new(format!("there is no version `{version}`"), help)
+}
+
+/// The split of a service.
+pub fn of_service(file: &mut Findings<'_>, raw: Located<RawSplit>, names: &Names) -> Option<Split> {
+    split(file, raw, names, of_service_error)
+}
+
+/// The split of a rule, which leads somewhere.
+pub fn of_rule(file: &mut Findings<'_>, raw: Located<RawSplit>, names: &Names) -> Option<Split> {
+    let span = raw.span();
+    let split = split(file, raw, names, of_rule_error)?;
+    let led = (!split.is_offline()).then_some(split).ok_or_else(|| {
+        let help = "give shares that add up to 100, or remove the rule";
+        Complaint::new("the shares of this rule are all 0, so it leads nowhere", help)
+    });
+    file.check(span, led)
+}
+
+fn split(
+    file: &mut Findings<'_>,
+    raw: Located<RawSplit>,
+    names: &Names,
+    explain: impl Fn(&SplitError) -> Complaint,
+) -> Option<Split> {
+    let (span, raw) = raw.into_parts();
+    // Without all of its shares, a split's sum says nothing.
+    let mut complete = !file.has_lost_any(&span);
+    let mut shares = Vec::new();
+    for (version, percent) in raw {
+        let share = share(file, &version, percent, names);
+        complete &= share.is_some();
+        shares.extend(share);
+    }
+    if !complete {
+        return None;
+    }
+    let split = Split::new(shares).map_err(|error| explain(&error));
+    file.check(span, split)
+}
+
+fn share(
+    file: &mut Findings<'_>,
+    version: &Located<String>,
+    percent: Located<RawPercent>,
+    names: &Names,
+) -> Option<(usize, Percent)> {
+    let (value, RawPercent(percent)) = percent.into_parts();
+    let index = names.find(file, version);
+    let percent = file.check(value, field::percent(version.value(), percent));
+    Some((index?, percent?))
+}
+
+fn of_service_error(error: &SplitError) -> Complaint {
+    explained(error, error.to_string())
+}
+
+fn of_rule_error(error: &SplitError) -> Complaint {
+    let message = match error {
+        SplitError::Sum { hundredths } => {
+            format!("the shares add up to {}, not 100", show_hundredths(*hundredths))
+        }
+        SplitError::Empty | SplitError::Twice(_) => error.to_string(),
+    };
+    explained(error, message)
+}
+
+fn explained(error: &SplitError, message: String) -> Complaint {
+    match error {
+        SplitError::Sum { hundredths: 100 } => {
+            Complaint::new(message, "write percentages: `90` is 90 %, and `0.9` is less than 1 %")
+        }
+        SplitError::Sum { hundredths } => {
+            let help = format!("{}: change the shares until they add up", gap(*hundredths));
+            Complaint::new(message, help)
+        }
+        SplitError::Empty | SplitError::Twice(_) => Complaint::new(
+            format!("`split` cannot be used: {message}"),
+            "name each version that gets a share once, such as `{ v1 = 90, v2 = 10 }`",
+        ),
+    }
+}
