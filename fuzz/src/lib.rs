@@ -8,7 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use config::{
-    Config, EnvironmentName, Problem, Rejected, Report, Service, ServiceName, Traffic, VersionName,
+    Config, CookieSettings, Destination, EnvironmentName, Match, Overrides, Policy, Problem, Reach,
+    Rejected, Report, Route, RuleName, SameSite, Service, ServiceName, Split, Sticky, StickyKey,
+    StickyMode, Traffic, VersionName, Warnings,
 };
 
 /// The main file under which services are fuzzed.
@@ -92,6 +94,9 @@ fn accepted(config: &Config) {
         assert_eq!(config::domain(&environment.domain).as_deref(), Ok(&*environment.domain));
         environment.services.iter().for_each(|service| accepted_service(service));
     }
+    config.warnings.iter().for_each(problem);
+    let text = Warnings(&config.warnings).to_string();
+    assert!(text.matches("warning: ").count() >= config.warnings.len(), "{text}");
 }
 
 fn accepted_service(service: &Service) {
@@ -109,13 +114,68 @@ fn accepted_service(service: &Service) {
         );
         assert!(version.component.is_absolute());
     }
-    if let Traffic::Split(split) = &service.traffic {
-        let shares = split.shares();
-        assert!(shares.iter().all(|(index, _)| *index < names.len()));
-        let sum: u32 = shares.iter().map(|(_, share)| u32::from(share.hundredths())).sum();
-        assert!(sum == 0 || sum == 10_000, "the shares add up to {sum}");
-        assert_eq!(split.is_offline(), sum == 0);
+    for Route { domain, path } in &service.routes {
+        assert_eq!(domain.to_string().parse().as_ref(), Ok(domain));
+        assert!(path == Route::WHOLE || (path.starts_with('/') && !path.ends_with('/')), "{path}");
     }
+    if let Traffic::Split(split) = &service.traffic {
+        accepted_split(split, names.len());
+        for (version, share) in split.shares() {
+            let is_live = service.policy.reach_of(*version) == Reach::Live;
+            assert!(is_live || share.hundredths() == 0, "a share of what is not live");
+        }
+    }
+    accepted_policy(&service.policy, names.len());
+}
+
+fn accepted_split(split: &Split, versions: usize) {
+    let shares = split.shares();
+    assert!(shares.iter().all(|(index, _)| *index < versions));
+    let sum: u32 = shares.iter().map(|(_, share)| u32::from(share.hundredths())).sum();
+    assert!(sum == 0 || sum == 10_000, "the shares add up to {sum}");
+    assert_eq!(split.is_offline(), sum == 0);
+}
+
+fn accepted_policy(policy: &Policy, versions: usize) {
+    let Policy { pick: _, propagate: _, overrides, rules, sticky, reach } = policy;
+    assert_eq!(reach.len(), versions);
+    for (index, rule) in rules.iter().enumerate() {
+        assert!(RuleName::new(rule.name.as_str()).is_ok());
+        assert!(rules[..index].iter().all(|earlier| earlier.name != rule.name));
+        match &rule.to {
+            Destination::Version(version) => assert!(*version < versions),
+            Destination::Split(split) => {
+                accepted_split(split, versions);
+                assert!(!split.is_offline());
+            }
+        }
+        accepted_match(&rule.matches);
+    }
+    if let Some(Sticky { key, mode }) = sticky {
+        if let StickyMode::Pin { ttl } = mode {
+            assert!(Sticky::TTL.contains(ttl));
+        }
+        if let StickyKey::Generated(CookieSettings { ttl, secure, same_site, .. }) = key {
+            assert!(CookieSettings::TTL.contains(ttl));
+            assert!(*secure || *same_site != SameSite::None);
+        }
+    }
+    if let Some(Overrides { header, query, cookie, preview_domains, secret: _ }) = overrides {
+        assert!(*header || *preview_domains || query.is_some() || cookie.is_some());
+    }
+    assert!(policy.file().is_none_or(Path::is_absolute));
+}
+
+fn accepted_match(matches: &Match) {
+    let Match { path, method, header, query, cookie, client } = matches;
+    assert!(path.as_ref().is_none_or(|glob| glob.as_str().starts_with(['/', '*'])));
+    assert!(method.as_ref().is_none_or(|method| !method.is_empty()));
+    for conditions in [header, query, cookie] {
+        assert!(conditions.is_sorted_by(|(one, _), (other, _)| one < other));
+        assert!(conditions.iter().all(|(name, _)| !name.is_empty()));
+    }
+    assert!(header.iter().all(|(name, _)| *name == name.to_ascii_lowercase()));
+    assert!(client.is_none_or(|network| network.trunc() == network));
 }
 
 fn rejected(report: &Report) {

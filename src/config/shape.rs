@@ -57,16 +57,26 @@ fn unknown_key(rest: &str, table: &[String], homes: &Homes) -> (Complaint, Optio
         [] => "at the top of the file".to_owned(),
         path => format!("in `{}`", path.join(".")),
     };
-    let meant = suggest::closest(key, &allowed);
     let list = format!("the keys here are {}", suggest::list(&allowed));
+    let complaint = |help| Complaint::new(format!("there is no key `{key}` {place}"), help);
+    if let Some(header) = nested(key).filter(|_| allowed.contains(&"traffic")) {
+        return (complaint(format!("`{key}` is written `{header}`; {list}")), None);
+    }
+    let meant = suggest::closest(key, &allowed);
     let help = match homes.of(key).as_slice() {
         homes @ [_, ..] if meant.is_none() => {
             format!("`{key}` belongs {}; {list}", homes.join(", or "))
         }
         _ => suggest::help(meant, &list),
     };
-    let complaint = Complaint::new(format!("there is no key `{key}` {place}"), help);
-    (complaint, meant.map(str::to_owned))
+    (complaint(help), meant.map(str::to_owned))
+}
+
+/// What stands above a table that is always inside of another one.
+fn nested(key: &str) -> Option<String> {
+    let table = table(key);
+    let header = if key == "rules" { format!("[[{table}]]") } else { format!("[{table}]") };
+    (table != key).then_some(header)
 }
 
 impl Homes {
@@ -258,7 +268,7 @@ mod tests {
     fn a_key_that_is_elsewhere_is_told_where() {
         let homes = Homes::default();
         assert_eq!(homes.of("token-file"), ["in `[admin]` of watershed.toml"]);
-        let shares = ["in `[traffic]` or `[[traffic.rules]]` of a service's file"];
+        let shares = ["in `[[traffic.rules]]` or `[traffic]` of a service's file"];
         assert_eq!(homes.of("split"), shares);
         assert_eq!(homes.of("domains"), ["at the top of a service's file"]);
         let limits = [

@@ -378,10 +378,35 @@ fn the_schema_knows_every_key_and_every_default() {
     assert_eq!((&secret["minProperties"], &secret["maxProperties"]), (&1.into(), &1.into()));
     let split = &service["properties"]["traffic"]["properties"]["split"];
     assert_eq!(split["additionalProperties"]["maximum"], 100);
+    let traffic = &service["properties"]["traffic"]["properties"];
+    let rule = &traffic["rules"]["items"];
+    assert_eq!(rule["required"], serde_json::json!(["name"]));
+    assert_eq!(rule["oneOf"][1]["required"], serde_json::json!(["split"]));
+    assert_eq!(rule["properties"]["otherwise"]["default"], "next");
+    assert_eq!(traffic["sticky"]["properties"]["cookie"]["properties"]["ttl"]["default"], "720h");
+    assert_eq!(version["properties"]["reach"]["default"], "live");
     for schema in [watershed, service] {
         let text = schema.to_string();
         assert!(!text.contains("null"), "{text}");
     }
+}
+
+#[test]
+fn the_schemas_words_are_the_models() {
+    let (_, service) = schema();
+    let properties = &service["properties"];
+    let traffic = &properties["traffic"]["properties"];
+    let sticky = &traffic["sticky"]["properties"];
+    let same_site = &sticky["cookie"]["properties"]["same-site"];
+    let reach = &properties["versions"]["items"]["properties"]["reach"];
+    let otherwise = &traffic["rules"]["items"]["properties"]["otherwise"];
+    let words = |schema: &serde_json::Value| schema["enum"].clone();
+    assert_eq!(words(reach), serde_json::json!(Reach::ALL.map(Reach::as_str)));
+    assert_eq!(words(&traffic["pick"]), serde_json::json!(Pick::ALL.map(Pick::as_str)));
+    assert_eq!(words(otherwise), serde_json::json!(Otherwise::ALL.map(Otherwise::as_str)));
+    assert_eq!(words(same_site), serde_json::json!(SameSite::ALL.map(SameSite::as_str)));
+    let modes = [StickyMode::HASH, StickyMode::PIN];
+    assert_eq!(words(&sticky["mode"]), serde_json::json!(modes));
 }
 
 #[test]
@@ -404,7 +429,7 @@ fn every_wrong_configuration_has_its_expected_report() {
     let mut cases: Vec<PathBuf> =
         fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
     cases.sort();
-    assert!(cases.len() >= 51, "only {} cases", cases.len());
+    assert!(cases.len() >= 68, "only {} cases", cases.len());
     let wrong: Vec<String> = cases.iter().filter_map(|case| golden(case)).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }

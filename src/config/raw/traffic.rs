@@ -54,7 +54,8 @@ pub struct RawRule {
     #[schemars(extend("pattern" = LABEL))]
     #[schemars(required)]
     pub name: Field<String>,
-    /// What a request must be like, all of it; every request if missing.
+    /// What a request must be like, all of it; every request if missing. In a pattern, `*` stands
+    /// for any run of characters, also none, and `\` takes the next character as it is.
     #[serde(rename = "match")]
     pub matches: Field<Table<RawMatch>>,
     /// The version that the requests get.
@@ -67,7 +68,6 @@ pub struct RawRule {
     pub otherwise: Field<String>,
 }
 
-/// In a pattern, `*` stands for any run of characters, and `\` takes the next one as it is.
 #[derive(serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawMatch {
