@@ -11,6 +11,7 @@ mod matches;
 mod overrides;
 mod policy;
 mod quarantine;
+mod request;
 mod routes;
 mod rules;
 pub mod service;

@@ -76,6 +76,20 @@ fn check_passes_what_is_good() {
 }
 
 #[test]
+fn check_warns_of_what_can_hardly_be_meant_and_passes_it() {
+    let rule = |name| format!("[[traffic.rules]]\nname = \"{name}\"\nversion = \"v1\"\n");
+    let site = Site::new().service("greeter", &(greeter("v1") + &rule("a") + &rule("b")));
+    let checked = site.run(&["check", "--no-compile"]);
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    assert!(checked.stdout.contains("warning: rule `b` can never match"), "{checked:?}");
+    let checked = site.run(&["check", "--no-compile", "--json"]);
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    let findings: Value = serde_json::from_str(&checked.stdout).unwrap();
+    assert_eq!((&findings["ok"], &findings["problems"]), (&true.into(), &serde_json::json!([])));
+    assert!(findings["warnings"][0]["line"].is_u64(), "{findings:#}");
+}
+
+#[test]
 fn check_without_compiling_looks_at_the_files_only() {
     let missing = "[[versions]]\nname = \"v1\"\ncomponent = \"missing.wasm\"\n";
     let site = Site::new().service("greeter", missing);

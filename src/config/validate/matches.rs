@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use super::super::model::{Glob, GlobError, Match};
 use super::super::raw::{RawConditions, RawMatch};
 use super::super::source::{Complaint, Findings};
-use super::field;
+use super::request;
 
 /// The methods of RFC 9110, section 9, and RFC 5789.
 const METHODS: [&str; 9] =
@@ -20,9 +20,9 @@ pub fn matches(file: &mut Findings<'_>, raw: RawMatch) -> Match {
     Match {
         path: file.text(path, path_glob),
         method: file.text(method, self::method),
-        header: conditions(file, header, field::header_name),
-        query: conditions(file, query, field::query_name),
-        cookie: conditions(file, cookie, field::cookie_name),
+        header: conditions(file, header, request::header_name),
+        query: conditions(file, query, request::query_name),
+        cookie: conditions(file, cookie, request::cookie_name),
         client: file.text(client, self::client),
     }
 }
@@ -77,7 +77,7 @@ fn method(text: &str) -> Result<String, Complaint> {
         return Err(Complaint::new(message, format!("write `{upper}`")));
     }
     let help = "write a method such as `GET` or `POST`";
-    field::token("a method", text, help)
+    request::token("a method", text, help)
 }
 
 fn client(text: &str) -> Result<IpNet, Complaint> {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::super::model::{Overrides, SecretSource};
 use super::super::raw::{Field, RawOverrides, RawSecret, Table};
 use super::super::source::{Complaint, Findings};
-use super::{env, field};
+use super::{env, request};
 
 /// The ways that are open; none where nothing is said.
 pub fn overrides(file: &mut Findings<'_>, raw: Field<Table<RawOverrides>>) -> Option<Overrides> {
@@ -18,8 +18,8 @@ pub fn overrides(file: &mut Findings<'_>, raw: Field<Table<RawOverrides>>) -> Op
     }
     Some(Overrides {
         header,
-        query: file.text(query, field::query_name),
-        cookie: file.text(cookie, field::cookie_name),
+        query: file.text(query, request::query_name),
+        cookie: file.text(cookie, request::cookie_name),
         preview_domains,
         secret: self::secret(file, secret),
     })

@@ -1,6 +1,8 @@
 //! Where a service is reached: its domains, and its routes, which are parts of domains. Both are
 //! claimed in one name space, where a route of a whole domain is called like the domain.
 
+use std::ops::Range;
+
 use super::super::model::{DomainPattern, Route};
 use super::super::raw::{Field, Located, RawRoute, Table};
 use super::super::source::{Complaint, Findings};
@@ -24,13 +26,7 @@ impl<'a> Claiming<'a> {
         Self { own, claims }
     }
 
-    fn take(
-        &mut self,
-        file: &mut Findings<'_>,
-        span: std::ops::Range<usize>,
-        name: String,
-        what: What,
-    ) {
+    fn take(&mut self, file: &mut Findings<'_>, span: Range<usize>, name: String, what: What) {
         if self.own.take(file, span.clone(), &name, what) {
             self.claims.push(Claim { what, name, spot: file.source.spot(span) });
         }

@@ -6,7 +6,7 @@ use super::super::model::{CookieSettings, SameSite, Sticky, StickyKey, StickyMod
 use super::super::raw::{Field, Located, RawCookie, RawSticky, Table};
 use super::super::source::{Complaint, Findings};
 use super::super::suggest;
-use super::field;
+use super::{field, request};
 
 /// What is said of stickiness; none where its key is wrong.
 pub fn sticky(file: &mut Findings<'_>, raw: Field<Table<RawSticky>>) -> Option<Sticky> {
@@ -21,13 +21,13 @@ pub fn sticky(file: &mut Findings<'_>, raw: Field<Table<RawSticky>>) -> Option<S
 
 fn sticky_key(text: &str) -> Result<StickyKey, Complaint> {
     if let Some(name) = text.strip_prefix(StickyKey::HEADER) {
-        return field::header_name(name).map(StickyKey::Header);
+        return request::header_name(name).map(StickyKey::Header);
     }
     if let Some(name) = text.strip_prefix(StickyKey::COOKIE) {
-        return field::cookie_name(name).map(StickyKey::Cookie);
+        return request::cookie_name(name).map(StickyKey::Cookie);
     }
     if let Some(name) = text.strip_prefix(StickyKey::QUERY) {
-        return field::query_name(name).map(StickyKey::Query);
+        return request::query_name(name).map(StickyKey::Query);
     }
     match text {
         StickyKey::CLIENT_ADDRESS => Ok(StickyKey::ClientAddress),
@@ -107,7 +107,7 @@ fn cookie_settings(
     let span = same_site.as_ref().map(Located::span);
     let word = field::word("same-site", &SameSite::ALL, SameSite::as_str);
     let settings = CookieSettings {
-        name: file.text(name, field::cookie_name).unwrap_or(default.name),
+        name: file.text(name, request::cookie_name).unwrap_or(default.name),
         ttl: file.duration("ttl", ttl, &CookieSettings::TTL).unwrap_or(default.ttl),
         secure: secure.map_or(default.secure, |secure| *secure.value()),
         http_only: http_only.map_or(default.http_only, |http_only| *http_only.value()),

@@ -111,26 +111,12 @@ fn environment(index: usize, name: &str, services: BTreeMap<String, Draft>) -> E
         let Said { traffic, policy } = said;
         let default = DomainPattern::Exact(format!("{name}.{domain}"));
         let others = domains.into_iter().map(|(label, is_wildcard)| {
-            let suffix = format!("{label}.s{number}.e{index}.example.org");
-            if is_wildcard { DomainPattern::Wildcard(suffix) } else { DomainPattern::Exact(suffix) }
+            domain_pattern(format!("{label}.s{number}.e{index}.example.org"), is_wildcard)
         });
         Arc::new(Service {
             name: ServiceName::new(&name).unwrap(),
             domains: [default].into_iter().chain(others).collect(),
-            routes: routes
-                .into_iter()
-                .map(|((label, path), is_wildcard)| {
-                    let suffix = format!("{label}.e{index}.example.net");
-                    // Only one service may have it.
-                    let path = format!("/s{number}{path}");
-                    let domain = if is_wildcard {
-                        DomainPattern::Wildcard(suffix)
-                    } else {
-                        DomainPattern::Exact(suffix)
-                    };
-                    Route { domain, path }
-                })
-                .collect(),
+            routes: self::routes(&format!("s{number}.e{index}.example.net"), routes),
             versions,
             traffic,
             policy,
@@ -140,6 +126,18 @@ fn environment(index: usize, name: &str, services: BTreeMap<String, Draft>) -> E
     });
     let services = services.collect();
     Environment { name: EnvironmentName::new(name).unwrap(), domain, services }
+}
+
+fn domain_pattern(name: String, is_wildcard: bool) -> DomainPattern {
+    if is_wildcard { DomainPattern::Wildcard(name) } else { DomainPattern::Exact(name) }
+}
+
+fn routes(domain: &str, routes: BTreeMap<(String, String), bool>) -> Vec<Route> {
+    let route = |((label, path), is_wildcard): ((String, String), bool)| {
+        let path = if path.is_empty() { Route::WHOLE.to_owned() } else { path };
+        Route { domain: domain_pattern(format!("{label}.{domain}"), is_wildcard), path }
+    };
+    routes.into_iter().map(route).collect()
 }
 
 /// A service that does not know its environment.
