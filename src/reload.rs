@@ -143,7 +143,7 @@ impl Reloader {
         lock(&self.loader).keep(&loaded);
         self.rejected_watch.clear();
         let Loaded { config, rejected, read, .. } = loaded;
-        let same = config == *self.config;
+        let same = config.is_served_like(&self.config);
         self.config = Arc::new(config);
         let rejected_anew = self.reject(rejected);
         self.warn();

@@ -56,6 +56,16 @@ impl Config {
             environment.services.iter().map(move |service| (environment, service))
         })
     }
+
+    /// Whether both are served alike: of what is warned, and on which line, does not matter.
+    pub fn is_served_like(&self, other: &Self) -> bool {
+        let Self { server, admin, state, environments, watch, warnings: _ } = self;
+        *server == other.server
+            && *admin == other.admin
+            && *state == other.state
+            && *environments == other.environments
+            && *watch == other.watch
+    }
 }
 
 /// How requests reach us.

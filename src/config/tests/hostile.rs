@@ -120,3 +120,20 @@ fn a_file_has_a_largest_size() {
     file.set_len((16 << 20) + 1).unwrap();
     assert_eq!(tree.messages(), ["the file has more than 16 MiB"]);
 }
+
+/// A pattern as long as one may be, and as slow to compare.
+#[test]
+fn many_rules_are_compared_soon() {
+    let glob = "*a".repeat(Glob::MAX / 2);
+    let rule = |n| {
+        let name = format!("[[traffic.rules]]\nname = \"r{n}\"\nversion = \"v0\"\n");
+        format!("{name}match = {{ path = \"{glob}\", header = {{ a = \"{n}\" }} }}\n")
+    };
+    let rules: String = (0..2_000).map(rule).collect();
+    let service = format!("[[versions]]\nname = \"v0\"\ncomponent = \"a.wasm\"\n{rules}");
+    let tree =
+        Tree::new(&[("config/watershed.toml", "[server]"), ("config/services/s.toml", &service)]);
+    let config = tree.load().unwrap();
+    assert_eq!(config.environments[0].services[0].policy.rules.len(), 2_000);
+    assert_eq!(config.warnings, []);
+}

@@ -202,3 +202,14 @@ fn two_environments_warn_of_a_shared_file_once() {
     let tree = Tree::new(&[("config/watershed.toml", main), ("config/services/s.toml", &service)]);
     assert_eq!(tree.load().unwrap().warnings.len(), 1);
 }
+
+#[test]
+fn a_warning_that_moves_changes_nothing_that_is_served() {
+    let text = format!("{VERSIONS}{}", rules(&["", ""]));
+    let tree = site(&text);
+    let before = tree.load().unwrap();
+    fs::write(tree.path("config/services/s.toml"), format!("# A comment.\n{text}")).unwrap();
+    let after = tree.load().unwrap();
+    assert_ne!(before, after);
+    assert!(after.is_served_like(&before));
+}

@@ -12,7 +12,7 @@ use super::split::Names;
 
 /// How many rules of a file are compared with each other. Nobody writes more by hand, and the time
 /// for it grows with their square.
-const COMPARED_MAX: usize = 500;
+const COMPARED_MAX: usize = 200;
 
 /// The warnings of the rules of a file, in their order.
 pub fn warnings(source: &Source, rules: &[Placed], names: &Names, reach: &[Reach]) -> Vec<Problem> {
