@@ -135,7 +135,7 @@ async fn metrics(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Respons
     if !admin.admits(&headers) {
         return denied();
     }
-    match admin.telemetry.render(admin.live.generations()) {
+    match admin.telemetry.render(admin.live.generations(), &[]) {
         Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }

@@ -210,7 +210,8 @@ fn declared_share(service: &Service, latest: Option<usize>, index: usize) -> Per
 impl ServiceDescription {
     /// A service with these versions.
     pub fn of(service: &Service, held: Option<String>, versions: Vec<VersionDescription>) -> Self {
-        let Service { name, domains, routes: _, versions: _, traffic, policy: _, quarantine, file } = service;
+        let Service { name, domains, routes: _, versions: _, traffic, policy: _, quarantine, file } =
+            service;
         Self {
             name: name.to_string(),
             file: file.clone(),

@@ -80,7 +80,8 @@ impl Writer<'_> {
     }
 
     fn service(&self, service: &Service) -> String {
-        let Service { name, domains, routes: _, versions, traffic, policy: _, quarantine, file: _ } = service;
+        let Service { name, domains, routes: _, versions, traffic, policy: _, quarantine, file: _ } =
+            service;
         let mut text = String::new();
         self.key(&mut text, "name", quoted(name), false);
         self.key(&mut text, "domains", array(&domains[1..]), domains.len() == 1);
