@@ -11,6 +11,7 @@ mod token;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use axum::Router;
@@ -135,7 +136,8 @@ async fn metrics(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Respons
     if !admin.admits(&headers) {
         return denied();
     }
-    match admin.telemetry.render(admin.live.generations()) {
+    let shares = status::shares(&admin.live.load(), Instant::now());
+    match admin.telemetry.render(admin.live.generations(), &shares) {
         Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }

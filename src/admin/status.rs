@@ -3,12 +3,14 @@
 //! them, so both see one definition. A reader takes no offence at fields that it does not know.
 
 mod gather;
+mod observed;
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::Problem;
 
 pub(super) use gather::document;
+pub(super) use observed::shares;
 
 /// `GET /api/v1/status`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -74,9 +76,14 @@ pub struct VersionDocument {
     pub share: f64,
     /// Percent of the traffic as it is declared; with `latest`, 100 for the newest normal version.
     pub declared_share: f64,
-    /// Percent of the service's requests; none if there were none.
+    /// Percent of the service's requests in the last minute, whatever they were decided by, and so
+    /// nothing to hold against `share`; none if there were none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_share: Option<f64>,
+    /// How often it was drawn, against `share`: only decisions at random count. For versions with a
+    /// share of a split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<ObservedDocument>,
     pub requests_per_second: f64,
     /// From 0 to 1: requests that failed, or that the version answered with a status of 500 or
     /// more.
@@ -100,6 +107,33 @@ pub struct VersionDocument {
     pub remark: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorDocument>,
+}
+
+/// How often a version was drawn. No window begins before the split as it is was published, or
+/// before the process began.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ObservedDocument {
+    /// The last minute, up to 5 seconds less.
+    pub minute: DrawnDocument,
+    /// The last hour, up to a minute less.
+    pub hour: DrawnDocument,
+    pub since_publish: DrawnDocument,
+}
+
+/// How often a version was drawn in a window, and whether that fits its share.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DrawnDocument {
+    pub drawn: u64,
+    /// Draws of all versions of the service.
+    pub of: u64,
+    /// Percent; none if nothing was drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
+    /// From 0 to 1: how likely a difference of this size is where the share is kept, by the exact
+    /// binomial test, two-sided.
+    pub p_value: f64,
+    /// Whether `p_value` is below 10⁻⁶.
+    pub beyond_chance: bool,
 }
 
 /// Why a version is `error`.

@@ -33,6 +33,9 @@ Examples:
   watershed status --json | jq -r '.environments[].services[] | select(.held) | .name'
 
 REQ/S, ERRORS, OBSERVED, P50 and P99 are of the last minute. SHARE is `now → declared` where they differ.
+OBSERVED is the share of all requests, those included that were not decided at random. A `!` before it says
+that a version is drawn more or less often than chance explains; a line below the table says how often.
+--json has the draws of the last minute, the last hour and since the publish.
 
 Exit codes: 0 shown, 1 no process answers or there is no such service, 2 wrong usage.";
 

@@ -12,6 +12,7 @@ use crate::config::{
     ServiceName, Split, Traffic, VersionName, VersionSpec,
 };
 use crate::routing::{RouteTable, RouteTableBuilder};
+use crate::telemetry::Tally;
 
 /// The name of a service over all environments.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -73,6 +74,9 @@ pub struct ServiceEntry {
     /// The generation in which it changed last.
     pub since: u64,
     pub serving: Serving,
+    /// How often each version was drawn since the split is as it is, in the order of
+    /// [`Serving::shares`].
+    pub tally: Arc<Tally>,
     /// Why what is declared is not what is served.
     pub held: Option<String>,
     pub versions: Vec<VersionView>,
@@ -126,7 +130,7 @@ impl Snapshot {
             let entry = match before.get(&key) {
                 Some(same) if same.is_still(service, statuses) => Arc::clone(same),
                 last => {
-                    let last = last.map(|entry| &entry.serving);
+                    let last = last.copied();
                     Arc::new(ServiceEntry::new(key, service, statuses, last, generation))
                 }
             };
@@ -165,6 +169,7 @@ impl ServiceEntry {
             version.guest.sweep();
             version.meter.sample(now);
         }
+        self.tally.sample(now);
     }
 
     /// Whether this is what would be made of a service again.
@@ -179,19 +184,21 @@ impl ServiceEntry {
         key: ServiceKey,
         service: &Arc<Service>,
         statuses: &[Status],
-        last: Option<&Serving>,
+        last: Option<&Arc<Self>>,
         since: u64,
     ) -> Self {
+        let before = last.map(|last| &last.serving);
         let declared = match &service.traffic {
             Traffic::Split(split) => serve_split(service, split, statuses),
-            Traffic::Latest => serve_latest(service, statuses, last),
+            Traffic::Latest => serve_latest(service, statuses, before),
         };
         let (serving, held) = match declared {
             Ok(serving) => (serving, None),
-            Err(why) => (last.cloned().unwrap_or(Serving::Nothing), Some(why)),
+            Err(why) => (before.cloned().unwrap_or(Serving::Nothing), Some(why)),
         };
         let versions = views(service, statuses, &serving);
-        Self { key, declared: service.clone(), since, serving, held, versions }
+        let tally = tally(&serving, last);
+        Self { key, declared: service.clone(), since, serving, tally, held, versions }
     }
 
     /// Whether its traffic, if it is to have any, has normal versions to go to.
@@ -212,6 +219,18 @@ impl ServiceEntry {
             80 => format!("http://{domain}"),
             port => format!("http://{domain}:{port}"),
         }
+    }
+}
+
+/// Goes on while the same names have the same shares: not every edit changes what is drawn.
+fn tally(serving: &Serving, last: Option<&Arc<ServiceEntry>>) -> Arc<Tally> {
+    let odds = |serving: &Serving| -> Vec<(VersionName, Percent)> {
+        let shares = serving.shares().into_iter();
+        shares.map(|(version, share)| (version.spec.name.clone(), share)).collect()
+    };
+    match last.filter(|last| odds(&last.serving) == odds(serving)) {
+        Some(last) => last.tally.clone(),
+        None => Arc::new(Tally::new(Instant::now(), serving.shares().len())),
     }
 }
 

@@ -77,8 +77,25 @@ pub struct VersionMeter {
     in_flight: Gauge,
     errors: AtomicU64,
     window: Window,
-    /// The counter that nearly every request of a version ends in.
-    successes: OnceLock<(&'static str, Counter)>,
+    successes: Successes,
+}
+
+/// Decisions whose counters of successes a version keeps.
+const KEPT: usize = 8;
+
+/// The counters that nearly every request of a version ends in, one for each decision, in the order
+/// in which those were met. Which there are depends on the rules of the service, so beyond the row
+/// they are looked up.
+#[derive(Debug, Default)]
+struct Successes([OnceLock<(Arc<str>, Counter)>; KEPT]);
+
+impl Successes {
+    /// The counter of a decision, made where there is still room. Takes no lock for one that it has.
+    fn of(&self, decision: &str, make: impl Fn() -> Counter) -> Option<&Counter> {
+        let slots = self.0.iter().map(|slot| slot.get_or_init(|| (decision.into(), make())));
+        let mut slots = slots.filter(|(word, _)| **word == *decision);
+        slots.next().map(|(_, counter)| counter)
+    }
 }
 
 impl VersionMeter {
@@ -98,7 +115,7 @@ impl VersionMeter {
             window: Window::new(Instant::now(), counts),
             telemetry: telemetry.clone(),
             labels,
-            successes: OnceLock::new(),
+            successes: Successes::default(),
         }
     }
 
@@ -108,21 +125,22 @@ impl VersionMeter {
         InFlight(self.in_flight.clone())
     }
 
-    /// Counts a request that has ended.
-    pub fn record(&self, decision: &'static str, outcome: Outcome, took: Duration) {
+    /// Counts a request that has ended, and why this version had it: a word of a closed set, or the
+    /// rule of the service by name.
+    pub fn record(&self, decision: &str, outcome: Outcome, took: Duration) {
         self.duration.observe(took);
-        if outcome == Outcome::Answered(StatusClass::Success) {
-            let counter = || (decision, self.counter(decision, StatusClass::Success.label()));
-            let (counted, successes) = self.successes.get_or_init(counter);
-            if *counted == decision {
-                successes.inc();
-                return;
-            }
-        }
         if outcome.is_error() {
             self.errors.fetch_add(1, Ordering::Relaxed);
         }
-        self.counter(decision, outcome.label()).inc();
+        let make = || self.counter(decision, outcome.label());
+        let kept = match outcome {
+            Outcome::Answered(StatusClass::Success) => self.successes.of(decision, make),
+            _ => None,
+        };
+        match kept {
+            Some(successes) => successes.inc(),
+            None => make().inc(),
+        };
     }
 
     /// Notes what was counted by now. [`recent`](Self::recent) tells of the last minute only if this
@@ -147,8 +165,9 @@ impl VersionMeter {
         Counts { buckets: self.duration.buckets(), errors }
     }
 
-    fn counter(&self, decision: &'static str, outcome: &'static str) -> Counter {
+    fn counter(&self, decision: &str, outcome: &'static str) -> Counter {
         let VersionLabels { environment, service, version } = self.labels.clone();
+        let decision = decision.into();
         let labels = RequestLabels { environment, service, version, decision, outcome };
         self.telemetry.requests.get_or_create_owned(&labels)
     }
@@ -161,5 +180,49 @@ pub struct InFlight(Gauge);
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SUCCESS: Outcome = Outcome::Answered(StatusClass::Success);
+
+    fn counted(telemetry: &Telemetry, decision: &str, outcome: &str) -> Option<u64> {
+        let text = telemetry.render(1, &[]).unwrap();
+        let labels = format!(r#"version="v1",decision="{decision}",outcome="{outcome}"}} "#);
+        let line = text.lines().find(|line| line.contains(&labels))?;
+        line.rsplit(' ').next()?.parse().ok()
+    }
+
+    /// More of them than the row has room for, each by a word of its own.
+    #[test]
+    fn decisions_are_counted_apart() {
+        let telemetry = Telemetry::default();
+        let meter = telemetry.version("default", "greeter", "v1");
+        let rules: Vec<_> = (0..2 * KEPT).map(|rule| format!("rule:{rule}")).collect();
+        for round in 1..=3 {
+            for rule in &rules {
+                meter.record(rule, SUCCESS, Duration::from_millis(1));
+                assert_eq!(counted(&telemetry, rule, "2xx"), Some(round), "{rule}");
+            }
+        }
+        meter.record("rule:1", Outcome::Failed("trap"), Duration::from_millis(1));
+        assert_eq!(counted(&telemetry, "rule:1", "trap"), Some(1));
+        assert_eq!(counted(&telemetry, "rule:1", "2xx"), Some(3));
+        assert_eq!(meter.counts().errors, 1);
+    }
+
+    /// The first in the row is the one that most requests have.
+    #[test]
+    fn a_row_is_filled_in_the_order_of_what_it_meets() {
+        let telemetry = Telemetry::default();
+        let meter = telemetry.version("default", "greeter", "v1");
+        for decision in ["random", "rule:beta", "random"] {
+            meter.record(decision, SUCCESS, Duration::from_millis(1));
+        }
+        let words = meter.successes.0.iter().filter_map(OnceLock::get).map(|(word, _)| &**word);
+        assert_eq!(words.collect::<Vec<_>>(), ["random", "rule:beta"]);
     }
 }

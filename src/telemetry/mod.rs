@@ -2,11 +2,14 @@
 //!
 //! A leaf. Label values come from closed sets: the configuration's names, decisions, status classes
 //! and failure codes. The handles of a version ([`VersionMeter`]) are looked up once a publish, so
-//! that a request touches atomics only. What a version did in the last minute is told from samples of
-//! those, which the server has taken every few seconds.
+//! that a request touches atomics only. What a version did in the last minute, and how often it was
+//! drawn, is told from samples of those, which the server has taken every few seconds.
 
+mod chance;
 mod histogram;
 mod meter;
+mod shares;
+mod tally;
 mod window;
 
 use std::sync::atomic::AtomicU64;
@@ -14,23 +17,29 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
+pub use chance::Comparison;
 pub use meter::{InFlight, Outcome, StatusClass, VersionMeter};
+pub use shares::VersionShares;
+pub use tally::{Draws, Tally, Windows};
 pub use window::Recent;
 
 use histogram::Histogram;
+
+/// What the names of all metrics begin with.
+const PREFIX: &str = "watershed";
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
     environment: Arc<str>,
     service: Arc<str>,
     version: Arc<str>,
-    decision: &'static str,
+    decision: Arc<str>,
     outcome: &'static str,
 }
 
@@ -74,7 +83,7 @@ impl Default for Telemetry {
         let rejected = Gauge::default();
         let history_errors = Counter::default();
         let good_age = Gauge::default();
-        let mut registry = Registry::with_prefix("watershed");
+        let mut registry = Registry::with_prefix(PREFIX);
         registry.register(
             "requests",
             "Requests ended, by decision and by status class or failure code",
@@ -143,7 +152,7 @@ impl Telemetry {
             environment: environment.into(),
             service: service.into(),
             version: "".into(),
-            decision: "",
+            decision: "".into(),
             outcome: code,
         };
         self.requests.get_or_create(&labels).inc();
@@ -173,17 +182,23 @@ impl Telemetry {
     }
 
     /// All metrics in the OpenMetrics text format, which Prometheus reads; `generations` are in
-    /// memory now.
+    /// memory now, and the shares of these versions are told.
     ///
     /// # Errors
     ///
     /// Where a metric cannot be written as text; none of ours.
-    pub fn render(&self, generations: usize) -> Result<String, std::fmt::Error> {
+    pub fn render(
+        &self,
+        generations: usize,
+        versions: &[VersionShares],
+    ) -> Result<String, std::fmt::Error> {
         self.generations.set(i64::try_from(generations).unwrap_or(i64::MAX));
         let good_at = *self.good_at.lock().unwrap_or_else(PoisonError::into_inner);
         self.good_age.set(good_at.elapsed().as_secs_f64());
         let mut text = String::new();
-        encode(&mut text, &self.registry)?;
+        encode_registry(&mut text, &self.registry)?;
+        shares::write(&mut text, versions)?;
+        encode_eof(&mut text)?;
         Ok(text)
     }
 }

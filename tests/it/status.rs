@@ -85,6 +85,86 @@ fn requests_are_in_flight_until_they_have_ended() {
     eventually("none in flight", || in_flight(0));
 }
 
+/// How often both versions were drawn in a window, and of how many draws.
+#[track_caller]
+fn drawn(watershed: &Watershed, window: &str) -> ([u64; 2], u64) {
+    let observed = ["v1", "v2"].map(|name| watershed.version("greeter", name)["observed"].clone());
+    let count = |version: &Value, field| version[window][field].as_u64().unwrap();
+    let [of, same] = observed.each_ref().map(|version| count(version, "of"));
+    assert_eq!(of, same, "{observed:?}");
+    (observed.map(|version| count(&version, "drawn")), of)
+}
+
+/// That a fair split is told of as an unfair one happens once in a million runs.
+#[test]
+fn draws_are_told_beside_their_shares() {
+    let watershed = Site::new().service("greeter", &two("v1 = 50, v2 = 50")).start();
+    assert!(watershed.version("greeter", "v1")["observed"]["minute"]["share"].is_null());
+    let mut connection = watershed.http1();
+    for _ in 0..200 {
+        connection.get(GREETER, "/");
+    }
+    for window in ["minute", "hour", "since_publish"] {
+        let ([v1, v2], of) = drawn(&watershed, window);
+        assert_eq!((v1 + v2, of), (200, 200), "{window}");
+        let told = watershed.version("greeter", "v1")["observed"][window].clone();
+        assert_close(&told["share"], v1 as f64 / 2.0);
+        assert_eq!(told["beyond_chance"], false, "{told:#}");
+        assert!(told["p_value"].as_f64().is_some_and(|p| p <= 1.0 && p > 1e-6), "{told:#}");
+    }
+    let labels = |window| [("service", "greeter"), ("version", "v1"), ("window", window)];
+    let ([v1, _], _) = drawn(&watershed, "since_publish");
+    for window in ["minute", "hour", "publish"] {
+        let share = watershed.metric("watershed_observed_share", &labels(window));
+        assert_close(&share.into(), v1 as f64 / 200.0);
+        assert_close(
+            &watershed.metric("watershed_share_beyond_chance", &labels(window)).into(),
+            0.0,
+        );
+    }
+    let declared = watershed.metric("watershed_declared_share", &[("version", "v1")]);
+    assert_close(&declared.into(), 0.5);
+    let shown = status(&watershed, &[]);
+    assert!(!shown.stdout.contains("beyond chance"), "{shown:?}");
+}
+
+/// A remark changes nothing of what is drawn, and a share does.
+#[test]
+fn draws_are_counted_anew_under_other_shares() {
+    let watershed = Site::new().service("greeter", &two("v1 = 50, v2 = 50")).start();
+    for _ in 0..20 {
+        watershed.get(GREETER, "/");
+    }
+    let remarked =
+        |shares: &str| greeter("v1") + "remark = \"greets\"\n" + &greeter("v2") + &split(shares);
+    watershed.site.write("services/greeter.toml", remarked("v1 = 50, v2 = 50"));
+    eventually("the remark", || watershed.version("greeter", "v1")["remark"] == "greets");
+    assert_eq!(drawn(&watershed, "since_publish").1, 20);
+    watershed.site.write("services/greeter.toml", remarked("v1 = 75, v2 = 25"));
+    eventually("the shares", || watershed.version("greeter", "v1")["share"] == 75.0);
+    for window in ["minute", "hour", "since_publish"] {
+        assert_eq!(drawn(&watershed, window), ([0, 0], 0), "{window}");
+    }
+    watershed.get(GREETER, "/");
+    assert_eq!(drawn(&watershed, "since_publish").1, 1);
+}
+
+/// Where the newest version takes everything, nothing is drawn.
+#[test]
+fn only_what_is_drawn_is_tested() {
+    let watershed = serve();
+    watershed.get("lab.localhost", "/count");
+    assert!(watershed.version("lab", "v1")["observed"].is_null());
+    assert!(watershed.version("greeter", "v1")["observed"].is_object());
+    assert!(watershed.version("greeter", "v2")["observed"].is_null(), "it has no share");
+    assert!(
+        !watershed
+            .admin("/metrics")
+            .text()
+            .contains("_share{environment=\"default\",service=\"lab\"")
+    );
+}
+
 /// Its metrics go on, and what is told of the last minute does not.
 #[test]
 fn a_version_made_anew_begins_anew() {
@@ -336,7 +416,9 @@ some files are wrong: `watershed check` says why
 fn help_has_examples() {
     let help = Site::new().run(&["status", "--help"]);
     assert_eq!(help.code, Some(0), "{help:?}");
-    for part in ["[SERVICE]", "--environment <NAME>", "--admin <URL>", "--watch", "--json"] {
+    for part in
+        ["[SERVICE]", "--environment <NAME>", "--admin <URL>", "--watch", "--json", "OBSERVED is"]
+    {
         assert!(help.stdout.contains(part), "{part}\n{}", help.stdout);
     }
     for help in [help, Site::new().run(&["env", "list", "--help"])] {

@@ -5,6 +5,7 @@ use std::iter;
 use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
+use super::observed::{Observed, observed};
 use super::{
     EnvironmentDocument, ErrorDocument, RejectionDocument, ReloadDocument, ReportDocument,
     ServiceDocument, StatusDocument, VersionDocument,
@@ -78,12 +79,15 @@ fn version_documents(service: &ServiceEntry, now: Instant) -> Vec<VersionDocumen
         })
         .collect();
     let requests = counted.iter().map(|(recent, _)| recent.requests).sum();
+    let drawn = observed(service, now);
+    let drawn = |view: &VersionView| drawn.iter().find(|it| *it.version == view.name);
     let views = service.versions.iter().zip(counted).enumerate();
     let document =
         |(index, (view, (recent, in_flight))): (usize, (&VersionView, (Recent, u64)))| {
             VersionDocument {
                 declared_share: percent(declared_share(service, index)),
                 observed_share: observed_share(recent.requests, requests),
+                observed: drawn(view).map(|Observed { windows, .. }| windows.into()),
                 requests_per_second: recent.requests_per_second,
                 error_rate: recent.error_rate,
                 p50_ms: recent.p50.map(milliseconds),
@@ -113,6 +117,7 @@ fn version_document(view: &VersionView) -> VersionDocument {
         share: percent(view.share),
         declared_share: 0.0,
         observed_share: None,
+        observed: None,
         requests_per_second: 0.0,
         error_rate: 0.0,
         p50_ms: None,

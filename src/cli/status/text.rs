@@ -6,8 +6,8 @@ use std::fmt;
 use anstyle::{AnsiColor, Style};
 
 use crate::admin::status::{
-    EnvironmentDocument, RejectionDocument, ReloadDocument, ServiceDocument, StatusDocument,
-    VersionDocument,
+    DrawnDocument, EnvironmentDocument, ObservedDocument, RejectionDocument, ReloadDocument,
+    ServiceDocument, StatusDocument, VersionDocument,
 };
 use crate::cli::table::{self, Align, NONE};
 use crate::config::Problem;
@@ -49,6 +49,7 @@ impl fmt::Display for Text<'_> {
             write_environment(f, environment)?;
             for service in &environment.services {
                 write_faults(f, service)?;
+                write_differences(f, service)?;
             }
             let own = |rejection: &&RejectionDocument| rejection.environment == environment.name;
             for rejection in document.rejected.iter().filter(own) {
@@ -100,7 +101,7 @@ fn row(version: &VersionDocument) -> [String; 10] {
         format!("  {}", version.name),
         status(version),
         share(version),
-        version.observed_share.map_or(NONE.to_owned(), |share| format!("{share:.2} %")),
+        observed(version),
         if rate < 100.0 { format!("{rate:.1}") } else { format!("{rate:.0}") },
         if has_requests { error_rate(version.error_rate) } else { NONE.to_owned() },
         version.p50_ms.map_or(NONE.to_owned(), duration),
@@ -123,6 +124,27 @@ fn share(version: &VersionDocument) -> String {
         true => format!("{share} %"),
         false => format!("{share} → {declared_share} %"),
     }
+}
+
+/// Marked where chance does not explain how often it is drawn.
+fn observed(version: &VersionDocument) -> String {
+    let mark = if beyond_chance(version).is_some() { "! " } else { "" };
+    match version.observed_share {
+        Some(share) => format!("{mark}{share:.2} %"),
+        None => format!("{mark}{NONE}"),
+    }
+}
+
+/// The window that shows it most clearly, and what it is called.
+fn beyond_chance(version: &VersionDocument) -> Option<(&DrawnDocument, &'static str)> {
+    let ObservedDocument { minute, hour, since_publish } = version.observed.as_ref()?;
+    let windows = [
+        (minute, "in the last minute"),
+        (hour, "in the last hour"),
+        (since_publish, "since the publish"),
+    ];
+    let beyond = windows.into_iter().filter(|(drawn, _)| drawn.beyond_chance);
+    beyond.min_by(|(one, _), (other, _)| one.p_value.total_cmp(&other.p_value))
 }
 
 fn error_rate(rate: f64) -> String {
@@ -158,6 +180,40 @@ fn write_faults(f: &mut fmt::Formatter<'_>, service: &ServiceDocument) -> fmt::R
         Some(why) => writeln!(f, "\n{WAITING}held{WAITING:#}: {name} goes on as it was: {why}"),
         None => Ok(()),
     }
+}
+
+/// Which versions are drawn more or less often than they should be.
+fn write_differences(f: &mut fmt::Formatter<'_>, service: &ServiceDocument) -> fmt::Result {
+    for version in &service.versions {
+        let Some((drawn, when)) = beyond_chance(version) else { continue };
+        let DrawnDocument { of, share, p_value, .. } = drawn;
+        let (observed, of) = (share.unwrap_or_default(), grouped(*of));
+        write!(f, "\n{WAITING}beyond chance{WAITING:#}: {} {}: ", service.name, version.name)?;
+        write!(f, "{observed:.2} % of {of} drawn {when}, declared {} %", version.share)?;
+        writeln!(f, " ({})", likelihood(*p_value))?;
+    }
+    Ok(())
+}
+
+fn likelihood(p_value: f64) -> String {
+    // Below that, a float has lost its digits, or is 0.
+    match p_value < 1e-300 {
+        true => "p < 1e-300".to_owned(),
+        false => format!("p = {p_value:.0e}"),
+    }
+}
+
+/// With a comma for each three digits.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 fn write_rejection(f: &mut fmt::Formatter<'_>, rejection: &RejectionDocument) -> fmt::Result {
@@ -287,6 +343,47 @@ restart to apply server.threads
         });
         let text = read(document);
         assert_eq!(text, EXPECTED, "\n{text}");
+    }
+
+    fn drawn(drawn: u64, of: u64, p_value: f64) -> serde_json::Value {
+        let share = (of > 0).then(|| drawn as f64 / of as f64 * 100.0);
+        json!({ "drawn": drawn, "of": of, "share": share, "p_value": p_value,
+                "beyond_chance": p_value < 1e-6 })
+    }
+
+    /// Of the windows of one version, the one that it shows in most.
+    #[test]
+    fn a_share_beyond_chance_is_marked_and_told() {
+        let observed = |minute, hour, since_publish| {
+            json!({ "share": 10.0, "declared_share": 10.0, "observed_share": 12.0, "observed":
+                { "minute": minute, "hour": hour, "since_publish": since_publish } })
+        };
+        let few = || drawn(2, 10, 0.5);
+        let versions = [
+            version("v1", observed(few(), few(), drawn(400_000, 1_234_567, 0.0))),
+            version("v2", observed(few(), drawn(534, 4_310, 4.6e-7), drawn(600, 5_000, 9e-7))),
+            version("v3", observed(drawn(0, 0, 1.0), few(), few())),
+        ];
+        let service = json!({ "name": "greeter", "url": "", "domains": [], "file": "", "latest":
+            false, "since_generation": 7, "in_flight": 0, "versions": versions });
+        let text = read(json!({ "generation": 7, "ready": true, "config": "", "environments":
+            [{ "name": "default", "domain": "localhost", "services": [service] }] }));
+        let expected = "
+beyond chance: greeter v1: 32.40 % of 1,234,567 drawn since the publish, declared 10 % (p < 1e-300)
+
+beyond chance: greeter v2: 12.39 % of 4,310 drawn in the last hour, declared 10 % (p = 5e-7)
+";
+        assert!(text.ends_with(expected), "{text}");
+        for (name, mark) in [("v1", true), ("v2", true), ("v3", false)] {
+            let row = text.lines().find(|line| line.starts_with(&format!("  {name}"))).unwrap();
+            assert_eq!(row.contains("! 12.00 %"), mark, "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        let grouped = [0, 999, 1_000, 12_345, 1_000_000].map(grouped);
+        assert_eq!(grouped, ["0", "999", "1,000", "12,345", "1,000,000"]);
     }
 
     #[test]

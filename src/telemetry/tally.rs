@@ -1,0 +1,243 @@
+//! How often each version of a split was drawn: in the last minute, in the last hour, and since the
+//! split was published. The gateway counts, the server's sweeper has the counts noted every few
+//! seconds, and who asks gets the differences. A service without traffic has one note; a busy one
+//! has some seventy, which are 5 kB for two versions.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::chance::Comparison;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+/// How often each version was drawn, by its index in the split.
+pub type Draws = Box<[u64]>;
+
+/// Draws of the versions of one split, which were decisions at random.
+#[derive(Debug)]
+pub struct Tally {
+    drawn: Box<[AtomicU64]>,
+    /// The oldest first; never empty. Of those that are older than a minute, one for each minute.
+    notes: Mutex<Vec<Note>>,
+}
+
+/// Draws as they were, at the last look at which they were so.
+#[derive(Debug)]
+struct Note {
+    until: Instant,
+    drawn: Draws,
+}
+
+/// Something of the last minute, of the last hour, and of all the time since the split was
+/// published. No window begins before that. The first is up to a look too short, the second up to a
+/// minute.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Windows<T> {
+    pub minute: T,
+    pub hour: T,
+    pub since_publish: T,
+}
+
+impl Tally {
+    /// A tally of so many versions, which begins now.
+    pub fn new(now: Instant, versions: usize) -> Self {
+        let drawn: Box<[_]> = (0..versions).map(|_| AtomicU64::new(0)).collect();
+        let start = Note { until: now, drawn: read(&drawn) };
+        Self { drawn, notes: Mutex::new(vec![start]) }
+    }
+
+    /// Counts that the version with this index was drawn. There is none without a counter.
+    pub fn drew(&self, index: usize) {
+        if let Some(count) = self.drawn.get(index) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes what was drawn by now, and forgets what is not needed any more. The windows are as long
+    /// as they say only if this is called every few seconds.
+    pub fn sample(&self, now: Instant) {
+        let mut notes = self.notes();
+        let drawn = read(&self.drawn);
+        match notes.last_mut() {
+            Some(last) if last.drawn == drawn => last.until = now,
+            _ => notes.push(Note { until: now, drawn }),
+        }
+        thin(&mut notes, now);
+    }
+
+    /// What was drawn in each window.
+    pub fn observed(&self, now: Instant) -> Windows<Draws> {
+        let notes = self.notes();
+        // Read after the notes are held, so that none of them is newer.
+        let drawn = read(&self.drawn);
+        let within = |window| {
+            let first = notes.iter().find(|note| note.age(now) <= window).or(notes.last());
+            first.map_or_else(|| drawn.clone(), |note| since(&drawn, &note.drawn))
+        };
+        Windows { minute: within(MINUTE), hour: within(HOUR), since_publish: drawn.clone() }
+    }
+
+    fn notes(&self) -> MutexGuard<'_, Vec<Note>> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Note {
+    fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.until)
+    }
+}
+
+impl Windows<Draws> {
+    /// The draws of one version in each window, against its share from 0 to 1.
+    pub fn compare(&self, index: usize, share: f64) -> Windows<Comparison> {
+        self.map(|draws| {
+            let drawn = draws.get(index).copied().unwrap_or(0);
+            Comparison::new(drawn, draws.iter().sum(), share)
+        })
+    }
+}
+
+impl<T> Windows<T> {
+    /// The same of something else.
+    pub fn map<U>(&self, mut change: impl FnMut(&T) -> U) -> Windows<U> {
+        let Self { minute, hour, since_publish } = self;
+        Windows { minute: change(minute), hour: change(hour), since_publish: change(since_publish) }
+    }
+}
+
+fn read(drawn: &[AtomicU64]) -> Draws {
+    drawn.iter().map(|count| count.load(Ordering::Relaxed)).collect()
+}
+
+fn since(drawn: &[u64], earlier: &[u64]) -> Draws {
+    drawn.iter().zip(earlier).map(|(count, before)| count.saturating_sub(*before)).collect()
+}
+
+/// Keeps what is of the last minute, and of the last hour what is a minute from the one before it.
+fn thin(notes: &mut Vec<Note>, now: Instant) {
+    let mut last: Option<Instant> = None;
+    notes.retain(|note| {
+        let age = note.age(now);
+        let is_apart = || last.is_none_or(|last| note.until.duration_since(last) >= MINUTE);
+        let is_needed = age <= MINUTE || (age <= HOUR && is_apart());
+        if is_needed {
+            last = Some(note.until);
+        }
+        is_needed
+    });
+    if notes.len() == 1 {
+        notes.shrink_to_fit();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    /// Draws of both versions in each window.
+    fn observed(tally: &Tally, now: Instant) -> [[u64; 2]; 3] {
+        let Windows { minute, hour, since_publish } = tally.observed(now);
+        [minute, hour, since_publish].map(|draws| [draws[0], draws[1]])
+    }
+
+    /// Looks every five seconds from one second to another, after as many draws of each version.
+    fn run(tally: &Tally, start: Instant, within: std::ops::Range<u64>, each: [u64; 2]) {
+        for second in within.step_by(5) {
+            for (index, draws) in each.into_iter().enumerate() {
+                (0..draws).for_each(|_| tally.drew(index));
+            }
+            tally.sample(start + seconds(second));
+            let notes = tally.notes().len();
+            assert!(notes <= 74, "{notes}");
+        }
+    }
+
+    #[test]
+    fn windows_tell_of_their_time() {
+        let start = Instant::now();
+        let tally = Tally::new(start, 2);
+        run(&tally, start, 5..7_205, [9, 1]);
+        let [minute, hour, publish] = observed(&tally, start + seconds(7_200));
+        assert_eq!(minute, [9 * 12, 12]);
+        assert!((59 * 12..=60 * 12).contains(&hour[1]) && hour[0] == 9 * hour[1], "{hour:?}");
+        assert_eq!(publish, [9 * 1_440, 1_440]);
+        // Nothing is noted in the meantime, and counted all the same.
+        tally.drew(1);
+        assert_eq!(observed(&tally, start + seconds(7_202))[2], [9 * 1_440, 1_441]);
+        assert_eq!(observed(&tally, start + seconds(7_202))[0], [9 * 11, 12]);
+    }
+
+    #[test]
+    fn no_window_begins_before_the_tally() {
+        let start = Instant::now();
+        let tally = Tally::new(start, 2);
+        tally.drew(0);
+        assert_eq!(observed(&tally, start), [[1, 0]; 3]);
+        run(&tally, start, 5..65, [1, 1]);
+        assert_eq!(observed(&tally, start + seconds(60)), [[13, 12]; 3]);
+        run(&tally, start, 65..605, [1, 0]);
+        let [minute, hour, publish] = observed(&tally, start + seconds(600));
+        assert_eq!((minute, hour, publish), ([12, 0], [121, 12], [121, 12]));
+    }
+
+    #[test]
+    fn what_is_too_old_is_forgotten() {
+        let start = Instant::now();
+        let tally = Tally::new(start, 2);
+        run(&tally, start, 5..305, [2, 1]);
+        run(&tally, start, 305..1_205, [0, 0]);
+        assert_eq!(observed(&tally, start + seconds(1_200)), [[0, 0], [120, 60], [120, 60]]);
+        run(&tally, start, 1_205..4_205, [0, 0]);
+        assert_eq!(observed(&tally, start + seconds(4_200)), [[0, 0], [0, 0], [120, 60]]);
+    }
+
+    /// One note, and room for no more.
+    #[test]
+    fn a_service_without_traffic_takes_no_room() {
+        let start = Instant::now();
+        let tally = Tally::new(start, 2);
+        assert_eq!(tally.notes().capacity(), 1);
+        run(&tally, start, 5..305, [2, 1]);
+        assert!(tally.notes().len() > 12);
+        run(&tally, start, 305..4_205, [0, 0]);
+        let notes = tally.notes();
+        assert_eq!((notes.len(), notes.capacity()), (1, 1));
+    }
+
+    /// A machine that slept has nothing newer to compare with.
+    #[test]
+    fn a_late_look_is_told_of_what_came_since() {
+        let start = Instant::now();
+        let tally = Tally::new(start, 2);
+        run(&tally, start, 5..65, [1, 1]);
+        tally.drew(1);
+        assert_eq!(observed(&tally, start + seconds(7_200)), [[0, 1], [0, 1], [12, 13]]);
+    }
+
+    #[test]
+    fn an_index_of_no_version_counts_nothing() {
+        let tally = Tally::new(Instant::now(), 2);
+        tally.drew(2);
+        assert_eq!(observed(&tally, Instant::now()), [[0, 0]; 3]);
+    }
+
+    #[test]
+    fn versions_are_compared_by_their_share() {
+        let now = Instant::now();
+        let tally = Tally::new(now, 2);
+        (0..60).for_each(|_| tally.drew(0));
+        (0..40).for_each(|_| tally.drew(1));
+        let compared = tally.observed(now).compare(1, 0.5);
+        assert_eq!(compared.minute, Comparison::new(40, 100, 0.5));
+        assert_eq!((&compared.hour, &compared.since_publish), (&compared.minute, &compared.minute));
+        let fair = tally.observed(now).compare(1, 0.4);
+        assert_eq!(fair.minute.p_value, 1.0);
+    }
+}
