@@ -7,12 +7,13 @@ use std::hint::black_box;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
 use watershed::config::{self, Config};
 use watershed::registry::{Programs, Snapshot, Status, Statuses, VersionEntry, declared};
-use watershed::routing::{RouteTable, RouteTableBuilder, Weighted};
+use watershed::routing::{Asked, Part, RouteTable, RouteTableBuilder, Weighted};
 use watershed::runtime::{Engine, Event, Grant, Guest, Invocation, PoolSize, Program, digest_of};
 use watershed::server::pool_size;
 use watershed::telemetry::Telemetry;
@@ -26,7 +27,7 @@ fn find(criterion: &mut Criterion) {
     for services in [10, 10_000] {
         let mut routes = RouteTableBuilder::default();
         for number in 0..services {
-            routes.exact(&format!("service-{number}.localhost"), number);
+            routes.exact(&format!("service-{number}.localhost"), Part::WHOLE, number);
         }
         let routes: RouteTable<usize> = routes.build();
         let (parts, ()) = request(&format!("service-{}.localhost:8080", services / 2)).into_parts();
@@ -75,10 +76,12 @@ fn serve(criterion: &mut Criterion) {
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let (snapshot, version) = greeter(&runtime);
     let (parts, ()) = request("greeter.localhost").into_parts();
+    let now = Instant::now();
     criterion.bench_function("find and decide", |bencher| {
         bencher.iter(|| {
-            let service = snapshot.routes.find(black_box(&parts)).expect("the greeter");
-            black_box(service.serving.decide());
+            let service = snapshot.routes.find(black_box(&parts)).expect("the greeter").target;
+            let asked = Asked { parts: &parts, client: None, preview: None };
+            black_box(service.serving.decide(asked, now));
         });
     });
     let warm = version.spec.limits.instance_reuse.saturating_add(u32::MAX);

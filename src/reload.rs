@@ -129,6 +129,10 @@ impl Reloader {
                 tracing::error!("configuration rejected, nothing changed:\n{report}");
                 self.telemetry.rejected(self.reloads.rejected().len() + 1);
                 self.rejected_watch = rest.map(|config| config.watch).unwrap_or_default();
+                // A secret that is rotated does not wait for that.
+                if self.has_stale_secret() {
+                    self.publish().await;
+                }
                 let report = Some(report);
                 Reload { report, ..self.came_of(Outcome::Rejected, 0) }
             }
@@ -147,7 +151,7 @@ impl Reloader {
         self.config = Arc::new(config);
         let rejected_anew = self.reject(rejected);
         self.warn();
-        if self.versions.renew(&self.config) || !same {
+        if self.versions.renew(&self.config) || !same || self.has_stale_secret() {
             self.publish().await;
             let outcome = match restart_keys(&self.started_with, &self.config) {
                 keys if keys.is_empty() => Outcome::Published,
@@ -157,6 +161,11 @@ impl Reloader {
         }
         let outcome = if rejected_anew { Outcome::Rejected } else { Outcome::Unchanged };
         self.came_of(outcome, read)
+    }
+
+    /// Whether the secret of some service's overrides is another one by now.
+    fn has_stale_secret(&self) -> bool {
+        self.live.load().services.iter().any(|service| service.has_stale_secret())
     }
 
     /// Tells of the services' files that are wrong. Whether some were not so before.
@@ -230,6 +239,9 @@ impl Reloader {
                 Some(why) => tracing::debug!(service = %name, "not served yet: {why}"),
                 None => {}
             }
+            if let Some(warning) = service.warning() {
+                tracing::warn!(service = %name, "{warning}");
+            }
         }
         self.journal.settle(&snapshot);
         self.live.publish(snapshot);
@@ -260,9 +272,11 @@ impl Reloader {
     fn watched(&self) -> Vec<&Path> {
         let config = &self.config;
         let files = declared(config).flat_map(|(_, _, spec)| spec.files());
+        let secrets = config.services().filter_map(|(_, service)| service.policy.file());
         std::iter::once(self.path.as_path())
             .chain(config.watch.iter().chain(&self.rejected_watch).map(PathBuf::as_path))
             .chain(files)
+            .chain(secrets)
             .collect()
     }
 }

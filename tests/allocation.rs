@@ -4,11 +4,15 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use http::HeaderName;
 use watershed::config::{self, Config};
-use watershed::registry::{Decided, Programs, Snapshot, Status, Statuses, declared};
-use watershed::routing::{RouteTableBuilder, Weighted};
+use watershed::registry::{Programs, Snapshot, Status, Statuses, declared};
+use watershed::routing::{
+    Affinity, Asked, Base, Candidate, Destination, KeySource, Lock, Matcher, Network, Overrides,
+    Owner, Part, Pattern, Pins, Policy, RouteTableBuilder, Rule, Shares, Sticky, Ways, Weighted,
+};
 use watershed::runtime::Engine;
 use watershed::server::pool_size;
 use watershed::telemetry::{Outcome, StatusClass, Telemetry};
@@ -29,9 +33,9 @@ fn assert_no_allocation(mut work: impl FnMut()) {
 fn finding_a_service_allocates_nothing() {
     let mut routes = RouteTableBuilder::default();
     for number in 0..10_000 {
-        routes.exact(&format!("service-{number}.localhost"), number);
+        routes.exact(&format!("service-{number}.localhost"), Part::WHOLE, number);
     }
-    routes.wildcard("example.org", 10_000);
+    routes.wildcard("example.org", Part::WHOLE, 10_000);
     let routes = routes.build();
     for (host, target) in [
         ("service-9999.localhost:8080", Some(&9_999)),
@@ -40,8 +44,9 @@ fn finding_a_service_allocates_nothing() {
         ("nobody.localhost", None),
     ] {
         let parts = request(host);
-        assert_eq!(routes.find(&parts), target);
-        assert_no_allocation(|| assert_eq!(routes.find(&parts), target));
+        let find = || routes.find(&parts).map(|found| found.target);
+        assert_eq!(find(), target);
+        assert_no_allocation(|| assert_eq!(find(), target));
     }
 }
 
@@ -49,6 +54,84 @@ fn finding_a_service_allocates_nothing() {
 fn drawing_from_ten_versions_allocates_nothing() {
     let split = Weighted::new((0..10).map(|index| (index, 1_000)));
     assert_no_allocation(|| assert!(split.draw().is_some()));
+}
+
+/// Rules of every kind that come to nothing at their last condition, and every kind of key.
+#[test]
+fn deciding_by_rules_and_stickiness_allocates_nothing() {
+    let request = http::Request::get("/shop/c%61rt?item=7&gray=%31+2&user=b%20c")
+        .header("cookie", "lane=a; user=\"ann\"")
+        .header("x-user", "ann")
+        .header("watershed-key", "secret");
+    let (parts, ()) = request.body(()).unwrap().into_parts();
+    let asked = Asked { parts: &parts, client: Some([192, 0, 2, 7].into()), preview: Some("V1") };
+    let name = HeaderName::from_static("x-user");
+    let keys = [
+        (KeySource::Header(name), None),
+        (KeySource::Cookie("user".to_owned()), Some(Duration::from_secs(60))),
+        (KeySource::Query("user".to_owned()), None),
+        (KeySource::ClientAddress, Some(Duration::from_secs(60))),
+        // Its cookie is allocated by whoever sends it.
+        (KeySource::Generated("id".to_owned()), None),
+    ];
+    for (key, ttl) in keys {
+        let policy = policy(key, ttl.map(Pins::new));
+        let now = Instant::now();
+        let decide = || policy.decide(asked, now).reason.as_str();
+        assert_eq!(decide(), "sticky");
+        assert_no_allocation(|| assert_eq!(decide(), "sticky"));
+        let wanted = Policy { overrides: Some(overrides("secret")), ..policy };
+        let decide = || wanted.decide(asked, now).reason.as_str();
+        assert_no_allocation(|| assert_eq!(decide(), "override"));
+        let denied = Policy { overrides: Some(overrides("other")), ..wanted };
+        let decide = || denied.decide(asked, now).reason.as_str();
+        assert_no_allocation(|| assert_eq!(decide(), "override-denied"));
+    }
+}
+
+fn overrides(secret: &str) -> Overrides {
+    Overrides { domain: true, lock: Lock::of(secret), ..Overrides::default() }
+}
+
+fn policy(key: KeySource, pins: Option<Pins>) -> Policy {
+    let names = ["v0", "v1"];
+    let owner = |(index, name)| Owner { name, share: 5_000, index };
+    let owners: Vec<_> = names.into_iter().enumerate().map(owner).collect();
+    let ways = Ways { is_sticky: true, is_smooth: true };
+    let candidate = |(index, name): (usize, &str)| Candidate {
+        index,
+        name: name.to_owned(),
+        hash: index as u64,
+        keeps_pins: true,
+        may_override: true,
+    };
+    let affinity = Affinity::new(key, "default", "greeter", true);
+    Policy {
+        base: Base::Shares(Shares::new(&owners, ways).into()),
+        rules: (0..20).map(rule).collect(),
+        overrides: None,
+        sticky: Some(Sticky { affinity, pins }),
+        versions: names.into_iter().enumerate().map(candidate).collect(),
+        absent: Vec::new(),
+    }
+}
+
+fn network(text: &str) -> Option<Network> {
+    text.parse::<ipnet::IpNet>().ok().map(Network::from)
+}
+
+fn rule(number: usize) -> Rule {
+    let glob = |text: &str| Pattern::new(text.bytes().map(|byte| (byte != b'*').then_some(byte)));
+    let mut matcher = Matcher::default();
+    match number % 5 {
+        0 => matcher.path = Some(glob("/shop/*x*")),
+        1 => matcher.headers.push((HeaderName::from_static("x-team"), glob("core"))),
+        2 => matcher.query.push(("gray".to_owned(), glob("1*3"))),
+        3 => matcher.cookies.push(("lane".to_owned(), glob("*b"))),
+        _ => matcher.client = network("10.0.0.0/8"),
+    }
+    let to = Some(Destination::Version(1));
+    Rule { word: format!("rule:r{number}").into(), matcher, to, fails: false }
 }
 
 #[test]
@@ -69,9 +152,11 @@ fn deciding_on_the_shipped_configuration_allocates_nothing() {
     let candidates = runtime.block_on(candidates(&config));
     let snapshot = Snapshot::after(&Snapshot::default(), &config, &candidates);
     let parts = request("greeter.localhost");
+    let now = Instant::now();
     assert_no_allocation(|| {
-        let service = snapshot.routes.find(&parts).unwrap();
-        assert!(matches!(service.serving.decide(), Decided::Version(..)));
+        let service = snapshot.routes.find(&parts).unwrap().target;
+        let asked = Asked { parts: &parts, client: None, preview: None };
+        assert!(service.serving.decide(asked, now).version.is_ok());
     });
 }
 

@@ -23,7 +23,7 @@ const ROOMS: [(&str, &[&str]); 11] = [
     ("reload", &["config", "registry", "telemetry"]),
     ("upgrade", &["config", "registry"]),
     ("plan", &["config"]),
-    ("proxy", &["config", "registry", "runtime", "telemetry"]),
+    ("proxy", &["config", "registry", "routing", "runtime", "telemetry"]),
     ("listener", &["proxy"]),
     ("admin", &["config", "plan", "registry", "reload", "telemetry"]),
 ];

@@ -5,6 +5,7 @@
 //! token.
 
 mod description;
+mod explain;
 mod history;
 pub mod status;
 mod token;
@@ -17,7 +18,7 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::{Query, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
@@ -92,11 +93,12 @@ fn routes(admin: Admin) -> Router {
         .route("/metrics", get(metrics))
         .route("/api/v1/status", get(show_status))
         .route("/api/v1/config", get(show_config))
+        .route("/api/v1/explain", get(show_explanation))
         .route("/api/v1/history", get(show_history))
         .route("/api/v1/reload", post(reload))
         .fallback(async || {
             let paths = "try /livez, /readyz, /metrics, /api/v1/status, /api/v1/config, \
-                         /api/v1/history?service=NAME or POST /api/v1/reload\n";
+                         /api/v1/explain?service=NAME, /api/v1/history?service=NAME or POST /api/v1/reload\n";
             (StatusCode::NOT_FOUND, paths)
         })
         .with_state(Arc::new(admin))
@@ -178,6 +180,18 @@ async fn show_config(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Res
     }
     let snapshot = admin.live.load();
     Json(description::description(&snapshot, &admin.root, &admin.started_with)).into_response()
+}
+
+/// Who would get what, and why.
+async fn show_explanation(
+    State(admin): State<Arc<Admin>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    if !admin.admits(&headers) {
+        return denied();
+    }
+    explain::show(&admin.live, &query.unwrap_or_default())
 }
 
 async fn show_history(

@@ -48,6 +48,9 @@ pub struct ServiceDocument {
     pub url: String,
     /// The default domain first.
     pub domains: Vec<String>,
+    /// Parts of domains that it shares with others: `shop.example.com/api`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<String>,
     /// Absolute.
     pub file: String,
     /// Whether its newest normal version is to get everything.
@@ -59,6 +62,9 @@ pub struct ServiceDocument {
     /// Why what is declared is not what is served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<String>,
+    /// What is wrong although it is served as declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
     /// Why the file as it is now is not what is served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected: Option<ReportDocument>,
@@ -72,6 +78,9 @@ pub struct VersionDocument {
     pub name: String,
     /// `creating`, `normal` or `error`.
     pub status: String,
+    /// Who may get it, where that is not everybody: `pinned`, `override` or `cutoff`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reach: Option<String>,
     /// Percent of the traffic now.
     pub share: f64,
     /// Percent of the traffic as it is declared; with `latest`, 100 for the newest normal version.

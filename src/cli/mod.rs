@@ -9,6 +9,7 @@ mod completions;
 mod delete;
 mod deploy;
 mod env;
+mod explain;
 mod history;
 mod outcome;
 mod plan;
@@ -40,6 +41,7 @@ pub use select::SelectError;
 use crate::config::Report;
 use crate::config::edit::EditError;
 use crate::registry::StatusError;
+use crate::registry::explain::QuestionError;
 use crate::registry::history::HistoryError;
 use crate::runtime::{EngineError, ProgramError};
 use crate::server::StartError;
@@ -99,6 +101,8 @@ enum Command {
     ///
     /// Shares, request rates, errors and times are those of the last minute.
     Status(status::Arguments),
+    /// Say which version a request would get, and why.
+    Explain(explain::Arguments),
     /// Environments.
     #[command(subcommand)]
     Env(env::Command),
@@ -151,6 +155,8 @@ pub enum CliError {
     NoneToCompare(ProcessError),
     #[error("error: {0}")]
     Select(#[from] SelectError),
+    #[error("error: {0}")]
+    Question(#[from] QuestionError),
     /// The bare message, as whoever has started the compiler wants it.
     #[error("{0}")]
     Compile(#[from] ProgramError),
@@ -186,7 +192,9 @@ impl CliError {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Compile(ProgramError::CompilerStopped(_)) => ExitCode::from(2),
-            Self::OfflineShares | Self::EnvTwice(_) | Self::NotATarget(_) => ExitCode::from(USAGE),
+            Self::OfflineShares | Self::EnvTwice(_) | Self::NotATarget(_) | Self::Question(_) => {
+                ExitCode::from(USAGE)
+            }
             _ => ExitCode::FAILURE,
         }
     }
@@ -222,6 +230,7 @@ impl Cli {
             Command::Completions(arguments) => completions::completions(&arguments),
             Command::Man(arguments) => completions::man(&arguments),
             Command::Status(arguments) => status::status(&self.config, &arguments),
+            Command::Explain(arguments) => explain::explain(&self.config, &arguments),
             Command::Env(command) => env::env(&self.config, &command),
             Command::Schema(arguments) => schema::schema(&arguments),
             Command::Compile(arguments) => compile::compile(&arguments),

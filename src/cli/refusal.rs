@@ -17,6 +17,8 @@ pub enum Refusal {
     Exists { service: ServiceName, version: VersionName },
     #[error("{service} has no version {version}: {help}")]
     NoVersion { service: ServiceName, version: VersionName, help: String },
+    #[error("{service} has no `[traffic.sticky]`: users do not stay with versions")]
+    NotSticky { service: ServiceName },
     #[error(
         "{version} of {service} is not normal yet: wait until `watershed status {service}` says so"
     )]

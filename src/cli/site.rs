@@ -25,6 +25,13 @@ impl Site {
         Ok(Self { loader, loaded, process })
     }
 
+    /// Loads the files, and looks for no process.
+    pub fn open_offline(path: &Path) -> Result<Self, CliError> {
+        let mut loader = Loader::new(path);
+        let loaded = load(&mut loader)?;
+        Ok(Self { loader, loaded, process: None })
+    }
+
     /// Where the file of a new service goes: beside the others of its environment.
     pub fn place(
         &self,

@@ -17,10 +17,11 @@ use crate::admin::HistoryDocument;
 use crate::admin::status::{ReloadDocument, ServiceDocument, StatusDocument, VersionDocument};
 use crate::config::edit::{Saved, ServiceFile};
 use crate::config::{
-    AdminSettings, Digest, EnvironmentName, Loader, Percent, Quarantined, Report, Service,
+    AdminSettings, Digest, EnvironmentName, Loader, Percent, Quarantined, Reach, Report, Service,
     VersionName, VersionSpec,
 };
 use crate::plan::{Fault, Standing};
+use crate::registry::explain::Explanation;
 use crate::registry::history::{Attribution, History, Record};
 use crate::runtime::digest_of;
 use crate::upgrade::{Shares, Versions};
@@ -68,6 +69,20 @@ impl Target {
     /// Where there is no such service, its file is wrong, or the process says something strange.
     pub fn find(path: &Path, common: &Common, name: &str) -> Result<Self, CliError> {
         Self::within(Site::open(path, common)?, common, name)
+    }
+
+    /// Finds it in the files alone.
+    pub fn find_offline(path: &Path, common: &Common, name: &str) -> Result<Self, CliError> {
+        Self::within(Site::open_offline(path)?, common, name)
+    }
+
+    /// What the process that serves it would do with a request.
+    pub fn ask_to_explain(&self, question: &str) -> Result<Option<Explanation>, CliError> {
+        let Some(process) = &self.process else { return Ok(None) };
+        let (environment, service) = (&self.environment, &self.service.name);
+        let path =
+            format!("/api/v1/explain?environment={environment}&service={service}&{question}");
+        Ok(Some(process.get(&path)?))
     }
 
     /// The same in what is loaded already.
@@ -131,11 +146,13 @@ impl Target {
         }
     }
 
-    /// Who is to get what by the file. Under `latest = true` that is the last version.
+    /// Who is to get what by the file. Under `latest = true` that is the last version that is live.
     pub fn declared(&self) -> Shares {
         Shares::declared(&self.service).unwrap_or_else(|| {
-            let last = self.service.versions.last();
-            last.map_or_else(Shares::offline, |spec| Shares::all(spec.name.clone()))
+            let mut versions = self.service.versions.iter().enumerate().rev();
+            let is_live = |index| self.service.policy.reach_of(index) == Reach::Live;
+            let last = versions.find(|(index, _)| is_live(*index));
+            last.map_or_else(Shares::offline, |(_, spec)| Shares::all(spec.name.clone()))
         })
     }
 

@@ -214,6 +214,13 @@ pub struct Service {
     pub file: PathBuf,
 }
 
+impl Service {
+    /// Every domain that it has, or has a part of.
+    pub fn all_domains(&self) -> Vec<&DomainPattern> {
+        self.domains.iter().chain(self.routes.iter().map(|route| &route.domain)).collect()
+    }
+}
+
 /// One immutable deployable of a service, as declared: nothing has been read or compiled yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VersionSpec {

@@ -10,8 +10,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::policy;
 use crate::config::{
-    Config, EnvValue, Expose, Limits, Percent, Quarantined, Service, Setting, Traffic, VersionSpec,
-    show_duration,
+    Config, EnvValue, Expose, Limits, Percent, Quarantined, Reach, Service, Setting, Traffic,
+    VersionSpec, show_duration,
 };
 
 /// Hexadecimal digits of the digest that stands for an environment value.
@@ -202,7 +202,10 @@ fn latest(service: &Service, standings: &[Standing]) -> Option<usize> {
         }
         Standing::Creating | Standing::Error(_) => true,
     };
-    service.versions.iter().zip(standings).rposition(may_serve)
+    let is_live = |index: &usize| service.policy.reach_of(*index) == Reach::Live;
+    let versions = service.versions.iter().zip(standings).enumerate();
+    let mut live = versions.rev().filter(|(index, _)| is_live(index));
+    live.find(|(_, version)| may_serve(*version)).map(|(index, _)| index)
 }
 
 /// A version's share once everything declared is normal.

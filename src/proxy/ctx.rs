@@ -14,8 +14,39 @@ use crate::telemetry::InFlight;
 pub struct Chosen {
     pub version: Arc<VersionEntry>,
     pub decision: Decision,
+    /// `set-cookie`, for a client that has got a key.
+    pub cookie: Option<String>,
+    /// What its version is told to pass on, where that is wanted.
+    pub lane: Option<Lane>,
     /// Counts the request as in flight until it is dropped.
     pub in_flight: InFlight,
+}
+
+/// What keeps a chain of calls together.
+pub struct Lane {
+    pub wish: Wish,
+    /// Of the sticky key.
+    pub hash: Option<u64>,
+}
+
+/// What came of a version that a client wanted.
+pub enum Wish {
+    /// It wanted none, or may not have it.
+    None,
+    Granted,
+    /// There is none of this name.
+    Unknown,
+}
+
+impl Lane {
+    pub fn of(decision: &Decision, hash: Option<u64>) -> Self {
+        let wish = match *decision {
+            Decision::OVERRIDE => Wish::Granted,
+            Decision::OVERRIDE_UNKNOWN => Wish::Unknown,
+            _ => Wish::None,
+        };
+        Self { wish, hash }
+    }
 }
 
 /// How a request ended.
@@ -37,6 +68,8 @@ pub struct RequestCtx {
     /// What the client sent as `x-request-id` if that is sane, or else made here, once asked for.
     request_id: Option<Arc<str>>,
     pub service: Option<Arc<ServiceEntry>>,
+    /// Once it is made, also where no version could be had.
+    pub decision: Option<Decision>,
     pub chosen: Option<Chosen>,
     pub ended: Option<Ended>,
 }
@@ -49,6 +82,7 @@ impl RequestCtx {
             generation: 0,
             request_id: None,
             service: None,
+            decision: None,
             chosen: None,
             ended: None,
         }
@@ -73,21 +107,32 @@ impl RequestCtx {
         let request_id = self.request_id.as_deref().unwrap_or("");
         let (_, service) = self.names();
         let version = self.chosen.as_ref().map_or("", |chosen| chosen.version.spec.name.as_str());
+        let decision = self.decision.as_ref().map_or("", Decision::as_str);
         match ended {
             Ended::Failed { failure, committed } => {
                 let code = failure.code();
                 match failure {
                     Failure::Guest(reason) => {
-                        tracing::warn!(service, version, request_id, code, committed, "{reason}");
+                        tracing::warn!(
+                            service, version, decision, request_id, code, committed, "{reason}"
+                        );
                     }
-                    _ => tracing::debug!(service, version, request_id, code, "request refused"),
+                    _ => tracing::debug!(
+                        service,
+                        version,
+                        decision,
+                        request_id,
+                        code,
+                        "request refused"
+                    ),
                 }
             }
             Ended::ClientGone => {
-                tracing::debug!(service, version, request_id, "the client went away");
+                tracing::debug!(service, version, decision, request_id, "the client went away");
             }
             Ended::Answered(status) => {
-                tracing::trace!(service, version, request_id, status = status.as_u16(), "answered");
+                let status = status.as_u16();
+                tracing::trace!(service, version, decision, request_id, status, "answered");
             }
         }
     }

@@ -94,8 +94,11 @@ impl<'a> Execution<'a> {
         request_id: &Arc<str>,
     ) -> Result<Self> {
         let client = session.client_addr().and_then(|client| client.as_inet().copied());
-        let request = headers::guest_request(session.req_header(), client, request_id);
         let VersionEntry { guest, spec, .. } = &*chosen.version;
+        let mut request = headers::guest_request(session.req_header(), client, request_id);
+        if let Some(lane) = &chosen.lane {
+            headers::tell_lane(session.req_header(), request.headers_mut(), lane, &spec.name);
+        }
         let session = session.as_downstream_mut();
         session.set_write_timeout(Some(spec.limits.wall_time));
         let (invocation, feed) = if session.is_body_empty() {
@@ -269,6 +272,9 @@ impl<'a> Execution<'a> {
         if self.expose == Expose::Decision {
             response.insert_header(WATERSHED_DECISION, self.chosen.decision.as_str())?;
             response.insert_header(WATERSHED_GENERATION, self.generation)?;
+        }
+        if let Some(cookie) = &self.chosen.cookie {
+            response.append_header(header::SET_COOKIE, cookie)?;
         }
         self.frame(&mut response).await?;
         self.session.write_response_header(Box::new(response)).await?;

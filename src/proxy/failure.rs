@@ -11,7 +11,7 @@ use pingora::protocols::http::ServerSession;
 use pingora::proxy::Session;
 
 use super::ctx::RequestCtx;
-use super::headers::{WATERSHED_ERROR, WATERSHED_GENERATION, X_REQUEST_ID};
+use super::headers::{WATERSHED_DECISION, WATERSHED_ERROR, WATERSHED_GENERATION, X_REQUEST_ID};
 use crate::config::Expose;
 use crate::runtime::GuestFailure;
 
@@ -152,6 +152,9 @@ pub async fn respond(session: &mut Session, ctx: &mut RequestCtx, failure: &Fail
     header.insert_header(X_REQUEST_ID, &*request_id)?;
     if ctx.expose == Expose::Decision {
         header.insert_header(WATERSHED_GENERATION, ctx.generation)?;
+        if let Some(decision) = &ctx.decision {
+            header.insert_header(WATERSHED_DECISION, decision.as_str())?;
+        }
     }
     if failure.passes() {
         header.insert_header(header::RETRY_AFTER, RETRY_AFTER)?;

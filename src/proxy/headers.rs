@@ -4,10 +4,14 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::header::{CONNECTION, EXPECT, HOST, HeaderName, HeaderValue, TE};
+use http::header::{CONNECTION, COOKIE, EXPECT, HOST, HeaderName, HeaderValue, TE};
 use http::request::Parts;
 use http::{HeaderMap, Request, Version};
 use pingora::http::RequestHeader;
+
+use super::ctx::{Lane, Wish};
+use crate::config::VersionName;
+use crate::routing::{self, Asked, Text, WATERSHED_KEY, WATERSHED_STICKY};
 
 pub const WATERSHED_ERROR: &str = "watershed-error";
 pub const WATERSHED_VERSION: &str = "watershed-version";
@@ -19,6 +23,7 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
+const LANE: [HeaderName; 3] = [routing::WATERSHED_VERSION, WATERSHED_KEY, WATERSHED_STICKY];
 const HOP_BY_HOP: [HeaderName; 3] = [CONNECTION, TE, EXPECT];
 /// How many headers are added to a request.
 const MADE_HERE: usize = 4;
@@ -49,6 +54,38 @@ pub fn guest_request(
     *guest.uri_mut() = request.uri.clone();
     *guest.headers_mut() = headers;
     guest
+}
+
+/// Tells a guest the lane of its request, in the headers by which services behind it, asked with
+/// them, decide alike.
+pub fn tell_lane(
+    sent: &RequestHeader,
+    headers: &mut HeaderMap,
+    lane: &Lane,
+    version: &VersionName,
+) {
+    let asked = Asked { parts: sent, client: None, preview: None };
+    match lane.wish {
+        Wish::Granted => {
+            insert(headers, routing::WATERSHED_VERSION, version.as_str());
+            if let Some(key) = routing::sent_key(asked).and_then(Text::as_plain) {
+                headers.extend(HeaderValue::from_bytes(key).ok().map(|key| (WATERSHED_KEY, key)));
+            }
+        }
+        // Another service may have it.
+        Wish::Unknown => {
+            for name in [routing::WATERSHED_VERSION, WATERSHED_KEY] {
+                headers.extend(sent.headers.get(&name).map(|it| (name, it.clone())));
+            }
+        }
+        Wish::None => {}
+    }
+    // A lane goes on as it came.
+    let sent = asked.header(&WATERSHED_STICKY).find(|lane| routing::is_lane(*lane));
+    let sent = sent.and_then(Text::as_plain).and_then(|lane| HeaderValue::from_bytes(lane).ok());
+    if let Some(hash) = sent.or_else(|| routing::lane(lane.hash?)) {
+        headers.insert(WATERSHED_STICKY, hash);
+    }
 }
 
 /// The id of a request: the client's own if it is short and plain, or else a new random one.
@@ -93,11 +130,38 @@ fn end_to_end(sent: &HeaderMap) -> HeaderMap {
         .collect();
     let mut headers = HeaderMap::with_capacity(sent.len() + MADE_HERE);
     for (name, value) in sent {
-        if !HOP_BY_HOP.contains(name) && !named.contains(name) {
-            headers.append(name, value.clone());
+        if HOP_BY_HOP.contains(name) || named.contains(name) || is_lane(name) {
+            continue;
+        }
+        match *name == COOKIE && has_key(value) {
+            true => headers.extend(without_key(value).map(|value| (COOKIE, value))),
+            false => drop(headers.append(name, value.clone())),
         }
     }
     headers
+}
+
+/// What is said to us alone, unless the service passes lanes on. A key is a secret.
+fn is_lane(name: &HeaderName) -> bool {
+    name.as_str().starts_with("watershed-") && LANE.contains(name)
+}
+
+/// Whether cookies may have a key among them.
+fn has_key(cookies: &HeaderValue) -> bool {
+    let key = WATERSHED_KEY;
+    let mut parts = cookies.as_bytes().windows(key.as_str().len());
+    parts.any(|part| part == key.as_str().as_bytes())
+}
+
+/// The other cookies, if there are any.
+fn without_key(cookies: &HeaderValue) -> Option<HeaderValue> {
+    let is_key = |pair: &[u8]| {
+        let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
+        name.trim_ascii() == WATERSHED_KEY.as_str().as_bytes()
+    };
+    let pairs = cookies.as_bytes().split(|byte| *byte == b';');
+    let others: Vec<&[u8]> = pairs.filter(|pair| !is_key(pair)).map(<[u8]>::trim_ascii).collect();
+    HeaderValue::from_bytes(&others.join(&b"; "[..])).ok().filter(|it| !it.is_empty())
 }
 
 fn forwarded_for(headers: &HeaderMap, client: SocketAddr) -> String {
@@ -153,6 +217,26 @@ mod tests {
         for dropped in ["connection", "x-secret", "x-second", "te"] {
             assert!(!seen.contains_key(dropped), "{dropped}");
         }
+    }
+
+    #[test]
+    fn what_is_said_to_us_alone_stays_behind() {
+        let seen = seen_by_guest(&[
+            ("watershed-version", "v2"),
+            ("watershed-key", "secret"),
+            ("watershed-sticky", "00000000000000ff"),
+            ("watershed-like", "1"),
+            ("cookie", "a=1; watershed-key=secret;b=2"),
+            ("cookie", "watershed-key=secret"),
+            ("cookie", "c=watershed-key"),
+        ]);
+        let names: Vec<_> = seen.keys().map(HeaderName::as_str).collect();
+        assert_eq!(
+            names,
+            ["watershed-like", "cookie", "x-forwarded-for", "x-forwarded-proto", "x-request-id"]
+        );
+        let cookies: Vec<_> = seen.get_all(COOKIE).iter().collect();
+        assert_eq!(cookies, ["a=1; b=2", "c=watershed-key"]);
     }
 
     #[test]

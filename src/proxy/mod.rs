@@ -9,19 +9,22 @@ mod execute;
 mod failure;
 mod headers;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use http::request::Parts;
 use pingora::prelude::{Error, ErrorType, HttpPeer, Result};
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 
 pub use connection::{Connection, OpenConnections};
 
-use crate::registry::{Decided, Live, ServiceEntry};
+use crate::registry::{Decided, Decision, Live, ServiceEntry, Snapshot};
+use crate::routing::{Asked, Found, Refused};
 use crate::telemetry::{Outcome, Telemetry};
-use ctx::{Chosen, Ended, RequestCtx};
+use ctx::{Chosen, Ended, Lane, RequestCtx};
 use failure::Failure;
 
 /// How long an idle connection is kept for its client's next request, in seconds.
@@ -56,27 +59,51 @@ impl Gateway {
         self.prepare_connection(session);
         let snapshot = self.live.load();
         (ctx.expose, ctx.generation) = (snapshot.expose, snapshot.generation);
-        let Some(service) = snapshot.routes.find(session.req_header()).cloned() else {
+        let Some((service, decided)) = self.decide(session, ctx, &snapshot) else {
             let failure = match headers::names_host(session.req_header()) {
                 true => Failure::NoService,
                 false => Failure::BadRequest,
             };
             return self.refuse(session, ctx, None, failure).await;
         };
-        let (version, decision) = match service.serving.decide() {
-            Decided::Version(version, decision) => (version.clone(), decision),
-            Decided::Offline => {
-                return self.refuse(session, ctx, Some(&service), Failure::Offline).await;
-            }
-            Decided::NoVersion => {
-                return self.refuse(session, ctx, Some(&service), Failure::NoVersion).await;
-            }
+        let chosen = match decided {
+            Ok(chosen) => chosen,
+            Err(failure) => return self.refuse(session, ctx, Some(&service), failure).await,
         };
-        let chosen = Chosen { in_flight: version.meter.enter(), version, decision };
         ctx.service = Some(service);
         let ended = execute::execute(session, ctx, &chosen).await;
         ctx.chosen = Some(chosen);
         self.finish(session, ctx, ended).await
+    }
+
+    /// The service of a request, and its version.
+    fn decide(
+        &self,
+        session: &Session,
+        ctx: &mut RequestCtx,
+        snapshot: &Snapshot,
+    ) -> Option<(Arc<ServiceEntry>, Result<Chosen, Failure>)> {
+        let parts: &Parts = session.req_header();
+        let Found { target: service, preview } = snapshot.routes.find(parts)?;
+        let client = session.client_addr().and_then(|client| client.as_inet()).map(SocketAddr::ip);
+        let Decided { version, decision, made, drawn, hash } =
+            service.serving.decide(Asked { parts, client, preview }, ctx.started);
+        if let Some(place) = drawn {
+            service.tally.drew(place);
+        }
+        ctx.decision = Some(decision.clone());
+        let chosen = match version {
+            Ok(version) => Ok(Chosen {
+                in_flight: version.meter.enter(),
+                version: version.clone(),
+                cookie: made.and_then(|id| service.serving.cookie(&id)),
+                lane: service.serving.propagates().then(|| Lane::of(&decision, hash)),
+                decision,
+            }),
+            Err(Refused::Offline) => Err(Failure::Offline),
+            Err(Refused::NoVersion) => Err(Failure::NoVersion),
+        };
+        Some((service.clone(), chosen))
     }
 
     fn prepare_connection(&self, session: &mut Session) {
@@ -179,7 +206,8 @@ impl ProxyHttp for Gateway {
             }
             (None, Outcome::Failed(code)) => {
                 let (environment, service) = ctx.names();
-                self.telemetry.refused(environment, service, code);
+                let decision = ctx.decision.as_ref().map_or("", Decision::as_str);
+                self.telemetry.refused(environment, service, decision, code);
             }
             (None, Outcome::Answered(_)) => {}
         }

@@ -2,10 +2,12 @@
 //!
 //! [`Programs`] turns a declared version into a [`VersionEntry`]; [`Snapshot`] says which of them
 //! take traffic; [`Live`] holds the one snapshot that requests see; [`history`] remembers what each
-//! publish changed. `reload` drives all of them, the gateway reads.
+//! publish changed; [`policy`] makes what decides, and [`explain`] tells how it does. `reload` drives all of them, the gateway reads.
 
+pub mod explain;
 pub mod history;
 mod lifecycle;
+pub mod policy;
 mod programs;
 mod secrets;
 mod serving;
@@ -15,12 +17,20 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arc_swap::ArcSwap;
 
+use crate::config::SecretSource;
+use crate::routing::Lock;
+
 pub use lifecycle::{Status, StatusCode, StatusError};
 pub use programs::{Programs, check_digest, digest_at};
 pub use serving::{Admission, Decided, Decision, Serving, VersionEntry};
 pub use snapshot::{
     EnvironmentView, ServiceEntry, ServiceKey, Snapshot, Statuses, VersionView, declared,
 };
+
+/// Who may override, by a secret as it is now.
+pub fn secret_lock(source: &SecretSource) -> Lock {
+    secrets::lock(source).0
+}
 
 /// The snapshot that requests see. One pointer: no request sees half of two generations.
 #[derive(Debug, Default)]

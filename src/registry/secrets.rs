@@ -1,5 +1,6 @@
-//! The values of a version's environment, also those that its file only points to. `programs` asks
-//! for them when it makes the version ready. They leave this room as a [`GuestEnv`], which nothing
+//! The values of a version's environment, also those that its file only points to, and the secret
+//! without which nobody may override. `programs` asks for the former when it makes the version ready,
+//! the snapshot for the latter. They leave this room as a [`GuestEnv`], which nothing
 //! prints, and what is said of one that cannot be had names its place and never its content.
 
 use std::env::{self, VarError};
@@ -8,7 +9,8 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::lifecycle::{StatusCode, StatusError};
-use crate::config::EnvValue;
+use crate::config::{EnvValue, SecretSource};
+use crate::routing::Lock;
 use crate::runtime::GuestEnv;
 
 /// Bytes of the largest file of a secret.
@@ -65,16 +67,34 @@ fn resolve_now(declared: &[(String, EnvValue)]) -> Result<GuestEnv, StatusError>
     Err(StatusError::new(StatusCode::SecretUnavailable, missing.join("; ")))
 }
 
+/// Who may override, by a secret as it is now; what is said where it cannot be had. An empty secret
+/// is none.
+pub fn lock(source: &SecretSource) -> (Lock, Option<String>) {
+    let value = match source {
+        SecretSource::File(path) => text_of(path),
+        SecretSource::FromEnv(variable) => from_env(variable),
+    };
+    match value {
+        Ok(secret) if !secret.trim().is_empty() => (Lock::of(secret.trim()), None),
+        Ok(_) => (Lock::Closed, Some("it is empty".to_owned())),
+        Err(why) => (Lock::Closed, Some(why.to_string())),
+    }
+}
+
 fn value_of(value: &EnvValue) -> Result<String, Unavailable> {
     match value {
         EnvValue::Plain(text) => Ok(text.clone()),
         EnvValue::File(path) => text_of(path),
-        EnvValue::FromEnv(variable) => env::var(variable).map_err(|error| match error {
-            VarError::NotPresent => Unavailable::NoVariable(variable.clone()),
-            // The error holds the value.
-            VarError::NotUnicode(_) => Unavailable::VariableNotUtf8(variable.clone()),
-        }),
+        EnvValue::FromEnv(variable) => from_env(variable),
     }
+}
+
+fn from_env(variable: &str) -> Result<String, Unavailable> {
+    env::var(variable).map_err(|error| match error {
+        VarError::NotPresent => Unavailable::NoVariable(variable.to_owned()),
+        // The error holds the value.
+        VarError::NotUnicode(_) => Unavailable::VariableNotUtf8(variable.to_owned()),
+    })
 }
 
 fn text_of(path: &Path) -> Result<String, Unavailable> {

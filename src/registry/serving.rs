@@ -1,11 +1,17 @@
 //! What takes a service's traffic: normal versions, and the choice between them.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::config::{Digest, Percent, VersionSpec};
-use crate::routing::Weighted;
+use super::explain::{Explainer, Explanation, Question};
+use super::policy::{self, Fallback, Standing, Terms};
+use crate::config::{
+    CookieSettings, Digest, Percent, SameSite, Service, StickyKey, Traffic, VersionName,
+    VersionSpec,
+};
+use crate::routing::{Asked, Choice, Id, Lock, Pins, Policy, Reason, Refused};
 use crate::runtime::{Guest, Place};
 use crate::telemetry::VersionMeter;
 
@@ -57,77 +63,227 @@ impl VersionEntry {
     }
 }
 
-/// The versions that take a service's traffic now, and how one is chosen.
+/// The versions that a service's requests get, and what decides which.
 #[derive(Clone, Debug)]
-pub enum Serving {
-    /// One of them at random, by weight. The indexes of `choice` are those of `versions`.
-    Split { versions: Vec<(Arc<VersionEntry>, Percent)>, choice: Weighted },
-    /// The latest normal version takes everything.
-    Latest(Arc<VersionEntry>),
-    /// The split is all 0.
-    Offline,
-    /// No normal version may take traffic.
-    Nothing,
+pub struct Serving {
+    /// What it is made of, which need not be what is declared now.
+    declared: Arc<Service>,
+    standings: Vec<Standing>,
+    /// By the indexes of the policy, which are those of the declared versions. None where a version
+    /// cannot be had.
+    entries: Vec<Option<Arc<VersionEntry>>>,
+    /// Indexes and shares of those that have one, in the order of declaration.
+    shares: Vec<(usize, Percent)>,
+    kind: Fallback,
+    policy: Arc<Policy>,
+    /// Our own cookie, where there is one.
+    cookie: Option<Arc<Cookie>>,
+}
+
+/// How our own cookie is written.
+#[derive(Debug)]
+struct Cookie {
+    name: String,
+    attributes: String,
 }
 
 /// Why a version was chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    Random,
-    Latest,
+    /// One of a few words.
+    Word(&'static str),
+    /// `rule:` and the name of a rule.
+    Rule(Arc<str>),
 }
 
 impl Decision {
+    pub const OVERRIDE: Self = Self::Word("override");
+    pub const OVERRIDE_UNKNOWN: Self = Self::Word("override-unknown");
+
     /// The word for it in headers, logs and metrics.
-    pub fn as_str(self) -> &'static str {
+    pub fn as_str(&self) -> &str {
         match self {
-            Self::Random => "random",
-            Self::Latest => "latest",
+            Self::Word(word) => word,
+            Self::Rule(word) => word,
+        }
+    }
+}
+
+impl From<Reason<'_>> for Decision {
+    fn from(reason: Reason<'_>) -> Self {
+        match reason {
+            Reason::Rule(rule) => Self::Rule(rule.word.clone()),
+            Reason::Override => Self::OVERRIDE,
+            Reason::OverrideUnknown => Self::OVERRIDE_UNKNOWN,
+            Reason::OverrideDenied => Self::Word("override-denied"),
+            Reason::Sticky => Self::Word("sticky"),
+            Reason::Random => Self::Word("random"),
+            Reason::Latest => Self::Word("latest"),
         }
     }
 }
 
 /// What was decided for a request.
 #[derive(Debug)]
-pub enum Decided<'a> {
-    Version(&'a Arc<VersionEntry>, Decision),
-    Offline,
-    NoVersion,
+pub struct Decided<'a> {
+    /// What keeps it from a version otherwise.
+    pub version: Result<&'a Arc<VersionEntry>, Refused>,
+    pub decision: Decision,
+    /// The key that was made for its client.
+    pub made: Option<Id>,
+    /// Its place among the [`shares`](Serving::shares), where it was drawn by them.
+    pub drawn: Option<usize>,
+    /// Of its sticky key, where that was asked for.
+    pub hash: Option<u64>,
 }
 
 impl Serving {
-    /// Shares in the order in which `versions` are declared; all of them normal.
-    pub(super) fn split(versions: Vec<(Arc<VersionEntry>, Percent)>) -> Self {
-        let shares = versions.iter().map(|(_, share)| share.hundredths()).enumerate();
-        Self::Split { choice: Weighted::new(shares), versions }
-    }
-
-    /// Chooses the version of one request. Draws once, allocates nothing.
-    pub fn decide(&self) -> Decided<'_> {
-        match self {
-            Self::Split { versions, choice } => {
-                match choice.draw().and_then(|index| versions.get(index)) {
-                    Some((version, _)) => Decided::Version(version, Decision::Random),
-                    None => Decided::NoVersion,
-                }
+    /// Serves a service as it is declared. `entries` are those of the versions that can be had, in
+    /// the order of declaration.
+    pub(super) fn new(
+        environment: &str,
+        declared: &Arc<Service>,
+        (standings, entries): (Vec<Standing>, Vec<Option<Arc<VersionEntry>>>),
+        fallback: Fallback,
+        lock: Lock,
+        last: Option<&Self>,
+    ) -> Self {
+        let shares = match (fallback, &declared.traffic) {
+            (Fallback::Split, Traffic::Split(split)) => {
+                let shares = split.shares().iter().copied();
+                shares.filter(|(_, share)| *share != Percent::ZERO).collect()
             }
-            Self::Latest(version) => Decided::Version(version, Decision::Latest),
-            Self::Offline => Decided::Offline,
-            Self::Nothing => Decided::NoVersion,
+            (Fallback::Latest(index), _) => vec![(index, Percent::ALL)],
+            _ => Vec::new(),
+        };
+        let terms = Terms { environment, service: declared, standings: &standings, fallback };
+        let policy = terms.policy(lock, last.map(|last| &*last.policy));
+        let sticky = declared.policy.sticky.as_ref();
+        Self {
+            entries,
+            shares,
+            kind: fallback,
+            cookie: sticky.and_then(|sticky| Cookie::of(&sticky.key)).map(Arc::new),
+            policy: Arc::new(policy),
+            declared: declared.clone(),
+            standings,
         }
     }
 
-    /// Every version with a share, and that share.
+    /// The same where a service cannot be served as it is declared: what it closes is closed.
+    pub(super) fn held(&self, declared: &Service, lock: Lock) -> Self {
+        let mut policy = Policy::clone(&self.policy);
+        policy::close(&mut policy, &self.names(), declared, lock);
+        Self { policy: Arc::new(policy), ..self.clone() }
+    }
+
+    /// Chooses the version of one request. Draws once; allocates nothing.
+    pub fn decide(&self, asked: Asked<'_>, now: Instant) -> Decided<'_> {
+        let Choice { version, reason, hash, made, is_drawn } = self.policy.decide(asked, now);
+        let place = || {
+            let index = version.ok()?;
+            self.shares.iter().position(|(share, _)| *share == index)
+        };
+        let entry = |index| self.entry(index).ok_or(Refused::NoVersion);
+        // Whoever passes lanes on has every request in one.
+        let lane = || self.policy.sticky.as_ref()?.affinity.hash(asked);
+        let hash = hash.or_else(|| if self.propagates() { lane() } else { None });
+        Decided {
+            drawn: if is_drawn { place() } else { None },
+            version: version.and_then(entry),
+            decision: reason.into(),
+            made,
+            hash,
+        }
+    }
+
+    /// A version by its index in the policy.
+    pub fn entry(&self, index: usize) -> Option<&Arc<VersionEntry>> {
+        self.entries.get(index)?.as_ref()
+    }
+
+    /// A version by its name, if it can be had.
+    pub(super) fn named(&self, name: &VersionName) -> Option<&Arc<VersionEntry>> {
+        self.entries().find(|entry| entry.spec.name == *name)
+    }
+
+    /// Every version that can be had.
+    pub fn entries(&self) -> impl Iterator<Item = &Arc<VersionEntry>> {
+        self.entries.iter().flatten()
+    }
+
+    /// What it would do with a request.
+    pub(super) fn explain(&self, environment: &str, question: &Question) -> Explanation {
+        let terms = Terms {
+            environment,
+            service: &self.declared,
+            standings: &self.standings,
+            fallback: self.kind,
+        };
+        let names = self.names();
+        Explainer { terms, policy: &self.policy, names: &names }.explain(question)
+    }
+
+    /// What versions are called, by their indexes in the policy.
+    fn names(&self) -> Vec<String> {
+        self.declared.versions.iter().map(|spec| spec.name.to_string()).collect()
+    }
+
+    /// Whether the lane of a request is told to its version.
+    pub fn propagates(&self) -> bool {
+        self.declared.policy.propagate
+    }
+
+    /// `set-cookie` for a client who has got a key.
+    pub fn cookie(&self, id: &Id) -> Option<String> {
+        let Cookie { name, attributes } = self.cookie.as_deref()?;
+        Some(format!("{name}={id}{attributes}"))
+    }
+
+    /// Who is pinned to what.
+    pub(super) fn pins(&self) -> Option<&Pins> {
+        self.policy.sticky.as_ref()?.pins.as_ref()
+    }
+
+    /// Every version with a share, and that share, in the order of declaration.
     pub fn shares(&self) -> Vec<(&Arc<VersionEntry>, Percent)> {
-        match self {
-            Self::Split { versions, .. } => versions.iter().map(|(v, share)| (v, *share)).collect(),
-            Self::Latest(version) => vec![(version, Percent::ALL)],
-            Self::Offline | Self::Nothing => Vec::new(),
-        }
+        let share = |(index, share): &(usize, Percent)| Some((self.entry(*index)?, *share));
+        self.shares.iter().filter_map(share).collect()
     }
 
-    /// Whether somebody gets an answer from it.
+    /// Whether somebody gets an answer from it without asking for a version.
     pub fn takes_traffic(&self) -> bool {
-        matches!(self, Self::Split { .. } | Self::Latest(_))
+        matches!(self.kind, Fallback::Split | Fallback::Latest(_))
+    }
+
+    /// Whether versions are drawn by their shares.
+    pub fn is_split(&self) -> bool {
+        self.kind == Fallback::Split
+    }
+
+    /// Whether no version of it can be had, which nobody wants so.
+    pub fn is_nothing(&self) -> bool {
+        self.kind == Fallback::Nothing
+    }
+}
+
+impl Cookie {
+    /// Written as [RFC 6265, section 4.1](https://www.rfc-editor.org/rfc/rfc6265#section-4.1) has it.
+    fn of(key: &StickyKey) -> Option<Self> {
+        let StickyKey::Generated(settings) = key else { return None };
+        let CookieSettings { name, ttl, secure, http_only, same_site } = settings;
+        let mut attributes = format!("; Path=/; Max-Age={}", ttl.as_secs());
+        if *secure {
+            attributes.push_str("; Secure");
+        }
+        if *http_only {
+            attributes.push_str("; HttpOnly");
+        }
+        attributes.push_str(match same_site {
+            SameSite::Lax => "; SameSite=Lax",
+            SameSite::Strict => "; SameSite=Strict",
+            SameSite::None => "; SameSite=None",
+        });
+        Some(Self { name: name.clone(), attributes })
     }
 }

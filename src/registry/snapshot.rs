@@ -5,13 +5,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::explain::{Explanation, Question};
 use super::lifecycle::Status;
+use super::policy::{Fallback, Standing};
+use super::secrets;
 use super::serving::{Serving, VersionEntry};
 use crate::config::{
-    Config, DomainPattern, Environment, EnvironmentName, Expose, Percent, Quarantined, Service,
-    ServiceName, Split, Traffic, VersionName, VersionSpec,
+    Config, DomainPattern, Environment, EnvironmentName, Expose, Fingerprint, Percent, Quarantined,
+    Reach, Route, SecretSource, Service, ServiceName, Split, Traffic, VersionName, VersionSpec,
 };
-use crate::routing::{RouteTable, RouteTableBuilder};
+use crate::routing::{Lock, Part, RouteTable, RouteTableBuilder};
 use crate::telemetry::Tally;
 
 /// The name of a service over all environments.
@@ -80,6 +83,17 @@ pub struct ServiceEntry {
     /// Why what is declared is not what is served.
     pub held: Option<String>,
     pub versions: Vec<VersionView>,
+    secret: Secret,
+}
+
+/// The secret without which nobody may override, as it was when it was looked up.
+#[derive(Clone, Debug, Default)]
+struct Secret {
+    lock: Lock,
+    /// Of its file, if it is in one.
+    fingerprint: Option<Fingerprint>,
+    /// Why it cannot be had.
+    missing: Option<String>,
 }
 
 /// A version as an operator sees it.
@@ -149,11 +163,33 @@ impl Snapshot {
 }
 
 fn route(routes: &mut RouteTableBuilder<Arc<ServiceEntry>>, entry: &Arc<ServiceEntry>) {
-    for domain in &entry.declared.domains {
+    let overrides = entry.declared.policy.overrides.as_ref();
+    let has_previews = overrides.is_some_and(|overrides| overrides.preview_domains);
+    let Service { domains, routes: parts, .. } = &*entry.declared;
+    let domains = domains.iter().map(|domain| (domain, Route::WHOLE));
+    for (domain, path) in domains.chain(parts.iter().map(|it| (&it.domain, it.path.as_str()))) {
+        let part = Part { path, has_previews };
         match domain {
-            DomainPattern::Exact(host) => routes.exact(host, entry.clone()),
-            DomainPattern::Wildcard(suffix) => routes.wildcard(suffix, entry.clone()),
+            DomainPattern::Exact(host) => routes.exact(host, part, entry.clone()),
+            DomainPattern::Wildcard(suffix) => routes.wildcard(suffix, part, entry.clone()),
         };
+    }
+}
+
+impl Secret {
+    fn look(source: Option<&SecretSource>) -> Self {
+        let Some(source) = source else { return Self::default() };
+        // Before it is read: what is written meanwhile will look different.
+        let fingerprint = fingerprint(source);
+        let (lock, missing) = secrets::lock(source);
+        Self { lock, fingerprint, missing }
+    }
+}
+
+fn fingerprint(source: &SecretSource) -> Option<Fingerprint> {
+    match source {
+        SecretSource::File(path) => Fingerprint::of(path),
+        SecretSource::FromEnv(_) => None,
     }
 }
 
@@ -161,21 +197,49 @@ impl ServiceEntry {
     /// Gives back what its versions have kept for too long without a request, and notes what they
     /// have done by now, those without traffic too.
     pub fn sweep(&self, now: Instant) {
-        let serving = self.serving.shares();
-        let is_serving = |version| serving.iter().any(|(other, _)| Arc::ptr_eq(version, other));
+        let serving: Vec<_> = self.serving.entries().collect();
+        let is_serving = |version| serving.iter().any(|other| Arc::ptr_eq(version, *other));
         let normal = self.versions.iter().filter_map(|view| view.status.normal());
         let others = normal.filter(|version| !is_serving(version));
-        for version in serving.iter().map(|(version, _)| *version).chain(others) {
+        for version in serving.iter().copied().chain(others) {
             version.guest.sweep();
             version.meter.sample(now);
         }
         self.tally.sample(now);
+        if let Some(pins) = self.serving.pins() {
+            pins.sweep(now);
+        }
+    }
+
+    /// What it would do with a request.
+    pub fn explain(&self, question: &Question, generation: u64) -> Explanation {
+        Explanation {
+            generation: Some(generation),
+            held: self.held.clone(),
+            ..self.serving.explain(self.key.environment.as_str(), question)
+        }
+    }
+
+    /// What is wrong with it although it is served as declared.
+    pub fn warning(&self) -> Option<String> {
+        let missing = self.secret.missing.as_ref()?;
+        Some(format!("every override is denied, since its secret cannot be had: {missing}"))
+    }
+
+    /// Whether the secret of its overrides is in another file than the one that was read.
+    pub fn has_stale_secret(&self) -> bool {
+        self.secret_source().is_some_and(|source| fingerprint(source) != self.secret.fingerprint)
+    }
+
+    fn secret_source(&self) -> Option<&SecretSource> {
+        self.declared.policy.overrides.as_ref()?.secret.as_ref()
     }
 
     /// Whether this is what would be made of a service again.
     fn is_still(&self, service: &Arc<Service>, statuses: &[Status]) -> bool {
         let declared = self.versions.iter().take(service.versions.len());
         self.declared == *service
+            && !self.has_stale_secret()
             && declared.len() == statuses.len()
             && declared.zip(statuses).all(|(view, status)| view.status == *status)
     }
@@ -188,22 +252,32 @@ impl ServiceEntry {
         since: u64,
     ) -> Self {
         let before = last.map(|last| &last.serving);
-        let declared = match &service.traffic {
-            Traffic::Split(split) => serve_split(service, split, statuses),
-            Traffic::Latest => serve_latest(service, statuses, before),
+        let overrides = service.policy.overrides.as_ref();
+        let secret = Secret::look(overrides.and_then(|overrides| overrides.secret.as_ref()));
+        let (fallback, held) = match fallback(service, statuses, before) {
+            Ok(fallback) => (Some(fallback), None),
+            // What was served goes on. Where nothing was, those that are normal can be asked for.
+            Err(why) if before.is_some_and(|before| !before.is_nothing()) => (None, Some(why)),
+            Err(why) => (Some(Fallback::Nothing), Some(why)),
         };
-        let (serving, held) = match declared {
-            Ok(serving) => (serving, None),
-            Err(why) => (before.cloned().unwrap_or(Serving::Nothing), Some(why)),
+        let lock = secret.lock.clone();
+        let serving = match (fallback, before) {
+            (None, Some(before)) => before.held(service, lock),
+            (fallback, _) => {
+                let there = there(service, statuses, before);
+                let fallback = fallback.unwrap_or(Fallback::Nothing);
+                let environment = key.environment.as_str();
+                Serving::new(environment, service, there, fallback, lock, before)
+            }
         };
         let versions = views(service, statuses, &serving);
         let tally = tally(&serving, last);
-        Self { key, declared: service.clone(), since, serving, tally, held, versions }
+        Self { key, declared: service.clone(), since, serving, tally, held, versions, secret }
     }
 
     /// Whether its traffic, if it is to have any, has normal versions to go to.
     pub fn is_ready(&self) -> bool {
-        self.versions.is_empty() || !matches!(self.serving, Serving::Nothing)
+        self.versions.is_empty() || !self.serving.is_nothing()
     }
 
     /// Whether no version of it is still being made.
@@ -234,12 +308,46 @@ fn tally(serving: &Serving, last: Option<&Arc<ServiceEntry>>) -> Arc<Tally> {
     }
 }
 
-/// Serves a split, if every version with a share is normal.
-fn serve_split(service: &Service, split: &Split, statuses: &[Status]) -> Result<Serving, String> {
-    if split.is_offline() {
-        return Ok(Serving::Offline);
+/// What decides where nothing else does, if what is declared can be served.
+fn fallback(
+    service: &Service,
+    statuses: &[Status],
+    last: Option<&Serving>,
+) -> Result<Fallback, String> {
+    match &service.traffic {
+        Traffic::Split(split) if split.is_offline() => Ok(Fallback::Offline),
+        Traffic::Split(split) => may_serve(service, split, statuses).map(|()| Fallback::Split),
+        Traffic::Latest => latest(service, statuses, last).map(Fallback::Latest),
     }
-    let mut versions: Vec<(Arc<VersionEntry>, Percent)> = Vec::new();
+}
+
+/// Where each declared version stands as far as decisions go, and what takes its requests. While one
+/// is made anew, the one before it does.
+fn there(
+    service: &Service,
+    statuses: &[Status],
+    before: Option<&Serving>,
+) -> (Vec<Standing>, Vec<Option<Arc<VersionEntry>>>) {
+    let there = |(spec, status): (&VersionSpec, &Status)| {
+        let entry = match status {
+            Status::Normal(entry) => Some(entry),
+            Status::Creating => before.and_then(|before| before.named(&spec.name)),
+            Status::Error(_) => None,
+        };
+        let standing = match entry {
+            Some(it) if service.quarantined(&it.spec, &it.digest()).is_some() => {
+                Standing::Quarantined
+            }
+            Some(_) => Standing::Normal,
+            None => Standing::Missing,
+        };
+        (standing, entry.cloned())
+    };
+    service.versions.iter().zip(statuses).map(there).unzip()
+}
+
+/// Whether every version with a share is normal, or why not.
+fn may_serve(service: &Service, split: &Split, statuses: &[Status]) -> Result<(), String> {
     for &(index, share) in split.shares() {
         if share == Percent::ZERO {
             continue;
@@ -250,7 +358,7 @@ fn serve_split(service: &Service, split: &Split, statuses: &[Status]) -> Result<
             return Err(in_quarantine(name, share, entry));
         }
         match statuses.get(index) {
-            Some(Status::Normal(version)) => versions.push((version.clone(), share)),
+            Some(Status::Normal(_)) => {}
             Some(Status::Error(error)) => {
                 return Err(format!(
                     "the split gives {name} {share} %, and {name} cannot become normal ({error})"
@@ -261,7 +369,7 @@ fn serve_split(service: &Service, split: &Split, statuses: &[Status]) -> Result<
             }
         }
     }
-    Ok(Serving::split(versions))
+    Ok(())
 }
 
 /// What keeps a version from getting traffic, as far as its digest is known yet.
@@ -293,22 +401,19 @@ fn in_quarantine(version: &str, share: Percent, entry: &Quarantined) -> String {
     )
 }
 
-/// Serves the last declared version that is normal and not quarantined; while a later one is being
-/// made, what was served before goes on.
-fn serve_latest(
-    service: &Service,
-    statuses: &[Status],
-    last: Option<&Serving>,
-) -> Result<Serving, String> {
-    let versions = service.versions.iter().zip(statuses).rev();
+/// The last declared version that is normal, open to everybody and not quarantined; while a later
+/// one is being made, what was served before goes on.
+fn latest(service: &Service, statuses: &[Status], last: Option<&Serving>) -> Result<usize, String> {
+    let versions = service.versions.iter().zip(statuses).enumerate().rev();
+    let live = versions.filter(|(index, _)| service.policy.reach_of(*index) == Reach::Live);
     let mut passed_over = None;
-    for (spec, status) in versions {
+    for (index, (spec, status)) in live {
         if quarantined(service, spec, Some(status)).is_some() {
             passed_over.get_or_insert(&spec.name);
             continue;
         }
         match status {
-            Status::Normal(version) => return Ok(Serving::Latest(version.clone())),
+            Status::Normal(_) => return Ok(index),
             Status::Creating if last.is_some_and(Serving::takes_traffic) => {
                 return Err(format!("{} gets everything once it is normal", spec.name));
             }
@@ -320,6 +425,9 @@ fn serve_latest(
             "no declared version is normal and may have traffic: {name} is quarantined; deploy \
              another one, or remove its `[[quarantine]]` entry"
         ),
+        None if service.policy.reach.iter().any(|reach| *reach != Reach::Live) => {
+            "no declared version is normal and has the reach `live`".to_owned()
+        }
         None => "no declared version is normal".to_owned(),
     })
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::outcome::Reloads;
 use crate::config::Service;
 use crate::registry::history::{Attribution, Change, History, HistoryError, changes};
-use crate::registry::{ServiceEntry, ServiceKey, Serving, Snapshot};
+use crate::registry::{ServiceEntry, ServiceKey, Snapshot};
 use crate::telemetry::Telemetry;
 use draft::{Cause, Command, Draft, amend, known, write};
 
@@ -152,7 +152,7 @@ impl Journal {
             (Some(entry), Some(found)) if entry.declared == *found => {
                 if entry.is_settled() {
                     self.found.remove(&change.key);
-                } else if matches!(entry.serving, Serving::Nothing) {
+                } else if entry.serving.is_nothing() {
                     return None;
                 }
                 Some(Cause::Found)

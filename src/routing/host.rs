@@ -1,20 +1,50 @@
-//! Host names to services: exact names first, then wildcards of one label.
+//! Host names and paths to services: exact names first, then previews, then wildcards of one label;
+//! within a host, the longest path.
 
 use std::collections::HashMap;
 
 use http::request::Parts;
 
-/// The longest host name that can match: 253 octets ([RFC 1035, section 2.3.4], in text form).
+use super::request::{Asked, Text};
+
+/// The longest host name that can match: 253 octets ([RFC 1035, section 2.3.4], in text form), and a
+/// label before it in a preview.
 ///
 /// [RFC 1035, section 2.3.4]: https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4
-const LONGEST_HOST: usize = 253;
+const LONGEST_HOST: usize = 253 + 64;
 
-/// An immutable table from host names to `P`, built by [`RouteTableBuilder`].
+/// What is between a version and a domain in a preview's host name.
+const PREVIEW: &str = "--";
+
+/// An immutable table from host names and paths to `P`, built by [`RouteTableBuilder`].
 #[derive(Debug)]
 pub struct RouteTable<P> {
-    exact: HashMap<Box<str>, P>,
+    exact: HashMap<Box<str>, Host<P>>,
     /// Keyed by what follows the first label, without the dot.
-    wildcard: HashMap<Box<str>, P>,
+    wildcard: HashMap<Box<str>, Host<P>>,
+}
+
+/// What a host name leads to.
+#[derive(Debug)]
+struct Host<P> {
+    /// The longest first, without a slash at the end.
+    paths: Vec<(Box<str>, Entry<P>)>,
+    /// Where no path matches.
+    whole: Option<Entry<P>>,
+}
+
+#[derive(Debug)]
+struct Entry<P> {
+    target: P,
+    has_previews: bool,
+}
+
+/// What a request leads to.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Found<'t, 'r, P> {
+    pub target: &'t P,
+    /// What stands before `--` in the host name, where that is how it was found; in any case.
+    pub preview: Option<&'r str>,
 }
 
 /// Collects the host names of a [`RouteTable`].
@@ -23,22 +53,46 @@ pub struct RouteTableBuilder<P> {
     table: RouteTable<P>,
 }
 
+/// A part of a host's requests.
+#[derive(Clone, Copy, Debug)]
+pub struct Part<'a> {
+    /// A prefix of whole segments, such as `/api`; `/` is everything.
+    pub path: &'a str,
+    /// Whether `<label>--` before the host leads here too.
+    pub has_previews: bool,
+}
+
+impl Part<'_> {
+    /// A whole host, without previews.
+    pub const WHOLE: Self = Self { path: "/", has_previews: false };
+}
+
 impl<P> Default for RouteTableBuilder<P> {
     fn default() -> Self {
         Self { table: RouteTable { exact: HashMap::new(), wildcard: HashMap::new() } }
     }
 }
 
+impl<P> Default for Host<P> {
+    fn default() -> Self {
+        Self { paths: Vec::new(), whole: None }
+    }
+}
+
 impl<P> RouteTableBuilder<P> {
-    /// Routes one host name, given without a port. The first to claim a name keeps it.
-    pub fn exact(&mut self, host: &str, target: P) -> &mut Self {
-        self.table.exact.entry(host.to_ascii_lowercase().into()).or_insert(target);
+    /// Routes one host name, given without a port. The first to claim a name and a path keeps it.
+    pub fn exact(&mut self, host: &str, part: Part<'_>, target: P) -> &mut Self {
+        self.table.exact.entry(host.to_ascii_lowercase().into()).or_default().add(part, target);
         self
     }
 
     /// Routes every name of exactly one label before `.suffix` that no exact name claims.
-    pub fn wildcard(&mut self, suffix: &str, target: P) -> &mut Self {
-        self.table.wildcard.entry(suffix.to_ascii_lowercase().into()).or_insert(target);
+    pub fn wildcard(&mut self, suffix: &str, part: Part<'_>, target: P) -> &mut Self {
+        self.table
+            .wildcard
+            .entry(suffix.to_ascii_lowercase().into())
+            .or_default()
+            .add(part, target);
         self
     }
 
@@ -48,47 +102,106 @@ impl<P> RouteTableBuilder<P> {
     }
 }
 
-impl<P> RouteTable<P> {
-    /// The target of a request, by the authority of its URI or else its `host` header.
-    ///
-    /// A port and a trailing dot are ignored, and letters match in either case. An exact name goes
-    /// before a wildcard.
-    ///
-    /// ```
-    /// use watershed::routing::RouteTableBuilder;
-    ///
-    /// let mut routes = RouteTableBuilder::default();
-    /// routes.exact("greeter.localhost", "greeter").wildcard("example.org", "any");
-    /// let routes = routes.build();
-    ///
-    /// let (parts, ()) = http::Request::get("http://GREETER.localhost:8080/").body(())?.into_parts();
-    /// assert_eq!(routes.find(&parts), Some(&"greeter"));
-    /// let (parts, ()) = http::Request::get("http://a.b.example.org/").body(())?.into_parts();
-    /// assert_eq!(routes.find(&parts), None);
-    /// # Ok::<(), http::Error>(())
-    /// ```
-    pub fn find(&self, request: &Parts) -> Option<&P> {
-        self.find_host(host_of(request)?)
+impl<P> Host<P> {
+    fn add(&mut self, Part { path, has_previews }: Part<'_>, target: P) {
+        let entry = Entry { target, has_previews };
+        let path = path.strip_suffix('/').unwrap_or(path);
+        if path.is_empty() {
+            self.whole.get_or_insert(entry);
+        } else if !self.paths.iter().any(|(known, _)| **known == *path) {
+            self.paths.push((path.into(), entry));
+            self.paths.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
+        }
     }
 
-    fn find_host(&self, authority: &str) -> Option<&P> {
-        let host = without_port(authority);
+    fn at(&self, path: Text<'_>) -> Option<&Entry<P>> {
+        let mut paths = self.paths.iter();
+        let longest = paths.find(|(prefix, _)| is_below(prefix.as_bytes(), path));
+        longest.map(|(_, entry)| entry).or(self.whole.as_ref())
+    }
+}
+
+/// Whether a path begins with all segments of a prefix.
+fn is_below(prefix: &[u8], path: Text<'_>) -> bool {
+    match path.as_plain() {
+        Some(path) => {
+            let rest = path.strip_prefix(prefix);
+            rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'/')))
+        }
+        None => {
+            let mut path = path;
+            prefix.iter().all(|byte| path.next() == Some(*byte))
+                && matches!(path.next(), None | Some(b'/'))
+        }
+    }
+}
+
+impl<P> RouteTable<P> {
+    /// The target of a request, by the authority of its URI or else its `host` header, and by its
+    /// path.
+    ///
+    /// A port and a trailing dot are ignored, and letters of a host match in either case. An exact
+    /// name goes before a preview, and that before a wildcard.
+    ///
+    /// ```
+    /// use watershed::routing::{Part, RouteTableBuilder};
+    ///
+    /// let mut routes = RouteTableBuilder::default();
+    /// let api = Part { path: "/api", ..Part::WHOLE };
+    /// routes.exact("shop.localhost", Part::WHOLE, "shop").exact("shop.localhost", api, "api");
+    /// let routes = routes.build();
+    ///
+    /// let (parts, ()) = http::Request::get("http://SHOP.localhost:8080/").body(())?.into_parts();
+    /// assert_eq!(routes.find(&parts).map(|found| *found.target), Some("shop"));
+    /// let (parts, ()) = http::Request::get("http://shop.localhost/api/1").body(())?.into_parts();
+    /// assert_eq!(routes.find(&parts).map(|found| *found.target), Some("api"));
+    /// # Ok::<(), http::Error>(())
+    /// ```
+    pub fn find<'r>(&self, request: &'r Parts) -> Option<Found<'_, 'r, P>> {
+        let path = Asked { parts: request, client: None, preview: None }.path();
+        let host = without_port(host_of(request)?);
         let host = host.strip_suffix('.').unwrap_or(host);
         if !host.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            return self.find_lowercase(host);
+            return self.find_lowercase(host, host, path);
         }
         let mut buffer = [0; LONGEST_HOST];
         let lowered = buffer.get_mut(..host.len())?;
         lowered.copy_from_slice(host.as_bytes());
         lowered.make_ascii_lowercase();
-        self.find_lowercase(std::str::from_utf8(lowered).ok()?)
+        self.find_lowercase(std::str::from_utf8(lowered).ok()?, host, path)
     }
 
-    fn find_lowercase(&self, host: &str) -> Option<&P> {
-        self.exact.get(host).or_else(|| {
-            let (label, suffix) = host.split_once('.')?;
-            if label.is_empty() { None } else { self.wildcard.get(suffix) }
-        })
+    fn find_lowercase<'t, 'r>(
+        &'t self,
+        host: &str,
+        sent: &'r str,
+        path: Text<'_>,
+    ) -> Option<Found<'t, 'r, P>> {
+        let found = |entry: &'t Entry<P>| entry.found(None);
+        let exact = self.exact.get(host).and_then(|host| host.at(path)).map(found);
+        let preview = || self.preview(host, sent, path);
+        exact.or_else(preview).or_else(|| self.wildcard(host, path).map(found))
+    }
+
+    /// By the name behind `--`, where previews are wanted.
+    fn preview<'r>(&self, host: &str, sent: &'r str, path: Text<'_>) -> Option<Found<'_, 'r, P>> {
+        let (label, _) = host.split_once('.')?;
+        let (version, _) = label.split_once(PREVIEW)?;
+        let domain = host.get(version.len() + PREVIEW.len()..)?;
+        let exact = self.exact.get(domain).and_then(|host| host.at(path));
+        let entry = exact.or_else(|| self.wildcard(domain, path)).filter(|it| it.has_previews)?;
+        Some(entry.found(sent.get(..version.len())))
+    }
+
+    fn wildcard(&self, host: &str, path: Text<'_>) -> Option<&Entry<P>> {
+        let (label, suffix) = host.split_once('.')?;
+        if label.is_empty() { None } else { self.wildcard.get(suffix)?.at(path) }
+    }
+}
+
+impl<P> Entry<P> {
+    fn found<'r>(&self, preview: Option<&'r str>) -> Found<'_, 'r, P> {
+        Found { target: &self.target, preview }
     }
 }
 
@@ -111,17 +224,25 @@ fn without_port(authority: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::request::tests::parts;
     use super::*;
 
     fn find(routes: &RouteTable<u8>, host: &str) -> Option<u8> {
-        let (parts, ()) =
-            http::Request::get("/").header("host", host).body(()).unwrap().into_parts();
-        routes.find(&parts).copied()
+        find_at(routes, host, "/").map(|(target, _)| target)
+    }
+
+    fn find_at(routes: &RouteTable<u8>, host: &str, path: &str) -> Option<(u8, Option<String>)> {
+        let parts = parts(path, &[("host", host)]);
+        let found = routes.find(&parts)?;
+        Some((*found.target, found.preview.map(str::to_owned)))
     }
 
     fn routes() -> RouteTable<u8> {
         let mut routes = RouteTableBuilder::default();
-        routes.exact("a.example.org", 1).wildcard("example.org", 2).exact("[::1]", 3);
+        routes
+            .exact("a.example.org", Part::WHOLE, 1)
+            .wildcard("example.org", Part::WHOLE, 2)
+            .exact("[::1]", Part::WHOLE, 3);
         routes.build()
     }
 
@@ -149,16 +270,50 @@ mod tests {
 
     #[test]
     fn an_overlong_host_matches_nothing() {
-        assert_eq!(find(&routes(), &"A".repeat(300)), None);
+        assert_eq!(find(&routes(), &"A".repeat(400)), None);
     }
 
     #[test]
     fn the_authority_goes_before_the_host_header() {
-        let (parts, ()) = http::Request::get("http://a.example.org/")
-            .header("host", "b.example.org")
-            .body(())
-            .unwrap()
-            .into_parts();
-        assert_eq!(routes().find(&parts), Some(&1));
+        let parts = parts("http://a.example.org/", &[("host", "b.example.org")]);
+        assert_eq!(routes().find(&parts).map(|found| *found.target), Some(1));
+    }
+
+    #[test]
+    fn the_longest_path_wins_and_ends_at_a_segment() {
+        let part = |path| Part { path, ..Part::WHOLE };
+        let mut routes = RouteTableBuilder::default();
+        routes
+            .exact("a.test", part("/api"), 1)
+            .exact("a.test", part("/api/v2"), 2)
+            .exact("a.test", part("/api"), 9)
+            .wildcard("test", part("/"), 3);
+        let routes = routes.build();
+        let at = |path| find_at(&routes, "a.test", path).map(|(target, _)| target);
+        assert_eq!([at("/api"), at("/api/"), at("/api/v1"), at("/api?x=/v2")], [Some(1); 4]);
+        assert_eq!([at("/api/v2"), at("/api/v2/x"), at("/%61pi/v2")], [Some(2); 3]);
+        // What no path of the host has is for the wildcard.
+        assert_eq!([at("/"), at("/apis"), at("/api%2Fv2")], [Some(3); 3]);
+    }
+
+    #[test]
+    fn previews_are_for_those_who_want_them() {
+        let preview = Part { has_previews: true, ..Part::WHOLE };
+        let mut routes = RouteTableBuilder::default();
+        routes
+            .exact("shop.test", preview, 1)
+            .exact("v3--shop.test", Part::WHOLE, 2)
+            .exact("other.test", Part::WHOLE, 3)
+            .wildcard("test", Part::WHOLE, 4)
+            .wildcard("example.org", preview, 5);
+        let routes = routes.build();
+        let at = |host| find_at(&routes, host, "/");
+        assert_eq!(at("v2--shop.test"), Some((1, Some("v2".to_owned()))));
+        assert_eq!(at("V2--Shop.test:80"), Some((1, Some("V2".to_owned()))));
+        assert_eq!(at("v3--shop.test"), Some((2, None)), "a name of its own");
+        assert_eq!(at("v2--other.test"), Some((4, None)), "no previews: a label like others");
+        assert_eq!(at("v2--a.example.org"), Some((5, Some("v2".to_owned()))));
+        assert_eq!(at("v2--a--b.example.org"), Some((5, Some("v2".to_owned()))));
+        assert_eq!(at("--shop.test"), Some((1, Some(String::new()))));
     }
 }

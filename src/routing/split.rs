@@ -3,7 +3,7 @@
 use rand::RngExt;
 
 /// The number of equal parts that shares are counted in: hundredths of a percent.
-const PARTS: u16 = 10_000;
+pub(super) const PARTS: u16 = 10_000;
 
 /// Indexes with weights in hundredths of a percent, ready to be drawn from.
 ///

@@ -147,12 +147,12 @@ impl Telemetry {
     }
 
     /// Counts a request that no version took. `service` is empty where no service has the host.
-    pub fn refused(&self, environment: &str, service: &str, code: &'static str) {
+    pub fn refused(&self, environment: &str, service: &str, decision: &str, code: &'static str) {
         let labels = RequestLabels {
             environment: environment.into(),
             service: service.into(),
             version: "".into(),
-            decision: "".into(),
+            decision: decision.into(),
             outcome: code,
         };
         self.requests.get_or_create(&labels).inc();

@@ -11,7 +11,7 @@ use super::{
     ServiceDocument, StatusDocument, VersionDocument,
 };
 use crate::admin::{Admin, Wanted};
-use crate::config::{Percent, Rejection, Report, Traffic};
+use crate::config::{Percent, Reach, Rejection, Report, Traffic};
 use crate::registry::{EnvironmentView, ServiceEntry, StatusError, VersionEntry, VersionView};
 use crate::reload::{Outcome, Reload};
 use crate::telemetry::Recent;
@@ -59,11 +59,13 @@ fn service_document(
         name: service.key.service.to_string(),
         url: service.url(port),
         domains: declared.domains.iter().map(ToString::to_string).collect(),
+        routes: declared.routes.iter().map(ToString::to_string).collect(),
         file: declared.file.display().to_string(),
         latest: declared.traffic == Traffic::Latest,
         since_generation: service.since,
         in_flight: versions.iter().map(|version| version.in_flight).sum(),
         held: service.held.clone(),
+        warning: service.warning(),
         rejected: rejected.map(|rejection| (&rejection.report).into()),
         versions,
     }
@@ -85,6 +87,7 @@ fn version_documents(service: &ServiceEntry, now: Instant) -> Vec<VersionDocumen
     let document =
         |(index, (view, (recent, in_flight))): (usize, (&VersionView, (Recent, u64)))| {
             VersionDocument {
+                reach: reach(service, index),
                 declared_share: percent(declared_share(service, index)),
                 observed_share: observed_share(recent.requests, requests),
                 observed: drawn(view).map(|Observed { windows, .. }| windows.into()),
@@ -115,6 +118,7 @@ fn version_document(view: &VersionView) -> VersionDocument {
         name: view.name.to_string(),
         status: view.status.word().to_owned(),
         share: percent(view.share),
+        reach: None,
         declared_share: 0.0,
         observed_share: None,
         observed: None,
@@ -136,12 +140,22 @@ fn declared_share(service: &ServiceEntry, index: usize) -> Percent {
     match &service.declared.traffic {
         Traffic::Split(split) => split.share_of(index),
         Traffic::Latest => {
-            let mut newest = service.versions.iter().take(declared);
-            let newest = newest
-                .rposition(|view| view.status.normal().is_some() && !is_quarantined(service, view));
+            let may_serve = |(index, view): &(usize, &VersionView)| {
+                service.declared.policy.reach_of(*index) == Reach::Live
+                    && view.status.normal().is_some()
+                    && !is_quarantined(service, view)
+            };
+            let versions = service.versions.iter().take(declared).enumerate();
+            let newest = versions.rev().find(may_serve).map(|(index, _)| index);
             if newest == Some(index) { Percent::ALL } else { Percent::ZERO }
         }
     }
+}
+
+/// Who may get a version, if that is not everybody.
+fn reach(service: &ServiceEntry, index: usize) -> Option<String> {
+    let reach = service.declared.policy.reach_of(index);
+    (reach != Reach::Live).then(|| reach.as_str().to_owned())
 }
 
 fn is_quarantined(service: &ServiceEntry, view: &VersionView) -> bool {

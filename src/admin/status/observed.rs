@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::{DrawnDocument, ObservedDocument};
 use crate::config::{Percent, VersionName};
-use crate::registry::{ServiceEntry, Serving, Snapshot};
+use crate::registry::{ServiceEntry, Snapshot};
 use crate::telemetry::{Comparison, VersionShares, Windows};
 
 /// A version of a split, its share, and its draws against that.
@@ -17,7 +17,7 @@ pub(super) struct Observed<'a> {
 
 /// Every version that has a share of the service's split; none where nothing is drawn.
 pub(super) fn observed(service: &ServiceEntry, now: Instant) -> Vec<Observed<'_>> {
-    if !matches!(service.serving, Serving::Split { .. }) {
+    if !service.serving.is_split() {
         return Vec::new();
     }
     let draws = service.tally.observed(now);

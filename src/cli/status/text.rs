@@ -113,7 +113,11 @@ fn row(version: &VersionDocument) -> [String; 10] {
 
 /// What keeps it from getting traffic counts for more than that it could.
 fn status(version: &VersionDocument) -> String {
-    if version.quarantined { "quarantined".to_owned() } else { version.status.clone() }
+    match &version.reach {
+        _ if version.quarantined => "quarantined".to_owned(),
+        Some(reach) => format!("{} ({reach})", version.status),
+        None => version.status.clone(),
+    }
 }
 
 /// As it is, and as it is declared where that differs.
@@ -168,7 +172,7 @@ fn digits(digest: &str) -> String {
 
 /// Why versions are in error, and why the service is not as it is declared.
 fn write_faults(f: &mut fmt::Formatter<'_>, service: &ServiceDocument) -> fmt::Result {
-    let ServiceDocument { name, file, held, versions, .. } = service;
+    let ServiceDocument { name, file, held, warning, versions, .. } = service;
     for version in versions {
         let Some(error) = &version.error else { continue };
         let (version, code) = (&version.name, &error.code);
@@ -176,8 +180,11 @@ fn write_faults(f: &mut fmt::Formatter<'_>, service: &ServiceDocument) -> fmt::R
         writeln!(f, "\n{WRONG}error[{code}]{WRONG:#}: version {version} of {name}: {detail}")?;
         writeln!(f, "  --> {file}\n  help: {}", error.suggestion)?;
     }
-    match held {
-        Some(why) => writeln!(f, "\n{WAITING}held{WAITING:#}: {name} goes on as it was: {why}"),
+    if let Some(why) = held {
+        writeln!(f, "\n{WAITING}held{WAITING:#}: {name} goes on as it was: {why}")?;
+    }
+    match warning {
+        Some(why) => writeln!(f, "\n{WAITING}warning{WAITING:#}: {name}: {why}"),
         None => Ok(()),
     }
 }

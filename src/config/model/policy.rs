@@ -156,6 +156,9 @@ pub struct Sticky {
 
 impl Sticky {
     pub const TTL: RangeInclusive<Duration> = Duration::from_secs(1)..=hours(24 * 400);
+    /// How many versions of a split users can stay with: what it takes to find out grows with their
+    /// square.
+    pub const VERSIONS_MAX: usize = 64;
     /// How long a pin holds that says nothing else.
     pub const DEFAULT_TTL: Duration = hours(24);
 }

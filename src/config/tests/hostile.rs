@@ -26,6 +26,41 @@ fn versions(name: &str) -> String {
 }
 
 #[test]
+fn users_stay_with_so_many_versions_only() {
+    let text = |count: usize| {
+        let names = || (0..count).map(|n| format!("v{n}"));
+        let versions: String = names()
+            .map(|name| format!("[[versions]]\nname = {name:?}\ncomponent = \"a\"\n"))
+            .collect();
+        let mut shares: Vec<_> = names().map(|name| format!("{name} = 1")).collect();
+        shares[0] = format!("v0 = {}", 101 - count);
+        let split = shares.join(", ");
+        format!("{versions}[traffic]\nsplit = {{ {split} }}\n[traffic.sticky]\nkey = \"query:u\"\n")
+    };
+    let problem = only(&text(65));
+    assert_eq!(problem.message, "users cannot stay with 65 versions of a split, but with 64");
+    let tree = [("config/watershed.toml", "[server]"), ("config/services/s.toml", &text(64))];
+    assert!(Tree::new(&tree).load().is_ok());
+}
+
+#[test]
+fn a_cookie_that_must_be_secure_is() {
+    let text = |name: &str, secure: bool| {
+        format!(
+            "[[versions]]\nname = \"v1\"\ncomponent = \"a\"\n[traffic.sticky]\nkey = \"generated\"\n\
+             [traffic.sticky.cookie]\nname = {name:?}\nsecure = {secure}\n"
+        )
+    };
+    assert!(only(&text("__Host-id", false)).message.contains("that is not secure"));
+    assert!(only(&text("__SECURE-id", false)).message.contains("that is not secure"));
+    let tree = [
+        ("config/watershed.toml", "[server]"),
+        ("config/services/s.toml", &text("__Host-id", true)),
+    ];
+    assert!(Tree::new(&tree).load().is_ok());
+}
+
+#[test]
 fn many_versions_are_read() {
     let files =
         [("config/watershed.toml", "[server]"), ("config/services/s.toml", &*versions("v"))];

@@ -1,6 +1,10 @@
 //! Who gets which version: shares, and what decides before them.
 
-use super::super::model::{Percent, Pick, Policy, Reach, Traffic};
+use std::ops::Range;
+
+use super::super::model::{
+    Destination, Percent, Pick, Policy, Reach, Rule, Split, Sticky, Traffic,
+};
 use super::super::raw::{Field, Located, RawSplit, RawTraffic, Table};
 use super::super::report::Problem;
 use super::super::source::{Complaint, Findings};
@@ -34,6 +38,7 @@ pub fn decided(
     let RawTraffic { split, latest, pick, propagate, rules: raw_rules, sticky, overrides } = raw;
     let is_lost = file.has_lost(Some(&table), "split");
     let traffic = traffic(file, split, latest, is_lost, names, &reach);
+    let span = sticky.as_ref().map(Located::span);
     let pick = file.text(pick, field::word("pick", &Pick::ALL, Pick::as_str));
     let placed = rules(file, raw_rules, names);
     let policy = Policy {
@@ -44,6 +49,9 @@ pub fn decided(
         sticky: self::sticky(file, sticky),
         reach,
     };
+    if let Some(span) = span.filter(|_| policy.sticky.is_some()) {
+        check_versions(file, span, &traffic, &policy.rules);
+    }
     let warnings = warnings(file, &placed, names, &policy.reach);
     Decided { traffic, policy, warnings }
 }
@@ -87,6 +95,32 @@ fn traffic(
     };
     check_reach(file, &split, names, reach);
     split::of_service(file, split, names).map_or(Traffic::Latest, Traffic::Split)
+}
+
+/// Users can stay with so many versions only.
+fn check_versions(
+    file: &mut Findings<'_>,
+    sticky: Range<usize>,
+    traffic: &Traffic,
+    rules: &[Rule],
+) {
+    let own = match traffic {
+        Traffic::Split(split) => Some(split),
+        Traffic::Latest => None,
+    };
+    let of_rules = rules.iter().filter_map(|rule| match &rule.to {
+        Destination::Split(split) => Some(split),
+        Destination::Version(_) => None,
+    });
+    let takers =
+        |split: &Split| split.shares().iter().filter(|(_, share)| *share > Percent::ZERO).count();
+    let most = own.into_iter().chain(of_rules).map(takers).max().unwrap_or(0);
+    if most > Sticky::VERSIONS_MAX {
+        let max = Sticky::VERSIONS_MAX;
+        let message = format!("users cannot stay with {most} versions of a split, but with {max}");
+        let help = "give fewer versions a share, or remove `[traffic.sticky]`";
+        file.add(sticky, Complaint::new(message, help));
+    }
 }
 
 /// A share is for everybody, and so is what it is a share of.

@@ -8,6 +8,10 @@ use super::super::source::{Complaint, Findings};
 use super::super::suggest;
 use super::{field, request};
 
+/// How names of cookies begin that must be secure
+/// ([RFC 6265bis, section 4.1.3](https://www.ietf.org/archive/id/draft-ietf-httpbis-rfc6265bis-20.html#section-4.1.3)).
+const SECURE_PREFIXES: [&str; 2] = ["__secure-", "__host-"];
+
 /// What is said of stickiness; none where its key is wrong.
 pub fn sticky(file: &mut Findings<'_>, raw: Field<Table<RawSticky>>) -> Option<Sticky> {
     let (table, Table(raw)) = raw?.into_parts();
@@ -105,6 +109,7 @@ fn cookie_settings(
     let default = CookieSettings::default();
     let is_lost = file.has_lost(Some(table), "secure");
     let span = same_site.as_ref().map(Located::span);
+    let name_span = name.as_ref().map(Located::span);
     let word = field::word("same-site", &SameSite::ALL, SameSite::as_str);
     let settings = CookieSettings {
         name: file.text(name, request::cookie_name).unwrap_or(default.name),
@@ -121,6 +126,13 @@ fn cookie_settings(
         let message = "browsers refuse a cookie with `same-site = \"none\"` that is not secure";
         let help = "add `secure = true`, or write `same-site = \"lax\"`";
         file.add(span, Complaint::new(message, help));
+    }
+    let lower = settings.name.to_ascii_lowercase();
+    let prefix = SECURE_PREFIXES.into_iter().find(|prefix| lower.starts_with(prefix));
+    if let (Some(span), Some(_), false) = (name_span, prefix, settings.secure || is_lost) {
+        let name = &settings.name;
+        let message = format!("browsers refuse a cookie called `{name}` that is not secure");
+        file.add(span, Complaint::new(message, "add `secure = true`, or choose another name"));
     }
     settings
 }

@@ -1,0 +1,170 @@
+//! `watershed explain`: who would get what, and why.
+
+mod ramp;
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use super::common::{Common, write_json};
+use super::target::Target;
+use super::{CliError, complete};
+use crate::config::{ServiceName, VersionSpec};
+use crate::plan;
+use crate::registry::explain::{Explainer, Explanation, Written};
+use crate::registry::policy::{Standing, Terms, fallback};
+use crate::registry::secret_lock;
+use ramp::Ramp;
+
+const EXAMPLES: &str = "\
+Examples:
+  watershed explain greeter                                       a request without anything
+  watershed explain greeter --path /app/x --header x-user:ann     one of Ann's
+  watershed explain greeter --query lane=beta --cookie uid=7 --client 10.1.2.3
+  watershed explain greeter --header host:v2--greeter.localhost   by a preview domain
+  watershed explain greeter --key ann --ramp v2=0..100            from which percentage on Ann gets v2
+
+Nothing is sent to the service. Where a process serves the files, it is asked what it would do; where
+none runs, or with --offline, the files are read as if all versions were ready whose components are
+there.
+
+Exit codes: 0 explained, 1 there is no such service or the files are wrong, 2 wrong usage.";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Arguments {
+    /// The service.
+    #[arg(add = complete::services())]
+    service: ServiceName,
+    /// The request's method [default: GET]
+    #[arg(long, value_name = "METHOD")]
+    method: Option<String>,
+    /// Its path, perhaps with a query [default: /]
+    #[arg(long, value_name = "PATH")]
+    path: Option<String>,
+    /// A header of it; may be given several times.
+    #[arg(long = "header", value_name = "NAME:VALUE")]
+    headers: Vec<String>,
+    /// A query parameter of it, not encoded; may be given several times.
+    #[arg(long, value_name = "NAME=VALUE")]
+    query: Vec<String>,
+    /// A cookie of it; may be given several times.
+    #[arg(long = "cookie", value_name = "NAME=VALUE")]
+    cookies: Vec<String>,
+    /// The address that it comes from.
+    #[arg(long, value_name = "ADDRESS")]
+    client: Option<String>,
+    /// The sticky key of a user, for --ramp.
+    #[arg(long, value_name = "KEY", requires = "ramp")]
+    key: Option<String>,
+    /// Say from which percentage of a version on the user of --key gets it. The others keep their
+    /// proportions.
+    #[arg(long, value_name = "VERSION=FROM..TO", requires = "key", value_parser = Ramp::parse)]
+    #[arg(conflicts_with_all = ["method", "path", "headers", "query", "cookies", "client"])]
+    ramp: Option<Ramp>,
+    /// Ask no process.
+    #[arg(long, conflicts_with = "admin")]
+    offline: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+pub(super) fn explain(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliError> {
+    let Arguments { service, key, ramp, offline, common, .. } = arguments;
+    let target = match offline {
+        true => Target::find_offline(path, common, service.as_str())?,
+        false => Target::find(path, common, service.as_str())?,
+    };
+    let mut out = std::io::stdout().lock();
+    if let (Some(key), Some(ramp)) = (key, ramp) {
+        let moves = ramp.of(&target, key)?;
+        match common.json {
+            true => write_json(&mut out, &moves)?,
+            false => write!(out, "{moves}")?,
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let written = arguments.written();
+    // What is wrong with it is told without a process.
+    let question = written.question()?;
+    let explanation = match target.ask_to_explain(&written.to_query())? {
+        Some(explanation) => explanation,
+        None => by_files(&target, |explainer| explainer.explain(&question)),
+    };
+    match common.json {
+        true => write_json(&mut out, &explanation)?,
+        false => print(&mut out, &explanation)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Arguments {
+    fn written(&self) -> Written {
+        let Self { method, path, headers, query, cookies, client, .. } = self;
+        Written {
+            method: method.clone(),
+            path: path.clone(),
+            headers: headers.clone(),
+            query: query.clone(),
+            cookies: cookies.clone(),
+            client: client.clone(),
+        }
+    }
+}
+
+/// Has it explained as files declare it.
+fn by_files<T>(target: &Target, explain: impl FnOnce(&Explainer<'_>) -> T) -> T {
+    let service = &*target.service;
+    let standings: Vec<_> = service.versions.iter().map(|spec| standing(target, spec)).collect();
+    let fallback = fallback(service, &standings);
+    let environment = target.environment.as_str();
+    let terms = Terms { environment, service, standings: &standings, fallback };
+    let secret = service.policy.overrides.as_ref().and_then(|it| it.secret.as_ref());
+    let policy = terms.policy(secret.map(secret_lock).unwrap_or_default(), None);
+    let names: Vec<_> = service.versions.iter().map(|spec| spec.name.to_string()).collect();
+    explain(&Explainer { terms, policy: &policy, names: &names })
+}
+
+fn standing(target: &Target, spec: &VersionSpec) -> Standing {
+    match target.standing(spec) {
+        plan::Standing::Normal { .. } if target.quarantine(&spec.name).is_some() => {
+            Standing::Quarantined
+        }
+        plan::Standing::Normal { .. } => Standing::Normal,
+        plan::Standing::Creating | plan::Standing::Error(_) => Standing::Missing,
+    }
+}
+
+fn print(out: &mut impl Write, explanation: &Explanation) -> Result<(), std::io::Error> {
+    let Explanation { service, generation, decision, distribution, failure, held, .. } =
+        explanation;
+    let from = match generation {
+        Some(generation) => format!("generation {generation}"),
+        None => "the files".to_owned(),
+    };
+    writeln!(out, "{service}, by {from}: {}", outcome(explanation))?;
+    for step in explanation.steps() {
+        writeln!(out, "  {step}")?;
+    }
+    match (failure, distribution.as_slice()) {
+        (Some(_), _) | (None, [_]) => {}
+        (None, several) => {
+            for chance in several {
+                writeln!(out, "  {decision}: {} %  {}", chance.share, chance.version)?;
+            }
+        }
+    }
+    if let Some(held) = held {
+        writeln!(out, "  held: {held}")?;
+    }
+    Ok(())
+}
+
+fn outcome(explanation: &Explanation) -> String {
+    let Explanation { decision, version, failure, .. } = explanation;
+    match (failure, version) {
+        (Some(code), _) => format!("no version, {code} ({decision})"),
+        (None, Some(version)) => format!("{version} ({decision})"),
+        (None, None) => format!("one of several, by their shares ({decision})"),
+    }
+}
