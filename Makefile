@@ -17,7 +17,7 @@ run: tools ## build in release and serve config/ (CONFIG=… for another)
 test: tools ## run everything that must pass
 	cargo test --release --locked
 
-fuzz: tools ## throw any text at what reads the configuration, a minute a target (FUZZ_SECONDS=…)
+fuzz: tools ## throw any text at what reads the configuration and requests, a minute a target (FUZZ_SECONDS=…)
 	fuzz/run
 
 bench: dist ## measure: criterion, then the goals against the peers that are found (TABLE=--help)

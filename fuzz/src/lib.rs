@@ -3,6 +3,8 @@
 
 #[path = "../../src/config/mod.rs"]
 pub mod config;
+#[path = "../../src/routing/mod.rs"]
+pub mod routing;
 
 use std::fs;
 use std::path::{Path, PathBuf};
