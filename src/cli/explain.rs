@@ -121,8 +121,7 @@ fn by_files<T>(target: &Target, explain: impl FnOnce(&Explainer<'_>) -> T) -> T 
     let terms = Terms { environment, service, standings: &standings, fallback };
     let secret = service.policy.overrides.as_ref().and_then(|it| it.secret.as_ref());
     let policy = terms.policy(secret.map(secret_lock).unwrap_or_default(), None);
-    let names: Vec<_> = service.versions.iter().map(|spec| spec.name.to_string()).collect();
-    explain(&Explainer { terms, policy: &policy, names: &names })
+    explain(&Explainer { terms, policy: &policy })
 }
 
 fn standing(target: &Target, spec: &VersionSpec) -> Standing {

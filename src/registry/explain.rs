@@ -99,8 +99,6 @@ pub struct StickyStep {
 pub struct Explainer<'a> {
     pub terms: Terms<'a>,
     pub policy: &'a Policy,
-    /// Of the versions by their indexes in the policy.
-    pub names: &'a [String],
 }
 
 impl Explainer<'_> {
@@ -149,7 +147,8 @@ impl Explainer<'_> {
     }
 
     fn name(&self, index: usize) -> String {
-        self.names.get(index).cloned().unwrap_or_default()
+        let spec = self.terms.service.versions.get(index);
+        spec.map_or_else(String::new, |spec| spec.name.to_string())
     }
 
     /// Looked up by itself: what decides asks for a key only if it needs one.

@@ -190,23 +190,23 @@ impl Terms<'_> {
     }
 }
 
-/// Closes to what is served whatever a service declares closed by now, although it cannot be served
-/// as it is declared.
-pub fn close(policy: &mut Policy, names: &[String], service: &Service, lock: Lock) {
-    policy.overrides = overrides(service, lock);
-    let reach = |name: &str| {
-        let index = service.versions.iter().position(|spec| spec.name.as_str() == name);
-        index.map_or(Reach::Live, |index| service.policy.reach_of(index))
+/// Closes to what is `served` whatever the service as it is `declared` now, and cannot be served yet,
+/// closes.
+pub fn close(policy: &mut Policy, served: &Service, declared: &Service, lock: Lock) {
+    policy.overrides = overrides(declared, lock);
+    let reach = |index: usize| {
+        let name = served.versions.get(index).map(|spec| &spec.name);
+        let index = declared.versions.iter().position(|spec| Some(&spec.name) == name);
+        index.map_or(Reach::Live, |index| declared.policy.reach_of(index))
     };
     for version in &mut policy.versions {
-        let reach = reach(&version.name);
+        let reach = reach(version.index);
         version.keeps_pins &= keeps_pins(reach);
         version.may_override &= reach != Reach::Cutoff;
     }
     for rule in &mut policy.rules {
         if let Some(Destination::Version(index)) = rule.to {
-            let name = names.get(index).map_or("", String::as_str);
-            rule.to = rule.to.take().filter(|_| reach(name) == Reach::Live);
+            rule.to = rule.to.take().filter(|_| reach(index) == Reach::Live);
         }
     }
 }

@@ -173,7 +173,7 @@ impl Serving {
     /// The same where a service cannot be served as it is declared: what it closes is closed.
     pub(super) fn held(&self, declared: &Service, lock: Lock) -> Self {
         let mut policy = Policy::clone(&self.policy);
-        policy::close(&mut policy, &self.names(), declared, lock);
+        policy::close(&mut policy, &self.declared, declared, lock);
         Self { policy: Arc::new(policy), ..self.clone() }
     }
 
@@ -220,13 +220,7 @@ impl Serving {
             standings: &self.standings,
             fallback: self.kind,
         };
-        let names = self.names();
-        Explainer { terms, policy: &self.policy, names: &names }.explain(question)
-    }
-
-    /// What versions are called, by their indexes in the policy.
-    fn names(&self) -> Vec<String> {
-        self.declared.versions.iter().map(|spec| spec.name.to_string()).collect()
+        Explainer { terms, policy: &self.policy }.explain(question)
     }
 
     /// Whether the lane of a request is told to its version.

@@ -248,23 +248,10 @@ impl Policy {
         if let Base::Offline = self.base {
             return resolved(To::Offline, Reason::Random);
         }
-        let facts = Facts::new(key.asked);
-        for rule in &self.rules {
-            let matched = rule.matcher.check(&facts);
-            witness.rule(rule, matched);
-            if matched.is_err() {
-                continue;
-            }
-            match &rule.to {
-                Some(Destination::Version(index)) => {
-                    return resolved(To::Version(*index), Reason::Rule(rule));
-                }
-                Some(Destination::Shares(shares)) => {
-                    return self.by_key(&mut key, shares, Reason::Rule(rule), Reason::Rule(rule));
-                }
-                None if rule.fails => return resolved(To::Failed, Reason::Rule(rule)),
-                None => {}
-            }
+        if !self.rules.is_empty()
+            && let Some(resolved) = self.by_rule(&mut key, witness)
+        {
+            return resolved;
         }
         if let Some(resolved) = self.pinned(&mut key, now, witness) {
             return resolved;
@@ -275,6 +262,33 @@ impl Policy {
             Base::Offline => resolved(To::Offline, Reason::Random),
             Base::Nothing => resolved(To::Nothing, Reason::Random),
         }
+    }
+
+    /// By the first rule that matches and leads somewhere.
+    fn by_rule<'p>(
+        &'p self,
+        key: &mut Key<'_, impl Fn() -> Option<Id>>,
+        witness: &mut impl Witness,
+    ) -> Option<Resolved<'p>> {
+        let facts = Facts::new(key.asked);
+        for rule in &self.rules {
+            let matched = rule.matcher.check(&facts);
+            witness.rule(rule, matched);
+            if matched.is_err() {
+                continue;
+            }
+            match &rule.to {
+                Some(Destination::Version(index)) => {
+                    return Some(resolved(To::Version(*index), Reason::Rule(rule)));
+                }
+                Some(Destination::Shares(shares)) => {
+                    return Some(self.by_key(key, shares, Reason::Rule(rule), Reason::Rule(rule)));
+                }
+                None if rule.fails => return Some(resolved(To::Failed, Reason::Rule(rule))),
+                None => {}
+            }
+        }
+        None
     }
 
     /// By the hash of the key, or else by a draw.

@@ -74,6 +74,24 @@ impl<'a> Asked<'a> {
     }
 }
 
+impl Asked<'_> {
+    fn header_names(self) -> Names {
+        // The host may come from the authority.
+        let names = self.parts.headers.keys().chain([&HOST]);
+        Names(names.fold(0, |all, name| all | Names::of(name.as_str().as_bytes())))
+    }
+
+    fn query_names(self) -> Names {
+        Names::of_pairs(self.parts.uri.query().unwrap_or_default().as_bytes(), b'&')
+    }
+
+    fn cookie_names(self) -> Names {
+        let headers = self.parts.headers.get_all(COOKIE).into_iter();
+        let names = headers.map(|cookies| Names::of_pairs(cookies.as_bytes(), b';').0);
+        Names(names.fold(0, |all, names| all | names))
+    }
+}
+
 /// A request that many rules look at. Most of them want a name that is not there, so the names that
 /// are there are noted where a rule asks first.
 pub struct Facts<'a, 'm> {
@@ -87,11 +105,12 @@ pub struct Facts<'a, 'm> {
 }
 
 /// Which names there may be: a bit for all that begin, end and measure alike.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Names(u64);
 
 impl Names {
     /// Whether it is worth a look.
+    #[inline]
     fn may_have(self, name: &str) -> bool {
         self.0 & Self::of(name.as_bytes()) != 0
     }
@@ -100,9 +119,7 @@ impl Names {
         let end = |byte: Option<&u8>| byte.copied().map_or(0, usize::from);
         1 << ((name.len() + 3 * end(name.first()) + 7 * end(name.last())) % 64)
     }
-}
 
-impl Names {
     /// Of pairs with a separator between them. What is encoded, or has a space in it, may mean any
     /// name.
     fn of_pairs(pairs: &[u8], separator: u8) -> Self {
@@ -140,33 +157,31 @@ impl<'a, 'm> Facts<'a, 'm> {
     }
 
     /// The request itself.
+    #[inline]
     pub fn asked(&self) -> Asked<'a> {
         self.asked
     }
 
     /// The path, without the query.
+    #[inline]
     pub fn path(&self) -> Text<'a> {
         self.path
     }
 
     /// Whether a header has such a value.
+    #[inline]
     pub fn has_header(&self, name: &HeaderName, is_it: impl Fn(Text<'a>) -> bool) -> bool {
-        let names = self.headers.get_or_init(|| {
-            let headers = self.asked.parts.headers.keys();
-            // The host may come from the authority.
-            let names = headers.chain([&HOST]).map(|name| Names::of(name.as_str().as_bytes()));
-            Names(names.fold(0, |all, name| all | name))
-        });
+        let names = self.headers.get_or_init(|| self.asked.header_names());
         names.may_have(name.as_str()) && self.asked.header(name).any(is_it)
     }
 
     /// Whether a query parameter has such a value.
+    #[inline]
     pub fn has_query(&self, name: &'m str, is_it: impl Fn(Text<'a>) -> bool) -> bool {
         if let Some((_, value)) = self.latest.get().filter(|(latest, _)| *latest == name) {
             return is_it(value);
         }
-        let query = || self.asked.parts.uri.query().unwrap_or_default().as_bytes();
-        let names = self.query.get_or_init(|| Names::of_pairs(query(), b'&'));
+        let names = self.query.get_or_init(|| self.asked.query_names());
         if !names.may_have(name) {
             return false;
         }
@@ -179,12 +194,9 @@ impl<'a, 'm> Facts<'a, 'm> {
     }
 
     /// Whether a cookie has such a value.
+    #[inline]
     pub fn has_cookie(&self, name: &str, is_it: impl Fn(Text<'a>) -> bool) -> bool {
-        let names = self.cookies.get_or_init(|| {
-            let headers = self.asked.parts.headers.get_all(COOKIE).into_iter();
-            let names = headers.map(|cookies| Names::of_pairs(cookies.as_bytes(), b';').0);
-            Names(names.fold(0, |all, names| all | names))
-        });
+        let names = self.cookies.get_or_init(|| self.asked.cookie_names());
         names.may_have(name) && self.asked.cookie(name).any(is_it)
     }
 }
@@ -251,11 +263,13 @@ impl<'a> Text<'a> {
     }
 
     /// All of it, if it need not be decoded.
+    #[inline]
     pub fn as_plain(self) -> Option<&'a [u8]> {
         (self.encoding == Encoding::Plain).then_some(self.rest)
     }
 
     /// Whether it is this.
+    #[inline]
     pub fn is(self, other: &[u8]) -> bool {
         // Nothing is encoded as less than it is.
         if self.rest.len() < other.len() {
