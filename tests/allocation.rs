@@ -131,7 +131,8 @@ fn rule(number: usize) -> Rule {
         _ => matcher.client = network("10.0.0.0/8"),
     }
     let to = Some(Destination::Version(1));
-    Rule { word: format!("rule:r{number}").into(), matcher, to, fails: false }
+    let wanted = matcher.wants();
+    Rule { word: format!("rule:r{number}").into(), matcher, wanted, to, fails: false }
 }
 
 #[test]

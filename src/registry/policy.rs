@@ -127,9 +127,11 @@ impl Terms<'_> {
                 can_be_had.then(|| Destination::Shares(self.shares(split, last)))
             }
         };
+        let matcher = matcher(matches);
         Rule {
             word: format!("rule:{name}").into(),
-            matcher: matcher(matches),
+            wanted: matcher.wants(),
+            matcher,
             to,
             fails: *otherwise == Otherwise::Fail,
         }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use http::{HeaderName, Method};
 use ipnet::IpNet;
 
-use super::request::{Facts, Text};
+use super::request::{Facts, Names, Text};
 
 /// Bytes of the longest text that a pattern with a run before its end can match: what it takes grows
 /// with the length of both.
@@ -42,6 +42,22 @@ pub struct Network {
     is_v4: bool,
     address: u128,
     mask: u128,
+}
+
+/// The names that a matcher wants, which tell most requests that are unlike it without a search.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wants {
+    headers: Names,
+    query: Names,
+    cookies: Names,
+}
+
+impl Wants {
+    /// Whether a request may have all of them.
+    #[inline]
+    pub fn may_be_in(&self, facts: &Facts<'_, '_>) -> bool {
+        facts.may_have(self.headers, self.query, self.cookies)
+    }
 }
 
 /// The condition that does not hold.
@@ -134,6 +150,19 @@ fn matches_runs(parts: &[Option<u8>], mut text: Text<'_>) -> bool {
 }
 
 impl Matcher {
+    /// The names that it wants.
+    pub fn wants(&self) -> Wants {
+        let names = |names: &[(String, Pattern)]| {
+            names.iter().fold(Names::default(), |all, (name, _)| all.with(name))
+        };
+        let headers = self.headers.iter();
+        Wants {
+            headers: headers.fold(Names::default(), |all, (name, _)| all.with(name.as_str())),
+            query: names(&self.query),
+            cookies: names(&self.cookies),
+        }
+    }
+
     /// Whether a request is like it, or what is not.
     pub fn check<'m>(&'m self, facts: &Facts<'_, 'm>) -> Result<(), Mismatch<'m>> {
         let Self { path, method, headers, query, cookies, client } = self;

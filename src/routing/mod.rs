@@ -23,7 +23,7 @@ mod split;
 pub use affinity::{Affinity, Id, KeySource, WATERSHED_STICKY, hash_of_name, is_lane, lane};
 pub use buckets::{Owner, bucket};
 pub use host::{Found, Part, RouteTable, RouteTableBuilder};
-pub use matcher::{Matcher, Mismatch, Network, Pattern};
+pub use matcher::{Matcher, Mismatch, Network, Pattern, Wants};
 pub use overrides::{Lock, Overrides, WATERSHED_KEY, WATERSHED_VERSION, Wanted, sent_key};
 pub use pins::Pins;
 pub use policy::{

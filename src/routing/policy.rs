@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::affinity::{Affinity, Id};
-use super::matcher::{Matcher, Mismatch};
+use super::matcher::{Matcher, Mismatch, Wants};
 use super::overrides::{Overrides, Wanted};
 use super::pins::Pins;
 use super::request::{Asked, Facts};
@@ -61,6 +61,8 @@ pub struct Rule {
     /// `rule:` and its name.
     pub word: Arc<str>,
     pub matcher: Matcher,
+    /// Of `matcher`.
+    pub wanted: Wants,
     /// None where a version that it leads to cannot be had.
     pub to: Option<Destination>,
     /// Whether a request fails then; it is decided as if the rule did not match otherwise.
@@ -159,6 +161,9 @@ pub enum Refused {
 
 /// Sees how a decision comes about.
 pub trait Witness {
+    /// Whether it wants to know why each rule does not match.
+    const WATCHES: bool = true;
+
     /// An override was asked for.
     fn wanted(&mut self, _: Wanted<'_>) {}
     /// A rule was looked at.
@@ -167,7 +172,9 @@ pub trait Witness {
     fn pinned(&mut self, _: usize) {}
 }
 
-impl Witness for () {}
+impl Witness for () {
+    const WATCHES: bool = false;
+}
 
 impl Policy {
     /// Where everybody gets the same, by shares or as the latest.
@@ -265,13 +272,16 @@ impl Policy {
     }
 
     /// By the first rule that matches and leads somewhere.
-    fn by_rule<'p>(
+    fn by_rule<'p, W: Witness>(
         &'p self,
         key: &mut Key<'_, impl Fn() -> Option<Id>>,
-        witness: &mut impl Witness,
+        witness: &mut W,
     ) -> Option<Resolved<'p>> {
         let facts = Facts::new(key.asked);
         for rule in &self.rules {
+            if !W::WATCHES && !rule.wanted.may_be_in(&facts) {
+                continue;
+            }
             let matched = rule.matcher.check(&facts);
             witness.rule(rule, matched);
             if matched.is_err() {

@@ -105,10 +105,25 @@ pub struct Facts<'a, 'm> {
 }
 
 /// Which names there may be: a bit for all that begin, end and measure alike.
-#[derive(Clone, Copy)]
-struct Names(u64);
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Names(u64);
 
 impl Names {
+    /// These and one more.
+    pub fn with(self, name: &str) -> Self {
+        Self(self.0 | Self::of(name.as_bytes()))
+    }
+
+    /// Whether all of these may be there.
+    #[inline]
+    fn may_have_all(self, others: Self) -> bool {
+        self.0 & others.0 == others.0
+    }
+
+    fn is_none(self) -> bool {
+        self.0 == 0
+    }
+
     /// Whether it is worth a look.
     #[inline]
     fn may_have(self, name: &str) -> bool {
@@ -166,6 +181,18 @@ impl<'a, 'm> Facts<'a, 'm> {
     #[inline]
     pub fn path(&self) -> Text<'a> {
         self.path
+    }
+
+    /// Whether the headers, parameters and cookies of these names may all be there.
+    #[inline]
+    pub fn may_have(&self, headers: Names, query: Names, cookies: Names) -> bool {
+        let asked = self.asked;
+        let may_have = |known: &OnceCell<Names>, wanted: Names, look: fn(Asked<'a>) -> Names| {
+            wanted.is_none() || known.get_or_init(|| look(asked)).may_have_all(wanted)
+        };
+        may_have(&self.headers, headers, Asked::header_names)
+            && may_have(&self.query, query, Asked::query_names)
+            && may_have(&self.cookies, cookies, Asked::cookie_names)
     }
 
     /// Whether a header has such a value.
