@@ -20,6 +20,11 @@ pub enum Refusal {
     #[error("{service} has no `[traffic.sticky]`: users do not stay with versions")]
     NotSticky { service: ServiceName },
     #[error(
+        "users are known by `client-address` here, and {key:?} is none: give `--key` an address such \
+         as 10.1.2.3"
+    )]
+    NotAnAddress { key: String },
+    #[error(
         "{version} of {service} is not normal yet: wait until `watershed status {service}` says so"
     )]
     Creating { service: ServiceName, version: VersionName },

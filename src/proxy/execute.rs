@@ -21,9 +21,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::connection::Connection;
 use super::ctx::{Chosen, Ended, RequestCtx};
 use super::failure::Failure;
-use super::headers::{self, WATERSHED_DECISION, WATERSHED_GENERATION, WATERSHED_VERSION};
+use super::headers::{self, WATERSHED_DECISION, WATERSHED_GENERATION};
 use crate::config::Expose;
 use crate::registry::{Admission, VersionEntry};
+use crate::routing::WATERSHED_VERSION;
 use crate::runtime::{BodyFeed, Event, Invocation};
 
 /// What pingora says of a chunked body that is not one.

@@ -11,10 +11,9 @@ use pingora::http::RequestHeader;
 
 use super::ctx::{Lane, Wish};
 use crate::config::VersionName;
-use crate::routing::{self, Asked, Text, WATERSHED_KEY, WATERSHED_STICKY};
+use crate::routing::{self, Asked, Text, WATERSHED_KEY, WATERSHED_STICKY, WATERSHED_VERSION};
 
 pub const WATERSHED_ERROR: &str = "watershed-error";
-pub const WATERSHED_VERSION: &str = "watershed-version";
 pub const WATERSHED_DECISION: &str = "watershed-decision";
 pub const WATERSHED_GENERATION: &str = "watershed-generation";
 pub const X_REQUEST_ID: &str = "x-request-id";
@@ -23,7 +22,7 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-const LANE: [HeaderName; 3] = [routing::WATERSHED_VERSION, WATERSHED_KEY, WATERSHED_STICKY];
+const LANE: [HeaderName; 3] = [WATERSHED_VERSION, WATERSHED_KEY, WATERSHED_STICKY];
 const HOP_BY_HOP: [HeaderName; 3] = [CONNECTION, TE, EXPECT];
 /// How many headers are added to a request.
 const MADE_HERE: usize = 4;
@@ -67,14 +66,14 @@ pub fn tell_lane(
     let asked = Asked { parts: sent, client: None, preview: None };
     match lane.wish {
         Wish::Granted => {
-            insert(headers, routing::WATERSHED_VERSION, version.as_str());
+            insert(headers, WATERSHED_VERSION, version.as_str());
             if let Some(key) = routing::sent_key(asked).and_then(Text::as_plain) {
                 headers.extend(HeaderValue::from_bytes(key).ok().map(|key| (WATERSHED_KEY, key)));
             }
         }
         // Another service may have it.
         Wish::Unknown => {
-            for name in [routing::WATERSHED_VERSION, WATERSHED_KEY] {
+            for name in [WATERSHED_VERSION, WATERSHED_KEY] {
                 headers.extend(sent.headers.get(&name).map(|it| (name, it.clone())));
             }
         }

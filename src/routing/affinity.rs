@@ -71,6 +71,14 @@ impl Affinity {
         text.map(|text| self.hash_of(text))
     }
 
+    /// The hash of the key of a user that somebody names; none if it must be an address and is not.
+    pub fn hash_of_user(&self, key: &str) -> Option<u64> {
+        match self.source {
+            KeySource::ClientAddress => key.parse().ok().map(|client| self.hash_of_ip(client)),
+            _ => Some(self.hash_of(Text::plain(key.as_bytes()))),
+        }
+    }
+
     /// The hash of a key.
     pub fn hash_of(&self, key: Text<'_>) -> u64 {
         match key.as_plain() {
@@ -203,6 +211,8 @@ mod tests {
             affinity(KeySource::ClientAddress).hash(asked)
         };
         assert_eq!(of("10.1.2.3"), of("::ffff:10.1.2.3"));
+        let named = |key: &str| affinity(KeySource::ClientAddress).hash_of_user(key);
+        assert_eq!((named("10.1.2.3"), named("ann")), (of("10.1.2.3"), None));
         assert_ne!(of("10.1.2.3"), of("10.1.2.4"));
     }
 

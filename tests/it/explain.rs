@@ -127,3 +127,21 @@ fn a_ramp_tells_where_a_user_moves() {
     let unknown = site.run(&["explain", "greeter", "--key", "ann", "--ramp", "v7=0..100"]);
     assert_eq!(unknown.code, Some(1));
 }
+
+/// A user who is known by his address is in one bucket, whoever is asked.
+#[test]
+fn an_address_is_the_same_user_for_a_ramp() {
+    let text = service().replace("header:x-user", "client-address");
+    let site = Site::new().service("greeter", &text);
+    let json = |arguments: &[&str]| {
+        let told = site.run(&[&["explain", "greeter", "--json"], arguments].concat());
+        serde_json::from_str::<Value>(&told.stdout).unwrap_or_else(|_| panic!("{}", told.said()))
+    };
+    let asked = json(&["--client", "10.1.2.3"]);
+    let ramp = json(&["--key", "10.1.2.3", "--ramp", "v2=0..100"]);
+    assert_eq!(asked["sticky"]["hash"], ramp["hash"]);
+    assert_eq!(asked["sticky"]["bucket"], ramp["bucket"]);
+    let wrong = site.run(&["explain", "greeter", "--key", "ann", "--ramp", "v2=0..100"]);
+    assert_eq!(wrong.code, Some(1));
+    assert!(wrong.said().contains("give `--key` an address"), "{}", wrong.said());
+}

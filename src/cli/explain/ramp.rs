@@ -9,7 +9,7 @@ use crate::cli::CliError;
 use crate::cli::refusal::Refusal;
 use crate::cli::target::Target;
 use crate::config::{Percent, VersionName};
-use crate::routing::{Owner, Shares, Text, Ways, bucket};
+use crate::routing::{Owner, Shares, Ways, bucket};
 use crate::upgrade;
 
 /// A version whose share grows.
@@ -68,7 +68,9 @@ impl Ramp {
         let Some(affinity) = affinity else {
             return Err(Refusal::NotSticky { service: target.service.name.clone() }.into());
         };
-        let hash = affinity.hash_of(Text::plain(key.as_bytes()));
+        let Some(hash) = affinity.hash_of_user(key) else {
+            return Err(Refusal::NotAnAddress { key: key.to_owned() }.into());
+        };
         let shares = target.shares();
         let owner = |share: u16| self.owner(&shares, share, hash);
         let (from, to) = (self.from.hundredths(), self.to.hundredths());
