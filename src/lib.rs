@@ -32,3 +32,5 @@ pub mod admin;
 pub mod server;
 
 pub mod cli;
+
+pub mod allocator;

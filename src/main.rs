@@ -4,14 +4,14 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
+use watershed::allocator::Allocator;
 use watershed::cli::Cli;
 
-/// Faster than the system's allocator in the many small allocations of a request.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Allocator = Allocator;
 
 /// Our own events; of the libraries', only what an operator can do something about.
-const DEFAULT_FILTER: &str = "info,pingora=error,pingora_core=off,pingora_proxy=off,wasmtime=warn";
+const DEFAULT_FILTER: &str = "info,pingora=error,pingora_core=off,wasmtime=warn";
 
 fn main() -> ExitCode {
     Cli::complete();

@@ -14,11 +14,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, in reading order, and those that each may use beside itself.
-const ROOMS: [(&str, &[&str]); 11] = [
+const ROOMS: [(&str, &[&str]); 12] = [
+    ("allocator", &[]),
     ("config", &[]),
     ("routing", &[]),
     ("telemetry", &[]),
-    ("runtime", &[]),
+    ("runtime", &["allocator"]),
     ("registry", &["config", "routing", "runtime", "telemetry"]),
     ("reload", &["config", "registry", "telemetry"]),
     ("upgrade", &["config", "registry"]),
@@ -32,7 +33,9 @@ const ROOMS: [(&str, &[&str]); 11] = [
 const COMPOSITION: [&str; 4] = ["server", "cli", "main", "lib"];
 
 /// Libraries that only some rooms may name, by how their crates begin.
-const LIBRARIES: [(&str, &[&str]); 9] = [
+const LIBRARIES: [(&str, &[&str]); 11] = [
+    ("mimalloc", &["allocator"]),
+    ("libmimalloc", &["allocator"]),
     ("wasmtime", &["runtime"]),
     ("pingora", &["proxy", "listener", "server", "admin"]),
     ("axum", &["admin"]),

@@ -12,6 +12,7 @@ use super::artifact::{Artifact, memory_file};
 use super::child::Compilation;
 use super::program::ProgramError;
 use super::world::World;
+use crate::allocator::give_memory_back;
 
 /// The nice value of whatever compiles.
 const LOWEST_PRIORITY: i32 = 19;
@@ -86,12 +87,4 @@ pub(super) fn lower_priority() {
     // Without a pid it is this thread's, on Linux. If it fails, compiling takes its turn like the
     // rest.
     rustix::process::setpriority_process(None, LOWEST_PRIORITY).ok();
-}
-
-/// Gives free memory back to the system. The allocator keeps what a compilation or a component took
-/// until it is busy again, which may be never: tens of MiB, and more with every component.
-#[expect(unsafe_code, reason = "the allocator has no safe interface")]
-fn give_memory_back() {
-    // SAFETY: it may be called by any thread at any time, and touches nothing that is in use.
-    unsafe { libmimalloc_sys::mi_collect(true) };
 }
