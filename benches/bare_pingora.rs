@@ -6,14 +6,15 @@ use std::error::Error;
 use async_trait::async_trait;
 use bytes::Bytes;
 use pingora::http::ResponseHeader;
-use pingora::prelude::{ErrorType, HttpPeer, Result, http_proxy_service};
-use pingora::proxy::{ProxyHttp, Session};
+use pingora::prelude::{ErrorType, HttpPeer, Result};
 use pingora::server::Server;
 use pingora::server::configuration::ServerConf;
+use pingora_proxy::{ProxyHttp, Session, http_proxy_service};
+use watershed::allocator::Allocator;
 
 /// The same as ours, so that it makes no difference.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Allocator = Allocator;
 
 const BODY: &str = "Hello from v1!\n";
 

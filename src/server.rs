@@ -76,8 +76,7 @@ pub fn run(loader: Loader, loaded: Loaded) -> Result<(), StartError> {
 
     let mut server = Server::new_with_opt_and_conf(None, pingora_conf(&config));
     let gateway = || shared.gateway();
-    let conf = server.configuration.clone();
-    server.add_service(Acceptor::new(sockets.proxy, &conf, gateway, drain.clone(), accept));
+    server.add_service(Acceptor::new(sockets.proxy, gateway, drain.clone(), accept));
     server.add_service(single("sweeper", Sweeper(shared.live.clone())));
     server.add_service(single("reloader", Reloading(once((reloader, rejected, watcher)))));
     server.add_service(single("hangup", Hangup(shared.reloads.clone())));

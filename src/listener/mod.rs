@@ -12,9 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pingora::apps::{HttpServerOptions, ServerApp};
-use pingora::proxy::{HttpProxy, http_proxy};
-use pingora::server::configuration::ServerConf;
+use pingora::apps::ServerApp;
 use pingora::server::{ListenFds, ShutdownWatch};
 use pingora::services::Service;
 use tokio::net::{TcpListener, TcpStream};
@@ -76,8 +74,8 @@ pub struct Acceptor {
 /// What one connection needs.
 #[derive(Clone)]
 struct Front {
-    http1: Arc<HttpProxy<Gateway>>,
-    http2: Arc<HttpProxy<Gateway>>,
+    http1: Arc<Gateway>,
+    http2: Arc<Gateway>,
     drain: Drain,
     open: OpenConnections,
 }
@@ -86,18 +84,12 @@ impl Acceptor {
     /// Serves connections of `sockets` by the gateways that `gateway` makes, once `ready` comes.
     pub fn new(
         sockets: Vec<std::net::TcpListener>,
-        conf: &Arc<ServerConf>,
         gateway: impl Fn() -> Gateway,
         drain: Drain,
         ready: oneshot::Receiver<()>,
     ) -> Self {
-        let http1 = Arc::new(http_proxy(conf, gateway()));
-        let mut http2 = http_proxy(conf, gateway());
-        let mut options = HttpServerOptions::default();
-        options.h2c = true;
-        http2.server_options = Some(options);
-        let front =
-            Front { http1, http2: Arc::new(http2), drain, open: OpenConnections::default() };
+        let (http1, http2) = (Arc::new(gateway()), Arc::new(gateway().over_http2()));
+        let front = Front { http1, http2, drain, open: OpenConnections::default() };
         Self { sockets, ready: Some(ready), front }
     }
 }
@@ -118,8 +110,6 @@ impl Service for Acceptor {
             }
         }
         self.front.drain.started().await;
-        self.front.http1.cleanup().await;
-        self.front.http2.cleanup().await;
     }
 
     fn name(&self) -> &str {

@@ -18,7 +18,8 @@ pub struct Chosen {
     pub cookie: Option<String>,
     /// What its version is told to pass on, where that is wanted.
     pub lane: Option<Lane>,
-    /// Counts the request as in flight until it is dropped.
+    /// Counts the request as in flight.
+    #[expect(dead_code, reason = "held for its drop")]
     pub in_flight: InFlight,
 }
 

@@ -15,7 +15,6 @@ use http::{HeaderMap, Method, StatusCode, Version, header};
 use pingora::http::ResponseHeader;
 use pingora::prelude::{ErrorType, Result};
 use pingora::protocols::http::ServerSession;
-use pingora::proxy::Session;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::connection::Connection;
@@ -32,7 +31,7 @@ const MALFORMED: [ErrorType; 2] =
     [ErrorType::Custom("InvalidChunk"), ErrorType::Custom("InvalidTrailerEnd")];
 
 /// Serves one request by the chosen version, unless it has no room for it.
-pub async fn execute(session: &mut Session, ctx: &mut RequestCtx, chosen: &Chosen) -> Ended {
+pub async fn execute(session: &mut ServerSession, ctx: &mut RequestCtx, chosen: &Chosen) -> Ended {
     let refused = |failure| Ended::Failed { failure, committed: false };
     let limit = chosen.version.spec.limits.request_body.bytes();
     if declared_length(session).is_some_and(|length| length > limit) {
@@ -48,7 +47,7 @@ pub async fn execute(session: &mut Session, ctx: &mut RequestCtx, chosen: &Chose
     }
 }
 
-fn declared_length(session: &Session) -> Option<u64> {
+fn declared_length(session: &ServerSession) -> Option<u64> {
     session.req_header().headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
@@ -88,7 +87,7 @@ struct Execution<'a> {
 
 impl<'a> Execution<'a> {
     async fn start(
-        session: &'a mut Session,
+        session: &'a mut ServerSession,
         ctx: &RequestCtx,
         chosen: &'a Chosen,
         Admission { place, permit }: Admission,
@@ -100,7 +99,6 @@ impl<'a> Execution<'a> {
         if let Some(lane) = &chosen.lane {
             headers::tell_lane(session.req_header(), request.headers_mut(), lane, &spec.name);
         }
-        let session = session.as_downstream_mut();
         session.set_write_timeout(Some(spec.limits.wall_time));
         let (invocation, feed) = if session.is_body_empty() {
             (Invocation::start(guest, place, request_id, request), None)
@@ -263,13 +261,13 @@ impl<'a> Execution<'a> {
         Ended::Failed { failure, committed: self.committed.is_some() }
     }
 
-    async fn head(&mut self, head: http::response::Parts) -> Result<()> {
+    async fn head(&mut self, mut head: http::response::Parts) -> Result<()> {
         let status = head.status;
-        let mut response = ResponseHeader::from(head);
-        if self.expose != Expose::None {
-            let version = self.chosen.version.spec.name.as_str();
-            response.insert_header(WATERSHED_VERSION, version)?;
+        let version = self.chosen.version.header.as_ref().filter(|_| self.expose != Expose::None);
+        if let Some(version) = version {
+            head.headers.insert(WATERSHED_VERSION, version.clone());
         }
+        let mut response = ResponseHeader::from(head);
         if self.expose == Expose::Decision {
             response.insert_header(WATERSHED_DECISION, self.chosen.decision.as_str())?;
             response.insert_header(WATERSHED_GENERATION, self.generation)?;

@@ -8,7 +8,6 @@ use http::{Method, StatusCode, header};
 use pingora::http::ResponseHeader;
 use pingora::prelude::Result;
 use pingora::protocols::http::ServerSession;
-use pingora::proxy::Session;
 
 use super::ctx::RequestCtx;
 use super::headers::{WATERSHED_DECISION, WATERSHED_ERROR, WATERSHED_GENERATION, X_REQUEST_ID};
@@ -141,7 +140,11 @@ fn guest_policy(failure: &GuestFailure) -> Policy {
 }
 
 /// Sends the response to a failure; nothing may have been sent before.
-pub async fn respond(session: &mut Session, ctx: &mut RequestCtx, failure: &Failure) -> Result<()> {
+pub async fn respond(
+    session: &mut ServerSession,
+    ctx: &mut RequestCtx,
+    failure: &Failure,
+) -> Result<()> {
     let request_id = ctx.request_id(&session.req_header().headers);
     let body = failure.document(&request_id);
     let mut header = ResponseHeader::build(failure.policy().status, Some(8))?;
@@ -161,26 +164,25 @@ pub async fn respond(session: &mut Session, ctx: &mut RequestCtx, failure: &Fail
     }
     let has_body = session.req_header().method != Method::HEAD;
     let waits = super::headers::expects_continue(session.req_header());
-    let downstream = session.as_downstream_mut();
     if waits || matches!(failure, Failure::BadRequest | Failure::RequestBody) {
         // The rest of the body will not come, or cannot be told from the next request, or is too
         // much to wait for.
-        downstream.set_keepalive(None);
+        session.set_keepalive(None);
     }
-    downstream.write_response_header(Box::new(header)).await?;
-    downstream.write_response_body(if has_body { body } else { Bytes::new() }, true).await?;
-    if matches!(failure, Failure::RequestBody) && !waits && !downstream.is_http2() {
-        linger(downstream).await;
+    session.write_response_header(Box::new(header)).await?;
+    session.write_response_body(if has_body { body } else { Bytes::new() }, true).await?;
+    if matches!(failure, Failure::RequestBody) && !waits && !session.is_http2() {
+        linger(session).await;
     }
     Ok(())
 }
 
 /// Reads on for a little. A connection that is closed while its client sends is reset, and the
 /// client may never see the response.
-async fn linger(downstream: &mut ServerSession) {
+async fn linger(session: &mut ServerSession) {
     let rest = async {
         let mut left = LINGER_BYTES;
-        while let Ok(Some(data)) = downstream.read_request_body().await {
+        while let Ok(Some(data)) = session.read_request_body().await {
             left = left.saturating_sub(data.len());
             if left == 0 {
                 return;

@@ -1,7 +1,10 @@
-//! A request, from its head to its last byte: the only place that uses pingora's `Session`.
+//! A request, from its head to its last byte: the only place that uses pingora's sessions.
 //!
-//! [`Gateway`] is called by pingora phase by phase. `request_filter` pins a snapshot, finds the
-//! service, decides the version and has it served; `logging` counts what came of it, once.
+//! [`Gateway`] gets each request of a connection from pingora, with its head still to be read. It
+//! pins a snapshot, finds the service, decides the version, has it served, and counts what came of
+//! it, once. It is an application of its own on pingora's server and sessions, beside pingora's
+//! `HttpProxy`: a future of that one has 70 KB, for all that a request to an upstream may need, and
+//! every request moves it twice.
 
 mod connection;
 mod ctx;
@@ -15,9 +18,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use http::Method;
 use http::request::Parts;
-use pingora::prelude::{Error, ErrorType, HttpPeer, Result};
-use pingora::proxy::{FailToProxy, ProxyHttp, Session};
+use pingora::apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream};
+use pingora::prelude::{ErrorType, Result};
+use pingora::protocols::http::ServerSession;
+use pingora::server::ShutdownWatch;
 
 pub use connection::{Connection, OpenConnections};
 
@@ -33,9 +39,9 @@ const KEEPALIVE_SECONDS: u64 = 75;
 /// response before the connection closes.
 const DRAIN: Duration = Duration::from_secs(3);
 
-/// What becomes of a request after `request_filter`.
+/// What becomes of a connection after a request.
 enum Flow {
-    /// It has its whole response.
+    /// The request has its whole response.
     Done,
     /// Its response broke off, or its client did: the connection must not look usable.
     Broken,
@@ -47,15 +53,45 @@ pub struct Gateway {
     live: Arc<Live>,
     telemetry: Telemetry,
     draining: Arc<AtomicBool>,
+    options: HttpServerOptions,
 }
 
 impl Gateway {
     /// A gateway to whatever `live` holds. While `draining` is set, responses close connections.
     pub fn new(live: Arc<Live>, telemetry: Telemetry, draining: Arc<AtomicBool>) -> Self {
-        Self { live, telemetry, draining }
+        Self { live, telemetry, draining, options: HttpServerOptions::default() }
     }
 
-    async fn serve(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<Flow> {
+    /// The same for connections that begin with the preface of HTTP/2.
+    #[must_use]
+    pub fn over_http2(mut self) -> Self {
+        self.options.h2c = true;
+        self
+    }
+
+    /// Waits for the next request of a connection and reads its head. `false`: there is none, or it
+    /// is none that can be served, and has been told so.
+    async fn read_head(&self, session: &mut ServerSession, shutdown: &ShutdownWatch) -> bool {
+        let mut shutdown = shutdown.clone();
+        let read = tokio::select! {
+            // A request that is there already is served, drain or not.
+            biased;
+            read = session.read_request() => read,
+            _ = shutdown.wait_for(|started| *started) => return false,
+        };
+        let refusal = match read {
+            Ok(true) if session.req_header().method == Method::CONNECT => 405,
+            Ok(read) => return read,
+            Err(error) if *error.etype() == ErrorType::InvalidHTTPHeader => 400,
+            // Nobody is there to be told.
+            Err(_) => return false,
+        };
+        session.respond_error(refusal).await.ok();
+        session.shutdown().await;
+        false
+    }
+
+    async fn serve(&self, session: &mut ServerSession, ctx: &mut RequestCtx) -> Result<Flow> {
         self.prepare_connection(session);
         let snapshot = self.live.load();
         (ctx.expose, ctx.generation) = (snapshot.expose, snapshot.generation);
@@ -79,7 +115,7 @@ impl Gateway {
     /// The service of a request, and its version.
     fn decide(
         &self,
-        session: &Session,
+        session: &ServerSession,
         ctx: &mut RequestCtx,
         snapshot: &Snapshot,
     ) -> Option<(Arc<ServiceEntry>, Result<Chosen, Failure>)> {
@@ -106,23 +142,22 @@ impl Gateway {
         Some((service.clone(), chosen))
     }
 
-    fn prepare_connection(&self, session: &mut Session) {
-        let downstream = session.as_downstream_mut();
-        downstream.set_pipelining_enabled(true);
-        downstream.set_total_drain_timeout(Some(DRAIN));
+    fn prepare_connection(&self, session: &mut ServerSession) {
+        session.set_pipelining_enabled(true);
+        session.set_total_drain_timeout(Some(DRAIN));
         // The rest of an unwanted body is drained instead, as long as that takes.
-        downstream.set_close_on_response_before_downstream_finish(false);
+        session.set_close_on_response_before_downstream_finish(false);
         if self.draining.load(Ordering::Relaxed) {
-            downstream.set_keepalive(None);
-        } else if downstream.get_keepalive().is_some() {
-            downstream.set_keepalive(Some(KEEPALIVE_SECONDS));
+            session.set_keepalive(None);
+        } else if session.get_keepalive().is_some() {
+            session.set_keepalive(Some(KEEPALIVE_SECONDS));
         }
     }
 
     /// Answers a request that no version took.
     async fn refuse(
         &self,
-        session: &mut Session,
+        session: &mut ServerSession,
         ctx: &mut RequestCtx,
         service: Option<&Arc<ServiceEntry>>,
         failure: Failure,
@@ -134,7 +169,7 @@ impl Gateway {
     /// Tells the client of a failure while nothing is committed, and remembers the outcome.
     async fn finish(
         &self,
-        session: &mut Session,
+        session: &mut ServerSession,
         ctx: &mut RequestCtx,
         ended: Ended,
     ) -> Result<Flow> {
@@ -150,52 +185,11 @@ impl Gateway {
         ctx.ended = Some(ended);
         Ok(flow)
     }
-}
 
-#[async_trait]
-impl ProxyHttp for Gateway {
-    type CTX = RequestCtx;
-
-    fn new_ctx(&self) -> RequestCtx {
-        RequestCtx::new()
-    }
-
-    async fn request_filter(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<bool> {
-        match self.serve(session, ctx).await? {
-            Flow::Done => Ok(true),
-            Flow::Broken => Err(Error::explain(ErrorType::InternalError, "response broke off")),
-        }
-    }
-
-    /// Every request ends in `request_filter`, so pingora never asks.
-    async fn upstream_peer(
-        &self,
-        _session: &mut Session,
-        _ctx: &mut RequestCtx,
-    ) -> Result<Box<HttpPeer>> {
-        Err(Error::explain(ErrorType::InternalError, "no version is an upstream"))
-    }
-
-    /// A response that broke off must not look like one that ended: HTTP/1.1 loses its connection,
-    /// HTTP/2 its stream.
-    async fn fail_to_proxy(
-        &self,
-        session: &mut Session,
-        _error: &Error,
-        _ctx: &mut RequestCtx,
-    ) -> FailToProxy {
-        session.as_downstream_mut().set_keepalive(None);
-        session.as_downstream_mut().shutdown().await;
-        FailToProxy { error_code: 0, can_reuse_downstream: false }
-    }
-
-    fn suppress_error_log(&self, _: &Session, _: &RequestCtx, _: &Error) -> bool {
-        true
-    }
-
-    async fn logging(&self, _: &mut Session, _: Option<&Error>, ctx: &mut RequestCtx) {
-        let outcome = match ctx.ended.take() {
-            Some(Ended::Answered(status)) => Outcome::Answered(status.into()),
+    /// Counts what came of a request.
+    fn record(&self, ctx: &RequestCtx) {
+        let outcome = match &ctx.ended {
+            Some(Ended::Answered(status)) => Outcome::Answered((*status).into()),
             Some(Ended::Failed { failure, .. }) => Outcome::Failed(failure.code()),
             Some(Ended::ClientGone) | None => Outcome::Failed("client-gone"),
         };
@@ -212,4 +206,45 @@ impl ProxyHttp for Gateway {
             (None, Outcome::Answered(_)) => {}
         }
     }
+}
+
+#[async_trait]
+impl HttpServerApp for Gateway {
+    async fn process_new_http(
+        self: &Arc<Self>,
+        mut session: ServerSession,
+        shutdown: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
+        if !self.read_head(&mut session, shutdown).await {
+            return None;
+        }
+        let mut ctx = RequestCtx::new();
+        let flow = self.serve(&mut session, &mut ctx).await;
+        self.record(&ctx);
+        match flow {
+            Ok(Flow::Done) => next_request(session).await,
+            Ok(Flow::Broken) | Err(_) => {
+                break_off(&mut session).await;
+                None
+            }
+        }
+    }
+
+    fn server_options(&self) -> Option<&HttpServerOptions> {
+        Some(&self.options)
+    }
+}
+
+/// The connection for its next request, if it may have one.
+async fn next_request(session: ServerSession) -> Option<ReusedHttpStream> {
+    let settings = HttpPersistentSettings::for_session(&session);
+    let stream = session.finish().await.ok()??;
+    Some(ReusedHttpStream::from_reusable_stream(stream, settings))
+}
+
+/// A response that broke off must not look like one that ended: HTTP/1.1 loses its connection,
+/// HTTP/2 its stream.
+async fn break_off(session: &mut ServerSession) {
+    session.set_keepalive(None);
+    session.shutdown().await;
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use http::HeaderValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::explain::{Explainer, Explanation, Question};
@@ -19,6 +20,8 @@ use crate::telemetry::VersionMeter;
 #[derive(Debug)]
 pub struct VersionEntry {
     pub spec: VersionSpec,
+    /// Its name, as a header of responses.
+    pub header: Option<HeaderValue>,
     pub guest: Arc<Guest>,
     pub meter: VersionMeter,
     /// Requests that it may take beside those in flight.
@@ -37,7 +40,8 @@ impl VersionEntry {
     pub(super) fn new(spec: VersionSpec, guest: Guest, meter: VersionMeter) -> Self {
         let concurrency = usize::try_from(spec.limits.concurrency.get()).unwrap_or(usize::MAX);
         let free = Arc::new(Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS)));
-        Self { spec, guest: Arc::new(guest), meter, free }
+        let header = HeaderValue::from_str(spec.name.as_str()).ok();
+        Self { spec, header, guest: Arc::new(guest), meter, free }
     }
 
     /// Waits for room, at most the version's queue time. `None` if there was none.

@@ -229,6 +229,16 @@ fn what_is_not_http_is_refused() {
 }
 
 /// RFC 9112, sections 3.2 and 7.1.
+/// A tunnel would go where nobody has allowed it.
+#[test]
+fn connect_is_refused() {
+    let watershed = serve_lab();
+    let mut client = watershed.http1();
+    client.send(format!("CONNECT {LAB}:443 HTTP/1.1\r\nhost: {LAB}\r\n\r\n"));
+    assert!(client.everything().starts_with("HTTP/1.1 405"));
+    assert_eq!(watershed.get(LAB, "/count").text(), "1\n");
+}
+
 #[test]
 fn a_request_without_a_host_or_with_a_malformed_body_is_refused() {
     let watershed = serve_lab();
