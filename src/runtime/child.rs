@@ -12,23 +12,26 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{
-    Pid, PidfdFlags, Signal, getppid, pidfd_open, set_parent_process_death_signal,
+    Pid, PidfdFlags, Signal, getppid, pidfd_open, pidfd_send_signal,
+    set_parent_process_death_signal,
 };
 
 use super::artifact::{Artifact, memory_file};
 use super::compile::{lower_priority, native_code};
 use super::engine::settings;
+use super::pace::{self, Pace};
 use super::program::ProgramError;
 use super::world::World;
 
 /// This program, even if another one has its name by now.
 const OURSELVES: &str = "/proc/self/exe";
-/// How long a compilation may take. The largest component takes a minute or two.
-const LIMIT: Duration = Duration::from_mins(10);
+/// How long a compilation may take. The largest component takes a minute or two, and several times that
+/// where no core is to spare.
+const LIMIT: Duration = Duration::from_mins(30);
 /// The exit code that says: the component is at fault, and the message says why.
 const DOES_NOT_COMPILE: i32 = 1;
 /// Bytes of a message that are read.
@@ -60,7 +63,8 @@ impl Compilation {
     /// Waits for what comes of it. Only the thread that has started it may: when that ends, the
     /// child does.
     pub fn finish(mut self) -> Result<Artifact, ProgramError> {
-        let end = self.child.end(&self.handle, LIMIT);
+        let mut pace = Pace::of(self.child.0.id());
+        let end = self.child.end(&self.handle, LIMIT, || pace.is_crowded());
         match end.map_err(|reason| stopped(format!("cannot be waited for: {reason}")))? {
             Some(end) if end.success() => Artifact::seal(self.output)
                 .map_err(|reason| stopped(format!("has an output that cannot be read: {reason}"))),
@@ -117,15 +121,36 @@ impl Running {
         Ok(pidfd_open(pid.ok_or(io::ErrorKind::NotFound)?, PidfdFlags::empty())?)
     }
 
-    /// Waits until it ends; `None` where it takes longer than that.
-    fn end(&mut self, handle: &OwnedFd, limit: Duration) -> io::Result<Option<ExitStatus>> {
-        let limit = Timespec::try_from(limit).map_err(io::Error::other)?;
-        let mut end = [PollFd::new(handle, PollFlags::IN)];
-        match rustix::io::retry_on_intr(|| poll(&mut end, Some(&limit)))? {
-            0 => Ok(None),
-            _ => self.0.wait().map(Some),
+    /// Waits until it ends; `None` where it takes longer than that. It has to rest while its pace is
+    /// that of a crowd.
+    fn end(
+        &mut self,
+        handle: &OwnedFd,
+        limit: Duration,
+        mut is_crowded: impl FnMut() -> bool,
+    ) -> io::Result<Option<ExitStatus>> {
+        let began = Instant::now();
+        while began.elapsed() < limit {
+            if has_ended(handle, pace::TURN)? {
+                return self.0.wait().map(Some);
+            }
+            if is_crowded() {
+                // It may have ended by now, and then there is nobody to tell.
+                pidfd_send_signal(handle, Signal::STOP).ok();
+                let rested = has_ended(handle, pace::REST);
+                pidfd_send_signal(handle, Signal::CONT).ok();
+                rested?;
+            }
         }
+        Ok(None)
     }
+}
+
+/// Whether a process ends within that time.
+fn has_ended(handle: &OwnedFd, within: Duration) -> io::Result<bool> {
+    let within = Timespec::try_from(within).map_err(io::Error::other)?;
+    let mut end = [PollFd::new(handle, PollFlags::IN)];
+    Ok(rustix::io::retry_on_intr(|| poll(&mut end, Some(&within)))? > 0)
 }
 
 impl Drop for Running {
@@ -180,13 +205,26 @@ mod tests {
 
     fn end(child: &mut Running, limit: Duration) -> Option<ExitStatus> {
         let handle = child.handle().unwrap();
-        child.end(&handle, limit).unwrap()
+        child.end(&handle, limit, || false).unwrap()
     }
 
     #[test]
     fn a_child_is_waited_for() {
         let end = end(&mut shell("exit 3"), LIMIT).unwrap();
         assert_eq!(end.code(), Some(3));
+    }
+
+    #[test]
+    fn a_child_that_rests_again_and_again_comes_to_its_end() {
+        let mut child = shell("i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; exit 3");
+        let handle = child.handle().unwrap();
+        let mut rests = 0;
+        let end = child.end(&handle, LIMIT, || {
+            rests += 1;
+            true
+        });
+        assert_eq!(end.unwrap().and_then(|end| end.code()), Some(3));
+        assert!(rests > 0);
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod guest_env;
 mod guest_log;
 mod invoke;
 mod p3;
+mod pace;
 mod program;
 mod sandbox;
 mod ticker;

@@ -1,0 +1,110 @@
+//! Keeps a compiler out of the way of requests where the cores do not suffice for both.
+//!
+//! The lowest priority is not enough for that. A compiler then runs only in the gaps that requests
+//! leave, but a thread that wakes finds its caches full of somebody else's data, and the other half of
+//! its core busy: its tail suffers most. So a compiler that has to wait for a core also rests.
+
+use std::fs;
+use std::time::Duration;
+
+/// How long a compiler runs before it is looked at.
+pub(super) const TURN: Duration = Duration::from_millis(4);
+/// How long it rests if it had to wait for a core meanwhile.
+pub(super) const REST: Duration = Duration::from_millis(12);
+
+/// What a process got of the cores since it was last looked at.
+#[derive(Debug)]
+pub(super) struct Pace {
+    process: u32,
+    before: Spent,
+}
+
+/// Nanoseconds of those threads of a process that there are now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Spent {
+    running: u64,
+    /// Ready to run, and without a core.
+    waiting: u64,
+}
+
+impl Pace {
+    /// Of the process with this id.
+    pub fn of(process: u32) -> Self {
+        Self { process, before: Spent::default() }
+    }
+
+    /// Whether the process had to wait for a core since the last call. Where the kernel does not
+    /// tell, it had not.
+    pub fn is_crowded(&mut self) -> bool {
+        let Some(now) = Spent::by(self.process) else { return false };
+        let before = std::mem::replace(&mut self.before, now);
+        before.is_crowded_until(now)
+    }
+}
+
+impl Spent {
+    /// What the kernel tells of each thread
+    /// ([schedstat](https://docs.kernel.org/scheduler/sched-stats.html#proc-pid-schedstat)).
+    fn by(process: u32) -> Option<Self> {
+        let mut sum = Self::default();
+        for thread in fs::read_dir(format!("/proc/{process}/task")).ok()? {
+            // A thread may end between two lines.
+            let Ok(text) = fs::read_to_string(thread.ok()?.path().join("schedstat")) else {
+                continue;
+            };
+            let mut numbers = text.split_ascii_whitespace().map(str::parse::<u64>);
+            sum.running += numbers.next()?.ok()?;
+            sum.waiting += numbers.next()?.ok()?;
+        }
+        Some(sum)
+    }
+
+    /// Whether a fifth of the time between was spent waiting. The kernel counts a wait when it is
+    /// over, so a process that did not run at all is in the middle of one.
+    fn is_crowded_until(self, now: Self) -> bool {
+        let ran = now.running.saturating_sub(self.running);
+        let waited = now.waiting.saturating_sub(self.waiting);
+        ran == 0 || waited.saturating_mul(4) > ran
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn who_waits_is_crowded() {
+        let at = |running, waiting| Spent { running, waiting };
+        for (now, crowded) in [
+            (at(4_000, 0), false),
+            (at(4_000, 1_000), false),
+            (at(3_000, 1_000), true),
+            (at(0, 0), true),
+        ] {
+            let before = at(7, 11);
+            let now = at(7 + now.running, 11 + now.waiting);
+            assert_eq!(before.is_crowded_until(now), crowded, "{now:?}");
+        }
+    }
+
+    #[test]
+    fn a_process_that_has_lost_a_thread_is_not_taken_for_one_that_ran_backwards() {
+        let before = Spent { running: 9_000, waiting: 9_000 };
+        assert!(before.is_crowded_until(Spent { running: 100, waiting: 0 }));
+    }
+
+    #[test]
+    fn the_kernel_tells_what_a_process_got() {
+        let before = Spent::by(std::process::id()).unwrap();
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_millis(50) {
+            std::hint::spin_loop();
+        }
+        let now = Spent::by(std::process::id()).unwrap();
+        assert!(now.running > before.running, "{before:?}, {now:?}");
+        assert_eq!(Spent::by(u32::MAX), None);
+        assert!(!Pace::of(u32::MAX).is_crowded());
+    }
+}
