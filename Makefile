@@ -5,6 +5,9 @@ CONFIG ?= config/watershed.toml
 TOOLS := cc cmake
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
+# What is linked before it is laid out, and what is built to measure it.
+LINKED := CARGO_TARGET_DIR=target/linked RUSTFLAGS=-Clink-arg=-Wl,--emit-relocs
+
 .DEFAULT_GOAL := help
 .PHONY: help run test fuzz bench bench-peers dist pgo plugins lint tools
 
@@ -20,18 +23,21 @@ test: tools ## run everything that must pass
 fuzz: tools ## throw any text at what reads the configuration and requests, a minute a target (FUZZ_SECONDS=…)
 	fuzz/run
 
-bench: dist ## measure: criterion, then the goals against the peers that are found (TABLE=--help)
-	cargo build --locked --profile dist --example bare_pingora
-	cargo bench --locked --profile dist --bench hot_path
-	cargo bench --locked --profile dist --bench table -- $(TABLE)
+bench: tools ## measure: criterion, then the goals against the peers that are found (TABLE=--help)
+	$(LINKED) cargo build --locked --profile dist --bin watershed --example bare_pingora --bench hot_path --bench table
+	benches/lay-out.sh target/linked/dist/watershed target/dist/watershed
+	install -D target/linked/dist/examples/bare_pingora target/dist/examples/bare_pingora
+	$(LINKED) cargo bench --locked --profile dist --bench hot_path
+	$(LINKED) cargo bench --locked --profile dist --bench table -- $(TABLE)
 
 bench-peers: tools ## install what bench compares with: wasmtime, workerd, envoy, nginx, haproxy, wrk
 	benches/peers.sh
 
-dist: tools ## build target/dist/watershed, for packages (fat LTO: ten minutes and more)
-	cargo build --profile dist --locked
+dist: tools ## build target/dist/watershed, for packages: fat LTO, laid out by what it does under load
+	$(LINKED) cargo build --locked --profile dist --bin watershed
+	benches/lay-out.sh target/linked/dist/watershed target/dist/watershed
 
-pgo: tools ## build target/pgo/watershed: dist, guided by a profile (twice as long, faster by a sixth)
+pgo: tools ## build target/pgo/watershed: dist, compiled by a profile too (twice as long)
 	benches/pgo.sh
 
 plugins: tools ## rebuild plugins/dist/*.wasm
