@@ -7,8 +7,11 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+# It looks for its libraries beside itself, and not beside a link to it.
 find_bolt() {
-    command -v llvm-bolt || ls -v /usr/lib/llvm-*/bin/llvm-bolt 2>/dev/null | tail -n1 | grep .
+    local found
+    found=$(command -v llvm-bolt || ls -v /usr/lib/llvm-*/bin/llvm-bolt 2>/dev/null | tail -n1)
+    [ -n "$found" ] && readlink -f "$found"
 }
 
 # Debian names the package by its version.
