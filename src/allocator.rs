@@ -24,10 +24,10 @@ pub fn give_memory_back() {
     unsafe { libmimalloc_sys::mi_collect(true) };
 }
 
-/// Whether blocks of such a layout are aligned without being asked to: those of 16 bytes and more
-/// to 16, smaller ones to 8. An alignment that is no larger than the size is kept by both.
-fn aligned_anyway(layout: Layout) -> bool {
-    layout.align() <= ALIGNED && layout.align() <= layout.size()
+/// Whether blocks of this size are aligned so without being asked to: those of 16 bytes and more to
+/// 16, smaller ones to 8. An alignment that is no larger than the size is kept by both.
+fn aligned_anyway(size: usize, align: usize) -> bool {
+    align <= ALIGNED && align <= size
 }
 
 // SAFETY: all of it is mimalloc's, whose blocks can be freed and made larger by either interface.
@@ -35,7 +35,7 @@ fn aligned_anyway(layout: Layout) -> bool {
 unsafe impl GlobalAlloc for Allocator {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if aligned_anyway(layout) {
+        if aligned_anyway(layout.size(), layout.align()) {
             // SAFETY: any size may be asked for.
             unsafe { libmimalloc_sys::mi_malloc(layout.size()).cast() }
         } else {
@@ -46,7 +46,7 @@ unsafe impl GlobalAlloc for Allocator {
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        if aligned_anyway(layout) {
+        if aligned_anyway(layout.size(), layout.align()) {
             // SAFETY: any size may be asked for.
             unsafe { libmimalloc_sys::mi_zalloc(layout.size()).cast() }
         } else {
@@ -63,7 +63,7 @@ unsafe impl GlobalAlloc for Allocator {
 
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        if layout.align() <= ALIGNED && layout.align() <= size {
+        if aligned_anyway(size, layout.align()) {
             // SAFETY: the block is mimalloc's, and any size may be asked for.
             unsafe { libmimalloc_sys::mi_realloc(block.cast(), size).cast() }
         } else {

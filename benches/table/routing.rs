@@ -78,9 +78,7 @@ fn rule(number: usize) -> Rule {
         3 => matcher.cookies.push(("lane".to_owned(), glob("*"))),
         _ => matcher.client = network("10.0.0.0/8"),
     }
-    let to = Some(Destination::Version(1));
-    let wanted = matcher.wants();
-    Rule { word: format!("rule:r{number}").into(), matcher, wanted, to, fails: false }
+    Rule::new(&format!("r{number}"), matcher, Some(Destination::Version(1)), false)
 }
 
 fn time_decisions(policy: &Policy, uri: &str) -> Quantity {

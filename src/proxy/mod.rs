@@ -69,28 +69,6 @@ impl Gateway {
         self
     }
 
-    /// Waits for the next request of a connection and reads its head. `false`: there is none, or it
-    /// is none that can be served, and has been told so.
-    async fn read_head(&self, session: &mut ServerSession, shutdown: &ShutdownWatch) -> bool {
-        let mut shutdown = shutdown.clone();
-        let read = tokio::select! {
-            // A request that is there already is served, drain or not.
-            biased;
-            read = session.read_request() => read,
-            _ = shutdown.wait_for(|started| *started) => return false,
-        };
-        let refusal = match read {
-            Ok(true) if session.req_header().method == Method::CONNECT => 405,
-            Ok(read) => return read,
-            Err(error) if *error.etype() == ErrorType::InvalidHTTPHeader => 400,
-            // Nobody is there to be told.
-            Err(_) => return false,
-        };
-        session.respond_error(refusal).await.ok();
-        session.shutdown().await;
-        false
-    }
-
     async fn serve(&self, session: &mut ServerSession, ctx: &mut RequestCtx) -> Result<Flow> {
         self.prepare_connection(session);
         let snapshot = self.live.load();
@@ -215,7 +193,7 @@ impl HttpServerApp for Gateway {
         mut session: ServerSession,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
-        if !self.read_head(&mut session, shutdown).await {
+        if !read_head(&mut session, shutdown).await {
             return None;
         }
         let mut ctx = RequestCtx::new();
@@ -233,6 +211,28 @@ impl HttpServerApp for Gateway {
     fn server_options(&self) -> Option<&HttpServerOptions> {
         Some(&self.options)
     }
+}
+
+/// Waits for the next request of a connection and reads its head. `false`: there is none, or it
+/// is none that can be served, and has been told so.
+async fn read_head(session: &mut ServerSession, shutdown: &ShutdownWatch) -> bool {
+    let mut shutdown = shutdown.clone();
+    let read = tokio::select! {
+        // A request that is there already is served, drain or not.
+        biased;
+        read = session.read_request() => read,
+        _ = shutdown.wait_for(|started| *started) => return false,
+    };
+    let refusal = match read {
+        Ok(true) if session.req_header().method == Method::CONNECT => 405,
+        Ok(read) => return read,
+        Err(error) if *error.etype() == ErrorType::InvalidHTTPHeader => 400,
+        // Nobody is there to be told.
+        Err(_) => return false,
+    };
+    session.respond_error(refusal).await.ok();
+    session.shutdown().await;
+    false
 }
 
 /// The connection for its next request, if it may have one.

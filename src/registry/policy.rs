@@ -127,14 +127,7 @@ impl Terms<'_> {
                 can_be_had.then(|| Destination::Shares(self.shares(split, last)))
             }
         };
-        let matcher = matcher(matches);
-        Rule {
-            word: format!("rule:{name}").into(),
-            wanted: matcher.wants(),
-            matcher,
-            to,
-            fails: *otherwise == Otherwise::Fail,
-        }
+        Rule::new(name.as_str(), matcher(matches), to, *otherwise == Otherwise::Fail)
     }
 
     /// Whether a rule may lead to a version.

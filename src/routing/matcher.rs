@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use http::{HeaderName, Method};
 use ipnet::IpNet;
 
-use super::request::{Facts, Names, Text};
+use super::facts::{Facts, Names};
+use super::request::Text;
 
 /// Bytes of the longest text that a pattern with a run before its end can match: what it takes grows
 /// with the length of both.

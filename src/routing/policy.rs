@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::affinity::{Affinity, Id};
+use super::facts::Facts;
 use super::matcher::{Matcher, Mismatch, Wants};
 use super::overrides::{Overrides, Wanted};
 use super::pins::Pins;
-use super::request::{Asked, Facts};
+use super::request::Asked;
 use super::shares::Shares;
 
 /// The decisions of one service. A clone shares what it draws from.
@@ -62,11 +63,19 @@ pub struct Rule {
     pub word: Arc<str>,
     pub matcher: Matcher,
     /// Of `matcher`.
-    pub wanted: Wants,
+    wanted: Wants,
     /// None where a version that it leads to cannot be had.
     pub to: Option<Destination>,
     /// Whether a request fails then; it is decided as if the rule did not match otherwise.
     pub fails: bool,
+}
+
+impl Rule {
+    /// A rule by its name; the rest is as in its fields.
+    pub fn new(name: &str, matcher: Matcher, to: Option<Destination>, fails: bool) -> Self {
+        let word = format!("rule:{name}").into();
+        Self { word, wanted: matcher.wants(), matcher, to, fails }
+    }
 }
 
 /// Where a rule leads.

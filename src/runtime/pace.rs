@@ -5,6 +5,7 @@
 //! its core busy: its tail suffers most. So a compiler that has to wait for a core also rests.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 /// How long a compiler runs before it is looked at.
@@ -36,7 +37,8 @@ impl Pace {
     /// Whether the process had to wait for a core since the last call. Where the kernel does not
     /// tell, it had not.
     pub fn is_crowded(&mut self) -> bool {
-        let Some(now) = Spent::by(self.process) else { return false };
+        let threads = format!("/proc/{}/task", self.process);
+        let Some(now) = Spent::by_threads(Path::new(&threads)) else { return false };
         let before = std::mem::replace(&mut self.before, now);
         before.is_crowded_until(now)
     }
@@ -44,10 +46,11 @@ impl Pace {
 
 impl Spent {
     /// What the kernel tells of each thread
-    /// ([schedstat](https://docs.kernel.org/scheduler/sched-stats.html#proc-pid-schedstat)).
-    fn by(process: u32) -> Option<Self> {
+    /// ([schedstat](https://docs.kernel.org/scheduler/sched-stats.html#proc-pid-schedstat)). Built or
+    /// started without that, it has no such files, or only zeros in them.
+    fn by_threads(threads: &Path) -> Option<Self> {
         let mut sum = Self::default();
-        for thread in fs::read_dir(format!("/proc/{process}/task")).ok()? {
+        for thread in fs::read_dir(threads).ok()? {
             // A thread may end between two lines.
             let Ok(text) = fs::read_to_string(thread.ok()?.path().join("schedstat")) else {
                 continue;
@@ -56,7 +59,7 @@ impl Spent {
             sum.running += numbers.next()?.ok()?;
             sum.waiting += numbers.next()?.ok()?;
         }
-        Some(sum)
+        (sum.running > 0).then_some(sum)
     }
 
     /// Whether a fifth of the time between was spent waiting. The kernel counts a wait when it is
@@ -97,14 +100,30 @@ mod tests {
 
     #[test]
     fn the_kernel_tells_what_a_process_got() {
-        let before = Spent::by(std::process::id()).unwrap();
+        let threads = Path::new("/proc/self/task");
+        let before = Spent::by_threads(threads).unwrap();
         let began = Instant::now();
         while began.elapsed() < Duration::from_millis(50) {
             std::hint::spin_loop();
         }
-        let now = Spent::by(std::process::id()).unwrap();
+        let now = Spent::by_threads(threads).unwrap();
         assert!(now.running > before.running, "{before:?}, {now:?}");
-        assert_eq!(Spent::by(u32::MAX), None);
+    }
+
+    /// Who is not known to wait must not be kept waiting.
+    #[test]
+    fn nobody_is_crowded_where_the_kernel_does_not_tell() {
         assert!(!Pace::of(u32::MAX).is_crowded());
+        let threads = tempfile::tempdir().unwrap();
+        let thread = threads.path().join("7");
+        fs::create_dir(&thread).unwrap();
+        assert_eq!(Spent::by_threads(threads.path()), None);
+        for silent in ["0 0 0\n", "", "no numbers\n"] {
+            fs::write(thread.join("schedstat"), silent).unwrap();
+            assert_eq!(Spent::by_threads(threads.path()), None, "{silent:?}");
+        }
+        fs::write(thread.join("schedstat"), "5 3 1\n").unwrap();
+        let spent = Spent { running: 5, waiting: 3 };
+        assert_eq!(Spent::by_threads(threads.path()), Some(spent));
     }
 }

@@ -15,7 +15,7 @@ use crate::support::{GREETER, Site, Watershed, eventually, greeter, plugin, with
 /// Bytes of a component that compiles for seconds.
 const LARGE: usize = 3_000_000;
 /// How long it may take on a machine that does much else.
-const COMPILED: Duration = Duration::from_secs(120);
+pub const COMPILED: Duration = Duration::from_secs(120);
 /// The file of the large component, and the service that it is of.
 const FILE: &str = "large.wasm";
 const SERVICE: &str = "services/large.toml";
@@ -69,7 +69,8 @@ impl Compiler {
     }
 }
 
-fn large() -> Vec<u8> {
+/// The greeter, as one that compiles for seconds.
+pub fn large() -> Vec<u8> {
     heavy(&fs::read(plugin("greeter")).unwrap(), LARGE, 1)
 }
 

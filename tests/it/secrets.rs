@@ -251,7 +251,7 @@ fn nobody_but_the_guest_is_shown_a_value() {
     let site = Site::new()
         .service("lab", &lab_with("v1", &env))
         .variable("APP_KEY", "variable-5ecret")
-        .variable("WATERSHED_LOG", "trace,pingora=info,pingora_core=info,pingora_proxy=info");
+        .variable("WATERSHED_LOG", "trace,pingora=info,pingora_core=info");
     site.write("secrets/token", "file-5ecret");
     let check = site.run(&["check"]).said() + &site.run(&["check", "--json"]).said();
     let watershed = site.start();

@@ -35,8 +35,7 @@ fn versions() -> Vec<Candidate> {
 fn rule(name: &str, query: &str, to: Option<Destination>, fails: bool) -> Rule {
     let anything = Pattern::new([None]);
     let matcher = Matcher { query: vec![(query.to_owned(), anything)], ..Matcher::default() };
-    let wanted = matcher.wants();
-    Rule { word: format!("rule:{name}").into(), matcher, wanted, to, fails }
+    Rule::new(name, matcher, to, fails)
 }
 
 fn sticky(pins: Option<Pins>) -> Option<Sticky> {
