@@ -11,9 +11,9 @@ const CHUNK: usize = 64 * 1024;
 const CHUNKS_PER_MIB: u64 = (1024 * 1024 / CHUNK) as u64;
 
 /// A request body, and the trailers behind it.
-type Upload = (StreamReader<u8>, FutureReader<Result<Option<Trailers>, ErrorCode>>);
+pub type Upload = (StreamReader<u8>, FutureReader<Result<Option<Trailers>, ErrorCode>>);
 
-fn consume(request: Request) -> Upload {
+pub fn consume(request: Request) -> Upload {
     let (processed, result) = wit_future::new(|| Ok(()));
     drop(processed);
     Request::consume_body(request, result)

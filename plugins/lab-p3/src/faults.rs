@@ -75,6 +75,24 @@ fn compute_forever() -> ! {
     }
 }
 
+/// Honest work: `k` thousand rounds, in this many turns with a pause between two.
+pub async fn work(turns: u64, rounds: u64, pause: u64) -> Answer {
+    for turn in 0..turns {
+        if turn > 0 {
+            wait(pause).await;
+        }
+        compute(rounds / turns * 1000);
+    }
+    answer(200, "worked\n".into())
+}
+
+fn compute(rounds: u64) {
+    let mut sum = 0_u64;
+    for round in 0..rounds {
+        sum = black_box(sum.wrapping_add(round));
+    }
+}
+
 pub async fn hang() -> Answer {
     wait(DAY).await;
     answer(200, "a day has passed\n".into())

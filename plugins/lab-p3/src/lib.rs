@@ -6,6 +6,7 @@
 
 mod bodies;
 mod faults;
+mod framing;
 mod probes;
 mod reply;
 
@@ -29,12 +30,22 @@ impl Guest for Lab {
         match path {
             "/" => probes::greet(),
             "/echo" => bodies::echo(request),
-            "/relay" => bodies::relay(request),
+            "/relay" => match query.number("is", u64::MAX) {
+                u64::MAX => bodies::relay(request),
+                length => framing::relay_length(request, length),
+            },
             "/read" => bodies::read(request).await,
             "/big" => bodies::big(query.number("mib", 64)),
             "/slow-body" => bodies::slow(query.number("chunks", 3), query.number("ms", 100)),
             "/trailers" => bodies::trailers(),
             "/delivered" => bodies::delivered(),
+            "/length" => framing::length(&query),
+            "/lengths" => framing::lengths(),
+            "/last-chunk" => framing::last_chunk(&query),
+            "/bodied" => framing::bodied(query.number("code", 204)),
+            "/te" => framing::te(),
+            "/forbidden" => framing::forbidden(),
+            "/odd-trailers" => framing::odd_trailers(),
             "/trap" => faults::trap(),
             "/late-trap" => faults::late_trap(query.number("ms", 50)),
             "/late-drop" => faults::late_drop(query.number("ms", 50)),
@@ -44,6 +55,14 @@ impl Guest for Lab {
             "/exit" => std::process::exit(1),
             "/loop" => faults::spin(),
             "/loop-late" => faults::spin_late(),
+            "/work" => {
+                faults::work(
+                    query.number("turns", 1),
+                    query.number("k", 1000),
+                    query.number("ms", 0),
+                )
+                .await
+            }
             "/hang" => faults::hang().await,
             "/hang-late" => faults::hang_late(),
             "/sleep" => faults::sleep(query.number("ms", 100)).await,
@@ -53,6 +72,7 @@ impl Guest for Lab {
             "/headers" => probes::headers(&request),
             "/net" => probes::net(query.number("port", 1)).await,
             "/stdout" => probes::stdout().await,
+            "/print" => probes::print(query.number("parts", 3), query.number("end", 1)).await,
             "/count" => probes::count(),
             _ => answer(404, "no such behaviour\n".into()),
         }

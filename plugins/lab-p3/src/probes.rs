@@ -77,6 +77,25 @@ pub async fn stdout() -> Answer {
     answer(200, "said twice\n".into())
 }
 
+/// Writes a line in parts, each through a stream of its own.
+pub async fn print(parts: u64, end: u64) -> Answer {
+    for part in 1..=parts {
+        print_part(format!("[part {part}]").into_bytes()).await;
+    }
+    if end > 0 {
+        print_part(b"\n".into()).await;
+    }
+    answer(200, "printed\n".into())
+}
+
+async fn print_part(bytes: Vec<u8>) {
+    let (mut stream, contents) = wit_stream::new();
+    let written = write_via_stream(contents);
+    stream.write_all(bytes).await;
+    drop(stream);
+    written.await.ok();
+}
+
 /// Counts the requests that this sandbox has served.
 pub fn count() -> Answer {
     static SERVED: AtomicU32 = AtomicU32::new(0);

@@ -42,11 +42,21 @@ impl Body {
 pub fn answer(status: u16, text: String) -> Answer {
     let length = text.len().to_string();
     let headers = [("content-type", "text/plain"), ("content-length", length.as_str())];
-    let (response, mut body, _) = start(&headers)?;
+    send(status, &headers, text.into_bytes(), None)
+}
+
+/// Answers with these bytes, and nothing else.
+pub fn send(
+    status: u16,
+    headers: &[(&str, &str)],
+    bytes: Vec<u8>,
+    trailers: Option<Trailers>,
+) -> Answer {
+    let (response, mut body, _) = start(headers)?;
     response.set_status_code(status).map_err(|()| ErrorCode::InternalError(None))?;
     spawn_local(async move {
-        if body.write(text.into_bytes()).await.is_ok() {
-            body.finish(None).await.ok();
+        if body.write(bytes).await.is_ok() {
+            body.finish(trailers).await.ok();
         }
     });
     Ok(response)

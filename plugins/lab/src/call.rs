@@ -80,7 +80,12 @@ impl Call {
 
     /// Sends the head of a streamed text.
     pub fn stream(self) -> Result<Reply, Gone> {
-        self.head(200, &[("content-type", b"text/plain")])
+        self.stream_as(200)
+    }
+
+    /// The same with this status.
+    pub fn stream_as(self, status: u16) -> Result<Reply, Gone> {
+        self.head(status, &[("content-type", b"text/plain")])
     }
 
     pub fn head(self, status: u16, headers: &[(&str, &[u8])]) -> Result<Reply, Gone> {

@@ -26,6 +26,25 @@ fn compute_forever() -> ! {
     }
 }
 
+/// Honest work: `k` thousand rounds, a tenth of a millisecond or so each, in this many turns with a pause between two.
+pub fn work(call: Call) -> Outcome {
+    let (turns, rounds, pause) = (call.number("turns"), call.number("k"), call.pause());
+    for turn in 0..turns {
+        if turn > 0 {
+            wait(pause);
+        }
+        compute(rounds / turns * 1000);
+    }
+    call.answer(200, "worked\n")
+}
+
+fn compute(rounds: u64) {
+    let mut sum = 0_u64;
+    for round in 0..rounds {
+        sum = black_box(sum.wrapping_add(round));
+    }
+}
+
 pub fn hang(call: Call) -> Outcome {
     wait(DAY);
     call.answer(200, "a day has passed\n")

@@ -2,11 +2,13 @@
 //! each failure with `curl`.
 //!
 //! The first segment of the path chooses a [`Behaviour`] and the query sets its numbers; `/` lists them all. The
-//! behaviours are in four rooms: [`bodies`] stream, [`faults`] fail, [`hoards`] take memory and time, [`probes`] report.
+//! behaviours are in five rooms: [`bodies`] stream, [`framing`] is odd, [`faults`] fail, [`hoards`] take memory and time,
+//! [`probes`] report.
 
 mod bodies;
 mod call;
 mod faults;
+mod framing;
 mod hoards;
 mod probes;
 
@@ -65,6 +67,13 @@ const BEHAVIOURS: &[Behaviour] = &[
     on("trailers",   &[],                           bodies::trailers,   "sends a chunk, then trailers"),
     on("status",     &[("code", 204)],              bodies::status,     "answers with this status"),
     on("hop",        &[],                           bodies::hop,        "sets headers that a proxy must not pass on"),
+    on("length",     &[("is", 8), ("parts", 2), ("size", 8), ("ms", 0), ("trailers", 0)], framing::length, "promises a length and sends these parts"),
+    on("lengths",    &[],                           framing::lengths,   "lists which content-lengths the host accepts"),
+    on("last-chunk", &[("length", 0), ("trailers", 0)], framing::last_chunk, "sends a body that looks like the end of one"),
+    on("bodied",     &[("code", 204)],              framing::bodied,    "sends a body with this status"),
+    on("te",         &[],                           framing::te,        "sets the header te"),
+    on("forbidden",  &[],                           framing::forbidden, "sets the headers that only a connection may set"),
+    on("odd-trailers", &[],                         framing::odd_trailers, "ends with trailers that are none"),
     on("trap",       &[],                           faults::trap,       "executes `unreachable` before the head"),
     on("panic",      &[],                           faults::panic,      "panics before the head"),
     on("late-trap",  &[("ms", 50)],                 faults::late_trap,  "sends a head and a chunk, then traps"),
@@ -75,6 +84,7 @@ const BEHAVIOURS: &[Behaviour] = &[
     on("exit",       &[],                           faults::exit,       "calls exit(1)"),
     on("loop",       &[],                           hoards::spin,       "computes forever before the head"),
     on("loop-late",  &[],                           hoards::spin_late,  "sends a head and a chunk, then computes forever"),
+    on("work",       &[("turns", 1), ("k", 1000), ("ms", 0)], hoards::work, "computes this many thousand rounds, in turns"),
     on("hang",       &[],                           hoards::hang,       "waits for a day before the head"),
     on("hang-late",  &[],                           hoards::hang_late,  "sends a head and a chunk, then waits for a day"),
     on("after",      &[("ms", 100)],                hoards::after,      "answers, then waits and writes a line to stdout"),
@@ -86,6 +96,7 @@ const BEHAVIOURS: &[Behaviour] = &[
     on("net",        &[("port", 1)],                probes::net,        "tries to reach 127.0.0.1 at this port"),
     on("headers",    &[],                           probes::headers,    "lists what it got of the request's head"),
     on("stdout",     &[("lines", 1), ("len", 16)],  probes::stdout,     "writes lines to stdout and one to stderr"),
+    on("print",      &[("parts", 3), ("end", 1)],   probes::print,      "writes a line to stdout in parts, each through a stream of its own"),
     on("count",      &[],                           probes::count,      "counts the requests this sandbox has served"),
 ];
 

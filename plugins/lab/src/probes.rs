@@ -4,6 +4,7 @@ use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use wasip2::cli::environment::get_environment;
+use wasip2::cli::stdout::get_stdout;
 use wasip2::filesystem::preopens::get_directories;
 use wasip2::http::outgoing_handler;
 use wasip2::http::types::{ErrorCode, Fields, Method, OutgoingRequest, Scheme};
@@ -101,6 +102,17 @@ pub fn stdout(call: Call) -> Outcome {
     }
     drop(writeln!(std::io::stderr(), "the lab wrote {lines} lines to stdout"));
     call.answer(200, &format!("{lines} lines of {len} bytes\n"))
+}
+
+/// Asks for standard output anew for each part, as some languages' standard libraries do.
+pub fn print(call: Call) -> Outcome {
+    for part in 1..=call.number("parts") {
+        get_stdout().blocking_write_and_flush(format!("[part {part}]").as_bytes())?;
+    }
+    if call.number("end") > 0 {
+        get_stdout().blocking_write_and_flush(b"\n")?;
+    }
+    call.answer(200, "printed\n")
 }
 
 /// Always 1 in a fresh sandbox.
