@@ -1,15 +1,19 @@
-//! How long a guest has run: measured around each poll of its future, and checked from inside by
-//! the epoch callback, since a guest in a tight loop never returns to whoever polls it.
+//! How much CPU time a guest has used: measured around each poll of its future, and checked from
+//! inside by the epoch callback, since a guest in a tight loop never returns to whoever polls it.
+//!
+//! The measure is the CPU clock of the thread: it stands still while the kernel runs somebody else,
+//! so that a guest pays neither for a throttled container nor for busy neighbours.
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use wasmtime::{Store, UpdateDeadline};
 
 use super::sandbox::Sandbox;
+use super::thread_clock;
 use super::ticker::Ticker;
 
 /// The guest used up its CPU time.
@@ -23,10 +27,14 @@ pub(super) struct CpuClock {
     ticker: Arc<Ticker>,
     budget: Duration,
     origin: Instant,
-    /// Nanoseconds spent in polls that have ended.
+    /// Nanoseconds charged for polls that have ended.
     spent: AtomicU64,
     /// When the current poll began, in nanoseconds after `origin`.
     began: AtomicU64,
+    /// What the thread's CPU clock said shortly before that, in nanoseconds.
+    before: AtomicU64,
+    /// Whether the last poll ended because an epoch did: then the next one computes on.
+    interrupted: AtomicBool,
 }
 
 impl CpuClock {
@@ -37,22 +45,25 @@ impl CpuClock {
             origin: Instant::now(),
             spent: AtomicU64::new(0),
             began: AtomicU64::new(0),
+            before: AtomicU64::new(0),
+            interrupted: AtomicBool::new(false),
         })
     }
 
     /// Starts again from nothing, for the next request of the same guest.
     pub fn reset(&self) {
         self.spent.store(0, Ordering::Relaxed);
+        self.interrupted.store(false, Ordering::Relaxed);
     }
 
-    /// Polls a guest and adds the time that this took.
+    /// Polls a guest and charges it for the CPU time that this took.
     pub fn poll<F: Future + ?Sized>(
         &self,
         guest: Pin<&mut F>,
         context: &mut Context<'_>,
     ) -> Poll<F::Output> {
         self.ticker.keep_ticking();
-        self.began.store(self.now(), Ordering::Relaxed);
+        self.begin();
         let polled = guest.poll(context);
         self.spent.store(nanoseconds(self.running()), Ordering::Relaxed);
         polled
@@ -74,19 +85,31 @@ impl CpuClock {
                 return Err(CpuTimeUsedUp.into());
             }
             clock.ticker.keep_ticking();
+            clock.interrupted.store(true, Ordering::Relaxed);
             Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
         });
     }
 
-    /// Time spent, the poll under way included.
-    fn running(&self) -> Duration {
-        let began = self.began.load(Ordering::Relaxed);
-        let spent = self.spent.load(Ordering::Relaxed);
-        Duration::from_nanos(spent + self.now().saturating_sub(began))
+    /// A poll begins, on this thread, and ends on it.
+    fn begin(&self) {
+        let interrupted = self.interrupted.load(Ordering::Relaxed);
+        if interrupted {
+            self.interrupted.store(false, Ordering::Relaxed);
+        }
+        let turn = thread_clock::begin(interrupted);
+        let began = nanoseconds(turn.began.saturating_duration_since(self.origin));
+        self.began.store(began, Ordering::Relaxed);
+        self.before.store(nanoseconds(turn.before), Ordering::Relaxed);
     }
 
-    fn now(&self) -> u64 {
-        nanoseconds(self.origin.elapsed())
+    /// CPU time charged, the poll under way included.
+    fn running(&self) -> Duration {
+        let turn = thread_clock::Turn {
+            began: self.origin + Duration::from_nanos(self.began.load(Ordering::Relaxed)),
+            before: Duration::from_nanos(self.before.load(Ordering::Relaxed)),
+        };
+        Duration::from_nanos(self.spent.load(Ordering::Relaxed))
+            .saturating_add(thread_clock::cost(turn))
     }
 }
 

@@ -15,7 +15,7 @@ use wasmtime_wasi_http::handler::Proxy;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p2::body::HyperIncomingBody;
 
-use super::cpu::CpuClock;
+use super::cpu::{CpuClock, CpuTimeUsedUp};
 use super::engine::{IdlePermit, Slot};
 use super::guest_log::RequestTag;
 use super::invoke::Reply;
@@ -146,7 +146,11 @@ impl Guest {
         let clock = self.clock();
         let tag = RequestTag::new("start".into());
         let mut start = pin!(self.inhabit(slot, clock.clone(), tag));
-        let started = poll_fn(|context| clock.poll(start.as_mut(), context));
+        let started = poll_fn(|context| match clock.poll(start.as_mut(), context) {
+            // It spends its time in short turns, between which no epoch ends.
+            Poll::Pending if clock.is_used_up() => Poll::Ready(Err((CpuTimeUsedUp.into(), false))),
+            polled => polled,
+        });
         tokio::time::timeout(self.grant.wall_time, started).await
     }
 

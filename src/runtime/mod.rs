@@ -19,6 +19,7 @@ mod pace;
 mod program;
 mod sandbox;
 mod ticker;
+mod thread_clock;
 mod world;
 
 pub use cache::{CacheError, CompileCache};
