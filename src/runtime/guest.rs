@@ -17,7 +17,7 @@ use wasmtime_wasi_http::p2::body::HyperIncomingBody;
 
 use super::cpu::{CpuClock, CpuTimeUsedUp};
 use super::engine::{IdlePermit, Slot};
-use super::guest_log::RequestTag;
+use super::guest_log::GuestLog;
 use super::invoke::Reply;
 use super::p3;
 use super::program::{Program, ProgramError};
@@ -51,7 +51,7 @@ pub(super) struct Inhabited {
     store: Store<Sandbox>,
     guest: Proxy,
     pub clock: Arc<CpuClock>,
-    tag: RequestTag,
+    log: GuestLog,
     /// Requests that it may still serve, the current one included.
     left: u32,
     #[expect(dead_code, reason = "held for its drop")]
@@ -144,8 +144,7 @@ impl Guest {
     /// Makes a sandbox for no request in particular, within the limits of one.
     async fn start(&self, slot: Slot) -> Result<Inhabiting, Elapsed> {
         let clock = self.clock();
-        let tag = RequestTag::new("start".into());
-        let mut start = pin!(self.inhabit(slot, clock.clone(), tag));
+        let mut start = pin!(self.inhabit(slot, clock.clone(), "start".into()));
         let started = poll_fn(|context| match clock.poll(start.as_mut(), context) {
             // It spends its time in short turns, between which no epoch ends.
             Poll::Pending if clock.is_used_up() => Poll::Ready(Err((CpuTimeUsedUp.into(), false))),
@@ -170,9 +169,10 @@ impl Guest {
         &self,
         slot: Slot,
         clock: Arc<CpuClock>,
-        tag: RequestTag,
+        request_id: Arc<str>,
     ) -> Inhabiting {
-        let sandbox = Sandbox::new(&self.grant, &tag);
+        let log = GuestLog::new(self.grant.clone(), request_id);
+        let sandbox = Sandbox::new(&self.grant, &log);
         let mut store = Store::new(&self.program.host().wasm, sandbox);
         store.limiter(|sandbox| &mut sandbox.memory);
         store.set_epoch_deadline(1);
@@ -180,7 +180,7 @@ impl Guest {
         match self.program.pre.instantiate_async(&mut store).await {
             Ok(guest) => {
                 let left = self.grant.reuse.get();
-                Ok(Box::new(Inhabited { store, guest, clock, tag, left, slot }))
+                Ok(Box::new(Inhabited { store, guest, clock, log, left, slot }))
             }
             Err(error) => Err((error, store.data().memory.denied)),
         }
@@ -193,6 +193,7 @@ impl Guest {
             return;
         }
         if let Some(permit) = self.program.engine.try_idle() {
+            sandbox.log.end_request();
             self.keep(sandbox, permit);
         }
     }
@@ -218,7 +219,7 @@ impl Guest {
 impl Inhabited {
     /// Prepares it for its next request.
     pub fn renew(&mut self, request_id: Arc<str>) {
-        self.tag.set(request_id);
+        self.log.begin_request(request_id);
         self.clock.reset();
         self.store.set_epoch_deadline(1);
     }

@@ -1,12 +1,15 @@
 //! A guest's standard output and error, as log lines.
 //!
+//! What is written is gathered up to the end of the line or of the request, however many streams a
+//! guest opens for it: some standard libraries open one for each write.
+//!
 //! A line is cut at 4 KiB, and a version that writes more than its budget loses lines, which are
 //! counted and said: a guest can neither fill the disk nor slow its neighbours down by talking.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -53,58 +56,137 @@ pub(super) enum Stream {
     Stderr,
 }
 
-/// The id of the request that a sandbox serves now. A guest keeps its standard streams over
-/// requests, so they ask here.
+/// The standard streams of one sandbox, over all of its requests. What is left of a line when the
+/// sandbox goes is a line too.
 #[derive(Clone, Debug)]
-pub(super) struct RequestTag(Arc<Mutex<Arc<str>>>);
+pub(super) struct GuestLog(Arc<Shared>);
 
-impl RequestTag {
-    pub fn new(request_id: Arc<str>) -> Self {
-        Self(Arc::new(Mutex::new(request_id)))
-    }
-
-    pub fn set(&self, request_id: Arc<str>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = request_id;
-    }
-
-    fn get(&self) -> Arc<str> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
+#[derive(Debug)]
+struct Shared {
+    grant: Arc<Grant>,
+    lines: Mutex<Lines>,
 }
 
-/// One standard stream of one guest.
-#[derive(Clone)]
-pub(super) struct GuestLog {
-    grant: Arc<Grant>,
-    tag: RequestTag,
-    stream: Stream,
+/// What was written since the last line ended.
+#[derive(Debug)]
+struct Lines {
+    /// The request that the sandbox serves now.
+    request_id: Arc<str>,
+    stdout: Line,
+    stderr: Line,
+}
+
+#[derive(Debug, Default)]
+struct Line {
+    text: Vec<u8>,
+    /// Whether the rest of the line is being thrown away.
+    cut: bool,
 }
 
 impl GuestLog {
-    pub fn new(grant: Arc<Grant>, tag: RequestTag, stream: Stream) -> Self {
-        Self { grant, tag, stream }
+    /// For a sandbox that serves this request first.
+    pub fn new(grant: Arc<Grant>, request_id: Arc<str>) -> Self {
+        let (stdout, stderr) = Default::default();
+        let lines = Mutex::new(Lines { request_id, stdout, stderr });
+        Self(Arc::new(Shared { grant, lines }))
     }
 
-    fn line(&self, line: &[u8], cut: bool) {
-        let Some(dropped) = self.grant.log.take() else { return };
-        let Grant { service, version, .. } = &*self.grant;
-        if dropped > 0 {
-            tracing::warn!(
-                target: "watershed::guest", %service, %version,
-                "{dropped} lines dropped: over {LINES_A_SECOND} lines a second"
-            );
+    /// One of the streams.
+    pub fn stream(&self, stream: Stream) -> GuestStream {
+        GuestStream { log: self.clone(), stream }
+    }
+
+    /// What is written from now on is of this request.
+    pub fn begin_request(&self, request_id: Arc<str>) {
+        let mut lines = self.0.lock();
+        lines.end(&self.0.grant);
+        lines.request_id = request_id;
+    }
+
+    /// What is left of a line is a line.
+    pub fn end_request(&self) {
+        self.0.lock().end(&self.0.grant);
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Lines> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let Self { grant, lines } = self;
+        lines.get_mut().unwrap_or_else(PoisonError::into_inner).end(grant);
+    }
+}
+
+impl Lines {
+    fn write(&mut self, grant: &Grant, stream: Stream, bytes: &[u8]) {
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            match part.strip_suffix(b"\n") {
+                Some(rest) => {
+                    self.line(stream).push(rest);
+                    self.end_line(grant, stream);
+                }
+                None => self.line(stream).push(part),
+            }
         }
-        let stream = match self.stream {
-            Stream::Stdout => "stdout",
-            Stream::Stderr => "stderr",
-        };
-        let text = printable(line);
-        let mark = if cut { " [cut]" } else { "" };
-        tracing::info!(
-            target: "watershed::guest", %service, %version, request_id = %self.tag.get(), stream,
-            "{text}{mark}"
+    }
+
+    fn line(&mut self, stream: Stream) -> &mut Line {
+        match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
+        }
+    }
+
+    fn end(&mut self, grant: &Grant) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            if !self.line(stream).text.is_empty() {
+                self.end_line(grant, stream);
+            }
+        }
+    }
+
+    fn end_line(&mut self, grant: &Grant, stream: Stream) {
+        // Its memory is kept for the next line of the same sandbox.
+        let mut line = std::mem::take(self.line(stream));
+        log(grant, &self.request_id, stream, &line);
+        line.text.clear();
+        line.cut = false;
+        *self.line(stream) = line;
+    }
+}
+
+impl Line {
+    fn push(&mut self, part: &[u8]) {
+        let room = LONGEST_LINE.saturating_sub(self.text.len());
+        self.cut |= part.len() > room;
+        let (kept, _) = part.split_at(part.len().min(room));
+        self.text.extend_from_slice(kept);
+    }
+}
+
+fn log(grant: &Grant, request_id: &str, stream: Stream, line: &Line) {
+    let Some(dropped) = grant.log.take() else { return };
+    let Grant { service, version, .. } = grant;
+    if dropped > 0 {
+        tracing::warn!(
+            target: "watershed::guest", %service, %version,
+            "{dropped} lines dropped: over {LINES_A_SECOND} lines a second"
         );
     }
+    let stream = match stream {
+        Stream::Stdout => "stdout",
+        Stream::Stderr => "stderr",
+    };
+    let text = printable(&line.text);
+    let mark = if line.cut { " [cut]" } else { "" };
+    tracing::info!(
+        target: "watershed::guest", %service, %version, %request_id, stream, "{text}{mark}"
+    );
 }
 
 /// The text of a line. Control characters are escaped: with them, a guest could write what looks
@@ -121,63 +203,40 @@ fn printable(line: &[u8]) -> String {
     text
 }
 
-impl IsTerminal for GuestLog {
+/// One standard stream of one sandbox: each time that a guest asks for it, it gets this.
+#[derive(Clone, Debug)]
+pub(super) struct GuestStream {
+    log: GuestLog,
+    stream: Stream,
+}
+
+impl GuestStream {
+    fn write(&self, bytes: &[u8]) {
+        let GuestLog(shared) = &self.log;
+        shared.lock().write(&shared.grant, self.stream, bytes);
+    }
+}
+
+impl IsTerminal for GuestStream {
     fn is_terminal(&self) -> bool {
         false
     }
 }
 
-impl StdoutStream for GuestLog {
+impl StdoutStream for GuestStream {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        Box::new(Lines::new(self.clone()))
+        Box::new(self.clone())
     }
 
     fn p2_stream(&self) -> Box<dyn OutputStream> {
-        Box::new(Lines::new(self.clone()))
+        Box::new(self.clone())
     }
 }
 
-/// Gathers writes into lines. What is left when the guest ends is a line too.
-struct Lines {
-    log: GuestLog,
-    line: Vec<u8>,
-    /// Whether the rest of the current line is being thrown away.
-    cut: bool,
-}
-
-impl Lines {
-    fn new(log: GuestLog) -> Self {
-        Self { log, line: Vec::new(), cut: false }
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
-            match part.strip_suffix(b"\n") {
-                Some(rest) => {
-                    self.push(rest);
-                    self.end_line();
-                }
-                None => self.push(part),
-            }
-        }
-    }
-
-    fn push(&mut self, part: &[u8]) {
-        let room = LONGEST_LINE.saturating_sub(self.line.len());
-        self.cut |= part.len() > room;
-        self.line.extend(part.iter().take(room));
-    }
-
-    fn end_line(&mut self) {
-        self.log.line(&self.line, self.cut);
-        self.line.clear();
-        self.cut = false;
-    }
-}
-
-impl OutputStream for Lines {
+/// A flush ends no line: the log has whole ones.
+impl OutputStream for GuestStream {
     fn write(&mut self, bytes: Bytes) -> Result<(), StreamError> {
-        self.write(&bytes);
+        Self::write(self, &bytes);
         Ok(())
     }
 
@@ -191,14 +250,14 @@ impl OutputStream for Lines {
 }
 
 /// The same for guests of WASI 0.3.
-impl AsyncWrite for Lines {
+impl AsyncWrite for GuestStream {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         _: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let (now, _) = bytes.split_at(bytes.len().min(WRITE_BUDGET));
-        self.write(now);
+        Self::write(&self, now);
         Poll::Ready(Ok(now.len()))
     }
 
@@ -212,16 +271,8 @@ impl AsyncWrite for Lines {
 }
 
 #[wasmtime_wasi::async_trait]
-impl Pollable for Lines {
+impl Pollable for GuestStream {
     async fn ready(&mut self) {}
-}
-
-impl Drop for Lines {
-    fn drop(&mut self) {
-        if !self.line.is_empty() {
-            self.end_line();
-        }
-    }
 }
 
 #[cfg(test)]
@@ -230,22 +281,51 @@ mod tests {
 
     use super::*;
 
-    fn lines() -> Lines {
+    fn log() -> GuestLog {
         let grant = Grant::new("s", "v", 0, Duration::ZERO, Duration::ZERO);
-        let log = GuestLog::new(Arc::new(grant), RequestTag::new("id".into()), Stream::Stdout);
-        Lines::new(log)
+        GuestLog::new(Arc::new(grant), "first".into())
+    }
+
+    fn text(log: &GuestLog) -> String {
+        String::from_utf8(log.0.lock().stdout.text.clone()).unwrap()
     }
 
     #[test]
     fn a_line_is_cut_at_four_kib_and_the_next_one_starts_anew() {
-        let mut lines = lines();
-        lines.write(&[b'x'; LONGEST_LINE]);
-        assert!(!lines.cut);
-        lines.write(b"y");
-        assert!(lines.cut);
-        assert_eq!(lines.line.len(), LONGEST_LINE);
-        lines.write(b"z\nnext");
-        assert_eq!((&*lines.line, lines.cut), (&b"next"[..], false));
+        let log = log();
+        let stdout = log.stream(Stream::Stdout);
+        stdout.write(&[b'x'; LONGEST_LINE]);
+        assert!(!log.0.lock().stdout.cut);
+        stdout.write(b"y");
+        assert!(log.0.lock().stdout.cut);
+        assert_eq!(text(&log).len(), LONGEST_LINE);
+        stdout.write(b"z\nnext");
+        assert_eq!((text(&log).as_str(), log.0.lock().stdout.cut), ("next", false));
+        assert!(log.0.lock().stdout.text.capacity() <= 2 * LONGEST_LINE);
+    }
+
+    #[test]
+    fn every_stream_that_a_guest_asks_for_writes_to_the_same_line() {
+        let log = log();
+        for part in ["one ", "two ", "three"] {
+            let mut stream = log.stream(Stream::Stdout).p2_stream();
+            stream.write(Bytes::from_static(part.as_bytes())).unwrap();
+            stream.flush().unwrap();
+            drop(stream);
+            log.stream(Stream::Stderr).write(b"apart");
+        }
+        assert_eq!(text(&log), "one two three");
+        log.end_request();
+        assert_eq!(text(&log), "");
+    }
+
+    #[test]
+    fn a_line_of_one_request_does_not_go_on_in_the_next() {
+        let log = log();
+        log.stream(Stream::Stdout).write(b"of the first");
+        log.begin_request("second".into());
+        assert_eq!(text(&log), "");
+        assert_eq!(&*log.0.lock().request_id, "second");
     }
 
     #[test]

@@ -21,7 +21,6 @@ use wasmtime_wasi_http::p2::body::{HyperIncomingBody, HyperOutgoingBody};
 
 use super::cpu::{CpuClock, CpuTimeUsedUp};
 use super::guest::{Guest, Inhabited, Place, Room};
-use super::guest_log::RequestTag;
 use super::p3::NoHead;
 
 /// Parts of a request body that wait for the guest; the next is read when it has taken one.
@@ -344,9 +343,7 @@ async fn run(
             sandbox.renew(request_id);
             sandbox
         }
-        Room::Empty(slot) => {
-            guest.inhabit(slot, clock, RequestTag::new(request_id)).await.map_err(failed)?
-        }
+        Room::Empty(slot) => guest.inhabit(slot, clock, request_id).await.map_err(failed)?,
     };
     sandbox.call(request, reply).await.map_err(failed)?;
     Ok(sandbox)

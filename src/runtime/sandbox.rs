@@ -14,7 +14,7 @@ use wasmtime_wasi_http::{
 };
 
 use super::guest_env::GuestEnv;
-use super::guest_log::{GuestLog, LogBudget, RequestTag, Stream};
+use super::guest_log::{GuestLog, LogBudget, Stream};
 use super::world::World;
 
 /// The interfaces as `wasmtime_wasi` names them; components find them under any 0.2 or 0.3 version.
@@ -90,11 +90,10 @@ pub(super) struct Sandbox {
 }
 
 impl Sandbox {
-    pub fn new(grant: &Arc<Grant>, tag: &RequestTag) -> Self {
-        let log = |stream| GuestLog::new(grant.clone(), tag.clone(), stream);
+    pub fn new(grant: &Grant, log: &GuestLog) -> Self {
         let wasi = WasiCtxBuilder::new()
-            .stdout(log(Stream::Stdout))
-            .stderr(log(Stream::Stderr))
+            .stdout(log.stream(Stream::Stdout))
+            .stderr(log.stream(Stream::Stderr))
             .allow_tcp(false)
             .allow_udp(false)
             .allow_ip_name_lookup(false)

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use crate::support::{LAB, Site, lab, limits, serve_lab};
+use crate::support::{LAB, Site, Watershed, lab, lab_p3, limits, serve_lab};
 
 #[test]
 fn a_guest_has_no_file_system() {
@@ -60,6 +60,52 @@ fn what_a_guest_prints_is_logged_under_its_name() {
     let log = watershed.stderr();
     assert_eq!(log.lines().filter(|line| line.contains("ooooo")).count(), 2);
     assert!(!watershed.stdout().contains("ooooo"), "stdout is for people");
+}
+
+/// Lines of the log that have this text.
+fn lines_with(watershed: &Watershed, text: &str) -> Vec<String> {
+    watershed.stderr().lines().filter(|line| line.contains(text)).map(str::to_owned).collect()
+}
+
+/// However often a guest writes, flushes and asks for its streams.
+#[test]
+fn a_line_that_a_guest_writes_in_parts_is_one_line() {
+    for version in [lab("v1"), lab_p3("v1")] {
+        let watershed = Site::new().service("lab", &version).start();
+        let ask = |path, id| watershed.http1().ask("GET", LAB, path, &[id], b"").text();
+        assert_eq!(ask("/print?parts=4", "x-request-id: parts-1"), "printed\n");
+        let line = watershed.log_line(&["parts-1", "stdout"]);
+        assert!(line.ends_with("[part 1][part 2][part 3][part 4]"), "{line}");
+        assert_eq!(lines_with(&watershed, "[part").len(), 1);
+    }
+}
+
+/// It is of that request, also where the sandbox goes on to serve the next.
+#[test]
+fn what_is_left_of_a_line_at_the_end_of_a_request_is_a_line() {
+    for version in [lab("v1"), lab_p3("v1")] {
+        for reuse in ["instance-reuse = 1", "instance-reuse = 100"] {
+            let version = version.clone() + &limits(reuse);
+            let watershed = Site::new().service("lab", &version).start();
+            let mut client = watershed.http1();
+            for id in 1..=3 {
+                let header = format!("x-request-id: rest-{id}");
+                client.ask("GET", LAB, "/print?parts=2&end=0", &[&header], b"");
+                let line = watershed.log_line(&[&format!("rest-{id}"), "stdout"]);
+                assert!(line.ends_with("[part 1][part 2]"), "{line}");
+            }
+            assert_eq!(lines_with(&watershed, "[part").len(), 3, "{reuse}");
+        }
+    }
+}
+
+/// Its memory goes with its sandbox, so the log must have it before.
+#[test]
+fn a_guest_that_dies_leaves_its_last_words() {
+    let watershed = serve_lab();
+    let id = ["x-request-id: last-1"];
+    assert_eq!(watershed.http1().ask("GET", LAB, "/panic", &id, b"").status, 500);
+    watershed.log_line(&["last-1", "stderr", "the lab was asked to panic"]);
 }
 
 #[test]
