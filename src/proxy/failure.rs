@@ -135,6 +135,11 @@ fn guest_policy(failure: &GuestFailure) -> Policy {
         GuestFailure::Truncated(_) => {
             policy(StatusCode::BAD_GATEWAY, "truncated", "The version broke off its response.")
         }
+        GuestFailure::BadResponse(_) => policy(
+            StatusCode::BAD_GATEWAY,
+            "bad-response",
+            "The version gave a response that is not HTTP as it should be.",
+        ),
         GuestFailure::PoolExhausted(_) => Failure::Overload.policy(),
     }
 }

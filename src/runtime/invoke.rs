@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Method, Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty};
 use tokio::sync::{mpsc, oneshot};
@@ -21,6 +21,7 @@ use wasmtime_wasi_http::p2::body::{HyperIncomingBody, HyperOutgoingBody};
 
 use super::cpu::{CpuClock, CpuTimeUsedUp};
 use super::guest::{Guest, Inhabited, Place, Room};
+use super::length::{Length, Progress};
 use super::p3::NoHead;
 
 /// Parts of a request body that wait for the guest; the next is read when it has taken one.
@@ -52,6 +53,8 @@ pub enum GuestFailure {
     NoResponse(String),
     #[error("the guest broke off its response body: {0}")]
     Truncated(String),
+    #[error("the guest gave a response that is none: {0}")]
+    BadResponse(String),
     #[error("no sandbox is free: {0}")]
     PoolExhausted(String),
 }
@@ -138,6 +141,11 @@ pub struct Invocation {
     stage: Stage,
     clock: Arc<CpuClock>,
     answer: Answer,
+    is_head_request: bool,
+    /// Known once the head is.
+    length: Length,
+    /// An event that was looked for before its turn.
+    ahead: Option<Event>,
     /// Runs while the guest keeps the caller waiting for its next event.
     patience: Option<Pin<Box<Sleep>>>,
 }
@@ -177,12 +185,16 @@ impl Invocation {
             Room::Made(sandbox) => sandbox.clock.clone(),
             Room::Empty(_) => guest.clock(),
         };
+        let is_head_request = *request.method() == Method::HEAD;
         let run = run(guest.clone(), room, clock.clone(), request_id.clone(), request, reply);
         Self {
             guest: guest.clone(),
             stage: Stage::Running(Box::pin(run)),
             clock,
             answer: Answer::Awaited(head),
+            is_head_request,
+            length: Length::Open,
+            ahead: None,
             patience: None,
         }
     }
@@ -227,6 +239,9 @@ impl Invocation {
     }
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Event> {
+        if let Some(event) = self.ahead.take() {
+            return Poll::Ready(event);
+        }
         self.poll_guest(context);
         let mut event = self.poll_answer(context);
         if event.is_pending() && matches!(self.stage, Stage::Returned(_)) {
@@ -269,7 +284,12 @@ impl Invocation {
                 Poll::Ready(self.take_head(head))
             }
             Answer::Body(body) => {
-                let frame = ready!(Pin::new(body).poll_frame(context));
+                let frame = loop {
+                    let frame = ready!(Pin::new(&mut *body).poll_frame(context));
+                    if !is_empty(&frame) {
+                        break frame;
+                    }
+                };
                 Poll::Ready(self.take_frame(context, frame))
             }
             Answer::Over => Poll::Ready(Event::End),
@@ -284,6 +304,10 @@ impl Invocation {
             }
             Ok(Ok(response)) => {
                 let (parts, body) = response.into_parts();
+                match Length::of(&parts, self.is_head_request) {
+                    Ok(length) => self.length = length,
+                    Err(failure) => return Event::Failed(failure),
+                }
                 self.answer = Answer::Body(body);
                 Event::Head(Box::new(parts))
             }
@@ -299,24 +323,51 @@ impl Invocation {
     ) -> Event {
         match frame {
             Some(Ok(frame)) => match frame.into_data() {
-                Ok(data) => Event::Data(data),
-                Err(frame) => Event::Trailers(frame.into_trailers().unwrap_or_default()),
-            },
-            Some(Err(error)) => Event::Failed(match &self.stage {
-                Stage::Failed(failure) => failure.clone(),
-                _ => GuestFailure::Truncated(format!("{error:?}")),
-            }),
-            None => {
-                self.answer = Answer::Over;
-                // A guest of WASI 0.3 is done only when its body is.
-                self.poll_guest(context);
-                match &self.stage {
-                    // The body ended because its sandbox did.
-                    Stage::Failed(failure) => Event::Failed(failure.clone()),
-                    _ => Event::End,
+                Ok(data) => match self.length.take(data.len()) {
+                    Ok(Progress::More) => Event::Data(data),
+                    Ok(Progress::Met) => self.last_part(context, data),
+                    Err(failure) => Event::Failed(failure),
+                },
+                Err(frame) => {
+                    let trailers = frame.into_trailers().unwrap_or_default();
+                    self.or_failed(Event::Trailers(trailers))
                 }
+            },
+            Some(Err(_)) if self.length == Length::NoBody => self.end(context),
+            Some(Err(error)) => {
+                let truncated = Event::Failed(GuestFailure::Truncated(format!("{error:?}")));
+                self.or_failed(truncated)
             }
+            None => self.end(context),
         }
+    }
+
+    fn end(&mut self, context: &mut Context<'_>) -> Event {
+        self.answer = Answer::Over;
+        // A guest of WASI 0.3 is done only when its body is.
+        self.poll_guest(context);
+        self.or_failed(Event::End)
+    }
+
+    /// An event after which no data comes, unless that is because its sandbox died, or too early.
+    fn or_failed(&self, event: Event) -> Event {
+        match (&self.stage, self.length.end()) {
+            (Stage::Failed(failure), _) => Event::Failed(failure.clone()),
+            (_, Err(failure)) => Event::Failed(failure),
+            _ => event,
+        }
+    }
+
+    /// A client that has as much as it was promised looks no further. So the last part leaves only
+    /// when it is seen what follows, if the guest shows that now: it may be a failure.
+    fn last_part(&mut self, context: &mut Context<'_>, data: Bytes) -> Event {
+        self.poll_guest(context);
+        match self.poll_answer(context) {
+            Poll::Ready(Event::Failed(failure)) => return Event::Failed(failure),
+            Poll::Ready(event) => self.ahead = Some(event),
+            Poll::Pending => {}
+        }
+        Event::Data(data)
     }
 
     fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<GuestFailure> {
@@ -326,6 +377,11 @@ impl Invocation {
         self.stage = Stage::Failed(GuestFailure::WallTime);
         Poll::Ready(GuestFailure::WallTime)
     }
+}
+
+/// Whether it is a part of a body that has nothing in it, which would end a chunked one.
+fn is_empty(frame: &Option<Result<Frame<Bytes>, HttpError>>) -> bool {
+    matches!(frame, Some(Ok(frame)) if frame.data_ref().is_some_and(Bytes::is_empty))
 }
 
 /// Serves one request in a sandbox, which is what remains of it.

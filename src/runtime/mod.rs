@@ -14,6 +14,7 @@ mod guest;
 mod guest_env;
 mod guest_log;
 mod invoke;
+mod length;
 mod p3;
 mod pace;
 mod program;

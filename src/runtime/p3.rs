@@ -49,15 +49,19 @@ pub(super) async fn call(
 ) -> wasmtime::Result<()> {
     let request = incoming(store.data_mut().http().hooks, request);
     let called = store.run_concurrent(async |store| {
-        let response = guest.handle(store, request).await?.map_err(NoHead)?;
+        let mut response = guest.handle(store, request).await?.map_err(NoHead)?;
         let (over, [ended, taken]) = over();
         let delivery = async {
             // Its sender goes with the body, and never sends.
             taken.await.ok();
             Ok(())
         };
+        // The body is held against its length by whoever pulls it. wasmtime would end one that is
+        // too long or too short, and its error gets lost where the last part was not yet taken.
+        let headers = std::mem::take(&mut response.headers);
         let response = store.with(|store| response.into_http(store, delivery))?;
-        let response = response.map(|body| Watched { body, over }.boxed_unsync());
+        let mut response = response.map(|body| Watched { body, over }.boxed_unsync());
+        *response.headers_mut() = headers.into();
         // Whoever waited for it may be gone, and then this call soon is too.
         reply.send(Ok(response)).ok();
         ended.await.ok();

@@ -31,6 +31,7 @@ mod http2;
 mod last_good;
 mod late_failures;
 mod p3;
+mod lengths;
 mod plan;
 mod pool;
 mod quarantine;

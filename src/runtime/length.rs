@@ -1,0 +1,154 @@
+//! Holds a response body against the `content-length` of its head. A client believes that header:
+//! what a guest writes beyond it would never be seen, or be taken for the next response.
+
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, StatusCode, response};
+
+use super::invoke::GuestFailure;
+
+/// What a head promises of the body, and how much of that has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Length {
+    /// Its end is where it ends.
+    Open,
+    Promised {
+        length: u64,
+        left: u64,
+    },
+    /// There is no body, whatever the head says of one.
+    NoBody,
+}
+
+/// Whether all of a body has come that was promised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    More,
+    Met,
+}
+
+impl Length {
+    /// What the head of a response promises
+    /// ([RFC 9112, section 6.3](https://www.rfc-editor.org/rfc/rfc9112#section-6.3)).
+    ///
+    /// # Errors
+    ///
+    /// Where the length is none, or said twice.
+    pub fn of(head: &response::Parts, is_head_request: bool) -> Result<Self, GuestFailure> {
+        let declared = declared(&head.headers)?;
+        Ok(match declared {
+            _ if is_head_request || is_bodiless(head.status) => Self::NoBody,
+            Some(length) => Self::Promised { length, left: length },
+            None => Self::Open,
+        })
+    }
+
+    /// Takes a part of the body.
+    ///
+    /// # Errors
+    ///
+    /// Where it is more than was promised.
+    pub fn take(&mut self, bytes: usize) -> Result<Progress, GuestFailure> {
+        let Self::Promised { length, left } = self else { return Ok(Progress::More) };
+        *left = left.checked_sub(bytes as u64).ok_or_else(|| {
+            GuestFailure::BadResponse(format!(
+                "its body is longer than its content-length, {length}"
+            ))
+        })?;
+        Ok(if *left == 0 { Progress::Met } else { Progress::More })
+    }
+
+    /// Takes the end of the body.
+    ///
+    /// # Errors
+    ///
+    /// Where it is less than was promised.
+    pub fn end(self) -> Result<(), GuestFailure> {
+        match self {
+            Self::Promised { length, left } if left > 0 => Err(GuestFailure::Truncated(format!(
+                "its body ended after {} of {length} bytes",
+                length - left
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn declared(headers: &HeaderMap) -> Result<Option<u64>, GuestFailure> {
+    let mut values = headers.get_all(CONTENT_LENGTH).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let bad = |what: &str| Err(GuestFailure::BadResponse(format!("its content-length {what}")));
+    if values.next().is_some() {
+        return bad("is said more than once");
+    }
+    // A sign is no digit, though it would be parsed.
+    let digits = value.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    match digits.and_then(|digits| digits.parse().ok()) {
+        Some(length) => Ok(Some(length)),
+        None => bad("is not a number of bytes"),
+    }
+}
+
+fn is_bodiless(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Response;
+
+    use super::*;
+
+    fn of(status: u16, lengths: &[&str], is_head_request: bool) -> Result<Length, GuestFailure> {
+        let response = Response::builder().status(status);
+        let add = |response: response::Builder, length| response.header("content-length", length);
+        let head = lengths.iter().copied().fold(response, add).body(()).unwrap().into_parts().0;
+        Length::of(&head, is_head_request)
+    }
+
+    #[test]
+    fn a_length_is_one_number_of_bytes() {
+        assert_eq!(of(200, &[], false), Ok(Length::Open));
+        assert_eq!(of(200, &["7"], false), Ok(Length::Promised { length: 7, left: 7 }));
+        let most = u64::MAX.to_string();
+        assert!(of(200, &[&most], false).is_ok());
+        for lengths in
+            [&["7", "7"][..], &["7, 7"], &["+7"], &["-7"], &[""], &["0x7"], &[&(most + "0")]]
+        {
+            let bad = of(200, lengths, false);
+            assert!(matches!(bad, Err(GuestFailure::BadResponse(_))), "{lengths:?}: {bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_none_is_held_against_nothing() {
+        for (status, is_head_request) in [(200, true), (204, false), (304, false)] {
+            let mut length = of(status, &["7"], is_head_request).unwrap();
+            assert_eq!(length, Length::NoBody);
+            assert_eq!(length.take(9), Ok(Progress::More));
+            assert_eq!(length.end(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_body_is_neither_longer_nor_shorter() {
+        let mut length = of(200, &["7"], false).unwrap();
+        assert_eq!(length.take(4), Ok(Progress::More));
+        let short = length.end().unwrap_err().to_string();
+        assert!(short.contains("after 4 of 7 bytes"), "{short}");
+        let mut longer = length;
+        let long = longer.take(4).unwrap_err();
+        assert!(
+            matches!(&long, GuestFailure::BadResponse(why) if why.ends_with("content-length, 7"))
+        );
+        assert_eq!(length.take(3), Ok(Progress::Met));
+        assert_eq!(length.end(), Ok(()));
+        assert!(length.take(1).is_err());
+    }
+
+    #[test]
+    fn an_empty_body_may_be_promised() {
+        let mut length = of(200, &["0"], false).unwrap();
+        assert_eq!(length.end(), Ok(()));
+        assert!(length.take(1).is_err());
+    }
+}

@@ -1,0 +1,98 @@
+//! A body that is not as long as its head says: it never looks complete, and is told as the guest's.
+
+use crate::support::{LAB, Site, Watershed, lab, lab_p3, request};
+
+/// Requests for bodies that are longer or shorter than promised, and how each is counted.
+const WRONG: [(&str, &str); 6] = [
+    ("/length?is=8&parts=1&size=16", "bad-response"),
+    ("/length?is=8&parts=2&size=8", "bad-response"),
+    ("/length?is=8&parts=3&size=5&trailers=1", "bad-response"),
+    ("/length?is=0&parts=1&size=1", "bad-response"),
+    ("/length?is=16&parts=1&size=8", "truncated"),
+    ("/length?is=16&parts=3&size=5&ms=5", "truncated"),
+];
+
+fn in_both_worlds(test: impl Fn(&Watershed)) {
+    for version in [lab("v1"), lab_p3("v1")] {
+        test(&Site::new().service("lab", &version).start());
+    }
+}
+
+#[test]
+fn a_body_of_another_length_than_promised_never_looks_complete() {
+    in_both_worlds(|watershed| {
+        let http2 = watershed.http2();
+        for (path, _) in WRONG {
+            let mut client = watershed.http1();
+            let response = client.get(LAB, path);
+            assert!(!(response.status == 200 && response.complete), "{path}: {response:?}");
+            if response.status == 200 {
+                client.assert_closed();
+            }
+            let exchange = http2.open(request("GET", LAB, path), false);
+            let (response, reason) = http2.broken(exchange.response);
+            let looks_complete = response.status == 200 && response.complete;
+            assert!(!looks_complete, "{path}: {response:?} {reason:?}");
+            watershed.assert_serves(LAB, "/count");
+        }
+        for code in ["bad-response", "truncated"] {
+            let count = WRONG.iter().map(|(_, wrong)| 2 * u32::from(*wrong == code)).sum();
+            watershed.await_outcomes(code, count);
+        }
+        watershed.log_line(&["bad-response", "longer than its content-length, 8"]);
+        watershed.log_line(&["truncated", "after 8 of 16 bytes"]);
+    });
+}
+
+#[test]
+fn a_body_as_long_as_promised_is_whole_in_however_many_parts() {
+    in_both_worlds(|watershed| {
+        let mut client = watershed.http1();
+        for path in [
+            "/length?is=8&parts=1&size=8",
+            "/length?is=8&parts=8&size=1",
+            "/length?is=8&parts=2&size=4&ms=5",
+            "/length?is=8&parts=1&size=8&trailers=1",
+        ] {
+            let response = client.get(LAB, path);
+            assert_eq!((response.text().as_str(), response.complete), ("........", true), "{path}");
+        }
+        let response = client.get(LAB, "/length?is=0&parts=0");
+        assert_eq!((response.text().as_str(), response.complete), ("", true));
+    });
+}
+
+/// What a guest says of the length of a body that it does not send is no promise.
+#[test]
+fn a_response_to_head_has_a_length_and_no_body() {
+    in_both_worlds(|watershed| {
+        let mut client = watershed.http1();
+        let response = client.ask("HEAD", LAB, "/length?is=100&parts=0", &[], b"");
+        assert_eq!((response.status, response.header("content-length")), (200, Some("100")));
+        assert_eq!(client.get(LAB, "/count").text(), "1\n");
+        watershed.await_outcomes("2xx", 2);
+    });
+}
+
+/// So a length that is none, or is said twice, never gets as far as a response.
+#[test]
+fn the_host_refuses_a_length_that_is_none() {
+    in_both_worlds(|watershed| {
+        let text = watershed.get(LAB, "/lengths").text();
+        assert!(text.lines().all(|line| line.ends_with(": refused")), "{text}");
+    });
+}
+
+/// The request body, given back to the host, is held against the length too.
+#[test]
+fn a_relayed_body_is_as_long_as_promised() {
+    let watershed = Site::new().service("lab", &lab_p3("v1")).start();
+    let relay = |length| watershed.http1().ask("POST", LAB, length, &[], b"12345678");
+    assert_eq!(relay("/relay?is=8").text(), "12345678");
+    for length in ["/relay?is=7", "/relay?is=9"] {
+        let response = relay(length);
+        assert!(!(response.status == 200 && response.complete), "{length}: {response:?}");
+    }
+    watershed.await_outcomes("bad-response", 1);
+    watershed.await_outcomes("truncated", 1);
+}
