@@ -167,17 +167,38 @@ impl fmt::Display for StatusError {
 
 impl std::error::Error for StatusError {}
 
+/// What to do about a component that another host was made for.
+const REBUILD: &str = "rebuild it for a release of WASI: 0.2 (in Rust, the target wasm32-wasip2) or \
+                       0.3.0 (in Rust, the crate wasip3 0.9; elsewhere, the WIT of wasi:http@0.3.0)";
+/// What to do about one half of a composition.
+const COMPOSE: &str = "compose it with the component that it calls, and deploy what comes of that: \
+                       `wac plug THIS.wasm --plug OTHER.wasm -o composed.wasm` \
+                       (https://github.com/bytecodealliance/wac)";
+/// What to do where bindings are newer than the host.
+const OLDER_BINDINGS: &str = "build it with the WIT of WASI 0.2.12 or older, or of 0.3.0; if it is, \
+                              this is a bug in watershed";
+
 impl From<ProgramError> for StatusError {
     fn from(error: ProgramError) -> Self {
         let code = match &error {
             ProgramError::NotAComponent(_) => StatusCode::NotAComponent,
-            ProgramError::UnsupportedWorld { .. } => StatusCode::UnsupportedWorld,
-            ProgramError::ImportDenied { .. } => StatusCode::ImportDenied,
+            ProgramError::UnsupportedWorld { .. } | ProgramError::ReleaseCandidate { .. } => {
+                StatusCode::UnsupportedWorld
+            }
+            ProgramError::ImportDenied { .. }
+            | ProgramError::ImportsHandler { .. }
+            | ProgramError::NotLinked(_) => StatusCode::ImportDenied,
             ProgramError::CompileFailed(_) => StatusCode::CompileFailed,
             ProgramError::CompilerStopped(_) => StatusCode::CompilerStopped,
             ProgramError::MemoryTooSmall { .. } => StatusCode::MemoryTooSmall,
             ProgramError::StartFailed(_) => StatusCode::StartFailed,
         };
-        Self::new(code, error.to_string())
+        let suggestion = match &error {
+            ProgramError::ReleaseCandidate { .. } => REBUILD,
+            ProgramError::ImportsHandler { .. } => COMPOSE,
+            ProgramError::NotLinked(_) => OLDER_BINDINGS,
+            _ => code.suggestion(),
+        };
+        Self { code, detail: error.to_string(), suggestion }
     }
 }

@@ -10,11 +10,12 @@ use wasmtime_wasi_http::{p2, p3};
 use super::cache::CompileCache;
 use super::engine::{Engine, Host};
 use super::sandbox::Sandbox;
-use super::world::{World, exports};
+use super::world::{World, exports, is_draft, is_handler};
 
 /// The first bytes of a binary: the magic number, then the version and layer.
 const COMPONENT_MAGIC: &[u8] = b"\0asm\x0d\0\x01\0";
 const MODULE_MAGIC: &[u8] = b"\0asm\x01\0\0\0";
+
 /// Why bytes cannot become a program. Each message is a detail to show to the operator.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProgramError {
@@ -24,8 +25,16 @@ pub enum ProgramError {
         "it exports {exports}, and neither wasi:http/incoming-handler@0.2 nor wasi:http/handler@0.3"
     )]
     UnsupportedWorld { exports: String },
+    #[error("it is built for a release candidate of WASI: it {how}")]
+    ReleaseCandidate { how: String },
     #[error("it imports {imports}, which nothing here offers")]
     ImportDenied { imports: String },
+    /// It passes requests on to another component.
+    #[error("it imports a handler, {handler}: it is to be composed with what has that")]
+    ImportsHandler { handler: String },
+    /// What it imports is offered, but not so.
+    #[error("it does not fit to what is offered here: {0}")]
+    NotLinked(String),
     #[error("{0}")]
     CompileFailed(String),
     /// Nothing is said of the component: it may compile the next time.
@@ -73,10 +82,8 @@ impl Program {
             Some(component) => component,
             None => compile_and_keep(engine, world, cache, &digest, bytes)?,
         };
-        let pre = link(host, world, &component).map_err(|error| ProgramError::ImportDenied {
-            imports: denied_imports(host, world, &component)
-                .unwrap_or_else(|| format!("{error:#}")),
-        })?;
+        let pre = link(host, world, &component)
+            .map_err(|error| why_not_linked(host, world, &component, &error))?;
         Ok(Self { engine: engine.clone(), world, pre, digest })
     }
 
@@ -142,15 +149,94 @@ fn recognise(bytes: &[u8]) -> Result<(), ProgramError> {
 /// Bytes that are damaged have no world; what knows more features says better what is wrong.
 fn world_of(bytes: &[u8]) -> Result<World, ProgramError> {
     let Some(exports) = exports(bytes) else { return Ok(World::P3) };
-    World::of(&exports).ok_or_else(|| ProgramError::UnsupportedWorld {
-        exports: if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") },
+    World::of(&exports).ok_or_else(|| {
+        let draft = exports.iter().find(|name| is_handler(name) && is_draft(name));
+        match draft {
+            Some(draft) => ProgramError::ReleaseCandidate { how: format!("exports {draft}") },
+            None if exports.is_empty() => unsupported("nothing".to_owned()),
+            None => unsupported(exports.join(", ")),
+        }
     })
 }
 
-/// The imports outside of what the host offers, if that is why linking failed.
-fn denied_imports(host: &Host, world: World, component: &Component) -> Option<String> {
+fn unsupported(exports: String) -> ProgramError {
+    ProgramError::UnsupportedWorld { exports }
+}
+
+/// The imports outside of what the host offers, if there are any, and else what wasmtime says.
+fn why_not_linked(
+    host: &Host,
+    world: World,
+    component: &Component,
+    error: &wasmtime::Error,
+) -> ProgramError {
     let ty = component.component_type();
     let names = ty.imports(&host.wasm).map(|(name, _)| name);
     let denied: Vec<_> = names.filter(|name| !world.offers(name)).collect();
-    (!denied.is_empty()).then(|| denied.join(", "))
+    if let Some(draft) = denied.iter().find(|name| is_draft(name)) {
+        ProgramError::ReleaseCandidate { how: format!("imports {draft}") }
+    } else if let Some(handler) = denied.iter().find(|name| is_handler(name)) {
+        ProgramError::ImportsHandler { handler: (*handler).to_owned() }
+    } else if denied.is_empty() {
+        ProgramError::NotLinked(format!("{error:#}"))
+    } else {
+        ProgramError::ImportDenied { imports: denied.join(", ") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::PoolSize;
+
+    /// A component that imports an instance with one function, and exports an empty one.
+    fn component(import: &str, export: &str) -> Vec<u8> {
+        let length = |bytes: &[u8]| u8::try_from(bytes.len()).unwrap();
+        let name = |name: &str| [&[0, length(name.as_bytes())], name.as_bytes()].concat();
+        let section = |id: u8, body: Vec<u8>| [vec![id, length(&body)], body].concat();
+        // An instance type of two declarations: a type, of functions without parameters and
+        // results, and an export of that type.
+        let function = [0x01, 0x40, 0x00, 0x01, 0x00];
+        let types = [&[1, 0x42, 2][..], &function, &[0x04], &name("handle"), &[0x01, 0]].concat();
+        let imports = [&[1][..], &name(import), &[0x05, 0]].concat();
+        let instances = vec![1, 0x01, 0];
+        let exports = [&[1][..], &name(export), &[0x05, 1, 0]].concat();
+        let imported = [section(7, types), section(10, imports)].concat();
+        let exported = [section(5, instances), section(11, exports)].concat();
+        [COMPONENT_MAGIC.to_vec(), imported, exported].concat()
+    }
+
+    fn compile(import: &str, export: &str) -> ProgramError {
+        let engine = Engine::new(PoolSize { sandboxes: 1, concurrency: 1, memory: 0 }).unwrap();
+        let bytes = component(import, export);
+        Program::compile(&engine, None, digest_of(&bytes), bytes).unwrap_err()
+    }
+
+    #[test]
+    fn a_component_that_passes_requests_on_is_to_be_composed() {
+        for handler in ["wasi:http/incoming-handler@0.2.6", "wasi:http/handler@0.3.0"] {
+            let error = compile(handler, handler);
+            assert_eq!(error, ProgramError::ImportsHandler { handler: handler.to_owned() });
+        }
+    }
+
+    #[test]
+    fn a_release_candidate_is_told_by_what_it_exports_or_imports() {
+        let draft = "wasi:http/handler@0.3.0-rc-2026-03-15";
+        for (import, export, how) in [
+            ("wasi:cli/run@0.2.0", draft, format!("exports {draft}")),
+            (draft, "wasi:http/handler@0.3.0", format!("imports {draft}")),
+        ] {
+            assert_eq!(compile(import, export), ProgramError::ReleaseCandidate { how });
+        }
+    }
+
+    #[test]
+    fn what_nobody_offers_is_named_and_what_does_not_fit_is_explained() {
+        let handler = "wasi:http/incoming-handler@0.2.0";
+        let imports = "acme:shop/cart@1.0.0".to_owned();
+        assert_eq!(compile(&imports, handler), ProgramError::ImportDenied { imports });
+        let error = compile("wasi:http/types@0.2.0", handler);
+        assert!(matches!(error, ProgramError::NotLinked(_)), "{error:?}");
+    }
 }

@@ -16,6 +16,9 @@ const OFFERED: [&str; 7] = [
     "wasi:sockets/",
 ];
 
+/// What a guest exports to be called, and what one that passes requests on imports of another.
+const HANDLERS: [&str; 2] = ["wasi:http/handler", "wasi:http/incoming-handler"];
+
 /// A world that a guest can be made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum World {
@@ -54,7 +57,8 @@ impl World {
             Self::P3 => &["0.2.", "0.3."],
         };
         let Some((interface, _)) = import.split_once('@') else { return false };
-        OFFERED.iter().any(|offered| interface.starts_with(offered))
+        !is_handler(import)
+            && OFFERED.iter().any(|offered| interface.starts_with(offered))
             && versions.iter().any(|version| is(import, interface, version))
     }
 }
@@ -76,6 +80,17 @@ impl FromStr for World {
 fn is(name: &str, interface: &str, version: &str) -> bool {
     let found = name.strip_prefix(interface).and_then(|rest| rest.strip_prefix('@'));
     found.is_some_and(|found| found.starts_with(version) && !found.contains('-'))
+}
+
+/// Whether a name is a handler, in whatever version.
+pub(super) fn is_handler(name: &str) -> bool {
+    name.split_once('@').is_some_and(|(interface, _)| HANDLERS.contains(&interface))
+}
+
+/// Whether a name is an interface of WASI as it was before its release: `0.3.0-rc-2026-03-15`.
+pub(super) fn is_draft(name: &str) -> bool {
+    let Some((interface, version)) = name.split_once('@') else { return false };
+    interface.starts_with("wasi:") && version.contains('-')
 }
 
 /// The names that a component exports; `None` where its bytes are not well-formed.
@@ -142,8 +157,25 @@ mod tests {
             ("wasi:clocks/monotonic-clock@0.3.0-rc-1", false, false),
             ("wasi:keyvalue/store@0.2.0", false, false),
             ("wasi:cli/environment", false, false),
+            ("wasi:http/types@0.2.9", true, true),
+            ("wasi:http/incoming-handler@0.2.9", false, false),
+            ("wasi:http/handler@0.3.0", false, false),
+            ("wasi:http/client@0.3.0", false, true),
         ] {
             assert_eq!((World::P2.offers(import), World::P3.offers(import)), (p2, p3), "{import}");
+        }
+    }
+
+    #[test]
+    fn drafts_of_wasi_are_recognised_and_others_are_not_ours() {
+        for (name, draft) in [
+            ("wasi:http/handler@0.3.0-rc-2026-03-15", true),
+            ("wasi:cli/stdout@0.2.0-rc-2023-11-10", true),
+            ("wasi:http/handler@0.3.0", false),
+            ("acme:shop/cart@1.0.0-beta", false),
+            ("wasi:http/incoming-handler", false),
+        ] {
+            assert_eq!(is_draft(name), draft, "{name}");
         }
     }
 
