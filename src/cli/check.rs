@@ -8,12 +8,9 @@ use std::sync::Arc;
 use serde::Serialize;
 use tokio::task::JoinSet;
 
-use super::CliError;
+use super::{CliError, trial};
 use crate::config::{self, Config, Problem, Rejected, Service, VersionSpec, Warnings};
 use crate::registry::{Programs, ServiceKey, StatusError, declared};
-use crate::runtime::Engine;
-use crate::server::pool_size;
-use crate::telemetry::Telemetry;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -118,12 +115,9 @@ fn print(
 
 /// Takes every declared version as far as it gets.
 fn prepare_all(config: &Config) -> Result<Vec<Version>, CliError> {
-    let engine = Engine::new(pool_size(config))?;
+    let programs = trial::programs(config)?;
     let runtime = tokio::runtime::Runtime::new()?;
-    runtime.block_on(async {
-        let programs = Programs::new(engine, None, Telemetry::default());
-        Ok(gather(config, &programs).await)
-    })
+    Ok(runtime.block_on(gather(config, &programs)))
 }
 
 async fn gather(config: &Config, programs: &Programs) -> Vec<Version> {

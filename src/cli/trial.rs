@@ -1,13 +1,26 @@
-//! Whether a version can become normal, where no process runs that would say: it is made here, as
-//! `check` does.
+//! Whether versions can become normal, where no process runs that would say: they are made here.
 
 use super::CliError;
 use crate::config::{Config, EnvironmentName, ServiceName, VersionSpec};
 use crate::plan::Fault;
 use crate::registry::{Programs, ServiceKey, StatusCode};
-use crate::runtime::Engine;
+use crate::runtime::{CompileCache, Engine};
 use crate::server::pool_size;
 use crate::telemetry::Telemetry;
+
+/// What makes versions for a command. It takes what is compiled out of the state directory, and puts
+/// there what it compiles, as a server does; where it cannot, it says so and goes on without.
+///
+/// # Errors
+///
+/// Where this machine has no room for the sandboxes that the files ask for.
+pub(super) fn programs(config: &Config) -> Result<Programs, CliError> {
+    let engine = Engine::new(pool_size(config))?;
+    let cache = CompileCache::open_beside(&config.state.directory)
+        .inspect_err(|error| tracing::info!("no compile cache: {error}"))
+        .ok();
+    Ok(Programs::new(engine, cache, Telemetry::default()))
+}
 
 /// Why a version cannot become normal. That its secrets are not on this machine is no reason: they
 /// need not be.
@@ -21,7 +34,7 @@ pub(super) fn try_out(
     service: &ServiceName,
     spec: &VersionSpec,
 ) -> Result<Option<Fault>, CliError> {
-    let programs = Programs::new(Engine::new(pool_size(config))?, None, Telemetry::default());
+    let programs = programs(config)?;
     let key = ServiceKey { environment: environment.clone(), service: service.clone() };
     let runtime = tokio::runtime::Runtime::new()?;
     let made = runtime.block_on(programs.prepare(&key, spec));

@@ -3,12 +3,17 @@
 //! An artifact is native code: whoever can write one runs code as us. So the directory must be ours
 //! alone, and an artifact is used only if its own digest is right, which also finds torn writes.
 //! Whatever is wrong with one, it is removed and the component compiled again.
+//!
+//! Several processes may use one cache at once: a server and the commands beside it. Each writes
+//! under a name of its own, and renames what is whole.
 
 use std::fs::{self, DirBuilder, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use wasmtime::component::Component;
@@ -27,12 +32,19 @@ pub enum CacheError {
     Unusable { path: PathBuf, reason: io::Error },
     #[error("{path} is open to others: make it ours alone with `chmod 700` and `chown`")]
     Open { path: PathBuf },
+    #[error(
+        "{path} is not this user's alone; whoever runs the server can fill its cache, \
+         for example with `sudo -u USER watershed check`"
+    )]
+    NotOurs { path: PathBuf },
 }
 
 /// A directory of artifacts.
 #[derive(Clone, Debug)]
 pub struct CompileCache {
     directory: PathBuf,
+    /// Whether the last artifact could not be kept.
+    failing: Arc<AtomicBool>,
 }
 
 impl CompileCache {
@@ -46,44 +58,80 @@ impl CompileCache {
         let unusable = |reason| CacheError::Unusable { path: directory.clone(), reason };
         DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(unusable)?;
         let found = fs::metadata(&directory).map_err(unusable)?;
-        if found.mode() & 0o022 != 0 || found.uid() != rustix::process::geteuid().as_raw() {
+        if !is_ours_alone(&found) {
             return Err(CacheError::Open { path: directory });
         }
-        Ok(Self { directory })
+        Ok(Self { directory, failing: Arc::default() })
+    }
+
+    /// The same for a command beside a server, which may be another user's. It makes the directory
+    /// only where nobody but this user could: root must not make one that the server's user cannot
+    /// use, nor run what that user has written.
+    ///
+    /// # Errors
+    ///
+    /// As for [`CompileCache::open`], and where the directory, or else what it would be made in, is
+    /// not this user's alone.
+    pub fn open_beside(state: &Path) -> Result<Self, CacheError> {
+        let directory = state.join("compiled");
+        let found = directory.ancestors().find_map(|path| {
+            let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+            fs::metadata(path).ok().map(|found| (path, found))
+        });
+        match found {
+            Some((path, found)) if !is_ours_alone(&found) => {
+                Err(CacheError::NotOurs { path: path.to_owned() })
+            }
+            _ => Self::open(state),
+        }
     }
 
     /// The compiled form of the component with this digest, if it is here and whole.
     pub(super) fn load(&self, engine: &wasmtime::Engine, digest: &[u8; 32]) -> Option<Component> {
         let path = self.path(engine, digest);
         let mut file = File::open(&path).ok()?;
-        let component = whole(&mut file).and_then(|artifact| artifact.load(engine).ok());
-        match component {
-            Some(component) => {
+        match whole(&mut file) {
+            Ok(Some(artifact)) => {
                 // So that it counts as used; if that fails, it goes a little early.
                 file.set_modified(SystemTime::now()).ok();
-                Some(component)
+                let loaded = artifact.load(engine);
+                let told = |error: &_| tracing::warn!("cannot load {}: {error:#}", path.display());
+                loaded.inspect_err(told).ok()
             }
-            None => {
+            Ok(None) => {
                 tracing::warn!("{} is damaged: compiling again", path.display());
                 fs::remove_file(&path).ok();
+                None
+            }
+            // That descriptors or memory are short now says nothing of the file.
+            Err(error) => {
+                tracing::warn!("cannot read {}: {error}; compiling again", path.display());
                 None
             }
         }
     }
 
-    /// Keeps a compiled component. It is only a cache: if that fails, it is told and no more.
+    /// Keeps a compiled component. It is only a cache: if that fails, it is told, once until it does
+    /// not.
     pub(super) fn store(&self, engine: &wasmtime::Engine, digest: &[u8; 32], artifact: &Artifact) {
         let path = self.path(engine, digest);
-        if let Err(error) = write(&path, artifact).and_then(|()| self.trim()) {
-            tracing::warn!("cannot keep {}: {error}", path.display());
+        let kept = write(&path, artifact).and_then(|()| self.trim());
+        let failed_before = self.failing.swap(kept.is_err(), Ordering::Relaxed);
+        match kept {
+            Err(error) if !failed_before => {
+                tracing::warn!("cannot keep {}: {error}; going on without", path.display());
+            }
+            Err(error) => tracing::debug!("cannot keep {}: {error}", path.display()),
+            Ok(()) => {}
         }
     }
 
+    /// Another process may do the same at this moment: what is gone already is no error.
     fn trim(&self) -> io::Result<()> {
         let mut artifacts: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
         for entry in fs::read_dir(&self.directory)? {
             let entry = entry?;
-            let found = entry.metadata()?;
+            let Some(found) = unless_gone(entry.metadata())? else { continue };
             artifacts.push((found.modified()?, found.len(), entry.path()));
         }
         artifacts.sort_by(|one, other| other.cmp(one));
@@ -91,7 +139,7 @@ impl CompileCache {
         for (_, length, path) in artifacts {
             total += length;
             if total > CAPACITY {
-                fs::remove_file(path)?;
+                unless_gone(fs::remove_file(path))?;
             }
         }
         Ok(())
@@ -106,22 +154,130 @@ impl CompileCache {
     }
 }
 
+/// Whether nobody but this user can put anything there.
+fn is_ours_alone(found: &fs::Metadata) -> bool {
+    found.mode() & 0o022 == 0 && found.uid() == rustix::process::geteuid().as_raw()
+}
+
+fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Writes beside the name and renames, so that nobody reads half an artifact.
 fn write(path: &Path, artifact: &Artifact) -> io::Result<()> {
-    let partial = path.with_extension(format!("{}.partial", std::process::id()));
-    let mut file = File::create(&partial)?;
+    // Two processes may have the same id, each in a container of its own.
+    let name = format!("{}-{:016x}.partial", std::process::id(), rand::random::<u64>());
+    let partial = Partial(path.with_extension(name));
+    let mut file = File::create_new(&partial.0)?;
     file.write_all(&artifact.digest()?)?;
     artifact.copy_to(&mut file)?;
-    fs::rename(&partial, path)
+    fs::rename(&partial.0, path)
+}
+
+/// A file that is being written; what is left of it is removed.
+struct Partial(PathBuf);
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // Once it is whole, it has another name.
+        fs::remove_file(&self.0).ok();
+    }
 }
 
 /// The artifact in a file of the cache, if its digest is right. That and the directory's mode say
 /// that [`write`] has written it.
-fn whole(file: &mut File) -> Option<Artifact> {
+fn whole(file: &mut File) -> io::Result<Option<Artifact>> {
     let mut digest = [0; DIGEST];
-    file.read_exact(&mut digest).ok()?;
-    let mut code = memory_file().ok()?;
-    io::copy(file, &mut code).ok()?;
-    let artifact = Artifact::seal(code).ok()?;
-    (artifact.digest().ok()? == digest).then_some(artifact)
+    match file.read_exact(&mut digest) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        read => read?,
+    }
+    let mut code = memory_file()?;
+    io::copy(file, &mut code)?;
+    let artifact = Artifact::seal(code)?;
+    Ok((artifact.digest()? == digest).then_some(artifact))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+    use std::thread;
+
+    use super::*;
+
+    fn artifact(bytes: &[u8]) -> Artifact {
+        let mut file = memory_file().unwrap();
+        file.write_all(bytes).unwrap();
+        Artifact::seal(file).unwrap()
+    }
+
+    fn names(directory: &Path) -> Vec<PathBuf> {
+        fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect()
+    }
+
+    #[test]
+    fn whoever_writes_at_once_leaves_one_whole_artifact() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.cwasm");
+        let texts: Vec<_> = (0..8_u8).map(|byte| vec![byte; 300_000]).collect();
+        thread::scope(|scope| {
+            for text in &texts {
+                scope.spawn(|| {
+                    for _ in 0..10 {
+                        write(&path, &artifact(text)).unwrap();
+                        let found = whole(&mut File::open(&path).unwrap()).unwrap();
+                        assert!(found.is_some(), "half an artifact");
+                    }
+                });
+            }
+        });
+        assert_eq!(names(directory.path()), [path]);
+    }
+
+    #[test]
+    fn what_cannot_be_written_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        // A directory of that name cannot be replaced by a file.
+        let path = directory.path().join("x.cwasm");
+        fs::create_dir(&path).unwrap();
+        assert!(write(&path, &artifact(b"code")).is_err());
+        assert_eq!(names(directory.path()), [path]);
+    }
+
+    #[test]
+    fn an_artifact_that_was_changed_is_not_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.cwasm");
+        write(&path, &artifact(b"native code")).unwrap();
+        let bytes = fs::read(&path).unwrap();
+        for changed in [&bytes[..bytes.len() - 1], &bytes[..DIGEST], &bytes[..7], &[]] {
+            fs::write(&path, changed).unwrap();
+            assert!(whole(&mut File::open(&path).unwrap()).unwrap().is_none());
+        }
+        fs::write(&path, bytes).unwrap();
+        assert!(whole(&mut File::open(&path).unwrap()).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_command_makes_the_directory_only_where_nobody_else_could() {
+        let site = tempfile::tempdir().unwrap();
+        let open = |mode, state: &Path| {
+            fs::set_permissions(site.path(), fs::Permissions::from_mode(mode)).unwrap();
+            CompileCache::open_beside(state)
+        };
+        let state = site.path().join("a/state");
+        let refused = open(0o777, &state);
+        assert!(matches!(refused, Err(CacheError::NotOurs { path }) if path == site.path()));
+        assert!(names(site.path()).is_empty());
+        assert!(open(0o755, &state).is_ok());
+        // It is there now, whoever may write above it.
+        assert!(open(0o777, &state).is_ok());
+        let compiled = state.join("compiled");
+        fs::set_permissions(&compiled, fs::Permissions::from_mode(0o770)).unwrap();
+        assert!(open(0o755, &state).is_err());
+    }
 }

@@ -14,6 +14,7 @@
 mod admin;
 mod bodies;
 mod cli;
+mod compile_cache;
 mod compiling;
 mod cpu_time;
 mod decide;
@@ -30,8 +31,8 @@ mod history_file;
 mod http2;
 mod last_good;
 mod late_failures;
-mod p3;
 mod lengths;
+mod p3;
 mod plan;
 mod pool;
 mod quarantine;
