@@ -13,9 +13,12 @@ pub(super) struct Arguments {
     /// The process that waits for it.
     #[arg(long)]
     parent: u32,
+    /// On how many cores.
+    #[arg(long)]
+    cores: usize,
 }
 
 pub(super) fn compile(arguments: &Arguments) -> Result<ExitCode, CliError> {
-    compile_for(arguments.parent, arguments.world)?;
+    compile_for(arguments.parent, arguments.world, arguments.cores)?;
     Ok(ExitCode::SUCCESS)
 }

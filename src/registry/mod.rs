@@ -12,6 +12,7 @@ mod programs;
 mod secrets;
 mod serving;
 mod snapshot;
+mod turns;
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 

@@ -12,6 +12,7 @@ use super::lifecycle::{StatusCode, StatusError};
 use super::secrets;
 use super::serving::VersionEntry;
 use super::snapshot::ServiceKey;
+use super::turns::Turns;
 use crate::config::{Digest, Fingerprint, VersionSpec};
 use crate::runtime::{CompileCache, Engine, Grant, Guest, GuestEnv, Program, digest_of};
 use crate::telemetry::Telemetry;
@@ -39,8 +40,7 @@ pub struct Programs {
     /// The digests of files that need not be read to know them.
     digests: Arc<Mutex<HashMap<Read, [u8; 32]>>>,
     reading: Arc<Semaphore>,
-    /// One component is compiled at a time, so that the workers that serve keep their cores.
-    compiling: Arc<Semaphore>,
+    compiling: Turns,
 }
 
 impl Programs {
@@ -48,7 +48,8 @@ impl Programs {
     pub fn new(engine: Engine, cache: Option<CompileCache>, telemetry: Telemetry) -> Self {
         let (known, digests) = Default::default();
         let reading = Arc::new(Semaphore::new(READ_AT_ONCE));
-        let compiling = Arc::new(Semaphore::new(1));
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let compiling = Turns::new(cores.min(READ_AT_ONCE));
         Self { engine, cache, telemetry, known, digests, reading, compiling }
     }
 
@@ -121,7 +122,7 @@ impl Programs {
     }
 
     async fn compile(&self, digest: [u8; 32], bytes: Vec<u8>) -> Result<Program, StatusError> {
-        let _permit = self.compiling.acquire().await;
+        let _turn = self.compiling.take(bytes.len(), || self.engine.has_served()).await;
         let (engine, cache) = (self.engine.clone(), self.cache.clone());
         let compile = move || Program::compile(&engine, cache.as_ref(), digest, bytes);
         match tokio::task::spawn_blocking(compile).await {

@@ -49,22 +49,23 @@ pub(super) struct Compilation {
 
 impl Compilation {
     /// Starts a child, which has a copy of the component. Where that fails, nothing is compiled.
-    pub fn start(world: World, component: &[u8]) -> io::Result<Self> {
+    pub fn start(world: World, cores: usize, component: &[u8]) -> io::Result<Self> {
         let mut input = memory_file()?;
         input.write_all(component)?;
         input.rewind()?;
         let (output, message) = (memory_file()?, memory_file()?);
-        let mut command = command(world);
+        let mut command = command(world, cores);
         command.stdin(input).stdout(output.try_clone()?).stderr(message.try_clone()?);
         let child = Running(command.spawn()?);
         Ok(Self { handle: child.handle()?, child, output, message })
     }
 
     /// Waits for what comes of it. Only the thread that has started it may: when that ends, the
-    /// child does.
-    pub fn finish(mut self) -> Result<Artifact, ProgramError> {
+    /// child does. It rests for requests only while some are served: until then it would rest for
+    /// other compilers.
+    pub fn finish(mut self, is_serving: impl Fn() -> bool) -> Result<Artifact, ProgramError> {
         let mut pace = Pace::of(self.child.0.id());
-        let end = self.child.end(&self.handle, LIMIT, || pace.is_crowded());
+        let end = self.child.end(&self.handle, LIMIT, || is_serving() && pace.is_crowded());
         match end.map_err(|reason| stopped(format!("cannot be waited for: {reason}")))? {
             Some(end) if end.success() => Artifact::seal(self.output)
                 .map_err(|reason| stopped(format!("has an output that cannot be read: {reason}"))),
@@ -75,12 +76,13 @@ impl Compilation {
 }
 
 /// `compile` of the command line.
-fn command(world: World) -> Command {
+fn command(world: World, cores: usize) -> Command {
     let mut command = Command::new(OURSELVES);
     command
         .arg0("watershed")
         .args(["compile", "--world", world.name(), "--parent"])
         .arg(std::process::id().to_string())
+        .args(["--cores", &cores.to_string()])
         .env_clear()
         // Ctrl-C is for the server, and what ends the server ends its compiler.
         .process_group(0);
@@ -167,7 +169,7 @@ impl Drop for Running {
 /// # Errors
 ///
 /// Where it does not compile, or cannot be read or written.
-pub fn compile_for(parent: u32, world: World) -> Result<(), ProgramError> {
+pub fn compile_for(parent: u32, world: World, cores: usize) -> Result<(), ProgramError> {
     let broken = |reason: io::Error| stopped(format!("cannot go on: {reason}"));
     end_with(parent).map_err(broken)?;
     lower_priority();
@@ -178,7 +180,7 @@ pub fn compile_for(parent: u32, world: World) -> Result<(), ProgramError> {
     io::stdin().read_to_end(&mut component).map_err(broken)?;
     let engine = wasmtime::Engine::new(&settings(world))
         .map_err(|error| stopped(format!("cannot start: {error:#}")))?;
-    let code = native_code(&engine, &component)?;
+    let code = native_code(&engine, cores, &component)?;
     let mut output = io::stdout().lock();
     output.write_all(&code).and_then(|()| output.flush()).map_err(broken)
 }

@@ -5,14 +5,13 @@
 
 use std::io::Write;
 
-use rayon::{ThreadBuilder, ThreadPoolBuilder};
-use wasmtime::Engine;
-
 use super::artifact::{Artifact, memory_file};
 use super::child::Compilation;
+use super::engine::Engine;
 use super::program::ProgramError;
 use super::world::World;
 use crate::allocator::give_memory_back;
+use rayon::{ThreadBuilder, ThreadPoolBuilder};
 
 /// The nice value of whatever compiles.
 const LOWEST_PRIORITY: i32 = 19;
@@ -35,25 +34,36 @@ impl Compiler {
         world: World,
         component: Vec<u8>,
     ) -> Result<Artifact, ProgramError> {
+        let cores = cores(engine.has_served());
         match self {
-            Self::Here => compile_here(engine, component),
-            Self::Child => match Compilation::start(world, &component) {
+            Self::Here => compile_here(&engine.host(world).wasm, cores, component),
+            Self::Child => match Compilation::start(world, cores, &component) {
                 Ok(compilation) => {
                     drop(component);
                     give_memory_back();
-                    compilation.finish()
+                    compilation.finish(|| engine.has_served())
                 }
                 Err(reason) => {
                     tracing::warn!("cannot start a compiler, so the server compiles: {reason}");
-                    compile_here(engine, component)
+                    compile_here(&engine.host(world).wasm, cores, component)
                 }
             },
         }
     }
 }
 
-fn compile_here(engine: &Engine, component: Vec<u8>) -> Result<Artifact, ProgramError> {
-    let code = native_code(engine, &component)?;
+/// How many cores may compile: all, and where requests are served all but one, if there are two.
+fn cores(serving: bool) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    cores.saturating_sub(usize::from(serving)).max(1)
+}
+
+fn compile_here(
+    engine: &wasmtime::Engine,
+    cores: usize,
+    component: Vec<u8>,
+) -> Result<Artifact, ProgramError> {
+    let code = native_code(engine, cores, &component)?;
     drop(component);
     let artifact = memory_file().and_then(|mut file| {
         file.write_all(&code)?;
@@ -64,13 +74,15 @@ fn compile_here(engine: &Engine, component: Vec<u8>) -> Result<Artifact, Program
     artifact.map_err(|reason| ProgramError::CompilerStopped(format!("has no memory: {reason}")))
 }
 
-/// Compiles a component on threads that leave the cores to the requests, and that are gone when
-/// nothing compiles.
-pub(super) fn native_code(engine: &Engine, component: &[u8]) -> Result<Vec<u8>, ProgramError> {
-    // One core is left to the requests, where there are two.
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+/// Compiles a component on as many threads, which leave the cores to the requests, and are gone
+/// when nothing compiles.
+pub(super) fn native_code(
+    engine: &wasmtime::Engine,
+    cores: usize,
+    component: &[u8],
+) -> Result<Vec<u8>, ProgramError> {
     let compiled = ThreadPoolBuilder::new()
-        .num_threads(cores.saturating_sub(1).max(1))
+        .num_threads(cores.max(1))
         .thread_name(|number| format!("compiler {number}"))
         .build_scoped(run, |threads| threads.install(|| engine.precompile_component(component)))
         .map_err(|reason| ProgramError::CompilerStopped(format!("has no threads: {reason}")))?;

@@ -1,6 +1,7 @@
 //! The two wasmtime engines, one a world: how guests are compiled, and where their memory comes from.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::Linker;
@@ -90,6 +91,7 @@ pub struct Engine {
     pub(super) ticker: Arc<Ticker>,
     slots: Arc<Semaphore>,
     idle: Arc<Semaphore>,
+    served: Arc<AtomicBool>,
 }
 
 /// What runs the guests of one world.
@@ -128,7 +130,8 @@ impl Engine {
         let ticker = Ticker::start(&[&p2.wasm, &p3.wasm]).map_err(EngineError::Ticker)?;
         let slots = Arc::new(Semaphore::new(size.sandboxes as usize));
         let idle = Arc::new(Semaphore::new(size.idle() as usize));
-        Ok(Self { p2, p3, compiler: Compiler::default(), ticker, slots, idle })
+        let (compiler, served) = Default::default();
+        Ok(Self { p2, p3, compiler, ticker, slots, idle, served })
     }
 
     /// The same engine, with its components compiled elsewhere.
@@ -139,6 +142,19 @@ impl Engine {
     /// Where its components are compiled.
     pub(super) fn compiler(&self) -> Compiler {
         self.compiler
+    }
+
+    /// Whether a guest has been given a request. Until then all cores may compile.
+    pub fn has_served(&self) -> bool {
+        self.served.load(Ordering::Relaxed)
+    }
+
+    /// A guest is given a request.
+    pub(super) fn serves(&self) {
+        // It changes once, so cores can share it.
+        if !self.has_served() {
+            self.served.store(true, Ordering::Relaxed);
+        }
     }
 
     /// What runs the guests of this world.

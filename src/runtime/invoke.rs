@@ -180,6 +180,7 @@ impl Invocation {
         request_id: &Arc<str>,
         request: Request<HyperIncomingBody>,
     ) -> Self {
+        guest.program().engine.serves();
         let (reply, head) = oneshot::channel();
         let clock = match &room {
             Room::Made(sandbox) => sandbox.clock.clone(),

@@ -19,8 +19,8 @@ mod p3;
 mod pace;
 mod program;
 mod sandbox;
-mod ticker;
 mod thread_clock;
+mod ticker;
 mod world;
 
 pub use cache::{CacheError, CompileCache};

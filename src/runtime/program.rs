@@ -112,7 +112,7 @@ fn compile_and_keep(
     bytes: Vec<u8>,
 ) -> Result<Component, ProgramError> {
     let wasm = &engine.host(world).wasm;
-    let artifact = engine.compiler().compile(wasm, world, bytes)?;
+    let artifact = engine.compiler().compile(engine, world, bytes)?;
     let component = artifact.load(wasm).map_err(|error| {
         ProgramError::CompilerStopped(format!("made what cannot be loaded: {error:#}"))
     })?;

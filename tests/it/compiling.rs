@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -26,13 +27,18 @@ struct Compiler(u32);
 
 impl Compiler {
     fn of(watershed: &Watershed) -> Option<Self> {
+        Self::all_of(watershed).first().copied()
+    }
+
+    fn all_of(watershed: &Watershed) -> Vec<Self> {
         let parent = watershed.pid().to_string();
         let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
-        let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        pids.find_map(|pid| {
+        let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let running = pids.filter_map(|pid| {
             let compiler = Self(pid);
             (compiler.is_running() && compiler.status("PPid:")? == parent).then_some(compiler)
-        })
+        });
+        running.collect()
     }
 
     /// Waits for the one of this server.
@@ -103,6 +109,52 @@ fn version(watershed: &Watershed) -> Value {
 fn await_normal(watershed: &Watershed) {
     within(COMPILED, "normal", || version(watershed)["status"] == "normal");
     watershed.assert_serves("large.localhost", "/");
+}
+
+/// Declares large components that are not the same, each of a service of its own.
+fn declare_several(site: &Site, names: &[&str]) {
+    for (seed, name) in (2..).zip(names) {
+        let greeter = fs::read(plugin("greeter")).unwrap();
+        site.write(
+            &format!("{name}.wasm"),
+            heavy(&greeter, LARGE / 3, seed + name.len() as u64 * 100),
+        );
+        let path = site.path(&format!("{name}.wasm")).display().to_string();
+        let text = format!("[[versions]]\nname = \"v1\"\ncomponent = {path:?}\n");
+        site.write(&format!("services/{name}.toml"), text);
+    }
+}
+
+/// How many compilers there were at most, until all of these serve. Looks are counted too: nothing
+/// can be said of a few.
+fn most_at_once(watershed: &Watershed, names: &[&str]) -> usize {
+    let mut most = 0;
+    within(COMPILED, "all of them normal", || {
+        most = most.max(Compiler::all_of(watershed).len());
+        let status = watershed.status();
+        let services = status["environments"][0]["services"].as_array().unwrap().clone();
+        names.iter().all(|name| {
+            let service = services.iter().find(|service| service["name"] == *name);
+            service.is_some_and(|service| service["versions"][0]["status"] == "normal")
+        })
+    });
+    most
+}
+
+#[test]
+fn before_the_first_request_all_cores_compile_and_then_one() {
+    let site = Site::new().service("greeter", &greeter("v1"));
+    let watershed = Watershed::start(site);
+    let cores = thread::available_parallelism().unwrap().get();
+    let early = ["a", "b", "c"];
+    declare_several(&watershed.site, &early);
+    let most = most_at_once(&watershed, &early);
+    assert!(most <= cores, "{most} compilers on {cores} cores");
+    assert!(most > 1 || cores == 1, "one at a time on {cores} cores");
+    watershed.assert_serves(GREETER, "/");
+    let late = ["dd", "ee", "ff"];
+    declare_several(&watershed.site, &late);
+    assert_eq!(most_at_once(&watershed, &late), 1);
 }
 
 #[test]
