@@ -13,7 +13,7 @@ mod text;
 
 pub use description::{
     Description, EnvironmentDescription, Fault, Kind, ServiceDescription, Settings, Standing,
-    Value, VersionDescription, started_with,
+    Value, VersionDescription, applied, started_with,
 };
 pub use text::Text;
 

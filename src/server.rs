@@ -121,10 +121,12 @@ struct Sockets {
 
 impl Sockets {
     fn bind(config: &Config) -> Result<Self, ListenError> {
-        let addresses = config.server.listen.iter();
+        let (server, admin) = (&config.server.listen, config.admin.listen);
+        let all: Vec<_> = server.iter().copied().chain([admin]).collect();
+        let listen = |address, key| listen(address, key, &all);
         let proxy: Result<_, _> =
-            addresses.map(|address| listen(*address, "server.listen")).collect();
-        Ok(Self { proxy: proxy?, admin: listen(config.admin.listen, "admin.listen")? })
+            server.iter().map(|address| listen(*address, "server.listen")).collect();
+        Ok(Self { proxy: proxy?, admin: listen(admin, "admin.listen")? })
     }
 
     fn addresses(&self) -> impl Iterator<Item = SocketAddr> {

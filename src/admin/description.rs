@@ -5,15 +5,15 @@ use std::path::Path;
 
 use crate::config::Config;
 use crate::plan::{
-    Description, Fault, ServiceDescription, Standing, VersionDescription, started_with,
+    Description, Fault, ServiceDescription, Standing, VersionDescription, applied, started_with,
 };
 use crate::registry::{ServiceEntry, Snapshot, Status, StatusError, VersionView};
 
 /// The description of a snapshot, in a process that was started with a configuration in `root`.
 pub fn description(snapshot: &Snapshot, root: &Path, started: &Config) -> Description {
     let generation = Some(snapshot.generation);
-    let mut description =
-        Description::new(root, snapshot.expose, started_with(root, started), generation);
+    let applied = applied(snapshot.expose, &snapshot.limits);
+    let mut description = Description::new(root, applied, started_with(root, started), generation);
     for entry in &snapshot.services {
         description.push(entry.key.environment.as_str(), service(entry, root));
     }

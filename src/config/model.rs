@@ -3,6 +3,7 @@
 //! else. `validate` is the only place that builds a [`Config`]; the registry and the server read
 //! it.
 
+mod connection;
 mod env;
 mod glob;
 mod name;
@@ -11,6 +12,7 @@ mod quantity;
 mod quarantine;
 mod share;
 
+pub use connection::ConnectionLimits;
 pub use env::EnvValue;
 pub use glob::{Glob, GlobError, Part};
 pub use name::{
@@ -79,14 +81,18 @@ pub struct ServerSettings {
     pub sandboxes: NonZeroU32,
     /// How long requests in flight may finish on SIGTERM.
     pub grace_period: Duration,
+    /// How long requests are still accepted after SIGTERM, before the grace period.
+    pub drain_delay: Duration,
     pub expose: Expose,
     pub watch: Watch,
+    pub limits: ConnectionLimits,
 }
 
 impl ServerSettings {
     pub const THREADS: RangeInclusive<i64> = 0..=1024;
     pub const SANDBOXES: RangeInclusive<i64> = 1..=10_000;
     pub const GRACE_PERIOD: RangeInclusive<Duration> = Duration::ZERO..=hours(1);
+    pub const DRAIN_DELAY: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(600);
 }
 
 impl Default for ServerSettings {
@@ -96,8 +102,10 @@ impl Default for ServerSettings {
             threads: 0,
             sandboxes: NonZeroU32::MIN.saturating_add(1023),
             grace_period: Duration::from_secs(10),
+            drain_delay: Duration::ZERO,
             expose: Expose::Version,
             watch: Watch::Events,
+            limits: ConnectionLimits::default(),
         }
     }
 }
@@ -159,11 +167,13 @@ pub struct AdminSettings {
     pub listen: SocketAddr,
     /// Absolute. Who wants to see more than the process's health must know what is in it.
     pub token_file: Option<PathBuf>,
+    /// Names, in lower case, that a request may be for beside addresses and loopback names.
+    pub hosts: Vec<String>,
 }
 
 impl Default for AdminSettings {
     fn default() -> Self {
-        Self { listen: loopback(9090), token_file: None }
+        Self { listen: loopback(9090), token_file: None, hosts: Vec::new() }
     }
 }
 

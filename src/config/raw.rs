@@ -116,6 +116,10 @@ pub struct RawServer {
     /// How long requests in flight may finish on SIGTERM, up to 1h.
     #[schemars(extend("pattern" = DURATION))]
     pub grace_period: Field<String>,
+    /// How long new requests are still served after SIGTERM, while /readyz says 503 already and
+    /// every response closes its connection; up to 10m. Then the grace period begins.
+    #[schemars(extend("pattern" = DURATION))]
+    pub drain_delay: Field<String>,
     /// Which response headers name the decision: none, or watershed-version, or watershed-decision
     /// as well.
     #[schemars(extend("enum" = ["none", "version", "decision"]))]
@@ -124,6 +128,24 @@ pub struct RawServer {
     /// 1h, for file systems without events, such as NFS.
     #[schemars(extend("pattern" = WATCH))]
     pub watch: Field<String>,
+    /// What a client may take of the listener before a request of it is served.
+    pub limits: Option<Table<RawConnectionLimits>>,
+}
+
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawConnectionLimits {
+    /// The largest head of a request, from 4KiB to 1MiB; a larger one gets a 431.
+    pub head: Field<RawSize>,
+    /// Header fields of a request; more get a 431.
+    #[schemars(range(min = 1, max = 256))]
+    pub headers: Field<i64>,
+    /// Time from the first byte of a head to its last, from 1s to 5m; then a 408.
+    #[schemars(extend("pattern" = DURATION))]
+    pub head_time: Field<String>,
+    /// How long a connection may be kept without a request, from 1s to 1h.
+    #[schemars(extend("pattern" = DURATION))]
+    pub idle_time: Field<String>,
 }
 
 #[derive(serde::Deserialize, JsonSchema)]
@@ -133,6 +155,8 @@ pub struct RawAdmin {
     pub listen: Field<String>,
     /// A file whose content a client must present, relative to this file.
     pub token_file: Field<String>,
+    /// Host names under which the listener answers, beside addresses and loopback names.
+    pub hosts: Option<Vec<Located<String>>>,
 }
 
 #[derive(serde::Deserialize, JsonSchema)]

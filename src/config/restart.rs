@@ -15,10 +15,18 @@ pub enum Setting {
 
 impl Config {
     /// Every key that only a restart changes, and what it says, if it is set.
-    pub fn fixed(&self) -> [(&'static str, Option<Setting>); 8] {
-        let ServerSettings { listen, threads, sandboxes, grace_period, expose: _, watch } =
-            &self.server;
-        let AdminSettings { listen: admin, token_file } = &self.admin;
+    pub fn fixed(&self) -> [(&'static str, Option<Setting>); 10] {
+        let ServerSettings {
+            listen,
+            threads,
+            sandboxes,
+            grace_period,
+            drain_delay,
+            expose: _,
+            watch,
+            limits: _,
+        } = &self.server;
+        let AdminSettings { listen: admin, token_file, hosts } = &self.admin;
         let StateSettings { directory } = &self.state;
         let listen: Vec<_> = listen.iter().map(ToString::to_string).collect();
         let text = |text: String| Some(Setting::Text(text));
@@ -27,9 +35,11 @@ impl Config {
             ("server.threads", text(threads.to_string())),
             ("server.sandboxes", text(sandboxes.to_string())),
             ("server.grace-period", text(show_duration(*grace_period))),
+            ("server.drain-delay", text(show_duration(*drain_delay))),
             ("server.watch", text(watch.to_string())),
             ("admin.listen", text(admin.to_string())),
             ("admin.token-file", token_file.clone().map(Setting::Path)),
+            ("admin.hosts", text(hosts.join(", ")).filter(|_| !hosts.is_empty())),
             ("state.directory", Some(Setting::Path(directory.clone()))),
         ]
     }
@@ -43,6 +53,8 @@ pub fn restart_keys(started_with: &Config, now: &Config) -> Vec<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -57,6 +69,7 @@ mod tests {
         };
         let mut after = before.clone();
         after.server.expose = crate::config::Expose::None;
+        after.server.limits.head_time = Duration::from_secs(3);
         assert_eq!(restart_keys(&before, &after), <[&str; 0]>::default());
         after.server.threads = 3;
         after.admin.token_file = Some("/token".into());

@@ -6,8 +6,8 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::model::{
-    AdminSettings, CookieSettings, Limits, Otherwise, Pick, Reach, Route, ServerSettings,
-    StateSettings, Sticky, StickyMode, show_duration,
+    AdminSettings, ConnectionLimits, CookieSettings, Limits, Otherwise, Pick, Reach, Route,
+    ServerSettings, StateSettings, Sticky, StickyMode, show_duration,
 };
 use super::raw::{RawService, RawWatershed};
 
@@ -111,22 +111,44 @@ fn show_default(schema: &mut Value, pointer: &str, default: Value) {
 }
 
 fn defaults() -> Vec<(String, Value)> {
-    let ServerSettings { listen, threads, sandboxes, grace_period, expose, watch } =
-        ServerSettings::default();
+    let ServerSettings {
+        listen,
+        threads,
+        sandboxes,
+        grace_period,
+        drain_delay,
+        expose,
+        watch,
+        limits,
+    } = ServerSettings::default();
     let admin = AdminSettings::default();
+    let connections = connection_defaults(&limits);
     let mut defaults = vec![
         ("/server/listen".to_owned(), json!(listen)),
         ("/server/threads".to_owned(), json!(threads)),
         ("/server/sandboxes".to_owned(), json!(sandboxes)),
         ("/server/grace-period".to_owned(), json!(show_duration(grace_period))),
+        ("/server/drain-delay".to_owned(), json!(show_duration(drain_delay))),
         ("/server/expose".to_owned(), json!(expose.as_str())),
         ("/server/watch".to_owned(), json!(watch.to_string())),
         ("/admin/listen".to_owned(), json!(admin.listen)),
+        ("/admin/hosts".to_owned(), json!(admin.hosts)),
         ("/state/directory".to_owned(), json!(StateSettings::DIRECTORY)),
     ];
     let limits = limit_defaults().map(|(key, value)| (format!("/defaults/limits/{key}"), value));
     defaults.extend(limits);
+    defaults.extend(connections.map(|(key, value)| (format!("/server/limits/{key}"), value)));
     defaults
+}
+
+fn connection_defaults(limits: &ConnectionLimits) -> [(&'static str, Value); 4] {
+    let ConnectionLimits { head, headers, head_time, idle_time } = limits;
+    [
+        ("head", json!(head.to_string())),
+        ("headers", json!(headers)),
+        ("head-time", json!(show_duration(*head_time))),
+        ("idle-time", json!(show_duration(*idle_time))),
+    ]
 }
 
 fn service_defaults() -> Vec<(String, Value)> {

@@ -50,12 +50,20 @@ listen = ["127.0.0.1:8081", "localhost:8082"]
 threads = 2
 sandboxes = 100
 grace-period = "5s"
+drain-delay = "15s"
 expose = "decision"
 watch = "poll:1500ms"
+
+[server.limits]
+head = "16KiB"
+headers = 100
+head-time = "5s"
+idle-time = "2m"
 
 [admin]
 listen = "0.0.0.0:9091"
 token-file = "token"
+hosts = ["Ops.example.com", "watershed_1"]
 
 [state]
 directory = "/var/lib/watershed"
@@ -114,13 +122,21 @@ fn the_main_file_means_what_it_says() {
         threads: 2,
         sandboxes: NonZeroU32::new(100).unwrap(),
         grace_period: Duration::from_secs(5),
+        drain_delay: Duration::from_secs(15),
         expose: Expose::Decision,
         watch: Watch::Poll(Duration::from_millis(1500)),
+        limits: ConnectionLimits {
+            head: ByteSize::kib(16),
+            headers: NonZeroU32::new(100).unwrap(),
+            head_time: Duration::from_secs(5),
+            idle_time: Duration::from_secs(120),
+        },
     };
     assert_eq!(config.server, server);
     let admin = AdminSettings {
         listen: "0.0.0.0:9091".parse().unwrap(),
         token_file: Some(tree.path("config/token")),
+        hosts: vec!["ops.example.com".into(), "watershed_1".into()],
     };
     assert_eq!(config.admin, admin);
     assert_eq!(config.state.directory, Path::new("/var/lib/watershed"));
@@ -241,10 +257,16 @@ fn a_main_file_that_sets_nothing_is_all_defaults() {
     assert_eq!(config.server.threads, 0);
     assert_eq!(config.server.sandboxes.get(), 1024);
     assert_eq!(config.server.grace_period, Duration::from_secs(10));
+    assert_eq!(config.server.drain_delay, Duration::ZERO);
+    assert_eq!(config.server.limits.head.to_string(), "64KiB");
+    assert_eq!(config.server.limits.headers.get(), 128);
+    assert_eq!(config.server.limits.head_time, Duration::from_secs(10));
+    assert_eq!(config.server.limits.idle_time, Duration::from_secs(75));
     assert_eq!(config.server.expose, Expose::Version);
     assert_eq!(config.server.watch, Watch::Events);
     assert_eq!(config.admin.listen, "127.0.0.1:9090".parse().unwrap());
     assert_eq!(config.admin.token_file, None);
+    assert_eq!(config.admin.hosts, [""; 0]);
     assert_eq!(config.state.directory, tree.path("state"));
     assert_eq!(config.environments[0].name, EnvironmentName::default());
     assert_eq!(config.environments[0].domain, "localhost");
@@ -361,6 +383,11 @@ fn the_schema_knows_every_key_and_every_default() {
     assert_eq!(server["listen"]["default"][0], "127.0.0.1:8080");
     assert_eq!(server["listen"]["items"]["type"], "string");
     assert_eq!(server["watch"]["default"], "events");
+    let limits = &server["limits"]["properties"];
+    assert_eq!(
+        (&limits["head"]["default"], &limits["headers"]["default"]),
+        (&"64KiB".into(), &128.into())
+    );
     let limits = &watershed["properties"]["defaults"]["properties"]["limits"]["properties"];
     assert_eq!(limits["memory"]["default"], "128MiB");
     assert_eq!(limits["memory"]["anyOf"][0]["type"], "integer");
@@ -417,6 +444,8 @@ fn the_schemas_bounds_are_the_models() {
     };
     let server = &watershed["properties"]["server"]["properties"];
     assert_eq!(bounds(&server["threads"]), ServerSettings::THREADS);
+    let headers = &server["limits"]["properties"]["headers"];
+    assert_eq!(bounds(headers), ConnectionLimits::HEADERS);
     let version = &service["properties"]["versions"]["items"]["properties"];
     let limits = &version["limits"]["properties"];
     assert_eq!(bounds(&limits["concurrency"]), Limits::CONCURRENCY);

@@ -1,9 +1,10 @@
 //! From what one file says to what it means. Every check that needs a place in a file is here or
 //! in a room below; each reports what is wrong, carries on with a default, and leaves it to the
-//! loader to refuse the file if anything was reported. This room reads the main file, `service` a
-//! service's file.
+//! loader to refuse the file if anything was reported. This room reads the main file (`doors` its
+//! `[server]` and `[admin]`), `service` a service's file.
 
 pub mod claims;
+mod doors;
 mod env;
 mod field;
 mod limits;
@@ -19,8 +20,6 @@ mod split;
 mod sticky;
 mod unreachable;
 
-use std::collections::HashSet;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 pub use self::field::{EMPTY_MAIN, EMPTY_SERVICE};
@@ -29,13 +28,11 @@ use self::claims::{Claims, What};
 use super::discover::{self, Found};
 use super::document::Document;
 use super::model::{
-    AdminSettings, Environment, EnvironmentName, Expose, Limits, ServerSettings, StateSettings,
+    AdminSettings, Environment, EnvironmentName, Limits, ServerSettings, StateSettings,
 };
-use super::raw::{
-    Located, RawAdmin, RawDefaults, RawEnvironment, RawServer, RawState, RawWatershed, Table,
-};
+use super::raw::{Located, RawDefaults, RawEnvironment, RawState, RawWatershed, Table};
 use super::report::Problem;
-use super::source::{Complaint, Findings};
+use super::source::Findings;
 
 /// What the main file says by itself.
 pub struct Main {
@@ -63,10 +60,7 @@ pub fn main(document: Document<RawWatershed>, problems: &mut Vec<Problem>) -> Ma
     let Document { source, raw, lost } = document;
     let RawWatershed { server, admin, state, defaults, environments } = raw;
     let mut main = Findings { source: &source, lost: &lost, problems };
-    let server =
-        server.map_or_else(ServerSettings::default, |Table(raw)| self::server(&mut main, raw));
-    let admin = admin
-        .map_or_else(AdminSettings::default, |Table(raw)| self::admin(&mut main, raw, &server));
+    let (server, admin) = doors::doors(&mut main, server, admin);
     Main {
         server,
         admin,
@@ -75,71 +69,6 @@ pub fn main(document: Document<RawWatershed>, problems: &mut Vec<Problem>) -> Ma
         plans: plans(&mut main, environments),
         directory: source.directory().to_owned(),
     }
-}
-
-fn server(main: &mut Findings<'_>, raw: RawServer) -> ServerSettings {
-    let RawServer { listen, threads, sandboxes, grace_period, expose, watch } = raw;
-    let default = ServerSettings::default();
-    let threads = main.whole("threads", threads, &ServerSettings::THREADS);
-    let sandboxes = main.count("sandboxes", sandboxes, &ServerSettings::SANDBOXES);
-    let grace = ServerSettings::GRACE_PERIOD;
-    let expose_word = field::word("expose", &Expose::ALL, Expose::as_str);
-    ServerSettings {
-        listen: listen.map_or(default.listen, |raw| self::listen(main, raw)),
-        threads: threads.and_then(|count| usize::try_from(count).ok()).unwrap_or(default.threads),
-        sandboxes: sandboxes.unwrap_or(default.sandboxes),
-        grace_period: main
-            .duration("grace-period", grace_period, &grace)
-            .unwrap_or(default.grace_period),
-        expose: main.text(expose, expose_word).unwrap_or(default.expose),
-        watch: main.text(watch, field::watch).unwrap_or(default.watch),
-    }
-}
-
-fn listen(main: &mut Findings<'_>, raw: Located<Vec<Located<String>>>) -> Vec<SocketAddr> {
-    let (span, items) = raw.into_parts();
-    if items.is_empty() && !main.has_lost_any(&span) {
-        let help = "give at least one, such as `listen = [\"127.0.0.1:8080\"]`, or leave it out";
-        main.add(span, Complaint::new("`listen` has no address", help));
-    }
-    let mut seen = HashSet::new();
-    let mut addresses = Vec::new();
-    for item in items {
-        let (span, text) = item.into_parts();
-        let Some(address) = main.check(span.clone(), field::address(&text)) else {
-            continue;
-        };
-        // Port 0 is another free port each time.
-        if address.port() != 0 && !seen.insert(address) {
-            let message = format!("`listen` has {address} twice");
-            main.add(span, Complaint::new(message, "remove one of them"));
-        }
-        addresses.push(address);
-    }
-    addresses
-}
-
-fn admin(main: &mut Findings<'_>, raw: RawAdmin, server: &ServerSettings) -> AdminSettings {
-    let RawAdmin { listen, token_file } = raw;
-    let default = AdminSettings::default();
-    let has_token = token_file.is_some();
-    let token_file = main.path("token-file", token_file);
-    let Some(listen) = listen else {
-        return AdminSettings { token_file, ..default };
-    };
-    let (span, text) = listen.into_parts();
-    let listen = main.check(span.clone(), field::address(&text));
-    let listen = listen.unwrap_or(default.listen);
-    if !listen.ip().is_loopback() && !has_token {
-        let message = format!("anybody who reaches {listen} could see what is served, and how");
-        let help = "set `token-file`, or listen on a loopback address such as 127.0.0.1";
-        main.add(span.clone(), Complaint::new(message, help));
-    }
-    if listen.port() != 0 && server.listen.contains(&listen) {
-        let message = format!("{listen} is also in `listen` of `server`");
-        main.add(span, Complaint::new(message, "give each a port of its own"));
-    }
-    AdminSettings { listen, token_file }
 }
 
 fn state(main: &mut Findings<'_>, raw: Option<Table<RawState>>) -> StateSettings {

@@ -5,6 +5,7 @@
 //! grace period, and its test for HTTP/2 waits for 24 bytes, which a short HTTP/1.0 request never
 //! has. Requests themselves are pingora's, from `process_new` on.
 
+mod bind;
 mod drain;
 
 use std::net::SocketAddr;
@@ -18,7 +19,10 @@ use pingora::services::Service;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
+pub use bind::{ListenError, listen};
 pub use drain::{Drain, Guard};
+
+use bind::BACKLOG;
 
 use crate::proxy::{Connection, Gateway, OpenConnections};
 
@@ -31,38 +35,6 @@ const FIRST_BYTES: Duration = Duration::from_secs(60);
 const NEXT_BYTES: Duration = Duration::from_millis(2);
 /// How long accepting rests when the process is out of file descriptors.
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(100);
-/// Connections that wait to be accepted.
-const BACKLOG: u32 = 4_096;
-
-/// An address cannot be listened on.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "cannot listen on {address}: {reason}. Choose another address for `{key}`, or end what uses it"
-)]
-pub struct ListenError {
-    address: SocketAddr,
-    key: &'static str,
-    reason: std::io::Error,
-}
-
-/// Binds an address; `key` is where the user wrote it. Clients can connect from now on, and wait.
-///
-/// # Errors
-///
-/// Where the address is in use, is not one of this machine's, or is not allowed.
-pub fn listen(
-    address: SocketAddr,
-    key: &'static str,
-) -> Result<std::net::TcpListener, ListenError> {
-    let failed = |reason| ListenError { address, key, reason };
-    let domain = socket2::Domain::for_address(address);
-    let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None).map_err(failed)?;
-    socket.set_reuse_address(true).map_err(failed)?;
-    socket.set_nonblocking(true).map_err(failed)?;
-    socket.bind(&address.into()).map_err(failed)?;
-    socket.listen(BACKLOG.cast_signed()).map_err(failed)?;
-    Ok(socket.into())
-}
 
 /// The pingora service that accepts. It starts when `ready` is told to.
 pub struct Acceptor {

@@ -10,8 +10,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::policy;
 use crate::config::{
-    Config, EnvValue, Expose, Limits, Percent, Quarantined, Reach, Service, Setting, Traffic,
-    VersionSpec, show_duration,
+    Config, ConnectionLimits, EnvValue, Expose, Limits, Percent, Quarantined, Reach,
+    ServerSettings, Service, Setting, Traffic, VersionSpec, show_duration,
 };
 
 /// Hexadecimal digits of the digest that stands for an environment value.
@@ -139,8 +139,9 @@ impl Description {
         root: &Path,
         standing: impl Fn(&VersionSpec) -> Standing,
     ) -> Self {
-        let mut description =
-            Self::new(root, config.server.expose, started_with(root, config), None);
+        let ServerSettings { expose, limits, .. } = &config.server;
+        let applied = applied(*expose, limits);
+        let mut description = Self::new(root, applied, started_with(root, config), None);
         for (environment, service) in config.services() {
             let standings: Vec<_> = service.versions.iter().map(&standing).collect();
             let latest = latest(service, &standings);
@@ -158,18 +159,11 @@ impl Description {
     /// A description without services yet.
     pub fn new(
         root: &Path,
-        expose: Expose,
+        settings: Settings,
         started_with: Settings,
         generation: Option<u64>,
     ) -> Self {
-        let expose = ("server.expose".to_owned(), Value::text(expose.as_str()));
-        Self {
-            generation,
-            root: root.to_owned(),
-            settings: Settings::from([expose]),
-            started_with,
-            environments: Vec::new(),
-        }
+        Self { generation, root: root.to_owned(), settings, started_with, environments: Vec::new() }
     }
 
     /// Adds a service, after those of its environment.
@@ -182,6 +176,19 @@ impl Description {
             }),
         }
     }
+}
+
+/// The settings that a reload changes.
+pub fn applied(expose: Expose, limits: &ConnectionLimits) -> Settings {
+    let ConnectionLimits { head, headers, head_time, idle_time } = limits;
+    let settings = [
+        ("server.expose", expose.as_str().to_owned()),
+        ("server.limits.head", head.to_string()),
+        ("server.limits.headers", headers.to_string()),
+        ("server.limits.head-time", show_duration(*head_time)),
+        ("server.limits.idle-time", show_duration(*idle_time)),
+    ];
+    settings.map(|(key, text)| (key.to_owned(), Value::text(text))).into()
 }
 
 /// The settings that only a restart changes.

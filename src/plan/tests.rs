@@ -6,9 +6,9 @@ use serde_json::json;
 
 use super::*;
 use crate::config::{
-    ByteSize, Destination, EnvValue, Expose, Glob, Limits, Match, Otherwise, Overrides, Percent,
-    Pick, Policy, Quarantined, Reach, Route, Rule, RuleName, SecretSource, Service, ServiceName,
-    Split, Sticky, StickyKey, StickyMode, Traffic, VersionName, VersionSpec,
+    ByteSize, ConnectionLimits, Destination, EnvValue, Expose, Glob, Limits, Match, Otherwise,
+    Overrides, Percent, Pick, Policy, Quarantined, Reach, Route, Rule, RuleName, SecretSource,
+    Service, ServiceName, Split, Sticky, StickyKey, StickyMode, Traffic, VersionName, VersionSpec,
 };
 
 const ROOT: &str = "/site/config";
@@ -18,7 +18,7 @@ struct Files(Description);
 
 impl Files {
     fn new() -> Self {
-        Self(Description::new(Path::new(ROOT), Expose::Version, Settings::new(), None))
+        Self(Description::new(Path::new(ROOT), Settings::new(), Settings::new(), None))
     }
 
     fn service(mut self, name: &str, shares: &[(&str, f64)]) -> Self {
@@ -250,13 +250,16 @@ fn a_file_that_is_missing_is_an_error_and_nothing_else() {
 
 #[test]
 fn settings_are_told_by_what_applies_them() {
-    let set = |threads: &str, expose| {
+    let set = |threads: &str, expose, head| {
         let started = [("server.threads".to_owned(), Value::text(threads))];
-        Description::new(Path::new(ROOT), expose, Settings::from(started), Some(1))
+        let limits = ConnectionLimits { head, ..ConnectionLimits::default() };
+        let applied = applied(expose, &limits);
+        Description::new(Path::new(ROOT), applied, Settings::from(started), Some(1))
     };
-    let plan = Plan::between(&set("0", Expose::Version), &set("4", Expose::None));
+    let before = set("0", Expose::Version, ByteSize::kib(64));
+    let plan = Plan::between(&before, &set("4", Expose::None, ByteSize::kib(8)));
     let keys = |changes: &[Change]| changes.iter().map(|it| it.key.clone()).collect::<Vec<_>>();
-    assert_eq!(keys(&plan.settings), ["server.expose"]);
+    assert_eq!(keys(&plan.settings), ["server.expose", "server.limits.head"]);
     assert_eq!(keys(&plan.restart), ["server.threads"]);
     assert!(!plan.is_empty());
 }

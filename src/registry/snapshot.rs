@@ -11,8 +11,9 @@ use super::policy::{Fallback, Standing};
 use super::secrets;
 use super::serving::{Serving, VersionEntry};
 use crate::config::{
-    Config, DomainPattern, Environment, EnvironmentName, Expose, Fingerprint, Percent, Quarantined,
-    Reach, Route, SecretSource, Service, ServiceName, Split, Traffic, VersionName, VersionSpec,
+    Config, ConnectionLimits, DomainPattern, Environment, EnvironmentName, Expose, Fingerprint,
+    Percent, Quarantined, Reach, Route, SecretSource, Service, ServiceName, Split, Traffic,
+    VersionName, VersionSpec,
 };
 use crate::routing::{Lock, Part, RouteTable, RouteTableBuilder};
 use crate::telemetry::Tally;
@@ -60,6 +61,8 @@ pub struct Snapshot {
     /// In the order of declaration, as are the services of each.
     pub environments: Vec<EnvironmentView>,
     pub expose: Expose,
+    /// What a client may take before a request of it is served.
+    pub limits: ConnectionLimits,
 }
 
 /// An environment as an operator sees it.
@@ -114,6 +117,7 @@ impl Default for Snapshot {
             services: Vec::new(),
             environments: Vec::new(),
             expose: Expose::None,
+            limits: ConnectionLimits::default(),
         }
     }
 }
@@ -152,8 +156,8 @@ impl Snapshot {
             services.push(entry);
         }
         let environments = config.environments.iter().map(EnvironmentView::of).collect();
-        let (routes, expose) = (routes.build(), config.server.expose);
-        Self { generation, routes, services, environments, expose }
+        let (routes, expose, limits) = (routes.build(), config.server.expose, config.server.limits);
+        Self { generation, routes, services, environments, expose, limits }
     }
 
     /// Whether every service that is to have traffic has normal versions for it.

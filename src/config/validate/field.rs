@@ -312,6 +312,24 @@ pub fn domain_pattern(text: &str) -> Result<DomainPattern, Complaint> {
     })
 }
 
+/// A name under which operators may ask.
+pub fn admin_host(text: &str) -> Result<String, Complaint> {
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    if bare.parse::<IpAddr>().is_ok() || text.parse::<SocketAddr>().is_ok() {
+        let message = format!("{text:?} is an address, and those are answered always");
+        return Err(Complaint::new(message, "remove it"));
+    }
+    // Containers are named with underscores.
+    model::domain(&text.replace('_', "x")).map(|_| text.to_ascii_lowercase()).map_err(|error| {
+        let why = match error {
+            model::DomainError::Port => "it has a port".to_owned(),
+            other => other.to_string(),
+        };
+        let help = "write a host name without wildcard and port, such as `ops.example.com`";
+        Complaint::new(format!("{text:?} cannot be a host of the admin listener: {why}"), help)
+    })
+}
+
 pub fn digest(text: &str) -> Result<Digest, Complaint> {
     text.parse().map_err(|error: model::DigestError| {
         let help = "write `sha256:` and the 64 digits that `sha256sum` prints for the component";

@@ -42,11 +42,13 @@ pub fn meant() -> impl Strategy<Value = Meant> {
 /// No two listen on the same address.
 fn doors() -> impl Strategy<Value = (ServerSettings, AdminSettings)> {
     let addresses = btree_set((ip(), 1..=u16::MAX), 2..5).prop_shuffle_set();
+    let times = (millis(0, 3_600_000), millis(0, 600_000));
     let server =
-        (0..=1024_usize, 1..=10_000_u32, millis(0, 3_600_000), select(&Expose::ALL), watch());
-    (addresses, server, path(), any::<bool>()).prop_map(
-        |(mut addresses, server, token, is_open)| {
-            let (threads, sandboxes, grace_period, expose, watch) = server;
+        (0..=1024_usize, 1..=10_000_u32, times, select(&Expose::ALL), watch(), connections());
+    let hosts = btree_set("[a-z]{1,3}(_[a-z]{1,3})?([.][a-z]{1,3}){0,2}", 0..3);
+    (addresses, server, (path(), hosts), any::<bool>()).prop_map(
+        |(mut addresses, server, (token, hosts), is_open)| {
+            let (threads, sandboxes, (grace_period, drain_delay), expose, watch, limits) = server;
             let admin = addresses.pop().unwrap();
             let has_token = is_open || !admin.ip().is_loopback();
             let settings = ServerSettings {
@@ -54,10 +56,27 @@ fn doors() -> impl Strategy<Value = (ServerSettings, AdminSettings)> {
                 threads,
                 sandboxes: sandboxes.try_into().unwrap(),
                 grace_period,
+                drain_delay,
                 expose,
                 watch,
+                limits,
             };
-            (settings, AdminSettings { listen: admin, token_file: has_token.then_some(token) })
+            let hosts = hosts.into_iter().collect();
+            let token_file = has_token.then_some(token);
+            (settings, AdminSettings { listen: admin, token_file, hosts })
+        },
+    )
+}
+
+fn connections() -> impl Strategy<Value = ConnectionLimits> {
+    let head = ConnectionLimits::HEAD;
+    let head = head.start().bytes()..=head.end().bytes();
+    (head, 1..=256_u32, millis(1_000, 300_000), millis(1_000, 3_600_000)).prop_map(
+        |(head, headers, head_time, idle_time)| ConnectionLimits {
+            head: ByteSize::new(head),
+            headers: headers.try_into().unwrap(),
+            head_time,
+            idle_time,
         },
     )
 }

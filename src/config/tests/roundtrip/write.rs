@@ -42,18 +42,32 @@ impl Writer<'_> {
         let Config { server, admin, state, environments, watch: _, warnings: _ } = config;
         let mut text = String::new();
         let default = ServerSettings::default();
-        let ServerSettings { listen, threads, sandboxes, grace_period, expose, watch } = server;
+        let ServerSettings {
+            listen,
+            threads,
+            sandboxes,
+            grace_period,
+            drain_delay,
+            expose,
+            watch,
+            limits: connections,
+        } = server;
         text += "[server]\n";
         self.key(&mut text, "listen", array(listen), listen == &default.listen);
         self.key(&mut text, "threads", threads, *threads == default.threads);
         self.key(&mut text, "sandboxes", sandboxes, *sandboxes == default.sandboxes);
         let grace = quoted(show_duration(*grace_period));
         self.key(&mut text, "grace-period", grace, *grace_period == default.grace_period);
+        let delay = quoted(show_duration(*drain_delay));
+        self.key(&mut text, "drain-delay", delay, *drain_delay == default.drain_delay);
         self.key(&mut text, "expose", quoted(expose.as_str()), *expose == default.expose);
         self.key(&mut text, "watch", quoted(watch), *watch == default.watch);
-        let AdminSettings { listen, token_file } = admin;
+        let connections = self::connections(connections, self.style.is_terse);
+        self.table(&mut text, "server", "limits", connections.into_iter());
+        let AdminSettings { listen, token_file, hosts } = admin;
         text += "[admin]\n";
         self.key(&mut text, "listen", quoted(listen), *listen == AdminSettings::default().listen);
+        self.key(&mut text, "hosts", array(hosts), hosts.is_empty());
         if let Some(file) = token_file {
             self.key(&mut text, "token-file", self.path(file, ".."), false);
         }
@@ -170,6 +184,20 @@ impl Writer<'_> {
             _ => quoted(path.display()),
         }
     }
+}
+
+fn connections(limits: &ConnectionLimits, is_terse: bool) -> Vec<(String, String)> {
+    let ConnectionLimits { head, headers, head_time, idle_time } = limits;
+    let default = ConnectionLimits::default();
+    let duration = |value: &Duration| quoted(show_duration(*value));
+    let mut keys = vec![
+        ("head", quoted(head), *head == default.head),
+        ("headers", headers.to_string(), *headers == default.headers),
+        ("head-time", duration(head_time), *head_time == default.head_time),
+        ("idle-time", duration(idle_time), *idle_time == default.idle_time),
+    ];
+    keys.retain(|(_, _, is_default)| !(is_terse && *is_default));
+    keys.into_iter().map(|(key, value, _)| (key.to_owned(), value)).collect()
 }
 
 fn limits(limits: &Limits, below: &Limits, is_terse: bool) -> Vec<(&'static str, String)> {

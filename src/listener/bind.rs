@@ -1,0 +1,115 @@
+//! Binds the addresses that the process listens on, before it serves anything. The composition root
+//! calls it.
+
+use std::io::{Error, ErrorKind};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
+
+use socket2::{Domain, Socket, Type};
+
+/// Connections that wait to be accepted.
+pub(super) const BACKLOG: u32 = 4_096;
+
+/// An address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {reason}. {}", help(.reason, .key))]
+pub struct ListenError {
+    address: SocketAddr,
+    key: &'static str,
+    reason: Error,
+}
+
+/// What to do about it.
+fn help(reason: &Error, key: &str) -> String {
+    match reason.kind() {
+        ErrorKind::AddrInUse => {
+            format!("Choose another address for `{key}`, or end what uses it")
+        }
+        ErrorKind::AddrNotAvailable => {
+            format!("Choose an address of this machine for `{key}`")
+        }
+        ErrorKind::PermissionDenied => format!(
+            "Choose a port from 1024 on for `{key}`, or let the program have CAP_NET_BIND_SERVICE"
+        ),
+        _ => format!("Choose another address for `{key}`"),
+    }
+}
+
+/// Binds an address; `key` is where the user wrote it, and `all` is every address that the process
+/// listens on. Clients can connect from now on, and wait.
+///
+/// # Errors
+///
+/// Where the address is in use, is not one of this machine's, or is not allowed.
+pub fn listen(
+    address: SocketAddr,
+    key: &'static str,
+    all: &[SocketAddr],
+) -> Result<TcpListener, ListenError> {
+    bind(address, all).map_err(|reason| ListenError { address, key, reason })
+}
+
+fn bind(address: SocketAddr, all: &[SocketAddr]) -> Result<TcpListener, Error> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
+        // Without it, a setting of the machine decides.
+        socket.set_only_v6(all.iter().any(|other| is_beside(*other, address)))?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG.cast_signed())?;
+    Ok(socket.into())
+}
+
+/// Whether an address of IPv4 has the port of `wildcard`, which would take it with the others.
+fn is_beside(other: SocketAddr, wildcard: SocketAddr) -> bool {
+    let has_port = other.port() == wildcard.port() && other.port() != 0;
+    has_port && other.ip().to_canonical().is_ipv4()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    fn at(address: &str, port: u16) -> SocketAddr {
+        SocketAddr::new(address.parse().unwrap(), port)
+    }
+
+    /// A port that is free for IPv4 and IPv6 now. Another process may take it before we do.
+    fn free_port() -> u16 {
+        let socket = listen(at("::", 0), "test", &[]).unwrap();
+        socket.local_addr().unwrap().port()
+    }
+
+    #[test]
+    fn all_addresses_of_both_kinds_go_together_in_any_order() {
+        for order in [["0.0.0.0", "::"], ["::", "0.0.0.0"], ["127.0.0.1", "::"]] {
+            let port = free_port();
+            let all = order.map(|address| at(address, port));
+            let sockets = all.map(|address| listen(address, "server.listen", &all).unwrap());
+            for client in ["127.0.0.1", "::1"] {
+                TcpStream::connect(at(client, port)).unwrap();
+            }
+            drop(sockets);
+        }
+    }
+
+    #[test]
+    fn every_address_of_ipv6_alone_has_those_of_ipv4_too() {
+        let socket = listen(at("::", 0), "server.listen", &[at("::", 0), at("127.0.0.1", 0)]);
+        let port = socket.as_ref().unwrap().local_addr().unwrap().port();
+        TcpStream::connect(at("127.0.0.1", port)).unwrap();
+    }
+
+    #[test]
+    fn an_error_says_what_to_do() {
+        let taken = listen(at("127.0.0.1", 0), "admin.listen", &[]).unwrap();
+        let address = taken.local_addr().unwrap();
+        let error = listen(address, "server.listen", &[]).unwrap_err().to_string();
+        assert!(error.contains("`server.listen`, or end what uses it"), "{error}");
+        let error = listen(at("192.0.2.1", 0), "server.listen", &[]).unwrap_err().to_string();
+        assert!(error.contains("an address of this machine"), "{error}");
+    }
+}
