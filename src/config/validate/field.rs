@@ -323,6 +323,7 @@ pub fn admin_host(text: &str) -> Result<String, Complaint> {
     model::domain(&text.replace('_', "x")).map(|_| text.to_ascii_lowercase()).map_err(|error| {
         let why = match error {
             model::DomainError::Port => "it has a port".to_owned(),
+            model::DomainError::Wildcard => "it has a wildcard".to_owned(),
             other => other.to_string(),
         };
         let help = "write a host name without wildcard and port, such as `ops.example.com`";
