@@ -49,6 +49,15 @@ pub fn exit(_: Call) -> Outcome {
     std::process::exit(1)
 }
 
+pub fn late_exit(call: Call) -> Outcome {
+    let pause = call.pause();
+    let reply = call.head(200, &[("content-length", b"17")])?;
+    send_partial(&reply, pause)?;
+    reply.write(b"complete\n")?;
+    reply.finish(None)?;
+    std::process::exit(1)
+}
+
 /// Sends a chunk, and waits until the host has taken it, and `ms` longer for a host that has yet to pass it on.
 fn send_partial(reply: &Reply, pause: Duration) -> Outcome {
     reply.flush(PARTIAL)?;

@@ -82,6 +82,7 @@ const BEHAVIOURS: &[Behaviour] = &[
     on("never",      &[],                           faults::never,      "returns without a response"),
     on("error",      &[],                           faults::error,      "sets an error code for a response"),
     on("exit",       &[],                           faults::exit,       "calls exit(1)"),
+    on("late-exit",  &[("ms", 50)],                 faults::late_exit,  "finishes its answer, and calls exit(1)"),
     on("loop",       &[],                           hoards::spin,       "computes forever before the head"),
     on("loop-late",  &[],                           hoards::spin_late,  "sends a head and a chunk, then computes forever"),
     on("work",       &[("turns", 1), ("k", 1000), ("ms", 0)], hoards::work, "computes this many thousand rounds, in turns"),
