@@ -202,3 +202,39 @@ impl From<ProgramError> for StatusError {
         Self { code, detail: error.to_string(), suggestion }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_to_do_fits_to_what_is_wrong() {
+        let how = "exports wasi:http/handler@0.3.0-rc-2026-03-15".to_owned();
+        let handler = "wasi:http/handler@0.3.0".to_owned();
+        for (error, code, detail, suggestion) in [
+            (
+                ProgramError::ReleaseCandidate { how },
+                "unsupported-world",
+                "built for a release candidate of WASI: it exports wasi:http/handler@0.3.0-rc",
+                "rebuild it for a release",
+            ),
+            (
+                ProgramError::ImportsHandler { handler },
+                "import-denied",
+                "imports a handler, wasi:http/handler@0.3.0",
+                "compose it",
+            ),
+            (
+                ProgramError::ImportDenied { imports: "acme:shop/cart".to_owned() },
+                "import-denied",
+                "imports acme:shop/cart",
+                "build the guest without this import",
+            ),
+        ] {
+            let error = StatusError::from(error);
+            assert_eq!(error.code.as_str(), code);
+            assert!(error.detail.contains(detail), "{error}");
+            assert!(error.suggestion.starts_with(suggestion), "{error}");
+        }
+    }
+}
