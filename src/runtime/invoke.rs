@@ -241,6 +241,9 @@ impl Invocation {
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Event> {
         if let Some(event) = self.ahead.take() {
+            if matches!(event, Event::Failed(_)) {
+                self.answer = Answer::Over;
+            }
             return Poll::Ready(event);
         }
         self.poll_guest(context);
@@ -360,15 +363,17 @@ impl Invocation {
     }
 
     /// A client that has as much as it was promised looks no further. So the last part leaves only
-    /// when it is seen what follows, if the guest shows that now: it may be a failure.
+    /// when it is seen what follows, if the guest shows that now, and not if that is more of it.
     fn last_part(&mut self, context: &mut Context<'_>, data: Bytes) -> Event {
         self.poll_guest(context);
         match self.poll_answer(context) {
-            Poll::Ready(Event::Failed(failure)) => return Event::Failed(failure),
-            Poll::Ready(event) => self.ahead = Some(event),
-            Poll::Pending => {}
+            Poll::Ready(Event::Failed(more @ GuestFailure::BadResponse(_))) => Event::Failed(more),
+            Poll::Ready(event) => {
+                self.ahead = Some(event);
+                Event::Data(data)
+            }
+            Poll::Pending => Event::Data(data),
         }
-        Event::Data(data)
     }
 
     fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<GuestFailure> {

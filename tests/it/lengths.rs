@@ -1,6 +1,6 @@
 //! A body that is not as long as its head says: it never looks complete, and is told as the guest's.
 
-use crate::support::{LAB, Site, Watershed, lab, lab_p3, request};
+use crate::support::{LAB, Site, Watershed, lab, lab_p3, request, serve_lab};
 
 /// Requests for bodies that are longer or shorter than promised, and how each is counted.
 const WRONG: [(&str, &str); 6] = [
@@ -60,6 +60,15 @@ fn a_body_as_long_as_promised_is_whole_in_however_many_parts() {
         let response = client.get(LAB, "/length?is=0&parts=0");
         assert_eq!((response.text().as_str(), response.complete), ("", true));
     });
+}
+
+/// The client has got what it was promised.
+#[test]
+fn a_guest_that_dies_after_its_body_has_answered() {
+    let watershed = serve_lab();
+    let response = watershed.get(LAB, "/late-exit");
+    let text = response.text();
+    assert_eq!((text.as_str(), response.complete), ("partial\ncomplete\n", true));
 }
 
 /// What a guest says of the length of a body that it does not send is no promise.
