@@ -8,6 +8,7 @@
 // In reading order; the blank lines keep it.
 
 pub mod config;
+pub mod descriptors;
 
 pub mod routing;
 

@@ -14,8 +14,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 
-use crate::admin::{Admin, AdminListener, Token, TokenError};
-use crate::config::{Config, Loaded, Loader, Rejection};
+use crate::admin::{Admin, AdminListener, TokenError, TokenFile};
+use crate::config::{Config, Loaded, Loader, Rejection, ServerSettings};
+use crate::descriptors::Descriptors;
 use crate::listener::{Acceptor, Drain, ListenError, listen};
 use crate::proxy::Gateway;
 use crate::registry::{Live, Programs, ServiceEntry, Snapshot, declared};
@@ -51,12 +52,12 @@ pub enum StartError {
 pub fn run(loader: Loader, loaded: Loaded) -> Result<(), StartError> {
     let Loaded { config, rejected, .. } = loaded;
     let config = Arc::new(config);
+    let shared = Shared::new(Descriptors::raise());
     let sockets = Sockets::bind(&config)?;
-    let token = config.admin.token_file.as_deref().map(Token::read).transpose()?;
+    let token = config.admin.token_file.clone().map(TokenFile::open).transpose()?;
     let watcher = Watcher::new(config.server.watch)?;
     let engine = engine(&config)?;
-    let shared = Shared::default();
-    let Shared { telemetry, live, reloads, drain } = shared.clone();
+    let Shared { telemetry, live, reloads, drain, .. } = shared.clone();
 
     let programs = Programs::new(engine, cache(&config), telemetry);
     let files = (loader.path().to_owned(), loader.directory().to_owned());
@@ -82,34 +83,54 @@ pub fn run(loader: Loader, loaded: Loaded) -> Result<(), StartError> {
     server.add_service(single("hangup", Hangup(shared.reloads.clone())));
     server.add_service(single("admin", admin));
     server.add_service(single("herald", herald));
-    let signals = Signals { drain, grace_period: config.server.grace_period };
+    let ServerSettings { drain_delay, grace_period, .. } = config.server;
+    let signals = Signals { drain, drain_delay, grace_period };
     server.run(RunArgs { shutdown_signal: Box::new(signals) });
     Ok(())
 }
 
 /// What several services look at.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Shared {
     telemetry: Telemetry,
     live: Arc<Live>,
     reloads: Arc<Reloads>,
+    descriptors: Descriptors,
     drain: Drain,
 }
 
 impl Shared {
+    fn new(descriptors: Descriptors) -> Self {
+        let drain = Drain::new(descriptors.clone());
+        let (telemetry, live, reloads) = Default::default();
+        Self { telemetry, live, reloads, descriptors, drain }
+    }
+
     fn gateway(&self) -> Gateway {
         Gateway::new(self.live.clone(), self.telemetry.clone(), self.drain.flag())
     }
 
     fn admin(
         &self,
-        token: Option<Token>,
+        token: Option<TokenFile>,
         port: u16,
         (config, root): (PathBuf, PathBuf),
         started_with: Arc<Config>,
     ) -> Admin {
-        let Self { telemetry, live, reloads, .. } = self.clone();
-        Admin { live, reloads, telemetry, token, port, config, root, started_with }
+        let Self { telemetry, live, reloads, descriptors, drain } = self.clone();
+        let draining = drain.flag();
+        Admin {
+            live,
+            reloads,
+            telemetry,
+            token,
+            descriptors,
+            draining,
+            port,
+            config,
+            root,
+            started_with,
+        }
     }
 }
 
@@ -318,6 +339,7 @@ pub fn describe(snapshot: &Snapshot, port: u16) -> Vec<String> {
 /// SIGTERM and SIGINT: drain, and end at once if told a second time.
 struct Signals {
     drain: Drain,
+    drain_delay: Duration,
     grace_period: Duration,
 }
 
@@ -331,6 +353,18 @@ impl ShutdownSignalWatch for Signals {
             return std::future::pending().await;
         };
         next(&mut terminate, &mut interrupt).await;
+        // Before anything that could wait: whoever asks for readiness is told from now on.
+        self.drain.announce();
+        if !self.drain_delay.is_zero() {
+            tracing::info!(
+                "serving on for {:?}, and not ready any more; a second signal ends at once",
+                self.drain_delay
+            );
+            tokio::select! {
+                () = self.drain.announce_for(self.drain_delay) => {}
+                () = next(&mut terminate, &mut interrupt) => std::process::exit(1),
+            }
+        }
         tracing::info!(
             "draining for at most {:?}; a second signal ends at once",
             self.grace_period

@@ -14,8 +14,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, in reading order, and those that each may use beside itself.
-const ROOMS: [(&str, &[&str]); 12] = [
+const ROOMS: [(&str, &[&str]); 13] = [
     ("allocator", &[]),
+    ("descriptors", &[]),
     ("config", &[]),
     ("routing", &[]),
     ("telemetry", &[]),
@@ -25,8 +26,8 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ("upgrade", &["config", "registry"]),
     ("plan", &["config"]),
     ("proxy", &["config", "registry", "routing", "runtime", "telemetry"]),
-    ("listener", &["proxy"]),
-    ("admin", &["config", "plan", "registry", "reload", "telemetry"]),
+    ("listener", &["descriptors", "proxy"]),
+    ("admin", &["config", "descriptors", "plan", "registry", "reload", "telemetry"]),
 ];
 
 /// Rooms that connect the others, and so may use everything.

@@ -1,36 +1,43 @@
 //! The admin listener: health, metrics, status and history, for probes, Prometheus and people.
 //!
-//! It reads, and can have the files read again; what is served is written in files only. Where a
-//! token file is configured, everything but the health of the process is for those who know the
-//! token.
+//! It reads, and can have the files read again; what is served is written in files only. `guard`
+//! decides who is answered: where a token file is configured, everything but the health of the
+//! process is for those who know the token.
 
 mod description;
 mod explain;
+mod guard;
 mod history;
+mod listen;
 pub mod status;
 mod token;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, to_bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, RawQuery, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
 use serde::Deserialize;
 use std::sync::Mutex;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 pub use history::HistoryDocument;
-pub use token::{Token, TokenError};
+pub use token::{Token, TokenError, TokenFile};
 
 use crate::config::Config;
+use crate::descriptors::Descriptors;
 use crate::registry::history::Attribution;
 use crate::registry::{Live, ServiceKey};
 use crate::reload::Reloads;
@@ -42,13 +49,22 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 /// Bytes of what may be told of a change. It is kept for as long as the change is.
 const ATTRIBUTION_MAX: usize = 64 << 10;
 
+/// How long a body may take to come.
+const BODY_TIME: Duration = Duration::from_secs(10);
+
+/// How often the token file and the open descriptors are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// What the admin listener shows.
 #[derive(Clone, Debug)]
 pub struct Admin {
     pub live: Arc<Live>,
     pub reloads: Arc<Reloads>,
     pub telemetry: Telemetry,
-    pub token: Option<Token>,
+    pub token: Option<TokenFile>,
+    pub descriptors: Descriptors,
+    /// Whether the end of the process is announced.
+    pub draining: Arc<AtomicBool>,
     /// Port of the first proxy listener, for the URLs of services.
     pub port: u16,
     /// The main file, absolute.
@@ -76,9 +92,9 @@ impl BackgroundService for AdminListener {
     async fn start(&self, _: ShutdownWatch) {
         let socket = self.socket.lock().ok().and_then(|mut socket| socket.take());
         let Some(socket) = socket else { return };
-        let served = match tokio::net::TcpListener::from_std(socket) {
-            Ok(socket) => axum::serve(socket, routes(self.admin.clone())).await,
-            Err(error) => Err(error),
+        let served = tokio::select! {
+            served = listen::serve(socket, routes(self.admin.clone())) => served,
+            () = self.admin.look_around() => Ok(()),
         };
         if let Err(error) = served {
             tracing::error!("the admin listener ended: {error}");
@@ -86,7 +102,44 @@ impl BackgroundService for AdminListener {
     }
 }
 
+impl Admin {
+    /// Follows what changes outside: the token file, also on SIGHUP, and the descriptors.
+    async fn look_around(&self) {
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut hangups = signal(SignalKind::hangup()).ok();
+        let mut was_near = false;
+        loop {
+            tokio::select! {
+                _ = looks.tick() => {}
+                () = hangup(&mut hangups) => {}
+            }
+            if let Some(token) = &self.token {
+                token.look().await;
+            }
+            let seen = self.descriptors.look();
+            if seen.is_near() && !was_near {
+                tracing::warn!("{seen}");
+            }
+            was_near = seen.is_near();
+        }
+    }
+}
+
+/// Waits for SIGHUP, for ever where it cannot be noticed.
+async fn hangup(hangups: &mut Option<Signal>) {
+    let told = match hangups {
+        Some(hangups) => hangups.recv().await,
+        None => None,
+    };
+    if told.is_none() {
+        std::future::pending().await
+    }
+}
+
 fn routes(admin: Admin) -> Router {
+    let hosts = admin.started_with.admin.hosts.clone().into();
+    let guard = guard::Guard { hosts, token: admin.token.clone() };
     Router::new()
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(readyz))
@@ -101,6 +154,7 @@ fn routes(admin: Admin) -> Router {
                          /api/v1/explain?service=NAME, /api/v1/history?service=NAME or POST /api/v1/reload\n";
             (StatusCode::NOT_FOUND, paths)
         })
+        .layer(from_fn_with_state(guard, guard::guard))
         .with_state(Arc::new(admin))
 }
 
@@ -113,7 +167,7 @@ struct Readiness {
 }
 
 /// 200 once every service that is to have traffic has normal versions for it, in the generation
-/// that is asked for.
+/// that is asked for, and until the end of the process is announced.
 async fn readyz(
     State(admin): State<Arc<Admin>>,
     Query(Readiness { generation: wanted }): Query<Readiness>,
@@ -123,6 +177,9 @@ async fn readyz(
     let not_ready = |why: String| {
         (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")).into_response()
     };
+    if admin.draining.load(Ordering::Relaxed) {
+        return not_ready("draining".to_owned());
+    }
     if let Some(wanted) = wanted.filter(|wanted| *wanted > generation) {
         return not_ready(format!("generation {generation} is served, and not yet {wanted}"));
     }
@@ -134,10 +191,10 @@ async fn readyz(
     not_ready(if names.is_empty() { "starting".into() } else { names.join(", ") })
 }
 
-async fn metrics(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
-    if !admin.admits(&headers) {
-        return denied();
-    }
+async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
+    let seen = admin.descriptors.look();
+    let open = seen.open.unwrap_or_default();
+    admin.telemetry.descriptors((open, seen.limit), (seen.clients, seen.clients_max));
     let shares = status::shares(&admin.live.load(), Instant::now());
     match admin.telemetry.render(admin.live.generations(), &shares) {
         Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
@@ -162,54 +219,38 @@ impl Wanted {
     }
 }
 
-async fn show_status(
-    State(admin): State<Arc<Admin>>,
-    Query(wanted): Query<Wanted>,
-    headers: HeaderMap,
-) -> Response {
-    if !admin.admits(&headers) {
-        return denied();
-    }
+async fn show_status(State(admin): State<Arc<Admin>>, Query(wanted): Query<Wanted>) -> Response {
     Json(status::document(&admin, &wanted)).into_response()
 }
 
 /// What is declared and served, for whoever compares it with files.
-async fn show_config(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
-    if !admin.admits(&headers) {
-        return denied();
-    }
+async fn show_config(State(admin): State<Arc<Admin>>) -> Response {
     let snapshot = admin.live.load();
     Json(description::description(&snapshot, &admin.root, &admin.started_with)).into_response()
 }
 
 /// Who would get what, and why.
-async fn show_explanation(
-    State(admin): State<Arc<Admin>>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Response {
-    if !admin.admits(&headers) {
-        return denied();
-    }
+async fn show_explanation(State(admin): State<Arc<Admin>>, RawQuery(query): RawQuery) -> Response {
     explain::show(&admin.live, &query.unwrap_or_default())
 }
 
 async fn show_history(
     State(admin): State<Arc<Admin>>,
-    headers: HeaderMap,
     question: Result<Query<history::Question>, QueryRejection>,
 ) -> Response {
-    if !admin.admits(&headers) {
-        return denied();
-    }
     history::show(admin.reloads.history(), question).await
 }
 
 /// Reads every file again, at once; only what changed, for one who says what he has changed. 422
 /// where something is wrong with the files.
-async fn reload(State(admin): State<Arc<Admin>>, headers: HeaderMap, body: Bytes) -> Response {
-    if !admin.admits(&headers) {
-        return denied();
+async fn reload(State(admin): State<Arc<Admin>>, body: Body) -> Response {
+    let body = match timeout(BODY_TIME, to_bytes(body, 2 * ATTRIBUTION_MAX)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => return (StatusCode::BAD_REQUEST, too_long()).into_response(),
+        Err(_) => return (StatusCode::REQUEST_TIMEOUT, "the body does not come\n").into_response(),
+    };
+    if let Some(token) = &admin.token {
+        token.look().await;
     }
     let reload = match attribution(&body) {
         Ok(None) => admin.reloads.request().await,
@@ -232,7 +273,7 @@ fn attribution(body: &[u8]) -> Result<Option<Attribution>, String> {
         return Ok(None);
     }
     if body.len() > ATTRIBUTION_MAX {
-        return Err(format!("the body has more than {ATTRIBUTION_MAX} bytes: shorten `remark`\n"));
+        return Err(too_long());
     }
     serde_json::from_slice(body).map(Some).map_err(|error| {
         format!(
@@ -242,16 +283,6 @@ fn attribution(body: &[u8]) -> Result<Option<Attribution>, String> {
     })
 }
 
-fn denied() -> Response {
-    let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
-    (StatusCode::UNAUTHORIZED, challenge, "send the token: `authorization: Bearer …`\n")
-        .into_response()
-}
-
-impl Admin {
-    fn admits(&self, headers: &HeaderMap) -> bool {
-        let Some(token) = &self.token else { return true };
-        let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        sent.and_then(|value| value.strip_prefix("Bearer ")).is_some_and(|sent| token.is(sent))
-    }
+fn too_long() -> String {
+    format!("the body has more than {ATTRIBUTION_MAX} bytes: shorten `remark`\n")
 }

@@ -19,6 +19,9 @@ pub struct StatusDocument {
     pub generation: u64,
     /// Whether every service that is to have traffic has normal versions for it.
     pub ready: bool,
+    /// Whether the end of the process is announced: it serves, and wants no new clients.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub draining: bool,
     /// The main file, absolute.
     pub config: String,
     /// In the order of declaration, also those without services.
@@ -31,6 +34,27 @@ pub struct StatusDocument {
     pub warnings: Vec<Problem>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_reload: Option<ReloadDocument>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub descriptors: Option<DescriptorsDocument>,
+    /// What is wrong with the process itself, and not with what it serves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub troubles: Vec<String>,
+}
+
+/// Files and sockets of the process.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DescriptorsDocument {
+    /// Open now; none where the kernel does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open: Option<usize>,
+    /// That may be open at once.
+    pub limit: usize,
+    /// Of the limit: kept for operators and reloads.
+    pub reserve: usize,
+    /// Connections of clients.
+    pub connections: usize,
+    /// Connections of clients that there may be.
+    pub connections_max: usize,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -1,8 +1,21 @@
-//! The secret that opens the admin listener.
+//! The secret that opens the admin listener, and the file that it is in.
 
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use tokio::time::timeout;
+
+/// Bytes of the largest token file.
+const LARGEST: u64 = 64 << 10;
+
+/// How long somebody waits for the file to be read. A file system that does not answer must not
+/// keep the listener from answering.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A token, kept as its digest: comparing digests takes the same time whatever was sent.
 #[derive(Clone)]
@@ -13,6 +26,10 @@ pub struct Token([u8; 32]);
 pub enum TokenError {
     #[error("cannot read `token-file` {path}: {reason}")]
     Unreadable { path: String, reason: std::io::Error },
+    #[error("`token-file` {path} is not a regular file")]
+    NotAFile { path: String },
+    #[error("`token-file` {path} is larger than {} KiB", LARGEST >> 10)]
+    TooLarge { path: String },
     #[error(
         "`token-file` {path} is empty: write a long random text into it, for example with `openssl rand -hex 32`"
     )]
@@ -36,11 +53,20 @@ impl Token {
     ///
     /// Where the file cannot be read or holds nothing.
     pub fn text(path: &Path) -> Result<String, TokenError> {
-        let shown = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|reason| TokenError::Unreadable { path: shown.clone(), reason })?;
+        let shown = || path.display().to_string();
+        let unreadable = |reason| TokenError::Unreadable { path: shown(), reason };
+        // A device or a pipe could be read for ever.
+        if !fs::metadata(path).map_err(unreadable)?.is_file() {
+            return Err(TokenError::NotAFile { path: shown() });
+        }
+        let mut text = String::new();
+        let file = File::open(path).map_err(unreadable)?;
+        file.take(LARGEST + 1).read_to_string(&mut text).map_err(unreadable)?;
         match text.trim() {
-            "" => Err(TokenError::Empty { path: shown }),
+            "" => Err(TokenError::Empty { path: shown() }),
+            _ if u64::try_from(text.len()).is_ok_and(|length| length > LARGEST) => {
+                Err(TokenError::TooLarge { path: shown() })
+            }
             token => Ok(token.to_owned()),
         }
     }
@@ -48,12 +74,149 @@ impl Token {
     /// Whether `sent` is the token.
     pub fn is(&self, sent: &str) -> bool {
         let sent: [u8; 32] = Sha256::digest(sent.trim()).into();
-        sent == self.0
+        sent.ct_eq(&self.0).into()
     }
 }
 
 impl std::fmt::Debug for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Token(…)")
+    }
+}
+
+/// The token as its file says it now. A file that is gone, empty or unreadable changes nothing: the
+/// last good token stays in force, and somebody is told.
+#[derive(Clone, Debug)]
+pub struct TokenFile {
+    path: Arc<Path>,
+    known: Arc<Mutex<Known>>,
+    /// Held while the file is read, so that there is one reader at most.
+    reading: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// What is known of the file.
+#[derive(Debug)]
+struct Known {
+    token: Token,
+    /// Why the file does not say what the token is.
+    fault: Option<String>,
+}
+
+impl TokenFile {
+    /// Reads the token, which must be there when the process starts.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be read or holds nothing.
+    pub fn open(path: PathBuf) -> Result<Self, TokenError> {
+        let known = Known { token: Token::read(&path)?, fault: None };
+        let (path, known) = (path.into(), Arc::new(Mutex::new(known)));
+        Ok(Self { path, known, reading: Arc::default() })
+    }
+
+    /// Whether `sent` opens the listener. What is not the token may be the next one: then the file
+    /// is read first.
+    pub async fn admits(&self, sent: &str) -> bool {
+        if self.known().token.is(sent) {
+            return true;
+        }
+        self.look().await;
+        self.known().token.is(sent)
+    }
+
+    /// Why the last good token is in force, and not what the file says; none if it is.
+    pub fn fault(&self) -> Option<String> {
+        self.known().fault.clone()
+    }
+
+    /// Reads the file again.
+    pub async fn look(&self) {
+        let this = self.clone();
+        let read = async move {
+            let one_reader = this.reading.clone().lock_owned().await;
+            let look = move || {
+                this.note(Token::read(&this.path));
+                drop(one_reader);
+            };
+            tokio::task::spawn_blocking(look).await
+        };
+        match timeout(PATIENCE, read).await {
+            Ok(Ok(())) => {}
+            Ok(Err(panicked)) => self.fail(format!("reading the token file failed: {panicked}")),
+            Err(_) => {
+                let path = self.path.display();
+                self.fail(format!("`token-file` {path} cannot be read: nothing comes of it"));
+            }
+        }
+    }
+
+    fn note(&self, read: Result<Token, TokenError>) {
+        match read {
+            Ok(token) => {
+                let mut known = self.known();
+                let is_other = !bool::from(known.token.0.ct_eq(&token.0));
+                if is_other || known.fault.is_some() {
+                    tracing::info!("the token of the admin listener is what its file says now");
+                }
+                *known = Known { token, fault: None };
+            }
+            Err(error) => self.fail(error.to_string()),
+        }
+    }
+
+    fn fail(&self, fault: String) {
+        let mut known = self.known();
+        if known.fault.as_ref() != Some(&fault) {
+            tracing::error!("the admin listener keeps its last token: {fault}");
+        }
+        known.fault = Some(fault);
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_token_is_what_the_file_says_now() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("token");
+        fs::write(&path, "first\n").unwrap();
+        let file = TokenFile::open(path.clone()).unwrap();
+        assert!(file.admits("first").await && !file.admits("second").await);
+        fs::write(&path, "second").unwrap();
+        // Whoever has the new one need not wait.
+        assert!(file.admits("second").await && !file.admits("first").await);
+        assert_eq!(file.fault(), None);
+    }
+
+    #[tokio::test]
+    async fn nothing_opens_the_listener_while_the_file_says_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("token");
+        fs::write(&path, "first").unwrap();
+        let file = TokenFile::open(path.clone()).unwrap();
+        let breaks: [(&str, fn(&Path)); 5] = [
+            ("is empty", |path| fs::write(path, " \n").unwrap()),
+            ("larger than 64 KiB", |path| fs::write(path, "x".repeat(70_000)).unwrap()),
+            ("UTF-8", |path| fs::write(path, [0xff, 0xfe]).unwrap()),
+            ("cannot read", |path| fs::remove_file(path).unwrap()),
+            ("not a regular file", |path| fs::create_dir(path).unwrap()),
+        ];
+        for (fault, destroy) in breaks {
+            destroy(&path);
+            file.look().await;
+            assert!(file.fault().is_some_and(|told| told.contains(fault)), "{:?}", file.fault());
+            assert!(!file.admits("").await && !file.admits("other").await, "{fault}");
+            assert!(file.admits("first").await, "{fault}");
+        }
+        fs::remove_dir(&path).unwrap();
+        fs::write(&path, "third").unwrap();
+        assert!(file.admits("third").await && !file.admits("first").await);
+        assert_eq!(file.fault(), None);
     }
 }

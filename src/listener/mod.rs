@@ -132,11 +132,10 @@ async fn converse(stream: TcpStream, client: SocketAddr, front: Front, _guard: G
     // Without it, a small response could wait for the acknowledgement of the one before.
     stream.set_nodelay(true).ok();
     let connection = Box::new(Connection::new(stream, client, front.open.clone()));
-    let shutdown = front.drain.watch();
     if speaks_http2 {
-        front.http2.process_new(connection, &shutdown).await;
+        front.http2.process_new(connection, &front.drain.goaway()).await;
     } else {
-        front.http1.process_new(connection, &shutdown).await;
+        front.http1.process_new(connection, &front.drain.watch()).await;
     }
 }
 

@@ -8,6 +8,7 @@
 mod chance;
 mod histogram;
 mod meter;
+mod process;
 mod shares;
 mod tally;
 mod window;
@@ -30,6 +31,7 @@ pub use tally::{Draws, Tally, Windows};
 pub use window::Recent;
 
 use histogram::Histogram;
+use process::Process;
 
 /// What the names of all metrics begin with.
 const PREFIX: &str = "watershed";
@@ -67,6 +69,7 @@ pub struct Telemetry {
     reloads: Family<ReloadLabels, Counter>,
     rejected: Gauge,
     history_errors: Counter,
+    process: Process,
     /// Seconds since `good_at`, as of the last scrape.
     good_age: Gauge<f64, AtomicU64>,
     good_at: Arc<Mutex<Instant>>,
@@ -84,6 +87,8 @@ impl Default for Telemetry {
         let history_errors = Counter::default();
         let good_age = Gauge::default();
         let mut registry = Registry::with_prefix(PREFIX);
+        let process = Process::default();
+        process.register(&mut registry);
         registry.register(
             "requests",
             "Requests ended, by decision and by status class or failure code",
@@ -134,6 +139,7 @@ impl Default for Telemetry {
             reloads,
             rejected,
             history_errors,
+            process,
             good_age,
             good_at,
         }
@@ -179,6 +185,12 @@ impl Telemetry {
     /// So many records of the history could not be written.
     pub fn unrecorded(&self, records: usize) {
         self.history_errors.inc_by(u64::try_from(records).unwrap_or(u64::MAX));
+    }
+
+    /// So many files and sockets are open of so many that may be, and connections of clients among
+    /// them.
+    pub fn descriptors(&self, (open, max): (usize, usize), (clients, clients_max): (usize, usize)) {
+        self.process.set([open, max, clients, clients_max]);
     }
 
     /// All metrics in the OpenMetrics text format, which Prometheus reads; `generations` are in

@@ -3,15 +3,17 @@
 
 use std::iter;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use super::observed::{Observed, observed};
 use super::{
-    EnvironmentDocument, ErrorDocument, RejectionDocument, ReloadDocument, ReportDocument,
-    ServiceDocument, StatusDocument, VersionDocument,
+    DescriptorsDocument, EnvironmentDocument, ErrorDocument, RejectionDocument, ReloadDocument,
+    ReportDocument, ServiceDocument, StatusDocument, VersionDocument,
 };
-use crate::admin::{Admin, Wanted};
+use crate::admin::{Admin, TokenFile, Wanted};
 use crate::config::{Percent, Reach, Rejection, Report, Traffic};
+use crate::descriptors::Use;
 use crate::registry::{EnvironmentView, ServiceEntry, StatusError, VersionEntry, VersionView};
 use crate::reload::{Outcome, Reload};
 use crate::telemetry::Recent;
@@ -32,14 +34,32 @@ pub fn document(admin: &Admin, wanted: &Wanted) -> StatusDocument {
             services: own.collect(),
         }
     };
+    let descriptors = admin.descriptors.look();
     StatusDocument {
         generation: snapshot.generation,
         ready: snapshot.is_ready(),
+        draining: admin.draining.load(Ordering::Relaxed),
         config: admin.config.display().to_string(),
         environments: snapshot.environments.iter().map(environment).collect(),
         rejected: rejected.iter().map(RejectionDocument::of).collect(),
         warnings: admin.reloads.warnings().to_vec(),
         last_reload: last.as_deref().map(ReloadDocument::of),
+        descriptors: Some(descriptors.into()),
+        troubles: troubles(admin, descriptors),
+    }
+}
+
+fn troubles(admin: &Admin, descriptors: Use) -> Vec<String> {
+    let token = admin.token.as_ref().and_then(TokenFile::fault);
+    let token = token.map(|fault| format!("the last good token of this listener stays: {fault}"));
+    let near = descriptors.is_near().then(|| descriptors.to_string());
+    token.into_iter().chain(near).collect()
+}
+
+impl From<Use> for DescriptorsDocument {
+    fn from(seen: Use) -> Self {
+        let Use { open, limit, reserve, clients, clients_max } = seen;
+        Self { open, limit, reserve, connections: clients, connections_max: clients_max }
     }
 }
 

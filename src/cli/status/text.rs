@@ -42,7 +42,11 @@ pub struct Text<'a> {
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { document, url } = self;
-        let ready = if document.ready { "" } else { ", not ready" };
+        let ready = match document {
+            StatusDocument { draining: true, .. } => ", draining",
+            StatusDocument { ready: false, .. } => ", not ready",
+            StatusDocument { .. } => "",
+        };
         writeln!(f, "process  {url}, generation {}{ready}", document.generation)?;
         writeln!(f, "files    {}", document.config)?;
         for environment in &document.environments {
@@ -59,7 +63,11 @@ impl fmt::Display for Text<'_> {
         if let Some(last) = &document.last_reload {
             write_reload(f, last, document)?;
         }
-        document.warnings.iter().try_for_each(|warning| write_warning(f, warning))
+        document.warnings.iter().try_for_each(|warning| write_warning(f, warning))?;
+        document
+            .troubles
+            .iter()
+            .try_for_each(|trouble| writeln!(f, "\n{WRONG}trouble{WRONG:#}: {trouble}"))
     }
 }
 

@@ -1,0 +1,314 @@
+//! Who may ask the admin listener: the one layer in front of all routes.
+//!
+//! A web page makes its visitor's browser send requests to any address that the browser reaches,
+//! this listener's too. By DNS rebinding it even reads the answers, as its own name then leads
+//! here. What the browser adds tells such requests: the name that the page was loaded from is in
+//! `Host`, and in `Origin` if something is to be changed. So only names that nobody can make lead
+//! here are answered, beside those that the operator lists.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::header::{AUTHORIZATION, HOST, ORIGIN, WWW_AUTHENTICATE};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Version};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::token::TokenFile;
+
+/// What is for everybody whose host is right: probes know no token.
+const PROBES: [&str; 2] = ["/livez", "/readyz"];
+
+/// Names of this machine for itself, beside those below `localhost`
+/// ([RFC 6761, section 6.3](https://www.rfc-editor.org/rfc/rfc6761#section-6.3)).
+const LOOPBACK: [&str; 7] = [
+    "localhost",
+    "localhost4",
+    "localhost6",
+    "localhost.localdomain",
+    "localhost6.localdomain6",
+    "ip6-localhost",
+    "ip6-loopback",
+];
+
+/// What a browser says of where a request comes from
+/// ([Fetch Metadata](https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header)).
+const SEC_FETCH_SITE: &str = "sec-fetch-site";
+
+/// What decides who may ask.
+#[derive(Clone, Debug)]
+pub struct Guard {
+    /// Names under which the listener answers too, in lower case.
+    pub hosts: Arc<[String]>,
+    pub token: Option<TokenFile>,
+}
+
+/// Why somebody is not answered.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+enum Refusal {
+    #[error("say which host you mean, once: `host: 127.0.0.1`")]
+    NoHost,
+    #[error(
+        "nobody is answered here as {0:?}: ask by an address or by localhost, or list the name in \
+         `hosts` under [admin]"
+    )]
+    Host(String),
+    #[error("a page of another origin changes nothing here")]
+    Origin,
+    #[error("send the token: `authorization: Bearer …`")]
+    Token,
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let text = format!("{self}\n");
+        match self {
+            Self::NoHost => (StatusCode::BAD_REQUEST, text).into_response(),
+            Self::Host(_) => (StatusCode::MISDIRECTED_REQUEST, text).into_response(),
+            Self::Origin => (StatusCode::FORBIDDEN, text).into_response(),
+            Self::Token => {
+                (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")], text).into_response()
+            }
+        }
+    }
+}
+
+/// Passes on what may be answered.
+pub async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    let allowed = guard.allows(&request);
+    let allowed = match (allowed, authorization(&request, &guard)) {
+        (Ok(()), Some((token, sent))) if !token.admits(&sent).await => Err(Refusal::Token),
+        (allowed, _) => allowed,
+    };
+    let mut response = match allowed {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
+    };
+    // What is plain text here stays plain text in a browser.
+    let nosniff = HeaderValue::from_static("nosniff");
+    response.headers_mut().insert("x-content-type-options", nosniff);
+    response
+}
+
+/// The token that is wanted, and what was sent; none where none is wanted.
+fn authorization(request: &Request, guard: &Guard) -> Option<(TokenFile, String)> {
+    let token = guard.token.clone().filter(|_| !PROBES.contains(&request.uri().path()))?;
+    let sent = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let sent = sent.and_then(|value| value.split_once(' '));
+    // RFC 9110, section 11.1: the scheme may be in any case.
+    let sent = sent.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    Some((token, sent.map_or("", |(_, sent)| sent).to_owned()))
+}
+
+impl Guard {
+    fn allows(&self, request: &Request) -> Result<(), Refusal> {
+        let host = self.host(request)?;
+        match request.method().is_safe() || is_ours(request.headers(), host.as_ref()) {
+            true => Ok(()),
+            false => Err(Refusal::Origin),
+        }
+    }
+
+    /// Who is asked; nobody is named by a client of HTTP/1.0, which no browser is.
+    fn host(&self, request: &Request) -> Result<Option<Authority>, Refusal> {
+        let mut hosts = request.headers().get_all(HOST).iter();
+        let header = match (hosts.next(), hosts.next()) {
+            (Some(only), None) => Some(parse(only)?),
+            (None, _) => None,
+            (Some(_), Some(_)) => return Err(Refusal::NoHost),
+        };
+        let target = request.uri().authority().cloned();
+        for named in [&target, &header].into_iter().flatten() {
+            if !self.answers(named) {
+                return Err(Refusal::Host(named.as_str().to_owned()));
+            }
+        }
+        // RFC 9112, section 3.2.2: the target counts.
+        match target.or(header) {
+            None if request.version() > Version::HTTP_10 => Err(Refusal::NoHost),
+            named => Ok(named),
+        }
+    }
+
+    fn answers(&self, authority: &Authority) -> bool {
+        let host = authority.host();
+        // No user before the host, and nothing but a port behind it.
+        let is_bare = authority.as_str().strip_prefix(host).is_some_and(|rest| {
+            rest.is_empty()
+                || rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok())
+        });
+        if !is_bare {
+            return false;
+        }
+        if let Some(literal) = host.strip_prefix('[') {
+            return literal.trim_end_matches(']').parse::<Ipv6Addr>().is_ok();
+        }
+        let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        name.parse::<Ipv4Addr>().is_ok()
+            || LOOPBACK.contains(&name.as_str())
+            || name.ends_with(".localhost")
+            || self.hosts.contains(&name)
+    }
+}
+
+fn parse(host: &HeaderValue) -> Result<Authority, Refusal> {
+    Authority::try_from(host.as_bytes()).map_err(|_| {
+        let shown = String::from_utf8_lossy(host.as_bytes()).chars().take(100).collect();
+        Refusal::Host(shown)
+    })
+}
+
+/// Whether nothing says that the request comes from a page of somebody else.
+fn is_ours(headers: &HeaderMap, host: Option<&Authority>) -> bool {
+    let site_is_ours = headers.get_all(SEC_FETCH_SITE).iter().all(|site| {
+        // Another port of this machine is the same site, and somebody else all the same.
+        site == "same-origin" || site == "none"
+    });
+    let mut origins = headers.get_all(ORIGIN).iter();
+    site_is_ours && origins.all(|origin| is_origin_of(origin, host))
+}
+
+/// Whether an origin is that of the host which is asked, by either scheme: TLS may end before us.
+fn is_origin_of(origin: &HeaderValue, host: Option<&Authority>) -> bool {
+    let Some(host) = host else { return false };
+    let origin = origin.to_str().unwrap_or_default();
+    [("http://", 80), ("https://", 443)].into_iter().any(|(scheme, port)| {
+        let origin = origin.strip_prefix(scheme).and_then(|rest| rest.parse::<Authority>().ok());
+        origin.is_some_and(|origin| {
+            let port_of = |authority: &Authority| authority.port_u16().unwrap_or(port);
+            origin.host().eq_ignore_ascii_case(host.host()) && port_of(&origin) == port_of(host)
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    fn guard() -> Guard {
+        Guard { hosts: ["ops.example.com".to_owned()].into(), token: None }
+    }
+
+    fn request(method: &str, target: &str, headers: &[(&str, &str)]) -> Request {
+        let mut request = Request::builder().method(method).uri(target);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(Body::empty()).unwrap()
+    }
+
+    #[test]
+    fn addresses_loopback_names_and_listed_names_are_answered() {
+        for host in [
+            "127.0.0.1",
+            "127.0.0.1:9090",
+            "10.1.2.3:9090",
+            "[::1]:9090",
+            "[2001:db8::1]",
+            "localhost",
+            "LocalHost.:9090",
+            "watershed.localhost:9090",
+            "ip6-localhost",
+            "ops.example.com",
+            "OPS.example.com.:443",
+        ] {
+            assert_eq!(guard().allows(&request("GET", "/livez", &[("host", host)])), Ok(()));
+        }
+    }
+
+    #[test]
+    fn no_other_name_is_answered() {
+        for host in [
+            "evil.example",
+            "evil.example:9090",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "notlocalhost",
+            "ops.example.com.evil.example",
+            "x.ops.example.com",
+            "localhost@evil.example",
+            "evil.example@localhost",
+            "127.1",
+            "2130706433",
+            "0x7f.0.0.1",
+            "[::1].evil.example",
+            "[::1",
+            "",
+            "a b",
+        ] {
+            let refused = guard().allows(&request("GET", "/livez", &[("host", host)]));
+            assert!(matches!(refused, Err(Refusal::Host(_))), "{host}: {refused:?}");
+        }
+    }
+
+    #[test]
+    fn both_names_of_a_request_count() {
+        let allows = |target: &str, hosts: &[&str]| {
+            let headers: Vec<_> = hosts.iter().map(|host| ("host", *host)).collect();
+            guard().allows(&request("GET", target, &headers))
+        };
+        assert_eq!(allows("http://localhost:9090/livez", &["localhost:9090"]), Ok(()));
+        assert!(allows("http://evil.example/livez", &["localhost"]).is_err());
+        assert!(allows("http://localhost/livez", &["evil.example"]).is_err());
+        assert_eq!(allows("/livez", &["localhost", "localhost"]), Err(Refusal::NoHost));
+        assert_eq!(allows("/livez", &[]), Err(Refusal::NoHost));
+    }
+
+    #[test]
+    fn a_client_of_http_1_0_names_no_host() {
+        let mut probe = request("GET", "/livez", &[]);
+        *probe.version_mut() = Version::HTTP_10;
+        assert_eq!(guard().allows(&probe), Ok(()));
+        let mut probe = request("GET", "/livez", &[("host", "evil.example")]);
+        *probe.version_mut() = Version::HTTP_10;
+        assert!(guard().allows(&probe).is_err());
+    }
+
+    #[test]
+    fn a_page_of_another_origin_changes_nothing() {
+        let post = |headers: &[(&str, &str)]| {
+            let headers = [&[("host", "localhost:9090")], headers].concat();
+            guard().allows(&request("POST", "/api/v1/reload", &headers))
+        };
+        for ours in [
+            &[][..],
+            &[("origin", "http://localhost:9090")],
+            &[("origin", "https://LOCALHOST:9090"), ("sec-fetch-site", "same-origin")],
+            &[("sec-fetch-site", "none")],
+        ] {
+            assert_eq!(post(ours), Ok(()), "{ours:?}");
+        }
+        for foreign in [
+            &[("origin", "http://evil.example")][..],
+            &[("origin", "http://localhost:3000")],
+            &[("origin", "http://localhost")],
+            &[("origin", "null")],
+            &[("origin", "")],
+            &[("origin", "http://localhost:9090.evil.example")],
+            &[("origin", "http://localhost:9090"), ("origin", "http://evil.example")],
+            &[("sec-fetch-site", "cross-site")],
+            &[("sec-fetch-site", "same-site")],
+        ] {
+            assert_eq!(post(foreign), Err(Refusal::Origin), "{foreign:?}");
+        }
+        let cross = [("host", "localhost:9090"), ("origin", "http://evil.example")];
+        assert_eq!(guard().allows(&request("GET", "/metrics", &cross)), Ok(()));
+    }
+
+    #[test]
+    fn an_origin_without_a_port_has_that_of_its_scheme() {
+        let origin = |origin: &str, host: &str| {
+            let host = host.parse().unwrap();
+            is_origin_of(&HeaderValue::from_str(origin).unwrap(), Some(&host))
+        };
+        assert!(origin("https://ops.example.com", "ops.example.com"));
+        assert!(origin("https://ops.example.com", "ops.example.com:443"));
+        assert!(origin("http://ops.example.com:80", "ops.example.com"));
+        assert!(!origin("http://ops.example.com", "ops.example.com:443"));
+        assert!(!origin("https://ops.example.com:444", "ops.example.com"));
+    }
+}
