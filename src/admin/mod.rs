@@ -52,8 +52,11 @@ const ATTRIBUTION_MAX: usize = 64 << 10;
 /// How long a body may take to come.
 const BODY_TIME: Duration = Duration::from_secs(10);
 
-/// How often the token file and the open descriptors are looked at.
+/// How often the token file is read.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// How often open descriptors are counted, which takes older kernels a while.
+const COUNT: Duration = Duration::from_secs(5);
 
 /// What the admin listener shows.
 #[derive(Clone, Debug)]
@@ -105,24 +108,33 @@ impl BackgroundService for AdminListener {
 impl Admin {
     /// Follows what changes outside: the token file, also on SIGHUP, and the descriptors.
     async fn look_around(&self) {
-        let mut looks = interval(LOOK);
+        let [mut looks, mut counts] = [LOOK, COUNT].map(interval);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        counts.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut hangups = signal(SignalKind::hangup()).ok();
         let mut was_near = false;
         loop {
             tokio::select! {
-                _ = looks.tick() => {}
-                () = hangup(&mut hangups) => {}
+                _ = looks.tick() => self.look_at_token().await,
+                () = hangup(&mut hangups) => self.look_at_token().await,
+                _ = counts.tick() => was_near = self.look_at_descriptors(was_near),
             }
-            if let Some(token) = &self.token {
-                token.look().await;
-            }
-            let seen = self.descriptors.look();
-            if seen.is_near() && !was_near {
-                tracing::warn!("{seen}");
-            }
-            was_near = seen.is_near();
         }
+    }
+
+    async fn look_at_token(&self) {
+        if let Some(token) = &self.token {
+            token.look().await;
+        }
+    }
+
+    /// Whether the limit is near. It is told once.
+    fn look_at_descriptors(&self, was_near: bool) -> bool {
+        let seen = self.descriptors.look();
+        if seen.is_near() && !was_near {
+            tracing::warn!("{seen}");
+        }
+        seen.is_near()
     }
 }
 
@@ -249,9 +261,7 @@ async fn reload(State(admin): State<Arc<Admin>>, body: Body) -> Response {
         Ok(Err(_)) => return (StatusCode::BAD_REQUEST, too_long()).into_response(),
         Err(_) => return (StatusCode::REQUEST_TIMEOUT, "the body does not come\n").into_response(),
     };
-    if let Some(token) = &admin.token {
-        token.look().await;
-    }
+    admin.look_at_token().await;
     let reload = match attribution(&body) {
         Ok(None) => admin.reloads.request().await,
         Ok(Some(attribution)) => admin.reloads.request_by(attribution).await,

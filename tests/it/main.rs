@@ -32,6 +32,7 @@ mod http2;
 mod last_good;
 mod late_failures;
 mod lengths;
+mod operators;
 mod p3;
 mod plan;
 mod pool;

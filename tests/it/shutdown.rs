@@ -103,3 +103,54 @@ fn a_second_signal_ends_at_once() {
         assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
     }
 }
+
+fn serve_with_delay(delay: &str) -> Watershed {
+    let server = format!("drain-delay = \"{delay}\"\ngrace-period = \"10s\"");
+    Site::new().server(&server).service("lab", &lab("v1")).start()
+}
+
+/// Balancers need a while to notice that nobody is to be sent here any more.
+#[test]
+fn what_comes_within_the_delay_is_served() {
+    let mut watershed = serve_with_delay("4s");
+    let mut kept = watershed.http1();
+    assert_eq!(kept.get(LAB, "/count").header("connection"), Some("keep-alive"));
+    let started = Instant::now();
+    watershed.signal(SIGTERM);
+    crate::support::eventually("not ready", || watershed.admin("/readyz").status == 503);
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    assert_eq!(watershed.admin("/readyz").text(), "not ready: draining\n");
+    assert_eq!(watershed.admin("/livez").status, 200);
+    assert_eq!(watershed.status()["draining"], true);
+    for client in [&mut kept, &mut watershed.http1()] {
+        let response = client.get(LAB, "/count");
+        assert_eq!((response.status, response.header("connection")), (200, Some("close")));
+        client.assert_closed();
+    }
+    assert_eq!(watershed.http2().get(LAB, "/count").status, 200);
+    assert!(started.elapsed() < Duration::from_secs(4), "this machine is too slow to tell");
+    assert_eq!(watershed.wait(Duration::from_secs(15)).code(), Some(0));
+    assert!(started.elapsed() >= Duration::from_secs(4), "{:?}", started.elapsed());
+}
+
+#[test]
+fn connections_of_http2_are_told_to_go_within_the_delay() {
+    let watershed = serve_with_delay("60s");
+    let before = watershed.http2();
+    assert_eq!(before.get(LAB, "/count").status, 200);
+    watershed.signal(SIGTERM);
+    before.await_end();
+    let after = watershed.http2();
+    assert_eq!(after.get(LAB, "/count").status, 200);
+    after.await_end();
+}
+
+#[test]
+fn a_second_signal_ends_the_delay_too() {
+    let mut watershed = serve_with_delay("60s");
+    watershed.signal(SIGTERM);
+    watershed.log_line(&["serving on for 60s"]);
+    assert!(!watershed.has_ended());
+    watershed.signal(SIGTERM);
+    watershed.wait(Duration::from_secs(5));
+}

@@ -423,4 +423,15 @@ beyond chance: greeter v2: 12.39 % of 4,310 drawn in the last hour, declared 10 
         }));
         assert!(text.ends_with("\nwarning: /s.toml:7: rule `b` can never match\n"), "{text}");
     }
+
+    #[test]
+    fn what_is_wrong_with_the_process_is_told_last() {
+        let text = read(json!({
+            "generation": 7, "ready": true, "draining": true, "config": "/etc/watershed.toml",
+            "environments": [], "troubles": ["descriptors are short"],
+        }));
+        let process = "process  http://127.0.0.1:9090, generation 7, draining\n";
+        assert!(text.starts_with(process), "{text}");
+        assert!(text.ends_with("\ntrouble: descriptors are short\n"), "{text}");
+    }
 }

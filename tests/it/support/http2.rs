@@ -9,6 +9,7 @@ use h2::{Reason, SendStream};
 use http::{HeaderMap, Request};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 
 use super::DEADLINE;
 use super::response::Response;
@@ -18,6 +19,7 @@ use super::response::Response;
 pub struct Http2 {
     runtime: Runtime,
     sender: SendRequest<Bytes>,
+    connection: JoinHandle<Result<(), h2::Error>>,
 }
 
 /// One stream of it.
@@ -40,13 +42,22 @@ impl Http2 {
             .enable_all()
             .build()
             .unwrap();
-        let sender = runtime.block_on(async {
+        let (sender, connection) = runtime.block_on(async {
             let stream = TcpStream::connect(address).await.unwrap();
             let (sender, connection) = h2::client::handshake(stream).await.unwrap();
-            tokio::spawn(connection);
-            sender
+            (sender, tokio::spawn(connection))
         });
-        Self { runtime, sender }
+        Self { runtime, sender, connection }
+    }
+
+    /// Waits until the other side has ended the connection in an orderly way.
+    #[track_caller]
+    pub fn await_end(self) {
+        let Self { runtime, sender, connection } = self;
+        let deadline = async { tokio::time::timeout(DEADLINE, connection).await };
+        let ended = runtime.block_on(deadline).expect("the end of the connection");
+        ended.unwrap().unwrap();
+        drop(sender);
     }
 
     /// Waits for something, but not for ever.
