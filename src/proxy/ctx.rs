@@ -8,7 +8,7 @@ use http::StatusCode;
 use super::failure::Failure;
 use crate::config::Expose;
 use crate::registry::{Decision, ServiceEntry, VersionEntry};
-use crate::telemetry::InFlight;
+use crate::telemetry::{InFlight, More};
 
 /// The version of a request: drawn once, and then kept.
 pub struct Chosen {
@@ -114,8 +114,19 @@ impl RequestCtx {
                 let code = failure.code();
                 match failure {
                     Failure::Guest(reason) => {
+                        let tells = |chosen: &Chosen| chosen.version.meter.tells(code);
+                        let Some(more) = self.chosen.as_ref().map_or(Some(More::default()), tells)
+                        else {
+                            return;
+                        };
                         tracing::warn!(
-                            service, version, decision, request_id, code, committed, "{reason}"
+                            service,
+                            version,
+                            decision,
+                            request_id,
+                            code,
+                            committed,
+                            "{reason}{more}"
                         );
                     }
                     _ => tracing::debug!(

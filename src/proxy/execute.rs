@@ -30,6 +30,9 @@ use crate::runtime::{BodyFeed, Event, Invocation};
 const MALFORMED: [ErrorType; 2] =
     [ErrorType::Custom("InvalidChunk"), ErrorType::Custom("InvalidTrailerEnd")];
 
+/// The code of a failure that only the log tells of.
+const AFTER_RESPONSE: &str = "after-response";
+
 /// Serves one request by the chosen version, unless it has no room for it.
 pub async fn execute(session: &mut ServerSession, ctx: &mut RequestCtx, chosen: &Chosen) -> Ended {
     let refused = |failure| Ended::Failed { failure, committed: false };
@@ -150,9 +153,11 @@ impl<'a> Execution<'a> {
         let version = chosen.version.clone();
         let running = invocation.is_running();
         let settle = async move {
-            if let Err(failure) = invocation.settle().await {
+            if let Err(failure) = invocation.settle().await
+                && let Some(more) = version.meter.tells(AFTER_RESPONSE)
+            {
                 let version = &version.spec.name;
-                tracing::warn!(%version, "after its response was complete: {failure}");
+                tracing::warn!(%version, "after its response was complete: {failure}{more}");
             }
             drop(permit);
         };

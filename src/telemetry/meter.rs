@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 
+use super::failures::{FailureLog, More};
 use super::histogram::Histogram;
 use super::window::{Counts, Recent, Window};
 use super::{RequestLabels, Telemetry, VersionLabels};
@@ -78,6 +79,7 @@ pub struct VersionMeter {
     errors: AtomicU64,
     window: Window,
     successes: Successes,
+    failures: FailureLog,
 }
 
 /// Decisions whose counters of successes a version keeps.
@@ -116,6 +118,7 @@ impl VersionMeter {
             telemetry: telemetry.clone(),
             labels,
             successes: Successes::default(),
+            failures: FailureLog::default(),
         }
     }
 
@@ -143,10 +146,24 @@ impl VersionMeter {
         };
     }
 
-    /// Notes what was counted by now. [`recent`](Self::recent) tells of the last minute only if this
-    /// is called every few seconds.
+    /// Whether a failure with this code is to be written to the log, and for how many it stands. At
+    /// most one a second is.
+    pub fn tells(&self, code: &'static str) -> Option<More> {
+        self.failures.admit(code, Instant::now())
+    }
+
+    /// Notes what was counted by now, and tells of failures that are not in the log yet.
+    /// [`recent`](Self::recent) tells of the last minute only if this is called every few seconds.
     pub fn sample(&self, now: Instant) {
         self.window.sample(now, self.counts());
+        self.tell(&self.failures.overdue(now));
+    }
+
+    fn tell(&self, failures: &[(&str, u64)]) {
+        let VersionLabels { service, version, .. } = &self.labels;
+        for (code, more) in failures {
+            tracing::warn!(%service, %version, code, "{more} more of the same");
+        }
     }
 
     /// What it did in the last minute, or since it was made.
@@ -170,6 +187,12 @@ impl VersionMeter {
         let decision = decision.into();
         let labels = RequestLabels { environment, service, version, decision, outcome };
         self.telemetry.requests.get_or_create_owned(&labels)
+    }
+}
+
+impl Drop for VersionMeter {
+    fn drop(&mut self) {
+        self.tell(&self.failures.rest());
     }
 }
 

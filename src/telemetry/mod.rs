@@ -6,6 +6,8 @@
 //! drawn, is told from samples of those, which the server has taken every few seconds.
 
 mod chance;
+mod failures;
+mod health;
 mod histogram;
 mod meter;
 mod process;
@@ -25,6 +27,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
 pub use chance::Comparison;
+pub use failures::More;
+pub use health::{Ailment, Health};
 pub use meter::{InFlight, Outcome, StatusClass, VersionMeter};
 pub use shares::VersionShares;
 pub use tally::{Draws, Tally, Windows};
@@ -57,6 +61,11 @@ struct ReloadLabels {
     outcome: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TaskLabels {
+    task: Arc<str>,
+}
+
 /// Every metric of the process. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Telemetry {
@@ -70,6 +79,9 @@ pub struct Telemetry {
     rejected: Gauge,
     history_errors: Counter,
     process: Process,
+    log_dropped: Counter,
+    panics: Family<TaskLabels, Counter>,
+    health: Health,
     /// Seconds since `good_at`, as of the last scrape.
     good_age: Gauge<f64, AtomicU64>,
     good_at: Arc<Mutex<Instant>>,
@@ -85,6 +97,8 @@ impl Default for Telemetry {
         let reloads = Family::default();
         let rejected = Gauge::default();
         let history_errors = Counter::default();
+        let log_dropped = Counter::default();
+        let panics = Family::default();
         let good_age = Gauge::default();
         let mut registry = Registry::with_prefix(PREFIX);
         let process = Process::default();
@@ -122,6 +136,16 @@ impl Default for Telemetry {
             "Records of the history that could not be written",
             history_errors.clone(),
         );
+        registry.register(
+            "log_dropped",
+            "Lines of the log that nobody read in time, or that could not be written",
+            log_dropped.clone(),
+        );
+        registry.register(
+            "task_panics",
+            "Panics, by the thread that they were on: bugs, each with a line in the log",
+            panics.clone(),
+        );
         registry.register_with_unit(
             "config_good_age",
             "Time since a load found nothing wrong",
@@ -140,6 +164,9 @@ impl Default for Telemetry {
             rejected,
             history_errors,
             process,
+            log_dropped,
+            panics,
+            health: Health::default(),
             good_age,
             good_at,
         }
@@ -191,6 +218,21 @@ impl Telemetry {
     /// them.
     pub fn descriptors(&self, (open, max): (usize, usize), (clients, clients_max): (usize, usize)) {
         self.process.set([open, max, clients, clients_max]);
+    }
+
+    /// So many lines of the log were dropped.
+    pub fn unlogged(&self, lines: u64) {
+        self.log_dropped.inc_by(lines);
+    }
+
+    /// Something panicked on the thread of this name.
+    pub fn panicked(&self, task: &str) {
+        self.panics.get_or_create_owned(&TaskLabels { task: task.into() }).inc();
+    }
+
+    /// Which of the process's own tasks do not do their work.
+    pub fn health(&self) -> &Health {
+        &self.health
     }
 
     /// All metrics in the OpenMetrics text format, which Prometheus reads; `generations` are in

@@ -1,0 +1,107 @@
+//! Which failures of a version are written to the log: of each kind the first in a second. The
+//! others are counted, and told with the next one. A version that fails each of its requests is one
+//! line a second then, and not thousands.
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long one line stands for all of its kind.
+const APART: Duration = Duration::from_secs(1);
+
+/// The failures of one version. Those that do not fail never ask it.
+#[derive(Debug, Default)]
+pub(super) struct FailureLog(Mutex<Vec<Kind>>);
+
+#[derive(Debug)]
+struct Kind {
+    code: &'static str,
+    /// When the last line was written.
+    told: Instant,
+    /// How many were not written since.
+    more: u64,
+}
+
+/// How many failures of the same kind a line stands for beside its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct More(u64);
+
+impl fmt::Display for More {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => Ok(()),
+            more => write!(f, " ({more} more of the same before it)"),
+        }
+    }
+}
+
+impl FailureLog {
+    /// Whether a failure is to be written now, and for how many it stands.
+    pub fn admit(&self, code: &'static str, now: Instant) -> Option<More> {
+        let mut kinds = self.kinds();
+        let Some(kind) = kinds.iter_mut().find(|kind| kind.code == code) else {
+            kinds.push(Kind { code, told: now, more: 0 });
+            return Some(More(0));
+        };
+        if now.saturating_duration_since(kind.told) < APART {
+            kind.more += 1;
+            return None;
+        }
+        kind.told = now;
+        Some(More(std::mem::take(&mut kind.more)))
+    }
+
+    /// The kinds of which some are not told although nothing has failed so for a while, and how many.
+    pub fn overdue(&self, now: Instant) -> Vec<(&'static str, u64)> {
+        let mut kinds = self.kinds();
+        let due =
+            |kind: &&mut Kind| kind.more > 0 && now.saturating_duration_since(kind.told) >= APART;
+        let overdue = kinds.iter_mut().filter(due).map(|kind| {
+            kind.told = now;
+            (kind.code, std::mem::take(&mut kind.more))
+        });
+        overdue.collect()
+    }
+
+    /// The same when nobody will ask again.
+    pub fn rest(&self) -> Vec<(&'static str, u64)> {
+        let mut kinds = self.kinds();
+        let rest = kinds.drain(..).filter(|kind| kind.more > 0);
+        rest.map(|kind| (kind.code, kind.more)).collect()
+    }
+
+    fn kinds(&self) -> MutexGuard<'_, Vec<Kind>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_of_a_kind_is_told_a_second_and_stands_for_all() {
+        let (log, start) = (FailureLog::default(), Instant::now());
+        let at = |milliseconds| start + Duration::from_millis(milliseconds);
+        let mut told = Vec::new();
+        for millisecond in 0..=3_000 {
+            told.extend(log.admit("trap", at(millisecond)));
+            assert_eq!(log.admit("memory", at(millisecond)).is_some(), millisecond % 1_000 == 0);
+        }
+        assert_eq!(told, [More(0), More(999), More(999), More(999)]);
+        assert_eq!(More(0).to_string() + &More(7).to_string(), " (7 more of the same before it)");
+    }
+
+    #[test]
+    fn what_was_not_told_is_told_once_it_is_over() {
+        let (log, start) = (FailureLog::default(), Instant::now());
+        for _ in 0..8_000 {
+            log.admit("trap", start);
+        }
+        assert_eq!(log.overdue(start + APART / 2), []);
+        assert_eq!(log.overdue(start + APART), [("trap", 7_999)]);
+        assert_eq!(log.overdue(start + 2 * APART), []);
+        log.admit("trap", start + APART);
+        assert_eq!(log.rest(), [("trap", 1)]);
+    }
+}
