@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     if cli.logs() {
         log();
     }
-    match cli.execute() {
+    match cli.execute(watershed::telemetry::Telemetry::default()) {
         Ok(code) => code,
         Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
         Err(error) => {

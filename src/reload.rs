@@ -42,13 +42,16 @@ pub struct Reloader {
     rejected_watch: Vec<PathBuf>,
     versions: Versions,
     journal: Journal,
+    /// What the process was started with and does not serve, until that is told.
+    rejected_at_start: Option<Vec<Rejection>>,
 }
 
 impl Reloader {
-    /// A reloader that goes on with `loader`, which loaded `config` when the process started.
+    /// A reloader that goes on with `loader`, which loaded `config` when the process started, and
+    /// `rejected` what it does not hold.
     pub fn new(
         loader: Loader,
-        config: Arc<Config>,
+        (config, rejected): (Arc<Config>, Vec<Rejection>),
         programs: Programs,
         live: Arc<Live>,
         reloads: Arc<Reloads>,
@@ -67,18 +70,18 @@ impl Reloader {
             rejected_watch: Vec::new(),
             versions: Versions::new(programs),
             journal,
+            rejected_at_start: Some(rejected),
         }
     }
 
-    /// Publishes what the process was started with, then follows its files until dropped.
-    pub async fn run(mut self, rejected: Vec<Rejection>, mut watcher: Watcher) {
+    /// Publishes what the process was started with, then follows its files until dropped. Run again,
+    /// after a panic, it goes on with what it has.
+    pub async fn run(&mut self, watcher: &mut Watcher) {
         watcher.follow(self.watched());
-        self.versions.renew(&self.config);
-        self.reject(rejected);
-        self.warn();
-        self.publish().await;
-        let read = self.config.services().count();
-        self.note(&Arc::new(self.came_of(Outcome::Published, read)));
+        match self.rejected_at_start.take() {
+            Some(rejected) => self.begin(rejected).await,
+            None => self.begin_again(watcher).await,
+        }
         loop {
             let askers = tokio::select! {
                 prepared = self.versions.prepared() => {
@@ -90,9 +93,28 @@ impl Reloader {
                 () = watcher.changed() => None,
                 () = self.reloads.asked() => Some(self.reloads.askers()),
             };
-            self.react(askers, &mut watcher).await;
+            self.react(askers, watcher).await;
             watcher.follow(self.watched());
         }
+    }
+
+    async fn begin(&mut self, rejected: Vec<Rejection>) {
+        self.versions.renew(&self.config);
+        self.reject(rejected);
+        self.warn();
+        self.publish().await;
+        let read = self.config.services().count();
+        self.note(&Arc::new(self.came_of(Outcome::Published, read)));
+    }
+
+    /// Nobody knows how far the last run came: every file is read, and whoever still waits for an
+    /// answer gets it.
+    async fn begin_again(&mut self, watcher: &mut Watcher) {
+        self.versions.forget_creating();
+        let askers = Askers { reading: Reading::Everything, ..self.reloads.askers() };
+        self.react(Some(askers), watcher).await;
+        watcher.follow(self.watched());
+        self.publish().await;
     }
 
     /// Loads, and tells what came of it: also those who asked, if that is why.

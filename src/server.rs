@@ -1,21 +1,23 @@
 //! The composition root: makes everything, connects it, and runs it until a signal.
 
+mod kept;
+mod voice;
+
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use pingora::server::configuration::ServerConf;
-use pingora::server::{RunArgs, Server, ShutdownSignal, ShutdownSignalWatch, ShutdownWatch};
-use pingora::services::background::{BackgroundService, background_service};
-use std::sync::Mutex;
+use pingora::server::{RunArgs, Server, ShutdownSignal, ShutdownSignalWatch};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 
 use crate::admin::{Admin, AdminListener, TokenError, TokenFile};
-use crate::config::{Config, Loaded, Loader, Rejection, ServerSettings};
+use crate::config::{Config, Loaded, Loader, ServerSettings};
 use crate::descriptors::Descriptors;
 use crate::listener::{Acceptor, Drain, ListenError, listen};
 use crate::proxy::Gateway;
@@ -23,6 +25,8 @@ use crate::registry::{Live, Programs, ServiceEntry, Snapshot, declared};
 use crate::reload::{Reloader, Reloads, WatchError, Watcher};
 use crate::runtime::{CompileCache, Compiler, Engine, EngineError, PoolSize};
 use crate::telemetry::Telemetry;
+use kept::{Task, kept};
+use voice::Voice;
 
 /// How long clients wait for the first versions before they are told that there are none.
 const FIRST_VERSIONS: Duration = Duration::from_secs(10);
@@ -44,30 +48,31 @@ pub enum StartError {
 }
 
 /// Serves what `loader` loaded until SIGTERM or SIGINT. Prints where it listens, and what each
-/// service serves once that is known.
+/// service serves once that is known. Counts in `telemetry`.
 ///
 /// # Errors
 ///
 /// Where an address, the sandbox pool or the watcher cannot be had. Nothing is served then.
-pub fn run(loader: Loader, loaded: Loaded) -> Result<(), StartError> {
+pub fn run(loader: Loader, loaded: Loaded, telemetry: Telemetry) -> Result<(), StartError> {
+    outlive_file_limit();
     let Loaded { config, rejected, .. } = loaded;
     let config = Arc::new(config);
-    let shared = Shared::new(Descriptors::raise());
+    let shared = Shared::new(telemetry, Descriptors::raise());
     let sockets = Sockets::bind(&config)?;
     let token = config.admin.token_file.clone().map(TokenFile::open).transpose()?;
     let watcher = Watcher::new(config.server.watch)?;
     let engine = engine(&config)?;
     let Shared { telemetry, live, reloads, drain, .. } = shared.clone();
 
-    let programs = Programs::new(engine, cache(&config), telemetry);
+    let programs = Programs::new(engine, cache(&config), telemetry.clone());
     let files = (loader.path().to_owned(), loader.directory().to_owned());
     let reloader = Reloader::new(
         loader,
-        config.clone(),
+        (config.clone(), rejected),
         programs,
         live.clone(),
         reloads.clone(),
-        shared.telemetry.clone(),
+        telemetry.clone(),
     );
     let port = sockets.port();
     let (ready, accept) = oneshot::channel();
@@ -78,11 +83,13 @@ pub fn run(loader: Loader, loaded: Loaded) -> Result<(), StartError> {
     let mut server = Server::new_with_opt_and_conf(None, pingora_conf(&config));
     let gateway = || shared.gateway();
     server.add_service(Acceptor::new(sockets.proxy, gateway, drain.clone(), accept));
-    server.add_service(single("sweeper", Sweeper(shared.live.clone())));
-    server.add_service(single("reloader", Reloading(once((reloader, rejected, watcher)))));
-    server.add_service(single("hangup", Hangup(shared.reloads.clone())));
-    server.add_service(single("admin", admin));
-    server.add_service(single("herald", herald));
+    let health = telemetry.health();
+    let reloading = Reloading(tokio::sync::Mutex::new((reloader, watcher)));
+    server.add_service(kept(Sweeper(shared.live.clone()), health));
+    server.add_service(kept(reloading, health));
+    server.add_service(kept(Hangup(shared.reloads.clone()), health));
+    server.add_service(kept(admin, health));
+    server.add_service(kept(herald, health));
     let ServerSettings { drain_delay, grace_period, .. } = config.server;
     let signals = Signals { drain, drain_delay, grace_period };
     server.run(RunArgs { shutdown_signal: Box::new(signals) });
@@ -100,9 +107,9 @@ struct Shared {
 }
 
 impl Shared {
-    fn new(descriptors: Descriptors) -> Self {
+    fn new(telemetry: Telemetry, descriptors: Descriptors) -> Self {
         let drain = Drain::new(descriptors.clone());
-        let (telemetry, live, reloads) = Default::default();
+        let (live, reloads) = Default::default();
         Self { telemetry, live, reloads, descriptors, drain }
     }
 
@@ -208,16 +215,6 @@ fn pingora_conf(config: &Config) -> ServerConf {
     }
 }
 
-/// A background service with a thread of its own.
-fn single<S: BackgroundService + Send + Sync + 'static>(
-    name: &str,
-    service: S,
-) -> pingora::services::background::GenBackgroundService<S> {
-    let mut service = background_service(name, service);
-    service.threads = Some(1);
-    service
-}
-
 /// Something that a service takes when it starts.
 type Once<T> = Mutex<Option<T>>;
 
@@ -226,7 +223,7 @@ fn once<T>(value: T) -> Once<T> {
 }
 
 fn take<T>(once: &Once<T>) -> Option<T> {
-    once.lock().ok()?.take()
+    once.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 /// Gives sandboxes back to the pool that have waited too long for their next request, and notes what
@@ -234,8 +231,10 @@ fn take<T>(once: &Once<T>) -> Option<T> {
 struct Sweeper(Arc<Live>);
 
 #[async_trait]
-impl BackgroundService for Sweeper {
-    async fn start(&self, _: ShutdownWatch) {
+impl Task for Sweeper {
+    const NAME: &'static str = "sweeper";
+
+    async fn run(&self) -> io::Result<()> {
         let mut rounds = tokio::time::interval(SWEEP);
         // Rounds that a suspended machine missed would all note the same.
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -249,14 +248,17 @@ impl BackgroundService for Sweeper {
     }
 }
 
-struct Reloading(Once<(Reloader, Vec<Rejection>, Watcher)>);
+/// Follows the files. What it knows of them is kept here, where no panic takes it along.
+struct Reloading(tokio::sync::Mutex<(Reloader, Watcher)>);
 
 #[async_trait]
-impl BackgroundService for Reloading {
-    async fn start(&self, _: ShutdownWatch) {
-        if let Some((reloader, rejected, watcher)) = take(&self.0) {
-            reloader.run(rejected, watcher).await;
-        }
+impl Task for Reloading {
+    const NAME: &'static str = "reloader";
+
+    async fn run(&self) -> io::Result<()> {
+        let (reloader, watcher) = &mut *self.0.lock().await;
+        reloader.run(watcher).await;
+        Ok(())
     }
 }
 
@@ -264,16 +266,25 @@ impl BackgroundService for Reloading {
 struct Hangup(Arc<Reloads>);
 
 #[async_trait]
-impl BackgroundService for Hangup {
-    async fn start(&self, _: ShutdownWatch) {
-        let Ok(mut hangups) = signal(SignalKind::hangup()) else {
-            tracing::error!("cannot handle SIGHUP: it ends the process");
-            return;
-        };
+impl Task for Hangup {
+    const NAME: &'static str = "hangup";
+
+    async fn run(&self) -> io::Result<()> {
+        let mut hangups = signal(SignalKind::hangup())?;
         while hangups.recv().await.is_some() {
             tracing::info!("SIGHUP: reading every file again");
             self.0.request().await;
         }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Task for AdminListener {
+    const NAME: &'static str = "admin";
+
+    async fn run(&self) -> io::Result<()> {
+        self.serve().await
     }
 }
 
@@ -287,33 +298,45 @@ struct Herald {
 }
 
 #[async_trait]
-impl BackgroundService for Herald {
-    async fn start(&self, _: ShutdownWatch) {
+impl Task for Herald {
+    const NAME: &'static str = "herald";
+
+    async fn run(&self) -> io::Result<()> {
+        let voice = Voice::on(io::stdout());
         let settled = tokio::time::timeout(FIRST_VERSIONS, self.reloads.settled()).await.is_ok();
         if let Some(ready) = take(&self.ready) {
             // Nobody accepts any more if the process is about to end.
             ready.send(()).ok();
         }
         for line in &self.lines {
-            say(line);
+            voice.say(line);
         }
         if !settled {
-            say("some versions are still being made; their services answer 503 until then");
+            voice.say("some versions are still being made; their services answer 503 until then");
             self.reloads.settled().await;
         }
         for line in describe(&self.live.load(), self.port) {
-            say(&line);
+            voice.say(&line);
         }
         for rejection in self.reloads.rejected().iter() {
-            say(&format!("rejected  {}, see the log", rejection.file.display()));
+            voice.say(&format!("rejected  {}, see the log", rejection.file.display()));
         }
+        Ok(())
     }
 }
 
-/// A line of what the program tells its user. A closed standard output is not worth dying for.
-fn say(line: &str) {
-    use std::io::Write;
-    writeln!(std::io::stdout().lock(), "{line}").ok();
+/// A file that has grown to the limit of the process (`ulimit -f`), be it of the log or of the state,
+/// is an error of whoever writes it. Without a handler, the signal that comes with it ends the process.
+fn outlive_file_limit() {
+    let handle = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+        let _entered = runtime.enter();
+        // Handlers stay when their streams are gone.
+        signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).map(drop)
+    };
+    if let Err(error) = handle() {
+        tracing::warn!("cannot handle SIGXFSZ: a file that is too large ends the process: {error}");
+    }
 }
 
 /// A line for each service: its URL, and each version with its share and status.

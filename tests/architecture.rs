@@ -38,7 +38,7 @@ const LIBRARIES: [(&str, &[&str]); 11] = [
     ("mimalloc", &["allocator"]),
     ("libmimalloc", &["allocator"]),
     ("wasmtime", &["runtime"]),
-    ("pingora", &["proxy", "listener", "server", "admin"]),
+    ("pingora", &["proxy", "listener", "server"]),
     ("axum", &["admin"]),
     ("notify", &["reload"]),
     ("prometheus_client", &["telemetry"]),

@@ -12,12 +12,12 @@ mod listen;
 pub mod status;
 mod token;
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::rejection::QueryRejection;
@@ -26,10 +26,7 @@ use axum::http::{StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
-use pingora::server::ShutdownWatch;
-use pingora::services::background::BackgroundService;
 use serde::Deserialize;
-use std::sync::Mutex;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
@@ -41,7 +38,7 @@ use crate::descriptors::Descriptors;
 use crate::registry::history::Attribution;
 use crate::registry::{Live, ServiceKey};
 use crate::reload::Reloads;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Ailment, Telemetry};
 
 /// What OpenMetrics text is called.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -77,30 +74,28 @@ pub struct Admin {
     pub started_with: Arc<Config>,
 }
 
-/// The pingora service that serves [`Admin`] on a bound socket.
+/// Serves [`Admin`] on a bound socket.
 pub struct AdminListener {
     admin: Admin,
-    socket: Mutex<Option<std::net::TcpListener>>,
+    socket: std::net::TcpListener,
 }
 
 impl AdminListener {
     /// Serves `admin` on `socket`.
     pub fn new(admin: Admin, socket: std::net::TcpListener) -> Self {
-        Self { admin, socket: Mutex::new(Some(socket)) }
+        Self { admin, socket }
     }
-}
 
-#[async_trait]
-impl BackgroundService for AdminListener {
-    async fn start(&self, _: ShutdownWatch) {
-        let socket = self.socket.lock().ok().and_then(|mut socket| socket.take());
-        let Some(socket) = socket else { return };
-        let served = tokio::select! {
+    /// Serves until dropped. The socket stays: clients that come meanwhile wait for the next call.
+    ///
+    /// # Errors
+    ///
+    /// Where the process has no descriptor for it.
+    pub async fn serve(&self) -> io::Result<()> {
+        let socket = self.socket.try_clone()?;
+        tokio::select! {
             served = listen::serve(socket, routes(self.admin.clone())) => served,
             () = self.admin.look_around() => Ok(()),
-        };
-        if let Err(error) = served {
-            tracing::error!("the admin listener ended: {error}");
         }
     }
 }
@@ -153,7 +148,7 @@ fn routes(admin: Admin) -> Router {
     let hosts = admin.started_with.admin.hosts.clone().into();
     let guard = guard::Guard { hosts, token: admin.token.clone() };
     Router::new()
-        .route("/livez", get(async || "ok\n"))
+        .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .route("/api/v1/status", get(show_status))
@@ -178,6 +173,14 @@ struct Readiness {
     generation: Option<u64>,
 }
 
+/// 200 unless only a new process can help.
+async fn livez(State(admin): State<Arc<Admin>>) -> Response {
+    match admin.lost() {
+        None => "ok\n".into_response(),
+        Some(lost) => (StatusCode::SERVICE_UNAVAILABLE, format!("{lost}\n")).into_response(),
+    }
+}
+
 /// 200 once every service that is to have traffic has normal versions for it, in the generation
 /// that is asked for, and until the end of the process is announced.
 async fn readyz(
@@ -192,11 +195,22 @@ async fn readyz(
     if admin.draining.load(Ordering::Relaxed) {
         return not_ready("draining".to_owned());
     }
+    if let Some(lost) = admin.lost() {
+        return not_ready(lost);
+    }
     if let Some(wanted) = wanted.filter(|wanted| *wanted > generation) {
         return not_ready(format!("generation {generation} is served, and not yet {wanted}"));
     }
     if snapshot.is_ready() {
-        return "ready\n".into_response();
+        // No reason to send requests elsewhere: they are served as before.
+        let failing = admin.telemetry.health().with(Ailment::Failing);
+        return match failing.as_slice() {
+            [] => "ready\n".into_response(),
+            tasks => {
+                format!("ready, but see the log: {} panics again and again\n", tasks.join(", "))
+                    .into_response()
+            }
+        };
     }
     let waiting = snapshot.services.iter().filter(|service| !service.is_ready());
     let names: Vec<_> = waiting.map(|service| service.key.service.as_str()).collect();
@@ -295,4 +309,12 @@ fn attribution(body: &[u8]) -> Result<Option<Attribution>, String> {
 
 fn too_long() -> String {
     format!("the body has more than {ATTRIBUTION_MAX} bytes: shorten `remark`\n")
+}
+
+impl Admin {
+    /// What the process cannot do any more.
+    fn lost(&self) -> Option<String> {
+        let lost = self.telemetry.health().with(Ailment::Lost);
+        (!lost.is_empty()).then(|| format!("{} cannot work, see the log", lost.join(", ")))
+    }
 }

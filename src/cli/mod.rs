@@ -45,6 +45,7 @@ use crate::registry::explain::QuestionError;
 use crate::registry::history::HistoryError;
 use crate::runtime::{EngineError, ProgramError};
 use crate::server::StartError;
+use crate::telemetry::Telemetry;
 use crate::upgrade::{RollbackError, SharesError};
 
 /// What clap ends with where a command line makes no sense.
@@ -211,14 +212,19 @@ impl Cli {
         !matches!(self.command, Some(Command::Compile(_)))
     }
 
-    /// Runs the command.
+    /// Whether it serves. What it says may then wait for nobody.
+    pub fn serves(&self) -> bool {
+        matches!(self.command, None | Some(Command::Run))
+    }
+
+    /// Runs the command, which counts in `telemetry` if it serves.
     ///
     /// # Errors
     ///
     /// Whatever kept it from doing its work, ready to be printed.
-    pub fn execute(self) -> Result<ExitCode, CliError> {
+    pub fn execute(self, telemetry: Telemetry) -> Result<ExitCode, CliError> {
         match self.command.unwrap_or(Command::Run) {
-            Command::Run => run::run(&self.config),
+            Command::Run => run::run(&self.config, telemetry),
             Command::Check(arguments) => check::check(&self.config, &arguments),
             Command::Plan(arguments) => plan::plan(&self.config, &arguments),
             Command::Deploy(arguments) => deploy::deploy(&self.config, &arguments),

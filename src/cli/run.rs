@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use super::CliError;
 use crate::config::{Loaded, Loader, Reading, Report};
 use crate::server;
+use crate::telemetry::Telemetry;
 
-pub(super) fn run(path: &Path) -> Result<ExitCode, CliError> {
+pub(super) fn run(path: &Path, telemetry: Telemetry) -> Result<ExitCode, CliError> {
     let mut loader = Loader::new(path);
     let loaded =
         loader.load(Reading::Everything).map_err(|wrong| CliError::Config(wrong.report))?;
@@ -17,6 +18,6 @@ pub(super) fn run(path: &Path) -> Result<ExitCode, CliError> {
         return Err(CliError::Config(Report::of(rejected)));
     }
     loader.keep(&loaded);
-    server::run(loader, loaded)?;
+    server::run(loader, loaded, telemetry)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::config::{Config, Fingerprint, VersionName, VersionSpec};
 use crate::registry::{
-    Programs, ServiceKey, Status, StatusError, Statuses, VersionEntry, declared,
+    Programs, ServiceKey, Status, StatusCode, StatusError, Statuses, VersionEntry, declared,
 };
 
 /// A version over all services.
@@ -85,14 +85,23 @@ impl Versions {
     fn prepare(&mut self, key: Key, spec: &VersionSpec, fingerprints: Fingerprints) -> Candidate {
         self.count += 1;
         let (programs, done) = (self.programs.clone(), self.prepared.0.clone());
-        let (number, declared) = (self.count, spec.clone());
+        let (number, declared, service) = (self.count, spec.clone(), key.0.clone());
+        let preparing = tokio::spawn(async move { programs.prepare(&service, &declared).await });
         tokio::spawn(async move {
-            let result = programs.prepare(&key.0, &declared).await;
+            // Without an end, it would be `creating` for ever.
+            let result = preparing.await.unwrap_or_else(|panicked| Err(internal(&panicked)));
             // Nobody waits for it once the process ends.
             done.send(Prepared { key, number, result }).ok();
         });
         let (spec, status, renewal) = (spec.clone(), Status::Creating, self.renewals);
         Candidate { spec, fingerprints, status, number, renewal }
+    }
+
+    /// Forgets the versions that are not ready, so that the next renewal prepares them anew: their
+    /// ends may have been lost.
+    pub fn forget_creating(&mut self) {
+        self.candidates.retain(|_, candidate| !matches!(candidate.status, Status::Creating));
+        self.creating = 0;
     }
 
     /// Waits for the end of some preparation.
@@ -159,6 +168,10 @@ impl Candidate {
         let may_pass = self.status.error().is_some_and(|error| error.code.may_pass());
         self.spec == *spec && self.fingerprints == *fingerprints && !may_pass
     }
+}
+
+fn internal(panicked: &tokio::task::JoinError) -> StatusError {
+    StatusError::new(StatusCode::Internal, format!("making it ready: {panicked}"))
 }
 
 /// Files that were looked at. Many versions may name one.

@@ -2,6 +2,7 @@
 //! none does it sleeps, so that an idle process takes no CPU time.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, Thread};
@@ -13,6 +14,8 @@ use wasmtime::{Engine, EngineWeak};
 const TICK: Duration = Duration::from_millis(2);
 /// Ticks after which it is asked whether any guest has run meanwhile.
 const TICKS_A_ROUND: u32 = 250;
+/// How long it rests after a panic, so that one that comes again and again does not fill the log.
+const AFTER_A_PANIC: Duration = Duration::from_millis(100);
 
 /// Ticks until it is dropped, on a thread of its own.
 #[derive(Debug)]
@@ -25,10 +28,11 @@ pub(super) struct Ticker {
 impl Ticker {
     pub fn start(engines: &[&Engine]) -> io::Result<Arc<Self>> {
         let needed = Arc::new(AtomicBool::new(false));
-        let engines = engines.iter().map(|engine| engine.weak()).collect();
+        let engines: Vec<_> = engines.iter().map(|engine| engine.weak()).collect();
         let asked = needed.clone();
-        let thread =
-            thread::Builder::new().name("epoch".to_owned()).spawn(move || run(engines, &asked))?;
+        let thread = thread::Builder::new()
+            .name("epoch".to_owned())
+            .spawn(move || tick_on(|| run(&engines, &asked)))?;
         Ok(Arc::new(Self { needed, thread: thread.thread().clone() }))
     }
 
@@ -48,7 +52,15 @@ impl Drop for Ticker {
     }
 }
 
-fn run(engines: Vec<EngineWeak>, needed: &AtomicBool) {
+/// Ticks until that is over, and not until it panics: without ticks, a guest that computes keeps its
+/// worker for ever.
+fn tick_on(mut run: impl FnMut()) {
+    while catch_unwind(AssertUnwindSafe(&mut run)).is_err() {
+        thread::sleep(AFTER_A_PANIC);
+    }
+}
+
+fn run(engines: &[EngineWeak], needed: &AtomicBool) {
     while engines.iter().any(|engine| engine.upgrade().is_some()) {
         if !needed.swap(false, Ordering::Relaxed) {
             thread::park();
@@ -60,5 +72,20 @@ fn run(engines: Vec<EngineWeak>, needed: &AtomicBool) {
                 engine.increment_epoch();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_ticks_on_after_a_panic() {
+        let mut rounds = 0;
+        tick_on(|| {
+            rounds += 1;
+            assert!(rounds > 2, "on purpose");
+        });
+        assert_eq!(rounds, 3);
     }
 }

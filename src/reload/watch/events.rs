@@ -5,6 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -64,6 +65,18 @@ pub struct Events {
 struct Heard {
     writes: Mutex<Writes>,
     signal: Notify,
+    /// Whether the thread that hears has ended.
+    is_deaf: AtomicBool,
+}
+
+/// What the thread that hears of events holds on to: if it ends, that is a change to look at.
+struct Hearing(Arc<Heard>);
+
+impl Drop for Hearing {
+    fn drop(&mut self) {
+        self.0.is_deaf.store(true, Ordering::Relaxed);
+        self.0.signal.notify_one();
+    }
 }
 
 impl Heard {
@@ -75,11 +88,12 @@ impl Heard {
 impl Events {
     pub fn new() -> Result<Self, notify::Error> {
         let heard = Arc::new(Heard::default());
-        let hears = heard.clone();
+        let hearing = Hearing(heard.clone());
         let watcher = notify::recommended_watcher(move |event| {
-            let wakes = hears.writes().note(&event, Instant::now());
+            let Hearing(heard) = &hearing;
+            let wakes = heard.writes().note(&event, Instant::now());
             if wakes {
-                hears.signal.notify_one();
+                heard.signal.notify_one();
             }
         })?;
         Ok(Self {
@@ -142,9 +156,29 @@ impl Events {
         }
     }
 
+    /// A thread that has panicked hears nothing any more: another one does, of the same directories.
+    async fn hear_again(&mut self) {
+        while self.heard.is_deaf.load(Ordering::Relaxed) {
+            match Self::new() {
+                Ok(events) => {
+                    let before = std::mem::replace(self, events);
+                    for directory in before.followed.into_keys() {
+                        let identity = Identity::of(&directory);
+                        self.watch(directory, identity);
+                    }
+                }
+                Err(error) => {
+                    tracing::error!("edits go unseen: {error}; trying again in {PATIENCE:?}");
+                    tokio::time::sleep(PATIENCE).await;
+                }
+            }
+        }
+    }
+
     /// Waits for a change in a followed directory, until nothing changes for a moment, and for the
     /// files that are being written to be closed.
     pub async fn changed(&mut self) {
+        self.hear_again().await;
         let since = match self.since {
             Some(since) => since,
             None => {
@@ -265,6 +299,25 @@ mod tests {
             }
             assert_eq!(events.is_disturbed(), disturbed);
         }
+    }
+
+    #[tokio::test]
+    async fn changes_are_heard_of_when_the_thread_that_hears_has_ended() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut events = Events::new().unwrap();
+        events.follow([directory.path()]);
+        events.changed().await;
+        // It goes as it does when the thread unwinds.
+        drop(std::mem::replace(&mut events.watcher, Events::new().unwrap().watcher));
+        let deadline = Duration::from_secs(10);
+        while !events.heard.is_deaf.load(Ordering::Relaxed) {
+            tokio::task::yield_now().await;
+        }
+        // Something may have happened meanwhile.
+        timeout(deadline, events.changed()).await.unwrap();
+        assert!(!events.heard.is_deaf.load(Ordering::Relaxed));
+        std::fs::write(directory.path().join("a.toml"), "x").unwrap();
+        timeout(deadline, events.changed()).await.unwrap();
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -35,14 +36,19 @@ impl Poller {
     pub fn new(interval: Duration) -> io::Result<Self> {
         let (followed, orders) = channel();
         let changed = Arc::new(Notify::new());
-        let looker = Looker {
+        let mut looker = Looker {
             interval,
             orders,
             changed: changed.clone(),
             seen: HashMap::new(),
             since: None,
         };
-        thread::Builder::new().name("poller".to_owned()).spawn(|| looker.run())?;
+        thread::Builder::new().name("poller".to_owned()).spawn(move || {
+            // A panic must not be the end of looking: it goes on with what it has seen.
+            while catch_unwind(AssertUnwindSafe(|| looker.run())).is_err() {
+                thread::sleep(interval);
+            }
+        })?;
         Ok(Self { followed, changed })
     }
 
@@ -98,7 +104,7 @@ struct Looker {
 }
 
 impl Looker {
-    fn run(mut self) {
+    fn run(&mut self) {
         loop {
             let pause = if self.since.is_some() { SETTLED } else { self.interval };
             match self.orders.recv_timeout(pause) {
