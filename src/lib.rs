@@ -14,6 +14,8 @@ pub mod routing;
 
 pub mod telemetry;
 
+pub mod log;
+
 pub mod runtime;
 
 pub mod registry;

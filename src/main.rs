@@ -1,11 +1,15 @@
 //! The command's entry: logging, and the one place where an error becomes text and an exit code.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 use watershed::allocator::Allocator;
 use watershed::cli::Cli;
+use watershed::log::{Log, tell_panics};
+use watershed::telemetry::Telemetry;
 
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;
@@ -13,28 +17,53 @@ static ALLOCATOR: Allocator = Allocator;
 /// Our own events; of the libraries', only what an operator can do something about.
 const DEFAULT_FILTER: &str = "info,pingora=error,pingora_core=off,wasmtime=warn";
 
+/// How long the end of the process waits for its last lines to be read.
+const FAREWELL: Duration = Duration::from_millis(500);
+
 fn main() -> ExitCode {
     Cli::complete();
     let cli = Cli::parse();
+    let telemetry = Telemetry::default();
+    let log = Log::new(io::stderr(), telemetry.clone());
+    let _farewell = Farewell(&log);
     if cli.logs() {
-        log();
+        trace(&log);
+        tell_panics(telemetry.clone());
     }
-    match cli.execute(watershed::telemetry::Telemetry::default()) {
+    let serves = cli.serves();
+    match cli.execute(telemetry) {
         Ok(code) => code,
         Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            if serves {
+                log.say(&error);
+            } else {
+                log.flush(FAREWELL);
+                // Whoever reads a long report may take their time; a reader that has left needs none.
+                writeln!(io::stderr(), "{error}").ok();
+            }
             error.exit_code()
         }
     }
 }
 
-fn log() {
+/// Lets the last lines out, whatever ends `main`.
+struct Farewell<'a>(&'a Log);
+
+impl Drop for Farewell<'_> {
+    fn drop(&mut self) {
+        self.0.flush(FAREWELL);
+    }
+}
+
+fn trace(log: &Log) {
     let filter =
         EnvFilter::try_from_env("WATERSHED_LOG").unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never)
+        .with_writer(log.clone())
+        // It would go past the log to standard error, and panic where that is closed.
+        .log_internal_errors(false)
+        .with_ansi(anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never)
         .init();
 }

@@ -20,6 +20,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
     ("config", &[]),
     ("routing", &[]),
     ("telemetry", &[]),
+    ("log", &["telemetry"]),
     ("runtime", &["allocator"]),
     ("registry", &["config", "routing", "runtime", "telemetry"]),
     ("reload", &["config", "registry", "telemetry"]),

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use super::watershed::{Finished, Watershed};
 
@@ -129,6 +129,12 @@ impl Site {
     /// Serves it.
     pub fn start(self) -> Watershed {
         Watershed::start(self)
+    }
+
+    /// Serves it, with a log that is not gathered.
+    pub fn start_logging_to(self, log: impl Into<Stdio>) -> Watershed {
+        let command = self.command(&["run"]);
+        Watershed::spawn_logging_to(self, command, log)
     }
 
     /// Runs a command that ends by itself.

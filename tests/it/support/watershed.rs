@@ -39,15 +39,18 @@ impl Watershed {
     }
 
     /// The same by a command of the caller's own.
-    pub fn spawn(site: Site, mut command: Command) -> Self {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+    pub fn spawn(site: Site, command: Command) -> Self {
+        Self::spawn_logging_to(site, command, Stdio::piped())
+    }
+
+    /// The same with a log of the caller's own, which this then does not see.
+    pub fn spawn_logging_to(site: Site, mut command: Command, log: impl Into<Stdio>) -> Self {
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        // The log's other end is to see when the child has closed it.
+        drop(command);
         let stdout = Output::gather(child.stdout.take().unwrap());
-        let stderr = Output::gather(child.stderr.take().unwrap());
+        let stderr = child.stderr.take().map(Output::gather).unwrap_or_default();
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut watershed = Self { site, child, stdout, stderr, address: nowhere, admin: nowhere };
         let services = watershed.site.services();

@@ -1,0 +1,97 @@
+//! Writes lines to a descriptor that may be anything: a terminal, a file on a full disk, a pipe that
+//! nobody reads, or one whose reader has gone.
+//!
+//! Not by `std::io::stderr`: its lock is held while a write waits, and whoever else says something
+//! would wait too.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, write};
+
+use super::queue::lines;
+
+/// What a pipe takes as one, whoever else writes to it (`PIPE_BUF`).
+const AT_ONCE: usize = 4 << 10;
+/// How long a descriptor that takes nothing is waited for before it is tried anyway.
+const LOOK_AGAIN: rustix::fs::Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+/// The pauses between tries of what fails: they double.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+
+/// A descriptor, and how far its last line came.
+pub(super) struct Sink {
+    target: Arc<dyn AsFd + Send + Sync>,
+    /// Whether the last byte that was written is not the end of a line.
+    is_torn: bool,
+}
+
+impl Sink {
+    pub fn new(target: Arc<dyn AsFd + Send + Sync>) -> Self {
+        Self { target, is_torn: false }
+    }
+
+    /// Writes whole lines, and waits for as long as the descriptor takes nothing. Where it reports
+    /// errors for longer than `patience`, the rest is given up. How many lines that are.
+    ///
+    /// A line that was given up halfway is ended before the next one begins.
+    pub fn write(&mut self, text: &[u8], patience: Duration) -> u64 {
+        let mut errors = Errors::default();
+        let (mut left, mut mends) = (text, self.is_torn);
+        while !left.is_empty() {
+            let next = if mends { b"\n" } else { piece(left) };
+            match write(&self.target, next) {
+                Ok(written) if written > 0 => {
+                    errors = Errors::default();
+                    self.is_torn = next.get(written - 1) != Some(&b'\n');
+                    if !std::mem::take(&mut mends) {
+                        left = left.get(written..).unwrap_or_default();
+                    }
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => await_room(self.target.as_fd()),
+                Ok(_) | Err(_) if errors.may_pass(patience) => {}
+                Ok(_) | Err(_) => return lines(left),
+            }
+        }
+        0
+    }
+}
+
+/// The first whole lines of a text that leave together.
+fn piece(text: &[u8]) -> &[u8] {
+    let first = text.get(..AT_ONCE).unwrap_or(text);
+    let end = memchr::memrchr(b'\n', first).or_else(|| memchr::memchr(b'\n', text));
+    end.and_then(|end| text.get(..=end)).unwrap_or(text)
+}
+
+/// Waits for a descriptor that does not block.
+fn await_room(target: BorrowedFd<'_>) {
+    // What it is tells the next write.
+    poll(&mut [PollFd::from_borrowed_fd(target, PollFlags::OUT)], Some(&LOOK_AGAIN)).ok();
+    // Some say that they have room, and have too little.
+    thread::sleep(FIRST_PAUSE);
+}
+
+/// Errors one after another.
+#[derive(Default)]
+struct Errors {
+    since: Option<Instant>,
+    pause: Duration,
+}
+
+impl Errors {
+    /// Waits a little before the next try; `false` once the errors have lasted too long.
+    fn may_pass(&mut self, patience: Duration) -> bool {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        if since.elapsed() >= patience {
+            return false;
+        }
+        self.pause = (2 * self.pause).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+        thread::sleep(self.pause);
+        true
+    }
+}
