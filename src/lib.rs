@@ -12,6 +12,8 @@ pub mod descriptors;
 
 pub mod routing;
 
+pub mod policy;
+
 pub mod telemetry;
 
 pub mod log;

@@ -12,14 +12,15 @@ mod tests;
 mod text;
 
 pub use description::{
-    Description, EnvironmentDescription, Fault, Kind, ServiceDescription, Settings, Standing,
-    Value, VersionDescription, applied, started_with,
+    Description, EnvironmentDescription, Kind, ServiceDescription, Settings, Value,
+    VersionDescription, applied, started_with,
 };
 pub use text::Text;
 
 use serde::Serialize;
 
 use crate::config::Percent;
+use crate::policy::Fault;
 use description::percent;
 
 /// What is different after from what was before. Empty where a reload would do nothing.
@@ -68,6 +69,9 @@ pub struct ServiceChange {
     /// Why what was declared before is not what is served.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held: Option<String>,
+    /// Why what is declared after would not be what is served, where that is new.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits: Option<String>,
 }
 
 /// What becomes of a version.

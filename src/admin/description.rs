@@ -4,10 +4,8 @@
 use std::path::Path;
 
 use crate::config::Config;
-use crate::plan::{
-    Description, Fault, ServiceDescription, Standing, VersionDescription, applied, started_with,
-};
-use crate::registry::{ServiceEntry, Snapshot, Status, StatusError, VersionView};
+use crate::plan::{Description, ServiceDescription, VersionDescription, applied, started_with};
+use crate::registry::{ServiceEntry, Snapshot, Status, VersionView};
 
 /// The description of a snapshot, in a process that was started with a configuration in `root`.
 pub fn description(snapshot: &Snapshot, root: &Path, started: &Config) -> Description {
@@ -33,24 +31,5 @@ fn version(entry: &ServiceEntry, view: &VersionView, root: &Path) -> Option<Vers
         Status::Creating | Status::Error(_) => None,
     };
     let spec = declared.or(served)?;
-    Some(VersionDescription::of(root, spec, view.share, standing(&view.status)))
-}
-
-fn standing(status: &Status) -> Standing {
-    match status {
-        Status::Creating => Standing::Creating,
-        Status::Normal(version) => Standing::Normal { digest: version.digest().to_string() },
-        Status::Error(error) => Standing::Error(error.into()),
-    }
-}
-
-impl From<&StatusError> for Fault {
-    fn from(error: &StatusError) -> Self {
-        let StatusError { code, detail, suggestion } = error;
-        Self {
-            code: code.as_str().to_owned(),
-            detail: detail.clone(),
-            suggestion: (*suggestion).to_owned(),
-        }
-    }
+    Some(VersionDescription::of(root, spec, view.share, view.status.standing()))
 }

@@ -30,6 +30,7 @@ use serde::Deserialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+pub use description::description;
 pub use history::HistoryDocument;
 pub use token::{Token, TokenError, TokenFile};
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Problem;
 
 pub(super) use gather::document;
+pub use gather::service_document;
 pub(super) use observed::shares;
 
 /// `GET /api/v1/status`.

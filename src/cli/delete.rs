@@ -8,7 +8,7 @@ use super::outcome::{Outcome, Report};
 use super::refusal::Refusal;
 use super::target::{Note, Target};
 use super::{CliError, complete};
-use crate::config::{Percent, ServiceName, VersionName};
+use crate::config::{Percent, ServiceName, Traffic, VersionName};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -39,6 +39,9 @@ pub(super) struct Arguments {
 pub(super) fn delete(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliError> {
     let Arguments { service, version, keep, common } = arguments;
     let mut target = Target::find(path, common, service.as_str())?;
+    if target.service.traffic == Traffic::Latest {
+        target.prove()?;
+    }
     let before = target.shares();
     let (doomed, words) = match (version, keep) {
         (Some(version), _) => (vec![deletable(&target, version)?], version.to_string()),
@@ -60,9 +63,11 @@ pub(super) fn delete(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cli
     Report::new(&target, Outcome::Deleted(&doomed), &before, generation, common.json).print()
 }
 
-/// What a version gets, served or declared, whichever is more.
+/// What a version gets: as it is served, as it is declared, and as the next start would serve it,
+/// whichever is most.
 fn share(target: &Target, version: &VersionName) -> Percent {
-    target.shares().of(version).max(target.declared().of(version))
+    let all = [target.shares(), target.declared(), target.at_start()];
+    all.iter().map(|shares| shares.of(version)).max().unwrap_or_default()
 }
 
 fn deletable(target: &Target, version: &VersionName) -> Result<VersionName, CliError> {

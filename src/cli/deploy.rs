@@ -15,7 +15,7 @@ use crate::config::edit::{NewVersion, ServiceFile};
 use crate::config::{
     Digest, EnvValue, Percent, Quarantined, Service, Traffic, VersionName, show_duration,
 };
-use crate::plan::{Fault, Standing};
+use crate::policy::{Fault, Obstacle, Standing};
 use crate::registry::digest_at;
 use crate::upgrade::Shares;
 
@@ -44,7 +44,7 @@ pub(super) fn deploy(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cli
         _ if target.service.versions.is_empty() => Wanted::All,
         wanted => wanted.unwrap_or(Wanted::Hold),
     };
-    let deployment = Deployment { target, arguments, version, wanted };
+    let mut deployment = Deployment { target, arguments, version, wanted };
     deployment.check()?;
     deployment.run()
 }
@@ -88,7 +88,25 @@ impl<'a> Deployment<'a> {
     }
 
     /// Refuses what can be known to be wrong before anything is done.
-    fn check(&self) -> Result<(), CliError> {
+    fn check(&mut self) -> Result<(), CliError> {
+        self.check_version()?;
+        if self.divides() {
+            self.target.prove()?;
+            self.shares()?;
+        }
+        Ok(())
+    }
+
+    /// Whether the file is to say what the others get.
+    fn divides(&self) -> bool {
+        match self.wanted {
+            Wanted::All => false,
+            Wanted::Hold => self.is_latest() && !self.arguments.replace,
+            Wanted::Share(_) => true,
+        }
+    }
+
+    fn check_version(&self) -> Result<(), CliError> {
         let Self { target, arguments, version, wanted } = self;
         let service = target.service.name.clone();
         match (target.version(&version.name), arguments.replace) {
@@ -160,7 +178,7 @@ impl<'a> Deployment<'a> {
             (Some(_), Wanted::All) if self.target.service.versions.is_empty() => None,
             // `latest = true` gives it everything by itself.
             (Some(_), Wanted::All) if self.is_latest() => None,
-            (Some(_), _) if self.is_latest() => Some(self.frozen()),
+            (Some(_), _) if self.is_latest() => Some(self.others()?),
             (Some(_), _) => None,
         };
         let note = self.note();
@@ -191,20 +209,45 @@ impl<'a> Deployment<'a> {
 
     /// The split that is wanted in the end; none if the file's traffic stays as it is.
     fn shares(&self) -> Result<Option<Shares>, CliError> {
-        let (name, now) = (&self.version.name, self.target.declared());
+        let name = &self.version.name;
         Ok(match self.wanted {
             Wanted::All if self.is_latest() => None,
-            Wanted::Hold if self.is_latest() => Some(now),
+            Wanted::Hold if self.is_latest() => Some(self.others()?),
             Wanted::Hold => None,
             Wanted::All => Some(Shares::all(name.clone())),
-            Wanted::Share(share) => Some(now.with(name, share)?),
+            Wanted::Share(share) => Some(self.others()?.with(name, share)?),
         })
     }
 
-    /// What `latest = true` serves now, as a split.
-    fn frozen(&self) -> Shares {
-        let served = self.target.shares();
-        if served.is_offline() { self.target.declared() } else { served }
+    /// What the others get now: as it is served or would be, so that the file says nothing that is
+    /// not. Nobody gets anything where nothing of the service can be had.
+    ///
+    /// # Errors
+    ///
+    /// Where the file's split waits for a version, so that it would be overwritten, or lost.
+    fn others(&self) -> Result<Shares, CliError> {
+        let (target, name) = (&self.target, &self.target.service.name);
+        let shares = target.shares();
+        if let Some((version, obstacle)) = self.waits_for() {
+            let is_lost = target.served().is_none() && shares.is_offline();
+            if obstacle == Obstacle::Creating || is_lost {
+                return Err(Refusal::of(name, &version, obstacle).into());
+            }
+        }
+        let is_gone = |(version, _): &(&VersionName, Percent)| target.version(version).is_none();
+        let gone = shares.takers().find(is_gone).map(|(version, _)| version.clone());
+        match gone {
+            Some(version) => Err(Refusal::NotDeclared { service: name.clone(), version }.into()),
+            None => Ok(shares),
+        }
+    }
+
+    /// What keeps the file's split from being served, if something does.
+    fn waits_for(&self) -> Option<(VersionName, Obstacle)> {
+        let (declared, verdict) = (Shares::declared(&self.target.service)?, self.target.verdict());
+        let versions = self.target.names().zip(&verdict.footings);
+        let mut waiting = versions.filter(|(name, _)| declared.of(name) > Percent::ZERO);
+        waiting.find_map(|(name, footing)| Some((name.clone(), footing.obstacle()?.clone())))
     }
 
     /// The version is normal: gives it what it is to get.
@@ -215,7 +258,9 @@ impl<'a> Deployment<'a> {
             (false, Some(_)) => self.shares()?,
             _ => None,
         };
-        let Some(shares) = shares.filter(|shares| !shares.is_same(&self.target.declared())) else {
+        let written = Shares::declared(&self.target.service);
+        let is_written = |shares: &Shares| written.is_some_and(|written| written.is_same(shares));
+        let Some(shares) = shares.filter(|shares| !is_written(shares)) else {
             return self.report(&before, &edited).print();
         };
         let note = self.note();

@@ -9,10 +9,10 @@ use std::process::ExitCode;
 use super::common::{Common, write_json};
 use super::target::Target;
 use super::{CliError, complete};
-use crate::config::{ServiceName, VersionSpec};
-use crate::plan;
+use crate::config::ServiceName;
+use crate::policy::{Serve, Verdict};
 use crate::registry::explain::{Explainer, Explanation, Written};
-use crate::registry::policy::{Standing, Terms, fallback};
+use crate::registry::policy::Terms;
 use crate::registry::secret_lock;
 use ramp::Ramp;
 
@@ -89,7 +89,10 @@ pub(super) fn explain(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cl
     let question = written.question()?;
     let explanation = match target.ask_to_explain(&written.to_query())? {
         Some(explanation) => explanation,
-        None => by_files(&target, |explainer| explainer.explain(&question)),
+        None => Explanation {
+            held: target.verdict().held,
+            ..by_files(&target, |explainer| explainer.explain(&question))
+        },
     };
     match common.json {
         true => write_json(&mut out, &explanation)?,
@@ -112,26 +115,16 @@ impl Arguments {
     }
 }
 
-/// Has it explained as files declare it.
+/// Has it explained as a process would do it that starts with the files.
 fn by_files<T>(target: &Target, explain: impl FnOnce(&Explainer<'_>) -> T) -> T {
     let service = &*target.service;
-    let standings: Vec<_> = service.versions.iter().map(|spec| standing(target, spec)).collect();
-    let fallback = fallback(service, &standings);
+    let Verdict { serve: Serve::Declared(base) | Serve::Before(base), footings, .. } =
+        target.verdict();
     let environment = target.environment.as_str();
-    let terms = Terms { environment, service, standings: &standings, fallback };
+    let terms = Terms { environment, service, footings: &footings, base: &base };
     let secret = service.policy.overrides.as_ref().and_then(|it| it.secret.as_ref());
     let policy = terms.policy(secret.map(secret_lock).unwrap_or_default(), None);
     explain(&Explainer { terms, policy: &policy })
-}
-
-fn standing(target: &Target, spec: &VersionSpec) -> Standing {
-    match target.standing(spec) {
-        plan::Standing::Normal { .. } if target.quarantine(&spec.name).is_some() => {
-            Standing::Quarantined
-        }
-        plan::Standing::Normal { .. } => Standing::Normal,
-        plan::Standing::Creating | plan::Standing::Error(_) => Standing::Missing,
-    }
 }
 
 fn print(out: &mut impl Write, explanation: &Explanation) -> Result<(), std::io::Error> {

@@ -69,7 +69,7 @@ pub(super) fn plan(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliEr
         Some(from) => before_by_files(from)?,
         None => served(arguments.admin.as_deref(), &files.config)?,
     };
-    let after = files.describe()?;
+    let after = files.describe(Some(&before))?;
     let plan = Plan::between(&before, &after);
     print(&plan, &name, &path.display().to_string(), arguments.json)?;
     Ok(match (plan.errors.is_empty(), plan.is_empty()) {
@@ -116,7 +116,7 @@ fn served(admin: Option<&str>, config: &Config) -> Result<(Description, String),
 fn before_by_files(from: &Path) -> Result<(Description, String), CliError> {
     let path = if from.is_dir() { from.join("watershed.toml") } else { from.to_owned() };
     let files = Files::load(&path).map_err(CliError::Config)?;
-    Ok((files.describe()?, path.display().to_string()))
+    Ok((files.describe(None)?, path.display().to_string()))
 }
 
 /// A configuration, and the directory that it is in.
@@ -132,10 +132,12 @@ impl Files {
         Ok(Self { directory: loader.directory().to_owned(), config })
     }
 
-    /// What they declare, and how far each version would get without being compiled.
-    fn describe(&self) -> Result<Description, CliError> {
+    /// What a process that serves `before` would serve by them, and how far each version would get
+    /// without being compiled.
+    fn describe(&self, before: Option<&Description>) -> Result<Description, CliError> {
         let Self { directory, config } = self;
         let digests = Digests::of(config)?;
-        Ok(Description::of_files(config, directory, |spec| digests.standing(spec)))
+        let standing = |spec: &_| digests.standing(spec);
+        Ok(Description::of_files(config, directory, before, standing))
     }
 }

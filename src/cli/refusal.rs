@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::config::{Report, ServiceName, VersionName};
-use crate::plan::Fault;
+use crate::config::{Reach, Report, ServiceName, VersionName};
+use crate::policy::{Fault, Obstacle};
 
 use super::select;
 
@@ -38,6 +38,17 @@ pub enum Refusal {
          `--force` gives it traffic all the same, and takes the quarantine away"
     )]
     Quarantined { service: ServiceName, version: VersionName },
+    #[error(
+        "the reach of {version} of {service} is `{}`, and a share is for everybody: set \
+         `reach = \"live\"` first",
+        .reach.as_str()
+    )]
+    Closed { service: ServiceName, version: VersionName, reach: Reach },
+    #[error(
+        "{version} serves {service} and is not in its file any more, so that it cannot be given a \
+         share there: put it back, or give the traffic to another by `watershed promote {service} …`"
+    )]
+    NotDeclared { service: ServiceName, version: VersionName },
     #[error(
         "{} was changed by somebody else meanwhile, so that nothing was done: look at it, and give \
          the command again",
@@ -85,6 +96,17 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Why a version takes no traffic.
+    pub(super) fn of(service: &ServiceName, version: &VersionName, obstacle: Obstacle) -> Self {
+        let (service, version) = (service.clone(), version.clone());
+        match obstacle {
+            Obstacle::Quarantined(_) => Self::Quarantined { service, version },
+            Obstacle::Reach(reach) => Self::Closed { service, version, reach },
+            Obstacle::Creating => Self::Creating { service, version },
+            Obstacle::Error(fault) => Self::InError { service, version, fault },
+        }
+    }
+
     pub(super) fn no_version(
         service: &ServiceName,
         version: &VersionName,

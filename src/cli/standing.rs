@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::CliError;
 use crate::config::{Config, Digest, VersionSpec};
-use crate::plan::Standing;
+use crate::policy::Standing;
 use crate::registry::{StatusError, check_digest, declared, digest_at};
 
 /// The digest of every component of a configuration, or why it has none.
@@ -52,7 +52,7 @@ fn read<'a>(
 
 fn standing(spec: &VersionSpec, digest: Result<Digest, StatusError>) -> Standing {
     match digest.and_then(|digest| check_digest(spec, digest).map(|()| digest)) {
-        Ok(digest) => Standing::Normal { digest: digest.to_string() },
+        Ok(digest) => Standing::Normal { digest },
         Err(error) => Standing::Error((&error).into()),
     }
 }

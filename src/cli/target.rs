@@ -17,10 +17,10 @@ use crate::admin::HistoryDocument;
 use crate::admin::status::{ReloadDocument, ServiceDocument, StatusDocument, VersionDocument};
 use crate::config::edit::{Saved, ServiceFile};
 use crate::config::{
-    AdminSettings, Digest, EnvironmentName, Loader, Percent, Quarantined, Reach, Report, Service,
+    AdminSettings, Digest, EnvironmentName, Loader, Percent, Quarantined, Report, Service,
     VersionName, VersionSpec,
 };
-use crate::plan::{Fault, Standing};
+use crate::policy::{Case, Fault, Obstacle, Standing, Verdict};
 use crate::registry::explain::Explanation;
 use crate::registry::history::{Attribution, History, Record};
 use crate::runtime::digest_of;
@@ -42,6 +42,8 @@ pub(super) struct Target {
     pub service: Arc<Service>,
     pub process: Option<Process>,
     served: Option<ServiceDocument>,
+    /// What came of trials, where no process runs.
+    tried: Vec<(VersionSpec, Standing)>,
 }
 
 /// What a command has done to a service's file, and what a process makes of it.
@@ -96,7 +98,9 @@ impl Target {
         let (environment, service) = select::service(config, common.environment.as_deref(), name)?;
         let (environment, service) = (environment.name.clone(), service.clone());
         let (admin, state) = (config.admin.clone(), config.state.directory.clone());
-        let mut target = Self { loader, admin, state, environment, service, process, served: None };
+        let (served, tried) = (None, Vec::new());
+        let mut target =
+            Self { loader, admin, state, environment, service, process, served, tried };
         target.look()?;
         Ok(target)
     }
@@ -135,57 +139,116 @@ impl Target {
         self.service.versions.iter().map(|spec| &spec.name)
     }
 
-    /// Who gets what: as it is served, or else as it is declared.
+    /// Who gets what: as it is served or, where nobody serves it, as a start would.
     pub fn shares(&self) -> Shares {
         match &self.served {
             Some(served) => Shares::served(served.versions.iter().filter_map(|version| {
                 let name = VersionName::new(&version.name).ok()?;
                 Some((name, Percent::from_f64(version.share).ok()?))
             })),
-            None => self.declared(),
+            None => self.at_start(),
         }
     }
 
-    /// Who is to get what by the file. Under `latest = true` that is the last version that is live.
+    /// Who would get what from a process that starts with the files.
+    pub fn at_start(&self) -> Shares {
+        Shares::served(self.verdict().shares)
+    }
+
+    /// Who is to get what by the file once what is being made is normal. Under `latest = true` that is
+    /// the last version that may have traffic then.
     pub fn declared(&self) -> Shares {
         Shares::declared(&self.service).unwrap_or_else(|| {
-            let mut versions = self.service.versions.iter().enumerate().rev();
-            let is_live = |index| self.service.policy.reach_of(index) == Reach::Live;
-            let last = versions.find(|(index, _)| is_live(*index));
-            last.map_or_else(Shares::offline, |(_, spec)| Shares::all(spec.name.clone()))
+            let Verdict { footings, .. } = self.verdict();
+            let latest = footings
+                .iter()
+                .rposition(|it| matches!(it.obstacle(), None | Some(Obstacle::Creating)));
+            let spec = latest.and_then(|index| self.service.versions.get(index));
+            spec.map_or_else(Shares::offline, |spec| Shares::all(spec.name.clone()))
         })
+    }
+
+    /// What a process that starts with the files would serve, as far as it is known where versions
+    /// stand.
+    pub fn verdict(&self) -> Verdict {
+        self.verdict_on(&self.service)
+    }
+
+    fn verdict_on(&self, service: &Service) -> Verdict {
+        let standing = |spec| match &self.served {
+            Some(_) => self.standing(spec),
+            None => self.by_files(spec),
+        };
+        let standings: Vec<_> = service.versions.iter().map(standing).collect();
+        Case { service, standings: &standings, before: None }.verdict()
+    }
+
+    /// Makes [`Self::at_start`] certain where no process runs that would know: tries out every version
+    /// that would take traffic, until one does that can.
+    ///
+    /// # Errors
+    ///
+    /// Where that cannot be tried here.
+    pub fn prove(&mut self) -> Result<(), CliError> {
+        while self.process.is_none() {
+            let shares = self.at_start();
+            let is_known = |name: &VersionName| {
+                let spec = self.version(name);
+                spec.is_none_or(|spec| self.tried.iter().any(|(tried, _)| tried == spec))
+            };
+            let mut takers = shares.takers().map(|(name, _)| name);
+            let Some(unknown) = takers.find(|name| !is_known(name)) else { break };
+            self.try_out(unknown)?;
+        }
+        Ok(())
     }
 
     /// Where a version stands: as the process says, or as well as its files let it.
     pub fn standing(&self, spec: &VersionSpec) -> Standing {
         if self.process.is_none() {
-            return standing::of_files(spec);
+            return self.by_files(spec);
         }
         let mut served = self.served.iter().flat_map(|service| &service.versions);
         let found = served.find(|version| version.name == spec.name.as_str());
         found.map_or(Standing::Creating, standing_of)
     }
 
+    /// As well as its files let it, or as a trial has shown.
+    fn by_files(&self, spec: &VersionSpec) -> Standing {
+        let tried = self.tried.iter().find(|(tried, _)| tried == spec);
+        tried.map_or_else(|| standing::of_files(spec), |(_, standing)| standing.clone())
+    }
+
     /// # Errors
     ///
-    /// Where a version is unknown, not normal, or quarantined unless that is `forced`.
-    pub fn may_take(&self, version: &VersionName, forced: bool) -> Result<(), CliError> {
-        let Some(spec) = self.version(version) else { return Err(self.unknown(version)) };
-        let service = self.service.name.clone();
-        match self.standing(spec) {
-            Standing::Normal { digest } => match self.is_quarantined(spec, &digest) {
-                true if !forced => {
-                    Err(Refusal::Quarantined { service, version: version.clone() }.into())
-                }
-                _ => Ok(()),
-            },
-            Standing::Creating => {
-                Err(Refusal::Creating { service, version: version.clone() }.into())
-            }
-            Standing::Error(fault) => {
-                Err(Refusal::InError { service, version: version.clone(), fault }.into())
-            }
+    /// Where a version is unknown, or may not have traffic; a quarantine may be `forced`.
+    pub fn may_take(&mut self, version: &VersionName, forced: bool) -> Result<(), CliError> {
+        let had_none = self.at_start().of(version) == Percent::ZERO;
+        self.check_obstacle(version, forced)?;
+        if self.process.is_none() && had_none {
+            // A file may be there and yet be no component that could be made.
+            self.try_out(version)?;
+            self.check_obstacle(version, forced)?;
         }
+        Ok(())
+    }
+
+    fn check_obstacle(&self, version: &VersionName, forced: bool) -> Result<(), CliError> {
+        let service = match forced {
+            true => &Service { quarantine: Vec::new(), ..Service::clone(&self.service) },
+            false => &*self.service,
+        };
+        let index = self.index(version).ok_or_else(|| self.unknown(version))?;
+        match self.verdict_on(service).obstacle(index) {
+            Some(obstacle) => {
+                Err(Refusal::of(&self.service.name, version, obstacle.clone()).into())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn index(&self, version: &VersionName) -> Option<usize> {
+        self.names().position(|name| name == version)
     }
 
     /// That there is no such version, and which there are.
@@ -196,20 +259,15 @@ impl Target {
 
     /// The digest of a version's component, where that is known.
     pub fn digest(&self, version: &VersionName) -> Option<Digest> {
-        match self.standing(self.version(version)?) {
-            Standing::Normal { digest } => digest.parse().ok(),
-            Standing::Creating | Standing::Error(_) => None,
-        }
+        self.standing(self.version(version)?).digest()
     }
 
     /// What keeps a version from getting traffic.
     pub fn quarantine(&self, version: &VersionName) -> Option<Quarantined> {
-        let digest = self.digest(version)?;
-        self.service.quarantined(self.version(version)?, &digest).cloned()
-    }
-
-    fn is_quarantined(&self, spec: &VersionSpec, digest: &str) -> bool {
-        digest.parse().is_ok_and(|digest| self.service.quarantined(spec, &digest).is_some())
+        match self.verdict().obstacle(self.index(version)?)? {
+            Obstacle::Quarantined(entry) => Some(entry.clone()),
+            Obstacle::Reach(_) | Obstacle::Creating | Obstacle::Error(_) => None,
+        }
     }
 
     /// What was published of it, newest first; nothing where nobody has written a history.
@@ -346,10 +404,12 @@ impl Target {
         let spec = self.version(version).ok_or_else(|| self.unknown(version))?;
         let fault = trial::try_out(&config, &self.environment, &self.service.name, spec);
         waiting.end();
-        Ok(match fault? {
+        let standing = match fault? {
             Some(fault) => Standing::Error(fault),
             None => standing::of_files(spec),
-        })
+        };
+        self.tried.push((spec.clone(), standing.clone()));
+        Ok(standing)
     }
 
     /// Who serves it, for messages.
@@ -370,33 +430,29 @@ impl Target {
 
 impl Versions for Target {
     fn may_serve(&self, version: &VersionName, digest_then: Option<&str>) -> Result<(), String> {
-        let Some(spec) = self.version(version) else {
+        let Some(index) = self.index(version) else {
             return Err("is not declared any more".to_owned());
         };
-        match self.standing(spec) {
-            Standing::Creating => Err("is still being made".to_owned()),
-            Standing::Error(Fault { code, detail, .. }) => {
-                Err(format!("is in error ({code}: {detail})"))
-            }
-            Standing::Normal { digest } if self.is_quarantined(spec, &digest) => {
-                Err("is quarantined".to_owned())
-            }
-            Standing::Normal { digest } if digest_then.is_some_and(|then| then != digest) => {
-                Err("has another component now".to_owned())
-            }
-            Standing::Normal { .. } => Ok(()),
+        if let Some(obstacle) = self.verdict().obstacle(index) {
+            return Err(obstacle.to_string());
+        }
+        let now = self.digest(version).map(|digest| digest.to_string());
+        match digest_then.is_none() || now.as_deref() == digest_then {
+            true => Ok(()),
+            false => Err("has another component now".to_owned()),
         }
     }
 }
 
 fn standing_of(version: &VersionDocument) -> Standing {
-    match (&version.error, &version.digest) {
+    let digest = version.digest.as_ref().and_then(|digest| digest.parse().ok());
+    match (&version.error, digest) {
         (Some(error), _) => Standing::Error(Fault {
             code: error.code.to_string(),
             detail: error.detail.clone(),
             suggestion: error.suggestion.to_string(),
         }),
-        (None, Some(digest)) => Standing::Normal { digest: digest.clone() },
+        (None, Some(digest)) => Standing::Normal { digest },
         (None, None) => Standing::Creating,
     }
 }

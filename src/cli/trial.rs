@@ -2,7 +2,7 @@
 
 use super::CliError;
 use crate::config::{Config, EnvironmentName, ServiceName, VersionSpec};
-use crate::plan::Fault;
+use crate::policy::Fault;
 use crate::registry::{Programs, ServiceKey, StatusCode};
 use crate::runtime::{CompileCache, Engine};
 use crate::server::pool_size;

@@ -25,7 +25,7 @@ pub use policy::{
 };
 pub use quantity::{ByteSize, Digest, DigestError, QuantityError, parse_duration, show_duration};
 pub use quarantine::Quarantined;
-pub use share::{Percent, PercentError, Split, SplitError, gap, show_hundredths};
+pub use share::{Percent, PercentError, Split, SplitError, gap, show_hundredths, spread};
 
 use std::fmt;
 use std::iter;

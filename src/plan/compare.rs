@@ -2,14 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::description::{
-    Description, Kind, ServiceDescription, Settings, Standing, VersionDescription,
-};
+use super::description::{Description, Kind, ServiceDescription, Settings, VersionDescription};
 use super::{
     Change, Compilation, Plan, ServiceChange, ShareChange, VersionChange, VersionFault, VersionRef,
     What,
 };
 use crate::config::Percent;
+use crate::policy::Standing;
 
 impl Plan {
     /// What turns `before` into `after`.
@@ -73,7 +72,10 @@ fn service(
     let [old, new] = [before, after].map(|service| service.map_or(&[][..], |it| &it.versions));
     let versions = versions(old, new);
     let shares = shares(old, new);
-    if change == What::Changed && keys.is_empty() && versions.is_empty() && shares.is_empty() {
+    let held = before.and_then(|service| service.held.clone());
+    let waits = after.and_then(|service| service.held.clone()).filter(|_| held.is_none());
+    let is_same = keys.is_empty() && versions.is_empty() && shares.is_empty() && waits.is_none();
+    if change == What::Changed && is_same {
         return None;
     }
     let is_lost =
@@ -88,7 +90,8 @@ fn service(
         moves: if change == What::Added { Percent::ZERO } else { moves(&shares) },
         unreachable: lost.map(|share| share.version.clone()).collect(),
         shares,
-        held: before.and_then(|service| service.held.clone()),
+        held,
+        waits,
     })
 }
 
@@ -181,7 +184,8 @@ fn version_keys(before: &VersionDescription, after: &VersionDescription) -> Vec<
         // The same place, and perhaps another file.
         let digests = before.digest().zip(after.digest());
         let rebuilt = digests.filter(|(before, after)| before != after);
-        rebuilt.map(|(before, after)| component(Some(before), Some(after)))
+        rebuilt
+            .map(|(before, after)| component(Some(&before.to_string()), Some(&after.to_string())))
     } else {
         Some(component(Some(&before.component.text), Some(&after.component.text)))
     };
@@ -247,10 +251,11 @@ fn compile(before: &Description, after: &Description) -> Vec<Compilation> {
             continue;
         };
         let name = VersionRef::new(key, version);
+        let digest = digest.to_string();
         match compile.iter_mut().find(|known| known.digest == digest) {
             Some(known) => known.versions.push(name),
             None => compile.push(Compilation {
-                digest: digest.to_owned(),
+                digest,
                 component: version.component.text.clone(),
                 versions: vec![name],
             }),

@@ -10,9 +10,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::policy;
 use crate::config::{
-    Config, ConnectionLimits, EnvValue, Expose, Limits, Percent, Quarantined, Reach,
-    ServerSettings, Service, Setting, Traffic, VersionSpec, show_duration,
+    Config, ConnectionLimits, Digest, EnvValue, Expose, Limits, Percent, Quarantined,
+    ServerSettings, Service, Setting, Split, Traffic, VersionName, VersionSpec, show_duration,
 };
+use crate::policy::{Base, Before, Case, Fault, Made, Standing, Verdict};
 
 /// Hexadecimal digits of the digest that stands for an environment value.
 const VALUE_DIGITS: usize = 12;
@@ -96,26 +97,6 @@ pub struct VersionDescription {
     pub standing: Standing,
 }
 
-/// Where a version stands; one that is only declared stands as well as its files let it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "status", rename_all = "kebab-case")]
-pub enum Standing {
-    Creating,
-    Normal {
-        /// Of the component: `sha256:…`.
-        digest: String,
-    },
-    Error(Fault),
-}
-
-/// Why a version is in error.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fault {
-    pub code: String,
-    pub detail: String,
-    pub suggestion: String,
-}
-
 /// A percentage as a JSON number.
 pub mod percent {
     use serde::de::{Deserialize, Deserializer, Error};
@@ -133,25 +114,37 @@ pub mod percent {
 }
 
 impl Description {
-    /// What files declare, where each version stands as `standing` says.
+    /// What a process would serve by files, where each version stands as `standing` says: one that
+    /// serves `before`, or else one that starts with them.
     pub fn of_files(
         config: &Config,
         root: &Path,
+        before: Option<&Self>,
         standing: impl Fn(&VersionSpec) -> Standing,
     ) -> Self {
         let ServerSettings { expose, limits, .. } = &config.server;
         let applied = applied(*expose, limits);
         let mut description = Self::new(root, applied, started_with(root, config), None);
         for (environment, service) in config.services() {
+            let environment = environment.name.as_str();
             let standings: Vec<_> = service.versions.iter().map(&standing).collect();
-            let latest = latest(service, &standings);
-            let versions = service.versions.iter().zip(standings).enumerate();
-            let versions = versions.map(|(index, (spec, standing))| {
-                let share = declared_share(service, latest, index);
-                VersionDescription::of(root, spec, share, standing)
-            });
-            let service = ServiceDescription::of(root, service, None, versions.collect());
-            description.push(environment.name.as_str(), service);
+            let last = before.and_then(|before| before.service(environment, service.name.as_str()));
+            let served = last.map(|last| Served::of(last, service));
+            let served = served.as_ref().map(Served::before);
+            let case = Case { service, standings: &standings, before: served.as_ref() };
+            let Verdict { held, shares, .. } = case.verdict();
+            let share = |name: &VersionName| {
+                let found = shares.iter().find(|(taker, _)| taker == name);
+                found.map_or(Percent::ZERO, |(_, share)| *share)
+            };
+            let versions = service.versions.iter().zip(standings);
+            let mut versions: Vec<_> = versions
+                .map(|(spec, standing)| {
+                    VersionDescription::of(root, spec, share(&spec.name), standing)
+                })
+                .collect();
+            versions.extend(last.into_iter().flat_map(|last| kept(last, service, share)));
+            description.push(environment, ServiceDescription::of(root, service, held, versions));
         }
         description
     }
@@ -164,6 +157,11 @@ impl Description {
         generation: Option<u64>,
     ) -> Self {
         Self { generation, root: root.to_owned(), settings, started_with, environments: Vec::new() }
+    }
+
+    fn service(&self, environment: &str, name: &str) -> Option<&ServiceDescription> {
+        let environment = self.environments.iter().find(|known| known.name == environment)?;
+        environment.services.iter().find(|service| service.name == name)
     }
 
     /// Adds a service, after those of its environment.
@@ -201,26 +199,54 @@ pub fn started_with(root: &Path, config: &Config) -> Settings {
     fixed.filter_map(|(key, setting)| Some((key.to_owned(), value(setting?)))).collect()
 }
 
-/// The last version that may get traffic.
-fn latest(service: &Service, standings: &[Standing]) -> Option<usize> {
-    let may_serve = |(spec, standing): (&VersionSpec, &Standing)| match standing {
-        Standing::Normal { digest } => {
-            digest.parse().map_or(true, |digest| service.quarantined(spec, &digest).is_none())
-        }
-        Standing::Creating | Standing::Error(_) => true,
-    };
-    let is_live = |index: &usize| service.policy.reach_of(*index) == Reach::Live;
-    let versions = service.versions.iter().zip(standings).enumerate();
-    let mut live = versions.rev().filter(|(index, _)| is_live(index));
-    live.find(|(_, version)| may_serve(*version)).map(|(index, _)| index)
+/// The versions with a share that are declared no more.
+fn kept(
+    last: &ServiceDescription,
+    service: &Service,
+    share: impl Fn(&VersionName) -> Percent,
+) -> Vec<VersionDescription> {
+    let is_declared = |name: &VersionName| service.versions.iter().any(|spec| spec.name == *name);
+    let kept = last.versions.iter().filter_map(|version| {
+        let name = VersionName::new(&version.name).ok()?;
+        let share = share(&name);
+        let is_kept = share > Percent::ZERO && !is_declared(&name);
+        is_kept.then(|| VersionDescription { share, ..version.clone() })
+    });
+    kept.collect()
 }
 
-/// A version's share once everything declared is normal.
-fn declared_share(service: &Service, latest: Option<usize>, index: usize) -> Percent {
-    match &service.traffic {
-        Traffic::Split(split) => split.share_of(index),
-        Traffic::Latest if Some(index) == latest => Percent::ALL,
-        Traffic::Latest => Percent::ZERO,
+/// What a service serves until now, as far as its description tells.
+struct Served<'a> {
+    versions: Vec<(VersionName, &'a VersionDescription, Option<&'a VersionSpec>)>,
+    /// Whether nobody's having a share is meant.
+    is_offline: bool,
+}
+
+impl<'a> Served<'a> {
+    /// The environment of a version is known where it has its name still: only a name that is used
+    /// again for something else could mislead.
+    fn of(last: &'a ServiceDescription, service: &'a Service) -> Self {
+        let versions = last.versions.iter().filter_map(|version| {
+            let name = VersionName::new(&version.name).ok()?;
+            let spec = service.versions.iter().find(|spec| spec.name == name);
+            Some((name, version, spec))
+        });
+        let is_offline = last.traffic == Kind::Split && last.held.is_none();
+        Self { versions: versions.collect(), is_offline }
+    }
+
+    fn before(&self) -> Before<'_> {
+        let shares = self.versions.iter().enumerate().map(|(index, (_, it, _))| (index, it.share));
+        let base = match Split::new(shares.collect()) {
+            Ok(split) if !split.is_offline() => Base::Split(split),
+            _ if self.is_offline => Base::Offline,
+            _ => Base::Nothing,
+        };
+        let made = self.versions.iter().map(|(name, version, spec)| {
+            let env = spec.map(|spec| spec.env.as_slice());
+            Some(Made { name, digest: version.standing.digest(), env })
+        });
+        Before { base, made: made.collect() }
     }
 }
 
@@ -272,11 +298,8 @@ impl VersionDescription {
     }
 
     /// The digest of its component, where it is known.
-    pub fn digest(&self) -> Option<&str> {
-        match &self.standing {
-            Standing::Normal { digest } => Some(digest),
-            Standing::Creating | Standing::Error(_) => None,
-        }
+    pub fn digest(&self) -> Option<Digest> {
+        self.standing.digest()
     }
 
     /// Why it is in error, if it is.

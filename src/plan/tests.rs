@@ -6,10 +6,12 @@ use serde_json::json;
 
 use super::*;
 use crate::config::{
-    ByteSize, ConnectionLimits, Destination, EnvValue, Expose, Glob, Limits, Match, Otherwise,
-    Overrides, Percent, Pick, Policy, Quarantined, Reach, Route, Rule, RuleName, SecretSource,
-    Service, ServiceName, Split, Sticky, StickyKey, StickyMode, Traffic, VersionName, VersionSpec,
+    ByteSize, ConnectionLimits, Destination, Digest, EnvValue, Expose, Glob, Limits, Match,
+    Otherwise, Overrides, Percent, Pick, Policy, Quarantined, Reach, Route, Rule, RuleName,
+    SecretSource, Service, ServiceName, Split, Sticky, StickyKey, StickyMode, Traffic, VersionName,
+    VersionSpec,
 };
+use crate::policy::Standing;
 
 const ROOT: &str = "/site/config";
 
@@ -52,8 +54,8 @@ fn service(name: &str, versions: Vec<VersionDescription>) -> ServiceDescription 
     }
 }
 
-fn digest(letter: char) -> String {
-    format!("sha256:{}", String::from(letter).repeat(64))
+fn digest(letter: char) -> Digest {
+    format!("sha256:{}", String::from(letter).repeat(64)).parse().unwrap()
 }
 
 fn normal(letter: char) -> Standing {
@@ -191,7 +193,7 @@ fn what_is_quarantined_comes_and_goes() {
 #[test]
 fn every_key_of_a_version_is_compared() {
     let changed = VersionSpec {
-        digest: Some(digest('b').parse().unwrap()),
+        digest: Some(digest('b')),
         component: "/site/bin/new.wasm".into(),
         env: vec![("OTHER".to_owned(), EnvValue::FromEnv("VARIABLE".to_owned()))],
         remark: Some("better".to_owned()),
@@ -219,7 +221,7 @@ fn what_no_normal_version_was_made_of_is_to_be_compiled() {
     });
     let plan = Plan::between(&before.0, &after.0);
     let [compilation] = &plan.compile[..] else { panic!("{plan:#?}") };
-    assert_eq!(compilation.digest, digest('b'));
+    assert_eq!(compilation.digest, digest('b').to_string());
     let names: Vec<_> = compilation.versions.iter().map(|it| it.version.as_str()).collect();
     assert_eq!(names, ["v2", "v3"]);
     assert_eq!(plan.in_error[0].version.version, "v2");
@@ -231,7 +233,7 @@ fn a_component_rebuilt_in_place_changes_its_version() {
     let after = shop(&[("v1", 100.0)]).edit(|shop| shop.versions[0].standing = normal('b'));
     let plan = Plan::between(&shop(&[("v1", 100.0)]).0, &after.0);
     let key = &plan.services[0].versions[0].keys[0];
-    assert_eq!((key.key.as_str(), key.after.clone()), ("component", Some(digest('b'))));
+    assert_eq!((key.key.as_str(), key.after.clone()), ("component", Some(digest('b').to_string())));
     assert_eq!(plan.compile.len(), 1);
 }
 
@@ -299,7 +301,7 @@ fn a_value_is_its_digest_and_a_reference_where_it_points() {
 #[test]
 fn what_files_declare_is_what_would_be_served() {
     let quarantine = [digest('b'), digest('a')].map(|digest| Quarantined {
-        digest: digest.parse().unwrap(),
+        digest,
         env: None,
         version: VersionName::new("v2").unwrap(),
         remark: None,
@@ -327,7 +329,7 @@ fn what_files_declare_is_what_would_be_served() {
             watch: Vec::new(),
             warnings: Vec::new(),
         };
-        let files = Description::of_files(&config, Path::new(ROOT), |spec| {
+        let files = Description::of_files(&config, Path::new(ROOT), None, |spec| {
             normal(if spec.name.as_str() == "v1" { 'c' } else { 'a' })
         });
         assert_eq!(files.started_with["state.directory"].relative.as_deref(), Some("../state"));

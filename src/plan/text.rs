@@ -214,7 +214,7 @@ fn below_each_other(rows: &mut [Row]) {
 }
 
 fn traffic(service: &ServiceChange) -> Vec<Row> {
-    let ServiceChange { change, shares, moves, unreachable, held, .. } = service;
+    let ServiceChange { change, shares, moves, unreachable, held, waits, .. } = service;
     let share = |share: Percent| format!("{share} %");
     let split = shares.iter().map(|it| match change {
         What::Added => Row::new("split", format!("{} {}", it.version, share(it.after))),
@@ -234,6 +234,7 @@ fn traffic(service: &ServiceChange) -> Vec<Row> {
         rows.push(Row::new("unreachable", unreachable.join(", ")));
     }
     rows.extend(held.iter().map(|why| Row::new("held now", why)));
+    rows.extend(waits.iter().map(|why| Row::new("would be held", why)));
     rows
 }
 

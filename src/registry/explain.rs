@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 pub use question::{Question, QuestionError, Written};
 
-use super::policy::{Standing, Terms};
-use crate::config::{self, Glob, Reach, Service};
+use super::policy::Terms;
+use crate::config::{self, Glob, Service};
 use crate::routing::{
     Asked, KeySource, Mismatch, Policy, Resolved, Rule, Text, To, Wanted, Witness, bucket,
 };
@@ -166,16 +166,11 @@ impl Explainer<'_> {
 
     /// Why a version cannot be had, if it cannot.
     fn obstacle(&self, index: usize) -> Option<String> {
-        let Terms { service, standings, .. } = self.terms;
+        let Terms { service, footings, .. } = self.terms;
         let name = service.versions.get(index).map_or("", |spec| spec.name.as_str());
-        match (standings.get(index), service.policy.reach_of(index)) {
-            (Some(Standing::Quarantined), _) => Some(format!("{name} is quarantined")),
-            (Some(Standing::Normal), Reach::Live) => None,
-            (Some(Standing::Normal), reach) => {
-                Some(format!("the reach of {name} is `{}`", reach.as_str()))
-            }
-            (Some(Standing::Missing) | None, _) => Some(format!("{name} is not normal")),
-        }
+        let footing = footings.get(index)?;
+        let obstacle = footing.obstacle().filter(|_| !footing.takes_rules())?;
+        Some(format!("{name} {obstacle}"))
     }
 }
 

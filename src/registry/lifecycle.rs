@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::serving::VersionEntry;
+use crate::policy::{Fault, Standing};
 use crate::runtime::ProgramError;
 
 /// The status of a version.
@@ -32,6 +33,15 @@ impl Status {
         match self {
             Self::Normal(version) => Some(version),
             Self::Creating | Self::Error(_) => None,
+        }
+    }
+
+    /// The same without what takes its traffic.
+    pub fn standing(&self) -> Standing {
+        match self {
+            Self::Creating => Standing::Creating,
+            Self::Normal(version) => Standing::Normal { digest: version.digest() },
+            Self::Error(error) => Standing::Error(error.into()),
         }
     }
 
@@ -177,6 +187,17 @@ const COMPOSE: &str = "compose it with the component that it calls, and deploy w
 /// What to do where bindings are newer than the host.
 const OLDER_BINDINGS: &str = "build it with the WIT of WASI 0.2.12 or older, or of 0.3.0; if it is, \
                               this is a bug in watershed";
+
+impl From<&StatusError> for Fault {
+    fn from(error: &StatusError) -> Self {
+        let StatusError { code, detail, suggestion } = error;
+        Self {
+            code: code.as_str().to_owned(),
+            detail: detail.clone(),
+            suggestion: (*suggestion).to_owned(),
+        }
+    }
+}
 
 impl From<ProgramError> for StatusError {
     fn from(error: ProgramError) -> Self {

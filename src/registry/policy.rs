@@ -7,34 +7,14 @@ use std::sync::Arc;
 use http::{HeaderName, Method};
 
 use crate::config::{
-    self, Destination as Declared, Glob, Match, Otherwise, Pick, Reach, Service, Split, StickyKey,
+    self, Destination as Declared, Glob, Match, Otherwise, Pick, Service, Split, StickyKey,
     StickyMode,
 };
+use crate::policy::{Base, Footing};
 use crate::routing::{
-    Affinity, Base, Candidate, Destination, KeySource, Lock, Matcher, Network, Overrides, Owner,
+    self, Affinity, Candidate, Destination, KeySource, Lock, Matcher, Network, Overrides, Owner,
     Pattern, Pins, Policy, Rule, Shares, Sticky, Ways, hash_of_name,
 };
-
-/// Whether a declared version can be had.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    Normal,
-    /// It could, but somebody has rolled back from it for good.
-    Quarantined,
-    /// It is still being made, or in error.
-    Missing,
-}
-
-/// What decides where nothing else does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fallback {
-    /// The declared split, all of whose versions are normal.
-    Split,
-    /// This version, as declared.
-    Latest(usize),
-    Offline,
-    Nothing,
-}
 
 /// What a policy is made of.
 #[derive(Clone, Copy, Debug)]
@@ -42,33 +22,10 @@ pub struct Terms<'a> {
     /// The name of the environment.
     pub environment: &'a str,
     pub service: &'a Service,
-    /// Of each declared version.
-    pub standings: &'a [Standing],
-    pub fallback: Fallback,
-}
-
-/// What decides where nothing else does, as far as files tell.
-pub fn fallback(service: &Service, standings: &[Standing]) -> Fallback {
-    let is_there = |index: usize| {
-        standings.get(index) == Some(&Standing::Normal)
-            && service.policy.reach_of(index) == Reach::Live
-    };
-    match &service.traffic {
-        config::Traffic::Split(split) if split.is_offline() => Fallback::Offline,
-        config::Traffic::Split(split) => {
-            let mut some =
-                split.shares().iter().filter(|(_, share)| *share != config::Percent::ZERO);
-            if some.all(|(index, _)| is_there(*index)) {
-                Fallback::Split
-            } else {
-                Fallback::Nothing
-            }
-        }
-        config::Traffic::Latest => {
-            let latest = (0..service.versions.len()).rev().find(|index| is_there(*index));
-            latest.map_or(Fallback::Nothing, Fallback::Latest)
-        }
-    }
+    /// How each of its versions stands to requests.
+    pub footings: &'a [Footing],
+    /// What decides where nothing else does.
+    pub base: &'a Base,
 }
 
 impl Terms<'_> {
@@ -87,14 +44,12 @@ impl Terms<'_> {
         }
     }
 
-    fn base(&self, last: Option<&Policy>) -> Base {
-        match (self.fallback, &self.service.traffic) {
-            (Fallback::Split, config::Traffic::Split(split)) => {
-                Base::Shares(self.shares(split, last))
-            }
-            (Fallback::Latest(index), _) => Base::Latest(index),
-            (Fallback::Offline, _) => Base::Offline,
-            (Fallback::Nothing | Fallback::Split, _) => Base::Nothing,
+    fn base(&self, last: Option<&Policy>) -> routing::Base {
+        match self.base {
+            Base::Split(split) => routing::Base::Shares(self.shares(split, last)),
+            Base::Latest(index) => routing::Base::Latest(*index),
+            Base::Offline => routing::Base::Offline,
+            Base::Nothing => routing::Base::Nothing,
         }
     }
 
@@ -118,26 +73,34 @@ impl Terms<'_> {
         let config::Rule { name, matches, to, otherwise } = declared;
         let to = match to {
             Declared::Version(index) => {
-                self.takes_all(*index).then_some(Destination::Version(*index))
+                self.takes_rules(*index).then_some(Destination::Version(*index))
             }
             Declared::Split(split) => {
-                let mut owners =
-                    split.shares().iter().filter(|(_, share)| *share != config::Percent::ZERO);
-                let can_be_had = owners.all(|(index, _)| self.takes_all(*index));
-                can_be_had.then(|| Destination::Shares(self.shares(split, last)))
+                self.rule_split(split).map(|split| Destination::Shares(self.shares(&split, last)))
             }
         };
         Rule::new(name.as_str(), matcher(matches), to, *otherwise == Otherwise::Fail)
     }
 
-    /// Whether a rule may lead to a version.
-    fn takes_all(&self, index: usize) -> bool {
-        self.standing(index) == Standing::Normal
-            && self.service.policy.reach_of(index) == Reach::Live
+    /// The split of a rule, if all of its versions can be had. What is closed gives its part to the
+    /// others: it cannot be waited for.
+    fn rule_split(&self, split: &Split) -> Option<Split> {
+        let is_closed = |index: usize| self.footing(index).is_none_or(Footing::is_closed);
+        match Base::Split(split.clone()).without(is_closed) {
+            Base::Split(left) => {
+                let can_be_had = Base::Split(left.clone()).shares();
+                can_be_had.iter().all(|(index, _)| self.takes_rules(*index)).then_some(left)
+            }
+            Base::Latest(_) | Base::Offline | Base::Nothing => None,
+        }
     }
 
-    fn standing(&self, index: usize) -> Standing {
-        self.standings.get(index).copied().unwrap_or(Standing::Missing)
+    fn takes_rules(&self, index: usize) -> bool {
+        self.footing(index).is_some_and(Footing::takes_rules)
+    }
+
+    fn footing(&self, index: usize) -> Option<&Footing> {
+        self.footings.get(index)
     }
 
     fn sticky(&self, last: Option<&Policy>) -> Option<Sticky> {
@@ -155,62 +118,40 @@ impl Terms<'_> {
         Some(Sticky { affinity, pins })
     }
 
+    /// Every version, and how it stands to requests.
+    fn versions(&self) -> impl Iterator<Item = (usize, &config::VersionSpec, &Footing)> {
+        let versions = self.service.versions.iter().zip(self.footings).enumerate();
+        versions.map(|(index, (spec, footing))| (index, spec, footing))
+    }
+
     /// Those that are not there, and to which who is pinned will come back.
     fn absent(&self) -> Vec<u64> {
-        let versions = self.service.versions.iter().enumerate();
-        let absent = versions.filter(|(index, _)| {
-            self.standing(*index) == Standing::Missing
-                && keeps_pins(self.service.policy.reach_of(*index))
-        });
-        absent.map(|(_, spec)| hash_of_name(spec.name.as_str())).collect()
+        let absent =
+            self.versions().filter(|(.., footing)| !footing.is_there() && footing.keeps_pins());
+        absent.map(|(_, spec, _)| hash_of_name(spec.name.as_str())).collect()
     }
 
     /// The versions that are there. One that is still being made, or in error, is as unknown to an
     /// override as one that nobody declared.
     fn candidates(&self) -> Vec<Candidate> {
-        let versions = self.service.versions.iter().enumerate();
-        let there = versions.filter(|(index, _)| self.standing(*index) != Standing::Missing);
-        let candidate = |(index, spec): (usize, &config::VersionSpec)| {
-            let reach = self.service.policy.reach_of(index);
-            let is_normal = self.standing(index) == Standing::Normal;
-            Candidate {
+        let there = self.versions().filter(|(.., footing)| footing.is_there());
+        let candidate =
+            |(index, spec, footing): (usize, &config::VersionSpec, &Footing)| Candidate {
                 index,
                 name: spec.name.to_string(),
                 hash: hash_of_name(spec.name.as_str()),
-                keeps_pins: is_normal && keeps_pins(reach),
-                may_override: is_normal && reach != Reach::Cutoff,
-            }
-        };
+                keeps_pins: footing.keeps_pins(),
+                may_override: footing.takes_overrides(),
+            };
         there.map(candidate).collect()
-    }
-}
-
-/// Closes to what is `served` whatever the service as it is `declared` now, and cannot be served yet,
-/// closes.
-pub fn close(policy: &mut Policy, served: &Service, declared: &Service, lock: Lock) {
-    policy.overrides = overrides(declared, lock);
-    let reach = |index: usize| {
-        let name = served.versions.get(index).map(|spec| &spec.name);
-        let index = declared.versions.iter().position(|spec| Some(&spec.name) == name);
-        index.map_or(Reach::Live, |index| declared.policy.reach_of(index))
-    };
-    for version in &mut policy.versions {
-        let reach = reach(version.index);
-        version.keeps_pins &= keeps_pins(reach);
-        version.may_override &= reach != Reach::Cutoff;
-    }
-    for rule in &mut policy.rules {
-        if let Some(Destination::Version(index)) = rule.to {
-            rule.to = rule.to.take().filter(|_| reach(index) == Reach::Live);
-        }
     }
 }
 
 /// Everything that a policy draws from.
 fn drawn_from(policy: &Policy) -> impl Iterator<Item = &Arc<Shares>> {
     let base = match &policy.base {
-        Base::Shares(shares) => Some(shares),
-        Base::Latest(_) | Base::Offline | Base::Nothing => None,
+        routing::Base::Shares(shares) => Some(shares),
+        routing::Base::Latest(_) | routing::Base::Offline | routing::Base::Nothing => None,
     };
     let rules = policy.rules.iter().filter_map(|rule| match &rule.to {
         Some(Destination::Shares(shares)) => Some(shares),
@@ -219,11 +160,8 @@ fn drawn_from(policy: &Policy) -> impl Iterator<Item = &Arc<Shares>> {
     base.into_iter().chain(rules)
 }
 
-fn keeps_pins(reach: Reach) -> bool {
-    matches!(reach, Reach::Live | Reach::Pinned)
-}
-
-fn overrides(service: &Service, lock: Lock) -> Option<Overrides> {
+/// Who may ask for a version, and how.
+pub(super) fn overrides(service: &Service, lock: Lock) -> Option<Overrides> {
     let declared = service.policy.overrides.as_ref()?;
     let config::Overrides { header, query, cookie, preview_domains, secret: _ } = declared;
     Some(Overrides {

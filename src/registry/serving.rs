@@ -7,11 +7,11 @@ use http::HeaderValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::explain::{Explainer, Explanation, Question};
-use super::policy::{self, Fallback, Standing, Terms};
+use super::policy::{self, Terms};
 use crate::config::{
-    CookieSettings, Digest, Percent, SameSite, Service, StickyKey, Traffic, VersionName,
-    VersionSpec,
+    CookieSettings, Digest, Percent, SameSite, Service, StickyKey, VersionName, VersionSpec,
 };
+use crate::policy::{Base, Before, Footing, Made, closed};
 use crate::routing::{Asked, Choice, Id, Lock, Pins, Policy, Reason, Refused};
 use crate::runtime::{Guest, Place};
 use crate::telemetry::VersionMeter;
@@ -37,7 +37,8 @@ pub struct Admission {
 }
 
 impl VersionEntry {
-    pub(super) fn new(spec: VersionSpec, guest: Guest, meter: VersionMeter) -> Self {
+    /// A version that can take requests from now on.
+    pub fn new(spec: VersionSpec, guest: Guest, meter: VersionMeter) -> Self {
         let concurrency = usize::try_from(spec.limits.concurrency.get()).unwrap_or(usize::MAX);
         let free = Arc::new(Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS)));
         let header = HeaderValue::from_str(spec.name.as_str()).ok();
@@ -61,6 +62,11 @@ impl VersionEntry {
         Some(Admission { place: self.guest.try_place()?, permit })
     }
 
+    /// What it is made of.
+    pub fn made(&self) -> Made<'_> {
+        Made { name: &self.spec.name, digest: Some(self.digest()), env: Some(&self.spec.env) }
+    }
+
     /// The digest of its component.
     pub fn digest(&self) -> Digest {
         Digest::from_bytes(*self.guest.program().digest())
@@ -72,13 +78,14 @@ impl VersionEntry {
 pub struct Serving {
     /// What it is made of, which need not be what is declared now.
     declared: Arc<Service>,
-    standings: Vec<Standing>,
+    /// How each of its versions stands to requests.
+    footings: Vec<Footing>,
     /// By the indexes of the policy, which are those of the declared versions. None where a version
     /// cannot be had.
     entries: Vec<Option<Arc<VersionEntry>>>,
     /// Indexes and shares of those that have one, in the order of declaration.
     shares: Vec<(usize, Percent)>,
-    kind: Fallback,
+    base: Base,
     policy: Arc<Policy>,
     /// Our own cookie, where there is one.
     cookie: Option<Arc<Cookie>>,
@@ -142,43 +149,55 @@ pub struct Decided<'a> {
 }
 
 impl Serving {
-    /// Serves a service as it is declared. `entries` are those of the versions that can be had, in
-    /// the order of declaration.
+    /// Serves a service as it is declared. `versions` are how each of them stands to requests, and what
+    /// takes them, in the order of declaration.
     pub(super) fn new(
         environment: &str,
         declared: &Arc<Service>,
-        (standings, entries): (Vec<Standing>, Vec<Option<Arc<VersionEntry>>>),
-        fallback: Fallback,
+        (footings, entries): (Vec<Footing>, Vec<Option<Arc<VersionEntry>>>),
+        base: Base,
         lock: Lock,
         last: Option<&Self>,
     ) -> Self {
-        let shares = match (fallback, &declared.traffic) {
-            (Fallback::Split, Traffic::Split(split)) => {
-                let shares = split.shares().iter().copied();
-                shares.filter(|(_, share)| *share != Percent::ZERO).collect()
-            }
-            (Fallback::Latest(index), _) => vec![(index, Percent::ALL)],
-            _ => Vec::new(),
-        };
-        let terms = Terms { environment, service: declared, standings: &standings, fallback };
+        let terms = Terms { environment, service: declared, footings: &footings, base: &base };
         let policy = terms.policy(lock, last.map(|last| &*last.policy));
         let sticky = declared.policy.sticky.as_ref();
         Self {
             entries,
-            shares,
-            kind: fallback,
+            shares: base.shares(),
             cookie: sticky.and_then(|sticky| Cookie::of(&sticky.key)).map(Arc::new),
             policy: Arc::new(policy),
             declared: declared.clone(),
-            standings,
+            base,
+            footings,
         }
     }
 
-    /// The same where a service cannot be served as it is declared: what it closes is closed.
-    pub(super) fn held(&self, declared: &Service, lock: Lock) -> Self {
-        let mut policy = Policy::clone(&self.policy);
-        policy::close(&mut policy, &self.declared, declared, lock);
-        Self { policy: Arc::new(policy), ..self.clone() }
+    /// The same where a service cannot be served as it is declared: by what is left of what decided
+    /// before. What is closed now gets nothing, and the secret of overrides is the one of now.
+    pub(super) fn held(
+        &self,
+        environment: &str,
+        declared: &Service,
+        base: Base,
+        lock: Lock,
+    ) -> Self {
+        let mut footings = self.footings.clone();
+        for (footing, entry) in footings.iter_mut().zip(&self.entries) {
+            footing.close(entry.as_ref().and_then(|entry| closed(declared, &entry.made())));
+        }
+        let terms =
+            Terms { environment, service: &self.declared, footings: &footings, base: &base };
+        let mut policy = terms.policy(Lock::default(), Some(&self.policy));
+        policy.overrides = policy::overrides(declared, lock);
+        let shares = base.shares();
+        Self { policy: Arc::new(policy), footings, base, shares, ..self.clone() }
+    }
+
+    /// What it serves, for whoever decides what is served next.
+    pub(super) fn before(&self) -> Before<'_> {
+        let made = self.entries.iter().map(|entry| entry.as_deref().map(VersionEntry::made));
+        Before { base: self.base.clone(), made: made.collect() }
     }
 
     /// Chooses the version of one request. Draws once; allocates nothing.
@@ -218,12 +237,8 @@ impl Serving {
 
     /// What it would do with a request.
     pub(super) fn explain(&self, environment: &str, question: &Question) -> Explanation {
-        let terms = Terms {
-            environment,
-            service: &self.declared,
-            standings: &self.standings,
-            fallback: self.kind,
-        };
+        let Self { declared, footings, base, .. } = self;
+        let terms = Terms { environment, service: declared, footings, base };
         Explainer { terms, policy: &self.policy }.explain(question)
     }
 
@@ -251,17 +266,17 @@ impl Serving {
 
     /// Whether somebody gets an answer from it without asking for a version.
     pub fn takes_traffic(&self) -> bool {
-        matches!(self.kind, Fallback::Split | Fallback::Latest(_))
+        self.base.takes_traffic()
     }
 
     /// Whether versions are drawn by their shares.
     pub fn is_split(&self) -> bool {
-        self.kind == Fallback::Split
+        matches!(self.base, Base::Split(_))
     }
 
     /// Whether no version of it can be had, which nobody wants so.
     pub fn is_nothing(&self) -> bool {
-        self.kind == Fallback::Nothing
+        self.base == Base::Nothing
     }
 }
 

@@ -7,14 +7,13 @@ use std::time::Instant;
 
 use super::explain::{Explanation, Question};
 use super::lifecycle::Status;
-use super::policy::{Fallback, Standing};
 use super::secrets;
 use super::serving::{Serving, VersionEntry};
 use crate::config::{
     Config, ConnectionLimits, DomainPattern, Environment, EnvironmentName, Expose, Fingerprint,
-    Percent, Quarantined, Reach, Route, SecretSource, Service, ServiceName, Split, Traffic,
-    VersionName, VersionSpec,
+    Percent, Route, SecretSource, Service, ServiceName, VersionName, VersionSpec,
 };
+use crate::policy::{Case, Obstacle, Serve, Verdict};
 use crate::routing::{Lock, Part, RouteTable, RouteTableBuilder};
 use crate::telemetry::Tally;
 
@@ -107,6 +106,17 @@ pub struct VersionView {
     pub status: Status,
     /// Its share of the traffic now.
     pub share: Percent,
+    /// Its share by the file; under `latest`, the newest that may have traffic gets everything.
+    pub declared_share: Percent,
+    /// Why it takes no share, if it takes none.
+    pub obstacle: Option<Obstacle>,
+}
+
+impl VersionView {
+    /// Whether it gets no traffic although it is normal: somebody rolled back from it for good.
+    pub fn is_quarantined(&self) -> bool {
+        self.status.normal().is_some() && matches!(self.obstacle, Some(Obstacle::Quarantined(_)))
+    }
 }
 
 impl Default for Snapshot {
@@ -258,23 +268,22 @@ impl ServiceEntry {
         let before = last.map(|last| &last.serving);
         let overrides = service.policy.overrides.as_ref();
         let secret = Secret::look(overrides.and_then(|overrides| overrides.secret.as_ref()));
-        let (fallback, held) = match fallback(service, statuses, before) {
-            Ok(fallback) => (Some(fallback), None),
-            // What was served goes on. Where nothing was, those that are normal can be asked for.
-            Err(why) if before.is_some_and(|before| !before.is_nothing()) => (None, Some(why)),
-            Err(why) => (Some(Fallback::Nothing), Some(why)),
-        };
         let lock = secret.lock.clone();
-        let serving = match (fallback, before) {
-            (None, Some(before)) => before.held(service, lock),
-            (fallback, _) => {
-                let there = there(service, statuses, before);
-                let fallback = fallback.unwrap_or(Fallback::Nothing);
-                let environment = key.environment.as_str();
-                Serving::new(environment, service, there, fallback, lock, before)
+        let standings: Vec<_> = statuses.iter().map(Status::standing).collect();
+        let was = before.map(Serving::before);
+        let case = Case { service, standings: &standings, before: was.as_ref() };
+        let Verdict { serve, held, footings, declared, .. } = case.verdict();
+        let environment = key.environment.as_str();
+        let obstacles = footings.iter().map(|footing| footing.obstacle().cloned()).collect();
+        let serving = match (serve, before) {
+            (Serve::Before(base), Some(before)) => before.held(environment, service, base, lock),
+            // Where nothing goes on, those that are normal can be asked for.
+            (Serve::Declared(base) | Serve::Before(base), _) => {
+                let versions = (footings, entries(service, statuses, before));
+                Serving::new(environment, service, versions, base, lock, before)
             }
         };
-        let versions = views(service, statuses, &serving);
+        let versions = views(service, statuses, &serving, (obstacles, declared));
         let tally = tally(&serving, last);
         Self { key, declared: service.clone(), since, serving, tally, held, versions, secret }
     }
@@ -312,143 +321,42 @@ fn tally(serving: &Serving, last: Option<&Arc<ServiceEntry>>) -> Arc<Tally> {
     }
 }
 
-/// What decides where nothing else does, if what is declared can be served.
-fn fallback(
-    service: &Service,
-    statuses: &[Status],
-    last: Option<&Serving>,
-) -> Result<Fallback, String> {
-    match &service.traffic {
-        Traffic::Split(split) if split.is_offline() => Ok(Fallback::Offline),
-        Traffic::Split(split) => may_serve(service, split, statuses).map(|()| Fallback::Split),
-        Traffic::Latest => latest(service, statuses, last).map(Fallback::Latest),
-    }
-}
-
-/// Where each declared version stands as far as decisions go, and what takes its requests. While one
-/// is made anew, the one before it does.
-fn there(
+/// What takes the requests of each declared version. While one is made anew, the one before it does.
+fn entries(
     service: &Service,
     statuses: &[Status],
     before: Option<&Serving>,
-) -> (Vec<Standing>, Vec<Option<Arc<VersionEntry>>>) {
-    let there = |(spec, status): (&VersionSpec, &Status)| {
-        let entry = match status {
-            Status::Normal(entry) => Some(entry),
-            Status::Creating => before.and_then(|before| before.named(&spec.name)),
-            Status::Error(_) => None,
-        };
-        let standing = match entry {
-            Some(it) if service.quarantined(&it.spec, &it.digest()).is_some() => {
-                Standing::Quarantined
-            }
-            Some(_) => Standing::Normal,
-            None => Standing::Missing,
-        };
-        (standing, entry.cloned())
+) -> Vec<Option<Arc<VersionEntry>>> {
+    let entry = |(spec, status): (&VersionSpec, &Status)| match status {
+        Status::Normal(entry) => Some(entry.clone()),
+        Status::Creating => before.and_then(|before| before.named(&spec.name)).cloned(),
+        Status::Error(_) => None,
     };
-    service.versions.iter().zip(statuses).map(there).unzip()
+    service.versions.iter().zip(statuses).map(entry).collect()
 }
 
-/// Whether every version with a share is normal, or why not.
-fn may_serve(service: &Service, split: &Split, statuses: &[Status]) -> Result<(), String> {
-    for &(index, share) in split.shares() {
-        if share == Percent::ZERO {
-            continue;
-        }
-        let spec = service.versions.get(index);
-        let name = spec.map_or("", |spec| spec.name.as_str());
-        if let Some(entry) = spec.and_then(|it| quarantined(service, it, statuses.get(index))) {
-            return Err(in_quarantine(name, share, entry));
-        }
-        match statuses.get(index) {
-            Some(Status::Normal(_)) => {}
-            Some(Status::Error(error)) => {
-                return Err(format!(
-                    "the split gives {name} {share} %, and {name} cannot become normal ({error})"
-                ));
-            }
-            Some(Status::Creating) | None => {
-                return Err(format!("{name} gets {share} % once it is normal"));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// What keeps a version from getting traffic, as far as its digest is known yet.
-fn quarantined<'a>(
-    service: &'a Service,
-    spec: &VersionSpec,
-    status: Option<&Status>,
-) -> Option<&'a Quarantined> {
-    if service.quarantine.is_empty() {
-        return None;
-    }
-    let digest = match status {
-        Some(Status::Normal(version)) => Some(version.digest()),
-        _ => spec.digest,
-    };
-    service.quarantined(spec, &digest?)
-}
-
-fn in_quarantine(version: &str, share: Percent, entry: &Quarantined) -> String {
-    let named = entry.version.as_str();
-    let why = match &entry.remark {
-        Some(remark) => remark.clone(),
-        None if named == version => "its component has the digest of an entry".to_owned(),
-        None => format!("its component is the one of {named}"),
-    };
-    format!(
-        "the split gives {version} {share} %, and {version} is quarantined: {why}; remove its \
-         `[[quarantine]]` entry, or use `watershed traffic … --force`"
-    )
-}
-
-/// The last declared version that is normal, open to everybody and not quarantined; while a later
-/// one is being made, what was served before goes on.
-fn latest(service: &Service, statuses: &[Status], last: Option<&Serving>) -> Result<usize, String> {
-    let versions = service.versions.iter().zip(statuses).enumerate().rev();
-    let live = versions.filter(|(index, _)| service.policy.reach_of(*index) == Reach::Live);
-    let mut passed_over = None;
-    for (index, (spec, status)) in live {
-        if quarantined(service, spec, Some(status)).is_some() {
-            passed_over.get_or_insert(&spec.name);
-            continue;
-        }
-        match status {
-            Status::Normal(_) => return Ok(index),
-            Status::Creating if last.is_some_and(Serving::takes_traffic) => {
-                return Err(format!("{} gets everything once it is normal", spec.name));
-            }
-            Status::Creating | Status::Error(_) => {}
-        }
-    }
-    Err(match passed_over {
-        Some(name) => format!(
-            "no declared version is normal and may have traffic: {name} is quarantined; deploy \
-             another one, or remove its `[[quarantine]]` entry"
-        ),
-        None if service.policy.reach.iter().any(|reach| *reach != Reach::Live) => {
-            "no declared version is normal and has the reach `live`".to_owned()
-        }
-        None => "no declared version is normal".to_owned(),
-    })
-}
-
-fn views(service: &Service, statuses: &[Status], serving: &Serving) -> Vec<VersionView> {
-    let shares = serving.shares();
+/// Each declared version, then those that are served and declared no more.
+fn views(
+    service: &Service,
+    statuses: &[Status],
+    serving: &Serving,
+    (obstacles, shares): (Vec<Option<Obstacle>>, Vec<Percent>),
+) -> Vec<VersionView> {
+    let served = serving.shares();
     let share_of = |name: &VersionName| {
-        let found = shares.iter().find(|(version, _)| version.spec.name == *name);
+        let found = served.iter().find(|(version, _)| version.spec.name == *name);
         found.map_or(Percent::ZERO, |(_, share)| *share)
     };
-    let declared = service.versions.iter().zip(statuses).map(|(spec, status)| VersionView {
+    let declared = service.versions.iter().zip(statuses).zip(obstacles.into_iter().zip(shares));
+    let declared = declared.map(|((spec, status), (obstacle, declared_share))| VersionView {
         name: spec.name.clone(),
         remark: spec.remark.clone(),
         status: status.clone(),
         share: share_of(&spec.name),
+        declared_share,
+        obstacle,
     });
-    let kept = shares
+    let kept = served
         .iter()
         .filter(|(version, _)| !service.versions.iter().any(|spec| spec.name == version.spec.name));
     let kept = kept.map(|(version, share)| VersionView {
@@ -456,6 +364,8 @@ fn views(service: &Service, statuses: &[Status], serving: &Serving) -> Vec<Versi
         remark: version.spec.remark.clone(),
         status: Status::Normal((*version).clone()),
         share: *share,
+        declared_share: Percent::ZERO,
+        obstacle: None,
     });
     declared.chain(kept).collect()
 }

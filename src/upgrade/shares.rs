@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::config::{Percent, Service, Traffic, VersionName, gap};
+use crate::config::{Percent, Service, Traffic, VersionName, gap, spread};
 
 /// Percentages of a service's versions: exactly 100 together, or all 0 (the service is offline).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,37 +112,16 @@ impl Shares {
     ///
     /// Where something is left, and no other version has a share to go by.
     pub fn with(&self, version: &VersionName, share: Percent) -> Result<Self, SharesError> {
-        let others: Vec<_> = self.takers().filter(|(name, _)| *name != version).collect();
-        let whole: u64 = others.iter().map(|(_, share)| u64::from(share.hundredths())).sum();
-        let left = u64::from(Percent::ALL.hundredths() - share.hundredths());
-        if whole == 0 && left > 0 {
+        let others = self.takers().filter(|(name, _)| *name != version);
+        let (names, shares): (Vec<_>, Vec<_>) = others.unzip();
+        let left = Percent::ALL.hundredths() - share.hundredths();
+        if names.is_empty() && left > 0 {
             return Err(SharesError::Alone(version.clone(), share));
         }
-        let mut parts: Vec<_> = others
-            .iter()
-            .map(|(name, share)| {
-                let exact = u64::from(share.hundredths()) * left;
-                (
-                    *name,
-                    exact.checked_div(whole).unwrap_or(0),
-                    exact.checked_rem(whole).unwrap_or(0),
-                )
-            })
-            .collect();
-        let missing = left - parts.iter().map(|(_, part, _)| part).sum::<u64>();
-        parts.sort_by_key(|(_, _, lost)| std::cmp::Reverse(*lost));
-        for (_, part, _) in parts.iter_mut().zip(0..missing).map(|(part, _)| part) {
-            *part += 1;
-        }
-        let parts = parts.into_iter().map(|(name, part, _)| (name.clone(), percent(part)));
+        let left = Percent::from_hundredths(left).unwrap_or_default();
+        let parts = names.into_iter().cloned().zip(spread(&shares, left));
         Ok(Self(parts.chain([(version.clone(), share)]).collect()))
     }
-}
-
-/// Whole hundredths of a percent, never more than all of them.
-fn percent(hundredths: u64) -> Percent {
-    let hundredths = u16::try_from(hundredths).unwrap_or(u16::MAX);
-    Percent::from_hundredths(hundredths).unwrap_or(Percent::ALL)
 }
 
 fn shown(hundredths: u32) -> String {

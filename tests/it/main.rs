@@ -47,6 +47,7 @@ mod sandbox;
 mod secrets;
 mod shutdown;
 mod split;
+mod standing;
 mod status;
 mod support;
 mod tasks;

@@ -4,7 +4,7 @@
 use serde_json::Value;
 use watershed::config::load;
 
-use crate::support::{GREETER, Site, Watershed, eventually, greeter, lab, split};
+use crate::support::{GREETER, Site, Watershed, assert_problem, eventually, greeter, lab, split};
 
 /// A service whose first version greets, and whose second one is another component.
 fn versions() -> String {
@@ -45,10 +45,12 @@ fn a_split_that_gives_it_traffic_is_held() {
     watershed.site.write("services/greeter.toml", &both);
     eventually("the released split", || share(&watershed, "v2") == 10.0);
     assert_eq!(held(&watershed), Value::Null);
-    // What is served already goes on until the split says something else.
+    // What is served already loses its share at once; the others take it.
     watershed.site.write("services/greeter.toml", both + &bad);
     eventually("the split to be held again", || held(&watershed).is_string());
-    assert_eq!((share(&watershed, "v1"), share(&watershed, "v2")), (90.0.into(), 10.0.into()));
+    assert_eq!((share(&watershed, "v1"), share(&watershed, "v2")), (100.0.into(), 0.0.into()));
+    let why = held(&watershed);
+    assert!(why.as_str().unwrap().contains("until then v2 is quarantined"), "{why}");
     watershed.site.write("services/greeter.toml", only_first + &bad);
     eventually("the split that gives it nothing", || held(&watershed).is_null());
     assert_eq!(share(&watershed, "v1"), 100.0);
@@ -87,10 +89,10 @@ fn an_entry_may_hold_for_one_environment_only() {
     let all = entry(&digest(&watershed, "v2"), "");
     watershed.site.write("services/greeter.toml", both + &all);
     eventually("nobody that may have traffic", || held(&watershed).is_string());
-    assert_eq!(watershed.get(GREETER, "/").text(), "Hello from v1!\n");
+    assert_problem(&watershed.get(GREETER, "/"), 503, "no-version");
 }
 
-/// A process that starts with it serves the others, and this one not.
+/// A process that starts with it gives its share to the others, as one that runs.
 #[test]
 fn it_gets_no_traffic_after_a_restart() {
     let both = versions() + &split("v1 = 90, v2 = 10");
@@ -101,6 +103,7 @@ fn it_gets_no_traffic_after_a_restart() {
     let site = Site::new().service("greeter", &(both + &bad)).service("other", &greeter("v1"));
     let watershed = site.start();
     watershed.assert_serves("other.localhost", "/");
-    assert_eq!(watershed.get(GREETER, "/").status, 503);
+    assert_eq!(watershed.get(GREETER, "/").text(), "Hello from v1!\n");
+    assert_eq!((share(&watershed, "v1"), share(&watershed, "v2")), (100.0.into(), 0.0.into()));
     assert!(held(&watershed).as_str().unwrap().contains("v2 is quarantined"));
 }

@@ -5,8 +5,10 @@ use std::net::TcpListener;
 use std::process::Command;
 
 use serde_json::Value;
+use watershed::config::Digest;
+use watershed::runtime::digest_of;
 
-use crate::support::{Finished, GREETER, Site, greeter, one_version, plugin, split};
+use crate::support::{Finished, GREETER, Site, greeter, lab, one_version, plugin, split};
 
 /// A site whose admin port is known and free, so that the commands look for a process there.
 fn site() -> Site {
@@ -39,6 +41,111 @@ fn the_files_are_enough() {
     let said = done(&watershed.site, &["traffic", "greeter", "v1=100"]);
     assert!(said.contains(" is served at http://127.0.0.1:"), "{said}");
     assert_eq!(watershed.get(GREETER, "/").text(), "Hello from v1!\n");
+}
+
+/// A service under `latest = true` whose last version cannot serve: quarantined, not there, or no
+/// component at all, which only a trial shows.
+fn bad_latest() -> [Site; 3] {
+    let bytes = std::fs::read(plugin("lab")).unwrap();
+    let digest = Digest::from_bytes(digest_of(&bytes));
+    let entry = format!("\n[[quarantine]]\ndigest = \"{digest}\"\nversion = \"v2\"\n");
+    let broken = |path: &str| format!("\n[[versions]]\nname = \"v2\"\ncomponent = \"{path}\"\n");
+    let texts = [lab("v2") + &entry, broken("missing.wasm"), broken("text.wasm")];
+    texts.map(|text| {
+        let site = site().service("greeter", &(greeter("v1") + &text));
+        site.write("services/text.wasm", "not a component");
+        site
+    })
+}
+
+/// What is written as the traffic of the others is what would be served, and not what could not.
+#[test]
+fn a_deployment_leaves_the_traffic_to_what_would_serve() {
+    for site in bad_latest() {
+        let component = plugin("greeter").display().to_string();
+        let deploy = ["deploy", "greeter", "v3", "--component", &component, "--env", "VERSION=v3"];
+        let said = done(&site, &deploy);
+        let file = site.read("services/greeter.toml");
+        assert!(file.contains("v1 = 100, v2 = 0, v3 = 0"), "{said}\n{file}");
+        assert!(said.contains("v1    100 %\n"), "{said}");
+        let watershed = site.start();
+        assert_eq!(watershed.get(GREETER, "/").text(), "Hello from v1!\n");
+    }
+    for site in bad_latest() {
+        let component = plugin("greeter").display().to_string();
+        let deploy = ["deploy", "greeter", "v3", "--component", &component, "--traffic", "10"];
+        done(&site, &deploy);
+        let file = site.read("services/greeter.toml");
+        assert!(file.contains("v1 = 90, v2 = 0, v3 = 10"), "{file}");
+    }
+}
+
+#[test]
+fn the_version_that_would_serve_is_not_deleted() {
+    for site in bad_latest() {
+        let refused = site.run(&["delete", "greeter", "v1"]);
+        assert_eq!(refused.code, Some(1), "{refused:?}");
+        assert!(refused.stderr.contains("v1 of greeter has 100 % of the traffic"), "{refused:?}");
+        done(&site, &["delete", "greeter", "v2"]);
+        let watershed = site.start();
+        assert_eq!(watershed.get(GREETER, "/").text(), "Hello from v1!\n");
+    }
+}
+
+#[test]
+fn nothing_gets_traffic_that_could_not_serve_it() {
+    for (site, why) in bad_latest().iter().zip(["quarantined", "not-found", "not-a-component"]) {
+        let before = site.read("services/greeter.toml");
+        for command in
+            [&["promote", "greeter", "v2"][..], &["traffic", "greeter", "v1=90", "v2=10"]]
+        {
+            let refused = site.run(command);
+            assert_eq!(refused.code, Some(1), "{command:?}: {refused:?}");
+            assert!(refused.stderr.contains(why), "{command:?}: {refused:?}");
+        }
+        assert_eq!(site.read("services/greeter.toml"), before);
+    }
+    // A split that waits for it is not overwritten by what nobody serves.
+    let broken = "\n[[versions]]\nname = \"v2\"\ncomponent = \"missing.wasm\"\n";
+    let site = site().service("greeter", &(greeter("v1") + broken + &split("v1 = 90, v2 = 10")));
+    let component = plugin("greeter").display().to_string();
+    let refused =
+        site.run(&["deploy", "greeter", "v3", "--component", &component, "--traffic", "10"]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("v2 of greeter is in error (not-found)"), "{refused:?}");
+}
+
+/// `explain`, `plan` and `check` say what a start does.
+#[test]
+fn what_would_not_be_served_is_told() {
+    for (number, site) in bad_latest().iter().enumerate() {
+        let is_known = number < 2;
+        let said = done(site, &["explain", "greeter", "--offline"]);
+        assert_eq!(said.contains("v1 (latest)"), is_known, "{said}");
+        let plan = site.run(&["plan", "--from", &Site::new().main_file().display().to_string()]);
+        assert_eq!(plan.stdout.contains("split       v1 100 %"), is_known, "{plan:?}");
+        let checked = site.run(&["check", "--no-compile", "--json"]);
+        assert_eq!(checked.code, Some(0), "{checked:?}");
+        let findings: Value = serde_json::from_str(&checked.stdout).unwrap();
+        assert_eq!(findings["warnings"].as_array().unwrap().len(), usize::from(is_known));
+        let checked = site.run(&["check"]);
+        assert_eq!(checked.code, Some(i32::from(number > 0)), "{checked:?}");
+        for part in ["warning: v2 of greeter is the latest, and is", "a start serves v1 100 %"] {
+            assert!(checked.stdout.contains(part), "{part}: {checked:?}");
+        }
+    }
+    let bad = greeter("v1") + "\n[[versions]]\nname = \"v2\"\ncomponent = \"missing.wasm\"\n";
+    let rule = "[[traffic.rules]]\nname = \"beta\"\nversion = \"v2\"\n";
+    let site = site().service("greeter", &(bad + &split("v1 = 90, v2 = 10") + rule));
+    let checked = site.run(&["check", "--no-compile"]);
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    for part in [
+        "warning: v2 of greeter has 10 % of the split, and is in error (not-found: ",
+        "a start serves nothing of greeter, and requests get 503 `no-version`",
+        "warning: rule `beta` of greeter leads to v2, which is in error (not-found: ",
+    ] {
+        assert!(checked.stdout.contains(part), "{part}: {checked:?}");
+    }
 }
 
 #[test]

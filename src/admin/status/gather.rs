@@ -63,7 +63,9 @@ impl From<Use> for DescriptorsDocument {
     }
 }
 
-fn service_document(
+/// The document of one service. `rejected` are all files that are wrong, and `port` is where services
+/// are reached.
+pub fn service_document(
     service: &ServiceEntry,
     rejected: &[Rejection],
     port: u16,
@@ -108,7 +110,6 @@ fn version_documents(service: &ServiceEntry, now: Instant) -> Vec<VersionDocumen
         |(index, (view, (recent, in_flight))): (usize, (&VersionView, (Recent, u64)))| {
             VersionDocument {
                 reach: reach(service, index),
-                declared_share: percent(declared_share(service, index)),
                 observed_share: observed_share(recent.requests, requests),
                 observed: drawn(view).map(|Observed { windows, .. }| windows.into()),
                 requests_per_second: recent.requests_per_second,
@@ -116,7 +117,6 @@ fn version_documents(service: &ServiceEntry, now: Instant) -> Vec<VersionDocumen
                 p50_ms: recent.p50.map(milliseconds),
                 p99_ms: recent.p99.map(milliseconds),
                 in_flight,
-                quarantined: is_quarantined(service, view),
                 ..version_document(view)
             }
         };
@@ -139,7 +139,7 @@ fn version_document(view: &VersionView) -> VersionDocument {
         status: view.status.word().to_owned(),
         share: percent(view.share),
         reach: None,
-        declared_share: 0.0,
+        declared_share: percent(view.declared_share),
         observed_share: None,
         observed: None,
         requests_per_second: 0.0,
@@ -147,28 +147,10 @@ fn version_document(view: &VersionView) -> VersionDocument {
         p50_ms: None,
         p99_ms: None,
         in_flight: 0,
-        quarantined: false,
+        quarantined: view.is_quarantined(),
         digest: view.status.normal().map(|entry| entry.digest().to_string()),
         remark: view.remark.clone(),
         error: view.status.error().map(ErrorDocument::from),
-    }
-}
-
-/// Of a version by its place among those of the service, of which the declared ones come first.
-fn declared_share(service: &ServiceEntry, index: usize) -> Percent {
-    let declared = service.declared.versions.len();
-    match &service.declared.traffic {
-        Traffic::Split(split) => split.share_of(index),
-        Traffic::Latest => {
-            let may_serve = |(index, view): &(usize, &VersionView)| {
-                service.declared.policy.reach_of(*index) == Reach::Live
-                    && view.status.normal().is_some()
-                    && !is_quarantined(service, view)
-            };
-            let versions = service.versions.iter().take(declared).enumerate();
-            let newest = versions.rev().find(may_serve).map(|(index, _)| index);
-            if newest == Some(index) { Percent::ALL } else { Percent::ZERO }
-        }
     }
 }
 
@@ -176,11 +158,6 @@ fn declared_share(service: &ServiceEntry, index: usize) -> Percent {
 fn reach(service: &ServiceEntry, index: usize) -> Option<String> {
     let reach = service.declared.policy.reach_of(index);
     (reach != Reach::Live).then(|| reach.as_str().to_owned())
-}
-
-fn is_quarantined(service: &ServiceEntry, view: &VersionView) -> bool {
-    let version = view.status.normal();
-    version.is_some_and(|it| service.declared.quarantined(&it.spec, &it.digest()).is_some())
 }
 
 fn observed_share(requests: u64, of: u64) -> Option<f64> {

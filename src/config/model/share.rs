@@ -74,6 +74,26 @@ impl fmt::Display for Percent {
     }
 }
 
+/// Divides `whole` in proportion to some shares. What rounding to hundredths leaves over goes to
+/// those that lose most by it, the first of them first. All of nothing is nothing.
+pub fn spread(shares: &[Percent], whole: Percent) -> Vec<Percent> {
+    let sum: u64 = shares.iter().map(|share| u64::from(share.hundredths())).sum();
+    let whole = u64::from(whole.hundredths());
+    let exact = |share: &Percent| u64::from(share.hundredths()) * whole;
+    let part = |share: &Percent| exact(share).checked_div(sum).unwrap_or(0);
+    let lost = |share: &Percent| exact(share).checked_rem(sum).unwrap_or(0);
+    let mut parts: Vec<u64> = shares.iter().map(part).collect();
+    let missing = if sum == 0 { 0 } else { whole - parts.iter().sum::<u64>() };
+    let mut places: Vec<(usize, u64)> = shares.iter().map(lost).enumerate().collect();
+    places.sort_by_key(|(_, lost)| std::cmp::Reverse(*lost));
+    for (_, (place, _)) in (0..missing).zip(places) {
+        parts.iter_mut().skip(place).take(1).for_each(|part| *part += 1);
+    }
+    // No part is more than the whole.
+    let percent = |part| Percent(u16::try_from(part).unwrap_or(Percent::ALL.0));
+    parts.into_iter().map(percent).collect()
+}
+
 /// How far a sum of shares, in hundredths of a percent, is from all, in words.
 pub fn gap(hundredths: u64) -> String {
     let difference = show_hundredths(hundredths.abs_diff(10_000));
@@ -225,6 +245,20 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_spread_adds_up(shares in prop::collection::vec(0..=10_000_u16, 0..6), whole in 0..=10_000_u16) {
+            let shares: Vec<_> =
+                shares.into_iter().map(|share| Percent::from_hundredths(share).unwrap()).collect();
+            let sum: f64 = shares.iter().map(|share| f64::from(share.hundredths())).sum();
+            let parts = spread(&shares, Percent::from_hundredths(whole).unwrap());
+            let all: u64 = parts.iter().map(|part| u64::from(part.hundredths())).sum();
+            prop_assert_eq!(all, if sum > 0.0 { u64::from(whole) } else { 0 });
+            for (share, part) in shares.iter().zip(parts) {
+                let exact = f64::from(share.hundredths()) * f64::from(whole) / sum.max(1.0);
+                prop_assert!((f64::from(part.hundredths()) - exact).abs() < 1.0);
+            }
+        }
+
         #[test]
         fn only_exactly_100_or_0_is_a_split(shares in prop::collection::vec(0..=10_000_u16, 1..5)) {
             let sum: u64 = shares.iter().map(|share| u64::from(*share)).sum();

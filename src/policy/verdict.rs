@@ -1,0 +1,261 @@
+//! What is served of what is declared.
+
+use super::base::{self, Base};
+use super::footing::{self, Footing, Made, Obstacle};
+use super::standing::Standing;
+use crate::config::{Percent, Quarantined, Service, Split, Traffic, VersionName};
+
+/// A service, and all that decides what is served of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Case<'a> {
+    pub service: &'a Service,
+    /// Of each declared version.
+    pub standings: &'a [Standing],
+    /// What is served until now; none at a start.
+    pub before: Option<&'a Before<'a>>,
+}
+
+/// What a service serves until now, by indexes of its own.
+#[derive(Clone, Debug)]
+pub struct Before<'a> {
+    pub base: Base,
+    /// What takes the requests of each version; none where nothing does.
+    pub made: Vec<Option<Made<'a>>>,
+}
+
+/// What is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Serve {
+    /// What the service declares, as far as it can be had.
+    Declared(Base),
+    /// What was served before goes on, but for what is closed.
+    Before(Base),
+}
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    pub serve: Serve,
+    /// Why that is not what is declared.
+    pub held: Option<String>,
+    /// How each declared version stands to requests.
+    pub footings: Vec<Footing>,
+    /// Who gets what where nothing else decides: those with a share, in their order.
+    pub shares: Vec<(VersionName, Percent)>,
+    /// What each declared version gets by the file, where it can be had; under `latest`, the newest
+    /// that may have traffic gets everything.
+    pub declared: Vec<Percent>,
+}
+
+impl<'a> Before<'a> {
+    fn of(&self, name: &VersionName) -> Option<&Made<'a>> {
+        self.made.iter().flatten().find(|made| made.name == name)
+    }
+
+    /// What goes on of it, and why some does not.
+    fn goes_on(&self, service: &Service) -> (Base, Vec<(&'a VersionName, Obstacle)>) {
+        let closed = |index: usize| {
+            let made = self.made.get(index).and_then(Option::as_ref)?;
+            Some((made.name, footing::closed(service, made)?))
+        };
+        let shares = self.base.shares().into_iter();
+        let lost = shares.filter_map(|(index, _)| closed(index)).collect();
+        (self.base.without(|index| closed(index).is_some()), lost)
+    }
+}
+
+impl Case<'_> {
+    /// What is served.
+    pub fn verdict(&self) -> Verdict {
+        let footings = self.footings();
+        let (serve, held) = match &self.service.traffic {
+            Traffic::Split(split) if split.is_offline() => (Serve::Declared(Base::Offline), None),
+            Traffic::Split(split) => self.split(split, &footings),
+            Traffic::Latest => self.latest(&footings),
+        };
+        let shares = self.named(&serve);
+        let declared = self.declared(&footings);
+        Verdict { serve, held, footings, shares, declared }
+    }
+
+    /// What the file means to have traffic and does not get any: versions with a share, or later than
+    /// the latest. A reach is meant, and so nothing to tell.
+    pub fn passed_over(&self) -> Vec<(usize, Obstacle)> {
+        let footings = self.footings();
+        let latest = footings.iter().rposition(|footing| footing.obstacle().is_none());
+        let is_meant = |index: usize| match &self.service.traffic {
+            Traffic::Split(split) => split.share_of(index) > Percent::ZERO,
+            Traffic::Latest => latest.is_none_or(|latest| index > latest),
+        };
+        let all = footings.iter().enumerate();
+        let all = all.filter_map(|(index, footing)| Some((index, footing.obstacle()?.clone())));
+        all.filter(|(index, it)| is_meant(*index) && !matches!(it, Obstacle::Reach(_))).collect()
+    }
+
+    /// How each declared version stands to requests.
+    fn footings(&self) -> Vec<Footing> {
+        let versions = self.service.versions.iter().enumerate();
+        let footing = |(index, spec): (usize, &crate::config::VersionSpec)| {
+            let standing = self.standings.get(index).unwrap_or(&Standing::Creating);
+            let before = self.before.and_then(|before| before.of(&spec.name));
+            Footing::of(self.service, index, standing, before)
+        };
+        versions.map(footing).collect()
+    }
+
+    /// The declared split, if each version with a share may have it.
+    fn split(&self, split: &Split, footings: &[Footing]) -> (Serve, Option<String>) {
+        let mut obstacles = base::takers(split)
+            .filter_map(|(index, share)| Some((index, share, obstacle(footings, index)?)));
+        let Some((index, share, obstacle)) = obstacles.next() else {
+            return (Serve::Declared(Base::Split(split.clone())), None);
+        };
+        let why = waits(self.name(index), share, obstacle);
+        let others_wait = !obstacle.is_closed() || obstacles.any(|(.., it)| !it.is_closed());
+        // A share of what is closed for good goes to the others, also where nothing was served yet.
+        let rest = match others_wait {
+            true => Base::Nothing,
+            false => Base::Split(split.clone()).without(|index| is_closed(footings, index)),
+        };
+        self.instead(rest, why)
+    }
+
+    /// The last declared version that is normal, open to everybody and not quarantined; while a
+    /// later one is being made, what was served before goes on.
+    fn latest(&self, footings: &[Footing]) -> (Serve, Option<String>) {
+        for (index, footing) in footings.iter().enumerate().rev() {
+            match footing.obstacle() {
+                None => return (Serve::Declared(Base::Latest(index)), None),
+                Some(Obstacle::Creating) if self.has_traffic() => {
+                    let why = format!("{} gets everything once it is normal", self.name(index));
+                    return self.instead(Base::Nothing, why);
+                }
+                Some(_) => {}
+            }
+        }
+        self.instead(Base::Nothing, self.none_may_serve(footings))
+    }
+
+    /// What is served because what is declared cannot be: what was before, as far as it is not
+    /// closed, or else the rest of what is declared.
+    fn instead(&self, rest: Base, why: String) -> (Serve, Option<String>) {
+        let (base, lost) = match self.before {
+            Some(before) => before.goes_on(self.service),
+            None => (Base::Nothing, Vec::new()),
+        };
+        let is_left = base != Base::Nothing;
+        let lost: Vec<_> =
+            lost.iter().map(|(name, obstacle)| format!("{name} {obstacle}")).collect();
+        let closed = match (lost.is_empty(), is_left) {
+            (true, _) => String::new(),
+            (false, true) => {
+                format!("; until then {}, and the others have its share", lost.join(" and "))
+            }
+            (false, false) if rest != Base::Nothing => {
+                format!("; {}, so that what was served before cannot go on", lost.join(" and "))
+            }
+            (false, false) => format!(
+                "; {}, so that nothing of what was served before is left: requests get 503 \
+                 `no-version`",
+                lost.join(" and ")
+            ),
+        };
+        let serve = if is_left { Serve::Before(base) } else { Serve::Declared(rest) };
+        (serve, Some(why + &closed))
+    }
+
+    /// Whether something that was served before can go on to be.
+    fn has_traffic(&self) -> bool {
+        self.before.is_some_and(|before| before.goes_on(self.service).0.takes_traffic())
+    }
+
+    fn none_may_serve(&self, footings: &[Footing]) -> String {
+        let mut last = footings.iter().enumerate().rev();
+        let quarantined =
+            last.find(|(_, it)| matches!(it.obstacle(), Some(Obstacle::Quarantined(_))));
+        let has = |obstacle: &Footing| matches!(obstacle.obstacle(), Some(Obstacle::Reach(_)));
+        match quarantined {
+            Some((index, _)) => format!(
+                "no declared version is normal and may have traffic: {} is quarantined; deploy \
+                 another one, or remove its `[[quarantine]]` entry",
+                self.name(index)
+            ),
+            None if footings.iter().any(has) => {
+                "no declared version is normal and has the reach `live`".to_owned()
+            }
+            None => "no declared version is normal".to_owned(),
+        }
+    }
+
+    fn named(&self, serve: &Serve) -> Vec<(VersionName, Percent)> {
+        let declared = |index: usize| Some(self.service.versions.get(index)?.name.clone());
+        let before = |index: usize| {
+            let made = self.before?.made.get(index)?.as_ref()?;
+            Some(made.name.clone())
+        };
+        let named = |base: &Base, name: &dyn Fn(usize) -> Option<VersionName>| {
+            let shares = base.shares().into_iter();
+            shares.filter_map(|(index, share)| Some((name(index)?, share))).collect()
+        };
+        match serve {
+            Serve::Declared(base) => named(base, &declared),
+            Serve::Before(base) => named(base, &before),
+        }
+    }
+
+    fn declared(&self, footings: &[Footing]) -> Vec<Percent> {
+        let latest = footings.iter().rposition(|footing| footing.obstacle().is_none());
+        let share = |index: usize| match &self.service.traffic {
+            Traffic::Split(split) => split.share_of(index),
+            Traffic::Latest if latest == Some(index) => Percent::ALL,
+            Traffic::Latest => Percent::ZERO,
+        };
+        (0..self.service.versions.len()).map(share).collect()
+    }
+
+    fn name(&self, index: usize) -> &str {
+        self.service.versions.get(index).map_or("", |spec| spec.name.as_str())
+    }
+}
+
+impl Verdict {
+    /// Why a declared version takes no share, if it takes none.
+    pub fn obstacle(&self, index: usize) -> Option<&Obstacle> {
+        obstacle(&self.footings, index)
+    }
+}
+
+fn obstacle(footings: &[Footing], index: usize) -> Option<&Obstacle> {
+    footings.get(index)?.obstacle()
+}
+
+fn is_closed(footings: &[Footing], index: usize) -> bool {
+    footings.get(index).is_none_or(Footing::is_closed)
+}
+
+/// Why a split waits for a version.
+fn waits(name: &str, share: Percent, obstacle: &Obstacle) -> String {
+    let gives = format!("the split gives {name} {share} %, and {name}");
+    match obstacle {
+        Obstacle::Quarantined(entry) => format!(
+            "{gives} is quarantined: {}; remove its `[[quarantine]]` entry, or use `watershed \
+             traffic … --force`",
+            reason(name, entry)
+        ),
+        Obstacle::Reach(_) => format!("{gives} {obstacle}"),
+        Obstacle::Creating => format!("{name} gets {share} % once it is normal"),
+        Obstacle::Error(fault) => format!(
+            "{gives} cannot become normal ({}: {}; {})",
+            fault.code, fault.detail, fault.suggestion
+        ),
+    }
+}
+
+fn reason(name: &str, entry: &Quarantined) -> String {
+    let named = entry.version.as_str();
+    match &entry.remark {
+        Some(remark) => remark.clone(),
+        None if named == name => "its component has the digest of an entry".to_owned(),
+        None => format!("its component is the one of {named}"),
+    }
+}
