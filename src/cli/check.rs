@@ -1,5 +1,7 @@
 //! `watershed check`: everything that a start or a reload does, except serving.
 
+mod unserved;
+
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -8,8 +10,10 @@ use std::sync::Arc;
 use serde::Serialize;
 use tokio::task::JoinSet;
 
+use super::standing::Digests;
 use super::{CliError, trial};
 use crate::config::{self, Config, Problem, Rejected, Service, VersionSpec, Warnings};
+use crate::policy::{Fault, Standing};
 use crate::registry::{Programs, ServiceKey, StatusError, declared};
 
 #[derive(Debug, clap::Args)]
@@ -17,7 +21,7 @@ pub(super) struct Arguments {
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
-    /// Look at the files only: components are neither read nor compiled.
+    /// Look at the files only: components are read, and not compiled.
     #[arg(long)]
     no_compile: bool,
 }
@@ -28,7 +32,7 @@ struct Findings {
     ok: bool,
     /// Of the files.
     problems: Vec<Problem>,
-    /// Of the files too: what is right and yet can hardly be meant.
+    /// Of the files too: what is right and yet can hardly be meant, and what would not be served.
     warnings: Vec<Problem>,
     /// How many versions the files declare.
     declared: usize,
@@ -57,9 +61,11 @@ pub(super) fn check(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliE
         Err(Rejected { report, rest }) => (rest, Some(report)),
     };
     let declared = config.as_deref().map_or(0, |config| declared(config).count());
-    let warnings = config.as_deref().map_or(Vec::new(), |config| config.warnings.clone());
-    let to_prepare = config.filter(|_| !arguments.no_compile);
-    let versions = to_prepare.as_deref().map_or(Ok(Vec::new()), prepare_all)?;
+    let to_prepare = config.as_deref().filter(|_| !arguments.no_compile);
+    let versions = to_prepare.map_or(Ok(Vec::new()), prepare_all)?;
+    let problems = report.as_ref().map_or(&[][..], |report| &report.problems);
+    let warnings =
+        config.as_deref().map_or(Ok(Vec::new()), |it| warnings(it, problems, &versions))?;
     let mut out = std::io::stdout().lock();
     if let Some(report) = report.as_ref().filter(|_| !arguments.json) {
         writeln!(out, "{report}")?;
@@ -77,6 +83,40 @@ pub(super) fn check(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliE
         print(&mut out, path, &findings, arguments.no_compile)?;
     }
     Ok(if findings.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What can hardly be meant, and what a start would not serve.
+fn warnings(
+    config: &Config,
+    problems: &[Problem],
+    versions: &[Version],
+) -> Result<Vec<Problem>, CliError> {
+    let digests = Digests::of(config)?;
+    let standing = |key: &ServiceKey, spec: &VersionSpec| {
+        let mut made = versions.iter().filter(|it| it.code.is_some() && it.is(key, spec));
+        made.next().and_then(Version::fault).map_or_else(|| digests.standing(spec), Standing::Error)
+    };
+    // What is wrong with a file says more.
+    let is_right = |service: &Service| problems.iter().all(|problem| problem.file != service.file);
+    let unserved = unserved::warnings(config, is_right, standing);
+    Ok(config.warnings.iter().cloned().chain(unserved).collect())
+}
+
+impl Version {
+    fn is(&self, key: &ServiceKey, spec: &VersionSpec) -> bool {
+        self.environment == key.environment.as_str()
+            && self.service == key.service.as_str()
+            && self.version == spec.name.as_str()
+    }
+
+    /// Why it is in error, if it is.
+    fn fault(&self) -> Option<Fault> {
+        Some(Fault {
+            code: self.code?.to_owned(),
+            detail: self.detail.clone()?,
+            suggestion: self.suggestion?.to_owned(),
+        })
+    }
 }
 
 fn print(
