@@ -16,7 +16,7 @@ pub use outcome::{Outcome, Reload, Reloads};
 pub use watch::{WatchError, Watcher};
 
 use crate::config::{
-    Config, Loaded, Loader, Reading, Rejected, Rejection, Report, Warnings, restart_keys,
+    Config, Loaded, Loader, Reading, Rejected, Rejection, Report, Service, Warnings, restart_keys,
 };
 use crate::registry::{Live, Programs, Snapshot, declared};
 use crate::telemetry::Telemetry;
@@ -150,9 +150,10 @@ impl Reloader {
             Ok(Err(Rejected { report, rest })) => {
                 tracing::error!("configuration rejected, nothing changed:\n{report}");
                 self.telemetry.rejected(self.reloads.rejected().len() + 1);
+                let is_closed = self.close(&report, rest.as_deref());
                 self.rejected_watch = rest.map(|config| config.watch).unwrap_or_default();
-                // A secret that is rotated does not wait for that.
-                if self.has_stale_secret() {
+                // A secret that is rotated does not wait for that, nor does what is closed.
+                if is_closed || self.has_stale_secret() {
                     self.publish().await;
                 }
                 let report = Some(report);
@@ -183,6 +184,18 @@ impl Reloader {
         }
         let outcome = if rejected_anew { Outcome::Rejected } else { Outcome::Unchanged };
         self.came_of(outcome, read)
+    }
+
+    /// Closes what the services' files close that are right by themselves, beside a main file that is
+    /// wrong. Whether there is anything.
+    fn close(&mut self, report: &Report, rest: Option<&Config>) -> bool {
+        let is_right = |service: &Service| report.problems.iter().all(|it| it.file != service.file);
+        let Some(closed) = rest.and_then(|rest| self.config.closing(rest, is_right)) else {
+            return false;
+        };
+        tracing::warn!("what services close is closed all the same");
+        self.config = Arc::new(closed);
+        true
     }
 
     /// Whether the secret of some service's overrides is another one by now.

@@ -11,7 +11,7 @@ use thiserror::Error;
 use super::fingerprint::Fingerprint;
 
 /// The services' files, sorted, and the directories in which there could be more.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     pub files: Vec<PathBuf>,
     pub directories: Vec<PathBuf>,

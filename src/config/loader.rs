@@ -71,6 +71,8 @@ pub struct Rejected {
 pub struct Loader {
     path: PathBuf,
     files: HashMap<Key, File>,
+    /// What the main file said when it was right.
+    main: Option<Main>,
     /// What is read in place of a file.
     instead: Option<Instead>,
 }
@@ -99,7 +101,7 @@ impl Loader {
             // Reading it will say what is wrong with it.
             Err(_) => path.to_owned(),
         };
-        Self { path, files: HashMap::new(), instead: None }
+        Self { path, files: HashMap::new(), main: None, instead: None }
     }
 
     /// The main file.
@@ -120,11 +122,19 @@ impl Loader {
     ///
     /// Where the main file is wrong.
     pub fn load(&mut self, reading: Reading) -> Result<Loaded, Rejected> {
-        let (main, problems) = self.main()?;
+        let (main, problems) = match self.main() {
+            Ok(main) => main,
+            // Where the services' files are is known from before.
+            Err(rejected) => match self.main.clone() {
+                Some(main) => (main, rejected.report.problems),
+                None => return Err(rejected),
+            },
+        };
         let (keys, read) = self.read(&main, reading);
         if !problems.is_empty() {
             return Err(self.wrong(main, &keys, problems));
         }
+        self.main = Some(main.clone());
         let (mut served, mut rejected) = (Vec::with_capacity(keys.len()), Vec::new());
         let verdicts = arbitrate(&self.contenders(&keys, File::as_valid));
         for ((key, file), verdict) in self.files(&keys).zip(verdicts) {

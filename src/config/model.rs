@@ -3,6 +3,7 @@
 //! else. `validate` is the only place that builds a [`Config`]; the registry and the server read
 //! it.
 
+mod closing;
 mod connection;
 mod env;
 mod glob;

@@ -35,6 +35,7 @@ use super::report::Problem;
 use super::source::Findings;
 
 /// What the main file says by itself.
+#[derive(Clone, Debug)]
 pub struct Main {
     pub server: ServerSettings,
     pub admin: AdminSettings,
@@ -47,6 +48,7 @@ pub struct Main {
 }
 
 /// An environment whose services are still to be read.
+#[derive(Clone, Debug)]
 pub struct Plan {
     pub name: EnvironmentName,
     pub domain: String,

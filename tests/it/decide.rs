@@ -417,3 +417,118 @@ fn edits_of_policies_lose_no_request() {
         || texts.iter().for_each(|text| edit(&watershed, text)),
     );
 }
+
+const MISSING: &str = "\n[[versions]]\nname = \"v3\"\ncomponent = \"missing.wasm\"\n";
+
+/// A service that gives half to each of two versions, however that is decided.
+fn halves(pick: &str) -> String {
+    greeter("v1")
+        + &greeter("v2")
+        + &split("v1 = 50, v2 = 50")
+        + pick
+        + r#"
+[[traffic.rules]]
+name = "half"
+match = { path = "/half" }
+split = { v1 = 50, v2 = 50 }
+
+[[traffic.rules]]
+name = "all"
+match = { path = "/all" }
+version = "v2"
+
+[traffic.sticky]
+key = "header:x-user"
+mode = "pin"
+
+[traffic.override]
+header = true
+"#
+}
+
+/// The same, which waits for a version that is not there, and closes one.
+fn held(reach: &str) -> String {
+    let second = greeter("v2") + reach;
+    greeter("v1")
+        + &second
+        + MISSING
+        + &split("v1 = 50, v3 = 50")
+        + "[traffic.override]\nheader = true\n"
+}
+
+/// Every request of many kinds, and the versions that they get.
+fn versions_of_all(watershed: &Watershed) -> std::collections::BTreeSet<String> {
+    let mut client = watershed.http1();
+    let paths = ["/", "/half", "/all"].into_iter();
+    let requests = paths.flat_map(|path| (0..30).map(move |user| (path, user)));
+    let versions = requests.flat_map(|(path, user)| {
+        let user = format!("x-user: {user}");
+        let users = [&[user.as_str()][..], &[]];
+        users.map(|headers| decision(&client.ask("GET", GREETER, path, headers, b"")).0)
+    });
+    versions.collect()
+}
+
+#[test]
+fn what_is_closed_is_closed_also_while_the_service_is_held() {
+    for pick in ["", "pick = \"smooth\"\n"] {
+        let watershed = serve_text(&halves(pick));
+        assert_eq!(versions_of_all(&watershed).len(), 2);
+        edit(&watershed, &held(""));
+        assert_eq!(versions_of_all(&watershed).len(), 2, "held, and as it was");
+        for reach in ["pinned", "override", "cutoff"] {
+            edit(&watershed, &held(&format!("reach = \"{reach}\"\n")));
+            let pinned = versions_of_all(&watershed);
+            assert_eq!(pinned.len(), if reach == "pinned" { 2 } else { 1 }, "{reach}: {pinned:?}");
+            // Those who are pinned to it have keys.
+            for _ in 0..30 {
+                assert_decides(&watershed, "/", &[], "v1", "random");
+                assert_decides(&watershed, "/half", &[], "v1", "rule:half");
+                assert_decides(&watershed, "/all", &[], "v1", "random");
+            }
+            let wanted = ["watershed-version: v2"];
+            let granted =
+                ask(&watershed, GREETER, "/", &wanted).header("watershed-decision").cloned();
+            assert_eq!(granted.unwrap() == "override", reach != "cutoff");
+            assert_eq!(watershed.version("greeter", "v1")["share"], 100.0);
+        }
+        let why = watershed.service("greeter")["held"].as_str().unwrap().to_owned();
+        assert!(why.contains("v3 cannot become normal"), "{why}");
+    }
+}
+
+#[test]
+fn where_all_is_closed_nobody_is_served() {
+    let watershed = serve_text(&(greeter("v1") + &split("v1 = 100")));
+    let closed = greeter("v1") + "reach = \"cutoff\"\n" + MISSING + &split("v3 = 100");
+    edit(&watershed, &closed);
+    assert_problem(&watershed.get(GREETER, "/"), 503, "no-version");
+    let why = watershed.service("greeter")["held"].as_str().unwrap().to_owned();
+    assert!(
+        why.contains("v1 is cut off, so that nothing of what was served before is left"),
+        "{why}"
+    );
+    assert_eq!(watershed.admin("/readyz").status, 503);
+    edit(&watershed, &(greeter("v1") + &split("v1 = 100")));
+    assert_decides(&watershed, "/", &[], "v1", "random");
+}
+
+/// What a service's file closes does not wait until somebody has mended the main file.
+#[test]
+fn what_is_closed_is_closed_beside_a_main_file_that_is_wrong() {
+    for is_readable in [true, false] {
+        let watershed = serve_text(&halves(""));
+        let main = watershed.site.read("watershed.toml");
+        let wrong = main.replace("[server]", "[server]\nthreads = -1");
+        let wrong = if is_readable { wrong } else { format!("[server\n{main}") };
+        watershed.site.replace("watershed.toml", wrong);
+        eventually("the refusal", || watershed.status()["last_reload"]["outcome"] == "rejected");
+        let closed = halves("").replace("v1 = 50, v2 = 50", "v1 = 100, v2 = 0");
+        let (first, rest) = closed.split_once("name = \"v2\"\n").unwrap();
+        edit(&watershed, &format!("{first}name = \"v2\"\nreach = \"cutoff\"\n{rest}"));
+        assert_eq!(versions_of_all(&watershed), ["v1".to_owned()].into());
+        watershed.site.replace("watershed.toml", &main);
+        eventually("the mended file", || watershed.service("greeter")["held"].is_null());
+        assert_eq!(versions_of_all(&watershed), ["v1".to_owned()].into());
+    }
+}

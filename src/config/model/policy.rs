@@ -64,7 +64,7 @@ impl Pick {
 }
 
 /// Who may get a version, beside those who get it by its share. Each includes those that follow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reach {
     /// Everybody: by its share, by rules, by stickiness and by overrides.
     #[default]

@@ -1,0 +1,50 @@
+//! What a newer state of the files closes of an older one that goes on: a version that must be cut
+//! off, or a secret that has leaked, does not wait until somebody has mended another file.
+
+use std::sync::Arc;
+
+use super::{Config, Environment, Reach, Service};
+
+impl Config {
+    /// The same with everything closed that the services of `newer` close whose files are right;
+    /// nothing if that is closed already.
+    pub fn closing(&self, newer: &Self, is_right: impl Fn(&Service) -> bool) -> Option<Self> {
+        let mut closed = self.clone();
+        let mut is_other = false;
+        for environment in &mut closed.environments {
+            let Environment { name, services, .. } = environment;
+            let newer = newer.environments.iter().filter(|newer| newer.name == *name);
+            let newer: Vec<_> = newer.flat_map(|newer| &newer.services).collect();
+            for service in services {
+                let mut same = newer.iter().filter(|newer| newer.name == service.name);
+                let same = same.find(|newer| newer.file == service.file && is_right(newer));
+                if let Some(closing) = same.and_then(|newer| service.closing(newer)) {
+                    *service = Arc::new(closing);
+                    is_other = true;
+                }
+            }
+        }
+        is_other.then_some(closed)
+    }
+}
+
+impl Service {
+    /// The same with everything closed that `newer` closes; nothing if that is closed already.
+    pub fn closing(&self, newer: &Self) -> Option<Self> {
+        let mut closed = self.clone();
+        let versions = self.versions.iter().enumerate();
+        let reach = |(index, spec): (usize, &super::VersionSpec)| {
+            let newer_index = newer.versions.iter().position(|other| other.name == spec.name);
+            let wanted = newer_index.map_or(Reach::Live, |index| newer.policy.reach_of(index));
+            wanted.max(self.policy.reach_of(index))
+        };
+        closed.policy.reach = versions.map(reach).collect();
+        let known = &self.quarantine;
+        let entries = newer.quarantine.iter().filter(|entry| !known.contains(entry));
+        closed.quarantine.extend(entries.cloned());
+        if self.policy.overrides.is_some() {
+            closed.policy.overrides.clone_from(&newer.policy.overrides);
+        }
+        (closed != *self).then_some(closed)
+    }
+}
