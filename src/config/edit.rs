@@ -1,7 +1,7 @@
 //! Changes a service's file as a person would: only what is meant changes, comments and order stay.
 //! The commands that upgrade a service call it. A [`ServiceFile`] is opened, changed and saved;
 //! before anything is written, the whole configuration is checked with the new text in the file's
-//! place. Rooms, in reading order: `service` (what a change is), `list`, `keys` and `row` (the ways
+//! place. Rooms, in reading order: `service` and `restore` (what a change is), `list`, `keys` and `row` (the ways
 //! in which TOML lets it be written), `comments` (which of them go), `form` and `diff` (lines),
 //! `store` (a file that is replaced in one step), `config_map`, `error`.
 
@@ -12,6 +12,7 @@ mod error;
 mod form;
 mod keys;
 mod list;
+mod restore;
 mod row;
 mod service;
 mod store;
@@ -25,6 +26,7 @@ use sha2::{Digest as _, Sha256};
 use toml_edit::{DocumentMut, value};
 
 pub use error::EditError;
+pub use restore::PutRule;
 
 use super::discover;
 use super::document;
@@ -162,6 +164,37 @@ impl ServiceFile {
     /// already stays in its place.
     pub fn set_split(&mut self, shares: &[(VersionName, Percent)]) {
         self.edit(|document| service::set_split(document, shares));
+    }
+
+    /// Sets a key of a version, such as `env` and `GREETING`, or removes it. The value is in the words
+    /// of the file, as [`VersionSpec::written`] has it; its paths are written relative to the file.
+    ///
+    /// [`VersionSpec::written`]: crate::config::VersionSpec::written
+    pub fn set_in_version(
+        &mut self,
+        name: &VersionName,
+        key: &[String],
+        value: Option<&toml::Value>,
+    ) {
+        let directory = self.directory();
+        self.edit(|document| restore::set_in_version(document, &directory, name, key, value));
+    }
+
+    /// Sets a key under `[traffic]`, or removes it.
+    pub fn set_in_traffic(&mut self, key: &[String], value: Option<&toml::Value>) {
+        let directory = self.directory();
+        self.edit(|document| restore::set_in_traffic(document, &directory, key, value));
+    }
+
+    /// Makes the rules these, in this order.
+    pub fn set_rules(&mut self, rules: &[PutRule]) {
+        self.edit(|document| restore::set_rules(document, rules));
+    }
+
+    /// Adds a version after the last one, with all its keys.
+    pub fn declare_version(&mut self, version: &toml::Table) {
+        let directory = self.directory();
+        self.edit(|document| restore::declare_version(document, &directory, version));
     }
 
     /// Keeps traffic from something, unless an entry does so already.

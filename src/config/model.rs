@@ -12,6 +12,7 @@ mod policy;
 mod quantity;
 mod quarantine;
 mod share;
+mod written;
 
 pub use connection::ConnectionLimits;
 pub use env::EnvValue;

@@ -53,7 +53,7 @@ impl<'a> Keys<'a> {
         self.table().is_empty()
     }
 
-    fn names(&self) -> Vec<String> {
+    pub fn names(&self) -> Vec<String> {
         self.table().iter().map(|(name, _)| name.to_owned()).collect()
     }
 
@@ -68,6 +68,40 @@ impl<'a> Keys<'a> {
                 table.insert(key, Item::Value(value));
             }
             Self::Inline(table) => row::insert(table, key, value),
+        }
+    }
+
+    /// Sets a key below others, which are made where they are missing, or removes it.
+    pub fn put_at(&mut self, key: &[String], value: Option<Value>) {
+        match (key, value) {
+            ([], _) => {}
+            ([last], Some(value)) => self.put_deep(last, value),
+            ([last], None) => self.remove(last),
+            ([first, rest @ ..], value) => {
+                if value.is_some() && self.get_mut(first).and_then(Keys::of).is_none() {
+                    self.put(first, Value::InlineTable(InlineTable::new()));
+                }
+                if let Some(mut below) = self.get_mut(first).and_then(Keys::of) {
+                    below.put_at(rest, value);
+                }
+            }
+        }
+    }
+
+    /// Sets a key. A table that is there is changed where it says something else, and stays in the
+    /// form in which it is written.
+    pub fn put_deep(&mut self, key: &str, value: Value) {
+        let Value::InlineTable(wanted) = value else { return self.put(key, value) };
+        let Some(mut table) = self.get_mut(key).and_then(Keys::of) else {
+            return self.put(key, Value::InlineTable(wanted));
+        };
+        let gone: Vec<_> =
+            table.names().into_iter().filter(|it| !wanted.contains_key(it)).collect();
+        for (name, value) in wanted {
+            table.put_deep(&name, value);
+        }
+        for name in gone {
+            table.remove(&name);
         }
     }
 
@@ -142,6 +176,9 @@ fn set(item: &mut Item, mut value: Value) {
 /// Whether two texts or two numbers are the same, however they are written.
 fn is_same(one: &Value, other: &Value) -> bool {
     if let (Some(one), Some(other)) = (one.as_str(), other.as_str()) {
+        return one == other;
+    }
+    if let (Some(one), Some(other)) = (one.as_bool(), other.as_bool()) {
         return one == other;
     }
     number(one).is_some() && number(one) == number(other)

@@ -4,15 +4,15 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use toml_edit::{DocumentMut, Formatted, Item, Table, Value};
+use toml_edit::{DocumentMut, Formatted, Item, Value};
 
 use super::super::model::{Digest, Percent, Quarantined, VersionName};
 use super::NewVersion;
 use super::keys::{Keys, in_braces};
-use super::list;
+use super::{list, restore};
 
-const VERSIONS: &str = "versions";
-const TRAFFIC: &str = "traffic";
+pub const VERSIONS: &str = "versions";
+pub const TRAFFIC: &str = "traffic";
 const QUARANTINE: &str = "quarantine";
 const SPLIT: &str = "split";
 const LATEST: &str = "latest";
@@ -60,7 +60,7 @@ pub fn remove_version(document: &mut DocumentMut, name: &VersionName) {
     }
 }
 
-fn is_named(table: &mut Keys<'_>, name: &VersionName) -> bool {
+pub fn is_named(table: &mut Keys<'_>, name: &VersionName) -> bool {
     text_of(table, "name").as_deref() == Some(name.as_str())
 }
 
@@ -70,7 +70,7 @@ fn text_of(table: &mut Keys<'_>, key: &str) -> Option<String> {
 
 fn version_keys(directory: &Path, version: &NewVersion) -> [(&'static str, Option<Value>); 3] {
     [
-        ("component", Some(Value::from(component(directory, &version.component)))),
+        ("component", Some(Value::from(path_in(directory, &version.component)))),
         ("digest", Some(Value::from(version.digest.to_string()))),
         ("remark", version.remark.as_deref().map(Value::from)),
     ]
@@ -81,7 +81,7 @@ fn variables(version: &NewVersion) -> Vec<(String, Value)> {
 }
 
 /// A path as it is written in a file of `directory`: relative, if both share more than the root.
-fn component(directory: &Path, path: &Path) -> String {
+pub fn path_in(directory: &Path, path: &Path) -> String {
     let pairs = directory.components().zip(path.components());
     let shared = pairs.take_while(|(one, other)| one == other).count();
     let shares_a_name =
@@ -97,11 +97,7 @@ fn component(directory: &Path, path: &Path) -> String {
 /// Gives each version its share, and all others nothing.
 pub fn set_split(document: &mut DocumentMut, shares: &[(VersionName, Percent)]) {
     let entries = shares.iter().map(|(name, share)| (name.to_string(), percent(*share))).collect();
-    if document.get(TRAFFIC).is_none() {
-        let mut table = Table::new();
-        table.set_position(Some(list::last_position(document, VERSIONS).unwrap_or(0)));
-        document.insert(TRAFFIC, Item::Table(table));
-    }
+    restore::make_traffic(document);
     let Some(mut traffic) = document.get_mut(TRAFFIC).and_then(Keys::of) else { return };
     if traffic.has(LATEST) && !traffic.has(SPLIT) {
         // What stands around it says who gets what, and does so still.

@@ -10,6 +10,7 @@ use crate::config::{Config, Service, Traffic};
 
 mod forms;
 mod policy;
+mod restore;
 mod save;
 mod sequences;
 mod versions;

@@ -4,6 +4,11 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest as _, Sha256};
+
+/// Hexadecimal digits of the digest that stands for a value.
+const VALUE_DIGITS: usize = 12;
+
 /// Where the value of a guest's environment variable comes from. Its `Debug` output shows no value.
 #[derive(Clone, PartialEq, Eq)]
 pub enum EnvValue {
@@ -22,6 +27,15 @@ impl EnvValue {
             Self::File(path) => Some(path),
             Self::Plain(_) | Self::FromEnv(_) => None,
         }
+    }
+
+    /// What stands for a value where it must not be shown, `sha256:` and 12 digits. The variable's
+    /// name is part of it, so that two variables do not show that they have one value.
+    pub fn digest_of(key: &str, value: &str) -> String {
+        let digest: [u8; 32] = Sha256::digest(format!("{key}\0{value}")).into();
+        let mut digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        digits.truncate(VALUE_DIGITS);
+        format!("sha256:{digits}")
     }
 }
 

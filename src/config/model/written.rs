@@ -1,0 +1,219 @@
+//! A declaration in the words of its file, with every default written out and every path absolute:
+//! what the history keeps of a service, and what a rollback compares and writes again. A key that
+//! says the same says it in the same words.
+
+use std::path::Path;
+
+use toml::{Table, Value};
+
+use super::{
+    CookieSettings, Destination, EnvValue, Limits, Match, Overrides, Percent, Policy, Rule,
+    SecretSource, Service, Split, Sticky, StickyKey, StickyMode, VersionSpec, show_duration,
+};
+
+impl VersionSpec {
+    /// What its `[[versions]]` entry says, but for `reach`, which belongs to the policy.
+    pub fn written(&self) -> Table {
+        let Self { name, component, digest, env, remark, limits } = self;
+        let mut table = Table::new();
+        put(&mut table, "name", name.as_str());
+        put(&mut table, "component", path(component));
+        if let Some(digest) = digest {
+            put(&mut table, "digest", digest.to_string());
+        }
+        let env: Table = env.iter().map(|(key, value)| (key.clone(), value.written())).collect();
+        put(&mut table, "env", env);
+        if let Some(remark) = remark {
+            put(&mut table, "remark", remark.clone());
+        }
+        put(&mut table, "limits", limits.written());
+        table
+    }
+}
+
+impl EnvValue {
+    /// A text, or a table that says where it is.
+    pub fn written(&self) -> Value {
+        match self {
+            Self::Plain(text) => Value::from(text.as_str()),
+            Self::File(file) => place("file", path(file)),
+            Self::FromEnv(variable) => place("from-env", variable.clone()),
+        }
+    }
+
+    /// What [`EnvValue::written`] has written; `None` of anything else.
+    pub fn read(written: &Value) -> Option<Self> {
+        let text = |key: &str| written.get(key).and_then(Value::as_str);
+        match written {
+            Value::String(text) => Some(Self::Plain(text.clone())),
+            Value::Table(_) => match (text("file"), text("from-env")) {
+                (Some(file), _) => Some(Self::File(file.into())),
+                (None, Some(variable)) => Some(Self::FromEnv(variable.to_owned())),
+                (None, None) => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+impl Limits {
+    fn written(&self) -> Table {
+        let Self {
+            memory,
+            cpu_time,
+            wall_time,
+            request_body,
+            concurrency,
+            queue_time,
+            instance_reuse,
+        } = self;
+        let mut table = Table::new();
+        put(&mut table, "memory", memory.to_string());
+        put(&mut table, "cpu-time", show_duration(*cpu_time));
+        put(&mut table, "wall-time", show_duration(*wall_time));
+        put(&mut table, "request-body", request_body.to_string());
+        put(&mut table, "concurrency", i64::from(concurrency.get()));
+        put(&mut table, "queue-time", show_duration(*queue_time));
+        put(&mut table, "instance-reuse", i64::from(instance_reuse.get()));
+        table
+    }
+}
+
+impl Service {
+    /// What `[traffic]` says beside who gets what.
+    pub fn written_policy(&self) -> Table {
+        // Who may reach a version is a fact of the version.
+        let Policy { pick, propagate, overrides, rules, sticky, reach: _ } = &self.policy;
+        let mut table = Table::new();
+        put(&mut table, "pick", pick.as_str());
+        put(&mut table, "propagate", *propagate);
+        if let Some(overrides) = overrides {
+            put(&mut table, "override", overrides.written());
+        }
+        if let Some(sticky) = sticky {
+            put(&mut table, "sticky", sticky.written());
+        }
+        let rules = rules.iter().map(|rule| Value::Table(self.written_rule(rule)));
+        put(&mut table, "rules", rules.collect::<Vec<_>>());
+        table
+    }
+
+    fn written_rule(&self, rule: &Rule) -> Table {
+        let Rule { name, matches, to, otherwise } = rule;
+        let mut table = Table::new();
+        put(&mut table, "name", name.as_str());
+        let matches = matches.written();
+        if !matches.is_empty() {
+            put(&mut table, "match", matches);
+        }
+        match to {
+            Destination::Version(index) => put(&mut table, "version", self.named(*index)),
+            Destination::Split(split) => put(&mut table, "split", self.written_split(split)),
+        }
+        put(&mut table, "otherwise", otherwise.as_str());
+        table
+    }
+
+    /// The versions with a share. Whole percentages are whole numbers.
+    fn written_split(&self, split: &Split) -> Table {
+        let some = split.shares().iter().filter(|(_, share)| *share > Percent::ZERO);
+        let share = |(index, share): &(usize, Percent)| (self.named(*index), percent(*share));
+        some.map(share).collect()
+    }
+
+    fn named(&self, index: usize) -> String {
+        self.versions.get(index).map(|spec| spec.name.to_string()).unwrap_or_default()
+    }
+}
+
+fn percent(share: Percent) -> Value {
+    let hundredths = share.hundredths();
+    match hundredths.is_multiple_of(100) {
+        true => Value::Integer((hundredths / 100).into()),
+        false => Value::Float(f64::from(hundredths) / 100.0),
+    }
+}
+
+impl Match {
+    fn written(&self) -> Table {
+        let Self { path, method, header, query, cookie, client } = self;
+        let mut table = Table::new();
+        let one = [
+            ("path", path.as_ref().map(ToString::to_string)),
+            ("method", method.clone()),
+            ("client", client.map(|network| network.to_string())),
+        ];
+        for (key, text) in one {
+            text.into_iter().for_each(|text| put(&mut table, key, text));
+        }
+        for (key, conditions) in [("header", header), ("query", query), ("cookie", cookie)] {
+            let said = conditions.iter().map(|(name, glob)| (name.clone(), glob.to_string()));
+            let said: Table = said.map(|(name, glob)| (name, Value::from(glob))).collect();
+            if !said.is_empty() {
+                put(&mut table, key, said);
+            }
+        }
+        table
+    }
+}
+
+impl Sticky {
+    fn written(&self) -> Table {
+        let Self { key, mode } = self;
+        let mut table = Table::new();
+        put(&mut table, "key", key.to_string());
+        put(&mut table, "mode", mode.as_str());
+        if let StickyMode::Pin { ttl } = mode {
+            put(&mut table, "ttl", show_duration(*ttl));
+        }
+        if let StickyKey::Generated(cookie) = key {
+            put(&mut table, "cookie", cookie.written());
+        }
+        table
+    }
+}
+
+impl CookieSettings {
+    fn written(&self) -> Table {
+        let Self { name, ttl, secure, http_only, same_site } = self;
+        let mut table = Table::new();
+        put(&mut table, "name", name.as_str());
+        put(&mut table, "ttl", show_duration(*ttl));
+        put(&mut table, "secure", *secure);
+        put(&mut table, "http-only", *http_only);
+        put(&mut table, "same-site", same_site.as_str());
+        table
+    }
+}
+
+impl Overrides {
+    fn written(&self) -> Table {
+        let Self { header, query, cookie, preview_domains, secret } = self;
+        let mut table = Table::new();
+        put(&mut table, "header", *header);
+        for (key, name) in [("query", query), ("cookie", cookie)] {
+            name.iter().for_each(|name| put(&mut table, key, name.clone()));
+        }
+        put(&mut table, "preview-domains", *preview_domains);
+        match secret {
+            Some(SecretSource::File(file)) => put(&mut table, "secret", place("file", path(file))),
+            Some(SecretSource::FromEnv(variable)) => {
+                put(&mut table, "secret", place("from-env", variable.clone()));
+            }
+            None => {}
+        }
+        table
+    }
+}
+
+fn put(table: &mut Table, key: &str, value: impl Into<Value>) {
+    table.insert(key.to_owned(), value.into());
+}
+
+fn place(key: &str, place: String) -> Value {
+    Value::Table([(key.to_owned(), Value::from(place))].into_iter().collect())
+}
+
+fn path(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
