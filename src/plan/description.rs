@@ -5,18 +5,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
-
 use super::policy;
 use crate::config::{
     Config, ConnectionLimits, Digest, EnvValue, Expose, Limits, Percent, Quarantined,
     ServerSettings, Service, Setting, Split, Traffic, VersionName, VersionSpec, show_duration,
 };
 use crate::policy::{Base, Before, Case, Fault, Made, Standing, Verdict};
-
-/// Hexadecimal digits of the digest that stands for an environment value.
-const VALUE_DIGITS: usize = 12;
+use serde::{Deserialize, Serialize};
 
 /// All that a process serves, or that files declare.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -333,16 +328,10 @@ fn limit_settings(limits: &Limits) -> Settings {
     settings.into_iter().map(|(key, text)| (key.to_owned(), Value::text(text))).collect()
 }
 
-/// Where a value comes from, or a digest of it. The variable's name is part of the digest, so that
-/// two variables do not show that they have one value.
+/// Where a value comes from, or a digest of it.
 fn shown(root: &Path, key: &str, value: &EnvValue) -> Value {
     match value {
-        EnvValue::Plain(text) => {
-            let digest: [u8; 32] = Sha256::digest(format!("{key}\0{text}")).into();
-            let mut digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-            digits.truncate(VALUE_DIGITS);
-            Value::text(format!("sha256:{digits}"))
-        }
+        EnvValue::Plain(text) => Value::text(EnvValue::digest_of(key, text)),
         EnvValue::File(path) => Value::path(root, path).behind("file:"),
         EnvValue::FromEnv(variable) => Value::text(format!("from-env:{variable}")),
     }

@@ -2,12 +2,15 @@
 //! one file of the state directory, over restarts and kills.
 //!
 //! The reloader records each publish before it is served; the admin listener and the command line
-//! read. Rooms, in reading order: `record` (one change), `change` (two snapshots into what is to be
-//! recorded), `file` (opening, and what to do with a file that is damaged).
+//! read. Rooms, in reading order: `record` (one change), `served` (all that decided what it served, in
+//! parts), `parts` (those in the file), `change` (two snapshots into what is to be recorded), `file`
+//! (opening, and what to do with a file that is damaged).
 
 mod change;
 mod file;
+mod parts;
 mod record;
+mod served;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +29,9 @@ use serde::Deserialize;
 pub use change::{Change, changes};
 pub use file::HistoryError;
 pub use record::{Attribution, Author, Record, RecordOutcome, RecordedVersion, Share, shares_of};
+pub use served::{MADE_OF, Made, Parts, Served, ServedVersion, Terms, VALUE};
+
+use parts::Store;
 
 /// How many records of a service are kept.
 const RECORDS: usize = 1_000;
@@ -93,13 +99,26 @@ impl History {
     /// Where they cannot be written. Whether they were is not known then, and this history takes no
     /// more: open it again.
     pub fn record(&self, records: &[Record]) -> Result<(), HistoryError> {
-        let values = self.encoded(records)?;
+        self.record_with(records, &Parts::default())
+    }
+
+    /// The same with the parts that the records name.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`History::record`].
+    pub fn record_with(&self, records: &[Record], parts: &Parts) -> Result<(), HistoryError> {
+        let (values, parts) = (self.encoded(records)?, self.encoded_parts(parts)?);
         let last = records.iter().map(|record| record.generation).max();
         self.write(|transaction| {
             let mut table = transaction.open_table(TABLE)?;
+            let mut store = Store::open(transaction)?;
             for (record, value) in records.iter().zip(&values) {
-                table.insert(record.key(), value.as_slice())?;
-                prune(&mut table, record)?;
+                store.keep(record, &parts)?;
+                if let Some(replaced) = table.insert(record.key(), value.as_slice())? {
+                    store.release(&record.environment, &record.service, replaced.value())?;
+                }
+                prune(&mut table, &mut store, record)?;
             }
             raise(transaction, last.unwrap_or(0))
         })
@@ -269,6 +288,7 @@ fn make_tables(database: &Database) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
     transaction.open_table(TABLE)?;
     transaction.open_table(GENERATION)?;
+    Store::open(&transaction)?;
     Ok(transaction.commit()?)
 }
 
@@ -282,17 +302,24 @@ fn raise(transaction: &WriteTransaction, generation: u64) -> Result<(), redb::Er
 
 /// Drops the oldest records of the service that a record is of. No other is looked at: a record
 /// costs the same whatever the number of services.
-fn prune(table: &mut Table<'_, Key<'static>, &[u8]>, record: &Record) -> Result<(), redb::Error> {
+fn prune(
+    table: &mut Table<'_, Key<'static>, &[u8]>,
+    store: &mut Store<'_>,
+    record: &Record,
+) -> Result<(), redb::Error> {
     let (environment, service, _) = record.key();
     let count = table.range(keys_of(environment, service))?.count();
     let mut outlived = Vec::new();
     for (older, entry) in table.range(keys_of(environment, service))?.enumerate() {
         let (key, value) = entry?;
         let newer = count.saturating_sub(older + 1);
-        let is_outlived = newer >= RECORDS || newer >= AGELESS && is_old(value.value(), record.at);
+        let is_outlived = newer >= RECORDS
+            || newer >= AGELESS && is_old(value.value(), record.at)
+            || newer > 0 && store.is_too_large(environment, service)?;
         if !is_outlived {
             break;
         }
+        store.release(environment, service, value.value())?;
         outlived.push(key.value().2);
     }
     for generation in outlived {

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arc_swap::ArcSwap;
 
-use crate::config::SecretSource;
+use crate::config::{EnvValue, SecretSource};
 use crate::routing::Lock;
 
 pub use lifecycle::{Status, StatusCode, StatusError};
@@ -31,6 +31,15 @@ pub use snapshot::{
 /// Who may override, by a secret as it is now.
 pub fn secret_lock(source: &SecretSource) -> Lock {
     secrets::lock(source).0
+}
+
+/// The digest of the value of a variable as it is now, for this process.
+///
+/// # Errors
+///
+/// Why it has none: names the place, and never its content.
+pub fn secret_digest(key: &str, value: &EnvValue) -> Result<String, String> {
+    secrets::digest_of(key, value)
 }
 
 /// The snapshot that requests see. One pointer: no request sees half of two generations.

@@ -64,7 +64,7 @@ impl Programs {
         spec: &VersionSpec,
     ) -> Result<Arc<VersionEntry>, StatusError> {
         let program = self.program(spec).await?;
-        let env = secrets::resolve(&spec.env).await?;
+        let secrets::Resolved { env, digests } = secrets::resolve(&spec.env).await?;
         let guest = Guest::new(program, grant(key, spec, env));
         guest.try_out().await?;
         let meter = self.telemetry.version(
@@ -72,7 +72,7 @@ impl Programs {
             key.service.as_str(),
             spec.name.as_str(),
         );
-        Ok(Arc::new(VersionEntry::new(spec.clone(), guest, meter)))
+        Ok(Arc::new(VersionEntry::new(spec.clone(), digests, guest, meter)))
     }
 
     /// Forgets every program but these.

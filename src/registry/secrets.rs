@@ -37,12 +37,19 @@ enum Unavailable {
     VariableNotUtf8(String),
 }
 
+/// The environment of a guest.
+pub struct Resolved {
+    pub env: GuestEnv,
+    /// What stands for each secret in it: its variable, and a digest of its value.
+    pub digests: Vec<(String, String)>,
+}
+
 /// Looks up every value as it is now.
 ///
 /// # Errors
 ///
 /// Names every variable that has no value, and why.
-pub async fn resolve(declared: &[(String, EnvValue)]) -> Result<GuestEnv, StatusError> {
+pub async fn resolve(declared: &[(String, EnvValue)]) -> Result<Resolved, StatusError> {
     let declared = declared.to_vec();
     match tokio::task::spawn_blocking(move || resolve_now(&declared)).await {
         Ok(resolved) => resolved,
@@ -52,19 +59,34 @@ pub async fn resolve(declared: &[(String, EnvValue)]) -> Result<GuestEnv, Status
     }
 }
 
-fn resolve_now(declared: &[(String, EnvValue)]) -> Result<GuestEnv, StatusError> {
+fn resolve_now(declared: &[(String, EnvValue)]) -> Result<Resolved, StatusError> {
     let mut variables = Vec::with_capacity(declared.len());
-    let mut missing = Vec::new();
+    let (mut digests, mut missing) = (Vec::new(), Vec::new());
     for (key, value) in declared {
         match value_of(value) {
-            Ok(value) => variables.push((key.clone(), value)),
+            Ok(text) => {
+                if !matches!(value, EnvValue::Plain(_)) {
+                    digests.push((key.clone(), EnvValue::digest_of(key, &text)));
+                }
+                variables.push((key.clone(), text));
+            }
             Err(why) => missing.push(format!("`{key}` has no value: {why}")),
         }
     }
     if missing.is_empty() {
-        return Ok(variables.into());
+        return Ok(Resolved { env: variables.into(), digests });
     }
     Err(StatusError::new(StatusCode::SecretUnavailable, missing.join("; ")))
+}
+
+/// The digest of the value of a variable as it is now, for this process.
+///
+/// # Errors
+///
+/// Why it has none: names the place, and never its content.
+pub fn digest_of(key: &str, value: &EnvValue) -> Result<String, String> {
+    let text = value_of(value).map_err(|why| why.to_string())?;
+    Ok(EnvValue::digest_of(key, &text))
 }
 
 /// Who may override, by a secret as it is now; what is said where it cannot be had. An empty secret
@@ -166,7 +188,7 @@ mod tests {
             ("B".to_owned(), EnvValue::Plain("b".to_owned())),
             ("C".to_owned(), EnvValue::FromEnv("WATERSHED_TEST_NO_SUCH_VARIABLE".to_owned())),
         ];
-        let error = resolve_now(&declared).unwrap_err();
+        let error = resolve_now(&declared).err().unwrap();
         assert_eq!(error.code, StatusCode::SecretUnavailable);
         let path = path.display();
         let expected = format!(

@@ -20,6 +20,8 @@ use crate::telemetry::VersionMeter;
 #[derive(Debug)]
 pub struct VersionEntry {
     pub spec: VersionSpec,
+    /// What stands for each secret of its environment: the variable, and a digest of its value.
+    pub secrets: Vec<(String, String)>,
     /// Its name, as a header of responses.
     pub header: Option<HeaderValue>,
     pub guest: Arc<Guest>,
@@ -38,11 +40,16 @@ pub struct Admission {
 
 impl VersionEntry {
     /// A version that can take requests from now on.
-    pub fn new(spec: VersionSpec, guest: Guest, meter: VersionMeter) -> Self {
+    pub fn new(
+        spec: VersionSpec,
+        secrets: Vec<(String, String)>,
+        guest: Guest,
+        meter: VersionMeter,
+    ) -> Self {
         let concurrency = usize::try_from(spec.limits.concurrency.get()).unwrap_or(usize::MAX);
         let free = Arc::new(Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS)));
         let header = HeaderValue::from_str(spec.name.as_str()).ok();
-        Self { spec, header, guest: Arc::new(guest), meter, free }
+        Self { spec, secrets, header, guest: Arc::new(guest), meter, free }
     }
 
     /// Waits for room, at most the version's queue time. `None` if there was none.
@@ -198,6 +205,15 @@ impl Serving {
     pub(super) fn before(&self) -> Before<'_> {
         let made = self.entries.iter().map(|entry| entry.as_deref().map(VersionEntry::made));
         Before { base: self.base.clone(), made: made.collect() }
+    }
+
+    /// The service as it is served, and what takes the requests of each of its versions, if that can
+    /// be had.
+    pub(super) fn declared(
+        &self,
+    ) -> (&Arc<Service>, impl Iterator<Item = (&VersionSpec, Option<&Arc<VersionEntry>>)>) {
+        let entries = self.entries.iter().map(Option::as_ref).chain(std::iter::repeat(None));
+        (&self.declared, self.declared.versions.iter().zip(entries))
     }
 
     /// Chooses the version of one request. Draws once; allocates nothing.

@@ -100,6 +100,7 @@ fn record(generation: u64, after: &str, restores: Option<u64>) -> Record {
         service: "greeter".to_owned(),
         author: Author::FileEdit,
         before: Vec::new(),
+        served: None,
         versions: versions.collect(),
         after,
         remark: None,

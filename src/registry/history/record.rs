@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::Change;
+use super::{Change, Parts, Served};
 use crate::config::{Digest, Percent};
 use crate::registry::{ServiceEntry, Status, VersionEntry, VersionView};
 
@@ -30,6 +30,10 @@ pub struct Record {
     pub before: Vec<Share>,
     /// What is served from then on.
     pub after: Vec<Share>,
+    /// All that decided what is served from then on; none in the record of an older watershed, or of a
+    /// service that was removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub served: Option<Served>,
     /// What was declared; nothing if the service was removed.
     pub versions: Vec<RecordedVersion>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -109,15 +113,17 @@ impl Attribution {
 }
 
 impl Record {
-    /// The record of a change. Reads the service's file.
-    pub fn of(generation: u64, change: &Change, author: Author) -> Self {
+    /// The record of a change, and the parts that it names. Reads the service's file.
+    pub fn of(generation: u64, change: &Change, author: Author) -> (Self, Parts) {
         let Change { key, before, entry, file } = change;
         let declared = entry.iter().flat_map(|entry| {
             let declared = entry.declared.versions.len();
             entry.versions.iter().take(declared).map(RecordedVersion::from)
         });
         let held = entry.as_ref().and_then(|entry| entry.held.clone());
-        Self {
+        let mut parts = Parts::default();
+        let served = entry.as_ref().map(|entry| Served::of(entry, &mut parts));
+        let record = Self {
             generation,
             at: now(),
             environment: key.environment.to_string(),
@@ -125,12 +131,14 @@ impl Record {
             author,
             before: before.clone(),
             after: entry.as_deref().map(shares_of).unwrap_or_default(),
+            served,
             versions: declared.collect(),
             remark: None,
             outcome: held.map_or(RecordOutcome::Published, |why| RecordOutcome::Held { why }),
             restores: None,
             file_digest: digest_of(file),
-        }
+        };
+        (record, parts)
     }
 
     /// The record of a service that was removed while nobody recorded, of which this one is the
@@ -142,6 +150,7 @@ impl Record {
             author: Author::Start,
             before: self.after,
             after: Vec::new(),
+            served: None,
             versions: Vec::new(),
             remark: None,
             outcome: RecordOutcome::Published,
@@ -188,6 +197,21 @@ impl Record {
         self.after != earlier.after
             || self.versions.len() != earlier.versions.len()
             || self.versions.iter().any(differs)
+            || self.is_served_unlike(earlier)
+    }
+
+    /// Whether something else decides, as far as it is known yet. What an older watershed recorded is
+    /// recorded once more, with all of it.
+    fn is_served_unlike(&self, earlier: &Self) -> bool {
+        let (Some(served), Some(before)) = (&self.served, &earlier.served) else {
+            return self.served.is_some() != earlier.served.is_some();
+        };
+        let is_creating = |name: &str| {
+            let found = self.versions.iter().find(|version| version.name == name);
+            found.is_some_and(|version| version.status == CREATING)
+        };
+        let mut others = served.versions.iter().filter(|version| !is_creating(&version.name));
+        served.policy != before.policy || others.any(|version| !before.versions.contains(version))
     }
 }
 

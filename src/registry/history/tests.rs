@@ -35,6 +35,7 @@ fn edit(generation: u64, service: &str) -> Record {
         author: Author::FileEdit,
         before: share(12.5),
         after: share(100.0),
+        served: None,
         versions: vec![version],
         remark: None,
         outcome: RecordOutcome::Held { why: "v2 gets 5 % once it is normal".to_owned() },
@@ -311,4 +312,113 @@ fn a_record_of_a_stranger_shape_is_told_and_outlived() {
     let records: Vec<_> = (2..=22).map(|generation| edit(generation, "shop")).collect();
     history.record(&records).unwrap();
     assert_eq!(generations(&history, "shop").len(), 21);
+}
+
+/// Parts of some kilobytes each, and a record that names them.
+fn with_parts(generation: u64, texts: &[&str]) -> (Record, Parts) {
+    use crate::config::{EnvValue, Limits, Policy, Reach, Service, ServiceName, Traffic};
+    use crate::config::{VersionName, VersionSpec};
+    let spec = |(index, text): (usize, &&str)| VersionSpec {
+        name: VersionName::new(&format!("v{index}")).unwrap(),
+        component: "/a.wasm".into(),
+        digest: None,
+        env: vec![("TEXT".to_owned(), EnvValue::Plain((*text).to_owned()))],
+        remark: None,
+        limits: Limits::default(),
+    };
+    let service = Service {
+        name: ServiceName::new("shop").unwrap(),
+        domains: Vec::new(),
+        routes: Vec::new(),
+        versions: texts.iter().enumerate().map(spec).collect(),
+        traffic: Traffic::Latest,
+        policy: Policy::default(),
+        quarantine: Vec::new(),
+        file: "/shop.toml".into(),
+    };
+    let mut parts = Parts::default();
+    let versions = service.versions.iter().map(|spec| (spec, Reach::Live, Made::default()));
+    let served = Some(Served::new(&service, versions, &mut parts));
+    (Record { served, ..edit(generation, "shop") }, parts)
+}
+
+fn stored_bytes(history: &History) -> u64 {
+    let records = history.of("default", "shop", usize::MAX).unwrap();
+    serde_json::to_vec(&history.parts(&records).unwrap()).unwrap().len() as u64
+}
+
+#[test]
+fn a_part_is_stored_once_for_as_long_as_a_record_names_it() {
+    let directory = directory();
+    let history = open(&directory);
+    for generation in 1..=3 {
+        let (record, parts) = with_parts(generation, &["one", "two"]);
+        history.record_with(&[record], &parts).unwrap();
+    }
+    let (record, parts) = with_parts(4, &["one", "other"]);
+    history.record_with(std::slice::from_ref(&record), &parts).unwrap();
+    drop(history);
+    let history = open(&directory);
+    let records = history.of("default", "shop", 9).unwrap();
+    assert_eq!(records[0], record);
+    let parts = history.parts(&records).unwrap();
+    assert_eq!(parts.iter().count(), 4, "a policy and three versions");
+    let changed =
+        records[0].terms(&parts).unwrap().changes_since(&records[1].terms(&parts).unwrap());
+    assert_eq!(changed, ["env of v1"]);
+    let later: Vec<_> = (5..=1_004).map(|generation| edit(generation, "shop")).collect();
+    history.record(&later).unwrap();
+    assert_eq!(stored_bytes(&history), 2, "nobody names them any more");
+    history
+        .look(|transaction| {
+            let table: TableDefinition<'_, (&str, &str, &str), u64> =
+                TableDefinition::new("part uses");
+            assert_eq!(transaction.open_table(table)?.iter()?.count(), 0);
+            Ok(())
+        })
+        .unwrap();
+}
+
+/// The largest: a file's bound of text, another one each time.
+#[test]
+fn what_records_keep_is_bounded() {
+    let directory = directory();
+    let history = open(&directory);
+    for generation in 1..=4 {
+        let text = char::from(b'a' + u8::try_from(generation).unwrap()).to_string();
+        let (record, parts) = with_parts(generation, &[&text.repeat(15 << 20)]);
+        history.record_with(&[record], &parts).unwrap();
+        assert!(stored_bytes(&history) < parts::LARGEST + (1 << 10));
+    }
+    assert_eq!(generations(&history, "shop"), [4, 3], "the newest that fit");
+    // One that is larger by itself is kept, alone.
+    let (record, parts) = with_parts(5, &["\u{1}".repeat(8 << 20).as_str()]);
+    history.record_with(&[record], &parts).unwrap();
+    assert_eq!(generations(&history, "shop"), [5]);
+    assert!(
+        history.of("default", "shop", 1).unwrap()[0]
+            .terms(&history.parts(&history.of("default", "shop", 1).unwrap()).unwrap())
+            .is_some()
+    );
+}
+
+#[test]
+fn texts_of_environments_are_given_to_those_who_ask_for_them() {
+    let (record, parts) = with_parts(1, &["5ecret"]);
+    let shown = |parts: &Parts| serde_json::to_string(parts).unwrap();
+    assert!(shown(&parts).contains("5ecret"));
+    let without = parts.without_texts();
+    assert!(!shown(&without).contains("5ecret") && shown(&without).contains("sha256:"));
+    assert!(record.terms(&without).is_some());
+}
+
+/// Written before records told of more than shares.
+#[test]
+fn a_record_of_an_older_watershed_is_read() {
+    let mut json = serde_json::to_value(edit(1, "shop")).unwrap();
+    json.as_object_mut().unwrap().remove("served");
+    let record: Record = serde_json::from_value(json).unwrap();
+    assert!(record.terms(&Parts::default()).is_none());
+    let (now, _) = with_parts(2, &[]);
+    assert!(now.differs_from(&record), "it is recorded once more, with all of it");
 }

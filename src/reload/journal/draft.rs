@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use crate::registry::history::{Attribution, Author, Change, History, HistoryError, Record};
+use crate::registry::history::{Attribution, Author, Change, History, HistoryError, Parts, Record};
 use crate::registry::{ServiceKey, Snapshot};
 
 /// A command that has changed a service's file. It is the author of all that comes of it, until the
@@ -67,43 +67,50 @@ pub fn write(
     known: Option<&Known>,
 ) -> Result<(), HistoryError> {
     let mut records = Vec::with_capacity(drafts.len());
+    let mut parts = Parts::default();
     for draft in drafts {
-        records.extend(draft.finish(history, generation)?);
+        if let Some((record, named)) = draft.finish(history, generation)? {
+            records.push(record);
+            parts.extend(named);
+        }
     }
     if let Some(known) = known {
         records.extend(removals(history, generation, known)?);
     }
     match records.is_empty() {
         true => history.reach(generation),
-        false => history.record(&records),
+        false => history.record_with(&records, &parts),
     }
 }
 
 impl Draft {
-    /// The record that it becomes, if there is something to record.
-    fn finish(self, history: &History, generation: u64) -> Result<Option<Record>, HistoryError> {
+    /// The record that it becomes and the parts of it, if there is something to record.
+    fn finish(
+        self,
+        history: &History,
+        generation: u64,
+    ) -> Result<Option<(Record, Parts)>, HistoryError> {
         let Self { mut change, cause } = self;
-        let record = match cause {
+        Ok(Some(match cause {
             Cause::FileEdit => Record::of(generation, &change, Author::FileEdit),
             Cause::Command(command) => {
-                let record = Record::of(generation, &change, Author::FileEdit);
+                let (record, parts) = Record::of(generation, &change, Author::FileEdit);
                 match command.has_caused(&record) {
-                    true => record.attributed(&command.attribution),
-                    false => record,
+                    true => (record.attributed(&command.attribution), parts),
+                    false => (record, parts),
                 }
             }
             Cause::Found => {
                 let ServiceKey { environment, service } = &change.key;
                 let newest = newest(history, environment.as_str(), service.as_str())?;
                 change.before = newest.as_ref().map_or_else(Vec::new, |it| it.after.clone());
-                let record = Record::of(generation, &change, Author::Start);
+                let (record, parts) = Record::of(generation, &change, Author::Start);
                 if newest.is_some_and(|newest| !record.differs_from(&newest)) {
                     return Ok(None);
                 }
-                record
+                (record, parts)
             }
-        };
-        Ok(Some(record))
+        }))
     }
 }
 
