@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use serde::{Deserialize, Serialize};
 
-use crate::registry::history::{History, HistoryError, Record};
+use crate::registry::history::{History, HistoryError, Parts, Record};
 
 /// How many records are given if nobody says.
 const LIMIT: usize = 100;
@@ -22,13 +22,19 @@ pub struct Question {
     environment: Option<String>,
     service: String,
     limit: Option<usize>,
+    /// Whether the texts of plain environment variables are given, and not digests of them.
+    #[serde(default)]
+    texts: bool,
 }
 
 /// The answer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct HistoryDocument {
     /// The newest first.
     pub records: Vec<Record>,
+    /// What the records name under `served`, by digest.
+    #[serde(default, skip_serializing_if = "Parts::is_empty")]
+    pub parts: Parts,
 }
 
 /// Why there is no answer.
@@ -70,17 +76,24 @@ pub async fn show(
     let answer = async {
         let Query(question) = question.map_err(|wrong| Refusal::Query(wrong.body_text()))?;
         let history = history.map_err(Refusal::NoHistory)?;
-        let read = tokio::task::spawn_blocking(move || records(&history, &question));
+        let read = tokio::task::spawn_blocking(move || document(&history, &question));
         read.await.unwrap_or_else(|panicked| Err(Refusal::NoHistory(panicked.to_string())))
     };
     match answer.await {
-        Ok(records) => Json(HistoryDocument { records }).into_response(),
+        Ok(document) => Json(document).into_response(),
         Err(refusal) => refusal.into_response(),
     }
 }
 
+fn document(history: &History, question: &Question) -> Result<HistoryDocument, Refusal> {
+    let records = records(history, question)?;
+    let parts = history.parts(&records)?;
+    let parts = if question.texts { parts } else { parts.without_texts() };
+    Ok(HistoryDocument { records, parts })
+}
+
 fn records(history: &History, question: &Question) -> Result<Vec<Record>, Refusal> {
-    let Question { environment, service, limit } = question;
+    let Question { environment, service, limit, texts: _ } = question;
     let limit = limit.unwrap_or(LIMIT);
     if !(1..=LIMIT_MAX).contains(&limit) {
         return Err(Refusal::Limit(limit));

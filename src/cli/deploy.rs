@@ -19,8 +19,8 @@ use crate::policy::{Fault, Obstacle, Standing};
 use crate::registry::digest_at;
 use crate::upgrade::Shares;
 
-pub(super) use arguments::Arguments;
 use arguments::Wanted;
+pub(super) use arguments::{Arguments, patience};
 
 pub(super) fn deploy(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliError> {
     if let Some(name) = twice(&arguments.env) {

@@ -12,8 +12,9 @@ use super::common::{Common, write_json};
 use super::table::{self, Align};
 use super::target::Target;
 use super::{CliError, complete};
+use crate::admin::HistoryDocument;
 use crate::config::ServiceName;
-use crate::registry::history::{Author, Record, RecordOutcome, Share};
+use crate::registry::history::{Author, Parts, Record, RecordOutcome, Share};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,6 +25,9 @@ Where no process runs, the history is read from the state directory. A service h
 records, of 90 days.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage.";
+
+/// How many records there may be.
+const MOST: usize = 1_000;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -42,28 +46,59 @@ pub(super) struct Arguments {
 struct Document<'a> {
     environment: &'a str,
     service: &'a str,
-    records: &'a [Record],
+    records: Vec<Row<'a>>,
+    /// What the records name under `served`, by digest. Of plain environment variables it has digests.
+    #[serde(skip_serializing_if = "Parts::is_empty")]
+    parts: &'a Parts,
+}
+
+/// A record, and what it changed beside the shares.
+#[derive(Serialize)]
+struct Row<'a> {
+    #[serde(flatten)]
+    record: &'a Record,
+    /// As `env of v1` or `rules`; none where that is not recorded.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    changed: Vec<String>,
 }
 
 pub(super) fn history(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliError> {
     let Arguments { service, limit, common } = arguments;
     let target = Target::find(path, common, service.as_str())?;
-    let records = target.records(usize::from(*limit))?;
+    // The record before the first one that is shown tells what that one changed.
+    let limit = usize::from(*limit);
+    let document = target.history((limit + 1).min(MOST), false)?;
+    let rows = rows(&document, limit);
     let mut out = anstream::stdout().lock();
     if common.json {
         let (environment, service) = (target.environment.as_str(), service.as_str());
-        write_json(&mut out, &Document { environment, service, records: &records })?;
-    } else if records.is_empty() {
+        let parts = &document.parts;
+        write_json(&mut out, &Document { environment, service, records: rows, parts })?;
+    } else if rows.is_empty() {
         writeln!(out, "nothing was published of {service} yet")?;
     } else {
-        for line in lines(&records) {
+        for line in lines(&rows) {
             writeln!(out, "{line}")?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn lines(records: &[Record]) -> Vec<String> {
+/// The newest records, so many at most.
+fn rows(HistoryDocument { records, parts }: &HistoryDocument, limit: usize) -> Vec<Row<'_>> {
+    let earlier = records.iter().skip(1).map(Some).chain([None]);
+    let row = |(record, earlier): (_, Option<&Record>)| Row {
+        record,
+        changed: changed(record, earlier, parts).unwrap_or_default(),
+    };
+    records.iter().zip(earlier).map(row).take(limit).collect()
+}
+
+fn changed(record: &Record, earlier: Option<&Record>, parts: &Parts) -> Option<Vec<String>> {
+    Some(record.terms(parts)?.changes_since(&earlier?.terms(parts)?))
+}
+
+fn lines(rows: &[Row<'_>]) -> Vec<String> {
     let header = [
         ("GENERATION", Align::Right),
         ("WHEN", Align::Left),
@@ -71,11 +106,12 @@ fn lines(records: &[Record]) -> Vec<String> {
         ("WHO", Align::Left),
         ("NOTE", Align::Left),
     ];
-    let row = |record: &Record| {
+    let line = |row: &Row<'_>| {
+        let Row { record, .. } = row;
         let generation = record.generation.to_string();
-        [generation, when(record.at), traffic(record), who(&record.author), note(record)]
+        [generation, when(record.at), traffic(record), who(&record.author), note(row)]
     };
-    table::lines(header, records.iter().map(row))
+    table::lines(header, rows.iter().map(line))
 }
 
 /// In the time of whoever reads it.
@@ -106,7 +142,7 @@ fn who(author: &Author) -> String {
     }
 }
 
-fn note(record: &Record) -> String {
+fn note(Row { record, changed }: &Row<'_>) -> String {
     let versions = record.versions.iter().filter(|version| version.status != "normal");
     let standing = versions.map(|version| format!("{} is {}", version.name, version.status));
     let held = match &record.outcome {
@@ -114,7 +150,8 @@ fn note(record: &Record) -> String {
         RecordOutcome::Held { why } => Some(format!("held: {why}")),
     };
     let back = record.restores.map(|generation| format!("back to generation {generation}"));
-    let notes: Vec<String> =
-        back.into_iter().chain(record.remark.iter().cloned()).chain(standing).chain(held).collect();
+    let changed = (!changed.is_empty()).then(|| changed.join(", "));
+    let said = back.into_iter().chain(record.remark.iter().cloned()).chain(changed);
+    let notes: Vec<String> = said.chain(standing).chain(held).collect();
     notes.join("; ")
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::CliError;
 use super::common::write_json;
 use super::refusal::Refusal;
+use super::rollback::Back;
 use super::target::Target;
 use crate::config::{Percent, VersionName};
 use crate::upgrade::Shares;
@@ -23,6 +24,7 @@ pub(super) enum Outcome<'a> {
     RolledBack {
         generation: Option<u64>,
         quarantined: &'a [VersionName],
+        back: Back,
     },
     Deleted(&'a [VersionName]),
 }
@@ -48,17 +50,24 @@ impl Outcome<'_> {
         }
     }
 
-    fn sentence(&self, service: &str) -> Option<String> {
+    /// What is true of the service now, or of its file alone where that is not served.
+    fn sentence(&self, service: &str, is_served: bool) -> Option<String> {
         Some(match self {
             Self::Normal(version) => format!("{version} of {service} is normal"),
             Self::Declared(version) => format!("{version} of {service} is declared"),
             Self::Traffic => return None,
-            Self::RolledBack { generation, .. } => match generation {
-                Some(generation) => {
-                    format!("{service} is back at what generation {generation} served")
+            Self::RolledBack { generation, back, .. } => {
+                let file = if is_served { "" } else { "the file of " };
+                match generation {
+                    Some(generation) if back.is_all() => {
+                        format!("{file}{service} is back at what generation {generation} served")
+                    }
+                    Some(generation) => {
+                        format!("{file}{service} has the shares of generation {generation} again")
+                    }
+                    None => format!("{file}{service} is rolled back"),
                 }
-                None => format!("{service} is rolled back"),
-            },
+            }
             Self::Deleted([]) => "nothing to delete".to_owned(),
             Self::Deleted(_) => format!("deleted from {service}: {}", self.versions().join(", ")),
         })
@@ -89,6 +98,25 @@ struct Document<'a> {
     /// The admin listener of the process that serves it.
     process: Option<&'a str>,
     file: String,
+    #[serde(flatten)]
+    back: Option<BackDocument<'a>>,
+}
+
+/// Of a rollback.
+#[derive(Serialize)]
+struct BackDocument<'a> {
+    /// The generation that it went back to; none of a version.
+    restores: Option<u64>,
+    /// Whether all that decided what was served then is so again.
+    complete: bool,
+    /// What came back beside the shares.
+    restored: &'a [String],
+    /// What differs from then.
+    differs: &'a [String],
+    /// Of what nobody knows whether it does.
+    unknown: &'a [String],
+    /// Generations that could not be gone back to, and what the file said that nobody was served.
+    notes: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -143,13 +171,21 @@ impl<'a> Report<'a> {
 
     fn tell(&self, out: &mut impl Write) -> std::io::Result<()> {
         let service = self.target.service.name.as_str();
-        if let Some(sentence) = self.outcome.sentence(service) {
+        let is_served = self.target.server().is_some() && self.held().is_none();
+        if let Some(sentence) = self.outcome.sentence(service, is_served) {
             writeln!(out, "{sentence}")?;
         }
         shares(out, service, &self.changes())?;
-        if let Outcome::RolledBack { quarantined, .. } = self.outcome {
-            for version in quarantined {
-                writeln!(out, "{version} is quarantined: it gets no traffic without `--force`")?;
+        if let Outcome::RolledBack { quarantined, back, .. } = &self.outcome {
+            back.notes.iter().try_for_each(|line| writeln!(out, "{line}"))?;
+            back.tell(out)?;
+            for version in *quarantined {
+                // Under another environment or component it goes on.
+                let what = if self.after.of(version) == Percent::ZERO { "" } else { "what was " };
+                writeln!(
+                    out,
+                    "{what}{version} is quarantined: it gets no traffic without `--force`"
+                )?;
             }
         }
         match (self.generation, self.target.server()) {
@@ -177,7 +213,20 @@ impl<'a> Report<'a> {
             generation: self.generation,
             process: self.target.server(),
             file: self.target.service.file.display().to_string(),
+            back: self.back(),
         }
+    }
+
+    fn back(&self) -> Option<BackDocument<'_>> {
+        let Outcome::RolledBack { generation, back, .. } = &self.outcome else { return None };
+        Some(BackDocument {
+            restores: *generation,
+            complete: generation.is_some() && back.is_all() && self.held().is_none(),
+            restored: &back.lines,
+            differs: &back.differs,
+            unknown: &back.unknown,
+            notes: &back.notes,
+        })
     }
 }
 

@@ -87,6 +87,8 @@ pub enum Refusal {
         "{version} of {service} did not become normal within {patience}: `watershed status {service}` says how it stands"
     )]
     TooSlow { service: ServiceName, version: VersionName, patience: String },
+    #[error("{service} does not go back{}: {why}", .generation.map(|it| format!(" to generation {it}")).unwrap_or_default())]
+    NotBack { service: ServiceName, generation: Option<u64>, why: String },
     #[error("the process does not take the edit, and goes on as it was:\n\n{0}")]
     Rejected(Report),
     #[error("what is declared is not served: {0}")]

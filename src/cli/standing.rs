@@ -1,7 +1,7 @@
 //! Where declared versions stand as far as their files tell, without compiling anything.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::CliError;
 use crate::config::{Config, Digest, VersionSpec};
@@ -33,6 +33,18 @@ pub(super) fn of_files(spec: &VersionSpec) -> Standing {
         Ok(digests) => Digests(digests).standing(spec),
         Err(_) => Standing::Creating,
     }
+}
+
+/// The digest of a component.
+///
+/// # Errors
+///
+/// Why there is none.
+pub(super) fn digest(component: &Path) -> Result<String, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = runtime.map_err(|error| error.to_string())?;
+    let digest = runtime.block_on(digest_at(component));
+    digest.map(|digest| digest.to_string()).map_err(|error| error.detail)
 }
 
 fn read<'a>(

@@ -22,7 +22,7 @@ use crate::config::{
 };
 use crate::policy::{Case, Fault, Obstacle, Standing, Verdict};
 use crate::registry::explain::Explanation;
-use crate::registry::history::{Attribution, History, Record};
+use crate::registry::history::{Attribution, History};
 use crate::runtime::digest_of;
 use crate::upgrade::{Shares, Versions};
 
@@ -270,26 +270,34 @@ impl Target {
         }
     }
 
-    /// What was published of it, newest first; nothing where nobody has written a history.
-    pub fn records(&self, limit: usize) -> Result<Vec<Record>, CliError> {
+    /// What was published of it, newest first; nothing where nobody has written a history. With
+    /// digests in place of what its environments say, unless the `texts` are wanted.
+    pub fn history(&self, limit: usize, texts: bool) -> Result<HistoryDocument, CliError> {
         let (environment, service) = (self.environment.as_str(), self.service.name.as_str());
         let Some(process) = &self.process else {
-            let history = History::read(&self.state)?;
-            let records = history.map(|history| history.of(environment, service, limit));
-            return Ok(records.transpose()?.unwrap_or_default());
+            let Some(history) = History::read(&self.state)? else {
+                return Ok(HistoryDocument::default());
+            };
+            let records = history.of(environment, service, limit)?;
+            let parts = history.parts(&records)?;
+            let parts = if texts { parts } else { parts.without_texts() };
+            return Ok(HistoryDocument { records, parts });
         };
-        let path =
-            format!("/api/v1/history?environment={environment}&service={service}&limit={limit}");
+        // A process that is older than this command takes no question that it does not know.
+        let texts = if texts { "&texts=true" } else { "" };
+        let path = format!(
+            "/api/v1/history?environment={environment}&service={service}&limit={limit}{texts}"
+        );
         match process.get::<HistoryDocument>(&path) {
-            Ok(document) => Ok(document.records),
-            Err(ProcessError::Refused { status: 404, .. }) => Ok(Vec::new()),
+            Ok(document) => Ok(document),
+            Err(ProcessError::Refused { status: 404, .. }) => Ok(HistoryDocument::default()),
             Err(error) => Err(error.into()),
         }
     }
 
     /// All that is kept of it.
-    pub fn whole_history(&self) -> Result<Vec<Record>, CliError> {
-        self.records(WHOLE_HISTORY)
+    pub fn whole_history(&self) -> Result<HistoryDocument, CliError> {
+        self.history(WHOLE_HISTORY, true)
     }
 
     /// Changes the service's file, and has the process serve it.

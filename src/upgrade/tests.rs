@@ -1,10 +1,12 @@
 //! Shares, ramps and ways back, on histories as the server writes them.
 
+use std::path::Path;
+
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::{Percent, VersionName};
-use crate::registry::history::{Author, Record, RecordOutcome, RecordedVersion, Share};
+use crate::config::{EnvValue, Percent, Service, VersionName, VersionSpec};
+use crate::registry::history::{Author, Parts, Record, RecordOutcome, RecordedVersion, Share};
 
 fn name(text: &str) -> VersionName {
     VersionName::new(text).unwrap()
@@ -80,6 +82,50 @@ impl Versions for Normal {
     }
 }
 
+/// Records without parts lead to no question about them.
+impl Ground for Normal {
+    fn service(&self) -> &Service {
+        panic!("nobody asks")
+    }
+
+    fn made_of(&self, _: &VersionSpec) -> Option<String> {
+        panic!("nobody asks")
+    }
+
+    fn digest_at(&self, _: &Path) -> Result<String, String> {
+        panic!("nobody asks")
+    }
+
+    fn secret(&self, _: &str, _: &str, _: &EnvValue) -> Result<String, String> {
+        panic!("nobody asks")
+    }
+}
+
+/// Decides on records that tell of shares only.
+fn decide(
+    target: &Target,
+    now: &str,
+    records: &[Record],
+    ground: &Normal,
+    bad: bool,
+) -> Result<Rollback, RollbackError> {
+    let now = State { shares: shares(now), terms: None };
+    let (service, parts) = ("greeter", &Parts::default());
+    let (declared, traffic_only) = (&now.shares, false);
+    let question = Question {
+        service,
+        target,
+        now: &now,
+        declared,
+        records,
+        parts,
+        ground,
+        bad,
+        traffic_only,
+    };
+    rollback(&question)
+}
+
 fn record(generation: u64, after: &str, restores: Option<u64>) -> Record {
     let after: Vec<_> = shares(after)
         .takers()
@@ -125,7 +171,7 @@ fn ramp() -> Vec<Record> {
 }
 
 fn back(now: &str, records: &[Record], versions: &Normal) -> Result<Rollback, RollbackError> {
-    rollback("greeter", &Target::Previous, &shares(now), records, versions, false)
+    decide(&Target::Previous, now, records, versions, false)
 }
 
 #[test]
@@ -169,12 +215,11 @@ fn what_cannot_serve_any_more_is_passed_over() {
 #[test]
 fn a_bad_version_loses_everything() {
     let records = ramp();
-    let now = shares("v2=100");
-    let found = rollback("greeter", &Target::Previous, &now, &records, &BOTH, true).unwrap();
+    let found = decide(&Target::Previous, "v2=100", &records, &BOTH, true).unwrap();
     assert!(found.to.is_same(&shares("v1=100")), "{found:?}");
-    assert_eq!(found.losers(&now).collect::<Vec<_>>(), [&name("v2")]);
+    assert_eq!(found.losers(&shares("v2=100")), [name("v2")]);
     let half = Target::Generation(4);
-    let refused = rollback("greeter", &half, &now, &records, &BOTH, true).unwrap_err();
+    let refused = decide(&half, "v2=100", &records, &BOTH, true).unwrap_err();
     assert!(matches!(refused, RollbackError::NoneBad { .. }), "{refused}");
 }
 
@@ -182,15 +227,12 @@ fn a_bad_version_loses_everything() {
 fn a_generation_serves_what_the_last_change_before_it_says() {
     let mut records = ramp();
     records.insert(0, record(9, "v1=100", None));
-    let to = |generation| {
-        let target = Target::Generation(generation);
-        rollback("greeter", &target, &shares("v1=100"), &records, &BOTH, false)
-    };
+    let to = |generation| decide(&Target::Generation(generation), "v1=100", &records, &BOTH, false);
     assert!(to(7).unwrap().to.is_same(&shares("v2=100")));
     assert_eq!(to(1).unwrap_err(), RollbackError::Same(shares("v1=100")));
     let before = RollbackError::NoGeneration { service: "greeter".to_owned(), generation: 0 };
     assert_eq!(to(0).unwrap_err(), before);
     let all = Target::Version(name("v2"));
-    let all = rollback("greeter", &all, &shares("v1=100"), &records, &BOTH, false).unwrap();
+    let all = decide(&all, "v1=100", &records, &BOTH, false).unwrap();
     assert!(all.to.is_same(&shares("v2=100")) && all.generation.is_none());
 }

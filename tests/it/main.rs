@@ -42,6 +42,7 @@ mod reload;
 mod reload_files;
 mod reload_load;
 mod reload_requests;
+mod rollback;
 mod routes;
 mod sandbox;
 mod secrets;

@@ -207,7 +207,7 @@ impl Makes {
             let second = Duration::from_secs(1);
             let grant = Grant::new("shop", spec.name.as_str(), 1 << 20, second, second);
             let meter = telemetry.version("default", "shop", spec.name.as_str());
-            Arc::new(VersionEntry::new(spec.clone(), Guest::new(program, grant), meter))
+            Arc::new(VersionEntry::new(spec.clone(), Vec::new(), Guest::new(program, grant), meter))
         };
         made.entry((spec.name.to_string(), component)).or_insert_with(make).clone()
     }

@@ -127,7 +127,7 @@ fn what_makes_no_sense_is_refused_and_changes_nothing() {
     refused(&watershed, &["promote", "greeter", "v22"], &["no version v22", "did you mean `v2`"]);
     refused(&watershed, &["promote", "greter", "v2"], &["did you mean `greeter`"]);
     refused(&watershed, &["delete", "greeter", "v2"], &["10 % of the traffic"]);
-    refused(&watershed, &["rollback", "greeter"], &["no split of greeter before", "--to"]);
+    refused(&watershed, &["rollback", "greeter"], &["nothing of greeter before", "--to"]);
     refused(&watershed, &["rollback", "greeter", "--to", "999"], &["generation 999"]);
     refused(&watershed, &["history", "greeter", "--environment", "prod"], &["prod"]);
     for wrong in [

@@ -85,6 +85,7 @@ impl FromStr for Wanted {
     }
 }
 
-fn patience(text: &str) -> Result<Duration, String> {
+/// How long something may take, as `30s`.
+pub fn patience(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|error| format!("{error}; write it as 30s or 10m"))
 }

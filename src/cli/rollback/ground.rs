@@ -1,0 +1,111 @@
+//! What a rollback stands on: what the file declares, what the process has made of it, and what is
+//! where the history says.
+
+use std::path::Path;
+
+use super::super::standing;
+use super::super::target::Target;
+use crate::config::{EnvValue, Reach, Service, VersionName, VersionSpec};
+use crate::plan::Standing;
+use crate::registry::history::{Made, Parts, Record, Served, Terms, VALUE};
+use crate::registry::secret_digest;
+use crate::upgrade::{Ground, State, Versions};
+
+/// A service, and what was recorded of it last.
+pub struct Site<'a> {
+    target: &'a Target,
+    /// What the process that runs serves; none where none runs, or where it is not recorded.
+    served: Option<Terms<'a>>,
+}
+
+/// What would be served by the files, where no process serves.
+#[derive(Debug)]
+pub struct Declared {
+    served: Served,
+    parts: Parts,
+}
+
+impl<'a> Site<'a> {
+    pub fn new(target: &'a Target, newest: Option<&'a Record>, parts: &'a Parts) -> Self {
+        let newest = newest.filter(|_| target.process.is_some());
+        Self { target, served: newest.and_then(|newest| newest.terms(parts)) }
+    }
+
+    /// What the files declare.
+    pub fn declared(&self) -> Declared {
+        let service = &self.target.service;
+        let versions = service.versions.iter().enumerate().map(|(index, spec)| {
+            let made = Made { digest: self.made_of(spec), secrets: self.secrets(spec) };
+            (spec, service.policy.reach_of(index), made)
+        });
+        let mut parts = Parts::default();
+        let served = Served::new(service, versions, &mut parts);
+        Declared { served, parts }
+    }
+
+    fn secrets(&self, spec: &VersionSpec) -> Vec<(String, String)> {
+        let secret = |(key, value): &(String, EnvValue)| match value {
+            EnvValue::Plain(_) => None,
+            place => Some((key.clone(), self.secret(spec.name.as_str(), key, place).ok()?)),
+        };
+        spec.env.iter().filter_map(secret).collect()
+    }
+
+    /// What is served now: as it was recorded, or as files declare it where nobody serves.
+    pub fn now(&'a self, declared: &'a Declared) -> State<'a> {
+        let terms = match self.target.process {
+            Some(_) => self.served.clone(),
+            None => declared.served.terms(&declared.parts),
+        };
+        State { shares: self.target.shares(), terms }
+    }
+
+    /// What the process serves of a secret, where it serves this one.
+    fn served_secret(&self, version: &str, key: &str, place: &EnvValue) -> Option<String> {
+        let value = self.served.as_ref()?.version(version)?.get("env")?.get(key)?;
+        let is_it = EnvValue::read(value).as_ref() == Some(place);
+        Some(value.get(VALUE).filter(|_| is_it)?.as_str()?.to_owned())
+    }
+}
+
+impl Versions for Site<'_> {
+    fn may_serve(&self, version: &VersionName, digest_then: Option<&str>) -> Result<(), String> {
+        let service = &self.target.service;
+        let index = service.versions.iter().position(|spec| spec.name == *version);
+        match index.map_or(Reach::Live, |index| service.policy.reach_of(index)) {
+            Reach::Live => self.target.may_serve(version, digest_then),
+            reach => Err(format!("has the reach `{}` now", reach.as_str())),
+        }
+    }
+}
+
+impl Ground for Site<'_> {
+    fn service(&self) -> &Service {
+        &self.target.service
+    }
+
+    fn made_of(&self, spec: &VersionSpec) -> Option<String> {
+        match self.target.standing(spec) {
+            Standing::Normal { digest } => Some(digest),
+            // What keeps it from being normal need not be the component.
+            Standing::Creating | Standing::Error(_) => self.digest_at(&spec.component).ok(),
+        }
+    }
+
+    fn digest_at(&self, component: &Path) -> Result<String, String> {
+        standing::digest(component)
+    }
+
+    /// The process's word goes first: it need not run as the user of this command.
+    fn secret(&self, version: &str, key: &str, place: &EnvValue) -> Result<String, String> {
+        if let Some(digest) = self.served_secret(version, key, place) {
+            return Ok(digest);
+        }
+        match place {
+            EnvValue::FromEnv(variable) => {
+                Err(format!("the variable {variable} is that of the process that serves"))
+            }
+            place => secret_digest(key, place),
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! A rollback is what it says: environments, limits, rules and components come back with the shares,
+//! and what cannot come back is told.
+
+use std::fs;
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use watershed::registry::history::{
+    Author, History, Record, RecordOutcome, RecordedVersion, Share,
+};
+
+use crate::support::{
+    DEADLINE, Finished, GREETER, Site, Watershed, eventually, greeter, limits, plugin, split,
+    while_requested,
+};
+
+const FILE: &str = "services/greeter.toml";
+
+fn tell(watershed: &Watershed, arguments: &[&str]) -> Finished {
+    let admin = format!("http://{}", watershed.admin_address());
+    watershed.site.run(&[arguments, &["--admin", &admin]].concat())
+}
+
+#[track_caller]
+fn done(watershed: &Watershed, arguments: &[&str]) -> String {
+    let finished = tell(watershed, arguments);
+    assert_eq!(finished.code, Some(0), "{arguments:?}: {finished:?}");
+    finished.stdout
+}
+
+/// Refused with these words, and nothing is changed.
+#[track_caller]
+fn refused(watershed: &Watershed, arguments: &[&str], words: &[&str]) {
+    let before = watershed.site.read(FILE);
+    let finished = tell(watershed, arguments);
+    assert_eq!(finished.code, Some(1), "{arguments:?}: {finished:?}");
+    for word in words {
+        assert!(finished.stderr.contains(word), "{word:?} is not in {finished:?}");
+    }
+    assert_eq!(watershed.site.read(FILE), before, "{arguments:?}");
+}
+
+/// Changes the file, and waits until that is served.
+#[track_caller]
+fn edit(watershed: &Watershed, change: impl FnOnce(String) -> String) {
+    let before = watershed.history("greeter").len();
+    let text = watershed.site.read(FILE);
+    let changed = change(text.clone());
+    assert_ne!(changed, text);
+    watershed.site.write(FILE, changed);
+    eventually("the edit is served", || watershed.history("greeter").len() > before);
+    eventually("nothing is held", || watershed.service("greeter").get("held").is_none());
+}
+
+fn both(traffic: &str) -> String {
+    format!("# Kept by hand.\n{}{}{}", greeter("v1"), greeter("v2"), split(traffic))
+}
+
+fn serve(text: &str) -> Watershed {
+    Site::new().server("expose = \"decision\"").service("greeter", text).start()
+}
+
+fn newest(watershed: &Watershed) -> u64 {
+    watershed.history("greeter")[0].generation
+}
+
+/// R11: `promote v1`, edit v1's `env` to something bad, `rollback`.
+#[test]
+fn an_environment_comes_back_while_requests_run() {
+    let watershed = serve(&both("v1 = 0, v2 = 100"));
+    done(&watershed, &["promote", "greeter", "v1"]);
+    let (good, text) = (newest(&watershed), watershed.site.read(FILE));
+    edit(&watershed, |text| text.replace("VERSION = \"v1\"", "VERSION = \"bad\""));
+    watershed.await_greeting("Hello from bad!\n");
+    let mut said = String::new();
+    let any = |response: &crate::support::Response| response.text().starts_with("Hello from ");
+    while_requested(&watershed, any, || said = done(&watershed, &["rollback", "greeter"]));
+    assert!(
+        said.starts_with(&format!("greeter is back at what generation {good} served\n")),
+        "{said}"
+    );
+    assert!(said.contains("with it comes back:\n  v1  env.VERSION `bad` → `v1`\n"), "{said}");
+    assert_eq!(watershed.get(GREETER, "/").text(), "Hello from v1!\n");
+    assert_eq!(watershed.site.read(FILE), text, "comments and order too");
+    // Going back twice goes two steps back, and not to the bad one.
+    done(&watershed, &["rollback", "greeter"]);
+    assert_eq!(watershed.get(GREETER, "/").text(), "Hello from v2!\n");
+    let history = done(&watershed, &["history", "greeter"]);
+    assert!(history.contains("env of v1"), "{history}");
+}
+
+/// R11: the same by the number of a generation, with other shares in between.
+#[test]
+fn a_generation_is_all_that_it_served() {
+    let watershed = serve(&both("v1 = 100"));
+    let first = newest(&watershed).to_string();
+    edit(&watershed, |text| text.replace("VERSION = \"v1\"", "VERSION = \"bad\""));
+    done(&watershed, &["promote", "greeter", "v2"]);
+    let said = done(&watershed, &["rollback", "greeter", "--to", &first, "--json"]);
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(
+        (&said["complete"], &said["restores"]),
+        (&true.into(), &first.parse::<u64>().unwrap().into())
+    );
+    assert_eq!(said["restored"][0], "v1  env.VERSION `bad` → `v1`");
+    assert_eq!(watershed.get(GREETER, "/").text(), "Hello from v1!\n");
+}
+
+#[test]
+fn the_shares_alone_come_back_and_what_differs_is_told() {
+    let watershed = serve(&both("v1 = 100"));
+    let first = newest(&watershed);
+    edit(&watershed, |text| text.replace("VERSION = \"v1\"", "VERSION = \"bad\""));
+    done(&watershed, &["promote", "greeter", "v2"]);
+    let to = first.to_string();
+    let said = done(&watershed, &["rollback", "greeter", "--to", &to, "--traffic-only"]);
+    assert!(
+        said.starts_with(&format!("greeter has the shares of generation {first} again\n")),
+        "{said}"
+    );
+    assert!(
+        said.contains(
+            "what differs from then, and stays as it is:\n  v1  env.VERSION `bad` → `v1`"
+        ),
+        "{said}"
+    );
+    assert_eq!(watershed.get(GREETER, "/").text(), "Hello from bad!\n");
+}
+
+#[test]
+fn limits_rules_and_stickiness_come_back() {
+    let text = format!("{}{}{}", greeter("v1"), limits("memory = \"128MiB\""), greeter("v2"));
+    let watershed = serve(&(text + &split("v1 = 100")));
+    let first = newest(&watershed).to_string();
+    edit(&watershed, |text| text.replace("128MiB", "64MiB"));
+    edit(&watershed, |text| {
+        text + "\n[[traffic.rules]]\nname = \"all\"\nversion = \"v2\"\n\n[traffic.sticky]\n\
+                key = \"header:x-user\"\n"
+    });
+    watershed.await_greeting("Hello from v2!\n");
+    let said = done(&watershed, &["rollback", "greeter"]);
+    for line in ["rule all: taken out", "sticky key header:x-user, mode hash is taken out"] {
+        assert!(said.contains(line), "{said}");
+    }
+    assert_eq!(watershed.get(GREETER, "/").text(), "Hello from v1!\n");
+    let said = done(&watershed, &["rollback", "greeter", "--to", &first]);
+    assert!(said.contains("v1  limits.memory 64MiB → 128MiB"), "{said}");
+    let config = watershed.admin("/api/v1/config").json().to_string();
+    assert!(!config.contains("64MiB"), "{config}");
+    let history = done(&watershed, &["history", "greeter", "--json"]);
+    for word in ["limits of v1", "rules", "sticky"] {
+        assert!(history.contains(&format!("\"{word}\"")), "{word}: {history}");
+    }
+}
+
+#[test]
+fn a_component_that_was_overwritten_is_told() {
+    let site = Site::new().server("expose = \"decision\"");
+    site.write("v1.wasm", fs::read(plugin("greeter")).unwrap());
+    let path = site.path("v1.wasm").display().to_string();
+    let own = format!(
+        "[[versions]]\nname = \"v1\"\ncomponent = {path:?}\nenv = {{ VERSION = \"v1\" }}\n"
+    );
+    let watershed = site.service("greeter", &(own + &greeter("v2") + &split("v1 = 100"))).start();
+    let (first, before) = (newest(&watershed).to_string(), watershed.history("greeter").len());
+    watershed.site.replace("v1.wasm", fs::read(plugin("lab")).unwrap());
+    eventually("the new build is served", || watershed.history("greeter").len() > before);
+    let words =
+        ["the component of v1 was sha256:", "v1.wasm has the digest sha256:", "--traffic-only"];
+    refused(&watershed, &["rollback", "greeter", "--to", &first], &words);
+    // The bytes are at another place of the version's choice by now: they are what counts.
+    watershed.site.write("again.wasm", fs::read(plugin("greeter")).unwrap());
+    edit(&watershed, |text| text.replace("v1.wasm", "again.wasm").replace("\"v1\" }", "\"bad\" }"));
+    let said = done(&watershed, &["rollback", "greeter", "--to", &first]);
+    assert!(said.contains("is back at what generation"), "{said}");
+    assert!(watershed.site.read(FILE).contains("again.wasm"));
+    assert_eq!(watershed.get(GREETER, "/").text(), "Hello from v1!\n");
+}
+
+#[test]
+fn a_secret_that_was_rotated_is_told() {
+    let site = Site::new();
+    site.write("services/token", "one");
+    let text = both("v1 = 100")
+        .replace("VERSION = \"v1\"", "TOKEN = { file = \"token\" }, VERSION = \"v1\"");
+    let watershed = site.service("greeter", &text).start();
+    let first = newest(&watershed).to_string();
+    edit(&watershed, |text| text.replace("VERSION = \"v1\"", "VERSION = \"bad\""));
+    let bad = newest(&watershed);
+    watershed.site.replace("services/token", "two");
+    eventually("the rotation is recorded", || newest(&watershed) > bad);
+    let words = ["env.TOKEN of v1 (file ", "another secret now", "--traffic-only"];
+    refused(&watershed, &["rollback", "greeter", "--to", &first], &words);
+    watershed.site.replace("services/token", "one");
+    eventually("the old one is recorded", || newest(&watershed) > bad + 1);
+    done(&watershed, &["rollback", "greeter", "--to", &first]);
+    watershed.await_greeting("Hello from v1!\n");
+    for query in ["", "&texts=true"] {
+        let answer = watershed.admin(&format!("/api/v1/history?service=greeter{query}")).text();
+        assert!(!answer.contains("\"one") && !answer.contains("\"two"), "{answer}");
+        assert_eq!(answer.contains("\"VERSION\":\"bad\""), !query.is_empty(), "{answer}");
+    }
+}
+
+/// What it was is in error: it does not come back, and the file says what it said.
+#[test]
+fn what_cannot_be_served_is_put_back() {
+    let site = Site::new();
+    site.write("services/token", "one");
+    let text = both("v1 = 100")
+        .replace("VERSION = \"v1\"", "TOKEN = { file = \"token\" }, VERSION = \"v1\"");
+    let watershed = site.service("greeter", &text).start();
+    let first = newest(&watershed).to_string();
+    edit(&watershed, |text| text.replace("TOKEN = { file = \"token\" }, ", ""));
+    fs::remove_file(watershed.site.path("services/token")).unwrap();
+    refused(
+        &watershed,
+        &["rollback", "greeter", "--to", &first],
+        &["v1 is in error (secret-unavailable)", "the file is again what it was"],
+    );
+    eventually("v1 is normal", || watershed.version("greeter", "v1")["status"] == "normal");
+    assert_eq!(watershed.get(GREETER, "/").text(), "Hello from v1!\n");
+}
+
+#[test]
+fn a_version_that_was_cut_off_is_not_gone_back_to() {
+    let watershed = serve(&both("v1 = 100"));
+    let first = newest(&watershed).to_string();
+    done(&watershed, &["promote", "greeter", "v2"]);
+    edit(&watershed, |text| text.replacen("name = \"v1\"", "name = \"v1\"\nreach = \"cutoff\"", 1));
+    let words = ["v1 has the reach `cutoff` now", "never widens"];
+    refused(&watershed, &["rollback", "greeter", "--to", &first], &words);
+    refused(&watershed, &["rollback", "greeter"], &words[..1]);
+}
+
+#[test]
+fn a_deleted_version_is_declared_again() {
+    let watershed = serve(&both("v1 = 100"));
+    done(&watershed, &["promote", "greeter", "v2"]);
+    done(&watershed, &["delete", "greeter", "v1"]);
+    let said = done(&watershed, &["rollback", "greeter"]);
+    assert!(said.contains("v1  is declared again, from "), "{said}");
+    assert_eq!(watershed.get(GREETER, "/").text(), "Hello from v1!\n");
+}
+
+/// The environment that was bad stays away; the component goes on.
+#[test]
+fn an_environment_can_be_what_is_bad() {
+    let watershed = serve(&both("v1 = 100"));
+    edit(&watershed, |text| text.replace("VERSION = \"v1\"", "VERSION = \"bad\""));
+    done(&watershed, &["rollback", "greeter", "--bad"]);
+    assert_eq!(watershed.get(GREETER, "/").text(), "Hello from v1!\n");
+    let component = plugin("greeter").display().to_string();
+    let again = [
+        "deploy",
+        "greeter",
+        "v3",
+        "--component",
+        &component,
+        "--env",
+        "VERSION=bad",
+        "--traffic",
+        "all",
+    ];
+    refused(&watershed, &again, &["quarantined"]);
+}
+
+/// An edit that is not served goes with the rollback, and nobody says that it was served.
+#[test]
+fn an_edit_that_is_held_is_taken_out() {
+    let watershed = serve(&both("v1 = 100"));
+    let first = newest(&watershed).to_string();
+    let text = watershed.site.read(FILE);
+    watershed.site.write(
+        FILE,
+        text.replace("VERSION = \"v1\"", "TOKEN = { file = \"none\" }, VERSION = \"v1\""),
+    );
+    eventually("it is held", || watershed.service("greeter").get("held").is_some());
+    let said = done(&watershed, &["rollback", "greeter", "--to", &first]);
+    assert!(said.contains("env.TOKEN"), "{said}");
+    assert!(said.contains("the file said something else than what was served (v1"), "{said}");
+    assert_eq!(watershed.site.read(FILE), text);
+    eventually("nothing is held", || watershed.service("greeter").get("held").is_none());
+}
+
+#[test]
+fn without_a_process_the_file_goes_back() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let site = Site::new().admin(&format!("listen = \"127.0.0.1:{port}\""));
+    let watershed = site.service("greeter", &both("v1 = 100")).start();
+    let text = watershed.site.read(FILE);
+    watershed.signal(Signal::SIGTERM);
+    let mut watershed = watershed;
+    watershed.wait(DEADLINE);
+    watershed.site.write(FILE, text.replace("VERSION = \"v1\"", "VERSION = \"bad\""));
+    let finished = watershed.site.run(&["rollback", "greeter"]);
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    assert!(
+        finished.stdout.starts_with("the file of greeter is back at what generation "),
+        "{finished:?}"
+    );
+    assert!(finished.stdout.contains("env.VERSION `bad` → `v1`"), "{finished:?}");
+    assert_eq!(watershed.site.read(FILE), text);
+}
+
+/// What was recorded before records told of more than shares.
+#[test]
+fn an_older_record_tells_of_shares_only() {
+    let site = Site::new().service("greeter", &both("v1 = 100"));
+    let version = |name: &str| RecordedVersion {
+        name: name.to_owned(),
+        status: "normal".to_owned(),
+        digest: None,
+    };
+    let all = |name: &str| vec![Share { version: name.to_owned(), share: 100.0 }];
+    let older = Record {
+        generation: 1,
+        at: 1_700_000_000_000,
+        environment: "default".to_owned(),
+        service: "greeter".to_owned(),
+        author: Author::Start,
+        before: Vec::new(),
+        after: all("v2"),
+        served: None,
+        versions: vec![version("v1"), version("v2")],
+        remark: None,
+        outcome: RecordOutcome::Published,
+        restores: None,
+        file_digest: None,
+    };
+    History::open(&site.path("state")).unwrap().record(&[older]).unwrap();
+    let watershed = site.start();
+    let said = done(&watershed, &["rollback", "greeter"]);
+    assert!(said.starts_with("greeter has the shares of generation 1 again\n"), "{said}");
+    assert!(said.contains("recorded by an older watershed: shares only"), "{said}");
+    assert_eq!(watershed.get(GREETER, "/").text(), "Hello from v2!\n");
+}
+
+/// Where nothing but shares differs, nothing is made anew.
+#[test]
+fn shares_alone_are_served_at_once() {
+    let watershed = serve(&both("v1 = 100"));
+    done(&watershed, &["promote", "greeter", "v2"]);
+    let began = Instant::now();
+    let said = done(&watershed, &["rollback", "greeter"]);
+    assert!(!said.contains("with it comes back"), "{said}");
+    // Some 20 ms on a quiet machine.
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+}
