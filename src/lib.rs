@@ -1,11 +1,13 @@
 //! Watershed splits live traffic between versions of a service, where a version is a sandboxed
 //! WebAssembly component, and files that are followed while traffic flows say who gets what.
 //!
-//! Two lines run through the crate. A request: `listener` → `proxy` → a service by `routing` → a
+//! Two lines run through the crate. A request: `transport` → `proxy` → a service by `routing` → a
 //! version by its `registry` entry → a sandbox of `runtime`. A configuration: `config` → `reload` →
 //! `registry`. They meet in one pointer, [`registry::Live`]. `ARCHITECTURE.md` has the whys.
 
 // In reading order; the blank lines keep it.
+
+pub mod transient;
 
 pub mod config;
 pub mod descriptors;
@@ -28,9 +30,9 @@ pub mod upgrade;
 
 pub mod plan;
 
-pub mod proxy;
+pub mod transport;
 
-pub mod listener;
+pub mod proxy;
 
 pub mod admin;
 

@@ -19,12 +19,12 @@ use tokio::time::MissedTickBehavior;
 use crate::admin::{Admin, AdminListener, TokenError, TokenFile};
 use crate::config::{Config, Loaded, Loader, ServerSettings};
 use crate::descriptors::Descriptors;
-use crate::listener::{Acceptor, Drain, ListenError, listen};
 use crate::proxy::Gateway;
 use crate::registry::{Live, Programs, ServiceEntry, Snapshot, declared};
 use crate::reload::{Reloader, Reloads, WatchError, Watcher};
 use crate::runtime::{CompileCache, Compiler, Engine, EngineError, PoolSize};
 use crate::telemetry::Telemetry;
+use crate::transport::{Acceptor, Drain, ListenError, Places, listen};
 use kept::{Task, kept};
 use voice::Voice;
 
@@ -81,8 +81,10 @@ pub fn run(loader: Loader, loaded: Loaded, telemetry: Telemetry) -> Result<(), S
     let admin = AdminListener::new(admin, sockets.admin);
 
     let mut server = Server::new_with_opt_and_conf(None, pingora_conf(&config));
-    let gateway = || shared.gateway();
-    server.add_service(Acceptor::new(sockets.proxy, gateway, drain.clone(), accept));
+    // By now, most of what is no client's is open.
+    let places = Places::new(shared.descriptors.look().clients_max);
+    let front = shared.gateway();
+    server.add_service(Acceptor::new(sockets.proxy, front, places, drain.clone(), accept));
     let health = telemetry.health();
     let reloading = Reloading(tokio::sync::Mutex::new((reloader, watcher)));
     server.add_service(kept(Sweeper(shared.live.clone()), health));
@@ -114,7 +116,7 @@ impl Shared {
     }
 
     fn gateway(&self) -> Gateway {
-        Gateway::new(self.live.clone(), self.telemetry.clone(), self.drain.flag())
+        Gateway::new(self.live.clone(), self.telemetry.clone(), self.drain.clone())
     }
 
     fn admin(

@@ -1,22 +1,28 @@
-//! Panics are logged and counted, and take nobody along. In a binary of its own: the hook and the
-//! log are the process's.
+//! Panics are logged and counted, and take nobody along; probes hear of a task that cannot work. In a
+//! binary of its own: the hook and the log are the process's.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
-use std::io::{Read, pipe};
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
+use watershed::admin::{Admin, AdminListener};
+use watershed::config::{Loader, Reading};
+use watershed::descriptors::Descriptors;
 use watershed::log::{Log, tell_panics};
-use watershed::telemetry::Telemetry;
+use watershed::telemetry::{Ailment, Telemetry};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// A connection is a task of the runtime that serves: one that panics ends alone.
 #[test]
 fn a_panic_is_logged_and_counted_and_the_other_tasks_go_on() {
-    let (mut reader, writer) = pipe().unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
     let telemetry = Telemetry::default();
-    let log = Log::new(writer, telemetry.clone());
+    let log = Log::new(file.reopen().unwrap(), telemetry.clone());
     tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).init();
     tell_panics(telemetry.clone());
 
@@ -42,9 +48,7 @@ fn a_panic_is_logged_and_counted_and_the_other_tasks_go_on() {
     unnamed.join().unwrap_err();
 
     assert!(log.flush(DEADLINE));
-    let mut bytes = vec![0; 64 << 10];
-    let read = reader.read(&mut bytes).unwrap();
-    let text = String::from_utf8_lossy(bytes.get(..read).unwrap()).into_owned();
+    let text = fs::read_to_string(file.path()).unwrap();
     let has_line =
         |parts: &[&str]| text.lines().any(|line| parts.iter().all(|part| line.contains(part)));
     assert!(has_line(&["ERROR", "proxy", "tests/panics.rs", "no place 7"]), "{text}");
@@ -55,4 +59,64 @@ fn a_panic_is_logged_and_counted_and_the_other_tasks_go_on() {
         let sample = format!("watershed_task_panics_total{{task=\"{task}\"}} {panics}");
         assert!(metrics.contains(&sample), "{sample}\n{metrics}");
     }
+}
+
+/// What an admin listener without services answers.
+fn ask(address: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn admin(directory: &std::path::Path, telemetry: Telemetry) -> Admin {
+    fs::create_dir(directory.join("services")).unwrap();
+    let main = directory.join("watershed.toml");
+    fs::write(&main, "[server]\nlisten = [\"127.0.0.1:0\"]\n").unwrap();
+    let loaded = Loader::new(&main).load(Reading::Everything).map_err(|it| it.report).unwrap();
+    Admin {
+        live: Arc::default(),
+        reloads: Arc::default(),
+        telemetry,
+        token: None,
+        descriptors: Descriptors::of(1_000),
+        draining: Arc::default(),
+        port: 0,
+        config: main,
+        root: directory.to_owned(),
+        started_with: Arc::new(loaded.config),
+    }
+}
+
+/// It is served again after each answer, as after a panic.
+#[test]
+fn probes_name_a_task_that_cannot_work_and_the_admin_listener_can_be_served_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let telemetry = Telemetry::default();
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let address = socket.local_addr().unwrap();
+    let listener = AdminListener::new(admin(directory.path(), telemetry.clone()), socket);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let answer = |path: &'static str| {
+        runtime.block_on(async {
+            let asking = tokio::task::spawn_blocking(move || ask(address, path));
+            tokio::select! {
+                ended = listener.serve() => panic!("{ended:?}"),
+                answer = asking => answer.unwrap(),
+            }
+        })
+    };
+    assert!(answer("/livez").ends_with("ok\n"));
+    telemetry.health().ails("reloader", Ailment::Failing);
+    assert!(answer("/livez").ends_with("ok\n"));
+    telemetry.health().ails("hangup", Ailment::Lost);
+    for path in ["/livez", "/readyz"] {
+        let answer = answer(path);
+        assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("hangup cannot"), "{answer}");
+    }
+    telemetry.health().recovers("hangup");
+    assert!(answer("/livez").ends_with("ok\n"));
 }

@@ -114,7 +114,7 @@ impl RequestCtx {
                 let code = failure.code();
                 match failure {
                     Failure::Guest(reason) => {
-                        let tells = |chosen: &Chosen| chosen.version.meter.tells(code);
+                        let tells = |chosen: &Chosen| chosen.version.meter.tells(code, *committed);
                         let Some(more) = self.chosen.as_ref().map_or(Some(More::default()), tells)
                         else {
                             return;

@@ -10,31 +10,24 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Version, header};
 use pingora::http::ResponseHeader;
-use pingora::prelude::{ErrorType, Result};
-use pingora::protocols::http::ServerSession;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::connection::Connection;
 use super::ctx::{Chosen, Ended, RequestCtx};
 use super::failure::Failure;
 use super::headers::{self, WATERSHED_DECISION, WATERSHED_GENERATION};
+use super::session::{Gone, Input, Session};
 use crate::config::Expose;
 use crate::registry::{Admission, VersionEntry};
 use crate::routing::WATERSHED_VERSION;
-use crate::runtime::{BodyFeed, Event, Invocation};
-
-/// What pingora says of a chunked body that is not one.
-const MALFORMED: [ErrorType; 2] =
-    [ErrorType::Custom("InvalidChunk"), ErrorType::Custom("InvalidTrailerEnd")];
+use crate::runtime::{BodyFeed, Event, GuestFailure, Invocation};
 
 /// The code of a failure that only the log tells of.
 const AFTER_RESPONSE: &str = "after-response";
 
 /// Serves one request by the chosen version, unless it has no room for it.
-pub async fn execute(session: &mut ServerSession, ctx: &mut RequestCtx, chosen: &Chosen) -> Ended {
+pub async fn execute(session: &mut Session, ctx: &mut RequestCtx, chosen: &Chosen) -> Ended {
     let refused = |failure| Ended::Failed { failure, committed: false };
     let limit = chosen.version.spec.limits.request_body.bytes();
     if declared_length(session).is_some_and(|length| length > limit) {
@@ -43,31 +36,23 @@ pub async fn execute(session: &mut ServerSession, ctx: &mut RequestCtx, chosen: 
     let Some(admission) = chosen.version.admit().await else {
         return refused(Failure::Overload);
     };
-    let request_id = ctx.request_id(&session.req_header().headers);
-    match Execution::start(session, ctx, chosen, admission, &request_id).await {
-        Ok(execution) => execution.run().await,
-        Err(_) => Ended::ClientGone,
-    }
+    let request_id = ctx.request_id(&session.request().headers);
+    Execution::start(session, ctx, chosen, admission, &request_id).run().await
 }
 
-fn declared_length(session: &ServerSession) -> Option<u64> {
-    session.req_header().headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+fn declared_length(session: &Session) -> Option<u64> {
+    session.request().headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// What the client did while the guest had no event.
-enum Input {
-    Data(Bytes),
-    /// The body is complete.
-    End,
+/// What happened while the guest had no event.
+enum Read {
+    Client(Input),
     /// The guest does not want the rest of the body.
     Unwanted,
-    /// The body is not framed as it should be.
-    Malformed,
-    Gone,
 }
 
 struct Execution<'a> {
-    session: &'a mut ServerSession,
+    session: &'a mut Session,
     expose: Expose,
     generation: u64,
     chosen: &'a Chosen,
@@ -80,39 +65,36 @@ struct Execution<'a> {
     feed: Option<BodyFeed>,
     /// Bytes of request body that may still come.
     body_left: u64,
+    /// Whether the client waits for a word before it sends its body.
+    awaits_continue: bool,
     /// The status of the response, once its head is sent.
     committed: Option<StatusCode>,
-    /// Whether trailers have ended the response.
-    trailed: bool,
-    /// Whether only the end of the connection tells the client where the body ends.
-    ends_with_connection: bool,
+    trailers: Option<HeaderMap>,
 }
 
 impl<'a> Execution<'a> {
-    async fn start(
-        session: &'a mut ServerSession,
+    fn start(
+        session: &'a mut Session,
         ctx: &RequestCtx,
         chosen: &'a Chosen,
         Admission { place, permit }: Admission,
         request_id: &Arc<str>,
-    ) -> Result<Self> {
-        let client = session.client_addr().and_then(|client| client.as_inet().copied());
+    ) -> Self {
+        let client = session.client();
         let VersionEntry { guest, spec, .. } = &*chosen.version;
-        let mut request = headers::guest_request(session.req_header(), client, request_id);
+        let mut request = headers::guest_request(session.request(), client, request_id);
         if let Some(lane) = &chosen.lane {
-            headers::tell_lane(session.req_header(), request.headers_mut(), lane, &spec.name);
+            headers::tell_lane(session.request(), request.headers_mut(), lane, &spec.name);
         }
-        session.set_write_timeout(Some(spec.limits.wall_time));
+        session.set_patience(spec.limits.wall_time);
         let (invocation, feed) = if session.is_body_empty() {
             (Invocation::start(guest, place, request_id, request), None)
         } else {
             let (invocation, feed) = Invocation::start_fed(guest, place, request_id, request);
             (invocation, Some(feed))
         };
-        if feed.is_some() && headers::expects_continue(session.req_header()) {
-            session.write_continue_response().await?;
-        }
-        Ok(Self {
+        Self {
+            awaits_continue: feed.is_some() && headers::expects_continue(session.request()),
             session,
             expose: ctx.expose,
             generation: ctx.generation,
@@ -123,9 +105,8 @@ impl<'a> Execution<'a> {
             feed,
             body_left: spec.limits.request_body.bytes(),
             committed: None,
-            trailed: false,
-            ends_with_connection: false,
-        })
+            trailers: None,
+        }
     }
 
     async fn run(mut self) -> Ended {
@@ -133,7 +114,9 @@ impl<'a> Execution<'a> {
             let ended = tokio::select! {
                 biased;
                 event = next(&mut self.invocation, &mut self.ahead) => self.output(event).await,
-                input = read(self.session, self.feed.as_ref()) => self.input(input),
+                input = read(self.session, self.feed.as_ref(), &mut self.awaits_continue) => {
+                    self.input(input)
+                }
             };
             match ended {
                 Some(Ended::Answered(status)) => {
@@ -154,7 +137,7 @@ impl<'a> Execution<'a> {
         let running = invocation.is_running();
         let settle = async move {
             if let Err(failure) = invocation.settle().await
-                && let Some(more) = version.meter.tells(AFTER_RESPONSE)
+                && let Some(more) = version.meter.tells(AFTER_RESPONSE, true)
             {
                 let version = &version.spec.name;
                 tracing::warn!(%version, "after its response was complete: {failure}{more}");
@@ -167,7 +150,11 @@ impl<'a> Execution<'a> {
         }
     }
 
-    fn input(&mut self, input: Input) -> Option<Ended> {
+    fn input(&mut self, read: Read) -> Option<Ended> {
+        let Read::Client(input) = read else {
+            self.feed = None;
+            return None;
+        };
         match input {
             Input::Data(data) => {
                 let length = data.len() as u64;
@@ -175,13 +162,14 @@ impl<'a> Execution<'a> {
                     return Some(self.failed(Failure::RequestBody));
                 };
                 self.body_left = left;
+                // What the client takes its time for is not the guest's.
+                self.invocation.reset_patience();
                 let unwanted = self.feed.as_ref().is_some_and(|feed| feed.send(data).is_err());
                 if unwanted {
                     self.feed = None;
                 }
             }
-            Input::End => self.end_of_request(),
-            Input::Unwanted => self.feed = None,
+            Input::End(trailers) => self.end_of_request(trailers),
             Input::Malformed => return Some(self.failed(Failure::BadRequest)),
             Input::Gone => return Some(Ended::ClientGone),
         }
@@ -189,12 +177,10 @@ impl<'a> Execution<'a> {
     }
 
     /// The guest sees the end of its body when the feed is gone.
-    fn end_of_request(&mut self) {
+    fn end_of_request(&mut self, trailers: HeaderMap) {
         let Some(feed) = self.feed.take() else { return };
-        let chunked = self.session.req_header().headers.contains_key(header::TRANSFER_ENCODING);
-        let trailers =
-            connection(self.session).filter(|_| chunked).map(Connection::request_trailers);
-        if let Some(trailers) = trailers.filter(|trailers| !trailers.is_empty()) {
+        self.invocation.reset_patience();
+        if !trailers.is_empty() {
             // A guest that does not read its body does not miss them.
             feed.finish(trailers).ok();
         }
@@ -205,14 +191,26 @@ impl<'a> Execution<'a> {
             Event::Head(head) => self.head(*head).await,
             Event::Data(data) if self.has_body() => {
                 self.let_others_go_first().await;
-                self.session.write_response_body(data, false).await
+                self.session.write(data).await
             }
-            Event::Trailers(trailers) if self.has_body() => self.trailers(trailers).await,
+            Event::Trailers(mut trailers) if self.has_body() => {
+                headers::keep_trailers(&mut trailers);
+                self.trailers = Some(trailers);
+                Ok(())
+            }
             Event::Data(_) | Event::Trailers(_) => Ok(()),
+            Event::Failed(GuestFailure::WallTime) if self.waits_for_client() => {
+                return Some(self.failed(Failure::RequestTimeout));
+            }
             Event::Failed(failure) => return Some(self.failed(Failure::Guest(failure))),
             Event::End => return Some(self.end().await),
         };
         written.is_err().then_some(Ended::ClientGone)
+    }
+
+    /// Whether the guest has nothing to do before the client sends more.
+    fn waits_for_client(&self) -> bool {
+        self.feed.as_ref().is_some_and(BodyFeed::is_awaited)
     }
 
     /// Before the last write of a response that is whole, lets the other tasks of this worker go
@@ -220,7 +218,7 @@ impl<'a> Execution<'a> {
     /// requests that came together leave together then, and their reader is woken once for many.
     /// The only connection there is has nobody to wait for; one of HTTP/2 carries several requests.
     async fn let_others_go_first(&mut self) {
-        let alone = connection(self.session).is_some_and(Connection::is_alone);
+        let alone = self.session.is_alone();
         if alone || self.invocation.is_running() {
             return;
         }
@@ -235,44 +233,38 @@ impl<'a> Execution<'a> {
     }
 
     async fn end(&mut self) -> Ended {
-        let ended = match self.trailed {
-            true => Ok(()),
-            false => self.session.write_response_body(Bytes::new(), true).await,
-        };
-        match (ended, self.committed) {
+        let trailers = self.trailers.take().filter(|trailers| !trailers.is_empty());
+        match (self.session.finish(trailers).await, self.committed) {
             (Ok(()), Some(status)) => Ended::Answered(status),
             _ => Ended::ClientGone,
         }
     }
 
-    /// HTTP/2 ends with its trailers; HTTP/1.1 has them in its last chunk.
-    async fn trailers(&mut self, trailers: HeaderMap) -> Result<()> {
-        match connection(self.session) {
-            Some(connection) => connection.add_trailers(&trailers),
-            None => {
-                self.session.write_response_trailers(trailers).await?;
-                self.trailed = true;
-            }
-        }
-        Ok(())
-    }
-
     fn failed(&self, failure: Failure) -> Ended {
-        if self.ends_with_connection
-            && let Some(connection) = connection(self.session)
-        {
-            connection.reset_on_close();
-        }
         Ended::Failed { failure, committed: self.committed.is_some() }
     }
 
-    async fn head(&mut self, mut head: http::response::Parts) -> Result<()> {
+    async fn head(&mut self, mut head: http::response::Parts) -> Result<(), Gone> {
         let status = head.status;
+        headers::keep_end_to_end(&mut head.headers);
         let version = self.chosen.version.header.as_ref().filter(|_| self.expose != Expose::None);
         if let Some(version) = version {
             head.headers.insert(WATERSHED_VERSION, version.clone());
         }
         let mut response = ResponseHeader::from(head);
+        self.tell(&mut response).map_err(|_| Gone)?;
+        self.frame(&mut response).await.map_err(|_| Gone)?;
+        if self.awaits_continue {
+            // A client that was not let send its body need not, so what comes next could be either.
+            self.session.close_after();
+        }
+        self.session.write_head(response).await?;
+        self.committed = Some(status);
+        Ok(())
+    }
+
+    /// Says what was decided, and gives a user the key by which it stays so.
+    fn tell(&self, response: &mut ResponseHeader) -> pingora::Result<()> {
         if self.expose == Expose::Decision {
             response.insert_header(WATERSHED_DECISION, self.chosen.decision.as_str())?;
             response.insert_header(WATERSHED_GENERATION, self.generation)?;
@@ -280,28 +272,24 @@ impl<'a> Execution<'a> {
         if let Some(cookie) = &self.chosen.cookie {
             response.append_header(header::SET_COOKIE, cookie)?;
         }
-        self.frame(&mut response).await?;
-        self.session.write_response_header(Box::new(response)).await?;
-        self.committed = Some(status);
         Ok(())
     }
 
     /// Makes sure that the client can tell where the body ends.
-    async fn frame(&mut self, response: &mut ResponseHeader) -> Result<()> {
+    async fn frame(&mut self, response: &mut ResponseHeader) -> pingora::Result<()> {
         if response.status == StatusCode::NO_CONTENT {
             response.remove_header(&header::CONTENT_LENGTH);
         }
-        let bodiless = bodiless(&self.session.req_header().method, response.status);
+        let bodiless = bodiless(&self.session.request().method, response.status);
         if bodiless || response.headers.contains_key(header::CONTENT_LENGTH) {
             return Ok(());
         }
         if let Some(length) = self.length_ahead().await {
             response.insert_header(header::CONTENT_LENGTH, length)?;
-        } else if self.session.req_header().version == Version::HTTP_11 {
+        } else if self.session.request().version == Version::HTTP_11 {
             response.insert_header(header::TRANSFER_ENCODING, "chunked")?;
         } else {
-            self.ends_with_connection = true;
-            self.session.set_keepalive(None);
+            self.session.close_after();
         }
         Ok(())
     }
@@ -329,7 +317,7 @@ impl<'a> Execution<'a> {
     }
 
     fn has_body(&self) -> bool {
-        let method = &self.session.req_header().method;
+        let method = &self.session.request().method;
         self.committed.is_some_and(|status| !bodiless(method, status))
     }
 }
@@ -338,11 +326,6 @@ impl<'a> Execution<'a> {
 /// ([RFC 9112, section 6.3](https://www.rfc-editor.org/rfc/rfc9112#section-6.3)).
 fn bodiless(method: &Method, status: StatusCode) -> bool {
     *method == Method::HEAD || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
-}
-
-/// The connection of an HTTP/1 session; one of HTTP/2 is shared by many.
-fn connection(session: &ServerSession) -> Option<&Connection> {
-    session.as_http1()?.stream().as_any().downcast_ref()
 }
 
 async fn next(invocation: &mut Invocation, ahead: &mut VecDeque<Event>) -> Event {
@@ -364,21 +347,26 @@ async fn poll_once(invocation: &mut Invocation) -> Option<Event> {
     .await
 }
 
-/// Reads the client: its body while there is more of it, and then whether it is still there.
-async fn read(session: &mut ServerSession, feed: Option<&BodyFeed>) -> Input {
-    if let Some(feed) = feed {
-        // Asked now, a session whose body is complete would wait for the client to go away.
-        if session.is_body_done() {
-            return Input::End;
+/// Reads the client: its body while there is more of it and the guest takes it, and then whether it is
+/// still there.
+async fn read(session: &mut Session, feed: Option<&BodyFeed>, awaits_continue: &mut bool) -> Read {
+    let Some(feed) = feed else {
+        session.gone().await;
+        return Read::Client(Input::Gone);
+    };
+    let ready = async {
+        if *awaits_continue {
+            feed.wanted().await;
         }
-        if feed.ready().await.is_err() {
-            return Input::Unwanted;
-        }
+        feed.ready().await
+    };
+    tokio::select! {
+        biased;
+        ready = ready => if ready.is_err() { return Read::Unwanted },
+        () = session.gone() => return Read::Client(Input::Gone),
     }
-    match session.read_body_or_idle(false).await {
-        Ok(Some(data)) => Input::Data(data),
-        Ok(None) => Input::End,
-        Err(error) if MALFORMED.contains(error.etype()) => Input::Malformed,
-        Err(_) => Input::Gone,
+    if std::mem::take(awaits_continue) && session.write_continue().await.is_err() {
+        return Read::Client(Input::Gone);
     }
+    Read::Client(session.read().await)
 }

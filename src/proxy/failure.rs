@@ -1,31 +1,35 @@
 //! The one policy from a failure to what a client sees: a status, a stable code and a problem
 //! document ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)), never an internal detail.
 
-use std::time::Duration;
-
 use bytes::Bytes;
-use http::{Method, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use pingora::http::ResponseHeader;
 use pingora::prelude::Result;
-use pingora::protocols::http::ServerSession;
 
 use super::ctx::RequestCtx;
-use super::headers::{WATERSHED_DECISION, WATERSHED_ERROR, WATERSHED_GENERATION, X_REQUEST_ID};
+use super::headers::{
+    self, WATERSHED_DECISION, WATERSHED_ERROR, WATERSHED_GENERATION, X_REQUEST_ID,
+};
+use super::session::{Gone, Session};
 use crate::config::Expose;
 use crate::runtime::GuestFailure;
 
 /// When to come back after a 503 that time may heal, in seconds.
 const RETRY_AFTER: &str = "1";
 
-/// How long, and how much of, a body that is too large is read after its response.
-const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES: usize = 16 << 20;
-
 /// Why a request got no response from a version.
 #[derive(Clone, Debug)]
 pub enum Failure {
     /// The request is not HTTP as it should be.
     BadRequest,
+    /// Its head is larger than is allowed.
+    RequestHead,
+    /// It came too slowly.
+    RequestTimeout,
+    /// Its body is coded in a way that nobody here knows.
+    TransferCoding,
+    /// It asks for a tunnel.
+    Connect,
     NoService,
     Offline,
     NoVersion,
@@ -54,7 +58,27 @@ impl Failure {
             Self::BadRequest => policy(
                 StatusCode::BAD_REQUEST,
                 "bad-request",
-                "The request names no host, or its body is malformed.",
+                "The request is malformed, or names no host or several.",
+            ),
+            Self::RequestHead => policy(
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "request-head",
+                "The request has more header fields, or larger ones, than are accepted.",
+            ),
+            Self::RequestTimeout => policy(
+                StatusCode::REQUEST_TIMEOUT,
+                "request-timeout",
+                "The request did not come to its end in time.",
+            ),
+            Self::TransferCoding => policy(
+                StatusCode::NOT_IMPLEMENTED,
+                "transfer-coding",
+                "The request's body has a transfer coding other than chunked.",
+            ),
+            Self::Connect => policy(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method-not-allowed",
+                "Tunnels are not opened here.",
             ),
             Self::NoService => {
                 policy(StatusCode::NOT_FOUND, "no-service", "No service has this host.")
@@ -81,6 +105,25 @@ impl Failure {
             ),
             Self::Guest(failure) => guest_policy(failure),
         }
+    }
+
+    /// Whether it is the client's doing, and says nothing of the version that had the request.
+    pub fn is_the_clients(&self) -> bool {
+        matches!(
+            self,
+            Self::BadRequest
+                | Self::RequestHead
+                | Self::RequestTimeout
+                | Self::TransferCoding
+                | Self::Connect
+                | Self::RequestBody
+        )
+    }
+
+    /// Whether the rest of the request will not come, cannot be told from the next one, or is too
+    /// much to wait for.
+    fn ends_connection(&self) -> bool {
+        self.is_the_clients()
     }
 
     /// Whether the same request may be answered in a moment.
@@ -146,53 +189,58 @@ fn guest_policy(failure: &GuestFailure) -> Policy {
 
 /// Sends the response to a failure; nothing may have been sent before.
 pub async fn respond(
-    session: &mut ServerSession,
+    session: &mut Session,
     ctx: &mut RequestCtx,
     failure: &Failure,
-) -> Result<()> {
-    let request_id = ctx.request_id(&session.req_header().headers);
-    let body = failure.document(&request_id);
-    let mut header = ResponseHeader::build(failure.policy().status, Some(8))?;
-    header.insert_header(header::CONTENT_TYPE, "application/problem+json")?;
-    header.insert_header(header::CONTENT_LENGTH, body.len())?;
-    header.insert_header(header::CACHE_CONTROL, "no-store")?;
-    header.insert_header(WATERSHED_ERROR, failure.code())?;
-    header.insert_header(X_REQUEST_ID, &*request_id)?;
-    if ctx.expose == Expose::Decision {
-        header.insert_header(WATERSHED_GENERATION, ctx.generation)?;
-        if let Some(decision) = &ctx.decision {
-            header.insert_header(WATERSHED_DECISION, decision.as_str())?;
-        }
+) -> std::result::Result<(), Gone> {
+    let request_id = ctx.request_id(&session.request().headers);
+    let (head, body) = response(ctx, failure, &request_id).map_err(|_| Gone)?;
+    if headers::expects_continue(session.request()) || failure.ends_connection() {
+        session.close_after();
     }
-    if failure.passes() {
-        header.insert_header(header::RETRY_AFTER, RETRY_AFTER)?;
+    let has_body = session.request().method != Method::HEAD;
+    session.write_head(head).await?;
+    if has_body {
+        session.write(body).await?;
     }
-    let has_body = session.req_header().method != Method::HEAD;
-    let waits = super::headers::expects_continue(session.req_header());
-    if waits || matches!(failure, Failure::BadRequest | Failure::RequestBody) {
-        // The rest of the body will not come, or cannot be told from the next request, or is too
-        // much to wait for.
-        session.set_keepalive(None);
-    }
-    session.write_response_header(Box::new(header)).await?;
-    session.write_response_body(if has_body { body } else { Bytes::new() }, true).await?;
-    if matches!(failure, Failure::RequestBody) && !waits && !session.is_http2() {
-        linger(session).await;
-    }
-    Ok(())
+    session.finish(None).await
 }
 
-/// Reads on for a little. A connection that is closed while its client sends is reset, and the
-/// client may never see the response.
-async fn linger(session: &mut ServerSession) {
-    let rest = async {
-        let mut left = LINGER_BYTES;
-        while let Ok(Some(data)) = session.read_request_body().await {
-            left = left.saturating_sub(data.len());
-            if left == 0 {
-                return;
-            }
+/// The response to what is no request that could be decided for.
+pub fn turned_away(failure: &Failure) -> Result<(ResponseHeader, Bytes)> {
+    let request_id = headers::request_id(&HeaderMap::new());
+    bare_response(failure, &request_id)
+}
+
+fn response(
+    ctx: &RequestCtx,
+    failure: &Failure,
+    request_id: &str,
+) -> Result<(ResponseHeader, Bytes)> {
+    let (mut head, body) = bare_response(failure, request_id)?;
+    if ctx.expose == Expose::Decision {
+        head.insert_header(WATERSHED_GENERATION, ctx.generation)?;
+        if let Some(decision) = &ctx.decision {
+            head.insert_header(WATERSHED_DECISION, decision.as_str())?;
         }
-    };
-    tokio::time::timeout(LINGER, rest).await.ok();
+    }
+    // A user whose first request fails stays where that was all the same.
+    if let Some(cookie) = ctx.chosen.as_ref().and_then(|chosen| chosen.cookie.as_ref()) {
+        head.append_header(header::SET_COOKIE, cookie)?;
+    }
+    Ok((head, body))
+}
+
+fn bare_response(failure: &Failure, request_id: &str) -> Result<(ResponseHeader, Bytes)> {
+    let body = failure.document(request_id);
+    let mut head = ResponseHeader::build(failure.policy().status, Some(8))?;
+    head.insert_header(header::CONTENT_TYPE, "application/problem+json")?;
+    head.insert_header(header::CONTENT_LENGTH, body.len())?;
+    head.insert_header(header::CACHE_CONTROL, "no-store")?;
+    head.insert_header(WATERSHED_ERROR, failure.code())?;
+    head.insert_header(X_REQUEST_ID, request_id)?;
+    if failure.passes() {
+        head.insert_header(header::RETRY_AFTER, RETRY_AFTER)?;
+    }
+    Ok((head, body))
 }

@@ -4,14 +4,19 @@ use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use http::header::{CONNECTION, COOKIE, EXPECT, HOST, HeaderName, HeaderValue, TE};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderName, HeaderValue, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE,
+};
 use http::request::Parts;
-use http::{HeaderMap, Request, Version};
+use http::{HeaderMap, Method, Request, Version};
 use pingora::http::RequestHeader;
 
 use super::ctx::{Lane, Wish};
+use super::failure::Failure;
 use crate::config::VersionName;
 use crate::routing::{self, Asked, Id, Text, WATERSHED_KEY, WATERSHED_STICKY, WATERSHED_VERSION};
+use crate::transport::HeadLimits;
 
 pub const WATERSHED_ERROR: &str = "watershed-error";
 pub const WATERSHED_DECISION: &str = "watershed-decision";
@@ -24,6 +29,19 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 
 const LANE: [HeaderName; 3] = [WATERSHED_VERSION, WATERSHED_KEY, WATERSHED_STICKY];
 const HOP_BY_HOP: [HeaderName; 3] = [CONNECTION, TE, EXPECT];
+/// Fields of a response that are its connection's, and ours to write. HTTP/2 forbids them
+/// ([RFC 9113, section 8.2.2](https://www.rfc-editor.org/rfc/rfc9113#section-8.2.2)).
+const OF_THE_CONNECTION: [HeaderName; 6] = [
+    CONNECTION,
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+/// What HTTP/2 adds to the length of each field
+/// ([RFC 9113, section 6.5.2](https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2)).
+const FIELD_OVERHEAD: usize = 32;
 /// How many headers are added to a request.
 const MADE_HERE: usize = 4;
 
@@ -33,19 +51,79 @@ const LONGEST_IPV4: usize = 15;
 /// The longest `x-request-id` that is taken over from a client.
 const LONGEST_REQUEST_ID: usize = 128;
 
+/// Whether a request may be decided for. What HTTP/1 has beside that was looked at as it came in.
+///
+/// # Errors
+///
+/// What its client is told.
+pub fn check(request: &RequestHeader, limits: HeadLimits) -> Result<(), Failure> {
+    if request.method == Method::CONNECT {
+        return Err(Failure::Connect);
+    }
+    if request.version == Version::HTTP_2 && is_too_large(request, limits) {
+        return Err(Failure::RequestHead);
+    }
+    match names_host(request) && names_one_host(request) && is_framed_once(request) {
+        true => Ok(()),
+        false => Err(Failure::BadRequest),
+    }
+}
+
+fn is_too_large(request: &Parts, limits: HeadLimits) -> bool {
+    let fields = request.headers.iter();
+    let fields = fields.map(|(name, value)| name.as_str().len() + value.len() + FIELD_OVERHEAD);
+    let target = request.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    request.headers.len() > limits.fields || target + fields.sum::<usize>() > limits.bytes
+}
+
+/// Whether all that says whom a request is for says the same
+/// ([RFC 9113, section 8.3.1](https://www.rfc-editor.org/rfc/rfc9113#section-8.3.1)), and its target
+/// names nobody.
+fn names_one_host(request: &Parts) -> bool {
+    let mut hosts = request.headers.get_all(HOST).iter();
+    let (host, other) = (hosts.next(), hosts.next());
+    let authority = request.uri.authority().map(|authority| authority.as_str().as_bytes());
+    let is_other = |host: &HeaderValue| {
+        authority.is_some_and(|authority| !host.as_bytes().eq_ignore_ascii_case(authority))
+    };
+    let is_user = |name: &[u8]| name.contains(&b'@');
+    other.is_none()
+        && !host.is_some_and(is_other)
+        && !host.is_some_and(|host| is_user(host.as_bytes()))
+        && !authority.is_some_and(is_user)
+        && matches!(request.uri.path().as_bytes(), [b'/', ..] | b"*")
+}
+
+/// HTTP/2 frames bodies by itself; what a guest is told of their length is one number.
+fn is_framed_once(request: &Parts) -> bool {
+    let mut lengths = request.headers.get_all(CONTENT_LENGTH).iter();
+    let is_number = |length: &HeaderValue| length.as_bytes().iter().all(u8::is_ascii_digit);
+    lengths.next().is_none_or(is_number) && lengths.next().is_none()
+}
+
+/// Takes out of a guest's trailers what is none
+/// ([RFC 9110, section 6.5.1](https://www.rfc-editor.org/rfc/rfc9110#section-6.5.1)).
+pub fn keep_trailers(trailers: &mut HeaderMap) {
+    keep_end_to_end(trailers);
+    for name in [CONTENT_LENGTH, HOST, TRAILER] {
+        trailers.remove(name);
+    }
+}
+
+/// Takes out of a guest's response what is ours to write.
+pub fn keep_end_to_end(headers: &mut HeaderMap) {
+    for name in &OF_THE_CONNECTION {
+        headers.remove(name);
+    }
+}
+
 /// The request as the guest sees it: what the client sent, less what concerns the connection only
 /// ([RFC 9110, section 7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)), plus where it
 /// came from.
-pub fn guest_request(
-    request: &RequestHeader,
-    client: Option<SocketAddr>,
-    request_id: &str,
-) -> Request<()> {
+pub fn guest_request(request: &RequestHeader, client: SocketAddr, request_id: &str) -> Request<()> {
     let mut headers = end_to_end(&request.headers);
-    if let Some(client) = client {
-        let hops = forwarded_for(&headers, client.ip().to_canonical());
-        insert(&mut headers, X_FORWARDED_FOR, hops);
-    }
+    let hops = forwarded_for(&headers, client.ip().to_canonical());
+    insert(&mut headers, X_FORWARDED_FOR, hops);
     match request.uri.scheme_str() {
         Some(scheme) => insert(&mut headers, X_FORWARDED_PROTO, scheme),
         None => insert(&mut headers, X_FORWARDED_PROTO, HeaderValue::from_static("http")),
@@ -102,17 +180,19 @@ pub fn request_id(headers: &HeaderMap) -> Arc<str> {
     }
 }
 
-/// Whether the client waits for `100 Continue` before it sends its body.
+/// Whether the client waits for `100 Continue` before it sends its body. One of HTTP/1.0 does not know
+/// it ([RFC 9110, section 10.1.1](https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1)).
 pub fn expects_continue(request: &RequestHeader) -> bool {
-    request
-        .headers
-        .get(EXPECT)
-        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+    request.version > Version::HTTP_10
+        && request
+            .headers
+            .get(EXPECT)
+            .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
 /// Whether a request says whom it is for, as one of HTTP/1.1 must
 /// ([RFC 9112, section 3.2](https://www.rfc-editor.org/rfc/rfc9112#section-3.2)).
-pub fn names_host(request: &RequestHeader) -> bool {
+fn names_host(request: &RequestHeader) -> bool {
     request.version < Version::HTTP_11
         || authority(request).is_some_and(|authority| !authority.is_empty())
 }
@@ -215,7 +295,7 @@ mod tests {
             request.append_header(*name, *value).unwrap();
         }
         let client = "192.0.2.7:4711".parse().unwrap();
-        guest_request(&request, Some(client), "id").into_parts().0.headers
+        guest_request(&request, client, "id").into_parts().0.headers
     }
 
     #[test]

@@ -1,45 +1,33 @@
-//! A request, from its head to its last byte: the only place that uses pingora's sessions.
+//! A request, from its head to its last byte.
 //!
-//! [`Gateway`] gets each request of a connection from pingora, with its head still to be read. It
-//! pins a snapshot, finds the service, decides the version, has it served, and counts what came of
-//! it, once. It is an application of its own on pingora's server and sessions, beside pingora's
-//! `HttpProxy`: a future of that one has 70 KB, for all that a request to an upstream may need, and
-//! every request moves it twice.
+//! [`Gateway`] serves the connections that `transport` accepts. Of each request it pins a snapshot,
+//! finds the service, decides the version, has it served, and counts what came of it, once. `http1`
+//! and `http2` bring it requests as [`Session`]s, by pingora's session of HTTP/1 and by h2. Pingora's
+//! `HttpProxy` is not used: a future of that one has 70 KB, for all that a request to an upstream may
+//! need, and every request moves it twice.
 
-mod connection;
 mod ctx;
 mod execute;
 mod failure;
 mod headers;
+mod http1;
+mod http2;
+mod session;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
 
-use async_trait::async_trait;
-use http::Method;
 use http::request::Parts;
-use pingora::apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream};
-use pingora::prelude::{ErrorType, Result};
-use pingora::protocols::http::ServerSession;
-use pingora::server::ShutdownWatch;
-
-pub use connection::{Connection, OpenConnections};
 
 use crate::registry::{Decided, Decision, Live, ServiceEntry, Snapshot};
 use crate::routing::{Asked, Found, Refused};
 use crate::telemetry::{Outcome, Telemetry};
+use crate::transport::{Connection, Drain, Front, HeadLimits, HeadTimes};
 use ctx::{Chosen, Ended, Lane, RequestCtx};
 use failure::Failure;
+use session::{Gone, Session};
 
-/// How long an idle connection is kept for its client's next request, in seconds.
-const KEEPALIVE_SECONDS: u64 = 75;
-/// How long the rest of a body that nobody wants is read, so that the client gets to see the
-/// response before the connection closes.
-const DRAIN: Duration = Duration::from_secs(3);
-
-/// What becomes of a connection after a request.
+/// What becomes of a connection after a request; of one of HTTP/2, of the request's stream.
 enum Flow {
     /// The request has its whole response.
     Done,
@@ -47,38 +35,63 @@ enum Flow {
     Broken,
 }
 
-/// The proxy: finds, decides, serves.
-#[derive(Debug)]
+/// What the heads of requests may be.
+#[derive(Clone, Copy, Debug)]
+struct HttpLimits {
+    head: HeadLimits,
+    times: HeadTimes,
+}
+
+/// The proxy: finds, decides, serves. Cheap to clone.
+#[derive(Clone, Debug)]
 pub struct Gateway {
     live: Arc<Live>,
     telemetry: Telemetry,
+    drain: Drain,
+    /// While it is set, responses close connections.
     draining: Arc<AtomicBool>,
-    options: HttpServerOptions,
+}
+
+impl Front for Gateway {
+    async fn serve(&self, connection: Box<Connection>) {
+        http1::serve(self, connection).await;
+    }
 }
 
 impl Gateway {
-    /// A gateway to whatever `live` holds. While `draining` is set, responses close connections.
-    pub fn new(live: Arc<Live>, telemetry: Telemetry, draining: Arc<AtomicBool>) -> Self {
-        Self { live, telemetry, draining, options: HttpServerOptions::default() }
+    /// A gateway to whatever `live` holds, until the drain.
+    pub fn new(live: Arc<Live>, telemetry: Telemetry, drain: Drain) -> Self {
+        Self { live, telemetry, draining: drain.flag(), drain }
     }
 
-    /// The same for connections that begin with the preface of HTTP/2.
-    #[must_use]
-    pub fn over_http2(mut self) -> Self {
-        self.options.h2c = true;
-        self
+    fn limits(&self) -> HttpLimits {
+        let limits = self.live.limits();
+        HttpLimits {
+            head: HeadLimits {
+                bytes: usize::try_from(limits.head.bytes()).unwrap_or(usize::MAX),
+                fields: usize::try_from(limits.headers.get()).unwrap_or(usize::MAX),
+            },
+            times: HeadTimes { idle: limits.idle_time, whole: limits.head_time },
+        }
     }
 
-    async fn serve(&self, session: &mut ServerSession, ctx: &mut RequestCtx) -> Result<Flow> {
-        self.prepare_connection(session);
+    /// Serves a request, and counts what came of it.
+    async fn exchange(&self, session: &mut Session) -> Flow {
+        let mut ctx = RequestCtx::new();
+        let flow = self.serve_request(session, &mut ctx).await;
+        self.record(&ctx);
+        flow
+    }
+
+    async fn serve_request(&self, session: &mut Session, ctx: &mut RequestCtx) -> Flow {
         let snapshot = self.live.load();
         (ctx.expose, ctx.generation) = (snapshot.expose, snapshot.generation);
-        let Some((service, decided)) = self.decide(session, ctx, &snapshot) else {
-            let failure = match headers::names_host(session.req_header()) {
-                true => Failure::NoService,
-                false => Failure::BadRequest,
-            };
+        let bytes = self.limits().head;
+        if let Err(failure) = headers::check(session.request(), bytes) {
             return self.refuse(session, ctx, None, failure).await;
+        }
+        let Some((service, decided)) = self.decide(session, ctx, &snapshot) else {
+            return self.refuse(session, ctx, None, Failure::NoService).await;
         };
         let chosen = match decided {
             Ok(chosen) => chosen,
@@ -93,13 +106,13 @@ impl Gateway {
     /// The service of a request, and its version.
     fn decide(
         &self,
-        session: &ServerSession,
+        session: &Session,
         ctx: &mut RequestCtx,
         snapshot: &Snapshot,
     ) -> Option<(Arc<ServiceEntry>, Result<Chosen, Failure>)> {
-        let parts: &Parts = session.req_header();
+        let parts: &Parts = session.request();
         let Found { target: service, preview } = snapshot.routes.find(parts)?;
-        let client = session.client_addr().and_then(|client| client.as_inet()).map(SocketAddr::ip);
+        let client = Some(session.client().ip());
         let Decided { version, decision, made, drawn, hash } =
             service.serving.decide(Asked { parts, client, preview }, ctx.started);
         if let Some(place) = drawn {
@@ -120,63 +133,51 @@ impl Gateway {
         Some((service.clone(), chosen))
     }
 
-    fn prepare_connection(&self, session: &mut ServerSession) {
-        session.set_pipelining_enabled(true);
-        session.set_total_drain_timeout(Some(DRAIN));
-        // The rest of an unwanted body is drained instead, as long as that takes.
-        session.set_close_on_response_before_downstream_finish(false);
-        if self.draining.load(Ordering::Relaxed) {
-            session.set_keepalive(None);
-        } else if session.get_keepalive().is_some() {
-            session.set_keepalive(Some(KEEPALIVE_SECONDS));
-        }
-    }
-
     /// Answers a request that no version took.
     async fn refuse(
         &self,
-        session: &mut ServerSession,
+        session: &mut Session,
         ctx: &mut RequestCtx,
         service: Option<&Arc<ServiceEntry>>,
         failure: Failure,
-    ) -> Result<Flow> {
+    ) -> Flow {
         ctx.service = service.cloned();
         self.finish(session, ctx, Ended::Failed { failure, committed: false }).await
     }
 
     /// Tells the client of a failure while nothing is committed, and remembers the outcome.
-    async fn finish(
-        &self,
-        session: &mut ServerSession,
-        ctx: &mut RequestCtx,
-        ended: Ended,
-    ) -> Result<Flow> {
+    async fn finish(&self, session: &mut Session, ctx: &mut RequestCtx, ended: Ended) -> Flow {
         let flow = match &ended {
             Ended::Answered(_) => Flow::Done,
             Ended::Failed { failure, committed: false } => {
-                failure::respond(session, ctx, failure).await?;
-                Flow::Done
+                match failure::respond(session, ctx, failure).await {
+                    Ok(()) => Flow::Done,
+                    Err(Gone) => Flow::Broken,
+                }
             }
             Ended::Failed { committed: true, .. } | Ended::ClientGone => Flow::Broken,
         };
         ctx.log(&ended);
         ctx.ended = Some(ended);
-        Ok(flow)
+        flow
     }
 
     /// Counts what came of a request.
     fn record(&self, ctx: &RequestCtx) {
         let outcome = match &ctx.ended {
             Some(Ended::Answered(status)) => Outcome::Answered((*status).into()),
+            Some(Ended::Failed { failure, .. }) if failure.is_the_clients() => {
+                Outcome::GivenUp(failure.code())
+            }
             Some(Ended::Failed { failure, .. }) => Outcome::Failed(failure.code()),
-            Some(Ended::ClientGone) | None => Outcome::Failed("client-gone"),
+            Some(Ended::ClientGone) | None => Outcome::GivenUp("client-gone"),
         };
         match (&ctx.chosen, outcome) {
             (Some(chosen), outcome) => {
                 let meter = &chosen.version.meter;
                 meter.record(chosen.decision.as_str(), outcome, ctx.started.elapsed());
             }
-            (None, Outcome::Failed(code)) => {
+            (None, Outcome::Failed(code) | Outcome::GivenUp(code)) => {
                 let (environment, service) = ctx.names();
                 let decision = ctx.decision.as_ref().map_or("", Decision::as_str);
                 self.telemetry.refused(environment, service, decision, code);
@@ -184,67 +185,10 @@ impl Gateway {
             (None, Outcome::Answered(_)) => {}
         }
     }
-}
 
-#[async_trait]
-impl HttpServerApp for Gateway {
-    async fn process_new_http(
-        self: &Arc<Self>,
-        mut session: ServerSession,
-        shutdown: &ShutdownWatch,
-    ) -> Option<ReusedHttpStream> {
-        if !read_head(&mut session, shutdown).await {
-            return None;
-        }
-        let mut ctx = RequestCtx::new();
-        let flow = self.serve(&mut session, &mut ctx).await;
-        self.record(&ctx);
-        match flow {
-            Ok(Flow::Done) => next_request(session).await,
-            Ok(Flow::Broken) | Err(_) => {
-                break_off(&mut session).await;
-                None
-            }
-        }
+    /// Counts what is no request that could be decided for.
+    fn turn_away(&self, failure: &Failure) {
+        tracing::debug!(code = failure.code(), "request refused");
+        self.telemetry.refused("", "", "", failure.code());
     }
-
-    fn server_options(&self) -> Option<&HttpServerOptions> {
-        Some(&self.options)
-    }
-}
-
-/// Waits for the next request of a connection and reads its head. `false`: there is none, or it
-/// is none that can be served, and has been told so.
-async fn read_head(session: &mut ServerSession, shutdown: &ShutdownWatch) -> bool {
-    let mut shutdown = shutdown.clone();
-    let read = tokio::select! {
-        // A request that is there already is served, drain or not.
-        biased;
-        read = session.read_request() => read,
-        _ = shutdown.wait_for(|started| *started) => return false,
-    };
-    let refusal = match read {
-        Ok(true) if session.req_header().method == Method::CONNECT => 405,
-        Ok(read) => return read,
-        Err(error) if *error.etype() == ErrorType::InvalidHTTPHeader => 400,
-        // Nobody is there to be told.
-        Err(_) => return false,
-    };
-    session.respond_error(refusal).await.ok();
-    session.shutdown().await;
-    false
-}
-
-/// The connection for its next request, if it may have one.
-async fn next_request(session: ServerSession) -> Option<ReusedHttpStream> {
-    let settings = HttpPersistentSettings::for_session(&session);
-    let stream = session.finish().await.ok()??;
-    Some(ReusedHttpStream::from_reusable_stream(stream, settings))
-}
-
-/// A response that broke off must not look like one that ended: HTTP/1.1 loses its connection,
-/// HTTP/2 its stream.
-async fn break_off(session: &mut ServerSession) {
-    session.set_keepalive(None);
-    session.shutdown().await;
 }

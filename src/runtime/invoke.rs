@@ -5,14 +5,15 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty};
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::Sleep;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::{Instant, Sleep};
 use wasmtime::PoolConcurrencyLimitError;
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi_http::Error as HttpError;
@@ -63,7 +64,20 @@ pub enum GuestFailure {
 ///
 /// There is room for one part at a time: a guest that does not read holds the client back.
 #[derive(Debug)]
-pub struct BodyFeed(mpsc::Sender<Frame<Bytes>>);
+pub struct BodyFeed {
+    parts: mpsc::Sender<Frame<Bytes>>,
+    appetite: Arc<Appetite>,
+}
+
+/// What a guest wants of its request body.
+#[derive(Debug, Default)]
+struct Appetite {
+    /// Whether it waits for the next part.
+    waits: AtomicBool,
+    /// Told when it asks for the first.
+    begins: Notify,
+    has_begun: AtomicBool,
+}
 
 /// The guest no longer reads its request body.
 #[derive(Debug, PartialEq, Eq)]
@@ -76,7 +90,22 @@ impl BodyFeed {
     ///
     /// Where the guest has dropped the body.
     pub async fn ready(&self) -> Result<(), BodyUnwanted> {
-        self.0.reserve().await.map(drop).map_err(|_| BodyUnwanted)
+        self.parts.reserve().await.map(drop).map_err(|_| BodyUnwanted)
+    }
+
+    /// Waits until the guest asks for the body, or for good where it never does. Cancel-safe.
+    pub async fn wanted(&self) {
+        while !self.appetite.has_begun.load(Ordering::Relaxed) && !self.parts.is_closed() {
+            tokio::select! {
+                () = self.appetite.begins.notified() => {}
+                () = self.parts.closed() => {}
+            }
+        }
+    }
+
+    /// Whether the guest waits for the next part of the body.
+    pub fn is_awaited(&self) -> bool {
+        self.appetite.waits.load(Ordering::Relaxed)
     }
 
     /// Hands over a part, after [`BodyFeed::ready`].
@@ -85,7 +114,7 @@ impl BodyFeed {
     ///
     /// Where the guest has dropped the body.
     pub fn send(&self, data: Bytes) -> Result<(), BodyUnwanted> {
-        self.0.try_send(Frame::data(data)).map_err(|_| BodyUnwanted)
+        self.parts.try_send(Frame::data(data)).map_err(|_| BodyUnwanted)
     }
 
     /// Ends the body with trailers, after [`BodyFeed::ready`].
@@ -94,12 +123,15 @@ impl BodyFeed {
     ///
     /// Where the guest has dropped the body.
     pub fn finish(self, trailers: HeaderMap) -> Result<(), BodyUnwanted> {
-        self.0.try_send(Frame::trailers(trailers)).map_err(|_| BodyUnwanted)
+        self.parts.try_send(Frame::trailers(trailers)).map_err(|_| BodyUnwanted)
     }
 }
 
 /// The guest's side of a [`BodyFeed`]: it ends when the feed is dropped.
-struct Fed(mpsc::Receiver<Frame<Bytes>>);
+struct Fed {
+    parts: mpsc::Receiver<Frame<Bytes>>,
+    appetite: Arc<Appetite>,
+}
 
 impl Body for Fed {
     type Data = Bytes;
@@ -109,7 +141,12 @@ impl Body for Fed {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
-        self.0.poll_recv(context).map(|frame| frame.map(Ok))
+        let frame = self.parts.poll_recv(context);
+        self.appetite.waits.store(frame.is_pending(), Ordering::Relaxed);
+        if frame.is_pending() && !self.appetite.has_begun.swap(true, Ordering::Relaxed) {
+            self.appetite.begins.notify_one();
+        }
+        frame.map(|frame| frame.map(Ok))
     }
 }
 
@@ -170,8 +207,11 @@ impl Invocation {
         request: Request<()>,
     ) -> (Self, BodyFeed) {
         let (sender, receiver) = mpsc::channel(BODY_PARTS_WAITING);
-        let request = request.map(|()| Fed(receiver).boxed_unsync());
-        (Self::with_body(guest, place, request_id, request), BodyFeed(sender))
+        let appetite = Arc::<Appetite>::default();
+        let fed = Fed { parts: receiver, appetite: appetite.clone() };
+        let request = request.map(|()| fed.boxed_unsync());
+        let feed = BodyFeed { parts: sender, appetite };
+        (Self::with_body(guest, place, request_id, request), feed)
     }
 
     fn with_body(
@@ -203,6 +243,13 @@ impl Invocation {
     /// The next event of the response. Cancel-safe: a dropped call loses nothing.
     pub async fn next(&mut self) -> Event {
         std::future::poll_fn(|context| self.poll_next(context)).await
+    }
+
+    /// Begins the guest's time anew: what it waited for was the client's to bring.
+    pub fn reset_patience(&mut self) {
+        if let Some(patience) = &mut self.patience {
+            patience.as_mut().reset(Instant::now() + self.guest.grant().wall_time);
+        }
     }
 
     /// Whether the guest has not returned yet.
@@ -285,7 +332,7 @@ impl Invocation {
                     return Poll::Ready(Event::Failed(failure.clone()));
                 }
                 let head = ready!(Pin::new(head).poll(context));
-                Poll::Ready(self.take_head(head))
+                Poll::Ready(self.take_head(context, head))
             }
             Answer::Body(body) => {
                 let frame = loop {
@@ -300,7 +347,11 @@ impl Invocation {
         }
     }
 
-    fn take_head(&mut self, head: Result<Head, oneshot::error::RecvError>) -> Event {
+    fn take_head(
+        &mut self,
+        context: &mut Context<'_>,
+        head: Result<Head, oneshot::error::RecvError>,
+    ) -> Event {
         let failed = |reason: String| Event::Failed(GuestFailure::NoResponse(reason));
         match head {
             Ok(Ok(response)) if response.status().is_informational() => {
@@ -313,7 +364,11 @@ impl Invocation {
                     Err(failure) => return Event::Failed(failure),
                 }
                 self.answer = Answer::Body(body);
-                Event::Head(Box::new(parts))
+                let head = Event::Head(Box::new(parts));
+                match self.length {
+                    Length::Promised { left: 0, .. } => self.unless_more_follows(context, head),
+                    _ => head,
+                }
             }
             Ok(Err(code)) => failed(format!("it set the error {code:?}")),
             Err(_) => failed("it ended without setting one".to_owned()),
@@ -329,7 +384,7 @@ impl Invocation {
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) => match self.length.take(data.len()) {
                     Ok(Progress::More) => Event::Data(data),
-                    Ok(Progress::Met) => self.last_part(context, data),
+                    Ok(Progress::Met) => self.unless_more_follows(context, Event::Data(data)),
                     Err(failure) => Event::Failed(failure),
                 },
                 Err(frame) => {
@@ -362,17 +417,18 @@ impl Invocation {
         }
     }
 
-    /// A client that has as much as it was promised looks no further. So the last part leaves only
-    /// when it is seen what follows, if the guest shows that now, and not if that is more of it.
-    fn last_part(&mut self, context: &mut Context<'_>, data: Bytes) -> Event {
+    /// A client that has as much as it was promised looks no further. So the last event of a body
+    /// leaves only when it is seen what follows, if the guest shows that now, and not if that is more
+    /// of the body.
+    fn unless_more_follows(&mut self, context: &mut Context<'_>, last: Event) -> Event {
         self.poll_guest(context);
         match self.poll_answer(context) {
             Poll::Ready(Event::Failed(more @ GuestFailure::BadResponse(_))) => Event::Failed(more),
             Poll::Ready(event) => {
                 self.ahead = Some(event);
-                Event::Data(data)
+                last
             }
-            Poll::Pending => Event::Data(data),
+            Poll::Pending => last,
         }
     }
 

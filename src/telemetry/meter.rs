@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 
-use super::failures::{FailureLog, More};
+use super::failures::{FailureLog, Key, More};
 use super::histogram::Histogram;
 use super::window::{Counts, Recent, Window};
 use super::{RequestLabels, Telemetry, VersionLabels};
@@ -19,6 +19,8 @@ pub enum Outcome {
     Answered(StatusClass),
     /// It failed with this code, before or after its head was sent.
     Failed(&'static str),
+    /// Its client was at fault, or left: no error of the version.
+    GivenUp(&'static str),
 }
 
 impl Outcome {
@@ -29,7 +31,7 @@ impl Outcome {
     fn label(self) -> &'static str {
         match self {
             Self::Answered(class) => class.label(),
-            Self::Failed(code) => code,
+            Self::Failed(code) | Self::GivenUp(code) => code,
         }
     }
 }
@@ -146,10 +148,10 @@ impl VersionMeter {
         };
     }
 
-    /// Whether a failure with this code is to be written to the log, and for how many it stands. At
-    /// most one a second is.
-    pub fn tells(&self, code: &'static str) -> Option<More> {
-        self.failures.admit(code, Instant::now())
+    /// Whether a failure with this code, before or after a head was sent, is to be written to the
+    /// log, and for how many it stands. At most one a second is.
+    pub fn tells(&self, code: &'static str, committed: bool) -> Option<More> {
+        self.failures.admit((code, committed), Instant::now())
     }
 
     /// Notes what was counted by now, and tells of failures that are not in the log yet.
@@ -159,10 +161,10 @@ impl VersionMeter {
         self.tell(&self.failures.overdue(now));
     }
 
-    fn tell(&self, failures: &[(&str, u64)]) {
+    fn tell(&self, failures: &[(Key, u64)]) {
         let VersionLabels { service, version, .. } = &self.labels;
-        for (code, more) in failures {
-            tracing::warn!(%service, %version, code, "{more} more of the same");
+        for ((code, committed), more) in failures {
+            tracing::warn!(%service, %version, code, committed, "{more} more of the same");
         }
     }
 

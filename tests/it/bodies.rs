@@ -202,7 +202,7 @@ fn a_guest_ends_with_its_http1_client() {
     for path in ["/hang", "/hang-late", "/big?mib=100000"] {
         let mut client = watershed.http1();
         client.send(format!("GET {path} HTTP/1.1\r\nhost: {LAB}\r\n\r\n"));
-        assert_ends_with(&watershed, path, || client.close());
+        assert_ends_with(&watershed, path, || client.reset());
     }
     watershed.await_outcomes("client-gone", 3);
     watershed.assert_serves(LAB, "/count");
@@ -213,7 +213,7 @@ fn a_guest_ends_when_its_http1_client_goes_in_mid_upload() {
     let watershed = Site::new().service("lab", &lab("v1")).start();
     let mut client = watershed.http1();
     client.send(format!("POST /echo HTTP/1.1\r\nhost: {LAB}\r\ncontent-length: 100\r\n\r\nhalf"));
-    assert_ends_with(&watershed, "/echo", || client.close());
+    assert_ends_with(&watershed, "/echo", || client.reset());
     watershed.await_outcomes("client-gone", 1);
     watershed.assert_serves(LAB, "/count");
 }

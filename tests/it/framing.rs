@@ -290,3 +290,176 @@ fn a_body_that_is_declared_far_too_large_ends_its_connection() {
     assert_eq!(response.header("connection"), Some("close"));
     client.assert_closed();
 }
+
+/// Each of them was served. A client and a server that read another end into a request have two.
+#[test]
+fn what_leaves_the_end_of_a_request_open_is_refused() {
+    let watershed = serve_lab();
+    let behind = format!("GET /count HTTP/1.1\r\nhost: {LAB}\r\n\r\n");
+    for (fields, status, code) in [
+        ("transfer-encoding: gzip, chunked", 501, "transfer-coding"),
+        ("transfer-encoding: chunked\r\ntransfer-encoding: chunked", 400, "bad-request"),
+        ("transfer-encoding: chunked, chunked", 400, "bad-request"),
+        ("transfer-encoding: gzip", 400, "bad-request"),
+        ("transfer-encoding : chunked", 400, "bad-request"),
+        ("content-length: 5\r\ntransfer-encoding: chunked", 400, "bad-request"),
+        ("content-length: 5, 5", 400, "bad-request"),
+        ("content-length: 5\r\ncontent-length: 5", 400, "bad-request"),
+        ("content-length: +5", 400, "bad-request"),
+        ("x-a: 1\r\n folded", 400, "bad-request"),
+        ("x-a: 1\n\r\ncontent-length: 5", 400, "bad-request"),
+        ("x-a: \0", 400, "bad-request"),
+    ] {
+        let mut client = watershed.http1();
+        let head = format!("POST /read HTTP/1.1\r\nhost: {LAB}\r\n{fields}\r\n\r\n");
+        client.send(format!("{head}0\r\n\r\n{behind}"));
+        assert_problem(&client.response("POST"), status, code);
+        client.assert_closed();
+    }
+    watershed.await_outcomes("bad-request", 11);
+    watershed.await_outcomes("transfer-coding", 1);
+}
+
+#[test]
+fn a_body_in_chunks_is_exactly_that() {
+    let watershed = serve_lab();
+    for body in [
+        "5\r\nhello\r\n\r\n\r\n",
+        "5\r\nhello\r\n0\r\nno colon\r\n\r\n",
+        "5\nhello\r\n0\r\n\r\n",
+        "5\r\nhello0\r\n\r\n",
+        "0x5\r\nhello\r\n0\r\n\r\n",
+        "fffffffffffffffff\r\nhello\r\n0\r\n\r\n",
+    ] {
+        let mut client = watershed.http1();
+        client.send(format!(
+            "POST /read HTTP/1.1\r\nhost: {LAB}\r\ntransfer-encoding: chunked\r\n\r\n{body}"
+        ));
+        let response = client.response("POST");
+        assert_problem(&response, 400, "bad-request");
+        client.assert_closed();
+    }
+    watershed.await_outcomes("bad-request", 6);
+}
+
+#[test]
+fn a_target_is_visible_characters() {
+    let watershed = serve_lab();
+    for target in ["/a b", "/a\0b", "/a\tb", "/a\x7fb", "a", "", "*"] {
+        let mut client = watershed.http1();
+        client.send(format!("GET {target} HTTP/1.1\r\nhost: {LAB}\r\n\r\n"));
+        assert_problem(&client.response("GET"), 400, "bad-request");
+        client.assert_closed();
+    }
+}
+
+/// RFC 9112, section 3.2.2.
+#[test]
+fn a_target_in_absolute_form_says_whom_it_is_for() {
+    let watershed = serve_lab();
+    for (target, version, host) in [
+        ("http://LAB.localhost/headers", "1.1", "host: lab.localhost\r\n"),
+        ("http://lab.localhost:80/headers", "1.1", "host: lab.localhost\r\n"),
+        ("http://lab.localhost/headers", "1.1", "host: LAB.localhost:80\r\n"),
+        ("HTTP://lab.localhost/headers", "1.0", ""),
+    ] {
+        let mut client = watershed.http1();
+        client.send(format!("GET {target} HTTP/{version}\r\n{host}\r\n"));
+        let response = client.response("GET");
+        assert_eq!(response.status, 200, "{target}");
+        assert_eq!(response.reported("path-with-query").as_deref(), Some("/headers"), "{target}");
+        let authority = response.reported("authority").unwrap();
+        assert!(target.contains(&authority), "{target}: {authority}");
+    }
+    let mut client = watershed.http1();
+    client.send("GET http://other.localhost/ HTTP/1.1\r\nhost: lab.localhost\r\n\r\n");
+    assert_problem(&client.response("GET"), 400, "bad-request");
+}
+
+/// RFC 9110, section 10.1.1.
+#[test]
+fn a_client_hears_100_when_its_body_is_wanted_and_only_then() {
+    let watershed = serve_lab();
+    let ask = |version: &str, path: &str, body: &str| {
+        let mut client = watershed.http1();
+        client.send(format!(
+            "POST {path} HTTP/{version}\r\nhost: {LAB}\r\nconnection: close\r\n\
+             expect: 100-Continue\r\ncontent-length: 5\r\n\r\n{body}"
+        ));
+        client
+    };
+    let mut client = ask("1.1", "/read", "");
+    assert_eq!(client.head().status, 100);
+    client.send("hello");
+    assert_eq!(client.response("POST").text(), "read 5 bytes\n");
+    // It need not send it then, and what comes next could be a body or a request.
+    let mut client = watershed.http1();
+    client.send(format!(
+        "POST /count HTTP/1.1\r\nhost: {LAB}\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n"
+    ));
+    let not_wanted = client.response("POST");
+    assert_eq!((not_wanted.status, not_wanted.text().as_str()), (200, "1\n"));
+    assert_eq!(not_wanted.header("connection"), Some("close"));
+    client.assert_closed();
+    let old = ask("1.0", "/read", "hello").response("POST");
+    assert_eq!((old.status, old.text().as_str()), (200, "read 5 bytes\n"));
+}
+
+/// Trailers used to be kept until a body looked like the end of one, of another service even.
+#[test]
+fn trailers_end_their_own_response_or_none() {
+    let watershed = serve_lab();
+    let mut client = watershed.http1();
+    // It declares its length, so there is no place for them.
+    let response = client.get(LAB, "/length?is=16&trailers=1");
+    assert_eq!((response.body.len(), response.trailers), (16, Vec::new()));
+    let response = client.get(LAB, "/slow-body?chunks=2&ms=1");
+    assert_eq!((response.complete, response.trailers), (true, Vec::new()));
+    for path in ["/last-chunk?length=1&trailers=1", "/last-chunk?length=1", "/last-chunk"] {
+        let response = client.get(LAB, path);
+        assert_eq!((response.complete, response.text().as_str()), (true, "0\r\n\r\n"), "{path}");
+        assert_eq!(response.trailers, Vec::new(), "{path}");
+    }
+    let response = client.get(LAB, "/odd-trailers");
+    assert_eq!(response.trailers, [("x-checksum".to_owned(), "42".to_owned())]);
+    let response = client.get(LAB, "/last-chunk?trailers=1");
+    assert_eq!(response.text(), "0\r\n\r\n");
+    assert_eq!(response.trailers, [("x-checksum".to_owned(), "42".to_owned())]);
+    // Not told in this version of HTTP.
+    let mut old = watershed.http1();
+    old.send(format!("GET /trailers HTTP/1.0\r\nhost: {LAB}\r\n\r\n"));
+    assert_eq!(old.response("GET").text(), "see the trailers\n");
+    assert_eq!(client.get(LAB, "/count").text(), "1\n");
+}
+
+/// Another request may be behind them already.
+#[test]
+fn trailers_of_a_pipelined_request_reach_its_guest() {
+    let watershed = serve_lab();
+    let mut client = watershed.http1();
+    let post = format!(
+        "POST /echo HTTP/1.1\r\nhost: {LAB}\r\ntransfer-encoding: chunked\r\n\r\n\
+         5\r\nhello\r\n0\r\nx-sum: 7\r\n\r\n"
+    );
+    client.send(post.repeat(2) + &format!("GET /count HTTP/1.1\r\nhost: {LAB}\r\n\r\n"));
+    for _ in 0..2 {
+        let response = client.response("POST");
+        assert_eq!(response.text(), "hello");
+        assert_eq!(response.trailers, [("x-sum".to_owned(), "7".to_owned())]);
+    }
+    assert_eq!(client.response("GET").text(), "1\n");
+}
+
+/// What was promised has reached the client: it must see that something is wrong all the same.
+#[test]
+fn a_guest_that_writes_more_than_it_promises_ends_visibly() {
+    let watershed = serve_lab();
+    for path in ["/length?is=8&parts=2", "/length?is=8&parts=2&ms=100"] {
+        let mut client = watershed.http1();
+        client.send(format!("GET {path} HTTP/1.1\r\nhost: {LAB}\r\n\r\n"));
+        client.response("GET");
+        client.assert_closed();
+    }
+    watershed.await_outcomes("bad-response", 2);
+    watershed.log_line(&["bad-response", "content-length"]);
+}

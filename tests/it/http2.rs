@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 
-use crate::support::{Http2, LAB, Response, request, serve_lab};
+use crate::support::{Http2, LAB, Response, assert_problem, request, serve_lab};
 
 #[test]
 fn both_protocols_share_a_port() {
@@ -47,7 +47,7 @@ fn bodies_pass_both_ways() {
 }
 
 #[test]
-fn trailers_of_a_request_do_no_harm() {
+fn trailers_of_a_request_pass() {
     let watershed = serve_lab();
     let client = watershed.http2();
     let mut trailers = HeaderMap::new();
@@ -56,9 +56,8 @@ fn trailers_of_a_request_do_no_harm() {
     exchange.upload.send_data("hello".into(), false).unwrap();
     exchange.upload.send_trailers(trailers).unwrap();
     let response = client.response(exchange.response).unwrap();
-    // Pingora 0.9 does not hand them on, as the README says.
     assert_eq!((response.text().as_str(), response.complete), ("hello", true));
-    assert_eq!(response.trailers, []);
+    assert_eq!(response.trailers, [("x-sum".to_owned(), "7".to_owned())]);
 }
 
 #[test]
@@ -105,4 +104,81 @@ fn a_stream_that_nobody_reads_does_not_stop_the_others() {
     }
     drop(response);
     assert_eq!(client.get(LAB, "/count").text(), "1\n");
+}
+
+/// A connection that carries cleartext says so itself.
+#[test]
+fn the_scheme_is_the_connections() {
+    let watershed = serve_lab();
+    let client = watershed.http2();
+    let uri = format!("https://{LAB}/headers");
+    let request = http::Request::get(uri).body(()).unwrap();
+    let response = client.response(client.open(request, false).response).unwrap();
+    assert_eq!(response.reported("scheme").as_deref(), Some("http"), "{}", response.text());
+    assert_eq!(response.reported("x-forwarded-proto").as_deref(), Some("http"));
+}
+
+/// RFC 9113, section 8.2.3.
+#[test]
+fn pieces_of_cookies_reach_the_guest_as_one_field() {
+    let watershed = serve_lab();
+    let client = watershed.http2();
+    let mut request = request("GET", LAB, "/headers");
+    for piece in ["a=1", "b=2", "c=3"] {
+        request.headers_mut().append("cookie", piece.parse().unwrap());
+    }
+    let response = client.response(client.open(request, false).response).unwrap();
+    let text = response.text();
+    let cookies: Vec<_> = text.lines().filter(|line| line.starts_with("cookie")).collect();
+    assert_eq!(cookies, ["cookie: a=1; b=2; c=3"]);
+}
+
+#[test]
+fn a_client_that_waits_for_a_word_gets_it() {
+    let watershed = serve_lab();
+    let client = watershed.http2();
+    let mut expecting = request("POST", LAB, "/read");
+    expecting.headers_mut().insert("expect", "100-continue".parse().unwrap());
+    let mut exchange = client.open(expecting.clone(), true);
+    let informed =
+        client.wait(std::future::poll_fn(|context| exchange.response.poll_informational(context)));
+    assert_eq!(informed.unwrap().unwrap().status(), 100);
+    exchange.upload.send_data("hello".into(), true).unwrap();
+    assert_eq!(client.response(exchange.response).unwrap().text(), "read 5 bytes\n");
+    // A guest that does not want the body answers at once.
+    *expecting.uri_mut() = format!("http://{LAB}/count").parse().unwrap();
+    let exchange = client.open(expecting, true);
+    assert_eq!(client.response(exchange.response).unwrap().text(), "1\n");
+}
+
+#[test]
+fn what_names_two_hosts_or_none_is_refused() {
+    let watershed = serve_lab();
+    let client = watershed.http2();
+    for host in ["other.localhost", "user@lab.localhost", ""] {
+        let mut request = request("GET", LAB, "/count");
+        request.headers_mut().insert("host", host.parse().unwrap());
+        let response = client.response(client.open(request, false).response).unwrap();
+        assert_problem(&response, 400, "bad-request");
+    }
+    let mut same = request("GET", LAB, "/count");
+    same.headers_mut().insert("host", "LAB.localhost".parse().unwrap());
+    assert_eq!(client.response(client.open(same, false).response).unwrap().status, 200);
+    watershed.await_outcomes("bad-request", 3);
+}
+
+/// Fields that HTTP/2 forbids used to reset the stream, and to count as the client's leaving.
+#[test]
+fn a_guest_that_writes_what_http2_forbids_has_it_dropped() {
+    let watershed = serve_lab();
+    let client = watershed.http2();
+    for path in ["/te", "/forbidden", "/hop"] {
+        let response = client.get(LAB, path);
+        assert_eq!((response.status, response.complete), (200, true), "{path}");
+        for name in ["te", "connection", "keep-alive", "transfer-encoding", "upgrade"] {
+            assert_eq!(response.header(name), None, "{path}");
+        }
+        assert!(response.header("x-kept").is_some(), "{path}: {response:?}");
+    }
+    watershed.await_outcomes("2xx", 3);
 }

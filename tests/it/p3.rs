@@ -235,7 +235,7 @@ fn a_guest_ends_with_its_client() {
         let mut client = watershed.http1();
         client.send(format!("GET {path} HTTP/1.1\r\nhost: {LAB}\r\n\r\n"));
         eventually(&format!("{path} in flight"), || in_flight() > 0.5);
-        client.close();
+        client.reset();
         within(Duration::from_secs(2), &format!("the end of {path}"), || in_flight() < 0.5);
         watershed.assert_serves(LAB, "/count");
     }

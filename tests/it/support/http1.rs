@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
 
 use super::DEADLINE;
 use super::response::Response;
@@ -155,6 +156,21 @@ impl Http1 {
         let mut rest = Vec::new();
         self.read_to_close(&mut rest);
         assert!(rest.is_empty(), "{:?}", String::from_utf8_lossy(&rest));
+    }
+
+    /// Tells the other side that nothing more will be sent.
+    pub fn end_writing(&self) {
+        self.stream.shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// The port of this end.
+    pub fn local_port(&self) -> u16 {
+        self.stream.local_addr().unwrap().port()
+    }
+
+    /// Breaks the connection, as a process does that is killed while it reads.
+    pub fn reset(self) {
+        socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).unwrap();
     }
 
     /// Tells the other side that nothing more will be sent, and nothing more be read.

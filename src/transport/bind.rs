@@ -3,11 +3,18 @@
 
 use std::io::{Error, ErrorKind};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
+use std::time::Duration;
 
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, Socket, TcpKeepalive, Type};
 
 /// Connections that wait to be accepted.
 pub(super) const BACKLOG: u32 = 4_096;
+
+/// When a silent peer is asked whether it is there: after a minute, and then four times.
+const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(60))
+    .with_interval(Duration::from_secs(15))
+    .with_retries(4);
 
 /// An address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +62,11 @@ fn bind(address: SocketAddr, all: &[SocketAddr]) -> Result<TcpListener, Error> {
         socket.set_only_v6(all.iter().any(|other| is_beside(*other, address)))?;
     }
     socket.set_reuse_address(true)?;
+    // Connections have these from the socket that accepts them. Without the first, a small response
+    // could wait for the acknowledgement of the one before; by the second, a peer that has vanished is
+    // noticed after two minutes.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&KEEPALIVE)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG.cast_signed())?;

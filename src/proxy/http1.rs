@@ -1,0 +1,221 @@
+//! Connections of HTTP/1.1 and 1.0: one request after the other. Heads come from the connection whole
+//! and checked; pingora's session parses them, and frames the responses.
+
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use http::{HeaderMap, header};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::prelude::{ErrorType, Result};
+use pingora::protocols::Stream;
+use pingora::protocols::http::v1::server::HttpSession;
+
+use super::failure::{self, Failure};
+use super::session::{Gone, Input, Session};
+use super::{Flow, Gateway, HttpLimits, http2};
+use crate::transport::{Connection, Malformed, Next};
+
+/// What `keep-alive` is told to pingora as; the connection itself knows how long it is kept.
+const KEEP: Option<u64> = Some(0);
+/// How long the rest of a body that nobody wants is read, so that the connection can have another
+/// request.
+const DRAIN: Duration = Duration::from_secs(3);
+/// What pingora says of a chunked body that is not one.
+const MALFORMED: [ErrorType; 2] =
+    [ErrorType::Custom("InvalidChunk"), ErrorType::Custom("InvalidTrailerEnd")];
+
+impl From<Malformed> for Failure {
+    fn from(malformed: Malformed) -> Self {
+        match malformed {
+            Malformed::Syntax => Self::BadRequest,
+            Malformed::TooLarge => Self::RequestHead,
+            Malformed::Coding => Self::TransferCoding,
+            Malformed::TooSlow => Self::RequestTimeout,
+        }
+    }
+}
+
+/// Serves a connection, whichever version of HTTP it turns out to be.
+pub async fn serve(gateway: &Gateway, mut connection: Box<Connection>) {
+    let mut drained = gateway.drain.watch();
+    loop {
+        let HttpLimits { head, times } = gateway.limits();
+        // The sender lives in the gateway, so waiting cannot fail.
+        let drained = async { drop(drained.wait_for(|started| *started).await) };
+        match connection.head(head, times, drained).await {
+            Next::Request => {}
+            Next::Http2 => return http2::serve(gateway.clone(), connection).await,
+            Next::Nothing => return,
+            Next::Refused(malformed) => return refuse(gateway, connection, malformed.into()).await,
+        }
+        match serve_request(gateway, connection).await {
+            Some(next) => connection = next,
+            None => return,
+        }
+    }
+}
+
+/// Serves the request whose head has come. Gives the connection back if it may have another one.
+async fn serve_request(gateway: &Gateway, connection: Box<Connection>) -> Option<Box<Connection>> {
+    let client = connection.client();
+    let mut session = HttpSession::new(connection);
+    match session.read_request().await {
+        Ok(Some(_)) => {}
+        Ok(None) | Err(_) => {
+            refuse(gateway, into_connection(session.into_inner())?, Failure::BadRequest).await;
+            return None;
+        }
+    }
+    let is_last = gateway.draining.load(Ordering::Relaxed);
+    let mut session = Session::Http1(Box::new(Http1::new(session, client, is_last)));
+    let flow = gateway.exchange(&mut session).await;
+    let Session::Http1(session) = session else { return None };
+    session.end(flow).await
+}
+
+/// Answers a head that cannot be served, and closes its connection.
+async fn refuse(gateway: &Gateway, connection: Box<Connection>, failure: Failure) {
+    gateway.turn_away(&failure);
+    let mut session = HttpSession::new(connection);
+    let answered = async {
+        let (head, body) = failure::turned_away(&failure)?;
+        session.write_response_header(Box::new(head)).await?;
+        session.write_body(&body).await?;
+        session.finish_body().await
+    };
+    if answered.await.is_ok()
+        && let Some(mut connection) = into_connection(session.into_inner())
+    {
+        connection.linger().await;
+    }
+}
+
+/// One request of a connection.
+pub struct Http1 {
+    session: HttpSession,
+    client: SocketAddr,
+    /// Whether the response has chunks, so that trailers can follow them.
+    is_chunked: bool,
+}
+
+impl Http1 {
+    fn new(mut session: HttpSession, client: SocketAddr, is_last: bool) -> Self {
+        session.set_total_drain_timeout(Some(DRAIN));
+        // How long a client may take is for the connection to know, and for the version's limits.
+        session.set_read_timeout(None);
+        // The rest of an unwanted body is drained instead, as long as that takes.
+        session.set_close_on_response_before_downstream_finish(false);
+        if is_last {
+            session.set_server_keepalive(None);
+        } else if session.get_keepalive_timeout().is_some() {
+            session.set_server_keepalive(KEEP);
+        }
+        Self { session, client, is_chunked: false }
+    }
+
+    pub fn request(&self) -> &RequestHeader {
+        self.session.req_header()
+    }
+
+    pub fn client(&self) -> SocketAddr {
+        self.client
+    }
+
+    pub fn is_alone(&self) -> bool {
+        self.connection().is_some_and(|connection| connection.place().is_alone())
+    }
+
+    pub fn is_body_empty(&mut self) -> bool {
+        self.session.is_body_empty()
+    }
+
+    pub async fn read(&mut self) -> Input {
+        match self.session.read_body_bytes().await {
+            Ok(Some(data)) => Input::Data(data),
+            Ok(None) => {
+                Input::End(self.connection().map(Connection::request_trailers).unwrap_or_default())
+            }
+            Err(error) if MALFORMED.contains(error.etype()) => Input::Malformed,
+            Err(_) if self.connection().is_some_and(Connection::is_malformed) => Input::Malformed,
+            Err(_) => Input::Gone,
+        }
+    }
+
+    /// A client that only says that it sends nothing more waits for its response.
+    pub async fn gone(&self) {
+        if let Some(connection) = self.connection() {
+            connection.broken().await;
+        }
+    }
+
+    pub fn set_patience(&self, patience: Duration) {
+        if let Some(connection) = self.connection() {
+            connection.set_patience(patience);
+        }
+    }
+
+    pub async fn write_continue(&mut self) -> Result<(), Gone> {
+        self.session.write_continue_response().await.map_err(|_| Gone)
+    }
+
+    pub async fn write_head(&mut self, head: ResponseHeader) -> Result<(), Gone> {
+        self.is_chunked = head.headers.contains_key(header::TRANSFER_ENCODING);
+        self.session.write_response_header(Box::new(head)).await.map_err(|_| Gone)
+    }
+
+    pub async fn write(&mut self, data: &[u8]) -> Result<(), Gone> {
+        self.session.write_body(data).await.map(drop).map_err(|_| Gone)
+    }
+
+    pub async fn finish(&mut self, trailers: Option<HeaderMap>) -> Result<(), Gone> {
+        if let Some(trailers) = trailers.filter(|it| self.is_chunked && !it.is_empty())
+            && let Some(connection) = self.connection()
+        {
+            connection.end_with_trailers(&trailers);
+        }
+        self.session.finish_body().await.map(drop).map_err(|_| Gone)
+    }
+
+    pub fn close_after(&mut self) {
+        self.session.set_server_keepalive(None);
+    }
+
+    /// The connection for its next request, if it may have one.
+    async fn end(mut self, flow: Flow) -> Option<Box<Connection>> {
+        if matches!(flow, Flow::Broken) {
+            // It must not look like an orderly end to whoever counts no bytes.
+            if let Some(connection) = self.connection().filter(|_| self.ends_with_connection()) {
+                connection.reset_on_close();
+            }
+            self.session.shutdown().await;
+            return None;
+        }
+        if self.session.will_keepalive() {
+            let (stream, _) = self.session.reuse().await.ok()??.into_parts();
+            return into_connection(stream);
+        }
+        let is_whole = self.session.is_body_done();
+        let mut connection = into_connection(self.session.into_inner())?;
+        match is_whole {
+            true => pingora::protocols::Shutdown::shutdown(&mut *connection).await,
+            false => connection.linger().await,
+        }
+        None
+    }
+
+    /// Whether only the end of the connection tells where the response ends.
+    fn ends_with_connection(&self) -> bool {
+        let response = self.session.response_written();
+        let has_length = |head: &ResponseHeader| head.headers.contains_key(header::CONTENT_LENGTH);
+        !self.is_chunked && response.is_some_and(|head| !has_length(head))
+    }
+
+    fn connection(&self) -> Option<&Connection> {
+        self.session.stream().as_any().downcast_ref()
+    }
+}
+
+fn into_connection(stream: Stream) -> Option<Box<Connection>> {
+    stream.into_any().downcast().ok()
+}

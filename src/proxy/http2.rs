@@ -1,0 +1,257 @@
+//! Connections of HTTP/2: many requests at once, each in a task of its own.
+//!
+//! This is done with h2 itself. Pingora's session of HTTP/2 drops the trailers of requests, sends no
+//! informational responses, and closes an idle connection without a word.
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream, SendStream};
+use http::uri::Scheme;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
+use pingora::http::{RequestHeader, ResponseHeader};
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
+
+use super::session::{Gone, Input, Session};
+use super::{Flow, Gateway, HttpLimits};
+use crate::transport::{Connection, Places};
+
+/// Streams of one connection that may be open at once.
+const STREAMS: u32 = 128;
+/// How long a client may take to hear that its connection ends.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long a client may take no data unless its version's limits say otherwise.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Serves a connection that has begun with the preface.
+pub async fn serve(gateway: Gateway, connection: Box<Connection>) {
+    let (client, places) = (connection.client(), connection.place().places().clone());
+    let HttpLimits { head, times } = gateway.limits();
+    let mut builder = h2::server::Builder::new();
+    // Beyond twice the limit h2 answers by itself; up to there, we do.
+    let longest = u32::try_from(head.bytes).unwrap_or(u32::MAX).saturating_mul(2);
+    builder.max_header_list_size(longest).max_concurrent_streams(STREAMS);
+    let handshake = builder.handshake::<_, Bytes>(connection);
+    let Ok(Ok(mut connection)) = timeout(times.whole, handshake).await else { return };
+    let (streams, mut goaway) = (Arc::new(Streams::default()), gateway.drain.goaway());
+    let mut is_ending = false;
+    loop {
+        tokio::select! {
+            biased;
+            _ = goaway.changed(), if !is_ending => {
+                connection.graceful_shutdown();
+                is_ending = true;
+            }
+            accepted = connection.accept() => {
+                let Some(Ok((request, respond))) = accepted else { return };
+                let stream = Http2::new(request, respond, client);
+                tokio::spawn(serve_request(gateway.clone(), stream, streams.enter()));
+            }
+            () = streams.idle(gateway.limits().times.idle, &places) => break,
+        }
+    }
+    connection.abrupt_shutdown(Reason::NO_ERROR);
+    // A client that takes nothing is not waited for.
+    timeout(LAST_WORDS, poll_fn(|context| connection.poll_closed(context))).await.ok();
+}
+
+async fn serve_request(gateway: Gateway, stream: Http2, _open: Open) {
+    let mut session = Session::Http2(Box::new(stream));
+    let flow = gateway.exchange(&mut session).await;
+    if let (Flow::Broken, Session::Http2(mut stream)) = (flow, session) {
+        stream.break_off();
+    }
+}
+
+/// The requests of one connection.
+#[derive(Debug, Default)]
+struct Streams {
+    open: AtomicUsize,
+    none: Notify,
+}
+
+/// One of them, until it is dropped.
+struct Open(Arc<Streams>);
+
+impl Streams {
+    fn enter(self: &Arc<Self>) -> Open {
+        self.open.fetch_add(1, Ordering::Relaxed);
+        Open(self.clone())
+    }
+
+    /// Waits until there were none for so long, or until others need the place of the connection.
+    async fn idle(&self, time: Duration, places: &Places) {
+        while self.open.load(Ordering::Relaxed) > 0 {
+            self.none.notified().await;
+        }
+        tokio::select! {
+            () = sleep(time) => {}
+            () = places.asked_to_leave(true) => {}
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if self.0.open.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.0.none.notify_one();
+        }
+    }
+}
+
+/// One request of a connection.
+pub struct Http2 {
+    request: RequestHeader,
+    client: SocketAddr,
+    body: RecvStream,
+    respond: SendResponse<Bytes>,
+    response: Option<SendStream<Bytes>>,
+    patience: Duration,
+    is_over: bool,
+}
+
+impl Http2 {
+    fn new(request: Request<RecvStream>, respond: SendResponse<Bytes>, client: SocketAddr) -> Self {
+        let (mut head, body) = request.into_parts();
+        // The connection says the scheme, not its client.
+        if head.uri.scheme().is_some_and(|scheme| *scheme != Scheme::HTTP) {
+            let mut uri = std::mem::take(&mut head.uri).into_parts();
+            uri.scheme = Some(Scheme::HTTP);
+            head.uri = Uri::from_parts(uri).unwrap_or_default();
+        }
+        join_cookies(&mut head.headers);
+        Self {
+            request: head.into(),
+            client,
+            body,
+            respond,
+            response: None,
+            patience: PATIENCE,
+            is_over: false,
+        }
+    }
+
+    pub fn request(&self) -> &RequestHeader {
+        &self.request
+    }
+
+    pub fn client(&self) -> SocketAddr {
+        self.client
+    }
+
+    pub fn is_body_empty(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    pub async fn read(&mut self) -> Input {
+        match self.body.data().await {
+            Some(Ok(data)) => {
+                // It fails only where the stream is over, which the next read tells.
+                self.body.flow_control().release_capacity(data.len()).ok();
+                Input::Data(data)
+            }
+            Some(Err(_)) => Input::Gone,
+            None => match self.body.trailers().await {
+                Ok(trailers) => Input::End(trailers.unwrap_or_default()),
+                Err(_) => Input::Gone,
+            },
+        }
+    }
+
+    pub async fn gone(&mut self) {
+        let Self { respond, response, .. } = self;
+        let reset = poll_fn(|context| match response {
+            Some(response) => response.poll_reset(context).map(drop),
+            None => respond.poll_reset(context).map(drop),
+        });
+        reset.await;
+    }
+
+    pub fn set_patience(&mut self, patience: Duration) {
+        self.patience = patience;
+    }
+
+    pub fn write_continue(&mut self) -> Result<(), Gone> {
+        let mut head = Response::new(());
+        *head.status_mut() = StatusCode::CONTINUE;
+        self.respond.send_informational(head).map_err(|_| Gone)
+    }
+
+    pub fn write_head(&mut self, mut head: ResponseHeader) -> Result<(), Gone> {
+        let date = pingora::protocols::http::date::get_cached_date();
+        head.insert_header(header::DATE, date).map_err(|_| Gone)?;
+        let head = Response::from_parts(head.as_owned_parts(), ());
+        self.response = Some(self.respond.send_response(head, false).map_err(|_| Gone)?);
+        Ok(())
+    }
+
+    /// Waits where the client gives no room, as long as its patience lasts each time.
+    pub async fn write(&mut self, mut data: Bytes) -> Result<(), Gone> {
+        let response = self.response.as_mut().ok_or(Gone)?;
+        while !data.is_empty() {
+            response.reserve_capacity(data.len());
+            let room = poll_fn(|context| response.poll_capacity(context));
+            let Ok(Some(Ok(room))) = timeout(self.patience, room).await else { return Err(Gone) };
+            let part = data.split_to(room.min(data.len()));
+            response.send_data(part, false).map_err(|_| Gone)?;
+        }
+        Ok(())
+    }
+
+    pub fn finish(&mut self, trailers: Option<HeaderMap>) -> Result<(), Gone> {
+        let response = self.response.as_mut().ok_or(Gone)?;
+        let finished = match trailers {
+            Some(trailers) => response.send_trailers(trailers),
+            None => response.send_data(Bytes::new(), true),
+        };
+        self.is_over = true;
+        finished.map_err(|_| Gone)
+    }
+
+    /// A response that broke off must not look like one that ended.
+    fn break_off(&mut self) {
+        if !self.is_over {
+            self.respond.send_reset(Reason::INTERNAL_ERROR);
+        }
+    }
+}
+
+/// Makes one field of the pieces in which cookies may come
+/// ([RFC 9113, section 8.2.3](https://www.rfc-editor.org/rfc/rfc9113#section-8.2.3)).
+fn join_cookies(headers: &mut HeaderMap) {
+    let mut pieces = headers.get_all(header::COOKIE).iter();
+    if pieces.next().is_none() || pieces.next().is_none() {
+        return;
+    }
+    let pieces: Vec<_> =
+        headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    // Of pieces that were values each, the whole is one.
+    if let Ok(joined) = HeaderValue::from_bytes(&pieces.join(&b"; "[..])) {
+        headers.insert(header::COOKIE, joined);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_of_cookies_become_one_field() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-a", "1".parse().unwrap());
+        join_cookies(&mut headers);
+        assert_eq!(headers.len(), 1);
+        for piece in ["a=1", "b=2; c=3", "d=4"] {
+            headers.append(header::COOKIE, piece.parse().unwrap());
+        }
+        join_cookies(&mut headers);
+        let cookies: Vec<_> = headers.get_all(header::COOKIE).iter().collect();
+        assert_eq!(cookies, ["a=1; b=2; c=3; d=4"]);
+    }
+}

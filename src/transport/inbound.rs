@@ -1,0 +1,214 @@
+//! What comes from a client, cut at the ends of heads and bodies.
+
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, BytesMut};
+use http::HeaderMap;
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::chunked::Chunks;
+use super::head::{Framing, HeadLimits, Malformed, Scan, Seen};
+use super::target::origin_form;
+
+/// Bytes that are read at once while a head is awaited.
+const READ: usize = 4 << 10;
+
+/// One direction of a connection.
+#[derive(Debug, Default)]
+pub struct Inbound {
+    /// What has come and was not read yet.
+    inbox: BytesMut,
+    scan: Scan,
+    stage: Stage,
+    trailers: HeaderMap,
+    is_malformed: bool,
+}
+
+/// What is read next.
+#[derive(Debug, Default)]
+enum Stage {
+    /// Nothing until the next head is complete.
+    #[default]
+    Between,
+    /// So many bytes of a head, and then its body.
+    Head(usize, Framing),
+    /// So many bytes of a body.
+    Length(u64),
+    Chunked(Box<Chunks>),
+    /// Everything: HTTP/2 has frames of its own.
+    Raw,
+}
+
+impl Inbound {
+    /// Forgets what belonged to the request before.
+    pub fn begin(&mut self) {
+        self.scan = Scan::default();
+        self.stage = Stage::Between;
+        self.trailers.clear();
+        self.is_malformed = false;
+    }
+
+    /// Whether something of the next request has come.
+    pub fn has_begun(&self) -> bool {
+        !self.inbox.is_empty()
+    }
+
+    /// Looks at what has come of a head.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be served.
+    pub fn look(&mut self, limits: HeadLimits) -> Result<Seen, Malformed> {
+        let seen = self.scan.look(&self.inbox, limits)?;
+        match seen {
+            Seen::Part => {}
+            Seen::Preface => self.stage = Stage::Raw,
+            Seen::Head(length, framing) => {
+                let mut length = length;
+                let head = self.inbox.get(..length).unwrap_or_default();
+                if let Some(head) = origin_form(head)? {
+                    let rest = self.inbox.split_off(length);
+                    length = head.len();
+                    self.inbox = BytesMut::from(head.as_slice());
+                    self.inbox.unsplit(rest);
+                }
+                self.stage = Stage::Head(length, framing);
+            }
+        }
+        Ok(seen)
+    }
+
+    /// Takes what has come of a head. A connection on which nothing has come holds no memory for it.
+    pub fn poll_fill(
+        &mut self,
+        context: &mut Context<'_>,
+        stream: &mut TcpStream,
+    ) -> Poll<io::Result<usize>> {
+        if self.inbox.is_empty() {
+            match stream.poll_read_ready(context) {
+                Poll::Ready(ready) => ready?,
+                Poll::Pending => {
+                    self.inbox = BytesMut::new();
+                    return Poll::Pending;
+                }
+            }
+        }
+        self.inbox.reserve(READ);
+        // After a read that did not fill its buffer, it asks the kernel no more until that has news.
+        pin!(stream.read_buf(&mut self.inbox)).poll(context)
+    }
+
+    /// The trailers of the body that was read to its end.
+    pub fn take_trailers(&mut self) -> HeaderMap {
+        std::mem::take(&mut self.trailers)
+    }
+
+    /// Whether the body is not framed as it should be.
+    pub fn is_malformed(&self) -> bool {
+        self.is_malformed
+    }
+
+    /// Reads what belongs to the request under way.
+    pub fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        stream: &mut TcpStream,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.stage {
+            Stage::Between => Poll::Ready(Err(io::Error::other("read beyond a request"))),
+            Stage::Head(left, framing) => {
+                let framing = *framing;
+                *left -= give(&mut self.inbox, *left, buffer);
+                if *left == 0 {
+                    self.stage = framing.into();
+                }
+                Poll::Ready(Ok(()))
+            }
+            Stage::Raw if self.inbox.is_empty() => Pin::new(stream).poll_read(context, buffer),
+            Stage::Raw => {
+                give(&mut self.inbox, usize::MAX, buffer);
+                Poll::Ready(Ok(()))
+            }
+            Stage::Length(_) | Stage::Chunked(_) => self.poll_body(context, stream, buffer),
+        }
+    }
+
+    fn poll_body(
+        &mut self,
+        context: &mut Context<'_>,
+        stream: &mut TcpStream,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.inbox.is_empty() {
+            let here = self.inbox.len().min(buffer.remaining());
+            let here = self.stage.take(self.inbox.get(..here).unwrap_or_default());
+            let here = self.checked(here)?;
+            give(&mut self.inbox, here, buffer);
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
+        ready!(Pin::new(stream).poll_read(context, buffer))?;
+        let read = buffer.filled().get(before..).unwrap_or_default();
+        let ours = self.stage.take(read);
+        let ours = self.checked(ours)?;
+        // What comes behind the body is of the next request.
+        self.inbox.extend_from_slice(buffer.filled().get(before + ours..).unwrap_or_default());
+        buffer.set_filled(before + ours);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Remembers a body that is none, and one that is complete.
+    fn checked(&mut self, taken: Option<usize>) -> io::Result<usize> {
+        let Some(taken) = taken else {
+            self.is_malformed = true;
+            self.stage = Stage::Between;
+            return Err(io::ErrorKind::InvalidData.into());
+        };
+        match &self.stage {
+            Stage::Length(0) => self.stage = Stage::Between,
+            Stage::Chunked(chunks) if chunks.is_done() => {
+                self.trailers = chunks.trailers();
+                self.stage = Stage::Between;
+            }
+            _ => {}
+        }
+        Ok(taken)
+    }
+}
+
+impl Stage {
+    /// How many of these bytes belong to the body; nothing where it is no body any more.
+    fn take(&mut self, bytes: &[u8]) -> Option<usize> {
+        match self {
+            Self::Length(left) => {
+                let here = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
+                *left -= here as u64;
+                Some(here)
+            }
+            Self::Chunked(chunks) => chunks.look(bytes).ok(),
+            Self::Between | Self::Head(..) | Self::Raw => Some(0),
+        }
+    }
+}
+
+impl From<Framing> for Stage {
+    fn from(framing: Framing) -> Self {
+        match framing {
+            Framing::None => Self::Between,
+            Framing::Length(length) => Self::Length(length),
+            Framing::Chunked => Self::Chunked(Box::default()),
+        }
+    }
+}
+
+/// Moves at most `limit` bytes to a reader.
+fn give(inbox: &mut BytesMut, limit: usize, buffer: &mut ReadBuf<'_>) -> usize {
+    let here = inbox.len().min(limit).min(buffer.remaining());
+    buffer.put_slice(inbox.get(..here).unwrap_or_default());
+    inbox.advance(here);
+    here
+}
