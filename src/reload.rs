@@ -6,27 +6,39 @@
 mod candidates;
 mod journal;
 mod outcome;
+mod retry;
 mod watch;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
+
+use tokio::time::MissedTickBehavior;
 
 pub use outcome::{Outcome, Reload, Reloads};
 pub use watch::{WatchError, Watcher};
 
 use crate::config::{
-    Config, Loaded, Loader, Reading, Rejected, Rejection, Report, Service, Warnings, restart_keys,
+    Config, Followed, Loaded, Loader, Reading, Rejected, Rejection, Report, Service, Warnings,
+    restart_keys,
 };
 use crate::registry::{Live, Programs, Snapshot, declared};
 use crate::telemetry::Telemetry;
-use candidates::Versions;
+use candidates::{Again, Versions};
 use journal::Journal;
 use outcome::Askers;
+use retry::Retry;
+use watch::Follow;
 
 /// How long a publish waits for versions that need no compilation, so that most edits are one
 /// generation and not two.
 const PUBLISH_PATIENCE: Duration = Duration::from_millis(150);
+
+/// How often we look whether the history is still where it was.
+const HISTORY_LOOKS: Duration = Duration::from_secs(2);
+
+/// How long whoever asks for a reload waits for an error of a moment to pass.
+const ASKERS_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Loads, compiles and publishes. Driven by [`Reloader::run`].
 pub struct Reloader {
@@ -39,11 +51,29 @@ pub struct Reloader {
     config: Arc<Config>,
     started_with: Arc<Config>,
     /// What a main file that was rejected leads to: mending that may be enough.
-    rejected_watch: Vec<PathBuf>,
+    rejected_watch: Vec<Followed>,
     versions: Versions,
     journal: Journal,
     /// What the process was started with and does not serve, until that is told.
     rejected_at_start: Option<Vec<Rejection>>,
+    /// The configuration's files that could not be read for a moment in the last load, and why.
+    unread: Unread,
+    /// How many services waited for the secret of their overrides after the last load.
+    awaited_secrets: usize,
+    retry: Retry,
+}
+
+#[derive(Debug, Default)]
+struct Unread {
+    files: usize,
+    why: String,
+}
+
+/// Why something is loaded.
+enum Cause {
+    Change,
+    Asked(Askers),
+    Retry,
 }
 
 impl Reloader {
@@ -71,6 +101,9 @@ impl Reloader {
             versions: Versions::new(programs),
             journal,
             rejected_at_start: Some(rejected),
+            unread: Unread::default(),
+            awaited_secrets: 0,
+            retry: Retry::default(),
         }
     }
 
@@ -79,30 +112,41 @@ impl Reloader {
     pub async fn run(&mut self, watcher: &mut Watcher) {
         watcher.follow(self.watched());
         match self.rejected_at_start.take() {
-            Some(rejected) => self.begin(rejected).await,
+            Some(rejected) => self.begin(rejected, watcher).await,
             None => self.begin_again(watcher).await,
         }
+        let mut looks = tokio::time::interval(HISTORY_LOOKS);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let askers = tokio::select! {
+            let cause = tokio::select! {
                 prepared = self.versions.prepared() => {
                     if self.versions.accept(prepared) {
                         self.publish().await;
                     }
+                    self.plan_retry(watcher);
                     continue;
                 }
-                () = watcher.changed() => None,
-                () = self.reloads.asked() => Some(self.reloads.askers()),
+                () = watcher.changed() => Cause::Change,
+                () = self.reloads.asked() => Cause::Asked(self.reloads.askers()),
+                () = self.retry.due() => Cause::Retry,
+                _ = looks.tick() => {
+                    self.journal.keep(&self.live.load()).await;
+                    continue;
+                }
             };
-            self.react(askers, watcher).await;
+            self.react(cause, watcher).await;
             watcher.follow(self.watched());
+            self.plan_retry(watcher);
         }
     }
 
-    async fn begin(&mut self, rejected: Vec<Rejection>) {
-        self.versions.renew(&self.config);
+    async fn begin(&mut self, rejected: Vec<Rejection>, watcher: &Watcher) {
+        self.versions.renew(&self.config, Again::Passing);
         self.reject(rejected);
         self.warn();
         self.publish().await;
+        self.count_awaited_secrets();
+        self.plan_retry(watcher);
         let read = self.config.services().count();
         self.note(&Arc::new(self.came_of(Outcome::Published, read)));
     }
@@ -112,24 +156,57 @@ impl Reloader {
     async fn begin_again(&mut self, watcher: &mut Watcher) {
         self.versions.forget_creating();
         let askers = Askers { reading: Reading::Everything, ..self.reloads.askers() };
-        self.react(Some(askers), watcher).await;
+        self.react(Cause::Asked(askers), watcher).await;
         watcher.follow(self.watched());
         self.publish().await;
+        self.plan_retry(watcher);
     }
 
     /// Loads, and tells what came of it: also those who asked, if that is why.
-    async fn react(&mut self, askers: Option<Askers>, watcher: &mut Watcher) {
-        let Some(Askers { number, reading, attributions }) = askers else {
-            if let Some(reload) = self.reload(Reading::Changed, watcher).await {
-                self.note(&Arc::new(reload));
+    async fn react(&mut self, cause: Cause, watcher: &mut Watcher) {
+        match cause {
+            Cause::Change => {
+                if let Some(reload) = self.reload(Reading::Changed, Again::Passing, watcher).await {
+                    self.note(&Arc::new(reload));
+                }
             }
-            return;
-        };
+            Cause::Retry => {
+                let reload = self.reload(Reading::Changed, Again::Transient, watcher).await;
+                // That nothing has come of a try yet is no news.
+                if let Some(reload) = reload.filter(|reload| self.is_news(reload)) {
+                    self.note(&Arc::new(reload));
+                }
+            }
+            Cause::Asked(askers) => self.answer(askers, watcher).await,
+        }
+    }
+
+    fn is_news(&self, reload: &Reload) -> bool {
+        let known = self.reloads.last().and_then(|last| last.report.clone());
+        let is_served = matches!(reload.outcome, Outcome::Published | Outcome::NeedsRestart(_));
+        is_served || reload.report != known
+    }
+
+    /// Loads for those who asked, who wait for an answer.
+    async fn answer(&mut self, askers: Askers, watcher: &mut Watcher) {
+        let Askers { number, mut reading, attributions } = askers;
         self.journal.expect(attributions);
+        let mut again = match reading {
+            Reading::Changed => Again::Passing,
+            Reading::Everything => Again::All,
+        };
+        let (began, mut pause) = (Instant::now(), retry::FIRST);
         let reload = loop {
-            // Whoever asked waits for an answer.
-            if let Some(reload) = self.reload(reading, watcher).await {
-                break Arc::new(reload);
+            let reload = self.reload(reading, again, watcher).await;
+            match reload {
+                Some(_) if self.unread.files > 0 && began.elapsed() < ASKERS_PATIENCE => {
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                    // All else was tried.
+                    (reading, again) = (Reading::Changed, Again::Transient);
+                }
+                Some(reload) => break Arc::new(reload),
+                None => {}
             }
         };
         self.journal.finish(&self.live.load()).await;
@@ -138,35 +215,71 @@ impl Reloader {
     }
 
     /// Nothing came of it if files changed while they were read.
-    async fn reload(&mut self, reading: Reading, watcher: &mut Watcher) -> Option<Reload> {
+    async fn reload(
+        &mut self,
+        reading: Reading,
+        again: Again,
+        watcher: &mut Watcher,
+    ) -> Option<Reload> {
         let loader = self.loader.clone();
         let load = move || lock(&loader).load(reading);
         let loaded = tokio::task::spawn_blocking(load).await;
         if watcher.is_disturbed() {
             return None;
         }
-        Some(match loaded {
-            Ok(Ok(loaded)) => self.take(loaded).await,
-            Ok(Err(Rejected { report, rest })) => {
-                tracing::error!("configuration rejected, nothing changed:\n{report}");
-                self.telemetry.rejected(self.reloads.rejected().len() + 1);
-                let is_closed = self.close(&report, rest.as_deref());
-                self.rejected_watch = rest.map(|config| config.watch).unwrap_or_default();
-                // A secret that is rotated does not wait for that, nor does what is closed.
-                if is_closed || self.has_stale_secret() {
-                    self.publish().await;
-                }
-                let report = Some(report);
-                Reload { report, ..self.came_of(Outcome::Rejected, 0) }
-            }
+        let reload = match loaded {
+            Ok(Ok(loaded)) => self.take(loaded, again).await,
+            Ok(Err(rejected)) => self.refuse(rejected, again).await,
             Err(panicked) => {
-                tracing::error!("loading the configuration failed: {panicked}");
-                self.came_of(Outcome::Unchanged, 0)
+                // What it would have found is not known, and is looked for again.
+                let why = format!("loading the configuration failed: {panicked}");
+                self.unread = Unread { files: 1, why };
+                self.came_of(Outcome::Postponed, 0)
             }
-        })
+        };
+        self.count_awaited_secrets();
+        Some(reload)
     }
 
-    async fn take(&mut self, loaded: Loaded) -> Reload {
+    fn count_awaited_secrets(&mut self) {
+        let snapshot = self.live.load();
+        let awaiting = snapshot.services.iter().filter(|service| service.awaits_secret());
+        self.awaited_secrets = awaiting.count();
+    }
+
+    /// Nothing changes, since the main file is wrong, or cannot be read for a moment.
+    async fn refuse(&mut self, rejected: Rejected, again: Again) -> Reload {
+        let Rejected { report, is_transient, rest } = rejected;
+        self.unread = Unread::of(&report);
+        let is_closed = self.close(&report, rest.as_deref());
+        let outcome = match is_transient {
+            true => Outcome::Postponed,
+            false => {
+                let known = self.reloads.last().and_then(|last| last.report.clone());
+                if again != Again::Transient || known.as_ref() != Some(&report) {
+                    tracing::error!("configuration rejected, nothing changed:\n{report}");
+                }
+                self.telemetry.rejected(self.wrong_files() + 1);
+                Outcome::Rejected
+            }
+        };
+        self.rejected_watch = rest.map(|config| config.watch).unwrap_or_default();
+        // Versions that wait for an error to pass, a secret that is rotated, and what is closed do not
+        // wait for that.
+        self.versions.try_again();
+        if is_closed || self.has_stale_secret() {
+            self.publish().await;
+        }
+        Reload { report: Some(report), ..self.came_of(outcome, 0) }
+    }
+
+    /// How many services' files are known to be wrong.
+    fn wrong_files(&self) -> usize {
+        let rejected = self.reloads.rejected();
+        rejected.iter().filter(|rejection| !rejection.report.is_transient()).count()
+    }
+
+    async fn take(&mut self, loaded: Loaded, again: Again) -> Reload {
         lock(&self.loader).keep(&loaded);
         self.rejected_watch.clear();
         let Loaded { config, rejected, read, .. } = loaded;
@@ -174,7 +287,7 @@ impl Reloader {
         self.config = Arc::new(config);
         let rejected_anew = self.reject(rejected);
         self.warn();
-        if self.versions.renew(&self.config) || !same || self.has_stale_secret() {
+        if self.versions.renew(&self.config, again) || !same || self.has_stale_secret() {
             self.publish().await;
             let outcome = match restart_keys(&self.started_with, &self.config) {
                 keys if keys.is_empty() => Outcome::Published,
@@ -182,7 +295,11 @@ impl Reloader {
             };
             return self.came_of(outcome, read);
         }
-        let outcome = if rejected_anew { Outcome::Rejected } else { Outcome::Unchanged };
+        let outcome = match rejected_anew {
+            true => Outcome::Rejected,
+            false if self.unread.files > 0 => Outcome::Postponed,
+            false => Outcome::Unchanged,
+        };
         self.came_of(outcome, read)
     }
 
@@ -198,16 +315,30 @@ impl Reloader {
         true
     }
 
+    /// Has everything tried again that an error of a moment was in the way of.
+    fn plan_retry(&mut self, watcher: &Watcher) {
+        let (versions, of_version) = self.versions.waiting();
+        let waiting = self.unread.files + versions + self.awaited_secrets;
+        self.telemetry.unread(waiting);
+        let why = || match (self.unread.files, of_version) {
+            (0, Some(why)) => why.to_owned(),
+            (0, None) => "a secret, or another file".to_owned(),
+            (_, _) => self.unread.why.clone(),
+        };
+        self.retry.plan(waiting, why, watcher.is_blind());
+    }
+
     /// Whether the secret of some service's overrides is another one by now.
     fn has_stale_secret(&self) -> bool {
         self.live.load().services.iter().any(|service| service.has_stale_secret())
     }
 
     /// Tells of the services' files that are wrong. Whether some were not so before.
-    fn reject(&self, rejected: Vec<Rejection>) -> bool {
+    fn reject(&mut self, rejected: Vec<Rejection>) -> bool {
         let before = self.reloads.rejected();
         let mut anew = false;
-        for rejection in rejected.iter().filter(|rejection| !before.contains(rejection)) {
+        let wrong = rejected.iter().filter(|rejection| !rejection.report.is_transient());
+        for rejection in wrong.filter(|rejection| !before.contains(rejection)) {
             anew = true;
             let Rejection { serves, report, .. } = rejection;
             match serves {
@@ -217,8 +348,9 @@ impl Reloader {
                 None => tracing::error!("rejected, and not served:\n{report}"),
             }
         }
-        self.telemetry.rejected(rejected.len());
+        self.unread = Unread::of_files(&rejected);
         self.reloads.reject(rejected);
+        self.telemetry.rejected(self.wrong_files());
         anew
     }
 
@@ -298,21 +430,36 @@ impl Reloader {
             Outcome::NeedsRestart(keys) => {
                 tracing::warn!("restart to apply {}; all else is served", keys.join(", "));
             }
-            Outcome::Published | Outcome::Unchanged | Outcome::Rejected => {}
+            Outcome::Published | Outcome::Unchanged | Outcome::Rejected | Outcome::Postponed => {}
         }
         self.reloads.note(reload.clone());
     }
 
-    /// Every file and directory in which a change could matter.
-    fn watched(&self) -> Vec<&Path> {
+    /// Everything in which a change could matter.
+    fn watched(&self) -> Vec<Follow<'_>> {
         let config = &self.config;
         let files = declared(config).flat_map(|(_, _, spec)| spec.files());
         let secrets = config.services().filter_map(|(_, service)| service.policy.file());
-        std::iter::once(self.path.as_path())
-            .chain(config.watch.iter().chain(&self.rejected_watch).map(PathBuf::as_path))
-            .chain(files)
-            .chain(secrets)
-            .collect()
+        let of_config = config.watch.iter().chain(&self.rejected_watch).map(Follow::from);
+        let paths = std::iter::once(self.path.as_path()).chain(files).chain(secrets);
+        paths.map(Follow::Path).chain(of_config).collect()
+    }
+}
+
+impl Unread {
+    fn of(report: &Report) -> Self {
+        let first = report.problems.iter().find(|problem| problem.is_transient);
+        let why = first.map(|it| format!("{}: {}; {}", it.file.display(), it.message, it.help));
+        Self { files: usize::from(why.is_some()), why: why.unwrap_or_default() }
+    }
+
+    fn of_files(rejected: &[Rejection]) -> Self {
+        let transient = rejected.iter().filter(|rejection| rejection.report.may_pass());
+        let count = transient.clone().count();
+        transient
+            .map(|it| Self::of(&it.report))
+            .next()
+            .map_or_else(Self::default, |first| Self { files: count, ..first })
     }
 }
 

@@ -5,14 +5,16 @@
 pub mod config;
 #[path = "../../src/routing/mod.rs"]
 pub mod routing;
+#[path = "../../src/transient.rs"]
+pub mod transient;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use config::{
-    Config, CookieSettings, Destination, EnvironmentName, Match, Overrides, Policy, Problem, Reach,
-    Rejected, Report, Route, RuleName, SameSite, Service, ServiceName, Split, Sticky, StickyKey,
-    StickyMode, Traffic, VersionName, Warnings,
+    Config, CookieSettings, Destination, EnvironmentName, Followed, Match, Overrides, Policy,
+    Problem, Reach, Rejected, Report, Route, RuleName, SameSite, Service, ServiceName, Split,
+    Sticky, StickyKey, StickyMode, Traffic, VersionName, Warnings,
 };
 
 /// The main file under which services are fuzzed.
@@ -90,7 +92,9 @@ fn leaves(main: &[u8], directory: &Path) -> bool {
 
 fn accepted(config: &Config) {
     assert!(!config.server.listen.is_empty());
-    assert!(config.watch.iter().all(|directory| directory.is_absolute()));
+    assert!(config.watch.iter().all(|followed| match followed {
+        Followed::Path(path) | Followed::Names(path, _) => path.is_absolute(),
+    }));
     for environment in &config.environments {
         assert!(EnvironmentName::new(environment.name.as_str()).is_ok());
         assert_eq!(config::domain(&environment.domain).as_deref(), Ok(&*environment.domain));

@@ -141,7 +141,7 @@ async fn hangup(hangups: &mut Option<Signal>) {
         None => None,
     };
     if told.is_none() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

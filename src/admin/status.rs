@@ -204,7 +204,8 @@ pub struct RejectionDocument {
 pub struct ReloadDocument {
     /// Seconds since 1970.
     pub at: u64,
-    /// `published`, `unchanged`, `rejected` or `needs-restart`.
+    /// `published`, `unchanged`, `rejected`, `needs-restart`, or `postponed`: something cannot be read
+    /// for a moment, and is tried again.
     pub outcome: String,
     /// What is served after it.
     pub generation: u64,

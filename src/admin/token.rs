@@ -200,7 +200,8 @@ mod tests {
         let path = directory.path().join("token");
         fs::write(&path, "first").unwrap();
         let file = TokenFile::open(path.clone()).unwrap();
-        let breaks: [(&str, fn(&Path)); 5] = [
+        type Break = fn(&Path);
+        let breaks: [(&str, Break); 5] = [
             ("is empty", |path| fs::write(path, " \n").unwrap()),
             ("larger than 64 KiB", |path| fs::write(path, "x".repeat(70_000)).unwrap()),
             ("UTF-8", |path| fs::write(path, [0xff, 0xfe]).unwrap()),

@@ -58,7 +58,7 @@ struct Version {
 pub(super) fn check(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliError> {
     let (config, report) = match config::inspect(path) {
         Ok(config) => (Some(Box::new(config)), None),
-        Err(Rejected { report, rest }) => (rest, Some(report)),
+        Err(Rejected { report, rest, .. }) => (rest, Some(report)),
     };
     let declared = config.as_deref().map_or(0, |config| declared(config).count());
     let to_prepare = config.as_deref().filter(|_| !arguments.no_compile);

@@ -92,7 +92,7 @@ enum Command {
     Traffic(traffic::Arguments),
     /// Give a version all of the traffic.
     Promote(traffic::PromoteArguments),
-    /// Go back to what served before, without compiling anything.
+    /// Go back to what was served before: shares, components, environments, limits and rules.
     Rollback(rollback::Arguments),
     /// Say what was published of a service, when and by whom.
     History(history::Arguments),

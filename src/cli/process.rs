@@ -65,7 +65,7 @@ pub enum ProcessError {
     Unspeakable { url: String, reason: serde_json::Error },
     #[error("{url} wants a token: set `token-file` under [admin] to the file that it is in")]
     TokenWanted { url: String },
-    #[error("{url} does not take the token in {}: the process was started with another", .file.display())]
+    #[error("{url} does not take the token in {}: the `token-file` of the process says another", .file.display())]
     TokenRefused { url: String, file: PathBuf },
     #[error(
         "{url} answers {answer}: is that the admin listener of a watershed as new as this one?"

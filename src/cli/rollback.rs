@@ -1,11 +1,12 @@
 //! `watershed rollback`: back to what served before.
 
+mod back;
 mod ground;
 #[cfg(test)]
 mod tests;
 mod text;
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -18,11 +19,12 @@ use super::target::{Edited, Note, Target};
 use super::{CliError, complete};
 use crate::admin::HistoryDocument;
 use crate::config::{Quarantined, ServiceName, VersionName, show_duration};
-use crate::plan::Standing;
+use crate::policy::Standing;
 use crate::registry::history::{Parts, Record};
 use crate::upgrade::{
     Ground, Question, Restoration, Rollback, Shares, State, Target as Aim, rollback as decide,
 };
+pub(super) use back::Back;
 use ground::Site;
 
 const EXAMPLES: &str = "\
@@ -79,12 +81,27 @@ pub(super) fn rollback(path: &Path, arguments: &Arguments) -> Result<ExitCode, C
     let plan = plan(&target, arguments, &aim, &records, &parts)?;
     let Plan { found, before, .. } = &plan;
     let held = target.served().and_then(|served| served.held.as_deref());
-    let back = Back::of(found, arguments.traffic_only, held);
+    let mut back = Back::of(found, arguments.traffic_only, held);
+    if plan.moves && had_latest(found, &records, &parts) {
+        back.notes.push(LATEST.to_owned());
+    }
     let losers = if *bad { found.losers(before) } else { Vec::new() };
     if !*yes && !common.json && std::io::stdin().is_terminal() {
         text::confirm(&target, before, found, &back, &losers)?;
     }
     carry_out(&mut target, arguments, &plan, back, &losers, (&records, &parts))
+}
+
+const LATEST: &str = "`latest = true` does not come back: a split serves the same, and a later version \
+                      gets nothing by itself";
+
+/// Whether a generation gave everything to the latest version.
+fn had_latest(found: &Rollback, records: &[Record], parts: &Parts) -> bool {
+    let record = records.iter().find(|record| Some(record.generation) == found.generation);
+    let terms = record.and_then(|record| record.terms(parts));
+    terms.is_some_and(|terms| {
+        terms.policy.get("latest").and_then(toml::Value::as_bool) == Some(true)
+    })
 }
 
 /// What is to be done.
@@ -265,58 +282,6 @@ fn note(arguments: &Arguments, restores: Option<u64>) -> Note {
         command: format!("watershed rollback {service}{to}{traffic_only}{bad}"),
         remark: remark.clone(),
         restores,
-    }
-}
-
-/// What comes back beside the shares, and what does not.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Back {
-    /// What comes back, a line each.
-    pub lines: Vec<String>,
-    /// What differs from the generation afterwards, from what is to what was.
-    pub differs: Vec<String>,
-    /// Of what nobody knows whether it is as it was.
-    pub unknown: Vec<String>,
-    /// What turned out not to come back, once it was served.
-    lost: Vec<String>,
-    /// What was passed over, and what the file said that nobody was served.
-    pub notes: Vec<String>,
-}
-
-/// What an older watershed has not recorded.
-const SHARES_ONLY: &str = "it was recorded by an older watershed: shares only, and not what \
-                           environments, limits and rules were";
-
-impl Back {
-    /// `held` is why what the file said before was not what was served.
-    fn of(found: &Rollback, traffic_only: bool, held: Option<&str>) -> Self {
-        let mut back = Self { notes: text::passed(found), ..Self::default() };
-        let note = |why| format!("the file said something else than what was served ({why})");
-        back.notes.extend(held.map(note));
-        match &found.rest {
-            None if found.generation.is_some() => back.unknown.push(SHARES_ONLY.to_owned()),
-            None => {}
-            Some(Err(lost)) => back.differs.clone_from(&lost.reasons),
-            Some(Ok(rest)) => {
-                let lines = if traffic_only { &mut back.differs } else { &mut back.lines };
-                *lines = rest.lines();
-                back.differs.extend(rest.kept.iter().cloned());
-                back.unknown.clone_from(&rest.unknown);
-            }
-        }
-        back
-    }
-
-    /// Whether what is served is what was served then.
-    pub fn is_all(&self) -> bool {
-        self.differs.is_empty() && self.unknown.is_empty()
-    }
-
-    /// Says what comes back, and what does not.
-    pub fn tell(&self, out: &mut impl Write) -> std::io::Result<()> {
-        text::listed(out, "with it comes back:", &self.lines)?;
-        text::listed(out, "what differs from then, and stays as it is:", &self.differs)?;
-        text::listed(out, "what is not known:", &self.unknown)
     }
 }
 

@@ -2,22 +2,36 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::thread::sleep;
+use std::time::Duration;
 
 use super::CliError;
-use crate::config::{Loaded, Loader, Reading, Report};
+use crate::config::{Loaded, Loader, Reading, Rejected, Report};
 use crate::server;
 use crate::telemetry::Telemetry;
 
 pub(super) fn run(path: &Path, telemetry: Telemetry) -> Result<ExitCode, CliError> {
     let mut loader = Loader::new(path);
-    let loaded =
-        loader.load(Reading::Everything).map_err(|wrong| CliError::Config(wrong.report))?;
+    let loaded = load(&mut loader).map_err(|wrong| CliError::Config(wrong.report))?;
     let Loaded { config, rejected, .. } = &loaded;
     // One wrong file must not keep the other services down when a machine comes up again.
-    if config.services().next().is_none() && !rejected.is_empty() {
+    let is_wrong = rejected.iter().any(|rejection| !rejection.report.is_transient());
+    if config.services().next().is_none() && is_wrong {
         return Err(CliError::Config(Report::of(rejected)));
     }
     loader.keep(&loaded);
     server::run(loader, loaded, telemetry)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Loads, and waits a few seconds for an error of a moment to pass: a file system may be mounted, or a
+/// server be reached, a little later than we are started.
+fn load(loader: &mut Loader) -> Result<Loaded, Rejected> {
+    for pause in [100, 200, 400, 800, 1600].map(Duration::from_millis) {
+        match loader.load(Reading::Everything) {
+            Err(rejected) if rejected.is_transient => sleep(pause),
+            loaded => return loaded,
+        }
+    }
+    loader.load(Reading::Everything)
 }

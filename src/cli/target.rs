@@ -223,7 +223,8 @@ impl Target {
     ///
     /// Where a version is unknown, or may not have traffic; a quarantine may be `forced`.
     pub fn may_take(&mut self, version: &VersionName, forced: bool) -> Result<(), CliError> {
-        let had_none = self.at_start().of(version) == Percent::ZERO;
+        let declared = Shares::declared(&self.service).unwrap_or_else(Shares::offline);
+        let had_none = declared.of(version) == Percent::ZERO;
         self.check_obstacle(version, forced)?;
         if self.process.is_none() && had_none {
             // A file may be there and yet be no component that could be made.

@@ -1,7 +1,8 @@
 //! Finds the files of an environment's services. `load` calls it with the main file's directory and
 //! what `services` says there.
 
-use std::fs;
+use std::ffi::OsStr;
+use std::fs::{self, FileType};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
@@ -9,12 +10,41 @@ use glob::{MatchOptions, Pattern};
 use thiserror::Error;
 
 use super::fingerprint::Fingerprint;
+use crate::transient::is_transient;
 
 /// The services' files, sorted, and the directories in which there could be more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     pub files: Vec<PathBuf>,
-    pub directories: Vec<PathBuf>,
+    pub directories: Vec<(PathBuf, Names)>,
+}
+
+/// Something in which a change could change the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Followed {
+    /// A file or a directory, absolute. It need not be there.
+    Path(PathBuf),
+    /// What has some names in a directory, absolute.
+    Names(PathBuf, Names),
+}
+
+/// Which names in a directory a glob means.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Names {
+    pattern: Pattern,
+    are_directories: bool,
+}
+
+impl Names {
+    /// Whether it means a name.
+    pub fn mean(&self, name: &OsStr) -> bool {
+        name.to_str().is_some_and(|name| self.pattern.matches_with(name, OPTIONS))
+    }
+
+    /// Whether it means the directories of these names, and not the files.
+    pub fn are_directories(&self) -> bool {
+        self.are_directories
+    }
 }
 
 /// Why there is no telling which files are meant.
@@ -36,6 +66,16 @@ pub enum DiscoverError {
     NotOneLevel(String),
     #[error("it leads through more than {ENTRIES_MAX} files and directories")]
     TooWide,
+}
+
+impl DiscoverError {
+    /// The error of a moment that was in the way, if it was one.
+    pub fn transient(&self) -> Option<&io::Error> {
+        match self {
+            Self::Unreadable { error, .. } if is_transient(error) => Some(error),
+            _ => None,
+        }
+    }
 }
 
 /// How many files and directories are looked at, so that a glob with too much above it is told and
@@ -64,25 +104,28 @@ pub fn services(base: &Path, pattern: &str) -> Result<Found, DiscoverError> {
     if rest.as_os_str().is_empty() {
         return single(root);
     }
-    if !root.is_dir() {
-        return Err(DiscoverError::NoDirectory(root));
+    match kind(&root)? {
+        Some(kind) if kind.is_dir() => {}
+        _ => return Err(DiscoverError::NoDirectory(root)),
     }
     let levels = rest.components().map(level).collect::<Result<Vec<_>, _>>()?;
     // Those in which nothing is found yet belong to them.
-    let mut directories = vec![root.clone()];
-    let mut files = vec![root];
-    let mut left = ENTRIES_MAX;
+    let (mut directories, mut files, mut left) = (Vec::new(), vec![root], ENTRIES_MAX);
     for (pattern, depth) in levels.iter().zip(1..) {
-        let is_last = depth == levels.len();
+        let names = Names { pattern: pattern.clone(), are_directories: depth < levels.len() };
+        directories.extend(files.iter().map(|directory| (directory.clone(), names.clone())));
         // A link to nowhere stays at the end, so that it is told.
-        files = children(&files, pattern, !is_last, &mut left)?;
-        if !is_last {
-            directories.extend_from_slice(&files);
-        }
+        files = children(&files, &names, &mut left)?;
     }
     files.sort();
-    directories.sort();
+    directories.sort_by(|one, other| one.0.cmp(&other.0));
     Ok(Found { files, directories })
+}
+
+/// Where a search begins, whether it is there or not: the directory above the first wildcard, or the
+/// file.
+pub fn root(base: &Path, pattern: &str) -> PathBuf {
+    absolute(base, &split_pattern(Path::new(pattern)).0)
 }
 
 /// Where a glob would find a file that is not there yet, by names from `base` on.
@@ -91,13 +134,14 @@ pub fn would_find(base: &Path, pattern: &str, file: &Path) -> Option<PathBuf> {
     let parts = rest.components().map(level).collect::<Result<Vec<_>, _>>().ok()?;
     let (last, above) = parts.split_last()?;
     let name = file.file_name()?;
-    if !name.to_str().is_some_and(|name| last.matches_with(name, OPTIONS)) {
+    if !(Names { pattern: last.clone(), are_directories: false }).mean(name) {
         return None;
     }
     let mut directories = vec![absolute(base, &fixed)];
     let mut left = ENTRIES_MAX;
     for pattern in above {
-        directories = children(&directories, pattern, true, &mut left).ok()?;
+        let names = Names { pattern: pattern.clone(), are_directories: true };
+        directories = children(&directories, &names, &mut left).ok()?;
     }
     let wanted = Fingerprint::of(file.parent()?)?;
     let is_it = |directory: &PathBuf| {
@@ -107,14 +151,22 @@ pub fn would_find(base: &Path, pattern: &str, file: &Path) -> Option<PathBuf> {
 }
 
 fn single(file: PathBuf) -> Result<Found, DiscoverError> {
-    if file.is_dir() {
-        return Err(DiscoverError::Directory(file));
+    match kind(&file)? {
+        Some(kind) if kind.is_dir() => Err(DiscoverError::Directory(file)),
+        Some(kind) if kind.is_file() => Ok(Found { files: vec![file], directories: Vec::new() }),
+        _ => Err(DiscoverError::NoFile(file)),
     }
-    if !file.is_file() {
-        return Err(DiscoverError::NoFile(file));
+}
+
+/// What is at a path, following links; `None` where nothing is that we may look at.
+fn kind(path: &Path) -> Result<Option<FileType>, DiscoverError> {
+    match fs::metadata(path) {
+        Ok(found) => Ok(Some(found.file_type())),
+        Err(error) if is_transient(&error) => {
+            Err(DiscoverError::Unreadable { path: path.to_owned(), error })
+        }
+        Err(_) => Ok(None),
     }
-    let directories = file.parent().map(Path::to_path_buf).into_iter().collect();
-    Ok(Found { files: vec![file], directories })
 }
 
 /// The part before the first wildcard, and the part from there on.
@@ -137,11 +189,10 @@ fn level(part: Component<'_>) -> Result<Pattern, DiscoverError> {
     }
 }
 
-/// What matches in some directories: the directories, or what is none.
+/// What is meant in some directories: the directories, or what is none.
 fn children(
     directories: &[PathBuf],
-    pattern: &Pattern,
-    wants_directories: bool,
+    names: &Names,
     left: &mut usize,
 ) -> Result<Vec<PathBuf>, DiscoverError> {
     let mut matches = Vec::new();
@@ -150,10 +201,7 @@ fn children(
         for entry in fs::read_dir(directory).map_err(unreadable)? {
             let entry = entry.map_err(unreadable)?;
             *left = left.checked_sub(1).ok_or(DiscoverError::TooWide)?;
-            let name = entry.file_name();
-            if name.to_str().is_some_and(|name| pattern.matches_with(name, OPTIONS))
-                && is_directory(&entry) == wants_directories
-            {
+            if names.mean(&entry.file_name()) && is_directory(&entry)? == names.are_directories {
                 matches.push(entry.path());
             }
         }
@@ -162,10 +210,10 @@ fn children(
 }
 
 /// Follows links, and asks the file system only about those.
-fn is_directory(entry: &fs::DirEntry) -> bool {
+fn is_directory(entry: &fs::DirEntry) -> Result<bool, DiscoverError> {
     match entry.file_type() {
-        Ok(kind) if !kind.is_symlink() => kind.is_dir(),
-        _ => entry.path().is_dir(),
+        Ok(kind) if !kind.is_symlink() => Ok(kind.is_dir()),
+        _ => Ok(kind(&entry.path())?.is_some_and(|kind| kind.is_dir())),
     }
 }
 
@@ -206,7 +254,28 @@ mod tests {
         let found = services(tree.path(), "s/*.toml").unwrap();
         let directory = tree.path().join("s");
         assert_eq!(found.files, [directory.join("a.toml"), directory.join("b.toml")]);
-        assert_eq!(found.directories, [directory]);
+        assert_eq!(paths(&found), [directory]);
+    }
+
+    fn paths(found: &Found) -> Vec<PathBuf> {
+        found.directories.iter().map(|(path, _)| path.clone()).collect()
+    }
+
+    #[test]
+    fn names_that_no_glob_means_are_nothing_to_it() {
+        let tree = tree(&["s/x/a.toml"]);
+        let found = services(tree.path(), "s/*/*.toml").unwrap();
+        let [(_, above), (_, within)] = found.directories.as_slice() else { panic!("{found:?}") };
+        assert!(above.mean(OsStr::new("y")) && above.are_directories());
+        assert!(within.mean(OsStr::new("b.toml")) && !within.are_directories());
+        for name in ["app.log", ".b.toml.swp", "b.toml~", ".#b.toml", "4913"] {
+            assert!(!within.mean(OsStr::new(name)), "{name}");
+        }
+        assert_eq!(root(tree.path(), "s/*/*.toml"), tree.path().join("s"));
+        assert_eq!(
+            root(tree.path(), "../t/a.toml"),
+            tree.path().parent().unwrap().join("t/a.toml")
+        );
     }
 
     #[test]
@@ -217,7 +286,7 @@ mod tests {
         assert_eq!(found.files.len(), 2);
         let inside = ["x", "y", "z"].map(|name| directory.join(name));
         let expected = [[directory].as_slice(), &inside].concat();
-        assert_eq!(found.directories, expected);
+        assert_eq!(paths(&found), expected);
     }
 
     #[test]
@@ -247,9 +316,10 @@ mod tests {
     #[test]
     fn a_glob_that_leads_through_too_much_is_given_up() {
         let tree = tree(&["s/a.toml", "s/b.toml"]);
-        let (pattern, directories) = (Pattern::new("*").unwrap(), [tree.path().join("s")]);
-        assert_eq!(children(&directories, &pattern, false, &mut 2).unwrap().len(), 2);
-        let refused = children(&directories, &pattern, false, &mut 1);
+        let names = Names { pattern: Pattern::new("*").unwrap(), are_directories: false };
+        let directories = [tree.path().join("s")];
+        assert_eq!(children(&directories, &names, &mut 2).unwrap().len(), 2);
+        let refused = children(&directories, &names, &mut 1);
         assert!(matches!(refused, Err(DiscoverError::TooWide)));
     }
 

@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Read as _};
 use std::ops::Range;
 use std::path::Path;
 use std::string::FromUtf8Error;
@@ -17,6 +17,7 @@ use super::report::Problem;
 use super::shape::{self, Homes, Misfit};
 use super::source::{Findings, PROBLEMS_MAX, Source};
 use super::syntax::{self, Place};
+use crate::transient::{advice, is_transient};
 
 /// How large a file may be, in bytes.
 const FILE_MAX: u64 = 16 << 20;
@@ -24,6 +25,9 @@ const FILE_MAX: u64 = 16 << 20;
 /// How many bytes are taken into their shape before the misfits that are left have to wait for the
 /// next run: each misfit is found by trying the whole file again.
 const TRIED_MAX: usize = 32 << 20;
+
+/// How the bytes of a file are read: by [`read_bytes`], unless a test has a file fail.
+pub type Read = fn(&Path) -> io::Result<Vec<u8>>;
 
 /// A file in its raw shape.
 pub struct Document<T> {
@@ -44,10 +48,11 @@ pub struct Lost {
 /// write it anew, and takes his time, does not mean what is in it until then.
 pub fn read<T: DeserializeOwned>(
     path: &Path,
+    read: Read,
     if_empty: &str,
     problems: &mut Vec<Problem>,
 ) -> Option<Document<T>> {
-    of(read_text(path, None), if_empty, problems)
+    of(read_text(path, read, None), if_empty, problems)
 }
 
 /// The same of a text that is read, or why it is not.
@@ -67,14 +72,18 @@ pub fn of<T: DeserializeOwned>(
 }
 
 /// Reads a file, unless another text is to be taken instead.
-pub fn read_text(path: &Path, instead: Option<&str>) -> Result<Source, Box<Problem>> {
-    let text = instead.map(str::to_owned).map_or_else(|| raw_text(path), Ok)?;
+pub fn read_text(path: &Path, read: Read, instead: Option<&str>) -> Result<Source, Box<Problem>> {
+    let text = instead.map(str::to_owned).map_or_else(|| text_by(path, read), Ok)?;
     Ok(source(path, text))
 }
 
 /// The text of a file to the byte, with the mark that may be before it.
 pub fn raw_text(path: &Path) -> Result<String, Box<Problem>> {
-    let bytes = read_bytes(path).map_err(|error| unreadable(path, &error))?;
+    text_by(path, read_bytes)
+}
+
+fn text_by(path: &Path, read: Read) -> Result<String, Box<Problem>> {
+    let bytes = read(path).map_err(|error| unreadable(path, &error))?;
     String::from_utf8(bytes).map_err(|error| not_utf8(path, &error))
 }
 
@@ -94,7 +103,7 @@ pub fn syntax(path: &Path, text: &str) -> Vec<Problem> {
 }
 
 /// Whatever `path` leads to, this ends: a pipe may have no other end, and a device no end at all.
-fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+pub fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let metadata = fs::metadata(path)?;
     if !metadata.is_file() && !metadata.is_dir() {
         return Err(io::ErrorKind::Unsupported.into());
@@ -108,6 +117,11 @@ fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Box<Problem> {
+    if is_transient(error) {
+        let message = format!("the file cannot be read for now: {error}");
+        let problem = Problem::of_file(path, message, advice(error));
+        return Box::new(Problem { is_transient: true, ..problem });
+    }
     let (message, help) = match error.kind() {
         io::ErrorKind::NotFound => {
             ("there is no such file".to_owned(), "create it, or give the path of the file you mean")

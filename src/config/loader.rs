@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::arbitrate::{Choice, Contender, Verdict, arbitrate};
-use super::discover::{self, Found};
+use super::discover::{self, Followed, Found};
 use super::document;
 use super::fingerprint::Fingerprint;
 use super::model::{AdminSettings, Config, Environment, EnvironmentName, ServiceName};
@@ -37,7 +37,7 @@ pub enum Reading {
 pub struct Loaded {
     /// With the last good state of each file that is wrong.
     pub config: Config,
-    /// The files that are wrong, in the order in which files are read.
+    /// The files that are wrong, or cannot be read for now, in the order in which files are read.
     pub rejected: Vec<Rejection>,
     /// Where the files of each environment are, as the main file says it.
     pub places: Vec<String>,
@@ -47,7 +47,7 @@ pub struct Loaded {
     served: Vec<(Key, Option<Arc<Draft>>)>,
 }
 
-/// A service's file that is wrong.
+/// A service's file that is wrong, or that cannot be read for a moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
     pub environment: EnvironmentName,
@@ -57,11 +57,14 @@ pub struct Rejection {
     pub report: Report,
 }
 
-/// A main file that is wrong: nothing can be served by it.
+/// A main file that is wrong, or that cannot be read for a moment, or where what it names cannot be
+/// looked through: nothing can be served by it.
 #[derive(Debug)]
 pub struct Rejected {
     /// The services' files' problems as well.
     pub report: Report,
+    /// Whether it passes by itself: nothing wrong is known of the main file.
+    pub is_transient: bool,
     /// What could be made of the files beside their problems: for looking at, not for serving.
     pub rest: Option<Box<Config>>,
 }
@@ -75,6 +78,7 @@ pub struct Loader {
     main: Option<Main>,
     /// What is read in place of a file.
     instead: Option<Instead>,
+    reading: document::Read,
 }
 
 /// A file may be in several environments.
@@ -101,7 +105,8 @@ impl Loader {
             // Reading it will say what is wrong with it.
             Err(_) => path.to_owned(),
         };
-        Self { path, files: HashMap::new(), main: None, instead: None }
+        let reading = document::read_bytes;
+        Self { path, files: HashMap::new(), main: None, instead: None, reading }
     }
 
     /// The main file.
@@ -169,10 +174,10 @@ impl Loader {
     pub fn inspect(&mut self) -> Result<Config, Rejected> {
         let (main, problems) = self.main()?;
         let (keys, _) = self.read(&main, Reading::Everything);
-        let Rejected { report, rest } = self.wrong(main, &keys, problems);
+        let Rejected { report, is_transient, rest } = self.wrong(main, &keys, problems);
         match rest {
             Some(config) if report.problems.is_empty() => Ok(*config),
-            rest => Err(Rejected { report, rest }),
+            rest => Err(Rejected { report, is_transient, rest }),
         }
     }
 
@@ -189,24 +194,29 @@ impl Loader {
     /// What the main file says, and what is wrong with it.
     fn main(&self) -> Result<(Main, Vec<Problem>), Rejected> {
         let mut problems = Vec::new();
-        match document::read(&self.path, EMPTY_MAIN, &mut problems) {
+        match document::read(&self.path, self.reading, EMPTY_MAIN, &mut problems) {
             Some(document) => {
                 let mut main = validate::main(document, &mut problems);
                 self.instead.iter().for_each(|instead| instead.add_to(&mut main));
                 Ok((main, problems))
             }
-            None => Err(Rejected { report: Report::new(problems), rest: None }),
+            None => {
+                let report = Report::new(problems);
+                Err(Rejected { is_transient: report.is_transient(), report, rest: None })
+            }
         }
     }
 
     /// The problems of the main file and of all others, whose names count even if they are wrong.
     fn wrong(&self, main: Main, keys: &[Key], mut problems: Vec<Problem>) -> Rejected {
+        let is_transient =
+            !problems.is_empty() && problems.iter().all(|problem| problem.is_transient);
         let verdicts = arbitrate(&self.contenders(keys, File::as_written));
         for ((_, file), verdict) in self.files(keys).zip(verdicts) {
             problems.extend(file.problems.iter().cloned().chain(verdict.problems));
         }
         let rest = config(main, self.files(keys).map(|(_, file)| file.as_written()));
-        Rejected { report: Report::new(problems), rest: Some(Box::new(rest)) }
+        Rejected { report: Report::new(problems), is_transient, rest: Some(Box::new(rest)) }
     }
 
     /// Reads what is to be read: the files of all environments in their order, and how many of them
@@ -226,8 +236,9 @@ impl Loader {
                 });
                 if !is_known || instead.is_some() {
                     read += 1;
-                    let before = self.files.remove(&key);
-                    let text = document::read_text(path, instead);
+                    // What it served stays known whatever becomes of reading it.
+                    let before = self.files.get(&key);
+                    let text = document::read_text(path, self.reading, instead);
                     let file = File::read(text, fingerprint, &around, before);
                     self.files.insert(key.clone(), file);
                 }
@@ -260,14 +271,16 @@ impl File {
         source: Result<Source, Box<Problem>>,
         fingerprint: Option<Fingerprint>,
         around: &Arc<Surroundings>,
-        before: Option<Self>,
+        before: Option<&Self>,
     ) -> Self {
         let mut problems = Vec::new();
         let document = document::of(source, EMPTY_SERVICE, &mut problems);
         let draft = document.and_then(|document| draft(document, around, &mut problems));
         let newest = draft.map(Arc::new);
-        // What was not there when asked may have come before it was read.
-        let fingerprint = fingerprint.filter(Fingerprint::is_settled);
+        // What was not there when asked may have come before it was read. Of what could not be read
+        // for a moment, nothing is known.
+        let is_known = !problems.iter().any(|problem| problem.is_transient);
+        let fingerprint = fingerprint.filter(Fingerprint::is_settled).filter(|_| is_known);
         let good = before.and_then(|before| before.good_under(around));
         Self { fingerprint, around: around.clone(), newest, problems, good }
     }
@@ -278,9 +291,10 @@ impl File {
     }
 
     /// What it served last, in an environment that may have another domain now.
-    fn good_under(self, around: &Surroundings) -> Option<Arc<Draft>> {
+    fn good_under(&self, around: &Surroundings) -> Option<Arc<Draft>> {
         let is_same = self.around.domain == around.domain;
-        self.good.map(|good| if is_same { good } else { Arc::new(good.under(&around.domain)) })
+        let good = self.good.clone();
+        good.map(|good| if is_same { good } else { Arc::new(good.under(&around.domain)) })
     }
 
     fn as_written(&self) -> Option<&Arc<Draft>> {
@@ -316,17 +330,18 @@ impl File {
 
 /// The whole, with a state of each file in the order of files.
 fn config<'a>(main: Main, states: impl IntoIterator<Item = Option<&'a Arc<Draft>>>) -> Config {
-    let Main { server, admin, state, limits: _, plans, directory } = main;
+    let Main { server, admin, state, limits: _, plans, roots, directory: _ } = main;
     let states: Vec<_> = states.into_iter().collect();
     let warnings = warnings(states.iter().copied().flatten());
     let mut states = states.into_iter();
-    let mut watch = vec![directory];
+    let mut watch: Vec<_> = roots.into_iter().map(Followed::Path).collect();
     let mut environments = Vec::with_capacity(plans.len());
     for Plan { name, domain, pattern: _, found: Found { files, directories } } in plans {
         let drafts = states.by_ref().take(files.len()).flatten();
         let services = drafts.map(|draft| draft.service.clone()).collect();
         environments.push(Environment { name, domain, services });
-        watch.extend(directories.into_iter().chain(files));
+        watch.extend(directories.into_iter().map(|(path, names)| Followed::Names(path, names)));
+        watch.extend(files.into_iter().map(Followed::Path));
     }
     Config { server, admin, state, environments, watch, warnings }
 }

@@ -25,7 +25,8 @@ mod syntax;
 mod tests;
 mod validate;
 
-pub use fingerprint::Fingerprint;
+pub use discover::{Followed, Names};
+pub use fingerprint::{Fingerprint, Look};
 pub use loader::{Loaded, Loader, Reading, Rejected, Rejection};
 pub use model::*;
 pub use report::{Problem, Report, Warnings};

@@ -38,6 +38,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::discover::Followed;
 use super::report::Problem;
 
 /// Everything that the files say.
@@ -47,8 +48,8 @@ pub struct Config {
     pub admin: AdminSettings,
     pub state: StateSettings,
     pub environments: Vec<Environment>,
-    /// The files and directories, absolute, in which a change could change the configuration.
-    pub watch: Vec<PathBuf>,
+    /// All in which a change could change the configuration, beside the main file.
+    pub watch: Vec<Followed>,
     /// What is right in the services' files and yet can hardly be meant, in the order of files.
     pub warnings: Vec<Problem>,
 }

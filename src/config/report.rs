@@ -34,6 +34,9 @@ pub struct Problem {
     pub message: String,
     /// What to do.
     pub help: String,
+    /// Whether it passes by itself: nothing is known of what the file says.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_transient: bool,
 }
 
 impl Problem {
@@ -51,6 +54,7 @@ impl Problem {
             source: None,
             message: message.into(),
             help: help.into(),
+            is_transient: false,
         }
     }
 
@@ -118,6 +122,16 @@ impl Report {
 }
 
 impl Report {
+    /// Whether nothing is known to be wrong, and all of it passes by itself.
+    pub fn is_transient(&self) -> bool {
+        self.problems.iter().all(|problem| problem.is_transient)
+    }
+
+    /// Whether some of it passes by itself.
+    pub fn may_pass(&self) -> bool {
+        self.problems.iter().any(|problem| problem.is_transient)
+    }
+
     /// One report of several files that are wrong.
     pub fn of(rejected: &[Rejection]) -> Self {
         let problems = rejected.iter().flat_map(|rejection| &rejection.report.problems);

@@ -1,11 +1,13 @@
 //! A file's text and the way from a place in it to the line and column that a person looks for.
 //! Also the collector that `document` and `validate` put their findings into.
 
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::document::Lost;
 use super::report::Problem;
+use crate::transient::advice;
 
 /// How many problems of one file are reported before the rest has to wait for the next run.
 pub const PROBLEMS_MAX: usize = 100;
@@ -88,8 +90,8 @@ impl Spot {
     /// What is wrong here.
     pub fn problem(self, complaint: Complaint) -> Problem {
         let Self { file, line, column, width, source } = self;
-        let Complaint { message, help } = complaint;
-        Problem { file, line, column, width, source, message, help }
+        let Complaint { message, help, is_transient } = complaint;
+        Problem { file, line, column, width, source, message, help, is_transient }
     }
 }
 
@@ -102,11 +104,19 @@ fn first_line(text: &str) -> &str {
 pub struct Complaint {
     pub message: String,
     pub help: String,
+    /// Whether it passes by itself.
+    pub is_transient: bool,
 }
 
 impl Complaint {
     pub fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { message: shortened(message.into()), help: shortened(help.into()) }
+        let (message, help) = (shortened(message.into()), shortened(help.into()));
+        Self { message, help, is_transient: false }
+    }
+
+    /// What an error of a moment kept from being known, with what to do about that.
+    pub fn transient(message: impl Into<String>, error: &io::Error) -> Self {
+        Self { is_transient: true, ..Self::new(message, advice(error)) }
     }
 }
 

@@ -140,8 +140,12 @@ fn the_main_file_means_what_it_says() {
     };
     assert_eq!(config.admin, admin);
     assert_eq!(config.state.directory, Path::new("/var/lib/watershed"));
-    let followed = ["", "services", "services/greeter.toml", "services/quiet.toml"];
-    assert_eq!(config.watch, followed.map(|name| tree.path("config").join(name)));
+    let services = discover::services(&tree.path("config"), Environment::SERVICES).unwrap();
+    let [directory] = services.directories.try_into().unwrap();
+    let path = |name| Followed::Path(tree.path("config").join(name));
+    let names = Followed::Names(directory.0, directory.1);
+    let files = [path("services/greeter.toml"), path("services/quiet.toml")];
+    assert_eq!(config.watch, [[path("services"), names].as_slice(), &files].concat());
     let [environment] = config.environments.as_slice() else {
         panic!("{:?}", config.environments);
     };

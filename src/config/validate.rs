@@ -25,7 +25,7 @@ use std::path::PathBuf;
 pub use self::field::{EMPTY_MAIN, EMPTY_SERVICE};
 
 use self::claims::{Claims, What};
-use super::discover::{self, Found};
+use super::discover::{self, DiscoverError, Found};
 use super::document::Document;
 use super::model::{
     AdminSettings, Environment, EnvironmentName, Limits, ServerSettings, StateSettings,
@@ -43,6 +43,8 @@ pub struct Main {
     /// Of versions that set none of their own.
     pub limits: Limits,
     pub plans: Vec<Plan>,
+    /// Where each environment's search begins, also where it led nowhere.
+    pub roots: Vec<PathBuf>,
     /// Where the file is.
     pub directory: PathBuf,
 }
@@ -63,12 +65,14 @@ pub fn main(document: Document<RawWatershed>, problems: &mut Vec<Problem>) -> Ma
     let RawWatershed { server, admin, state, defaults, environments } = raw;
     let mut main = Findings { source: &source, lost: &lost, problems };
     let (server, admin) = doors::doors(&mut main, server, admin);
+    let mut roots = Vec::new();
     Main {
         server,
         admin,
         state: self::state(&mut main, state),
         limits: self::defaults(&mut main, defaults),
-        plans: plans(&mut main, environments),
+        plans: plans(&mut main, environments, &mut roots),
+        roots,
         directory: source.directory().to_owned(),
     }
 }
@@ -84,20 +88,24 @@ fn defaults(main: &mut Findings<'_>, raw: Option<Table<RawDefaults>>) -> Limits 
     limits::over(main, limits, &Limits::default())
 }
 
-fn plans(main: &mut Findings<'_>, raw: Option<Vec<Located<Table<RawEnvironment>>>>) -> Vec<Plan> {
+fn plans(
+    main: &mut Findings<'_>,
+    raw: Option<Vec<Located<Table<RawEnvironment>>>>,
+    roots: &mut Vec<PathBuf>,
+) -> Vec<Plan> {
     match raw {
         Some(raw) => {
             let (mut names, mut domains) = (Claims::default(), Claims::default());
-            let each = |raw| plan(main, raw, &mut names, &mut domains);
+            let each = |raw| plan(main, raw, &mut names, &mut domains, roots);
             raw.into_iter().filter_map(each).collect()
         }
         None if main.has_lost(None, "environments") => Vec::new(),
-        None => default_plan(main).into_iter().collect(),
+        None => default_plan(main, roots).into_iter().collect(),
     }
 }
 
-fn default_plan(main: &mut Findings<'_>) -> Option<Plan> {
-    let found = discover::services(main.source.directory(), Environment::SERVICES);
+fn default_plan(main: &mut Findings<'_>, roots: &mut Vec<PathBuf>) -> Option<Plan> {
+    let found = search(main, Environment::SERVICES, roots);
     let found = found.map_err(|error| main.add_to_file(field::no_default_services(&error)));
     Some(Plan {
         name: EnvironmentName::default(),
@@ -112,6 +120,7 @@ fn plan(
     raw: Located<Table<RawEnvironment>>,
     names: &mut Claims,
     domains: &mut Claims,
+    roots: &mut Vec<PathBuf>,
 ) -> Option<Plan> {
     let (table, Table(raw)) = raw.into_parts();
     let RawEnvironment { name, domain, services } = raw;
@@ -131,7 +140,17 @@ fn plan(
     let domain = domain.unwrap_or_else(|| format!("line-{line}.invalid"));
     let default = || (table.clone(), Environment::SERVICES.to_owned());
     let (span, pattern) = services.map_or_else(default, Located::into_parts);
-    let found = discover::services(main.source.directory(), &pattern);
+    let found = search(main, &pattern, roots);
     let found = main.check(span, found.map_err(|error| field::no_services(&error)))?;
     Some(Plan { name: name.unwrap_or_default(), domain, pattern, found })
+}
+
+fn search(
+    main: &Findings<'_>,
+    pattern: &str,
+    roots: &mut Vec<PathBuf>,
+) -> Result<Found, DiscoverError> {
+    let base = main.source.directory();
+    roots.push(discover::root(base, pattern));
+    discover::services(base, pattern)
 }

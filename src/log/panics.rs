@@ -19,11 +19,9 @@ fn tell(telemetry: &Telemetry, panic: &PanicHookInfo<'_>) {
     telemetry.panicked(task);
     let message = panic.payload_as_str().unwrap_or("no message");
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    tracing::error!(task, place, "panicked, please report it: {message}");
     let trace = Backtrace::capture();
-    match trace.status() {
-        BacktraceStatus::Captured => {
-            tracing::error!(task, place, "a bug, please report it: {message}\n{trace}");
-        }
-        _ => tracing::error!(task, place, "a bug, please report it: {message}"),
+    if trace.status() == BacktraceStatus::Captured {
+        tracing::error!(task, "it came this way:\n{trace}");
     }
 }

@@ -17,7 +17,7 @@ use super::queue::lines;
 /// What a pipe takes as one, whoever else writes to it (`PIPE_BUF`).
 const AT_ONCE: usize = 4 << 10;
 /// How long a descriptor that takes nothing is waited for before it is tried anyway.
-const LOOK_AGAIN: rustix::fs::Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+const LOOK_AGAIN: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 /// The pauses between tries of what fails: they double.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);

@@ -78,7 +78,8 @@ impl Footing {
     ) -> Self {
         let is_there = match standing {
             Standing::Normal { .. } => true,
-            Standing::Creating => before.is_some(),
+            // What it was before is quarantined by itself: what it will be is another component.
+            Standing::Creating => before.is_some_and(|made| quarantined(service, made).is_none()),
             Standing::Error(_) => false,
         };
         let waits = match standing {
@@ -93,8 +94,6 @@ impl Footing {
             let entry = digest.and_then(|digest| service.quarantined(spec, &digest));
             footing.close(entry.cloned().map(Obstacle::Quarantined));
         }
-        let stands_in = before.filter(|_| *standing == Standing::Creating);
-        footing.close(stands_in.and_then(|made| quarantined(service, made)));
         footing.close(not_live(service.policy.reach_of(index)));
         footing
     }

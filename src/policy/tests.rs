@@ -226,8 +226,9 @@ fn a_footing_says_what_a_version_may_take() {
     shop.policy.reach[0] = Reach::Pinned;
     quarantine(&mut shop, 1);
     assert_eq!(footing(&shop, "n", None), "----");
+    // What it was before cannot stand in, and its users come back.
     shop.quarantine[0].digest = digest(9);
-    assert_eq!(footing(&shop, "c", Some(&made)), "----");
+    assert_eq!(footing(&shop, "c", Some(&made)), "--x-");
 }
 
 proptest! {

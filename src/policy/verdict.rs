@@ -143,24 +143,11 @@ impl Case<'_> {
             Some(before) => before.goes_on(self.service),
             None => (Base::Nothing, Vec::new()),
         };
-        let is_left = base != Base::Nothing;
-        let lost: Vec<_> =
-            lost.iter().map(|(name, obstacle)| format!("{name} {obstacle}")).collect();
-        let closed = match (lost.is_empty(), is_left) {
-            (true, _) => String::new(),
-            (false, true) => {
-                format!("; until then {}, and the others have its share", lost.join(" and "))
-            }
-            (false, false) if rest != Base::Nothing => {
-                format!("; {}, so that what was served before cannot go on", lost.join(" and "))
-            }
-            (false, false) => format!(
-                "; {}, so that nothing of what was served before is left: requests get 503 \
-                 `no-version`",
-                lost.join(" and ")
-            ),
+        let serve = match base {
+            Base::Nothing => Serve::Declared(rest),
+            base => Serve::Before(base),
         };
-        let serve = if is_left { Serve::Before(base) } else { Serve::Declared(rest) };
+        let closed = lost_words(&lost, &serve);
         (serve, Some(why + &closed))
     }
 
@@ -231,6 +218,26 @@ fn obstacle(footings: &[Footing], index: usize) -> Option<&Obstacle> {
 
 fn is_closed(footings: &[Footing], index: usize) -> bool {
     footings.get(index).is_none_or(Footing::is_closed)
+}
+
+/// What became of the shares that were served before and are closed.
+fn lost_words(lost: &[(&VersionName, Obstacle)], serve: &Serve) -> String {
+    let names = lost.iter().map(|(name, obstacle)| format!("{name} {obstacle}"));
+    let names = names.collect::<Vec<_>>().join(" and ");
+    match (lost, serve) {
+        ([], _) => String::new(),
+        ([_], Serve::Before(_)) => {
+            format!("; until then {names}, and its share goes to the others")
+        }
+        (_, Serve::Before(_)) => format!("; until then {names}, and their shares go to the others"),
+        (_, Serve::Declared(Base::Nothing)) => format!(
+            "; {names}, so that nothing of what was served before is left: requests get 503 \
+             `no-version`"
+        ),
+        (_, Serve::Declared(_)) => {
+            format!("; {names}, so that what was served before cannot go on")
+        }
+    }
 }
 
 /// Why a split waits for a version.

@@ -4,12 +4,14 @@
 //! The reloader records each publish before it is served; the admin listener and the command line
 //! read. Rooms, in reading order: `record` (one change), `served` (all that decided what it served, in
 //! parts), `parts` (those in the file), `change` (two snapshots into what is to be recorded), `file`
-//! (opening, and what to do with a file that is damaged).
+//! (opening, and what to do with a file that is damaged), `reserve` (the last generation where the
+//! history cannot be written).
 
 mod change;
 mod file;
 mod parts;
 mod record;
+mod reserve;
 mod served;
 #[cfg(test)]
 mod tests;
@@ -26,12 +28,15 @@ use redb::{
 };
 use serde::Deserialize;
 
+use file::Opened;
+
 pub use change::{Change, changes};
-pub use file::HistoryError;
+pub use file::{HistoryError, Standing};
 pub use record::{Attribution, Author, Record, RecordOutcome, RecordedVersion, Share, shares_of};
+pub use reserve::{reserve, reserved};
 pub use served::{MADE_OF, Made, Parts, Served, ServedVersion, Terms, VALUE};
 
-use parts::Store;
+use parts::{Store, Stored};
 
 /// How many records of a service are kept.
 const RECORDS: usize = 1_000;
@@ -56,6 +61,7 @@ const GENERATION: TableDefinition<'_, (), u64> = TableDefinition::new("generatio
 pub struct History {
     path: PathBuf,
     database: Arc<Database>,
+    opened: Arc<Opened>,
 }
 
 impl History {
@@ -69,7 +75,7 @@ impl History {
     ///
     /// Where another process has it open, or the file cannot be written.
     pub fn open(directory: &Path) -> Result<Self, HistoryError> {
-        file::open(directory).map(|(path, database)| Self::new(path, database))
+        file::open(directory).map(|(path, database, opened)| Self::new(path, database, opened))
     }
 
     /// The history in a state directory where no process runs; `None` where there is no file yet. It
@@ -82,13 +88,63 @@ impl History {
         let path = directory.join(Self::FILE);
         match path.try_exists() {
             Ok(false) => Ok(None),
-            Ok(true) => file::database(&path).map(|database| Some(Self::new(path, database))),
+            Ok(true) => file::database(&path)
+                .map(|(database, opened)| Some(Self::new(path, database, opened))),
             Err(reason) => Err(HistoryError::Unusable { path, reason }),
         }
     }
 
-    fn new(path: PathBuf, database: Database) -> Self {
-        Self { path, database: Arc::new(database) }
+    fn new(path: PathBuf, database: Database, opened: Opened) -> Self {
+        Self { path, database: Arc::new(database), opened: Arc::new(opened) }
+    }
+
+    /// Whether its file still is where it was opened, and whole as far as its length tells. A file
+    /// that is removed, or replaced, stays open and can be read, while nobody will find it again.
+    pub fn standing(&self) -> Standing {
+        self.opened.standing(&self.path)
+    }
+
+    /// The history in a state directory once more, since this one's file is gone or was cut off: with
+    /// what this one still knows, and what is in the file that is there now. A file that was cut off
+    /// is moved aside. Says how many records it took over, or why it could not.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`History::open`].
+    pub fn restore(
+        &self,
+        directory: &Path,
+    ) -> Result<(Self, Result<usize, HistoryError>), HistoryError> {
+        if self.standing() == Standing::CutOff {
+            let unusable = |reason| HistoryError::Unusable { path: self.path.clone(), reason };
+            file::move_aside(&self.path).map_err(unusable)?;
+        }
+        let next = Self::open(directory)?;
+        let taken = next.adopt(self);
+        Ok((next, taken))
+    }
+
+    /// Takes over the records that only `other` has, and its last generation.
+    fn adopt(&self, other: &Self) -> Result<usize, HistoryError> {
+        let last = other.last_generation()?;
+        let mut taken = 0;
+        let read = other.database.begin_read().map_err(redb::Error::from);
+        let read = read.map_err(|reason| HistoryError::of(&other.path, reason))?;
+        self.write(|transaction| {
+            let (from, mut to) = (read.open_table(TABLE)?, transaction.open_table(TABLE)?);
+            let (parts, mut store) = (Stored::open(&read)?, Store::open(transaction)?);
+            for entry in from.iter()? {
+                let (key, value) = entry?;
+                if to.get(key.value())?.is_none() {
+                    let (environment, service, _) = key.value();
+                    to.insert(key.value(), value.value())?;
+                    store.adopt(environment, service, value.value(), &parts)?;
+                    taken += 1;
+                }
+            }
+            raise(transaction, last)
+        })?;
+        Ok(taken)
     }
 
     /// Adds the records of one publish, and drops what their services have too much of. When this
@@ -245,7 +301,9 @@ impl History {
             change(&transaction)?;
             Ok(transaction.commit()?)
         };
-        commit().map_err(|reason| HistoryError::of(&self.path, reason))
+        let committed = commit().map_err(|reason| HistoryError::of(&self.path, reason));
+        self.opened.note_length(&self.path);
+        committed
     }
 
     fn look<T>(

@@ -1,11 +1,13 @@
 //! Where a version stands, and what an operator can do when it stands badly.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 use super::serving::VersionEntry;
 use crate::policy::{Fault, Standing};
 use crate::runtime::ProgramError;
+use crate::transient::advice;
 
 /// The status of a version.
 #[derive(Clone, Debug)]
@@ -102,7 +104,7 @@ impl StatusCode {
         }
     }
 
-    /// Whether the same files may do the next time.
+    /// Whether the same files may do after the next edit.
     pub fn may_pass(self) -> bool {
         self == Self::CompilerStopped
     }
@@ -160,12 +162,24 @@ pub struct StatusError {
     pub code: StatusCode,
     pub detail: String,
     pub suggestion: &'static str,
+    /// Whether it says nothing of the version's files, and is tried again by itself.
+    pub is_transient: bool,
 }
 
 impl StatusError {
     /// An error with its code's suggestion.
     pub fn new(code: StatusCode, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), suggestion: code.suggestion() }
+        Self { code, detail: detail.into(), suggestion: code.suggestion(), is_transient: false }
+    }
+
+    /// What an error of a moment was in the way of.
+    pub fn transient(code: StatusCode, detail: impl Into<String>, error: &io::Error) -> Self {
+        Self { suggestion: advice(error), is_transient: true, ..Self::new(code, detail) }
+    }
+
+    /// Whether the same files may do the next time.
+    pub fn may_pass(&self) -> bool {
+        self.is_transient || self.code.may_pass()
     }
 }
 
@@ -190,7 +204,7 @@ const OLDER_BINDINGS: &str = "build it with the WIT of WASI 0.2.12 or older, or 
 
 impl From<&StatusError> for Fault {
     fn from(error: &StatusError) -> Self {
-        let StatusError { code, detail, suggestion } = error;
+        let StatusError { code, detail, suggestion, is_transient: _ } = error;
         Self {
             code: code.as_str().to_owned(),
             detail: detail.clone(),
@@ -210,7 +224,9 @@ impl From<ProgramError> for StatusError {
             | ProgramError::ImportsHandler { .. }
             | ProgramError::NotLinked(_) => StatusCode::ImportDenied,
             ProgramError::CompileFailed(_) => StatusCode::CompileFailed,
-            ProgramError::CompilerStopped(_) => StatusCode::CompilerStopped,
+            ProgramError::CompilerStopped(_) | ProgramError::CompilerHeldUp { .. } => {
+                StatusCode::CompilerStopped
+            }
             ProgramError::MemoryTooSmall { .. } => StatusCode::MemoryTooSmall,
             ProgramError::StartFailed(_) => StatusCode::StartFailed,
         };
@@ -218,9 +234,11 @@ impl From<ProgramError> for StatusError {
             ProgramError::ReleaseCandidate { .. } => REBUILD,
             ProgramError::ImportsHandler { .. } => COMPOSE,
             ProgramError::NotLinked(_) => OLDER_BINDINGS,
+            ProgramError::CompilerHeldUp { advice, .. } => advice,
             _ => code.suggestion(),
         };
-        Self { code, detail: error.to_string(), suggestion }
+        let is_transient = matches!(error, ProgramError::CompilerHeldUp { .. });
+        Self { code, detail: error.to_string(), suggestion, is_transient }
     }
 }
 

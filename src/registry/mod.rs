@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arc_swap::ArcSwap;
 
-use crate::config::{EnvValue, SecretSource};
+use crate::config::{ConnectionLimits, EnvValue, SecretSource};
 use crate::routing::Lock;
 
 pub use lifecycle::{Status, StatusCode, StatusError};
@@ -30,7 +30,10 @@ pub use snapshot::{
 
 /// Who may override, by a secret as it is now.
 pub fn secret_lock(source: &SecretSource) -> Lock {
-    secrets::lock(source).0
+    match secrets::lock(source) {
+        secrets::Found::Lock(lock) => lock,
+        secrets::Found::Missing(_) | secrets::Found::Obscured(_) => Lock::Closed,
+    }
 }
 
 /// The digest of the value of a variable as it is now, for this process.
@@ -54,6 +57,11 @@ impl Live {
     /// The current snapshot, pinned for as long as the caller keeps it.
     pub fn load(&self) -> Arc<Snapshot> {
         self.current.load_full()
+    }
+
+    /// What clients may take before a request of theirs is served.
+    pub fn limits(&self) -> ConnectionLimits {
+        self.current.load().limits
     }
 
     /// Every request that starts from now on sees `snapshot`.

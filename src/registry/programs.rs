@@ -16,6 +16,7 @@ use super::turns::Turns;
 use crate::config::{Digest, Fingerprint, VersionSpec};
 use crate::runtime::{CompileCache, Engine, Grant, Guest, GuestEnv, Program, digest_of};
 use crate::telemetry::Telemetry;
+use crate::transient::is_transient;
 
 /// A digest's program, or why it has none. Both last as long as some version names the digest, and
 /// an error that may pass only for those who have waited for it.
@@ -82,6 +83,13 @@ impl Programs {
         lock(&self.digests).retain(|_, digest| digests.contains(digest));
     }
 
+    /// Has everything that failed tried anew by whoever wants it next.
+    pub fn forget_failed(&self) {
+        let mut known = lock(&self.known);
+        known.retain(|_, compiled| compiled.get().is_none_or(Result::is_ok));
+        lock(&self.digests).retain(|_, digest| known.contains_key(digest));
+    }
+
     /// The program of a version: one that is known, or else read and compiled.
     async fn program(&self, spec: &VersionSpec) -> Result<Program, StatusError> {
         // What is known does not wait for what compiles.
@@ -100,7 +108,7 @@ impl Programs {
         lock(&self.digests).extend(file.map(|file| (file, digest)));
         let compiled = lock(&self.known).entry(digest).or_default().clone();
         let program = compiled.get_or_init(|| self.compile(digest, bytes)).await.clone();
-        if program.as_ref().is_err_and(|error| error.code.may_pass()) {
+        if program.as_ref().is_err_and(StatusError::may_pass) {
             self.forget(&digest, &compiled);
         }
         program
@@ -156,6 +164,10 @@ pub async fn digest_at(component: &Path) -> Result<Digest, StatusError> {
 async fn read(component: &Path) -> Result<Vec<u8>, StatusError> {
     let path = component.display();
     let unreadable = |error: io::Error| match error.kind() {
+        _ if is_transient(&error) => {
+            let detail = format!("cannot read {path} for now: {error}");
+            StatusError::transient(StatusCode::Unreadable, detail, &error)
+        }
         io::ErrorKind::NotFound => {
             StatusError::new(StatusCode::NotFound, format!("there is no file {path}"))
         }

@@ -12,6 +12,7 @@ use super::lifecycle::{StatusCode, StatusError};
 use crate::config::{EnvValue, SecretSource};
 use crate::routing::Lock;
 use crate::runtime::GuestEnv;
+use crate::transient::is_transient;
 
 /// Bytes of the largest file of a secret.
 const LARGEST_SECRET: u64 = 64 << 10;
@@ -44,6 +45,16 @@ pub struct Resolved {
     pub digests: Vec<(String, String)>,
 }
 
+impl Unavailable {
+    /// The error of a moment that was in the way, if it was one.
+    fn transient(&self) -> Option<&io::Error> {
+        match self {
+            Self::Unreadable { error, .. } if is_transient(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
 /// Looks up every value as it is now.
 ///
 /// # Errors
@@ -54,14 +65,15 @@ pub async fn resolve(declared: &[(String, EnvValue)]) -> Result<Resolved, Status
     match tokio::task::spawn_blocking(move || resolve_now(&declared)).await {
         Ok(resolved) => resolved,
         Err(panicked) => {
-            Err(StatusError::new(StatusCode::Internal, format!("the secrets: {panicked}")))
+            let error = StatusError::new(StatusCode::Internal, format!("the secrets: {panicked}"));
+            Err(StatusError { is_transient: true, ..error })
         }
     }
 }
 
 fn resolve_now(declared: &[(String, EnvValue)]) -> Result<Resolved, StatusError> {
     let mut variables = Vec::with_capacity(declared.len());
-    let (mut digests, mut missing) = (Vec::new(), Vec::new());
+    let (mut digests, mut missing, mut errors) = (Vec::new(), Vec::new(), Vec::new());
     for (key, value) in declared {
         match value_of(value) {
             Ok(text) => {
@@ -70,13 +82,32 @@ fn resolve_now(declared: &[(String, EnvValue)]) -> Result<Resolved, StatusError>
                 }
                 variables.push((key.clone(), text));
             }
-            Err(why) => missing.push(format!("`{key}` has no value: {why}")),
+            Err(why) => {
+                missing.push(format!("`{key}` has no value: {why}"));
+                errors.push(why);
+            }
         }
     }
     if missing.is_empty() {
         return Ok(Resolved { env: variables.into(), digests });
     }
-    Err(StatusError::new(StatusCode::SecretUnavailable, missing.join("; ")))
+    let (code, detail) = (StatusCode::SecretUnavailable, missing.join("; "));
+    // What passes by itself is no help where something else has to be done.
+    let transient: Option<Vec<_>> = errors.iter().map(Unavailable::transient).collect();
+    Err(match transient.as_deref() {
+        Some([error, ..]) => StatusError::transient(code, detail, error),
+        _ => StatusError::new(code, detail),
+    })
+}
+
+/// What a look for the secret of overrides gives.
+pub enum Found {
+    /// By it, somebody may override.
+    Lock(Lock),
+    /// Nobody may, for this reason.
+    Missing(String),
+    /// An error of a moment was in the way: whoever might before still may.
+    Obscured(String),
 }
 
 /// The digest of the value of a variable as it is now, for this process.
@@ -89,17 +120,17 @@ pub fn digest_of(key: &str, value: &EnvValue) -> Result<String, String> {
     Ok(EnvValue::digest_of(key, &text))
 }
 
-/// Who may override, by a secret as it is now; what is said where it cannot be had. An empty secret
-/// is none.
-pub fn lock(source: &SecretSource) -> (Lock, Option<String>) {
+/// Who may override, by a secret as it is now. An empty secret is none.
+pub fn lock(source: &SecretSource) -> Found {
     let value = match source {
         SecretSource::File(path) => text_of(path),
         SecretSource::FromEnv(variable) => from_env(variable),
     };
     match value {
-        Ok(secret) if !secret.trim().is_empty() => (Lock::of(secret.trim()), None),
-        Ok(_) => (Lock::Closed, Some("it is empty".to_owned())),
-        Err(why) => (Lock::Closed, Some(why.to_string())),
+        Ok(secret) if !secret.trim().is_empty() => Found::Lock(Lock::of(secret.trim())),
+        Ok(_) => Found::Missing("it is empty".to_owned()),
+        Err(why) if why.transient().is_some() => Found::Obscured(why.to_string()),
+        Err(why) => Found::Missing(why.to_string()),
     }
 }
 

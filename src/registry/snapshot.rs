@@ -7,11 +7,11 @@ use std::time::Instant;
 
 use super::explain::{Explanation, Question};
 use super::lifecycle::Status;
-use super::secrets;
+use super::secrets::{self, Found};
 use super::serving::{Serving, VersionEntry};
 use crate::config::{
-    Config, ConnectionLimits, DomainPattern, Environment, EnvironmentName, Expose, Fingerprint,
-    Percent, Route, SecretSource, Service, ServiceName, VersionName, VersionSpec,
+    Config, ConnectionLimits, DomainPattern, Environment, EnvironmentName, Expose, Look, Percent,
+    Route, SecretSource, Service, ServiceName, VersionName, VersionSpec,
 };
 use crate::policy::{Case, Obstacle, Serve, Verdict};
 use crate::routing::{Lock, Part, RouteTable, RouteTableBuilder};
@@ -89,11 +89,11 @@ pub struct ServiceEntry {
 }
 
 /// The secret without which nobody may override, as it was when it was looked up.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Secret {
     lock: Lock,
-    /// Of its file, if it is in one.
-    fingerprint: Option<Fingerprint>,
+    /// At its file, if it is in one, before it was read.
+    look: Look,
     /// Why it cannot be had.
     missing: Option<String>,
 }
@@ -191,19 +191,29 @@ fn route(routes: &mut RouteTableBuilder<Arc<ServiceEntry>>, entry: &Arc<ServiceE
 }
 
 impl Secret {
-    fn look(source: Option<&SecretSource>) -> Self {
-        let Some(source) = source else { return Self::default() };
+    /// The secret as it is now; while it cannot be read for a moment, as it was in `last`.
+    fn look(source: Option<&SecretSource>, last: Option<&Self>) -> Self {
+        let Some(source) = source else {
+            return Self { lock: Lock::default(), look: Look::Nothing, missing: None };
+        };
         // Before it is read: what is written meanwhile will look different.
-        let fingerprint = fingerprint(source);
-        let (lock, missing) = secrets::lock(source);
-        Self { lock, fingerprint, missing }
+        let look = look(source);
+        match secrets::lock(source) {
+            Found::Lock(lock) => Self { lock, look, missing: None },
+            Found::Missing(why) => Self { lock: Lock::Closed, look, missing: Some(why) },
+            Found::Obscured(why) => last.cloned().unwrap_or(Self {
+                lock: Lock::Closed,
+                look: Look::Obscured,
+                missing: Some(why),
+            }),
+        }
     }
 }
 
-fn fingerprint(source: &SecretSource) -> Option<Fingerprint> {
+fn look(source: &SecretSource) -> Look {
     match source {
-        SecretSource::File(path) => Fingerprint::of(path),
-        SecretSource::FromEnv(_) => None,
+        SecretSource::File(path) => Look::at(path),
+        SecretSource::FromEnv(_) => Look::Nothing,
     }
 }
 
@@ -240,9 +250,21 @@ impl ServiceEntry {
         Some(format!("every override is denied, since its secret cannot be had: {missing}"))
     }
 
-    /// Whether the secret of its overrides is in another file than the one that was read.
+    /// Whether the secret of its overrides is in another file than the one that was read, and can be
+    /// read now.
     pub fn has_stale_secret(&self) -> bool {
-        self.secret_source().is_some_and(|source| fingerprint(source) != self.secret.fingerprint)
+        self.secret_source().is_some_and(|source| {
+            look(source).differs_from(self.secret.look)
+                && !matches!(secrets::lock(source), Found::Obscured(_))
+        })
+    }
+
+    /// Whether the secret of its overrides is, or may be, in another file than the one that was read.
+    pub fn awaits_secret(&self) -> bool {
+        self.secret_source().is_some_and(|source| {
+            let look = look(source);
+            look == Look::Obscured || look != self.secret.look
+        })
     }
 
     fn secret_source(&self) -> Option<&SecretSource> {
@@ -267,7 +289,9 @@ impl ServiceEntry {
     ) -> Self {
         let before = last.map(|last| &last.serving);
         let overrides = service.policy.overrides.as_ref();
-        let secret = Secret::look(overrides.and_then(|overrides| overrides.secret.as_ref()));
+        let source = overrides.and_then(|overrides| overrides.secret.as_ref());
+        let same = last.filter(|last| last.secret_source() == source);
+        let secret = Secret::look(source, same.map(|last| &last.secret));
         let lock = secret.lock.clone();
         let standings: Vec<_> = statuses.iter().map(Status::standing).collect();
         let was = before.map(Serving::before);

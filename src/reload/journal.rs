@@ -13,10 +13,15 @@ use std::sync::Arc;
 
 use super::outcome::Reloads;
 use crate::config::Service;
-use crate::registry::history::{Attribution, Change, History, HistoryError, changes};
+use crate::registry::history::{
+    Attribution, Change, History, HistoryError, Standing, changes, reserve, reserved,
+};
 use crate::registry::{ServiceEntry, ServiceKey, Snapshot};
 use crate::telemetry::Telemetry;
-use draft::{Cause, Command, Draft, amend, known, write};
+use draft::{Cause, Command, Draft, Unrecorded, Unwritten, amend, known, write};
+
+/// How many records are kept that could not be written.
+const UNWRITTEN_MAX: usize = 1_000;
 
 /// Records what is published.
 pub struct Journal {
@@ -32,6 +37,12 @@ pub struct Journal {
     /// become what they were.
     found: HashMap<ServiceKey, Arc<Service>>,
     commands: Vec<Command>,
+    /// What could not be written, and will be, in the order of generations.
+    unwritten: Unrecorded,
+    /// A history whose file is gone, which holds what is to be in the next.
+    lost: Option<History>,
+    /// Whether the history was open once, so that only this process can have it.
+    was_open: bool,
 }
 
 impl Journal {
@@ -47,6 +58,9 @@ impl Journal {
             is_fresh: false,
             found: HashMap::new(),
             commands: Vec::new(),
+            unwritten: Unrecorded::default(),
+            lost: None,
+            was_open: false,
         }
     }
 
@@ -58,27 +72,133 @@ impl Journal {
     /// the same. What the second publishes meanwhile is in no history; when it can open it, its
     /// numbers go on behind the greater of both.
     pub async fn next(&mut self, last: u64) -> u64 {
+        self.see_to_file().await;
         if self.history.is_none() {
             self.open().await;
         }
         1 + last.max(self.floor)
     }
 
+    /// Sees that the history is in its file, also when nothing is published for a long time: somebody
+    /// may have removed that, and a process that starts then would begin with generation 1.
+    pub async fn keep(&mut self, now: &Snapshot) {
+        self.see_to_file().await;
+        if self.history.is_none() && self.was_open {
+            self.open().await;
+        }
+        // Another process may have recorded meanwhile. Then the next publish comes after that.
+        if self.is_fresh && now.generation > 0 && now.generation >= self.floor {
+            self.record_all(now).await;
+        }
+    }
+
+    /// Makes the history anew where its file is gone, or was cut off.
+    async fn see_to_file(&mut self) {
+        let Some(history) = self.history.clone() else { return };
+        // A look is no reason to keep a thread: the reloader would wait for that, too.
+        match history.standing() {
+            Standing::Gone | Standing::CutOff => {}
+            Standing::There => return,
+        }
+        self.lost = Some(history);
+        self.open().await;
+    }
+
+    fn tell_restored(&self, standing: Standing, taken: Result<usize, HistoryError>) {
+        let what = match standing {
+            Standing::CutOff => "was cut off, and is moved aside",
+            Standing::Gone | Standing::There => "was removed or replaced",
+        };
+        let directory = self.directory.display();
+        self.telemetry.history_restored();
+        match taken {
+            Ok(records) => tracing::warn!(
+                "the history's file in {directory} {what}: made anew, with {records} records of it"
+            ),
+            Err(why) => tracing::error!(
+                "the history's file in {directory} {what}: begun anew with what is served, since its \
+                 records are lost: {why}"
+            ),
+        }
+    }
+
+    /// Goes on with a history that has just been opened.
+    fn go_on(&mut self, history: History, last: u64) {
+        (self.floor, self.is_fresh, self.was_open) = (last.max(self.floor), true, true);
+        self.history = Some(history.clone());
+        self.reloads.show_history(Ok(history));
+    }
+
+    /// Records what is served, where that is not what was recorded last.
+    async fn record_all(&mut self, now: &Snapshot) {
+        let Some(history) = self.history.clone() else { return };
+        self.is_fresh = false;
+        let declared = now.services.iter().map(|it| (it.key.clone(), it.declared.clone()));
+        self.found = declared.collect();
+        let drafts = now.services.iter().filter_map(|entry| {
+            let change = Change::of(entry, Vec::new());
+            let cause = self.cause(&change)?;
+            Some(Draft { change, cause })
+        });
+        let drafts = drafts.collect();
+        let known = known(&[], now);
+        let (generation, unwritten) = (now.generation, std::mem::take(&mut self.unwritten));
+        let write = move || Ok(write(&history, generation, unwritten, drafts, Some(&known)));
+        let written = blocking(write).await;
+        self.settle_written(written, 1);
+    }
+
+    /// Keeps, tells and counts what could not be written. Whether it was.
+    fn settle_written(
+        &mut self,
+        written: Result<Result<(), Unwritten>, String>,
+        count: usize,
+    ) -> bool {
+        let written = written.and_then(|written| {
+            written.map_err(|Unwritten { why, left }| {
+                self.unwritten.keep(left, UNWRITTEN_MAX);
+                why.to_string()
+            })
+        });
+        let is_written = written.is_ok();
+        self.told(written, count);
+        is_written
+    }
+
     async fn open(&mut self) {
-        let directory = self.directory.clone();
+        let (directory, lost) = (self.directory.clone(), self.lost.clone());
         let opened = blocking(move || {
-            let history = History::open(&directory)?;
-            let last = history.last_generation()?;
-            Ok((history, last))
+            let (history, restored) = match lost.map(|lost| (lost.standing(), lost)) {
+                None => (History::open(&directory)?, None),
+                // It was put back.
+                Some((Standing::There, lost)) => (lost, None),
+                Some((standing, lost)) => {
+                    let (history, taken) = lost.restore(&directory)?;
+                    (history, Some((standing, taken)))
+                }
+            };
+            let last = history.last_generation()?.max(reserved(&directory));
+            // From now on, it has its place on disk.
+            if let Err(error) = reserve(&directory, last) {
+                tracing::debug!("no place for the last generation: {error}");
+            }
+            Ok((history, restored, last))
         });
         match opened.await {
-            Ok((history, last)) => {
-                tracing::info!("the history goes on after generation {last}");
-                (self.floor, self.is_fresh) = (last, true);
-                self.history = Some(history.clone());
-                self.reloads.show_history(Ok(history));
+            Ok((history, restored, last)) => {
+                match restored {
+                    Some((standing, taken)) => self.tell_restored(standing, taken),
+                    None => tracing::info!("the history goes on after generation {last}"),
+                }
+                self.lost = None;
+                self.go_on(history, last);
             }
-            Err(why) => self.close(why),
+            Err(why) => {
+                let directory = self.directory.clone();
+                let reserved = blocking(move || Ok(reserved(&directory))).await.unwrap_or(0);
+                self.floor = self.floor.max(reserved);
+                self.close(why);
+            }
         }
     }
 
@@ -106,6 +226,7 @@ impl Journal {
         let changes = changes(before, after);
         let Some(history) = self.history.clone() else {
             self.telemetry.unrecorded(changes.len());
+            self.remember(changes, after).await;
             return;
         };
         let known = std::mem::take(&mut self.is_fresh).then(|| known(&changes, after));
@@ -113,10 +234,43 @@ impl Journal {
             self.find(before, after);
         }
         let (drafts, generation) = (self.drafts(changes, after, known.is_some()), after.generation);
-        let count = drafts.len();
-        let write = move || write(&history, generation, drafts, known.as_ref());
+        let (count, unwritten) = (drafts.len(), std::mem::take(&mut self.unwritten));
+        let write = move || Ok(write(&history, generation, unwritten, drafts, known.as_ref()));
         let written = blocking(write).await;
-        self.told(written, count.max(1));
+        if self.settle_written(written, count.max(1)) {
+            return;
+        }
+        self.reserve(generation).await;
+    }
+
+    /// Keeps what cannot be recorded now, if the history is ours: what is on disk of it when we are
+    /// killed is the number.
+    async fn remember(&mut self, changes: Vec<Change>, after: &Snapshot) {
+        if !self.was_open {
+            return;
+        }
+        let (drafts, generation) = (self.drafts(changes, after, false), after.generation);
+        let remember = move || {
+            let mut left = Unrecorded::default();
+            for (record, parts) in drafts.iter().filter_map(|draft| draft.remember(generation)) {
+                left.keep(Unrecorded { records: vec![record], parts }, UNWRITTEN_MAX);
+            }
+            Ok(left)
+        };
+        if let Ok(left) = blocking(remember).await {
+            self.unwritten.keep(left, UNWRITTEN_MAX);
+        }
+        self.reserve(generation).await;
+    }
+
+    /// Keeps a number beside the history, which could not be written.
+    async fn reserve(&self, generation: u64) {
+        let directory = self.directory.clone();
+        let kept = tokio::task::spawn_blocking(move || reserve(&directory, generation)).await;
+        if !matches!(kept, Ok(Ok(()))) {
+            // Why is told: the history cannot be written for the same reason.
+            tracing::debug!("generation {generation} may be given again after a restart");
+        }
     }
 
     /// Tells and counts what could not be written, and has the history opened again.

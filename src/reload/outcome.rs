@@ -18,6 +18,9 @@ pub enum Outcome {
     Unchanged,
     /// Something is wrong, and nothing was changed.
     Rejected,
+    /// Nothing that matters is known to have changed: something cannot be read for a moment, and is
+    /// tried again.
+    Postponed,
     /// A new generation is served, but these keys take effect at the next start.
     NeedsRestart(Vec<&'static str>),
 }
@@ -29,6 +32,7 @@ impl Outcome {
             Self::Published => "published",
             Self::Unchanged => "unchanged",
             Self::Rejected => "rejected",
+            Self::Postponed => "postponed",
             Self::NeedsRestart(_) => "needs-restart",
         }
     }
@@ -104,7 +108,7 @@ impl Reloads {
         self.last.load_full()
     }
 
-    /// The services' files that are wrong now.
+    /// The services' files that are wrong now, or cannot be read.
     pub fn rejected(&self) -> Arc<Vec<Rejection>> {
         self.rejected.load_full()
     }

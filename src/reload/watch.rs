@@ -3,15 +3,16 @@
 //! [`poll`] looks for them where the kernel says nothing.
 
 mod events;
+mod interest;
 mod poll;
 mod writes;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use self::events::Events;
 use self::poll::Poller;
-use crate::config::Watch;
+use crate::config::{Followed, Names, Watch};
 
 /// How long files may go on changing before they are read all the same, so that one that is always
 /// written does not keep the edits of all others back.
@@ -27,6 +28,33 @@ pub enum WatchError {
     Events(#[from] notify::Error),
     #[error("cannot watch files: no thread for it: {0}. Raise the limit of threads (`ulimit -u`)")]
     Poll(std::io::Error),
+}
+
+/// Something that is followed.
+#[derive(Clone, Copy, Debug)]
+pub enum Follow<'a> {
+    /// A file or a directory, and every link on the way to it. It need not be there.
+    Path(&'a Path),
+    /// What has some names in a directory.
+    Names(&'a Path, &'a Names),
+}
+
+impl<'a> From<&'a Followed> for Follow<'a> {
+    fn from(followed: &'a Followed) -> Self {
+        match followed {
+            Followed::Path(path) => Self::Path(path),
+            Followed::Names(directory, names) => Self::Names(directory, names),
+        }
+    }
+}
+
+impl From<Follow<'_>> for Followed {
+    fn from(follow: Follow<'_>) -> Self {
+        match follow {
+            Follow::Path(path) => Self::Path(path.to_owned()),
+            Follow::Names(directory, names) => Self::Names(directory.to_owned(), names.clone()),
+        }
+    }
 }
 
 /// Watches files and directories for changes.
@@ -53,13 +81,23 @@ impl Watcher {
         Ok(Self(means))
     }
 
-    /// Follows exactly these files and directories from now on, and every link on the way to them;
-    /// they need not exist. What was not followed until now counts as changed: something may have
-    /// happened to it before.
-    pub fn follow<'a>(&mut self, paths: impl IntoIterator<Item = &'a Path>) {
+    /// Follows exactly these from now on. What was not followed until now counts as changed:
+    /// something may have happened to it before.
+    pub fn follow<'a>(&mut self, followed: impl IntoIterator<Item = Follow<'a>>) {
         match &mut self.0 {
-            Means::Events(events) => events.follow(paths),
-            Means::Poll(poller) => poller.follow(paths.into_iter().map(PathBuf::from).collect()),
+            Means::Events(events) => events.follow(followed),
+            Means::Poll(poller) => {
+                poller.follow(followed.into_iter().map(Followed::from).collect());
+            }
+        }
+    }
+
+    /// Whether changes somewhere go unseen, which the next [`Watcher::follow`] may mend.
+    pub fn is_blind(&self) -> bool {
+        match &self.0 {
+            Means::Events(events) => events.is_blind(),
+            // It looks again in any case.
+            Means::Poll(_) => false,
         }
     }
 

@@ -17,6 +17,11 @@ use wasmtime::component::Component;
 /// Bytes that are looked at in one go.
 const CHUNK: usize = 64 << 10;
 
+/// The error of the operating system that is behind one of wasmtime's, if there is one.
+pub(super) fn io_error(error: &wasmtime::Error) -> Option<&io::Error> {
+    error.chain().find_map(|cause| cause.downcast_ref())
+}
+
 /// A new file in memory, open to be written.
 pub(super) fn memory_file() -> io::Result<File> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;

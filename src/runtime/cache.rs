@@ -18,7 +18,7 @@ use std::time::SystemTime;
 
 use wasmtime::component::Component;
 
-use super::artifact::{Artifact, memory_file};
+use super::artifact::{Artifact, io_error, memory_file};
 
 /// Bytes of all artifacts together; those used longest ago go first.
 const CAPACITY: u64 = 1 << 30;
@@ -56,7 +56,7 @@ impl CompileCache {
     pub fn open(state: &Path) -> Result<Self, CacheError> {
         let directory = state.join("compiled");
         let unusable = |reason| CacheError::Unusable { path: directory.clone(), reason };
-        DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(unusable)?;
+        make(&directory).map_err(unusable)?;
         let found = fs::metadata(&directory).map_err(unusable)?;
         if !is_ours_alone(&found) {
             return Err(CacheError::Open { path: directory });
@@ -90,13 +90,11 @@ impl CompileCache {
     pub(super) fn load(&self, engine: &wasmtime::Engine, digest: &[u8; 32]) -> Option<Component> {
         let path = self.path(engine, digest);
         let mut file = File::open(&path).ok()?;
-        match whole(&mut file) {
-            Ok(Some(artifact)) => {
+        match kept(&mut file, engine) {
+            Ok(Some(component)) => {
                 // So that it counts as used; if that fails, it goes a little early.
                 file.set_modified(SystemTime::now()).ok();
-                let loaded = artifact.load(engine);
-                let told = |error: &_| tracing::warn!("cannot load {}: {error:#}", path.display());
-                loaded.inspect_err(told).ok()
+                Some(component)
             }
             Ok(None) => {
                 tracing::warn!("{} is damaged: compiling again", path.display());
@@ -115,7 +113,9 @@ impl CompileCache {
     /// not.
     pub(super) fn store(&self, engine: &wasmtime::Engine, digest: &[u8; 32], artifact: &Artifact) {
         let path = self.path(engine, digest);
-        let kept = write(&path, artifact).and_then(|()| self.trim());
+        // Somebody may have removed the state directory while we run.
+        let made = make(&self.directory).and_then(|()| write(&path, artifact));
+        let kept = made.and_then(|()| self.trim());
         let failed_before = self.failing.swap(kept.is_err(), Ordering::Relaxed);
         match kept {
             Err(error) if !failed_before => {
@@ -167,6 +167,11 @@ fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
+/// Makes the directory, for us alone, unless it is there.
+fn make(directory: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)
+}
+
 /// Writes beside the name and renames, so that nobody reads half an artifact.
 fn write(path: &Path, artifact: &Artifact) -> io::Result<()> {
     // Two processes may have the same id, each in a container of its own.
@@ -185,6 +190,18 @@ impl Drop for Partial {
     fn drop(&mut self) {
         // Once it is whole, it has another name.
         fs::remove_file(&self.0).ok();
+    }
+}
+
+/// The component in a file of the cache, if that is whole. What cannot be read tells nothing of it.
+fn kept(file: &mut File, engine: &wasmtime::Engine) -> io::Result<Option<Component>> {
+    let Some(artifact) = whole(file)? else { return Ok(None) };
+    match artifact.load(engine) {
+        Ok(component) => Ok(Some(component)),
+        Err(error) => match io_error(&error) {
+            Some(error) => Err(io::Error::from(error.kind())),
+            None => Ok(None),
+        },
     }
 }
 

@@ -3,7 +3,8 @@
 //! A compiler takes hundreds of MB, and while it changes what is mapped, whatever else does so in
 //! the same process waits: every sandbox does. So a server leaves it to a child.
 
-use std::io::Write;
+use std::error::Error as _;
+use std::io::{self, Write};
 
 use super::artifact::{Artifact, memory_file};
 use super::child::Compilation;
@@ -12,6 +13,7 @@ use super::program::ProgramError;
 use super::world::World;
 use crate::allocator::give_memory_back;
 use rayon::{ThreadBuilder, ThreadPoolBuilder};
+use rustix::io::Errno;
 
 /// The nice value of whatever compiles.
 const LOWEST_PRIORITY: i32 = 19;
@@ -43,6 +45,10 @@ impl Compiler {
                     give_memory_back();
                     compilation.finish(|| engine.has_served())
                 }
+                // Whoever compiles needs a descriptor.
+                Err(reason) if is_out_of_descriptors(&reason) => {
+                    Err(ProgramError::of_compiler("cannot be started", &reason))
+                }
                 Err(reason) => {
                     tracing::warn!("cannot start a compiler, so the server compiles: {reason}");
                     compile_here(&engine.host(world).wasm, cores, component)
@@ -71,7 +77,11 @@ fn compile_here(
     });
     drop(code);
     give_memory_back();
-    artifact.map_err(|reason| ProgramError::CompilerStopped(format!("has no memory: {reason}")))
+    artifact.map_err(|reason| ProgramError::of_compiler("has no memory", &reason))
+}
+
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }
 
 /// Compiles a component on as many threads, which leave the cores to the requests, and are gone
@@ -85,7 +95,10 @@ pub(super) fn native_code(
         .num_threads(cores.max(1))
         .thread_name(|number| format!("compiler {number}"))
         .build_scoped(run, |threads| threads.install(|| engine.precompile_component(component)))
-        .map_err(|reason| ProgramError::CompilerStopped(format!("has no threads: {reason}")))?;
+        .map_err(|reason| match reason.source().and_then(|it| it.downcast_ref()) {
+            Some(error) => ProgramError::of_compiler("has no threads", error),
+            None => ProgramError::CompilerStopped(format!("has no threads: {reason}")),
+        })?;
     compiled.map_err(|error| ProgramError::CompileFailed(format!("{error:#}")))
 }
 

@@ -8,12 +8,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use wasmtime::{Store, UpdateDeadline};
 
 use super::sandbox::Sandbox;
-use super::thread_clock;
+use super::thread_clock::{self, Turn};
 use super::ticker::Ticker;
 
 /// The guest used up its CPU time.
@@ -25,13 +25,12 @@ pub(super) struct CpuTimeUsedUp;
 #[derive(Debug)]
 pub(super) struct CpuClock {
     ticker: Arc<Ticker>,
-    budget: Duration,
-    origin: Instant,
-    /// Nanoseconds charged for polls that have ended.
+    /// All times are in nanoseconds.
+    budget: u64,
+    /// Charged for polls that have ended.
     spent: AtomicU64,
-    /// When the current poll began, in nanoseconds after `origin`.
+    /// The current poll, as a turn of its thread.
     began: AtomicU64,
-    /// What the thread's CPU clock said shortly before that, in nanoseconds.
     before: AtomicU64,
     /// Whether the last poll ended because an epoch did: then the next one computes on.
     interrupted: AtomicBool,
@@ -41,8 +40,7 @@ impl CpuClock {
     pub fn new(budget: Duration, ticker: Arc<Ticker>) -> Arc<Self> {
         Arc::new(Self {
             ticker,
-            budget,
-            origin: Instant::now(),
+            budget: u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX),
             spent: AtomicU64::new(0),
             began: AtomicU64::new(0),
             before: AtomicU64::new(0),
@@ -65,13 +63,13 @@ impl CpuClock {
         self.ticker.keep_ticking();
         self.begin();
         let polled = guest.poll(context);
-        self.spent.store(nanoseconds(self.running()), Ordering::Relaxed);
+        self.spent.store(self.running(), Ordering::Relaxed);
         polled
     }
 
     /// Whether the budget is spent, as of the end of the last poll.
     pub fn is_used_up(&self) -> bool {
-        Duration::from_nanos(self.spent.load(Ordering::Relaxed)) > self.budget
+        self.spent.load(Ordering::Relaxed) > self.budget
     }
 
     /// Looks at the clock once a tick while the guest computes, and then lets other tasks run.
@@ -96,24 +94,16 @@ impl CpuClock {
         if interrupted {
             self.interrupted.store(false, Ordering::Relaxed);
         }
-        let turn = thread_clock::begin(interrupted);
-        let began = nanoseconds(turn.began.saturating_duration_since(self.origin));
+        let Turn { began, before } = thread_clock::begin(interrupted);
         self.began.store(began, Ordering::Relaxed);
-        self.before.store(nanoseconds(turn.before), Ordering::Relaxed);
+        self.before.store(before, Ordering::Relaxed);
     }
 
     /// CPU time charged, the poll under way included.
-    fn running(&self) -> Duration {
-        let turn = thread_clock::Turn {
-            began: self.origin + Duration::from_nanos(self.began.load(Ordering::Relaxed)),
-            before: Duration::from_nanos(self.before.load(Ordering::Relaxed)),
-        };
-        Duration::from_nanos(self.spent.load(Ordering::Relaxed))
-            .saturating_add(thread_clock::cost(turn))
+    fn running(&self) -> u64 {
+        let began = self.began.load(Ordering::Relaxed);
+        let before = self.before.load(Ordering::Relaxed);
+        let cost = thread_clock::cost(Turn { began, before });
+        self.spent.load(Ordering::Relaxed).saturating_add(cost)
     }
-}
-
-/// Nanoseconds of a duration, at most 584 years.
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

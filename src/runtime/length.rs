@@ -80,12 +80,22 @@ fn declared(headers: &HeaderMap) -> Result<Option<u64>, GuestFailure> {
     if values.next().is_some() {
         return bad("is said more than once");
     }
-    // A sign is no digit, though it would be parsed.
-    let digits = value.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-    match digits.and_then(|digits| digits.parse().ok()) {
+    match number(value.as_bytes()) {
         Some(length) => Ok(Some(length)),
         None => bad("is not a number of bytes"),
     }
+}
+
+/// One or more digits, and nothing else
+/// ([RFC 9110, section 8.6](https://www.rfc-editor.org/rfc/rfc9110#section-8.6)).
+fn number(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0_u64, |number, digit| {
+        let digit = digit.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        number.checked_mul(10)?.checked_add(digit.into())
+    })
 }
 
 fn is_bodiless(status: StatusCode) -> bool {

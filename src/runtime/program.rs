@@ -1,5 +1,6 @@
 //! From bytes to something that can serve: recognised, compiled, linked, tried out.
 
+use std::io;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
@@ -7,10 +8,12 @@ use wasmtime::component::Component;
 use wasmtime_wasi_http::handler::ProxyPre;
 use wasmtime_wasi_http::{p2, p3};
 
+use super::artifact::io_error;
 use super::cache::CompileCache;
 use super::engine::{Engine, Host};
 use super::sandbox::Sandbox;
 use super::world::{World, exports, is_draft, is_handler};
+use crate::transient::{advice, is_transient};
 
 /// The first bytes of a binary: the magic number, then the version and layer.
 const COMPONENT_MAGIC: &[u8] = b"\0asm\x0d\0\x01\0";
@@ -30,7 +33,9 @@ pub enum ProgramError {
     #[error("it imports {imports}, which nothing here offers")]
     ImportDenied { imports: String },
     /// It passes requests on to another component.
-    #[error("it imports a handler, {handler}: it is to be composed with what has that")]
+    #[error(
+        "it imports a handler, {handler}: it must be composed first with a component that exports one"
+    )]
     ImportsHandler { handler: String },
     /// What it imports is offered, but not so.
     #[error("it does not fit to what is offered here: {0}")]
@@ -40,10 +45,24 @@ pub enum ProgramError {
     /// Nothing is said of the component: it may compile the next time.
     #[error("the compiler {0}")]
     CompilerStopped(String),
+    /// An error of a moment was in its way; the advice is for that.
+    #[error("the compiler {how}")]
+    CompilerHeldUp { how: String, advice: &'static str },
     #[error("it needs more than {memory} bytes of memory to start")]
     MemoryTooSmall { memory: usize },
     #[error("it does not start: {0}")]
     StartFailed(String),
+}
+
+impl ProgramError {
+    /// What an error of the operating system did to the compiler.
+    pub(super) fn of_compiler(how: &str, error: &io::Error) -> Self {
+        let how = format!("{how}: {error}");
+        match is_transient(error) {
+            true => Self::CompilerHeldUp { how, advice: advice(error) },
+            false => Self::CompilerStopped(how),
+        }
+    }
 }
 
 /// A compiled and linked component, shared by every version that names the same bytes.
@@ -113,8 +132,9 @@ fn compile_and_keep(
 ) -> Result<Component, ProgramError> {
     let wasm = &engine.host(world).wasm;
     let artifact = engine.compiler().compile(engine, world, bytes)?;
-    let component = artifact.load(wasm).map_err(|error| {
-        ProgramError::CompilerStopped(format!("made what cannot be loaded: {error:#}"))
+    let component = artifact.load(wasm).map_err(|error| match io_error(&error) {
+        Some(error) => ProgramError::of_compiler("made what cannot be loaded", error),
+        None => ProgramError::CompilerStopped(format!("made what cannot be loaded: {error:#}")),
     })?;
     if let Some(cache) = cache {
         cache.store(wasm, digest, &artifact);

@@ -12,61 +12,67 @@
 //! kernel stops the thread in it. The question costs at most 0.2 % of a thread's time.
 
 use std::cell::Cell;
-use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
 /// How short a turn is charged by the wall, and how old a reading of the CPU clock may be when one
-/// begins.
-const UNASKED: Duration = Duration::from_micros(250);
+/// begins, in nanoseconds.
+const UNASKED: u64 = 250_000;
 
 thread_local! {
     /// The last reading on this thread. Each thread has a CPU clock of its own, and a task moves
     /// between threads, so nothing else could keep it.
-    static LAST: Cell<Option<Reading>> = const { Cell::new(None) };
+    static LAST: Cell<Reading> = const { Cell::new(Reading { wall: 0, cpu: 0 }) };
 }
 
-/// A turn that has begun on this thread.
+/// A turn that has begun on this thread, in nanoseconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Turn {
-    pub began: Instant,
+    /// What the clock on the wall said.
+    pub began: u64,
     /// What the CPU clock said then, or less than [`UNASKED`] earlier.
-    pub before: Duration,
+    pub before: u64,
 }
 
 /// What the CPU clock of a thread said, and when.
 #[derive(Clone, Copy, Debug)]
 struct Reading {
-    wall: Instant,
-    cpu: Duration,
+    wall: u64,
+    cpu: u64,
 }
 
 /// A turn begins on this thread. It is known to be a long one if `exact`: then no older reading
 /// does.
 pub(super) fn begin(exact: bool) -> Turn {
-    let now = Instant::now();
-    let last = LAST.get().filter(|last| !exact && last.is_fresh(now));
-    let reading = last.unwrap_or_else(|| read(now));
-    Turn { began: now, before: reading.cpu }
+    let now = nanoseconds(ClockId::Monotonic);
+    let last = LAST.get();
+    let last = if exact || !last.is_fresh(now) { read(now) } else { last };
+    Turn { began: now, before: last.cpu }
 }
 
-/// The CPU time to charge for a turn up to now. Only for the thread on which it began.
-pub(super) fn cost(turn: Turn) -> Duration {
-    let now = Instant::now();
+/// The CPU time to charge for a turn up to now, in nanoseconds. Only for the thread on which it
+/// began.
+pub(super) fn cost(turn: Turn) -> u64 {
+    let now = nanoseconds(ClockId::Monotonic);
     turn.cost(now, || read(now).cpu)
 }
 
-fn read(now: Instant) -> Reading {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    // It is not negative.
-    let reading = Reading { wall: now, cpu: Duration::try_from(time).unwrap_or_default() };
-    LAST.set(Some(reading));
+fn read(now: u64) -> Reading {
+    let reading = Reading { wall: now, cpu: nanoseconds(ClockId::ThreadCPUTime) };
+    LAST.set(reading);
     reading
 }
 
+/// What a clock says. Neither is ever negative, and both are for 584 years.
+fn nanoseconds(clock: ClockId) -> u64 {
+    let time = clock_gettime(clock);
+    let part = |number: i64| u64::try_from(number).unwrap_or(0);
+    part(time.tv_sec).wrapping_mul(1_000_000_000).wrapping_add(part(time.tv_nsec))
+}
+
 impl Turn {
-    fn cost(self, now: Instant, cpu: impl FnOnce() -> Duration) -> Duration {
-        let wall = now.saturating_duration_since(self.began);
+    fn cost(self, now: u64, cpu: impl FnOnce() -> u64) -> u64 {
+        let wall = now.saturating_sub(self.began);
         if wall < UNASKED {
             return wall;
         }
@@ -75,16 +81,21 @@ impl Turn {
 }
 
 impl Reading {
-    fn is_fresh(self, now: Instant) -> bool {
-        now.saturating_duration_since(self.wall) < UNASKED
+    fn is_fresh(self, now: u64) -> bool {
+        now.saturating_sub(self.wall) < UNASKED
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use proptest::prelude::*;
 
     use super::*;
+
+    const MICROSECOND: u64 = 1_000;
+    const MILLISECOND: u64 = 1_000_000;
 
     /// A thread whose clocks a test moves.
     struct Thread {
@@ -94,18 +105,18 @@ mod tests {
 
     impl Thread {
         fn new() -> Self {
-            let now = Reading { wall: Instant::now(), cpu: Duration::ZERO };
+            let now = Reading { wall: 7 * MILLISECOND, cpu: 0 };
             Self { now, last: now }
         }
 
         /// Runs and is stopped, in microseconds, in this order.
         fn live(&mut self, [runs, stopped]: [u64; 2]) {
-            self.now.cpu += Duration::from_micros(runs);
-            self.now.wall += Duration::from_micros(runs + stopped);
+            self.now.cpu += runs * MICROSECOND;
+            self.now.wall += (runs + stopped) * MICROSECOND;
         }
 
         /// A turn that lives so: what it is charged, and what it took.
-        fn turn(&mut self, lives: &[[u64; 2]]) -> (Duration, Duration) {
+        fn turn(&mut self, lives: &[[u64; 2]]) -> (u64, u64) {
             if !self.last.is_fresh(self.now.wall) {
                 self.last = self.now;
             }
@@ -126,15 +137,13 @@ mod tests {
         let mut thread = Thread::new();
         // Stopped for 90 of each 100 ms, a turn of 20 ms takes 200 ms.
         let (charged, took) = thread.turn(&[[10_000, 90_000]; 2]);
-        assert_eq!((charged, took), (Duration::from_millis(20), Duration::from_millis(20)));
+        assert_eq!((charged, took), (20 * MILLISECOND, 20 * MILLISECOND));
     }
 
     #[test]
     fn a_short_turn_is_charged_by_the_wall_and_asks_nobody() {
-        let now = Instant::now();
-        let turn = Turn { began: now, before: Duration::ZERO };
-        let wall = UNASKED - Duration::from_nanos(1);
-        assert_eq!(turn.cost(now + wall, || panic!("asked")), wall);
+        let turn = Turn { began: MILLISECOND, before: 0 };
+        assert_eq!(turn.cost(MILLISECOND + UNASKED - 1, || panic!("asked")), UNASKED - 1);
     }
 
     #[test]
@@ -142,8 +151,7 @@ mod tests {
         let mut thread = Thread::new();
         thread.live([249, 0]);
         let (charged, took) = thread.turn(&[[1_000, 9_000]]);
-        assert_eq!(took, Duration::from_micros(1_000));
-        assert_eq!(charged, Duration::from_micros(1_249));
+        assert_eq!((charged, took), (1_249 * MICROSECOND, 1_000 * MICROSECOND));
         thread.live([249, 5_000]);
         let (charged, took) = thread.turn(&[[1_000, 9_000]]);
         assert_eq!(charged, took);
@@ -154,13 +162,13 @@ mod tests {
         let turn = begin(true);
         std::thread::sleep(Duration::from_millis(30));
         let slept = cost(turn);
-        assert!(slept < Duration::from_millis(15), "{slept:?}");
-        let turn = begin(true);
-        while turn.began.elapsed() < Duration::from_millis(20) {
+        assert!(slept < 15 * MILLISECOND, "{slept}");
+        let (turn, started) = (begin(true), Instant::now());
+        while started.elapsed() < Duration::from_millis(20) {
             std::hint::spin_loop();
         }
         let computed = cost(turn);
-        assert!(computed > Duration::ZERO && computed <= turn.began.elapsed(), "{computed:?}");
+        assert!(computed > 0 && computed <= cost(Turn { before: 0, ..turn }), "{computed}");
     }
 
     proptest! {

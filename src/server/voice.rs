@@ -51,3 +51,35 @@ fn speak(target: &impl AsFd, mut line: &[u8]) -> Result<(), Errno> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, pipe};
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn who_says_something_does_not_wait_for_who_listens() {
+        let (mut reader, writer) = pipe().unwrap();
+        let voice = Voice::on(writer);
+        let started = Instant::now();
+        for _ in 0..10_000 {
+            voice.say(&"x".repeat(99));
+        }
+        drop(voice);
+        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+        let mut heard = String::new();
+        reader.read_to_string(&mut heard).unwrap();
+        assert_eq!(heard.lines().filter(|line| line.len() == 99).count(), 10_000);
+    }
+
+    #[test]
+    fn nobody_need_listen() {
+        let (reader, writer) = pipe().unwrap();
+        drop(reader);
+        let voice = Voice::on(writer);
+        voice.say("one");
+        voice.say("two");
+    }
+}

@@ -13,9 +13,12 @@ const APART: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct FailureLog(Mutex<Vec<Kind>>);
 
+/// What makes failures the same: their code, and whether the client had seen the head of a response.
+pub(super) type Key = (&'static str, bool);
+
 #[derive(Debug)]
 struct Kind {
-    code: &'static str,
+    key: Key,
     /// When the last line was written.
     told: Instant,
     /// How many were not written since.
@@ -37,10 +40,10 @@ impl fmt::Display for More {
 
 impl FailureLog {
     /// Whether a failure is to be written now, and for how many it stands.
-    pub fn admit(&self, code: &'static str, now: Instant) -> Option<More> {
+    pub fn admit(&self, key: Key, now: Instant) -> Option<More> {
         let mut kinds = self.kinds();
-        let Some(kind) = kinds.iter_mut().find(|kind| kind.code == code) else {
-            kinds.push(Kind { code, told: now, more: 0 });
+        let Some(kind) = kinds.iter_mut().find(|kind| kind.key == key) else {
+            kinds.push(Kind { key, told: now, more: 0 });
             return Some(More(0));
         };
         if now.saturating_duration_since(kind.told) < APART {
@@ -52,22 +55,22 @@ impl FailureLog {
     }
 
     /// The kinds of which some are not told although nothing has failed so for a while, and how many.
-    pub fn overdue(&self, now: Instant) -> Vec<(&'static str, u64)> {
+    pub fn overdue(&self, now: Instant) -> Vec<(Key, u64)> {
         let mut kinds = self.kinds();
         let due =
             |kind: &&mut Kind| kind.more > 0 && now.saturating_duration_since(kind.told) >= APART;
         let overdue = kinds.iter_mut().filter(due).map(|kind| {
             kind.told = now;
-            (kind.code, std::mem::take(&mut kind.more))
+            (kind.key, std::mem::take(&mut kind.more))
         });
         overdue.collect()
     }
 
     /// The same when nobody will ask again.
-    pub fn rest(&self) -> Vec<(&'static str, u64)> {
+    pub fn rest(&self) -> Vec<(Key, u64)> {
         let mut kinds = self.kinds();
         let rest = kinds.drain(..).filter(|kind| kind.more > 0);
-        rest.map(|kind| (kind.code, kind.more)).collect()
+        rest.map(|kind| (kind.key, kind.more)).collect()
     }
 
     fn kinds(&self) -> MutexGuard<'_, Vec<Kind>> {
@@ -79,14 +82,18 @@ impl FailureLog {
 mod tests {
     use super::*;
 
+    const TRAP: Key = ("trap", false);
+
     #[test]
     fn one_of_a_kind_is_told_a_second_and_stands_for_all() {
         let (log, start) = (FailureLog::default(), Instant::now());
         let at = |milliseconds| start + Duration::from_millis(milliseconds);
         let mut told = Vec::new();
         for millisecond in 0..=3_000 {
-            told.extend(log.admit("trap", at(millisecond)));
-            assert_eq!(log.admit("memory", at(millisecond)).is_some(), millisecond % 1_000 == 0);
+            told.extend(log.admit(TRAP, at(millisecond)));
+            for other in [("memory", false), ("trap", true)] {
+                assert_eq!(log.admit(other, at(millisecond)).is_some(), millisecond % 1_000 == 0);
+            }
         }
         assert_eq!(told, [More(0), More(999), More(999), More(999)]);
         assert_eq!(More(0).to_string() + &More(7).to_string(), " (7 more of the same before it)");
@@ -96,12 +103,12 @@ mod tests {
     fn what_was_not_told_is_told_once_it_is_over() {
         let (log, start) = (FailureLog::default(), Instant::now());
         for _ in 0..8_000 {
-            log.admit("trap", start);
+            log.admit(TRAP, start);
         }
         assert_eq!(log.overdue(start + APART / 2), []);
-        assert_eq!(log.overdue(start + APART), [("trap", 7_999)]);
+        assert_eq!(log.overdue(start + APART), [(TRAP, 7_999)]);
         assert_eq!(log.overdue(start + 2 * APART), []);
-        log.admit("trap", start + APART);
-        assert_eq!(log.rest(), [("trap", 1)]);
+        log.admit(TRAP, start + APART);
+        assert_eq!(log.rest(), [(TRAP, 1)]);
     }
 }

@@ -77,11 +77,13 @@ pub struct Telemetry {
     generations: Gauge,
     reloads: Family<ReloadLabels, Counter>,
     rejected: Gauge,
+    unread: Gauge,
     history_errors: Counter,
     process: Process,
     log_dropped: Counter,
     panics: Family<TaskLabels, Counter>,
     health: Health,
+    history_restored: Counter,
     /// Seconds since `good_at`, as of the last scrape.
     good_age: Gauge<f64, AtomicU64>,
     good_at: Arc<Mutex<Instant>>,
@@ -96,9 +98,11 @@ impl Default for Telemetry {
         let generations = Gauge::default();
         let reloads = Family::default();
         let rejected = Gauge::default();
+        let unread = Gauge::default();
         let history_errors = Counter::default();
         let log_dropped = Counter::default();
         let panics = Family::default();
+        let history_restored = Counter::default();
         let good_age = Gauge::default();
         let mut registry = Registry::with_prefix(PREFIX);
         let process = Process::default();
@@ -132,6 +136,11 @@ impl Default for Telemetry {
             rejected.clone(),
         );
         registry.register(
+            "config_unread_files",
+            "Files and versions that an error of a moment is in the way of, tried again by themselves",
+            unread.clone(),
+        );
+        registry.register(
             "history_errors",
             "Records of the history that could not be written",
             history_errors.clone(),
@@ -143,8 +152,13 @@ impl Default for Telemetry {
         );
         registry.register(
             "task_panics",
-            "Panics, by the thread that they were on: bugs, each with a line in the log",
+            "Panics, by the thread that they were on; each has a line in the log",
             panics.clone(),
+        );
+        registry.register(
+            "history_restored",
+            "Times that the history's file was gone or cut off, and was made anew",
+            history_restored.clone(),
         );
         registry.register_with_unit(
             "config_good_age",
@@ -162,11 +176,13 @@ impl Default for Telemetry {
             generations,
             reloads,
             rejected,
+            unread,
             history_errors,
             process,
             log_dropped,
             panics,
             health: Health::default(),
+            history_restored,
             good_age,
             good_at,
         }
@@ -209,6 +225,11 @@ impl Telemetry {
         self.rejected.set(i64::try_from(files).unwrap_or(i64::MAX));
     }
 
+    /// So many files and versions wait for an error of a moment to pass.
+    pub fn unread(&self, files: usize) {
+        self.unread.set(i64::try_from(files).unwrap_or(i64::MAX));
+    }
+
     /// So many records of the history could not be written.
     pub fn unrecorded(&self, records: usize) {
         self.history_errors.inc_by(u64::try_from(records).unwrap_or(u64::MAX));
@@ -233,6 +254,11 @@ impl Telemetry {
     /// Which of the process's own tasks do not do their work.
     pub fn health(&self) -> &Health {
         &self.health
+    }
+
+    /// The history's file was gone, and was made anew.
+    pub fn history_restored(&self) {
+        self.history_restored.inc();
     }
 
     /// All metrics in the OpenMetrics text format, which Prometheus reads; `generations` are in

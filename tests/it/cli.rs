@@ -108,7 +108,12 @@ fn check_without_compiling_looks_at_the_files_only() {
 fn check_prints_every_problem_of_every_file() {
     let directory = repository("tests/config/invalid/many-at-once");
     let expected = fs::read_to_string(directory.join("expected.txt")).unwrap();
-    let main = directory.join("watershed.toml").display().to_string();
+    // A check keeps what it compiles beside the files.
+    let site = Site::new();
+    for file in ["watershed.toml", "services/a.toml", "services/b.toml", "services/c.toml"] {
+        site.write(file, fs::read(directory.join(file)).unwrap());
+    }
+    let main = site.main_file().display().to_string();
     let checked = watershed(&["check", "--config", &main]);
     assert_eq!(checked.code, Some(1), "{checked:?}");
     let titles = expected.lines().filter(|line| line.starts_with("error: "));

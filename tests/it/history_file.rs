@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use watershed::registry::history::{Author, History, HistoryError, Record};
 
-use crate::support::{GREETER, Site, eventually, greeter, one_version, split};
+use crate::support::{GREETER, Site, Watershed, eventually, greeter, one_version, split};
 
 const FILE: &str = "services/greeter.toml";
 const STATE: &str = "state/history.redb";
@@ -167,6 +167,91 @@ fn a_damaged_history_is_moved_aside_and_served_on() {
     assert_eq!(authors(&watershed.history("greeter")), [&Author::Start]);
     assert!(watershed.site.path("state/history.redb.damaged-1").exists());
     watershed.assert_serves(GREETER, "/");
+}
+
+/// Waits for a line of the log that says that the history was made anew.
+fn await_restored(watershed: &Watershed, how: &str) {
+    watershed.log_line(&["the history's file", how, "anew"]);
+    watershed.await_metric("watershed_history_restored_total", &[], 1.0);
+    eventually("the file", || watershed.site.path(STATE).exists());
+}
+
+/// A process whose history has the three generations of two edits, and these.
+fn edited() -> (Watershed, Vec<Record>) {
+    let watershed = Site::new().service("greeter", &two_versions(90)).start();
+    for share in [80, 70] {
+        let last = watershed.generation();
+        watershed.site.write(FILE, two_versions(share));
+        eventually("the edit", || watershed.generation() > last);
+    }
+    let records = watershed.history("greeter");
+    assert_eq!(records.len(), 3);
+    (watershed, records)
+}
+
+#[test]
+fn a_state_directory_that_is_removed_is_made_again_with_all_that_was_in_it() {
+    let (watershed, records) = edited();
+    let last = watershed.generation();
+    fs::remove_dir_all(watershed.site.path("state")).unwrap();
+    await_restored(&watershed, "was removed");
+    assert_eq!(watershed.history("greeter"), records);
+    // A kill right after that, without another publish.
+    let watershed = watershed.restart();
+    assert!(watershed.generation() > last, "a number is never given twice");
+    assert_eq!(watershed.history("greeter"), records);
+}
+
+/// Faster than it can be noticed by looking.
+#[test]
+fn an_edit_right_after_the_file_was_removed_is_recorded() {
+    let (watershed, records) = edited();
+    fs::remove_file(watershed.site.path(STATE)).unwrap();
+    let last = watershed.generation();
+    watershed.site.write(FILE, two_versions(60));
+    eventually("the edit", || watershed.generation() > last);
+    await_restored(&watershed, "was removed");
+    let last = watershed.generation();
+    let watershed = watershed.restart();
+    assert!(watershed.generation() > last);
+    let after = watershed.history("greeter");
+    assert_eq!((after.len(), &after[1..]), (4, &records[..]));
+    assert_eq!((served(&after[0])[0], &after[0].author), (60.0, &Author::FileEdit));
+}
+
+#[test]
+fn a_state_directory_that_takes_anothers_place_is_gone_on_with() {
+    let (watershed, records) = edited();
+    let path = |name| watershed.site.path(name);
+    let other = Site::new().service("other", &one_version("v1")).start();
+    fs::create_dir(path("backup")).unwrap();
+    let from = other.site.path(STATE);
+    drop_process(other, || fs::copy(&from, path("backup/history.redb")).map(drop).unwrap());
+    fs::rename(path("state"), path("old")).unwrap();
+    fs::rename(path("backup"), path("state")).unwrap();
+    await_restored(&watershed, "was removed or replaced");
+    assert_eq!(watershed.history("greeter"), records);
+    assert_eq!(watershed.history("other").last().unwrap().author, Author::Start);
+}
+
+/// Ends a process, and does something before its site is gone.
+fn drop_process(mut watershed: Watershed, work: impl FnOnce()) {
+    watershed.kill();
+    work();
+}
+
+#[test]
+fn a_file_that_is_cut_off_is_moved_aside_and_begun_anew() {
+    let (watershed, _) = edited();
+    let last = watershed.generation();
+    let file = fs::OpenOptions::new().write(true).open(watershed.site.path(STATE)).unwrap();
+    file.set_len(5000).unwrap();
+    await_restored(&watershed, "was cut off");
+    assert!(watershed.site.path("state/history.redb.damaged-1").exists());
+    eventually("what is served", || !watershed.history("greeter").is_empty());
+    assert_eq!(served(&watershed.history("greeter")[0]), [70.0, 30.0]);
+    watershed.assert_serves(GREETER, "/");
+    assert!(watershed.restart().generation() > last, "a number is never given twice");
 }
 
 #[test]

@@ -30,9 +30,11 @@ fn a_body_of_another_length_than_promised_never_looks_complete() {
                 client.assert_closed();
             }
             let exchange = http2.open(request("GET", LAB, path), false);
-            let (response, reason) = http2.broken(exchange.response);
-            let looks_complete = response.status == 200 && response.complete;
-            assert!(!looks_complete, "{path}: {response:?} {reason:?}");
+            // A stream may be reset before its head has left.
+            let looks_complete = http2
+                .response(exchange.response)
+                .is_ok_and(|response| response.status == 200 && response.complete);
+            assert!(!looks_complete, "{path} over HTTP/2");
             watershed.assert_serves(LAB, "/count");
         }
         for code in ["bad-response", "truncated"] {

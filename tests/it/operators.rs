@@ -115,7 +115,7 @@ fn silent_clients_do_not_keep_operators_out() {
     let watershed = Site::new().service("greeter", &greeter("v1")).start();
     let connect = |index: usize| {
         let mut client = TcpStream::connect(watershed.admin_address()).unwrap();
-        if index % 2 == 0 {
+        if index.is_multiple_of(2) {
             client.write_all(b"GET /livez HTTP/1.1\r\n").unwrap();
         }
         client

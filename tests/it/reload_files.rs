@@ -2,12 +2,16 @@
 //! does not matter is not.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::support::{GREETER, Site, Watershed, eventually, greeter, one_version, plugin};
+use crate::support::{
+    GREETER, Site, StopOnDrop, Watershed, eventually, greeter, one_version, plugin, within,
+};
 
 const FILE: &str = "services/greeter.toml";
 
@@ -40,6 +44,8 @@ both_ways! {
     a_directory_that_is_removed_and_made_again_is_followed,
     a_configuration_behind_a_link_to_a_directory_is_followed,
     what_does_not_matter_makes_no_generation,
+    what_no_configuration_leads_to_makes_no_reload,
+    a_log_that_grows_beside_the_files_holds_no_edit_up,
 }
 
 fn site(watch: &str) -> Site {
@@ -285,18 +291,62 @@ fn what_does_not_matter_makes_no_generation(watch: &str) {
     let watershed = serve(watch, "v1");
     let generation = watershed.generation();
     let unchanged = || watershed.metric("watershed_reloads_total", &[("outcome", "unchanged")]);
-    for (name, contents) in [
-        ("services/notes.txt", "hello".to_owned()),
-        ("services/.greeter.toml.swp", "nonsense".to_owned()),
-        (FILE, one_version("v1") + "# a comment\n"),
-        (FILE, one_version("v1")),
-    ] {
+    for (name, contents) in [(FILE, one_version("v1") + "# a comment\n"), (FILE, one_version("v1"))]
+    {
         let before = unchanged();
         watershed.site.write(name, contents);
         eventually(&format!("a look at {name}"), || unchanged() > before + 0.5);
     }
     assert_eq!(watershed.generation(), generation);
     assert_eq!(watershed.stderr().matches("version is normal").count(), 1);
+}
+
+fn loads(watershed: &Watershed) -> f64 {
+    watershed.metric("watershed_reloads_total", &[])
+}
+
+fn what_no_configuration_leads_to_makes_no_reload(watch: &str) {
+    let watershed = serve(watch, "v1");
+    // What was not followed before the start counts as changed.
+    let mut before = loads(&watershed);
+    eventually("the first look", || {
+        let known = std::mem::replace(&mut before, loads(&watershed));
+        thread::sleep(Duration::from_secs(1));
+        known > loads(&watershed) - 0.5
+    });
+    let before = loads(&watershed);
+    for name in ["log", "watershed.toml~", "services/app.log", "services/.greeter.toml.swp"] {
+        watershed.site.write(name, "hello");
+        watershed.site.replace(name, "hello again");
+    }
+    thread::sleep(Duration::from_secs(1));
+    assert!(loads(&watershed) < before + 0.5, "{} loads", loads(&watershed) - before);
+    watershed.site.replace(FILE, one_version("v2"));
+    watershed.await_greeting("Hello from v2!\n");
+}
+
+/// Each of ten edits would have to wait for the end of a write that does not end: five seconds.
+fn a_log_that_grows_beside_the_files_holds_no_edit_up(watch: &str) {
+    let watershed = serve(watch, "v1");
+    let mut logs = ["log", "services/app.log"]
+        .map(|name| fs::File::create(watershed.site.path(name)).unwrap());
+    let running = AtomicBool::new(true);
+    thread::scope(|scope| {
+        let _stop = StopOnDrop(&running);
+        scope.spawn(|| {
+            while running.load(Ordering::Relaxed) {
+                logs.iter_mut().for_each(|log| log.write_all(b"GET / 200\n").unwrap());
+                thread::sleep(Duration::from_millis(20));
+            }
+        });
+        within(Duration::from_secs(30), "ten edits", || {
+            for edit in 0..10 {
+                watershed.site.replace(FILE, one_version(&format!("v{edit}")));
+                watershed.await_greeting(&format!("Hello from v{edit}!\n"));
+            }
+            true
+        });
+    });
 }
 
 /// Reading a file is no change; to answer it with a reload, which reads files, would never end.

@@ -280,7 +280,7 @@ fn an_edit_that_is_held_is_taken_out() {
     eventually("it is held", || watershed.service("greeter").get("held").is_some());
     let said = done(&watershed, &["rollback", "greeter", "--to", &first]);
     assert!(said.contains("env.TOKEN"), "{said}");
-    assert!(said.contains("the file said something else than what was served (v1"), "{said}");
+    assert!(said.contains("the file said something else than what was served ("), "{said}");
     assert_eq!(watershed.site.read(FILE), text);
     eventually("nothing is held", || watershed.service("greeter").get("held").is_none());
 }
@@ -335,6 +335,22 @@ fn an_older_record_tells_of_shares_only() {
     let said = done(&watershed, &["rollback", "greeter"]);
     assert!(said.starts_with("greeter has the shares of generation 1 again\n"), "{said}");
     assert!(said.contains("recorded by an older watershed: shares only"), "{said}");
+    assert_eq!(watershed.get(GREETER, "/").text(), "Hello from v2!\n");
+}
+
+/// Under `latest = true` an environment comes back as it went; where shares move, a split says them.
+#[test]
+fn the_latest_version_goes_back_too() {
+    let watershed = serve(&format!("{}{}[traffic]\nlatest = true\n", greeter("v1"), greeter("v2")));
+    let before = watershed.site.read(FILE);
+    edit(&watershed, |text| text.replace("VERSION = \"v2\"", "VERSION = \"bad\""));
+    done(&watershed, &["rollback", "greeter"]);
+    assert_eq!(watershed.site.read(FILE), before);
+    watershed.await_greeting("Hello from v2!\n");
+    edit(&watershed, |text| text.replace("[traffic]", &(greeter("v3") + "[traffic]")));
+    watershed.await_greeting("Hello from v3!\n");
+    let said = done(&watershed, &["rollback", "greeter"]);
+    assert!(said.contains("`latest = true` does not come back"), "{said}");
     assert_eq!(watershed.get(GREETER, "/").text(), "Hello from v2!\n");
 }
 

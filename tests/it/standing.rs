@@ -402,7 +402,7 @@ fn follow(moments: &[Moment], makes: &mut Makes) {
 fn who_may_serve_is_said_once() {
     let mut makes = Makes::new();
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
-        cases: 1_000,
+        cases: 3_000,
         failure_persistence: None,
         ..ProptestConfig::default()
     });

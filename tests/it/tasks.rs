@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use rustix::process::{Pid, Resource, Rlimit, geteuid, getrlimit, prlimit};
+use rustix::process::{Resource, geteuid, getrlimit};
 
 use crate::support::{Site, Watershed, eventually, greeter, plugin, split, within};
 
@@ -18,27 +18,23 @@ const NOBODY: u32 = 65_534;
 #[test]
 fn a_reloader_that_panics_serves_the_edit_once_it_can() {
     let watershed = start_as_nobody(site());
-    let limit = |current| {
-        let pid = Pid::from_raw(i32::try_from(watershed.pid()).unwrap());
-        let maximum = getrlimit(Resource::Nproc).maximum;
-        prlimit(pid, Resource::Nproc, Rlimit { current, maximum }).unwrap();
-    };
     watershed.await_greeting("Hello from v1!\n");
     let readers = || threads(&watershed, "reloader");
     within(Duration::from_secs(60), "idle threads end", || readers() == 1);
 
-    limit(Some(1));
+    limit_threads(&watershed, "1");
     watershed.site.replace("services/greeter.toml", service(&watershed.site, "v2 = 100"));
     let panics = [("task", "reloader")];
     eventually("the reloader panics", || {
         watershed.metric("watershed_task_panics_total", &panics) > 0.5
     });
-    watershed.log_line(&["ERROR", "reloader", "spawn", "a bug"]);
+    watershed.log_line(&["ERROR", "reloader", "spawn", "panicked"]);
     watershed.log_line(&["ERROR", "reloader", "starts again"]);
     watershed.await_greeting("Hello from v1!\n");
     assert_eq!(watershed.admin("/livez").text(), "ok\n");
 
-    limit(getrlimit(Resource::Nproc).current);
+    let all = getrlimit(Resource::Nproc).current.map(|limit| limit.to_string());
+    limit_threads(&watershed, all.as_deref().unwrap_or("unlimited"));
     within(Duration::from_secs(30), "the edit is served", || {
         watershed.get(crate::support::GREETER, "/").text() == "Hello from v2!\n"
     });
@@ -76,6 +72,17 @@ fn start_as_nobody(site: Site) -> Watershed {
         command.args(arguments).uid(NOBODY).gid(NOBODY).current_dir(site.path("."));
     }
     Watershed::spawn(site, command)
+}
+
+/// Lets the process's user have no more threads than this.
+fn limit_threads(watershed: &Watershed, most: &str) {
+    let mut command = Command::new("prlimit");
+    // It is the same user's to change.
+    if geteuid().is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    let process = ["--pid".to_owned(), watershed.pid().to_string(), format!("--nproc={most}:")];
+    assert!(command.args(process).status().unwrap().success(), "prlimit, of util-linux");
 }
 
 /// How many threads of the process have this name.

@@ -174,7 +174,7 @@ fn milliseconds(duration: Duration) -> f64 {
 
 impl From<&StatusError> for ErrorDocument {
     fn from(error: &StatusError) -> Self {
-        let StatusError { code, detail, suggestion } = error;
+        let StatusError { code, detail, suggestion, is_transient: _ } = error;
         Self {
             code: code.as_str().to_owned(),
             detail: detail.clone(),
@@ -207,7 +207,7 @@ impl ReloadDocument {
         let Reload { at, outcome, generation, read, report } = reload;
         let keys = match outcome {
             Outcome::NeedsRestart(keys) => keys.as_slice(),
-            Outcome::Published | Outcome::Unchanged | Outcome::Rejected => &[],
+            Outcome::Published | Outcome::Unchanged | Outcome::Rejected | Outcome::Postponed => &[],
         };
         Self {
             at: at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),

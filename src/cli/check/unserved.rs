@@ -36,10 +36,10 @@ fn of_service(service: &Service, standings: &[Standing]) -> Vec<Problem> {
     let passed = case.passed_over().into_iter().map(|(index, obstacle)| {
         let version = name(index);
         let what = match &service.traffic {
-            Traffic::Split(split) => format!("has {} % of the split", split.share_of(index)),
-            Traffic::Latest => "is the latest".to_owned(),
+            Traffic::Split(split) => format!("has {} % of the split, and", split.share_of(index)),
+            Traffic::Latest => "cannot be the latest, since it".to_owned(),
         };
-        let message = format!("{version} of {} {what}, and {obstacle}: {instead}", service.name);
+        let message = format!("{version} of {} {what} {obstacle}: {instead}", service.name);
         Problem::of_file(&service.file, message, help(&obstacle))
     });
     let rules =

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::super::standing;
 use super::super::target::Target;
 use crate::config::{EnvValue, Reach, Service, VersionName, VersionSpec};
-use crate::plan::Standing;
+use crate::policy::Standing;
 use crate::registry::history::{Made, Parts, Record, Served, Terms, VALUE};
 use crate::registry::secret_digest;
 use crate::upgrade::{Ground, State, Versions};
@@ -86,7 +86,7 @@ impl Ground for Site<'_> {
 
     fn made_of(&self, spec: &VersionSpec) -> Option<String> {
         match self.target.standing(spec) {
-            Standing::Normal { digest } => Some(digest),
+            Standing::Normal { digest } => Some(digest.to_string()),
             // What keeps it from being normal need not be the component.
             Standing::Creating | Standing::Error(_) => self.digest_at(&spec.component).ok(),
         }

@@ -237,8 +237,15 @@ fn write_rejection(f: &mut fmt::Formatter<'_>, rejection: &RejectionDocument) ->
         Some(name) => format!("{name} goes on as it was"),
         None => "it is not served".to_owned(),
     };
-    writeln!(f, "\n{WRONG}rejected{WRONG:#}: {file}, and {but}")?;
+    let what = refusal(&report.problems);
+    writeln!(f, "\n{WRONG}{what}{WRONG:#}: {file}, and {but}")?;
     write_indented(f, &report.report)
+}
+
+/// What became of a file with problems.
+fn refusal(problems: &[Problem]) -> &'static str {
+    let is_transient = !problems.is_empty() && problems.iter().all(|it| it.is_transient);
+    if is_transient { "cannot be read for now" } else { "rejected" }
 }
 
 /// What the last reload says of the main file: the services' files are told where they are.
@@ -251,7 +258,8 @@ fn write_reload(
     if let Some(report) = &last.report
         && report.problems.iter().any(of_main)
     {
-        writeln!(f, "\n{WRONG}rejected{WRONG:#}: {}, and nothing changed", document.config)?;
+        let what = refusal(&report.problems);
+        writeln!(f, "\n{WRONG}{what}{WRONG:#}: {}, and nothing changed", document.config)?;
         write_indented(f, &report.report)?;
     }
     match last.restart_needed_for.as_slice() {

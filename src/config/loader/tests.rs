@@ -240,6 +240,9 @@ fn a_wrong_main_file_forgets_nothing() {
     assert!(site.loader.load(Reading::Changed).is_err());
     site.write("a", "nonsense");
     let wrong = site.loader.load(Reading::Everything).unwrap_err();
+    assert_eq!(wrong.report.problems.len(), 2, "the services are where they were");
+    let mut other = Loader::new(site.loader.path());
+    let wrong = other.load(Reading::Everything).unwrap_err();
     assert_eq!(wrong.report.problems.len(), 1, "without a main file, there are no services");
     site.main(&format!("{MAIN}wrong = 1\n"));
     let wrong = site.loader.load(Reading::Changed).unwrap_err();
@@ -304,4 +307,90 @@ fn what_is_served_is_warned_of_also_where_the_file_is_wrong_by_now() {
     site.write("s", &(text + "version = \"v1\"\n"));
     let loaded = site.load();
     assert_eq!((loaded.rejected.len(), loaded.config.warnings.len()), (1, 1));
+}
+
+/// Fails for files by their names: `eio.toml`, `stale.toml`, `interrupted.toml`, `emfile.toml`.
+fn failing(path: &Path) -> std::io::Result<Vec<u8>> {
+    let codes = [("eio", 5), ("stale", 116), ("interrupted", 4), ("emfile", 24), ("watershed", 12)];
+    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    match codes.iter().find(|(name, _)| *name == stem && (stem != "watershed" || is_short(path))) {
+        Some((_, code)) => Err(std::io::Error::from_raw_os_error(*code)),
+        None => document::read_bytes(path),
+    }
+}
+
+/// Whether memory is short, as a test has it.
+fn is_short(main: &Path) -> bool {
+    main.with_file_name("short").exists()
+}
+
+const FAILING: [&str; 4] = ["eio", "stale", "interrupted", "emfile"];
+
+#[test]
+fn a_file_that_cannot_be_read_for_a_moment_is_served_on_and_read_again() {
+    let old = service(&["old.example"]);
+    let mut site = Site::new(&[("b", &service(&[]))]);
+    for name in FAILING {
+        let domain = format!("{name}.example");
+        site.write(name, &old.replace("old.example", &domain));
+    }
+    site.settle();
+    for name in FAILING {
+        let domain = format!("{name}.new");
+        site.write(name, &old.replace("old.example", &domain));
+    }
+    site.write("b", &service(&["b.new"]));
+    site.loader.reading = failing;
+    let loaded = site.load();
+    let expected = [
+        "b.localhost b.new",
+        "eio.localhost eio.example",
+        "emfile.localhost emfile.example",
+        "interrupted.localhost interrupted.example",
+        "stale.localhost stale.example",
+    ];
+    assert_eq!(domains(&loaded), expected);
+    assert_eq!(loaded.rejected.len(), FAILING.len());
+    for rejection in &loaded.rejected {
+        assert!(rejection.report.is_transient(), "{}", rejection.report);
+        assert!(rejection.report.problems[0].help.ends_with("tried again by itself"));
+        assert!(rejection.serves.is_some());
+    }
+    // However long it takes, and however old the files are by then.
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(site.load().rejected.len(), FAILING.len());
+    site.loader.reading = document::read_bytes;
+    let loaded = site.load();
+    assert_eq!(loaded.rejected, []);
+    assert_eq!(domains(&loaded)[1], "eio.localhost eio.new");
+}
+
+#[test]
+fn a_main_file_that_cannot_be_read_for_a_moment_is_not_wrong() {
+    let mut site = Site::new(&[("a", &service(&[]))]);
+    site.load();
+    fs::write(site.directory.path().join("short"), "").unwrap();
+    site.loader.reading = failing;
+    let rejected = site.loader.load(Reading::Changed).unwrap_err();
+    assert!(rejected.is_transient, "{}", rejected.report);
+    assert!(rejected.report.problems[0].help.starts_with("memory is short"));
+    site.main("nonsense");
+    site.loader.reading = document::read_bytes;
+    assert!(!site.loader.load(Reading::Changed).unwrap_err().is_transient);
+}
+
+#[test]
+fn a_panic_while_a_file_is_read_takes_nothing_from_what_it_served() {
+    let mut site = Site::new(&[("a", &service(&["a.example"]))]);
+    site.settle();
+    site.write("a", "nonsense");
+    site.loader.reading = |path| match path.ends_with("a.toml") {
+        true => panic!("as the test has it"),
+        false => document::read_bytes(path),
+    };
+    let loader = &mut site.loader;
+    let load = std::panic::AssertUnwindSafe(|| loader.load(Reading::Changed).map(drop).ok());
+    assert!(std::panic::catch_unwind(load).is_err());
+    site.loader.reading = document::read_bytes;
+    assert_eq!(domains(&site.load()), ["a.localhost a.example"]);
 }

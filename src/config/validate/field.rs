@@ -354,6 +354,9 @@ pub fn percent(version: &str, value: f64) -> Result<Percent, Complaint> {
 }
 
 pub fn no_services(error: &DiscoverError) -> Complaint {
+    if let Some(why) = error.transient() {
+        return Complaint::transient(format!("`services` cannot be looked through: {error}"), why);
+    }
     let help = match error {
         DiscoverError::NoDirectory(_) => "create the directory, or correct the path",
         DiscoverError::NoFile(_) => "create the file, or write a glob such as `services/*.toml`",
@@ -372,6 +375,9 @@ pub fn no_services(error: &DiscoverError) -> Complaint {
 
 pub fn no_default_services(error: &DiscoverError) -> Complaint {
     let glob = Environment::SERVICES;
+    if let Some(why) = error.transient() {
+        return Complaint::transient(format!("`{glob}` cannot be looked through: {error}"), why);
+    }
     let message = format!("without `[[environments]]`, services are in `{glob}`, but {error}");
     let help = "create the directory, or declare `[[environments]]` with its `services`";
     Complaint::new(message, help)

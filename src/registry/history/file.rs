@@ -1,10 +1,11 @@
 //! The history's file: opened by one process at a time, mended after a kill, moved aside if it is
 //! damaged.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use redb::backends::FileBackend;
 use redb::{Builder, Database};
@@ -62,8 +63,61 @@ fn tells_of_damage(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
 }
 
+/// Which file a history has open, and how long it was when we last wrote to it.
+#[derive(Debug)]
+pub struct Opened {
+    device: u64,
+    inode: u64,
+    length: AtomicU64,
+}
+
+/// What has become of the file that a history has open, behind its back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is where it was, as far as can be told.
+    There,
+    /// It has no name any more, or another file has it: what is written into it is lost.
+    Gone,
+    /// It was cut off: what was in it is lost.
+    CutOff,
+}
+
+impl Opened {
+    fn of(path: &Path) -> io::Result<Self> {
+        let found = fs::metadata(path)?;
+        let length = AtomicU64::new(found.len());
+        Ok(Self { device: found.dev(), inode: found.ino(), length })
+    }
+
+    /// We have written to it: its length is what we made it.
+    pub fn note_length(&self, path: &Path) {
+        if let Some(found) = fs::metadata(path).ok().filter(|found| self.is_it(found)) {
+            self.length.store(found.len(), Ordering::Relaxed);
+        }
+    }
+
+    /// What has become of it. Nobody writes meanwhile.
+    pub fn standing(&self, path: &Path) -> Standing {
+        match fs::metadata(path) {
+            Ok(found) if !self.is_it(&found) => Standing::Gone,
+            Ok(found) if found.len() < self.length.load(Ordering::Relaxed) => Standing::CutOff,
+            Err(error) if is_gone(&error) => Standing::Gone,
+            // What cannot be looked at for a moment is what it was.
+            Ok(_) | Err(_) => Standing::There,
+        }
+    }
+
+    fn is_it(&self, found: &Metadata) -> bool {
+        (found.dev(), found.ino()) == (self.device, self.inode)
+    }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
 /// Opens the file in a state directory, or a new one.
-pub fn open(directory: &Path) -> Result<(PathBuf, Database), HistoryError> {
+pub fn open(directory: &Path) -> Result<(PathBuf, Database, Opened), HistoryError> {
     let path = directory.join(History::FILE);
     let unusable = |reason| HistoryError::Unusable { path: path.clone(), reason };
     DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(unusable)?;
@@ -80,7 +134,10 @@ pub fn open(directory: &Path) -> Result<(PathBuf, Database), HistoryError> {
         }
         opened => opened?,
     };
-    Ok((path, database))
+    // Its name must be on disk before anything that is in it counts.
+    turn.sync_all().map_err(unusable)?;
+    let (database, opened) = database;
+    Ok((path, database, opened))
 }
 
 /// Opens a file, and mends what a kill has left in it.
@@ -88,7 +145,7 @@ pub fn open(directory: &Path) -> Result<(PathBuf, Database), HistoryError> {
 /// Every page is checked each time: a file is found damaged here or not at all, and not in the middle
 /// of a publish. That is also why a commit does not keep what would make mending quicker, which costs
 /// a second fsync each time.
-pub fn database(path: &Path) -> Result<Database, HistoryError> {
+pub fn database(path: &Path) -> Result<(Database, Opened), HistoryError> {
     let file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -103,13 +160,13 @@ pub fn database(path: &Path) -> Result<Database, HistoryError> {
         builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
         let database = builder.create_with_backend(FileBackend::new(file)?)?;
         make_tables(&database)?;
-        Ok(database)
+        Ok((database, Opened::of(path)?))
     };
     open().map_err(|reason| HistoryError::of(path, reason))
 }
 
 /// Gives a file the first name that is free.
-fn move_aside(path: &Path) -> io::Result<PathBuf> {
+pub fn move_aside(path: &Path) -> io::Result<PathBuf> {
     let mut number = 1u32;
     loop {
         let aside = path.with_added_extension(format!("damaged-{number}"));

@@ -1,6 +1,8 @@
 //! The parts of records in the history's file: each once a service, for as long as a record names it.
 
-use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
+use redb::{
+    ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction,
+};
 use serde::Deserialize;
 
 use super::served::{Parts, Served};
@@ -42,16 +44,39 @@ impl<'t> Store<'t> {
     pub fn keep(&mut self, record: &Record, parts: &Encoded) -> Result<(), redb::Error> {
         let (environment, service, _) = record.key();
         for digest in record.served.iter().flat_map(Served::parts) {
-            let key = (environment, service, digest);
-            let uses = self.uses.get(key)?.map_or(0, |uses| uses.value());
-            if uses == 0 {
-                // What is not given cannot be named: such a record tells of its shares only.
-                let Some(part) = parts.get(digest) else { continue };
-                self.parts.insert(key, part)?;
-                self.grow(environment, service, |size| size.saturating_add(length(part)))?;
-            }
-            self.uses.insert(key, uses + 1)?;
+            self.add((environment, service, digest), || Ok(parts.get(digest).map(<[u8]>::to_vec)))?;
         }
+        Ok(())
+    }
+
+    /// Keeps the parts that a record of another history, as it is stored, names.
+    pub fn adopt(
+        &mut self,
+        environment: &str,
+        service: &str,
+        value: &[u8],
+        from: &Stored,
+    ) -> Result<(), redb::Error> {
+        for digest in served(value).iter().flat_map(Served::parts) {
+            let key = (environment, service, digest);
+            self.add(key, || Ok(from.0.get(key)?.map(|part| part.value().to_vec())))?;
+        }
+        Ok(())
+    }
+
+    fn add(
+        &mut self,
+        key: PartKey<'_>,
+        part: impl FnOnce() -> Result<Option<Vec<u8>>, redb::Error>,
+    ) -> Result<(), redb::Error> {
+        let uses = self.uses.get(key)?.map_or(0, |uses| uses.value());
+        if uses == 0 {
+            // What is not given cannot be named: such a record tells of its shares only.
+            let Some(part) = part()? else { return Ok(()) };
+            self.parts.insert(key, part.as_slice())?;
+            self.grow(key.0, key.1, |size| size.saturating_add(length(&part)))?;
+        }
+        self.uses.insert(key, uses + 1)?;
         Ok(())
     }
 
@@ -62,13 +87,7 @@ impl<'t> Store<'t> {
         service: &str,
         value: &[u8],
     ) -> Result<(), redb::Error> {
-        #[derive(Deserialize)]
-        struct Names {
-            served: Option<Served>,
-        }
-        // What cannot be read was not written by us, and names nothing.
-        let served = serde_json::from_slice(value).ok().and_then(|Names { served }| served);
-        for digest in served.iter().flat_map(Served::parts) {
+        for digest in served(value).iter().flat_map(Served::parts) {
             let key = (environment, service, digest);
             let uses = self.uses.get(key)?.map_or(0, |uses| uses.value());
             if uses > 1 {
@@ -97,6 +116,24 @@ impl<'t> Store<'t> {
         let size = self.sizes.get((environment, service))?.map_or(0, |size| size.value());
         self.sizes.insert((environment, service), change(size))?;
         Ok(())
+    }
+}
+
+/// What a record, as it is stored, names. What cannot be read was not written by us, and names nothing.
+fn served(value: &[u8]) -> Option<Served> {
+    #[derive(Deserialize)]
+    struct Names {
+        served: Option<Served>,
+    }
+    serde_json::from_slice(value).ok().and_then(|Names { served }| served)
+}
+
+/// The parts of another history.
+pub struct Stored(ReadOnlyTable<PartKey<'static>, &'static [u8]>);
+
+impl Stored {
+    pub fn open(transaction: &ReadTransaction) -> Result<Self, redb::Error> {
+        Ok(Self(transaction.open_table(PARTS)?))
     }
 }
 

@@ -422,3 +422,47 @@ fn a_record_of_an_older_watershed_is_read() {
     let (now, _) = with_parts(2, &[]);
     assert!(now.differs_from(&record), "it is recorded once more, with all of it");
 }
+
+#[test]
+fn a_history_whose_file_is_gone_is_made_again_with_all_that_it_knew() {
+    let directory = directory();
+    let history = open(&directory);
+    history.record(&[edit(3, "shop"), edit(4, "other")]).unwrap();
+    history.reach(9).unwrap();
+    assert_eq!(history.standing(), Standing::There);
+    let path = directory.path().join(History::FILE);
+    fs::rename(&path, directory.path().join("aside")).unwrap();
+    assert_eq!(history.standing(), Standing::Gone);
+    // What took its place has a record of its own, and another of the same.
+    let other = open(&directory);
+    assert_eq!(history.standing(), Standing::Gone);
+    let mut same = edit(3, "shop");
+    same.remark = Some("of the other".to_owned());
+    other.record(&[same, edit(7, "shop")]).unwrap();
+    drop(other);
+    let (next, taken) = history.restore(directory.path()).unwrap();
+    assert_eq!(taken.unwrap(), 1);
+    assert_eq!((generations(&next, "shop"), generations(&next, "other")), (vec![7, 3], vec![4]));
+    assert_eq!(next.last_generation().unwrap(), 9);
+    drop(next);
+    fs::rename(directory.path().join("aside"), &path).unwrap();
+    assert_eq!(history.standing(), Standing::There, "it was put back");
+}
+
+#[test]
+fn a_file_that_is_cut_off_while_it_is_open_is_noticed_and_moved_aside() {
+    let directory = directory();
+    let history = open(&directory);
+    history.record(&[edit(3, "shop")]).unwrap();
+    let path = directory.path().join(History::FILE);
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    for length in [1000, 0] {
+        file.set_len(length).unwrap();
+        assert_eq!(history.standing(), Standing::CutOff);
+    }
+    let (next, _) = history.restore(directory.path()).unwrap();
+    next.record(&[edit(5, "shop")]).unwrap();
+    drop(history);
+    assert_eq!((next.standing(), generations(&next, "shop")[0]), (Standing::There, 5));
+    assert!(names(&directory).contains(&"history.redb.damaged-1".to_owned()));
+}

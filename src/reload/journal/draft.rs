@@ -59,15 +59,50 @@ pub fn known(changes: &[Change], after: &Snapshot) -> Known {
     keys.map(|key| (key.environment.to_string(), key.service.to_string())).collect()
 }
 
-/// Records what came of the drafts; the generation at least.
+/// What is to be recorded once that can be, in the order of generations, with the parts of it.
+#[derive(Debug, Default)]
+pub struct Unrecorded {
+    pub records: Vec<Record>,
+    pub parts: Parts,
+}
+
+impl Unrecorded {
+    /// Adds what is later, as long as there is room.
+    pub fn keep(&mut self, later: Self, most: usize) {
+        let room = most.saturating_sub(self.records.len());
+        self.records.extend(later.records.into_iter().take(room));
+        self.parts.extend(later.parts);
+    }
+}
+
+/// Why nothing came of drafts.
+pub struct Unwritten {
+    pub why: HistoryError,
+    /// Nothing if it is not known what was to be recorded.
+    pub left: Unrecorded,
+}
+
+impl From<HistoryError> for Unwritten {
+    fn from(why: HistoryError) -> Self {
+        Self { why, left: Unrecorded::default() }
+    }
+}
+
+/// Records what is left from before, and what came of the drafts; the generation at least.
 pub fn write(
     history: &History,
     generation: u64,
+    mut left: Unrecorded,
     drafts: Vec<Draft>,
     known: Option<&Known>,
-) -> Result<(), HistoryError> {
-    let mut records = Vec::with_capacity(drafts.len());
-    let mut parts = Parts::default();
+) -> Result<(), Unwritten> {
+    if !left.records.is_empty() {
+        // What is found is compared with these.
+        let written = history.record_with(&left.records, &left.parts);
+        let kept = std::mem::take(&mut left);
+        written.map_err(|why| Unwritten { why, left: kept })?;
+    }
+    let Unrecorded { mut records, mut parts } = left;
     for draft in drafts {
         if let Some((record, named)) = draft.finish(history, generation)? {
             records.push(record);
@@ -77,40 +112,45 @@ pub fn write(
     if let Some(known) = known {
         records.extend(removals(history, generation, known)?);
     }
-    match records.is_empty() {
+    let written = match records.is_empty() {
         true => history.reach(generation),
         false => history.record_with(&records, &parts),
-    }
+    };
+    written.map_err(|why| Unwritten { why, left: Unrecorded { records, parts } })
 }
 
 impl Draft {
+    /// The record that it becomes without a look into the history, and the parts of it: of what is
+    /// found there is none.
+    pub fn remember(&self, generation: u64) -> Option<(Record, Parts)> {
+        let Self { change, cause } = self;
+        if matches!(cause, Cause::Found) {
+            return None;
+        }
+        let (record, parts) = Record::of(generation, change, Author::FileEdit);
+        Some(match cause {
+            Cause::Command(command) if command.has_caused(&record) => {
+                (record.attributed(&command.attribution), parts)
+            }
+            Cause::Found | Cause::FileEdit | Cause::Command(_) => (record, parts),
+        })
+    }
+
     /// The record that it becomes and the parts of it, if there is something to record.
     fn finish(
         self,
         history: &History,
         generation: u64,
     ) -> Result<Option<(Record, Parts)>, HistoryError> {
-        let Self { mut change, cause } = self;
-        Ok(Some(match cause {
-            Cause::FileEdit => Record::of(generation, &change, Author::FileEdit),
-            Cause::Command(command) => {
-                let (record, parts) = Record::of(generation, &change, Author::FileEdit);
-                match command.has_caused(&record) {
-                    true => (record.attributed(&command.attribution), parts),
-                    false => (record, parts),
-                }
-            }
-            Cause::Found => {
-                let ServiceKey { environment, service } = &change.key;
-                let newest = newest(history, environment.as_str(), service.as_str())?;
-                change.before = newest.as_ref().map_or_else(Vec::new, |it| it.after.clone());
-                let (record, parts) = Record::of(generation, &change, Author::Start);
-                if newest.is_some_and(|newest| !record.differs_from(&newest)) {
-                    return Ok(None);
-                }
-                (record, parts)
-            }
-        }))
+        let Self { mut change, cause: Cause::Found } = self else {
+            return Ok(self.remember(generation));
+        };
+        let ServiceKey { environment, service } = &change.key;
+        let newest = newest(history, environment.as_str(), service.as_str())?;
+        change.before = newest.as_ref().map_or_else(Vec::new, |it| it.after.clone());
+        let (record, parts) = Record::of(generation, &change, Author::Start);
+        let is_known = newest.is_some_and(|newest| !record.differs_from(&newest));
+        Ok((!is_known).then_some((record, parts)))
     }
 }
 

@@ -2,19 +2,23 @@
 //! write a new file over the old name, swapped directories and Kubernetes' `..data` links are all
 //! seen.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::{ErrorKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
 use tokio::time::{timeout, timeout_at};
 
-use super::PATIENCE;
+use super::interest::{Interest, Interests};
 use super::writes::Writes;
+use super::{Follow, PATIENCE};
+use crate::transient::{advice, is_transient};
 
 /// How long files must be left alone before they are read.
 const QUIET: Duration = Duration::from_millis(50);
@@ -28,7 +32,7 @@ const MOST_DISTURBED: u32 = 3;
 const MOST_LINKS: usize = 40;
 
 /// Which directory stands at a path. Inode numbers are given out again, so its birth counts too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Identity {
     device: u64,
     inode: u64,
@@ -49,9 +53,13 @@ impl Identity {
 #[derive(Debug)]
 pub struct Events {
     watcher: RecommendedWatcher,
+    /// Each directory by one path only: the kernel has one watch of it, which goes by the path that
+    /// it was asked for last.
     followed: HashMap<PathBuf, Identity>,
     /// What could not be watched, which is said once.
     unseen: HashSet<PathBuf>,
+    /// Whether a directory could not be looked at, or was gone before it was watched.
+    is_unsure: bool,
     heard: Arc<Heard>,
     /// When the change began that has not been told yet.
     since: Option<Instant>,
@@ -63,6 +71,7 @@ pub struct Events {
 /// What the thread that hears of events shares with the reloader.
 #[derive(Debug, Default)]
 struct Heard {
+    interests: Mutex<Interests>,
     writes: Mutex<Writes>,
     signal: Notify,
     /// Whether the thread that hears has ended.
@@ -80,6 +89,18 @@ impl Drop for Hearing {
 }
 
 impl Heard {
+    /// Takes note of an event, if it matters.
+    fn hear(&self, event: notify::Result<notify::Event>) {
+        let Some(event) = self.interests().of(event) else { return };
+        if self.writes().note(&event, Instant::now()) {
+            self.signal.notify_one();
+        }
+    }
+
+    fn interests(&self) -> MutexGuard<'_, Interests> {
+        self.interests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn writes(&self) -> MutexGuard<'_, Writes> {
         self.writes.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -91,15 +112,13 @@ impl Events {
         let hearing = Hearing(heard.clone());
         let watcher = notify::recommended_watcher(move |event| {
             let Hearing(heard) = &hearing;
-            let wakes = heard.writes().note(&event, Instant::now());
-            if wakes {
-                heard.signal.notify_one();
-            }
+            heard.hear(event);
         })?;
         Ok(Self {
             watcher,
             followed: HashMap::new(),
             unseen: HashSet::new(),
+            is_unsure: false,
             heard,
             since: None,
             told: 0,
@@ -108,48 +127,82 @@ impl Events {
     }
 
     /// What does not exist is watched for from the nearest directory above it.
-    pub fn follow<'a>(&mut self, paths: impl IntoIterator<Item = &'a Path>) {
+    pub fn follow<'a>(&mut self, followed: impl IntoIterator<Item = Follow<'a>>) {
         let mut directories = Directories::default();
-        for path in paths {
-            directories.gather(path, MOST_LINKS);
+        for follow in followed {
+            directories.add(follow);
         }
-        let directories = directories.found;
-        let mut old = std::mem::take(&mut self.followed);
-        for directory in directories {
-            let identity = Identity::of(&directory);
-            match old.remove(&directory) {
-                Some(followed) if identity == Some(followed) => {
-                    self.followed.insert(directory, followed);
-                }
-                _ => self.watch(directory, identity),
+        self.is_unsure = directories.is_unsure;
+        let wanted = self.by_identity(directories);
+        let is_wanted = |path: &PathBuf, identity: &Identity| {
+            wanted.get(identity).is_some_and(|(wanted, _)| wanted == path)
+        };
+        let old = std::mem::take(&mut self.followed);
+        for (path, identity) in old {
+            if is_wanted(&path, &identity) {
+                self.followed.insert(path, identity);
+            } else {
+                // Its directory may be gone, and its watch with it.
+                self.watcher.unwatch(&path).ok();
             }
         }
-        for directory in old.into_keys() {
-            // Its directory may be gone, and its watch with it.
-            self.watcher.unwatch(&directory).ok();
+        self.unseen.retain(|path| wanted.values().any(|(wanted, _)| wanted == path));
+        let paths = wanted.iter().map(|(identity, (path, _))| (path.clone(), *identity));
+        let paths: Vec<_> = paths.filter(|(path, _)| !self.followed.contains_key(path)).collect();
+        // Before the first event of a new one.
+        if self.heard.interests().replace(wanted.into_values().collect()) {
+            self.heard.signal.notify_one();
+        }
+        for (path, identity) in paths {
+            self.watch(path, identity);
         }
     }
 
-    fn watch(&mut self, directory: PathBuf, identity: Option<Identity>) {
-        // Another directory may have been watched by this name.
-        self.watcher.unwatch(&directory).ok();
-        match (self.watcher.watch(&directory, RecursiveMode::NonRecursive), identity) {
-            (Ok(()), Some(identity)) => {
-                self.unseen.remove(&directory);
+    /// Each directory once, by the path that it is watched by already, if it is.
+    fn by_identity(&mut self, directories: Directories) -> HashMap<Identity, (PathBuf, Interest)> {
+        let Directories { found, mut interests, .. } = directories;
+        let mut wanted: HashMap<Identity, (PathBuf, Interest)> = HashMap::new();
+        for path in found {
+            let Some(identity) = Identity::of(&path) else {
+                // It has gone since it was found.
+                self.is_unsure = true;
+                continue;
+            };
+            let interest = interests.remove(&path).unwrap_or_default();
+            let is_followed = self.followed.get(&path) == Some(&identity);
+            match wanted.entry(identity) {
+                Entry::Vacant(entry) => {
+                    entry.insert((path, interest));
+                }
+                Entry::Occupied(mut entry) => {
+                    let (known, all) = entry.get_mut();
+                    all.add(interest);
+                    if is_followed {
+                        *known = path;
+                    }
+                }
+            }
+        }
+        wanted
+    }
+
+    fn watch(&mut self, directory: PathBuf, identity: Identity) {
+        match self.watcher.watch(&directory, RecursiveMode::NonRecursive) {
+            Ok(()) => {
+                if self.unseen.remove(&directory) {
+                    tracing::info!("edits in {} are seen again", directory.display());
+                }
                 self.followed.insert(directory, identity);
                 self.heard.signal.notify_one();
             }
-            // It has gone since it was found, which whoever watches the one above it is told.
-            (Ok(()), None) => {}
-            (Err(mut error), _) => {
+            Err(mut error) => {
                 // We name it ourselves.
                 error.paths.clear();
                 if self.unseen.insert(directory.clone()) {
                     tracing::warn!(
-                        "edits in {} go unseen: {error}. Raise \
-                         `sysctl fs.inotify.max_user_watches`, or set `watch = \"poll:2s\"` under \
-                         `[server]`",
-                        directory.display()
+                        "edits in {} go unseen, and are looked for every few seconds: {error}. {}",
+                        directory.display(),
+                        remedy(&error)
                     );
                 }
             }
@@ -162,8 +215,8 @@ impl Events {
             match Self::new() {
                 Ok(events) => {
                     let before = std::mem::replace(self, events);
-                    for directory in before.followed.into_keys() {
-                        let identity = Identity::of(&directory);
+                    *self.heard.interests() = std::mem::take(&mut before.heard.interests());
+                    for (directory, identity) in before.followed {
                         self.watch(directory, identity);
                     }
                 }
@@ -173,6 +226,11 @@ impl Events {
                 }
             }
         }
+    }
+
+    /// Whether changes somewhere go unseen.
+    pub fn is_blind(&self) -> bool {
+        self.is_unsure || !self.unseen.is_empty()
     }
 
     /// Waits for a change in a followed directory, until nothing changes for a moment, and for the
@@ -217,15 +275,61 @@ impl Events {
     }
 }
 
+/// What to do about a directory that cannot be watched.
+fn remedy(error: &notify::Error) -> &'static str {
+    match &error.kind {
+        ErrorKind::Io(error) if is_transient(error) => advice(error),
+        ErrorKind::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            "Let the user that runs watershed read the directory"
+        }
+        _ => {
+            "Raise `sysctl fs.inotify.max_user_watches`, or set `watch = \"poll:2s\"` under `[server]`"
+        }
+    }
+}
+
 /// The directories in which a change can make some path another file.
 #[derive(Default)]
 struct Directories {
     found: HashSet<PathBuf>,
+    /// What matters in a directory, be it found or not.
+    interests: HashMap<PathBuf, Interest>,
+    /// Whether some directory could not be looked at for a moment.
+    is_unsure: bool,
     /// Paths whose links, up to the root, were followed.
     done: HashSet<PathBuf>,
 }
 
 impl Directories {
+    fn add(&mut self, follow: Follow<'_>) {
+        match follow {
+            Follow::Path(path) => self.gather(path, MOST_LINKS),
+            Follow::Names(directory, names) => {
+                self.gather(directory, MOST_LINKS);
+                self.interests.entry(directory.to_owned()).or_default().add_glob(names);
+            }
+        }
+    }
+
+    /// Takes an interest in a path, where it is in a directory that is watched.
+    fn note(&mut self, path: &Path) {
+        let Some((parent, name)) = path.parent().zip(path.file_name()) else { return };
+        match self.interests.get_mut(parent) {
+            Some(interest) => interest.add_name(name),
+            None => self.interests.entry(parent.to_owned()).or_default().add_name(name),
+        }
+    }
+
+    fn is_directory(&mut self, path: &Path) -> bool {
+        match path.metadata() {
+            Ok(found) => found.is_dir(),
+            Err(error) => {
+                self.is_unsure |= is_transient(&error);
+                false
+            }
+        }
+    }
+
     /// Adds those of `path`: the one that it is in or is, and for each link on the way, the one that
     /// the link is in and those on the way to its target.
     fn gather(&mut self, path: &Path, links: usize) {
@@ -235,6 +339,7 @@ impl Directories {
         // Of many files in a directory, nearly all are neither links nor directories.
         let in_found = path.parent().is_some_and(|parent| self.found.contains(parent));
         if in_found && is_file(path) {
+            self.note(path);
             self.done.insert(path.to_path_buf());
             return;
         }
@@ -242,7 +347,7 @@ impl Directories {
             if self.found.contains(ancestor) {
                 break;
             }
-            if ancestor.is_dir() {
+            if self.is_directory(ancestor) {
                 self.found.insert(ancestor.to_path_buf());
                 break;
             }
@@ -251,6 +356,7 @@ impl Directories {
             if !self.done.insert(link.to_path_buf()) {
                 break;
             }
+            self.note(link);
             let (Ok(target), Some(parent)) = (link.read_link(), link.parent()) else { continue };
             self.found.insert(parent.to_path_buf());
             if links > 0 {
@@ -276,9 +382,10 @@ mod tests {
     async fn a_wait_that_is_given_up_loses_no_change() {
         let directory = tempfile::tempdir().unwrap();
         let mut events = Events::new().unwrap();
-        events.follow([directory.path()]);
+        let file = directory.path().join("a.toml");
+        events.follow([Follow::Path(&file)]);
         events.changed().await;
-        std::fs::write(directory.path().join("a.toml"), "x").unwrap();
+        std::fs::write(&file, "x").unwrap();
         for _ in 0..20 {
             assert!(timeout(QUIET / 10, events.changed()).await.is_err(), "too early");
         }
@@ -289,10 +396,11 @@ mod tests {
     async fn what_changes_while_it_is_read_is_read_again_but_not_for_ever() {
         let directory = tempfile::tempdir().unwrap();
         let mut events = Events::new().unwrap();
-        events.follow([directory.path()]);
+        let file = directory.path().join("a.toml");
+        events.follow([Follow::Path(&file)]);
         for disturbed in [true, true, true, false, true] {
             events.changed().await;
-            std::fs::write(directory.path().join("a.toml"), "x").unwrap();
+            std::fs::write(&file, "x").unwrap();
             let told = events.told;
             while events.heard.writes().changes == told {
                 tokio::task::yield_now().await;
@@ -304,8 +412,9 @@ mod tests {
     #[tokio::test]
     async fn changes_are_heard_of_when_the_thread_that_hears_has_ended() {
         let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("a.toml");
         let mut events = Events::new().unwrap();
-        events.follow([directory.path()]);
+        events.follow([Follow::Path(&file)]);
         events.changed().await;
         // It goes as it does when the thread unwinds.
         drop(std::mem::replace(&mut events.watcher, Events::new().unwrap().watcher));
@@ -316,7 +425,7 @@ mod tests {
         // Something may have happened meanwhile.
         timeout(deadline, events.changed()).await.unwrap();
         assert!(!events.heard.is_deaf.load(Ordering::Relaxed));
-        std::fs::write(directory.path().join("a.toml"), "x").unwrap();
+        std::fs::write(file, "x").unwrap();
         timeout(deadline, events.changed()).await.unwrap();
     }
 
@@ -344,5 +453,77 @@ mod tests {
         let mut directories = Directories::default();
         directories.gather(&root.path().join("no/such/app.wasm"), MOST_LINKS);
         assert_eq!(directories.found, HashSet::from([root.path().to_path_buf()]));
+    }
+
+    /// Waits for a change, if there is one soon.
+    async fn hears(events: &mut Events) -> bool {
+        timeout(2 * LONGEST, events.changed()).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn what_is_not_followed_is_not_heard() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        let mut events = Events::new().unwrap();
+        let (main, missing) = (path("watershed.toml"), path("services"));
+        events.follow([Follow::Path(&main), Follow::Path(&missing)]);
+        events.changed().await;
+        std::fs::write(path("log"), "a line").unwrap();
+        assert!(!hears(&mut events).await);
+        assert_eq!(events.heard.writes().end(Instant::now()), None, "nobody waits for its end");
+        std::fs::create_dir(path("services")).unwrap();
+        assert!(hears(&mut events).await, "a directory that appears");
+        std::fs::rename(path("log"), &main).unwrap();
+        assert!(hears(&mut events).await, "a file that takes the place of another");
+    }
+
+    #[tokio::test]
+    async fn a_name_that_begins_to_matter_counts_as_changed() {
+        let root = tempfile::tempdir().unwrap();
+        let [a, b] = ["a", "b"].map(|name| root.path().join(name));
+        let mut events = Events::new().unwrap();
+        events.follow([Follow::Path(&a)]);
+        events.changed().await;
+        events.follow([Follow::Path(&a)]);
+        assert!(!hears(&mut events).await);
+        events.follow([Follow::Path(&a), Follow::Path(&b)]);
+        assert!(hears(&mut events).await);
+    }
+
+    /// The kernel has one watch of a directory, whatever the number of its names.
+    #[tokio::test]
+    async fn a_directory_with_two_names_is_heard_by_what_matters_under_each() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        std::fs::create_dir(path("release")).unwrap();
+        symlink("release", path("current")).unwrap();
+        let (a, b) = (path("current/a"), path("release/b"));
+        let mut events = Events::new().unwrap();
+        events.follow([Follow::Path(&a), Follow::Path(&b)]);
+        events.changed().await;
+        for name in ["release/a", "current/b"] {
+            std::fs::write(path(name), "x").unwrap();
+            assert!(hears(&mut events).await, "{name}");
+        }
+        // Without one of its names, it is still the same directory.
+        for only in [&b, &a, &b] {
+            events.follow([Follow::Path(only)]);
+            while hears(&mut events).await {}
+            std::fs::write(only, "y").unwrap();
+            assert!(hears(&mut events).await, "{only:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_watched_is_told_and_tried_again() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = root.path().join("private");
+        std::fs::create_dir(&directory).unwrap();
+        let mut events = Events::new().unwrap();
+        // As after the kernel has given out its last watch.
+        events.unseen.insert(directory.clone());
+        assert!(events.is_blind());
+        events.follow([Follow::Path(&directory.join("a"))]);
+        assert!(!events.is_blind() && events.followed.contains_key(&directory));
     }
 }

@@ -9,8 +9,9 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -19,7 +20,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::PATIENCE;
-use crate::config::Fingerprint;
+use crate::config::{Fingerprint, Followed, Names};
+use crate::transient::is_transient;
 
 /// How far apart two looks are that must see the same before a change counts as complete.
 const SETTLED: Duration = Duration::from_millis(500);
@@ -27,7 +29,7 @@ const SETTLED: Duration = Duration::from_millis(500);
 /// Looks from a thread of its own, which a file system that hangs may hold up. It ends with this.
 #[derive(Debug)]
 pub struct Poller {
-    followed: Sender<HashSet<PathBuf>>,
+    followed: Sender<HashSet<Followed>>,
     changed: Arc<Notify>,
 }
 
@@ -54,7 +56,7 @@ impl Poller {
 
     /// Looks at exactly these from now on. A look follows links, so a link that is switched
     /// anywhere on the way shows as another file.
-    pub fn follow(&mut self, paths: HashSet<PathBuf>) {
+    pub fn follow(&mut self, paths: HashSet<Followed>) {
         // The thread runs for as long as this exists.
         self.followed.send(paths).ok();
     }
@@ -65,40 +67,65 @@ impl Poller {
     }
 }
 
-/// What a path was at the last look.
-#[derive(Debug, PartialEq, Eq)]
-struct Sight {
-    file: Option<Fingerprint>,
-    /// The names in a directory, as one number: where time stamps are coarse, its own does not
-    /// tell of a file that was made in the same second as the one before.
-    names: u64,
+/// What something that is followed was at the last look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sight {
+    Nothing,
+    File(Fingerprint),
+    /// Its time stamps tell of names that do not matter, and where they are coarse, not of those that
+    /// do. So the names that matter count, as one number.
+    Directory {
+        device: u64,
+        inode: u64,
+        names: u64,
+    },
+    /// Not even looked at yet: an error of a moment is in the way.
+    Unknown,
 }
 
 impl Sight {
-    fn of(path: &Path) -> Self {
-        let Ok(metadata) = fs::metadata(path) else { return Self { file: None, names: 0 } };
-        let names = if metadata.is_dir() { names(path) } else { 0 };
-        Self { file: Some(Fingerprint::from(&metadata)), names }
+    /// What is there now; `None` where an error of a moment is in the way.
+    fn of(followed: &Followed) -> Option<Self> {
+        let (path, names) = match followed {
+            Followed::Path(path) => (path, None),
+            Followed::Names(directory, names) => (directory, Some(names)),
+        };
+        match Self::at(path, names) {
+            Ok(sight) => Some(sight),
+            Err(error) => (!is_transient(&error)).then_some(Self::Nothing),
+        }
+    }
+
+    fn at(path: &Path, wanted: Option<&Names>) -> io::Result<Self> {
+        let metadata = fs::metadata(path)?;
+        if !metadata.is_dir() {
+            return Ok(Self::File(Fingerprint::from(&metadata)));
+        }
+        let names = wanted.map_or(Ok(0), |wanted| names(path, wanted))?;
+        Ok(Self::Directory { device: metadata.dev(), inode: metadata.ino(), names })
     }
 }
 
 /// The same for the same names, in whatever order they come.
-fn names(directory: &Path) -> u64 {
-    let hash = |entry: fs::DirEntry| {
-        let mut hasher = DefaultHasher::new();
-        entry.file_name().hash(&mut hasher);
-        hasher.finish()
-    };
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    entries.map(hash).fold(0, u64::wrapping_add)
+fn names(directory: &Path, wanted: &Names) -> io::Result<u64> {
+    let mut sum = 0u64;
+    for entry in fs::read_dir(directory)? {
+        let name = entry?.file_name();
+        if wanted.mean(&name) {
+            let mut hasher = DefaultHasher::new();
+            name.hash(&mut hasher);
+            sum = sum.wrapping_add(hasher.finish());
+        }
+    }
+    Ok(sum)
 }
 
 /// The thread's side.
 struct Looker {
     interval: Duration,
-    orders: Receiver<HashSet<PathBuf>>,
+    orders: Receiver<HashSet<Followed>>,
     changed: Arc<Notify>,
-    seen: HashMap<PathBuf, Sight>,
+    seen: HashMap<Followed, Sight>,
     /// When the change began that has not been told yet.
     since: Option<Instant>,
 }
@@ -115,12 +142,12 @@ impl Looker {
         }
     }
 
-    fn follow(&mut self, paths: HashSet<PathBuf>) {
+    fn follow(&mut self, paths: HashSet<Followed>) {
         self.seen.retain(|path, _| paths.contains(path));
         for path in paths {
             self.seen.entry(path).or_insert_with_key(|path| {
                 self.since.get_or_insert_with(Instant::now);
-                Sight::of(path)
+                Sight::of(path).unwrap_or(Sight::Unknown)
             });
         }
     }
@@ -128,7 +155,8 @@ impl Looker {
     fn look(&mut self) {
         let mut differs = false;
         for (path, seen) in &mut self.seen {
-            let sight = Sight::of(path);
+            // What cannot be looked at for a moment is what it was.
+            let sight = Sight::of(path).unwrap_or(*seen);
             differs |= *seen != sight;
             *seen = sight;
         }
@@ -158,16 +186,32 @@ mod tests {
             fs::write(path(release).join("app.wasm"), "same").unwrap();
         }
         symlink("1", path("current")).unwrap();
-        let app = path("current/app.wasm");
-        let (file, directory) = (Sight::of(&app), Sight::of(root.path()));
-        assert_eq!((&file, &directory), (&Sight::of(&app), &Sight::of(root.path())));
+        let app = Followed::Path(path("current/app.wasm"));
+        let file = Sight::of(&app);
+        assert_eq!(Sight::of(&app), file);
         fs::remove_file(path("current")).unwrap();
-        let without = Sight::of(root.path());
-        assert_ne!(without.names, directory.names);
-        assert_eq!(Sight::of(&app).file, None);
+        assert_eq!(Sight::of(&app), Some(Sight::Nothing));
         symlink("2", path("current")).unwrap();
         assert_ne!(Sight::of(&app), file);
-        assert_eq!(Sight::of(root.path()).names, directory.names);
+    }
+
+    #[test]
+    fn only_names_that_are_meant_make_another_sight_of_a_directory() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        fs::create_dir(path("services")).unwrap();
+        let main = path("watershed.toml");
+        let text = "[[environments]]\nname = 'e'\ndomain = 'd'\nservices = 'services/*.toml'\n";
+        fs::write(&main, text).unwrap();
+        let followed = crate::config::load(&main).unwrap().watch;
+        let look = || followed.iter().map(Sight::of).collect::<Vec<_>>();
+        let before = look();
+        for name in ["services/app.log", "services/.a.toml.swp", "log"] {
+            fs::write(path(name), "x").unwrap();
+            assert_eq!(look(), before, "{name}");
+        }
+        fs::write(path("services/a.toml"), "x").unwrap();
+        assert_ne!(look(), before);
     }
 
     #[tokio::test]
@@ -175,7 +219,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("a.toml");
         let mut poller = Poller::new(Duration::from_millis(100)).unwrap();
-        poller.follow(HashSet::from([file.clone()]));
+        poller.follow(HashSet::from([Followed::Path(file.clone())]));
         poller.changed().await;
         let told = tokio::time::timeout(3 * SETTLED, poller.changed()).await;
         assert!(told.is_err(), "nothing has changed");

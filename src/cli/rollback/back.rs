@@ -1,0 +1,58 @@
+//! What comes back with the shares, as it is said before and after.
+
+use std::io::Write;
+
+use super::text;
+use crate::upgrade::Rollback;
+
+/// What comes back beside the shares, and what does not.
+#[derive(Clone, Debug, Default)]
+pub struct Back {
+    /// What comes back, a line each.
+    pub lines: Vec<String>,
+    /// What differs from the generation afterwards, from what is to what was.
+    pub differs: Vec<String>,
+    /// Of what nobody knows whether it is as it was.
+    pub unknown: Vec<String>,
+    /// What turned out not to come back, once it was served.
+    pub lost: Vec<String>,
+    /// What was passed over, and what the file said that nobody was served.
+    pub notes: Vec<String>,
+}
+
+/// What an older watershed has not recorded.
+const SHARES_ONLY: &str = "it was recorded by an older watershed: shares only, and not what \
+                           environments, limits and rules were";
+
+impl Back {
+    /// `held` is why what the file said before was not what was served.
+    pub fn of(found: &Rollback, traffic_only: bool, held: Option<&str>) -> Self {
+        let mut back = Self { notes: text::passed(found), ..Self::default() };
+        let note = |why| format!("the file said something else than what was served ({why})");
+        back.notes.extend(held.map(note));
+        match &found.rest {
+            None if found.generation.is_some() => back.unknown.push(SHARES_ONLY.to_owned()),
+            None => {}
+            Some(Err(lost)) => back.differs.clone_from(&lost.reasons),
+            Some(Ok(rest)) => {
+                let lines = if traffic_only { &mut back.differs } else { &mut back.lines };
+                *lines = rest.lines();
+                back.differs.extend(rest.kept.iter().cloned());
+                back.unknown.clone_from(&rest.unknown);
+            }
+        }
+        back
+    }
+
+    /// Whether what is served is what was served then.
+    pub fn is_all(&self) -> bool {
+        self.differs.is_empty() && self.unknown.is_empty()
+    }
+
+    /// Says what comes back, and what does not.
+    pub fn tell(&self, out: &mut impl Write) -> std::io::Result<()> {
+        text::listed(out, "with it comes back:", &self.lines)?;
+        text::listed(out, "what differs from then, and stays as it is:", &self.differs)?;
+        text::listed(out, "what is not known:", &self.unknown)
+    }
+}

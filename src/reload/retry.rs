@@ -1,0 +1,83 @@
+//! When to try again what an error of a moment was in the way of: soon at first, then more and more
+//! rarely, until it has passed. It is told when it begins and when it is over, and not in between.
+
+use std::time::{Duration, Instant};
+
+/// The first pause. Each is twice the one before it.
+pub const FIRST: Duration = Duration::from_millis(100);
+
+/// The longest pause: once an error has passed, what waited is served so much later at most.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// What is to be tried again, and when.
+#[derive(Debug)]
+pub struct Retry {
+    pause: Duration,
+    due: Option<Instant>,
+    /// When something began to wait.
+    since: Option<Instant>,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { pause: FIRST, due: None, since: None }
+    }
+}
+
+impl Retry {
+    /// So many things wait for an error to pass, the first of them for this one; `is_blind` where
+    /// somewhere changes go unseen, which is told already.
+    pub fn plan(&mut self, waiting: usize, why: impl FnOnce() -> String, is_blind: bool) {
+        match (waiting, self.since) {
+            (0, Some(since)) => {
+                self.since = None;
+                tracing::info!("everything can be read again, after {:.1?}", since.elapsed());
+            }
+            (0, None) | (_, Some(_)) => {}
+            (_, None) => {
+                self.since = Some(Instant::now());
+                tracing::warn!(waiting, "what is served stays, and it is tried again: {}", why());
+            }
+        }
+        if waiting == 0 && !is_blind {
+            (self.pause, self.due) = (FIRST, None);
+        } else if self.due.is_none() {
+            self.due = Some(Instant::now() + self.pause);
+            self.pause = (self.pause * 2).min(LONGEST);
+        }
+    }
+
+    /// Waits until it is time to try again. A wait that is given up loses nothing.
+    pub async fn due(&mut self) {
+        match self.due {
+            Some(due) => tokio::time::sleep_until(due.into()).await,
+            None => std::future::pending().await,
+        }
+        self.due = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_tried_soon_and_then_more_and_more_rarely() {
+        let mut retry = Retry::default();
+        let mut pauses = Vec::new();
+        for _ in 0..8 {
+            retry.plan(1, || "short".to_owned(), false);
+            // Another edit meanwhile changes nothing.
+            retry.plan(1, || "short".to_owned(), false);
+            pauses.push(retry.due.unwrap().saturating_duration_since(Instant::now()));
+            retry.due().await;
+        }
+        let at_most = [100, 200, 400, 800, 1600, 3200, 5000, 5000].map(Duration::from_millis);
+        let within = |(pause, most): (&Duration, &Duration)| *pause <= *most && *pause > *most / 2;
+        assert!(pauses.iter().zip(&at_most).all(within), "{pauses:?}");
+        retry.plan(0, String::new, false);
+        assert!(retry.due.is_none() && retry.since.is_none());
+        retry.plan(0, String::new, true);
+        assert!(retry.due.is_some() && retry.since.is_none(), "blind");
+    }
+}
