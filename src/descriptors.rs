@@ -36,6 +36,8 @@ struct Inner {
     clients: AtomicUsize,
     /// Open ones that are no client's, as of the last look.
     others: AtomicUsize,
+    /// Connections of clients that there may be; 0 as long as that is not decided.
+    places: AtomicUsize,
 }
 
 /// A connection of a client, counted while this exists.
@@ -82,8 +84,8 @@ impl Descriptors {
 
     /// Of a process that may have so many open.
     pub fn of(limit: usize) -> Self {
-        let (clients, others) = (AtomicUsize::default(), AtomicUsize::new(OTHERS));
-        Self(Arc::new(Inner { limit, clients, others }))
+        let (clients, places) = (AtomicUsize::default(), AtomicUsize::default());
+        Self(Arc::new(Inner { limit, clients, others: AtomicUsize::new(OTHERS), places }))
     }
 
     /// How many may be open at once.
@@ -96,10 +98,27 @@ impl Descriptors {
         (self.limit() / RESERVE_PART).clamp(RESERVE_MIN, RESERVE_MAX).min(self.limit() / 2)
     }
 
-    /// How many connections of clients there may be, by what else was open at the last look. Never
-    /// none: a limit that leaves no room for clients is told of, and they are served all the same.
+    /// Decides how many connections of clients there may be from now on, by what is open now.
+    pub fn decide_places(&self) -> usize {
+        self.look();
+        let places = self.connections_max();
+        self.0.places.store(places, Ordering::Relaxed);
+        places
+    }
+
+    /// How many connections of clients there may be. Until that is decided, by what else was open
+    /// at the last look. Never none: a limit that leaves no room for clients is told of, and they
+    /// are served all the same.
     pub fn connections_max(&self) -> usize {
-        let others = self.0.others.load(Ordering::Relaxed);
+        match self.0.places.load(Ordering::Relaxed) {
+            0 => self.room(),
+            places => places,
+        }
+    }
+
+    fn room(&self) -> usize {
+        // The process opens more of its own once it serves.
+        let others = self.0.others.load(Ordering::Relaxed).max(OTHERS);
         let left = self.limit().saturating_sub(self.reserve()).saturating_sub(others);
         left.max(CONNECTIONS_MIN)
     }
@@ -139,10 +158,12 @@ impl Descriptors {
 }
 
 impl Use {
-    /// Whether nothing but the reserve is left, or soon: nine tenths of the rest are open.
+    /// Whether nothing but the reserve is left, or soon: nine tenths of the rest are open, or of
+    /// what clients may have.
     pub fn is_near(&self) -> bool {
-        let free_for_all = self.limit.saturating_sub(self.reserve);
-        self.open.is_some_and(|open| open >= free_for_all.saturating_sub(free_for_all / 10))
+        let most_of = |all: usize| all.saturating_sub(all / 10);
+        self.open.is_some_and(|open| open >= most_of(self.limit.saturating_sub(self.reserve)))
+            || self.clients >= most_of(self.clients_max)
     }
 }
 
@@ -215,16 +236,17 @@ mod tests {
     fn connections_give_way_to_what_else_is_open() {
         let descriptors = Descriptors::of(10_000);
         let seen = descriptors.look();
-        let others = seen.open.unwrap();
+        let others = seen.open.unwrap().max(OTHERS);
         assert_eq!(seen.clients_max, 10_000 - 500 - others);
     }
 
     #[test]
     fn near_is_before_the_reserve_is_touched() {
-        let is_near = |open| {
-            let (limit, reserve) = (1_000, 100);
-            Use { open, limit, reserve, clients: 0, clients_max: 0 }.is_near()
+        let is_near = |open, clients| {
+            let (limit, reserve, clients_max) = (1_000, 100, 500);
+            Use { open, limit, reserve, clients, clients_max }.is_near()
         };
-        assert!(!is_near(Some(809)) && is_near(Some(810)) && !is_near(None));
+        assert!(!is_near(Some(809), 449) && is_near(Some(810), 0) && is_near(Some(500), 450));
+        assert!(!is_near(None, 449) && is_near(None, 450));
     }
 }

@@ -82,7 +82,7 @@ pub fn run(loader: Loader, loaded: Loaded, telemetry: Telemetry) -> Result<(), S
 
     let mut server = Server::new_with_opt_and_conf(None, pingora_conf(&config));
     // By now, most of what is no client's is open.
-    let places = Places::new(shared.descriptors.look().clients_max);
+    let places = Places::new(shared.descriptors.decide_places());
     let front = shared.gateway();
     server.add_service(Acceptor::new(sockets.proxy, front, places, drain.clone(), accept));
     let health = telemetry.health();
@@ -382,7 +382,8 @@ impl ShutdownSignalWatch for Signals {
         self.drain.announce();
         if !self.drain_delay.is_zero() {
             tracing::info!(
-                "serving on for {:?}, and not ready any more; a second signal ends at once",
+                "shutting down: requests are still served for {:?} (drain-delay), and /readyz says 503; a second \
+                 signal ends the process at once",
                 self.drain_delay
             );
             tokio::select! {

@@ -30,7 +30,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ("plan", &["config", "policy"]),
     ("transport", &["descriptors"]),
     ("proxy", &["config", "registry", "routing", "runtime", "telemetry", "transport"]),
-    ("admin", &["config", "descriptors", "plan", "registry", "reload", "telemetry"]),
+    ("admin", &["config", "descriptors", "plan", "registry", "reload", "telemetry", "transport"]),
 ];
 
 /// Rooms that connect the others, and so may use everything.

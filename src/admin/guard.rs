@@ -51,11 +51,11 @@ enum Refusal {
     #[error("say which host you mean, once: `host: 127.0.0.1`")]
     NoHost,
     #[error(
-        "nobody is answered here as {0:?}: ask by an address or by localhost, or list the name in \
-         `hosts` under [admin]"
+        "this listener does not answer for the host {0:?}: use an IP address or localhost, or add the \
+         name to `hosts` under [admin]"
     )]
     Host(String),
-    #[error("a page of another origin changes nothing here")]
+    #[error("refused: the request comes from a web page of another origin")]
     Origin,
     #[error("send the token: `authorization: Bearer …`")]
     Token,

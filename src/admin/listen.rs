@@ -2,18 +2,25 @@
 //! its connection nor anybody else from being answered: a head has its time, what is sent must be
 //! taken, and there is a bound to how many may come at once.
 
+use std::convert::Infallible;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::response::Response;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::sleep;
+
+use crate::transport::{Place, Places};
 
 /// From when a head may come to its last byte, also of a connection that is kept.
 const HEAD_TIME: Duration = Duration::from_secs(10);
@@ -31,18 +38,15 @@ const REST: Duration = Duration::from_millis(100);
 /// Where the socket cannot be used.
 pub async fn serve(socket: std::net::TcpListener, routes: Router) -> io::Result<()> {
     let socket = TcpListener::from_std(socket)?;
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let places = Places::new(CONNECTIONS);
     let mut is_short = false;
-    // The semaphore is never closed.
-    while let Ok(place) = places.clone().acquire_owned().await {
+    loop {
         match socket.accept().await {
             Ok((stream, _)) => {
                 is_short = false;
-                let conversation = converse(stream, routes.clone());
-                tokio::spawn(async move {
-                    conversation.await;
-                    drop(place);
-                });
+                // Silent connections make room for it.
+                let place = places.enter().await;
+                tokio::spawn(converse(stream, routes.clone(), place));
             }
             Err(error) => {
                 if !std::mem::replace(&mut is_short, true) {
@@ -52,18 +56,63 @@ pub async fn serve(socket: std::net::TcpListener, routes: Router) -> io::Result<
             }
         }
     }
-    Ok(())
 }
 
-async fn converse(stream: TcpStream, routes: Router) {
+async fn converse(stream: TcpStream, routes: Router, place: Place) {
     // A socket that takes no option is served all the same.
     SockRef::from(&stream).set_tcp_user_timeout(Some(UNTAKEN)).ok();
     stream.set_nodelay(true).ok();
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).half_close(true);
-    let served =
-        server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes)).await;
-    if let Err(error) = served {
-        tracing::debug!("a connection to the admin listener broke off: {error}");
+    let requests = Requests::default();
+    let service = Counted { routes: TowerToHyperService::new(routes), requests: requests.clone() };
+    let served = server.serve_connection(TokioIo::new(stream), service);
+    tokio::select! {
+        served = served => {
+            if let Err(error) = served {
+                tracing::debug!("a connection to the admin listener broke off: {error}");
+            }
+        }
+        () = leave(&place, &requests) => {}
+    }
+}
+
+/// Waits until others need the place of a connection that has no request under way.
+async fn leave(place: &Place, requests: &Requests) {
+    let mut is_new = true;
+    loop {
+        place.places().asked_to_leave(is_new).await;
+        if Arc::strong_count(&requests.0) <= IDLE {
+            return;
+        }
+        is_new = false;
+    }
+}
+
+/// The requests of a connection: each holds on to it.
+#[derive(Clone, Debug, Default)]
+struct Requests(Arc<()>);
+
+/// The connection itself, and what answers.
+const IDLE: usize = 2;
+
+/// Answers, and counts what is under way.
+struct Counted {
+    routes: TowerToHyperService<Router>,
+    requests: Requests,
+}
+
+impl Service<Request<Incoming>> for Counted {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let (answer, request_under_way) = (self.routes.call(request), self.requests.clone());
+        Box::pin(async move {
+            let answer = answer.await;
+            drop(request_under_way);
+            answer
+        })
     }
 }

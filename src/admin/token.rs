@@ -34,6 +34,10 @@ pub enum TokenError {
         "`token-file` {path} is empty: write a long random text into it, for example with `openssl rand -hex 32`"
     )]
     Empty { path: String },
+    #[error(
+        "`token-file` {path} does not hold one token: write one line into it, of visible ASCII without spaces, for example with `openssl rand -hex 32`"
+    )]
+    Unsendable { path: String },
 }
 
 impl Token {
@@ -66,6 +70,9 @@ impl Token {
             "" => Err(TokenError::Empty { path: shown() }),
             _ if u64::try_from(text.len()).is_ok_and(|length| length > LARGEST) => {
                 Err(TokenError::TooLarge { path: shown() })
+            }
+            token if !token.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                Err(TokenError::Unsendable { path: shown() })
             }
             token => Ok(token.to_owned()),
         }
@@ -201,8 +208,10 @@ mod tests {
         fs::write(&path, "first").unwrap();
         let file = TokenFile::open(path.clone()).unwrap();
         type Break = fn(&Path);
-        let breaks: [(&str, Break); 5] = [
+        let breaks: [(&str, Break); 7] = [
             ("is empty", |path| fs::write(path, " \n").unwrap()),
+            ("one token", |path| fs::write(path, "first\nsecond\n").unwrap()),
+            ("one token", |path| fs::write(path, "caf\u{e9}").unwrap()),
             ("larger than 64 KiB", |path| fs::write(path, "x".repeat(70_000)).unwrap()),
             ("UTF-8", |path| fs::write(path, [0xff, 0xfe]).unwrap()),
             ("cannot read", |path| fs::remove_file(path).unwrap()),

@@ -144,11 +144,18 @@ fn print(
             writeln!(out, "{} is good: {declared} versions, not compiled", path.display())?;
         }
         true => writeln!(out, "{} is good: {versions} versions", path.display())?,
-        false => writeln!(
-            out,
-            "{} is not good: {problems} problems in files, {wrong} of {versions} versions in error",
-            path.display()
-        )?,
+        false => {
+            let many = |count: usize, what: &str| match count {
+                1 => format!("1 {what}"),
+                count => format!("{count} {what}s"),
+            };
+            let problems = many(problems, "problem");
+            let versions = match versions {
+                0 => "no version was tried".to_owned(),
+                all => format!("{wrong} of {} in error", many(all, "version")),
+            };
+            writeln!(out, "{} is not good: {problems} in files, {versions}", path.display())?;
+        }
     }
     Ok(())
 }

@@ -112,7 +112,7 @@ struct BackDocument<'a> {
     /// What came back beside the shares.
     restored: &'a [String],
     /// What differs from then.
-    differs: &'a [String],
+    differs: Vec<&'a String>,
     /// Of what nobody knows whether it does.
     unknown: &'a [String],
     /// Generations that could not be gone back to, and what the file said that nobody was served.
@@ -192,6 +192,8 @@ impl<'a> Report<'a> {
             (Some(generation), Some(url)) => {
                 writeln!(out, "generation {generation} is served at {url}")
             }
+            // Nothing was edited, so nobody had to be told.
+            _ if matches!(self.outcome, Outcome::Deleted([])) => Ok(()),
             _ => writeln!(out, "{}", self.target.nobody()),
         }
     }
@@ -223,7 +225,7 @@ impl<'a> Report<'a> {
             restores: *generation,
             complete: generation.is_some() && back.is_all() && self.held().is_none(),
             restored: &back.lines,
-            differs: &back.differs,
+            differs: back.left.iter().chain(&back.differs).collect(),
             unknown: &back.unknown,
             notes: &back.notes,
         })

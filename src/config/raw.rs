@@ -248,10 +248,10 @@ pub struct RawVersion {
 pub struct RawLimits {
     /// All linear memories and tables of one instance together, from 64KiB to 4GiB.
     pub memory: Field<RawSize>,
-    /// Time spent running guest code for one request, from 1ms to 1h.
+    /// CPU time of one request, by the clock of its thread, from 1ms to 1h.
     #[schemars(extend("pattern" = DURATION))]
     pub cpu_time: Field<String>,
-    /// Time until the response head, then between body chunks, from 1ms to 24h.
+    /// Time until the response head, then between two parts of the body, less what the client takes, from 1ms to 24h.
     #[schemars(extend("pattern" = DURATION))]
     pub wall_time: Field<String>,
     /// The largest request body, up to 1TiB.

@@ -9,6 +9,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use http::{HeaderMap, Method, StatusCode, Version, header};
 use pingora::http::ResponseHeader;
@@ -43,6 +44,10 @@ pub async fn execute(session: &mut Session, ctx: &mut RequestCtx, chosen: &Chose
 fn declared_length(session: &Session) -> Option<u64> {
     session.request().headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
+
+/// How long a client may take nothing of a response at least: a lost packet takes a second or two, and
+/// a slow reader's kernel tells of its progress in large steps.
+const LEAST_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What happened while the guest had no event.
 enum Read {
@@ -86,7 +91,7 @@ impl<'a> Execution<'a> {
         if let Some(lane) = &chosen.lane {
             headers::tell_lane(session.request(), request.headers_mut(), lane, &spec.name);
         }
-        session.set_patience(spec.limits.wall_time);
+        session.set_patience(spec.limits.wall_time.max(LEAST_PATIENCE));
         let (invocation, feed) = if session.is_body_empty() {
             (Invocation::start(guest, place, request_id, request), None)
         } else {
@@ -156,6 +161,8 @@ impl<'a> Execution<'a> {
             return None;
         };
         match input {
+            // A part of a chunk's head, or an empty frame: a guest that waits for data would see none come.
+            Input::Data(data) if data.is_empty() => {}
             Input::Data(data) => {
                 let length = data.len() as u64;
                 let Some(left) = self.body_left.checked_sub(length) else {
@@ -205,6 +212,8 @@ impl<'a> Execution<'a> {
             Event::Failed(failure) => return Some(self.failed(Failure::Guest(failure))),
             Event::End => return Some(self.end().await),
         };
+        // While it was written, the client was waited for, and not the guest.
+        self.invocation.reset_patience();
         written.is_err().then_some(Ended::ClientGone)
     }
 
@@ -254,7 +263,7 @@ impl<'a> Execution<'a> {
         let mut response = ResponseHeader::from(head);
         self.tell(&mut response).map_err(|_| Gone)?;
         self.frame(&mut response).await.map_err(|_| Gone)?;
-        if self.awaits_continue {
+        if std::mem::take(&mut self.awaits_continue) {
             // A client that was not let send its body need not, so what comes next could be either.
             self.session.close_after();
         }

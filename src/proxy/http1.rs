@@ -2,7 +2,8 @@
 //! and checked; pingora's session parses them, and frames the responses.
 
 use std::net::SocketAddr;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::{HeaderMap, header};
@@ -67,8 +68,8 @@ async fn serve_request(gateway: &Gateway, connection: Box<Connection>) -> Option
             return None;
         }
     }
-    let is_last = gateway.draining.load(Ordering::Relaxed);
-    let mut session = Session::Http1(Box::new(Http1::new(session, client, is_last)));
+    let session = Http1::new(session, client, gateway.draining.clone());
+    let mut session = Session::Http1(Box::new(session));
     let flow = gateway.exchange(&mut session).await;
     let Session::Http1(session) = session else { return None };
     session.end(flow).await
@@ -95,23 +96,23 @@ async fn refuse(gateway: &Gateway, connection: Box<Connection>, failure: Failure
 pub struct Http1 {
     session: HttpSession,
     client: SocketAddr,
+    /// Whether the end of the process is announced: then each response closes its connection.
+    draining: Arc<AtomicBool>,
     /// Whether the response has chunks, so that trailers can follow them.
     is_chunked: bool,
 }
 
 impl Http1 {
-    fn new(mut session: HttpSession, client: SocketAddr, is_last: bool) -> Self {
+    fn new(mut session: HttpSession, client: SocketAddr, draining: Arc<AtomicBool>) -> Self {
         session.set_total_drain_timeout(Some(DRAIN));
         // How long a client may take is for the connection to know, and for the version's limits.
         session.set_read_timeout(None);
         // The rest of an unwanted body is drained instead, as long as that takes.
         session.set_close_on_response_before_downstream_finish(false);
-        if is_last {
-            session.set_server_keepalive(None);
-        } else if session.get_keepalive_timeout().is_some() {
+        if session.get_keepalive_timeout().is_some() {
             session.set_server_keepalive(KEEP);
         }
-        Self { session, client, is_chunked: false }
+        Self { session, client, draining, is_chunked: false }
     }
 
     pub fn request(&self) -> &RequestHeader {
@@ -161,6 +162,9 @@ impl Http1 {
 
     pub async fn write_head(&mut self, head: ResponseHeader) -> Result<(), Gone> {
         self.is_chunked = head.headers.contains_key(header::TRANSFER_ENCODING);
+        if self.draining.load(Ordering::Relaxed) {
+            self.close_after();
+        }
         self.session.write_response_header(Box::new(head)).await.map_err(|_| Gone)
     }
 
@@ -191,16 +195,11 @@ impl Http1 {
             self.session.shutdown().await;
             return None;
         }
-        if self.session.will_keepalive() {
+        if self.session.will_keepalive() && self.session.drain_request_body().await.is_ok() {
             let (stream, _) = self.session.reuse().await.ok()??.into_parts();
             return into_connection(stream);
         }
-        let is_whole = self.session.is_body_done();
-        let mut connection = into_connection(self.session.into_inner())?;
-        match is_whole {
-            true => pingora::protocols::Shutdown::shutdown(&mut *connection).await,
-            false => connection.linger().await,
-        }
+        into_connection(self.session.into_inner())?.linger().await;
         None
     }
 

@@ -20,27 +20,43 @@ use tokio::time::{sleep, timeout};
 
 use super::session::{Gone, Input, Session};
 use super::{Flow, Gateway, HttpLimits};
-use crate::transport::{Connection, Places};
+use crate::transport::{Connection, Drain, Movement, Places};
 
 /// Streams of one connection that may be open at once.
 const STREAMS: u32 = 128;
+/// Bytes of a request's body that its client may send before they are taken.
+const WINDOW: u32 = 65_535;
+/// How often an idle connection is kept because its client has not taken the last responses yet.
+const KEPT: u32 = 30;
 /// How long a client may take to hear that its connection ends.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long a connection whose last request has ended is given to send what is left.
+const SENT: Duration = Duration::from_millis(200);
+/// How long, and how much of, a body that nobody wants is read after its response: some clients take a
+/// reset for a failure, whatever the response was.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 16 << 20;
+/// How often in a row a client may take nothing of one response while it takes others on its
+/// connection.
+const TURNS: u32 = 10;
 /// How long a client may take no data unless its version's limits say otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Serves a connection that has begun with the preface.
 pub async fn serve(gateway: Gateway, connection: Box<Connection>) {
     let (client, places) = (connection.client(), connection.place().places().clone());
+    let movement = connection.movement();
     let HttpLimits { head, times } = gateway.limits();
     let mut builder = h2::server::Builder::new();
     // Beyond twice the limit h2 answers by itself; up to there, we do.
     let longest = u32::try_from(head.bytes).unwrap_or(u32::MAX).saturating_mul(2);
     builder.max_header_list_size(longest).max_concurrent_streams(STREAMS);
+    // A request whose body nobody reads must not take the room of all others.
+    builder.initial_connection_window_size(STREAMS * WINDOW);
     let handshake = builder.handshake::<_, Bytes>(connection);
     let Ok(Ok(mut connection)) = timeout(times.whole, handshake).await else { return };
     let (streams, mut goaway) = (Arc::new(Streams::default()), gateway.drain.goaway());
-    let mut is_ending = false;
+    let (mut is_ending, mut kept) = (false, 0);
     loop {
         tokio::select! {
             biased;
@@ -50,10 +66,22 @@ pub async fn serve(gateway: Gateway, connection: Box<Connection>) {
             }
             accepted = connection.accept() => {
                 let Some(Ok((request, respond))) = accepted else { return };
-                let stream = Http2::new(request, respond, client);
+                kept = 0;
+                let stream = Http2::new(request, respond, client, movement.clone());
                 tokio::spawn(serve_request(gateway.clone(), stream, streams.enter()));
             }
-            () = streams.idle(gateway.limits().times.idle, &places) => break,
+            () = streams.idle(gateway.limits().times.idle, &places) => {
+                if !connection.has_streams() || kept >= KEPT {
+                    break;
+                }
+                kept += 1;
+            }
+            () = streams.ended(&gateway.drain), if is_ending => {
+                // What they have sent last may still be on its way.
+                if !connection.has_streams() {
+                    break;
+                }
+            }
         }
     }
     connection.abrupt_shutdown(Reason::NO_ERROR);
@@ -64,8 +92,10 @@ pub async fn serve(gateway: Gateway, connection: Box<Connection>) {
 async fn serve_request(gateway: Gateway, stream: Http2, _open: Open) {
     let mut session = Session::Http2(Box::new(stream));
     let flow = gateway.exchange(&mut session).await;
-    if let (Flow::Broken, Session::Http2(mut stream)) = (flow, session) {
-        stream.break_off();
+    let Session::Http2(mut stream) = session else { return };
+    match flow {
+        Flow::Broken => stream.break_off(),
+        Flow::Done => stream.linger().await,
     }
 }
 
@@ -83,6 +113,15 @@ impl Streams {
     fn enter(self: &Arc<Self>) -> Open {
         self.open.fetch_add(1, Ordering::Relaxed);
         Open(self.clone())
+    }
+
+    /// Waits, from the start of the drain on, until there are none.
+    async fn ended(&self, drain: &Drain) {
+        drain.started().await;
+        while self.open.load(Ordering::Relaxed) > 0 {
+            self.none.notified().await;
+        }
+        sleep(SENT).await;
     }
 
     /// Waits until there were none for so long, or until others need the place of the connection.
@@ -113,11 +152,18 @@ pub struct Http2 {
     respond: SendResponse<Bytes>,
     response: Option<SendStream<Bytes>>,
     patience: Duration,
+    /// Of the connection.
+    movement: Movement,
     is_over: bool,
 }
 
 impl Http2 {
-    fn new(request: Request<RecvStream>, respond: SendResponse<Bytes>, client: SocketAddr) -> Self {
+    fn new(
+        request: Request<RecvStream>,
+        respond: SendResponse<Bytes>,
+        client: SocketAddr,
+        movement: Movement,
+    ) -> Self {
         let (mut head, body) = request.into_parts();
         // The connection says the scheme, not its client.
         if head.uri.scheme().is_some_and(|scheme| *scheme != Scheme::HTTP) {
@@ -133,6 +179,7 @@ impl Http2 {
             respond,
             response: None,
             patience: PATIENCE,
+            movement,
             is_over: false,
         }
     }
@@ -191,17 +238,45 @@ impl Http2 {
         Ok(())
     }
 
-    /// Waits where the client gives no room, as long as its patience lasts each time.
+    /// Waits where the client gives no room, as long as its patience lasts each time. A client that
+    /// reads several responses takes them in turns.
     pub async fn write(&mut self, mut data: Bytes) -> Result<(), Gone> {
-        let response = self.response.as_mut().ok_or(Gone)?;
+        let Self { response, patience, movement, .. } = self;
+        let response = response.as_mut().ok_or(Gone)?;
+        let mut turns = 0;
         while !data.is_empty() {
+            let before = movement.count();
             response.reserve_capacity(data.len());
-            let room = poll_fn(|context| response.poll_capacity(context));
-            let Ok(Some(Ok(room))) = timeout(self.patience, room).await else { return Err(Gone) };
-            let part = data.split_to(room.min(data.len()));
-            response.send_data(part, false).map_err(|_| Gone)?;
+            match timeout(*patience, poll_fn(|context| response.poll_capacity(context))).await {
+                Ok(Some(Ok(room))) => {
+                    let part = data.split_to(room.min(data.len()));
+                    response.send_data(part, false).map_err(|_| Gone)?;
+                    turns = 0;
+                }
+                Err(_) if movement.count() != before && turns < TURNS => turns += 1,
+                Ok(Some(Err(_)) | None) | Err(_) => return Err(Gone),
+            }
         }
         Ok(())
+    }
+
+    /// Reads on for a little after a response that did not want the rest of the request.
+    async fn linger(&mut self) {
+        if self.body.is_end_stream() {
+            return;
+        }
+        let rest = async {
+            let mut left = LINGER_BYTES;
+            while let Some(Ok(data)) = self.body.data().await {
+                self.body.flow_control().release_capacity(data.len()).ok();
+                left = left.saturating_sub(data.len());
+                if left == 0 {
+                    return;
+                }
+            }
+        };
+        // Whoever still sends then is not listening.
+        timeout(LINGER, rest).await.ok();
     }
 
     pub fn finish(&mut self, trailers: Option<HeaderMap>) -> Result<(), Gone> {

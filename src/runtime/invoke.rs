@@ -105,7 +105,8 @@ impl BodyFeed {
 
     /// Whether the guest waits for the next part of the body.
     pub fn is_awaited(&self) -> bool {
-        self.appetite.waits.load(Ordering::Relaxed)
+        // What it has not taken yet is there for it.
+        self.appetite.waits.load(Ordering::Relaxed) && self.parts.capacity() > 0
     }
 
     /// Hands over a part, after [`BodyFeed::ready`].

@@ -38,7 +38,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::Place;
 use super::head::{HeadLimits, Malformed, Seen};
 use super::inbound::Inbound;
-use super::outbound::{GATHER, Outbound};
+use super::outbound::{GATHER, Movement, Outbound};
 
 /// How long a client may take no data unless somebody says otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -110,6 +110,11 @@ impl Connection {
         self.client
     }
 
+    /// Counts what its client takes.
+    pub fn movement(&self) -> Movement {
+        lock(&self.outbound).movement()
+    }
+
     /// Its place among all connections.
     pub fn place(&self) -> &Place {
         &self.place
@@ -135,14 +140,17 @@ impl Connection {
                 () = crowded => {}
             }
         });
-        let mut deadline = None;
+        let (mut deadline, mut had_begun) = (None, false);
         loop {
-            let has_begun = inbound.has_begun();
             match inbound.look(limits) {
                 Ok(Seen::Head(..)) => return Next::Request,
                 Ok(Seen::Preface) => return Next::Http2,
                 Ok(Seen::Part) => {}
                 Err(malformed) => return Next::Refused(malformed),
+            }
+            let has_begun = inbound.has_begun();
+            if has_begun && !had_begun {
+                (deadline, had_begun) = (None, true);
             }
             let mut fill = |context: &mut Context<'_>| inbound.poll_fill(context, &mut self.stream);
             // Where something has come already, nobody looks at a clock.
@@ -163,9 +171,6 @@ impl Connection {
                 Some(Ok(0) | Err(_)) => return Next::Nothing,
                 None if has_begun => return Next::Refused(Malformed::TooSlow),
                 None => return Next::Nothing,
-            }
-            if !has_begun {
-                deadline = None;
             }
         }
     }

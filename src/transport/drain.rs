@@ -70,8 +70,10 @@ impl Drain {
 
     /// Starts it: nobody accepts from now on, idle connections close, others after their response.
     pub fn start(&self) {
-        self.announce();
+        self.flag.store(true, Ordering::Relaxed);
+        // Whoever subscribes between the two hears of the second.
         self.started.send_replace(true);
+        self.goaway.send_replace(true);
     }
 
     /// Waits for the start.

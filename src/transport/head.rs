@@ -81,6 +81,11 @@ pub struct Scan {
 }
 
 impl Scan {
+    /// Whether a request line has come.
+    pub fn is_begun(&self) -> bool {
+        self.is_begun
+    }
+
     /// Looks at what has come since the last call; `bytes` begin where they did then.
     ///
     /// # Errors

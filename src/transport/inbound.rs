@@ -62,6 +62,11 @@ impl Inbound {
     ///
     /// Where it cannot be served.
     pub fn look(&mut self, limits: HeadLimits) -> Result<Seen, Malformed> {
+        // Empty lines between requests belong to none (RFC 9112, section 2.2).
+        while self.inbox.starts_with(b"\r\n") && !self.scan.is_begun() {
+            self.inbox.advance(2);
+            self.scan = Scan::default();
+        }
         let seen = self.scan.look(&self.inbox, limits)?;
         match seen {
             Seen::Part => {}

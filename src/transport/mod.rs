@@ -23,4 +23,5 @@ pub use bind::{ListenError, listen};
 pub use connection::{Connection, HeadTimes, Next};
 pub use drain::{Drain, Guard};
 pub use head::{HeadLimits, Malformed};
+pub use outbound::Movement;
 pub use places::{Place, Places};

@@ -3,6 +3,8 @@
 use std::io;
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -15,6 +17,10 @@ use tokio::time::{Instant, Sleep};
 
 /// Writes of this size or more are not copied.
 pub const GATHER: usize = 16 << 10;
+/// How often the kernel is asked whether a client that keeps a write waiting takes anything.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long a write may wait at least where the kernel does not tell.
+const BLIND: Duration = Duration::from_secs(30);
 /// How pingora ends a chunked body, in one write of its own.
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
@@ -22,17 +28,31 @@ const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 #[derive(Debug, Default)]
 pub struct Outbound {
     gathered: BytesMut,
+    movement: Movement,
     /// What is sent in place of the last chunk, which is the next write.
     ending: Option<Bytes>,
     stall: Option<Stall>,
 }
 
+/// How often a connection has taken something: for whoever waits for a part of it. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Movement(Arc<AtomicU64>);
+
+impl Movement {
+    /// Another number whenever something was taken meanwhile.
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// A wait for a client to take something.
 #[derive(Debug)]
 struct Stall {
-    end: Pin<Box<Sleep>>,
-    /// Bytes that the client's kernel had acknowledged when it began.
-    acknowledged: u64,
+    look: Pin<Box<Sleep>>,
+    /// When something was taken last, and how many bytes the client's kernel had acknowledged then;
+    /// nothing where ours does not tell.
+    since: Instant,
+    acknowledged: Option<u64>,
 }
 
 impl Outbound {
@@ -40,6 +60,11 @@ impl Outbound {
     pub fn begin(&mut self) {
         self.ending = None;
         self.stall = None;
+    }
+
+    /// Counts what is taken.
+    pub fn movement(&self) -> Movement {
+        self.movement.clone()
     }
 
     /// How many bytes wait.
@@ -109,6 +134,7 @@ impl Outbound {
     /// The client has taken something.
     pub fn has_moved(&mut self) {
         self.stall = None;
+        self.movement.0.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Ends where the client has taken nothing for as long as `patience` says. The kernel's buffers
@@ -119,23 +145,31 @@ impl Outbound {
         stream: &TcpStream,
         patience: Duration,
     ) -> Poll<io::Error> {
+        let every = patience.min(LOOK);
         let stall = self.stall.get_or_insert_with(|| Stall {
-            end: Box::pin(tokio::time::sleep(patience)),
+            look: Box::pin(tokio::time::sleep(every)),
+            since: Instant::now(),
             acknowledged: acknowledged(stream),
         });
         loop {
-            ready!(stall.end.as_mut().poll(context));
+            ready!(stall.look.as_mut().poll(context));
             let now = acknowledged(stream);
-            if now == stall.acknowledged {
+            if now != stall.acknowledged {
+                (stall.since, stall.acknowledged) = (Instant::now(), now);
+                self.movement.0.fetch_add(1, Ordering::Relaxed);
+            }
+            // Only writes show progress to whom the kernel tells nothing, and those are rare.
+            let patience = if now.is_some() { patience } else { patience.max(BLIND) };
+            if stall.since.elapsed() >= patience {
                 return Poll::Ready(io::ErrorKind::TimedOut.into());
             }
-            stall.acknowledged = now;
-            stall.end.as_mut().reset(Instant::now() + patience);
+            stall.look.as_mut().reset(Instant::now() + every);
         }
     }
 }
 
-/// Bytes that the client's kernel has acknowledged; none where ours does not tell.
-fn acknowledged(stream: &TcpStream) -> u64 {
-    get_tcp_info(stream.as_raw_fd()).map_or(0, |info| info.tcpi_bytes_acked)
+/// Bytes that the client's kernel has acknowledged; nothing where ours does not tell: pingora wants the
+/// form that Linux 6.2 gave it.
+fn acknowledged(stream: &TcpStream) -> Option<u64> {
+    get_tcp_info(stream.as_raw_fd()).ok().map(|info| info.tcpi_bytes_acked)
 }

@@ -92,8 +92,9 @@ pub enum RollbackError {
     )]
     NoGeneration { service: String, generation: u64 },
     #[error(
-        "generation {generation} served {shares}, and {why}; `--traffic-only` takes back the shares \
-         alone, from versions as they are"
+        "generation {generation} served {shares}, and {why}; give traffic to versions as they are by \
+         `watershed traffic` (`--force` where one is quarantined), or take back the shares alone by \
+         `--traffic-only` where nothing but what they are made of is in the way"
     )]
     CannotServe { generation: u64, shares: Shares, why: String },
     #[error("{version} {why}")]

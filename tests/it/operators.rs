@@ -195,3 +195,15 @@ fn a_browser_guesses_no_types() {
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
     }
 }
+
+/// Anybody who reaches the port could keep probes out.
+#[test]
+fn clients_that_say_nothing_make_room_at_the_admin_listener() {
+    let watershed = Site::new().service("greeter", &greeter("v1")).start();
+    let silent: Vec<_> =
+        (0..150).map(|_| TcpStream::connect(watershed.admin_address()).unwrap()).collect();
+    for path in ["/livez", "/readyz", "/metrics"] {
+        assert_eq!(watershed.admin(path).status, 200, "{path}");
+    }
+    drop(silent);
+}

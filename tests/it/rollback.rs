@@ -122,7 +122,7 @@ fn the_shares_alone_come_back_and_what_differs_is_told() {
     );
     assert!(
         said.contains(
-            "what differs from then, and stays as it is:\n  v1  env.VERSION `bad` → `v1`"
+            "without `--traffic-only`, this comes back too:\n  v1  env.VERSION `bad` → `v1`"
         ),
         "{said}"
     );

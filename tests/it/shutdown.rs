@@ -149,8 +149,19 @@ fn connections_of_http2_are_told_to_go_within_the_delay() {
 fn a_second_signal_ends_the_delay_too() {
     let mut watershed = serve_with_delay("60s");
     watershed.signal(SIGTERM);
-    watershed.log_line(&["serving on for 60s"]);
+    watershed.log_line(&["still served for 60s"]);
     assert!(!watershed.has_ended());
     watershed.signal(SIGTERM);
     watershed.wait(Duration::from_secs(5));
+}
+
+/// A client that was told otherwise would lose its next request.
+#[test]
+fn a_response_that_is_written_after_the_signal_ends_its_connection() {
+    let watershed = serve_lab("10s");
+    let mut client = waiting(&watershed, "/sleep?ms=1000");
+    watershed.signal(SIGTERM);
+    let response = client.response("GET");
+    assert_eq!((response.status, response.header("connection")), (200, Some("close")));
+    client.assert_closed();
 }

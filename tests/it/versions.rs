@@ -94,7 +94,7 @@ fn check_looks_on_behind_a_file_that_is_wrong() {
     site.write("services/sum.toml", format!("{}[traffic]\nsplit = {{ v1 = 99 }}\n", greeter("v1")));
     let checked = site.run(&["check"]);
     assert_eq!(checked.code, Some(1), "{checked:?}");
-    for part in ["the shares add up to 99", "error[not-found]", "1 problems in files, 8 of"] {
+    for part in ["the shares add up to 99", "error[not-found]", "1 problem in files, 8 of"] {
         assert!(checked.stdout.contains(part), "{part}\n{}", checked.stdout);
     }
 }

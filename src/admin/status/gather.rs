@@ -37,7 +37,7 @@ pub fn document(admin: &Admin, wanted: &Wanted) -> StatusDocument {
     let descriptors = admin.descriptors.look();
     StatusDocument {
         generation: snapshot.generation,
-        ready: snapshot.is_ready(),
+        ready: snapshot.is_ready() && !admin.draining.load(Ordering::Relaxed),
         draining: admin.draining.load(Ordering::Relaxed),
         config: admin.config.display().to_string(),
         environments: snapshot.environments.iter().map(environment).collect(),

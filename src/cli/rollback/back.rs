@@ -10,7 +10,9 @@ use crate::upgrade::Rollback;
 pub struct Back {
     /// What comes back, a line each.
     pub lines: Vec<String>,
-    /// What differs from the generation afterwards, from what is to what was.
+    /// What would come back too if it were not for the shares alone.
+    pub left: Vec<String>,
+    /// What differs from the generation in any case.
     pub differs: Vec<String>,
     /// Of what nobody knows whether it is as it was.
     pub unknown: Vec<String>,
@@ -19,6 +21,9 @@ pub struct Back {
     /// What was passed over, and what the file said that nobody was served.
     pub notes: Vec<String>,
 }
+
+/// Before what `--traffic-only` leaves.
+const LEFT: &str = "nothing else was changed; without `--traffic-only`, this comes back too:";
 
 /// What an older watershed has not recorded.
 const SHARES_ONLY: &str = "it was recorded by an older watershed: shares only, and not what \
@@ -35,7 +40,7 @@ impl Back {
             None => {}
             Some(Err(lost)) => back.differs.clone_from(&lost.reasons),
             Some(Ok(rest)) => {
-                let lines = if traffic_only { &mut back.differs } else { &mut back.lines };
+                let lines = if traffic_only { &mut back.left } else { &mut back.lines };
                 *lines = rest.lines();
                 back.differs.extend(rest.kept.iter().cloned());
                 back.unknown.clone_from(&rest.unknown);
@@ -46,13 +51,18 @@ impl Back {
 
     /// Whether what is served is what was served then.
     pub fn is_all(&self) -> bool {
-        self.differs.is_empty() && self.unknown.is_empty()
+        self.left.is_empty() && self.differs.is_empty() && self.unknown.is_empty()
     }
 
     /// Says what comes back, and what does not.
     pub fn tell(&self, out: &mut impl Write) -> std::io::Result<()> {
         text::listed(out, "with it comes back:", &self.lines)?;
-        text::listed(out, "what differs from then, and stays as it is:", &self.differs)?;
+        text::listed(out, LEFT, &self.left)?;
+        text::listed(
+            out,
+            "these differ from that generation, and stay as they are:",
+            &self.differs,
+        )?;
         text::listed(out, "what is not known:", &self.unknown)
     }
 }
