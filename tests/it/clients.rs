@@ -265,6 +265,27 @@ fn a_reader_that_reads_nothing_is_cut_off() {
     assert_eq!(http2.get(LAB, "/count").status, 200);
 }
 
+/// A browser reads what it wants first.
+#[test]
+fn a_client_that_reads_one_response_after_another_is_not_cut_off() {
+    let lines = "wall-time = \"300ms\"\ncpu-time = \"10s\"";
+    let watershed = Site::new().service("lab", &(lab("v1") + &limits(lines))).start();
+    let http2 = watershed.http2();
+    let first = http2.open(request("GET", LAB, "/big?mib=100000"), false);
+    let second = http2.open(request("GET", LAB, "/big?mib=2"), false);
+    let mut body = http2.wait(first.response).unwrap().into_body();
+    // Longer than a client that reads nothing has.
+    let until = Instant::now() + Duration::from_secs(7);
+    while Instant::now() < until {
+        let data = http2.wait(body.data()).unwrap().unwrap();
+        body.flow_control().release_capacity(data.len()).unwrap();
+        thread::sleep(Duration::from_millis(5));
+    }
+    drop(body);
+    let second = http2.response(second.response).unwrap();
+    assert_eq!((second.complete, second.body.len()), (true, 2 << 20));
+}
+
 /// nginx and HAProxy had connections that outlived their peers for days.
 #[test]
 fn a_peer_that_has_vanished_is_looked_for() {

@@ -12,35 +12,11 @@ use watershed::registry::history::{
 };
 
 use crate::support::{
-    DEADLINE, Finished, GREETER, Site, Watershed, eventually, greeter, limits, plugin, split,
+    DEADLINE, GREETER, Site, Watershed, done, eventually, greeter, limits, plugin, refused, split,
     while_requested,
 };
 
 const FILE: &str = "services/greeter.toml";
-
-fn tell(watershed: &Watershed, arguments: &[&str]) -> Finished {
-    let admin = format!("http://{}", watershed.admin_address());
-    watershed.site.run(&[arguments, &["--admin", &admin]].concat())
-}
-
-#[track_caller]
-fn done(watershed: &Watershed, arguments: &[&str]) -> String {
-    let finished = tell(watershed, arguments);
-    assert_eq!(finished.code, Some(0), "{arguments:?}: {finished:?}");
-    finished.stdout
-}
-
-/// Refused with these words, and nothing is changed.
-#[track_caller]
-fn refused(watershed: &Watershed, arguments: &[&str], words: &[&str]) {
-    let before = watershed.site.read(FILE);
-    let finished = tell(watershed, arguments);
-    assert_eq!(finished.code, Some(1), "{arguments:?}: {finished:?}");
-    for word in words {
-        assert!(finished.stderr.contains(word), "{word:?} is not in {finished:?}");
-    }
-    assert_eq!(watershed.site.read(FILE), before, "{arguments:?}");
-}
 
 /// Changes the file, and waits until that is served.
 #[track_caller]

@@ -6,35 +6,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::support::{
-    Finished, GREETER, Site, Watershed, eventually, greeter, one_version, plugin, split,
+    GREETER, Site, Watershed, done, eventually, greeter, one_version, plugin, refused, split, tell,
     while_requested,
 };
-
-/// Runs a command against a process.
-fn tell(watershed: &Watershed, arguments: &[&str]) -> Finished {
-    let admin = format!("http://{}", watershed.admin_address());
-    watershed.site.run(&[arguments, &["--admin", &admin]].concat())
-}
-
-/// The same, which must be done.
-#[track_caller]
-fn done(watershed: &Watershed, arguments: &[&str]) -> String {
-    let finished = tell(watershed, arguments);
-    assert_eq!(finished.code, Some(0), "{arguments:?}: {finished:?}");
-    finished.stdout
-}
-
-/// The same, which must be refused with these words.
-#[track_caller]
-fn refused(watershed: &Watershed, arguments: &[&str], words: &[&str]) {
-    let before = watershed.site.read("services/greeter.toml");
-    let finished = tell(watershed, arguments);
-    assert_eq!(finished.code, Some(1), "{arguments:?}: {finished:?}");
-    for word in words {
-        assert!(finished.stderr.contains(word), "{word:?} is not in {finished:?}");
-    }
-    assert_eq!(watershed.site.read("services/greeter.toml"), before, "{arguments:?}");
-}
 
 fn component(name: &str) -> String {
     plugin(name).display().to_string()

@@ -44,7 +44,10 @@ impl Http2 {
             .unwrap();
         let (sender, connection) = runtime.block_on(async {
             let stream = TcpStream::connect(address).await.unwrap();
-            let (sender, connection) = h2::client::handshake(stream).await.unwrap();
+            // What one stream leaves unread takes no room from the others.
+            let mut client = h2::client::Builder::new();
+            client.initial_connection_window_size(16 << 20);
+            let (sender, connection) = client.handshake(stream).await.unwrap();
             (sender, tokio::spawn(connection))
         });
         Self { runtime, sender, connection }

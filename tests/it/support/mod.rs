@@ -1,6 +1,7 @@
 //! What the tests share: a site of configuration files, the process that serves it, and clients.
 
 mod admin;
+mod commands;
 mod http1;
 mod http2;
 mod load;
@@ -10,6 +11,7 @@ mod watershed;
 
 use std::time::{Duration, Instant};
 
+pub use commands::{done, refused, tell};
 pub use http1::Http1;
 pub use http2::{Http2, request};
 pub use load::{StopOnDrop, while_requested};

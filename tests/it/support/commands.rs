@@ -1,0 +1,31 @@
+//! Commands of an upgrade of the greeter, against a process that serves.
+
+use super::watershed::{Finished, Watershed};
+
+const FILE: &str = "services/greeter.toml";
+
+/// Runs a command against a process.
+pub fn tell(watershed: &Watershed, arguments: &[&str]) -> Finished {
+    let admin = format!("http://{}", watershed.admin_address());
+    watershed.site.run(&[arguments, &["--admin", &admin]].concat())
+}
+
+/// The same, which must be done.
+#[track_caller]
+pub fn done(watershed: &Watershed, arguments: &[&str]) -> String {
+    let finished = tell(watershed, arguments);
+    assert_eq!(finished.code, Some(0), "{arguments:?}: {finished:?}");
+    finished.stdout
+}
+
+/// The same, which must be refused with these words, and changes nothing.
+#[track_caller]
+pub fn refused(watershed: &Watershed, arguments: &[&str], words: &[&str]) {
+    let before = watershed.site.read(FILE);
+    let finished = tell(watershed, arguments);
+    assert_eq!(finished.code, Some(1), "{arguments:?}: {finished:?}");
+    for word in words {
+        assert!(finished.stderr.contains(word), "{word:?} is not in {finished:?}");
+    }
+    assert_eq!(watershed.site.read(FILE), before, "{arguments:?}");
+}
