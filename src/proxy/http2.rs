@@ -111,24 +111,32 @@ struct Open(Arc<Streams>);
 
 impl Streams {
     fn enter(self: &Arc<Self>) -> Open {
-        self.open.fetch_add(1, Ordering::Relaxed);
+        self.open.fetch_add(1, Ordering::SeqCst);
         Open(self.clone())
+    }
+
+    /// Waits until there are none. Several may wait.
+    async fn over(&self) {
+        loop {
+            // Before the look, so that no end between the two is missed.
+            let ended = self.none.notified();
+            if self.open.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            ended.await;
+        }
     }
 
     /// Waits, from the start of the drain on, until there are none.
     async fn ended(&self, drain: &Drain) {
         drain.started().await;
-        while self.open.load(Ordering::Relaxed) > 0 {
-            self.none.notified().await;
-        }
+        self.over().await;
         sleep(SENT).await;
     }
 
     /// Waits until there were none for so long, or until others need the place of the connection.
     async fn idle(&self, time: Duration, places: &Places) {
-        while self.open.load(Ordering::Relaxed) > 0 {
-            self.none.notified().await;
-        }
+        self.over().await;
         tokio::select! {
             () = sleep(time) => {}
             () = places.asked_to_leave(true) => {}
@@ -138,8 +146,8 @@ impl Streams {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        if self.0.open.fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.0.none.notify_one();
+        if self.0.open.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.0.none.notify_waiters();
         }
     }
 }

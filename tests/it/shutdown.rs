@@ -1,5 +1,6 @@
 //! The end: requests in flight finish within the grace period, and nothing else holds it up.
 
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -75,6 +76,38 @@ fn http2_streams_in_flight_complete() {
     assert_eq!(client.response(exchange.response).unwrap().text(), "slept 500 ms\n");
     assert_eq!(watershed.wait(Duration::from_secs(5)).code(), Some(0));
     assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+}
+
+/// Whoever answers no ping is never sent the last GOAWAY.
+#[test]
+fn an_http2_client_that_answers_nothing_does_not_use_up_the_grace_period() {
+    let mut watershed = serve_lab("10s");
+    let mut client = TcpStream::connect(watershed.address()).unwrap();
+    let path = "/sleep?ms=500";
+    // `:method: GET`, `:scheme: http`, `:path` and `:authority`.
+    let fields: Vec<u8> = [
+        &[0x82, 0x86, 0x04, u8::try_from(path.len()).unwrap()],
+        path.as_bytes(),
+        &[0x01, u8::try_from(LAB.len()).unwrap()],
+        LAB.as_bytes(),
+    ]
+    .concat();
+    let frame = |kind: u8, flags: u8, stream: u8, payload: &[u8]| {
+        let length = u8::try_from(payload.len()).unwrap();
+        [&[0, 0, length, kind, flags, 0, 0, 0, stream], payload].concat()
+    };
+    let (settings, headers) = (frame(4, 0, 0, &[]), frame(1, 0x05, 1, &fields));
+    client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
+    client.write_all(&[settings, headers].concat()).unwrap();
+    watershed.await_metric("watershed_in_flight", &[], 1.0);
+    let started = Instant::now();
+    watershed.signal(SIGTERM);
+    assert_eq!(watershed.wait(Duration::from_secs(15)).code(), Some(0));
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    let mut answer = Vec::new();
+    // The end may be a reset: what it sent is not read.
+    client.read_to_end(&mut answer).ok();
+    assert!(String::from_utf8_lossy(&answer).contains("slept 500 ms"), "{answer:?}");
 }
 
 #[test]
