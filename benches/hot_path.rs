@@ -12,11 +12,11 @@ use std::time::Instant;
 use criterion::{Criterion, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
 use watershed::config::{self, Config};
-use watershed::registry::{Programs, Snapshot, Status, Statuses, VersionEntry, declared};
 use watershed::routing::{Asked, Part, RouteTable, RouteTableBuilder, Weighted};
 use watershed::runtime::{Engine, Event, Grant, Guest, Invocation, PoolSize, Program, digest_of};
 use watershed::server::pool_size;
 use watershed::telemetry::Telemetry;
+use watershed::versions::{Programs, Snapshot, Status, Statuses, VersionEntry, declared};
 
 fn request(host: &str) -> http::Request<()> {
     http::Request::get("/").header("host", host).body(()).expect("a request")

@@ -36,10 +36,10 @@ pub use token::{Token, TokenError, TokenFile};
 
 use crate::config::Config;
 use crate::descriptors::Descriptors;
-use crate::registry::history::Attribution;
-use crate::registry::{Live, ServiceKey};
+use crate::history::Attribution;
 use crate::reload::Reloads;
 use crate::telemetry::{Ailment, Telemetry};
+use crate::versions::{Live, ServiceKey};
 
 /// What OpenMetrics text is called.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -39,14 +39,14 @@ pub use refusal::Refusal;
 pub use select::SelectError;
 
 use crate::config::Report;
-use crate::config::edit::EditError;
-use crate::registry::StatusError;
-use crate::registry::explain::QuestionError;
-use crate::registry::history::HistoryError;
+use crate::edit::EditError;
+use crate::history::HistoryError;
+use crate::policy::explain::QuestionError;
+use crate::rollout::{RollbackError, SharesError};
 use crate::runtime::{EngineError, ProgramError};
 use crate::server::StartError;
 use crate::telemetry::Telemetry;
-use crate::upgrade::{RollbackError, SharesError};
+use crate::versions::StatusError;
 
 /// What clap ends with where a command line makes no sense.
 const USAGE: u8 = 2;

@@ -7,9 +7,8 @@
 //! `schema` (the shapes for editors).
 
 mod arbitrate;
-mod discover;
-mod document;
-pub mod edit;
+pub(crate) mod discover;
+pub(crate) mod document;
 mod fingerprint;
 mod loader;
 pub mod model;
@@ -28,6 +27,7 @@ mod validate;
 pub use discover::{Followed, Names};
 pub use fingerprint::{Fingerprint, Look};
 pub use loader::{Loaded, Loader, Reading, Rejected, Rejection};
+pub(crate) use loader::{Objection, check_instead};
 pub use model::*;
 pub use report::{Problem, Report, Warnings};
 pub use restart::{Setting, restart_keys};

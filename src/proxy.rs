@@ -19,10 +19,10 @@ use std::sync::atomic::AtomicBool;
 
 use http::request::Parts;
 
-use crate::registry::{Decided, Decision, Live, ServiceEntry, Snapshot};
 use crate::routing::{Asked, Found, Refused};
 use crate::telemetry::{Outcome, Telemetry};
 use crate::transport::{Connection, Drain, Front, HeadLimits, HeadTimes};
+use crate::versions::{Decided, Decision, Live, ServiceEntry, Snapshot};
 use ctx::{Chosen, Ended, Lane, RequestCtx};
 use failure::Failure;
 use session::{Gone, Session};

@@ -22,8 +22,8 @@ use crate::config::{
     Config, Followed, Loaded, Loader, Reading, Rejected, Rejection, Report, Service, Warnings,
     restart_keys,
 };
-use crate::registry::{Live, Programs, Snapshot, declared};
 use crate::telemetry::Telemetry;
+use crate::versions::{Live, Programs, Snapshot, declared};
 use candidates::{Again, Versions};
 use journal::Journal;
 use outcome::Askers;

@@ -20,11 +20,11 @@ use crate::admin::{Admin, AdminListener, TokenError, TokenFile};
 use crate::config::{Config, Loaded, Loader, ServerSettings};
 use crate::descriptors::Descriptors;
 use crate::proxy::Gateway;
-use crate::registry::{Live, Programs, ServiceEntry, Snapshot, declared};
 use crate::reload::{Reloader, Reloads, WatchError, Watcher};
 use crate::runtime::{CompileCache, Compiler, Engine, EngineError, PoolSize};
 use crate::telemetry::Telemetry;
 use crate::transport::{Acceptor, Drain, ListenError, Places, listen};
+use crate::versions::{Live, Programs, ServiceEntry, Snapshot, declared};
 use kept::{Task, kept};
 use voice::Voice;
 

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use http::HeaderName;
 use watershed::config::{self, Config};
-use watershed::registry::{Programs, Snapshot, Status, Statuses, declared};
 use watershed::routing::{
     Affinity, Asked, Base, Candidate, Destination, KeySource, Lock, Matcher, Network, Overrides,
     Owner, Part, Pattern, Pins, Policy, RouteTableBuilder, Rule, Shares, Sticky, Ways, Weighted,
@@ -16,6 +15,7 @@ use watershed::routing::{
 use watershed::runtime::Engine;
 use watershed::server::pool_size;
 use watershed::telemetry::{Outcome, StatusClass, Telemetry};
+use watershed::versions::{Programs, Snapshot, Status, Statuses, declared};
 
 fn request(host: &str) -> http::request::Parts {
     http::Request::get("/").header("host", host).body(()).unwrap().into_parts().0

@@ -14,23 +14,38 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, in reading order, and those that each may use beside itself.
-const ROOMS: [(&str, &[&str]); 16] = [
+const ROOMS: [(&str, &[&str]); 18] = [
     ("allocator", &[]),
     ("transient", &[]),
     ("descriptors", &[]),
     ("config", &["transient"]),
     ("routing", &[]),
-    ("policy", &["config"]),
+    ("edit", &["config"]),
+    ("policy", &["config", "routing"]),
     ("telemetry", &[]),
     ("log", &["telemetry"]),
     ("runtime", &["allocator", "transient"]),
-    ("registry", &["config", "policy", "routing", "runtime", "telemetry", "transient"]),
-    ("reload", &["config", "registry", "telemetry", "transient"]),
-    ("upgrade", &["config", "registry"]),
+    ("versions", &["config", "policy", "routing", "runtime", "telemetry", "transient"]),
+    ("history", &["config"]),
+    ("reload", &["config", "history", "telemetry", "transient", "versions"]),
+    ("rollout", &["config", "edit", "history"]),
     ("plan", &["config", "policy"]),
     ("transport", &["descriptors"]),
-    ("proxy", &["config", "registry", "routing", "runtime", "telemetry", "transport"]),
-    ("admin", &["config", "descriptors", "plan", "registry", "reload", "telemetry", "transport"]),
+    ("proxy", &["config", "routing", "runtime", "telemetry", "transport", "versions"]),
+    (
+        "admin",
+        &[
+            "config",
+            "descriptors",
+            "history",
+            "plan",
+            "policy",
+            "reload",
+            "telemetry",
+            "transport",
+            "versions",
+        ],
+    ),
 ];
 
 /// Rooms that connect the others, and so may use everything.
@@ -47,8 +62,8 @@ const LIBRARIES: [(&str, &[&str]); 12] = [
     ("notify", &["reload"]),
     ("prometheus_client", &["telemetry"]),
     ("ureq", &["cli"]),
-    ("redb", &["registry"]),
-    ("toml_edit", &["config"]),
+    ("redb", &["history"]),
+    ("toml_edit", &["edit"]),
     ("comfy_table", &["cli"]),
 ];
 

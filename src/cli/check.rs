@@ -14,7 +14,7 @@ use super::standing::Digests;
 use super::{CliError, trial};
 use crate::config::{self, Config, Problem, Rejected, Service, VersionSpec, Warnings};
 use crate::policy::{Fault, Standing};
-use crate::registry::{Programs, ServiceKey, StatusError, declared};
+use crate::versions::{Programs, ServiceKey, StatusError, declared};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {

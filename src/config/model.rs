@@ -1,6 +1,6 @@
 //! The configuration as the rest of the program sees it. A value of these types cannot be wrong:
 //! names are labels, splits add up, paths are absolute. Every default is written here and nowhere
-//! else. `validate` is the only place that builds a [`Config`]; the registry and the server read
+//! else. `validate` is the only place that builds a [`Config`]; `versions` and the server read
 //! it.
 
 mod closing;

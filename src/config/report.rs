@@ -108,7 +108,7 @@ fn byte_of(text: &str, character: usize) -> usize {
 impl Report {
     /// Puts the problems in order and drops what was found twice, as in a file that two
     /// environments share.
-    pub(super) fn new(mut problems: Vec<Problem>) -> Self {
+    pub(crate) fn new(mut problems: Vec<Problem>) -> Self {
         // Which file's problems were found first is the order in which files were read.
         let mut files = HashMap::new();
         for problem in &problems {

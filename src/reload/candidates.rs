@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use crate::config::{Config, Look, VersionName, VersionSpec};
-use crate::registry::{
+use crate::versions::{
     Programs, ServiceKey, Status, StatusCode, StatusError, Statuses, VersionEntry, declared,
 };
 

@@ -7,7 +7,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{Notify, watch as channel};
 
 use crate::config::{Problem, Reading, Rejection, Report};
-use crate::registry::history::{Attribution, History};
+use crate::history::{Attribution, History};
 
 /// What came of a load.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
-use watershed::registry::history::{Author, History, HistoryError, Record};
+use watershed::history::{Author, History, HistoryError, Record};
 
 use crate::support::{GREETER, Site, Watershed, eventually, greeter, one_version, split};
 

@@ -7,9 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
-use watershed::registry::history::{
-    Author, History, Record, RecordOutcome, RecordedVersion, Share,
-};
+use watershed::history::{Author, History, Record, RecordOutcome, RecordedVersion, Share};
 
 use crate::support::{
     DEADLINE, GREETER, Site, Watershed, done, eventually, greeter, limits, plugin, refused, split,

@@ -6,16 +6,16 @@ use std::path::Path;
 use super::super::standing;
 use super::super::target::Target;
 use crate::config::{EnvValue, Reach, Service, VersionName, VersionSpec};
+use crate::history::{Contents, Made, Parts, Record, Served, VALUE};
 use crate::policy::Standing;
-use crate::registry::history::{Made, Parts, Record, Served, Terms, VALUE};
-use crate::registry::secret_digest;
-use crate::upgrade::{Ground, State, Versions};
+use crate::rollout::{Ground, State, Versions};
+use crate::versions::secret_digest;
 
 /// A service, and what was recorded of it last.
 pub struct Site<'a> {
     target: &'a Target,
     /// What the process that runs serves; none where none runs, or where it is not recorded.
-    served: Option<Terms<'a>>,
+    served: Option<Contents<'a>>,
 }
 
 /// What would be served by the files, where no process serves.
@@ -28,7 +28,7 @@ pub struct Declared {
 impl<'a> Site<'a> {
     pub fn new(target: &'a Target, newest: Option<&'a Record>, parts: &'a Parts) -> Self {
         let newest = newest.filter(|_| target.process.is_some());
-        Self { target, served: newest.and_then(|newest| newest.terms(parts)) }
+        Self { target, served: newest.and_then(|newest| newest.contents(parts)) }
     }
 
     /// What the files declare.
@@ -53,11 +53,11 @@ impl<'a> Site<'a> {
 
     /// What is served now: as it was recorded, or as files declare it where nobody serves.
     pub fn now(&'a self, declared: &'a Declared) -> State<'a> {
-        let terms = match self.target.process {
+        let contents = match self.target.process {
             Some(_) => self.served.clone(),
-            None => declared.served.terms(&declared.parts),
+            None => declared.served.contents(&declared.parts),
         };
-        State { shares: self.target.shares(), terms }
+        State { shares: self.target.shares(), contents }
     }
 
     /// What the process serves of a secret, where it serves this one.

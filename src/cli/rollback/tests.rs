@@ -6,18 +6,16 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::config::edit::ServiceFile;
 use crate::config::{Digest, EnvValue, Loader, Percent, Reach, Service, VersionName, VersionSpec};
+use crate::edit::ServiceFile;
+use crate::history::{Author, Made, Parts, Record, RecordOutcome, RecordedVersion, Served, Share};
 use crate::plan::Description;
 use crate::policy::Standing;
-use crate::registry::history::{
-    Author, Made, Parts, Record, RecordOutcome, RecordedVersion, Served, Share,
-};
-use crate::registry::secret_digest;
-use crate::runtime::digest_of;
-use crate::upgrade::{
+use crate::rollout::{
     Ground, Question, Rollback, RollbackError, Shares, State, Target, Versions, rollback,
 };
+use crate::runtime::digest_of;
+use crate::versions::secret_digest;
 
 fn name(text: &str) -> VersionName {
     VersionName::new(text).unwrap()
@@ -188,7 +186,7 @@ impl World {
     ) -> Result<Rollback, RollbackError> {
         let mut parts = Parts::default();
         let served = self.served(&mut parts);
-        let now = State { shares: self.shares(), terms: served.terms(&parts) };
+        let now = State { shares: self.shares(), contents: served.contents(&parts) };
         rollback(&Question {
             service: "shop",
             target,

@@ -1,4 +1,4 @@
-//! The environment of a version as declared. What a secret says is not known here: the registry
+//! The environment of a version as declared. What a secret says is not known here: `versions`
 //! looks when it makes the version ready, so a configuration can be read where its secrets are not.
 
 use std::fmt;

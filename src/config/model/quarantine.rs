@@ -1,5 +1,5 @@
 //! Versions that must not get traffic: what a rollback leaves behind, so that nobody sends traffic
-//! to them again by mistake. The registry enforces it, because only it knows the digest of what a
+//! to them again by mistake. `versions` enforces it, because only it knows the digest of what a
 //! version is made of.
 
 use sha2::{Digest as _, Sha256};

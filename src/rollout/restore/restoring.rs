@@ -8,9 +8,9 @@ use toml::{Table, Value};
 use super::super::shares::Shares;
 use super::super::text::{self, of};
 use super::{Change, DECIDES, Edit, Ground, Lost, Restoration, serving};
-use crate::config::edit::PutRule;
 use crate::config::{Digest, EnvValue, Reach, VersionName, VersionSpec};
-use crate::registry::history::{MADE_OF, Terms, VALUE};
+use crate::edit::PutRule;
+use crate::history::{Contents, MADE_OF, VALUE};
 
 /// What is found on the way.
 pub struct Restoring<'a, G> {
@@ -25,7 +25,7 @@ impl<'a, G: Ground> Restoring<'a, G> {
     }
 
     /// Compares all that served.
-    pub fn run(mut self, then: &Terms<'_>, to: &Shares) -> Result<Restoration, Lost> {
+    pub fn run(mut self, then: &Contents<'_>, to: &Shares) -> Result<Restoration, Lost> {
         for name in serving(then, to) {
             match then.version(&name).zip(VersionName::new(&name).ok()) {
                 Some((part, name)) => self.version(&name, part),
@@ -249,7 +249,7 @@ impl<'a, G: Ground> Restoring<'a, G> {
     }
 
     /// What did not serve: only that nobody may reach it as they did is told.
-    fn others(&mut self, then: &Terms<'_>, to: &Shares) {
+    fn others(&mut self, then: &Contents<'_>, to: &Shares) {
         let serving = serving(then, to);
         let others = then.versions.iter().filter(|(name, _)| !serving.contains(*name));
         for (name, part) in others {

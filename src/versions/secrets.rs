@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::lifecycle::{StatusCode, StatusError};
+use super::status::{StatusCode, StatusError};
 use crate::config::{EnvValue, SecretSource};
 use crate::routing::Lock;
 use crate::runtime::GuestEnv;

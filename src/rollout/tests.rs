@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::{EnvValue, Percent, Service, VersionName, VersionSpec};
-use crate::registry::history::{Author, Parts, Record, RecordOutcome, RecordedVersion, Share};
+use crate::history::{Author, Parts, Record, RecordOutcome, RecordedVersion, Share};
 
 fn name(text: &str) -> VersionName {
     VersionName::new(text).unwrap()
@@ -109,7 +109,7 @@ fn decide(
     ground: &Normal,
     bad: bool,
 ) -> Result<Rollback, RollbackError> {
-    let now = State { shares: shares(now), terms: None };
+    let now = State { shares: shares(now), contents: None };
     let (service, parts) = ("greeter", &Parts::default());
     let (declared, traffic_only) = (&now.shares, false);
     let question = Question {

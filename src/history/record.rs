@@ -1,21 +1,11 @@
 //! One record of the history: what a publish made of a service, and who caused it. It is JSON in the
 //! file and in the API alike.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
-use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
-use super::{Change, Parts, Served};
-use crate::config::{Digest, Percent};
-use crate::registry::{ServiceEntry, Status, VersionEntry, VersionView};
-
-/// Bytes of a service's file that are digested, at most. The loader takes none that is larger.
-const LONGEST: u64 = 16 << 20;
+use super::Served;
 
 /// What a publish changed of one service.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -113,34 +103,6 @@ impl Attribution {
 }
 
 impl Record {
-    /// The record of a change, and the parts that it names. Reads the service's file.
-    pub fn of(generation: u64, change: &Change, author: Author) -> (Self, Parts) {
-        let Change { key, before, entry, file } = change;
-        let declared = entry.iter().flat_map(|entry| {
-            let declared = entry.declared.versions.len();
-            entry.versions.iter().take(declared).map(RecordedVersion::from)
-        });
-        let held = entry.as_ref().and_then(|entry| entry.held.clone());
-        let mut parts = Parts::default();
-        let served = entry.as_ref().map(|entry| Served::of(entry, &mut parts));
-        let record = Self {
-            generation,
-            at: now(),
-            environment: key.environment.to_string(),
-            service: key.service.to_string(),
-            author,
-            before: before.clone(),
-            after: entry.as_deref().map(shares_of).unwrap_or_default(),
-            served,
-            versions: declared.collect(),
-            remark: None,
-            outcome: held.map_or(RecordOutcome::Published, |why| RecordOutcome::Held { why }),
-            restores: None,
-            file_digest: digest_of(file),
-        };
-        (record, parts)
-    }
-
     /// The record of a service that was removed while nobody recorded, of which this one is the
     /// newest.
     pub fn removed(self, generation: u64) -> Self {
@@ -215,42 +177,11 @@ impl Record {
     }
 }
 
-const CREATING: &str = Status::Creating.word();
+/// The status of a version that is still being made.
+pub const CREATING: &str = "creating";
 
-impl From<&VersionView> for RecordedVersion {
-    fn from(view: &VersionView) -> Self {
-        let digest = match &view.status {
-            Status::Normal(version) => Some(version.digest().to_string()),
-            Status::Creating | Status::Error(_) => None,
-        };
-        Self { name: view.name.to_string(), status: view.status.word().to_owned(), digest }
-    }
-}
-
-/// What a service serves: the versions with a share, in the order of declaration.
-pub fn shares_of(entry: &ServiceEntry) -> Vec<Share> {
-    let share = |(version, share): (&Arc<VersionEntry>, Percent)| Share {
-        version: version.spec.name.to_string(),
-        share: f64::from(share.hundredths()) / 100.0,
-    };
-    entry.serving.shares().into_iter().map(share).collect()
-}
-
-fn now() -> u64 {
+/// Milliseconds since 1970.
+pub fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// The digest of a file as it is now. A pipe or a device is not one.
-fn digest_of(path: &Path) -> Option<String> {
-    let read = || -> io::Result<Vec<u8>> {
-        if !path.metadata()?.is_file() {
-            return Err(io::ErrorKind::Unsupported.into());
-        }
-        let mut bytes = Vec::new();
-        File::open(path)?.take(LONGEST).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    let digest = |bytes| Digest::from_bytes(Sha256::digest(bytes).into());
-    read().ok().map(|bytes| digest(bytes).to_string())
 }

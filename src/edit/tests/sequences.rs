@@ -6,8 +6,8 @@ use proptest::sample::select;
 
 use super::*;
 
-const GREETER: &str = include_str!("../../../../config/services/greeter.toml");
-const LAB: &str = include_str!("../../../../config/services/lab.toml");
+const GREETER: &str = include_str!("../../../config/services/greeter.toml");
+const LAB: &str = include_str!("../../../config/services/lab.toml");
 
 #[derive(Clone, Debug)]
 enum Step {

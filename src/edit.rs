@@ -28,11 +28,10 @@ use toml_edit::{DocumentMut, value};
 pub use error::EditError;
 pub use restore::PutRule;
 
-use super::discover;
-use super::document;
-use super::loader::{Objection, check_instead};
-use super::model::{Digest, Percent, Quarantined, ServiceName, VersionName};
-use super::report::{Problem, Report};
+use crate::config::{
+    Digest, Objection, Percent, Problem, Quarantined, Report, ServiceName, VersionName,
+    check_instead, discover, document,
+};
 use store::{PATIENCE, Place, StoreError};
 
 /// A service's file that is being changed. Nobody else of us changes a file of its directory
@@ -42,7 +41,8 @@ use store::{PATIENCE, Place, StoreError};
 ///
 /// ```no_run
 /// # use std::path::Path;
-/// # use watershed::config::{Percent, VersionName, edit::ServiceFile};
+/// # use watershed::config::{Percent, VersionName};
+/// # use watershed::edit::ServiceFile;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let mut file = ServiceFile::open(Path::new("config/services/greeter.toml"))?;
 /// file.set_split(&[(VersionName::new("v2")?, Percent::ALL)]);

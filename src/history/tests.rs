@@ -364,7 +364,7 @@ fn a_part_is_stored_once_for_as_long_as_a_record_names_it() {
     let parts = history.parts(&records).unwrap();
     assert_eq!(parts.iter().count(), 4, "a policy and three versions");
     let changed =
-        records[0].terms(&parts).unwrap().changes_since(&records[1].terms(&parts).unwrap());
+        records[0].contents(&parts).unwrap().changes_since(&records[1].contents(&parts).unwrap());
     assert_eq!(changed, ["env of v1"]);
     let later: Vec<_> = (5..=1_004).map(|generation| edit(generation, "shop")).collect();
     history.record(&later).unwrap();
@@ -397,7 +397,7 @@ fn what_records_keep_is_bounded() {
     assert_eq!(generations(&history, "shop"), [5]);
     assert!(
         history.of("default", "shop", 1).unwrap()[0]
-            .terms(&history.parts(&history.of("default", "shop", 1).unwrap()).unwrap())
+            .contents(&history.parts(&history.of("default", "shop", 1).unwrap()).unwrap())
             .is_some()
     );
 }
@@ -409,7 +409,7 @@ fn texts_of_environments_are_given_to_those_who_ask_for_them() {
     assert!(shown(&parts).contains("5ecret"));
     let without = parts.without_texts();
     assert!(!shown(&without).contains("5ecret") && shown(&without).contains("sha256:"));
-    assert!(record.terms(&without).is_some());
+    assert!(record.contents(&without).is_some());
 }
 
 /// Written before records told of more than shares.
@@ -418,7 +418,7 @@ fn a_record_of_an_older_watershed_is_read() {
     let mut json = serde_json::to_value(edit(1, "shop")).unwrap();
     json.as_object_mut().unwrap().remove("served");
     let record: Record = serde_json::from_value(json).unwrap();
-    assert!(record.terms(&Parts::default()).is_none());
+    assert!(record.contents(&Parts::default()).is_none());
     let (now, _) = with_parts(2, &[]);
     assert!(now.differs_from(&record), "it is recorded once more, with all of it");
 }

@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use http::{HeaderName, Method};
 
+use super::{Base, Footing};
 use crate::config::{
-    self, Destination as Declared, Glob, Match, Otherwise, Pick, Service, Split, StickyKey,
-    StickyMode,
+    self, Destination as To, Glob, Match, Otherwise, Pick, Service, Split, StickyKey, StickyMode,
 };
-use crate::policy::{Base, Footing};
 use crate::routing::{
     self, Affinity, Candidate, Destination, KeySource, Lock, Matcher, Network, Overrides, Owner,
     Pattern, Pins, Policy, Rule, Shares, Sticky, Ways, hash_of_name,
@@ -18,7 +17,7 @@ use crate::routing::{
 
 /// What a policy is made of.
 #[derive(Clone, Copy, Debug)]
-pub struct Terms<'a> {
+pub struct Declared<'a> {
     /// The name of the environment.
     pub environment: &'a str,
     pub service: &'a Service,
@@ -28,7 +27,7 @@ pub struct Terms<'a> {
     pub base: &'a Base,
 }
 
-impl Terms<'_> {
+impl Declared<'_> {
     /// The machine. Its indexes are those of the declared versions.
     ///
     /// What `last` draws from, and who is pinned there, goes on where that is declared as before.
@@ -72,10 +71,8 @@ impl Terms<'_> {
     fn rule(&self, declared: &config::Rule, last: Option<&Policy>) -> Rule {
         let config::Rule { name, matches, to, otherwise } = declared;
         let to = match to {
-            Declared::Version(index) => {
-                self.takes_rules(*index).then_some(Destination::Version(*index))
-            }
-            Declared::Split(split) => {
+            To::Version(index) => self.takes_rules(*index).then_some(Destination::Version(*index)),
+            To::Split(split) => {
                 self.rule_split(split).map(|split| Destination::Shares(self.shares(&split, last)))
             }
         };
@@ -161,7 +158,7 @@ fn drawn_from(policy: &Policy) -> impl Iterator<Item = &Arc<Shares>> {
 }
 
 /// Who may ask for a version, and how.
-pub(super) fn overrides(service: &Service, lock: Lock) -> Option<Overrides> {
+pub fn overrides(service: &Service, lock: Lock) -> Option<Overrides> {
     let declared = service.policy.overrides.as_ref()?;
     let config::Overrides { header, query, cookie, preview_domains, secret: _ } = declared;
     Some(Overrides {

@@ -3,7 +3,7 @@
 use super::restore::{Ground, Lost, Restoration, decides_alike, is_alike, serving};
 use super::shares::Shares;
 use crate::config::{Percent, VersionName};
-use crate::registry::history::{Parts, Record, Share, Terms};
+use crate::history::{Contents, Parts, Record, Share};
 
 /// Where somebody wants to go back to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub trait Versions {
 pub struct State<'a> {
     pub shares: Shares,
     /// All that decided; `None` where nobody recorded it.
-    pub terms: Option<Terms<'a>>,
+    pub contents: Option<Contents<'a>>,
 }
 
 /// What somebody asks for, and all that it depends on.
@@ -163,13 +163,13 @@ fn to_version(version: &VersionName, versions: &impl Versions) -> Result<Rollbac
 impl<'a> State<'a> {
     /// What a record says.
     pub fn of(record: &'a Record, parts: &'a Parts) -> Self {
-        Self { shares: shares(&record.after), terms: record.terms(parts) }
+        Self { shares: shares(&record.after), contents: record.contents(parts) }
     }
 
     /// Whether both served alike, as far as both are recorded.
     pub fn is_like(&self, other: &Self) -> bool {
         let are_alike = || {
-            let Some((one, two)) = self.terms.as_ref().zip(other.terms.as_ref()) else {
+            let Some((one, two)) = self.contents.as_ref().zip(other.contents.as_ref()) else {
                 return true;
             };
             decides_alike(one.policy, two.policy)
@@ -263,8 +263,8 @@ impl<G: Ground + Versions> Question<'_, G> {
 
     /// The way back to what a record says.
     fn back(&self, record: &Record) -> Result<Rollback, Refused> {
-        let State { shares: to, terms } = State::of(record, self.parts);
-        let rest = terms.as_ref().map(|then| Restoration::of(then, &to, self.ground));
+        let State { shares: to, contents } = State::of(record, self.parts);
+        let rest = contents.as_ref().map(|then| Restoration::of(then, &to, self.ground));
         let lost = match &rest {
             Some(Err(lost)) if !self.traffic_only => Some(lost),
             _ => None,

@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OnceCell, Semaphore};
 
-use super::lifecycle::{StatusCode, StatusError};
 use super::secrets;
 use super::serving::VersionEntry;
 use super::snapshot::ServiceKey;
+use super::status::{StatusCode, StatusError};
 use super::turns::Turns;
 use crate::config::{Digest, Fingerprint, VersionSpec};
 use crate::runtime::{CompileCache, Engine, Grant, Guest, GuestEnv, Program, digest_of};

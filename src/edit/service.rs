@@ -6,10 +6,10 @@ use std::path::{Component, Path, PathBuf};
 
 use toml_edit::{DocumentMut, Formatted, Item, Value};
 
-use super::super::model::{Digest, Percent, Quarantined, VersionName};
 use super::NewVersion;
 use super::keys::{Keys, in_braces};
 use super::{list, restore};
+use crate::config::{Digest, Percent, Quarantined, VersionName};
 
 pub const VERSIONS: &str = "versions";
 pub const TRAFFIC: &str = "traffic";

@@ -11,7 +11,6 @@ use toml::{Table, Value};
 
 use super::Record;
 use crate::config::{Digest, EnvValue, Reach, Service, Traffic, VersionSpec};
-use crate::registry::ServiceEntry;
 
 /// The key of a version's part that holds the digest of the component that it was made of.
 pub const MADE_OF: &str = "made-of";
@@ -50,28 +49,13 @@ pub struct Made {
 
 /// The parts of a record.
 #[derive(Clone, Debug)]
-pub struct Terms<'a> {
+pub struct Contents<'a> {
     pub policy: &'a Table,
     /// In the order of declaration.
     pub versions: Vec<(&'a str, &'a Table)>,
 }
 
 impl Served {
-    /// What a service serves.
-    pub fn of(entry: &ServiceEntry, parts: &mut Parts) -> Self {
-        let (declared, versions) = entry.serving.declared();
-        let versions = versions.enumerate().map(|(index, (spec, entry))| {
-            let made = entry.map(|entry| Made {
-                digest: Some(entry.digest().to_string()),
-                secrets: entry.secrets.clone(),
-            });
-            // While a version is made anew, the one before it serves.
-            let spec = entry.map_or(spec, |entry| &entry.spec);
-            (spec, declared.policy.reach_of(index), made.unwrap_or_default())
-        });
-        Self::new(declared, versions, parts)
-    }
-
     /// What a service would serve whose versions are made of this.
     pub fn new<'a>(
         service: &Service,
@@ -87,10 +71,10 @@ impl Served {
     }
 
     /// All of it; `None` where a part is missing.
-    pub fn terms<'a>(&'a self, parts: &'a Parts) -> Option<Terms<'a>> {
+    pub fn contents<'a>(&'a self, parts: &'a Parts) -> Option<Contents<'a>> {
         let version = |it: &'a ServedVersion| Some((it.name.as_str(), parts.get(&it.part)?));
         let versions = self.versions.iter().map(version).collect::<Option<_>>()?;
-        Some(Terms { policy: parts.get(&self.policy)?, versions })
+        Some(Contents { policy: parts.get(&self.policy)?, versions })
     }
 
     /// The digests of all its parts.
@@ -176,12 +160,12 @@ impl Parts {
 
 impl Record {
     /// What decided what was served; `None` where the record or its parts do not tell.
-    pub fn terms<'a>(&'a self, parts: &'a Parts) -> Option<Terms<'a>> {
-        self.served.as_ref()?.terms(parts)
+    pub fn contents<'a>(&'a self, parts: &'a Parts) -> Option<Contents<'a>> {
+        self.served.as_ref()?.contents(parts)
     }
 }
 
-impl<'a> Terms<'a> {
+impl<'a> Contents<'a> {
     /// What tells of a version.
     pub fn version(&self, name: &str) -> Option<&'a Table> {
         self.versions.iter().find(|(known, _)| *known == name).map(|(_, part)| *part)

@@ -6,12 +6,11 @@ use std::time::Instant;
 use http::HeaderValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::explain::{Explainer, Explanation, Question};
-use super::policy::{self, Terms};
 use crate::config::{
     CookieSettings, Digest, Percent, SameSite, Service, StickyKey, VersionName, VersionSpec,
 };
-use crate::policy::{Base, Before, Footing, Made, closed};
+use crate::policy::explain::{Explainer, Explanation, Question};
+use crate::policy::{self, Base, Before, Declared, Footing, Made, closed};
 use crate::routing::{Asked, Choice, Id, Lock, Pins, Policy, Reason, Refused};
 use crate::runtime::{Guest, Place};
 use crate::telemetry::VersionMeter;
@@ -166,8 +165,9 @@ impl Serving {
         lock: Lock,
         last: Option<&Self>,
     ) -> Self {
-        let terms = Terms { environment, service: declared, footings: &footings, base: &base };
-        let policy = terms.policy(lock, last.map(|last| &*last.policy));
+        let compiled =
+            Declared { environment, service: declared, footings: &footings, base: &base };
+        let policy = compiled.policy(lock, last.map(|last| &*last.policy));
         let sticky = declared.policy.sticky.as_ref();
         Self {
             entries,
@@ -193,9 +193,9 @@ impl Serving {
         for (footing, entry) in footings.iter_mut().zip(&self.entries) {
             footing.close(entry.as_ref().and_then(|entry| closed(declared, &entry.made())));
         }
-        let terms =
-            Terms { environment, service: &self.declared, footings: &footings, base: &base };
-        let mut policy = terms.policy(Lock::default(), Some(&self.policy));
+        let before =
+            Declared { environment, service: &self.declared, footings: &footings, base: &base };
+        let mut policy = before.policy(Lock::default(), Some(&self.policy));
         policy.overrides = policy::overrides(declared, lock);
         let shares = base.shares();
         Self { policy: Arc::new(policy), footings, base, shares, ..self.clone() }
@@ -209,7 +209,7 @@ impl Serving {
 
     /// The service as it is served, and what takes the requests of each of its versions, if that can
     /// be had.
-    pub(super) fn declared(
+    pub fn declared(
         &self,
     ) -> (&Arc<Service>, impl Iterator<Item = (&VersionSpec, Option<&Arc<VersionEntry>>)>) {
         let entries = self.entries.iter().map(Option::as_ref).chain(std::iter::repeat(None));
@@ -254,8 +254,8 @@ impl Serving {
     /// What it would do with a request.
     pub(super) fn explain(&self, environment: &str, question: &Question) -> Explanation {
         let Self { declared, footings, base, .. } = self;
-        let terms = Terms { environment, service: declared, footings, base };
-        Explainer { terms, policy: &self.policy }.explain(question)
+        let declared = Declared { environment, service: declared, footings, base };
+        Explainer { declared, policy: &self.policy }.explain(question)
     }
 
     /// Whether the lane of a request is told to its version.

@@ -1,7 +1,7 @@
 //! What an upgrade does to the traffic of a service, before anything is done: [`Shares`] by name, a
 //! ramp of them, what a rollback goes back to (`rollback`), and what comes back with it (`restore`,
 //! said in `text`). Pure; the commands of `cli` ask the process and the files, decide here, and write
-//! by `config::edit`.
+//! by `edit`.
 
 mod restore;
 mod rollback;

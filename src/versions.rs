@@ -4,14 +4,11 @@
 //! take traffic; [`Live`] holds the one snapshot that requests see; [`history`] remembers what each
 //! publish changed; [`policy`] makes what decides, and [`explain`] tells how it does. `reload` drives all of them, the gateway reads.
 
-pub mod explain;
-pub mod history;
-mod lifecycle;
-pub mod policy;
 mod programs;
 mod secrets;
 mod serving;
 mod snapshot;
+mod status;
 mod turns;
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -21,12 +18,12 @@ use arc_swap::ArcSwap;
 use crate::config::{ConnectionLimits, EnvValue, SecretSource};
 use crate::routing::Lock;
 
-pub use lifecycle::{Status, StatusCode, StatusError};
 pub use programs::{Programs, check_digest, digest_at};
 pub use serving::{Admission, Decided, Decision, Serving, VersionEntry};
 pub use snapshot::{
     EnvironmentView, ServiceEntry, ServiceKey, Snapshot, Statuses, VersionView, declared,
 };
+pub use status::{Status, StatusCode, StatusError};
 
 /// Who may override, by a secret as it is now.
 pub fn secret_lock(source: &SecretSource) -> Lock {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::super::report::Report;
+use crate::config::Report;
 
 /// Why a service's file was not changed. Nothing was written.
 #[derive(Debug, Error)]

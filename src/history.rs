@@ -7,7 +7,6 @@
 //! (opening, and what to do with a file that is damaged), `reserve` (the last generation where the
 //! history cannot be written).
 
-mod change;
 mod file;
 mod parts;
 mod record;
@@ -30,11 +29,12 @@ use serde::Deserialize;
 
 use file::Opened;
 
-pub use change::{Change, changes};
 pub use file::{HistoryError, Standing};
-pub use record::{Attribution, Author, Record, RecordOutcome, RecordedVersion, Share, shares_of};
+pub use record::{
+    Attribution, Author, CREATING, Record, RecordOutcome, RecordedVersion, Share, now,
+};
 pub use reserve::{reserve, reserved};
-pub use served::{MADE_OF, Made, Parts, Served, ServedVersion, Terms, VALUE};
+pub use served::{Contents, MADE_OF, Made, Parts, Served, ServedVersion, VALUE};
 
 use parts::{Store, Stored};
 

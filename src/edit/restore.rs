@@ -6,10 +6,10 @@ use std::path::Path;
 
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Formatted, Item, Table, Value};
 
-use super::super::model::VersionName;
 use super::keys::{Keys, in_braces};
 use super::list;
 use super::service::{TRAFFIC, VERSIONS, is_named, path_in};
+use crate::config::VersionName;
 
 const RULES: &str = "rules";
 

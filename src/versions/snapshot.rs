@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::explain::{Explanation, Question};
-use super::lifecycle::Status;
 use super::secrets::{self, Found};
 use super::serving::{Serving, VersionEntry};
+use super::status::Status;
 use crate::config::{
     Config, ConnectionLimits, DomainPattern, Environment, EnvironmentName, Expose, Look, Percent,
     Route, SecretSource, Service, ServiceName, VersionName, VersionSpec,
 };
+use crate::policy::explain::{Explanation, Question};
 use crate::policy::{Case, Obstacle, Serve, Verdict};
 use crate::routing::{Lock, Part, RouteTable, RouteTableBuilder};
 use crate::telemetry::Tally;

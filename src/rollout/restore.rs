@@ -11,9 +11,9 @@ use toml::{Table, Value};
 
 use super::shares::Shares;
 use super::text::{self, of};
-use crate::config::edit::{PutRule, ServiceFile};
 use crate::config::{EnvValue, Service, VersionName, VersionSpec};
-use crate::registry::history::{MADE_OF, Terms, VALUE};
+use crate::edit::{PutRule, ServiceFile};
+use crate::history::{Contents, MADE_OF, VALUE};
 use restoring::Restoring;
 
 /// What decides beside rules, below `[traffic]`.
@@ -83,7 +83,7 @@ impl Restoration {
     /// # Errors
     ///
     /// Where something cannot be brought back: all of it.
-    pub fn of(then: &Terms<'_>, to: &Shares, ground: &impl Ground) -> Result<Self, Lost> {
+    pub fn of(then: &Contents<'_>, to: &Shares, ground: &impl Ground) -> Result<Self, Lost> {
         Restoring::new(ground).run(then, to)
     }
 
@@ -177,9 +177,9 @@ impl Edit {
 }
 
 /// The versions that served: those with a share, and those that rules lead to.
-pub(super) fn serving(terms: &Terms<'_>, shares: &Shares) -> BTreeSet<String> {
+pub(super) fn serving(contents: &Contents<'_>, shares: &Shares) -> BTreeSet<String> {
     let takers = shares.takers().map(|(name, _)| name.to_string());
-    let rules = terms.policy.get("rules").and_then(Value::as_array).into_iter().flatten();
+    let rules = contents.policy.get("rules").and_then(Value::as_array).into_iter().flatten();
     let led = rules.flat_map(|rule| {
         let one = rule.get("version").and_then(Value::as_str).map(str::to_owned);
         let many = rule.get("split").and_then(Value::as_table).into_iter().flat_map(Table::keys);
