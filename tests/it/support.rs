@@ -16,7 +16,7 @@ pub use http1::Http1;
 pub use http2::{Http2, request};
 pub use load::{StopOnDrop, while_requested};
 pub use response::{Response, assert_problem};
-pub use site::{Site, greeter, lab, lab_p3, limits, one_version, plugin, split};
+pub use site::{LABS, Site, greeter, lab, lab_p3, limits, one_version, plugin, split};
 pub use watershed::{Finished, Watershed};
 
 /// The host of the service `greeter`.
@@ -27,6 +27,14 @@ pub const LAB: &str = "lab.localhost";
 /// Serves the lab, with the limits that a version has by default.
 pub fn serve_lab() -> Watershed {
     Site::new().service("lab", &lab("v1")).start()
+}
+
+/// Runs a test against the lab of each release of WASI, with these limits: what holds for a guest of
+/// one holds for a guest of the other. A failed test shows which component it served.
+pub fn in_both_worlds(lines: &str, test: impl Fn(&Watershed)) {
+    for lab in LABS {
+        test(&Site::new().service("lab", &(lab("v1") + &limits(lines))).start());
+    }
 }
 
 /// How long anything may take that should happen at once, on a machine that does much else.
