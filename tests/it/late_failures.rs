@@ -4,7 +4,7 @@ use crate::support::{LAB, Site, Watershed, in_both_worlds, lab, lab_p3, limits, 
 
 const TIGHT: &str = r#"
 cpu-time = "100ms"
-wall-time = "400ms"
+wall-time = "1500ms"
 request-body = "1KiB"
 "#;
 
