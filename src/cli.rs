@@ -11,6 +11,7 @@ mod deploy;
 mod env;
 mod explain;
 mod history;
+mod init;
 mod outcome;
 mod plan;
 mod process;
@@ -34,6 +35,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::CompleteEnv;
 
+pub use init::InitError;
 pub use process::ProcessError;
 pub use refusal::Refusal;
 pub use select::SelectError;
@@ -74,6 +76,11 @@ pub struct Cli {
 enum Command {
     /// Serve until SIGTERM or SIGINT.
     Run,
+    /// Write a small configuration with a component of its own, to begin with.
+    ///
+    /// It has one service with two versions and a split, and comments that say what to try next.
+    /// Nothing that exists is overwritten.
+    Init(init::Arguments),
     /// Load, validate and compile everything without serving; print every problem at once.
     Check(check::Arguments),
     /// Say what a reload of the files would do to what is served; do nothing.
@@ -127,6 +134,8 @@ pub enum CliError {
     Engine(#[from] EngineError),
     #[error("error: {0}")]
     Start(#[from] StartError),
+    #[error("error: {0}")]
+    Init(#[from] InitError),
     #[error("error: {0}")]
     Process(#[from] ProcessError),
     #[error("error: {0}")]
@@ -225,6 +234,7 @@ impl Cli {
     pub fn execute(self, telemetry: Telemetry) -> Result<ExitCode, CliError> {
         match self.command.unwrap_or(Command::Run) {
             Command::Run => run::run(&self.config, telemetry),
+            Command::Init(arguments) => init::init(&self.config, &arguments),
             Command::Check(arguments) => check::check(&self.config, &arguments),
             Command::Plan(arguments) => plan::plan(&self.config, &arguments),
             Command::Deploy(arguments) => deploy::deploy(&self.config, &arguments),
