@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arc_swap::ArcSwap;
 
-use crate::config::{ConnectionLimits, EnvValue, SecretSource};
+use crate::config::{ConnectionLimits, SecretSource};
 use crate::routing::Lock;
 
 pub use programs::{Programs, check_digest, digest_at};
@@ -33,13 +33,13 @@ pub fn secret_lock(source: &SecretSource) -> Lock {
     }
 }
 
-/// The digest of the value of a variable as it is now, for this process.
+/// The digest of the secret that a variable gets now, as this process reads it.
 ///
 /// # Errors
 ///
-/// Why it has none: names the place, and never its content.
-pub fn secret_digest(key: &str, value: &EnvValue) -> Result<String, String> {
-    secrets::digest_of(key, value)
+/// Why it cannot be read: names the place, and never its content.
+pub fn secret_digest(key: &str, source: &SecretSource) -> Result<String, String> {
+    secrets::digest_of(key, source)
 }
 
 /// The snapshot that requests see. One pointer: no request sees half of two generations.

@@ -15,7 +15,7 @@ mod share;
 mod written;
 
 pub use connection::ConnectionLimits;
-pub use env::EnvValue;
+pub use env::{EnvValue, SecretSource};
 pub use glob::{Glob, GlobError, Part};
 pub use name::{
     DomainError, DomainPattern, EnvironmentName, LabelError, RuleName, ServiceName, VersionName,
@@ -23,7 +23,7 @@ pub use name::{
 };
 pub use policy::{
     CookieSettings, Destination, Match, Otherwise, Overrides, Pick, Policy, Reach, Route, Rule,
-    SameSite, SecretSource, Sticky, StickyKey, StickyMode,
+    SameSite, Sticky, StickyKey, StickyMode,
 };
 pub use quantity::{ByteSize, Digest, DigestError, QuantityError, parse_duration, show_duration};
 pub use quarantine::Quarantined;
@@ -250,7 +250,7 @@ pub struct VersionSpec {
 impl VersionSpec {
     /// Every file that it is made from: the component first, then those of its secrets.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        let secrets = self.env.iter().filter_map(|(_, value)| value.file());
+        let secrets = self.env.iter().filter_map(|(_, value)| value.secret()?.file());
         iter::once(self.component.as_path()).chain(secrets)
     }
 }

@@ -175,8 +175,11 @@ fn first_version(tree: &Tree) -> VersionSpec {
         digest: Some(digest.parse().unwrap()),
         env: vec![
             ("GREETING".to_owned(), EnvValue::Plain("Hello".to_owned())),
-            ("KEY".to_owned(), EnvValue::FromEnv("APP_KEY".to_owned())),
-            ("TOKEN".to_owned(), EnvValue::File(tree.path("config/secrets/token"))),
+            ("KEY".to_owned(), EnvValue::Secret(SecretSource::FromEnv("APP_KEY".to_owned()))),
+            (
+                "TOKEN".to_owned(),
+                EnvValue::Secret(SecretSource::File(tree.path("config/secrets/token"))),
+            ),
         ],
         remark: Some("first release".to_owned()),
         limits: Limits {
@@ -232,7 +235,10 @@ fn a_secret_may_be_written_in_every_way_in_which_toml_writes_a_table() {
         ]);
         let config = tree.load().unwrap_or_else(|report| panic!("{report}"));
         let declared = &config.environments[0].services[0].versions[0].env;
-        assert_eq!(*declared, [("A".to_owned(), EnvValue::FromEnv("B".to_owned()))]);
+        assert_eq!(
+            *declared,
+            [("A".to_owned(), EnvValue::Secret(SecretSource::FromEnv("B".to_owned())))]
+        );
     }
 }
 

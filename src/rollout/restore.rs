@@ -11,7 +11,7 @@ use toml::{Table, Value};
 
 use super::shares::Shares;
 use super::text::{self, of};
-use crate::config::{EnvValue, Service, VersionName, VersionSpec};
+use crate::config::{EnvValue, SecretSource, Service, VersionName, VersionSpec};
 use crate::edit::{PutRule, ServiceFile};
 use crate::history::{Contents, MADE_OF, VALUE};
 use restoring::Restoring;
@@ -38,7 +38,7 @@ pub trait Ground {
     /// # Errors
     ///
     /// Why that is not known here.
-    fn secret(&self, version: &str, key: &str, place: &EnvValue) -> Result<String, String>;
+    fn secret(&self, version: &str, key: &str, place: &SecretSource) -> Result<String, String>;
 }
 
 /// What comes back beside the shares.

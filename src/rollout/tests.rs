@@ -5,7 +5,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::{EnvValue, Percent, Service, VersionName, VersionSpec};
+use crate::config::{Percent, SecretSource, Service, VersionName, VersionSpec};
 use crate::history::{Author, Parts, Record, RecordOutcome, RecordedVersion, Share};
 
 fn name(text: &str) -> VersionName {
@@ -96,7 +96,7 @@ impl Ground for Normal {
         panic!("nobody asks")
     }
 
-    fn secret(&self, _: &str, _: &str, _: &EnvValue) -> Result<String, String> {
+    fn secret(&self, _: &str, _: &str, _: &SecretSource) -> Result<String, String> {
         panic!("nobody asks")
     }
 }

@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-use crate::config::EnvValue;
+use crate::config::SecretSource;
 
 /// Characters of a text that are shown.
 const SHOWN: usize = 60;
@@ -22,11 +22,10 @@ pub fn short(digest: &str) -> String {
 }
 
 /// Where a secret is.
-pub fn place(value: &EnvValue) -> String {
-    match value {
-        EnvValue::Plain(_) => "plain".to_owned(),
-        EnvValue::File(path) => format!("file {}", path.display()),
-        EnvValue::FromEnv(variable) => format!("variable {variable}"),
+pub fn place(source: &SecretSource) -> String {
+    match source {
+        SecretSource::File(path) => format!("file {}", path.display()),
+        SecretSource::FromEnv(variable) => format!("variable {variable}"),
     }
 }
 

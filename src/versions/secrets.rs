@@ -77,7 +77,7 @@ fn resolve_now(declared: &[(String, EnvValue)]) -> Result<Resolved, StatusError>
     for (key, value) in declared {
         match value_of(value) {
             Ok(text) => {
-                if !matches!(value, EnvValue::Plain(_)) {
+                if value.secret().is_some() {
                     digests.push((key.clone(), EnvValue::digest_of(key, &text)));
                 }
                 variables.push((key.clone(), text));
@@ -110,23 +110,19 @@ pub enum Found {
     Obscured(String),
 }
 
-/// The digest of the value of a variable as it is now, for this process.
+/// The digest of the secret that a variable gets now, as this process reads it.
 ///
 /// # Errors
 ///
-/// Why it has none: names the place, and never its content.
-pub fn digest_of(key: &str, value: &EnvValue) -> Result<String, String> {
-    let text = value_of(value).map_err(|why| why.to_string())?;
+/// Why it cannot be read: names the place, and never its content.
+pub fn digest_of(key: &str, source: &SecretSource) -> Result<String, String> {
+    let text = secret(source).map_err(|why| why.to_string())?;
     Ok(EnvValue::digest_of(key, &text))
 }
 
 /// Who may override, by a secret as it is now. An empty secret is none.
 pub fn lock(source: &SecretSource) -> Found {
-    let value = match source {
-        SecretSource::File(path) => text_of(path),
-        SecretSource::FromEnv(variable) => from_env(variable),
-    };
-    match value {
+    match secret(source) {
         Ok(secret) if !secret.trim().is_empty() => Found::Lock(Lock::of(secret.trim())),
         Ok(_) => Found::Missing("it is empty".to_owned()),
         Err(why) if why.transient().is_some() => Found::Obscured(why.to_string()),
@@ -137,8 +133,14 @@ pub fn lock(source: &SecretSource) -> Found {
 fn value_of(value: &EnvValue) -> Result<String, Unavailable> {
     match value {
         EnvValue::Plain(text) => Ok(text.clone()),
-        EnvValue::File(path) => text_of(path),
-        EnvValue::FromEnv(variable) => from_env(variable),
+        EnvValue::Secret(source) => secret(source),
+    }
+}
+
+fn secret(source: &SecretSource) -> Result<String, Unavailable> {
+    match source {
+        SecretSource::File(path) => text_of(path),
+        SecretSource::FromEnv(variable) => from_env(variable),
     }
 }
 
@@ -215,9 +217,14 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("token");
         let declared = [
-            ("A".to_owned(), EnvValue::File(path.clone())),
+            ("A".to_owned(), EnvValue::Secret(SecretSource::File(path.clone()))),
             ("B".to_owned(), EnvValue::Plain("b".to_owned())),
-            ("C".to_owned(), EnvValue::FromEnv("WATERSHED_TEST_NO_SUCH_VARIABLE".to_owned())),
+            (
+                "C".to_owned(),
+                EnvValue::Secret(SecretSource::FromEnv(
+                    "WATERSHED_TEST_NO_SUCH_VARIABLE".to_owned(),
+                )),
+            ),
         ];
         let error = resolve_now(&declared).err().unwrap();
         assert_eq!(error.code, StatusCode::SecretUnavailable);

@@ -211,10 +211,7 @@ impl Secret {
 }
 
 fn look(source: &SecretSource) -> Look {
-    match source {
-        SecretSource::File(path) => Look::at(path),
-        SecretSource::FromEnv(_) => Look::Nothing,
-    }
+    source.file().map_or(Look::Nothing, Look::at)
 }
 
 impl ServiceEntry {

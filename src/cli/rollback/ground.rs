@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::super::standing;
 use super::super::target::Target;
-use crate::config::{EnvValue, Reach, Service, VersionName, VersionSpec};
+use crate::config::{EnvValue, Reach, SecretSource, Service, VersionName, VersionSpec};
 use crate::history::{Contents, Made, Parts, Record, Served, VALUE};
 use crate::policy::Standing;
 use crate::rollout::{Ground, State, Versions};
@@ -44,9 +44,9 @@ impl<'a> Site<'a> {
     }
 
     fn secrets(&self, spec: &VersionSpec) -> Vec<(String, String)> {
-        let secret = |(key, value): &(String, EnvValue)| match value {
-            EnvValue::Plain(_) => None,
-            place => Some((key.clone(), self.secret(spec.name.as_str(), key, place).ok()?)),
+        let secret = |(key, value): &(String, EnvValue)| {
+            let digest = self.secret(spec.name.as_str(), key, value.secret()?).ok()?;
+            Some((key.clone(), digest))
         };
         spec.env.iter().filter_map(secret).collect()
     }
@@ -61,9 +61,9 @@ impl<'a> Site<'a> {
     }
 
     /// What the process serves of a secret, where it serves this one.
-    fn served_secret(&self, version: &str, key: &str, place: &EnvValue) -> Option<String> {
+    fn served_secret(&self, version: &str, key: &str, place: &SecretSource) -> Option<String> {
         let value = self.served.as_ref()?.version(version)?.get("env")?.get(key)?;
-        let is_it = EnvValue::read(value).as_ref() == Some(place);
+        let is_it = EnvValue::read(value)?.secret() == Some(place);
         Some(value.get(VALUE).filter(|_| is_it)?.as_str()?.to_owned())
     }
 }
@@ -97,15 +97,15 @@ impl Ground for Site<'_> {
     }
 
     /// The process's word goes first: it need not run as the user of this command.
-    fn secret(&self, version: &str, key: &str, place: &EnvValue) -> Result<String, String> {
+    fn secret(&self, version: &str, key: &str, place: &SecretSource) -> Result<String, String> {
         if let Some(digest) = self.served_secret(version, key, place) {
             return Ok(digest);
         }
         match place {
-            EnvValue::FromEnv(variable) => {
+            SecretSource::FromEnv(variable) => {
                 Err(format!("the variable {variable} is that of the process that serves"))
             }
-            place => secret_digest(key, place),
+            SecretSource::File(_) => secret_digest(key, place),
         }
     }
 }

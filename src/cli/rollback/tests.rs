@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::config::{Digest, EnvValue, Loader, Percent, Reach, Service, VersionName, VersionSpec};
+use crate::config::{
+    Digest, EnvValue, Loader, Percent, Reach, SecretSource, Service, VersionName, VersionSpec,
+};
 use crate::edit::ServiceFile;
 use crate::history::{Author, Made, Parts, Record, RecordOutcome, RecordedVersion, Served, Share};
 use crate::plan::Description;
@@ -70,7 +72,7 @@ impl Ground for World {
         Ok(Digest::from_bytes(digest_of(&bytes)).to_string())
     }
 
-    fn secret(&self, _: &str, key: &str, place: &EnvValue) -> Result<String, String> {
+    fn secret(&self, _: &str, key: &str, place: &SecretSource) -> Result<String, String> {
         secret_digest(key, place)
     }
 }
@@ -124,9 +126,8 @@ impl World {
 
     fn served(&self, parts: &mut Parts) -> Served {
         let versions = self.service.versions.iter().enumerate().map(|(index, spec)| {
-            let secret = |(key, value): &(String, EnvValue)| match value {
-                EnvValue::Plain(_) => None,
-                place => Some((key.clone(), self.secret("", key, place).ok()?)),
+            let secret = |(key, value): &(String, EnvValue)| {
+                Some((key.clone(), self.secret("", key, value.secret()?).ok()?))
             };
             let secrets = spec.env.iter().filter_map(secret).collect();
             let made = Made { digest: self.made_of(spec), secrets };
@@ -389,7 +390,7 @@ fn a_deleted_version_is_declared_again() {
     let rest = found.restoration().unwrap();
     assert!(rest.lines()[0].starts_with("v1  is declared again, from /"), "{:?}", rest.lines());
     assert_eq!(world.env("v1", "GREETING"), Some(plain("Hello")));
-    assert!(matches!(world.env("v1", "TOKEN"), Some(EnvValue::File(_))));
+    assert!(matches!(world.env("v1", "TOKEN"), Some(EnvValue::Secret(SecretSource::File(_)))));
     assert!(world.shares().is_same(&all("v1")));
     world.write(&only_two.replace("v1 = 100, v2 = 0", "v2 = 100"));
     fs::write(world.path("a.wasm"), "other").unwrap();

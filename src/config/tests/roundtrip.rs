@@ -45,7 +45,7 @@ fn placed(mut config: Config, root: &Path) -> Config {
             for version in &mut service.versions {
                 place(&mut version.component);
                 for (_, value) in &mut version.env {
-                    if let EnvValue::File(path) = value {
+                    if let EnvValue::Secret(SecretSource::File(path)) = value {
                         place(path);
                     }
                 }

@@ -8,7 +8,7 @@ use toml::{Table, Value};
 use super::super::shares::Shares;
 use super::super::text::{self, of};
 use super::{Change, DECIDES, Edit, Ground, Lost, Restoration, serving};
-use crate::config::{Digest, EnvValue, Reach, VersionName, VersionSpec};
+use crate::config::{Digest, EnvValue, Reach, SecretSource, VersionName, VersionSpec};
 use crate::edit::PutRule;
 use crate::history::{Contents, MADE_OF, VALUE};
 
@@ -176,12 +176,12 @@ impl<'a, G: Ground> Restoring<'a, G> {
             None | Some(EnvValue::Plain(_)) => {
                 return now.map(EnvValue::written).as_ref() == Some(then);
             }
-            Some(place) => place,
+            Some(EnvValue::Secret(place)) => place,
         };
         let known = then.get(VALUE).and_then(Value::as_str);
-        let value_at = |place: &EnvValue| self.ground.secret(name.as_str(), key, place);
-        let is_secret = |value: &&EnvValue| !matches!(value, EnvValue::Plain(_));
-        if let Some(now) = now.filter(is_secret)
+        let value_at = |place: &SecretSource| self.ground.secret(name.as_str(), key, place);
+        let now = now.and_then(EnvValue::secret);
+        if let Some(now) = now
             && known.is_some()
             && value_at(now).ok().as_deref() == known
         {

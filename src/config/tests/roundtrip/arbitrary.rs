@@ -86,11 +86,11 @@ fn watch() -> impl Strategy<Value = Watch> {
 }
 
 fn env_value() -> impl Strategy<Value = EnvValue> {
-    prop_oneof![
-        "[^\0]{0,12}".prop_map(EnvValue::Plain),
-        path().prop_map(EnvValue::File),
-        "[^=\0]{1,6}".prop_map(EnvValue::FromEnv),
-    ]
+    prop_oneof!["[^\0]{0,12}".prop_map(EnvValue::Plain), secret_source().prop_map(EnvValue::Secret),]
+}
+
+fn secret_source() -> impl Strategy<Value = SecretSource> {
+    prop_oneof![path().prop_map(SecretSource::File), "[^=\0]{1,6}".prop_map(SecretSource::FromEnv),]
 }
 
 trait Shuffled: Strategy {

@@ -151,8 +151,18 @@ impl Writer<'_> {
     fn env_value(&self, value: &EnvValue) -> String {
         match value {
             EnvValue::Plain(text) => quoted(text),
-            EnvValue::File(path) => format!("{{ file = {} }}", self.path(path, "../..")),
-            EnvValue::FromEnv(variable) => format!("{{ from-env = {} }}", quoted(variable)),
+            EnvValue::Secret(source) => {
+                let (key, place) = self.secret(source);
+                format!("{{ {key} = {place} }}")
+            }
+        }
+    }
+
+    /// The key and value of the table that says where a secret is.
+    fn secret(&self, source: &SecretSource) -> (String, String) {
+        match source {
+            SecretSource::File(path) => ("file".to_owned(), self.path(path, "../..")),
+            SecretSource::FromEnv(variable) => ("from-env".to_owned(), quoted(variable)),
         }
     }
 

@@ -122,14 +122,12 @@ fn cookie() -> impl Strategy<Value = CookieSettings> {
 }
 
 fn overrides() -> impl Strategy<Value = Overrides> {
-    let secret = prop_oneof![
-        path().prop_map(SecretSource::File),
-        "[^=\0]{1,6}".prop_map(SecretSource::FromEnv)
-    ];
     let ways = (any::<bool>(), option::of("(?s).{1,6}"), option::of(TOKEN), any::<bool>());
-    (ways, option::of(secret)).prop_map(|((header, query, cookie, preview_domains), secret)| {
-        let is_open = header || query.is_some() || cookie.is_some();
-        let preview_domains = preview_domains || !is_open;
-        Overrides { header, query, cookie, preview_domains, secret }
-    })
+    (ways, option::of(secret_source())).prop_map(
+        |((header, query, cookie, preview_domains), secret)| {
+            let is_open = header || query.is_some() || cookie.is_some();
+            let preview_domains = preview_domains || !is_open;
+            Overrides { header, query, cookie, preview_domains, secret }
+        },
+    )
 }

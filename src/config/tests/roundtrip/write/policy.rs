@@ -41,12 +41,9 @@ impl Writer<'_> {
         for (key, name) in [("query", query), ("cookie", cookie)] {
             name.iter().for_each(|name| self.key(text, key, quoted(name), false));
         }
-        let secret = secret.as_ref().map(|secret| match secret {
-            SecretSource::File(path) => ("file".to_owned(), self.path(path, "../..")),
-            SecretSource::FromEnv(variable) => ("from-env".to_owned(), quoted(variable)),
-        });
-        if let Some(secret) = secret {
-            self.table(text, "traffic.override", "secret", [secret].into_iter());
+        if let Some(source) = secret {
+            let secret = [self.secret(source)].into_iter();
+            self.table(text, "traffic.override", "secret", secret);
         }
     }
 
