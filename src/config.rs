@@ -1,17 +1,15 @@
-//! What the user wrote, read and checked: a [`Loader`] turns `watershed.toml` and the services'
-//! files into a [`Config`] that cannot be wrong, beside a [`Report`] of whatever is. The command
-//! line, the server and a reload use it. Rooms, in reading order: `raw` (the files' shapes),
-//! `model` (what they mean, and every default), `document` (a file into its shape), `validate`
-//! (one file's shape into the model), `arbitrate` (names that several files want), `loader` (all
-//! files, again and again), `edit` (changes a service's file), `report` (what is wrong), `restart` (what only a restart changes),
-//! `schema` (the shapes for editors).
+//! What the user wrote, read and checked: texts become a [`Config`] that cannot be wrong, or a
+//! [`Report`] of everything that is. This room knows no file system: `source` finds and reads the
+//! files, and calls it for each. Rooms, in reading order: `raw` (the files' shapes), `model` (what
+//! they mean, and every default), `document` (a text into its shape), `validate` (one file's shape
+//! into the model), `arbitrate` (names that several files want), `path` (paths by their names),
+//! `report` (what is wrong), `restart` (what only a restart changes), `schema` (the shapes for
+//! editors).
 
 mod arbitrate;
-pub(crate) mod discover;
-pub(crate) mod document;
-mod fingerprint;
-mod loader;
+mod document;
 pub mod model;
+mod path;
 mod raw;
 mod report;
 mod restart;
@@ -20,33 +18,37 @@ mod shape;
 mod source;
 pub mod suggest;
 mod syntax;
-#[cfg(test)]
-mod tests;
 mod validate;
 
-pub use discover::{Followed, Names};
-pub use fingerprint::{Fingerprint, Look};
-pub use loader::{Loaded, Loader, Reading, Rejected, Rejection};
-pub(crate) use loader::{Objection, check_instead};
+pub(crate) use arbitrate::{Choice, Contender, Verdict, arbitrate};
+pub(crate) use document::syntax;
 pub use model::*;
+pub use path::absolute;
+#[cfg(test)]
+pub(crate) use report::short_path;
 pub use report::{Problem, Report, Warnings};
 pub use restart::{Setting, restart_keys};
 pub use schema::schema;
+pub(crate) use source::{Complaint, Source, Spot};
+pub(crate) use validate::service::{Draft, Surroundings};
+pub(crate) use validate::{Main, Plan};
 
-use std::path::Path;
+use validate::{EMPTY_MAIN, EMPTY_SERVICE};
 
-/// Reads the main file, the files of the services that it names, and checks them all.
-///
-/// # Errors
-/// Every problem of every file at once, if there is any.
-pub fn load(path: &Path) -> Result<Config, Report> {
-    inspect(path).map_err(|rejected| rejected.report)
+/// What the main file says. Nothing if it cannot be understood at all; it counts only if nothing was
+/// added to `problems`.
+pub(crate) fn read_main(source: Source, problems: &mut Vec<Problem>) -> Option<Main> {
+    let document = document::of(source, EMPTY_MAIN, problems)?;
+    Some(validate::main(document, problems))
 }
 
-/// The same for `check`, which looks on behind the first files that are wrong.
-///
-/// # Errors
-/// Every problem, and what is left without them.
-pub fn inspect(path: &Path) -> Result<Config, Rejected> {
-    Loader::new(path).inspect()
+/// What a service's file says by itself. Nothing if it cannot be understood at all; it counts only if
+/// nothing was added to `problems`.
+pub(crate) fn read_service(
+    source: Source,
+    around: &Surroundings,
+    problems: &mut Vec<Problem>,
+) -> Option<Draft> {
+    let document = document::of(source, EMPTY_SERVICE, problems)?;
+    validate::service::draft(document, around, problems)
 }

@@ -29,9 +29,9 @@ pub use error::EditError;
 pub use restore::PutRule;
 
 use crate::config::{
-    Digest, Objection, Percent, Problem, Quarantined, Report, ServiceName, VersionName,
-    check_instead, discover, document,
+    Digest, Percent, Problem, Quarantined, Report, ServiceName, VersionName, syntax,
 };
+use crate::source::{Objection, check_instead, raw_text};
 use store::{PATIENCE, Place, StoreError};
 
 /// A service's file that is being changed. Nobody else of us changes a file of its directory
@@ -102,15 +102,15 @@ impl ServiceFile {
         let unreadable =
             |problems| EditError::Unreadable { path: path.clone(), report: Report::new(problems) };
         let target = fs::canonicalize(&path).map_err(|error| {
-            let problem = document::raw_text(&path).err();
+            let problem = raw_text(&path).err();
             unreadable(vec![problem.map_or_else(|| unknown(&path, &error), |problem| *problem)])
         })?;
         let place = Place::lock(&target, PATIENCE)
             .map_err(|error| EditError::of(error, &path, target.parent(), String::new))?;
-        let before = document::raw_text(&path).map_err(|problem| unreadable(vec![*problem]))?;
+        let before = raw_text(&path).map_err(|problem| unreadable(vec![*problem]))?;
         let plain = form::plain(&before);
         let document = plain.parse::<DocumentMut>().map_err(|error| {
-            let problems = document::syntax(&path, &before);
+            let problems = syntax(&path, &before);
             let text = || vec![Problem::of_file(&path, error.message(), "correct it first")];
             unreadable(if problems.is_empty() { text() } else { problems })
         })?;
@@ -257,7 +257,7 @@ impl ServiceFile {
     /// Before minutes are spent on the check of something that will not be written.
     fn check_unchanged(&self) -> Result<(), EditError> {
         let Some(before) = &self.before else { return Ok(()) };
-        let is_same = document::raw_text(&self.path).is_ok_and(|now| now == *before);
+        let is_same = raw_text(&self.path).is_ok_and(|now| now == *before);
         if is_same { Ok(()) } else { Err(EditError::Changed { path: self.path.clone() }) }
     }
 
@@ -298,7 +298,7 @@ impl Saved {
 /// By names, as the configuration reads paths.
 fn absolute(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    discover::absolute(Path::new("/"), &path)
+    crate::config::absolute(Path::new("/"), &path)
 }
 
 fn unknown(path: &Path, error: &std::io::Error) -> Problem {

@@ -2,7 +2,7 @@
 //! WebAssembly component, and files that are followed while traffic flows say who gets what.
 //!
 //! Two lines run through the crate. A request: `transport` → `proxy` → a service by `routing` → a
-//! version by its entry in `versions` → a sandbox of `runtime`. A configuration: `config` → `reload` →
+//! version by its entry in `versions` → a sandbox of `runtime`. A configuration: `source` → `reload` →
 //! `versions`. They meet in one pointer, [`versions::Live`]. `ARCHITECTURE.md` has the whys.
 
 // In reading order; the blank lines keep it.
@@ -12,6 +12,8 @@ pub mod transient;
 pub mod config;
 
 pub mod edit;
+
+pub mod source;
 
 pub mod descriptors;
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use http::HeaderName;
-use watershed::config::{self, Config};
+use watershed::config::Config;
 use watershed::routing::{
     Affinity, Asked, Base, Candidate, Destination, KeySource, Lock, Matcher, Network, Overrides,
     Owner, Part, Pattern, Pins, Policy, RouteTableBuilder, Rule, Shares, Sticky, Ways, Weighted,
@@ -146,7 +146,7 @@ fn counting_a_request_allocates_nothing() {
 #[test]
 fn deciding_on_the_shipped_configuration_allocates_nothing() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let config = config::load(&root.join("config/watershed.toml")).unwrap();
+    let config = watershed::source::load(&root.join("config/watershed.toml")).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let candidates = runtime.block_on(candidates(&config));
     let snapshot = Snapshot::after(&Snapshot::default(), &config, &candidates);

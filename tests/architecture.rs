@@ -14,20 +14,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, in reading order, and those that each may use beside itself.
-const ROOMS: [(&str, &[&str]); 18] = [
+const ROOMS: [(&str, &[&str]); 19] = [
     ("allocator", &[]),
     ("transient", &[]),
     ("descriptors", &[]),
     ("config", &["transient"]),
     ("routing", &[]),
-    ("edit", &["config"]),
+    ("edit", &["config", "source"]),
+    ("source", &["config", "transient"]),
     ("policy", &["config", "routing"]),
     ("telemetry", &[]),
     ("log", &["telemetry"]),
     ("runtime", &["allocator", "transient"]),
-    ("versions", &["config", "policy", "routing", "runtime", "telemetry", "transient"]),
+    ("versions", &["config", "policy", "routing", "runtime", "source", "telemetry", "transient"]),
     ("history", &["config"]),
-    ("reload", &["config", "history", "telemetry", "transient", "versions"]),
+    ("reload", &["config", "history", "source", "telemetry", "transient", "versions"]),
     ("rollout", &["config", "edit", "history"]),
     ("plan", &["config", "policy"]),
     ("transport", &["descriptors"]),
@@ -41,6 +42,7 @@ const ROOMS: [(&str, &[&str]); 18] = [
             "plan",
             "policy",
             "reload",
+            "source",
             "telemetry",
             "transport",
             "versions",
@@ -59,7 +61,7 @@ const LIBRARIES: [(&str, &[&str]); 12] = [
     ("pingora", &["transport", "proxy", "server"]),
     ("h2", &["proxy"]),
     ("axum", &["admin"]),
-    ("notify", &["reload"]),
+    ("notify", &["source"]),
     ("prometheus_client", &["telemetry"]),
     ("ureq", &["cli"]),
     ("redb", &["history"]),
@@ -70,6 +72,20 @@ const LIBRARIES: [(&str, &[&str]); 12] = [
 /// Libraries that a leaf may not name.
 const FORBIDDEN: [(&str, &[&str]); 2] =
     [("config", &["tokio", "pingora", "wasmtime"]), ("routing", &["tokio", "pingora", "wasmtime"])];
+
+/// Rooms that work on texts and values only, and how code would reach the file system past them.
+const WITHOUT_FILES: [&str; 4] = ["config", "routing", "policy", "plan"];
+const FILES: [&str; 9] = [
+    "std::fs",
+    "fs::",
+    "File::",
+    "rustix::",
+    ".metadata()",
+    ".symlink_metadata()",
+    ".canonicalize()",
+    ".read_dir()",
+    ".exists()",
+];
 
 /// A line of code, without its comment and without the contents of strings.
 struct Line {
@@ -255,6 +271,16 @@ fn libraries_stay_in_their_rooms() {
         }
     }
     assert_none("libraries outside of their rooms", &violations);
+}
+
+#[test]
+fn rooms_of_texts_know_no_file_system() {
+    let reaches = |line: &&Line| {
+        let is_bound = WITHOUT_FILES.contains(&line.room.as_str());
+        is_bound && FILES.iter().any(|files| line.code.contains(files))
+    };
+    let violations: Vec<_> = source().iter().filter(reaches).map(Line::place).collect();
+    assert_none("`source` reads files, and gives these rooms texts", &violations);
 }
 
 /// These macros panic where the reader has left, and wait where it does not read.

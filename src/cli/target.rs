@@ -16,8 +16,8 @@ use super::{CliError, standing, trial};
 use crate::admin::HistoryDocument;
 use crate::admin::status::{ReloadDocument, ServiceDocument, StatusDocument, VersionDocument};
 use crate::config::{
-    AdminSettings, Digest, EnvironmentName, Loader, Percent, Quarantined, Report, Service,
-    VersionName, VersionSpec,
+    AdminSettings, Digest, EnvironmentName, Percent, Quarantined, Report, Service, VersionName,
+    VersionSpec,
 };
 use crate::edit::{Saved, ServiceFile};
 use crate::history::{Attribution, History};
@@ -25,6 +25,7 @@ use crate::policy::explain::Explanation;
 use crate::policy::{Case, Fault, Obstacle, Standing, Verdict};
 use crate::rollout::{Shares, Versions};
 use crate::runtime::digest_of;
+use crate::source::Loader;
 
 /// How often the process is asked how far it is: often at first, for what takes no time.
 const LOOKS: std::ops::RangeInclusive<Duration> =

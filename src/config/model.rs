@@ -38,7 +38,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::discover::Followed;
 use super::report::Problem;
 
 /// Everything that the files say.
@@ -48,8 +47,6 @@ pub struct Config {
     pub admin: AdminSettings,
     pub state: StateSettings,
     pub environments: Vec<Environment>,
-    /// All in which a change could change the configuration, beside the main file.
-    pub watch: Vec<Followed>,
     /// What is right in the services' files and yet can hardly be meant, in the order of files.
     pub warnings: Vec<Problem>,
 }
@@ -64,12 +61,11 @@ impl Config {
 
     /// Whether both are served alike: of what is warned, and on which line, does not matter.
     pub fn is_served_like(&self, other: &Self) -> bool {
-        let Self { server, admin, state, environments, watch, warnings: _ } = self;
+        let Self { server, admin, state, environments, warnings: _ } = self;
         *server == other.server
             && *admin == other.admin
             && *state == other.state
             && *environments == other.environments
-            && *watch == other.watch
     }
 }
 

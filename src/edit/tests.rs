@@ -48,7 +48,7 @@ impl Site {
     }
 
     fn config(&self) -> Config {
-        crate::config::load(&self.main()).unwrap_or_else(|report| panic!("{report}"))
+        crate::source::load(&self.main()).unwrap_or_else(|report| panic!("{report}"))
     }
 
     /// The names in the directory of the services.

@@ -332,7 +332,6 @@ fn what_files_declare_is_what_would_be_served() {
                 domain: "localhost".to_owned(),
                 services: vec![service(traffic, quarantine).into()],
             }],
-            watch: Vec::new(),
             warnings: Vec::new(),
         };
         let files = Description::of_files(&config, Path::new(ROOT), None, |spec| {

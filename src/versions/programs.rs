@@ -13,8 +13,9 @@ use super::serving::VersionEntry;
 use super::snapshot::ServiceKey;
 use super::status::{StatusCode, StatusError};
 use super::turns::Turns;
-use crate::config::{Digest, Fingerprint, VersionSpec};
+use crate::config::{Digest, VersionSpec};
 use crate::runtime::{CompileCache, Engine, Grant, Guest, GuestEnv, Program, digest_of};
+use crate::source::Fingerprint;
 use crate::telemetry::Telemetry;
 use crate::transient::is_transient;
 

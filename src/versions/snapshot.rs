@@ -9,12 +9,13 @@ use super::secrets::{self, Found};
 use super::serving::{Serving, VersionEntry};
 use super::status::Status;
 use crate::config::{
-    Config, ConnectionLimits, DomainPattern, Environment, EnvironmentName, Expose, Look, Percent,
-    Route, SecretSource, Service, ServiceName, VersionName, VersionSpec,
+    Config, ConnectionLimits, DomainPattern, Environment, EnvironmentName, Expose, Percent, Route,
+    SecretSource, Service, ServiceName, VersionName, VersionSpec,
 };
 use crate::policy::explain::{Explanation, Question};
 use crate::policy::{Case, Obstacle, Serve, Verdict};
 use crate::routing::{Lock, Part, RouteTable, RouteTableBuilder};
+use crate::source::Look;
 use crate::telemetry::Tally;
 
 /// The name of a service over all environments.

@@ -223,7 +223,6 @@ fn config(service: &Arc<Service>) -> Config {
             domain: "localhost".to_owned(),
             services: vec![service.clone()],
         }],
-        watch: Vec::new(),
         warnings: Vec::new(),
     }
 }

@@ -12,9 +12,10 @@ use super::{
     ReportDocument, ServiceDocument, StatusDocument, VersionDocument,
 };
 use crate::admin::{Admin, TokenFile, Wanted};
-use crate::config::{Percent, Reach, Rejection, Report, Traffic};
+use crate::config::{Percent, Reach, Report, Traffic};
 use crate::descriptors::Use;
 use crate::reload::{Outcome, Reload};
+use crate::source::Rejection;
 use crate::telemetry::Recent;
 use crate::versions::{EnvironmentView, ServiceEntry, StatusError, VersionEntry, VersionView};
 

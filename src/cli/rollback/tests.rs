@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::config::{
-    Digest, EnvValue, Loader, Percent, Reach, SecretSource, Service, VersionName, VersionSpec,
+    Digest, EnvValue, Percent, Reach, SecretSource, Service, VersionName, VersionSpec,
 };
 use crate::edit::ServiceFile;
 use crate::history::{Author, Made, Parts, Record, RecordOutcome, RecordedVersion, Served, Share};
@@ -17,6 +17,7 @@ use crate::rollout::{
     Ground, Question, Rollback, RollbackError, Shares, State, Target, Versions, rollback,
 };
 use crate::runtime::digest_of;
+use crate::source::Loader;
 use crate::versions::secret_digest;
 
 fn name(text: &str) -> VersionName {
@@ -229,7 +230,7 @@ impl World {
 
     /// The versions with shares and the policy, as `watershed plan` describes them.
     fn description(&self) -> (BTreeMap<String, String>, Vec<String>) {
-        let config = crate::config::load(&self.directory.path().join("watershed.toml")).unwrap();
+        let config = crate::source::load(&self.directory.path().join("watershed.toml")).unwrap();
         let description = Description::of_files(&config, self.directory.path(), None, |spec| {
             let digest = self.made_of(spec).and_then(|digest| digest.parse().ok());
             Standing::Normal { digest: digest.unwrap_or(Digest::from_bytes([0; 32])) }

@@ -1,5 +1,5 @@
-//! Finds the files of an environment's services. `load` calls it with the main file's directory and
-//! what `services` says there.
+//! Finds the files of an environment's services. The loader calls it with the main file's directory
+//! and what `services` says there.
 
 use std::ffi::OsStr;
 use std::fs::{self, FileType};
@@ -10,6 +10,7 @@ use glob::{MatchOptions, Pattern};
 use thiserror::Error;
 
 use super::fingerprint::Fingerprint;
+use crate::config::{Complaint, Environment, absolute};
 use crate::transient::is_transient;
 
 /// The services' files, sorted, and the directories in which there could be more.
@@ -217,20 +218,36 @@ fn is_directory(entry: &fs::DirEntry) -> Result<bool, DiscoverError> {
     }
 }
 
-/// A path relative to a directory as one that is absolute. `..` goes by names, as `cd` in a shell
-/// does: what a file says does not change its meaning when a directory above it turns into a link.
-pub fn absolute(base: &Path, path: &Path) -> PathBuf {
-    let mut result = PathBuf::new();
-    for part in base.join(path).components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                result.pop();
-            }
-            other => result.push(other),
-        }
+/// What to say where `services` of the main file leads nowhere.
+pub fn no_services(error: &DiscoverError) -> Complaint {
+    if let Some(why) = error.transient() {
+        return Complaint::transient(format!("`services` cannot be looked through: {error}"), why);
     }
-    result
+    let help = match error {
+        DiscoverError::NoDirectory(_) => "create the directory, or correct the path",
+        DiscoverError::NoFile(_) => "create the file, or write a glob such as `services/*.toml`",
+        DiscoverError::Unreadable { .. } => "let the user that runs watershed read it",
+        DiscoverError::Directory(_) => "add `/*.toml` for the files in it",
+        DiscoverError::NotOneLevel(_) => {
+            "write one `*` for each level of directories, such as `services/*/*.toml`"
+        }
+        DiscoverError::TooWide => "start from a directory that has only services below it",
+        DiscoverError::Empty | DiscoverError::Pattern(_) => {
+            "write a glob such as `services/*.toml`"
+        }
+    };
+    Complaint::new(format!("`services` leads nowhere: {error}"), help)
+}
+
+/// What to say where nothing is where services are looked for by default.
+pub fn no_default_services(error: &DiscoverError) -> Complaint {
+    let glob = Environment::SERVICES;
+    if let Some(why) = error.transient() {
+        return Complaint::transient(format!("`{glob}` cannot be looked through: {error}"), why);
+    }
+    let message = format!("without `[[environments]]`, services are in `{glob}`, but {error}");
+    let help = "create the directory, or declare `[[environments]]` with its `services`";
+    Complaint::new(message, help)
 }
 
 #[cfg(test)]
@@ -338,12 +355,5 @@ mod tests {
         std::os::unix::fs::symlink("s", tree.path().join("link")).unwrap();
         let by_link = tree.path().join("link/x/b.toml");
         assert_eq!(find("../link/*/*.toml", "s/x/b.toml"), Some(by_link), "as the glob names it");
-    }
-
-    #[test]
-    fn paths_go_by_names() {
-        let path = absolute(Path::new("/a/b"), Path::new("../../c/./d.wasm"));
-        assert_eq!(path, Path::new("/c/d.wasm"));
-        assert_eq!(absolute(Path::new("/a"), Path::new("/b")), Path::new("/b"));
     }
 }

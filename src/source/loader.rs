@@ -10,15 +10,13 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::arbitrate::{Choice, Contender, Verdict, arbitrate};
 use super::discover::{self, Followed, Found};
-use super::document;
 use super::fingerprint::Fingerprint;
-use super::model::{AdminSettings, Config, Environment, EnvironmentName, ServiceName};
-use super::report::{Problem, Report};
-use super::source::Source;
-use super::validate::service::{Draft, Surroundings, draft};
-use super::validate::{self, EMPTY_MAIN, EMPTY_SERVICE, Main, Plan};
+use super::text::{self, read_source};
+use crate::config::{
+    self, AdminSettings, Choice, Config, Contender, Draft, Environment, EnvironmentName, Main,
+    Plan, Problem, Report, ServiceName, Source, Spot, Surroundings, Verdict, absolute, arbitrate,
+};
 use instead::Instead;
 
 pub use instead::{Objection, check_instead};
@@ -43,6 +41,8 @@ pub struct Loaded {
     pub places: Vec<String>,
     /// How many services' files were read.
     pub read: usize,
+    /// All in which a change could change the configuration, beside the main file.
+    pub watch: Vec<Followed>,
     /// The state of each file that is in `config`.
     served: Vec<(Key, Option<Arc<Draft>>)>,
 }
@@ -67,6 +67,25 @@ pub struct Rejected {
     pub is_transient: bool,
     /// What could be made of the files beside their problems: for looking at, not for serving.
     pub rest: Option<Box<Config>>,
+    /// All in which a change could change the configuration, beside the main file.
+    pub watch: Vec<Followed>,
+}
+
+/// The main file, and the files of services that it leads to.
+#[derive(Clone, Debug)]
+struct Layout {
+    main: Main,
+    /// Without the environments whose search led nowhere.
+    areas: Vec<Area>,
+    /// Where each environment's search begins, also where it led nowhere.
+    roots: Vec<PathBuf>,
+}
+
+/// An environment and the files of its services.
+#[derive(Clone, Debug)]
+struct Area {
+    plan: Plan,
+    found: Found,
 }
 
 /// Reads a configuration and remembers it.
@@ -74,11 +93,11 @@ pub struct Rejected {
 pub struct Loader {
     path: PathBuf,
     files: HashMap<Key, File>,
-    /// What the main file said when it was right.
-    main: Option<Main>,
+    /// What the main file said when it was right, and led to.
+    layout: Option<Layout>,
     /// What is read in place of a file.
     instead: Option<Instead>,
-    reading: document::Read,
+    reading: text::Read,
 }
 
 /// A file may be in several environments.
@@ -101,12 +120,12 @@ impl Loader {
     /// A loader of the main file at `path` that has read nothing yet.
     pub fn new(path: &Path) -> Self {
         let path = match std::path::absolute(path) {
-            Ok(path) => discover::absolute(Path::new("/"), &path),
+            Ok(path) => absolute(Path::new("/"), &path),
             // Reading it will say what is wrong with it.
             Err(_) => path.to_owned(),
         };
-        let reading = document::read_bytes;
-        Self { path, files: HashMap::new(), main: None, instead: None, reading }
+        let reading = text::read_bytes;
+        Self { path, files: HashMap::new(), layout: None, instead: None, reading }
     }
 
     /// The main file.
@@ -127,29 +146,29 @@ impl Loader {
     ///
     /// Where the main file is wrong.
     pub fn load(&mut self, reading: Reading) -> Result<Loaded, Rejected> {
-        let (main, problems) = match self.main() {
-            Ok(main) => main,
+        let (layout, problems) = match self.layout() {
+            Ok(layout) => layout,
             // Where the services' files are is known from before.
-            Err(rejected) => match self.main.clone() {
-                Some(main) => (main, rejected.report.problems),
+            Err(rejected) => match self.layout.clone() {
+                Some(layout) => (layout, rejected.report.problems),
                 None => return Err(rejected),
             },
         };
-        let (keys, read) = self.read(&main, reading);
+        let (keys, read) = self.read(&layout, reading);
         if !problems.is_empty() {
-            return Err(self.wrong(main, &keys, problems));
+            return Err(self.wrong(layout, &keys, problems));
         }
-        self.main = Some(main.clone());
+        self.layout = Some(layout.clone());
         let (mut served, mut rejected) = (Vec::with_capacity(keys.len()), Vec::new());
         let verdicts = arbitrate(&self.contenders(&keys, File::as_valid));
         for ((key, file), verdict) in self.files(&keys).zip(verdicts) {
             served.push((key.clone(), file.state(verdict.choice).cloned()));
             rejected.extend(file.rejection(key, verdict));
         }
-        let places = main.plans.iter().map(|plan| plan.pattern.clone()).collect();
+        let places = layout.areas.iter().map(|area| area.plan.pattern.clone()).collect();
         let drafts = served.iter().map(|(_, draft)| draft.as_ref());
-        let config = config(main, drafts);
-        Ok(Loaded { config, rejected, places, read, served })
+        let (config, watch) = whole(layout, drafts);
+        Ok(Loaded { config, rejected, places, read, watch, served })
     }
 
     /// Goes back to what was loaded here wherever a file is wrong from now on, and forgets the files
@@ -172,12 +191,12 @@ impl Loader {
     ///
     /// Where any file is wrong.
     pub fn inspect(&mut self) -> Result<Config, Rejected> {
-        let (main, problems) = self.main()?;
-        let (keys, _) = self.read(&main, Reading::Everything);
-        let Rejected { report, is_transient, rest } = self.wrong(main, &keys, problems);
-        match rest {
-            Some(config) if report.problems.is_empty() => Ok(*config),
-            rest => Err(Rejected { report, is_transient, rest }),
+        let (layout, problems) = self.layout()?;
+        let (keys, _) = self.read(&layout, Reading::Everything);
+        let rejected = self.wrong(layout, &keys, problems);
+        match rejected.rest {
+            Some(config) if rejected.report.problems.is_empty() => Ok(*config),
+            rest => Err(Rejected { rest, ..rejected }),
         }
     }
 
@@ -194,37 +213,62 @@ impl Loader {
     /// What the main file says, and what is wrong with it.
     fn main(&self) -> Result<(Main, Vec<Problem>), Rejected> {
         let mut problems = Vec::new();
-        match document::read(&self.path, self.reading, EMPTY_MAIN, &mut problems) {
-            Some(document) => {
-                let mut main = validate::main(document, &mut problems);
-                self.instead.iter().for_each(|instead| instead.add_to(&mut main));
-                Ok((main, problems))
-            }
+        let source = read_source(&self.path, self.reading, None);
+        let source = source.map_err(|problem| problems.push(*problem)).ok();
+        match source.and_then(|source| config::read_main(source, &mut problems)) {
+            Some(main) => Ok((main, problems)),
             None => {
                 let report = Report::new(problems);
-                Err(Rejected { is_transient: report.is_transient(), report, rest: None })
+                let is_transient = report.is_transient();
+                Err(Rejected { is_transient, report, rest: None, watch: Vec::new() })
             }
         }
     }
 
+    /// What the main file says and leads to, and what is wrong with that.
+    fn layout(&self) -> Result<(Layout, Vec<Problem>), Rejected> {
+        let (mut main, mut problems) = self.main()?;
+        let roots = main.plans.iter().map(|plan| discover::root(&main.directory, &plan.pattern));
+        let roots = roots.collect();
+        let plans = std::mem::take(&mut main.plans);
+        let areas = plans.into_iter().filter_map(|plan| self.area(plan, &main, &mut problems));
+        let areas = areas.collect();
+        Ok((Layout { main, areas, roots }, problems))
+    }
+
+    /// The files of an environment. Where they cannot be found, the main file is wrong.
+    fn area(&self, plan: Plan, main: &Main, problems: &mut Vec<Problem>) -> Option<Area> {
+        let found = discover::services(&main.directory, &plan.pattern);
+        let found = found.map_err(|error| {
+            problems.push(match &plan.spot {
+                Some(spot) => spot.clone().problem(discover::no_services(&error)),
+                None => Spot::of_file(&self.path).problem(discover::no_default_services(&error)),
+            });
+        });
+        let mut area = Area { found: found.ok()?, plan };
+        self.instead.iter().for_each(|instead| instead.add_to(&mut area, &main.directory));
+        Some(area)
+    }
+
     /// The problems of the main file and of all others, whose names count even if they are wrong.
-    fn wrong(&self, main: Main, keys: &[Key], mut problems: Vec<Problem>) -> Rejected {
+    fn wrong(&self, layout: Layout, keys: &[Key], mut problems: Vec<Problem>) -> Rejected {
         let is_transient =
             !problems.is_empty() && problems.iter().all(|problem| problem.is_transient);
         let verdicts = arbitrate(&self.contenders(keys, File::as_written));
         for ((_, file), verdict) in self.files(keys).zip(verdicts) {
             problems.extend(file.problems.iter().cloned().chain(verdict.problems));
         }
-        let rest = config(main, self.files(keys).map(|(_, file)| file.as_written()));
-        Rejected { report: Report::new(problems), is_transient, rest: Some(Box::new(rest)) }
+        let (rest, watch) = whole(layout, self.files(keys).map(|(_, file)| file.as_written()));
+        Rejected { report: Report::new(problems), is_transient, rest: Some(Box::new(rest)), watch }
     }
 
     /// Reads what is to be read: the files of all environments in their order, and how many of them
     /// were read.
-    fn read(&mut self, main: &Main, reading: Reading) -> (Vec<Key>, usize) {
+    fn read(&mut self, layout: &Layout, reading: Reading) -> (Vec<Key>, usize) {
         let (mut keys, mut read) = (Vec::new(), 0);
-        for Plan { name, domain, found, pattern: _ } in &main.plans {
-            let around = Surroundings { domain: domain.clone(), limits: main.limits.clone() };
+        for Area { plan: Plan { name, domain, .. }, found } in &layout.areas {
+            let limits = layout.main.limits.clone();
+            let around = Surroundings { domain: domain.clone(), limits };
             let around = Arc::new(around);
             for path in &found.files {
                 let key = (name.clone(), path.clone());
@@ -238,7 +282,7 @@ impl Loader {
                     read += 1;
                     // What it served stays known whatever becomes of reading it.
                     let before = self.files.get(&key);
-                    let text = document::read_text(path, self.reading, instead);
+                    let text = read_source(path, self.reading, instead);
                     let file = File::read(text, fingerprint, &around, before);
                     self.files.insert(key.clone(), file);
                 }
@@ -274,9 +318,9 @@ impl File {
         before: Option<&Self>,
     ) -> Self {
         let mut problems = Vec::new();
-        let document = document::of(source, EMPTY_SERVICE, &mut problems);
-        let draft = document.and_then(|document| draft(document, around, &mut problems));
-        let newest = draft.map(Arc::new);
+        let source = source.map_err(|problem| problems.push(*problem)).ok();
+        let newest = source.and_then(|it| config::read_service(it, around, &mut problems));
+        let newest = newest.map(Arc::new);
         // What was not there when asked may have come before it was read. Of what could not be read
         // for a moment, nothing is known.
         let is_known = !problems.iter().any(|problem| problem.is_transient);
@@ -328,22 +372,35 @@ impl File {
     }
 }
 
-/// The whole, with a state of each file in the order of files.
-fn config<'a>(main: Main, states: impl IntoIterator<Item = Option<&'a Arc<Draft>>>) -> Config {
-    let Main { server, admin, state, limits: _, plans, roots, directory: _ } = main;
+impl Rejection {
+    /// One report of several files that are wrong.
+    pub fn summary(rejected: &[Self]) -> Report {
+        let problems = rejected.iter().flat_map(|rejection| &rejection.report.problems);
+        Report::new(problems.cloned().collect())
+    }
+}
+
+/// The whole, with a state of each file in the order of files, and all in which a change could change
+/// it.
+fn whole<'a>(
+    layout: Layout,
+    states: impl IntoIterator<Item = Option<&'a Arc<Draft>>>,
+) -> (Config, Vec<Followed>) {
+    let Layout { main, areas, roots } = layout;
+    let Main { server, admin, state, limits: _, plans: _, directory: _ } = main;
     let states: Vec<_> = states.into_iter().collect();
     let warnings = warnings(states.iter().copied().flatten());
     let mut states = states.into_iter();
     let mut watch: Vec<_> = roots.into_iter().map(Followed::Path).collect();
-    let mut environments = Vec::with_capacity(plans.len());
-    for Plan { name, domain, pattern: _, found: Found { files, directories } } in plans {
+    let mut environments = Vec::with_capacity(areas.len());
+    for Area { plan: Plan { name, domain, .. }, found: Found { files, directories } } in areas {
         let drafts = states.by_ref().take(files.len()).flatten();
         let services = drafts.map(|draft| draft.service.clone()).collect();
         environments.push(Environment { name, domain, services });
         watch.extend(directories.into_iter().map(|(path, names)| Followed::Names(path, names)));
         watch.extend(files.into_iter().map(Followed::Path));
     }
-    Config { server, admin, state, environments, watch, warnings }
+    (Config { server, admin, state, environments, warnings }, watch)
 }
 
 /// Of all drafts, but of a file that two environments share only once.

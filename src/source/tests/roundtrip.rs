@@ -26,17 +26,11 @@ fn placed(mut config: Config, root: &Path) -> Config {
     };
     place(&mut config.state.directory);
     config.admin.token_file.iter_mut().for_each(place);
-    let root_of = |index: usize| Followed::Path(main.join(format!("e{index}")));
-    config.watch = (0..config.environments.len()).map(root_of).collect();
-    let directories = discover::services(root, "*.toml").unwrap().directories;
-    let (_, names) = directories.into_iter().next().unwrap();
     for (index, environment) in config.environments.iter_mut().enumerate() {
         let directory = main.join(format!("e{index}"));
-        config.watch.push(Followed::Names(directory.clone(), names.clone()));
         for (index, service) in environment.services.iter_mut().enumerate() {
             let service = Arc::make_mut(service);
             service.file = directory.join(format!("s{index:03}.toml"));
-            config.watch.push(Followed::Path(service.file.clone()));
             if let Some(SecretSource::File(path)) =
                 service.policy.overrides.as_mut().and_then(|overrides| overrides.secret.as_mut())
             {

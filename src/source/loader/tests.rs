@@ -315,7 +315,7 @@ fn failing(path: &Path) -> std::io::Result<Vec<u8>> {
     let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     match codes.iter().find(|(name, _)| *name == stem && (stem != "watershed" || is_short(path))) {
         Some((_, code)) => Err(std::io::Error::from_raw_os_error(*code)),
-        None => document::read_bytes(path),
+        None => text::read_bytes(path),
     }
 }
 
@@ -359,7 +359,7 @@ fn a_file_that_cannot_be_read_for_a_moment_is_served_on_and_read_again() {
     // However long it takes, and however old the files are by then.
     std::thread::sleep(Duration::from_millis(100));
     assert_eq!(site.load().rejected.len(), FAILING.len());
-    site.loader.reading = document::read_bytes;
+    site.loader.reading = text::read_bytes;
     let loaded = site.load();
     assert_eq!(loaded.rejected, []);
     assert_eq!(domains(&loaded)[1], "eio.localhost eio.new");
@@ -375,7 +375,7 @@ fn a_main_file_that_cannot_be_read_for_a_moment_is_not_wrong() {
     assert!(rejected.is_transient, "{}", rejected.report);
     assert!(rejected.report.problems[0].help.starts_with("memory is short"));
     site.main("nonsense");
-    site.loader.reading = document::read_bytes;
+    site.loader.reading = text::read_bytes;
     assert!(!site.loader.load(Reading::Changed).unwrap_err().is_transient);
 }
 
@@ -386,11 +386,11 @@ fn a_panic_while_a_file_is_read_takes_nothing_from_what_it_served() {
     site.write("a", "nonsense");
     site.loader.reading = |path| match path.ends_with("a.toml") {
         true => panic!("as the test has it"),
-        false => document::read_bytes(path),
+        false => text::read_bytes(path),
     };
     let loader = &mut site.loader;
     let load = std::panic::AssertUnwindSafe(|| loader.load(Reading::Changed).map(drop).ok());
     assert!(std::panic::catch_unwind(load).is_err());
-    site.loader.reading = document::read_bytes;
+    site.loader.reading = text::read_bytes;
     assert_eq!(domains(&site.load()), ["a.localhost a.example"]);
 }

@@ -26,14 +26,7 @@ pub fn meant() -> impl Strategy<Value = Meant> {
         environments(limits).prop_map(move |environments| {
             let state = StateSettings { directory: directory.clone() };
             let (server, admin) = (server.clone(), admin.clone());
-            let config = Config {
-                server,
-                admin,
-                state,
-                environments,
-                watch: Vec::new(),
-                warnings: Vec::new(),
-            };
+            let config = Config { server, admin, state, environments, warnings: Vec::new() };
             Meant { config, defaults: defaults.clone() }
         })
     })

@@ -39,7 +39,7 @@ impl Writer<'_> {
     }
 
     fn main(&self, config: &Config) -> String {
-        let Config { server, admin, state, environments, watch: _, warnings: _ } = config;
+        let Config { server, admin, state, environments, warnings: _ } = config;
         let mut text = String::new();
         let default = ServerSettings::default();
         let ServerSettings {

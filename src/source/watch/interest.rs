@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use notify::Event;
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
 
-use crate::config::Names;
+use crate::source::Names;
 
 /// What matters in one directory, beside itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -104,7 +104,7 @@ mod tests {
     use notify::event::{CreateKind, DataChange, RenameMode};
 
     use super::*;
-    use crate::config::{Followed, load};
+    use crate::source::{Followed, Loader, Reading};
 
     const WRITTEN: EventKind = EventKind::Modify(ModifyKind::Data(DataChange::Any));
     const MADE: EventKind = EventKind::Create(CreateKind::Any);
@@ -116,10 +116,13 @@ mod tests {
         std::fs::create_dir_all(directory.path().join("services/a")).unwrap();
         let text = "[[environments]]\nname = 'e'\ndomain = 'd'\nservices = 'services/*/*.toml'\n";
         std::fs::write(&main, text).unwrap();
-        let names = load(&main).unwrap().watch.into_iter().filter_map(|followed| match followed {
-            Followed::Names(_, names) => Some(names),
-            Followed::Path(_) => None,
-        });
+        let names =
+            Loader::new(&main).load(Reading::Everything).unwrap().watch.into_iter().filter_map(
+                |followed| match followed {
+                    Followed::Names(_, names) => Some(names),
+                    Followed::Path(_) => None,
+                },
+            );
         names.collect::<Vec<_>>().try_into().unwrap()
     }
 

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::super::discover;
 use super::super::fingerprint::Fingerprint;
-use super::super::report::Report;
-use super::super::validate::{Main, Plan};
-use super::{Key, Loader, Reading, Rejected, Rejection};
+use super::{Area, Key, Loader, Reading, Rejected, Rejection};
+use crate::config::Report;
 
 /// A text that is read instead of a file.
 #[derive(Debug)]
@@ -85,8 +84,8 @@ fn object(edited: &[Key], before: &[Rejection], after: &[Rejection]) -> Result<(
     let earlier = before.iter().filter(|rejection| is_edited(rejection));
     let earlier: Vec<Rejection> = earlier.cloned().collect();
     Err(match earlier.as_slice() {
-        [] => Objection::Wrong(Report::of(&wrong)),
-        earlier => Objection::WrongBefore(Report::of(earlier)),
+        [] => Objection::Wrong(Rejection::summary(&wrong)),
+        earlier => Objection::WrongBefore(Rejection::summary(earlier)),
     })
 }
 
@@ -104,15 +103,13 @@ impl Instead {
         Some(&self.text)
     }
 
-    /// Lets every environment find a file that is to be made, whose glob would find it.
-    pub fn add_to(&self, main: &mut Main) {
+    /// Lets an environment find a file that is to be made, if its glob would find it.
+    pub fn add_to(&self, area: &mut Area, main_directory: &Path) {
         let What::New(path) = &self.what else { return };
-        let Main { plans, directory, .. } = main;
-        for Plan { pattern, found, .. } in plans {
-            let Some(path) = discover::would_find(directory, pattern, path) else { continue };
-            if let Err(place) = found.files.binary_search(&path) {
-                found.files.insert(place, path);
-            }
+        let Area { plan, found } = area;
+        let Some(path) = discover::would_find(main_directory, &plan.pattern, path) else { return };
+        if let Err(place) = found.files.binary_search(&path) {
+            found.files.insert(place, path);
         }
     }
 }

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use self::events::Events;
 use self::poll::Poller;
-use crate::config::{Followed, Names, Watch};
+use super::{Followed, Names};
+use crate::config::Watch;
 
 /// How long files may go on changing before they are read all the same, so that one that is always
 /// written does not keep the edits of all others back.

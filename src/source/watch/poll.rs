@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::PATIENCE;
-use crate::config::{Fingerprint, Followed, Names};
+use crate::source::{Fingerprint, Followed, Names};
 use crate::transient::is_transient;
 
 /// How far apart two looks are that must see the same before a change counts as complete.
@@ -203,7 +203,10 @@ mod tests {
         let main = path("watershed.toml");
         let text = "[[environments]]\nname = 'e'\ndomain = 'd'\nservices = 'services/*.toml'\n";
         fs::write(&main, text).unwrap();
-        let followed = crate::config::load(&main).unwrap().watch;
+        let followed = crate::source::Loader::new(&main)
+            .load(crate::source::Reading::Everything)
+            .unwrap()
+            .watch;
         let look = || followed.iter().map(Sight::of).collect::<Vec<_>>();
         let before = look();
         for name in ["services/app.log", "services/.a.toml.swp", "log"] {

@@ -1,5 +1,5 @@
 //! Whole configurations: a valid one gives the values that it says, and every wrong one under
-//! `tests/config/invalid` gives the report beside it. `WATERSHED_UPDATE_GOLDEN=1 cargo test config`
+//! `tests/config/invalid` gives the report beside it. `WATERSHED_UPDATE_GOLDEN=1 cargo test source`
 //! writes those reports anew.
 
 use std::env;
@@ -11,6 +11,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::*;
 
 mod hostile;
 mod policy;
@@ -140,17 +141,23 @@ fn the_main_file_means_what_it_says() {
     };
     assert_eq!(config.admin, admin);
     assert_eq!(config.state.directory, Path::new("/var/lib/watershed"));
-    let services = discover::services(&tree.path("config"), Environment::SERVICES).unwrap();
-    let [directory] = services.directories.try_into().unwrap();
-    let path = |name| Followed::Path(tree.path("config").join(name));
-    let names = Followed::Names(directory.0, directory.1);
-    let files = [path("services/greeter.toml"), path("services/quiet.toml")];
-    assert_eq!(config.watch, [[path("services"), names].as_slice(), &files].concat());
     let [environment] = config.environments.as_slice() else {
         panic!("{:?}", config.environments);
     };
     assert_eq!(environment.name.as_str(), "default");
     assert_eq!(environment.domain, "localhost");
+}
+
+#[test]
+fn a_configuration_leads_to_its_services_and_to_where_more_could_be() {
+    let tree = valid();
+    let loaded = Loader::new(&tree.path("config/watershed.toml")).load(Reading::Everything);
+    let services = discover::services(&tree.path("config"), Environment::SERVICES).unwrap();
+    let [directory] = services.directories.try_into().unwrap();
+    let path = |name| Followed::Path(tree.path("config").join(name));
+    let names = Followed::Names(directory.0, directory.1);
+    let files = [path("services/greeter.toml"), path("services/quiet.toml")];
+    assert_eq!(loaded.unwrap().watch, [[path("services"), names].as_slice(), &files].concat());
 }
 
 #[test]
@@ -491,7 +498,7 @@ fn golden(case: &Path) -> Option<String> {
 }
 
 fn without_directory(report: &Report, case: &Path) -> String {
-    let short = report::short_path(case).display().to_string();
+    let short = short_path(case).display().to_string();
     let text = report.to_string().replace(&format!("{}/", case.display()), "");
     text.replace(&format!("{short}/"), "") + "\n"
 }
