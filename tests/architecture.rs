@@ -20,8 +20,8 @@ const ROOMS: [(&str, &[&str]); 19] = [
     ("descriptors", &[]),
     ("config", &["transient"]),
     ("routing", &[]),
-    ("edit", &["config", "source"]),
-    ("source", &["config", "transient"]),
+    ("edit", &["config"]),
+    ("source", &["config", "edit", "transient"]),
     ("policy", &["config", "routing"]),
     ("telemetry", &[]),
     ("log", &["telemetry"]),
@@ -74,7 +74,7 @@ const FORBIDDEN: [(&str, &[&str]); 2] =
     [("config", &["tokio", "pingora", "wasmtime"]), ("routing", &["tokio", "pingora", "wasmtime"])];
 
 /// Rooms that work on texts and values only, and how code would reach the file system past them.
-const WITHOUT_FILES: [&str; 4] = ["config", "routing", "policy", "plan"];
+const WITHOUT_FILES: [&str; 5] = ["config", "edit", "routing", "policy", "plan"];
 const FILES: [&str; 9] = [
     "std::fs",
     "fs::",
