@@ -54,7 +54,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
 const COMPOSITION: [&str; 4] = ["server", "cli", "main", "lib"];
 
 /// Libraries that only some rooms may name, by how their crates begin.
-const LIBRARIES: [(&str, &[&str]); 12] = [
+const LIBRARIES: [(&str, &[&str]); 14] = [
     ("mimalloc", &["allocator"]),
     ("libmimalloc", &["allocator"]),
     ("wasmtime", &["runtime"]),
@@ -66,6 +66,8 @@ const LIBRARIES: [(&str, &[&str]); 12] = [
     ("ureq", &["cli"]),
     ("redb", &["history"]),
     ("toml_edit", &["edit"]),
+    ("similar", &["edit"]),
+    ("pathdiff", &["edit"]),
     ("comfy_table", &["cli"]),
 ];
 
