@@ -25,7 +25,7 @@ use crate::policy::explain::Explanation;
 use crate::policy::{Case, Fault, Obstacle, Standing, Verdict};
 use crate::rollout::{Shares, Versions};
 use crate::runtime::digest_of;
-use crate::source::{Loader, Saved, ServiceFile};
+use crate::source::{FILE_MAX, Loader, Saved, ServiceFile, read_file};
 
 /// How often the process is asked how far it is: often at first, for what takes no time.
 const LOOKS: std::ops::RangeInclusive<Duration> =
@@ -333,7 +333,7 @@ impl Target {
     pub fn revert(&mut self, edited: Edited, note: Note) -> Result<(), CliError> {
         edited.saved.revert()?;
         // A file that the edit has created is gone again.
-        let text = std::fs::read(&self.service.file).unwrap_or_default();
+        let text = read_file(&self.service.file, FILE_MAX).unwrap_or_default();
         self.tell(Digest::from_bytes(digest_of(&text)), note)?;
         self.look()
     }
