@@ -20,8 +20,8 @@ const ROOMS: [(&str, &[&str]); 19] = [
     ("descriptors", &[]),
     ("config", &["transient"]),
     ("routing", &[]),
-    ("edit", &["config", "source"]),
-    ("source", &["config", "transient"]),
+    ("edit", &["config"]),
+    ("source", &["config", "edit", "transient"]),
     ("policy", &["config", "routing"]),
     ("telemetry", &[]),
     ("log", &["telemetry"]),
@@ -54,7 +54,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
 const COMPOSITION: [&str; 4] = ["server", "cli", "main", "lib"];
 
 /// Libraries that only some rooms may name, by how their crates begin.
-const LIBRARIES: [(&str, &[&str]); 12] = [
+const LIBRARIES: [(&str, &[&str]); 14] = [
     ("mimalloc", &["allocator"]),
     ("libmimalloc", &["allocator"]),
     ("wasmtime", &["runtime"]),
@@ -66,6 +66,8 @@ const LIBRARIES: [(&str, &[&str]); 12] = [
     ("ureq", &["cli"]),
     ("redb", &["history"]),
     ("toml_edit", &["edit"]),
+    ("similar", &["edit"]),
+    ("pathdiff", &["edit"]),
     ("comfy_table", &["cli"]),
 ];
 
@@ -74,7 +76,7 @@ const FORBIDDEN: [(&str, &[&str]); 2] =
     [("config", &["tokio", "pingora", "wasmtime"]), ("routing", &["tokio", "pingora", "wasmtime"])];
 
 /// Rooms that work on texts and values only, and how code would reach the file system past them.
-const WITHOUT_FILES: [&str; 4] = ["config", "routing", "policy", "plan"];
+const WITHOUT_FILES: [&str; 5] = ["config", "edit", "routing", "policy", "plan"];
 const FILES: [&str; 9] = [
     "std::fs",
     "fs::",

@@ -19,13 +19,13 @@ use crate::config::{
     AdminSettings, Digest, EnvironmentName, Percent, Quarantined, Report, Service, VersionName,
     VersionSpec,
 };
-use crate::edit::{Saved, ServiceFile};
+use crate::edit::ServiceText;
 use crate::history::{Attribution, History};
 use crate::policy::explain::Explanation;
 use crate::policy::{Case, Fault, Obstacle, Standing, Verdict};
 use crate::rollout::{Shares, Versions};
 use crate::runtime::digest_of;
-use crate::source::Loader;
+use crate::source::{FILE_MAX, Loader, Saved, ServiceFile, read_file};
 
 /// How often the process is asked how far it is: often at first, for what takes no time.
 const LOOKS: std::ops::RangeInclusive<Duration> =
@@ -313,11 +313,11 @@ impl Target {
     pub fn edit(
         &mut self,
         note: Note,
-        change: impl FnOnce(&mut ServiceFile, &Service),
+        change: impl FnOnce(&mut ServiceText, &Service),
     ) -> Result<Edited, CliError> {
         let mut file = ServiceFile::open(&self.service.file)?;
         self.is_as_decided()?;
-        change(&mut file, &self.service);
+        change(&mut file.text, &self.service);
         let saved = file.save(self.loader.path())?;
         self.published(saved, note)
     }
@@ -333,7 +333,7 @@ impl Target {
     pub fn revert(&mut self, edited: Edited, note: Note) -> Result<(), CliError> {
         edited.saved.revert()?;
         // A file that the edit has created is gone again.
-        let text = std::fs::read(&self.service.file).unwrap_or_default();
+        let text = read_file(&self.service.file, FILE_MAX).unwrap_or_default();
         self.tell(Digest::from_bytes(digest_of(&text)), note)?;
         self.look()
     }
