@@ -21,13 +21,16 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ("config", &["transient"]),
     ("routing", &[]),
     ("api", &["config"]),
-    ("edit", &["config", "source"]),
-    ("source", &["config", "transient"]),
+    ("edit", &["config"]),
+    ("source", &["config", "edit", "transient"]),
     ("policy", &["api", "config", "routing"]),
     ("telemetry", &[]),
     ("log", &["telemetry"]),
     ("runtime", &["allocator", "transient"]),
-    ("versions", &["api", "config", "policy", "routing", "runtime", "source", "telemetry", "transient"]),
+    (
+        "versions",
+        &["api", "config", "policy", "routing", "runtime", "source", "telemetry", "transient"],
+    ),
     ("history", &["api", "config"]),
     ("reload", &["config", "history", "source", "telemetry", "transient", "versions"]),
     ("rollout", &["config", "edit", "history"]),
@@ -76,7 +79,7 @@ const FORBIDDEN: [(&str, &[&str]); 2] =
     [("config", &["tokio", "pingora", "wasmtime"]), ("routing", &["tokio", "pingora", "wasmtime"])];
 
 /// Rooms that work on texts and values only, and how code would reach the file system past them.
-const WITHOUT_FILES: [&str; 4] = ["config", "routing", "policy", "plan"];
+const WITHOUT_FILES: [&str; 5] = ["config", "edit", "routing", "policy", "plan"];
 const FILES: [&str; 9] = [
     "std::fs",
     "fs::",

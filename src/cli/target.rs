@@ -21,12 +21,12 @@ use crate::config::{
     AdminSettings, Digest, EnvironmentName, Percent, Quarantined, Report, Service, VersionName,
     VersionSpec,
 };
-use crate::edit::{Saved, ServiceFile};
+use crate::edit::ServiceText;
 use crate::history::History;
 use crate::policy::{Case, Obstacle, Verdict};
 use crate::rollout::{Shares, Versions};
 use crate::runtime::digest_of;
-use crate::source::Loader;
+use crate::source::{Loader, Saved, ServiceFile};
 
 /// How often the process is asked how far it is: often at first, for what takes no time.
 const LOOKS: std::ops::RangeInclusive<Duration> =
@@ -306,11 +306,11 @@ impl Target {
     pub fn edit(
         &mut self,
         note: Note,
-        change: impl FnOnce(&mut ServiceFile, &Service),
+        change: impl FnOnce(&mut ServiceText, &Service),
     ) -> Result<Edited, CliError> {
         let mut file = ServiceFile::open(&self.service.file)?;
         self.is_as_decided()?;
-        change(&mut file, &self.service);
+        change(&mut file.text, &self.service);
         let saved = file.save(self.loader.path())?;
         self.published(saved, note)
     }
