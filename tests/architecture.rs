@@ -14,28 +14,33 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, in reading order, and those that each may use beside itself.
-const ROOMS: [(&str, &[&str]); 19] = [
+const ROOMS: [(&str, &[&str]); 20] = [
     ("allocator", &[]),
     ("transient", &[]),
     ("descriptors", &[]),
     ("config", &["transient"]),
     ("routing", &[]),
+    ("api", &["config"]),
     ("edit", &["config"]),
     ("source", &["config", "edit", "transient"]),
-    ("policy", &["config", "routing"]),
+    ("policy", &["api", "config", "routing"]),
     ("telemetry", &[]),
     ("log", &["telemetry"]),
     ("runtime", &["allocator", "transient"]),
-    ("versions", &["config", "policy", "routing", "runtime", "source", "telemetry", "transient"]),
-    ("history", &["config"]),
+    (
+        "versions",
+        &["api", "config", "policy", "routing", "runtime", "source", "telemetry", "transient"],
+    ),
+    ("history", &["api", "config"]),
     ("reload", &["config", "history", "source", "telemetry", "transient", "versions"]),
     ("rollout", &["config", "edit", "history"]),
-    ("plan", &["config", "policy"]),
+    ("plan", &["api", "config", "policy"]),
     ("transport", &["descriptors"]),
     ("proxy", &["config", "routing", "runtime", "telemetry", "transport", "versions"]),
     (
         "admin",
         &[
+            "api",
             "config",
             "descriptors",
             "history",

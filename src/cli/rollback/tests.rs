@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::api::Description;
 use crate::config::{
     Digest, EnvValue, Percent, Reach, SecretSource, Service, VersionName, VersionSpec,
 };
 use crate::history::{Author, Made, Parts, Record, RecordOutcome, RecordedVersion, Served, Share};
-use crate::plan::Description;
 use crate::policy::Standing;
 use crate::rollout::{
     Ground, Question, Rollback, RollbackError, Shares, State, Target, Versions, rollback,
