@@ -12,8 +12,8 @@ mod tests;
 mod text;
 
 pub use description::{
-    Description, EnvironmentDescription, Kind, ServiceDescription, Settings, Value,
-    VersionDescription, applied, started_with,
+    BackendDescription, Description, EnvironmentDescription, Kind, ServiceDescription, Settings,
+    Value, VersionDescription, applied, started_with,
 };
 pub use text::Text;
 
@@ -79,7 +79,7 @@ pub struct ServiceChange {
 pub struct VersionChange {
     pub version: String,
     pub change: What,
-    /// Those that differ; of a version that is added, its component.
+    /// Those that differ; of a version that is added, the one that says what serves it.
     pub keys: Vec<Change>,
 }
 

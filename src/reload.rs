@@ -23,7 +23,7 @@ use crate::config::{
     restart_keys,
 };
 use crate::telemetry::Telemetry;
-use crate::versions::{Live, Programs, Snapshot, declared};
+use crate::versions::{Live, Preparer, Snapshot, declared};
 use candidates::{Again, Versions};
 use journal::Journal;
 use outcome::Askers;
@@ -82,7 +82,7 @@ impl Reloader {
     pub fn new(
         loader: Loader,
         (config, rejected): (Arc<Config>, Vec<Rejection>),
-        programs: Programs,
+        preparer: Preparer,
         live: Arc<Live>,
         reloads: Arc<Reloads>,
         telemetry: Telemetry,
@@ -98,7 +98,7 @@ impl Reloader {
             started_with: config.clone(),
             config,
             rejected_watch: Vec::new(),
-            versions: Versions::new(programs),
+            versions: Versions::new(preparer),
             journal,
             rejected_at_start: Some(rejected),
             unread: Unread::default(),

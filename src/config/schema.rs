@@ -6,8 +6,8 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::model::{
-    AdminSettings, ConnectionLimits, CookieSettings, Limits, Otherwise, Pick, Reach, Route,
-    ServerSettings, StateSettings, Sticky, StickyMode, show_duration,
+    AdminSettings, ConnectionLimits, CookieSettings, GuestLimits, Limits, Otherwise, Pick, Reach,
+    Route, ServerSettings, StateSettings, Sticky, StickyMode, show_duration,
 };
 use super::raw::{RawService, RawWatershed};
 
@@ -177,15 +177,8 @@ fn service_defaults() -> Vec<(String, Value)> {
 }
 
 fn limit_defaults() -> [(&'static str, Value); 7] {
-    let Limits {
-        memory,
-        cpu_time,
-        wall_time,
-        request_body,
-        concurrency,
-        queue_time,
-        instance_reuse,
-    } = Limits::default();
+    let Limits { wall_time, request_body, concurrency, queue_time } = Limits::default();
+    let GuestLimits { memory, cpu_time, instance_reuse } = GuestLimits::default();
     [
         ("memory", json!(memory.to_string())),
         ("cpu-time", json!(show_duration(cpu_time))),

@@ -28,7 +28,7 @@ use self::claims::{Claims, What};
 use super::discover::{self, DiscoverError, Found};
 use super::document::Document;
 use super::model::{
-    AdminSettings, Environment, EnvironmentName, Limits, ServerSettings, StateSettings,
+    AdminSettings, AllLimits, Environment, EnvironmentName, ServerSettings, StateSettings,
 };
 use super::raw::{Located, RawDefaults, RawEnvironment, RawState, RawWatershed, Table};
 use super::report::Problem;
@@ -41,7 +41,7 @@ pub struct Main {
     pub admin: AdminSettings,
     pub state: StateSettings,
     /// Of versions that set none of their own.
-    pub limits: Limits,
+    pub limits: AllLimits,
     pub plans: Vec<Plan>,
     /// Where each environment's search begins, also where it led nowhere.
     pub roots: Vec<PathBuf>,
@@ -83,9 +83,9 @@ fn state(main: &mut Findings<'_>, raw: Option<Table<RawState>>) -> StateSettings
     StateSettings { directory: directory.unwrap_or_else(default) }
 }
 
-fn defaults(main: &mut Findings<'_>, raw: Option<Table<RawDefaults>>) -> Limits {
+fn defaults(main: &mut Findings<'_>, raw: Option<Table<RawDefaults>>) -> AllLimits {
     let limits = raw.and_then(|Table(RawDefaults { limits })| limits);
-    limits::over(main, limits, &Limits::default())
+    limits::over(main, limits, &AllLimits::default())
 }
 
 fn plans(

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::*;
-use crate::config::{Config, Service, Traffic};
+use crate::config::{BackendSpec, Config, GuestSpec, Service, Traffic, VersionSpec};
 
 mod forms;
 mod policy;
@@ -85,6 +85,12 @@ fn version(text: &str, component: impl Into<PathBuf>) -> NewVersion {
         env: Vec::new(),
         remark: None,
     }
+}
+
+/// What a version declares of its guest.
+fn guest(spec: &VersionSpec) -> &GuestSpec {
+    let BackendSpec::Guest(guest) = &spec.backend;
+    guest
 }
 
 fn quarantined(version: &str, byte: u8) -> Quarantined {

@@ -7,8 +7,9 @@ use std::path::{Component, Path, PathBuf};
 
 use super::policy;
 use crate::config::{
-    Config, ConnectionLimits, Digest, EnvValue, Expose, Limits, Percent, Quarantined, SecretSource,
-    ServerSettings, Service, Setting, Split, Traffic, VersionName, VersionSpec, show_duration,
+    BackendSpec, Config, ConnectionLimits, Digest, EnvValue, Expose, GuestLimits, GuestSpec,
+    Limits, Percent, Quarantined, SecretSource, ServerSettings, Service, Setting, Split, Traffic,
+    VersionName, VersionSpec, show_duration,
 };
 use crate::policy::{Base, Before, Case, Fault, Made, Standing, Verdict};
 use serde::{Deserialize, Serialize};
@@ -82,7 +83,8 @@ pub enum Kind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionDescription {
     pub name: String,
-    pub component: Value,
+    #[serde(flatten)]
+    pub backend: BackendDescription,
     /// Every other key.
     pub settings: Settings,
     /// Percent of the traffic: now, or as the files declare.
@@ -90,6 +92,14 @@ pub struct VersionDescription {
     pub share: Percent,
     #[serde(flatten)]
     pub standing: Standing,
+}
+
+/// What serves a version, under the key that declares it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BackendDescription {
+    /// A guest, by the path of its component.
+    Component(Value),
 }
 
 /// A percentage as a JSON number.
@@ -238,7 +248,7 @@ impl<'a> Served<'a> {
             _ => Base::Nothing,
         };
         let made = self.versions.iter().map(|(name, version, spec)| {
-            let env = spec.map(|spec| spec.env.as_slice());
+            let env = spec.map(VersionSpec::env);
             Some(Made { name, digest: version.standing.digest(), env })
         });
         Before { base, made: made.collect() }
@@ -281,18 +291,19 @@ fn quarantined(entry: &Quarantined) -> String {
 impl VersionDescription {
     /// A version with this share.
     pub fn of(root: &Path, spec: &VersionSpec, share: Percent, standing: Standing) -> Self {
-        let VersionSpec { name, component, digest, env, remark, limits } = spec;
+        let VersionSpec { name, remark, backend, limits } = spec;
         let mut settings = limit_settings(limits);
-        settings.extend(digest.map(|digest| ("digest".to_owned(), Value::text(digest))));
         settings.extend(remark.as_ref().map(|text| ("remark".to_owned(), Value::text(text))));
-        let variable =
-            |(key, value): &(String, EnvValue)| (format!("env.{key}"), shown(root, key, value));
-        settings.extend(env.iter().map(variable));
-        let component = Value::path(root, component);
-        Self { name: name.to_string(), component, settings, share, standing }
+        let backend = match backend {
+            BackendSpec::Guest(guest) => {
+                settings.extend(guest_settings(root, guest));
+                BackendDescription::Component(Value::path(root, &guest.component))
+            }
+        };
+        Self { name: name.to_string(), backend, settings, share, standing }
     }
 
-    /// The digest of its component, where it is known.
+    /// The digest of what serves it, where that is known: of a guest, its component's.
     pub fn digest(&self) -> Option<Digest> {
         self.standing.digest()
     }
@@ -307,25 +318,41 @@ impl VersionDescription {
 }
 
 fn limit_settings(limits: &Limits) -> Settings {
-    let Limits {
-        memory,
-        cpu_time,
-        wall_time,
-        request_body,
-        concurrency,
-        queue_time,
-        instance_reuse,
-    } = limits;
+    let Limits { wall_time, request_body, concurrency, queue_time } = limits;
     let settings = [
-        ("limits.memory", memory.to_string()),
-        ("limits.cpu-time", show_duration(*cpu_time)),
         ("limits.wall-time", show_duration(*wall_time)),
         ("limits.request-body", request_body.to_string()),
         ("limits.concurrency", concurrency.to_string()),
         ("limits.queue-time", show_duration(*queue_time)),
+    ];
+    settings.map(|(key, text)| (key.to_owned(), Value::text(text))).into()
+}
+
+/// The keys of a guest beside `component`.
+fn guest_settings(root: &Path, guest: &GuestSpec) -> Settings {
+    let GuestSpec { component: _, digest, env, limits } = guest;
+    let GuestLimits { memory, cpu_time, instance_reuse } = limits;
+    let limits = [
+        ("limits.memory", memory.to_string()),
+        ("limits.cpu-time", show_duration(*cpu_time)),
         ("limits.instance-reuse", instance_reuse.to_string()),
     ];
-    settings.into_iter().map(|(key, text)| (key.to_owned(), Value::text(text))).collect()
+    let mut settings =
+        Settings::from(limits.map(|(key, text)| (key.to_owned(), Value::text(text))));
+    settings.extend(digest.map(|digest| ("digest".to_owned(), Value::text(digest))));
+    let variable =
+        |(key, value): &(String, EnvValue)| (format!("env.{key}"), shown(root, key, value));
+    settings.extend(env.iter().map(variable));
+    settings
+}
+
+impl BackendDescription {
+    /// The key that declares it, with what that says.
+    pub(super) fn entry(&self) -> (&'static str, &Value) {
+        match self {
+            Self::Component(path) => ("component", path),
+        }
+    }
 }
 
 /// Where a value comes from, or a digest of it.

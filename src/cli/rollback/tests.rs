@@ -7,7 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::config::{
-    Digest, EnvValue, Loader, Percent, Reach, SecretSource, Service, VersionName, VersionSpec,
+    BackendSpec, Digest, EnvValue, Loader, Percent, Reach, SecretSource, Service, VersionName,
+    VersionSpec,
 };
 use crate::edit::ServiceFile;
 use crate::history::{Author, Made, Parts, Record, RecordOutcome, RecordedVersion, Served, Share};
@@ -64,7 +65,8 @@ impl Ground for World {
     }
 
     fn made_of(&self, spec: &VersionSpec) -> Option<String> {
-        self.digest_at(&spec.component).ok()
+        let BackendSpec::Guest(guest) = &spec.backend;
+        self.digest_at(&guest.component).ok()
     }
 
     fn digest_at(&self, component: &Path) -> Result<String, String> {
@@ -129,7 +131,7 @@ impl World {
             let secret = |(key, value): &(String, EnvValue)| {
                 Some((key.clone(), self.secret("", key, value.secret()?).ok()?))
             };
-            let secrets = spec.env.iter().filter_map(secret).collect();
+            let secrets = spec.env().iter().filter_map(secret).collect();
             let made = Made { digest: self.made_of(spec), secrets };
             (spec, self.service.policy.reach_of(index), made)
         });
@@ -224,7 +226,7 @@ impl World {
 
     fn env(&self, version: &str, key: &str) -> Option<EnvValue> {
         let spec = self.service.versions.iter().find(|spec| spec.name.as_str() == version)?;
-        spec.env.iter().find(|(known, _)| known == key).map(|(_, value)| value.clone())
+        spec.env().iter().find(|(known, _)| known == key).map(|(_, value)| value.clone())
     }
 
     /// The versions with shares and the policy, as `watershed plan` describes them.

@@ -7,27 +7,42 @@ use std::path::Path;
 use toml::{Table, Value};
 
 use super::{
-    CookieSettings, Destination, EnvValue, Limits, Match, Overrides, Percent, Policy, Rule,
-    SecretSource, Service, Split, Sticky, StickyKey, StickyMode, VersionSpec, show_duration,
+    BackendSpec, CookieSettings, Destination, EnvValue, GuestLimits, GuestSpec, Limits, Match,
+    Overrides, Percent, Policy, Rule, SecretSource, Service, Split, Sticky, StickyKey, StickyMode,
+    VersionSpec, show_duration,
 };
 
 impl VersionSpec {
     /// What its `[[versions]]` entry says, but for `reach`, which belongs to the policy.
     pub fn written(&self) -> Table {
-        let Self { name, component, digest, env, remark, limits } = self;
-        let mut table = Table::new();
+        let Self { name, remark, backend, limits } = self;
+        let (mut table, mut limits) = (Table::new(), limits.written());
         put(&mut table, "name", name.as_str());
-        put(&mut table, "component", path(component));
-        if let Some(digest) = digest {
-            put(&mut table, "digest", digest.to_string());
-        }
-        let env: Table = env.iter().map(|(key, value)| (key.clone(), value.written())).collect();
-        put(&mut table, "env", env);
         if let Some(remark) = remark {
             put(&mut table, "remark", remark.clone());
         }
-        put(&mut table, "limits", limits.written());
+        match backend {
+            BackendSpec::Guest(guest) => guest.write(&mut table, &mut limits),
+        }
+        put(&mut table, "limits", limits);
         table
+    }
+}
+
+impl GuestSpec {
+    /// Adds the keys of a guest to those of its version.
+    fn write(&self, version: &mut Table, table: &mut Table) {
+        let Self { component, digest, env, limits } = self;
+        put(version, "component", path(component));
+        if let Some(digest) = digest {
+            put(version, "digest", digest.to_string());
+        }
+        let env: Table = env.iter().map(|(key, value)| (key.clone(), value.written())).collect();
+        put(version, "env", env);
+        let GuestLimits { memory, cpu_time, instance_reuse } = limits;
+        put(table, "memory", memory.to_string());
+        put(table, "cpu-time", show_duration(*cpu_time));
+        put(table, "instance-reuse", i64::from(instance_reuse.get()));
     }
 }
 
@@ -69,23 +84,12 @@ impl SecretSource {
 
 impl Limits {
     fn written(&self) -> Table {
-        let Self {
-            memory,
-            cpu_time,
-            wall_time,
-            request_body,
-            concurrency,
-            queue_time,
-            instance_reuse,
-        } = self;
+        let Self { wall_time, request_body, concurrency, queue_time } = self;
         let mut table = Table::new();
-        put(&mut table, "memory", memory.to_string());
-        put(&mut table, "cpu-time", show_duration(*cpu_time));
         put(&mut table, "wall-time", show_duration(*wall_time));
         put(&mut table, "request-body", request_body.to_string());
         put(&mut table, "concurrency", i64::from(concurrency.get()));
         put(&mut table, "queue-time", show_duration(*queue_time));
-        put(&mut table, "instance-reuse", i64::from(instance_reuse.get()));
         table
     }
 }

@@ -99,7 +99,7 @@ fn served(entry: &ServiceEntry, parts: &mut Parts) -> Served {
     let versions = versions.enumerate().map(|(index, (spec, entry))| {
         let made = entry.map(|entry| Made {
             digest: Some(entry.digest().to_string()),
-            secrets: entry.secrets.clone(),
+            secrets: entry.backend.secrets().to_vec(),
         });
         // While a version is made anew, the one before it serves.
         let spec = entry.map_or(spec, |entry| &entry.spec);
