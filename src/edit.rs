@@ -22,7 +22,6 @@ mod tests;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest as _, Sha256};
 use toml_edit::{DocumentMut, value};
 
 pub use error::EditError;
@@ -249,7 +248,7 @@ impl ServiceFile {
             let directory = Some(self.place.directory());
             stored.map_err(|error| EditError::of(error, &self.path, directory, change))?;
         }
-        let digest = Digest::from_bytes(Sha256::digest(&after).into());
+        let digest = Digest::of(&after);
         let place = self.place.path().to_owned();
         Ok(Saved { digest, before, path: self.path, place, after, is_new })
     }

@@ -24,7 +24,6 @@ use crate::history::{Attribution, History};
 use crate::policy::explain::Explanation;
 use crate::policy::{Case, Fault, Obstacle, Standing, Verdict};
 use crate::rollout::{Shares, Versions};
-use crate::runtime::digest_of;
 
 /// How often the process is asked how far it is: often at first, for what takes no time.
 const LOOKS: std::ops::RangeInclusive<Duration> =
@@ -333,7 +332,7 @@ impl Target {
         edited.saved.revert()?;
         // A file that the edit has created is gone again.
         let text = std::fs::read(&self.service.file).unwrap_or_default();
-        self.tell(Digest::from_bytes(digest_of(&text)), note)?;
+        self.tell(Digest::of(text), note)?;
         self.look()
     }
 

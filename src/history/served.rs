@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use toml::{Table, Value};
 
 use super::Record;
@@ -131,7 +130,7 @@ impl Parts {
     /// Adds a part; returns its digest.
     fn add(&mut self, part: Table) -> String {
         let text = serde_json::to_vec(&part).unwrap_or_default();
-        let digest = Digest::from_bytes(Sha256::digest(&text).into()).to_string();
+        let digest = Digest::of(text).to_string();
         self.0.insert(digest.clone(), part);
         digest
     }

@@ -17,7 +17,6 @@ use crate::policy::Standing;
 use crate::rollout::{
     Ground, Question, Rollback, RollbackError, Shares, State, Target, Versions, rollback,
 };
-use crate::runtime::digest_of;
 use crate::versions::secret_digest;
 
 fn name(text: &str) -> VersionName {
@@ -71,7 +70,7 @@ impl Ground for World {
 
     fn digest_at(&self, component: &Path) -> Result<String, String> {
         let bytes = fs::read(component).map_err(|error| error.to_string())?;
-        Ok(Digest::from_bytes(digest_of(&bytes)).to_string())
+        Ok(Digest::of(bytes).to_string())
     }
 
     fn secret(&self, _: &str, key: &str, place: &SecretSource) -> Result<String, String> {

@@ -7,8 +7,6 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
-
 use crate::config::{Digest, Percent};
 use crate::history::{
     Author, Made, Parts, Record, RecordOutcome, RecordedVersion, Served, Share, now,
@@ -126,6 +124,5 @@ fn digest_of(path: &Path) -> Option<String> {
         File::open(path)?.take(LONGEST).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
-    let digest = |bytes| Digest::from_bytes(Sha256::digest(bytes).into());
-    read().ok().map(|bytes| digest(bytes).to_string())
+    read().ok().map(|bytes| Digest::of(bytes).to_string())
 }

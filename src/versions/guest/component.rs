@@ -5,7 +5,6 @@ use std::path::Path;
 
 use super::super::status::{StatusCode, StatusError};
 use crate::config::{Digest, GuestSpec};
-use crate::runtime::digest_of;
 use crate::transient::is_transient;
 
 /// Bytes of the largest component that is read.
@@ -17,7 +16,7 @@ const LARGEST_COMPONENT: u64 = 256 << 20;
 ///
 /// Where there is no such file, or it cannot be read.
 pub async fn digest_at(component: &Path) -> Result<Digest, StatusError> {
-    Ok(Digest::from_bytes(digest_of(&read(component).await?)))
+    Ok(Digest::of(read(component).await?))
 }
 
 /// Reads a component.

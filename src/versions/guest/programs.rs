@@ -11,7 +11,7 @@ use super::super::status::{StatusCode, StatusError};
 use super::component::{check_digest, read};
 use super::turns::Turns;
 use crate::config::{Digest, Fingerprint, GuestSpec};
-use crate::runtime::{CompileCache, Engine, Program, digest_of};
+use crate::runtime::{CompileCache, Engine, Program};
 
 /// The program of a digest, or why there is none. Both are kept while a version names the digest; an
 /// error that may pass is given to the versions that waited for it, and then forgotten.
@@ -62,8 +62,9 @@ impl Programs {
         }
         let file = settled(guest);
         let bytes = read(&guest.component).await?;
-        let digest = digest_of(&bytes);
-        check_digest(guest, Digest::from_bytes(digest))?;
+        let digest = Digest::of(&bytes);
+        check_digest(guest, digest)?;
+        let digest = *digest.as_bytes();
         lock(&self.digests).extend(file.map(|file| (file, digest)));
         let compiled = lock(&self.known).entry(digest).or_default().clone();
         let program = compiled.get_or_init(|| self.compile(digest, bytes)).await.clone();
