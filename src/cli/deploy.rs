@@ -12,7 +12,8 @@ use super::refusal::Refusal;
 use super::site::Site;
 use super::target::{Edited, Note, Target};
 use crate::config::{
-    Digest, EnvValue, Percent, Quarantined, Service, Traffic, VersionName, show_duration,
+    BackendSpec, Digest, EnvValue, Percent, Quarantined, Service, Traffic, VersionName,
+    show_duration,
 };
 use crate::edit::{NewVersion, ServiceText};
 use crate::policy::{Fault, Obstacle, Standing};
@@ -118,12 +119,12 @@ impl<'a> Deployment<'a> {
             _ => {}
         }
         let others = target.service.versions.iter().filter(|spec| spec.name != version.name);
-        for other in others.filter(|spec| spec.component == version.component) {
-            if other.digest.is_some_and(|digest| digest != version.digest) {
-                let component = version.component.clone();
-                return Err(
-                    Refusal::OverwritesComponent { component, other: other.name.clone() }.into()
-                );
+        for other in others {
+            let BackendSpec::Guest(guest) = &other.backend;
+            let is_pinned = guest.digest.is_some_and(|digest| digest != version.digest);
+            if guest.component == version.component && is_pinned {
+                let (component, other) = (version.component.clone(), other.name.clone());
+                return Err(Refusal::OverwritesComponent { component, other }.into());
             }
         }
         let gets_traffic = match wanted {
@@ -142,7 +143,7 @@ impl<'a> Deployment<'a> {
     fn quarantined(&self) -> Option<&Quarantined> {
         let replaced = self.target.version(&self.version.name);
         let env = match replaced.filter(|_| self.version.env.is_empty()) {
-            Some(spec) => spec.env.clone(),
+            Some(spec) => spec.env().to_vec(),
             None => plain(&self.version.env),
         };
         self.target.service.quarantined_as(&self.version.digest, &env)

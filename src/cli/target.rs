@@ -25,7 +25,6 @@ use crate::edit::ServiceText;
 use crate::history::History;
 use crate::policy::{Case, Obstacle, Verdict};
 use crate::rollout::{Shares, Versions};
-use crate::runtime::digest_of;
 use crate::source::{FILE_MAX, Loader, Saved, ServiceFile, read_file};
 
 /// How often the process is asked how far it is: often at first, for what takes no time.
@@ -327,7 +326,7 @@ impl Target {
         edited.saved.revert()?;
         // A file that the edit has created is gone again.
         let text = read_file(&self.service.file, FILE_MAX).unwrap_or_default();
-        self.tell(Digest::from_bytes(digest_of(&text)), note)?;
+        self.tell(Digest::of(&text), note)?;
         self.look()
     }
 

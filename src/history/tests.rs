@@ -316,15 +316,12 @@ fn a_record_of_a_stranger_shape_is_told_and_outlived() {
 
 /// Parts of some kilobytes each, and a record that names them.
 fn with_parts(generation: u64, texts: &[&str]) -> (Record, Parts) {
-    use crate::config::{EnvValue, Limits, Policy, Reach, Service, ServiceName, Traffic};
+    use crate::config::{EnvValue, GuestSpec, Policy, Reach, Service, ServiceName, Traffic};
     use crate::config::{VersionName, VersionSpec};
-    let spec = |(index, text): (usize, &&str)| VersionSpec {
-        name: VersionName::new(&format!("v{index}")).unwrap(),
-        component: "/a.wasm".into(),
-        digest: None,
-        env: vec![("TEXT".to_owned(), EnvValue::Plain((*text).to_owned()))],
-        remark: None,
-        limits: Limits::default(),
+    let spec = |(index, text): (usize, &&str)| {
+        let env = vec![("TEXT".to_owned(), EnvValue::Plain((*text).to_owned()))];
+        let guest = GuestSpec { env, ..GuestSpec::new("/a.wasm") };
+        VersionSpec::new(VersionName::new(&format!("v{index}")).unwrap(), guest)
     };
     let service = Service {
         name: ServiceName::new("shop").unwrap(),

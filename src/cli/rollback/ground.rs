@@ -5,7 +5,9 @@ use std::path::Path;
 
 use super::super::standing;
 use super::super::target::Target;
-use crate::config::{EnvValue, Reach, SecretSource, Service, VersionName, VersionSpec};
+use crate::config::{
+    BackendSpec, EnvValue, Reach, SecretSource, Service, VersionName, VersionSpec,
+};
 use crate::history::{Contents, Made, Parts, Record, Served, VALUE};
 use crate::policy::Standing;
 use crate::rollout::{Ground, State, Versions};
@@ -48,7 +50,7 @@ impl<'a> Site<'a> {
             let digest = self.secret(spec.name.as_str(), key, value.secret()?).ok()?;
             Some((key.clone(), digest))
         };
-        spec.env.iter().filter_map(secret).collect()
+        spec.env().iter().filter_map(secret).collect()
     }
 
     /// What is served now: as it was recorded, or as files declare it where nobody serves.
@@ -88,7 +90,10 @@ impl Ground for Site<'_> {
         match self.target.standing(spec) {
             Standing::Normal { digest } => Some(digest.to_string()),
             // What keeps it from being normal need not be the component.
-            Standing::Creating | Standing::Error(_) => self.digest_at(&spec.component).ok(),
+            Standing::Creating | Standing::Error(_) => {
+                let BackendSpec::Guest(guest) = &spec.backend;
+                self.digest_at(&guest.component).ok()
+            }
         }
     }
 

@@ -8,14 +8,13 @@ use std::path::{Path, PathBuf};
 
 use crate::api::Description;
 use crate::config::{
-    Digest, EnvValue, Percent, Reach, SecretSource, Service, VersionName, VersionSpec,
+    BackendSpec, Digest, EnvValue, Percent, Reach, SecretSource, Service, VersionName, VersionSpec,
 };
 use crate::history::{Author, Made, Parts, Record, RecordOutcome, RecordedVersion, Served, Share};
 use crate::policy::Standing;
 use crate::rollout::{
     Ground, Question, Rollback, RollbackError, Shares, State, Target, Versions, rollback,
 };
-use crate::runtime::digest_of;
 use crate::source::{Loader, ServiceFile};
 use crate::versions::secret_digest;
 
@@ -64,12 +63,13 @@ impl Ground for World {
     }
 
     fn made_of(&self, spec: &VersionSpec) -> Option<String> {
-        self.digest_at(&spec.component).ok()
+        let BackendSpec::Guest(guest) = &spec.backend;
+        self.digest_at(&guest.component).ok()
     }
 
     fn digest_at(&self, component: &Path) -> Result<String, String> {
         let bytes = fs::read(component).map_err(|error| error.to_string())?;
-        Ok(Digest::from_bytes(digest_of(&bytes)).to_string())
+        Ok(Digest::of(bytes).to_string())
     }
 
     fn secret(&self, _: &str, key: &str, place: &SecretSource) -> Result<String, String> {
@@ -129,7 +129,7 @@ impl World {
             let secret = |(key, value): &(String, EnvValue)| {
                 Some((key.clone(), self.secret("", key, value.secret()?).ok()?))
             };
-            let secrets = spec.env.iter().filter_map(secret).collect();
+            let secrets = spec.env().iter().filter_map(secret).collect();
             let made = Made { digest: self.made_of(spec), secrets };
             (spec, self.service.policy.reach_of(index), made)
         });
@@ -224,7 +224,7 @@ impl World {
 
     fn env(&self, version: &str, key: &str) -> Option<EnvValue> {
         let spec = self.service.versions.iter().find(|spec| spec.name.as_str() == version)?;
-        spec.env.iter().find(|(known, _)| known == key).map(|(_, value)| value.clone())
+        spec.env().iter().find(|(known, _)| known == key).map(|(_, value)| value.clone())
     }
 
     /// The versions with shares and the policy, as `watershed plan` describes them.

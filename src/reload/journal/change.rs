@@ -5,8 +5,6 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
-
 use crate::config::{Digest, Percent};
 use crate::history::{
     Author, Made, Parts, Record, RecordOutcome, RecordedVersion, Served, Share, now,
@@ -98,7 +96,7 @@ fn served(entry: &ServiceEntry, parts: &mut Parts) -> Served {
     let versions = versions.enumerate().map(|(index, (spec, entry))| {
         let made = entry.map(|entry| Made {
             digest: Some(entry.digest().to_string()),
-            secrets: entry.secrets.clone(),
+            secrets: entry.backend.secrets().to_vec(),
         });
         // While a version is made anew, the one before it serves.
         let spec = entry.map_or(spec, |entry| &entry.spec);
@@ -117,6 +115,5 @@ fn recorded(view: &VersionView) -> RecordedVersion {
 
 /// The digest of a file as it is now. A pipe or a device has none.
 fn digest_of(path: &Path) -> Option<String> {
-    let bytes = read_file(path, LONGEST).ok()?;
-    Some(Digest::from_bytes(Sha256::digest(bytes).into()).to_string())
+    Some(Digest::of(read_file(path, LONGEST).ok()?).to_string())
 }
