@@ -27,7 +27,7 @@ const ROOMS: [(&str, &[&str]); 18] = [
     ("log", &["telemetry"]),
     ("runtime", &["allocator", "transient"]),
     ("versions", &["config", "policy", "routing", "runtime", "telemetry", "transient"]),
-    ("history", &["config"]),
+    ("history", &[]),
     ("reload", &["config", "history", "telemetry", "transient", "versions"]),
     ("rollout", &["config", "edit", "history"]),
     ("plan", &["config", "policy"]),

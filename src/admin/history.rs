@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use serde::{Deserialize, Serialize};
 
+use crate::config::EnvValue;
 use crate::history::{History, HistoryError, Parts, Record};
 
 /// How many records are given if nobody says.
@@ -88,7 +89,7 @@ pub async fn show(
 fn document(history: &History, question: &Question) -> Result<HistoryDocument, Refusal> {
     let records = records(history, question)?;
     let parts = history.parts(&records)?;
-    let parts = if question.texts { parts } else { parts.without_texts() };
+    let parts = if question.texts { parts } else { parts.without_texts(EnvValue::digest_of) };
     Ok(HistoryDocument { records, parts })
 }
 

@@ -16,8 +16,8 @@ use super::{CliError, standing, trial};
 use crate::admin::HistoryDocument;
 use crate::admin::status::{ReloadDocument, ServiceDocument, StatusDocument, VersionDocument};
 use crate::config::{
-    AdminSettings, Digest, EnvironmentName, Loader, Percent, Quarantined, Report, Service,
-    VersionName, VersionSpec,
+    AdminSettings, Digest, EnvValue, EnvironmentName, Loader, Percent, Quarantined, Report,
+    Service, VersionName, VersionSpec,
 };
 use crate::edit::{Saved, ServiceFile};
 use crate::history::{Attribution, History};
@@ -280,7 +280,7 @@ impl Target {
             };
             let records = history.of(environment, service, limit)?;
             let parts = history.parts(&records)?;
-            let parts = if texts { parts } else { parts.without_texts() };
+            let parts = if texts { parts } else { parts.without_texts(EnvValue::digest_of) };
             return Ok(HistoryDocument { records, parts });
         };
         // A process that is older than this command takes no question that it does not know.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::config::{Digest, Percent};
 use crate::history::{
-    Author, Made, Parts, Record, RecordOutcome, RecordedVersion, Served, Share, now,
+    Author, MadeOf, Parts, Record, RecordOutcome, RecordedVersion, Served, Share, now,
 };
 use crate::versions::{ServiceEntry, ServiceKey, Snapshot, Status, VersionEntry, VersionView};
 
@@ -95,15 +95,16 @@ fn shares_of(entry: &ServiceEntry) -> Vec<Share> {
 fn served(entry: &ServiceEntry, parts: &mut Parts) -> Served {
     let (declared, versions) = entry.serving.declared();
     let versions = versions.enumerate().map(|(index, (spec, entry))| {
-        let made = entry.map(|entry| Made {
+        let made_of = entry.map(|entry| MadeOf {
             digest: Some(entry.digest().to_string()),
             secrets: entry.backend.secrets().to_vec(),
         });
         // While a version is made anew, the one before it serves.
         let spec = entry.map_or(spec, |entry| &entry.spec);
-        (spec, declared.policy.reach_of(index), made.unwrap_or_default())
+        let declaration = spec.written_with(declared.policy.reach_of(index));
+        (spec.name.to_string(), declaration, made_of.unwrap_or_default())
     });
-    Served::new(declared, versions, parts)
+    Served::new(declared.written(), versions, parts)
 }
 
 fn recorded(view: &VersionView) -> RecordedVersion {
