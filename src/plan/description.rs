@@ -11,7 +11,7 @@ use crate::config::{
     Limits, Percent, Quarantined, SecretSource, ServerSettings, Service, Setting, Split, Traffic,
     VersionName, VersionSpec, show_duration,
 };
-use crate::policy::{Base, Before, Case, Fault, Made, Standing, Verdict};
+use crate::policy::{Base, Before, Case, Fault, Incumbent, Standing, Verdict};
 use serde::{Deserialize, Serialize};
 
 /// All that a process serves, or that files declare.
@@ -249,7 +249,7 @@ impl<'a> Served<'a> {
         };
         let made = self.versions.iter().map(|(name, version, spec)| {
             let env = spec.map(VersionSpec::env);
-            Some(Made { name, digest: version.standing.digest(), env })
+            Some(Incumbent { name, digest: version.standing.digest(), env })
         });
         Before { base, made: made.collect() }
     }

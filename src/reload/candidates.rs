@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::config::{Config, Look, VersionName, VersionSpec};
 use crate::versions::{
-    Preparer, ServiceKey, Status, StatusCode, StatusError, Statuses, VersionEntry, declared,
+    Preparer, ReadyVersion, ServiceKey, Status, StatusCode, StatusError, Statuses, declared,
 };
 
 /// A version over all services.
@@ -62,7 +62,7 @@ enum Progress {
 pub struct Prepared {
     key: Key,
     number: u64,
-    result: Result<Arc<VersionEntry>, StatusError>,
+    result: Result<Arc<ReadyVersion>, StatusError>,
 }
 
 /// Every declared version.

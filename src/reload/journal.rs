@@ -313,7 +313,7 @@ impl Journal {
             (Some(entry), Some(found)) if entry.declared == *found => {
                 if entry.is_settled() {
                     self.found.remove(&change.key);
-                } else if entry.serving.is_nothing() {
+                } else if entry.decider.is_nothing() {
                     return None;
                 }
                 Some(Cause::Found)

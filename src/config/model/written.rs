@@ -8,7 +8,7 @@ use toml::{Table, Value};
 
 use super::{
     BackendSpec, CookieSettings, Destination, EnvValue, GuestLimits, GuestSpec, Limits, Match,
-    Overrides, Percent, Policy, Reach, Rule, SecretSource, Service, Split, Sticky, StickyKey,
+    Overrides, Percent, PolicySpec, Reach, Rule, SecretSource, Service, Split, Sticky, StickyKey,
     StickyMode, Traffic, VersionSpec, show_duration,
 };
 
@@ -116,7 +116,7 @@ impl Service {
 
     fn written_policy(&self) -> Table {
         // The reach of a version stands in its `[[versions]]` entry.
-        let Policy { pick, propagate, overrides, rules, sticky, reach: _ } = &self.policy;
+        let PolicySpec { pick, propagate, overrides, rules, sticky, reach: _ } = &self.policy;
         let mut table = Table::new();
         put(&mut table, "pick", pick.as_str());
         put(&mut table, "propagate", *propagate);
