@@ -247,9 +247,10 @@ impl<'a> Deployment<'a> {
     /// What keeps the file's split from being served, if something does.
     fn waits_for(&self) -> Option<(VersionName, Obstacle)> {
         let (declared, verdict) = (Shares::declared(&self.target.service)?, self.target.verdict());
-        let versions = self.target.names().zip(&verdict.footings);
+        let versions = self.target.names().zip(&verdict.eligibilities);
         let mut waiting = versions.filter(|(name, _)| declared.of(name) > Percent::ZERO);
-        waiting.find_map(|(name, footing)| Some((name.clone(), footing.obstacle()?.clone())))
+        waiting
+            .find_map(|(name, eligibility)| Some((name.clone(), eligibility.obstacle()?.clone())))
     }
 
     /// The version is normal: gives it what it is to get.

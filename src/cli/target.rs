@@ -18,8 +18,8 @@ use crate::api::{
     ReloadDocument, ServiceDocument, Standing, StatusDocument, StatusQuery, VersionDocument,
 };
 use crate::config::{
-    AdminSettings, Digest, EnvironmentName, Percent, Quarantined, Report, Service, VersionName,
-    VersionSpec,
+    AdminSettings, Digest, EnvValue, EnvironmentName, Percent, Quarantined, Report, Service,
+    VersionName, VersionSpec,
 };
 use crate::edit::ServiceText;
 use crate::history::History;
@@ -155,8 +155,8 @@ impl Target {
     /// the last version that may have traffic then.
     pub fn declared(&self) -> Shares {
         Shares::declared(&self.service).unwrap_or_else(|| {
-            let Verdict { footings, .. } = self.verdict();
-            let latest = footings
+            let Verdict { eligibilities, .. } = self.verdict();
+            let latest = eligibilities
                 .iter()
                 .rposition(|it| matches!(it.obstacle(), None | Some(Obstacle::Creating)));
             let spec = latest.and_then(|index| self.service.versions.get(index));
@@ -277,7 +277,7 @@ impl Target {
             };
             let records = history.of(environment, service, limit)?;
             let parts = history.parts(&records)?;
-            let parts = if texts { parts } else { parts.without_texts() };
+            let parts = if texts { parts } else { parts.without_texts(EnvValue::digest_of) };
             return Ok(HistoryDocument { records, parts });
         };
         let (environment, service) = (Some(environment.to_owned()), service.to_owned());

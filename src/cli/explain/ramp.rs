@@ -10,7 +10,7 @@ use crate::cli::refusal::Refusal;
 use crate::cli::target::Target;
 use crate::config::{Percent, VersionName};
 use crate::rollout;
-use crate::routing::{Owner, Shares, Ways, bucket};
+use crate::routing::{Owner, Splitter, Ways, bucket};
 
 /// A version whose share grows.
 #[derive(Clone, Debug)]
@@ -110,7 +110,7 @@ impl Ramp {
             index,
         });
         let ways = Ways { is_sticky: true, is_smooth: false };
-        let split = Shares::new(&owners.collect::<Vec<_>>(), ways);
+        let split = Splitter::new(&owners.collect::<Vec<_>>(), ways);
         let owner = split.of_hash(hash).and_then(|index| takers.get(index));
         Ok(owner.map(|(name, _)| (*name).clone()))
     }

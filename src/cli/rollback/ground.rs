@@ -8,7 +8,7 @@ use super::super::target::Target;
 use crate::config::{
     BackendSpec, EnvValue, Reach, SecretSource, Service, VersionName, VersionSpec,
 };
-use crate::history::{Contents, Made, Parts, Record, Served, VALUE};
+use crate::history::{Contents, MadeOf, Parts, Record, Served, VALUE};
 use crate::policy::Standing;
 use crate::rollout::{Ground, State, Versions};
 use crate::versions::secret_digest;
@@ -37,11 +37,12 @@ impl<'a> Site<'a> {
     pub fn declared(&self) -> Declared {
         let service = &self.target.service;
         let versions = service.versions.iter().enumerate().map(|(index, spec)| {
-            let made = Made { digest: self.made_of(spec), secrets: self.secrets(spec) };
-            (spec, service.policy.reach_of(index), made)
+            let made_of = MadeOf { digest: self.made_of(spec), secrets: self.secrets(spec) };
+            let declaration = spec.written_with(service.policy.reach_of(index));
+            (spec.name.to_string(), declaration, made_of)
         });
         let mut parts = Parts::default();
-        let served = Served::new(service, versions, &mut parts);
+        let served = Served::new(service.written(), versions, &mut parts);
         Declared { served, parts }
     }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::super::model::{
-    Destination, Percent, Pick, Policy, Reach, Rule, Split, Sticky, Traffic,
+    Destination, Percent, Pick, PolicySpec, Reach, Rule, Split, Sticky, Traffic,
 };
 use super::super::raw::{Field, Located, RawSplit, RawTraffic, Table};
 use super::super::report::Problem;
@@ -18,7 +18,7 @@ use super::{field, unreachable};
 #[derive(Default)]
 pub struct Decided {
     pub traffic: Traffic,
-    pub policy: Policy,
+    pub policy: PolicySpec,
     /// What is right and yet can hardly be meant.
     pub warnings: Vec<Problem>,
 }
@@ -31,7 +31,7 @@ pub fn decided(
     reach: Vec<Reach>,
 ) -> Decided {
     let Some(raw) = raw else {
-        let policy = Policy { reach, ..Policy::default() };
+        let policy = PolicySpec { reach, ..PolicySpec::default() };
         return Decided { policy, ..Decided::default() };
     };
     let (table, Table(raw)) = raw.into_parts();
@@ -41,7 +41,7 @@ pub fn decided(
     let span = sticky.as_ref().map(Located::span);
     let pick = file.text(pick, field::word("pick", &Pick::ALL, Pick::as_str));
     let placed = rules(file, raw_rules, names);
-    let policy = Policy {
+    let policy = PolicySpec {
         pick: pick.unwrap_or_default(),
         propagate: propagate.is_some_and(|propagate| *propagate.value()),
         overrides: self::overrides(file, overrides),
