@@ -5,7 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::document::Lost;
+use super::read::Lost;
 use super::report::Problem;
 use crate::transient::advice;
 
@@ -188,21 +188,21 @@ impl Findings<'_> {
         result.map_err(|complaint| self.add(span, complaint)).ok()
     }
 
-    /// Reports a key that its table must have, unless the key is there and already reported for its
-    /// shape.
+    /// Reports a key that its table must have, unless it is there and already reported for its type.
     pub fn add_missing(&mut self, table: Range<usize>, key: &str, complaint: Complaint) {
         if !self.has_lost(Some(&table), key) {
             self.add(table, complaint);
         }
     }
 
-    /// Whether the key of a table, or of the root, was dropped because of its shape.
+    /// Whether a key of a table, or of the top of the file, is in the file and was left out.
     pub fn has_lost(&self, table: Option<&Range<usize>>, key: &str) -> bool {
-        let matches = |lost: &Lost| lost.table.as_ref() == table && lost.key == key;
+        let matches =
+            |lost: &Lost| lost.table.as_ref() == table && lost.key.as_deref() == Some(key);
         self.lost.iter().any(matches)
     }
 
-    /// Whether anything directly in a table was dropped because of its shape.
+    /// Whether anything directly in a table or an array was left out.
     pub fn has_lost_any(&self, table: &Range<usize>) -> bool {
         self.lost.iter().any(|lost| lost.table.as_ref() == Some(table))
     }

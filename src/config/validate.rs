@@ -30,7 +30,7 @@ use super::document::Document;
 use super::model::{
     AdminSettings, Environment, EnvironmentName, Limits, ServerSettings, StateSettings,
 };
-use super::raw::{Located, RawDefaults, RawEnvironment, RawState, RawWatershed, Table};
+use super::raw::{Located, RawDefaults, RawEnvironment, RawState, RawWatershed};
 use super::report::Problem;
 use super::source::Findings;
 
@@ -77,20 +77,20 @@ pub fn main(document: Document<RawWatershed>, problems: &mut Vec<Problem>) -> Ma
     }
 }
 
-fn state(main: &mut Findings<'_>, raw: Option<Table<RawState>>) -> StateSettings {
-    let directory = raw.and_then(|Table(RawState { directory })| main.path("directory", directory));
+fn state(main: &mut Findings<'_>, raw: Option<RawState>) -> StateSettings {
+    let directory = raw.and_then(|RawState { directory }| main.path("directory", directory));
     let default = || main.resolve(StateSettings::DIRECTORY);
     StateSettings { directory: directory.unwrap_or_else(default) }
 }
 
-fn defaults(main: &mut Findings<'_>, raw: Option<Table<RawDefaults>>) -> Limits {
-    let limits = raw.and_then(|Table(RawDefaults { limits })| limits);
+fn defaults(main: &mut Findings<'_>, raw: Option<RawDefaults>) -> Limits {
+    let limits = raw.and_then(|RawDefaults { limits }| limits);
     limits::over(main, limits, &Limits::default())
 }
 
 fn plans(
     main: &mut Findings<'_>,
-    raw: Option<Vec<Located<Table<RawEnvironment>>>>,
+    raw: Option<Vec<Located<RawEnvironment>>>,
     roots: &mut Vec<PathBuf>,
 ) -> Vec<Plan> {
     match raw {
@@ -117,12 +117,12 @@ fn default_plan(main: &mut Findings<'_>, roots: &mut Vec<PathBuf>) -> Option<Pla
 
 fn plan(
     main: &mut Findings<'_>,
-    raw: Located<Table<RawEnvironment>>,
+    raw: Located<RawEnvironment>,
     names: &mut Claims,
     domains: &mut Claims,
     roots: &mut Vec<PathBuf>,
 ) -> Option<Plan> {
-    let (table, Table(raw)) = raw.into_parts();
+    let (table, raw) = raw.into_parts();
     let RawEnvironment { name, domain, services } = raw;
     let name = main.required(&table, "name", name).and_then(|(span, text)| {
         let name = main.check(span.clone(), field::environment_name(&text))?;
