@@ -3,11 +3,11 @@
 use std::ops::Range;
 
 use toml::Spanned;
-use toml::de::{DeArray, DeString, DeValue};
+use toml::de::{DeArray, DeInteger, DeString, DeValue};
 
 use super::super::source::PROBLEMS_MAX;
 use super::super::suggest;
-use super::At;
+use super::{At, Path};
 
 /// Something in a file that has no place in the structs of `raw`.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,10 +62,10 @@ pub enum Kind {
 pub enum Found {
     Text(String),
     Boolean(bool),
-    /// As it is written, less its underscores.
+    /// A whole number as it is written, less its underscores.
     Whole(String),
-    /// As it is written, less its underscores.
-    Float(String),
+    /// Another number, or what toml's parser takes for one until it is asked for: `1_0x`.
+    Number(String),
     Date,
     /// An array in brackets.
     Array,
@@ -108,7 +108,7 @@ impl Misfits {
             self.lose(table, meant);
         }
         let what = What::UnknownKey {
-            table: table.path.map(|path| path.keys()).unwrap_or_default(),
+            table: table.path.map(Path::keys).unwrap_or_default(),
             key: name.to_owned(),
             allowed,
             meant,
@@ -153,14 +153,20 @@ impl Found {
         match value {
             DeValue::String(text) => Self::Text(text.as_ref().to_owned()),
             DeValue::Boolean(value) => Self::Boolean(*value),
-            DeValue::Integer(number) => Self::Whole(number.to_string()),
-            DeValue::Float(number) => Self::Float(number.to_string()),
+            DeValue::Integer(number) if is_whole(number) => Self::Whole(number.to_string()),
+            DeValue::Integer(number) => Self::Number(number.to_string()),
+            DeValue::Float(number) => Self::Number(number.to_string()),
             DeValue::Datetime(_) => Self::Date,
             DeValue::Array(items) if is_under_headers(items, span) => Self::Tables,
             DeValue::Array(_) => Self::Array,
             DeValue::Table(_) => Self::Table,
         }
     }
+}
+
+fn is_whole(number: &DeInteger<'_>) -> bool {
+    let digits = number.as_str().trim_start_matches(['+', '-']);
+    !digits.is_empty() && digits.chars().all(|digit| digit.is_digit(number.radix()))
 }
 
 /// Tables under `[[headers]]` stand where the first of them does.

@@ -61,6 +61,8 @@ fn numbers_are_read_as_toml_writes_them() {
     assert_eq!(messages(&limits("9_223_372_036_854_775_808")), [beyond]);
     let beyond = "`concurrency` cannot be 0xffffffffffffffff, which has more than 64 bits";
     assert_eq!(messages(&limits("0xffffffffffffffff")), [beyond]);
+    let none = "`concurrency` must be a whole number, not 1000x";
+    assert_eq!(messages(&limits("1_000x")), [none], "which toml's parser lets pass");
     let share = |value: &str| messages(&format!("traffic.split.v1 = {value}"));
     assert_eq!(share("90"), [""; 0]);
     assert_eq!(share("12.5"), [""; 0]);

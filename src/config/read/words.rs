@@ -74,7 +74,7 @@ impl Found {
         match self {
             Self::Text(text) => format!("the string {text:?}"),
             Self::Boolean(value) => value.to_string(),
-            Self::Whole(number) | Self::Float(number) => number.clone(),
+            Self::Whole(number) | Self::Number(number) => number.clone(),
             Self::Date => "a date or a time".to_owned(),
             Self::Array | Self::Tables => "an array".to_owned(),
             Self::Table => "a table".to_owned(),
