@@ -2,7 +2,6 @@
 //! wrong on the way is a problem with its place: `syntax` says what is not TOML, `read` what does
 //! not fit. The loader calls it for each file.
 
-use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -13,7 +12,7 @@ use toml::de::DeTable;
 use super::read::{self, FromValue, Lost, Misfits, Words};
 use super::report::Problem;
 use super::source::{Findings, Source};
-use super::syntax::{self, Place};
+use super::syntax;
 use crate::transient::{advice, is_transient};
 
 /// How large a file may be, in bytes.
@@ -144,31 +143,10 @@ fn not_utf8(path: &Path, error: &FromUtf8Error) -> Box<Problem> {
 fn parse<'a>(source: &'a Source, problems: &mut Vec<Problem>) -> Option<DeTable<'a>> {
     let (root, errors) = DeTable::parse_recoverable(&source.text);
     let mut findings = Findings { source, lost: &[], problems };
-    let mut lines = HashSet::new();
-    for error in originals(&errors) {
-        let span = error.span().unwrap_or(0..0);
-        // What follows an error on its line is mostly its echo.
-        if lines.insert(source.line_of(span.start)) {
-            let token = source.text.get(span.clone()).unwrap_or_default();
-            let (before, after) = source.around(span.start);
-            let complaint = syntax::explain(error.message(), Place { before, after, token });
-            findings.add(span, complaint);
-        }
+    for (span, complaint) in syntax::explain(source, &errors) {
+        findings.add(span, complaint);
     }
     errors.is_empty().then(|| root.into_inner())
-}
-
-/// Errors without those that may only come from others: after a broken header, the parser takes
-/// what follows for a part of the table before, and after an open array, for its items.
-fn originals(errors: &[toml::de::Error]) -> impl Iterator<Item = &toml::de::Error> {
-    let is_echo = |error: &toml::de::Error| error.message() == "duplicate key";
-    let only_echoes = errors.iter().all(is_echo);
-    let originals = errors.iter().filter(move |error| only_echoes || !is_echo(error));
-    let mut latest = "";
-    originals.filter(move |error| {
-        let before = std::mem::replace(&mut latest, error.message());
-        !(latest.starts_with("missing comma between array") && before == latest)
-    })
 }
 
 fn fit<T: FromValue>(

@@ -45,27 +45,27 @@ impl Source {
         self.lines.partition_point(|start| *start <= byte) + 1
     }
 
-    /// The line of a place up to there, and from there on. A place between the two bytes of a line's
-    /// end is at the line's end.
-    pub fn around(&self, byte: usize) -> (&str, &str) {
+    /// The line of a place, and where in it the place is, in bytes. A place between the two bytes of
+    /// a line's end is at the line's end.
+    pub fn line(&self, byte: usize) -> (&str, usize) {
         let start = self.line_of(byte).checked_sub(2).and_then(|before| self.lines.get(before));
         let start = start.copied().unwrap_or(0);
         let line = first_line(self.text.get(start..).unwrap_or_default());
-        line.split_at(line.floor_char_boundary(byte.saturating_sub(start)))
+        (line, line.floor_char_boundary(byte.saturating_sub(start)))
     }
 
     /// What a person sees of a place.
     pub fn spot(&self, span: Range<usize>) -> Spot {
         let start = self.text.floor_char_boundary(span.start);
         let end = self.text.floor_char_boundary(span.end).max(start);
-        let (head, tail) = self.around(start);
+        let (line, at) = self.line(start);
         let marked = first_line(self.text.get(start..end).unwrap_or_default());
         Spot {
             file: self.path.clone(),
             line: Some(self.line_of(start)),
-            column: Some(head.chars().count() + 1),
+            column: line.get(..at).map(|before| before.chars().count() + 1),
             width: Some(marked.chars().count().max(1)),
-            source: (head.len() + tail.len() <= LINE_MAX).then(|| format!("{head}{tail}")),
+            source: (line.len() <= LINE_MAX).then(|| line.to_owned()),
         }
     }
 }

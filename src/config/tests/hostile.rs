@@ -107,6 +107,19 @@ fn misfits_of_a_large_file_are_told_like_any() {
 }
 
 #[test]
+fn many_errors_on_one_line_are_one() {
+    let lines = [
+        format!("a = [{}]", "b, ".repeat(300_000)),
+        format!("a = {{ {} }}", "b = 1, ".repeat(100_000)),
+        format!("a = \"{}\"", "\\d ".repeat(300_000)),
+        format!("{}a = [[", "\t".repeat(300_000)),
+    ];
+    for service in lines {
+        only(&service);
+    }
+}
+
+#[test]
 fn a_long_line_is_named_and_not_shown() {
     let problem = only(&format!("{}x = 1", "\t".repeat(1_000_000)));
     let place = (problem.line, problem.column, problem.width, problem.source);
