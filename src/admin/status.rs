@@ -18,7 +18,7 @@ use crate::descriptors::Use;
 use crate::reload::{Outcome, Reload};
 use crate::source::Rejection;
 use crate::telemetry::Recent;
-use crate::versions::{EnvironmentView, ServiceEntry, ServiceKey, ReadyVersion, VersionView};
+use crate::versions::{EnvironmentView, ReadyVersion, ServiceEntry, ServiceKey, VersionView};
 use observed::{Observed, observed};
 
 pub(super) use observed::shares;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::super::model::{
     Destination, Percent, Pick, PolicySpec, Reach, Rule, Split, Sticky, Traffic,
 };
-use super::super::raw::{Field, Located, RawSplit, RawTraffic, Table};
+use super::super::raw::{Field, Located, RawSplit, RawTraffic};
 use super::super::report::Problem;
 use super::super::source::{Complaint, Findings};
 use super::overrides::overrides;
@@ -26,7 +26,7 @@ pub struct Decided {
 /// Checks what is under `[traffic]`, for versions with these names and reaches.
 pub fn decided(
     file: &mut Findings<'_>,
-    raw: Field<Table<RawTraffic>>,
+    raw: Field<RawTraffic>,
     names: &Names,
     reach: Vec<Reach>,
 ) -> Decided {
@@ -34,7 +34,7 @@ pub fn decided(
         let policy = PolicySpec { reach, ..PolicySpec::default() };
         return Decided { policy, ..Decided::default() };
     };
-    let (table, Table(raw)) = raw.into_parts();
+    let (table, raw) = raw.into_parts();
     let RawTraffic { split, latest, pick, propagate, rules: raw_rules, sticky, overrides } = raw;
     let is_lost = file.has_lost(Some(&table), "split");
     let traffic = traffic(file, split, latest, is_lost, names, &reach);
@@ -125,7 +125,7 @@ fn check_versions(
 
 /// A share is for everybody, and so is what it is a share of.
 fn check_reach(file: &mut Findings<'_>, split: &Located<RawSplit>, names: &Names, reach: &[Reach]) {
-    for (version, share) in split.value() {
+    for (version, share) in &split.value().0 {
         let name = version.value();
         let index = names.indexes.get(name).copied();
         let reach = index.and_then(|index| reach.get(index)).copied().unwrap_or_default();
