@@ -1,5 +1,9 @@
 //! Shares, ramps and ways back, on histories as the server writes them.
 
+mod back;
+mod deploy;
+mod played;
+
 use std::path::Path;
 
 use proptest::prelude::*;
