@@ -194,7 +194,8 @@ impl CliError {
         matches!(self, Self::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
     }
 
-    /// The error as a terminal shows it, and so all commands: the one place where it becomes text.
+    /// The error as a terminal shows it. All commands show it so; where `--json` is to have a shape for
+    /// refusals too, this is the place.
     pub fn text(&self) -> String {
         match self {
             // A report begins each of its problems with the word; a compiler's line is for a program.

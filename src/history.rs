@@ -29,7 +29,7 @@ use serde::Deserialize;
 
 use file::Opened;
 
-pub use file::{HistoryError, Standing};
+pub use file::{FileState, HistoryError};
 pub use record::{CREATING, now};
 pub use reserve::{reserve, reserved};
 pub use served::{Contents, MADE_OF, Made, VALUE};
@@ -103,8 +103,8 @@ impl History {
 
     /// Whether its file still is where it was opened, and whole as far as its length tells. A file
     /// that is removed, or replaced, stays open and can be read, while nobody will find it again.
-    pub fn standing(&self) -> Standing {
-        self.opened.standing(&self.path)
+    pub fn file_state(&self) -> FileState {
+        self.opened.state(&self.path)
     }
 
     /// The history in a state directory once more, since this one's file is gone or was cut off: with
@@ -118,7 +118,7 @@ impl History {
         &self,
         directory: &Path,
     ) -> Result<(Self, Result<usize, HistoryError>), HistoryError> {
-        if self.standing() == Standing::CutOff {
+        if self.file_state() == FileState::CutOff {
             let unusable = |reason| HistoryError::Unusable { path: self.path.clone(), reason };
             file::move_aside(&self.path).map_err(unusable)?;
         }

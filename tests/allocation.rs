@@ -15,7 +15,7 @@ use watershed::routing::{
 use watershed::runtime::Engine;
 use watershed::server::pool_size;
 use watershed::telemetry::{Outcome, StatusClass, Telemetry};
-use watershed::versions::{Programs, Snapshot, Status, Statuses, declared};
+use watershed::versions::{Preparer, Snapshot, Status, Statuses, declared};
 
 fn request(host: &str) -> http::request::Parts {
     http::Request::get("/").header("host", host).body(()).unwrap().into_parts().0
@@ -160,11 +160,11 @@ fn deciding_on_the_shipped_configuration_allocates_nothing() {
 }
 
 async fn candidates(config: &Config) -> Statuses {
-    let programs =
-        Programs::new(Engine::new(pool_size(config)).unwrap(), None, Telemetry::default());
+    let preparer =
+        Preparer::new(Engine::new(pool_size(config)).unwrap(), None, Telemetry::default());
     let mut candidates = Statuses::new();
     for (key, _, spec) in declared(config) {
-        let version = programs.prepare(&key, spec).await.unwrap();
+        let version = preparer.prepare(&key, spec).await.unwrap();
         candidates.entry(key).or_default().push(Status::Normal(version));
     }
     candidates

@@ -46,8 +46,7 @@ pub(super) fn deploy(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cli
 /// Adds the version to a service that there is.
 fn add(site: Site, arguments: &Arguments, version: NewVersion) -> Result<(Target, Done), CliError> {
     let mut target = Target::within(site, &arguments.common, arguments.service.as_str())?;
-    let is_first = target.view().service.versions.is_empty();
-    let portion = if is_first { Portion::All } else { arguments.portion() };
+    let portion = target.view().portion(arguments.traffic.unwrap_or(Portion::Hold));
     let done = rollout::deploy(&mut target, &arguments.deployment(version, portion))?;
     Ok((target, done))
 }
@@ -71,10 +70,6 @@ fn create(
 }
 
 impl Arguments {
-    fn portion(&self) -> Portion {
-        self.traffic.unwrap_or(Portion::Hold)
-    }
-
     fn deployment(&self, version: NewVersion, portion: Portion) -> Deployment {
         let Self { service, replace, .. } = self;
         // Without the environment's values, which may be secret.

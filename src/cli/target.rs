@@ -21,8 +21,7 @@ use crate::config::{
 };
 use crate::history::History;
 use crate::rollout::{Control, Edit, Edited, Note, PutBack, Refusal, ServiceView};
-use crate::runtime::digest_of;
-use crate::source::{Loader, Saved, ServiceFile};
+use crate::source::{FILE_MAX, Loader, Saved, ServiceFile, read_file};
 use crate::versions::secret_digest;
 
 /// How often the process is asked how far it is: often at first, for what takes no time.
@@ -215,8 +214,8 @@ impl Control for Target {
             return PutBack::Failed(error.into());
         }
         // A file that the edit has created is gone again.
-        let text = std::fs::read(&self.view.service.file).unwrap_or_default();
-        let told = self.tell(Digest::from_bytes(digest_of(&text)), note);
+        let text = read_file(&self.view.service.file, FILE_MAX).unwrap_or_default();
+        let told = self.tell(Digest::of(&text), note);
         match told.and_then(|_| self.look()) {
             Ok(()) => PutBack::Done,
             Err(error) => PutBack::Untold(error),

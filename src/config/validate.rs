@@ -27,7 +27,7 @@ pub use self::field::{EMPTY_MAIN, EMPTY_SERVICE};
 use self::claims::{Claims, What};
 use super::document::Document;
 use super::model::{
-    AdminSettings, Environment, EnvironmentName, Limits, ServerSettings, StateSettings,
+    AdminSettings, AllLimits, Environment, EnvironmentName, ServerSettings, StateSettings,
 };
 use super::raw::{Located, RawDefaults, RawEnvironment, RawState, RawWatershed, Table};
 use super::report::Problem;
@@ -40,7 +40,7 @@ pub struct Main {
     pub admin: AdminSettings,
     pub state: StateSettings,
     /// Of versions that set none of their own.
-    pub limits: Limits,
+    pub limits: AllLimits,
     pub plans: Vec<Plan>,
     /// Where the file is.
     pub directory: PathBuf,
@@ -79,9 +79,9 @@ fn state(main: &mut Findings<'_>, raw: Option<Table<RawState>>) -> StateSettings
     StateSettings { directory: directory.unwrap_or_else(default) }
 }
 
-fn defaults(main: &mut Findings<'_>, raw: Option<Table<RawDefaults>>) -> Limits {
+fn defaults(main: &mut Findings<'_>, raw: Option<Table<RawDefaults>>) -> AllLimits {
     let limits = raw.and_then(|Table(RawDefaults { limits })| limits);
-    limits::over(main, limits, &Limits::default())
+    limits::over(main, limits, &AllLimits::default())
 }
 
 fn plans(main: &mut Findings<'_>, raw: Option<Vec<Located<Table<RawEnvironment>>>>) -> Vec<Plan> {

@@ -73,7 +73,7 @@ pub struct Opened {
 
 /// What has become of the file that a history has open, behind its back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum FileState {
     /// It is where it was, as far as can be told.
     There,
     /// It has no name any more, or another file has it: what is written into it is lost.
@@ -97,13 +97,13 @@ impl Opened {
     }
 
     /// What has become of it. Nobody writes meanwhile.
-    pub fn standing(&self, path: &Path) -> Standing {
+    pub fn state(&self, path: &Path) -> FileState {
         match fs::metadata(path) {
-            Ok(found) if !self.is_it(&found) => Standing::Gone,
-            Ok(found) if found.len() < self.length.load(Ordering::Relaxed) => Standing::CutOff,
-            Err(error) if is_gone(&error) => Standing::Gone,
+            Ok(found) if !self.is_it(&found) => FileState::Gone,
+            Ok(found) if found.len() < self.length.load(Ordering::Relaxed) => FileState::CutOff,
+            Err(error) if is_gone(&error) => FileState::Gone,
             // What cannot be looked at for a moment is what it was.
-            Ok(_) | Err(_) => Standing::There,
+            Ok(_) | Err(_) => FileState::There,
         }
     }
 

@@ -3,7 +3,6 @@
 //! of the file, and what came of it: what a version was made of, and a digest of each secret. No
 //! secret's value is in it, but plain environment variables are, since a rollback writes them again.
 
-use sha2::{Digest as _, Sha256};
 use toml::{Table, Value};
 
 use crate::api::{Parts, Record, Served, ServedVersion};
@@ -92,7 +91,7 @@ impl Parts {
     /// Adds a part; returns its digest.
     fn add(&mut self, part: Table) -> String {
         let text = serde_json::to_vec(&part).unwrap_or_default();
-        let digest = Digest::from_bytes(Sha256::digest(&text).into()).to_string();
+        let digest = Digest::of(text).to_string();
         self.insert(digest.clone(), part);
         digest
     }

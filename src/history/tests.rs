@@ -316,15 +316,12 @@ fn a_record_of_a_stranger_shape_is_told_and_outlived() {
 
 /// Parts of some kilobytes each, and a record that names them.
 fn with_parts(generation: u64, texts: &[&str]) -> (Record, Parts) {
-    use crate::config::{EnvValue, Limits, Policy, Reach, Service, ServiceName, Traffic};
+    use crate::config::{EnvValue, GuestSpec, Policy, Reach, Service, ServiceName, Traffic};
     use crate::config::{VersionName, VersionSpec};
-    let spec = |(index, text): (usize, &&str)| VersionSpec {
-        name: VersionName::new(&format!("v{index}")).unwrap(),
-        component: "/a.wasm".into(),
-        digest: None,
-        env: vec![("TEXT".to_owned(), EnvValue::Plain((*text).to_owned()))],
-        remark: None,
-        limits: Limits::default(),
+    let spec = |(index, text): (usize, &&str)| {
+        let env = vec![("TEXT".to_owned(), EnvValue::Plain((*text).to_owned()))];
+        let guest = GuestSpec { env, ..GuestSpec::new("/a.wasm") };
+        VersionSpec::new(VersionName::new(&format!("v{index}")).unwrap(), guest)
     };
     let service = Service {
         name: ServiceName::new("shop").unwrap(),
@@ -429,13 +426,13 @@ fn a_history_whose_file_is_gone_is_made_again_with_all_that_it_knew() {
     let history = open(&directory);
     history.record(&[edit(3, "shop"), edit(4, "other")]).unwrap();
     history.reach(9).unwrap();
-    assert_eq!(history.standing(), Standing::There);
+    assert_eq!(history.file_state(), FileState::There);
     let path = directory.path().join(History::FILE);
     fs::rename(&path, directory.path().join("aside")).unwrap();
-    assert_eq!(history.standing(), Standing::Gone);
+    assert_eq!(history.file_state(), FileState::Gone);
     // What took its place has a record of its own, and another of the same.
     let other = open(&directory);
-    assert_eq!(history.standing(), Standing::Gone);
+    assert_eq!(history.file_state(), FileState::Gone);
     let mut same = edit(3, "shop");
     same.remark = Some("of the other".to_owned());
     other.record(&[same, edit(7, "shop")]).unwrap();
@@ -446,7 +443,7 @@ fn a_history_whose_file_is_gone_is_made_again_with_all_that_it_knew() {
     assert_eq!(next.last_generation().unwrap(), 9);
     drop(next);
     fs::rename(directory.path().join("aside"), &path).unwrap();
-    assert_eq!(history.standing(), Standing::There, "it was put back");
+    assert_eq!(history.file_state(), FileState::There, "it was put back");
 }
 
 #[test]
@@ -458,11 +455,11 @@ fn a_file_that_is_cut_off_while_it_is_open_is_noticed_and_moved_aside() {
     let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
     for length in [1000, 0] {
         file.set_len(length).unwrap();
-        assert_eq!(history.standing(), Standing::CutOff);
+        assert_eq!(history.file_state(), FileState::CutOff);
     }
     let (next, _) = history.restore(directory.path()).unwrap();
     next.record(&[edit(5, "shop")]).unwrap();
     drop(history);
-    assert_eq!((next.standing(), generations(&next, "shop")[0]), (Standing::There, 5));
+    assert_eq!((next.file_state(), generations(&next, "shop")[0]), (FileState::There, 5));
     assert!(names(&directory).contains(&"history.redb.damaged-1".to_owned()));
 }

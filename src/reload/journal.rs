@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::outcome::Reloads;
 use crate::config::Service;
-use crate::history::{Attribution, History, HistoryError, Standing, reserve, reserved};
+use crate::history::{Attribution, FileState, History, HistoryError, reserve, reserved};
 use crate::telemetry::Telemetry;
 use crate::versions::{ServiceEntry, ServiceKey, Snapshot};
 use change::{Change, changes};
@@ -96,18 +96,18 @@ impl Journal {
     async fn see_to_file(&mut self) {
         let Some(history) = self.history.clone() else { return };
         // A look is no reason to keep a thread: the reloader would wait for that, too.
-        match history.standing() {
-            Standing::Gone | Standing::CutOff => {}
-            Standing::There => return,
+        match history.file_state() {
+            FileState::Gone | FileState::CutOff => {}
+            FileState::There => return,
         }
         self.lost = Some(history);
         self.open().await;
     }
 
-    fn tell_restored(&self, standing: Standing, taken: Result<usize, HistoryError>) {
-        let what = match standing {
-            Standing::CutOff => "was cut off, and is moved aside",
-            Standing::Gone | Standing::There => "was removed or replaced",
+    fn tell_restored(&self, state: FileState, taken: Result<usize, HistoryError>) {
+        let what = match state {
+            FileState::CutOff => "was cut off, and is moved aside",
+            FileState::Gone | FileState::There => "was removed or replaced",
         };
         let directory = self.directory.display();
         self.telemetry.history_restored();
@@ -168,13 +168,13 @@ impl Journal {
     async fn open(&mut self) {
         let (directory, lost) = (self.directory.clone(), self.lost.clone());
         let opened = blocking(move || {
-            let (history, restored) = match lost.map(|lost| (lost.standing(), lost)) {
+            let (history, restored) = match lost.map(|lost| (lost.file_state(), lost)) {
                 None => (History::open(&directory)?, None),
                 // It was put back.
-                Some((Standing::There, lost)) => (lost, None),
-                Some((standing, lost)) => {
+                Some((FileState::There, lost)) => (lost, None),
+                Some((state, lost)) => {
                     let (history, taken) = lost.restore(&directory)?;
-                    (history, Some((standing, taken)))
+                    (history, Some((state, taken)))
                 }
             };
             let last = history.last_generation()?.max(reserved(&directory));
@@ -187,7 +187,7 @@ impl Journal {
         match opened.await {
             Ok((history, restored, last)) => {
                 match restored {
-                    Some((standing, taken)) => self.tell_restored(standing, taken),
+                    Some((state, taken)) => self.tell_restored(state, taken),
                     None => tracing::info!("the history goes on after generation {last}"),
                 }
                 self.lost = None;

@@ -12,7 +12,9 @@ use super::refusal::Refusal;
 use super::shares::Shares;
 use super::view::ServiceView;
 use crate::api::{Fault, Standing};
-use crate::config::{EnvValue, Percent, Quarantined, Service, Traffic, VersionName, show_duration};
+use crate::config::{
+    BackendSpec, EnvValue, Percent, Quarantined, Service, Traffic, VersionName, show_duration,
+};
 use crate::edit::NewVersion;
 use crate::policy::Obstacle;
 
@@ -60,10 +62,7 @@ impl fmt::Display for Portion {
 /// Where the deployment makes no sense: nothing is done then. Where the version does not become
 /// normal, or something fails on the way: the error says how things stand.
 pub fn deploy<C: Control>(control: &mut C, deployment: &Deployment) -> Result<Done, C::Error> {
-    let portion = match control.view().service.versions.is_empty() {
-        true => Portion::All,
-        false => deployment.portion,
-    };
+    let portion = control.view().portion(deployment.portion);
     let mut run = Run { control, deployment, portion };
     run.check()?;
     let before = run.control.view().shares();
@@ -132,10 +131,12 @@ impl<C: Control> Run<'_, C> {
             _ => {}
         }
         let others = view.service.versions.iter().filter(|spec| spec.name != name);
-        for other in others.filter(|spec| spec.component == version.component) {
-            if other.digest.is_some_and(|digest| digest != version.digest) {
-                let component = version.component.clone();
-                return Err(Refusal::OverwritesComponent { component, other: other.name.clone() });
+        for other in others {
+            let BackendSpec::Guest(guest) = &other.backend;
+            let is_pinned = guest.digest.is_some_and(|digest| digest != version.digest);
+            if guest.component == version.component && is_pinned {
+                let (component, other) = (version.component.clone(), other.name.clone());
+                return Err(Refusal::OverwritesComponent { component, other });
             }
         }
         let is_kept_out = self.quarantined().is_some() && !self.deployment.forced;
@@ -157,7 +158,7 @@ impl<C: Control> Run<'_, C> {
     fn quarantined(&self) -> Option<&Quarantined> {
         let NewVersion { name, digest, env, .. } = &self.deployment.version;
         let env = match self.view().version(name).filter(|_| env.is_empty()) {
-            Some(replaced) => replaced.env.clone(),
+            Some(replaced) => replaced.env().to_vec(),
             None => plain(env),
         };
         self.view().service.quarantined_as(digest, &env)

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::deploy::Portion;
 use super::refusal::Refusal;
 use super::shares::Shares;
 use crate::api::{ServiceDocument, Standing, VersionDocument};
@@ -81,6 +82,14 @@ impl ServiceView {
     /// The names of the declared versions, in their order.
     pub fn names(&self) -> impl Iterator<Item = &VersionName> {
         self.service.versions.iter().map(|spec| &spec.name)
+    }
+
+    /// What a new version is to get where `wanted` is asked for: the first one gets everything.
+    pub fn portion(&self, wanted: Portion) -> Portion {
+        match self.service.versions.is_empty() {
+            true => Portion::All,
+            false => wanted,
+        }
     }
 
     /// Who gets what: as it is served or, where nobody serves it, as a start would.

@@ -3,82 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::HeaderValue;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
+use super::version::VersionEntry;
 use crate::api::Explanation;
 use crate::config::{
-    CookieSettings, Digest, Percent, SameSite, Service, StickyKey, VersionName, VersionSpec,
+    CookieSettings, Percent, SameSite, Service, StickyKey, VersionName, VersionSpec,
 };
 use crate::policy::explain::{Explainer, Question};
-use crate::policy::{self, Base, Before, Declared, Footing, Made, closed};
+use crate::policy::{self, Base, Before, Declared, Footing, closed};
 use crate::routing::{Asked, Choice, Id, Lock, Pins, Policy, Reason, Refused};
-use crate::runtime::{Guest, Place};
-use crate::telemetry::VersionMeter;
-
-/// A version that is normal. It stays the same one over reloads that do not change it.
-#[derive(Debug)]
-pub struct VersionEntry {
-    pub spec: VersionSpec,
-    /// What stands for each secret of its environment: the variable, and a digest of its value.
-    pub secrets: Vec<(String, String)>,
-    /// Its name, as a header of responses.
-    pub header: Option<HeaderValue>,
-    pub guest: Arc<Guest>,
-    pub meter: VersionMeter,
-    /// Requests that it may take beside those in flight.
-    free: Arc<Semaphore>,
-}
-
-/// The right to serve one request of a version, and where.
-#[derive(Debug)]
-pub struct Admission {
-    pub place: Place,
-    /// Given back when dropped.
-    pub permit: OwnedSemaphorePermit,
-}
-
-impl VersionEntry {
-    /// A version that can take requests from now on.
-    pub fn new(
-        spec: VersionSpec,
-        secrets: Vec<(String, String)>,
-        guest: Guest,
-        meter: VersionMeter,
-    ) -> Self {
-        let concurrency = usize::try_from(spec.limits.concurrency.get()).unwrap_or(usize::MAX);
-        let free = Arc::new(Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS)));
-        let header = HeaderValue::from_str(spec.name.as_str()).ok();
-        Self { spec, secrets, header, guest: Arc::new(guest), meter, free }
-    }
-
-    /// Waits for room, at most the version's queue time. `None` if there was none.
-    pub async fn admit(&self) -> Option<Admission> {
-        if let Some(admission) = self.try_admit() {
-            return Some(admission);
-        }
-        let admission = async {
-            let permit = self.free.clone().acquire_owned().await.ok()?;
-            Some(Admission { place: self.guest.place().await?, permit })
-        };
-        tokio::time::timeout(self.spec.limits.queue_time, admission).await.ok().flatten()
-    }
-
-    fn try_admit(&self) -> Option<Admission> {
-        let permit = self.free.clone().try_acquire_owned().ok()?;
-        Some(Admission { place: self.guest.try_place()?, permit })
-    }
-
-    /// What it is made of.
-    pub fn made(&self) -> Made<'_> {
-        Made { name: &self.spec.name, digest: Some(self.digest()), env: Some(&self.spec.env) }
-    }
-
-    /// The digest of its component.
-    pub fn digest(&self) -> Digest {
-        Digest::from_bytes(*self.guest.program().digest())
-    }
-}
 
 /// The versions that a service's requests get, and what decides which.
 #[derive(Clone, Debug)]

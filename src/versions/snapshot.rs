@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::secrets::{self, Found};
-use super::serving::{Serving, VersionEntry};
+use super::serving::Serving;
 use super::status::Status;
+use super::version::VersionEntry;
 use crate::api::Explanation;
 use crate::config::{
     Config, ConnectionLimits, DomainPattern, Environment, EnvironmentName, Expose, Percent, Route,
@@ -225,7 +226,7 @@ impl ServiceEntry {
         let normal = self.versions.iter().filter_map(|view| view.status.normal());
         let others = normal.filter(|version| !is_serving(version));
         for version in serving.iter().copied().chain(others) {
-            version.guest.sweep();
+            version.backend.sweep();
             version.meter.sample(now);
         }
         self.tally.sample(now);

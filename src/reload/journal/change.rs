@@ -2,17 +2,14 @@
 //! the history keeps.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-use sha2::{Digest as _, Sha256};
 
 use crate::config::{Digest, Percent};
 use crate::history::{
     Author, Made, Parts, Record, RecordOutcome, RecordedVersion, Served, Share, now,
 };
+use crate::source::read_file;
 use crate::versions::{ServiceEntry, ServiceKey, Snapshot, Status, VersionEntry, VersionView};
 
 /// Bytes of a service's file that are digested, at most. The loader takes no larger file.
@@ -99,7 +96,7 @@ fn served(entry: &ServiceEntry, parts: &mut Parts) -> Served {
     let versions = versions.enumerate().map(|(index, (spec, entry))| {
         let made = entry.map(|entry| Made {
             digest: Some(entry.digest().to_string()),
-            secrets: entry.secrets.clone(),
+            secrets: entry.backend.secrets().to_vec(),
         });
         // While a version is made anew, the one before it serves.
         let spec = entry.map_or(spec, |entry| &entry.spec);
@@ -118,14 +115,5 @@ fn recorded(view: &VersionView) -> RecordedVersion {
 
 /// The digest of a file as it is now. A pipe or a device has none.
 fn digest_of(path: &Path) -> Option<String> {
-    let read = || -> io::Result<Vec<u8>> {
-        if !path.metadata()?.is_file() {
-            return Err(io::ErrorKind::Unsupported.into());
-        }
-        let mut bytes = Vec::new();
-        File::open(path)?.take(LONGEST).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    let digest = |bytes| Digest::from_bytes(Sha256::digest(bytes).into());
-    read().ok().map(|bytes| digest(bytes).to_string())
+    Some(Digest::of(read_file(path, LONGEST).ok()?).to_string())
 }

@@ -8,7 +8,7 @@ use toml::{Table, Value};
 use super::super::shares::Shares;
 use super::super::text::{self, of};
 use super::{Change, DECIDES, Ground, Lost, Piece, Restoration, serving};
-use crate::config::{Digest, EnvValue, Reach, SecretSource, VersionName, VersionSpec};
+use crate::config::{BackendSpec, Digest, EnvValue, Reach, SecretSource, VersionName, VersionSpec};
 use crate::edit::PutRule;
 use crate::history::{Contents, MADE_OF, VALUE};
 
@@ -42,7 +42,7 @@ impl<'a, G: Ground> Restoring<'a, G> {
         let spec = self.ground.service().versions.iter().find(|spec| spec.name == *name);
         let Some(spec) = spec.cloned() else { return self.declare(name, then) };
         self.component(&spec, then);
-        self.env(name, &spec.env, then);
+        self.env(name, spec.env(), then);
         let now = spec.written();
         let mut changes = Vec::new();
         for key in ["limits", "remark"] {
@@ -109,14 +109,15 @@ impl<'a, G: Ground> Restoring<'a, G> {
     /// The component: as it is if that has the digest, or else where it was.
     fn component(&mut self, spec: &VersionSpec, then: &Table) {
         let name = &spec.name;
+        let BackendSpec::Guest(guest) = &spec.backend;
         let path = of(then, "component");
         let now = self.ground.made_of(spec);
         let made = then.get(MADE_OF).and_then(Value::as_str);
         let is_there = match made {
             Some(made) => now.as_deref() == Some(made),
-            None => spec.component == Path::new(&path),
+            None => guest.component == Path::new(&path),
         };
-        let pin = spec.digest.map(|digest| digest.to_string());
+        let pin = guest.digest.map(|digest| digest.to_string());
         if is_there && (pin.is_none() || made.is_none() || pin.as_deref() == made) {
             return;
         }

@@ -7,7 +7,7 @@ use super::super::control::Control;
 use super::super::restore::Ground;
 use super::decision::State;
 use crate::api::{Parts, Record, Served, Standing};
-use crate::config::{EnvValue, SecretSource, Service, VersionName, VersionSpec};
+use crate::config::{BackendSpec, EnvValue, SecretSource, Service, VersionName, VersionSpec};
 use crate::history::{Contents, Made, VALUE};
 use crate::policy::Obstacle;
 
@@ -49,7 +49,7 @@ impl<'a, C: Control> Now<'a, C> {
             let digest = self.secret(spec.name.as_str(), key, value.secret()?).ok()?;
             Some((key.clone(), digest))
         };
-        spec.env.iter().filter_map(secret).collect()
+        spec.env().iter().filter_map(secret).collect()
     }
 
     /// What is served now: as it was recorded, or as files declare it where nobody serves.
@@ -98,7 +98,10 @@ impl<C: Control> Ground for Now<'_, C> {
         match self.control.view().standing(&spec.name) {
             Some(Standing::Normal { digest }) => Some(digest.to_string()),
             // What keeps it from being normal need not be the component.
-            _ => self.digest_at(&spec.component).ok(),
+            _ => {
+                let BackendSpec::Guest(guest) = &spec.backend;
+                self.digest_at(&guest.component).ok()
+            }
         }
     }
 

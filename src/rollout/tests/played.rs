@@ -13,7 +13,8 @@ use serde_json::json;
 use crate::api::{Author, ServiceDocument, Share, Standing};
 use crate::api::{Fault, HistoryDocument, Parts, Record, RecordOutcome, RecordedVersion, Served};
 use crate::config::{
-    Digest, EnvironmentName, Percent, SecretSource, Service, Split, VersionName, VersionSpec,
+    BackendSpec, Digest, EnvironmentName, Percent, SecretSource, Service, Split, VersionName,
+    VersionSpec,
 };
 use crate::edit::{NewVersion, ServiceText};
 use crate::history::Made;
@@ -113,15 +114,15 @@ pub fn deployment(version: &str, portion: Portion) -> Deployment {
 impl Played {
     /// A service that a process serves.
     pub fn new(text: &str) -> Self {
-        Self::played(text, true)
+        Self::start(text, true)
     }
 
     /// A service that no process serves.
     pub fn offline(text: &str) -> Self {
-        Self::played(text, false)
+        Self::start(text, false)
     }
 
-    fn played(text: &str, has_process: bool) -> Self {
+    fn start(text: &str, has_process: bool) -> Self {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir(directory.path().join("services")).unwrap();
         fs::write(directory.path().join("watershed.toml"), "[server]\n").unwrap();
@@ -177,7 +178,7 @@ impl Played {
     }
 
     fn fate(&self, spec: &VersionSpec) -> Standing {
-        let made = || Standing::Normal { digest: spec.digest.unwrap_or(digest(0)) };
+        let made = || Standing::Normal { digest: pinned(spec) };
         self.fates.get(spec.name.as_str()).cloned().unwrap_or_else(made)
     }
 
@@ -304,9 +305,7 @@ impl Control for Played {
             }
             false => {
                 // By their files, all of them could serve.
-                let normal = |spec: &VersionSpec| Standing::Normal {
-                    digest: spec.digest.unwrap_or(digest(0)),
-                };
+                let normal = |spec: &VersionSpec| Standing::Normal { digest: pinned(spec) };
                 let standings = service.versions.iter().map(normal).collect();
                 ServiceView::of_files(environment, service, standings)
             }
@@ -385,6 +384,12 @@ impl Control for Played {
     fn secret_digest(&self, _: &str, _: &SecretSource) -> Result<String, String> {
         Err("nobody knows".to_owned())
     }
+}
+
+/// The digest that a version declares.
+fn pinned(spec: &VersionSpec) -> Digest {
+    let BackendSpec::Guest(guest) = &spec.backend;
+    guest.digest.unwrap_or(digest(0))
 }
 
 fn load(directory: &Path) -> (EnvironmentName, Arc<Service>) {

@@ -6,6 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::edit::PutRule;
+use crate::rollout::State;
+use crate::source::ServiceFile;
 
 #[derive(Clone, Debug)]
 enum Step {
