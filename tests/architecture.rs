@@ -34,7 +34,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ),
     ("history", &["api"]),
     ("reload", &["config", "history", "source", "telemetry", "transient", "versions"]),
-    ("rollout", &["config", "edit", "history"]),
+    ("rollout", &["api", "config", "edit", "history", "policy", "source"]),
     ("plan", &["api", "config", "policy"]),
     ("transport", &["descriptors"]),
     ("proxy", &["config", "routing", "runtime", "telemetry", "transport", "versions"]),

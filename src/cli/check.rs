@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use tokio::task::JoinSet;
 
-use super::standing::Digests;
+use super::components::Digests;
 use super::{CliError, trial};
 use crate::config::{Config, Problem, Service, VersionSpec, Warnings};
 use crate::policy::{Fault, Standing};

@@ -18,6 +18,8 @@ use crate::policy::{Serve, Verdict};
 use crate::versions::secret_lock;
 use ramp::Ramp;
 
+pub use ramp::RampError;
+
 const EXAMPLES: &str = "\
 Examples:
   watershed explain greeter                                       a request without anything
@@ -92,7 +94,7 @@ pub(super) fn explain(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cl
     let explanation = match target.ask_to_explain(query)? {
         Some(explanation) => explanation,
         None => Explanation {
-            held: target.verdict().held,
+            held: target.view().verdict().held,
             ..by_files(&target, |explainer| explainer.explain(&question))
         },
     };
@@ -121,10 +123,11 @@ impl Arguments {
 
 /// Has it explained as a process would do it that starts with the files.
 fn by_files<T>(target: &Target, explain: impl FnOnce(&Explainer<'_>) -> T) -> T {
-    let service = &*target.service;
+    let view = target.view();
+    let service = &*view.service;
     let Verdict { serve: Serve::Declared(base) | Serve::Before(base), eligibilities, .. } =
-        target.verdict();
-    let environment = target.environment.as_str();
+        view.verdict();
+    let environment = view.environment.as_str();
     let inputs = PolicyInputs { environment, service, eligibilities: &eligibilities, base: &base };
     let secret = service.policy.overrides.as_ref().and_then(|it| it.secret.as_ref());
     let policy = inputs.policy(secret.map(secret_lock).unwrap_or_default(), None);

@@ -7,7 +7,7 @@ use toml::{Table, Value};
 
 use super::super::shares::Shares;
 use super::super::text::{self, of};
-use super::{Change, DECIDES, Edit, Ground, Lost, Restoration, serving};
+use super::{Change, DECIDES, Ground, Lost, Piece, Restoration, serving};
 use crate::config::{BackendSpec, Digest, EnvValue, Reach, SecretSource, VersionName, VersionSpec};
 use crate::edit::PutRule;
 use crate::history::{Contents, MADE_OF, VALUE};
@@ -58,8 +58,8 @@ impl<'a, G: Ground> Restoring<'a, G> {
     }
 
     fn put(&mut self, name: &VersionName, changes: Vec<Change>) {
-        let edit = |change| Edit::Version { name: name.clone(), change };
-        self.found.edits.extend(changes.into_iter().map(edit));
+        let piece = |change| Piece::Version { name: name.clone(), change };
+        self.found.pieces.extend(changes.into_iter().map(piece));
     }
 
     fn lose(&mut self, reason: String) {
@@ -86,8 +86,8 @@ impl<'a, G: Ground> Restoring<'a, G> {
         self.env(name, &[], then);
         // What `env` has put is in the whole.
         self.found
-            .edits
-            .retain(|edit| !matches!(edit, Edit::Version { name: it, .. } if it == name));
+            .pieces
+            .retain(|piece| !matches!(piece, Piece::Version { name: it, .. } if it == name));
         let mut version = then.clone();
         version.remove(MADE_OF);
         let is_live = of(then, "reach") == Reach::Live.as_str();
@@ -102,7 +102,7 @@ impl<'a, G: Ground> Restoring<'a, G> {
         if version.get("env").and_then(Value::as_table).is_some_and(Table::is_empty) {
             version.remove("env");
         }
-        self.found.edits.push(Edit::Declare { name: name.clone(), version });
+        self.found.pieces.push(Piece::Declare { name: name.clone(), version });
         self.is_let(name, then);
     }
 
@@ -271,7 +271,7 @@ impl<'a, G: Ground> Restoring<'a, G> {
             };
             differing(&mut vec![key.to_owned()], now.get(key), wanted.as_ref(), &mut changes);
         }
-        self.found.edits.extend(changes.into_iter().map(Edit::Traffic));
+        self.found.pieces.extend(changes.into_iter().map(Piece::Traffic));
         self.rules(&now, then);
         for key in ["domains", "routes"] {
             let (now, then) = (text::list(now.get(key)), text::list(then.get(key)));
@@ -304,7 +304,7 @@ impl<'a, G: Ground> Restoring<'a, G> {
         }
         let lines = text::rules(&before, &after);
         let put = after.into_iter().map(|rule| PutRule { is_kept: before.contains(&rule), rule });
-        self.found.edits.push(Edit::Rules { lines, rules: put.collect() });
+        self.found.pieces.push(Piece::Rules { lines, rules: put.collect() });
     }
 }
 

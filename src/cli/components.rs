@@ -1,4 +1,5 @@
-//! Where declared versions stand as far as their files tell, without compiling anything.
+//! What the files of components tell without compiling anything: their digests, and where versions
+//! made of them stand.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -22,19 +23,23 @@ impl Digests {
     pub(super) fn standing(&self, spec: &VersionSpec) -> Standing {
         match &spec.backend {
             BackendSpec::Guest(guest) => match self.0.get(&guest.component) {
-                Some(digest) => standing(guest, digest.clone()),
+                Some(digest) => by_digest(guest, digest.clone()),
                 None => Standing::Creating,
             },
         }
     }
 }
 
+/// Where each version stands by its files.
+pub(super) fn standings(specs: &[VersionSpec]) -> Vec<Standing> {
+    let digests = read(specs).map(Digests).ok();
+    let standing = |spec| digests.as_ref().map_or(Standing::Creating, |it| it.standing(spec));
+    specs.iter().map(standing).collect()
+}
+
 /// Where one version stands by its files.
-pub(super) fn of_files(spec: &VersionSpec) -> Standing {
-    match read([spec]) {
-        Ok(digests) => Digests(digests).standing(spec),
-        Err(_) => Standing::Creating,
-    }
+pub(super) fn standing(spec: &VersionSpec) -> Standing {
+    standings(std::slice::from_ref(spec)).pop().unwrap_or(Standing::Creating)
 }
 
 /// The digest of a component.
@@ -68,7 +73,7 @@ fn read<'a>(
     })
 }
 
-fn standing(guest: &GuestSpec, digest: Result<Digest, StatusError>) -> Standing {
+fn by_digest(guest: &GuestSpec, digest: Result<Digest, StatusError>) -> Standing {
     match digest.and_then(|digest| check_digest(guest, digest).map(|()| digest)) {
         Ok(digest) => Standing::Normal { digest },
         Err(error) => Standing::Error((&error).into()),

@@ -3,19 +3,17 @@
 
 use std::path::Path;
 
-use super::super::standing;
-use super::super::target::Target;
-use crate::config::{
-    BackendSpec, EnvValue, Reach, SecretSource, Service, VersionName, VersionSpec,
-};
-use crate::history::{Contents, MadeOf, Parts, Record, Served, VALUE};
-use crate::policy::Standing;
-use crate::rollout::{Ground, State, Versions};
-use crate::versions::secret_digest;
+use super::super::control::Control;
+use super::super::restore::Ground;
+use super::decision::State;
+use crate::api::{Parts, Record, Served, Standing};
+use crate::config::{BackendSpec, EnvValue, SecretSource, Service, VersionName, VersionSpec};
+use crate::history::{Contents, MadeOf, VALUE};
+use crate::policy::Obstacle;
 
-/// A service, and what was recorded of it last.
-pub struct Site<'a> {
-    target: &'a Target,
+/// A service now, and what was recorded of it last.
+pub struct Now<'a, C> {
+    control: &'a C,
     /// What the process that runs serves; none where none runs, or where it is not recorded.
     served: Option<Contents<'a>>,
 }
@@ -27,15 +25,16 @@ pub struct Declared {
     parts: Parts,
 }
 
-impl<'a> Site<'a> {
-    pub fn new(target: &'a Target, newest: Option<&'a Record>, parts: &'a Parts) -> Self {
-        let newest = newest.filter(|_| target.process.is_some());
-        Self { target, served: newest.and_then(|newest| newest.contents(parts)) }
+impl<'a, C: Control> Now<'a, C> {
+    /// `newest` is the last record of the service.
+    pub fn new(control: &'a C, newest: Option<&'a Record>, parts: &'a Parts) -> Self {
+        let newest = newest.filter(|_| control.view().has_process());
+        Self { control, served: newest.and_then(|newest| newest.contents(parts)) }
     }
 
     /// What the files declare.
     pub fn declared(&self) -> Declared {
-        let service = &self.target.service;
+        let service = &self.control.view().service;
         let versions = service.versions.iter().enumerate().map(|(index, spec)| {
             let made_of = MadeOf { digest: self.made_of(spec), secrets: self.secrets(spec) };
             let declaration = spec.written_with(service.policy.reach_of(index));
@@ -55,12 +54,13 @@ impl<'a> Site<'a> {
     }
 
     /// What is served now: as it was recorded, or as files declare it where nobody serves.
-    pub fn now(&'a self, declared: &'a Declared) -> State<'a> {
-        let contents = match self.target.process {
-            Some(_) => self.served.clone(),
-            None => declared.served.contents(&declared.parts),
+    pub fn state<'b>(&'b self, declared: &'b Declared) -> State<'b> {
+        let view = self.control.view();
+        let contents = match view.has_process() {
+            true => self.served.clone(),
+            false => declared.served.contents(&declared.parts),
         };
-        State { shares: self.target.shares(), contents }
+        State { shares: view.shares(), contents }
     }
 
     /// What the process serves of a secret, where it serves this one.
@@ -71,27 +71,35 @@ impl<'a> Site<'a> {
     }
 }
 
-impl Versions for Site<'_> {
-    fn may_serve(&self, version: &VersionName, digest_then: Option<&str>) -> Result<(), String> {
-        let service = &self.target.service;
-        let index = service.versions.iter().position(|spec| spec.name == *version);
-        match index.map_or(Reach::Live, |index| service.policy.reach_of(index)) {
-            Reach::Live => self.target.may_serve(version, digest_then),
-            reach => Err(format!("has the reach `{}` now", reach.as_str())),
-        }
-    }
-}
-
-impl Ground for Site<'_> {
+impl<C: Control> Ground for Now<'_, C> {
     fn service(&self) -> &Service {
-        &self.target.service
+        &self.control.view().service
+    }
+
+    fn may_serve(&self, version: &VersionName, digest_then: Option<&str>) -> Result<(), String> {
+        let view = self.control.view();
+        if view.version(version).is_none() {
+            return Err("is not declared any more".to_owned());
+        }
+        match view.obstacle(version) {
+            Some(Obstacle::Reach(reach)) => {
+                return Err(format!("has the reach `{}` now", reach.as_str()));
+            }
+            Some(obstacle) => return Err(obstacle.to_string()),
+            None => {}
+        }
+        let now = view.digest(version).map(|digest| digest.to_string());
+        match digest_then.is_none() || now.as_deref() == digest_then {
+            true => Ok(()),
+            false => Err("has another component now".to_owned()),
+        }
     }
 
     fn made_of(&self, spec: &VersionSpec) -> Option<String> {
-        match self.target.standing(spec) {
-            Standing::Normal { digest } => Some(digest.to_string()),
+        match self.control.view().standing(&spec.name) {
+            Some(Standing::Normal { digest }) => Some(digest.to_string()),
             // What keeps it from being normal need not be the component.
-            Standing::Creating | Standing::Error(_) => {
+            _ => {
                 let BackendSpec::Guest(guest) = &spec.backend;
                 self.digest_at(&guest.component).ok()
             }
@@ -99,7 +107,7 @@ impl Ground for Site<'_> {
     }
 
     fn digest_at(&self, component: &Path) -> Result<String, String> {
-        standing::digest(component)
+        self.control.digest_at(component)
     }
 
     /// The process's word goes first: it need not run as the user of this command.
@@ -111,7 +119,7 @@ impl Ground for Site<'_> {
             SecretSource::FromEnv(variable) => {
                 Err(format!("the variable {variable} is that of the process that serves"))
             }
-            SecretSource::File(_) => secret_digest(key, place),
+            SecretSource::File(_) => self.control.secret_digest(key, place),
         }
     }
 }
