@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use http::uri::Scheme;
 use tokio::runtime::Runtime;
 use watershed::config::{self, Config};
 use watershed::registry::{Programs, Snapshot, Status, Statuses, VersionEntry, declared};
@@ -115,7 +116,7 @@ fn again(guest: &Guest, program: Program, reuse: NonZeroU32) -> Guest {
 async fn invoke(guest: &Arc<Guest>) {
     let place = guest.try_place().expect("an empty pool");
     let request = request("greeter.localhost");
-    let mut invocation = Invocation::start(guest, place, &"bench".into(), request);
+    let mut invocation = Invocation::start(guest, place, &"bench".into(), Scheme::HTTP, request);
     while !matches!(invocation.next().await, Event::End | Event::Failed(_)) {}
     invocation.settle().await.expect("a greeting");
 }

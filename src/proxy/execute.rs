@@ -85,17 +85,18 @@ impl<'a> Execution<'a> {
         Admission { place, permit }: Admission,
         request_id: &Arc<str>,
     ) -> Self {
-        let client = session.client();
+        let (client, scheme) = (session.client(), session.scheme());
         let VersionEntry { guest, spec, .. } = &*chosen.version;
-        let mut request = headers::guest_request(session.request(), client, request_id);
+        let mut request = headers::guest_request(session.request(), client, &scheme, request_id);
         if let Some(lane) = &chosen.lane {
             headers::tell_lane(session.request(), request.headers_mut(), lane, &spec.name);
         }
         session.set_patience(spec.limits.wall_time.max(LEAST_PATIENCE));
         let (invocation, feed) = if session.is_body_empty() {
-            (Invocation::start(guest, place, request_id, request), None)
+            (Invocation::start(guest, place, request_id, scheme, request), None)
         } else {
-            let (invocation, feed) = Invocation::start_fed(guest, place, request_id, request);
+            let (invocation, feed) =
+                Invocation::start_fed(guest, place, request_id, scheme, request);
             (invocation, Some(feed))
         };
         Self {

@@ -13,14 +13,14 @@ use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http::uri::Scheme;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use super::session::{Gone, Input, Session};
 use super::{Flow, Gateway, HttpLimits};
-use crate::transport::{Connection, Drain, Movement, Places};
+use crate::transport::{Connection, Drain, Permit, Progress};
 
 /// Streams of one connection that may be open at once.
 const STREAMS: u32 = 128;
@@ -43,9 +43,8 @@ const TURNS: u32 = 10;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Serves a connection that has begun with the preface.
-pub async fn serve(gateway: Gateway, connection: Box<Connection>) {
-    let (client, places) = (connection.client(), connection.place().places().clone());
-    let movement = connection.movement();
+pub async fn serve(gateway: Gateway, connection: Connection) {
+    let origin = Origin::of(&connection);
     let HttpLimits { head, times } = gateway.limits();
     let mut builder = h2::server::Builder::new();
     // Beyond twice the limit h2 answers by itself; up to there, we do.
@@ -53,40 +52,40 @@ pub async fn serve(gateway: Gateway, connection: Box<Connection>) {
     builder.max_header_list_size(longest).max_concurrent_streams(STREAMS);
     // A request whose body nobody reads must not take the room of all others.
     builder.initial_connection_window_size(STREAMS * WINDOW);
-    let handshake = builder.handshake::<_, Bytes>(connection);
-    let Ok(Ok(mut connection)) = timeout(times.whole, handshake).await else { return };
+    let handshake = builder.handshake::<_, Bytes>(connection.clone());
+    let Ok(Ok(mut requests)) = timeout(times.whole, handshake).await else { return };
     let (streams, mut goaway) = (Arc::new(Streams::default()), gateway.drain.goaway());
     let (mut is_ending, mut kept) = (false, 0);
     loop {
         tokio::select! {
             biased;
             _ = goaway.changed(), if !is_ending => {
-                connection.graceful_shutdown();
+                requests.graceful_shutdown();
                 is_ending = true;
             }
-            accepted = connection.accept() => {
+            accepted = requests.accept() => {
                 let Some(Ok((request, respond))) = accepted else { return };
                 kept = 0;
-                let stream = Http2::new(request, respond, client, movement.clone());
+                let stream = Http2::new(request, respond, origin.clone());
                 tokio::spawn(serve_request(gateway.clone(), stream, streams.enter()));
             }
-            () = streams.idle(gateway.limits().times.idle, &places) => {
-                if !connection.has_streams() || kept >= KEPT {
+            () = streams.idle(gateway.limits().times.idle, connection.permit()) => {
+                if !requests.has_streams() || kept >= KEPT {
                     break;
                 }
                 kept += 1;
             }
             () = streams.ended(&gateway.drain), if is_ending => {
                 // What they have sent last may still be on its way.
-                if !connection.has_streams() {
+                if !requests.has_streams() {
                     break;
                 }
             }
         }
     }
-    connection.abrupt_shutdown(Reason::NO_ERROR);
+    requests.abrupt_shutdown(Reason::NO_ERROR);
     // A client that takes nothing is not waited for.
-    timeout(LAST_WORDS, poll_fn(|context| connection.poll_closed(context))).await.ok();
+    timeout(LAST_WORDS, poll_fn(|context| requests.poll_closed(context))).await.ok();
 }
 
 async fn serve_request(gateway: Gateway, stream: Http2, _open: Open) {
@@ -134,12 +133,12 @@ impl Streams {
         sleep(SENT).await;
     }
 
-    /// Waits until there were none for so long, or until others need the place of the connection.
-    async fn idle(&self, time: Duration, places: &Places) {
+    /// Waits until there were none for so long, or until others need the permit of the connection.
+    async fn idle(&self, time: Duration, permit: &Permit) {
         self.over().await;
         tokio::select! {
             () = sleep(time) => {}
-            () = places.asked_to_leave(true) => {}
+            () = permit.asked_to_close(true) => {}
         }
     }
 }
@@ -152,42 +151,47 @@ impl Drop for Open {
     }
 }
 
+/// Where the requests of a connection come from.
+#[derive(Clone)]
+struct Origin {
+    client: SocketAddr,
+    scheme: Scheme,
+    /// Of all that the client takes.
+    progress: Progress,
+}
+
+impl Origin {
+    fn of(connection: &Connection) -> Self {
+        Self {
+            client: connection.client(),
+            scheme: connection.scheme(),
+            progress: connection.progress(),
+        }
+    }
+}
+
 /// One request of a connection.
 pub struct Http2 {
     request: RequestHeader,
-    client: SocketAddr,
+    origin: Origin,
     body: RecvStream,
     respond: SendResponse<Bytes>,
     response: Option<SendStream<Bytes>>,
     patience: Duration,
-    /// Of the connection.
-    movement: Movement,
     is_over: bool,
 }
 
 impl Http2 {
-    fn new(
-        request: Request<RecvStream>,
-        respond: SendResponse<Bytes>,
-        client: SocketAddr,
-        movement: Movement,
-    ) -> Self {
+    fn new(request: Request<RecvStream>, respond: SendResponse<Bytes>, origin: Origin) -> Self {
         let (mut head, body) = request.into_parts();
-        // The connection says the scheme, not its client.
-        if head.uri.scheme().is_some_and(|scheme| *scheme != Scheme::HTTP) {
-            let mut uri = std::mem::take(&mut head.uri).into_parts();
-            uri.scheme = Some(Scheme::HTTP);
-            head.uri = Uri::from_parts(uri).unwrap_or_default();
-        }
         join_cookies(&mut head.headers);
         Self {
             request: head.into(),
-            client,
+            origin,
             body,
             respond,
             response: None,
             patience: PATIENCE,
-            movement,
             is_over: false,
         }
     }
@@ -197,7 +201,11 @@ impl Http2 {
     }
 
     pub fn client(&self) -> SocketAddr {
-        self.client
+        self.origin.client
+    }
+
+    pub fn scheme(&self) -> Scheme {
+        self.origin.scheme.clone()
     }
 
     pub fn is_body_empty(&self) -> bool {
@@ -249,11 +257,11 @@ impl Http2 {
     /// Waits where the client gives no room, as long as its patience lasts each time. A client that
     /// reads several responses takes them in turns.
     pub async fn write(&mut self, mut data: Bytes) -> Result<(), Gone> {
-        let Self { response, patience, movement, .. } = self;
+        let Self { response, patience, origin: Origin { progress, .. }, .. } = self;
         let response = response.as_mut().ok_or(Gone)?;
         let mut turns = 0;
         while !data.is_empty() {
-            let before = movement.count();
+            let before = progress.count();
             response.reserve_capacity(data.len());
             match timeout(*patience, poll_fn(|context| response.poll_capacity(context))).await {
                 Ok(Some(Ok(room))) => {
@@ -261,7 +269,7 @@ impl Http2 {
                     response.send_data(part, false).map_err(|_| Gone)?;
                     turns = 0;
                 }
-                Err(_) if movement.count() != before && turns < TURNS => turns += 1,
+                Err(_) if progress.count() != before && turns < TURNS => turns += 1,
                 Ok(Some(Err(_)) | None) | Err(_) => return Err(Gone),
             }
         }

@@ -22,7 +22,7 @@ use http::request::Parts;
 use crate::registry::{Decided, Decision, Live, ServiceEntry, Snapshot};
 use crate::routing::{Asked, Found, Refused};
 use crate::telemetry::{Outcome, Telemetry};
-use crate::transport::{Connection, Drain, Front, HeadLimits, HeadTimes};
+use crate::transport::{Connection, Drain, Handler, HeadLimits, HeadTimes};
 use ctx::{Chosen, Ended, Lane, RequestCtx};
 use failure::Failure;
 use session::{Gone, Session};
@@ -52,8 +52,8 @@ pub struct Gateway {
     draining: Arc<AtomicBool>,
 }
 
-impl Front for Gateway {
-    async fn serve(&self, connection: Box<Connection>) {
+impl Handler for Gateway {
+    async fn serve(&self, connection: Connection) {
         http1::serve(self, connection).await;
     }
 }

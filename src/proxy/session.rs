@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use http::uri::Scheme;
 use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::http1::Http1;
@@ -47,6 +48,14 @@ impl Session {
         match self {
             Self::Http1(session) => session.client(),
             Self::Http2(session) => session.client(),
+        }
+    }
+
+    /// The scheme of the request. The connection tells it, whatever the client says.
+    pub fn scheme(&self) -> Scheme {
+        match self {
+            Self::Http1(session) => session.scheme(),
+            Self::Http2(session) => session.scheme(),
         }
     }
 

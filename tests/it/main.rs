@@ -51,6 +51,7 @@ mod shutdown;
 mod split;
 mod standing;
 mod status;
+mod streams;
 mod support;
 mod tasks;
 mod transient;
