@@ -6,16 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http::uri::Scheme;
-use http::{HeaderMap, header};
+use http::{HeaderMap, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{ErrorType, Result};
 use pingora::protocols::Stream;
 use pingora::protocols::http::v1::server::HttpSession;
 
 use super::failure::{self, Failure};
-use super::session::{Gone, Input, Session};
-use super::{Flow, Gateway, HttpLimits, http2};
+use super::session::{Codec, Gone, Input, Session};
+use super::{Flow, Gateway, HttpLimits, Origin, http2};
 use crate::transport::{Connection, Malformed, Next};
 
 /// What `keep-alive` is told to pingora as; the connection itself knows how long it is kept.
@@ -77,23 +76,25 @@ async fn serve_request(
         }
     }
     let session = Http1::new(session, connection.clone(), gateway.draining.clone());
-    let mut session = Session::Http1(Box::new(session));
+    let mut session = Session::new(Codec::Http1(Box::new(session)), connection.scheme());
     let flow = gateway.exchange(&mut session).await;
-    let Session::Http1(session) = session else { return None };
+    let Codec::Http1(session) = session.into_codec() else { return None };
     session.end(flow).await
 }
 
 /// Answers a head that cannot be served, and closes its connection.
 async fn refuse(gateway: &Gateway, connection: &Connection, stream: Stream, failure: Failure) {
-    gateway.turn_away(&failure);
     let mut session = HttpSession::new(stream);
-    let answered = async {
-        let (head, body) = failure::turned_away(&failure)?;
+    let answer = async {
+        let (head, body) = failure::unread(&failure)?;
         session.write_response_header(Box::new(head)).await?;
         session.write_body(&body).await?;
         session.finish_body().await
     };
-    if answered.await.is_ok() {
+    let is_answered = answer.await.is_ok();
+    let status = is_answered.then(|| failure.status());
+    gateway.record_unread(&failure, &Origin::of(connection, Version::HTTP_11), status);
+    if is_answered {
         connection.linger().await;
     }
 }
@@ -127,10 +128,6 @@ impl Http1 {
 
     pub fn client(&self) -> SocketAddr {
         self.connection.client()
-    }
-
-    pub fn scheme(&self) -> Scheme {
-        self.connection.scheme()
     }
 
     pub fn is_alone(&self) -> bool {

@@ -39,6 +39,7 @@ mod p3;
 mod plan;
 mod pool;
 mod quarantine;
+mod refused;
 mod reload;
 mod reload_files;
 mod reload_load;
