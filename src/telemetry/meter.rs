@@ -9,12 +9,13 @@ use prometheus_client::metrics::gauge::Gauge;
 
 use super::failures::{FailureLog, Key, Suppressed};
 use super::histogram::Histogram;
+use super::recent::{Counts, Recent};
 use super::record::{RequestRecord, SUCCESS};
-use super::window::{Counts, Recent, Window};
+use super::samples::{MINUTE, Samples};
 use super::{RequestLabels, Telemetry, VersionLabels};
 
 /// The metrics of one version. Those of versions that followed one another under one name are the
-/// same, so that they go on; the errors and the window are this one's own.
+/// same, so that they go on; the errors and the samples are this one's own.
 #[derive(Debug)]
 pub struct VersionMeter {
     telemetry: Telemetry,
@@ -22,7 +23,7 @@ pub struct VersionMeter {
     duration: Histogram,
     in_flight: Gauge,
     errors: AtomicU64,
-    window: Window,
+    samples: Samples<Counts>,
     successes: Successes,
     failures: FailureLog,
 }
@@ -59,7 +60,7 @@ impl VersionMeter {
             duration,
             in_flight: telemetry.in_flight.get_or_create_owned(&labels),
             errors: AtomicU64::new(0),
-            window: Window::new(Instant::now(), counts),
+            samples: Samples::new(Instant::now(), counts, MINUTE),
             telemetry: telemetry.clone(),
             labels,
             successes: Successes::default(),
@@ -97,10 +98,10 @@ impl VersionMeter {
         self.failures.admit((code, committed), Instant::now())
     }
 
-    /// Notes what was counted by now, and tells of failures that are not in the log yet.
+    /// Samples what was counted by now, and logs how many failures were not logged.
     /// [`recent`](Self::recent) tells of the last minute only if this is called every few seconds.
     pub fn sample(&self, now: Instant) {
-        self.window.sample(now, self.counts());
+        self.samples.take(now, self.counts());
         self.tell(&self.failures.overdue(now));
     }
 
@@ -113,7 +114,7 @@ impl VersionMeter {
 
     /// What it did in the last minute, or since it was made.
     pub fn recent(&self, now: Instant) -> Recent {
-        self.window.recent(now, &self.counts())
+        Recent::of(&self.samples, now, || self.counts())
     }
 
     /// Requests that versions of this name serve now.

@@ -12,10 +12,11 @@ mod health;
 mod histogram;
 mod meter;
 mod process;
+mod recent;
 mod record;
+mod samples;
 mod shares;
 mod tally;
-mod window;
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,10 +32,10 @@ use prometheus_client::registry::{Registry, Unit};
 pub use chance::Comparison;
 pub use health::{Ailment, Health};
 pub use meter::{InFlight, VersionMeter};
+pub use recent::Recent;
 pub use record::{Ending, Fault, RequestRecord};
 pub use shares::VersionShares;
 pub use tally::{Draws, Tally, Windows};
-pub use window::Recent;
 
 use histogram::Histogram;
 use process::Process;
