@@ -14,12 +14,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, in reading order, and those that each may use beside itself.
-const ROOMS: [(&str, &[&str]); 16] = [
+const ROOMS: [(&str, &[&str]); 17] = [
     ("allocator", &[]),
+    ("secret", &[]),
     ("transient", &[]),
     ("descriptors", &[]),
     ("config", &["transient"]),
-    ("routing", &[]),
+    ("routing", &["secret"]),
     ("policy", &["config"]),
     ("telemetry", &[]),
     ("log", &["telemetry"]),
@@ -30,16 +31,29 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ("plan", &["config", "policy"]),
     ("transport", &["descriptors"]),
     ("proxy", &["config", "registry", "routing", "runtime", "telemetry", "transport"]),
-    ("admin", &["config", "descriptors", "plan", "registry", "reload", "telemetry", "transport"]),
+    (
+        "admin",
+        &[
+            "config",
+            "descriptors",
+            "plan",
+            "registry",
+            "reload",
+            "secret",
+            "telemetry",
+            "transport",
+        ],
+    ),
 ];
 
 /// Rooms that connect the others, and so may use everything.
 const COMPOSITION: [&str; 4] = ["server", "cli", "main", "lib"];
 
 /// Libraries that only some rooms may name, by how their crates begin.
-const LIBRARIES: [(&str, &[&str]); 12] = [
+const LIBRARIES: [(&str, &[&str]); 13] = [
     ("mimalloc", &["allocator"]),
     ("libmimalloc", &["allocator"]),
+    ("subtle", &["secret"]),
     ("wasmtime", &["runtime"]),
     ("pingora", &["transport", "proxy", "server"]),
     ("h2", &["proxy"]),
