@@ -17,14 +17,15 @@ use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 
 use crate::admin::{Admin, AdminListener, TokenError, TokenFile};
-use crate::config::{Config, Loaded, Loader, ServerSettings};
+use crate::config::{BackendSpec, Config, ServerSettings};
 use crate::descriptors::Descriptors;
 use crate::proxy::Gateway;
-use crate::registry::{Live, Programs, ServiceEntry, Snapshot, declared};
-use crate::reload::{Reloader, Reloads, WatchError, Watcher};
+use crate::reload::{Reloader, Reloads};
 use crate::runtime::{CompileCache, Compiler, Engine, EngineError, PoolSize};
+use crate::source::{Loaded, Loader, WatchError, Watcher};
 use crate::telemetry::Telemetry;
 use crate::transport::{Acceptor, ConnectionLimit, Drain, ListenError, listen};
+use crate::versions::{Live, Preparer, ServiceEntry, Snapshot, declared};
 use printer::Printer;
 use supervise::{Task, supervised};
 
@@ -55,7 +56,7 @@ pub enum StartError {
 /// Where an address, the sandbox pool or the watcher cannot be had. Nothing is served then.
 pub fn run(loader: Loader, loaded: Loaded, telemetry: Telemetry) -> Result<(), StartError> {
     outlive_file_limit();
-    let Loaded { config, rejected, .. } = loaded;
+    let Loaded { config, rejected, watch, .. } = loaded;
     let config = Arc::new(config);
     let shared = Shared::new(telemetry, Descriptors::raise());
     let sockets = Sockets::bind(&config)?;
@@ -64,12 +65,12 @@ pub fn run(loader: Loader, loaded: Loaded, telemetry: Telemetry) -> Result<(), S
     let engine = engine(&config)?;
     let Shared { telemetry, live, reloads, drain, .. } = shared.clone();
 
-    let programs = Programs::new(engine, cache(&config), telemetry.clone());
+    let preparer = Preparer::new(engine, cache(&config), telemetry.clone());
     let files = (loader.path().to_owned(), loader.directory().to_owned());
     let reloader = Reloader::new(
         loader,
-        (config.clone(), rejected),
-        programs,
+        (config.clone(), watch, rejected),
+        preparer,
         live.clone(),
         reloads.clone(),
         telemetry.clone(),
@@ -190,13 +191,17 @@ fn cache(config: &Config) -> Option<CompileCache> {
 
 /// The pool that a configuration asks for.
 pub fn pool_size(config: &Config) -> PoolSize {
-    let limits = || declared(config).map(|(_, _, spec)| &spec.limits);
-    let memory = limits().map(|limits| limits.memory.bytes()).max().unwrap_or(0);
-    PoolSize {
-        sandboxes: config.server.sandboxes.get(),
-        concurrency: limits().fold(0, |sum, limits| sum.saturating_add(limits.concurrency.get())),
-        memory: usize::try_from(memory).unwrap_or(usize::MAX),
+    let (mut concurrency, mut memory) = (0_u32, 0);
+    for (_, _, spec) in declared(config) {
+        match &spec.backend {
+            BackendSpec::Guest(guest) => {
+                concurrency = concurrency.saturating_add(spec.limits.concurrency.get());
+                memory = guest.limits.memory.bytes().max(memory);
+            }
+        }
     }
+    let memory = usize::try_from(memory).unwrap_or(usize::MAX);
+    PoolSize { sandboxes: config.server.sandboxes.get(), concurrency, memory }
 }
 
 fn cores() -> usize {

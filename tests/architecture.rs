@@ -10,38 +10,50 @@
     reason = "a test that cannot go on has failed"
 )]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, in reading order, and those that each may use beside itself.
-const ROOMS: [(&str, &[&str]); 17] = [
+const ROOMS: [(&str, &[&str]); 21] = [
     ("allocator", &[]),
     ("secret", &[]),
     ("transient", &[]),
     ("descriptors", &[]),
     ("config", &["transient"]),
     ("routing", &["secret"]),
-    ("policy", &["config"]),
+    ("api", &["config"]),
+    ("edit", &["config"]),
+    ("source", &["config", "edit", "transient"]),
+    ("policy", &["api", "config", "routing"]),
     ("telemetry", &[]),
     ("log", &["telemetry"]),
     ("runtime", &["allocator", "transient"]),
-    ("registry", &["config", "policy", "routing", "runtime", "telemetry", "transient"]),
-    ("reload", &["config", "registry", "telemetry", "transient"]),
-    ("upgrade", &["config", "registry"]),
-    ("plan", &["config", "policy"]),
+    (
+        "versions",
+        &["api", "config", "policy", "routing", "runtime", "source", "telemetry", "transient"],
+    ),
+    ("history", &["api", "config"]),
+    ("reload", &["config", "history", "source", "telemetry", "transient", "versions"]),
+    ("rollout", &["config", "edit", "history"]),
+    ("plan", &["api", "config", "policy"]),
     ("transport", &["descriptors"]),
-    ("proxy", &["config", "registry", "routing", "runtime", "telemetry", "transport"]),
+    ("proxy", &["config", "routing", "runtime", "telemetry", "transport", "versions"]),
     (
         "admin",
         &[
+            "api",
             "config",
             "descriptors",
+            "history",
             "plan",
-            "registry",
+            "policy",
             "reload",
             "secret",
+            "source",
             "telemetry",
             "transport",
+            "versions",
         ],
     ),
 ];
@@ -50,7 +62,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
 const COMPOSITION: [&str; 4] = ["server", "cli", "main", "lib"];
 
 /// Libraries that only some rooms may name, by how their crates begin.
-const LIBRARIES: [(&str, &[&str]); 13] = [
+const LIBRARIES: [(&str, &[&str]); 15] = [
     ("mimalloc", &["allocator"]),
     ("libmimalloc", &["allocator"]),
     ("subtle", &["secret"]),
@@ -58,17 +70,50 @@ const LIBRARIES: [(&str, &[&str]); 13] = [
     ("pingora", &["transport", "proxy", "server"]),
     ("h2", &["proxy"]),
     ("axum", &["admin"]),
-    ("notify", &["reload"]),
+    ("notify", &["source"]),
     ("prometheus_client", &["telemetry"]),
     ("ureq", &["cli"]),
-    ("redb", &["registry"]),
-    ("toml_edit", &["config"]),
+    ("redb", &["history"]),
+    ("toml_edit", &["edit"]),
+    ("similar", &["edit"]),
+    ("pathdiff", &["edit"]),
     ("comfy_table", &["cli"]),
 ];
 
 /// Libraries that a leaf may not name.
 const FORBIDDEN: [(&str, &[&str]); 2] =
     [("config", &["tokio", "pingora", "wasmtime"]), ("routing", &["tokio", "pingora", "wasmtime"])];
+
+/// Rooms that work on texts and values only, and how code would reach the file system past them.
+const WITHOUT_FILES: [&str; 5] = ["config", "edit", "routing", "policy", "plan"];
+const FILES: [&str; 9] = [
+    "std::fs",
+    "fs::",
+    "File::",
+    "rustix::",
+    ".metadata()",
+    ".symlink_metadata()",
+    ".canonicalize()",
+    ".read_dir()",
+    ".exists()",
+];
+
+/// The files outside of `runtime` that may name it. All others ask a `versions::Backend`, so that a
+/// version is not taken for a component again.
+const KNOW_GUESTS: [&str; 12] = [
+    "cli.rs",
+    "cli/compile.rs",
+    "cli/trial.rs",
+    "proxy/execute.rs",
+    "proxy/failure.rs",
+    "server.rs",
+    "versions/backend.rs",
+    "versions/guest.rs",
+    "versions/guest/error.rs",
+    "versions/guest/programs.rs",
+    "versions/prepare.rs",
+    "versions/secrets.rs",
+];
 
 /// A line of code, without its comment and without the contents of strings.
 struct Line {
@@ -254,6 +299,29 @@ fn libraries_stay_in_their_rooms() {
         }
     }
     assert_none("libraries outside of their rooms", &violations);
+}
+
+#[test]
+fn rooms_of_texts_know_no_file_system() {
+    let reaches = |line: &&Line| {
+        let is_bound = WITHOUT_FILES.contains(&line.room.as_str());
+        is_bound && FILES.iter().any(|files| line.code.contains(files))
+    };
+    let violations: Vec<_> = source().iter().filter(reaches).map(Line::place).collect();
+    assert_none("`source` reads files, and gives these rooms texts", &violations);
+}
+
+#[test]
+fn only_a_few_files_know_that_a_backend_is_a_guest() {
+    let lines = source();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let names_it = |(index, line): &(usize, &Line)| {
+        line.room != "runtime" && rooms_named(&lines, *index).iter().any(|room| room == "runtime")
+    };
+    let named = lines.iter().enumerate().filter(names_it).map(|(_, line)| &line.file);
+    let files = named.map(|file| file.strip_prefix(&root).unwrap().to_str().unwrap());
+    let files: BTreeSet<_> = files.filter(|file| !file.ends_with("tests.rs")).collect();
+    assert_eq!(files, BTreeSet::from(KNOW_GUESTS), "ask a `Backend`, or say here why not");
 }
 
 /// These macros panic where the reader has left, and wait where it does not read.

@@ -12,9 +12,10 @@ use tokio::task::JoinSet;
 
 use super::standing::Digests;
 use super::{CliError, trial};
-use crate::config::{self, Config, Problem, Rejected, Service, VersionSpec, Warnings};
+use crate::config::{Config, Problem, Service, VersionSpec, Warnings};
 use crate::policy::{Fault, Standing};
-use crate::registry::{Programs, ServiceKey, StatusError, declared};
+use crate::source::{self, Rejected};
+use crate::versions::{Preparer, ServiceKey, StatusError, declared};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -56,7 +57,7 @@ struct Version {
 }
 
 pub(super) fn check(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliError> {
-    let (config, report) = match config::inspect(path) {
+    let (config, report) = match source::inspect(path) {
         Ok(config) => (Some(Box::new(config)), None),
         Err(Rejected { report, rest, .. }) => (rest, Some(report)),
     };
@@ -162,17 +163,17 @@ fn print(
 
 /// Takes every declared version as far as it gets.
 fn prepare_all(config: &Config) -> Result<Vec<Version>, CliError> {
-    let programs = trial::programs(config)?;
+    let preparer = trial::preparer(config)?;
     let runtime = tokio::runtime::Runtime::new()?;
-    Ok(runtime.block_on(gather(config, &programs)))
+    Ok(runtime.block_on(gather(config, &preparer)))
 }
 
-async fn gather(config: &Config, programs: &Programs) -> Vec<Version> {
+async fn gather(config: &Config, preparer: &Preparer) -> Vec<Version> {
     let mut preparing = JoinSet::new();
     for (number, (key, service, spec)) in declared(config).enumerate() {
-        let (service, spec, programs) = (Arc::clone(service), spec.clone(), programs.clone());
+        let (service, spec, preparer) = (Arc::clone(service), spec.clone(), preparer.clone());
         preparing.spawn(async move {
-            let error = programs.prepare(&key, &spec).await.err();
+            let error = preparer.prepare(&key, &spec).await.err();
             (number, version(&key, &service, &spec, error))
         });
     }

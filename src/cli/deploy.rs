@@ -11,13 +11,15 @@ use super::outcome::{Outcome, Report};
 use super::refusal::Refusal;
 use super::site::Site;
 use super::target::{Edited, Note, Target};
-use crate::config::edit::{NewVersion, ServiceFile};
 use crate::config::{
-    Digest, EnvValue, Percent, Quarantined, Service, Traffic, VersionName, show_duration,
+    BackendSpec, Digest, EnvValue, Percent, Quarantined, Service, Traffic, VersionName,
+    show_duration,
 };
+use crate::edit::{NewVersion, ServiceText};
 use crate::policy::{Fault, Obstacle, Standing};
-use crate::registry::digest_at;
-use crate::upgrade::Shares;
+use crate::rollout::Shares;
+use crate::source::ServiceFile;
+use crate::versions::digest_at;
 
 use arguments::Wanted;
 pub(super) use arguments::{Arguments, patience};
@@ -77,8 +79,8 @@ impl<'a> Deployment<'a> {
     ) -> Result<Created<'a>, CliError> {
         let place = site.place(arguments.common.environment.as_deref(), &arguments.service)?;
         let mut file = ServiceFile::create(&place, &arguments.service, &arguments.domain)?;
-        file.add_version(&version);
-        file.set_split(&[(version.name.clone(), Percent::ALL)]);
+        file.text.add_version(&version);
+        file.text.set_split(&[(version.name.clone(), Percent::ALL)]);
         let saved = file.save(site.main())?;
         let target = Target::created(site, &arguments.common, arguments.service.as_str())?;
         let mut deployment = Self { target, arguments, version, wanted: Wanted::All };
@@ -117,12 +119,12 @@ impl<'a> Deployment<'a> {
             _ => {}
         }
         let others = target.service.versions.iter().filter(|spec| spec.name != version.name);
-        for other in others.filter(|spec| spec.component == version.component) {
-            if other.digest.is_some_and(|digest| digest != version.digest) {
-                let component = version.component.clone();
-                return Err(
-                    Refusal::OverwritesComponent { component, other: other.name.clone() }.into()
-                );
+        for other in others {
+            let BackendSpec::Guest(guest) = &other.backend;
+            let is_pinned = guest.digest.is_some_and(|digest| digest != version.digest);
+            if guest.component == version.component && is_pinned {
+                let (component, other) = (version.component.clone(), other.name.clone());
+                return Err(Refusal::OverwritesComponent { component, other }.into());
             }
         }
         let gets_traffic = match wanted {
@@ -141,7 +143,7 @@ impl<'a> Deployment<'a> {
     fn quarantined(&self) -> Option<&Quarantined> {
         let replaced = self.target.version(&self.version.name);
         let env = match replaced.filter(|_| self.version.env.is_empty()) {
-            Some(spec) => spec.env.clone(),
+            Some(spec) => spec.env().to_vec(),
             None => plain(&self.version.env),
         };
         self.target.service.quarantined_as(&self.version.digest, &env)
@@ -350,7 +352,7 @@ fn plain(env: &[(String, String)]) -> Vec<(String, EnvValue)> {
 }
 
 /// Writes shares, of every version so that those without any are seen, and of a new one.
-fn set(file: &mut ServiceFile, service: &Service, new: Option<&VersionName>, shares: &Shares) {
+fn set(file: &mut ServiceText, service: &Service, new: Option<&VersionName>, shares: &Shares) {
     let names = service.versions.iter().map(|spec| &spec.name).chain(new);
     file.set_split(&shares.over(names));
 }

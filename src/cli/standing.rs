@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::CliError;
-use crate::config::{Config, Digest, VersionSpec};
+use crate::config::{BackendSpec, Config, Digest, GuestSpec, VersionSpec};
 use crate::policy::Standing;
-use crate::registry::{StatusError, check_digest, declared, digest_at};
+use crate::versions::{StatusError, check_digest, declared, digest_at};
 
-/// The digest of every component of a configuration, or why it has none.
+/// The digest of every component of a configuration, or why the component has none.
 pub(super) struct Digests(HashMap<PathBuf, Result<Digest, StatusError>>);
 
 impl Digests {
@@ -18,11 +18,13 @@ impl Digests {
         Ok(Self(read(specs)?))
     }
 
-    /// As well as its files let it.
+    /// Where a version stands as far as its files tell.
     pub(super) fn standing(&self, spec: &VersionSpec) -> Standing {
-        match self.0.get(&spec.component) {
-            Some(digest) => standing(spec, digest.clone()),
-            None => Standing::Creating,
+        match &spec.backend {
+            BackendSpec::Guest(guest) => match self.0.get(&guest.component) {
+                Some(digest) => standing(guest, digest.clone()),
+                None => Standing::Creating,
+            },
         }
     }
 }
@@ -54,16 +56,20 @@ fn read<'a>(
     runtime.block_on(async {
         let mut digests = HashMap::new();
         for spec in specs {
-            if !digests.contains_key(&spec.component) {
-                digests.insert(spec.component.clone(), digest_at(&spec.component).await);
+            match &spec.backend {
+                BackendSpec::Guest(GuestSpec { component, .. }) => {
+                    if !digests.contains_key(component) {
+                        digests.insert(component.clone(), digest_at(component).await);
+                    }
+                }
             }
         }
         Ok(digests)
     })
 }
 
-fn standing(spec: &VersionSpec, digest: Result<Digest, StatusError>) -> Standing {
-    match digest.and_then(|digest| check_digest(spec, digest).map(|()| digest)) {
+fn standing(guest: &GuestSpec, digest: Result<Digest, StatusError>) -> Standing {
+    match digest.and_then(|digest| check_digest(guest, digest).map(|()| digest)) {
         Ok(digest) => Standing::Normal { digest },
         Err(error) => Standing::Error((&error).into()),
     }

@@ -6,8 +6,8 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::model::{
-    AdminSettings, ConnectionLimits, CookieSettings, Limits, Otherwise, Pick, Reach, Route,
-    ServerSettings, StateSettings, Sticky, StickyMode, show_duration,
+    AdminSettings, ConnectionLimits, CookieSettings, GuestLimits, Limits, Otherwise, Pick, Reach,
+    Route, ServerSettings, StateSettings, Sticky, StickyMode, show_duration,
 };
 use super::raw::{RawService, RawWatershed};
 
@@ -135,7 +135,8 @@ fn defaults() -> Vec<(String, Value)> {
         ("/admin/hosts".to_owned(), json!(admin.hosts)),
         ("/state/directory".to_owned(), json!(StateSettings::DIRECTORY)),
     ];
-    let limits = limit_defaults().map(|(key, value)| (format!("/defaults/limits/{key}"), value));
+    let limits =
+        limit_defaults().into_iter().map(|(key, value)| (format!("/defaults/limits/{key}"), value));
     defaults.extend(limits);
     defaults.extend(connections.map(|(key, value)| (format!("/server/limits/{key}"), value)));
     defaults
@@ -176,23 +177,7 @@ fn service_defaults() -> Vec<(String, Value)> {
     others.into_iter().chain(cookie).collect()
 }
 
-fn limit_defaults() -> [(&'static str, Value); 7] {
-    let Limits {
-        memory,
-        cpu_time,
-        wall_time,
-        request_body,
-        concurrency,
-        queue_time,
-        instance_reuse,
-    } = Limits::default();
-    [
-        ("memory", json!(memory.to_string())),
-        ("cpu-time", json!(show_duration(cpu_time))),
-        ("wall-time", json!(show_duration(wall_time))),
-        ("request-body", json!(request_body.to_string())),
-        ("concurrency", json!(concurrency)),
-        ("queue-time", json!(show_duration(queue_time))),
-        ("instance-reuse", json!(instance_reuse)),
-    ]
+fn limit_defaults() -> Vec<(&'static str, Value)> {
+    let all = Limits::default().entries().into_iter().chain(GuestLimits::default().entries());
+    all.map(|(key, written)| (key, json!(written))).collect()
 }

@@ -2,13 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::description::{Description, Kind, ServiceDescription, Settings, VersionDescription};
-use super::{
-    Change, Compilation, Plan, ServiceChange, ShareChange, VersionChange, VersionFault, VersionRef,
-    What,
+use crate::api::{
+    BackendDescription, ChangeKind, Compilation, Description, KeyChange, Plan, ServiceChange,
+    ServiceDescription, Settings, ShareChange, Standing, TrafficKind, VersionChange,
+    VersionDescription, VersionFault, VersionRef,
 };
 use crate::config::Percent;
-use crate::policy::Standing;
 
 impl Plan {
     /// What turns `before` into `after`.
@@ -75,7 +74,7 @@ fn service(
     let held = before.and_then(|service| service.held.clone());
     let waits = after.and_then(|service| service.held.clone()).filter(|_| held.is_none());
     let is_same = keys.is_empty() && versions.is_empty() && shares.is_empty() && waits.is_none();
-    if change == What::Changed && is_same {
+    if change == ChangeKind::Changed && is_same {
         return None;
     }
     let is_lost =
@@ -87,7 +86,7 @@ fn service(
         change,
         keys,
         versions,
-        moves: if change == What::Added { Percent::ZERO } else { moves(&shares) },
+        moves: if change == ChangeKind::Added { Percent::ZERO } else { moves(&shares) },
         unreachable: lost.map(|share| share.version.clone()).collect(),
         shares,
         held,
@@ -95,18 +94,18 @@ fn service(
     })
 }
 
-fn what<T>(before: Option<&T>, after: Option<&T>) -> Option<What> {
+fn what<T>(before: Option<&T>, after: Option<&T>) -> Option<ChangeKind> {
     match (before, after) {
-        (None, Some(_)) => Some(What::Added),
-        (Some(_), Some(_)) => Some(What::Changed),
-        (Some(_), None) => Some(What::Removed),
+        (None, Some(_)) => Some(ChangeKind::Added),
+        (Some(_), Some(_)) => Some(ChangeKind::Changed),
+        (Some(_), None) => Some(ChangeKind::Removed),
         (None, None) => None,
     }
 }
 
 /// Domains, routes and what is quarantined come and go one by one; how traffic is said matters only
 /// where both say it.
-fn keys(before: Option<&ServiceDescription>, after: Option<&ServiceDescription>) -> Vec<Change> {
+fn keys(before: Option<&ServiceDescription>, after: Option<&ServiceDescription>) -> Vec<KeyChange> {
     let both = [before, after];
     let domains = both.map(|service| service.map_or(&[][..], |it| &it.domains));
     let routes = both.map(|service| service.map_or(&[][..], |it| &it.routes));
@@ -114,7 +113,7 @@ fn keys(before: Option<&ServiceDescription>, after: Option<&ServiceDescription>)
     let [old, new] = both.map(|service| service.map_or(&nothing, |it| &it.policy));
     let quarantine = both.map(|service| service.map_or(&[][..], |it| &it.quarantine));
     let kinds = before.zip(after).map(|(before, after)| (before.traffic, after.traffic));
-    let kind = kinds.filter(|(before, after)| before != after).map(|(before, after)| Change {
+    let kind = kinds.filter(|(before, after)| before != after).map(|(before, after)| KeyChange {
         key: "traffic".to_owned(),
         before: Some(before.word().to_owned()),
         after: Some(after.word().to_owned()),
@@ -129,8 +128,8 @@ fn keys(before: Option<&ServiceDescription>, after: Option<&ServiceDescription>)
 fn come_and_gone<'a>(
     key: &'a str,
     [old, new]: [&'a [String]; 2],
-) -> impl Iterator<Item = Change> + 'a {
-    let change = |before: Option<&String>, after: Option<&String>| Change {
+) -> impl Iterator<Item = KeyChange> + 'a {
+    let change = |before: Option<&String>, after: Option<&String>| KeyChange {
         key: key.to_owned(),
         before: before.cloned(),
         after: after.cloned(),
@@ -141,7 +140,7 @@ fn come_and_gone<'a>(
     gone.chain(come.map(move |item| change(None, Some(item))))
 }
 
-impl Kind {
+impl TrafficKind {
     /// The key under `[traffic]` that says it.
     fn word(self) -> &'static str {
         match self {
@@ -169,38 +168,66 @@ fn versions(before: &[VersionDescription], after: &[VersionDescription]) -> Vec<
         let change = what(before, after)?;
         let keys = match (before, after) {
             (Some(before), Some(after)) => version_keys(before, after),
-            (None, Some(after)) => vec![component(None, Some(&after.component.text))],
+            (None, Some(after)) => backends(None, Some(&after.backend)),
             _ => Vec::new(),
         };
         let version = after.or(before)?.name.clone();
-        let is_change = change != What::Changed || !keys.is_empty();
+        let is_change = change != ChangeKind::Changed || !keys.is_empty();
         is_change.then_some(VersionChange { version, change, keys })
     };
     pairs(before, after).filter_map(change).collect()
 }
 
-fn version_keys(before: &VersionDescription, after: &VersionDescription) -> Vec<Change> {
-    let component = if before.component.is_same(&after.component) {
-        // The same place, and perhaps another file.
-        let digests = before.digest().zip(after.digest());
-        let rebuilt = digests.filter(|(before, after)| before != after);
-        rebuilt
-            .map(|(before, after)| component(Some(&before.to_string()), Some(&after.to_string())))
+fn version_keys(before: &VersionDescription, after: &VersionDescription) -> Vec<KeyChange> {
+    let (old, new) = (before.backend.entry(), after.backend.entry());
+    let backend = if old.0 == new.0 && old.1.is_same(new.1) {
+        rebuilt(before, after).into_iter().collect()
     } else {
-        Some(component(Some(&before.component.text), Some(&after.component.text)))
+        backends(Some(&before.backend), Some(&after.backend))
     };
-    component.into_iter().chain(changes(&before.settings, &after.settings)).collect()
+    backend.into_iter().chain(changes(&before.settings, &after.settings)).collect()
 }
 
-fn component(before: Option<&str>, after: Option<&str>) -> Change {
-    Change {
-        key: "component".to_owned(),
+/// The change of a component whose file has other content at the same path.
+fn rebuilt(before: &VersionDescription, after: &VersionDescription) -> Option<KeyChange> {
+    match after.backend {
+        BackendDescription::Component(_) => {
+            let (old, new) = before.digest().zip(after.digest())?;
+            let (key, _) = after.backend.entry();
+            let change = change(key, Some(&old.to_string()), Some(&new.to_string()));
+            (old != new).then_some(change)
+        }
+    }
+}
+
+/// What serves a version, before and after: one change where both are under one key, and else a key
+/// that goes and one that comes.
+fn backends(
+    before: Option<&BackendDescription>,
+    after: Option<&BackendDescription>,
+) -> Vec<KeyChange> {
+    let [old, new] = [before, after].map(|backend| backend.map(BackendDescription::entry));
+    match (old, new) {
+        (Some((key, before)), Some((same, after))) if key == same => {
+            vec![change(key, Some(&before.text), Some(&after.text))]
+        }
+        (old, new) => {
+            let gone = old.map(|(key, value)| change(key, Some(&value.text), None));
+            let come = new.map(|(key, value)| change(key, None, Some(&value.text)));
+            gone.into_iter().chain(come).collect()
+        }
+    }
+}
+
+fn change(key: &str, before: Option<&str>, after: Option<&str>) -> KeyChange {
+    KeyChange {
+        key: key.to_owned(),
         before: before.map(str::to_owned),
         after: after.map(str::to_owned),
     }
 }
 
-fn changes(before: &Settings, after: &Settings) -> Vec<Change> {
+fn changes(before: &Settings, after: &Settings) -> Vec<KeyChange> {
     let mut keys: Vec<_> = before.keys().chain(after.keys()).collect();
     keys.sort_unstable();
     keys.dedup();
@@ -209,7 +236,7 @@ fn changes(before: &Settings, after: &Settings) -> Vec<Change> {
         _ => true,
     };
     let text = |settings: &Settings, key| settings.get(key).map(|value| value.text.clone());
-    let changes = keys.into_iter().filter(differs).map(|key| Change {
+    let changes = keys.into_iter().filter(differs).map(|key| KeyChange {
         key: key.clone(),
         before: text(before, key),
         after: text(after, key),
@@ -247,6 +274,7 @@ fn compile(before: &Description, after: &Description) -> Vec<Compilation> {
         before.versions().filter_map(|(_, version)| version.digest()).collect();
     let mut compile: Vec<Compilation> = Vec::new();
     for (key, version) in after.versions() {
+        let BackendDescription::Component(component) = &version.backend;
         let Some(digest) = version.digest().filter(|digest| !compiled.contains(digest)) else {
             continue;
         };
@@ -256,7 +284,7 @@ fn compile(before: &Description, after: &Description) -> Vec<Compilation> {
             Some(known) => known.versions.push(name),
             None => compile.push(Compilation {
                 digest,
-                component: version.component.text.clone(),
+                component: component.text.clone(),
                 versions: vec![name],
             }),
         }

@@ -1,17 +1,21 @@
 //! Two descriptions, and what is different between them: each kind of change, and the text of a rich one.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::json;
 
 use super::*;
-use crate::config::{
-    ByteSize, ConnectionLimits, Destination, Digest, EnvValue, Expose, Glob, Limits, Match,
-    Otherwise, Overrides, Percent, Pick, Policy, Quarantined, Reach, Route, Rule, RuleName,
-    SecretSource, Service, ServiceName, Split, Sticky, StickyKey, StickyMode, Traffic, VersionName,
-    VersionSpec,
+use crate::api::{
+    ChangeKind, Description, Fault, KeyChange, ServiceChange, ServiceDescription, Settings,
+    Standing, TrafficKind, Value, VersionDescription,
 };
-use crate::policy::Standing;
+use crate::config::{
+    ByteSize, ConnectionLimits, Destination, Digest, EnvValue, Expose, Glob, GuestLimits,
+    GuestSpec, Limits, Match, Otherwise, Overrides, Percent, Pick, Policy, Quarantined, Reach,
+    Route, Rule, RuleName, SecretSource, Service, ServiceName, Split, Sticky, StickyKey,
+    StickyMode, Traffic, VersionName, VersionSpec,
+};
 
 const ROOT: &str = "/site/config";
 
@@ -47,7 +51,7 @@ fn service(name: &str, versions: Vec<VersionDescription>) -> ServiceDescription 
         domains: vec![format!("{name}.localhost")],
         routes: Vec::new(),
         policy: Settings::new(),
-        traffic: Kind::Split,
+        traffic: TrafficKind::Split,
         held: None,
         quarantine: Vec::new(),
         versions,
@@ -71,14 +75,9 @@ fn version(name: &str, share: f64) -> VersionDescription {
 }
 
 fn spec(name: &str) -> VersionSpec {
-    VersionSpec {
-        name: VersionName::new(name).unwrap(),
-        component: "/site/bin/app.wasm".into(),
-        digest: None,
-        env: vec![("KEY".to_owned(), EnvValue::Plain("hunter2".to_owned()))],
-        remark: None,
-        limits: Limits::default(),
-    }
+    let env = vec![("KEY".to_owned(), EnvValue::Plain("hunter2".to_owned()))];
+    let guest = GuestSpec { env, ..GuestSpec::new("/site/bin/app.wasm") };
+    VersionSpec::new(VersionName::new(name).unwrap(), guest)
 }
 
 fn shop(shares: &[(&str, f64)]) -> Files {
@@ -106,9 +105,9 @@ fn the_same_twice_is_nothing_to_do() {
 #[test]
 fn a_new_service_has_no_traffic_that_could_move() {
     let change = only_service(Files::new(), shop(&[("v1", 100.0)]));
-    assert_eq!((change.change, change.moves), (What::Added, Percent::ZERO));
+    assert_eq!((change.change, change.moves), (ChangeKind::Added, Percent::ZERO));
     let version = &change.versions[0];
-    assert_eq!((version.version.as_str(), version.change), ("v1", What::Added));
+    assert_eq!((version.version.as_str(), version.change), ("v1", ChangeKind::Added));
     assert_eq!(version.keys[0].after.as_deref(), Some("/site/bin/app.wasm"));
     assert_eq!(change.keys[0].after.as_deref(), Some("shop.localhost"));
     let share = &change.shares[0];
@@ -118,9 +117,9 @@ fn a_new_service_has_no_traffic_that_could_move() {
 #[test]
 fn a_removed_service_leaves_its_versions_unreachable() {
     let change = only_service(shop(&[("v1", 75.0), ("v2", 25.0), ("v3", 0.0)]), Files::new());
-    assert_eq!((change.change, change.moves), (What::Removed, Percent::ALL));
+    assert_eq!((change.change, change.moves), (ChangeKind::Removed, Percent::ALL));
     assert_eq!(change.unreachable, ["v1", "v2"]);
-    assert!(change.versions.iter().all(|version| version.change == What::Removed));
+    assert!(change.versions.iter().all(|version| version.change == ChangeKind::Removed));
     assert_eq!(change.versions.len(), 3);
 }
 
@@ -168,10 +167,10 @@ fn a_split_that_stays_is_not_listed() {
 
 #[test]
 fn who_gets_what_may_be_said_in_another_way() {
-    let after = shop(&[("v1", 100.0)]).edit(|shop| shop.traffic = Kind::Latest);
+    let after = shop(&[("v1", 100.0)]).edit(|shop| shop.traffic = TrafficKind::Latest);
     let change = only_service(shop(&[("v1", 100.0)]), after);
     let text = |text: &str| Some(text.to_owned());
-    let key = Change { key: "traffic".into(), before: text("split"), after: text("latest") };
+    let key = KeyChange { key: "traffic".into(), before: text("split"), after: text("latest") };
     assert_eq!((change.keys, change.shares), (vec![key], Vec::new()));
 }
 
@@ -183,7 +182,7 @@ fn what_is_quarantined_comes_and_goes() {
             .edit(|shop| shop.quarantine = letters.iter().map(|letter| entry(*letter)).collect())
     };
     let change = only_service(with(&['a', 'b']), with(&['b', 'c']));
-    let key = |before, after| Change { key: "quarantine".to_owned(), before, after };
+    let key = |before, after| KeyChange { key: "quarantine".to_owned(), before, after };
     assert_eq!(change.keys, [key(Some(entry('a')), None), key(None, Some(entry('c')))]);
     let plan = Plan::between(&with(&[]).0, &with(&['a']).0);
     let text = Text { plan: &plan, base: Path::new("/") }.to_string();
@@ -192,19 +191,34 @@ fn what_is_quarantined_comes_and_goes() {
 
 #[test]
 fn every_key_of_a_version_is_compared() {
-    let changed = VersionSpec {
+    let guest = GuestSpec {
         digest: Some(digest('b')),
         component: "/site/bin/new.wasm".into(),
-        env: vec![("OTHER".to_owned(), EnvValue::FromEnv("VARIABLE".to_owned()))],
+        env: vec![(
+            "OTHER".to_owned(),
+            EnvValue::Secret(SecretSource::FromEnv("VARIABLE".to_owned())),
+        )],
+        limits: GuestLimits { memory: ByteSize::mib(64), ..GuestLimits::default() },
+    };
+    let changed = VersionSpec {
         remark: Some("better".to_owned()),
-        limits: Limits { memory: ByteSize::mib(64), ..Limits::default() },
+        backend: guest.into(),
+        limits: Limits { wall_time: Duration::from_secs(9), ..Limits::default() },
         ..spec("v1")
     };
     let changed = VersionDescription::of(Path::new(ROOT), &changed, Percent::ALL, normal('b'));
     let after = shop(&[]).edit(|shop| shop.versions = vec![changed]);
     let change = only_service(shop(&[("v1", 100.0)]), after);
     let keys: Vec<_> = change.versions[0].keys.iter().map(|change| change.key.as_str()).collect();
-    let expected = ["component", "digest", "env.KEY", "env.OTHER", "limits.memory", "remark"];
+    let expected = [
+        "component",
+        "digest",
+        "env.KEY",
+        "env.OTHER",
+        "limits.memory",
+        "limits.wall-time",
+        "remark",
+    ];
     assert_eq!(keys, expected);
     let memory = &change.versions[0].keys[4];
     assert_eq!(memory.before.as_deref().zip(memory.after.as_deref()), Some(("128MiB", "64MiB")));
@@ -260,7 +274,7 @@ fn settings_are_told_by_what_applies_them() {
     };
     let before = set("0", Expose::Version, ByteSize::kib(64));
     let plan = Plan::between(&before, &set("4", Expose::None, ByteSize::kib(8)));
-    let keys = |changes: &[Change]| changes.iter().map(|it| it.key.clone()).collect::<Vec<_>>();
+    let keys = |changes: &[KeyChange]| changes.iter().map(|it| it.key.clone()).collect::<Vec<_>>();
     assert_eq!(keys(&plan.settings), ["server.expose", "server.limits.head"]);
     assert_eq!(keys(&plan.restart), ["server.threads"]);
     assert!(!plan.is_empty());
@@ -281,7 +295,9 @@ fn paths_are_compared_from_the_main_file_on() {
 #[test]
 fn a_value_is_its_digest_and_a_reference_where_it_points() {
     let env = |key: &str, value: EnvValue| {
-        let spec = VersionSpec { env: vec![(key.to_owned(), value)], ..spec("v1") };
+        let guest =
+            GuestSpec { env: vec![(key.to_owned(), value)], ..GuestSpec::new("/site/app.wasm") };
+        let spec = VersionSpec::new(VersionName::new("v1").unwrap(), guest);
         let version = VersionDescription::of(Path::new(ROOT), &spec, Percent::ALL, normal('a'));
         version.settings[&format!("env.{key}")].clone()
     };
@@ -290,10 +306,13 @@ fn a_value_is_its_digest_and_a_reference_where_it_points() {
     assert_eq!(plain("A", "hunter2"), plain("A", "hunter2"));
     assert_ne!(plain("A", "hunter2"), plain("A", "hunter3"));
     assert_ne!(plain("A", "hunter2"), plain("B", "hunter2"), "that two are equal is not shown");
-    let file = env("A", EnvValue::File("/site/secrets/token".into()));
+    let file = env("A", EnvValue::Secret(SecretSource::File("/site/secrets/token".into())));
     assert_eq!(file.text, "file:/site/secrets/token");
     assert_eq!(file.relative.as_deref(), Some("file:../secrets/token"));
-    assert_eq!(env("A", EnvValue::FromEnv("KEY".to_owned())).text, "from-env:KEY");
+    assert_eq!(
+        env("A", EnvValue::Secret(SecretSource::FromEnv("KEY".to_owned()))).text,
+        "from-env:KEY"
+    );
     let description = shop(&[("v1", 100.0)]).0;
     assert!(!serde_json::to_string(&description).unwrap().contains("hunter2"));
 }
@@ -326,7 +345,6 @@ fn what_files_declare_is_what_would_be_served() {
                 domain: "localhost".to_owned(),
                 services: vec![service(traffic, quarantine).into()],
             }],
-            watch: Vec::new(),
             warnings: Vec::new(),
         };
         let files = Description::of_files(&config, Path::new(ROOT), None, |spec| {
@@ -358,6 +376,7 @@ fn a_description_survives_the_way_over_the_wire() {
     assert_eq!((&v1["status"], &v1["share"]), (&json!("normal"), &json!(99.99)));
     assert_eq!((&v2["status"], &v2["code"]), (&json!("error"), &json!("not-found")));
     assert_eq!(v3["status"], "creating");
+    assert_eq!(v1["component"]["text"], "/site/bin/app.wasm");
     assert_eq!(serde_json::from_value::<Description>(wire).unwrap(), description);
 }
 

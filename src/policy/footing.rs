@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::standing::{Fault, Standing};
+use crate::api::{Fault, Standing};
 use crate::config::{Digest, EnvValue, Quarantined, Reach, Service, VersionName};
 
 /// Why a version takes no share of the traffic.
@@ -90,7 +90,7 @@ impl Footing {
         let mut footing = Self { is_there, obstacle: waits };
         if let Some(spec) = service.versions.get(index) {
             // What is not made yet may be known by the digest that it is to have.
-            let digest = standing.digest().or(spec.digest);
+            let digest = standing.digest().or(spec.declared_digest());
             let entry = digest.and_then(|digest| service.quarantined(spec, &digest));
             footing.close(entry.cloned().map(Obstacle::Quarantined));
         }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::{
-    Digest, EnvValue, Limits, Percent, Policy, Quarantined, Reach, Service, ServiceName, Split,
+    Digest, EnvValue, GuestSpec, Percent, Policy, Quarantined, Reach, Service, ServiceName, Split,
     Traffic, VersionName, VersionSpec,
 };
 
@@ -17,14 +17,8 @@ fn digest(byte: u8) -> Digest {
 }
 
 fn spec(text: &str) -> VersionSpec {
-    VersionSpec {
-        name: name(text),
-        component: "/app.wasm".into(),
-        digest: None,
-        env: vec![("NAME".to_owned(), EnvValue::Plain(text.to_owned()))],
-        remark: None,
-        limits: Limits::default(),
-    }
+    let env = vec![("NAME".to_owned(), EnvValue::Plain(text.to_owned()))];
+    VersionSpec::new(name(text), GuestSpec { env, ..GuestSpec::new("/app.wasm") })
 }
 
 fn percent(share: u16) -> Percent {
@@ -75,7 +69,7 @@ fn quarantine(service: &mut Service, version: u8) {
 /// Served before: the versions of a service, made as `standings` has it.
 fn before<'a>(service: &'a Service, base: Base) -> Before<'a> {
     let made = (1..).zip(&service.versions).map(|(number, spec)| {
-        Some(Made { name: &spec.name, digest: Some(digest(number)), env: Some(&spec.env) })
+        Some(Made { name: &spec.name, digest: Some(digest(number)), env: Some(spec.env()) })
     });
     Before { base, made: made.collect() }
 }
@@ -212,7 +206,7 @@ fn a_footing_says_what_a_version_may_take() {
         takes.map(|takes| if takes { 'x' } else { '-' }).iter().collect::<String>()
     };
     let old = spec("v1");
-    let made = Made { name: &old.name, digest: Some(digest(9)), env: Some(&old.env) };
+    let made = Made { name: &old.name, digest: Some(digest(9)), env: Some(old.env()) };
     assert_eq!(footing(&shop, "n", None), "xxxx");
     assert_eq!(footing(&shop, "e", Some(&made)), "--x-", "its users come back");
     assert_eq!(footing(&shop, "c", None), "--x-");

@@ -6,8 +6,8 @@ use std::time::Instant;
 use super::failure::Failure;
 use super::session::Session;
 use crate::config::Expose;
-use crate::registry::{Decision, ServiceEntry, VersionEntry};
 use crate::telemetry::{Ending, InFlight, RequestRecord, VersionMeter};
+use crate::versions::{Decision, ServiceEntry, VersionEntry};
 
 /// The version of a request: drawn once, and then kept.
 pub struct Chosen {

@@ -20,9 +20,9 @@ use super::failure::Failure;
 use super::headers::{self, WATERSHED_DECISION, WATERSHED_GENERATION};
 use super::session::{Gone, Input, Session};
 use crate::config::Expose;
-use crate::registry::{Admission, VersionEntry};
 use crate::routing::WATERSHED_VERSION;
 use crate::runtime::{BodyFeed, Event, GuestFailure, Invocation};
+use crate::versions::{Admission, Reserved, VersionEntry};
 
 /// The code of a failure that only the log tells of.
 const AFTER_RESPONSE: &str = "after-response";
@@ -90,11 +90,12 @@ impl<'a> Execution<'a> {
         session: &'a mut Session,
         ctx: &RequestCtx,
         chosen: &'a Chosen,
-        Admission { place, permit }: Admission,
+        Admission { reserved, permit }: Admission<'_>,
         request_id: &Arc<str>,
     ) -> Self {
         let (client, scheme) = (session.client(), session.scheme().clone());
-        let VersionEntry { guest, spec, .. } = &*chosen.version;
+        let Reserved::Guest(guest, place) = reserved;
+        let VersionEntry { spec, .. } = &*chosen.version;
         let mut request = headers::guest_request(session.request(), client, &scheme, request_id);
         if let Some(lane) = &chosen.lane {
             headers::tell_lane(session.request(), request.headers_mut(), lane, &spec.name);

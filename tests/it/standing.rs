@@ -9,22 +9,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use watershed::admin::{description, status::service_document};
+use watershed::admin::{description, service_document};
+use watershed::api::{Description, ExplainQuery};
 use watershed::config::{
     AdminSettings, Config, Destination, Digest, EnvValue, Environment, EnvironmentName, Glob,
-    Limits, Match, Otherwise, Overrides, Percent, Pick, Policy, Quarantined, Reach, Rule, RuleName,
-    ServerSettings, Service, ServiceName, Split, StateSettings, Sticky, StickyKey, StickyMode,
-    Traffic, VersionName, VersionSpec,
+    GuestSpec, Match, Otherwise, Overrides, Percent, Pick, Policy, Quarantined, Reach, Rule,
+    RuleName, ServerSettings, Service, ServiceName, Split, StateSettings, Sticky, StickyKey,
+    StickyMode, Traffic, VersionName, VersionSpec,
 };
-use watershed::plan::Description;
+use watershed::policy::explain::Question;
 use watershed::policy::{Case, Standing};
-use watershed::registry::explain::Written;
-use watershed::registry::{
-    ServiceEntry, Snapshot, Status, StatusCode, StatusError, Statuses, VersionEntry,
-};
 use watershed::routing::Asked;
 use watershed::runtime::{Engine, Grant, Guest, PoolSize, Program};
 use watershed::telemetry::Telemetry;
+use watershed::versions::{
+    Backend, GuestBackend, ServiceEntry, Snapshot, Status, StatusCode, StatusError, Statuses,
+    VersionEntry,
+};
 
 use crate::support::plugin;
 
@@ -50,14 +51,8 @@ fn digest(component: u8) -> Digest {
 /// Two names have one environment.
 fn spec(text: &str) -> VersionSpec {
     let env = if text < "v3" { "old" } else { "new" };
-    VersionSpec {
-        name: name(text),
-        component: "/site/app.wasm".into(),
-        digest: None,
-        env: vec![("AGE".to_owned(), EnvValue::Plain(env.to_owned()))],
-        remark: None,
-        limits: Limits::default(),
-    }
+    let env = vec![("AGE".to_owned(), EnvValue::Plain(env.to_owned()))];
+    VersionSpec::new(name(text), GuestSpec { env, ..GuestSpec::new("/site/app.wasm") })
 }
 
 /// Shares of so many versions, by where a hundred is cut.
@@ -207,7 +202,8 @@ impl Makes {
             let second = Duration::from_secs(1);
             let grant = Grant::new("shop", spec.name.as_str(), 1 << 20, second, second);
             let meter = telemetry.version("default", "shop", spec.name.as_str());
-            Arc::new(VersionEntry::new(spec.clone(), Vec::new(), Guest::new(program, grant), meter))
+            let guest = GuestBackend::new(Guest::new(program, grant), Vec::new());
+            Arc::new(VersionEntry::new(spec.clone(), Backend::Guest(guest), meter))
         };
         made.entry((spec.name.to_string(), component)).or_insert_with(make).clone()
     }
@@ -223,7 +219,6 @@ fn config(service: &Arc<Service>) -> Config {
             domain: "localhost".to_owned(),
             services: vec![service.clone()],
         }],
-        watch: Vec::new(),
         warnings: Vec::new(),
     }
 }
@@ -242,7 +237,7 @@ fn hundredths(shares: impl IntoIterator<Item = (String, f64)>) -> BTreeMap<Strin
 
 /// Whether the file closes what serves to everybody.
 fn is_quarantined(service: &Service, version: &VersionEntry) -> bool {
-    service.quarantined_as(&version.digest(), &version.spec.env).is_some()
+    service.quarantined_as(&version.digest(), version.spec.env()).is_some()
 }
 
 fn reach(service: &Service, version: &str) -> Reach {
@@ -304,7 +299,8 @@ fn all_tell_the_same(snapshot: &Snapshot, entry: &ServiceEntry) {
             Err(refused) => assert!(shares.is_empty(), "{refused:?} with {shares:?}"),
         }
     }
-    let explained = entry.explain(&Written::default().question().unwrap(), snapshot.generation);
+    let explained =
+        entry.explain(&Question::new(&ExplainQuery::default()).unwrap(), snapshot.generation);
     assert_eq!(explained.held, entry.held);
     let told = explained.distribution.iter().map(|it| (it.version.clone(), it.share));
     assert_eq!(hundredths(told), shares);
@@ -372,7 +368,7 @@ fn follow(moments: &[Moment], makes: &mut Makes) {
         let specs = service.versions.iter().zip(stands);
         let statuses: Vec<_> = specs.map(|(spec, stands)| makes.status(spec, *stands)).collect();
         let standings: Vec<_> = statuses.iter().map(Status::standing).collect();
-        let key = watershed::registry::declared(&config).next().unwrap().0;
+        let key = watershed::versions::declared(&config).next().unwrap().0;
         let all = Statuses::from([(key, statuses)]);
 
         let snapshot = Snapshot::after(&last, &config, &all);

@@ -15,14 +15,15 @@ use tokio::io::{
 };
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
-use watershed::config;
 use watershed::descriptors::Descriptors;
 use watershed::proxy::Gateway;
-use watershed::registry::{Live, Programs, Snapshot, Status, Statuses, declared};
+use watershed::source::load;
+
 use watershed::runtime::Engine;
 use watershed::server::pool_size;
 use watershed::telemetry::Telemetry;
 use watershed::transport::{Connection, ConnectionLimit, Drain, Handler, Stream};
+use watershed::versions::{Live, Preparer, Snapshot, Status, Statuses, declared};
 
 use crate::support::{DEADLINE, LAB, Site, lab, lab_p3};
 
@@ -94,13 +95,13 @@ struct Served {
 impl Served {
     async fn new() -> Self {
         let site = Site::new().service("lab", &lab("v1")).service("newer", &lab_p3("v1"));
-        let config = config::load(&site.main_file()).unwrap();
+        let config = load(&site.main_file()).unwrap();
         let telemetry = Telemetry::default();
         let engine = Engine::new(pool_size(&config)).unwrap();
-        let programs = Programs::new(engine, None, telemetry.clone());
+        let preparer = Preparer::new(engine, None, telemetry.clone());
         let mut statuses = Statuses::new();
         for (key, _, spec) in declared(&config) {
-            let version = programs.prepare(&key, spec).await.unwrap();
+            let version = preparer.prepare(&key, spec).await.unwrap();
             statuses.entry(key).or_default().push(Status::Normal(version));
         }
         let live = Arc::<Live>::default();

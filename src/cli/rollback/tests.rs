@@ -6,18 +6,17 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::config::edit::ServiceFile;
-use crate::config::{Digest, EnvValue, Loader, Percent, Reach, Service, VersionName, VersionSpec};
-use crate::plan::Description;
-use crate::policy::Standing;
-use crate::registry::history::{
-    Author, Made, Parts, Record, RecordOutcome, RecordedVersion, Served, Share,
+use crate::api::Description;
+use crate::config::{
+    BackendSpec, Digest, EnvValue, Percent, Reach, SecretSource, Service, VersionName, VersionSpec,
 };
-use crate::registry::secret_digest;
-use crate::runtime::digest_of;
-use crate::upgrade::{
+use crate::history::{Author, Made, Parts, Record, RecordOutcome, RecordedVersion, Served, Share};
+use crate::policy::Standing;
+use crate::rollout::{
     Ground, Question, Rollback, RollbackError, Shares, State, Target, Versions, rollback,
 };
+use crate::source::{Loader, ServiceFile};
+use crate::versions::secret_digest;
 
 fn name(text: &str) -> VersionName {
     VersionName::new(text).unwrap()
@@ -64,15 +63,16 @@ impl Ground for World {
     }
 
     fn made_of(&self, spec: &VersionSpec) -> Option<String> {
-        self.digest_at(&spec.component).ok()
+        let BackendSpec::Guest(guest) = &spec.backend;
+        self.digest_at(&guest.component).ok()
     }
 
     fn digest_at(&self, component: &Path) -> Result<String, String> {
         let bytes = fs::read(component).map_err(|error| error.to_string())?;
-        Ok(Digest::from_bytes(digest_of(&bytes)).to_string())
+        Ok(Digest::of(bytes).to_string())
     }
 
-    fn secret(&self, _: &str, key: &str, place: &EnvValue) -> Result<String, String> {
+    fn secret(&self, _: &str, key: &str, place: &SecretSource) -> Result<String, String> {
         secret_digest(key, place)
     }
 }
@@ -126,11 +126,10 @@ impl World {
 
     fn served(&self, parts: &mut Parts) -> Served {
         let versions = self.service.versions.iter().enumerate().map(|(index, spec)| {
-            let secret = |(key, value): &(String, EnvValue)| match value {
-                EnvValue::Plain(_) => None,
-                place => Some((key.clone(), self.secret("", key, place).ok()?)),
+            let secret = |(key, value): &(String, EnvValue)| {
+                Some((key.clone(), self.secret("", key, value.secret()?).ok()?))
             };
-            let secrets = spec.env.iter().filter_map(secret).collect();
+            let secrets = spec.env().iter().filter_map(secret).collect();
             let made = Made { digest: self.made_of(spec), secrets };
             (spec, self.service.policy.reach_of(index), made)
         });
@@ -188,7 +187,7 @@ impl World {
     ) -> Result<Rollback, RollbackError> {
         let mut parts = Parts::default();
         let served = self.served(&mut parts);
-        let now = State { shares: self.shares(), terms: served.terms(&parts) };
+        let now = State { shares: self.shares(), contents: served.contents(&parts) };
         rollback(&Question {
             service: "shop",
             target,
@@ -207,10 +206,10 @@ impl World {
         let found = self.decide(target, false)?;
         let mut file = ServiceFile::open(&self.path("shop.toml")).unwrap();
         let rest = found.restoration().unwrap();
-        rest.apply(&mut file);
+        rest.apply(&mut file.text);
         let names = self.service.versions.iter().map(|spec| &spec.name);
-        file.set_split(&found.to.over(names.chain(rest.declared())));
-        let text = file.text();
+        file.text.set_split(&found.to.over(names.chain(rest.declared())));
+        let text = file.text.to_string();
         let saved = file.save(&self.directory.path().join("watershed.toml"));
         saved.unwrap_or_else(|error| panic!("{error}\n{text}"));
         let generation = self.publish();
@@ -225,12 +224,12 @@ impl World {
 
     fn env(&self, version: &str, key: &str) -> Option<EnvValue> {
         let spec = self.service.versions.iter().find(|spec| spec.name.as_str() == version)?;
-        spec.env.iter().find(|(known, _)| known == key).map(|(_, value)| value.clone())
+        spec.env().iter().find(|(known, _)| known == key).map(|(_, value)| value.clone())
     }
 
     /// The versions with shares and the policy, as `watershed plan` describes them.
     fn description(&self) -> (BTreeMap<String, String>, Vec<String>) {
-        let config = crate::config::load(&self.directory.path().join("watershed.toml")).unwrap();
+        let config = crate::source::load(&self.directory.path().join("watershed.toml")).unwrap();
         let description = Description::of_files(&config, self.directory.path(), None, |spec| {
             let digest = self.made_of(spec).and_then(|digest| digest.parse().ok());
             Standing::Normal { digest: digest.unwrap_or(Digest::from_bytes([0; 32])) }
@@ -391,7 +390,7 @@ fn a_deleted_version_is_declared_again() {
     let rest = found.restoration().unwrap();
     assert!(rest.lines()[0].starts_with("v1  is declared again, from /"), "{:?}", rest.lines());
     assert_eq!(world.env("v1", "GREETING"), Some(plain("Hello")));
-    assert!(matches!(world.env("v1", "TOKEN"), Some(EnvValue::File(_))));
+    assert!(matches!(world.env("v1", "TOKEN"), Some(EnvValue::Secret(SecretSource::File(_)))));
     assert!(world.shares().is_same(&all("v1")));
     world.write(&only_two.replace("v1 = 100, v2 = 0", "v2 = 100"));
     fs::write(world.path("a.wasm"), "other").unwrap();

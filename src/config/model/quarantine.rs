@@ -1,15 +1,15 @@
 //! Versions that must not get traffic: what a rollback leaves behind, so that nobody sends traffic
-//! to them again by mistake. The registry enforces it, because only it knows the digest of what a
+//! to them again by mistake. `versions` enforces it, because only it knows the digest of what a
 //! version is made of.
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Digest, EnvValue, Service, VersionName, VersionSpec};
+use super::{Digest, EnvValue, SecretSource, Service, VersionName, VersionSpec};
 
 /// What must not get traffic, whatever it is called by now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quarantined {
-    /// Of the component.
+    /// Of what serves the version: of a guest, the digest of its component.
     pub digest: Digest,
     /// Of the environment, where only a version with this one is meant.
     pub env: Option<Digest>,
@@ -24,7 +24,7 @@ impl VersionSpec {
     /// the value or where to find it. Each part has its length before it, so that no two
     /// environments have the same parts.
     pub fn env_digest(&self) -> Digest {
-        digest_of(&self.env)
+        digest_of(self.env())
     }
 }
 
@@ -37,8 +37,12 @@ fn digest_of(env: &[(String, EnvValue)]) -> Digest {
     for (name, value) in env {
         let (kind, value) = match value {
             EnvValue::Plain(text) => ("plain", text.as_bytes()),
-            EnvValue::File(path) => ("file", path.as_os_str().as_encoded_bytes()),
-            EnvValue::FromEnv(variable) => ("from-env", variable.as_bytes()),
+            EnvValue::Secret(SecretSource::File(path)) => {
+                (SecretSource::FILE, path.as_os_str().as_encoded_bytes())
+            }
+            EnvValue::Secret(SecretSource::FromEnv(variable)) => {
+                (SecretSource::FROM_ENV, variable.as_bytes())
+            }
         };
         add(name.as_bytes());
         add(kind.as_bytes());
@@ -48,19 +52,19 @@ fn digest_of(env: &[(String, EnvValue)]) -> Digest {
 }
 
 impl Service {
-    /// What keeps a version from getting traffic whose component has this digest, if anything does.
-    pub fn quarantined(&self, spec: &VersionSpec, component: &Digest) -> Option<&Quarantined> {
-        self.quarantined_as(component, &spec.env)
+    /// The entry that keeps a version from traffic whose backend has this digest, if there is one.
+    pub fn quarantined(&self, spec: &VersionSpec, digest: &Digest) -> Option<&Quarantined> {
+        self.quarantined_as(digest, spec.env())
     }
 
     /// The same of a version that is not declared yet, with its environment sorted by key.
     pub fn quarantined_as(
         &self,
-        component: &Digest,
+        digest: &Digest,
         env: &[(String, EnvValue)],
     ) -> Option<&Quarantined> {
         self.quarantine.iter().find(|entry| {
-            entry.digest == *component && entry.env.is_none_or(|digest| digest == digest_of(env))
+            entry.digest == *digest && entry.env.is_none_or(|own| own == digest_of(env))
         })
     }
 }
@@ -68,7 +72,7 @@ impl Service {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Limits, ServiceName, Traffic};
+    use crate::config::{GuestSpec, ServiceName, Traffic};
 
     fn plain(text: &str) -> EnvValue {
         EnvValue::Plain(text.to_owned())
@@ -76,14 +80,8 @@ mod tests {
 
     fn spec(env: &[(&str, EnvValue)]) -> VersionSpec {
         let env = env.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
-        VersionSpec {
-            name: VersionName::new("v1").unwrap(),
-            component: "/a.wasm".into(),
-            digest: None,
-            env: env.collect(),
-            remark: None,
-            limits: Limits::default(),
-        }
+        let guest = GuestSpec { env: env.collect(), ..GuestSpec::new("/a.wasm") };
+        VersionSpec::new(VersionName::new("v1").unwrap(), guest)
     }
 
     #[test]
@@ -92,8 +90,8 @@ mod tests {
             spec(&[]),
             spec(&[("A", plain(""))]),
             spec(&[("A", plain("B"))]),
-            spec(&[("A", EnvValue::File("B".into()))]),
-            spec(&[("A", EnvValue::FromEnv("B".to_owned()))]),
+            spec(&[("A", EnvValue::Secret(SecretSource::File("B".into())))]),
+            spec(&[("A", EnvValue::Secret(SecretSource::FromEnv("B".to_owned())))]),
             spec(&[("AB", plain(""))]),
             spec(&[("A", plain("")), ("B", plain(""))]),
             spec(&[("A", plain("B")), ("B", plain("A"))]),

@@ -7,27 +7,39 @@ use std::path::Path;
 use toml::{Table, Value};
 
 use super::{
-    CookieSettings, Destination, EnvValue, Limits, Match, Overrides, Percent, Policy, Rule,
-    SecretSource, Service, Split, Sticky, StickyKey, StickyMode, VersionSpec, show_duration,
+    BackendSpec, CookieSettings, Destination, EnvValue, GuestLimits, GuestSpec, Limits, Match,
+    Overrides, Percent, Policy, Rule, SecretSource, Service, Split, Sticky, StickyKey, StickyMode,
+    VersionSpec, show_duration,
 };
 
 impl VersionSpec {
     /// What its `[[versions]]` entry says, but for `reach`, which belongs to the policy.
     pub fn written(&self) -> Table {
-        let Self { name, component, digest, env, remark, limits } = self;
-        let mut table = Table::new();
+        let Self { name, remark, backend, limits } = self;
+        let (mut table, mut limits) = (Table::new(), limits.written());
         put(&mut table, "name", name.as_str());
-        put(&mut table, "component", path(component));
-        if let Some(digest) = digest {
-            put(&mut table, "digest", digest.to_string());
-        }
-        let env: Table = env.iter().map(|(key, value)| (key.clone(), value.written())).collect();
-        put(&mut table, "env", env);
         if let Some(remark) = remark {
             put(&mut table, "remark", remark.clone());
         }
-        put(&mut table, "limits", limits.written());
+        match backend {
+            BackendSpec::Guest(guest) => guest.write(&mut table, &mut limits),
+        }
+        put(&mut table, "limits", limits);
         table
+    }
+}
+
+impl GuestSpec {
+    /// Adds the keys of a guest to those of its version.
+    fn write(&self, version: &mut Table, table: &mut Table) {
+        let Self { component, digest, env, limits } = self;
+        put(version, "component", path(component));
+        if let Some(digest) = digest {
+            put(version, "digest", digest.to_string());
+        }
+        let env: Table = env.iter().map(|(key, value)| (key.clone(), value.written())).collect();
+        put(version, "env", env);
+        table.extend(limits.entries().map(|(key, value)| (key.to_owned(), value)));
     }
 }
 
@@ -36,46 +48,63 @@ impl EnvValue {
     pub fn written(&self) -> Value {
         match self {
             Self::Plain(text) => Value::from(text.as_str()),
-            Self::File(file) => place("file", path(file)),
-            Self::FromEnv(variable) => place("from-env", variable.clone()),
+            Self::Secret(source) => source.written(),
         }
     }
 
     /// What [`EnvValue::written`] has written; `None` of anything else.
     pub fn read(written: &Value) -> Option<Self> {
-        let text = |key: &str| written.get(key).and_then(Value::as_str);
         match written {
             Value::String(text) => Some(Self::Plain(text.clone())),
-            Value::Table(_) => match (text("file"), text("from-env")) {
-                (Some(file), _) => Some(Self::File(file.into())),
-                (None, Some(variable)) => Some(Self::FromEnv(variable.to_owned())),
-                (None, None) => None,
-            },
+            Value::Table(table) => SecretSource::read(table).map(Self::Secret),
             _ => None,
         }
     }
 }
 
+impl SecretSource {
+    /// A table of one key: the kind of place, with the place.
+    fn written(&self) -> Value {
+        let (key, place) = match self {
+            Self::File(file) => (Self::FILE, path(file)),
+            Self::FromEnv(variable) => (Self::FROM_ENV, variable.clone()),
+        };
+        Value::Table([(key.to_owned(), Value::from(place))].into_iter().collect())
+    }
+
+    fn read(written: &Table) -> Option<Self> {
+        let text = |key: &str| written.get(key).and_then(Value::as_str);
+        let file = text(Self::FILE).map(|file| Self::File(file.into()));
+        file.or_else(|| Some(Self::FromEnv(text(Self::FROM_ENV)?.to_owned())))
+    }
+}
+
 impl Limits {
+    /// Each limit of any version by its key, in the words of the file: text, or a whole number.
+    pub fn entries(&self) -> [(&'static str, Value); 4] {
+        let Self { wall_time, request_body, concurrency, queue_time } = self;
+        [
+            ("wall-time", Value::from(show_duration(*wall_time))),
+            ("request-body", Value::from(request_body.to_string())),
+            ("concurrency", Value::from(concurrency.get())),
+            ("queue-time", Value::from(show_duration(*queue_time))),
+        ]
+    }
+
     fn written(&self) -> Table {
-        let Self {
-            memory,
-            cpu_time,
-            wall_time,
-            request_body,
-            concurrency,
-            queue_time,
-            instance_reuse,
-        } = self;
-        let mut table = Table::new();
-        put(&mut table, "memory", memory.to_string());
-        put(&mut table, "cpu-time", show_duration(*cpu_time));
-        put(&mut table, "wall-time", show_duration(*wall_time));
-        put(&mut table, "request-body", request_body.to_string());
-        put(&mut table, "concurrency", i64::from(concurrency.get()));
-        put(&mut table, "queue-time", show_duration(*queue_time));
-        put(&mut table, "instance-reuse", i64::from(instance_reuse.get()));
-        table
+        self.entries().map(|(key, value)| (key.to_owned(), value)).into_iter().collect()
+    }
+}
+
+impl GuestLimits {
+    /// Each limit of a guest by its key, in the words of the file: text, or a whole number.
+    pub fn entries(&self) -> [(&'static str, Value); 3] {
+        let Self { memory, cpu_time, instance_reuse } = self;
+        [
+            ("memory", Value::from(memory.to_string())),
+            ("cpu-time", Value::from(show_duration(*cpu_time))),
+            ("instance-reuse", Value::from(instance_reuse.get())),
+        ]
     }
 }
 
@@ -195,12 +224,8 @@ impl Overrides {
             name.iter().for_each(|name| put(&mut table, key, name.clone()));
         }
         put(&mut table, "preview-domains", *preview_domains);
-        match secret {
-            Some(SecretSource::File(file)) => put(&mut table, "secret", place("file", path(file))),
-            Some(SecretSource::FromEnv(variable)) => {
-                put(&mut table, "secret", place("from-env", variable.clone()));
-            }
-            None => {}
+        if let Some(secret) = secret {
+            put(&mut table, "secret", secret.written());
         }
         table
     }
@@ -208,10 +233,6 @@ impl Overrides {
 
 fn put(table: &mut Table, key: &str, value: impl Into<Value>) {
     table.insert(key.to_owned(), value.into());
-}
-
-fn place(key: &str, place: String) -> Value {
-    Value::Table([(key.to_owned(), Value::from(place))].into_iter().collect())
 }
 
 fn path(path: &Path) -> String {

@@ -1,0 +1,55 @@
+//! Where a version stands, by itself.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Digest;
+
+/// Where a version stands: as a process says, or as well as its files let it. Whether it may have
+/// traffic depends on its service too: [`Footing`](crate::policy::Footing) tells that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "kebab-case")]
+pub enum Standing {
+    /// It is being made.
+    Creating,
+    Normal {
+        /// Of the component, written `sha256:…`.
+        #[serde(with = "text")]
+        digest: Digest,
+    },
+    Error(Fault),
+}
+
+/// Why a version is in error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    pub code: String,
+    pub detail: String,
+    /// What to do.
+    pub suggestion: String,
+}
+
+impl Standing {
+    /// Of the component, where it is known.
+    pub fn digest(&self) -> Option<Digest> {
+        match self {
+            Self::Normal { digest } => Some(*digest),
+            Self::Creating | Self::Error(_) => None,
+        }
+    }
+}
+
+/// A digest as it is written everywhere.
+mod text {
+    use serde::de::{Deserialize, Deserializer, Error};
+    use serde::ser::Serializer;
+
+    use crate::config::Digest;
+
+    pub fn serialize<S: Serializer>(digest: &Digest, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(digest)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Digest, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+}

@@ -1,0 +1,210 @@
+//! `watershed init`: writes a small configuration with a guest of its own, so that the program
+//! alone serves something.
+//!
+//! Nothing that exists is overwritten. Each file appears whole, the main file last: what a failure or
+//! a kill leaves behind is never a configuration that serves half of what it should.
+
+mod files;
+
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use self::files::{Found, Made, Tree};
+use super::CliError;
+use super::common::write_json;
+use crate::config;
+
+const EXAMPLES: &str = "\
+Examples:
+  watershed init && watershed           writes config/, and serves it
+  watershed init demo                   writes demo/
+  watershed init demo --json | jq -r .config
+
+A file that is there already stays as it is: where it says something else, nothing is written.
+A second `init` of the same directory writes what is missing.
+
+Exit codes: 0 everything is there, 1 refused or failed, 2 wrong usage.";
+
+/// The guest that comes with the program: 62 KiB of its size.
+const GUEST: &[u8] = include_bytes!("../../plugins/dist/greeter.wasm");
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Arguments {
+    /// Where to write; it is created if it is missing [default: the directory of --config]
+    directory: Option<PathBuf>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Why a configuration was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    #[error(
+        "{} there already, and nothing was written:\n{}  help: choose another directory by \
+         `watershed init DIR`, or move what is there out of the way",
+        if .0.len() == 1 { "a file of the configuration is" } else { "files of the configuration are" },
+        lines(.0)
+    )]
+    Exists(Vec<PathBuf>),
+    #[error("cannot write {}: {error}{}\n  help: {}", .path.display(), remains(.left), advice(.error))]
+    Write { path: PathBuf, error: io::Error, left: Vec<PathBuf> },
+}
+
+fn lines(paths: &[PathBuf]) -> String {
+    paths.iter().fold(String::new(), |mut text, path| {
+        // Writing to a string does not fail.
+        writeln!(text, "  {}", path.display()).ok();
+        text
+    })
+}
+
+/// What could not be taken away again.
+fn remains(paths: &[PathBuf]) -> String {
+    match paths {
+        [] => "; nothing was left behind".to_owned(),
+        paths => format!("; these files could not be removed again:\n{}", lines(paths).trim_end()),
+    }
+}
+
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            "a file is where a directory should be: choose another directory by `watershed init DIR`"
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "choose a directory that you may write to, by `watershed init DIR`"
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            "make room, or choose a directory on another disk by `watershed init DIR`"
+        }
+        _ => "choose another directory by `watershed init DIR`",
+    }
+}
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Document {
+    ok: bool,
+    /// The main file.
+    config: String,
+    /// What was written.
+    written: Vec<String>,
+    /// What serves it.
+    run: String,
+}
+
+pub(super) fn init(config: &Path, arguments: &Arguments) -> Result<ExitCode, CliError> {
+    let main = match &arguments.directory {
+        Some(directory) => directory.join("watershed.toml"),
+        None => config.to_owned(),
+    };
+    let written = write(&tree(&main))?;
+    let mut out = io::stdout().lock();
+    let run = format!("watershed run --config {}", quoted(main.as_os_str()));
+    if arguments.json {
+        let show = |path: &PathBuf| path.display().to_string();
+        let written = written.iter().map(show).collect();
+        write_json(&mut out, &Document { ok: true, config: show(&main), written, run })?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for path in &written {
+        writeln!(out, "wrote {}", path.display())?;
+    }
+    if written.is_empty() {
+        writeln!(out, "{} is there already", main.display())?;
+    }
+    writeln!(out, "\nserve it:  {run}\nand ask:   curl greeter.localhost:8080")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The files, in the order in which they are written.
+fn tree(main: &Path) -> Tree {
+    let (watershed, service) = config::schema();
+    let directory = main.parent().unwrap_or(Path::new(""));
+    let file = |name: &str, bytes: &[u8]| (directory.join(name), bytes.to_vec());
+    Tree(vec![
+        file("components/greeter.wasm", GUEST),
+        file("schema/watershed.json", format!("{watershed:#}\n").as_bytes()),
+        file("schema/service.json", format!("{service:#}\n").as_bytes()),
+        file("services/greeter.toml", include_bytes!("init/greeter.toml")),
+        (main.to_owned(), include_bytes!("init/watershed.toml").to_vec()),
+    ])
+}
+
+/// Writes what is missing, and says what that was. Takes it away again if that fails.
+fn write(tree: &Tree) -> Result<Vec<PathBuf>, InitError> {
+    let found = tree.look().map_err(|(path, error)| failed(path, error, Vec::new()))?;
+    let others = found.iter().filter(|(_, found)| *found == Found::Another);
+    let others: Vec<_> = others.map(|(path, _)| path.to_path_buf()).collect();
+    if !others.is_empty() {
+        return Err(InitError::Exists(others));
+    }
+    let mut made = Made::default();
+    for (path, bytes) in tree.missing(&found) {
+        if let Err(error) = made.file(path, bytes) {
+            return Err(failed(path.to_owned(), error, made.undo()));
+        }
+    }
+    Ok(made.files)
+}
+
+fn failed(path: PathBuf, error: io::Error, left: Vec<PathBuf>) -> InitError {
+    InitError::Write { path, error, left }
+}
+
+/// A path as a shell takes it for one word.
+fn quoted(path: &OsStr) -> String {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+".contains(byte);
+    let text = path.to_string_lossy();
+    match path.as_bytes().iter().all(is_plain) {
+        true => text.into_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_path_is_one_word_for_a_shell() {
+        for (path, word) in [
+            ("demo/watershed.toml", "demo/watershed.toml"),
+            ("my demo", "'my demo'"),
+            ("it's", r"'it'\''s'"),
+        ] {
+            assert_eq!(quoted(OsStr::new(path)), word);
+        }
+    }
+
+    #[test]
+    fn what_was_made_is_taken_away_again_where_a_later_file_fails() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        fs::write(root.join("taken"), "").unwrap();
+        let file = |name: &str| (root.join(name), b"x".to_vec());
+        let tree = Tree(vec![file("a/b/one"), file("two"), file("a/b/one/three")]);
+        let error = write(&tree).unwrap_err();
+        assert!(matches!(error, InitError::Write { ref left, .. } if left.is_empty()), "{error}");
+        let left: Vec<_> = fs::read_dir(root).unwrap().map(|it| it.unwrap().file_name()).collect();
+        assert_eq!(left, ["taken"], "directories that were made for it are gone too");
+    }
+
+    #[test]
+    fn a_second_time_nothing_is_missing() {
+        let directory = tempfile::tempdir().unwrap();
+        let tree = tree(&directory.path().join("new/watershed.toml"));
+        assert_eq!(write(&tree).unwrap().len(), 5);
+        assert_eq!(write(&tree).unwrap(), Vec::<PathBuf>::new());
+    }
+}

@@ -1,0 +1,121 @@
+//! Files that appear whole or not at all, and never over another one.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+
+/// Paths and what they are to say.
+pub(super) struct Tree(pub(super) Vec<(PathBuf, Vec<u8>)>);
+
+/// What is at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    Nothing,
+    /// A file that says what it should.
+    TheSame,
+    /// Anything else, a dangling link included.
+    Another,
+}
+
+impl Tree {
+    /// What is there now.
+    ///
+    /// # Errors
+    ///
+    /// The first path that cannot be looked at: a part of it is no directory, or may not be read.
+    pub(super) fn look(&self) -> Result<Vec<(&Path, Found)>, (PathBuf, io::Error)> {
+        let look = |(path, bytes): &'_ (PathBuf, Vec<u8>)| match fs::symlink_metadata(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Found::Nothing),
+            Err(error) => Err((path.clone(), error)),
+            // Not opened unless it has the right length: it may be a pipe.
+            Ok(there) if there.is_file() && there.len() == bytes.len() as u64 => {
+                match fs::read(path) {
+                    Ok(said) if said == *bytes => Ok(Found::TheSame),
+                    _ => Ok(Found::Another),
+                }
+            }
+            Ok(_) => Ok(Found::Another),
+        };
+        self.0.iter().map(|file| Ok((file.0.as_path(), look(file)?))).collect()
+    }
+
+    /// The files of which nothing was found.
+    pub(super) fn missing<'a>(
+        &'a self,
+        found: &'a [(&Path, Found)],
+    ) -> impl Iterator<Item = (&'a Path, &'a [u8])> {
+        let files = self.0.iter().map(|(path, bytes)| (path.as_path(), bytes.as_slice()));
+        let files = files.zip(found).filter(|(_, (_, found))| *found == Found::Nothing);
+        files.map(|(file, _)| file)
+    }
+}
+
+/// What was made, so that it can be taken away again.
+#[derive(Debug, Default)]
+pub(super) struct Made {
+    pub(super) files: Vec<PathBuf>,
+    directories: Vec<PathBuf>,
+}
+
+impl Made {
+    /// Makes a file where nothing is, and the directories that lead to it.
+    ///
+    /// # Errors
+    ///
+    /// Also where somebody else was faster. Nothing of the file is there then.
+    pub(super) fn file(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let directory = path.parent().unwrap_or(Path::new(""));
+        self.directory(directory)?;
+        let aside = directory.join(format!(".watershed-init-{}", std::process::id()));
+        let written = write(&aside, bytes).and_then(|()| appear(&aside, path));
+        // After a rename there is none.
+        fs::remove_file(&aside).ok();
+        written?;
+        self.files.push(path.to_owned());
+        Ok(())
+    }
+
+    fn directory(&mut self, path: &Path) -> io::Result<()> {
+        let mut missing: Vec<_> = path.ancestors().take_while(|it| is_missing(it)).collect();
+        while let Some(directory) = missing.pop() {
+            DirBuilder::new().create(directory)?;
+            self.directories.push(directory.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Removes what was made, the last first, and says which files could not be removed.
+    pub(super) fn undo(self) -> Vec<PathBuf> {
+        let removed = |path: &PathBuf| fs::remove_file(path).is_err();
+        let left = self.files.into_iter().rev().filter(removed).collect();
+        for directory in self.directories.iter().rev() {
+            // Somebody else may have put something into it.
+            fs::remove_dir(directory).ok();
+        }
+        left
+    }
+}
+
+/// Whether a directory is to be made. What is not one says so itself when a file is put into it.
+fn is_missing(path: &Path) -> bool {
+    !path.as_os_str().is_empty()
+        && fs::metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Gives a file its name, unless that is taken.
+fn appear(aside: &Path, path: &Path) -> io::Result<()> {
+    match renameat_with(CWD, aside, CWD, path, RenameFlags::NOREPLACE) {
+        // A link is never put over a file either.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => fs::hard_link(aside, path),
+        renamed => Ok(renamed?),
+    }
+}

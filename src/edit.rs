@@ -1,0 +1,194 @@
+//! Changes the text of a service's file as a person would: only what is meant changes, comments and
+//! order stay. A [`ServiceText`] is parsed, changed and written out; it knows no file. `source` has
+//! the file around it, and the commands that upgrade a service say what changes. Rooms, in reading
+//! order: `service` and `restore` (what a change is), `list`, `keys` and `row` (the ways in which TOML
+//! lets it be written), `comments` (which of them go), `form` and `diff` (lines).
+
+mod comments;
+mod diff;
+mod form;
+mod keys;
+mod list;
+mod restore;
+mod row;
+mod service;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use toml_edit::{DocumentMut, value};
+
+pub(crate) use diff::show as show_change;
+pub use restore::PutRule;
+
+use crate::config::{Digest, Percent, Problem, Quarantined, ServiceName, VersionName, syntax};
+
+/// The text of a service's file that is being changed.
+///
+/// # Example
+///
+/// ```
+/// # use std::path::Path;
+/// # use watershed::config::{Percent, VersionName};
+/// # use watershed::edit::ServiceText;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let before = "[traffic]\nlatest = true # for now\n";
+/// let mut text = ServiceText::parse(Path::new("/services/greeter.toml"), before.to_owned())
+///     .map_err(|problems| problems[0].message.clone())?;
+/// text.set_split(&[(VersionName::new("v2")?, Percent::ALL)]);
+/// assert_eq!(text.to_string(), "[traffic]\nsplit = { v2 = 100 } # for now\n");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct ServiceText {
+    /// What relative paths in it start from; absolute.
+    directory: PathBuf,
+    /// As it was read; none of a text that is new.
+    before: Option<String>,
+    /// What the document says if nothing is changed.
+    unchanged: String,
+    document: DocumentMut,
+}
+
+/// A version to write into a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewVersion {
+    pub name: VersionName,
+    /// Absolute. Written relative to the file where both share a directory other than `/`.
+    pub component: PathBuf,
+    pub digest: Digest,
+    /// All of it: what a replaced version has beside this goes. Where it is empty, a replaced version
+    /// keeps what it has: secrets, which are files or variables, can be written by hand only.
+    pub env: Vec<(String, String)>,
+    pub remark: Option<String>,
+}
+
+impl ServiceText {
+    /// The text of the file at `path`, which is absolute.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not TOML.
+    pub fn parse(path: &Path, before: String) -> Result<Self, Vec<Problem>> {
+        let document = form::plain(&before).parse::<DocumentMut>().map_err(|error| {
+            let problems = syntax(path, &before);
+            let text = || vec![Problem::of_file(path, error.message(), "correct it first")];
+            if problems.is_empty() { text() } else { problems }
+        })?;
+        let directory = directory_of(path);
+        Ok(Self { directory, before: Some(before), unchanged: document.to_string(), document })
+    }
+
+    /// The text of a new file at `path`, which is absolute: a service without versions.
+    pub fn new(path: &Path, name: &ServiceName, domains: &[String]) -> Self {
+        let mut document = DocumentMut::new();
+        if path.file_stem().is_none_or(|stem| stem != name.as_str()) {
+            document.insert("name", value(name.as_str()));
+        }
+        if !domains.is_empty() {
+            document.insert("domains", value(domains.iter().collect::<toml_edit::Array>()));
+        }
+        let directory = directory_of(path);
+        Self { directory, before: None, unchanged: String::new(), document }
+    }
+
+    /// Adds a version after the last one.
+    pub fn add_version(&mut self, version: &NewVersion) {
+        let directory = self.directory.clone();
+        self.edit(|document| service::add_version(document, &directory, version));
+    }
+
+    /// Replaces a version in its place, but for its limits. One that is not there is added.
+    pub fn replace_version(&mut self, version: &NewVersion) {
+        let directory = self.directory.clone();
+        self.edit(|document| service::replace_version(document, &directory, version));
+    }
+
+    /// Removes a version, with the comment right above it and its place in the split.
+    pub fn remove_version(&mut self, name: &VersionName) {
+        self.edit(|document| service::remove_version(document, name));
+    }
+
+    /// Gives each version its share, and all others nothing. Removes `latest`; what the split names
+    /// already stays in its place.
+    pub fn set_split(&mut self, shares: &[(VersionName, Percent)]) {
+        self.edit(|document| service::set_split(document, shares));
+    }
+
+    /// Sets a key of a version, such as `env` and `GREETING`, or removes it. The value is in the words
+    /// of the file, as [`VersionSpec::written`] has it; its paths are written relative to the file.
+    ///
+    /// [`VersionSpec::written`]: crate::config::VersionSpec::written
+    pub fn set_in_version(
+        &mut self,
+        name: &VersionName,
+        key: &[String],
+        value: Option<&toml::Value>,
+    ) {
+        let directory = self.directory.clone();
+        self.edit(|document| restore::set_in_version(document, &directory, name, key, value));
+    }
+
+    /// Sets a key under `[traffic]`, or removes it.
+    pub fn set_in_traffic(&mut self, key: &[String], value: Option<&toml::Value>) {
+        let directory = self.directory.clone();
+        self.edit(|document| restore::set_in_traffic(document, &directory, key, value));
+    }
+
+    /// Makes the rules these, in this order.
+    pub fn set_rules(&mut self, rules: &[PutRule]) {
+        self.edit(|document| restore::set_rules(document, rules));
+    }
+
+    /// Adds a version after the last one, with all its keys.
+    pub fn declare_version(&mut self, version: &toml::Table) {
+        let directory = self.directory.clone();
+        self.edit(|document| restore::declare_version(document, &directory, version));
+    }
+
+    /// Keeps traffic from something, unless an entry does so already.
+    pub fn quarantine(&mut self, entry: &Quarantined) {
+        self.edit(|document| service::quarantine(document, entry));
+    }
+
+    /// Removes what keeps traffic from the digest and environment of an entry.
+    pub fn release(&mut self, entry: &Quarantined) {
+        self.edit(|document| service::release(document, entry));
+    }
+
+    /// What it was parsed from; none of a text that is new.
+    pub fn before(&self) -> Option<&str> {
+        self.before.as_deref()
+    }
+
+    /// Whether it is another text than it was parsed from.
+    pub fn is_changed(&self) -> bool {
+        self.before.is_none() || self.document.to_string() != self.unchanged
+    }
+
+    /// Changes the document, and reads it anew, so that every part of it has its place in the text.
+    fn edit(&mut self, change: impl FnOnce(&mut DocumentMut)) {
+        change(&mut self.document);
+        if let Ok(document) = self.document.to_string().parse() {
+            self.document = document;
+        }
+    }
+}
+
+/// The text as it is now, with the ends of lines as they were.
+impl fmt::Display for ServiceText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.before {
+            Some(before) if !self.is_changed() => f.write_str(before),
+            before => {
+                let before = before.as_deref().unwrap_or("");
+                f.write_str(&form::as_before(before, &self.document.to_string()))
+            }
+        }
+    }
+}
+
+fn directory_of(path: &Path) -> PathBuf {
+    path.parent().unwrap_or(path).to_owned()
+}

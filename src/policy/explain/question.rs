@@ -1,0 +1,197 @@
+//! A request to be explained, made of what a user writes.
+
+use std::net::IpAddr;
+
+use http::header::{COOKIE, HOST};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Method, Request, Uri};
+
+use crate::api::ExplainQuery;
+use crate::config::DomainPattern;
+
+/// A request that nobody sends.
+#[derive(Clone, Debug)]
+pub struct Question {
+    parts: Parts,
+    client: Option<IpAddr>,
+}
+
+/// Why something is not a part of a request.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QuestionError {
+    #[error("{0:?} is not a method: it looks like GET")]
+    Method(String),
+    #[error(
+        "{0:?} is not a path: it begins with `/`, and what is special in it is percent-encoded"
+    )]
+    Path(String),
+    #[error("{0:?} is not a header: it looks like `x-user:ann`")]
+    Header(String),
+    #[error("{0:?} is not a query parameter: it looks like `lane=beta`")]
+    Query(String),
+    #[error("{0:?} is not a cookie: it looks like `lane=beta`")]
+    Cookie(String),
+    #[error("{0:?} is not the address of a client: it looks like 10.1.2.3")]
+    Client(String),
+}
+
+impl Question {
+    /// The request of a query.
+    ///
+    /// # Errors
+    ///
+    /// Names the first part that is no part of a request.
+    pub fn new(written: &ExplainQuery) -> Result<Self, QuestionError> {
+        let ExplainQuery {
+            environment: _,
+            service: _,
+            method,
+            path,
+            headers,
+            query,
+            cookies,
+            client,
+        } = written;
+        let (mut parts, ()) = Request::new(()).into_parts();
+        if let Some(method) = method {
+            let parsed = Method::from_bytes(method.as_bytes());
+            parts.method = parsed.map_err(|_| QuestionError::Method(method.clone()))?;
+        }
+        parts.uri = uri(path.as_deref().unwrap_or("/"), query)?;
+        for header in headers {
+            let (name, value) =
+                self::header(header).ok_or_else(|| QuestionError::Header(header.clone()))?;
+            parts.headers.append(name, value);
+        }
+        for cookie in cookies {
+            let value = cookie
+                .contains('=')
+                .then(|| HeaderValue::from_bytes(cookie.as_bytes()).ok())
+                .flatten();
+            let value = value.ok_or_else(|| QuestionError::Cookie(cookie.clone()))?;
+            parts.headers.append(COOKIE, value);
+        }
+        let parse = |text: &String| text.parse().map_err(|_| QuestionError::Client(text.clone()));
+        Ok(Self { parts, client: client.as_ref().map(parse).transpose()? })
+    }
+}
+
+/// A path that may have a query, and further parameters.
+fn uri(path: &str, query: &[String]) -> Result<Uri, QuestionError> {
+    let mut text = path.to_owned();
+    for pair in query {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if name.is_empty() {
+            return Err(QuestionError::Query(pair.clone()));
+        }
+        text.push(if text.contains('?') { '&' } else { '?' });
+        let encoded = form_urlencoded::Serializer::new(String::new());
+        text.push_str(&{ encoded }.append_pair(name, value).finish());
+    }
+    let parsed = text.parse().ok().filter(|_| path.starts_with('/'));
+    parsed.ok_or_else(|| QuestionError::Path(path.to_owned()))
+}
+
+fn header(text: &str) -> Option<(HeaderName, HeaderValue)> {
+    let (name, value) = text.split_once(':')?;
+    let name = HeaderName::from_bytes(name.trim().as_bytes()).ok()?;
+    Some((name, HeaderValue::from_bytes(value.trim().as_bytes()).ok()?))
+}
+
+impl Question {
+    /// Its head.
+    pub fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// Who sends it.
+    pub fn client(&self) -> Option<IpAddr> {
+        self.client
+    }
+
+    /// The version that its host names, before one of these domains.
+    pub fn preview(&self, domains: &[&DomainPattern]) -> Option<&str> {
+        let host = self.parts.headers.get(HOST)?.to_str().ok()?;
+        let is_one = |host: &str| domains.iter().any(|domain| matches(domain, host));
+        let (label, _) = host.split_once('.').filter(|_| !is_one(host))?;
+        let (version, _) = label.split_once("--")?;
+        let domain = host.get(version.len() + 2..)?;
+        is_one(domain).then_some(version)
+    }
+}
+
+/// Whether a host, perhaps with a port, has exactly this domain, or one below the wildcard.
+fn matches(domain: &DomainPattern, host: &str) -> bool {
+    let host = host.split(':').next().unwrap_or_default().trim_end_matches('.');
+    match domain {
+        DomainPattern::Exact(name) => host.eq_ignore_ascii_case(name),
+        DomainPattern::Wildcard(suffix) => {
+            // A preview is one before a wildcard.
+            let label = host.split_once('.').filter(|(label, _)| !label.contains("--"));
+            label.is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(suffix))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written() -> ExplainQuery {
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        ExplainQuery {
+            method: Some("POST".to_owned()),
+            path: Some("/a?b=1".to_owned()),
+            headers: texts(&["x-user: ann&co", "host:v2--shop.test"]),
+            query: texts(&["lane=a b&c", "flag"]),
+            cookies: texts(&["c=1"]),
+            client: Some("10.1.2.3".to_owned()),
+            ..ExplainQuery::default()
+        }
+    }
+
+    #[test]
+    fn a_question_is_a_request() {
+        let question = Question::new(&written()).unwrap();
+        let parts = question.parts();
+        assert_eq!(parts.method, "POST");
+        assert_eq!(parts.uri, "/a?b=1&lane=a+b%26c&flag=");
+        assert_eq!(parts.headers["x-user"], "ann&co");
+        assert_eq!(parts.headers["cookie"], "c=1");
+        let preview = |domain: &str| question.preview(&[&domain.parse().unwrap()]);
+        assert_eq!(preview("shop.test"), Some("v2"));
+        assert_eq!(preview("*.test"), Some("v2"));
+        assert_eq!(preview("other.test"), None);
+        assert_eq!(preview("v2--shop.test"), None, "a name of its own");
+        assert_eq!(question.client(), Some("10.1.2.3".parse().unwrap()));
+    }
+
+    #[test]
+    fn what_is_no_part_of_a_request_is_told() {
+        let error = |written: ExplainQuery| Question::new(&written).unwrap_err();
+        let some = |text: &str| Some(text.to_owned());
+        let list = |text: &str| vec![text.to_owned()];
+        assert_eq!(
+            error(ExplainQuery { method: some("G T"), ..ExplainQuery::default() }),
+            QuestionError::Method("G T".to_owned())
+        );
+        for path in ["a", "", "/ä ö"] {
+            assert_eq!(
+                error(ExplainQuery { path: some(path), ..ExplainQuery::default() }),
+                QuestionError::Path(path.to_owned())
+            );
+        }
+        assert_eq!(
+            error(ExplainQuery { headers: list("x-user"), ..ExplainQuery::default() }),
+            QuestionError::Header("x-user".to_owned())
+        );
+        assert_eq!(
+            error(ExplainQuery { cookies: list("c"), ..ExplainQuery::default() }),
+            QuestionError::Cookie("c".to_owned())
+        );
+        assert_eq!(
+            error(ExplainQuery { client: some("here"), ..ExplainQuery::default() }),
+            QuestionError::Client("here".to_owned())
+        );
+    }
+}

@@ -1,0 +1,159 @@
+//! A request, from its head to its last byte.
+//!
+//! [`Gateway`] serves the connections that `transport` accepts. For each request it pins a snapshot,
+//! finds the service, decides the version, has it served, and tells `telemetry` once how it ended.
+//! `http1` and `http2` bring it requests as [`Session`]s, by pingora's session of HTTP/1 and by h2.
+//! Pingora's `HttpProxy` is not used: its future has 70 KB, for all that a request to an upstream may
+//! need, and every request moves it twice.
+
+mod ctx;
+mod execute;
+mod failure;
+mod headers;
+mod http1;
+mod http2;
+mod session;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use http::request::Parts;
+use http::uri::Scheme;
+use http::{StatusCode, Version};
+
+use crate::routing::{Asked, Found, Refused};
+use crate::telemetry::{RequestRecord, Telemetry};
+use crate::transport::{Connection, Drain, Handler, HeadLimits, HeadTimes};
+use crate::versions::{Decided, Live, Snapshot};
+use ctx::{Chosen, Lane, RequestCtx};
+use failure::Failure;
+use session::Session;
+
+/// What becomes of a connection after a request; of one of HTTP/2, of the request's stream.
+enum Flow {
+    /// The request has its whole response.
+    Done,
+    /// Its response broke off, or its client did: the connection must not look usable.
+    Broken,
+}
+
+/// What the heads of requests may be.
+#[derive(Clone, Copy, Debug)]
+struct HttpLimits {
+    head: HeadLimits,
+    times: HeadTimes,
+}
+
+/// The proxy: finds, decides, serves. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    live: Arc<Live>,
+    telemetry: Telemetry,
+    drain: Drain,
+    /// While it is set, responses close connections.
+    draining: Arc<AtomicBool>,
+}
+
+impl Handler for Gateway {
+    async fn serve(&self, connection: Connection) {
+        http1::serve(self, connection).await;
+    }
+}
+
+impl Gateway {
+    /// A gateway to whatever `live` holds, until the drain.
+    pub fn new(live: Arc<Live>, telemetry: Telemetry, drain: Drain) -> Self {
+        Self { live, telemetry, draining: drain.flag(), drain }
+    }
+
+    fn limits(&self) -> HttpLimits {
+        let limits = self.live.limits();
+        HttpLimits {
+            head: HeadLimits {
+                bytes: usize::try_from(limits.head.bytes()).unwrap_or(usize::MAX),
+                fields: usize::try_from(limits.headers.get()).unwrap_or(usize::MAX),
+            },
+            times: HeadTimes { idle: limits.idle_time, whole: limits.head_time },
+        }
+    }
+
+    /// Serves a request, and tells how it ended.
+    async fn exchange(&self, session: &mut Session) -> Flow {
+        let mut ctx = RequestCtx::new();
+        let served = self.serve_request(session, &mut ctx).await;
+        let committed = session.sent_head().is_some();
+        let flow = match &served {
+            Ok(()) => Flow::Done,
+            Err(failure) => failure::tell(session, &mut ctx, failure).await,
+        };
+        self.telemetry.record(&ctx.record(session, &served, committed), ctx.meter());
+        flow
+    }
+
+    async fn serve_request(
+        &self,
+        session: &mut Session,
+        ctx: &mut RequestCtx,
+    ) -> Result<(), Failure> {
+        let snapshot = self.live.load();
+        (ctx.expose, ctx.generation) = (snapshot.expose, snapshot.generation);
+        headers::check(session.request(), self.limits().head)?;
+        let chosen = decide(session, ctx, &snapshot)?;
+        let served = execute::execute(session, ctx, &chosen).await;
+        ctx.chosen = Some(chosen);
+        served
+    }
+
+    /// Tells of a request whose head could not be read, and which status it was sent.
+    fn record_unread(&self, failure: &Failure, origin: &Origin, status: Option<StatusCode>) {
+        let record = RequestRecord {
+            status,
+            scheme: origin.scheme.as_str(),
+            protocol: origin.protocol,
+            ..RequestRecord::unread(Instant::now(), origin.client, failure.ending())
+        };
+        self.telemetry.record(&record, None);
+    }
+}
+
+/// Where the requests of a connection come from.
+#[derive(Clone)]
+struct Origin {
+    client: SocketAddr,
+    scheme: Scheme,
+    protocol: Version,
+}
+
+impl Origin {
+    fn of(connection: &Connection, protocol: Version) -> Self {
+        Self { client: connection.client(), scheme: connection.scheme(), protocol }
+    }
+}
+
+/// The service of a request, and its version.
+fn decide(session: &Session, ctx: &mut RequestCtx, snapshot: &Snapshot) -> Result<Chosen, Failure> {
+    let parts: &Parts = session.request();
+    let Found { target: service, preview } =
+        snapshot.routes.find(parts).ok_or(Failure::NoService)?;
+    ctx.service = Some(service.clone());
+    let client = Some(session.client().ip());
+    let Decided { version, decision, made, drawn, hash } =
+        service.serving.decide(Asked { parts, client, preview }, ctx.started);
+    if let Some(index) = drawn {
+        service.tally.drew(index);
+    }
+    ctx.decision = Some(decision.clone());
+    match version {
+        Ok(version) => Ok(Chosen {
+            in_flight: version.meter.enter(),
+            version: version.clone(),
+            cookie: made.and_then(|id| service.serving.cookie(&id)),
+            lane: service.serving.propagates().then(|| Lane::of(&decision, hash)),
+            decision,
+        }),
+        Err(Refused::Offline) => Err(Failure::Offline),
+        Err(Refused::NoVersion) => Err(Failure::NoVersion),
+    }
+}

@@ -1,0 +1,244 @@
+//! A file that is replaced as a whole and in one step: nobody ever reads half of it, and what
+//! somebody else wrote meanwhile is never lost. Two of our commands go one after the other by a lock
+//! on the directory; others are noticed, because the old file and the new one change places, and
+//! what comes out is compared with what was read.
+
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+use thiserror::Error;
+
+use super::file::read_file;
+use super::text::FILE_MAX;
+
+/// How long a command waits for another one.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often it looks.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Why a file was not replaced. It is as it was.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    #[error("another command has the lock")]
+    Busy,
+    #[error("somebody else wrote it")]
+    Changed,
+    #[error("it exists")]
+    Exists,
+    #[error("the directory is not writable: {0}")]
+    Denied(io::Error),
+    #[error("its owner cannot be kept: {error}")]
+    Owner { user: u32, group: u32, error: io::Error },
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+/// Where a file is, or is to be, in a directory that nobody else of us writes to.
+#[derive(Debug)]
+pub struct Place {
+    path: PathBuf,
+    directory: PathBuf,
+    /// Locked until it is closed; none where the file system has no such locks.
+    _lock: Option<File>,
+}
+
+impl Place {
+    /// Waits for the directory of a path at most this long.
+    pub fn lock(path: &Path, patience: Duration) -> Result<Self, StoreError> {
+        let directory = path.parent().unwrap_or(path).to_owned();
+        let lock = lock(&File::open(&directory)?, patience)?;
+        Ok(Self { path: path.to_owned(), directory, _lock: lock })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Writes a text over another one.
+    pub fn replace(&self, before: &str, after: &str) -> Result<(), StoreError> {
+        let old = fs::metadata(&self.path).map_err(gone)?;
+        let temporary = self.write(after, Some(&old))?;
+        match exchange(&temporary.path, &self.path) {
+            Ok(()) => self.settle(&temporary, before, after)?,
+            Err(error) if is_unsupported(error) => {
+                self.compare_and_rename(&temporary, before)?;
+            }
+            Err(error) => return Err(gone(error.into())),
+        }
+        self.sync();
+        Ok(())
+    }
+
+    /// Writes a text where no file is.
+    pub fn create(&self, text: &str) -> Result<(), StoreError> {
+        let temporary = self.write(text, None)?;
+        let moved = match rename_to_nothing(&temporary.path, &self.path) {
+            // A link is never put over a file either.
+            Err(error) if is_unsupported(error) => fs::hard_link(&temporary.path, &self.path),
+            moved => moved.map_err(io::Error::from),
+        };
+        moved.map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => StoreError::Exists,
+            _ => denied(error),
+        })?;
+        self.sync();
+        Ok(())
+    }
+
+    /// Removes the file, if it says this.
+    pub fn remove(&self, text: &str) -> Result<(), StoreError> {
+        let aside = Temporary { path: self.hidden() };
+        match rename_to_nothing(&self.path, &aside.path) {
+            Ok(()) if is_text(&aside.path, text) => {}
+            Ok(()) => {
+                rename_to_nothing(&aside.path, &self.path).map_err(io::Error::from)?;
+                return Err(StoreError::Changed);
+            }
+            Err(error) if is_unsupported(error) => {
+                if !is_text(&self.path, text) {
+                    return Err(StoreError::Changed);
+                }
+                fs::remove_file(&self.path).map_err(denied)?;
+            }
+            Err(error) => return Err(gone(error.into())),
+        }
+        drop(aside);
+        self.sync();
+        Ok(())
+    }
+
+    /// Looks at what came out of an exchange, and goes back if it is not what was to be replaced.
+    fn settle(&self, out: &Temporary, before: &str, after: &str) -> Result<(), StoreError> {
+        if is_text(&out.path, before) {
+            return Ok(());
+        }
+        exchange(&out.path, &self.path).map_err(io::Error::from)?;
+        // Who wrote between the two exchanges wrote last.
+        if !is_text(&out.path, after) {
+            exchange(&out.path, &self.path).map_err(io::Error::from)?;
+        }
+        Err(StoreError::Changed)
+    }
+
+    /// For file systems that cannot exchange: a write between the two is lost.
+    fn compare_and_rename(&self, new: &Temporary, before: &str) -> Result<(), StoreError> {
+        if !is_text(&self.path, before) {
+            return Err(StoreError::Changed);
+        }
+        fs::rename(&new.path, &self.path).map_err(denied)
+    }
+
+    /// A file beside this one, on the disk, with the mode and owner of `like`.
+    fn write(&self, text: &str, like: Option<&Metadata>) -> Result<Temporary, StoreError> {
+        let path = self.hidden();
+        let mode = if like.is_some() { 0o600 } else { 0o666 };
+        let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&path);
+        let mut file = file.map_err(denied)?;
+        let temporary = Temporary { path };
+        if let Some(like) = like {
+            give(&file, like)?;
+        }
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        Ok(temporary)
+    }
+
+    /// A path beside this one that no glob for services finds.
+    fn hidden(&self) -> PathBuf {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let name = format!(".watershed-{}-{}", std::process::id(), now.as_nanos());
+        self.directory.join(name)
+    }
+
+    /// What is in the directory is on the disk then. Where that cannot be had, the file is written
+    /// all the same, so it is no error.
+    fn sync(&self) {
+        File::open(&self.directory).and_then(|directory| directory.sync_all()).ok();
+    }
+}
+
+/// A file that is gone when this is.
+struct Temporary {
+    path: PathBuf,
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // It was moved away if all went well.
+        fs::remove_file(&self.path).ok();
+    }
+}
+
+fn lock(directory: &File, patience: Duration) -> Result<Option<File>, StoreError> {
+    let directory = directory.try_clone()?;
+    let deadline = Instant::now() + patience;
+    loop {
+        match directory.try_lock() {
+            Ok(()) => return Ok(Some(directory)),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(LOOK),
+            Err(TryLockError::WouldBlock) => return Err(StoreError::Busy),
+            // NFS locks no directory. That others wrote is noticed without it too.
+            Err(TryLockError::Error(_)) => return Ok(None),
+        }
+    }
+}
+
+/// Makes a new file belong to whom the old one belongs, with the same mode.
+fn give(file: &File, like: &Metadata) -> Result<(), StoreError> {
+    let now = file.metadata()?;
+    let (user, group) = (like.uid(), like.gid());
+    if (now.uid(), now.gid()) != (user, group) {
+        let owner = |error| StoreError::Owner { user, group, error };
+        fchown(file, Some(user), Some(group)).map_err(owner)?;
+    }
+    Ok(file.set_permissions(fs::Permissions::from_mode(like.mode() & 0o7777))?)
+}
+
+fn exchange(one: &Path, other: &Path) -> Result<(), Errno> {
+    renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)
+}
+
+fn rename_to_nothing(from: &Path, to: &Path) -> Result<(), Errno> {
+    renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE)
+}
+
+fn is_unsupported(error: Errno) -> bool {
+    [Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP].contains(&error)
+}
+
+/// Whether a file says exactly this.
+fn is_text(path: &Path, text: &str) -> bool {
+    read_file(path, FILE_MAX).is_ok_and(|bytes| bytes == text.as_bytes())
+}
+
+/// What is not there any more was removed by somebody.
+fn gone(error: io::Error) -> StoreError {
+    match error.kind() {
+        io::ErrorKind::NotFound => StoreError::Changed,
+        _ => denied(error),
+    }
+}
+
+fn denied(error: io::Error) -> StoreError {
+    match error.kind() {
+        // Busy is a file that is a mount of its own.
+        io::ErrorKind::PermissionDenied
+        | io::ErrorKind::ReadOnlyFilesystem
+        | io::ErrorKind::ResourceBusy => StoreError::Denied(error),
+        _ => StoreError::Io(error),
+    }
+}
+
+#[cfg(test)]
+mod tests;

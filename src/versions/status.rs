@@ -1,0 +1,202 @@
+//! Where a version stands, and what an operator can do when it stands badly.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use super::version::VersionEntry;
+use crate::policy::{Fault, Standing};
+use crate::transient::advice;
+
+/// The status of a version.
+#[derive(Clone, Debug)]
+pub enum Status {
+    /// It is being made ready.
+    Creating,
+    /// It can take traffic.
+    Normal(Arc<VersionEntry>),
+    /// It cannot take traffic until a file changes; for some codes the next try may succeed.
+    Error(StatusError),
+}
+
+impl Status {
+    /// The word for it in messages, the API and metrics.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Creating => "creating",
+            Self::Normal(_) => "normal",
+            Self::Error(_) => "error",
+        }
+    }
+
+    /// What takes its traffic, if it is normal.
+    pub fn normal(&self) -> Option<&Arc<VersionEntry>> {
+        match self {
+            Self::Normal(version) => Some(version),
+            Self::Creating | Self::Error(_) => None,
+        }
+    }
+
+    /// The same without what takes its traffic.
+    pub fn standing(&self) -> Standing {
+        match self {
+            Self::Creating => Standing::Creating,
+            Self::Normal(version) => Standing::Normal { digest: version.digest() },
+            Self::Error(error) => Standing::Error(error.into()),
+        }
+    }
+
+    /// Why it is `error`, if it is.
+    pub fn error(&self) -> Option<&StatusError> {
+        match self {
+            Self::Error(error) => Some(error),
+            Self::Creating | Self::Normal(_) => None,
+        }
+    }
+}
+
+/// Two normal versions are the same only if they are one.
+impl PartialEq for Status {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Creating, Self::Creating) => true,
+            (Self::Normal(one), Self::Normal(other)) => Arc::ptr_eq(one, other),
+            (Self::Error(one), Self::Error(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
+/// Stable codes of the status `error`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusCode {
+    NotFound,
+    Unreadable,
+    DigestMismatch,
+    NotAComponent,
+    UnsupportedWorld,
+    ImportDenied,
+    CompileFailed,
+    CompilerStopped,
+    SecretUnavailable,
+    MemoryTooSmall,
+    StartFailed,
+    Internal,
+}
+
+impl StatusCode {
+    /// The code as it is written everywhere.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotFound => "not-found",
+            Self::Unreadable => "unreadable",
+            Self::DigestMismatch => "digest-mismatch",
+            Self::NotAComponent => "not-a-component",
+            Self::UnsupportedWorld => "unsupported-world",
+            Self::ImportDenied => "import-denied",
+            Self::CompileFailed => "compile-failed",
+            Self::CompilerStopped => "compiler-stopped",
+            Self::SecretUnavailable => "secret-unavailable",
+            Self::MemoryTooSmall => "memory-too-small",
+            Self::StartFailed => "start-failed",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// Whether the same files may do after the next edit.
+    pub fn may_pass(self) -> bool {
+        self == Self::CompilerStopped
+    }
+
+    pub(super) fn suggestion(self) -> &'static str {
+        match self {
+            Self::NotFound => {
+                "build the component (`make plugins` for the shipped ones), or correct `component`; \
+                 the path is relative to the service's file"
+            }
+            Self::Unreadable => "let the user that runs watershed read the file",
+            Self::DigestMismatch => {
+                "put the file back that the digest was taken from, or correct `digest` if the new \
+                 file is meant"
+            }
+            Self::NotAComponent => {
+                "build for the target wasm32-wasip2, or wrap a core module with \
+                 `wasm-tools component new`"
+            }
+            Self::UnsupportedWorld => {
+                "export wasi:http/incoming-handler@0.2 (the world wasi:http/proxy) or \
+                 wasi:http/handler@0.3 (the world wasi:http/service); commands and libraries cannot \
+                 serve requests"
+            }
+            Self::ImportDenied => {
+                "build the guest without this import; a guest is offered wasi:http, wasi:cli, \
+                 wasi:io, wasi:clocks, wasi:random, wasi:filesystem (empty) and wasi:sockets \
+                 (denied), version 0.2, and 0.3 if it exports wasi:http/handler@0.3"
+            }
+            Self::CompileFailed => {
+                "check the file with `wasm-tools validate`, and build it anew if it is damaged"
+            }
+            Self::CompilerStopped => {
+                "see that the machine has memory and processes left for a compiler; it is tried \
+                 again at the next edit of any file, or touch of this one"
+            }
+            Self::SecretUnavailable => {
+                "put UTF-8 text without NUL, at most 64 KiB, into the file that `file` names \
+                 relative to the service's file, readable for the user that runs watershed; or \
+                 start watershed with the variable that `from-env` names"
+            }
+            Self::MemoryTooSmall => "raise `memory` under [versions.limits]",
+            Self::StartFailed => {
+                "run the component with `wasmtime serve` to see what its start code does; if it \
+                 is slow, raise `cpu-time` under [versions.limits]"
+            }
+            Self::Internal => "this is a bug in watershed; please report it with the log",
+        }
+    }
+}
+
+/// Why a version is `error`, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusError {
+    pub code: StatusCode,
+    pub detail: String,
+    pub suggestion: &'static str,
+    /// Whether it says nothing of the version's files, and is tried again by itself.
+    pub is_transient: bool,
+}
+
+impl StatusError {
+    /// An error with its code's suggestion.
+    pub fn new(code: StatusCode, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), suggestion: code.suggestion(), is_transient: false }
+    }
+
+    /// What an error of a moment was in the way of.
+    pub fn transient(code: StatusCode, detail: impl Into<String>, error: &io::Error) -> Self {
+        Self { suggestion: advice(error), is_transient: true, ..Self::new(code, detail) }
+    }
+
+    /// Whether the same files may do the next time.
+    pub fn may_pass(&self) -> bool {
+        self.is_transient || self.code.may_pass()
+    }
+}
+
+impl fmt::Display for StatusError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}; {}", self.code.as_str(), self.detail, self.suggestion)
+    }
+}
+
+impl std::error::Error for StatusError {}
+
+impl From<&StatusError> for Fault {
+    fn from(error: &StatusError) -> Self {
+        let StatusError { code, detail, suggestion, is_transient: _ } = error;
+        Self {
+            code: code.as_str().to_owned(),
+            detail: detail.clone(),
+            suggestion: (*suggestion).to_owned(),
+        }
+    }
+}
