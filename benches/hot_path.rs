@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use http::uri::Scheme;
 use tokio::runtime::Runtime;
 use watershed::config::Config;
 use watershed::routing::{Asked, Part, RouteTable, RouteTableBuilder, Weighted};
@@ -120,7 +121,7 @@ fn again(guest: &Guest, program: Program, reuse: NonZeroU32) -> Guest {
 async fn invoke(guest: &Arc<Guest>) {
     let place = guest.try_reserve().expect("an empty pool");
     let request = request("greeter.localhost");
-    let mut invocation = Invocation::start(guest, place, &"bench".into(), request);
+    let mut invocation = Invocation::start(guest, place, &"bench".into(), Scheme::HTTP, request);
     while !matches!(invocation.next().await, Event::End | Event::Failed(_)) {}
     invocation.settle().await.expect("a greeting");
 }

@@ -147,7 +147,8 @@ async fn hangup(hangups: &mut Option<Signal>) {
 
 fn routes(admin: Admin) -> Router {
     let hosts = admin.started_with.admin.hosts.clone().into();
-    let guard = guard::Guard { hosts, token: admin.token.clone() };
+    let (token, draining) = (admin.token.clone(), admin.draining.clone());
+    let guard = guard::Guard { hosts, token, draining };
     Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))

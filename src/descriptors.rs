@@ -37,7 +37,7 @@ struct Inner {
     /// Open ones that are no client's, as of the last look.
     others: AtomicUsize,
     /// Connections of clients that there may be; 0 as long as that is not decided.
-    places: AtomicUsize,
+    connections_max: AtomicUsize,
 }
 
 /// A connection of a client, counted while this exists.
@@ -84,8 +84,9 @@ impl Descriptors {
 
     /// Of a process that may have so many open.
     pub fn of(limit: usize) -> Self {
-        let (clients, places) = (AtomicUsize::default(), AtomicUsize::default());
-        Self(Arc::new(Inner { limit, clients, others: AtomicUsize::new(OTHERS), places }))
+        let (clients, connections_max) = (AtomicUsize::default(), AtomicUsize::default());
+        let others = AtomicUsize::new(OTHERS);
+        Self(Arc::new(Inner { limit, clients, others, connections_max }))
     }
 
     /// How many may be open at once.
@@ -99,20 +100,20 @@ impl Descriptors {
     }
 
     /// Decides how many connections of clients there may be from now on, by what is open now.
-    pub fn decide_places(&self) -> usize {
+    pub fn decide_connections_max(&self) -> usize {
         self.look();
-        let places = self.connections_max();
-        self.0.places.store(places, Ordering::Relaxed);
-        places
+        let max = self.connections_max();
+        self.0.connections_max.store(max, Ordering::Relaxed);
+        max
     }
 
     /// How many connections of clients there may be. Until that is decided, by what else was open
     /// at the last look. Never none: a limit that leaves no room for clients is told of, and they
     /// are served all the same.
     pub fn connections_max(&self) -> usize {
-        match self.0.places.load(Ordering::Relaxed) {
+        match self.0.connections_max.load(Ordering::Relaxed) {
             0 => self.room(),
-            places => places,
+            max => max,
         }
     }
 

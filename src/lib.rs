@@ -7,6 +7,7 @@
 
 // In reading order; the blank lines keep it.
 
+pub mod secret;
 pub mod transient;
 
 pub mod config;

@@ -1,9 +1,9 @@
 //! A request, from its head to its last byte.
 //!
-//! [`Gateway`] serves the connections that `transport` accepts. Of each request it pins a snapshot,
-//! finds the service, decides the version, has it served, and counts what came of it, once. `http1`
-//! and `http2` bring it requests as [`Session`]s, by pingora's session of HTTP/1 and by h2. Pingora's
-//! `HttpProxy` is not used: a future of that one has 70 KB, for all that a request to an upstream may
+//! [`Gateway`] serves the connections that `transport` accepts. For each request it pins a snapshot,
+//! finds the service, decides the version, has it served, and tells `telemetry` once how it ended.
+//! `http1` and `http2` bring it requests as [`Session`]s, by pingora's session of HTTP/1 and by h2.
+//! Pingora's `HttpProxy` is not used: its future has 70 KB, for all that a request to an upstream may
 //! need, and every request moves it twice.
 
 mod ctx;
@@ -14,18 +14,22 @@ mod http1;
 mod http2;
 mod session;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use http::request::Parts;
+use http::uri::Scheme;
+use http::{StatusCode, Version};
 
 use crate::routing::{Asked, Found, Refused};
-use crate::telemetry::{Outcome, Telemetry};
-use crate::transport::{Connection, Drain, Front, HeadLimits, HeadTimes};
-use crate::versions::{Decided, Decision, Live, ServiceEntry, Snapshot};
-use ctx::{Chosen, Ended, Lane, RequestCtx};
+use crate::telemetry::{RequestRecord, Telemetry};
+use crate::transport::{Connection, Drain, Handler, HeadLimits, HeadTimes};
+use crate::versions::{Decided, Live, Snapshot};
+use ctx::{Chosen, Lane, RequestCtx};
 use failure::Failure;
-use session::{Gone, Session};
+use session::Session;
 
 /// What becomes of a connection after a request; of one of HTTP/2, of the request's stream.
 enum Flow {
@@ -52,8 +56,8 @@ pub struct Gateway {
     draining: Arc<AtomicBool>,
 }
 
-impl Front for Gateway {
-    async fn serve(&self, connection: Box<Connection>) {
+impl Handler for Gateway {
+    async fn serve(&self, connection: Connection) {
         http1::serve(self, connection).await;
     }
 }
@@ -75,120 +79,81 @@ impl Gateway {
         }
     }
 
-    /// Serves a request, and counts what came of it.
+    /// Serves a request, and tells how it ended.
     async fn exchange(&self, session: &mut Session) -> Flow {
         let mut ctx = RequestCtx::new();
-        let flow = self.serve_request(session, &mut ctx).await;
-        self.record(&ctx);
+        let served = self.serve_request(session, &mut ctx).await;
+        let committed = session.sent_head().is_some();
+        let flow = match &served {
+            Ok(()) => Flow::Done,
+            Err(failure) => failure::tell(session, &mut ctx, failure).await,
+        };
+        self.telemetry.record(&ctx.record(session, &served, committed), ctx.meter());
         flow
     }
 
-    async fn serve_request(&self, session: &mut Session, ctx: &mut RequestCtx) -> Flow {
-        let snapshot = self.live.load();
-        (ctx.expose, ctx.generation) = (snapshot.expose, snapshot.generation);
-        let bytes = self.limits().head;
-        if let Err(failure) = headers::check(session.request(), bytes) {
-            return self.refuse(session, ctx, None, failure).await;
-        }
-        let Some((service, decided)) = self.decide(session, ctx, &snapshot) else {
-            return self.refuse(session, ctx, None, Failure::NoService).await;
-        };
-        let chosen = match decided {
-            Ok(chosen) => chosen,
-            Err(failure) => return self.refuse(session, ctx, Some(&service), failure).await,
-        };
-        ctx.service = Some(service);
-        let ended = execute::execute(session, ctx, &chosen).await;
-        ctx.chosen = Some(chosen);
-        self.finish(session, ctx, ended).await
-    }
-
-    /// The service of a request, and its version.
-    fn decide(
-        &self,
-        session: &Session,
-        ctx: &mut RequestCtx,
-        snapshot: &Snapshot,
-    ) -> Option<(Arc<ServiceEntry>, Result<Chosen, Failure>)> {
-        let parts: &Parts = session.request();
-        let Found { target: service, preview } = snapshot.routes.find(parts)?;
-        let client = Some(session.client().ip());
-        let Decided { version, decision, made, drawn, hash } =
-            service.decider.decide(Asked { parts, client, preview }, ctx.started);
-        if let Some(place) = drawn {
-            service.tally.drew(place);
-        }
-        ctx.decision = Some(decision.clone());
-        let chosen = match version {
-            Ok(version) => Ok(Chosen {
-                in_flight: version.meter.enter(),
-                version: version.clone(),
-                cookie: made.and_then(|id| service.decider.cookie(&id)),
-                lane: service.decider.propagates().then(|| Lane::of(&decision, hash)),
-                decision,
-            }),
-            Err(Refused::Offline) => Err(Failure::Offline),
-            Err(Refused::NoVersion) => Err(Failure::NoVersion),
-        };
-        Some((service.clone(), chosen))
-    }
-
-    /// Answers a request that no version took.
-    async fn refuse(
+    async fn serve_request(
         &self,
         session: &mut Session,
         ctx: &mut RequestCtx,
-        service: Option<&Arc<ServiceEntry>>,
-        failure: Failure,
-    ) -> Flow {
-        ctx.service = service.cloned();
-        self.finish(session, ctx, Ended::Failed { failure, committed: false }).await
+    ) -> Result<(), Failure> {
+        let snapshot = self.live.load();
+        (ctx.expose, ctx.generation) = (snapshot.expose, snapshot.generation);
+        headers::check(session.request(), self.limits().head)?;
+        let chosen = decide(session, ctx, &snapshot)?;
+        let served = execute::execute(session, ctx, &chosen).await;
+        ctx.chosen = Some(chosen);
+        served
     }
 
-    /// Tells the client of a failure while nothing is committed, and remembers the outcome.
-    async fn finish(&self, session: &mut Session, ctx: &mut RequestCtx, ended: Ended) -> Flow {
-        let flow = match &ended {
-            Ended::Answered(_) => Flow::Done,
-            Ended::Failed { failure, committed: false } => {
-                match failure::respond(session, ctx, failure).await {
-                    Ok(()) => Flow::Done,
-                    Err(Gone) => Flow::Broken,
-                }
-            }
-            Ended::Failed { committed: true, .. } | Ended::ClientGone => Flow::Broken,
+    /// Tells of a request whose head could not be read, and which status it was sent.
+    fn record_unread(&self, failure: &Failure, origin: &Origin, status: Option<StatusCode>) {
+        let record = RequestRecord {
+            status,
+            scheme: origin.scheme.as_str(),
+            protocol: origin.protocol,
+            ..RequestRecord::unread(Instant::now(), origin.client, failure.ending())
         };
-        ctx.log(&ended);
-        ctx.ended = Some(ended);
-        flow
+        self.telemetry.record(&record, None);
     }
+}
 
-    /// Counts what came of a request.
-    fn record(&self, ctx: &RequestCtx) {
-        let outcome = match &ctx.ended {
-            Some(Ended::Answered(status)) => Outcome::Answered((*status).into()),
-            Some(Ended::Failed { failure, .. }) if failure.is_the_clients() => {
-                Outcome::GivenUp(failure.code())
-            }
-            Some(Ended::Failed { failure, .. }) => Outcome::Failed(failure.code()),
-            Some(Ended::ClientGone) | None => Outcome::GivenUp("client-gone"),
-        };
-        match (&ctx.chosen, outcome) {
-            (Some(chosen), outcome) => {
-                let meter = &chosen.version.meter;
-                meter.record(chosen.decision.as_str(), outcome, ctx.started.elapsed());
-            }
-            (None, Outcome::Failed(code) | Outcome::GivenUp(code)) => {
-                let (environment, service) = ctx.names();
-                let decision = ctx.decision.as_ref().map_or("", Decision::as_str);
-                self.telemetry.refused(environment, service, decision, code);
-            }
-            (None, Outcome::Answered(_)) => {}
-        }
+/// Where the requests of a connection come from.
+#[derive(Clone)]
+struct Origin {
+    client: SocketAddr,
+    scheme: Scheme,
+    protocol: Version,
+}
+
+impl Origin {
+    fn of(connection: &Connection, protocol: Version) -> Self {
+        Self { client: connection.client(), scheme: connection.scheme(), protocol }
     }
+}
 
-    /// Counts what is no request that could be decided for.
-    fn turn_away(&self, failure: &Failure) {
-        tracing::debug!(code = failure.code(), "request refused");
-        self.telemetry.refused("", "", "", failure.code());
+/// The service of a request, and its version.
+fn decide(session: &Session, ctx: &mut RequestCtx, snapshot: &Snapshot) -> Result<Chosen, Failure> {
+    let parts: &Parts = session.request();
+    let Found { target: service, preview } =
+        snapshot.routes.find(parts).ok_or(Failure::NoService)?;
+    ctx.service = Some(service.clone());
+    let client = Some(session.client().ip());
+    let Decided { version, decision, made, drawn, hash } =
+        service.decider.decide(Asked { parts, client, preview }, ctx.started);
+    if let Some(index) = drawn {
+        service.tally.drew(index);
+    }
+    ctx.decision = Some(decision.clone());
+    match version {
+        Ok(version) => Ok(Chosen {
+            in_flight: version.meter.enter(),
+            version: version.clone(),
+            cookie: made.and_then(|id| service.decider.cookie(&id)),
+            lane: service.decider.propagates().then(|| Lane::of(&decision, hash)),
+            decision,
+        }),
+        Err(Refused::Offline) => Err(Failure::Offline),
+        Err(Refused::NoVersion) => Err(Failure::NoVersion),
     }
 }

@@ -1,7 +1,7 @@
 //! The composition root: makes everything, connects it, and runs it until a signal.
 
-mod kept;
-mod voice;
+mod printer;
+mod supervise;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -24,10 +24,10 @@ use crate::reload::{Reloader, Reloads};
 use crate::runtime::{CompileCache, Compiler, Engine, EngineError, PoolSize};
 use crate::source::{Loaded, Loader, WatchError, Watcher};
 use crate::telemetry::Telemetry;
-use crate::transport::{Acceptor, Drain, ListenError, Places, listen};
+use crate::transport::{Acceptor, ConnectionLimit, Drain, ListenError, listen};
 use crate::versions::{Live, Preparer, ServiceEntry, Snapshot, declared};
-use kept::{Task, kept};
-use voice::Voice;
+use printer::Printer;
+use supervise::{Task, supervised};
 
 /// How long clients wait for the first versions before they are told that there are none.
 const FIRST_VERSIONS: Duration = Duration::from_secs(10);
@@ -77,22 +77,22 @@ pub fn run(loader: Loader, loaded: Loaded, telemetry: Telemetry) -> Result<(), S
     );
     let port = sockets.port();
     let (ready, accept) = oneshot::channel();
-    let herald = Herald { ready: once(ready), lines: sockets.lines(), port, live, reloads };
+    let startup = Startup { ready: once(ready), lines: sockets.lines(), port, live, reloads };
     let admin = shared.admin(token, port, files, config.clone());
     let admin = AdminListener::new(admin, sockets.admin);
 
     let mut server = Server::new_with_opt_and_conf(None, pingora_conf(&config));
-    // By now, most of what is no client's is open.
-    let places = Places::new(shared.descriptors.decide_places());
-    let front = shared.gateway();
-    server.add_service(Acceptor::new(sockets.proxy, front, places, drain.clone(), accept));
+    // By now, most descriptors that are not clients' connections are open.
+    let limit = ConnectionLimit::new(shared.descriptors.decide_connections_max());
+    let gateway = shared.gateway();
+    server.add_service(Acceptor::new(sockets.proxy, gateway, limit, drain.clone(), accept));
     let health = telemetry.health();
     let reloading = Reloading(tokio::sync::Mutex::new((reloader, watcher)));
-    server.add_service(kept(Sweeper(shared.live.clone()), health));
-    server.add_service(kept(reloading, health));
-    server.add_service(kept(Hangup(shared.reloads.clone()), health));
-    server.add_service(kept(admin, health));
-    server.add_service(kept(herald, health));
+    server.add_service(supervised(Sweeper(shared.live.clone()), health));
+    server.add_service(supervised(reloading, health));
+    server.add_service(supervised(ReloadOnHangup(shared.reloads.clone()), health));
+    server.add_service(supervised(admin, health));
+    server.add_service(supervised(startup, health));
     let ServerSettings { drain_delay, grace_period, .. } = config.server;
     let signals = Signals { drain, drain_delay, grace_period };
     server.run(RunArgs { shutdown_signal: Box::new(signals) });
@@ -270,10 +270,10 @@ impl Task for Reloading {
 }
 
 /// SIGHUP: read every file again, at once.
-struct Hangup(Arc<Reloads>);
+struct ReloadOnHangup(Arc<Reloads>);
 
 #[async_trait]
-impl Task for Hangup {
+impl Task for ReloadOnHangup {
     const NAME: &'static str = "hangup";
 
     async fn run(&self) -> io::Result<()> {
@@ -296,7 +296,7 @@ impl Task for AdminListener {
 }
 
 /// Lets connections in once the first versions are known, and says so on standard output.
-struct Herald {
+struct Startup {
     ready: Once<oneshot::Sender<()>>,
     lines: Vec<String>,
     port: u16,
@@ -305,28 +305,29 @@ struct Herald {
 }
 
 #[async_trait]
-impl Task for Herald {
-    const NAME: &'static str = "herald";
+impl Task for Startup {
+    const NAME: &'static str = "startup";
 
     async fn run(&self) -> io::Result<()> {
-        let voice = Voice::on(io::stdout());
+        let printer = Printer::to(io::stdout());
         let settled = tokio::time::timeout(FIRST_VERSIONS, self.reloads.settled()).await.is_ok();
         if let Some(ready) = take(&self.ready) {
             // Nobody accepts any more if the process is about to end.
             ready.send(()).ok();
         }
         for line in &self.lines {
-            voice.say(line);
+            printer.print(line);
         }
         if !settled {
-            voice.say("some versions are still being made; their services answer 503 until then");
+            printer
+                .print("some versions are still being made; their services answer 503 until then");
             self.reloads.settled().await;
         }
         for line in describe(&self.live.load(), self.port) {
-            voice.say(&line);
+            printer.print(&line);
         }
         for rejection in self.reloads.rejected().iter() {
-            voice.say(&format!("rejected  {}, see the log", rejection.file.display()));
+            printer.print(&format!("rejected  {}, see the log", rejection.file.display()));
         }
         Ok(())
     }

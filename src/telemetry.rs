@@ -1,4 +1,5 @@
-//! What is counted, and the one place where a request's outcome becomes numbers.
+//! What is counted, and the one place where the end of a request becomes numbers and a line of the log:
+//! [`Telemetry::record`].
 //!
 //! A leaf. Label values come from closed sets: the configuration's names, decisions, status classes
 //! and failure codes. The handles of a version ([`VersionMeter`]) are looked up once a publish, so
@@ -11,9 +12,11 @@ mod health;
 mod histogram;
 mod meter;
 mod process;
+mod recent;
+mod record;
+mod samples;
 mod shares;
 mod tally;
-mod window;
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,12 +30,12 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
 pub use chance::Comparison;
-pub use failures::More;
 pub use health::{Ailment, Health};
-pub use meter::{InFlight, Outcome, StatusClass, VersionMeter};
+pub use meter::{InFlight, VersionMeter};
+pub use recent::Recent;
+pub use record::{Ending, Fault, RequestRecord};
 pub use shares::VersionShares;
 pub use tally::{Draws, Tally, Windows};
-pub use window::Recent;
 
 use histogram::Histogram;
 use process::Process;
@@ -195,16 +198,25 @@ impl Telemetry {
         VersionMeter::new(self, environment.into(), service.into(), version.into())
     }
 
-    /// Counts a request that no version took. `service` is empty where no service has the host.
-    pub fn refused(&self, environment: &str, service: &str, decision: &str, code: &'static str) {
+    /// Counts and logs a request that has ended; `meter` is that of the version that took it.
+    pub fn record(&self, record: &RequestRecord<'_>, meter: Option<&VersionMeter>) {
+        match meter {
+            Some(meter) => meter.count(record),
+            None => self.count_unserved(record),
+        }
+        record.log(meter);
+    }
+
+    /// Counts a request that no version took.
+    fn count_unserved(&self, record: &RequestRecord<'_>) {
         let labels = RequestLabels {
-            environment: environment.into(),
-            service: service.into(),
-            version: "".into(),
-            decision: decision.into(),
-            outcome: code,
+            environment: record.environment.into(),
+            service: record.service.into(),
+            version: record.version.into(),
+            decision: record.decision.into(),
+            outcome: record.label(),
         };
-        self.requests.get_or_create(&labels).inc();
+        self.requests.get_or_create_owned(&labels).inc();
     }
 
     /// A configuration is served from now on.

@@ -1,11 +1,16 @@
-//! Clients' connections: bound, accepted, read up to the ends of requests, drained at the end. What
-//! is done with a connection is for a [`Front`] to know.
+//! Clients' connections: bound, accepted, read up to the ends of requests, drained at the end. A
+//! [`Handler`] knows what to do with a connection.
+//!
+//! A [`Connection`] does not know what it runs over. A [`Stream`] tells the scheme of its requests and
+//! gives access to the TCP socket beneath, so TLS, or a tunnel, is another stream and not another way
+//! through the proxy.
 //!
 //! Pingora's own listening service is not used, for four reasons: it ends the process when an
 //! address is taken, it does not tell which port it was given, its SIGTERM always waits the whole
 //! grace period, and its test for HTTP/2 waits for 24 bytes, which a short HTTP/1.0 request never
-//! has. Rooms, in reading order: `bind`, `accept`, `places` (how many there may be), `connection`
-//! with `inbound` (`head`, `target`, `chunked`) and `outbound`, and `drain`.
+//! has. Rooms, in reading order: `bind`, `accept`, `limit` (how many connections may be open),
+//! `stream`, `connection` with `inbound` (`head`, `target`, `chunked`) and `outbound`, `io` (a
+//! connection for libraries), and `drain`.
 
 mod accept;
 mod bind;
@@ -14,14 +19,17 @@ mod connection;
 mod drain;
 mod head;
 mod inbound;
+mod io;
+mod limit;
 mod outbound;
-mod places;
+mod stream;
 mod target;
 
-pub use accept::{Acceptor, Front};
+pub use accept::{Acceptor, Handler};
 pub use bind::{ListenError, listen};
 pub use connection::{Connection, HeadTimes, Next};
-pub use drain::{Drain, Guard};
+pub use drain::{Drain, OpenConnection};
 pub use head::{HeadLimits, Malformed};
-pub use outbound::Movement;
-pub use places::{Place, Places};
+pub use limit::{ConnectionLimit, Permit};
+pub use outbound::Progress;
+pub use stream::Stream;

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use http::HeaderName;
+use http::{HeaderName, StatusCode};
 use watershed::config::Config;
 use watershed::routing::{
     Affinity, Asked, Base, Destination, KeySource, KnownVersion, Lock, Matcher, Network, Overrides,
@@ -14,7 +14,7 @@ use watershed::routing::{
 };
 use watershed::runtime::Engine;
 use watershed::server::pool_size;
-use watershed::telemetry::{Outcome, StatusClass, Telemetry};
+use watershed::telemetry::{Ending, RequestRecord, Telemetry};
 use watershed::versions::{Preparer, Snapshot, Status, Statuses, declared};
 
 fn request(host: &str) -> http::request::Parts {
@@ -135,11 +135,14 @@ fn rule(number: usize) -> Rule {
 
 #[test]
 fn counting_a_request_allocates_nothing() {
-    let meter = Telemetry::default().version("default", "greeter", "v1");
-    let outcome = Outcome::Answered(StatusClass::Success);
+    let telemetry = Telemetry::default();
+    let meter = telemetry.version("default", "greeter", "v1");
+    let client = "192.0.2.7:4711".parse().unwrap();
+    let unread = RequestRecord::unread(Instant::now(), client, Ending::Answered);
+    let record = RequestRecord { status: Some(StatusCode::OK), decision: "random", ..unread };
     assert_no_allocation(|| {
         let _in_flight = meter.enter();
-        meter.record("random", outcome, Duration::from_micros(100));
+        telemetry.record(&record, Some(&meter));
     });
 }
 

@@ -15,12 +15,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, in reading order, and those that each may use beside itself.
-const ROOMS: [(&str, &[&str]); 20] = [
+const ROOMS: [(&str, &[&str]); 21] = [
     ("allocator", &[]),
+    ("secret", &[]),
     ("transient", &[]),
     ("descriptors", &[]),
     ("config", &["transient"]),
-    ("routing", &[]),
+    ("routing", &["secret"]),
     ("api", &["config"]),
     ("edit", &["config"]),
     ("source", &["config", "edit", "transient"]),
@@ -48,6 +49,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
             "plan",
             "policy",
             "reload",
+            "secret",
             "source",
             "telemetry",
             "transport",
@@ -60,9 +62,10 @@ const ROOMS: [(&str, &[&str]); 20] = [
 const COMPOSITION: [&str; 4] = ["server", "cli", "main", "lib"];
 
 /// Libraries that only some rooms may name, by how their crates begin.
-const LIBRARIES: [(&str, &[&str]); 14] = [
+const LIBRARIES: [(&str, &[&str]); 15] = [
     ("mimalloc", &["allocator"]),
     ("libmimalloc", &["allocator"]),
+    ("subtle", &["secret"]),
     ("wasmtime", &["runtime"]),
     ("pingora", &["transport", "proxy", "server"]),
     ("h2", &["proxy"]),

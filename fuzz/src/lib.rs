@@ -5,6 +5,8 @@
 pub mod config;
 #[path = "../../src/routing/mod.rs"]
 pub mod routing;
+#[path = "../../src/secret.rs"]
+pub mod secret;
 #[path = "../../src/transient.rs"]
 pub mod transient;
 

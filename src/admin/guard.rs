@@ -1,4 +1,4 @@
-//! Who may ask the admin listener: the one layer in front of all routes.
+//! Who may ask the admin listener: the one layer in front of all routes. No handler asks by itself.
 //!
 //! A web page makes its visitor's browser send requests to any address that the browser reaches,
 //! this listener's too. By DNS rebinding it even reads the answers, as its own name then leads
@@ -8,9 +8,10 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, HOST, ORIGIN, WWW_AUTHENTICATE};
+use axum::http::header::{AUTHORIZATION, CONNECTION, HOST, ORIGIN, WWW_AUTHENTICATE};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Version};
 use axum::middleware::Next;
@@ -43,6 +44,8 @@ pub struct Guard {
     /// Names under which the listener answers too, in lower case.
     pub hosts: Arc<[String]>,
     pub token: Option<TokenFile>,
+    /// Whether the end of the process is announced.
+    pub draining: Arc<AtomicBool>,
 }
 
 /// Why somebody is not answered.
@@ -59,6 +62,11 @@ enum Refusal {
     Origin,
     #[error("send the token: `authorization: Bearer …`")]
     Token,
+    #[error(
+        "draining: this process ends and is asked for no changes any more; the next one reads the files \
+         when it starts"
+    )]
+    Draining,
 }
 
 impl IntoResponse for Refusal {
@@ -71,6 +79,7 @@ impl IntoResponse for Refusal {
             Self::Token => {
                 (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")], text).into_response()
             }
+            Self::Draining => (StatusCode::SERVICE_UNAVAILABLE, text).into_response(),
         }
     }
 }
@@ -82,10 +91,16 @@ pub async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> 
         (Ok(()), Some((token, sent))) if !token.admits(&sent).await => Err(Refusal::Token),
         (allowed, _) => allowed,
     };
+    let is_draining = guard.draining.load(Ordering::Relaxed);
     let mut response = match allowed {
+        Ok(()) if is_draining && !request.method().is_safe() => Refusal::Draining.into_response(),
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal.into_response(),
     };
+    if is_draining {
+        // Whoever asks again is to find the next process.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     // What is plain text here stays plain text in a browser.
     let nosniff = HeaderValue::from_static("nosniff");
     response.headers_mut().insert("x-content-type-options", nosniff);
@@ -190,7 +205,11 @@ mod tests {
     use super::*;
 
     fn guard() -> Guard {
-        Guard { hosts: ["ops.example.com".to_owned()].into(), token: None }
+        Guard {
+            hosts: ["ops.example.com".to_owned()].into(),
+            token: None,
+            draining: Arc::default(),
+        }
     }
 
     fn request(method: &str, target: &str, headers: &[(&str, &str)]) -> Request {

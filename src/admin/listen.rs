@@ -20,7 +20,7 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
-use crate::transport::{Place, Places};
+use crate::transport::{ConnectionLimit, Permit};
 
 /// From when a head may come to its last byte, also of a connection that is kept.
 const HEAD_TIME: Duration = Duration::from_secs(10);
@@ -38,15 +38,15 @@ const REST: Duration = Duration::from_millis(100);
 /// Where the socket cannot be used.
 pub async fn serve(socket: std::net::TcpListener, routes: Router) -> io::Result<()> {
     let socket = TcpListener::from_std(socket)?;
-    let places = Places::new(CONNECTIONS);
+    let limit = ConnectionLimit::new(CONNECTIONS);
     let mut is_short = false;
     loop {
         match socket.accept().await {
             Ok((stream, _)) => {
                 is_short = false;
                 // Silent connections make room for it.
-                let place = places.enter().await;
-                tokio::spawn(converse(stream, routes.clone(), place));
+                let permit = limit.acquire().await;
+                tokio::spawn(converse(stream, routes.clone(), permit));
             }
             Err(error) => {
                 if !std::mem::replace(&mut is_short, true) {
@@ -58,7 +58,7 @@ pub async fn serve(socket: std::net::TcpListener, routes: Router) -> io::Result<
     }
 }
 
-async fn converse(stream: TcpStream, routes: Router, place: Place) {
+async fn converse(stream: TcpStream, routes: Router, permit: Permit) {
     // A socket that takes no option is served all the same.
     SockRef::from(&stream).set_tcp_user_timeout(Some(UNTAKEN)).ok();
     stream.set_nodelay(true).ok();
@@ -73,15 +73,15 @@ async fn converse(stream: TcpStream, routes: Router, place: Place) {
                 tracing::debug!("a connection to the admin listener broke off: {error}");
             }
         }
-        () = leave(&place, &requests) => {}
+        () = close_when_asked(&permit, &requests) => {}
     }
 }
 
-/// Waits until others need the place of a connection that has no request under way.
-async fn leave(place: &Place, requests: &Requests) {
+/// Waits until others need the permit of a connection that has no request under way.
+async fn close_when_asked(permit: &Permit, requests: &Requests) {
     let mut is_new = true;
     loop {
-        place.places().asked_to_leave(is_new).await;
+        permit.asked_to_close(is_new).await;
         if Arc::strong_count(&requests.0) <= IDLE {
             return;
         }

@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 use tokio::time::timeout;
 
+use crate::secret::SecretDigest;
 use crate::source::{ReadError, read_file};
 
 /// Bytes of the largest token file.
@@ -18,9 +17,9 @@ const LARGEST: u64 = 64 << 10;
 /// keep the listener from answering.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A token, kept as its digest: comparing digests takes the same time whatever was sent.
-#[derive(Clone)]
-pub struct Token([u8; 32]);
+/// A token, kept as its digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token(SecretDigest);
 
 /// The token file does not hold a token.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +47,7 @@ impl Token {
     ///
     /// Where the file cannot be read or holds nothing.
     pub fn read(path: &Path) -> Result<Self, TokenError> {
-        Ok(Self(Sha256::digest(Self::text(path)?).into()))
+        Ok(Self(SecretDigest::of(Self::text(path)?)))
     }
 
     /// What to send to whoever wants the token in a file: its text, without the white space around
@@ -78,14 +77,7 @@ impl Token {
 
     /// Whether `sent` is the token.
     pub fn is(&self, sent: &str) -> bool {
-        let sent: [u8; 32] = Sha256::digest(sent.trim()).into();
-        sent.ct_eq(&self.0).into()
-    }
-}
-
-impl std::fmt::Debug for Token {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Token(…)")
+        self.0.is(sent.trim())
     }
 }
 
@@ -159,8 +151,7 @@ impl TokenFile {
         match read {
             Ok(token) => {
                 let mut known = self.known();
-                let is_other = !bool::from(known.token.0.ct_eq(&token.0));
-                if is_other || known.fault.is_some() {
+                if known.token != token || known.fault.is_some() {
                     tracing::info!("the token of the admin listener is what its file says now");
                 }
                 *known = Known { token, fault: None };

@@ -1,13 +1,12 @@
-//! What is known of one request, from its head to its log line.
+//! What is known of one request, from its head to its record.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::StatusCode;
-
 use super::failure::Failure;
+use super::session::Session;
 use crate::config::Expose;
-use crate::telemetry::{InFlight, More};
+use crate::telemetry::{Ending, InFlight, RequestRecord, VersionMeter};
 use crate::versions::{Decision, ReadyVersion, ServiceEntry};
 
 /// The version of a request: drawn once, and then kept.
@@ -50,16 +49,6 @@ impl Lane {
     }
 }
 
-/// How a request ended.
-pub enum Ended {
-    /// The version's response went out whole, with this status.
-    Answered(StatusCode),
-    /// It failed; `committed` where the head of a response had been sent before.
-    Failed { failure: Failure, committed: bool },
-    /// The client went away before its response was complete.
-    ClientGone,
-}
-
 /// One request.
 pub struct RequestCtx {
     pub started: Instant,
@@ -72,7 +61,6 @@ pub struct RequestCtx {
     /// Once it is made, also where no version could be had.
     pub decision: Option<Decision>,
     pub chosen: Option<Chosen>,
-    pub ended: Option<Ended>,
 }
 
 impl RequestCtx {
@@ -85,7 +73,6 @@ impl RequestCtx {
             service: None,
             decision: None,
             chosen: None,
-            ended: None,
         }
     }
 
@@ -95,57 +82,45 @@ impl RequestCtx {
         self.request_id.get_or_insert_with(make).clone()
     }
 
-    /// Environment and service, empty where no service has the host.
-    pub fn names(&self) -> (&str, &str) {
-        match &self.service {
-            Some(service) => (service.key.environment.as_str(), service.key.service.as_str()),
-            None => ("", ""),
-        }
+    /// The meter of the version that took the request.
+    pub fn meter(&self) -> Option<&VersionMeter> {
+        self.chosen.as_ref().map(|chosen| &chosen.version.meter)
     }
 
-    /// Writes the log line of a request that did not go well.
-    pub fn log(&self, ended: &Ended) {
-        let request_id = self.request_id.as_deref().unwrap_or("");
-        let (_, service) = self.names();
-        let version = self.chosen.as_ref().map_or("", |chosen| chosen.version.spec.name.as_str());
-        let decision = self.decision.as_ref().map_or("", Decision::as_str);
-        match ended {
-            Ended::Failed { failure, committed } => {
-                let code = failure.code();
-                match failure {
-                    Failure::Guest(reason) => {
-                        let tells = |chosen: &Chosen| chosen.version.meter.tells(code, *committed);
-                        let Some(more) = self.chosen.as_ref().map_or(Some(More::default()), tells)
-                        else {
-                            return;
-                        };
-                        tracing::warn!(
-                            service,
-                            version,
-                            decision,
-                            request_id,
-                            code,
-                            committed,
-                            "{reason}{more}"
-                        );
-                    }
-                    _ => tracing::debug!(
-                        service,
-                        version,
-                        decision,
-                        request_id,
-                        code,
-                        "request refused"
-                    ),
-                }
-            }
-            Ended::ClientGone => {
-                tracing::debug!(service, version, decision, request_id, "the client went away");
-            }
-            Ended::Answered(status) => {
-                let status = status.as_u16();
-                tracing::trace!(service, version, decision, request_id, status, "answered");
-            }
+    /// What is told of the request, which has ended so; `committed` as it was when it failed.
+    pub fn record<'a>(
+        &'a self,
+        session: &'a Session,
+        served: &'a Result<(), Failure>,
+        committed: bool,
+    ) -> RequestRecord<'a> {
+        let ending = match served {
+            Ok(()) => Ending::Answered,
+            Err(failure) => failure.ending(),
+        };
+        let head = session.sent_head();
+        let key = self.service.as_ref().map(|service| &service.key);
+        let request = session.request();
+        RequestRecord {
+            started: self.started,
+            duration: self.started.elapsed(),
+            time_to_head: head.map(|(_, at)| at.saturating_duration_since(self.started)),
+            ending,
+            status: head.map(|(status, _)| status),
+            committed,
+            environment: key.map_or("", |key| key.environment.as_str()),
+            service: key.map_or("", |key| key.service.as_str()),
+            version: self.chosen.as_ref().map_or("", |chosen| chosen.version.spec.name.as_str()),
+            decision: self.decision.as_ref().map_or("", Decision::as_str),
+            generation: self.generation,
+            request_id: self.request_id.as_deref().unwrap_or(""),
+            client: session.client(),
+            scheme: session.scheme().as_str(),
+            protocol: request.version,
+            method: request.method.as_str(),
+            path: request.uri.path(),
+            received: session.received(),
+            sent: session.sent(),
         }
     }
 }

@@ -15,7 +15,7 @@ use http::{HeaderMap, Method, StatusCode, Version, header};
 use pingora::http::ResponseHeader;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::ctx::{Chosen, Ended, RequestCtx};
+use super::ctx::{Chosen, RequestCtx};
 use super::failure::Failure;
 use super::headers::{self, WATERSHED_DECISION, WATERSHED_GENERATION};
 use super::session::{Gone, Input, Session};
@@ -28,14 +28,17 @@ use crate::versions::{Admission, ReadyVersion, Reserved};
 const AFTER_RESPONSE: &str = "after-response";
 
 /// Serves one request by the chosen version, unless it has no room for it.
-pub async fn execute(session: &mut Session, ctx: &mut RequestCtx, chosen: &Chosen) -> Ended {
-    let refused = |failure| Ended::Failed { failure, committed: false };
+pub async fn execute(
+    session: &mut Session,
+    ctx: &mut RequestCtx,
+    chosen: &Chosen,
+) -> Result<(), Failure> {
     let limit = chosen.version.spec.limits.request_body.bytes();
     if declared_length(session).is_some_and(|length| length > limit) {
-        return refused(Failure::RequestBody);
+        return Err(Failure::RequestBody);
     }
     let Some(admission) = chosen.version.admit().await else {
-        return refused(Failure::Overload);
+        return Err(Failure::Overload);
     };
     let request_id = ctx.request_id(&session.request().headers);
     Execution::start(session, ctx, chosen, admission, &request_id).run().await
@@ -56,6 +59,13 @@ enum Read {
     Unwanted,
 }
 
+/// What an event or an input has come to.
+enum Step {
+    More,
+    /// The client has the whole response.
+    Complete,
+}
+
 struct Execution<'a> {
     session: &'a mut Session,
     expose: Expose,
@@ -72,8 +82,6 @@ struct Execution<'a> {
     body_left: u64,
     /// Whether the client waits for a word before it sends its body.
     awaits_continue: bool,
-    /// The status of the response, once its head is sent.
-    committed: Option<StatusCode>,
     trailers: Option<HeaderMap>,
 }
 
@@ -85,18 +93,19 @@ impl<'a> Execution<'a> {
         Admission { reserved, permit }: Admission<'_>,
         request_id: &Arc<str>,
     ) -> Self {
-        let client = session.client();
+        let (client, scheme) = (session.client(), session.scheme().clone());
         let Reserved::Guest(guest, place) = reserved;
         let ReadyVersion { spec, .. } = &*chosen.version;
-        let mut request = headers::guest_request(session.request(), client, request_id);
+        let mut request = headers::guest_request(session.request(), client, &scheme, request_id);
         if let Some(lane) = &chosen.lane {
             headers::tell_lane(session.request(), request.headers_mut(), lane, &spec.name);
         }
         session.set_patience(spec.limits.wall_time.max(LEAST_PATIENCE));
         let (invocation, feed) = if session.is_body_empty() {
-            (Invocation::start(guest, place, request_id, request), None)
+            (Invocation::start(guest, place, request_id, scheme, request), None)
         } else {
-            let (invocation, feed) = Invocation::start_fed(guest, place, request_id, request);
+            let (invocation, feed) =
+                Invocation::start_fed(guest, place, request_id, scheme, request);
             (invocation, Some(feed))
         };
         Self {
@@ -110,27 +119,22 @@ impl<'a> Execution<'a> {
             ahead: VecDeque::new(),
             feed,
             body_left: spec.limits.request_body.bytes(),
-            committed: None,
             trailers: None,
         }
     }
 
-    async fn run(mut self) -> Ended {
+    async fn run(mut self) -> Result<(), Failure> {
         loop {
-            let ended = tokio::select! {
+            let step = tokio::select! {
                 biased;
-                event = next(&mut self.invocation, &mut self.ahead) => self.output(event).await,
+                event = next(&mut self.invocation, &mut self.ahead) => self.output(event).await?,
                 input = read(self.session, self.feed.as_ref(), &mut self.awaits_continue) => {
-                    self.input(input)
+                    self.input(input)?
                 }
             };
-            match ended {
-                Some(Ended::Answered(status)) => {
-                    self.settle().await;
-                    return Ended::Answered(status);
-                }
-                Some(ended) => return ended,
-                None => {}
+            if let Step::Complete = step {
+                self.settle().await;
+                return Ok(());
             }
         }
     }
@@ -143,7 +147,7 @@ impl<'a> Execution<'a> {
         let running = invocation.is_running();
         let settle = async move {
             if let Err(failure) = invocation.settle().await
-                && let Some(more) = version.meter.tells(AFTER_RESPONSE, true)
+                && let Some(more) = version.meter.admits_warning(AFTER_RESPONSE, true)
             {
                 let version = &version.spec.name;
                 tracing::warn!(%version, "after its response was complete: {failure}{more}");
@@ -156,20 +160,17 @@ impl<'a> Execution<'a> {
         }
     }
 
-    fn input(&mut self, read: Read) -> Option<Ended> {
+    fn input(&mut self, read: Read) -> Result<Step, Failure> {
         let Read::Client(input) = read else {
             self.feed = None;
-            return None;
+            return Ok(Step::More);
         };
         match input {
             // A part of a chunk's head, or an empty frame: a guest that waits for data would see none come.
             Input::Data(data) if data.is_empty() => {}
             Input::Data(data) => {
                 let length = data.len() as u64;
-                let Some(left) = self.body_left.checked_sub(length) else {
-                    return Some(self.failed(Failure::RequestBody));
-                };
-                self.body_left = left;
+                self.body_left = self.body_left.checked_sub(length).ok_or(Failure::RequestBody)?;
                 // What the client takes its time for is not the guest's.
                 self.invocation.reset_patience();
                 let unwanted = self.feed.as_ref().is_some_and(|feed| feed.send(data).is_err());
@@ -178,10 +179,10 @@ impl<'a> Execution<'a> {
                 }
             }
             Input::End(trailers) => self.end_of_request(trailers),
-            Input::Malformed => return Some(self.failed(Failure::BadRequest)),
-            Input::Gone => return Some(Ended::ClientGone),
+            Input::Malformed => return Err(Failure::BadRequest),
+            Input::Gone => return Err(Failure::ClientGone),
         }
-        None
+        Ok(Step::More)
     }
 
     /// The guest sees the end of its body when the feed is gone.
@@ -194,7 +195,7 @@ impl<'a> Execution<'a> {
         }
     }
 
-    async fn output(&mut self, event: Event) -> Option<Ended> {
+    async fn output(&mut self, event: Event) -> Result<Step, Failure> {
         let written = match event {
             Event::Head(head) => self.head(*head).await,
             Event::Data(data) if self.has_body() => {
@@ -208,14 +209,15 @@ impl<'a> Execution<'a> {
             }
             Event::Data(_) | Event::Trailers(_) => Ok(()),
             Event::Failed(GuestFailure::WallTime) if self.waits_for_client() => {
-                return Some(self.failed(Failure::RequestTimeout));
+                return Err(Failure::RequestTimeout);
             }
-            Event::Failed(failure) => return Some(self.failed(Failure::Guest(failure))),
-            Event::End => return Some(self.end().await),
+            Event::Failed(failure) => return Err(Failure::Guest(failure)),
+            Event::End => return self.end().await,
         };
         // While it was written, the client was waited for, and not the guest.
         self.invocation.reset_patience();
-        written.is_err().then_some(Ended::ClientGone)
+        written?;
+        Ok(Step::More)
     }
 
     /// Whether the guest has nothing to do before the client sends more.
@@ -242,20 +244,13 @@ impl<'a> Execution<'a> {
         }
     }
 
-    async fn end(&mut self) -> Ended {
+    async fn end(&mut self) -> Result<Step, Failure> {
         let trailers = self.trailers.take().filter(|trailers| !trailers.is_empty());
-        match (self.session.finish(trailers).await, self.committed) {
-            (Ok(()), Some(status)) => Ended::Answered(status),
-            _ => Ended::ClientGone,
-        }
-    }
-
-    fn failed(&self, failure: Failure) -> Ended {
-        Ended::Failed { failure, committed: self.committed.is_some() }
+        self.session.finish(trailers).await?;
+        Ok(Step::Complete)
     }
 
     async fn head(&mut self, mut head: http::response::Parts) -> Result<(), Gone> {
-        let status = head.status;
         headers::keep_end_to_end(&mut head.headers);
         let version = self.chosen.version.header.as_ref().filter(|_| self.expose != Expose::None);
         if let Some(version) = version {
@@ -268,9 +263,7 @@ impl<'a> Execution<'a> {
             // A client that was not let send its body need not, so what comes next could be either.
             self.session.close_after();
         }
-        self.session.write_head(response).await?;
-        self.committed = Some(status);
-        Ok(())
+        self.session.write_head(response).await
     }
 
     /// Says what was decided, and gives a user the key by which it stays so.
@@ -328,7 +321,7 @@ impl<'a> Execution<'a> {
 
     fn has_body(&self) -> bool {
         let method = &self.session.request().method;
-        self.committed.is_some_and(|status| !bodiless(method, status))
+        self.session.sent_head().is_some_and(|(status, _)| !bodiless(method, status))
     }
 }
 

@@ -6,6 +6,7 @@ use http::{HeaderMap, Method, StatusCode, header};
 use pingora::http::ResponseHeader;
 use pingora::prelude::Result;
 
+use super::Flow;
 use super::ctx::RequestCtx;
 use super::headers::{
     self, WATERSHED_DECISION, WATERSHED_ERROR, WATERSHED_GENERATION, X_REQUEST_ID,
@@ -13,6 +14,7 @@ use super::headers::{
 use super::session::{Gone, Session};
 use crate::config::Expose;
 use crate::runtime::GuestFailure;
+use crate::telemetry::{Ending, Fault};
 
 /// When to come back after a 503 that time may heal, in seconds.
 const RETRY_AFTER: &str = "1";
@@ -30,12 +32,22 @@ pub enum Failure {
     TransferCoding,
     /// It asks for a tunnel.
     Connect,
+    /// It is one more than its HTTP/2 connection may carry at once.
+    TooManyStreams,
     NoService,
     Offline,
     NoVersion,
     Overload,
     RequestBody,
     Guest(GuestFailure),
+    /// The client went away before its response was complete.
+    ClientGone,
+}
+
+impl From<Gone> for Failure {
+    fn from(Gone: Gone) -> Self {
+        Self::ClientGone
+    }
 }
 
 /// What becomes of a failure.
@@ -50,6 +62,21 @@ impl Failure {
     /// The stable code, for the header `watershed-error`, metrics and logs.
     pub fn code(&self) -> &'static str {
         self.policy().code
+    }
+
+    /// The status that the client is told.
+    pub fn status(&self) -> StatusCode {
+        self.policy().status
+    }
+
+    /// What metrics and the log are told. What a guest did is worth a warning.
+    pub fn ending(&self) -> Ending<'_> {
+        let fault = if self.is_the_clients() { Fault::Client } else { Fault::Server };
+        let reason: Option<&dyn std::fmt::Display> = match self {
+            Self::Guest(failure) => Some(failure),
+            _ => None,
+        };
+        Ending::Failed { code: self.code(), fault, reason }
     }
 
     /// The whole table.
@@ -80,6 +107,11 @@ impl Failure {
                 "method-not-allowed",
                 "Tunnels are not opened here.",
             ),
+            Self::TooManyStreams => policy(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too-many-streams",
+                "The connection carries too many requests at once.",
+            ),
             Self::NoService => {
                 policy(StatusCode::NOT_FOUND, "no-service", "No service has this host.")
             }
@@ -104,6 +136,10 @@ impl Failure {
                 "The request body is larger than this version accepts.",
             ),
             Self::Guest(failure) => guest_policy(failure),
+            // Nobody is left to be told.
+            Self::ClientGone => {
+                policy(StatusCode::BAD_REQUEST, "client-gone", "The client has left.")
+            }
         }
     }
 
@@ -116,7 +152,9 @@ impl Failure {
                 | Self::RequestTimeout
                 | Self::TransferCoding
                 | Self::Connect
+                | Self::TooManyStreams
                 | Self::RequestBody
+                | Self::ClientGone
         )
     }
 
@@ -187,8 +225,18 @@ fn guest_policy(failure: &GuestFailure) -> Policy {
     }
 }
 
-/// Sends the response to a failure; nothing may have been sent before.
-pub async fn respond(
+/// Tells the client of a failure, as long as it has seen nothing else.
+pub async fn tell(session: &mut Session, ctx: &mut RequestCtx, failure: &Failure) -> Flow {
+    if matches!(failure, Failure::ClientGone) || session.sent_head().is_some() {
+        return Flow::Broken;
+    }
+    match respond(session, ctx, failure).await {
+        Ok(()) => Flow::Done,
+        Err(Gone) => Flow::Broken,
+    }
+}
+
+async fn respond(
     session: &mut Session,
     ctx: &mut RequestCtx,
     failure: &Failure,
@@ -206,8 +254,8 @@ pub async fn respond(
     session.finish(None).await
 }
 
-/// The response to what is no request that could be decided for.
-pub fn turned_away(failure: &Failure) -> Result<(ResponseHeader, Bytes)> {
+/// The response to a request whose head could not be read.
+pub fn unread(failure: &Failure) -> Result<(ResponseHeader, Bytes)> {
     let request_id = headers::request_id(&HeaderMap::new());
     bare_response(failure, &request_id)
 }

@@ -9,6 +9,7 @@ use http::header::{
     TRANSFER_ENCODING, UPGRADE,
 };
 use http::request::Parts;
+use http::uri::Scheme;
 use http::{HeaderMap, Method, Request, Version};
 use pingora::http::RequestHeader;
 
@@ -120,14 +121,16 @@ pub fn keep_end_to_end(headers: &mut HeaderMap) {
 /// The request as the guest sees it: what the client sent, less what concerns the connection only
 /// ([RFC 9110, section 7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)), plus where it
 /// came from.
-pub fn guest_request(request: &RequestHeader, client: SocketAddr, request_id: &str) -> Request<()> {
+pub fn guest_request(
+    request: &RequestHeader,
+    client: SocketAddr,
+    scheme: &Scheme,
+    request_id: &str,
+) -> Request<()> {
     let mut headers = end_to_end(&request.headers);
     let hops = forwarded_for(&headers, client.ip().to_canonical());
     insert(&mut headers, X_FORWARDED_FOR, hops);
-    match request.uri.scheme_str() {
-        Some(scheme) => insert(&mut headers, X_FORWARDED_PROTO, scheme),
-        None => insert(&mut headers, X_FORWARDED_PROTO, HeaderValue::from_static("http")),
-    }
+    headers.insert(X_FORWARDED_PROTO, proto(scheme));
     if let Some(host) = authority(request) {
         headers.insert(X_FORWARDED_HOST, host);
     }
@@ -137,6 +140,11 @@ pub fn guest_request(request: &RequestHeader, client: SocketAddr, request_id: &s
     *guest.uri_mut() = request.uri.clone();
     *guest.headers_mut() = headers;
     guest
+}
+
+/// A scheme as the value of a field, without a copy of it.
+fn proto(scheme: &Scheme) -> HeaderValue {
+    HeaderValue::from_static(if *scheme == Scheme::HTTPS { "https" } else { "http" })
 }
 
 /// Tells a guest the lane of its request, in the headers by which services behind it, asked with
@@ -295,7 +303,7 @@ mod tests {
             request.append_header(*name, *value).unwrap();
         }
         let client = "192.0.2.7:4711".parse().unwrap();
-        guest_request(&request, client, "id").into_parts().0.headers
+        guest_request(&request, client, &Scheme::HTTPS, "id").into_parts().0.headers
     }
 
     #[test]
@@ -341,7 +349,7 @@ mod tests {
         let seen = seen_by_guest(&[("x-forwarded-for", "198.51.100.1"), ("host", "a.example")]);
         assert_eq!(seen.get("x-forwarded-for").unwrap(), "198.51.100.1, 192.0.2.7");
         assert_eq!(seen.get("x-forwarded-host").unwrap(), "a.example");
-        assert_eq!(seen.get("x-forwarded-proto").unwrap(), "http");
+        assert_eq!(seen.get("x-forwarded-proto").unwrap(), "https");
     }
 
     #[test]

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{ErrorType, Result};
 use pingora::protocols::Stream;
 use pingora::protocols::http::v1::server::HttpSession;
 
 use super::failure::{self, Failure};
-use super::session::{Gone, Input, Session};
-use super::{Flow, Gateway, HttpLimits, http2};
+use super::session::{Codec, Gone, Input, Session};
+use super::{Flow, Gateway, HttpLimits, Origin, http2};
 use crate::transport::{Connection, Malformed, Next};
 
 /// What `keep-alive` is told to pingora as; the connection itself knows how long it is kept.
@@ -38,8 +38,10 @@ impl From<Malformed> for Failure {
 }
 
 /// Serves a connection, whichever version of HTTP it turns out to be.
-pub async fn serve(gateway: &Gateway, mut connection: Box<Connection>) {
+pub async fn serve(gateway: &Gateway, connection: Connection) {
     let mut drained = gateway.drain.watch();
+    // Pingora's sessions own what they read: this clone goes from one request's to the next one's.
+    let mut stream: Stream = Box::new(connection.clone());
     loop {
         let HttpLimits { head, times } = gateway.limits();
         // The sender lives in the gateway, so waiting cannot fail.
@@ -48,46 +50,51 @@ pub async fn serve(gateway: &Gateway, mut connection: Box<Connection>) {
             Next::Request => {}
             Next::Http2 => return http2::serve(gateway.clone(), connection).await,
             Next::Nothing => return,
-            Next::Refused(malformed) => return refuse(gateway, connection, malformed.into()).await,
+            Next::Refused(malformed) => {
+                return refuse(gateway, &connection, stream, malformed.into()).await;
+            }
         }
-        match serve_request(gateway, connection).await {
-            Some(next) => connection = next,
+        match serve_request(gateway, &connection, stream).await {
+            Some(next) => stream = next,
             None => return,
         }
     }
 }
 
-/// Serves the request whose head has come. Gives the connection back if it may have another one.
-async fn serve_request(gateway: &Gateway, connection: Box<Connection>) -> Option<Box<Connection>> {
-    let client = connection.client();
-    let mut session = HttpSession::new(connection);
+/// Serves the request whose head has come. Gives the stream back if it may have another one.
+async fn serve_request(
+    gateway: &Gateway,
+    connection: &Connection,
+    stream: Stream,
+) -> Option<Stream> {
+    let mut session = HttpSession::new(stream);
     match session.read_request().await {
         Ok(Some(_)) => {}
         Ok(None) | Err(_) => {
-            refuse(gateway, into_connection(session.into_inner())?, Failure::BadRequest).await;
+            refuse(gateway, connection, session.into_inner(), Failure::BadRequest).await;
             return None;
         }
     }
-    let session = Http1::new(session, client, gateway.draining.clone());
-    let mut session = Session::Http1(Box::new(session));
+    let session = Http1::new(session, connection.clone(), gateway.draining.clone());
+    let mut session = Session::new(Codec::Http1(Box::new(session)), connection.scheme());
     let flow = gateway.exchange(&mut session).await;
-    let Session::Http1(session) = session else { return None };
+    let Codec::Http1(session) = session.into_codec() else { return None };
     session.end(flow).await
 }
 
 /// Answers a head that cannot be served, and closes its connection.
-async fn refuse(gateway: &Gateway, connection: Box<Connection>, failure: Failure) {
-    gateway.turn_away(&failure);
-    let mut session = HttpSession::new(connection);
-    let answered = async {
-        let (head, body) = failure::turned_away(&failure)?;
+async fn refuse(gateway: &Gateway, connection: &Connection, stream: Stream, failure: Failure) {
+    let mut session = HttpSession::new(stream);
+    let answer = async {
+        let (head, body) = failure::unread(&failure)?;
         session.write_response_header(Box::new(head)).await?;
         session.write_body(&body).await?;
         session.finish_body().await
     };
-    if answered.await.is_ok()
-        && let Some(mut connection) = into_connection(session.into_inner())
-    {
+    let is_answered = answer.await.is_ok();
+    let status = is_answered.then(|| failure.status());
+    gateway.record_unread(&failure, &Origin::of(connection, Version::HTTP_11), status);
+    if is_answered {
         connection.linger().await;
     }
 }
@@ -95,7 +102,7 @@ async fn refuse(gateway: &Gateway, connection: Box<Connection>, failure: Failure
 /// One request of a connection.
 pub struct Http1 {
     session: HttpSession,
-    client: SocketAddr,
+    connection: Connection,
     /// Whether the end of the process is announced: then each response closes its connection.
     draining: Arc<AtomicBool>,
     /// Whether the response has chunks, so that trailers can follow them.
@@ -103,7 +110,7 @@ pub struct Http1 {
 }
 
 impl Http1 {
-    fn new(mut session: HttpSession, client: SocketAddr, draining: Arc<AtomicBool>) -> Self {
+    fn new(mut session: HttpSession, connection: Connection, draining: Arc<AtomicBool>) -> Self {
         session.set_total_drain_timeout(Some(DRAIN));
         // How long a client may take is for the connection to know, and for the version's limits.
         session.set_read_timeout(None);
@@ -112,7 +119,7 @@ impl Http1 {
         if session.get_keepalive_timeout().is_some() {
             session.set_server_keepalive(KEEP);
         }
-        Self { session, client, draining, is_chunked: false }
+        Self { session, connection, draining, is_chunked: false }
     }
 
     pub fn request(&self) -> &RequestHeader {
@@ -120,11 +127,11 @@ impl Http1 {
     }
 
     pub fn client(&self) -> SocketAddr {
-        self.client
+        self.connection.client()
     }
 
     pub fn is_alone(&self) -> bool {
-        self.connection().is_some_and(|connection| connection.place().is_alone())
+        self.connection.permit().is_alone()
     }
 
     pub fn is_body_empty(&mut self) -> bool {
@@ -134,26 +141,20 @@ impl Http1 {
     pub async fn read(&mut self) -> Input {
         match self.session.read_body_bytes().await {
             Ok(Some(data)) => Input::Data(data),
-            Ok(None) => {
-                Input::End(self.connection().map(Connection::request_trailers).unwrap_or_default())
-            }
+            Ok(None) => Input::End(self.connection.request_trailers()),
             Err(error) if MALFORMED.contains(error.etype()) => Input::Malformed,
-            Err(_) if self.connection().is_some_and(Connection::is_malformed) => Input::Malformed,
+            Err(_) if self.connection.is_malformed() => Input::Malformed,
             Err(_) => Input::Gone,
         }
     }
 
     /// A client that only says that it sends nothing more waits for its response.
     pub async fn gone(&self) {
-        if let Some(connection) = self.connection() {
-            connection.broken().await;
-        }
+        self.connection.broken().await;
     }
 
     pub fn set_patience(&self, patience: Duration) {
-        if let Some(connection) = self.connection() {
-            connection.set_patience(patience);
-        }
+        self.connection.set_patience(patience);
     }
 
     pub async fn write_continue(&mut self) -> Result<(), Gone> {
@@ -173,10 +174,8 @@ impl Http1 {
     }
 
     pub async fn finish(&mut self, trailers: Option<HeaderMap>) -> Result<(), Gone> {
-        if let Some(trailers) = trailers.filter(|it| self.is_chunked && !it.is_empty())
-            && let Some(connection) = self.connection()
-        {
-            connection.end_with_trailers(&trailers);
+        if let Some(trailers) = trailers.filter(|it| self.is_chunked && !it.is_empty()) {
+            self.connection.end_with_trailers(&trailers);
         }
         self.session.finish_body().await.map(drop).map_err(|_| Gone)
     }
@@ -185,21 +184,21 @@ impl Http1 {
         self.session.set_server_keepalive(None);
     }
 
-    /// The connection for its next request, if it may have one.
-    async fn end(mut self, flow: Flow) -> Option<Box<Connection>> {
+    /// The stream for the next request, if the connection may have one.
+    async fn end(mut self, flow: Flow) -> Option<Stream> {
         if matches!(flow, Flow::Broken) {
             // It must not look like an orderly end to whoever counts no bytes.
-            if let Some(connection) = self.connection().filter(|_| self.ends_with_connection()) {
-                connection.reset_on_close();
+            if self.ends_with_connection() {
+                self.connection.reset_on_close();
             }
             self.session.shutdown().await;
             return None;
         }
         if self.session.will_keepalive() && self.session.drain_request_body().await.is_ok() {
             let (stream, _) = self.session.reuse().await.ok()??.into_parts();
-            return into_connection(stream);
+            return Some(stream);
         }
-        into_connection(self.session.into_inner())?.linger().await;
+        self.connection.linger().await;
         None
     }
 
@@ -209,12 +208,4 @@ impl Http1 {
         let has_length = |head: &ResponseHeader| head.headers.contains_key(header::CONTENT_LENGTH);
         !self.is_chunked && response.is_some_and(|head| !has_length(head))
     }
-
-    fn connection(&self) -> Option<&Connection> {
-        self.session.stream().as_any().downcast_ref()
-    }
-}
-
-fn into_connection(stream: Stream) -> Option<Box<Connection>> {
-    stream.into_any().downcast().ok()
 }

@@ -2,10 +2,11 @@
 //! need not know which it is.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::uri::Scheme;
+use http::{HeaderMap, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::http1::Http1;
@@ -27,106 +28,156 @@ pub enum Input {
     Gone,
 }
 
-/// One request of a client, and the way back to it.
-pub enum Session {
+/// One request of a client, and the way back to it. It counts what passes.
+pub struct Session {
+    codec: Codec,
+    scheme: Scheme,
+    /// The status that was sent, and when.
+    sent_head: Option<(StatusCode, Instant)>,
+    received: u64,
+    sent: u64,
+}
+
+/// How a request and its response are written on the connection.
+pub enum Codec {
     Http1(Box<Http1>),
     Http2(Box<Http2>),
 }
 
 impl Session {
+    /// A request that has come over `scheme`. The connection tells that, whatever the client says.
+    pub fn new(codec: Codec, scheme: Scheme) -> Self {
+        Self { codec, scheme, sent_head: None, received: 0, sent: 0 }
+    }
+
+    /// What ends the request on its connection.
+    pub fn into_codec(self) -> Codec {
+        self.codec
+    }
+
     /// The head of the request.
     pub fn request(&self) -> &RequestHeader {
-        match self {
-            Self::Http1(session) => session.request(),
-            Self::Http2(session) => session.request(),
+        match &self.codec {
+            Codec::Http1(session) => session.request(),
+            Codec::Http2(session) => session.request(),
         }
     }
 
     /// The other end of the connection.
     pub fn client(&self) -> SocketAddr {
-        match self {
-            Self::Http1(session) => session.client(),
-            Self::Http2(session) => session.client(),
+        match &self.codec {
+            Codec::Http1(session) => session.client(),
+            Codec::Http2(session) => session.client(),
         }
+    }
+
+    /// The scheme of the request.
+    pub fn scheme(&self) -> &Scheme {
+        &self.scheme
+    }
+
+    /// The status of the response, once its head is sent, and when it was.
+    pub fn sent_head(&self) -> Option<(StatusCode, Instant)> {
+        self.sent_head
+    }
+
+    /// Bytes of the request's body that were read.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Bytes of the response's body that were written.
+    pub fn sent(&self) -> u64 {
+        self.sent
     }
 
     /// Whether the request has no body.
     pub fn is_body_empty(&mut self) -> bool {
-        match self {
-            Self::Http1(session) => session.is_body_empty(),
-            Self::Http2(session) => session.is_body_empty(),
+        match &mut self.codec {
+            Codec::Http1(session) => session.is_body_empty(),
+            Codec::Http2(session) => session.is_body_empty(),
         }
     }
 
     /// The next part of the body. Cancel-safe.
     pub async fn read(&mut self) -> Input {
-        match self {
-            Self::Http1(session) => session.read().await,
-            Self::Http2(session) => session.read().await,
+        let input = match &mut self.codec {
+            Codec::Http1(session) => session.read().await,
+            Codec::Http2(session) => session.read().await,
+        };
+        if let Input::Data(data) = &input {
+            self.received += data.len() as u64;
         }
+        input
     }
 
     /// Waits until nobody is there for the response.
     pub async fn gone(&mut self) {
-        match self {
-            Self::Http1(session) => session.gone().await,
-            Self::Http2(session) => session.gone().await,
+        match &mut self.codec {
+            Codec::Http1(session) => session.gone().await,
+            Codec::Http2(session) => session.gone().await,
         }
     }
 
     /// How long the client may take no data of the response.
     pub fn set_patience(&mut self, patience: Duration) {
-        match self {
-            Self::Http1(session) => session.set_patience(patience),
-            Self::Http2(session) => session.set_patience(patience),
+        match &mut self.codec {
+            Codec::Http1(session) => session.set_patience(patience),
+            Codec::Http2(session) => session.set_patience(patience),
         }
     }
 
     /// Lets the client send its body.
     pub async fn write_continue(&mut self) -> Result<(), Gone> {
-        match self {
-            Self::Http1(session) => session.write_continue().await,
-            Self::Http2(session) => session.write_continue(),
+        match &mut self.codec {
+            Codec::Http1(session) => session.write_continue().await,
+            Codec::Http2(session) => session.write_continue(),
         }
     }
 
     /// The head of the response.
     pub async fn write_head(&mut self, head: ResponseHeader) -> Result<(), Gone> {
-        match self {
-            Self::Http1(session) => session.write_head(head).await,
-            Self::Http2(session) => session.write_head(head),
+        let status = head.status;
+        match &mut self.codec {
+            Codec::Http1(session) => session.write_head(head).await?,
+            Codec::Http2(session) => session.write_head(head)?,
         }
+        self.sent_head = Some((status, Instant::now()));
+        Ok(())
     }
 
     /// A part of the body of the response.
     pub async fn write(&mut self, data: Bytes) -> Result<(), Gone> {
-        match self {
-            Self::Http1(session) => session.write(&data).await,
-            Self::Http2(session) => session.write(data).await,
+        let length = data.len() as u64;
+        match &mut self.codec {
+            Codec::Http1(session) => session.write(&data).await?,
+            Codec::Http2(session) => session.write(data).await?,
         }
+        self.sent += length;
+        Ok(())
     }
 
     /// The end of the response, with trailers where its framing has room for them.
     pub async fn finish(&mut self, trailers: Option<HeaderMap>) -> Result<(), Gone> {
-        match self {
-            Self::Http1(session) => session.finish(trailers).await,
-            Self::Http2(session) => session.finish(trailers),
+        match &mut self.codec {
+            Codec::Http1(session) => session.finish(trailers).await,
+            Codec::Http2(session) => session.finish(trailers),
         }
     }
 
     /// Nothing more of this connection is served; of one of HTTP/2, nothing more of this request.
     pub fn close_after(&mut self) {
-        match self {
-            Self::Http1(session) => session.close_after(),
-            Self::Http2(_) => {}
+        match &mut self.codec {
+            Codec::Http1(session) => session.close_after(),
+            Codec::Http2(_) => {}
         }
     }
 
     /// Whether no other request is served now. A connection of HTTP/2 carries several.
     pub fn is_alone(&self) -> bool {
-        match self {
-            Self::Http1(session) => session.is_alone(),
-            Self::Http2(_) => false,
+        match &self.codec {
+            Codec::Http1(session) => session.is_alone(),
+            Codec::Http2(_) => false,
         }
     }
 }

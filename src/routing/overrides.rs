@@ -1,10 +1,9 @@
 //! Requests that say which version they want.
 
 use http::HeaderName;
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 
 use super::request::{Asked, Text};
+use crate::secret::SecretDigest;
 
 /// The header that names the wanted version.
 pub const WATERSHED_VERSION: HeaderName = HeaderName::from_static("watershed-version");
@@ -32,8 +31,8 @@ pub enum Lock {
     /// Everybody.
     #[default]
     Open,
-    /// Who sends a text with this SHA-256.
-    Secret([u8; 32]),
+    /// Who sends this secret.
+    Secret(SecretDigest),
     /// Nobody: there should be a secret, and it cannot be had.
     Closed,
 }
@@ -71,14 +70,14 @@ impl Overrides {
 impl Lock {
     /// The lock of a secret.
     pub fn of(secret: &str) -> Self {
-        Self::Secret(Sha256::digest(secret).into())
+        Self::Secret(SecretDigest::of(secret))
     }
 
     fn opens(&self, asked: Asked<'_>) -> bool {
         match self {
             Self::Open => true,
             Self::Closed => false,
-            Self::Secret(digest) => sent_key(asked).is_some_and(|sent| is_secret(sent, digest)),
+            Self::Secret(secret) => sent_key(asked).is_some_and(|sent| is_secret(sent, secret)),
         }
     }
 }
@@ -91,13 +90,9 @@ pub fn sent_key(asked: Asked<'_>) -> Option<Text<'_>> {
     asked.header(&WATERSHED_KEY).find(some).or_else(cookie)
 }
 
-/// Takes the same time whatever was sent. Neither a header nor a cookie is encoded.
-fn is_secret(sent: Text<'_>, digest: &[u8; 32]) -> bool {
-    if sent.sent_length() > LONGEST_KEY {
-        return false;
-    }
-    let sent: [u8; 32] = Sha256::digest(sent.as_plain().unwrap_or_default()).into();
-    sent.ct_eq(digest).into()
+/// Neither a header nor a cookie is encoded.
+fn is_secret(sent: Text<'_>, secret: &SecretDigest) -> bool {
+    sent.sent_length() <= LONGEST_KEY && secret.is(sent.as_plain().unwrap_or_default())
 }
 
 #[cfg(test)]

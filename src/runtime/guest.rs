@@ -7,18 +7,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use http::Request;
+use http::uri;
 use tokio::time::error::Elapsed;
 use wasmtime::Store;
 use wasmtime_wasi_http::WasiHttpView;
 use wasmtime_wasi_http::handler::Proxy;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
-use wasmtime_wasi_http::p2::body::HyperIncomingBody;
 
 use super::cpu::{CpuClock, CpuTimeUsedUp};
 use super::engine::{IdlePermit, Slot};
 use super::guest_log::GuestLog;
-use super::invoke::Reply;
+use super::invoke::{Incoming, Reply};
 use super::p3;
 use super::program::{Program, ProgramError};
 use super::sandbox::{Grant, Sandbox};
@@ -231,7 +230,7 @@ impl Instance {
     /// memory was denied.
     pub async fn call(
         &mut self,
-        request: Request<HyperIncomingBody>,
+        request: Incoming,
         reply: Reply,
     ) -> Result<(), (wasmtime::Error, bool)> {
         let called = self.try_call(request, reply).await;
@@ -240,15 +239,17 @@ impl Instance {
 
     async fn try_call(
         &mut self,
-        request: Request<HyperIncomingBody>,
+        (scheme, request): Incoming,
         reply: Reply,
     ) -> wasmtime::Result<()> {
         let guest = match &self.guest {
             Proxy::P2(guest) => guest,
-            Proxy::P3(guest) => return p3::call(&mut self.store, guest, request, reply).await,
+            Proxy::P3(guest) => {
+                return p3::call(&mut self.store, guest, (scheme, request), reply).await;
+            }
         };
-        let scheme = match request.uri().scheme_str() {
-            Some("https") => Scheme::Https,
+        let scheme = match scheme {
+            scheme if scheme == uri::Scheme::HTTPS => Scheme::Https,
             _ => Scheme::Http,
         };
         let request = self.store.data_mut().http().new_incoming_request(scheme, request)?;

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::uri::Scheme;
 use http::{HeaderMap, Method, Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty};
@@ -24,6 +25,10 @@ use super::cpu::{CpuClock, CpuTimeUsedUp};
 use super::guest::{Guest, Instance, Reservation, Reserved};
 use super::length::{Length, Progress};
 use super::p3::NoHead;
+
+/// A request, and the scheme of the connection that it came over. Its target need not tell that: over
+/// HTTP/1.1 it is a path, and over HTTP/2 it is the client who says.
+pub(super) type Incoming = (Scheme, Request<HyperIncomingBody>);
 
 /// Parts of a request body that wait for the guest; the next is read when it has taken one.
 const BODY_PARTS_WAITING: usize = 1;
@@ -189,15 +194,17 @@ pub struct Invocation {
 }
 
 impl Invocation {
-    /// Serves a request without a body by what was reserved for it. Nothing runs until the first event is asked for.
+    /// Serves a request without a body, which came over `scheme`, by what was reserved for it. Nothing runs until the
+    /// first event is asked for.
     pub fn start(
         guest: &Arc<Guest>,
         reservation: Reservation,
         request_id: &Arc<str>,
+        scheme: Scheme,
         request: Request<()>,
     ) -> Self {
         let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
-        Self::with_body(guest, reservation, request_id, request.map(|()| body))
+        Self::with_body(guest, reservation, request_id, (scheme, request.map(|()| body)))
     }
 
     /// The same for a request whose body will be fed.
@@ -205,6 +212,7 @@ impl Invocation {
         guest: &Arc<Guest>,
         reservation: Reservation,
         request_id: &Arc<str>,
+        scheme: Scheme,
         request: Request<()>,
     ) -> (Self, BodyFeed) {
         let (sender, receiver) = mpsc::channel(BODY_PARTS_WAITING);
@@ -212,14 +220,14 @@ impl Invocation {
         let fed = Fed { parts: receiver, appetite: appetite.clone() };
         let request = request.map(|()| fed.boxed_unsync());
         let feed = BodyFeed { parts: sender, appetite };
-        (Self::with_body(guest, reservation, request_id, request), feed)
+        (Self::with_body(guest, reservation, request_id, (scheme, request)), feed)
     }
 
     fn with_body(
         guest: &Arc<Guest>,
         Reservation(reserved): Reservation,
         request_id: &Arc<str>,
-        request: Request<HyperIncomingBody>,
+        request: Incoming,
     ) -> Self {
         guest.program().engine.serves();
         let (reply, head) = oneshot::channel();
@@ -227,7 +235,7 @@ impl Invocation {
             Reserved::Instance(sandbox) => sandbox.clock.clone(),
             Reserved::Slot(_) => guest.clock(),
         };
-        let is_head_request = *request.method() == Method::HEAD;
+        let is_head_request = *request.1.method() == Method::HEAD;
         let run = run(guest.clone(), reserved, clock.clone(), request_id.clone(), request, reply);
         Self {
             guest: guest.clone(),
@@ -453,7 +461,7 @@ async fn run(
     reserved: Reserved,
     clock: Arc<CpuClock>,
     request_id: Arc<str>,
-    request: Request<HyperIncomingBody>,
+    request: Incoming,
     reply: Reply,
 ) -> Result<Box<Instance>, GuestFailure> {
     let failed = |(error, denied): (wasmtime::Error, bool)| explain(&error, denied);

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::HOST;
-use http::uri::{Authority, Scheme};
+use http::uri::Authority;
 use http_body::{Body, Frame};
 use http_body_util::BodyExt as _;
 use tokio::sync::oneshot;
@@ -21,7 +21,7 @@ use wasmtime_wasi_http::p3::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::p3::{self, Request};
 use wasmtime_wasi_http::{Error as HttpError, FieldMap, WasiBody, WasiHttpHooks, WasiHttpView};
 
-use super::invoke::Reply;
+use super::invoke::{Incoming, Reply};
 use super::sandbox::Sandbox;
 
 /// The guest answered with an error instead of a response.
@@ -44,7 +44,7 @@ pub(super) fn link(linker: &mut Linker<Sandbox>) -> wasmtime::Result<()> {
 pub(super) async fn call(
     store: &mut Store<Sandbox>,
     guest: &Service,
-    request: http::Request<WasiBody>,
+    request: Incoming,
     reply: Reply,
 ) -> wasmtime::Result<()> {
     let request = incoming(store.data_mut().http().hooks, request);
@@ -72,13 +72,9 @@ pub(super) async fn call(
 }
 
 /// What the guest sees of a request; an HTTP/1.1 one has its authority in a header.
-fn incoming(hooks: &mut dyn WasiHttpHooks, request: http::Request<WasiBody>) -> Request {
+fn incoming(hooks: &mut dyn WasiHttpHooks, (scheme, request): Incoming) -> Request {
     let (parts, body) = request.into_parts();
     let host = |headers: &http::HeaderMap| Authority::try_from(headers.get(HOST)?.as_bytes()).ok();
-    let scheme = match parts.uri.scheme_str() {
-        Some("https") => Scheme::HTTPS,
-        _ => Scheme::HTTP,
-    };
     let uri = parts.uri.into_parts();
     let authority = uri.authority.or_else(|| host(&parts.headers));
     let headers = FieldMap::new_immutable(hooks, parts.headers);

@@ -1,6 +1,6 @@
-//! Which failures of a version are written to the log: of each kind the first in a second. The
-//! others are counted, and told with the next one. A version that fails each of its requests is one
-//! line a second then, and not thousands.
+//! Which failures of a version are written to the log: of each kind the first in a second. The others
+//! are counted, and the next line tells how many they were. So a version that fails each of its
+//! requests writes one line a second and not thousands.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// How long one line stands for all of its kind.
 const APART: Duration = Duration::from_secs(1);
 
-/// The failures of one version. Those that do not fail never ask it.
+/// The failures of one version. A request that does not fail never takes its lock.
 #[derive(Debug, Default)]
 pub(super) struct FailureLog(Mutex<Vec<Kind>>);
 
@@ -25,11 +25,11 @@ struct Kind {
     more: u64,
 }
 
-/// How many failures of the same kind a line stands for beside its own.
+/// How many failures of the same kind were not written before this one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct More(u64);
+pub struct Suppressed(u64);
 
-impl fmt::Display for More {
+impl fmt::Display for Suppressed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             0 => Ok(()),
@@ -39,22 +39,22 @@ impl fmt::Display for More {
 }
 
 impl FailureLog {
-    /// Whether a failure is to be written now, and for how many it stands.
-    pub fn admit(&self, key: Key, now: Instant) -> Option<More> {
+    /// Whether a failure is to be written now, and how many of its kind were not written before it.
+    pub fn admit(&self, key: Key, now: Instant) -> Option<Suppressed> {
         let mut kinds = self.kinds();
         let Some(kind) = kinds.iter_mut().find(|kind| kind.key == key) else {
             kinds.push(Kind { key, told: now, more: 0 });
-            return Some(More(0));
+            return Some(Suppressed(0));
         };
         if now.saturating_duration_since(kind.told) < APART {
             kind.more += 1;
             return None;
         }
         kind.told = now;
-        Some(More(std::mem::take(&mut kind.more)))
+        Some(Suppressed(std::mem::take(&mut kind.more)))
     }
 
-    /// The kinds of which some are not told although nothing has failed so for a while, and how many.
+    /// The kinds of which nothing has been written for a while although some have failed, and how many.
     pub fn overdue(&self, now: Instant) -> Vec<(Key, u64)> {
         let mut kinds = self.kinds();
         let due =
@@ -66,7 +66,7 @@ impl FailureLog {
         overdue.collect()
     }
 
-    /// The same when nobody will ask again.
+    /// All failures that were not written, when the version is gone.
     pub fn rest(&self) -> Vec<(Key, u64)> {
         let mut kinds = self.kinds();
         let rest = kinds.drain(..).filter(|kind| kind.more > 0);
@@ -95,8 +95,11 @@ mod tests {
                 assert_eq!(log.admit(other, at(millisecond)).is_some(), millisecond % 1_000 == 0);
             }
         }
-        assert_eq!(told, [More(0), More(999), More(999), More(999)]);
-        assert_eq!(More(0).to_string() + &More(7).to_string(), " (7 more of the same before it)");
+        assert_eq!(told, [Suppressed(0), Suppressed(999), Suppressed(999), Suppressed(999)]);
+        assert_eq!(
+            Suppressed(0).to_string() + &Suppressed(7).to_string(),
+            " (7 more of the same before it)"
+        );
     }
 
     #[test]

@@ -2,76 +2,20 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 
-use super::failures::{FailureLog, Key, More};
+use super::failures::{FailureLog, Key, Suppressed};
 use super::histogram::Histogram;
-use super::window::{Counts, Recent, Window};
+use super::recent::{Counts, Recent};
+use super::record::{RequestRecord, SUCCESS};
+use super::samples::{MINUTE, Samples};
 use super::{RequestLabels, Telemetry, VersionLabels};
 
-/// How a request that a version took ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The version's own response went out whole.
-    Answered(StatusClass),
-    /// It failed with this code, before or after its head was sent.
-    Failed(&'static str),
-    /// Its client was at fault, or left: no error of the version.
-    GivenUp(&'static str),
-}
-
-impl Outcome {
-    fn is_error(self) -> bool {
-        matches!(self, Self::Failed(_) | Self::Answered(StatusClass::ServerError))
-    }
-
-    fn label(self) -> &'static str {
-        match self {
-            Self::Answered(class) => class.label(),
-            Self::Failed(code) | Self::GivenUp(code) => code,
-        }
-    }
-}
-
-/// The hundreds of a status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StatusClass {
-    Informational,
-    Success,
-    Redirection,
-    ClientError,
-    ServerError,
-}
-
-impl From<http::StatusCode> for StatusClass {
-    fn from(status: http::StatusCode) -> Self {
-        match status.as_u16() / 100 {
-            0 | 1 => Self::Informational,
-            2 => Self::Success,
-            3 => Self::Redirection,
-            4 => Self::ClientError,
-            _ => Self::ServerError,
-        }
-    }
-}
-
-impl StatusClass {
-    fn label(self) -> &'static str {
-        match self {
-            Self::Informational => "1xx",
-            Self::Success => "2xx",
-            Self::Redirection => "3xx",
-            Self::ClientError => "4xx",
-            Self::ServerError => "5xx",
-        }
-    }
-}
-
 /// The metrics of one version. Those of versions that followed one another under one name are the
-/// same, so that they go on; the errors and the window are this one's own.
+/// same, so that they go on; the errors and the samples are this one's own.
 #[derive(Debug)]
 pub struct VersionMeter {
     telemetry: Telemetry,
@@ -79,7 +23,7 @@ pub struct VersionMeter {
     duration: Histogram,
     in_flight: Gauge,
     errors: AtomicU64,
-    window: Window,
+    samples: Samples<Counts>,
     successes: Successes,
     failures: FailureLog,
 }
@@ -116,7 +60,7 @@ impl VersionMeter {
             duration,
             in_flight: telemetry.in_flight.get_or_create_owned(&labels),
             errors: AtomicU64::new(0),
-            window: Window::new(Instant::now(), counts),
+            samples: Samples::new(Instant::now(), counts, MINUTE),
             telemetry: telemetry.clone(),
             labels,
             successes: Successes::default(),
@@ -130,16 +74,16 @@ impl VersionMeter {
         InFlight(self.in_flight.clone())
     }
 
-    /// Counts a request that has ended, and why this version had it: a word of a closed set, or the
-    /// rule of the service by name.
-    pub fn record(&self, decision: &str, outcome: Outcome, took: Duration) {
-        self.duration.observe(took);
-        if outcome.is_error() {
+    /// Counts a request that has ended.
+    pub(super) fn count(&self, record: &RequestRecord<'_>) {
+        self.duration.observe(record.duration);
+        if record.is_error() {
             self.errors.fetch_add(1, Ordering::Relaxed);
         }
-        let make = || self.counter(decision, outcome.label());
-        let kept = match outcome {
-            Outcome::Answered(StatusClass::Success) => self.successes.of(decision, make),
+        let label = record.label();
+        let make = || self.counter(record.decision, label);
+        let kept = match label {
+            SUCCESS => self.successes.of(record.decision, make),
             _ => None,
         };
         match kept {
@@ -148,16 +92,16 @@ impl VersionMeter {
         };
     }
 
-    /// Whether a failure with this code, before or after a head was sent, is to be written to the
-    /// log, and for how many it stands. At most one a second is.
-    pub fn tells(&self, code: &'static str, committed: bool) -> Option<More> {
+    /// Whether a failure with this code, before or after a head was sent, is written to the log, and
+    /// how many of its kind were not. At most one a second is written.
+    pub fn admits_warning(&self, code: &'static str, committed: bool) -> Option<Suppressed> {
         self.failures.admit((code, committed), Instant::now())
     }
 
-    /// Notes what was counted by now, and tells of failures that are not in the log yet.
+    /// Samples what was counted by now, and logs how many failures were not logged.
     /// [`recent`](Self::recent) tells of the last minute only if this is called every few seconds.
     pub fn sample(&self, now: Instant) {
-        self.window.sample(now, self.counts());
+        self.samples.take(now, self.counts());
         self.tell(&self.failures.overdue(now));
     }
 
@@ -170,7 +114,7 @@ impl VersionMeter {
 
     /// What it did in the last minute, or since it was made.
     pub fn recent(&self, now: Instant) -> Recent {
-        self.window.recent(now, &self.counts())
+        Recent::of(&self.samples, now, || self.counts())
     }
 
     /// Requests that versions of this name serve now.
@@ -210,9 +154,9 @@ impl Drop for InFlight {
 
 #[cfg(test)]
 mod tests {
+    use super::super::record::Fault;
+    use super::super::record::tests::{answered, failed};
     use super::*;
-
-    const SUCCESS: Outcome = Outcome::Answered(StatusClass::Success);
 
     fn counted(telemetry: &Telemetry, decision: &str, outcome: &str) -> Option<u64> {
         let text = telemetry.render(1, &[]).unwrap();
@@ -229,11 +173,11 @@ mod tests {
         let rules: Vec<_> = (0..2 * KEPT).map(|rule| format!("rule:{rule}")).collect();
         for round in 1..=3 {
             for rule in &rules {
-                meter.record(rule, SUCCESS, Duration::from_millis(1));
+                telemetry.record(&answered(rule, 200), Some(&meter));
                 assert_eq!(counted(&telemetry, rule, "2xx"), Some(round), "{rule}");
             }
         }
-        meter.record("rule:1", Outcome::Failed("trap"), Duration::from_millis(1));
+        telemetry.record(&failed("rule:1", "trap", Fault::Server), Some(&meter));
         assert_eq!(counted(&telemetry, "rule:1", "trap"), Some(1));
         assert_eq!(counted(&telemetry, "rule:1", "2xx"), Some(3));
         assert_eq!(meter.counts().errors, 1);
@@ -245,7 +189,7 @@ mod tests {
         let telemetry = Telemetry::default();
         let meter = telemetry.version("default", "greeter", "v1");
         for decision in ["random", "rule:beta", "random"] {
-            meter.record(decision, SUCCESS, Duration::from_millis(1));
+            telemetry.record(&answered(decision, 200), Some(&meter));
         }
         let words = meter.successes.0.iter().filter_map(OnceLock::get).map(|(word, _)| &**word);
         assert_eq!(words.collect::<Vec<_>>(), ["random", "rule:beta"]);

@@ -1,16 +1,12 @@
 //! How often each version of a split was drawn: in the last minute, in the last hour, and since the
-//! split was published. The gateway counts, the server's sweeper has the counts noted every few
-//! seconds, and who asks gets the differences. A service without traffic has one note; a busy one
-//! has some seventy, which are 5 kB for two versions.
+//! split was published. The gateway counts. A busy service has some seventy samples, which are 6 kB
+//! for two versions.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::chance::Comparison;
-
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(60 * 60);
+use super::samples::{HOUR, MINUTE, Samples};
 
 /// How often each version was drawn, by its index in the split.
 pub type Draws = Box<[u64]>;
@@ -19,15 +15,7 @@ pub type Draws = Box<[u64]>;
 #[derive(Debug)]
 pub struct Tally {
     drawn: Box<[AtomicU64]>,
-    /// The oldest first; never empty. Of those that are older than a minute, one for each minute.
-    notes: Mutex<Vec<Note>>,
-}
-
-/// Draws as they were, at the last look at which they were so.
-#[derive(Debug)]
-struct Note {
-    until: Instant,
-    drawn: Draws,
+    samples: Samples<Draws>,
 }
 
 /// Something of the last minute, of the last hour, and of all the time since the split was
@@ -44,8 +32,8 @@ impl Tally {
     /// A tally of so many versions, which begins now.
     pub fn new(now: Instant, versions: usize) -> Self {
         let drawn: Box<[_]> = (0..versions).map(|_| AtomicU64::new(0)).collect();
-        let start = Note { until: now, drawn: read(&drawn) };
-        Self { drawn, notes: Mutex::new(vec![start]) }
+        let samples = Samples::new(now, read(&drawn), HOUR);
+        Self { drawn, samples }
     }
 
     /// Counts that the version with this index was drawn. There is none without a counter.
@@ -55,38 +43,20 @@ impl Tally {
         }
     }
 
-    /// Notes what was drawn by now, and forgets what is not needed any more. The windows are as long
-    /// as they say only if this is called every few seconds.
+    /// Takes a sample. The windows are as long as they say only if this is called every few seconds.
     pub fn sample(&self, now: Instant) {
-        let mut notes = self.notes();
-        let drawn = read(&self.drawn);
-        match notes.last_mut() {
-            Some(last) if last.drawn == drawn => last.until = now,
-            _ => notes.push(Note { until: now, drawn }),
-        }
-        thin(&mut notes, now);
+        self.samples.take(now, read(&self.drawn));
     }
 
     /// What was drawn in each window.
     pub fn observed(&self, now: Instant) -> Windows<Draws> {
-        let notes = self.notes();
-        // Read after the notes are held, so that none of them is newer.
+        let held = self.samples.hold();
         let drawn = read(&self.drawn);
-        let within = |window| {
-            let first = notes.iter().find(|note| note.age(now) <= window).or(notes.last());
-            first.map_or_else(|| drawn.clone(), |note| since(&drawn, &note.drawn))
+        let within = |window| match held.at_start(window, now) {
+            Some(start) => since(&drawn, &start.counts),
+            None => drawn.clone(),
         };
         Windows { minute: within(MINUTE), hour: within(HOUR), since_publish: drawn.clone() }
-    }
-
-    fn notes(&self) -> MutexGuard<'_, Vec<Note>> {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Note {
-    fn age(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.until)
     }
 }
 
@@ -116,25 +86,10 @@ fn since(drawn: &[u64], earlier: &[u64]) -> Draws {
     drawn.iter().zip(earlier).map(|(count, before)| count.saturating_sub(*before)).collect()
 }
 
-/// Keeps what is of the last minute, and of the last hour what is a minute from the one before it.
-fn thin(notes: &mut Vec<Note>, now: Instant) {
-    let mut last: Option<Instant> = None;
-    notes.retain(|note| {
-        let age = note.age(now);
-        let is_apart = || last.is_none_or(|last| note.until.duration_since(last) >= MINUTE);
-        let is_needed = age <= MINUTE || (age <= HOUR && is_apart());
-        if is_needed {
-            last = Some(note.until);
-        }
-        is_needed
-    });
-    if notes.len() == 1 {
-        notes.shrink_to_fit();
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn seconds(count: u64) -> Duration {
@@ -154,8 +109,6 @@ mod tests {
                 (0..draws).for_each(|_| tally.drew(index));
             }
             tally.sample(start + seconds(second));
-            let notes = tally.notes().len();
-            assert!(notes <= 74, "{notes}");
         }
     }
 
@@ -196,19 +149,6 @@ mod tests {
         assert_eq!(observed(&tally, start + seconds(1_200)), [[0, 0], [120, 60], [120, 60]]);
         run(&tally, start, 1_205..4_205, [0, 0]);
         assert_eq!(observed(&tally, start + seconds(4_200)), [[0, 0], [0, 0], [120, 60]]);
-    }
-
-    /// One note, and room for no more.
-    #[test]
-    fn a_service_without_traffic_takes_no_room() {
-        let start = Instant::now();
-        let tally = Tally::new(start, 2);
-        assert_eq!(tally.notes().capacity(), 1);
-        run(&tally, start, 5..305, [2, 1]);
-        assert!(tally.notes().len() > 12);
-        run(&tally, start, 305..4_205, [0, 0]);
-        let notes = tally.notes();
-        assert_eq!((notes.len(), notes.capacity()), (1, 1));
     }
 
     /// A machine that slept has nothing newer to compare with.

@@ -1,4 +1,4 @@
-//! Accepts connections and hands each to a [`Front`], in a task of its own.
+//! Accepts connections and hands each to a [`Handler`], in a task of its own.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,59 +12,59 @@ use tokio::sync::oneshot;
 
 use super::bind::BACKLOG;
 use super::connection::Connection;
-use super::drain::{Drain, Guard};
-use super::places::Places;
+use super::drain::{Drain, OpenConnection};
+use super::limit::ConnectionLimit;
 
-/// How long accepting rests when a connection cannot be had.
+/// How long accepting rests after it failed.
 const REST: Duration = Duration::from_millis(100);
-/// How often the log says so.
+/// How often the log tells of it while it fails.
 const TELL: Duration = Duration::from_secs(10);
 
 /// Serves connections.
-pub trait Front: Clone + Send + Sync + 'static {
+pub trait Handler: Clone + Send + Sync + 'static {
     /// Serves one connection to its end.
-    fn serve(&self, connection: Box<Connection>) -> impl Future<Output = ()> + Send;
+    fn serve(&self, connection: Connection) -> impl Future<Output = ()> + Send;
 }
 
 /// The pingora service that accepts. It starts when `ready` is told to.
-pub struct Acceptor<F> {
+pub struct Acceptor<H> {
     sockets: Vec<std::net::TcpListener>,
     ready: Option<oneshot::Receiver<()>>,
-    door: Door<F>,
+    loops: AcceptLoop<H>,
 }
 
-/// What accepting needs.
+/// Accepts at one socket; each socket has a clone.
 #[derive(Clone)]
-struct Door<F> {
-    front: F,
-    places: Places,
+struct AcceptLoop<H> {
+    handler: H,
+    limit: ConnectionLimit,
     drain: Drain,
 }
 
-impl<F: Front> Acceptor<F> {
-    /// Has `front` serve the connections of `sockets`, once `ready` comes.
+impl<H: Handler> Acceptor<H> {
+    /// Has `handler` serve the connections of `sockets`, once `ready` comes.
     pub fn new(
         sockets: Vec<std::net::TcpListener>,
-        front: F,
-        places: Places,
+        handler: H,
+        limit: ConnectionLimit,
         drain: Drain,
         ready: oneshot::Receiver<()>,
     ) -> Self {
-        Self { sockets, ready: Some(ready), door: Door { front, places, drain } }
+        Self { sockets, ready: Some(ready), loops: AcceptLoop { handler, limit, drain } }
     }
 }
 
 #[async_trait]
-impl<F: Front> Service for Acceptor<F> {
+impl<H: Handler> Service for Acceptor<H> {
     async fn start_service(&mut self, _: Option<ListenFds>, _: ShutdownWatch, _: usize) {
         if let Some(ready) = self.ready.take() {
             // A sender that is gone has nothing more to wait for.
             ready.await.ok();
         }
         for socket in self.sockets.drain(..) {
-            tokio::spawn(self.door.clone().keep_accepting(socket));
+            tokio::spawn(self.loops.clone().keep_accepting(socket));
         }
-        self.door.drain.started().await;
+        self.loops.drain.started().await;
     }
 
     fn name(&self) -> &str {
@@ -72,12 +72,12 @@ impl<F: Front> Service for Acceptor<F> {
     }
 }
 
-impl<F: Front> Door<F> {
-    /// Accepts until the drain starts, whatever happens.
+impl<H: Handler> AcceptLoop<H> {
+    /// Accepts until the drain starts, over errors and panics.
     async fn keep_accepting(self, socket: std::net::TcpListener) {
         let mut told: Option<Instant> = None;
         let socket = loop {
-            // The system may have no memory for it, or no watch.
+            // The system may have no memory for it, or no room in its epoll instance.
             match socket.try_clone().and_then(TcpListener::from_std) {
                 Ok(socket) => break Arc::new(socket),
                 Err(error) if told.is_none_or(|told| told.elapsed() >= TELL) => {
@@ -88,7 +88,7 @@ impl<F: Front> Door<F> {
             }
             tokio::time::sleep(REST).await;
         };
-        // It ends by itself, or by a panic, which is told where it happens.
+        // The task ends by itself, or by a panic, which the panic hook logs.
         while tokio::spawn(self.clone().accept(socket.clone())).await.is_err() {
             tokio::time::sleep(REST).await;
         }
@@ -111,8 +111,8 @@ impl<F: Front> Door<F> {
                             "accepting a connection failed, and is tried again: {error}"
                         );
                     }
-                    // It may be that the system has no descriptor left, where we have.
-                    self.places.make_room();
+                    // The whole system may be out of descriptors while this process is not.
+                    self.limit.make_room();
                     tokio::time::sleep(REST).await;
                 }
             }
@@ -129,14 +129,13 @@ impl<F: Front> Door<F> {
         }
     }
 
-    /// Serves a connection once there is a place for it; until then, others wait to be accepted.
+    /// Serves a connection once it may be open; until then, others wait to be accepted.
     async fn serve(&self, stream: TcpStream, client: SocketAddr) {
-        let place = self.places.enter().await;
-        let connection = Box::new(Connection::new(stream, client, place));
-        tokio::spawn(converse(self.front.clone(), connection, self.drain.enter()));
+        let connection = Connection::new(stream, client, self.limit.acquire().await);
+        tokio::spawn(handle(self.handler.clone(), connection, self.drain.enter()));
     }
 }
 
-async fn converse<F: Front>(front: F, connection: Box<Connection>, _guard: Guard) {
-    front.serve(connection).await;
+async fn handle<H: Handler>(handler: H, connection: Connection, _open: OpenConnection) {
+    handler.serve(connection).await;
 }

@@ -1,5 +1,6 @@
-//! A client's TCP connection: heads are read by [`Connection::head`], all else by whoever has the
-//! connection as a stream of bytes.
+//! A client's connection: [`Connection::head`] reads heads, and whoever has the connection as a stream
+//! of bytes reads and writes all else. A connection does not know what it runs over: that is its
+//! [`Stream`]'s business.
 //!
 //! **Reading** gives a request its own bytes and no more: its head, and its body up to the end that
 //! the head declares. What a client sends behind them stays here for its next request.
@@ -7,38 +8,28 @@
 //! **Writing** gathers in a buffer, so that the head and the body of a small response leave together.
 //! They leave when somebody flushes, when the buffer is full, and before anybody waits for the client,
 //! who may be waiting for what is in the buffer. A client that takes nothing for as long as
-//! [`Connection::set_patience`] says is given up; whether it takes anything, the kernel knows, also
-//! while its buffers are too full for a write.
+//! [`Connection::set_patience`] says is given up.
 //!
-//! Nothing of one request is left for the next one: all that belongs to a request is dropped where
+//! **Ending** a request leaves nothing for the next one: what belongs to a request is dropped where
 //! the next head begins.
 
 use std::future::poll_fn;
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use async_trait::async_trait;
-
 use http::HeaderMap;
-use pingora::protocols::raw_connect::ProxyDigest;
-use pingora::protocols::{
-    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
-    TimingDigest, UniqueID, UniqueIDType,
-};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
-use tokio::net::TcpStream;
+use http::uri::Scheme;
+use tokio::io::{Interest, ReadBuf};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::Place;
 use super::head::{HeadLimits, Malformed, Seen};
 use super::inbound::Inbound;
-use super::outbound::{GATHER, Movement, Outbound};
+use super::limit::Permit;
+use super::outbound::{GATHER, Outbound, Progress};
+use super::stream::Stream;
 
 /// How long a client may take no data unless somebody says otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -70,70 +61,73 @@ pub enum Next {
     Refused(Malformed),
 }
 
-/// A client's connection.
+/// A client's connection. Clones are the same connection, which closes with the last of them.
+#[derive(Clone, Debug)]
+pub struct Connection(Arc<Inner<dyn Stream>>);
+
+/// Generic over its stream only where it is made: from there on all streams share one code, which
+/// calls the stream once for each system call.
 #[derive(Debug)]
-pub struct Connection {
-    stream: TcpStream,
+struct Inner<S: ?Sized> {
     client: SocketAddr,
-    place: Place,
-    digest: Arc<SocketDigest>,
-    inbound: Mutex<Inbound>,
-    outbound: Mutex<Outbound>,
-    /// Milliseconds.
-    patience: AtomicU64,
-    resets: AtomicBool,
-    /// Whether a request was awaited before.
-    is_known: bool,
+    permit: Permit,
+    state: Mutex<State>,
+    stream: S,
+}
+
+/// What changes. Its lock is never waited for long: one task uses a connection at a time.
+#[derive(Debug)]
+pub(super) struct State {
+    inbound: Inbound,
+    outbound: Outbound,
+    patience: Duration,
+    resets: bool,
+    /// Whether no request was awaited yet.
+    is_new: bool,
 }
 
 impl Connection {
-    /// Wraps an accepted connection of `client`, which has this place among all connections.
-    pub fn new(stream: TcpStream, client: SocketAddr, place: Place) -> Self {
-        let digest = SocketDigest::from_raw_fd(stream.as_raw_fd());
-        // The cell is new, so it is empty.
-        digest.peer_addr.set(Some(client.into())).ok();
-        Self {
-            stream,
-            client,
-            place,
-            digest: Arc::new(digest),
-            inbound: Mutex::default(),
-            outbound: Mutex::default(),
-            patience: AtomicU64::new(milliseconds(PATIENCE)),
-            resets: AtomicBool::new(false),
-            is_known: false,
-        }
+    /// The connection of `client` that runs over `stream`. It counts as open while it has `permit`.
+    pub fn new(stream: impl Stream, client: SocketAddr, permit: Permit) -> Self {
+        let state = State {
+            inbound: Inbound::default(),
+            outbound: Outbound::default(),
+            patience: PATIENCE,
+            resets: false,
+            is_new: true,
+        };
+        Self(Arc::new(Inner { client, permit, state: Mutex::new(state), stream }))
     }
 
     /// The other end.
     pub fn client(&self) -> SocketAddr {
-        self.client
+        self.0.client
+    }
+
+    /// The scheme of its requests.
+    pub fn scheme(&self) -> Scheme {
+        self.0.stream.scheme()
     }
 
     /// Counts what its client takes.
-    pub fn movement(&self) -> Movement {
-        lock(&self.outbound).movement()
+    pub fn progress(&self) -> Progress {
+        self.state().outbound.progress()
     }
 
-    /// Its place among all connections.
-    pub fn place(&self) -> &Place {
-        &self.place
+    /// What lets it be open.
+    pub fn permit(&self) -> &Permit {
+        &self.0.permit
     }
 
     /// Waits for the next request, and until its head is complete. While none has begun, the wait
-    /// ends when `drained` does, or when others need the place.
+    /// ends when `drained` does, or when others need the connection's permit.
     pub async fn head(
-        &mut self,
+        &self,
         limits: HeadLimits,
         times: HeadTimes,
         drained: impl Future<Output = ()>,
     ) -> Next {
-        let is_new = !std::mem::replace(&mut self.is_known, true);
-        let inbound = get(&mut self.inbound);
-        inbound.begin();
-        get(&mut self.outbound).begin();
-        *self.patience.get_mut() = milliseconds(PATIENCE);
-        let crowded = self.place.places().asked_to_leave(is_new);
+        let crowded = self.0.permit.asked_to_close(self.state().begin());
         let mut leave = std::pin::pin!(async {
             tokio::select! {
                 () = drained => {}
@@ -142,17 +136,18 @@ impl Connection {
         });
         let (mut deadline, mut had_begun) = (None, false);
         loop {
-            match inbound.look(limits) {
+            let (seen, has_begun) = self.state().look(limits);
+            match seen {
                 Ok(Seen::Head(..)) => return Next::Request,
                 Ok(Seen::Preface) => return Next::Http2,
                 Ok(Seen::Part) => {}
                 Err(malformed) => return Next::Refused(malformed),
             }
-            let has_begun = inbound.has_begun();
             if has_begun && !had_begun {
                 (deadline, had_begun) = (None, true);
             }
-            let mut fill = |context: &mut Context<'_>| inbound.poll_fill(context, &mut self.stream);
+            let fill =
+                |context: &mut Context<'_>| self.state().inbound.poll_fill(context, &self.0.stream);
             // Where something has come already, nobody looks at a clock.
             let read = match poll_fn(|context| Poll::Ready(fill(context))).await {
                 Poll::Ready(read) => Some(read),
@@ -177,213 +172,155 @@ impl Connection {
 
     /// The trailers of the chunked request body that has just been read to its end.
     pub fn request_trailers(&self) -> HeaderMap {
-        lock(&self.inbound).take_trailers()
+        self.state().inbound.take_trailers()
     }
 
     /// Whether the request's body has turned out not to be framed as it should be.
     pub fn is_malformed(&self) -> bool {
-        lock(&self.inbound).is_malformed()
+        self.state().inbound.is_malformed()
     }
 
     /// Has these trailers end the chunked body that is being written, which pingora 0.9 cannot do.
     /// The next write has to be its last chunk.
     pub fn end_with_trailers(&self, trailers: &HeaderMap) {
-        lock(&self.outbound).end_with(trailers);
+        self.state().outbound.end_with(trailers);
     }
 
     /// How long the client of the request under way may take no data.
     pub fn set_patience(&self, patience: Duration) {
-        self.patience.store(milliseconds(patience), Ordering::Relaxed);
+        self.state().patience = patience;
     }
 
     /// Makes the connection end with a reset and not with an orderly close, for a response that must
-    /// not look complete.
+    /// not look complete. A stream without a socket only ends without saying so.
     pub fn reset_on_close(&self) {
-        self.resets.store(true, Ordering::Relaxed);
-        // If it fails, the connection is gone already.
-        self.stream.set_zero_linger().ok();
+        self.state().resets = true;
+        if let Some(socket) = self.0.stream.socket() {
+            // If it fails, the connection is gone already.
+            socket.set_zero_linger().ok();
+        }
     }
 
     /// Sends what is gathered, and waits until the connection is broken. Its client may have said
     /// that it sends nothing more: it waits for its response then.
     pub async fn broken(&self) {
+        let stream = &self.0.stream;
+        let send = poll_fn(|context| self.state().outbound.poll_send(context, stream));
+        let reset = async {
+            match stream.socket() {
+                Some(socket) => drop(socket.ready(Interest::ERROR).await),
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            Err(_) = self.send() => {}
-            _ = self.stream.ready(Interest::ERROR) => {}
+            Err(_) = send => {}
+            () = reset => {}
         }
     }
 
     /// Sends what is gathered, says that nothing more comes, and takes what the client still sends,
     /// for a little. A connection that is closed while its client sends is reset, and the client may
     /// never see the response.
-    pub async fn linger(&mut self) {
-        AsyncWriteExt::shutdown(self).await.ok();
-        let mut left = LINGER_BYTES;
+    pub async fn linger(&self) {
+        poll_fn(|context| self.poll_close(context)).await.ok();
         let rest = async {
-            let mut rest = Vec::with_capacity(LINGER_PART);
-            while left > 0 && self.stream.readable().await.is_ok() {
-                rest.clear();
-                match self.stream.try_read_buf(&mut rest) {
-                    Ok(0) => return,
-                    Ok(read) => left = left.saturating_sub(read),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    Err(_) => return,
+            let (mut rest, mut left) = (vec![0; LINGER_PART], LINGER_BYTES);
+            while left > 0 {
+                let mut buffer = ReadBuf::new(&mut rest);
+                let read = poll_fn(|context| self.0.stream.poll_read(context, &mut buffer)).await;
+                if read.is_err() || buffer.filled().is_empty() {
+                    return;
                 }
+                left = left.saturating_sub(buffer.filled().len());
             }
         };
         // Whoever still sends then is not listening.
         timeout(LINGER, rest).await.ok();
     }
 
-    async fn send(&self) -> io::Result<()> {
-        while !lock(&self.outbound).try_send(&self.stream)? {
-            self.stream.writable().await?;
+    pub(super) fn stream(&self) -> &dyn Stream {
+        &self.0.stream
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends what is gathered, and says that nothing more comes.
+    pub(super) fn poll_close(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut state = self.state();
+        if state.resets {
+            // An orderly close would come before the reset.
+            return Poll::Ready(Ok(()));
         }
-        Ok(())
+        ready!(state.poll_send(context, self.stream()))?;
+        self.stream().poll_shutdown(context)
+    }
+}
+
+impl State {
+    /// Forgets what belonged to the request before. Whether there was none.
+    fn begin(&mut self) -> bool {
+        self.inbound.begin();
+        self.outbound.begin();
+        self.patience = PATIENCE;
+        std::mem::replace(&mut self.is_new, false)
     }
 
-    /// Whether a client that does not take what is written has had its time.
-    fn poll_stalled(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
-        let patience = Duration::from_millis(*self.patience.get_mut());
-        get(&mut self.outbound).poll_stalled(context, &self.stream, patience)
+    /// Looks at what has come of a head, and whether anything has.
+    fn look(&mut self, limits: HeadLimits) -> (Result<Seen, Malformed>, bool) {
+        (self.inbound.look(limits), self.inbound.has_begun())
     }
 
-    fn poll_send_gathered(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match get(&mut self.outbound).poll_send(context, &mut self.stream) {
-            Poll::Pending => self.poll_stalled(context).map(Err),
+    /// Reads what belongs to the request under way. The client may wait for what is gathered first.
+    pub(super) fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        stream: &dyn Stream,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Poll::Ready(Err(error)) = self.poll_send(context, stream) {
+            return Poll::Ready(Err(error));
+        }
+        self.inbound.poll_read(context, stream, buffer)
+    }
+
+    /// Sends what is gathered; an error where the client does not take it in time.
+    pub(super) fn poll_send(
+        &mut self,
+        context: &mut Context<'_>,
+        stream: &dyn Stream,
+    ) -> Poll<io::Result<()>> {
+        match self.outbound.poll_send(context, stream) {
+            Poll::Pending => self.outbound.poll_stalled(context, stream, self.patience).map(Err),
             sent => sent,
         }
     }
 
-    /// Makes room for `length` more bytes; whether they may be gathered.
-    fn poll_room(&mut self, context: &mut Context<'_>, length: usize) -> Poll<io::Result<bool>> {
-        if get(&mut self.outbound).gathered() + length > GATHER {
-            ready!(self.poll_send_gathered(context))?;
-        }
-        Poll::Ready(Ok(length < GATHER))
-    }
-
-    fn watched(
+    /// Gathers `length` bytes in parts, or else has `write` write them past what is gathered, which
+    /// is sent before.
+    pub(super) fn poll_write<'a>(
         &mut self,
         context: &mut Context<'_>,
-        written: Poll<io::Result<usize>>,
+        stream: &dyn Stream,
+        (parts, length): (impl Iterator<Item = &'a [u8]>, usize),
+        write: impl FnOnce(&mut Context<'_>) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
-        match written {
-            Poll::Pending => self.poll_stalled(context).map(Err),
-            written => {
-                get(&mut self.outbound).has_moved();
-                written
-            }
+        if self.outbound.gathered() + length > GATHER {
+            ready!(self.poll_send(context, stream))?;
         }
-    }
-}
-
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn get<T>(mutex: &mut Mutex<T>) -> &mut T {
-    mutex.get_mut().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if let Poll::Ready(Err(error)) = self.poll_send_gathered(context) {
-            return Poll::Ready(Err(error));
-        }
-        let Self { stream, inbound, .. } = &mut *self;
-        get(inbound).poll_read(context, stream, buffer)
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        data: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        if ready!(self.poll_room(context, data.len()))? {
-            return Poll::Ready(get(&mut self.outbound).gather(data));
-        }
-        let written = Pin::new(&mut self.stream).poll_write(context, data);
-        self.watched(context, written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        parts: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let length = parts.iter().map(|part| part.len()).sum();
-        if ready!(self.poll_room(context, length))? {
-            let outbound = get(&mut self.outbound);
+        if length < GATHER {
             for part in parts {
-                outbound.gather(part)?;
+                self.outbound.gather(part)?;
             }
             return Poll::Ready(Ok(length));
         }
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
-        self.watched(context, written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_send_gathered(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if *self.resets.get_mut() {
-            // An orderly close would come before the reset.
-            return Poll::Ready(Ok(()));
+        match write(context) {
+            Poll::Pending => self.outbound.poll_stalled(context, stream, self.patience).map(Err),
+            written => {
+                self.outbound.has_progressed();
+                written
+            }
         }
-        ready!(self.poll_send_gathered(context))?;
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-}
-
-#[async_trait]
-impl Shutdown for Connection {
-    async fn shutdown(&mut self) {
-        // The client may have closed it first.
-        AsyncWriteExt::shutdown(self).await.ok();
-    }
-}
-
-impl UniqueID for Connection {
-    fn id(&self) -> UniqueIDType {
-        self.stream.as_raw_fd()
-    }
-}
-
-impl Ssl for Connection {}
-
-impl Peek for Connection {}
-
-impl GetTimingDigest for Connection {
-    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        Vec::new()
-    }
-}
-
-impl GetProxyDigest for Connection {
-    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        None
-    }
-}
-
-impl GetSocketDigest for Connection {
-    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        Some(self.digest.clone())
     }
 }

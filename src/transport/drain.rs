@@ -29,9 +29,9 @@ pub struct Drain {
     descriptors: Descriptors,
 }
 
-/// One open connection.
+/// Counts one connection as open.
 #[expect(dead_code, reason = "counted while it exists")]
-pub struct Guard(watch::Receiver<()>, Client);
+pub struct OpenConnection(watch::Receiver<()>, Client);
 
 impl Drain {
     /// Of a process with these descriptors, of which each open connection takes one.
@@ -106,9 +106,9 @@ impl Drain {
         self.flag.clone()
     }
 
-    /// Counts a connection as open until the guard is dropped.
-    pub fn enter(&self) -> Guard {
-        Guard(self.open.subscribe(), self.descriptors.client())
+    /// Counts a connection as open until what this returns is dropped.
+    pub fn enter(&self) -> OpenConnection {
+        OpenConnection(self.open.subscribe(), self.descriptors.client())
     }
 
     /// How many connections are open.

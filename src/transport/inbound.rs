@@ -1,16 +1,16 @@
 //! What comes from a client, cut at the ends of heads and bodies.
 
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
 use http::HeaderMap;
-use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt, ReadBuf};
 
 use super::chunked::Chunks;
 use super::head::{Framing, HeadLimits, Malformed, Scan, Seen};
+use super::stream::{Reader, Stream};
 use super::target::origin_form;
 
 /// Bytes that are read at once while a head is awaited.
@@ -86,24 +86,25 @@ impl Inbound {
         Ok(seen)
     }
 
-    /// Takes what has come of a head. A connection on which nothing has come holds no memory for it.
+    /// Reads what has come of a head; 0 bytes are the end of the stream. A connection on which nothing
+    /// has come holds no memory for it.
     pub fn poll_fill(
         &mut self,
         context: &mut Context<'_>,
-        stream: &mut TcpStream,
+        stream: &dyn Stream,
     ) -> Poll<io::Result<usize>> {
-        if self.inbox.is_empty() {
-            match stream.poll_read_ready(context) {
-                Poll::Ready(ready) => ready?,
-                Poll::Pending => {
-                    self.inbox = BytesMut::new();
-                    return Poll::Pending;
-                }
-            }
+        if self.inbox.is_empty()
+            && let Poll::Pending = stream.poll_readable(context)?
+        {
+            self.inbox = BytesMut::new();
+            return Poll::Pending;
         }
         self.inbox.reserve(READ);
-        // After a read that did not fill its buffer, it asks the kernel no more until that has news.
-        pin!(stream.read_buf(&mut self.inbox)).poll(context)
+        let read = pin!(Reader(stream).read_buf(&mut self.inbox)).poll(context);
+        if read.is_pending() && self.inbox.is_empty() {
+            self.inbox = BytesMut::new();
+        }
+        read
     }
 
     /// The trailers of the body that was read to its end.
@@ -120,7 +121,7 @@ impl Inbound {
     pub fn poll_read(
         &mut self,
         context: &mut Context<'_>,
-        stream: &mut TcpStream,
+        stream: &dyn Stream,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match &mut self.stage {
@@ -133,7 +134,7 @@ impl Inbound {
                 }
                 Poll::Ready(Ok(()))
             }
-            Stage::Raw if self.inbox.is_empty() => Pin::new(stream).poll_read(context, buffer),
+            Stage::Raw if self.inbox.is_empty() => stream.poll_read(context, buffer),
             Stage::Raw => {
                 give(&mut self.inbox, usize::MAX, buffer);
                 Poll::Ready(Ok(()))
@@ -145,7 +146,7 @@ impl Inbound {
     fn poll_body(
         &mut self,
         context: &mut Context<'_>,
-        stream: &mut TcpStream,
+        stream: &dyn Stream,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if !self.inbox.is_empty() {
@@ -156,7 +157,7 @@ impl Inbound {
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
-        ready!(Pin::new(stream).poll_read(context, buffer))?;
+        ready!(stream.poll_read(context, buffer))?;
         let read = buffer.filled().get(before..).unwrap_or_default();
         let ours = self.stage.take(read);
         let ours = self.checked(ours)?;

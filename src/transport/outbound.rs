@@ -11,13 +11,13 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
 use pingora::protocols::l4::ext::get_tcp_info;
-use tokio::io::AsyncWrite;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
+
+use super::stream::Stream;
 
 /// Writes of this size or more are not copied.
 pub const GATHER: usize = 16 << 10;
-/// How often the kernel is asked whether a client that keeps a write waiting takes anything.
+/// How often the kernel is asked whether a client takes anything while a write waits for it.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long a write may wait at least where the kernel does not tell.
 const BLIND: Duration = Duration::from_secs(30);
@@ -28,30 +28,37 @@ const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 #[derive(Debug, Default)]
 pub struct Outbound {
     gathered: BytesMut,
-    movement: Movement,
+    /// Whether the stream may keep a part of what was written to it.
+    is_unflushed: bool,
+    progress: Progress,
     /// What is sent in place of the last chunk, which is the next write.
     ending: Option<Bytes>,
     stall: Option<Stall>,
 }
 
-/// How often a connection has taken something: for whoever waits for a part of it. Cheap to clone.
+/// How often the client of a connection has taken something. Whoever waits for the client to take its
+/// part sees by it whether the client takes anything at all. Clones count together.
 #[derive(Clone, Debug, Default)]
-pub struct Movement(Arc<AtomicU64>);
+pub struct Progress(Arc<AtomicU64>);
 
-impl Movement {
-    /// Another number whenever something was taken meanwhile.
+impl Progress {
+    /// A number that changes whenever the client has taken something.
     pub fn count(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
+
+    fn advance(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
-/// A wait for a client to take something.
+/// A wait for the client to take something.
 #[derive(Debug)]
 struct Stall {
     look: Pin<Box<Sleep>>,
-    /// When something was taken last, and how many bytes the client's kernel had acknowledged then;
-    /// nothing where ours does not tell.
+    /// When the client took something last.
     since: Instant,
+    /// How many bytes its kernel had acknowledged then; nothing where that is not known.
     acknowledged: Option<u64>,
 }
 
@@ -62,9 +69,9 @@ impl Outbound {
         self.stall = None;
     }
 
-    /// Counts what is taken.
-    pub fn movement(&self) -> Movement {
-        self.movement.clone()
+    /// Counts what the client takes.
+    pub fn progress(&self) -> Progress {
+        self.progress.clone()
     }
 
     /// How many bytes wait.
@@ -98,51 +105,42 @@ impl Outbound {
         self.ending = Some(section.freeze());
     }
 
-    /// Sends what waits, as far as it goes at once. Whether all of it went.
-    pub fn try_send(&mut self, stream: &TcpStream) -> io::Result<bool> {
-        while !self.gathered.is_empty() {
-            match stream.try_write(&self.gathered) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(sent) => self.sent(sent),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(true)
-    }
-
     /// Sends what waits.
     pub fn poll_send(
         &mut self,
         context: &mut Context<'_>,
-        stream: &mut TcpStream,
+        stream: &dyn Stream,
     ) -> Poll<io::Result<()>> {
         while !self.gathered.is_empty() {
-            match ready!(Pin::new(&mut *stream).poll_write(context, &self.gathered))? {
+            match ready!(stream.poll_write(context, &self.gathered))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                sent => self.sent(sent),
+                sent => {
+                    self.gathered.advance(sent);
+                    self.has_progressed();
+                }
             }
+        }
+        if self.is_unflushed {
+            ready!(stream.poll_flush(context))?;
+            self.is_unflushed = false;
         }
         Poll::Ready(Ok(()))
     }
 
-    fn sent(&mut self, bytes: usize) {
-        self.gathered.advance(bytes);
-        self.has_moved();
-    }
-
-    /// The client has taken something.
-    pub fn has_moved(&mut self) {
+    /// Notes that something was written to the stream.
+    pub fn has_progressed(&mut self) {
+        self.is_unflushed = true;
         self.stall = None;
-        self.movement.0.fetch_add(1, Ordering::Relaxed);
+        self.progress.advance();
     }
 
-    /// Ends where the client has taken nothing for as long as `patience` says. The kernel's buffers
-    /// may be full of what it has yet to take, so what counts is what its own kernel has acknowledged.
+    /// Ends once the client has taken nothing for as long as `patience` says. The kernel's buffers may
+    /// be full of what the client has yet to take, so what counts is what the client's own kernel has
+    /// acknowledged. Where the stream has no socket to tell that, only writes show progress.
     pub fn poll_stalled(
         &mut self,
         context: &mut Context<'_>,
-        stream: &TcpStream,
+        stream: &dyn Stream,
         patience: Duration,
     ) -> Poll<io::Error> {
         let every = patience.min(LOOK);
@@ -156,9 +154,9 @@ impl Outbound {
             let now = acknowledged(stream);
             if now != stall.acknowledged {
                 (stall.since, stall.acknowledged) = (Instant::now(), now);
-                self.movement.0.fetch_add(1, Ordering::Relaxed);
+                self.progress.advance();
             }
-            // Only writes show progress to whom the kernel tells nothing, and those are rare.
+            // Writes are rare: without the kernel's word, a slow client needs more time between two.
             let patience = if now.is_some() { patience } else { patience.max(BLIND) };
             if stall.since.elapsed() >= patience {
                 return Poll::Ready(io::ErrorKind::TimedOut.into());
@@ -168,8 +166,8 @@ impl Outbound {
     }
 }
 
-/// Bytes that the client's kernel has acknowledged; nothing where ours does not tell: pingora wants the
-/// form that Linux 6.2 gave it.
-fn acknowledged(stream: &TcpStream) -> Option<u64> {
-    get_tcp_info(stream.as_raw_fd()).ok().map(|info| info.tcpi_bytes_acked)
+/// Bytes that the client's kernel has acknowledged. Nothing where the stream has no socket, or where
+/// our kernel does not tell: pingora wants the form that Linux 6.2 gave it.
+fn acknowledged(stream: &dyn Stream) -> Option<u64> {
+    get_tcp_info(stream.socket()?.as_raw_fd()).ok().map(|info| info.tcpi_bytes_acked)
 }

@@ -149,6 +149,10 @@ fn what_comes_within_the_delay_is_served() {
     assert_eq!(watershed.admin("/readyz").text(), "not ready: draining\n");
     assert_eq!(watershed.admin("/livez").status, 200);
     assert_eq!(watershed.status()["draining"], true);
+    // Its successor is to be asked for changes, and by the next request of a kept connection.
+    let refused = watershed.admin_post("/api/v1/reload");
+    assert_eq!((refused.status, refused.header("connection")), (503, Some("close")));
+    assert!(refused.text().starts_with("draining: "), "{refused:?}");
     for client in [&mut kept, &mut watershed.http1()] {
         let response = client.get(LAB, "/count");
         assert_eq!((response.status, response.header("connection")), (200, Some("close")));

@@ -1,8 +1,8 @@
 //! Tasks that outlive their own panics.
 //!
-//! Tokio ends a task that panics and nobody hears of it: a process whose reloader has died serves on
-//! and takes no edit ever again. So every background task of the server is [`Kept`]: after a panic
-//! or an error it starts again, with what it had.
+//! Tokio ends a task that panics, silently: a process whose reloader has died would serve on and never
+//! take an edit again. So every background task of the server is [`Supervised`]: after a panic or an
+//! error it starts again, with the state that it had.
 
 use std::any::Any;
 use std::future::{Future, poll_fn};
@@ -43,14 +43,14 @@ pub(super) trait Task: Send + Sync + 'static {
 }
 
 /// A task as a service of pingora's, on a thread of its own.
-pub(super) fn kept<T: Task>(task: T, health: &Health) -> GenBackgroundService<Kept<T>> {
-    let kept = Kept { task, health: health.clone() };
-    let mut service = GenBackgroundService::new(T::NAME.to_owned(), Arc::new(kept));
+pub(super) fn supervised<T: Task>(task: T, health: &Health) -> GenBackgroundService<Supervised<T>> {
+    let supervised = Supervised { task, health: health.clone() };
+    let mut service = GenBackgroundService::new(T::NAME.to_owned(), Arc::new(supervised));
     service.threads = Some(1);
     service
 }
 
-pub(super) struct Kept<T> {
+pub(super) struct Supervised<T> {
     task: T,
     health: Health,
 }
@@ -62,7 +62,7 @@ enum Failure {
 }
 
 #[async_trait]
-impl<T: Task> BackgroundService for Kept<T> {
+impl<T: Task> BackgroundService for Supervised<T> {
     async fn start(&self, _: ShutdownWatch) {
         let (mut failures, mut pause) = (0, FIRST_PAUSE);
         loop {
@@ -85,7 +85,7 @@ impl<T: Task> BackgroundService for Kept<T> {
     }
 }
 
-impl<T: Task> Kept<T> {
+impl<T: Task> Supervised<T> {
     fn tell(&self, failure: &Failure, failures: u32, pause: Duration) {
         let task = T::NAME;
         let ailment = match failure {
@@ -172,16 +172,16 @@ mod tests {
         }
     }
 
-    async fn keep(task: Trying, health: &Health) -> Trying {
-        let kept = Kept { task, health: health.clone() };
-        kept.start(watch::channel(false).1).await;
-        kept.task
+    async fn supervise(task: Trying, health: &Health) -> Trying {
+        let supervised = Supervised { task, health: health.clone() };
+        supervised.start(watch::channel(false).1).await;
+        supervised.task
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_task_that_panics_starts_again_with_what_it_had() {
         let health = Health::default();
-        let task = keep(Trying::new(3, 2), &health).await;
+        let task = supervise(Trying::new(3, 2), &health).await;
         assert_eq!(task.started.into_inner(), 6);
         let at = task.at.into_inner().unwrap();
         let pauses: Vec<_> = at.windows(2).map(|at| (at[1] - at[0]).as_millis()).collect();
@@ -190,7 +190,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn pauses_are_bounded() {
-        let task = keep(Trying::new(10, 0), &Health::default()).await;
+        let task = supervise(Trying::new(10, 0), &Health::default()).await;
         let at = task.at.into_inner().unwrap();
         let longest = at.windows(2).map(|at| at[1] - at[0]).max();
         assert_eq!(longest, Some(LONGEST_PAUSE));
@@ -202,7 +202,7 @@ mod tests {
             let health = Health::default();
             let task = tokio::spawn({
                 let health = health.clone();
-                async move { keep(Trying::new(panics, errors), &health).await }
+                async move { supervise(Trying::new(panics, errors), &health).await }
             });
             // Four pauses and half of the fifth.
             tokio::time::sleep(FIRST_PAUSE * 23).await;
@@ -217,14 +217,14 @@ mod tests {
     async fn a_few_failures_are_nothing_to_probes() {
         let health = Health::default();
         let watching = health.clone();
-        let kept = keep(Trying::new(4, 0), &health);
+        let running = supervise(Trying::new(4, 0), &health);
         let ticks = async {
             for _ in 0..100 {
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 assert!(watching.with(Ailment::Failing).is_empty());
             }
         };
-        tokio::join!(kept, ticks);
+        tokio::join!(running, ticks);
     }
 
     /// The payload of a panic is dropped by whoever catches it.

@@ -1,7 +1,7 @@
-//! What the server says to its user on standard output.
+//! Prints what the server tells its user on standard output.
 //!
-//! A pipe that nobody reads takes 64 KiB and then nothing, so what is said is written by a thread of
-//! its own. It may wait for ever: nobody waits for it.
+//! A pipe that nobody reads takes 64 KiB and then blocks whoever writes. So a thread of its own writes
+//! the lines: it may block for ever, and nothing waits for it.
 
 use std::os::fd::AsFd;
 use std::sync::mpsc::{Sender, channel};
@@ -10,35 +10,35 @@ use std::thread;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{Errno, write};
 
-/// Says lines, one after another.
-pub(super) struct Voice(Sender<String>);
+/// Prints lines, one after another.
+pub(super) struct Printer(Sender<String>);
 
-impl Voice {
-    /// A voice that is heard on `target`, as long as that takes what is said.
-    pub fn on(target: impl AsFd + Send + 'static) -> Self {
-        let (lines, said) = channel::<String>();
-        let speak = move || {
-            for line in said {
+impl Printer {
+    /// A printer to `target`, until that takes no more.
+    pub fn to(target: impl AsFd + Send + 'static) -> Self {
+        let (lines, printed) = channel::<String>();
+        let print = move || {
+            for line in printed {
                 // A closed standard output is not worth dying for.
-                if speak(&target, line.as_bytes()).is_err() {
+                if write_all(&target, line.as_bytes()).is_err() {
                     return;
                 }
             }
         };
-        if let Err(error) = thread::Builder::new().name("voice".to_owned()).spawn(speak) {
-            tracing::warn!("nothing is said on standard output: no thread for it: {error}");
+        if let Err(error) = thread::Builder::new().name("printer".to_owned()).spawn(print) {
+            tracing::warn!("nothing is printed on standard output: no thread for it: {error}");
         }
         Self(lines)
     }
 
-    /// Says a line. Returns at once.
-    pub fn say(&self, line: &str) {
-        // Nobody listens any more.
+    /// Prints a line. Returns at once.
+    pub fn print(&self, line: &str) {
+        // It fails once the target takes no more.
         self.0.send(format!("{line}\n")).ok();
     }
 }
 
-fn speak(target: &impl AsFd, mut line: &[u8]) -> Result<(), Errno> {
+fn write_all(target: &impl AsFd, mut line: &[u8]) -> Result<(), Errno> {
     while !line.is_empty() {
         match write(target, line) {
             Ok(written) => line = line.get(written..).unwrap_or_default(),
@@ -60,14 +60,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_says_something_does_not_wait_for_who_listens() {
+    fn printing_does_not_wait_for_the_reader() {
         let (mut reader, writer) = pipe().unwrap();
-        let voice = Voice::on(writer);
+        let printer = Printer::to(writer);
         let started = Instant::now();
         for _ in 0..10_000 {
-            voice.say(&"x".repeat(99));
+            printer.print(&"x".repeat(99));
         }
-        drop(voice);
+        drop(printer);
         assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
         let mut heard = String::new();
         reader.read_to_string(&mut heard).unwrap();
@@ -75,11 +75,11 @@ mod tests {
     }
 
     #[test]
-    fn nobody_need_listen() {
+    fn a_closed_target_is_no_error() {
         let (reader, writer) = pipe().unwrap();
         drop(reader);
-        let voice = Voice::on(writer);
-        voice.say("one");
-        voice.say("two");
+        let printer = Printer::to(writer);
+        printer.print("one");
+        printer.print("two");
     }
 }

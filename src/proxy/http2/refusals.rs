@@ -1,0 +1,239 @@
+//! The requests of an HTTP/2 connection that h2 refuses by itself: it answers a head that is far too
+//! large with 431, and resets streams whose heads are malformed, or that are too many. It tells nobody,
+//! so they are found among the frames that it writes.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use h2::Reason;
+use http::StatusCode;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::proxy::failure::Failure;
+use crate::transport::Connection;
+
+/// Length, type, flags and stream of a frame
+/// ([RFC 9113, section 4.1](https://www.rfc-editor.org/rfc/rfc9113#section-4.1)).
+const HEADER: usize = 9;
+/// Bytes of the reason of a reset.
+const REASON: usize = 4;
+const HEADERS: u8 = 0x1;
+const RST_STREAM: u8 = 0x3;
+const END_STREAM: u8 = 0x1;
+
+/// So many requests that were accepted last are remembered. h2 may reset them too, and each of them
+/// has a record of its own.
+const ACCEPTED: usize = 256;
+
+/// A connection that notes what h2 refuses.
+pub struct Observed {
+    connection: Connection,
+    frames: Frames,
+    refused: Arc<Mutex<Vec<Refused>>>,
+}
+
+/// A stream that may have been refused: it was reset, or answered with nothing but a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Refused {
+    stream: u32,
+    /// None where it was answered.
+    reason: Option<Reason>,
+}
+
+/// The refusals of one connection.
+pub struct Refusals {
+    refused: Arc<Mutex<Vec<Refused>>>,
+    accepted: VecDeque<u32>,
+}
+
+impl Refusals {
+    /// Of the connection, when h2 uses it as this returns it.
+    pub fn of(connection: Connection) -> (Observed, Self) {
+        let refused = Arc::<Mutex<Vec<Refused>>>::default();
+        let accepted = VecDeque::with_capacity(ACCEPTED);
+        let this = Self { refused: refused.clone(), accepted };
+        (Observed { connection, frames: Frames::default(), refused }, this)
+    }
+
+    /// Remembers that a request was accepted.
+    pub fn accepted(&mut self, stream: u32) {
+        if self.accepted.len() == ACCEPTED {
+            self.accepted.pop_front();
+        }
+        self.accepted.push_back(stream);
+    }
+
+    /// What was refused since the last call, with the status that the client was sent. All requests
+    /// that could be accepted have to be by now.
+    pub fn take(&mut self) -> Vec<(Failure, Option<StatusCode>)> {
+        let mut refused = std::mem::take(&mut *lock(&self.refused));
+        // One that was answered may have been reset after that.
+        refused.dedup_by_key(|refused| refused.stream);
+        refused.retain(|refused| !self.accepted.contains(&refused.stream));
+        refused.into_iter().filter_map(Refused::failure).collect()
+    }
+}
+
+impl Refused {
+    /// Resets for other reasons are ours, or end what was accepted long ago.
+    fn failure(self) -> Option<(Failure, Option<StatusCode>)> {
+        match self.reason {
+            None => Some((Failure::RequestHead, Some(Failure::RequestHead.status()))),
+            Some(Reason::PROTOCOL_ERROR) => Some((Failure::BadRequest, None)),
+            Some(Reason::REFUSED_STREAM) => Some((Failure::TooManyStreams, None)),
+            Some(_) => None,
+        }
+    }
+}
+
+fn lock(refused: &Mutex<Vec<Refused>>) -> MutexGuard<'_, Vec<Refused>> {
+    refused.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Follows frames as they are written, in whatever parts.
+#[derive(Debug, Default)]
+struct Frames {
+    /// What has come of a header, and of the reason of a reset behind it.
+    head: Vec<u8>,
+    /// Bytes of the frame under way that nobody looks at.
+    skip: usize,
+}
+
+impl Frames {
+    fn look(&mut self, mut bytes: &[u8], mut found: impl FnMut(Refused)) {
+        while !bytes.is_empty() {
+            let skipped = self.skip.min(bytes.len());
+            self.skip -= skipped;
+            bytes = bytes.get(skipped..).unwrap_or_default();
+            let wanted = self.wanted().min(bytes.len());
+            let (head, rest) = bytes.split_at(wanted);
+            self.head.extend_from_slice(head);
+            bytes = rest;
+            if self.wanted() == 0 && self.head.len() >= HEADER {
+                self.end_of_head(&mut found);
+            }
+        }
+    }
+
+    /// How much of the head is yet to come.
+    fn wanted(&self) -> usize {
+        let is_reset = self.head.get(3) == Some(&RST_STREAM);
+        let whole = if is_reset { HEADER + REASON } else { HEADER };
+        if self.skip > 0 { 0 } else { whole.saturating_sub(self.head.len()) }
+    }
+
+    fn end_of_head(&mut self, found: &mut impl FnMut(Refused)) {
+        let &[a, b, c, kind, flags, s0, s1, s2, s3, ref reason @ ..] = self.head.as_slice() else {
+            return;
+        };
+        let stream = u32::from_be_bytes([s0 & 0x7f, s1, s2, s3]);
+        let length = usize::try_from(u32::from_be_bytes([0, a, b, c])).unwrap_or(usize::MAX);
+        self.skip = length.saturating_sub(reason.len());
+        let reason = reason.try_into().map(|reason| Reason::from(u32::from_be_bytes(reason))).ok();
+        if kind == RST_STREAM || (kind == HEADERS && flags & END_STREAM != 0) {
+            found(Refused { stream, reason });
+        }
+        self.head.clear();
+    }
+}
+
+impl Observed {
+    fn wrote<'a>(&mut self, parts: impl Iterator<Item = &'a [u8]>, mut written: usize) {
+        for part in parts {
+            let part = part.get(..written).unwrap_or(part);
+            written -= part.len();
+            self.frames.look(part, |refused| lock(&self.refused).push(refused));
+        }
+    }
+}
+
+impl AsyncRead for Observed {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.connection).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Observed {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.connection).poll_write(context, data))?;
+        self.wrote(std::iter::once(data), written);
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.connection).poll_write_vectored(context, parts))?;
+        self.wrote(parts.iter().map(|part| &**part), written);
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.connection.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.connection).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.connection).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+    }
+
+    fn reset(stream: u32, reason: Reason) -> Vec<u8> {
+        frame(RST_STREAM, 0, stream, &u32::from(reason).to_be_bytes())
+    }
+
+    /// Frames with the bytes of other frames in them, an empty one, and those that are looked for.
+    #[test]
+    fn refusals_are_found_however_they_are_cut() {
+        let written = [
+            frame(0x4, 0, 0, &[RST_STREAM; 12]),
+            frame(HEADERS, 0x4, 1, b"head of an answer"),
+            frame(0x0, END_STREAM, 1, &reset(9, Reason::PROTOCOL_ERROR)),
+            reset(3, Reason::PROTOCOL_ERROR),
+            frame(0x4, 0x1, 0, b""),
+            frame(HEADERS, END_STREAM | 0x4, 5, b"431"),
+            reset(5, Reason::PROTOCOL_ERROR),
+            reset(7, Reason::CANCEL),
+        ]
+        .concat();
+        let reset = |stream, reason| Refused { stream, reason: Some(reason) };
+        let expected = [
+            reset(3, Reason::PROTOCOL_ERROR),
+            Refused { stream: 5, reason: None },
+            reset(5, Reason::PROTOCOL_ERROR),
+            reset(7, Reason::CANCEL),
+        ];
+        for size in 1..=written.len() {
+            let (mut frames, mut found) = (Frames::default(), Vec::new());
+            for part in written.chunks(size) {
+                frames.look(part, |refused| found.push(refused));
+            }
+            assert_eq!(found, expected, "in parts of {size}");
+        }
+    }
+}

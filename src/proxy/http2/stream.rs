@@ -1,0 +1,206 @@
+//! One request of an HTTP/2 connection.
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream, SendStream};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use pingora::http::{RequestHeader, ResponseHeader};
+use tokio::time::timeout;
+
+use crate::proxy::session::{Gone, Input};
+use crate::transport::Progress;
+
+/// How long, and how much of, a body that nobody wants is read after its response: some clients take a
+/// reset for a failure, whatever the response was.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 16 << 20;
+/// How often in a row a client may take nothing of one response while it takes others on its
+/// connection.
+const TURNS: u32 = 10;
+/// How long a client may take no data unless its version's limits say otherwise.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One request, and the stream that it came on.
+pub struct Http2 {
+    request: RequestHeader,
+    client: SocketAddr,
+    /// Of all that the client takes.
+    progress: Progress,
+    body: RecvStream,
+    respond: SendResponse<Bytes>,
+    response: Option<SendStream<Bytes>>,
+    patience: Duration,
+    is_over: bool,
+}
+
+impl Http2 {
+    pub fn new(
+        request: Request<RecvStream>,
+        respond: SendResponse<Bytes>,
+        client: SocketAddr,
+        progress: Progress,
+    ) -> Self {
+        let (mut head, body) = request.into_parts();
+        join_cookies(&mut head.headers);
+        Self {
+            request: head.into(),
+            client,
+            progress,
+            body,
+            respond,
+            response: None,
+            patience: PATIENCE,
+            is_over: false,
+        }
+    }
+
+    pub fn request(&self) -> &RequestHeader {
+        &self.request
+    }
+
+    pub fn client(&self) -> SocketAddr {
+        self.client
+    }
+
+    pub fn is_body_empty(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    pub async fn read(&mut self) -> Input {
+        match self.body.data().await {
+            Some(Ok(data)) => {
+                // It fails only where the stream is over, which the next read tells.
+                self.body.flow_control().release_capacity(data.len()).ok();
+                Input::Data(data)
+            }
+            Some(Err(_)) => Input::Gone,
+            None => match self.body.trailers().await {
+                Ok(trailers) => Input::End(trailers.unwrap_or_default()),
+                Err(_) => Input::Gone,
+            },
+        }
+    }
+
+    pub async fn gone(&mut self) {
+        let Self { respond, response, .. } = self;
+        let reset = poll_fn(|context| match response {
+            Some(response) => response.poll_reset(context).map(drop),
+            None => respond.poll_reset(context).map(drop),
+        });
+        reset.await;
+    }
+
+    pub fn set_patience(&mut self, patience: Duration) {
+        self.patience = patience;
+    }
+
+    pub fn write_continue(&mut self) -> Result<(), Gone> {
+        let mut head = Response::new(());
+        *head.status_mut() = StatusCode::CONTINUE;
+        self.respond.send_informational(head).map_err(|_| Gone)
+    }
+
+    pub fn write_head(&mut self, mut head: ResponseHeader) -> Result<(), Gone> {
+        let date = pingora::protocols::http::date::get_cached_date();
+        head.insert_header(header::DATE, date).map_err(|_| Gone)?;
+        let head = Response::from_parts(head.as_owned_parts(), ());
+        self.response = Some(self.respond.send_response(head, false).map_err(|_| Gone)?);
+        Ok(())
+    }
+
+    /// Waits where the client gives no room, as long as its patience lasts each time. A client that
+    /// reads several responses takes them in turns.
+    pub async fn write(&mut self, mut data: Bytes) -> Result<(), Gone> {
+        let Self { response, patience, progress, .. } = self;
+        let response = response.as_mut().ok_or(Gone)?;
+        let mut turns = 0;
+        while !data.is_empty() {
+            let before = progress.count();
+            response.reserve_capacity(data.len());
+            match timeout(*patience, poll_fn(|context| response.poll_capacity(context))).await {
+                Ok(Some(Ok(room))) => {
+                    let part = data.split_to(room.min(data.len()));
+                    response.send_data(part, false).map_err(|_| Gone)?;
+                    turns = 0;
+                }
+                Err(_) if progress.count() != before && turns < TURNS => turns += 1,
+                Ok(Some(Err(_)) | None) | Err(_) => return Err(Gone),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads on for a little after a response that did not want the rest of the request.
+    pub async fn linger(&mut self) {
+        if self.body.is_end_stream() {
+            return;
+        }
+        let rest = async {
+            let mut left = LINGER_BYTES;
+            while let Some(Ok(data)) = self.body.data().await {
+                self.body.flow_control().release_capacity(data.len()).ok();
+                left = left.saturating_sub(data.len());
+                if left == 0 {
+                    return;
+                }
+            }
+        };
+        // Whoever still sends then is not listening.
+        timeout(LINGER, rest).await.ok();
+    }
+
+    pub fn finish(&mut self, trailers: Option<HeaderMap>) -> Result<(), Gone> {
+        let response = self.response.as_mut().ok_or(Gone)?;
+        let finished = match trailers {
+            Some(trailers) => response.send_trailers(trailers),
+            None => response.send_data(Bytes::new(), true),
+        };
+        self.is_over = true;
+        finished.map_err(|_| Gone)
+    }
+
+    /// A response that broke off must not look like one that ended.
+    pub fn break_off(&mut self) {
+        if !self.is_over {
+            self.respond.send_reset(Reason::INTERNAL_ERROR);
+        }
+    }
+}
+
+/// Makes one field of the pieces in which cookies may come
+/// ([RFC 9113, section 8.2.3](https://www.rfc-editor.org/rfc/rfc9113#section-8.2.3)).
+fn join_cookies(headers: &mut HeaderMap) {
+    let mut pieces = headers.get_all(header::COOKIE).iter();
+    if pieces.next().is_none() || pieces.next().is_none() {
+        return;
+    }
+    let pieces: Vec<_> =
+        headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    // Of pieces that were values each, the whole is one.
+    if let Ok(joined) = HeaderValue::from_bytes(&pieces.join(&b"; "[..])) {
+        headers.insert(header::COOKIE, joined);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_of_cookies_become_one_field() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-a", "1".parse().unwrap());
+        join_cookies(&mut headers);
+        assert_eq!(headers.len(), 1);
+        for piece in ["a=1", "b=2; c=3", "d=4"] {
+            headers.append(header::COOKIE, piece.parse().unwrap());
+        }
+        join_cookies(&mut headers);
+        let cookies: Vec<_> = headers.get_all(header::COOKIE).iter().collect();
+        assert_eq!(cookies, ["a=1; b=2; c=3; d=4"]);
+    }
+}

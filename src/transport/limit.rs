@@ -1,0 +1,164 @@
+//! How many connections may be open at once.
+//!
+//! Each takes a descriptor, and the process needs some for its files and for those who look after it.
+//! At the limit, connections that wait for their next request are closed first. Where none waits,
+//! clients wait to be accepted.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+/// How long somebody waits for a permit before idle connections are asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
+/// How long a new connection may be silent before it counts as idle.
+const NEW: Duration = Duration::from_secs(1);
+/// Of so many connections, one is asked to close at a time.
+const PART: usize = 16;
+
+/// The limit of all connections of a listener. Clones are the same limit.
+#[derive(Clone, Debug)]
+pub struct ConnectionLimit(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    max: usize,
+    free: Arc<Semaphore>,
+    open: AtomicUsize,
+    /// How many idle connections should close.
+    to_close: AtomicUsize,
+    crowded: Notify,
+}
+
+/// Lets one connection be open, until it is dropped.
+#[derive(Debug)]
+pub struct Permit {
+    limit: ConnectionLimit,
+    #[expect(dead_code, reason = "held for its drop")]
+    permit: OwnedSemaphorePermit,
+}
+
+impl ConnectionLimit {
+    /// At most `max` connections, and at least one.
+    pub fn new(max: usize) -> Self {
+        let max = max.clamp(1, Semaphore::MAX_PERMITS);
+        Self(Arc::new(Inner {
+            max,
+            free: Arc::new(Semaphore::new(max)),
+            open: AtomicUsize::new(0),
+            to_close: AtomicUsize::new(0),
+            crowded: Notify::new(),
+        }))
+    }
+
+    /// How many connections are open.
+    pub fn open(&self) -> usize {
+        self.0.open.load(Ordering::Relaxed)
+    }
+
+    /// Waits until one more connection may be open. Cancel-safe.
+    pub async fn acquire(&self) -> Permit {
+        loop {
+            let free = self.0.free.clone();
+            let permit = match free.clone().try_acquire_owned() {
+                Ok(permit) => Some(permit),
+                Err(_) => {
+                    self.make_room();
+                    tokio::time::timeout(ASK_AGAIN, free.acquire_owned())
+                        .await
+                        .ok()
+                        .and_then(Result::ok)
+                }
+            };
+            if let Some(permit) = permit {
+                self.0.to_close.store(0, Ordering::Relaxed);
+                self.0.open.fetch_add(1, Ordering::Relaxed);
+                return Permit { limit: self.clone(), permit };
+            }
+        }
+    }
+
+    /// Asks some of the connections that wait for a request to close.
+    pub fn make_room(&self) {
+        self.0.to_close.store(self.0.max / PART + 1, Ordering::Relaxed);
+        self.0.crowded.notify_waiters();
+    }
+}
+
+impl Permit {
+    /// Whether its connection is the only one.
+    pub fn is_alone(&self) -> bool {
+        self.limit.open() == 1
+    }
+
+    /// Waits until the connection, which has no request now, is to close. One that had none yet is
+    /// given a moment first.
+    pub async fn asked_to_close(&self, is_new: bool) {
+        if is_new {
+            tokio::time::sleep(NEW).await;
+        }
+        let Inner { to_close, crowded, .. } = &*self.limit.0;
+        loop {
+            let asked = crowded.notified();
+            tokio::pin!(asked);
+            // Whoever asks from here on is heard.
+            asked.as_mut().enable();
+            let take_one = |to_close: usize| to_close.checked_sub(1);
+            if to_close.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take_one).is_ok() {
+                return;
+            }
+            asked.await;
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.limit.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(10);
+
+    #[tokio::test]
+    async fn who_is_idle_makes_room_and_nobody_else() {
+        let limit = ConnectionLimit::new(2);
+        let (idle, _busy) = (limit.acquire().await, limit.acquire().await);
+        assert_eq!((limit.open(), idle.is_alone()), (2, false));
+        let closing = tokio::spawn(async move { idle.asked_to_close(false).await });
+        let third = timeout(SOON, limit.acquire()).await.unwrap();
+        timeout(SOON, closing).await.unwrap().unwrap();
+        assert_eq!(limit.open(), 2);
+        assert!(timeout(2 * ASK_AGAIN, limit.acquire()).await.is_err(), "nobody else is idle");
+        drop(third);
+        timeout(SOON, limit.acquire()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn nobody_closes_while_there_is_room() {
+        let limit = ConnectionLimit::new(2);
+        let one = limit.acquire().await;
+        assert!(one.is_alone());
+        assert!(timeout(2 * ASK_AGAIN, one.asked_to_close(false)).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn who_is_asked_while_busy_closes_once_idle() {
+        let limit = ConnectionLimit::new(1);
+        let busy = limit.acquire().await;
+        let waiting = tokio::spawn({
+            let limit = limit.clone();
+            async move { limit.acquire().await }
+        });
+        timeout(SOON, busy.asked_to_close(false)).await.unwrap();
+        drop(busy);
+        timeout(SOON, waiting).await.unwrap().unwrap();
+    }
+}

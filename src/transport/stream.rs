@@ -1,0 +1,147 @@
+//! What a connection runs over: a TCP socket, or a layer on top of one, such as TLS.
+
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::net::Shutdown;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http::uri::Scheme;
+use socket2::SockRef;
+use tokio::io::{AsyncRead, Interest, ReadBuf};
+use tokio::net::TcpStream;
+
+/// A stream of bytes from and to a client.
+///
+/// It is used by shared reference: one task reads and writes it, and may at the same time hold a
+/// future that watches its [`socket`](Self::socket). A stream that needs exclusive access, as a TLS
+/// session does, keeps that behind a lock of its own. The methods work like those of tokio's
+/// [`AsyncRead`] and `AsyncWrite`.
+pub trait Stream: fmt::Debug + Send + Sync + 'static {
+    /// The scheme of the requests that come over it.
+    fn scheme(&self) -> Scheme;
+
+    /// The TCP socket beneath. Only a socket tells how much the client's kernel has acknowledged and
+    /// whether the connection is broken, and only a socket can be reset. Without one, a client that
+    /// takes nothing is noticed later, and one that has left at the next read or write.
+    fn socket(&self) -> Option<&TcpStream>;
+
+    /// Waits until a read may find something, without memory for it. A stream that cannot tell is
+    /// always ready.
+    fn poll_readable(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads into the free part of `buffer`; nothing more comes where it stays empty.
+    fn poll_read(
+        &self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>>;
+
+    /// Writes as much of `data` as goes at once.
+    fn poll_write(&self, context: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>>;
+
+    /// Writes as much of several parts as goes at once.
+    fn poll_write_vectored(
+        &self,
+        context: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>>;
+
+    /// Sends what the stream itself keeps of what was written. A socket keeps nothing.
+    fn poll_flush(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// Says that nothing more is written.
+    fn poll_shutdown(&self, context: &mut Context<'_>) -> Poll<io::Result<()>>;
+}
+
+impl Stream for TcpStream {
+    fn scheme(&self) -> Scheme {
+        Scheme::HTTP
+    }
+
+    fn socket(&self) -> Option<&TcpStream> {
+        Some(self)
+    }
+
+    fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_read_ready(context)
+    }
+
+    fn poll_read(
+        &self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.poll_read_ready(context))?;
+            match try_read(self, buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return Poll::Ready(read.map(drop)),
+            }
+        }
+    }
+
+    fn poll_write(&self, context: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        poll_until_ready(self, context, |socket| socket.try_write(data))
+    }
+
+    fn poll_write_vectored(
+        &self,
+        context: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        poll_until_ready(self, context, |socket| socket.try_write_vectored(parts))
+    }
+
+    fn poll_shutdown(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(SockRef::from(self).shutdown(Shutdown::Write))
+    }
+}
+
+/// Reads once. A read that does not fill its buffer has emptied the kernel's: readiness is cleared
+/// with it, as tokio's own reads do, so that the next read does not ask the kernel in vain.
+fn try_read(socket: &TcpStream, buffer: &mut ReadBuf<'_>) -> io::Result<usize> {
+    let mut part = None;
+    let read = socket.try_io(Interest::READABLE, || {
+        let room = buffer.remaining();
+        match socket.try_read_buf(buffer) {
+            Ok(read) if 0 < read && read < room => {
+                part = Some(read);
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+            read => read,
+        }
+    });
+    part.map_or(read, Ok)
+}
+
+fn poll_until_ready(
+    socket: &TcpStream,
+    context: &mut Context<'_>,
+    write: impl Fn(&TcpStream) -> io::Result<usize>,
+) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(socket.poll_write_ready(context))?;
+        match write(socket) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            written => return Poll::Ready(written),
+        }
+    }
+}
+
+/// Lets tokio's extension methods read a stream.
+pub(super) struct Reader<'a>(pub &'a dyn Stream);
+
+impl AsyncRead for Reader<'_> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.0.poll_read(context, buffer)
+    }
+}
