@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use watershed::admin::{description, status::service_document};
+use watershed::admin::{description, service_document};
+use watershed::api::{Description, ExplainQuery, Explanation, Plan, ServiceDescription};
 use watershed::config::{Config, Otherwise, Percent, Pick, Reach, Service, Traffic};
-use watershed::plan::{Description, Plan};
-use watershed::policy::explain::{Explanation, Question, Written};
+use watershed::policy::explain::Question;
 use watershed::policy::{Case, Standing};
 use watershed::routing::{Asked, Refused, bucket};
 use watershed::versions::{ServiceEntry, Snapshot, Statuses, VersionEntry};
@@ -58,7 +58,7 @@ impl Probe {
         let rule_header = rule.map(|rule| format!("x-rule:{}", rule + 1));
         let wish_header = wish.map(|wish| format!("watershed-version:{wish}"));
         let headers = user_header.into_iter().chain(rule_header).chain(wish_header).collect();
-        let question = Written { headers, ..Written::default() }.question().unwrap();
+        let question = question(headers);
         Self { user, rule, wish, question }
     }
 
@@ -84,6 +84,10 @@ impl Probes {
     }
 }
 
+fn question(headers: Vec<String>) -> Question {
+    Question::new(&ExplainQuery { headers, ..ExplainQuery::default() }).unwrap()
+}
+
 /// A user for each of ten thousand buckets, looked for one by one.
 fn of_buckets(service: &str) -> Vec<Question> {
     use watershed::routing::{Affinity, KeySource};
@@ -102,7 +106,7 @@ fn of_buckets(service: &str) -> Vec<Question> {
     }
     let question = |user: usize| {
         let headers = vec![format!("x-user:{user}")];
-        Written { headers, ..Written::default() }.question().unwrap()
+        question(headers)
     };
     users.into_iter().map(|user| question(user.unwrap())).collect()
 }
@@ -468,7 +472,7 @@ impl One<'_> {
             let spec = &self.service.versions[index];
             let Standing::Normal { digest } = &self.standings[index] else { return false };
             self.service.policy.reach_of(index) == Reach::Live
-                && self.service.quarantined_as(digest, &spec.env).is_none()
+                && self.service.quarantined_as(digest, spec.env()).is_none()
         };
         let takers: Vec<usize> = match &self.service.traffic {
             Traffic::Latest => {
@@ -535,7 +539,7 @@ impl One<'_> {
         Description::of_files(self.publish.config, Path::new(ROOT), Some(served), standing)
     }
 
-    fn planned(&self, served: &Description) -> watershed::plan::ServiceDescription {
+    fn planned(&self, served: &Description) -> ServiceDescription {
         let described = self.described(served);
         let mut services = described.environments.into_iter().flat_map(|it| it.services);
         services.find(|it| it.name == self.service.name.as_str()).unwrap()
@@ -583,7 +587,7 @@ impl One<'_> {
             count(&mut probes.of_buckets[self.service.name.as_str()].iter().map(asked))
         } else if is_as_declared && policy.sticky.is_none() && policy.pick == Pick::Smooth {
             see(seen, "shares counted by all turns");
-            let plain = Written::default().question().unwrap();
+            let plain = question(Vec::new());
             count(&mut (0..10_000).map(|_| asked(&plain)))
         } else {
             return Ok(());
@@ -598,7 +602,7 @@ impl One<'_> {
 
     /// Whether the file closes what serves to everybody.
     fn is_quarantined(&self, version: &VersionEntry) -> bool {
-        self.service.quarantined_as(&version.digest(), &version.spec.env).is_some()
+        self.service.quarantined_as(&version.digest(), version.spec.env()).is_some()
     }
 
     fn reach(&self, version: &VersionEntry) -> Reach {

@@ -11,7 +11,7 @@ use watershed::policy::Standing;
 use watershed::runtime::{Engine, Grant, Guest, PoolSize, Program};
 use watershed::telemetry::Telemetry;
 use watershed::versions::{
-    ServiceKey, Snapshot, Status, StatusCode, StatusError, Statuses, VersionEntry, declared,
+    Backend, GuestBackend, ServiceKey, Snapshot, Status, StatusCode, StatusError, Statuses, VersionEntry, declared,
 };
 
 use super::Seen;
@@ -43,8 +43,9 @@ impl Makes {
         let (service, second) = (key.service.as_str(), Duration::from_secs(1));
         let grant = Grant::new(service, spec.name.as_str(), 1 << 20, second, second);
         let guest = Guest::new(self.programs[component].clone(), grant);
+        let backend = Backend::Guest(GuestBackend::new(guest, Vec::new()));
         let meter = self.telemetry.version("default", service, spec.name.as_str());
-        Arc::new(VersionEntry::new(spec.clone(), Vec::new(), guest, meter))
+        Arc::new(VersionEntry::new(spec.clone(), backend, meter))
     }
 }
 

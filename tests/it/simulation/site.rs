@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use watershed::config::{
     AdminSettings, Config, Destination, Digest, EnvValue, Environment, EnvironmentName, Glob,
-    Limits, Match, Otherwise, Overrides, Percent, Pick, Policy, Quarantined, Reach, Rule, RuleName,
+    GuestSpec, Match, Otherwise, Overrides, Percent, Pick, Policy, Quarantined, Reach, Rule, RuleName,
     ServerSettings, Service, ServiceName, Split, StateSettings, Sticky, StickyKey, StickyMode,
     Traffic, VersionName, VersionSpec,
 };
@@ -118,7 +118,6 @@ impl Site {
                 domain: "localhost".to_owned(),
                 services: self.services.iter().map(|draft| Arc::new(draft.service())).collect(),
             }],
-            watch: Vec::new(),
             warnings: Vec::new(),
         }
     }
@@ -258,12 +257,7 @@ impl Draft {
 
 fn spec(version: Declared) -> VersionSpec {
     let name = NAMES[version.name];
-    VersionSpec {
-        name: VersionName::new(name).unwrap(),
-        component: format!("/site/{name}.wasm").into(),
-        digest: None,
-        env: vec![("AGE".to_owned(), EnvValue::Plain(version.env.to_string()))],
-        remark: None,
-        limits: Limits::default(),
-    }
+    let env = vec![("AGE".to_owned(), EnvValue::Plain(version.env.to_string()))];
+    let guest = GuestSpec { env, ..GuestSpec::new(format!("/site/{name}.wasm")) };
+    VersionSpec::new(VersionName::new(name).unwrap(), guest)
 }
