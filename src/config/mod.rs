@@ -1,8 +1,9 @@
 //! What the user wrote, read and checked: a [`Loader`] turns `watershed.toml` and the services'
 //! files into a [`Config`] that cannot be wrong, beside a [`Report`] of whatever is. The command
-//! line, the server and a reload use it. Rooms, in reading order: `raw` (the files' shapes),
-//! `model` (what they mean, and every default), `document` (a file into its shape), `validate`
-//! (one file's shape into the model), `arbitrate` (names that several files want), `loader` (all
+//! line, the server and a reload use it. Rooms, in reading order: `raw` (the files as they are
+//! written), `model` (what they mean, and every default), `document` (a text into `raw`, with
+//! `syntax` for what is not TOML and `read` for what does not fit), `validate` (one file's `raw` into
+//! the model), `arbitrate` (names that several files want), `loader` (all
 //! files, again and again), `edit` (changes a service's file), `report` (what is wrong), `restart` (what only a restart changes),
 //! `schema` (the shapes for editors).
 
