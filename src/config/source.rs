@@ -14,7 +14,7 @@ pub const PROBLEMS_MAX: usize = 100;
 
 /// How long a line may be, in bytes, to be shown with a problem. Nobody writes such lines by hand,
 /// and a copy of it would come with every problem on it.
-const LINE_MAX: usize = 4096;
+pub const LINE_MAX: usize = 4096;
 
 /// How many characters a sentence of a complaint keeps at its start and at its end. What is in
 /// between was quoted from the file.
@@ -52,9 +52,11 @@ impl Source {
     /// The line of a place, and where in it the place is, in bytes. A place between the two bytes of
     /// a line's end is at the line's end.
     pub fn line(&self, byte: usize) -> (&str, usize) {
-        let start = self.line_of(byte).checked_sub(2).and_then(|before| self.lines.get(before));
+        let number = self.line_of(byte);
+        let start = number.checked_sub(2).and_then(|before| self.lines.get(before));
         let start = start.copied().unwrap_or(0);
-        let line = first_line(self.text.get(start..).unwrap_or_default());
+        let end = self.lines.get(number - 1).copied().unwrap_or(self.text.len());
+        let line = first_line(self.text.get(start..end).unwrap_or_default());
         (line, line.floor_char_boundary(byte.saturating_sub(start)))
     }
 

@@ -1,4 +1,4 @@
-//! What somebody probably meant who wrote a name that does not exist. `shape` asks it about keys,
+//! What somebody probably meant who wrote a name that does not exist. `read` asks it about keys,
 //! `validate` about versions and words, the command line about services and environments.
 
 /// How alike two names must be, from 0 to 1, before one is offered for the other.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use toml::de::DeValue;
 
-use super::super::source::{Complaint, Source};
+use super::super::source::{Complaint, LINE_MAX, Source};
 use super::scan::{Scanner, Within};
 
 /// Quotation marks that word processors and web pages make of straight ones, and others that are
@@ -42,10 +42,14 @@ pub struct Place<'a> {
     latest: char,
 }
 
-/// Whether there is nothing wrong with how a key is written at a place.
+/// Whether there is nothing wrong with how a key is written at a place. Of a line that nobody writes,
+/// that is not asked.
 pub fn is_key(source: &Source, span: &Range<usize>) -> bool {
     let token = source.text.get(span.clone()).unwrap_or_default();
     let (line, at) = source.line(span.start);
+    if line.len() > LINE_MAX {
+        return false;
+    }
     let (before, after) = line.split_at(at);
     let rest = after.get(token.len()..).unwrap_or_default().trim_start();
     let is_quoted = |mark| token.len() > 1 && token.starts_with(mark) && token.ends_with(mark);

@@ -138,7 +138,8 @@ impl<'a> Scanner<'a> {
     /// Returns how many bytes are read.
     fn in_quotes(&mut self, Quoted { mark, is_long, .. }: Quoted, byte: u8) -> usize {
         let rest = self.text.get(self.at..).unwrap_or_default();
-        let run = rest.iter().take_while(|byte| **byte == mark).count();
+        // Three end a long text, with up to two more of its own before them.
+        let run = rest.iter().take(5).take_while(|byte| **byte == mark).count();
         match byte {
             b'\n' if !is_long => {
                 // Brackets of this line may be in the text that should have ended.
@@ -149,7 +150,7 @@ impl<'a> Scanner<'a> {
             b'\\' if mark == b'"' && rest.get(1).is_some_and(|next| *next != b'\n') => 2,
             _ if is_long && run >= 3 => {
                 self.quoted = None;
-                run.min(5)
+                run
             }
             _ if !is_long && run >= 1 => {
                 self.quoted = None;

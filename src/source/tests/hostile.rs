@@ -113,6 +113,8 @@ fn many_errors_on_one_line_are_one() {
         format!("a = {{ {} }}", "b = 1, ".repeat(100_000)),
         format!("a = \"{}\"", "\\d ".repeat(300_000)),
         format!("{}a = [[", "\t".repeat(300_000)),
+        format!("a = 1{}", "\r".repeat(300_000)),
+        format!("a = {}", "\"".repeat(300_000)),
     ];
     for service in lines {
         only(&service);
