@@ -11,12 +11,12 @@ use std::time::Instant;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
-use watershed::config::{self, Config};
-use watershed::registry::{Programs, Snapshot, Status, Statuses, VersionEntry, declared};
+use watershed::config::Config;
 use watershed::routing::{Asked, Part, RouteTable, RouteTableBuilder, Weighted};
 use watershed::runtime::{Engine, Event, Grant, Guest, Invocation, PoolSize, Program, digest_of};
 use watershed::server::pool_size;
 use watershed::telemetry::Telemetry;
+use watershed::versions::{Programs, Snapshot, Status, Statuses, VersionEntry, declared};
 
 fn request(host: &str) -> http::Request<()> {
     http::Request::get("/").header("host", host).body(()).expect("a request")
@@ -52,7 +52,8 @@ fn draw(criterion: &mut Criterion) {
 /// The greeter service of the shipped configuration, as it is served.
 fn greeter(runtime: &Runtime) -> (Snapshot, Arc<VersionEntry>) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let config = config::load(&root.join("config/watershed.toml")).expect("the shipped files");
+    let config =
+        watershed::source::load(&root.join("config/watershed.toml")).expect("the shipped files");
     let engine = Engine::new(pool_size(&config)).expect("an engine");
     let programs = Programs::new(engine, None, Telemetry::default());
     let candidates = runtime.block_on(candidates(&config, &programs));

@@ -2,14 +2,19 @@
 //! WebAssembly component, and files that are followed while traffic flows say who gets what.
 //!
 //! Two lines run through the crate. A request: `transport` → `proxy` → a service by `routing` → a
-//! version by its `registry` entry → a sandbox of `runtime`. A configuration: `config` → `reload` →
-//! `registry`. They meet in one pointer, [`registry::Live`]. `ARCHITECTURE.md` has the whys.
+//! version by its entry in `versions` → a sandbox of `runtime`. A configuration: `source` → `reload` →
+//! `versions`. They meet in one pointer, [`versions::Live`]. `ARCHITECTURE.md` has the whys.
 
 // In reading order; the blank lines keep it.
 
 pub mod transient;
 
 pub mod config;
+
+pub mod edit;
+
+pub mod source;
+
 pub mod descriptors;
 
 pub mod routing;
@@ -22,11 +27,13 @@ pub mod log;
 
 pub mod runtime;
 
-pub mod registry;
+pub mod versions;
+
+pub mod history;
 
 pub mod reload;
 
-pub mod upgrade;
+pub mod rollout;
 
 pub mod plan;
 

@@ -5,6 +5,8 @@
 //! service), `base` (what decides where nothing else does), `verdict` (the answer).
 
 mod base;
+mod compile;
+pub mod explain;
 mod footing;
 mod standing;
 #[cfg(test)]
@@ -12,6 +14,7 @@ mod tests;
 mod verdict;
 
 pub use base::Base;
+pub use compile::{Declared, overrides};
 pub use footing::{Footing, Made, Obstacle, closed};
 pub use standing::{Fault, Standing};
 pub use verdict::{Before, Case, Serve, Verdict};

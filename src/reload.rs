@@ -7,7 +7,6 @@ mod candidates;
 mod journal;
 mod outcome;
 mod retry;
-mod watch;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,19 +15,15 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::time::MissedTickBehavior;
 
 pub use outcome::{Outcome, Reload, Reloads};
-pub use watch::{WatchError, Watcher};
 
-use crate::config::{
-    Config, Followed, Loaded, Loader, Reading, Rejected, Rejection, Report, Service, Warnings,
-    restart_keys,
-};
-use crate::registry::{Live, Programs, Snapshot, declared};
+use crate::config::{Config, Report, Service, Warnings, restart_keys};
+use crate::source::{Follow, Followed, Loaded, Loader, Reading, Rejected, Rejection, Watcher};
 use crate::telemetry::Telemetry;
+use crate::versions::{Live, Programs, Snapshot, declared};
 use candidates::{Again, Versions};
 use journal::Journal;
 use outcome::Askers;
 use retry::Retry;
-use watch::Follow;
 
 /// How long a publish waits for versions that need no compilation, so that most edits are one
 /// generation and not two.
@@ -50,6 +45,8 @@ pub struct Reloader {
     /// What was loaded last, and what the process was started with.
     config: Arc<Config>,
     started_with: Arc<Config>,
+    /// All in which a change could change what was loaded last.
+    watch: Vec<Followed>,
     /// What a main file that was rejected leads to: mending that may be enough.
     rejected_watch: Vec<Followed>,
     versions: Versions,
@@ -77,11 +74,11 @@ enum Cause {
 }
 
 impl Reloader {
-    /// A reloader that goes on with `loader`, which loaded `config` when the process started, and
-    /// `rejected` what it does not hold.
+    /// A reloader that goes on with `loader`, which loaded `config` when the process started, from what
+    /// is in `watch`, and `rejected` what it does not hold.
     pub fn new(
         loader: Loader,
-        (config, rejected): (Arc<Config>, Vec<Rejection>),
+        (config, watch, rejected): (Arc<Config>, Vec<Followed>, Vec<Rejection>),
         programs: Programs,
         live: Arc<Live>,
         reloads: Arc<Reloads>,
@@ -97,6 +94,7 @@ impl Reloader {
             telemetry,
             started_with: config.clone(),
             config,
+            watch,
             rejected_watch: Vec::new(),
             versions: Versions::new(programs),
             journal,
@@ -249,7 +247,7 @@ impl Reloader {
 
     /// Nothing changes, since the main file is wrong, or cannot be read for a moment.
     async fn refuse(&mut self, rejected: Rejected, again: Again) -> Reload {
-        let Rejected { report, is_transient, rest } = rejected;
+        let Rejected { report, is_transient, rest, watch } = rejected;
         self.unread = Unread::of(&report);
         let is_closed = self.close(&report, rest.as_deref());
         let outcome = match is_transient {
@@ -263,7 +261,7 @@ impl Reloader {
                 Outcome::Rejected
             }
         };
-        self.rejected_watch = rest.map(|config| config.watch).unwrap_or_default();
+        self.rejected_watch = watch;
         // Versions that wait for an error to pass, a secret that is rotated, and what is closed do not
         // wait for that.
         self.versions.try_again();
@@ -282,8 +280,9 @@ impl Reloader {
     async fn take(&mut self, loaded: Loaded, again: Again) -> Reload {
         lock(&self.loader).keep(&loaded);
         self.rejected_watch.clear();
-        let Loaded { config, rejected, read, .. } = loaded;
-        let same = config.is_served_like(&self.config);
+        let Loaded { config, rejected, read, watch, .. } = loaded;
+        let same = config.is_served_like(&self.config) && watch == self.watch;
+        self.watch = watch;
         self.config = Arc::new(config);
         let rejected_anew = self.reject(rejected);
         self.warn();
@@ -373,7 +372,7 @@ impl Reloader {
             outcome,
             generation: self.live.load().generation,
             read,
-            report: (!rejected.is_empty()).then(|| Report::of(&rejected)),
+            report: (!rejected.is_empty()).then(|| Rejection::summary(&rejected)),
         }
     }
 
@@ -440,7 +439,7 @@ impl Reloader {
         let config = &self.config;
         let files = declared(config).flat_map(|(_, _, spec)| spec.files());
         let secrets = config.services().filter_map(|(_, service)| service.policy.file());
-        let of_config = config.watch.iter().chain(&self.rejected_watch).map(Follow::from);
+        let of_config = self.watch.iter().chain(&self.rejected_watch).map(Follow::from);
         let paths = std::iter::once(self.path.as_path()).chain(files).chain(secrets);
         paths.map(Follow::Path).chain(of_config).collect()
     }

@@ -17,14 +17,15 @@ use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 
 use crate::admin::{Admin, AdminListener, TokenError, TokenFile};
-use crate::config::{Config, Loaded, Loader, ServerSettings};
+use crate::config::{Config, ServerSettings};
 use crate::descriptors::Descriptors;
 use crate::proxy::Gateway;
-use crate::registry::{Live, Programs, ServiceEntry, Snapshot, declared};
-use crate::reload::{Reloader, Reloads, WatchError, Watcher};
+use crate::reload::{Reloader, Reloads};
 use crate::runtime::{CompileCache, Compiler, Engine, EngineError, PoolSize};
+use crate::source::{Loaded, Loader, WatchError, Watcher};
 use crate::telemetry::Telemetry;
 use crate::transport::{Acceptor, Drain, ListenError, Places, listen};
+use crate::versions::{Live, Programs, ServiceEntry, Snapshot, declared};
 use kept::{Task, kept};
 use voice::Voice;
 
@@ -55,7 +56,7 @@ pub enum StartError {
 /// Where an address, the sandbox pool or the watcher cannot be had. Nothing is served then.
 pub fn run(loader: Loader, loaded: Loaded, telemetry: Telemetry) -> Result<(), StartError> {
     outlive_file_limit();
-    let Loaded { config, rejected, .. } = loaded;
+    let Loaded { config, rejected, watch, .. } = loaded;
     let config = Arc::new(config);
     let shared = Shared::new(telemetry, Descriptors::raise());
     let sockets = Sockets::bind(&config)?;
@@ -68,7 +69,7 @@ pub fn run(loader: Loader, loaded: Loaded, telemetry: Telemetry) -> Result<(), S
     let files = (loader.path().to_owned(), loader.directory().to_owned());
     let reloader = Reloader::new(
         loader,
-        (config.clone(), rejected),
+        (config.clone(), watch, rejected),
         programs,
         live.clone(),
         reloads.clone(),

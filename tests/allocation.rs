@@ -7,8 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use http::HeaderName;
-use watershed::config::{self, Config};
-use watershed::registry::{Programs, Snapshot, Status, Statuses, declared};
+use watershed::config::Config;
 use watershed::routing::{
     Affinity, Asked, Base, Candidate, Destination, KeySource, Lock, Matcher, Network, Overrides,
     Owner, Part, Pattern, Pins, Policy, RouteTableBuilder, Rule, Shares, Sticky, Ways, Weighted,
@@ -16,6 +15,7 @@ use watershed::routing::{
 use watershed::runtime::Engine;
 use watershed::server::pool_size;
 use watershed::telemetry::{Outcome, StatusClass, Telemetry};
+use watershed::versions::{Programs, Snapshot, Status, Statuses, declared};
 
 fn request(host: &str) -> http::request::Parts {
     http::Request::get("/").header("host", host).body(()).unwrap().into_parts().0
@@ -146,7 +146,7 @@ fn counting_a_request_allocates_nothing() {
 #[test]
 fn deciding_on_the_shipped_configuration_allocates_nothing() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let config = config::load(&root.join("config/watershed.toml")).unwrap();
+    let config = watershed::source::load(&root.join("config/watershed.toml")).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let candidates = runtime.block_on(candidates(&config));
     let snapshot = Snapshot::after(&Snapshot::default(), &config, &candidates);

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use watershed::admin::{Admin, AdminListener};
-use watershed::config::{Loader, Reading};
 use watershed::descriptors::Descriptors;
 use watershed::log::{Log, tell_panics};
+use watershed::source::{Loader, Reading};
 use watershed::telemetry::{Ailment, Telemetry};
 
 const DEADLINE: Duration = Duration::from_secs(10);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::config::Config;
 use crate::plan::{Description, ServiceDescription, VersionDescription, applied, started_with};
-use crate::registry::{ServiceEntry, Snapshot, Status, VersionView};
+use crate::versions::{ServiceEntry, Snapshot, Status, VersionView};
 
 /// The description of a snapshot, in a process that was started with a configuration in `root`.
 pub fn description(snapshot: &Snapshot, root: &Path, started: &Config) -> Description {

@@ -3,8 +3,8 @@
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 
-use crate::registry::explain::{Question, QuestionError, Written};
-use crate::registry::{Live, ServiceEntry, Snapshot};
+use crate::policy::explain::{Question, QuestionError, Written};
+use crate::versions::{Live, ServiceEntry, Snapshot};
 
 /// Why nothing is explained.
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use serde::{Deserialize, Serialize};
 
-use crate::registry::history::{History, HistoryError, Parts, Record};
+use crate::history::{History, HistoryError, Parts, Record};
 
 /// How many records are given if nobody says.
 const LIMIT: usize = 100;

@@ -13,9 +13,10 @@ use tokio::task::JoinSet;
 
 use super::standing::Digests;
 use super::{CliError, trial};
-use crate::config::{self, Config, Problem, Rejected, Service, VersionSpec, Warnings};
+use crate::config::{Config, Problem, Service, VersionSpec, Warnings};
 use crate::policy::{Fault, Standing};
-use crate::registry::{Programs, ServiceKey, StatusError, declared};
+use crate::source::{self, Rejected};
+use crate::versions::{Programs, ServiceKey, StatusError, declared};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -57,7 +58,7 @@ struct Version {
 }
 
 pub(super) fn check(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliError> {
-    let (config, report) = match config::inspect(path) {
+    let (config, report) = match source::inspect(path) {
         Ok(config) => (Some(Box::new(config)), None),
         Err(Rejected { report, rest, .. }) => (rest, Some(report)),
     };

@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::process::Process;
 use super::{CliError, complete};
-use crate::config::{AdminSettings, Loader};
+use crate::config::AdminSettings;
+use crate::source::Loader;
 
 /// Flattened into the arguments of each of them.
 #[derive(Debug, clap::Args)]

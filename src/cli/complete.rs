@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 
 use super::DEFAULT_CONFIG;
-use crate::config::{Config, Loader, Reading};
+use crate::config::Config;
+use crate::source::{Loader, Reading};
 
 /// The services of all environments.
 pub(super) fn services() -> ArgValueCompleter {

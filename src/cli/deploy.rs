@@ -11,13 +11,13 @@ use super::outcome::{Outcome, Report};
 use super::refusal::Refusal;
 use super::site::Site;
 use super::target::{Edited, Note, Target};
-use crate::config::edit::{NewVersion, ServiceFile};
 use crate::config::{
     Digest, EnvValue, Percent, Quarantined, Service, Traffic, VersionName, show_duration,
 };
+use crate::edit::{NewVersion, ServiceFile};
 use crate::policy::{Fault, Obstacle, Standing};
-use crate::registry::digest_at;
-use crate::upgrade::Shares;
+use crate::rollout::Shares;
+use crate::versions::digest_at;
 
 use arguments::Wanted;
 pub(super) use arguments::{Arguments, patience};

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::CliError;
 use super::common::write_json;
 use super::table::{self, Align};
-use crate::config::{Loaded, Loader, Reading};
+use crate::source::{Loaded, Loader, Reading};
 
 const EXAMPLES: &str = "\
 Examples:

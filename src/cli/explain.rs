@@ -10,10 +10,10 @@ use super::common::{Common, write_json};
 use super::target::Target;
 use super::{CliError, complete};
 use crate::config::ServiceName;
+use crate::policy::Declared;
+use crate::policy::explain::{Explainer, Explanation, Written};
 use crate::policy::{Serve, Verdict};
-use crate::registry::explain::{Explainer, Explanation, Written};
-use crate::registry::policy::Terms;
-use crate::registry::secret_lock;
+use crate::versions::secret_lock;
 use ramp::Ramp;
 
 const EXAMPLES: &str = "\
@@ -121,10 +121,10 @@ fn by_files<T>(target: &Target, explain: impl FnOnce(&Explainer<'_>) -> T) -> T 
     let Verdict { serve: Serve::Declared(base) | Serve::Before(base), footings, .. } =
         target.verdict();
     let environment = target.environment.as_str();
-    let terms = Terms { environment, service, footings: &footings, base: &base };
+    let declared = Declared { environment, service, footings: &footings, base: &base };
     let secret = service.policy.overrides.as_ref().and_then(|it| it.secret.as_ref());
-    let policy = terms.policy(secret.map(secret_lock).unwrap_or_default(), None);
-    explain(&Explainer { terms, policy: &policy })
+    let policy = declared.policy(secret.map(secret_lock).unwrap_or_default(), None);
+    explain(&Explainer { declared, policy: &policy })
 }
 
 fn print(out: &mut impl Write, explanation: &Explanation) -> Result<(), std::io::Error> {

@@ -14,7 +14,7 @@ use super::target::Target;
 use super::{CliError, complete};
 use crate::admin::HistoryDocument;
 use crate::config::ServiceName;
-use crate::registry::history::{Author, Parts, Record, RecordOutcome, Share};
+use crate::history::{Author, Parts, Record, RecordOutcome, Share};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -95,7 +95,7 @@ fn rows(HistoryDocument { records, parts }: &HistoryDocument, limit: usize) -> V
 }
 
 fn changed(record: &Record, earlier: Option<&Record>, parts: &Parts) -> Option<Vec<String>> {
-    Some(record.terms(parts)?.changes_since(&earlier?.terms(parts)?))
+    Some(record.contents(parts)?.changes_since(&earlier?.contents(parts)?))
 }
 
 fn lines(rows: &[Row<'_>]) -> Vec<String> {

@@ -10,7 +10,7 @@ use super::refusal::Refusal;
 use super::rollback::Back;
 use super::target::Target;
 use crate::config::{Percent, VersionName};
-use crate::upgrade::Shares;
+use crate::rollout::Shares;
 
 /// What was done, beside what it did to the shares.
 #[derive(Clone, Debug)]

@@ -10,8 +10,9 @@ use super::CliError;
 use super::common::write_json;
 use super::process::Process;
 use super::standing::Digests;
-use crate::config::{Config, Loader, Problem, Report};
+use crate::config::{Config, Problem, Report};
 use crate::plan::{Description, Plan, Text};
+use crate::source::Loader;
 
 /// Something is to be done; what failed is 1.
 const CHANGES: u8 = 2;

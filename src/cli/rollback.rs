@@ -19,9 +19,9 @@ use super::target::{Edited, Note, Target};
 use super::{CliError, complete};
 use crate::admin::HistoryDocument;
 use crate::config::{Quarantined, ServiceName, VersionName, show_duration};
+use crate::history::{Parts, Record};
 use crate::policy::Standing;
-use crate::registry::history::{Parts, Record};
-use crate::upgrade::{
+use crate::rollout::{
     Ground, Question, Restoration, Rollback, Shares, State, Target as Aim, rollback as decide,
 };
 pub(super) use back::Back;
@@ -98,9 +98,9 @@ const LATEST: &str = "`latest = true` does not come back: a split serves the sam
 /// Whether a generation gave everything to the latest version.
 fn had_latest(found: &Rollback, records: &[Record], parts: &Parts) -> bool {
     let record = records.iter().find(|record| Some(record.generation) == found.generation);
-    let terms = record.and_then(|record| record.terms(parts));
-    terms.is_some_and(|terms| {
-        terms.policy.get("latest").and_then(toml::Value::as_bool) == Some(true)
+    let contents = record.and_then(|record| record.contents(parts));
+    contents.is_some_and(|contents| {
+        contents.policy.get("latest").and_then(toml::Value::as_bool) == Some(true)
     })
 }
 
@@ -224,7 +224,7 @@ fn look_again(
 ) -> Option<u64> {
     let generation = found.generation.filter(|_| !arguments.traffic_only)?;
     let then = records.iter().find(|record| record.generation == generation);
-    let terms = then.and_then(|then| then.terms(parts))?;
+    let contents = then.and_then(|then| then.contents(parts))?;
     let HistoryDocument { records: newest, parts: now } = match target.history(1, true) {
         Ok(document) => document,
         Err(error) => {
@@ -235,15 +235,15 @@ fn look_again(
     let site = Site::new(target, newest.first(), &now);
     let declared = site.declared();
     let served = site.now(&declared);
-    if target.process.is_some() && served.terms.is_none() {
+    if target.process.is_some() && served.contents.is_none() {
         back.unknown.push("what is served now is not recorded".to_owned());
         return None;
     }
-    match Restoration::of(&terms, &found.to, &site) {
+    match Restoration::of(&contents, &found.to, &site) {
         Ok(rest) => back.differs.extend(rest.lines()),
         Err(lost) => back.lost = lost.reasons,
     }
-    let then = State { shares: found.to.clone(), terms: Some(terms) };
+    let then = State { shares: found.to.clone(), contents: Some(contents) };
     if back.differs.is_empty() && back.lost.is_empty() && !served.is_like(&then) {
         back.differs.push(format!("{} is served", served.shares));
     }

@@ -6,8 +6,8 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use super::CliError;
-use crate::config::{Loaded, Loader, Reading, Rejected, Report};
 use crate::server;
+use crate::source::{Loaded, Loader, Reading, Rejected, Rejection};
 use crate::telemetry::Telemetry;
 
 pub(super) fn run(path: &Path, telemetry: Telemetry) -> Result<ExitCode, CliError> {
@@ -17,7 +17,7 @@ pub(super) fn run(path: &Path, telemetry: Telemetry) -> Result<ExitCode, CliErro
     // One wrong file must not keep the other services down when a machine comes up again.
     let is_wrong = rejected.iter().any(|rejection| !rejection.report.is_transient());
     if config.services().next().is_none() && is_wrong {
-        return Err(CliError::Config(Report::of(rejected)));
+        return Err(CliError::Config(Rejection::summary(rejected)));
     }
     loader.keep(&loaded);
     server::run(loader, loaded, telemetry)?;

@@ -146,7 +146,6 @@ pub(super) fn help(written: &str, mut names: Vec<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config;
 
     const SERVICE: &str =
         "[[versions]]\nname = \"v1\"\ncomponent = \"a.wasm\"\n[traffic]\nlatest = true\n";
@@ -168,7 +167,7 @@ mod tests {
         }
         let path = directory.path().join("watershed.toml");
         std::fs::write(&path, main).unwrap();
-        config::load(&path).unwrap()
+        crate::source::load(&path).unwrap()
     }
 
     #[track_caller]

@@ -7,7 +7,8 @@ use super::process::{Process, ProcessError};
 use super::refusal::Refusal;
 use super::{CliError, select};
 use crate::admin::status::StatusDocument;
-use crate::config::{Config, Loaded, Loader, Reading, Report, ServiceName, suggest};
+use crate::config::{Config, Report, ServiceName, suggest};
+use crate::source::{Loaded, Loader, Reading};
 
 /// The configuration of a command, and the process that serves it if there is one.
 pub(super) struct Site {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::CliError;
 use crate::config::{Config, Digest, VersionSpec};
 use crate::policy::Standing;
-use crate::registry::{StatusError, check_digest, declared, digest_at};
+use crate::versions::{StatusError, check_digest, declared, digest_at};
 
 /// The digest of every component of a configuration, or why it has none.
 pub(super) struct Digests(HashMap<PathBuf, Result<Digest, StatusError>>);

@@ -15,16 +15,17 @@ use super::site::{Site, load};
 use super::{CliError, standing, trial};
 use crate::admin::HistoryDocument;
 use crate::admin::status::{ReloadDocument, ServiceDocument, StatusDocument, VersionDocument};
-use crate::config::edit::{Saved, ServiceFile};
 use crate::config::{
-    AdminSettings, Digest, EnvironmentName, Loader, Percent, Quarantined, Report, Service,
-    VersionName, VersionSpec,
+    AdminSettings, Digest, EnvironmentName, Percent, Quarantined, Report, Service, VersionName,
+    VersionSpec,
 };
+use crate::edit::{Saved, ServiceFile};
+use crate::history::{Attribution, History};
+use crate::policy::explain::Explanation;
 use crate::policy::{Case, Fault, Obstacle, Standing, Verdict};
-use crate::registry::explain::Explanation;
-use crate::registry::history::{Attribution, History};
+use crate::rollout::{Shares, Versions};
 use crate::runtime::digest_of;
-use crate::upgrade::{Shares, Versions};
+use crate::source::Loader;
 
 /// How often the process is asked how far it is: often at first, for what takes no time.
 const LOOKS: std::ops::RangeInclusive<Duration> =

@@ -9,7 +9,7 @@ use super::outcome::{Outcome, Report};
 use super::target::{Note, Target};
 use super::{CliError, complete};
 use crate::config::{Percent, Quarantined, ServiceName, VersionName};
-use crate::upgrade::Shares;
+use crate::rollout::Shares;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -3,10 +3,10 @@
 use super::CliError;
 use crate::config::{Config, EnvironmentName, ServiceName, VersionSpec};
 use crate::policy::Fault;
-use crate::registry::{Programs, ServiceKey, StatusCode};
 use crate::runtime::{CompileCache, Engine};
 use crate::server::pool_size;
 use crate::telemetry::Telemetry;
+use crate::versions::{Programs, ServiceKey, StatusCode};
 
 /// What makes versions for a command. It takes what is compiled out of the state directory, and puts
 /// there what it compiles, as a server does; where it cannot, it says so and goes on without.

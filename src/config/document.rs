@@ -1,13 +1,10 @@
-//! Reads one file into its raw shape. serde stops at the first thing that does not fit, so what
+//! Reads the text of one file into its raw shape. serde stops at the first thing that does not fit, so what
 //! does not fit is reported, cut out of the parsed document, and the rest is tried again: one run
 //! finds every problem of the file.
 
 use std::collections::HashSet;
-use std::fs;
-use std::io::{self, Read as _};
 use std::ops::Range;
 use std::path::Path;
-use std::string::FromUtf8Error;
 
 use serde::de::DeserializeOwned;
 use toml::Spanned;
@@ -17,17 +14,10 @@ use super::report::Problem;
 use super::shape::{self, Homes, Misfit};
 use super::source::{Findings, PROBLEMS_MAX, Source};
 use super::syntax::{self, Place};
-use crate::transient::{advice, is_transient};
-
-/// How large a file may be, in bytes.
-const FILE_MAX: u64 = 16 << 20;
 
 /// How many bytes are taken into their shape before the misfits that are left have to wait for the
 /// next run: each misfit is found by trying the whole file again.
 const TRIED_MAX: usize = 32 << 20;
-
-/// How the bytes of a file are read: by [`read_bytes`], unless a test has a file fail.
-pub type Read = fn(&Path) -> io::Result<Vec<u8>>;
 
 /// A file in its raw shape.
 pub struct Document<T> {
@@ -43,25 +33,14 @@ pub struct Lost {
     pub key: String,
 }
 
-/// Reads a file, or says why not in `problems`. What is returned may be incomplete if `problems`
-/// grew. A file without any key is a problem, with `if_empty` as its help: who empties a file to
-/// write it anew, and takes his time, does not mean what is in it until then.
-pub fn read<T: DeserializeOwned>(
-    path: &Path,
-    read: Read,
-    if_empty: &str,
-    problems: &mut Vec<Problem>,
-) -> Option<Document<T>> {
-    of(read_text(path, read, None), if_empty, problems)
-}
-
-/// The same of a text that is read, or why it is not.
+/// Reads a text into its shape. What is returned may be incomplete if `problems` grew. A text without
+/// any key is a problem, with `if_empty` as its help: who empties a file to write it anew, and takes
+/// his time, does not mean what is in it until then.
 pub fn of<T: DeserializeOwned>(
-    source: Result<Source, Box<Problem>>,
+    source: Source,
     if_empty: &str,
     problems: &mut Vec<Problem>,
 ) -> Option<Document<T>> {
-    let source = source.map_err(|problem| problems.push(*problem)).ok()?;
     let root = parse(&source, problems)?;
     if root.get_ref().is_empty() {
         problems.push(Problem::of_file(&source.path, "the file declares nothing", if_empty));
@@ -71,87 +50,11 @@ pub fn of<T: DeserializeOwned>(
     Some(Document { source, raw, lost })
 }
 
-/// Reads a file, unless another text is to be taken instead.
-pub fn read_text(path: &Path, read: Read, instead: Option<&str>) -> Result<Source, Box<Problem>> {
-    let text = instead.map(str::to_owned).map_or_else(|| text_by(path, read), Ok)?;
-    Ok(source(path, text))
-}
-
-/// The text of a file to the byte, with the mark that may be before it.
-pub fn raw_text(path: &Path) -> Result<String, Box<Problem>> {
-    text_by(path, read_bytes)
-}
-
-fn text_by(path: &Path, read: Read) -> Result<String, Box<Problem>> {
-    let bytes = read(path).map_err(|error| unreadable(path, &error))?;
-    String::from_utf8(bytes).map_err(|error| not_utf8(path, &error))
-}
-
-fn source(path: &Path, mut text: String) -> Source {
-    // An editor counts columns without it.
-    if text.starts_with('\u{feff}') {
-        text.remove(0);
-    }
-    Source::new(path, text)
-}
-
 /// Why a text is not TOML; nothing if it is.
 pub fn syntax(path: &Path, text: &str) -> Vec<Problem> {
     let mut problems = Vec::new();
-    parse(&source(path, text.to_owned()), &mut problems);
+    parse(&Source::new(path, text.to_owned()), &mut problems);
     problems
-}
-
-/// Whatever `path` leads to, this ends: a pipe may have no other end, and a device no end at all.
-pub fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
-    let metadata = fs::metadata(path)?;
-    if !metadata.is_file() && !metadata.is_dir() {
-        return Err(io::ErrorKind::Unsupported.into());
-    }
-    let mut bytes = Vec::new();
-    fs::File::open(path)?.take(FILE_MAX + 1).read_to_end(&mut bytes)?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > FILE_MAX) {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    Ok(bytes)
-}
-
-fn unreadable(path: &Path, error: &io::Error) -> Box<Problem> {
-    if is_transient(error) {
-        let message = format!("the file cannot be read for now: {error}");
-        let problem = Problem::of_file(path, message, advice(error));
-        return Box::new(Problem { is_transient: true, ..problem });
-    }
-    let (message, help) = match error.kind() {
-        io::ErrorKind::NotFound => {
-            ("there is no such file".to_owned(), "create it, or give the path of the file you mean")
-        }
-        io::ErrorKind::IsADirectory => {
-            ("this is a directory, not a file".to_owned(), "give the path of the file in it")
-        }
-        io::ErrorKind::PermissionDenied => {
-            ("the file may not be read".to_owned(), "let the user that runs watershed read it")
-        }
-        io::ErrorKind::Unsupported => (
-            "this is a pipe, a socket or a device, not a file".to_owned(),
-            "give the path of a file, which can be read again",
-        ),
-        io::ErrorKind::FileTooLarge => (
-            format!("the file has more than {} MiB", FILE_MAX >> 20),
-            "configuration is not that large: give the path of the file you mean",
-        ),
-        _ => (format!("the file cannot be read: {error}"), "make it readable and try again"),
-    };
-    Box::new(Problem::of_file(path, message, help))
-}
-
-fn not_utf8(path: &Path, error: &FromUtf8Error) -> Box<Problem> {
-    let valid = error.utf8_error().valid_up_to();
-    let before = error.as_bytes().get(..valid).unwrap_or_default();
-    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-    let message = format!("byte {} is not UTF-8", valid + 1);
-    let help = "save the file as UTF-8, the only encoding of TOML";
-    Box::new(Problem { line: Some(line), ..Problem::of_file(path, message, help) })
 }
 
 fn parse<'a>(source: &'a Source, problems: &mut Vec<Problem>) -> Option<Spanned<DeTable<'a>>> {

@@ -1,6 +1,6 @@
 //! The configuration as the rest of the program sees it. A value of these types cannot be wrong:
 //! names are labels, splits add up, paths are absolute. Every default is written here and nowhere
-//! else. `validate` is the only place that builds a [`Config`]; the registry and the server read
+//! else. `validate` is the only place that builds a [`Config`]; `versions` and the server read
 //! it.
 
 mod closing;
@@ -15,7 +15,7 @@ mod share;
 mod written;
 
 pub use connection::ConnectionLimits;
-pub use env::EnvValue;
+pub use env::{EnvValue, SecretSource};
 pub use glob::{Glob, GlobError, Part};
 pub use name::{
     DomainError, DomainPattern, EnvironmentName, LabelError, RuleName, ServiceName, VersionName,
@@ -23,7 +23,7 @@ pub use name::{
 };
 pub use policy::{
     CookieSettings, Destination, Match, Otherwise, Overrides, Pick, Policy, Reach, Route, Rule,
-    SameSite, SecretSource, Sticky, StickyKey, StickyMode,
+    SameSite, Sticky, StickyKey, StickyMode,
 };
 pub use quantity::{ByteSize, Digest, DigestError, QuantityError, parse_duration, show_duration};
 pub use quarantine::Quarantined;
@@ -38,7 +38,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::discover::Followed;
 use super::report::Problem;
 
 /// Everything that the files say.
@@ -48,8 +47,6 @@ pub struct Config {
     pub admin: AdminSettings,
     pub state: StateSettings,
     pub environments: Vec<Environment>,
-    /// All in which a change could change the configuration, beside the main file.
-    pub watch: Vec<Followed>,
     /// What is right in the services' files and yet can hardly be meant, in the order of files.
     pub warnings: Vec<Problem>,
 }
@@ -64,12 +61,11 @@ impl Config {
 
     /// Whether both are served alike: of what is warned, and on which line, does not matter.
     pub fn is_served_like(&self, other: &Self) -> bool {
-        let Self { server, admin, state, environments, watch, warnings: _ } = self;
+        let Self { server, admin, state, environments, warnings: _ } = self;
         *server == other.server
             && *admin == other.admin
             && *state == other.state
             && *environments == other.environments
-            && *watch == other.watch
     }
 }
 
@@ -250,7 +246,7 @@ pub struct VersionSpec {
 impl VersionSpec {
     /// Every file that it is made from: the component first, then those of its secrets.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        let secrets = self.env.iter().filter_map(|(_, value)| value.file());
+        let secrets = self.env.iter().filter_map(|(_, value)| value.secret()?.file());
         iter::once(self.component.as_path()).chain(secrets)
     }
 }

@@ -1,5 +1,5 @@
-//! What is wrong with a configuration, all of it at once. `load` returns a [`Report`]; `check`
-//! prints it or gives it out as JSON, and a reload that is refused keeps it for the status API.
+//! What is wrong with a configuration, all of it at once, as a [`Report`]. `check` prints it or gives
+//! it out as JSON, and a reload that is refused keeps it for the status API.
 
 use std::collections::HashMap;
 use std::env;
@@ -9,8 +9,6 @@ use std::path::{Path, PathBuf};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde::{Deserialize, Serialize};
-
-use super::loader::Rejection;
 
 /// Every problem of a configuration, the main file's first, then line by line. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
@@ -108,7 +106,7 @@ fn byte_of(text: &str, character: usize) -> usize {
 impl Report {
     /// Puts the problems in order and drops what was found twice, as in a file that two
     /// environments share.
-    pub(super) fn new(mut problems: Vec<Problem>) -> Self {
+    pub(crate) fn new(mut problems: Vec<Problem>) -> Self {
         // Which file's problems were found first is the order in which files were read.
         let mut files = HashMap::new();
         for problem in &problems {
@@ -130,12 +128,6 @@ impl Report {
     /// Whether some of it passes by itself.
     pub fn may_pass(&self) -> bool {
         self.problems.iter().any(|problem| problem.is_transient)
-    }
-
-    /// One report of several files that are wrong.
-    pub fn of(rejected: &[Rejection]) -> Self {
-        let problems = rejected.iter().flat_map(|rejection| &rejection.report.problems);
-        Self::new(problems.cloned().collect())
     }
 }
 
@@ -165,7 +157,7 @@ fn write_all(f: &mut fmt::Formatter<'_>, problems: &[Problem], level: &Level<'_>
 }
 
 /// The path as a person would write it: relative to the current directory where that is shorter.
-pub(super) fn short_path(path: &Path) -> &Path {
+pub(crate) fn short_path(path: &Path) -> &Path {
     let relative = env::current_dir().ok().and_then(|directory| {
         let rest = path.strip_prefix(directory).ok()?;
         (rest != Path::new("")).then_some(rest)

@@ -64,7 +64,6 @@ mod tests {
             admin: AdminSettings::default(),
             state: StateSettings { directory: "/state".into() },
             environments: Vec::new(),
-            watch: Vec::new(),
             warnings: Vec::new(),
         };
         let mut after = before.clone();

@@ -30,7 +30,11 @@ pub struct Source {
 }
 
 impl Source {
-    pub fn new(path: &Path, text: String) -> Self {
+    /// A text, without the mark that may be before it: an editor counts columns without it.
+    pub fn new(path: &Path, mut text: String) -> Self {
+        if text.starts_with('\u{feff}') {
+            text.remove(0);
+        }
         let lines = text.match_indices('\n').map(|(newline, _)| newline + 1).collect();
         Self { path: path.to_owned(), text, lines }
     }

@@ -25,14 +25,13 @@ use std::path::PathBuf;
 pub use self::field::{EMPTY_MAIN, EMPTY_SERVICE};
 
 use self::claims::{Claims, What};
-use super::discover::{self, DiscoverError, Found};
 use super::document::Document;
 use super::model::{
     AdminSettings, Environment, EnvironmentName, Limits, ServerSettings, StateSettings,
 };
 use super::raw::{Located, RawDefaults, RawEnvironment, RawState, RawWatershed, Table};
 use super::report::Problem;
-use super::source::Findings;
+use super::source::{Findings, Spot};
 
 /// What the main file says by itself.
 #[derive(Clone, Debug)]
@@ -43,20 +42,19 @@ pub struct Main {
     /// Of versions that set none of their own.
     pub limits: Limits,
     pub plans: Vec<Plan>,
-    /// Where each environment's search begins, also where it led nowhere.
-    pub roots: Vec<PathBuf>,
     /// Where the file is.
     pub directory: PathBuf,
 }
 
-/// An environment whose services are still to be read.
+/// An environment whose services are still to be found and read.
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub name: EnvironmentName,
     pub domain: String,
-    /// What `services` says.
+    /// What `services` says: a path or a glob, relative to the main file.
     pub pattern: String,
-    pub found: Found,
+    /// Where the main file says it; none where it says nothing of environments, and the defaults hold.
+    pub spot: Option<Spot>,
 }
 
 /// Checks the main file. The result counts only if no problem was added.
@@ -65,14 +63,12 @@ pub fn main(document: Document<RawWatershed>, problems: &mut Vec<Problem>) -> Ma
     let RawWatershed { server, admin, state, defaults, environments } = raw;
     let mut main = Findings { source: &source, lost: &lost, problems };
     let (server, admin) = doors::doors(&mut main, server, admin);
-    let mut roots = Vec::new();
     Main {
         server,
         admin,
         state: self::state(&mut main, state),
         limits: self::defaults(&mut main, defaults),
-        plans: plans(&mut main, environments, &mut roots),
-        roots,
+        plans: plans(&mut main, environments),
         directory: source.directory().to_owned(),
     }
 }
@@ -88,31 +84,24 @@ fn defaults(main: &mut Findings<'_>, raw: Option<Table<RawDefaults>>) -> Limits 
     limits::over(main, limits, &Limits::default())
 }
 
-fn plans(
-    main: &mut Findings<'_>,
-    raw: Option<Vec<Located<Table<RawEnvironment>>>>,
-    roots: &mut Vec<PathBuf>,
-) -> Vec<Plan> {
+fn plans(main: &mut Findings<'_>, raw: Option<Vec<Located<Table<RawEnvironment>>>>) -> Vec<Plan> {
     match raw {
         Some(raw) => {
             let (mut names, mut domains) = (Claims::default(), Claims::default());
-            let each = |raw| plan(main, raw, &mut names, &mut domains, roots);
-            raw.into_iter().filter_map(each).collect()
+            raw.into_iter().map(|raw| plan(main, raw, &mut names, &mut domains)).collect()
         }
         None if main.has_lost(None, "environments") => Vec::new(),
-        None => default_plan(main, roots).into_iter().collect(),
+        None => vec![default_plan()],
     }
 }
 
-fn default_plan(main: &mut Findings<'_>, roots: &mut Vec<PathBuf>) -> Option<Plan> {
-    let found = search(main, Environment::SERVICES, roots);
-    let found = found.map_err(|error| main.add_to_file(field::no_default_services(&error)));
-    Some(Plan {
+fn default_plan() -> Plan {
+    Plan {
         name: EnvironmentName::default(),
         domain: Environment::DOMAIN.to_owned(),
         pattern: Environment::SERVICES.to_owned(),
-        found: found.ok()?,
-    })
+        spot: None,
+    }
 }
 
 fn plan(
@@ -120,8 +109,7 @@ fn plan(
     raw: Located<Table<RawEnvironment>>,
     names: &mut Claims,
     domains: &mut Claims,
-    roots: &mut Vec<PathBuf>,
-) -> Option<Plan> {
+) -> Plan {
     let (table, Table(raw)) = raw.into_parts();
     let RawEnvironment { name, domain, services } = raw;
     let name = main.required(&table, "name", name).and_then(|(span, text)| {
@@ -140,17 +128,6 @@ fn plan(
     let domain = domain.unwrap_or_else(|| format!("line-{line}.invalid"));
     let default = || (table.clone(), Environment::SERVICES.to_owned());
     let (span, pattern) = services.map_or_else(default, Located::into_parts);
-    let found = search(main, &pattern, roots);
-    let found = main.check(span, found.map_err(|error| field::no_services(&error)))?;
-    Some(Plan { name: name.unwrap_or_default(), domain, pattern, found })
-}
-
-fn search(
-    main: &Findings<'_>,
-    pattern: &str,
-    roots: &mut Vec<PathBuf>,
-) -> Result<Found, DiscoverError> {
-    let base = main.source.directory();
-    roots.push(discover::root(base, pattern));
-    discover::services(base, pattern)
+    let spot = Some(main.source.spot(span));
+    Plan { name: name.unwrap_or_default(), domain, pattern, spot }
 }

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::policy;
 use crate::config::{
-    Config, ConnectionLimits, Digest, EnvValue, Expose, Limits, Percent, Quarantined,
+    Config, ConnectionLimits, Digest, EnvValue, Expose, Limits, Percent, Quarantined, SecretSource,
     ServerSettings, Service, Setting, Split, Traffic, VersionName, VersionSpec, show_duration,
 };
 use crate::policy::{Base, Before, Case, Fault, Made, Standing, Verdict};
@@ -332,8 +332,15 @@ fn limit_settings(limits: &Limits) -> Settings {
 fn shown(root: &Path, key: &str, value: &EnvValue) -> Value {
     match value {
         EnvValue::Plain(text) => Value::text(EnvValue::digest_of(key, text)),
-        EnvValue::File(path) => Value::path(root, path).behind("file:"),
-        EnvValue::FromEnv(variable) => Value::text(format!("from-env:{variable}")),
+        EnvValue::Secret(source) => place(root, source),
+    }
+}
+
+/// Where a secret is.
+pub(super) fn place(root: &Path, source: &SecretSource) -> Value {
+    match source {
+        SecretSource::File(path) => Value::path(root, path).behind("file:"),
+        SecretSource::FromEnv(variable) => Value::text(format!("from-env:{variable}")),
     }
 }
 
@@ -355,7 +362,7 @@ impl Value {
     }
 
     /// The same with something before it.
-    pub(super) fn behind(self, prefix: &str) -> Self {
+    fn behind(self, prefix: &str) -> Self {
         let behind = |text: String| format!("{prefix}{text}");
         Self { text: behind(self.text), relative: self.relative.map(behind) }
     }

@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
-use super::description::{Settings, Value};
+use super::description::{Settings, Value, place};
 use crate::config::{
-    CookieSettings, Destination, Match, Overrides, Percent, Pick, Policy, Reach, Rule,
-    SecretSource, Service, Split, Sticky, StickyKey, StickyMode, VersionSpec, show_duration,
+    CookieSettings, Destination, Match, Overrides, Percent, Pick, Policy, Reach, Rule, Service,
+    Split, Sticky, StickyKey, StickyMode, VersionSpec, show_duration,
 };
 
 /// The settings of a service in a configuration whose main file is in `root`.
@@ -58,14 +58,8 @@ impl Said {
         for (key, name) in [("query", query), ("cookie", cookie)] {
             name.iter().for_each(|name| self.text(&format!("override.{key}"), name));
         }
-        match secret {
-            Some(SecretSource::File(path)) => {
-                self.put("override.secret", Value::path(root, path).behind("file:"));
-            }
-            Some(SecretSource::FromEnv(variable)) => {
-                self.text("override.secret", &format!("from-env:{variable}"));
-            }
-            None => {}
+        if let Some(source) = secret {
+            self.put("override.secret", place(root, source));
         }
     }
 

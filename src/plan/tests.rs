@@ -195,7 +195,10 @@ fn every_key_of_a_version_is_compared() {
     let changed = VersionSpec {
         digest: Some(digest('b')),
         component: "/site/bin/new.wasm".into(),
-        env: vec![("OTHER".to_owned(), EnvValue::FromEnv("VARIABLE".to_owned()))],
+        env: vec![(
+            "OTHER".to_owned(),
+            EnvValue::Secret(SecretSource::FromEnv("VARIABLE".to_owned())),
+        )],
         remark: Some("better".to_owned()),
         limits: Limits { memory: ByteSize::mib(64), ..Limits::default() },
         ..spec("v1")
@@ -290,10 +293,13 @@ fn a_value_is_its_digest_and_a_reference_where_it_points() {
     assert_eq!(plain("A", "hunter2"), plain("A", "hunter2"));
     assert_ne!(plain("A", "hunter2"), plain("A", "hunter3"));
     assert_ne!(plain("A", "hunter2"), plain("B", "hunter2"), "that two are equal is not shown");
-    let file = env("A", EnvValue::File("/site/secrets/token".into()));
+    let file = env("A", EnvValue::Secret(SecretSource::File("/site/secrets/token".into())));
     assert_eq!(file.text, "file:/site/secrets/token");
     assert_eq!(file.relative.as_deref(), Some("file:../secrets/token"));
-    assert_eq!(env("A", EnvValue::FromEnv("KEY".to_owned())).text, "from-env:KEY");
+    assert_eq!(
+        env("A", EnvValue::Secret(SecretSource::FromEnv("KEY".to_owned()))).text,
+        "from-env:KEY"
+    );
     let description = shop(&[("v1", 100.0)]).0;
     assert!(!serde_json::to_string(&description).unwrap().contains("hunter2"));
 }
@@ -326,7 +332,6 @@ fn what_files_declare_is_what_would_be_served() {
                 domain: "localhost".to_owned(),
                 services: vec![service(traffic, quarantine).into()],
             }],
-            watch: Vec::new(),
             warnings: Vec::new(),
         };
         let files = Description::of_files(&config, Path::new(ROOT), None, |spec| {

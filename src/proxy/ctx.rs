@@ -7,8 +7,8 @@ use http::StatusCode;
 
 use super::failure::Failure;
 use crate::config::Expose;
-use crate::registry::{Decision, ServiceEntry, VersionEntry};
 use crate::telemetry::{InFlight, More};
+use crate::versions::{Decision, ServiceEntry, VersionEntry};
 
 /// The version of a request: drawn once, and then kept.
 pub struct Chosen {

@@ -20,9 +20,9 @@ use super::failure::Failure;
 use super::headers::{self, WATERSHED_DECISION, WATERSHED_GENERATION};
 use super::session::{Gone, Input, Session};
 use crate::config::Expose;
-use crate::registry::{Admission, VersionEntry};
 use crate::routing::WATERSHED_VERSION;
 use crate::runtime::{BodyFeed, Event, GuestFailure, Invocation};
+use crate::versions::{Admission, VersionEntry};
 
 /// The code of a failure that only the log tells of.
 const AFTER_RESPONSE: &str = "after-response";

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::config::{Config, Look, VersionName, VersionSpec};
-use crate::registry::{
+use crate::config::{Config, VersionName, VersionSpec};
+use crate::source::Look;
+use crate::versions::{
     Programs, ServiceKey, Status, StatusCode, StatusError, Statuses, VersionEntry, declared,
 };
 

@@ -5,6 +5,7 @@
 //! a rolling restart, or it cannot be written, each publish tries to open it again. What was missed
 //! until then is recorded as it is found.
 
+mod change;
 mod draft;
 
 use std::collections::HashMap;
@@ -13,11 +14,10 @@ use std::sync::Arc;
 
 use super::outcome::Reloads;
 use crate::config::Service;
-use crate::registry::history::{
-    Attribution, Change, History, HistoryError, Standing, changes, reserve, reserved,
-};
-use crate::registry::{ServiceEntry, ServiceKey, Snapshot};
+use crate::history::{Attribution, History, HistoryError, Standing, reserve, reserved};
 use crate::telemetry::Telemetry;
+use crate::versions::{ServiceEntry, ServiceKey, Snapshot};
+use change::{Change, changes};
 use draft::{Cause, Command, Draft, Unrecorded, Unwritten, amend, known, write};
 
 /// How many records are kept that could not be written.

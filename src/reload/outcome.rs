@@ -6,8 +6,9 @@ use std::time::SystemTime;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{Notify, watch as channel};
 
-use crate::config::{Problem, Reading, Rejection, Report};
-use crate::registry::history::{Attribution, History};
+use crate::config::{Problem, Report};
+use crate::history::{Attribution, History};
+use crate::source::{Reading, Rejection};
 
 /// What came of a load.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Whether what was drawn fits the share that it was drawn by: the exact binomial test. Whoever
 //! shows draws beside their shares asks here.
 //!
-//! The chances are added up from the terms of the distribution. statrs has them as a function, by
+//! The chances are added up from the contents of the distribution. statrs has them as a function, by
 //! a continued fraction of at most 140 steps; near the middle of 10⁸ draws and more, that is not
 //! enough, and what it returns is below 0.
 
@@ -61,7 +61,7 @@ pub fn p_value(drawn: u64, of: u64, share: f64) -> f64 {
 }
 
 /// How many times as likely as exactly `drawn` it is that so many or fewer are drawn, for `drawn`
-/// of at most the mean. From there on the terms get smaller, so it ends after some eight standard
+/// of at most the mean. From there on the contents get smaller, so it ends after some eight standard
 /// deviations of them: 10⁵ of 10⁹ draws.
 fn tail(drawn: f64, of: f64, share: f64) -> f64 {
     let odds = (1.0 - share) / share;

@@ -1,24 +1,24 @@
-//! Bodies stream both ways at once, whole, in constant memory, and end with their client.
+//! Bodies stream both ways at once, whole, in constant memory, and end with their client: of guests of
+//! both releases of WASI.
 
 use std::io::Write;
 use std::net::TcpStream;
 use std::thread;
-use std::time::Duration;
 
 use crate::support::{
-    Http1, LAB, Response, Site, Watershed, eventually, lab, limits, request, within,
+    Http1, LAB, Response, Watershed, eventually, in_both_worlds, request, serve_lab,
 };
 
 const MIB: usize = 1 << 20;
 
-/// A lab that takes large bodies.
-fn roomy_lab() -> Watershed {
-    let lines = "request-body = \"1GiB\"\ncpu-time = \"30s\"";
-    Site::new().service("lab", &(lab("v1") + &limits(lines))).start()
-}
+/// Limits of a lab that takes large bodies.
+pub const ROOMY: &str = "request-body = \"1GiB\"\ncpu-time = \"30s\"";
+
+/// Limits of a lab whose guests may wait for longer than any test.
+const PATIENT: &str = "wall-time = \"5m\"\ncpu-time = \"30s\"";
 
 /// Bytes of which no two parts are the same.
-fn noise(length: usize) -> Vec<u8> {
+pub fn noise(length: usize) -> Vec<u8> {
     let mut state = 0x2545_F491_4F6C_DD1D_u64;
     let mut bytes = Vec::with_capacity(length + 8);
     while bytes.len() < length {
@@ -32,13 +32,13 @@ fn noise(length: usize) -> Vec<u8> {
 }
 
 /// Writes from a thread of its own, since a body that comes back must be read meanwhile.
-fn post<T>(
+pub fn post<T>(
     client: &mut Http1,
-    framing: &str,
+    (path, framing): (&str, &str),
     write: impl FnOnce(&mut TcpStream) + Send,
     read: impl FnOnce(&mut Http1) -> T,
 ) -> T {
-    client.send(format!("POST /echo HTTP/1.1\r\nhost: {LAB}\r\n{framing}\r\n\r\n"));
+    client.send(format!("POST {path} HTTP/1.1\r\nhost: {LAB}\r\n{framing}\r\n\r\n"));
     let mut writer = client.writer();
     thread::scope(|scope| {
         scope.spawn(move || write(&mut writer));
@@ -55,7 +55,8 @@ fn write_chunked(stream: &mut TcpStream, parts: std::slice::Chunks<'_, u8>) {
     stream.write_all(b"0\r\n\r\n").unwrap();
 }
 
-fn assert_echoed(response: &Response, sent: &[u8]) {
+#[track_caller]
+pub fn assert_echoed(response: &Response, sent: &[u8]) {
     assert_eq!((response.status, response.complete), (200, true));
     assert_eq!(response.body.len(), sent.len());
     assert!(response.body == sent, "the echo differs");
@@ -63,104 +64,125 @@ fn assert_echoed(response: &Response, sent: &[u8]) {
 
 #[test]
 fn twenty_megabytes_come_back_as_they_were() {
-    let watershed = roomy_lab();
     let sent = noise(20 * MIB + 7);
-    let mut client = watershed.http1();
-    let length = format!("content-length: {}", sent.len());
-    let write = |stream: &mut TcpStream| stream.write_all(&sent).unwrap();
-    let response = post(&mut client, &length, write, |client| client.response("POST"));
-    assert_echoed(&response, &sent);
-    let write = |stream: &mut TcpStream| write_chunked(stream, sent.chunks(10_007));
-    let framing = "transfer-encoding: chunked";
-    let response = post(&mut client, framing, write, |client| client.response("POST"));
-    assert_echoed(&response, &sent);
-    watershed.await_outcomes("2xx", 2);
+    in_both_worlds(ROOMY, |watershed| {
+        let mut client = watershed.http1();
+        let length = format!("content-length: {}", sent.len());
+        let write = |stream: &mut TcpStream| stream.write_all(&sent).unwrap();
+        let response =
+            post(&mut client, ("/echo", &length), write, |client| client.response("POST"));
+        assert_echoed(&response, &sent);
+        let write = |stream: &mut TcpStream| write_chunked(stream, sent.chunks(10_007));
+        let chunked = ("/echo", "transfer-encoding: chunked");
+        let response = post(&mut client, chunked, write, |client| client.response("POST"));
+        assert_echoed(&response, &sent);
+        assert_eq!(client.get(LAB, "/count").text(), "1\n");
+        watershed.await_outcomes("2xx", 3);
+    });
 }
 
 /// 1 GiB was tried by hand, with the same result; a quarter of it takes a quarter of the time.
 #[test]
 fn an_echo_of_256_mib_needs_less_than_150_mib_of_memory() {
-    let watershed = roomy_lab();
     let part = noise(MIB);
-    let mut client = watershed.http1();
-    let write = |stream: &mut TcpStream| {
-        for _ in 0..256 {
-            stream.write_all(&part).unwrap();
-        }
-    };
-    let framing = format!("content-length: {}", 256 * MIB);
-    post(&mut client, &framing, write, |client| {
-        let mut response = client.head();
-        assert_eq!(response.header("transfer-encoding"), Some("chunked"));
-        let mut length = 0;
-        while !response.complete {
-            response.body.clear();
-            assert!(client.chunk(&mut response), "it broke off after {length} bytes");
-            length += response.body.len();
-        }
-        assert_eq!(length, 256 * MIB);
+    in_both_worlds(ROOMY, |watershed| {
+        let mut client = watershed.http1();
+        let write = |stream: &mut TcpStream| {
+            for _ in 0..256 {
+                stream.write_all(&part).unwrap();
+            }
+        };
+        let length = format!("content-length: {}", 256 * MIB);
+        post(&mut client, ("/echo", &length), write, |client| {
+            let mut response = client.head();
+            assert_eq!(response.header("transfer-encoding"), Some("chunked"));
+            assert_eq!(measure(client, &mut response), 256 * MIB);
+        });
+        assert_small(watershed);
     });
-    let peak = watershed.peak_memory();
-    assert!(peak < 150 * MIB, "{} MiB", peak / MIB);
 }
 
-/// A client that does not read holds the guest back.
-#[test]
-fn a_response_that_nobody_reads_is_not_gathered() {
-    let watershed = roomy_lab();
-    let mut client = watershed.http1();
-    client.send(format!("GET /big?mib=400 HTTP/1.1\r\nhost: {LAB}\r\n\r\n"));
-    let mut response = client.head();
-    // By then, other requests have had their turn many times over.
-    for _ in 0..200 {
-        watershed.assert_serves(LAB, "/count");
-    }
+/// Reads the rest of a chunked body, and throws it away. Returns its length.
+fn measure(client: &mut Http1, response: &mut Response) -> usize {
+    let mut length = 0;
     while !response.complete {
         response.body.clear();
-        assert!(client.chunk(&mut response));
+        assert!(client.chunk(response), "it broke off after {length} bytes");
+        length += response.body.len();
     }
+    length
+}
+
+/// Asserts that the process has never held a body as a whole.
+#[track_caller]
+fn assert_small(watershed: &Watershed) {
     let peak = watershed.peak_memory();
     assert!(peak < 150 * MIB, "{} MiB", peak / MIB);
 }
 
+/// Neither a client that does not read nor a guest that does not makes the process hold a body.
 #[test]
-fn the_response_begins_before_the_request_ends() {
-    let watershed = roomy_lab();
+fn bodies_that_nobody_reads_are_not_gathered() {
+    in_both_worlds(ROOMY, |watershed| {
+        let mut client = watershed.http1();
+        client.send(format!("GET /big?mib=400 HTTP/1.1\r\nhost: {LAB}\r\n\r\n"));
+        let mut response = client.head();
+        // By then, other requests have had their turn many times over.
+        for _ in 0..200 {
+            watershed.assert_serves(LAB, "/count");
+        }
+        assert_eq!(measure(&mut client, &mut response), 400 * MIB);
+        let read = watershed.http1().ask("POST", LAB, "/read", &[], &noise(64 * MIB));
+        assert_eq!(read.text(), format!("read {} bytes\n", 64 * MIB));
+        assert_small(watershed);
+    });
+}
+
+#[test]
+fn the_response_begins_before_the_request_ends_and_trailers_end_both() {
+    in_both_worlds(ROOMY, |watershed| assert_streams(watershed, "/echo"));
+}
+
+/// Asserts that a path gives back each part of a body before the next one is sent.
+pub fn assert_streams(watershed: &Watershed, path: &str) {
     let mut client = watershed.http1();
-    client
-        .send(format!("POST /echo HTTP/1.1\r\nhost: {LAB}\r\ntransfer-encoding: chunked\r\n\r\n"));
-    client.send("5\r\nfirst\r\n");
+    client.send(format!(
+        "POST {path} HTTP/1.1\r\nhost: {LAB}\r\ntransfer-encoding: chunked\r\n\
+         trailer: x-sum\r\n\r\n5\r\nfirst\r\n"
+    ));
     let mut response = client.head();
     assert!(client.chunk(&mut response));
     assert_eq!(response.text(), "first");
     client.send("7\r\n second\r\n");
     assert!(client.chunk(&mut response));
     assert_eq!(response.text(), "first second");
-    client.send("0\r\n\r\n");
+    client.send("0\r\nx-sum: 7\r\n\r\n");
     assert!(client.chunk(&mut response));
     assert!(response.complete);
+    assert_eq!(response.trailers, [("x-sum".to_owned(), "7".to_owned())]);
     assert_eq!(client.get(LAB, "/count").text(), "1\n");
 }
 
 #[test]
 fn the_response_begins_before_the_request_ends_over_http2() {
-    let watershed = roomy_lab();
-    let client = watershed.http2();
-    let mut exchange = client.open(request("POST", LAB, "/echo"), true);
-    exchange.upload.send_data("first".into(), false).unwrap();
-    let mut body = client.wait(exchange.response).unwrap().into_body();
-    assert_eq!(client.wait(body.data()).unwrap().unwrap(), "first");
-    exchange.upload.send_data(" second".into(), true).unwrap();
-    assert_eq!(client.wait(body.data()).unwrap().unwrap(), " second");
-    // The end of the stream may come with an empty frame.
-    while let Some(data) = client.wait(body.data()) {
-        assert_eq!(data.unwrap(), "");
-    }
+    in_both_worlds(ROOMY, |watershed| {
+        let client = watershed.http2();
+        let mut exchange = client.open(request("POST", LAB, "/echo"), true);
+        exchange.upload.send_data("first".into(), false).unwrap();
+        let mut body = client.wait(exchange.response).unwrap().into_body();
+        assert_eq!(client.wait(body.data()).unwrap().unwrap(), "first");
+        exchange.upload.send_data(" second".into(), true).unwrap();
+        assert_eq!(client.wait(body.data()).unwrap().unwrap(), " second");
+        // The end of the stream may come with an empty frame.
+        while let Some(data) = client.wait(body.data()) {
+            assert_eq!(data.unwrap(), "");
+        }
+    });
 }
 
 #[test]
 fn a_guest_may_answer_before_it_reads() {
-    let watershed = roomy_lab();
+    let watershed = serve_lab();
     let mut client = watershed.http1();
     client.send(format!("POST /early HTTP/1.1\r\nhost: {LAB}\r\ncontent-length: 10\r\n\r\n"));
     let mut response = client.head();
@@ -174,74 +196,101 @@ fn a_guest_may_answer_before_it_reads() {
 
 #[test]
 fn a_guest_need_not_read_its_request() {
-    let watershed = roomy_lab();
-    for path in ["/read?bytes=10", "/count"] {
-        let mut client = watershed.http1();
-        let response = client.ask("POST", LAB, path, &[], &noise(2 * MIB));
-        assert_eq!((response.status, response.complete), (200, true), "{path}");
-        watershed.assert_serves(LAB, "/count");
-    }
+    in_both_worlds(ROOMY, |watershed| {
+        for path in ["/read?bytes=10", "/count"] {
+            let mut client = watershed.http1();
+            let response = client.ask("POST", LAB, path, &[], &noise(2 * MIB));
+            assert_eq!((response.status, response.complete), (200, true), "{path}");
+            watershed.assert_serves(LAB, "/count");
+        }
+    });
 }
 
 #[test]
 fn each_part_of_a_response_leaves_when_it_is_flushed() {
-    let watershed = roomy_lab();
-    let mut client = watershed.http1();
-    client.send(format!("GET /slow-body?chunks=3&ms=100 HTTP/1.1\r\nhost: {LAB}\r\n\r\n"));
-    let mut response = client.head();
-    for part in 1..=3 {
-        assert!(client.chunk(&mut response));
-        assert_eq!(response.text().lines().count(), part);
-    }
+    in_both_worlds(ROOMY, |watershed| {
+        let mut client = watershed.http1();
+        client.send(format!("GET /slow-body?chunks=3&ms=100 HTTP/1.1\r\nhost: {LAB}\r\n\r\n"));
+        let mut response = client.head();
+        for part in 1..=3 {
+            assert!(client.chunk(&mut response));
+            assert_eq!(response.text().lines().count(), part);
+        }
+    });
 }
 
-/// A hanging guest would be in flight for thirty seconds more.
+#[test]
+fn many_bodies_stream_at_once() {
+    in_both_worlds(PATIENT, |watershed| {
+        let client = watershed.http2();
+        let open =
+            |_| client.open(request("GET", LAB, "/slow-body?chunks=3&ms=100"), false).response;
+        let responses = client.responses((0..100).map(open).collect::<Vec<_>>().into_iter());
+        assert_eq!(responses.len(), 100);
+        for response in responses {
+            assert_eq!(response.text(), "chunk 1 of 3\nchunk 2 of 3\nchunk 3 of 3\n");
+        }
+    });
+}
+
 #[test]
 fn a_guest_ends_with_its_http1_client() {
-    let watershed = Site::new().service("lab", &lab("v1")).start();
-    for path in ["/hang", "/hang-late", "/big?mib=100000"] {
-        let mut client = watershed.http1();
-        client.send(format!("GET {path} HTTP/1.1\r\nhost: {LAB}\r\n\r\n"));
-        assert_ends_with(&watershed, path, || client.reset());
-    }
-    watershed.await_outcomes("client-gone", 3);
-    watershed.assert_serves(LAB, "/count");
+    in_both_worlds(PATIENT, |watershed| {
+        for path in ["/hang", "/hang-late", "/big?mib=100000", "/loop-late"] {
+            let mut client = watershed.http1();
+            client.send(format!("GET {path} HTTP/1.1\r\nhost: {LAB}\r\n\r\n"));
+            assert_ends_with(watershed, path, || client.reset());
+        }
+        watershed.await_outcomes("client-gone", 4);
+        watershed.assert_serves(LAB, "/count");
+    });
 }
 
 #[test]
 fn a_guest_ends_when_its_http1_client_goes_in_mid_upload() {
-    let watershed = Site::new().service("lab", &lab("v1")).start();
-    let mut client = watershed.http1();
-    client.send(format!("POST /echo HTTP/1.1\r\nhost: {LAB}\r\ncontent-length: 100\r\n\r\nhalf"));
-    assert_ends_with(&watershed, "/echo", || client.reset());
-    watershed.await_outcomes("client-gone", 1);
-    watershed.assert_serves(LAB, "/count");
+    in_both_worlds(PATIENT, |watershed| {
+        let mut client = watershed.http1();
+        client
+            .send(format!("POST /echo HTTP/1.1\r\nhost: {LAB}\r\ncontent-length: 100\r\n\r\nhalf"));
+        assert_ends_with(watershed, "/echo", || client.reset());
+        watershed.await_outcomes("client-gone", 1);
+        watershed.assert_serves(LAB, "/count");
+    });
 }
 
 #[test]
 fn a_guest_ends_with_its_http2_stream() {
-    let watershed = Site::new().service("lab", &lab("v1")).start();
-    let client = watershed.http2();
-    for path in ["/hang", "/hang-late"] {
-        let mut exchange = client.open(request("GET", LAB, path), false);
-        assert_ends_with(&watershed, path, || exchange.upload.send_reset(h2::Reason::CANCEL));
+    in_both_worlds(PATIENT, |watershed| {
+        let client = watershed.http2();
+        for path in ["/hang", "/hang-late"] {
+            let mut exchange = client.open(request("GET", LAB, path), false);
+            assert_ends_with(watershed, path, || exchange.upload.send_reset(h2::Reason::CANCEL));
+            assert_eq!(client.get(LAB, "/count").text(), "1\n");
+        }
+        let mut exchange = client.open(request("POST", LAB, "/echo"), true);
+        exchange.upload.send_data("half".into(), false).unwrap();
+        assert_ends_with(watershed, "/echo", || exchange.upload.send_reset(h2::Reason::CANCEL));
         assert_eq!(client.get(LAB, "/count").text(), "1\n");
-    }
-    watershed.await_outcomes("client-gone", 2);
+        watershed.await_outcomes("client-gone", 3);
+    });
 }
 
 #[test]
 fn a_guest_ends_with_its_http2_connection() {
-    let watershed = Site::new().service("lab", &lab("v1")).start();
-    let client = watershed.http2();
-    let exchange = client.open(request("GET", LAB, "/hang"), false);
-    assert_ends_with(&watershed, "/hang", || drop((exchange, client)));
-    watershed.assert_serves(LAB, "/count");
+    in_both_worlds(PATIENT, |watershed| {
+        let client = watershed.http2();
+        let exchange = client.open(request("GET", LAB, "/hang"), false);
+        assert_ends_with(watershed, "/hang", || drop((exchange, client)));
+        watershed.assert_serves(LAB, "/count");
+    });
 }
 
+/// Asserts that the only request in flight ends when its client leaves. By itself it would end after
+/// half a minute at the soonest.
+#[track_caller]
 fn assert_ends_with(watershed: &Watershed, path: &str, leave: impl FnOnce()) {
     let in_flight = || watershed.metric("watershed_in_flight", &[]);
     eventually(&format!("{path} in flight"), || in_flight() > 0.5);
     leave();
-    within(Duration::from_secs(2), &format!("the end of {path}"), || in_flight() < 0.5);
+    eventually(&format!("the end of {path}"), || in_flight() < 0.5);
 }

@@ -188,7 +188,7 @@ fn a_client_that_only_ends_its_own_side_is_answered() {
 
 #[test]
 fn a_slow_upload_does_not_use_up_the_time_of_the_version() {
-    let site = Site::new().service("lab", &(lab("v1") + &limits("wall-time = \"700ms\"")));
+    let site = Site::new().service("lab", &(lab("v1") + &limits("wall-time = \"1500ms\"")));
     let watershed = site.start();
     let mut client = watershed.http1();
     client.send(format!("POST /read HTTP/1.1\r\nhost: {LAB}\r\ncontent-length: 20\r\n\r\n"));
@@ -230,7 +230,7 @@ fn a_client_that_does_not_send_its_body_is_told_so() {
 /// The kernel has taken 4 MiB and more that the client has yet to read.
 #[test]
 fn a_slow_reader_that_reads_is_not_cut_off() {
-    let lines = "wall-time = \"500ms\"\ncpu-time = \"10s\"";
+    let lines = "wall-time = \"2s\"\ncpu-time = \"10s\"";
     let watershed = Site::new().service("lab", &(lab("v1") + &limits(lines))).start();
     let mut client = watershed.http1();
     client.send(format!("GET /big?mib=24 HTTP/1.1\r\nhost: {LAB}\r\n\r\n"));

@@ -9,12 +9,15 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::support::{LAB, Site, Watershed, assert_problem, lab, lab_p3, limits};
+use crate::support::{LAB, LABS, Site, Watershed, assert_problem, in_both_worlds, limits};
 
-/// One worker thread, so that nothing gets out of a guest's way.
-fn one_worker(cpu_time: &str) -> Watershed {
-    let lines = format!("cpu-time = \"{cpu_time}\"");
-    Site::new().server("threads = 1").service("lab", &(lab("v1") + &limits(&lines))).start()
+/// One worker thread, so that nothing gets out of a guest's way: for the lab of each release of WASI.
+fn with_one_worker(cpu_time: &str, test: impl Fn(&Watershed)) {
+    let limits = limits(&format!("cpu-time = \"{cpu_time}\""));
+    for lab in LABS {
+        let site = Site::new().server("threads = 1").service("lab", &(lab("v1") + &limits));
+        test(&site.start());
+    }
 }
 
 /// What the process has used of the cores. The kernel counts it in hundredths of a second.
@@ -26,35 +29,36 @@ fn cpu_time(watershed: &Watershed) -> Duration {
     Duration::from_millis(10 * ticks)
 }
 
-/// The limit is enforced within a few milliseconds; a machine that does much else takes longer, but
-/// not more of its cores.
+/// A machine that does much else takes longer, but not more of its cores. The limit is enforced within
+/// a few milliseconds; twice the limit is what no guest may use on any machine.
 #[test]
 fn a_guest_that_computes_is_cut_when_its_time_is_up() {
-    let watershed = one_worker("300ms");
-    let mut client = watershed.http1();
-    let took = [(); 3].map(|()| {
-        let (started, before) = (Instant::now(), cpu_time(&watershed));
-        assert_problem(&client.get(LAB, "/loop"), 504, "cpu-time");
-        (started.elapsed(), cpu_time(&watershed) - before)
+    let limit = Duration::from_millis(300);
+    with_one_worker("300ms", |watershed| {
+        let mut client = watershed.http1();
+        for _ in 0..3 {
+            let (started, before) = (Instant::now(), cpu_time(watershed));
+            assert_problem(&client.get(LAB, "/loop"), 504, "cpu-time");
+            let (wall, cpu) = (started.elapsed(), cpu_time(watershed) - before);
+            assert!(wall >= limit && cpu < 2 * limit, "{wall:?}, and {cpu:?} of the cores");
+        }
     });
-    assert!(took.iter().all(|(wall, _)| *wall >= Duration::from_millis(300)), "{took:?}");
-    assert!(took.iter().any(|(_, cpu)| *cpu < Duration::from_millis(350)), "{took:?}");
 }
 
 /// Between two turns no epoch may have ended.
 #[test]
 fn a_guest_that_computes_in_short_turns_is_cut_too() {
-    for version in [lab("v1"), lab_p3("v1")] {
-        let limits = limits("cpu-time = \"100ms\"");
-        let watershed = Site::new().service("lab", &(version + &limits)).start();
-        let before = cpu_time(&watershed);
+    in_both_worlds("cpu-time = \"100ms\"", |watershed| {
+        let before = cpu_time(watershed);
         // Each of 10,000 turns takes some tenths of a millisecond.
         let response = watershed.get(LAB, "/work?turns=10000&k=2000000&ms=1");
         assert_problem(&response, 504, "cpu-time");
-        let used = cpu_time(&watershed) - before;
+        let used = cpu_time(watershed) - before;
+        // Up to 250 µs a turn are charged by the wall, so it may have used less than its limit. All
+        // turns together take some seconds.
         let (least, most) = (Duration::from_millis(60), Duration::from_millis(600));
         assert!(used > least && used < most, "{used:?}");
-    }
+    });
 }
 
 /// Stops the process for 90 of each 100 ms, as a quota of a tenth of a core does, while it lives.
@@ -91,10 +95,8 @@ impl Drop for Throttle<'_> {
 /// Time in which the kernel runs somebody else is nobody's CPU time.
 #[test]
 fn a_throttled_process_fails_no_honest_request_and_still_cuts_the_others() {
-    for version in [lab("v1"), lab_p3("v1")] {
-        let limits = limits("cpu-time = \"50ms\"");
-        let watershed = Site::new().service("lab", &(version + &limits)).start();
-        let throttle = Throttle::new(&watershed);
+    in_both_worlds("cpu-time = \"50ms\"", |watershed| {
+        let throttle = Throttle::new(watershed);
         let mut client = watershed.http1();
         for request in 0..30 {
             // Some milliseconds of work, so that the process is stopped in most of them.
@@ -103,42 +105,41 @@ fn a_throttled_process_fails_no_honest_request_and_still_cuts_the_others() {
         }
         assert_problem(&client.get(LAB, "/loop"), 504, "cpu-time");
         drop(throttle);
-    }
+    });
 }
 
-/// Each would wait for a second if the guest did not make room. A few may be slow because the
-/// machine gave its cores to others.
+/// If the guests did not make room, each request would wait until one of them has used its second up,
+/// and there would be two requests for two guests.
 #[test]
 fn requests_flow_past_a_guest_that_computes_on_their_worker() {
-    let watershed = one_worker("1s");
-    let looping = AtomicBool::new(true);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            for _ in 0..2 {
-                assert_problem(&watershed.get(LAB, "/loop"), 504, "cpu-time");
+    with_one_worker("1s", |watershed| {
+        let looping = AtomicBool::new(true);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..2 {
+                    assert_problem(&watershed.get(LAB, "/loop"), 504, "cpu-time");
+                }
+                looping.store(false, Ordering::Relaxed);
+            });
+            let mut kept = watershed.http1();
+            let mut served = 0;
+            while looping.load(Ordering::Relaxed) {
+                let response = match served % 2 {
+                    0 => kept.get(LAB, "/count"),
+                    _ => watershed.get(LAB, "/count"),
+                };
+                assert_eq!(response.text(), "1\n");
+                served += 1;
             }
-            looping.store(false, Ordering::Relaxed);
+            assert!(served > 50, "{served}");
         });
-        let mut kept = watershed.http1();
-        let (mut served, mut slow) = (0, Vec::new());
-        while looping.load(Ordering::Relaxed) {
-            let started = Instant::now();
-            let response = match served % 2 {
-                0 => kept.get(LAB, "/count"),
-                _ => watershed.get(LAB, "/count"),
-            };
-            assert_eq!(response.text(), "1\n");
-            let took = started.elapsed();
-            slow.extend((took > Duration::from_millis(150)).then_some(took));
-            served += 1;
-        }
-        assert!(served > 50 && slow.len() * 50 <= served, "of {served}, slow were {slow:?}");
     });
 }
 
 /// Time that a guest spends waiting is not CPU time.
 #[test]
 fn a_guest_that_waits_uses_no_cpu_time() {
-    let watershed = one_worker("100ms");
-    assert_eq!(watershed.get(LAB, "/sleep?ms=400").text(), "slept 400 ms\n");
+    with_one_worker("100ms", |watershed| {
+        assert_eq!(watershed.get(LAB, "/sleep?ms=400").text(), "slept 400 ms\n");
+    });
 }

@@ -1,6 +1,8 @@
 //! HTTP/1 on the wire: bodiless responses, trailers, pipelining, `100-continue` and HTTP/1.0.
 
-use crate::support::{LAB, Response, Site, Watershed, assert_problem, greeter, serve_lab};
+use crate::support::{
+    LAB, Response, Site, Watershed, assert_problem, greeter, in_both_worlds, serve_lab,
+};
 
 #[test]
 fn responses_without_a_body_leave_the_connection_usable() {
@@ -408,28 +410,33 @@ fn a_client_hears_100_when_its_body_is_wanted_and_only_then() {
 /// Trailers used to be kept until a body looked like the end of one, of another service even.
 #[test]
 fn trailers_end_their_own_response_or_none() {
-    let watershed = serve_lab();
-    let mut client = watershed.http1();
-    // It declares its length, so there is no place for them.
-    let response = client.get(LAB, "/length?is=16&trailers=1");
-    assert_eq!((response.body.len(), response.trailers), (16, Vec::new()));
-    let response = client.get(LAB, "/slow-body?chunks=2&ms=1");
-    assert_eq!((response.complete, response.trailers), (true, Vec::new()));
-    for path in ["/last-chunk?length=1&trailers=1", "/last-chunk?length=1", "/last-chunk"] {
-        let response = client.get(LAB, path);
-        assert_eq!((response.complete, response.text().as_str()), (true, "0\r\n\r\n"), "{path}");
-        assert_eq!(response.trailers, Vec::new(), "{path}");
-    }
-    let response = client.get(LAB, "/odd-trailers");
-    assert_eq!(response.trailers, [("x-checksum".to_owned(), "42".to_owned())]);
-    let response = client.get(LAB, "/last-chunk?trailers=1");
-    assert_eq!(response.text(), "0\r\n\r\n");
-    assert_eq!(response.trailers, [("x-checksum".to_owned(), "42".to_owned())]);
-    // Not told in this version of HTTP.
-    let mut old = watershed.http1();
-    old.send(format!("GET /trailers HTTP/1.0\r\nhost: {LAB}\r\n\r\n"));
-    assert_eq!(old.response("GET").text(), "see the trailers\n");
-    assert_eq!(client.get(LAB, "/count").text(), "1\n");
+    in_both_worlds("", |watershed| {
+        let mut client = watershed.http1();
+        // It declares its length, so there is no place for them.
+        let response = client.get(LAB, "/length?is=16&trailers=1");
+        assert_eq!((response.body.len(), response.trailers), (16, Vec::new()));
+        let response = client.get(LAB, "/slow-body?chunks=2&ms=1");
+        assert_eq!((response.complete, response.trailers), (true, Vec::new()));
+        for path in ["/last-chunk?length=1&trailers=1", "/last-chunk?length=1", "/last-chunk"] {
+            let response = client.get(LAB, path);
+            assert_eq!(
+                (response.complete, response.text().as_str()),
+                (true, "0\r\n\r\n"),
+                "{path}"
+            );
+            assert_eq!(response.trailers, Vec::new(), "{path}");
+        }
+        let response = client.get(LAB, "/odd-trailers");
+        assert_eq!(response.trailers, [("x-checksum".to_owned(), "42".to_owned())]);
+        let response = client.get(LAB, "/last-chunk?trailers=1");
+        assert_eq!(response.text(), "0\r\n\r\n");
+        assert_eq!(response.trailers, [("x-checksum".to_owned(), "42".to_owned())]);
+        // Not told in this version of HTTP.
+        let mut old = watershed.http1();
+        old.send(format!("GET /trailers HTTP/1.0\r\nhost: {LAB}\r\n\r\n"));
+        assert_eq!(old.response("GET").text(), "see the trailers\n");
+        assert_eq!(client.get(LAB, "/count").text(), "1\n");
+    });
 }
 
 /// Another request may be behind them already.

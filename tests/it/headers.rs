@@ -1,6 +1,8 @@
 //! What crosses the proxy unchanged, what stays behind, and what is added.
 
-use crate::support::{LAB, Response, Site, Watershed, greeter, request, serve_lab, split};
+use crate::support::{
+    LAB, Response, Site, Watershed, greeter, in_both_worlds, request, serve_lab, split,
+};
 
 /// What the guest got of a request with these headers.
 fn seen(watershed: &Watershed, headers: &[&str]) -> Response {
@@ -11,30 +13,29 @@ fn seen(watershed: &Watershed, headers: &[&str]) -> Response {
 
 #[test]
 fn headers_of_the_connection_stay_behind() {
-    let watershed = serve_lab();
-    let seen = seen(
-        &watershed,
-        &[
-            "connection: keep-alive, X-Secret",
-            "connection: x-second",
-            "x-secret: 1",
-            "x-second: 2",
-            "keep-alive: timeout=5",
-            "proxy-connection: keep-alive",
-            "te: trailers",
-            "upgrade: websocket",
-            "x-kept: yes",
-            "x-kept: again",
-        ],
-    );
-    for dropped in
-        ["connection", "x-secret", "x-second", "keep-alive", "proxy-connection", "te", "upgrade"]
-    {
-        assert_eq!(seen.reported(dropped), None, "{dropped}: {}", seen.text());
-    }
-    let text = seen.text();
-    let kept: Vec<_> = text.lines().filter(|line| line.starts_with("x-kept")).collect();
-    assert_eq!(kept, ["x-kept: yes", "x-kept: again"]);
+    let sent = [
+        "connection: keep-alive, X-Secret",
+        "connection: x-second",
+        "x-secret: 1",
+        "x-second: 2",
+        "keep-alive: timeout=5",
+        "proxy-connection: keep-alive",
+        "te: trailers",
+        "upgrade: websocket",
+        "x-kept: yes",
+        "x-kept: again",
+    ];
+    let stay =
+        ["connection", "x-secret", "x-second", "keep-alive", "proxy-connection", "te", "upgrade"];
+    in_both_worlds("", |watershed| {
+        let seen = seen(watershed, &sent);
+        for dropped in stay {
+            assert_eq!(seen.reported(dropped), None, "{dropped}: {}", seen.text());
+        }
+        let text = seen.text();
+        let kept: Vec<_> = text.lines().filter(|line| line.starts_with("x-kept")).collect();
+        assert_eq!(kept, ["x-kept: yes", "x-kept: again"]);
+    });
 }
 
 #[test]
@@ -63,21 +64,27 @@ fn the_guest_is_told_who_asked_and_how() {
 }
 
 #[test]
-fn the_guest_is_told_the_same_over_http2() {
-    let watershed = serve_lab();
-    let response = watershed.http2().get(LAB, "/headers/a%2Fb");
-    for (name, value) in [
-        ("method", "GET"),
-        ("scheme", "http"),
-        ("authority", LAB),
-        ("path-with-query", "/headers/a%2Fb"),
-        ("x-forwarded-for", "127.0.0.1"),
-        ("x-forwarded-proto", "http"),
-        ("x-forwarded-host", LAB),
-    ] {
-        assert_eq!(response.reported(name).as_deref(), Some(value), "{}", response.text());
-    }
-    assert_eq!(response.reported("x-request-id").map(|id| id.len()), Some(32));
+fn the_guest_is_told_the_same_over_http2_and_in_both_worlds() {
+    in_both_worlds("", |watershed| {
+        let path = "/headers?a=b%2Fc";
+        for response in [watershed.get(LAB, path), watershed.http2().get(LAB, path)] {
+            for (name, value) in [
+                ("scheme", "http"),
+                ("authority", LAB),
+                ("path-with-query", path),
+                ("x-forwarded-for", "127.0.0.1"),
+                ("x-forwarded-proto", "http"),
+                ("x-forwarded-host", LAB),
+            ] {
+                assert_eq!(response.reported(name).as_deref(), Some(value), "{}", response.text());
+            }
+            assert_eq!(response.reported("host"), None, "{}", response.text());
+            assert_eq!(response.reported("x-request-id").map(|id| id.len()), Some(32));
+        }
+    });
+    let response = serve_lab().http2().get(LAB, "/headers/a%2Fb");
+    assert_eq!(response.reported("method").as_deref(), Some("GET"));
+    assert_eq!(response.reported("path-with-query").as_deref(), Some("/headers/a%2Fb"));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use watershed::registry::history::{Author, Record, RecordOutcome, Share};
+use watershed::history::{Author, Record, RecordOutcome, Share};
 
 use crate::heavy_component::heavy;
 use crate::support::{Http1, Site, Watershed, eventually, greeter, one_version, plugin, split};

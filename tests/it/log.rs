@@ -4,18 +4,15 @@
 use std::fs::{self, File};
 use std::io::{PipeWriter, Write, pipe};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::sys::signal::Signal::SIGTERM;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use crate::support::{
-    GREETER, LAB, Site, Watershed, eventually, greeter, lab, one_version, split, within,
+    DEADLINE, GREETER, LAB, Site, Watershed, eventually, greeter, lab, one_version, split, within,
 };
-
-/// Milliseconds, on a machine that does much else.
-const AT_ONCE: Duration = Duration::from_secs(3);
 
 fn site() -> Site {
     let versions = greeter("v1") + &greeter("v2") + &split("v1 = 100");
@@ -26,13 +23,12 @@ fn dropped(watershed: &Watershed) -> f64 {
     watershed.metric("watershed_log_dropped_total", &[])
 }
 
-/// Everything that a user or an operator does goes on, and soon.
+/// Everything that a user or an operator does goes on. A log that holds something up does so for ever,
+/// longer than any client waits.
 #[track_caller]
 fn assert_at_work(watershed: &Watershed) {
-    let started = Instant::now();
     watershed.assert_serves(GREETER, "/");
     assert_eq!(watershed.admin("/readyz").text(), "ready\n");
-    assert!(started.elapsed() < AT_ONCE, "{:?}", started.elapsed());
     for (share, greeting) in [("v2 = 100", "Hello from v2!\n"), ("v1 = 100", "Hello from v1!\n")] {
         let versions = greeter("v1") + &greeter("v2") + &split(share);
         watershed.site.replace("services/greeter.toml", versions);
@@ -44,7 +40,7 @@ fn assert_at_work(watershed: &Watershed) {
 #[track_caller]
 fn assert_ends_soon(mut watershed: Watershed) {
     watershed.signal(SIGTERM);
-    assert_eq!(watershed.wait(AT_ONCE).code(), Some(0));
+    assert_eq!(watershed.wait(DEADLINE).code(), Some(0));
 }
 
 #[test]
@@ -114,7 +110,7 @@ fn the_last_lines_are_written_before_the_process_ends() {
     let path = site.path("log");
     let mut watershed = site.start_logging_to(File::create(&path).unwrap());
     watershed.signal(SIGTERM);
-    assert_eq!(watershed.wait(AT_ONCE).code(), Some(0));
+    assert_eq!(watershed.wait(DEADLINE).code(), Some(0));
     let log = fs::read_to_string(&path).unwrap();
     assert!(log.trim_end().ends_with("drained"), "{log}");
 }
@@ -125,7 +121,7 @@ fn a_start_that_fails_ends_although_nobody_reads_why() {
     let mut command = site.command(&["run"]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(full());
     let mut child = command.spawn().unwrap();
-    within(AT_ONCE, "the end of the process", || child.try_wait().unwrap().is_some());
+    within(DEADLINE, "the end of the process", || child.try_wait().unwrap().is_some());
     assert_eq!(child.wait().unwrap().code(), Some(1));
 }
 

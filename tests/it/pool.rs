@@ -63,18 +63,11 @@ fn a_pool_that_needs_too_many_mappings_is_refused_with_the_size_that_does() {
 fn requests_over_the_pool_wait_and_are_then_refused() {
     let site = Site::new().server("sandboxes = 1").service("lab", &lab("v1"));
     let watershed = site.start();
-    thread::scope(|scope| {
-        let mut first = watershed.http1();
-        first.send("GET /sleep?ms=1500 HTTP/1.1\r\nhost: lab.localhost\r\n\r\n");
-        scope.spawn(|| {
-            eventually("the first is in its sandbox", || {
-                let status = watershed.get(LAB, "/count").status;
-                status == 503
-            });
-        });
-        assert_eq!(first.response("GET").status, 200);
-    });
-    watershed.assert_serves(LAB, "/count");
+    let mut first = watershed.http1();
+    first.send("GET /hang HTTP/1.1\r\nhost: lab.localhost\r\n\r\n");
+    eventually("the first is in its sandbox", || watershed.get(LAB, "/count").status == 503);
+    first.reset();
+    eventually("a sandbox is free", || watershed.get(LAB, "/count").status == 200);
     assert_problem(&watershed.get(LAB, "/trap"), 500, "trap");
     watershed.assert_serves(LAB, "/count");
 }

@@ -2,7 +2,7 @@
 //! passes it over.
 
 use serde_json::Value;
-use watershed::config::load;
+use watershed::source::load;
 
 use crate::support::{GREETER, Site, Watershed, assert_problem, eventually, greeter, lab, split};
 

@@ -11,8 +11,9 @@ use crate::support::{
 
 const FILE: &str = "services/greeter.toml";
 
-/// An edit is served within a second; the rest is for a machine that compiles beside this.
-const SOON: Duration = Duration::from_secs(1);
+/// Files that go on changing are read after five seconds all the same: an edit that is complete does
+/// not wait for that. How soon it is served is measured by `benches/table`.
+const SOON: Duration = Duration::from_secs(5);
 
 fn two_versions(shares: &str) -> String {
     greeter("v1") + &greeter("v2") + &split(shares)
@@ -57,7 +58,7 @@ fn edits_under_load_fail_no_request() {
             await_greeting(&watershed, SOON, greeting);
         }
     });
-    assert!(served.into_inner() > 100);
+    assert!(served.into_inner() > 100, "too few requests to say much");
     // A request is counted after its client has the response.
     eventually("every request counted as a success", || {
         let counted = |labels: &[_]| watershed.metric("watershed_requests_total", labels);

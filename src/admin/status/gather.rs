@@ -12,11 +12,12 @@ use super::{
     ReportDocument, ServiceDocument, StatusDocument, VersionDocument,
 };
 use crate::admin::{Admin, TokenFile, Wanted};
-use crate::config::{Percent, Reach, Rejection, Report, Traffic};
+use crate::config::{Percent, Reach, Report, Traffic};
 use crate::descriptors::Use;
-use crate::registry::{EnvironmentView, ServiceEntry, StatusError, VersionEntry, VersionView};
 use crate::reload::{Outcome, Reload};
+use crate::source::Rejection;
 use crate::telemetry::Recent;
+use crate::versions::{EnvironmentView, ServiceEntry, StatusError, VersionEntry, VersionView};
 
 /// The document of what is served now, without the services that are not wanted.
 pub fn document(admin: &Admin, wanted: &Wanted) -> StatusDocument {

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use super::{DrawnDocument, ObservedDocument};
 use crate::config::{Percent, VersionName};
-use crate::registry::{ServiceEntry, Snapshot};
 use crate::telemetry::{Comparison, VersionShares, Windows};
+use crate::versions::{ServiceEntry, Snapshot};
 
 /// A version of a split, its share, and its draws against that.
 pub(super) struct Observed<'a> {

@@ -3,7 +3,7 @@
 
 use crate::config::{Config, Destination, Percent, Problem, Rule, Service, Traffic, VersionSpec};
 use crate::policy::{Base, Case, Obstacle, Serve, Standing, Verdict};
-use crate::registry::{ServiceKey, declared};
+use crate::versions::{ServiceKey, declared};
 
 /// The warnings of all services whose files are right, where each version stands as `standing` says.
 pub fn warnings(

@@ -9,8 +9,8 @@ use crate::cli::CliError;
 use crate::cli::refusal::Refusal;
 use crate::cli::target::Target;
 use crate::config::{Percent, VersionName};
+use crate::rollout;
 use crate::routing::{Owner, Shares, Ways, bucket};
-use crate::upgrade;
 
 /// A version whose share grows.
 #[derive(Clone, Debug)]
@@ -97,7 +97,7 @@ impl Ramp {
     /// Who has a hash when the version has so many hundredths of a percent.
     fn owner(
         &self,
-        shares: &upgrade::Shares,
+        shares: &rollout::Shares,
         share: u16,
         hash: u64,
     ) -> Result<Option<VersionName>, CliError> {

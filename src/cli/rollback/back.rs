@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::text;
-use crate::upgrade::Rollback;
+use crate::rollout::Rollback;
 
 /// What comes back beside the shares, and what does not.
 #[derive(Clone, Debug, Default)]

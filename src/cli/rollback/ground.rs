@@ -5,17 +5,17 @@ use std::path::Path;
 
 use super::super::standing;
 use super::super::target::Target;
-use crate::config::{EnvValue, Reach, Service, VersionName, VersionSpec};
+use crate::config::{EnvValue, Reach, SecretSource, Service, VersionName, VersionSpec};
+use crate::history::{Contents, Made, Parts, Record, Served, VALUE};
 use crate::policy::Standing;
-use crate::registry::history::{Made, Parts, Record, Served, Terms, VALUE};
-use crate::registry::secret_digest;
-use crate::upgrade::{Ground, State, Versions};
+use crate::rollout::{Ground, State, Versions};
+use crate::versions::secret_digest;
 
 /// A service, and what was recorded of it last.
 pub struct Site<'a> {
     target: &'a Target,
     /// What the process that runs serves; none where none runs, or where it is not recorded.
-    served: Option<Terms<'a>>,
+    served: Option<Contents<'a>>,
 }
 
 /// What would be served by the files, where no process serves.
@@ -28,7 +28,7 @@ pub struct Declared {
 impl<'a> Site<'a> {
     pub fn new(target: &'a Target, newest: Option<&'a Record>, parts: &'a Parts) -> Self {
         let newest = newest.filter(|_| target.process.is_some());
-        Self { target, served: newest.and_then(|newest| newest.terms(parts)) }
+        Self { target, served: newest.and_then(|newest| newest.contents(parts)) }
     }
 
     /// What the files declare.
@@ -44,26 +44,26 @@ impl<'a> Site<'a> {
     }
 
     fn secrets(&self, spec: &VersionSpec) -> Vec<(String, String)> {
-        let secret = |(key, value): &(String, EnvValue)| match value {
-            EnvValue::Plain(_) => None,
-            place => Some((key.clone(), self.secret(spec.name.as_str(), key, place).ok()?)),
+        let secret = |(key, value): &(String, EnvValue)| {
+            let digest = self.secret(spec.name.as_str(), key, value.secret()?).ok()?;
+            Some((key.clone(), digest))
         };
         spec.env.iter().filter_map(secret).collect()
     }
 
     /// What is served now: as it was recorded, or as files declare it where nobody serves.
     pub fn now(&'a self, declared: &'a Declared) -> State<'a> {
-        let terms = match self.target.process {
+        let contents = match self.target.process {
             Some(_) => self.served.clone(),
-            None => declared.served.terms(&declared.parts),
+            None => declared.served.contents(&declared.parts),
         };
-        State { shares: self.target.shares(), terms }
+        State { shares: self.target.shares(), contents }
     }
 
     /// What the process serves of a secret, where it serves this one.
-    fn served_secret(&self, version: &str, key: &str, place: &EnvValue) -> Option<String> {
+    fn served_secret(&self, version: &str, key: &str, place: &SecretSource) -> Option<String> {
         let value = self.served.as_ref()?.version(version)?.get("env")?.get(key)?;
-        let is_it = EnvValue::read(value).as_ref() == Some(place);
+        let is_it = EnvValue::read(value)?.secret() == Some(place);
         Some(value.get(VALUE).filter(|_| is_it)?.as_str()?.to_owned())
     }
 }
@@ -97,15 +97,15 @@ impl Ground for Site<'_> {
     }
 
     /// The process's word goes first: it need not run as the user of this command.
-    fn secret(&self, version: &str, key: &str, place: &EnvValue) -> Result<String, String> {
+    fn secret(&self, version: &str, key: &str, place: &SecretSource) -> Result<String, String> {
         if let Some(digest) = self.served_secret(version, key, place) {
             return Ok(digest);
         }
         match place {
-            EnvValue::FromEnv(variable) => {
+            SecretSource::FromEnv(variable) => {
                 Err(format!("the variable {variable} is that of the process that serves"))
             }
-            place => secret_digest(key, place),
+            SecretSource::File(_) => secret_digest(key, place),
         }
     }
 }

@@ -6,18 +6,19 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::config::edit::ServiceFile;
-use crate::config::{Digest, EnvValue, Loader, Percent, Reach, Service, VersionName, VersionSpec};
+use crate::config::{
+    Digest, EnvValue, Percent, Reach, SecretSource, Service, VersionName, VersionSpec,
+};
+use crate::edit::ServiceFile;
+use crate::history::{Author, Made, Parts, Record, RecordOutcome, RecordedVersion, Served, Share};
 use crate::plan::Description;
 use crate::policy::Standing;
-use crate::registry::history::{
-    Author, Made, Parts, Record, RecordOutcome, RecordedVersion, Served, Share,
-};
-use crate::registry::secret_digest;
-use crate::runtime::digest_of;
-use crate::upgrade::{
+use crate::rollout::{
     Ground, Question, Rollback, RollbackError, Shares, State, Target, Versions, rollback,
 };
+use crate::runtime::digest_of;
+use crate::source::Loader;
+use crate::versions::secret_digest;
 
 fn name(text: &str) -> VersionName {
     VersionName::new(text).unwrap()
@@ -72,7 +73,7 @@ impl Ground for World {
         Ok(Digest::from_bytes(digest_of(&bytes)).to_string())
     }
 
-    fn secret(&self, _: &str, key: &str, place: &EnvValue) -> Result<String, String> {
+    fn secret(&self, _: &str, key: &str, place: &SecretSource) -> Result<String, String> {
         secret_digest(key, place)
     }
 }
@@ -126,9 +127,8 @@ impl World {
 
     fn served(&self, parts: &mut Parts) -> Served {
         let versions = self.service.versions.iter().enumerate().map(|(index, spec)| {
-            let secret = |(key, value): &(String, EnvValue)| match value {
-                EnvValue::Plain(_) => None,
-                place => Some((key.clone(), self.secret("", key, place).ok()?)),
+            let secret = |(key, value): &(String, EnvValue)| {
+                Some((key.clone(), self.secret("", key, value.secret()?).ok()?))
             };
             let secrets = spec.env.iter().filter_map(secret).collect();
             let made = Made { digest: self.made_of(spec), secrets };
@@ -188,7 +188,7 @@ impl World {
     ) -> Result<Rollback, RollbackError> {
         let mut parts = Parts::default();
         let served = self.served(&mut parts);
-        let now = State { shares: self.shares(), terms: served.terms(&parts) };
+        let now = State { shares: self.shares(), contents: served.contents(&parts) };
         rollback(&Question {
             service: "shop",
             target,
@@ -230,7 +230,7 @@ impl World {
 
     /// The versions with shares and the policy, as `watershed plan` describes them.
     fn description(&self) -> (BTreeMap<String, String>, Vec<String>) {
-        let config = crate::config::load(&self.directory.path().join("watershed.toml")).unwrap();
+        let config = crate::source::load(&self.directory.path().join("watershed.toml")).unwrap();
         let description = Description::of_files(&config, self.directory.path(), None, |spec| {
             let digest = self.made_of(spec).and_then(|digest| digest.parse().ok());
             Standing::Normal { digest: digest.unwrap_or(Digest::from_bytes([0; 32])) }
@@ -391,7 +391,7 @@ fn a_deleted_version_is_declared_again() {
     let rest = found.restoration().unwrap();
     assert!(rest.lines()[0].starts_with("v1  is declared again, from /"), "{:?}", rest.lines());
     assert_eq!(world.env("v1", "GREETING"), Some(plain("Hello")));
-    assert!(matches!(world.env("v1", "TOKEN"), Some(EnvValue::File(_))));
+    assert!(matches!(world.env("v1", "TOKEN"), Some(EnvValue::Secret(SecretSource::File(_)))));
     assert!(world.shares().is_same(&all("v1")));
     world.write(&only_two.replace("v1 = 100, v2 = 0", "v2 = 100"));
     fs::write(world.path("a.wasm"), "other").unwrap();

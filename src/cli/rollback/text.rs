@@ -7,7 +7,7 @@ use super::super::outcome;
 use super::super::refusal::Refusal;
 use super::super::target::Target;
 use crate::config::{Percent, VersionName};
-use crate::upgrade::{Rollback, Shares};
+use crate::rollout::{Rollback, Shares};
 
 /// Lines below a heading; nothing if there is none.
 pub fn listed(out: &mut impl Write, heading: &str, lines: &[String]) -> std::io::Result<()> {

@@ -1,5 +1,6 @@
-//! The environment of a version as declared. What a secret says is not known here: the registry
-//! looks when it makes the version ready, so a configuration can be read where its secrets are not.
+//! The environment of a guest as declared, and where secrets are. The values of secrets are not
+//! known here: `versions` reads them when it makes a version ready, so that a configuration can be
+//! checked on a machine without its secrets.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -9,28 +10,52 @@ use sha2::{Digest as _, Sha256};
 /// Hexadecimal digits of the digest that stands for a value.
 const VALUE_DIGITS: usize = 12;
 
-/// Where the value of a guest's environment variable comes from. Its `Debug` output shows no value.
+/// The value of a guest's environment variable. Its `Debug` output shows no value.
 #[derive(Clone, PartialEq, Eq)]
 pub enum EnvValue {
     /// The value itself.
     Plain(String),
-    /// The text of a file. Absolute; it need not exist.
+    /// A secret, by the place where its value is.
+    Secret(SecretSource),
+}
+
+/// Where the value of a secret is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretSource {
+    /// The text of a file. The path is absolute; the file need not exist.
     File(PathBuf),
-    /// A variable of the process's own environment. Neither empty nor with `=` or NUL.
+    /// A variable of this process's own environment. The name is not empty and has neither `=` nor
+    /// NUL.
     FromEnv(String),
 }
 
-impl EnvValue {
-    /// The file that must be read for it, if any.
+impl SecretSource {
+    /// The key of [`SecretSource::File`] in a file.
+    pub const FILE: &str = "file";
+    /// The key of [`SecretSource::FromEnv`] in a file.
+    pub const FROM_ENV: &str = "from-env";
+
+    /// The file that holds the value, if one does.
     pub fn file(&self) -> Option<&Path> {
         match self {
             Self::File(path) => Some(path),
-            Self::Plain(_) | Self::FromEnv(_) => None,
+            Self::FromEnv(_) => None,
+        }
+    }
+}
+
+impl EnvValue {
+    /// The place of the value, if it is a secret.
+    pub fn secret(&self) -> Option<&SecretSource> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Secret(source) => Some(source),
         }
     }
 
-    /// What stands for a value where it must not be shown, `sha256:` and 12 digits. The variable's
-    /// name is part of it, so that two variables do not show that they have one value.
+    /// The digest that stands for a value where the value must not be shown: `sha256:` and 12
+    /// hexadecimal digits. The variable's name is hashed too, so that two variables with the same
+    /// value have different digests.
     pub fn digest_of(key: &str, value: &str) -> String {
         let digest: [u8; 32] = Sha256::digest(format!("{key}\0{value}")).into();
         let mut digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -44,8 +69,7 @@ impl fmt::Debug for EnvValue {
         match self {
             // People write secrets here too.
             Self::Plain(_) => f.debug_tuple("Plain").field(&format_args!("…")).finish(),
-            Self::File(path) => f.debug_tuple("File").field(path).finish(),
-            Self::FromEnv(variable) => f.debug_tuple("FromEnv").field(variable).finish(),
+            Self::Secret(source) => source.fmt(f),
         }
     }
 }
@@ -55,10 +79,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn where_a_value_comes_from_is_shown_and_the_value_is_not() {
+    fn debug_output_shows_places_and_no_value() {
         let show = |value: EnvValue| format!("{value:?}");
         assert_eq!(show(EnvValue::Plain("hunter2".to_owned())), "Plain(…)");
-        assert_eq!(show(EnvValue::File("/run/token".into())), "File(\"/run/token\")");
-        assert_eq!(show(EnvValue::FromEnv("KEY".to_owned())), "FromEnv(\"KEY\")");
+        let file = EnvValue::Secret(SecretSource::File("/run/token".into()));
+        assert_eq!(show(file), "File(\"/run/token\")");
+        let variable = EnvValue::Secret(SecretSource::FromEnv("KEY".to_owned()));
+        assert_eq!(show(variable), "FromEnv(\"KEY\")");
     }
 }

@@ -1,5 +1,5 @@
 //! The names of things: environments, services and versions are DNS labels, because each of them
-//! can become a part of a host name, and domains are DNS names. Routing, the registry and metrics
+//! can become a part of a host name, and domains are DNS names. Routing, `versions` and metrics
 //! rely on these being short, printable and lower case.
 
 use std::borrow::Borrow;

@@ -4,12 +4,12 @@
 
 use std::fmt;
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{DomainPattern, Glob, RuleName, Split, hours};
+use super::{DomainPattern, Glob, RuleName, SecretSource, Split, hours};
 
 /// What is said under `[traffic]` beside who gets what.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,10 +34,7 @@ impl Policy {
 
     /// The file that must be read for it, if any.
     pub fn file(&self) -> Option<&Path> {
-        match self.overrides.as_ref()?.secret.as_ref()? {
-            SecretSource::File(path) => Some(path),
-            SecretSource::FromEnv(_) => None,
-        }
+        self.overrides.as_ref()?.secret.as_ref()?.file()
     }
 }
 
@@ -282,15 +279,6 @@ pub struct Overrides {
     pub preview_domains: bool,
     /// What must come along in `watershed-key`.
     pub secret: Option<SecretSource>,
-}
-
-/// Where a secret is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SecretSource {
-    /// The text of a file. Absolute; it need not exist.
-    File(PathBuf),
-    /// A variable of the process's own environment. Neither empty nor with `=` or NUL.
-    FromEnv(String),
 }
 
 /// A part of a domain that a service has.

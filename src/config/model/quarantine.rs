@@ -1,10 +1,10 @@
 //! Versions that must not get traffic: what a rollback leaves behind, so that nobody sends traffic
-//! to them again by mistake. The registry enforces it, because only it knows the digest of what a
+//! to them again by mistake. `versions` enforces it, because only it knows the digest of what a
 //! version is made of.
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Digest, EnvValue, Service, VersionName, VersionSpec};
+use super::{Digest, EnvValue, SecretSource, Service, VersionName, VersionSpec};
 
 /// What must not get traffic, whatever it is called by now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +37,12 @@ fn digest_of(env: &[(String, EnvValue)]) -> Digest {
     for (name, value) in env {
         let (kind, value) = match value {
             EnvValue::Plain(text) => ("plain", text.as_bytes()),
-            EnvValue::File(path) => ("file", path.as_os_str().as_encoded_bytes()),
-            EnvValue::FromEnv(variable) => ("from-env", variable.as_bytes()),
+            EnvValue::Secret(SecretSource::File(path)) => {
+                (SecretSource::FILE, path.as_os_str().as_encoded_bytes())
+            }
+            EnvValue::Secret(SecretSource::FromEnv(variable)) => {
+                (SecretSource::FROM_ENV, variable.as_bytes())
+            }
         };
         add(name.as_bytes());
         add(kind.as_bytes());
@@ -92,8 +96,8 @@ mod tests {
             spec(&[]),
             spec(&[("A", plain(""))]),
             spec(&[("A", plain("B"))]),
-            spec(&[("A", EnvValue::File("B".into()))]),
-            spec(&[("A", EnvValue::FromEnv("B".to_owned()))]),
+            spec(&[("A", EnvValue::Secret(SecretSource::File("B".into())))]),
+            spec(&[("A", EnvValue::Secret(SecretSource::FromEnv("B".to_owned())))]),
             spec(&[("AB", plain(""))]),
             spec(&[("A", plain("")), ("B", plain(""))]),
             spec(&[("A", plain("B")), ("B", plain("A"))]),

@@ -36,23 +36,34 @@ impl EnvValue {
     pub fn written(&self) -> Value {
         match self {
             Self::Plain(text) => Value::from(text.as_str()),
-            Self::File(file) => place("file", path(file)),
-            Self::FromEnv(variable) => place("from-env", variable.clone()),
+            Self::Secret(source) => source.written(),
         }
     }
 
     /// What [`EnvValue::written`] has written; `None` of anything else.
     pub fn read(written: &Value) -> Option<Self> {
-        let text = |key: &str| written.get(key).and_then(Value::as_str);
         match written {
             Value::String(text) => Some(Self::Plain(text.clone())),
-            Value::Table(_) => match (text("file"), text("from-env")) {
-                (Some(file), _) => Some(Self::File(file.into())),
-                (None, Some(variable)) => Some(Self::FromEnv(variable.to_owned())),
-                (None, None) => None,
-            },
+            Value::Table(table) => SecretSource::read(table).map(Self::Secret),
             _ => None,
         }
+    }
+}
+
+impl SecretSource {
+    /// A table of one key: the kind of place, with the place.
+    fn written(&self) -> Value {
+        let (key, place) = match self {
+            Self::File(file) => (Self::FILE, path(file)),
+            Self::FromEnv(variable) => (Self::FROM_ENV, variable.clone()),
+        };
+        Value::Table([(key.to_owned(), Value::from(place))].into_iter().collect())
+    }
+
+    fn read(written: &Table) -> Option<Self> {
+        let text = |key: &str| written.get(key).and_then(Value::as_str);
+        let file = text(Self::FILE).map(|file| Self::File(file.into()));
+        file.or_else(|| Some(Self::FromEnv(text(Self::FROM_ENV)?.to_owned())))
     }
 }
 
@@ -195,12 +206,8 @@ impl Overrides {
             name.iter().for_each(|name| put(&mut table, key, name.clone()));
         }
         put(&mut table, "preview-domains", *preview_domains);
-        match secret {
-            Some(SecretSource::File(file)) => put(&mut table, "secret", place("file", path(file))),
-            Some(SecretSource::FromEnv(variable)) => {
-                put(&mut table, "secret", place("from-env", variable.clone()));
-            }
-            None => {}
+        if let Some(secret) = secret {
+            put(&mut table, "secret", secret.written());
         }
         table
     }
@@ -208,10 +215,6 @@ impl Overrides {
 
 fn put(table: &mut Table, key: &str, value: impl Into<Value>) {
     table.insert(key.to_owned(), value.into());
-}
-
-fn place(key: &str, place: String) -> Value {
-    Value::Table([(key.to_owned(), Value::from(place))].into_iter().collect())
 }
 
 fn path(path: &Path) -> String {

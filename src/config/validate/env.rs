@@ -50,10 +50,7 @@ fn secret(
     raw: RawSecret,
 ) -> Option<EnvValue> {
     let help = "write `{ file = \"…\" }` or `{ from-env = \"…\" }`, or a text in quotation marks";
-    Some(match source(at, key, table, raw, help)? {
-        SecretSource::File(path) => EnvValue::File(path),
-        SecretSource::FromEnv(variable) => EnvValue::FromEnv(variable),
-    })
+    source(at, key, table, raw, help).map(EnvValue::Secret)
 }
 
 /// Where the secret of a key is; `help` says what to do where that is not said.

@@ -8,11 +8,11 @@ use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::super::discover::{self, DiscoverError};
 use super::super::model::{
-    self, ByteSize, Digest, DomainPattern, Environment, EnvironmentName, LabelError, Percent,
-    QuantityError, RuleName, ServiceName, VersionName, Watch, show_duration,
+    self, ByteSize, Digest, DomainPattern, EnvironmentName, LabelError, Percent, QuantityError,
+    RuleName, ServiceName, VersionName, Watch, show_duration,
 };
+use super::super::path::absolute;
 use super::super::raw::{Field, Located, RawSize};
 use super::super::source::{Complaint, Findings};
 use super::super::suggest;
@@ -117,7 +117,7 @@ impl Findings<'_> {
     }
 
     pub fn resolve(&self, path: &str) -> PathBuf {
-        discover::absolute(self.source.directory(), Path::new(path))
+        absolute(self.source.directory(), Path::new(path))
     }
 }
 
@@ -351,34 +351,4 @@ pub fn percent(version: &str, value: f64) -> Result<Percent, Complaint> {
         let message = format!("{value} cannot be the share of `{version}`: {error}");
         Complaint::new(message, "write a percentage from 0 to 100 with at most two decimals")
     })
-}
-
-pub fn no_services(error: &DiscoverError) -> Complaint {
-    if let Some(why) = error.transient() {
-        return Complaint::transient(format!("`services` cannot be looked through: {error}"), why);
-    }
-    let help = match error {
-        DiscoverError::NoDirectory(_) => "create the directory, or correct the path",
-        DiscoverError::NoFile(_) => "create the file, or write a glob such as `services/*.toml`",
-        DiscoverError::Unreadable { .. } => "let the user that runs watershed read it",
-        DiscoverError::Directory(_) => "add `/*.toml` for the files in it",
-        DiscoverError::NotOneLevel(_) => {
-            "write one `*` for each level of directories, such as `services/*/*.toml`"
-        }
-        DiscoverError::TooWide => "start from a directory that has only services below it",
-        DiscoverError::Empty | DiscoverError::Pattern(_) => {
-            "write a glob such as `services/*.toml`"
-        }
-    };
-    Complaint::new(format!("`services` leads nowhere: {error}"), help)
-}
-
-pub fn no_default_services(error: &DiscoverError) -> Complaint {
-    let glob = Environment::SERVICES;
-    if let Some(why) = error.transient() {
-        return Complaint::transient(format!("`{glob}` cannot be looked through: {error}"), why);
-    }
-    let message = format!("without `[[environments]]`, services are in `{glob}`, but {error}");
-    let help = "create the directory, or declare `[[environments]]` with its `services`";
-    Complaint::new(message, help)
 }

@@ -3,8 +3,9 @@
 
 use std::collections::HashSet;
 
-use crate::registry::history::{Attribution, Author, Change, History, HistoryError, Parts, Record};
-use crate::registry::{ServiceKey, Snapshot};
+use super::change::Change;
+use crate::history::{Attribution, Author, History, HistoryError, Parts, Record};
+use crate::versions::{ServiceKey, Snapshot};
 
 /// A command that has changed a service's file. It is the author of all that comes of it, until the
 /// versions of the service are settled.
@@ -127,7 +128,7 @@ impl Draft {
         if matches!(cause, Cause::Found) {
             return None;
         }
-        let (record, parts) = Record::of(generation, change, Author::FileEdit);
+        let (record, parts) = change.record(generation, Author::FileEdit);
         Some(match cause {
             Cause::Command(command) if command.has_caused(&record) => {
                 (record.attributed(&command.attribution), parts)
@@ -148,7 +149,7 @@ impl Draft {
         let ServiceKey { environment, service } = &change.key;
         let newest = newest(history, environment.as_str(), service.as_str())?;
         change.before = newest.as_ref().map_or_else(Vec::new, |it| it.after.clone());
-        let (record, parts) = Record::of(generation, &change, Author::Start);
+        let (record, parts) = change.record(generation, Author::Start);
         let is_known = newest.is_some_and(|newest| !record.differs_from(&newest));
         Ok((!is_known).then_some((record, parts)))
     }

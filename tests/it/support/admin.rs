@@ -1,7 +1,7 @@
 //! What the admin listener says of the process under test.
 
 use serde_json::Value;
-use watershed::registry::history::Record;
+use watershed::history::Record;
 
 use super::eventually;
 use super::http1::Http1;

@@ -198,6 +198,9 @@ pub fn lab_p3(name: &str) -> String {
     version(name, "lab-p3", &format!("VERSION = \"{name}\""))
 }
 
+/// The lab of WASI 0.2, and that of 0.3.
+pub const LABS: [fn(&str) -> String; 2] = [lab, lab_p3];
+
 /// Limits of the version before it: `limits("memory = \"64MiB\"")`.
 pub fn limits(lines: &str) -> String {
     format!("\n[versions.limits]\n{lines}\n")

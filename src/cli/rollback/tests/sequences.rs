@@ -5,7 +5,7 @@ use std::fs;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::edit::PutRule;
+use crate::edit::PutRule;
 
 #[derive(Clone, Debug)]
 enum Step {

@@ -1,0 +1,321 @@
+//! The admin listener: health, metrics, status and history, for probes, Prometheus and people.
+//!
+//! It reads, and can have the files read again; what is served is written in files only. `guard`
+//! decides who is answered: where a token file is configured, everything but the health of the
+//! process is for those who know the token.
+
+mod description;
+mod explain;
+mod guard;
+mod history;
+mod listen;
+pub mod status;
+mod token;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, RawQuery, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::{get, post};
+use serde::Deserialize;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+pub use description::description;
+pub use history::HistoryDocument;
+pub use token::{Token, TokenError, TokenFile};
+
+use crate::config::Config;
+use crate::descriptors::Descriptors;
+use crate::history::Attribution;
+use crate::reload::Reloads;
+use crate::telemetry::{Ailment, Telemetry};
+use crate::versions::{Live, ServiceKey};
+
+/// What OpenMetrics text is called.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Bytes of what may be told of a change. It is kept for as long as the change is.
+const ATTRIBUTION_MAX: usize = 64 << 10;
+
+/// How long a body may take to come.
+const BODY_TIME: Duration = Duration::from_secs(10);
+
+/// How often the token file is read.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How often open descriptors are counted, which takes older kernels a while.
+const COUNT: Duration = Duration::from_secs(5);
+
+/// What the admin listener shows.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    pub live: Arc<Live>,
+    pub reloads: Arc<Reloads>,
+    pub telemetry: Telemetry,
+    pub token: Option<TokenFile>,
+    pub descriptors: Descriptors,
+    /// Whether the end of the process is announced.
+    pub draining: Arc<AtomicBool>,
+    /// Port of the first proxy listener, for the URLs of services.
+    pub port: u16,
+    /// The main file, absolute.
+    pub config: PathBuf,
+    /// The directory of the main file, absolute.
+    pub root: PathBuf,
+    pub started_with: Arc<Config>,
+}
+
+/// Serves [`Admin`] on a bound socket.
+pub struct AdminListener {
+    admin: Admin,
+    socket: std::net::TcpListener,
+}
+
+impl AdminListener {
+    /// Serves `admin` on `socket`.
+    pub fn new(admin: Admin, socket: std::net::TcpListener) -> Self {
+        Self { admin, socket }
+    }
+
+    /// Serves until dropped. The socket stays: clients that come meanwhile wait for the next call.
+    ///
+    /// # Errors
+    ///
+    /// Where the process has no descriptor for it.
+    pub async fn serve(&self) -> io::Result<()> {
+        let socket = self.socket.try_clone()?;
+        tokio::select! {
+            served = listen::serve(socket, routes(self.admin.clone())) => served,
+            () = self.admin.look_around() => Ok(()),
+        }
+    }
+}
+
+impl Admin {
+    /// Follows what changes outside: the token file, also on SIGHUP, and the descriptors.
+    async fn look_around(&self) {
+        let [mut looks, mut counts] = [LOOK, COUNT].map(interval);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        counts.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut hangups = signal(SignalKind::hangup()).ok();
+        let mut was_near = false;
+        loop {
+            tokio::select! {
+                _ = looks.tick() => self.look_at_token().await,
+                () = hangup(&mut hangups) => self.look_at_token().await,
+                _ = counts.tick() => was_near = self.look_at_descriptors(was_near),
+            }
+        }
+    }
+
+    async fn look_at_token(&self) {
+        if let Some(token) = &self.token {
+            token.look().await;
+        }
+    }
+
+    /// Whether the limit is near. It is told once.
+    fn look_at_descriptors(&self, was_near: bool) -> bool {
+        let seen = self.descriptors.look();
+        if seen.is_near() && !was_near {
+            tracing::warn!("{seen}");
+        }
+        seen.is_near()
+    }
+}
+
+/// Waits for SIGHUP, for ever where it cannot be noticed.
+async fn hangup(hangups: &mut Option<Signal>) {
+    let told = match hangups {
+        Some(hangups) => hangups.recv().await,
+        None => None,
+    };
+    if told.is_none() {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn routes(admin: Admin) -> Router {
+    let hosts = admin.started_with.admin.hosts.clone().into();
+    let guard = guard::Guard { hosts, token: admin.token.clone() };
+    Router::new()
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route("/api/v1/status", get(show_status))
+        .route("/api/v1/config", get(show_config))
+        .route("/api/v1/explain", get(show_explanation))
+        .route("/api/v1/history", get(show_history))
+        .route("/api/v1/reload", post(reload))
+        .fallback(async || {
+            let paths = "try /livez, /readyz, /metrics, /api/v1/status, /api/v1/config, \
+                         /api/v1/explain?service=NAME, /api/v1/history?service=NAME or POST /api/v1/reload\n";
+            (StatusCode::NOT_FOUND, paths)
+        })
+        .layer(from_fn_with_state(guard, guard::guard))
+        .with_state(Arc::new(admin))
+}
+
+/// What a probe waits for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Readiness {
+    /// The least generation that is to be served.
+    generation: Option<u64>,
+}
+
+/// 200 unless only a new process can help.
+async fn livez(State(admin): State<Arc<Admin>>) -> Response {
+    match admin.lost() {
+        None => "ok\n".into_response(),
+        Some(lost) => (StatusCode::SERVICE_UNAVAILABLE, format!("{lost}\n")).into_response(),
+    }
+}
+
+/// 200 once every service that is to have traffic has normal versions for it, in the generation
+/// that is asked for, and until the end of the process is announced.
+async fn readyz(
+    State(admin): State<Arc<Admin>>,
+    Query(Readiness { generation: wanted }): Query<Readiness>,
+) -> Response {
+    let snapshot = admin.live.load();
+    let generation = snapshot.generation;
+    let not_ready = |why: String| {
+        (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")).into_response()
+    };
+    if admin.draining.load(Ordering::Relaxed) {
+        return not_ready("draining".to_owned());
+    }
+    if let Some(lost) = admin.lost() {
+        return not_ready(lost);
+    }
+    if let Some(wanted) = wanted.filter(|wanted| *wanted > generation) {
+        return not_ready(format!("generation {generation} is served, and not yet {wanted}"));
+    }
+    if snapshot.is_ready() {
+        // No reason to send requests elsewhere: they are served as before.
+        let failing = admin.telemetry.health().with(Ailment::Failing);
+        return match failing.as_slice() {
+            [] => "ready\n".into_response(),
+            tasks => {
+                format!("ready, but see the log: {} panics again and again\n", tasks.join(", "))
+                    .into_response()
+            }
+        };
+    }
+    let waiting = snapshot.services.iter().filter(|service| !service.is_ready());
+    let names: Vec<_> = waiting.map(|service| service.key.service.as_str()).collect();
+    not_ready(if names.is_empty() { "starting".into() } else { names.join(", ") })
+}
+
+async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
+    let seen = admin.descriptors.look();
+    let open = seen.open.unwrap_or_default();
+    admin.telemetry.descriptors((open, seen.limit), (seen.clients, seen.clients_max));
+    let shares = status::shares(&admin.live.load(), Instant::now());
+    match admin.telemetry.render(admin.live.generations(), &shares) {
+        Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// Which services the status tells of; all unless something is said.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wanted {
+    environment: Option<String>,
+    service: Option<String>,
+}
+
+impl Wanted {
+    fn wants(&self, key: &ServiceKey) -> bool {
+        let is = |wanted: &Option<String>, name: &str| {
+            wanted.as_ref().is_none_or(|wanted| wanted == name)
+        };
+        is(&self.environment, key.environment.as_str()) && is(&self.service, key.service.as_str())
+    }
+}
+
+async fn show_status(State(admin): State<Arc<Admin>>, Query(wanted): Query<Wanted>) -> Response {
+    Json(status::document(&admin, &wanted)).into_response()
+}
+
+/// What is declared and served, for whoever compares it with files.
+async fn show_config(State(admin): State<Arc<Admin>>) -> Response {
+    let snapshot = admin.live.load();
+    Json(description::description(&snapshot, &admin.root, &admin.started_with)).into_response()
+}
+
+/// Who would get what, and why.
+async fn show_explanation(State(admin): State<Arc<Admin>>, RawQuery(query): RawQuery) -> Response {
+    explain::show(&admin.live, &query.unwrap_or_default())
+}
+
+async fn show_history(
+    State(admin): State<Arc<Admin>>,
+    question: Result<Query<history::Question>, QueryRejection>,
+) -> Response {
+    history::show(admin.reloads.history(), question).await
+}
+
+/// Reads every file again, at once; only what changed, for one who says what he has changed. 422
+/// where something is wrong with the files.
+async fn reload(State(admin): State<Arc<Admin>>, body: Body) -> Response {
+    let body = match timeout(BODY_TIME, to_bytes(body, 2 * ATTRIBUTION_MAX)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => return (StatusCode::BAD_REQUEST, too_long()).into_response(),
+        Err(_) => return (StatusCode::REQUEST_TIMEOUT, "the body does not come\n").into_response(),
+    };
+    admin.look_at_token().await;
+    let reload = match attribution(&body) {
+        Ok(None) => admin.reloads.request().await,
+        Ok(Some(attribution)) => admin.reloads.request_by(attribution).await,
+        Err(why) => return (StatusCode::BAD_REQUEST, why).into_response(),
+    };
+    let Some(reload) = reload else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the process ends\n").into_response();
+    };
+    let status = match &reload.report {
+        None => StatusCode::OK,
+        Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    (status, Json(status::ReloadDocument::of(&reload))).into_response()
+}
+
+/// What a body says, if there is one.
+fn attribution(body: &[u8]) -> Result<Option<Attribution>, String> {
+    if body.trim_ascii().is_empty() {
+        return Ok(None);
+    }
+    if body.len() > ATTRIBUTION_MAX {
+        return Err(too_long());
+    }
+    serde_json::from_slice(body).map(Some).map_err(|error| {
+        format!(
+            "the body does not say who has changed what: {error}; send none, or a JSON object with \
+             `environment`, `service`, `user`, `command` and `file_digest`\n"
+        )
+    })
+}
+
+fn too_long() -> String {
+    format!("the body has more than {ATTRIBUTION_MAX} bytes: shorten `remark`\n")
+}
+
+impl Admin {
+    /// What the process cannot do any more.
+    fn lost(&self) -> Option<String> {
+        let lost = self.telemetry.health().with(Ailment::Lost);
+        (!lost.is_empty()).then(|| format!("{} cannot work, see the log", lost.join(", ")))
+    }
+}

@@ -1,0 +1,54 @@
+//! What the user wrote, read and checked: texts become a [`Config`] that cannot be wrong, or a
+//! [`Report`] of everything that is. This room knows no file system: `source` finds and reads the
+//! files, and calls it for each. Rooms, in reading order: `raw` (the files' shapes), `model` (what
+//! they mean, and every default), `document` (a text into its shape), `validate` (one file's shape
+//! into the model), `arbitrate` (names that several files want), `path` (paths by their names),
+//! `report` (what is wrong), `restart` (what only a restart changes), `schema` (the shapes for
+//! editors).
+
+mod arbitrate;
+mod document;
+pub mod model;
+mod path;
+mod raw;
+mod report;
+mod restart;
+mod schema;
+mod shape;
+mod source;
+pub mod suggest;
+mod syntax;
+mod validate;
+
+pub(crate) use arbitrate::{Choice, Contender, Verdict, arbitrate};
+pub(crate) use document::syntax;
+pub use model::*;
+pub use path::absolute;
+#[cfg(test)]
+pub(crate) use report::short_path;
+pub use report::{Problem, Report, Warnings};
+pub use restart::{Setting, restart_keys};
+pub use schema::schema;
+pub(crate) use source::{Complaint, Source, Spot};
+pub(crate) use validate::service::{Draft, Surroundings};
+pub(crate) use validate::{Main, Plan};
+
+use validate::{EMPTY_MAIN, EMPTY_SERVICE};
+
+/// What the main file says. Nothing if it cannot be understood at all; it counts only if nothing was
+/// added to `problems`.
+pub(crate) fn read_main(source: Source, problems: &mut Vec<Problem>) -> Option<Main> {
+    let document = document::of(source, EMPTY_MAIN, problems)?;
+    Some(validate::main(document, problems))
+}
+
+/// What a service's file says by itself. Nothing if it cannot be understood at all; it counts only if
+/// nothing was added to `problems`.
+pub(crate) fn read_service(
+    source: Source,
+    around: &Surroundings,
+    problems: &mut Vec<Problem>,
+) -> Option<Draft> {
+    let document = document::of(source, EMPTY_SERVICE, problems)?;
+    validate::service::draft(document, around, problems)
+}

@@ -1,0 +1,153 @@
+//! The changes of a service's file, on its parsed text. Each leaves everything else as it is
+//! written. A part of another shape than it must have is left alone: the check before the file is
+//! written tells of it.
+
+use std::path::{Component, Path, PathBuf};
+
+use toml_edit::{DocumentMut, Formatted, Item, Value};
+
+use super::NewVersion;
+use super::keys::{Keys, in_braces};
+use super::{list, restore};
+use crate::config::{Digest, Percent, Quarantined, VersionName};
+
+pub const VERSIONS: &str = "versions";
+pub const TRAFFIC: &str = "traffic";
+const QUARANTINE: &str = "quarantine";
+const SPLIT: &str = "split";
+const LATEST: &str = "latest";
+
+/// Adds a version after the last one. `directory` is the one of the file.
+pub fn add_version(document: &mut DocumentMut, directory: &Path, version: &NewVersion) {
+    let name = ("name".to_owned(), Value::from(version.name.as_str()));
+    let keys = version_keys(directory, version).into_iter();
+    let keys = keys.filter_map(|(key, value)| Some((key.to_owned(), value?)));
+    let env = variables(version);
+    let env = (!env.is_empty()).then(|| ("env".to_owned(), Value::InlineTable(in_braces(env))));
+    let entries = [name].into_iter().chain(keys).chain(env).collect();
+    let position = list::last_position(document, VERSIONS);
+    list::push(document, VERSIONS, entries, position);
+}
+
+/// Replaces a version in its place; what it may use stays. Adds it if there is none of its name.
+pub fn replace_version(document: &mut DocumentMut, directory: &Path, version: &NewVersion) {
+    let found = list::find(document, VERSIONS, |table| is_named(table, &version.name));
+    let Some(index) = found.first() else {
+        return add_version(document, directory, version);
+    };
+    let Some(mut table) = list::table(document, VERSIONS, *index) else { return };
+    for (key, value) in version_keys(directory, version) {
+        table.put_or_remove(key, value);
+    }
+    if !version.env.is_empty() {
+        table.put_table("env", variables(version));
+    }
+}
+
+/// Removes a version, and what the split gives it.
+pub fn remove_version(document: &mut DocumentMut, name: &VersionName) {
+    for index in list::find(document, VERSIONS, |table| is_named(table, name)) {
+        list::remove(document, VERSIONS, index);
+    }
+    let Some(mut traffic) = document.get_mut(TRAFFIC).and_then(Keys::of) else { return };
+    let Some(mut split) = traffic.get_mut(SPLIT).and_then(Keys::of) else { return };
+    if split.has(name.as_str()) {
+        split.remove(name.as_str());
+        // A split of nobody is none.
+        if split.is_empty() {
+            traffic.remove(SPLIT);
+        }
+    }
+}
+
+pub fn is_named(table: &mut Keys<'_>, name: &VersionName) -> bool {
+    text_of(table, "name").as_deref() == Some(name.as_str())
+}
+
+fn text_of(table: &mut Keys<'_>, key: &str) -> Option<String> {
+    table.get_mut(key)?.as_str().map(str::to_owned)
+}
+
+fn version_keys(directory: &Path, version: &NewVersion) -> [(&'static str, Option<Value>); 3] {
+    [
+        ("component", Some(Value::from(path_in(directory, &version.component)))),
+        ("digest", Some(Value::from(version.digest.to_string()))),
+        ("remark", version.remark.as_deref().map(Value::from)),
+    ]
+}
+
+fn variables(version: &NewVersion) -> Vec<(String, Value)> {
+    version.env.iter().map(|(name, text)| (name.clone(), Value::from(text.as_str()))).collect()
+}
+
+/// A path as it is written in a file of `directory`: relative, if both share more than the root.
+pub fn path_in(directory: &Path, path: &Path) -> String {
+    let pairs = directory.components().zip(path.components());
+    let shared = pairs.take_while(|(one, other)| one == other).count();
+    let shares_a_name =
+        path.components().take(shared).any(|part| matches!(part, Component::Normal(_)));
+    if !shares_a_name {
+        return path.to_string_lossy().into_owned();
+    }
+    let up = directory.components().skip(shared).map(|_| Component::ParentDir);
+    let way: PathBuf = up.chain(path.components().skip(shared)).collect();
+    way.to_string_lossy().into_owned()
+}
+
+/// Gives each version its share, and all others nothing.
+pub fn set_split(document: &mut DocumentMut, shares: &[(VersionName, Percent)]) {
+    let entries = shares.iter().map(|(name, share)| (name.to_string(), percent(*share))).collect();
+    restore::make_traffic(document);
+    let Some(mut traffic) = document.get_mut(TRAFFIC).and_then(Keys::of) else { return };
+    if traffic.has(LATEST) && !traffic.has(SPLIT) {
+        // What stands around it says who gets what, and does so still.
+        traffic.replace(LATEST, SPLIT, Value::InlineTable(in_braces(entries)));
+        return;
+    }
+    traffic.remove(LATEST);
+    traffic.put_table(SPLIT, entries);
+}
+
+/// Whole percentages as whole numbers.
+fn percent(share: Percent) -> Value {
+    let hundredths = share.hundredths();
+    if hundredths.is_multiple_of(100) {
+        return Value::from(i64::from(hundredths / 100));
+    }
+    Value::Float(Formatted::new(f64::from(hundredths) / 100.0))
+}
+
+/// Adds an entry, unless there is one that keeps the same from getting traffic.
+pub fn quarantine(document: &mut DocumentMut, entry: &Quarantined) {
+    if !entries_of(document, entry).is_empty() {
+        return;
+    }
+    let Quarantined { digest, env, version, remark } = entry;
+    let text = |key: &str, text: String| (key.to_owned(), Value::from(text));
+    let first = [text("digest", digest.to_string()), text("version", version.to_string())];
+    let env = env.map(|env| text("env", env.to_string()));
+    let remark = remark.as_ref().map(|remark| text("remark", remark.clone()));
+    let entries = first.into_iter().chain(env).chain(remark).collect();
+    let all = [VERSIONS, TRAFFIC, QUARANTINE].map(|key| list::last_position(document, key));
+    let end = all.into_iter().max().flatten();
+    list::push(document, QUARANTINE, entries, end.map(|end| end + 1));
+}
+
+/// Removes every entry that keeps the same from getting traffic.
+pub fn release(document: &mut DocumentMut, entry: &Quarantined) {
+    for index in entries_of(document, entry) {
+        list::remove(document, QUARANTINE, index);
+    }
+    let items = document.get(QUARANTINE).and_then(Item::as_array);
+    if items.is_some_and(toml_edit::Array::is_empty) {
+        Keys::Table(document.as_table_mut()).remove(QUARANTINE);
+    }
+}
+
+fn entries_of(document: &mut DocumentMut, entry: &Quarantined) -> Vec<usize> {
+    list::find(document, QUARANTINE, |table| {
+        let digest = |text: Option<String>| text.and_then(|text| text.parse::<Digest>().ok());
+        let component = digest(text_of(table, "digest"));
+        component == Some(entry.digest) && digest(text_of(table, "env")) == entry.env
+    })
+}

@@ -1,0 +1,397 @@
+//! What was published when, and by whom: [`History`] keeps a record of every change of a service, in
+//! one file of the state directory, over restarts and kills.
+//!
+//! The reloader records each publish before it is served; the admin listener and the command line
+//! read. Rooms, in reading order: `record` (one change), `served` (all that decided what it served, in
+//! parts), `parts` (those in the file), `change` (two snapshots into what is to be recorded), `file`
+//! (opening, and what to do with a file that is damaged), `reserve` (the last generation where the
+//! history cannot be written).
+
+mod file;
+mod parts;
+mod record;
+mod reserve;
+mod served;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::ops::{Bound, RangeInclusive};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use redb::{
+    Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition,
+    WriteTransaction,
+};
+use serde::Deserialize;
+
+use file::Opened;
+
+pub use file::{HistoryError, Standing};
+pub use record::{
+    Attribution, Author, CREATING, Record, RecordOutcome, RecordedVersion, Share, now,
+};
+pub use reserve::{reserve, reserved};
+pub use served::{Contents, MADE_OF, Made, Parts, Served, ServedVersion, VALUE};
+
+use parts::{Store, Stored};
+
+/// How many records of a service are kept.
+const RECORDS: usize = 1_000;
+
+/// How many are kept of them whatever their age: what somebody might go back to.
+const AGELESS: usize = 20;
+
+/// How long the others are kept.
+const AGE: Duration = Duration::from_hours(90 * 24);
+
+/// Environment, service, generation.
+type Key<'a> = (&'a str, &'a str, u64);
+
+/// Records as JSON. In the order of keys, those of a service are together, the newest last.
+const TABLE: TableDefinition<'_, Key<'static>, &[u8]> = TableDefinition::new("records");
+
+/// The last generation that was given to a publish.
+const GENERATION: TableDefinition<'_, (), u64> = TableDefinition::new("generation");
+
+/// An open history. One process at a time has it; all clones are the same.
+#[derive(Clone)]
+pub struct History {
+    path: PathBuf,
+    database: Arc<Database>,
+    opened: Arc<Opened>,
+}
+
+impl History {
+    /// The name of its file in the state directory.
+    pub const FILE: &str = "history.redb";
+
+    /// The history in a state directory, made if it is missing. A file that is damaged is moved
+    /// aside, with a warning that names both, and a new one begun.
+    ///
+    /// # Errors
+    ///
+    /// Where another process has it open, or the file cannot be written.
+    pub fn open(directory: &Path) -> Result<Self, HistoryError> {
+        file::open(directory).map(|(path, database, opened)| Self::new(path, database, opened))
+    }
+
+    /// The history in a state directory where no process runs; `None` where there is no file yet. It
+    /// is open as if for writing, since one that was killed leaves a file that is mended first.
+    ///
+    /// # Errors
+    ///
+    /// Where a process has it open, the file is damaged, or it cannot be read and written.
+    pub fn read(directory: &Path) -> Result<Option<Self>, HistoryError> {
+        let path = directory.join(Self::FILE);
+        match path.try_exists() {
+            Ok(false) => Ok(None),
+            Ok(true) => file::database(&path)
+                .map(|(database, opened)| Some(Self::new(path, database, opened))),
+            Err(reason) => Err(HistoryError::Unusable { path, reason }),
+        }
+    }
+
+    fn new(path: PathBuf, database: Database, opened: Opened) -> Self {
+        Self { path, database: Arc::new(database), opened: Arc::new(opened) }
+    }
+
+    /// Whether its file still is where it was opened, and whole as far as its length tells. A file
+    /// that is removed, or replaced, stays open and can be read, while nobody will find it again.
+    pub fn standing(&self) -> Standing {
+        self.opened.standing(&self.path)
+    }
+
+    /// The history in a state directory once more, since this one's file is gone or was cut off: with
+    /// what this one still knows, and what is in the file that is there now. A file that was cut off
+    /// is moved aside. Says how many records it took over, or why it could not.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`History::open`].
+    pub fn restore(
+        &self,
+        directory: &Path,
+    ) -> Result<(Self, Result<usize, HistoryError>), HistoryError> {
+        if self.standing() == Standing::CutOff {
+            let unusable = |reason| HistoryError::Unusable { path: self.path.clone(), reason };
+            file::move_aside(&self.path).map_err(unusable)?;
+        }
+        let next = Self::open(directory)?;
+        let taken = next.adopt(self);
+        Ok((next, taken))
+    }
+
+    /// Takes over the records that only `other` has, and its last generation.
+    fn adopt(&self, other: &Self) -> Result<usize, HistoryError> {
+        let last = other.last_generation()?;
+        let mut taken = 0;
+        let read = other.database.begin_read().map_err(redb::Error::from);
+        let read = read.map_err(|reason| HistoryError::of(&other.path, reason))?;
+        self.write(|transaction| {
+            let (from, mut to) = (read.open_table(TABLE)?, transaction.open_table(TABLE)?);
+            let (parts, mut store) = (Stored::open(&read)?, Store::open(transaction)?);
+            for entry in from.iter()? {
+                let (key, value) = entry?;
+                if to.get(key.value())?.is_none() {
+                    let (environment, service, _) = key.value();
+                    to.insert(key.value(), value.value())?;
+                    store.adopt(environment, service, value.value(), &parts)?;
+                    taken += 1;
+                }
+            }
+            raise(transaction, last)
+        })?;
+        Ok(taken)
+    }
+
+    /// Adds the records of one publish, and drops what their services have too much of. When this
+    /// returns, they are on disk, and their generation is the last that was given to a publish.
+    ///
+    /// # Errors
+    ///
+    /// Where they cannot be written. Whether they were is not known then, and this history takes no
+    /// more: open it again.
+    pub fn record(&self, records: &[Record]) -> Result<(), HistoryError> {
+        self.record_with(records, &Parts::default())
+    }
+
+    /// The same with the parts that the records name.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`History::record`].
+    pub fn record_with(&self, records: &[Record], parts: &Parts) -> Result<(), HistoryError> {
+        let (values, parts) = (self.encoded(records)?, self.encoded_parts(parts)?);
+        let last = records.iter().map(|record| record.generation).max();
+        self.write(|transaction| {
+            let mut table = transaction.open_table(TABLE)?;
+            let mut store = Store::open(transaction)?;
+            for (record, value) in records.iter().zip(&values) {
+                store.keep(record, &parts)?;
+                if let Some(replaced) = table.insert(record.key(), value.as_slice())? {
+                    store.release(&record.environment, &record.service, replaced.value())?;
+                }
+                prune(&mut table, &mut store, record)?;
+            }
+            raise(transaction, last.unwrap_or(0))
+        })
+    }
+
+    /// Keeps the generation of a publish that changed no service.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`History::record`].
+    pub fn reach(&self, generation: u64) -> Result<(), HistoryError> {
+        self.write(|transaction| raise(transaction, generation))
+    }
+
+    /// Says who made the newest change of a service, where the file was followed before its author
+    /// told of it: a file edit that left the file with this digest, or without it. The records
+    /// before it that came of the same edit are of the same author. Whether there was such a change.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`History::record`].
+    pub fn amend(
+        &self,
+        environment: &str,
+        service: &str,
+        file_digest: &str,
+        author: &Author,
+        restores: Option<u64>,
+        remark: Option<&str>,
+    ) -> Result<bool, HistoryError> {
+        let newest = self.of(environment, service, AGELESS)?;
+        let of_the_edit = newest.into_iter().take_while(|record| record.is_of_edit(file_digest));
+        let amended: Vec<Record> = of_the_edit
+            .map(|record| Record {
+                author: author.clone(),
+                restores,
+                remark: remark.map(str::to_owned),
+                ..record
+            })
+            .collect();
+        if !amended.is_empty() {
+            self.replace(&amended)?;
+        }
+        Ok(!amended.is_empty())
+    }
+
+    fn replace(&self, records: &[Record]) -> Result<(), HistoryError> {
+        let values = self.encoded(records)?;
+        self.write(|transaction| {
+            let mut table = transaction.open_table(TABLE)?;
+            for (record, value) in records.iter().zip(&values) {
+                table.insert(record.key(), value.as_slice())?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The records of a service, the newest first, so many at most.
+    ///
+    /// # Errors
+    ///
+    /// Where they cannot be read.
+    pub fn of(
+        &self,
+        environment: &str,
+        service: &str,
+        limit: usize,
+    ) -> Result<Vec<Record>, HistoryError> {
+        let values = self.look(|transaction| {
+            let table = transaction.open_table(TABLE)?;
+            let newest = table.range(keys_of(environment, service))?.rev().take(limit);
+            newest.map(|entry| Ok(entry?.1.value().to_vec())).collect::<Result<Vec<_>, _>>()
+        })?;
+        values.iter().map(|value| self.decoded(value)).collect()
+    }
+
+    /// The environment and name of every service that has records.
+    ///
+    /// # Errors
+    ///
+    /// Where they cannot be read.
+    pub fn services(&self) -> Result<Vec<(String, String)>, HistoryError> {
+        self.look(|transaction| {
+            let table = transaction.open_table(TABLE)?;
+            let mut services: Vec<(String, String)> = Vec::new();
+            loop {
+                let after = match services.last() {
+                    // From a service to the next, whatever the number of its records.
+                    Some((environment, service)) => {
+                        Bound::Excluded((environment.as_str(), service.as_str(), u64::MAX))
+                    }
+                    None => Bound::Unbounded,
+                };
+                let Some(next) = table.range::<Key<'_>>((after, Bound::Unbounded))?.next() else {
+                    return Ok(services);
+                };
+                let (key, _) = next?;
+                let (environment, service, _) = key.value();
+                services.push((environment.to_owned(), service.to_owned()));
+            }
+        })
+    }
+
+    /// The last generation that was given to a publish; 0 if none was.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be read.
+    pub fn last_generation(&self) -> Result<u64, HistoryError> {
+        self.look(|transaction| {
+            let last = transaction.open_table(GENERATION)?.get(())?;
+            Ok(last.map_or(0, |last| last.value()))
+        })
+    }
+
+    /// Runs a transaction, which is on disk when this returns: redb's durability is `Immediate`
+    /// unless one asks for less. The reloader has one fsync to wait for.
+    fn write(
+        &self,
+        change: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>,
+    ) -> Result<(), HistoryError> {
+        let commit = || {
+            let transaction = self.database.begin_write()?;
+            change(&transaction)?;
+            Ok(transaction.commit()?)
+        };
+        let committed = commit().map_err(|reason| HistoryError::of(&self.path, reason));
+        self.opened.note_length(&self.path);
+        committed
+    }
+
+    fn look<T>(
+        &self,
+        look: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>,
+    ) -> Result<T, HistoryError> {
+        let transaction = self.database.begin_read().map_err(redb::Error::from);
+        let seen = transaction.and_then(|transaction| look(&transaction));
+        seen.map_err(|reason| HistoryError::of(&self.path, reason))
+    }
+
+    fn encoded(&self, records: &[Record]) -> Result<Vec<Vec<u8>>, HistoryError> {
+        records
+            .iter()
+            .map(|record| serde_json::to_vec(record).map_err(|e| self.strange(e)))
+            .collect()
+    }
+
+    fn decoded(&self, value: &[u8]) -> Result<Record, HistoryError> {
+        serde_json::from_slice(value).map_err(|error| self.strange(error))
+    }
+
+    fn strange(&self, reason: serde_json::Error) -> HistoryError {
+        HistoryError::Record { path: self.path.clone(), reason }
+    }
+}
+
+impl fmt::Debug for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("History").field(&self.path).finish()
+    }
+}
+
+fn keys_of<'a>(environment: &'a str, service: &'a str) -> RangeInclusive<Key<'a>> {
+    (environment, service, 0)..=(environment, service, u64::MAX)
+}
+
+/// Makes the tables, so that whoever reads finds them.
+fn make_tables(database: &Database) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    transaction.open_table(TABLE)?;
+    transaction.open_table(GENERATION)?;
+    Store::open(&transaction)?;
+    Ok(transaction.commit()?)
+}
+
+/// A generation only grows.
+fn raise(transaction: &WriteTransaction, generation: u64) -> Result<(), redb::Error> {
+    let mut table = transaction.open_table(GENERATION)?;
+    let last = table.get(())?.map_or(0, |last| last.value());
+    table.insert((), last.max(generation))?;
+    Ok(())
+}
+
+/// Drops the oldest records of the service that a record is of. No other is looked at: a record
+/// costs the same whatever the number of services.
+fn prune(
+    table: &mut Table<'_, Key<'static>, &[u8]>,
+    store: &mut Store<'_>,
+    record: &Record,
+) -> Result<(), redb::Error> {
+    let (environment, service, _) = record.key();
+    let count = table.range(keys_of(environment, service))?.count();
+    let mut outlived = Vec::new();
+    for (older, entry) in table.range(keys_of(environment, service))?.enumerate() {
+        let (key, value) = entry?;
+        let newer = count.saturating_sub(older + 1);
+        let is_outlived = newer >= RECORDS
+            || newer >= AGELESS && is_old(value.value(), record.at)
+            || newer > 0 && store.is_too_large(environment, service)?;
+        if !is_outlived {
+            break;
+        }
+        store.release(environment, service, value.value())?;
+        outlived.push(key.value().2);
+    }
+    for generation in outlived {
+        table.remove((environment, service, generation))?;
+    }
+    Ok(())
+}
+
+/// What cannot be read is worth as little as what is old.
+fn is_old(value: &[u8], now: u64) -> bool {
+    #[derive(Deserialize)]
+    struct Stamp {
+        at: u64,
+    }
+    let age = serde_json::from_slice(value).map(|Stamp { at }| now.saturating_sub(at));
+    age.map_or(true, |age| u128::from(age) > AGE.as_millis())
+}

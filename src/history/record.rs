@@ -1,0 +1,187 @@
+//! One record of the history: what a publish made of a service, and who caused it. It is JSON in the
+//! file and in the API alike.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use super::Served;
+
+/// What a publish changed of one service.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct Record {
+    pub generation: u64,
+    /// Milliseconds since 1970.
+    pub at: u64,
+    pub environment: String,
+    pub service: String,
+    pub author: Author,
+    /// What was served before it: the versions with a share, in the order of declaration.
+    pub before: Vec<Share>,
+    /// What is served from then on.
+    pub after: Vec<Share>,
+    /// All that decided what is served from then on; none in the record of an older watershed, or of a
+    /// service that was removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub served: Option<Served>,
+    /// What was declared; nothing if the service was removed.
+    pub versions: Vec<RecordedVersion>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remark: Option<String>,
+    pub outcome: RecordOutcome,
+    /// The generation to which a rollback went back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restores: Option<u64>,
+    /// The SHA-256 of the service's file as it was when this was recorded, also where it was wrong or
+    /// not what is served; none where there was no file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_digest: Option<String>,
+}
+
+/// A version and its percent of the traffic.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct Share {
+    pub version: String,
+    pub share: f64,
+}
+
+/// A declared version as it stood.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct RecordedVersion {
+    pub name: String,
+    /// `creating`, `normal` or `error`.
+    pub status: String,
+    /// Of its component, if it is normal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+}
+
+/// Who caused a change.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Author {
+    /// Nobody: a process found it different from what was recorded when it began to record.
+    Start,
+    /// Somebody who edited a file.
+    FileEdit,
+    /// Somebody by a command of ours.
+    Command { user: String, command: String },
+}
+
+/// Whether what was declared is what was served.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum RecordOutcome {
+    Published,
+    /// What was served before went on, for this reason.
+    Held {
+        why: String,
+    },
+}
+
+/// What whoever has changed a service's file tells of it: the body of `POST /api/v1/reload`.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Attribution {
+    pub environment: String,
+    pub service: String,
+    pub user: String,
+    pub command: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remark: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restores: Option<u64>,
+    /// The SHA-256 of the file as it was left, written as in a record.
+    pub file_digest: String,
+}
+
+impl Attribution {
+    /// Who this says it was.
+    pub fn author(&self) -> Author {
+        Author::Command { user: self.user.clone(), command: self.command.clone() }
+    }
+}
+
+impl Record {
+    /// The record of a service that was removed while nobody recorded, of which this one is the
+    /// newest.
+    pub fn removed(self, generation: u64) -> Self {
+        Self {
+            generation,
+            at: now(),
+            author: Author::Start,
+            before: self.after,
+            after: Vec::new(),
+            served: None,
+            versions: Vec::new(),
+            remark: None,
+            outcome: RecordOutcome::Published,
+            restores: None,
+            file_digest: None,
+            ..self
+        }
+    }
+
+    /// The same, by the author that an attribution tells.
+    pub fn attributed(self, attribution: &Attribution) -> Self {
+        let Attribution { remark, restores, .. } = attribution;
+        let author = attribution.author();
+        Self { author, remark: remark.clone(), restores: *restores, ..self }
+    }
+
+    pub(super) fn key(&self) -> super::Key<'_> {
+        (&self.environment, &self.service, self.generation)
+    }
+
+    /// Whether it says that the service is gone.
+    pub fn is_removal(&self) -> bool {
+        self.versions.is_empty() && self.file_digest.is_none()
+    }
+
+    /// Whether it came of an edit that left the file with a digest, or that removed it.
+    pub fn is_of_edit(&self, file_digest: &str) -> bool {
+        self.author == Author::FileEdit && self.is_with_file(file_digest)
+    }
+
+    /// Whether the service's file had this digest, or was removed: then there is none.
+    pub fn is_with_file(&self, file_digest: &str) -> bool {
+        self.file_digest.as_ref().is_none_or(|digest| digest == file_digest)
+    }
+
+    /// Whether something else is served or declared than in an earlier record. A version that is
+    /// still being made may become what it was.
+    pub fn differs_from(&self, earlier: &Self) -> bool {
+        let known = |name: &str| earlier.versions.iter().find(|version| version.name == name);
+        let differs = |version: &RecordedVersion| match known(&version.name) {
+            Some(known) => version.status != CREATING && version.digest != known.digest,
+            None => true,
+        };
+        self.after != earlier.after
+            || self.versions.len() != earlier.versions.len()
+            || self.versions.iter().any(differs)
+            || self.is_served_unlike(earlier)
+    }
+
+    /// Whether something else decides, as far as it is known yet. What an older watershed recorded is
+    /// recorded once more, with all of it.
+    fn is_served_unlike(&self, earlier: &Self) -> bool {
+        let (Some(served), Some(before)) = (&self.served, &earlier.served) else {
+            return self.served.is_some() != earlier.served.is_some();
+        };
+        let is_creating = |name: &str| {
+            let found = self.versions.iter().find(|version| version.name == name);
+            found.is_some_and(|version| version.status == CREATING)
+        };
+        let mut others = served.versions.iter().filter(|version| !is_creating(&version.name));
+        served.policy != before.policy || others.any(|version| !before.versions.contains(version))
+    }
+}
+
+/// The status of a version that is still being made.
+pub const CREATING: &str = "creating";
+
+/// Milliseconds since 1970.
+pub fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,198 @@
+//! All that decided what a service served, as a record keeps it: cut into parts, each of which is
+//! stored once however many records name it. A part says what the service's file said, in the words
+//! of the file, and what came of it: what a version was made of, and a digest of each secret. No
+//! secret's value is in it, but plain environment variables are, since a rollback writes them again.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use toml::{Table, Value};
+
+use super::Record;
+use crate::config::{Digest, EnvValue, Reach, Service, Traffic, VersionSpec};
+
+/// The key of a version's part that holds the digest of the component that it was made of.
+pub const MADE_OF: &str = "made-of";
+/// The key beside the place of a secret that holds the digest of its value.
+pub const VALUE: &str = "value";
+
+/// What decided what was served, by the digests of its parts.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// Of `[traffic]` without the shares, and of domains and routes.
+    pub policy: String,
+    /// In the order of declaration.
+    pub versions: Vec<ServedVersion>,
+}
+
+/// A version, and the digest of the part that tells of it.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct ServedVersion {
+    pub name: String,
+    pub part: String,
+}
+
+/// Parts by their digests.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(transparent)]
+pub struct Parts(BTreeMap<String, Table>);
+
+/// What a version that could be had was made of.
+#[derive(Clone, Debug, Default)]
+pub struct Made {
+    /// Of its component.
+    pub digest: Option<String>,
+    /// Variables whose values are secrets, and digests of these.
+    pub secrets: Vec<(String, String)>,
+}
+
+/// The parts of a record.
+#[derive(Clone, Debug)]
+pub struct Contents<'a> {
+    pub policy: &'a Table,
+    /// In the order of declaration.
+    pub versions: Vec<(&'a str, &'a Table)>,
+}
+
+impl Served {
+    /// What a service would serve whose versions are made of this.
+    pub fn new<'a>(
+        service: &Service,
+        versions: impl Iterator<Item = (&'a VersionSpec, Reach, Made)>,
+        parts: &mut Parts,
+    ) -> Self {
+        let versions = versions.map(|(spec, reach, made)| ServedVersion {
+            name: spec.name.to_string(),
+            part: parts.add(version(spec, reach, made)),
+        });
+        let versions = versions.collect();
+        Self { policy: parts.add(policy(service)), versions }
+    }
+
+    /// All of it; `None` where a part is missing.
+    pub fn contents<'a>(&'a self, parts: &'a Parts) -> Option<Contents<'a>> {
+        let version = |it: &'a ServedVersion| Some((it.name.as_str(), parts.get(&it.part)?));
+        let versions = self.versions.iter().map(version).collect::<Option<_>>()?;
+        Some(Contents { policy: parts.get(&self.policy)?, versions })
+    }
+
+    /// The digests of all its parts.
+    pub(super) fn parts(&self) -> impl Iterator<Item = &str> {
+        let versions = self.versions.iter().map(|version| version.part.as_str());
+        std::iter::once(self.policy.as_str()).chain(versions)
+    }
+}
+
+fn policy(service: &Service) -> Table {
+    let mut table = service.written_policy();
+    let Service { domains, routes, traffic, .. } = service;
+    let listed = |items: Vec<String>| Value::Array(items.into_iter().map(Value::from).collect());
+    let domains = domains.iter().map(ToString::to_string).collect();
+    let routes = routes.iter().map(ToString::to_string).collect();
+    table.insert("domains".to_owned(), listed(domains));
+    table.insert("routes".to_owned(), listed(routes));
+    table.insert("latest".to_owned(), Value::from(*traffic == Traffic::Latest));
+    table
+}
+
+fn version(spec: &VersionSpec, reach: Reach, made: Made) -> Table {
+    let Made { digest, secrets } = made;
+    let mut table = spec.written();
+    table.insert("reach".to_owned(), Value::from(reach.as_str()));
+    if let Some(digest) = digest {
+        table.insert(MADE_OF.to_owned(), Value::from(digest));
+    }
+    for (key, digest) in secrets {
+        let secret = table.get_mut("env").and_then(|env| env.get_mut(&key)?.as_table_mut());
+        if let Some(secret) = secret {
+            secret.insert(VALUE.to_owned(), Value::from(digest));
+        }
+    }
+    table
+}
+
+impl Parts {
+    /// The part with a digest.
+    pub fn get(&self, digest: &str) -> Option<&Table> {
+        self.0.get(digest)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds those of another record.
+    pub fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
+    /// Adds a part; returns its digest.
+    fn add(&mut self, part: Table) -> String {
+        let text = serde_json::to_vec(&part).unwrap_or_default();
+        let digest = Digest::from_bytes(Sha256::digest(&text).into()).to_string();
+        self.0.insert(digest.clone(), part);
+        digest
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&String, &Table)> {
+        self.0.iter()
+    }
+
+    pub(super) fn insert(&mut self, digest: String, part: Table) {
+        self.0.insert(digest, part);
+    }
+
+    /// The same with digests in place of the texts of plain environment variables, for whoever does
+    /// not need them: people write secrets there too.
+    pub fn without_texts(mut self) -> Self {
+        let env = self.0.values_mut().filter_map(|part| part.get_mut("env")?.as_table_mut());
+        for (key, value) in env.flatten() {
+            if let Value::String(text) = value {
+                let digest = Value::from(EnvValue::digest_of(key, text));
+                *value = Value::Table([(VALUE.to_owned(), digest)].into_iter().collect());
+            }
+        }
+        self
+    }
+}
+
+impl Record {
+    /// What decided what was served; `None` where the record or its parts do not tell.
+    pub fn contents<'a>(&'a self, parts: &'a Parts) -> Option<Contents<'a>> {
+        self.served.as_ref()?.contents(parts)
+    }
+}
+
+impl<'a> Contents<'a> {
+    /// What tells of a version.
+    pub fn version(&self, name: &str) -> Option<&'a Table> {
+        self.versions.iter().find(|(known, _)| *known == name).map(|(_, part)| *part)
+    }
+
+    /// What is another one than in an earlier record, beside the shares, in a few words each.
+    pub fn changes_since(&self, earlier: &Self) -> Vec<String> {
+        let mut words = Vec::new();
+        for (name, part) in &self.versions {
+            let Some(before) = earlier.version(name) else { continue };
+            let keys = differing(before, part);
+            // A component is told by what it is made of.
+            let is_made_anew = keys.contains(&MADE_OF);
+            let keys = keys.into_iter().filter(|key| !matches!(*key, "digest" | MADE_OF));
+            let keys = keys.filter(|key| *key != "component" || !is_made_anew);
+            words.extend(is_made_anew.then(|| format!("component of {name}")));
+            words.extend(keys.map(|key| format!("{key} of {name}")));
+        }
+        let traffic = differing(earlier.policy, self.policy).into_iter();
+        words.extend(traffic.map(str::to_owned));
+        words
+    }
+}
+
+/// The keys of which two tables say something else.
+fn differing<'a>(one: &'a Table, other: &'a Table) -> Vec<&'a str> {
+    let gone = one.keys().filter(|key| !other.contains_key(*key));
+    let keys = other.keys().filter(|key| one.get(*key) != other.get(*key));
+    keys.chain(gone).map(String::as_str).collect()
+}

@@ -1,0 +1,208 @@
+//! From what a service declares of its decisions to what decides: `config`'s words into `routing`'s
+//! machine. The snapshot builds it from the versions that there are, and `watershed explain` from
+//! what files say of them.
+
+use std::sync::Arc;
+
+use http::{HeaderName, Method};
+
+use super::{Base, Footing};
+use crate::config::{
+    self, Destination as To, Glob, Match, Otherwise, Pick, Service, Split, StickyKey, StickyMode,
+};
+use crate::routing::{
+    self, Affinity, Candidate, Destination, KeySource, Lock, Matcher, Network, Overrides, Owner,
+    Pattern, Pins, Policy, Rule, Shares, Sticky, Ways, hash_of_name,
+};
+
+/// What a policy is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Declared<'a> {
+    /// The name of the environment.
+    pub environment: &'a str,
+    pub service: &'a Service,
+    /// How each of its versions stands to requests.
+    pub footings: &'a [Footing],
+    /// What decides where nothing else does.
+    pub base: &'a Base,
+}
+
+impl Declared<'_> {
+    /// The machine. Its indexes are those of the declared versions.
+    ///
+    /// What `last` draws from, and who is pinned there, goes on where that is declared as before.
+    pub fn policy(&self, lock: Lock, last: Option<&Policy>) -> Policy {
+        let declared = &self.service.policy;
+        Policy {
+            base: self.base(last),
+            rules: declared.rules.iter().map(|rule| self.rule(rule, last)).collect(),
+            overrides: overrides(self.service, lock),
+            sticky: self.sticky(last),
+            versions: self.candidates(),
+            absent: self.absent(),
+        }
+    }
+
+    fn base(&self, last: Option<&Policy>) -> routing::Base {
+        match self.base {
+            Base::Split(split) => routing::Base::Shares(self.shares(split, last)),
+            Base::Latest(index) => routing::Base::Latest(*index),
+            Base::Offline => routing::Base::Offline,
+            Base::Nothing => routing::Base::Nothing,
+        }
+    }
+
+    fn shares(&self, split: &Split, last: Option<&Policy>) -> Arc<Shares> {
+        let owner = |(index, share): &(usize, config::Percent)| {
+            let spec = self.service.versions.get(*index)?;
+            Some(Owner { name: spec.name.as_str(), share: share.hundredths(), index: *index })
+        };
+        let owners: Vec<Owner<'_>> = split.shares().iter().filter_map(owner).collect();
+        let policy = &self.service.policy;
+        let ways =
+            Ways { is_smooth: policy.pick == Pick::Smooth, is_sticky: policy.sticky.is_some() };
+        let mut known = last.into_iter().flat_map(drawn_from);
+        match known.find(|shares| shares.is_of(&owners, ways)) {
+            Some(same) => same.clone(),
+            None => Arc::new(Shares::new(&owners, ways)),
+        }
+    }
+
+    fn rule(&self, declared: &config::Rule, last: Option<&Policy>) -> Rule {
+        let config::Rule { name, matches, to, otherwise } = declared;
+        let to = match to {
+            To::Version(index) => self.takes_rules(*index).then_some(Destination::Version(*index)),
+            To::Split(split) => {
+                self.rule_split(split).map(|split| Destination::Shares(self.shares(&split, last)))
+            }
+        };
+        Rule::new(name.as_str(), matcher(matches), to, *otherwise == Otherwise::Fail)
+    }
+
+    /// The split of a rule, if all of its versions can be had. What is closed gives its part to the
+    /// others: it cannot be waited for.
+    fn rule_split(&self, split: &Split) -> Option<Split> {
+        let is_closed = |index: usize| self.footing(index).is_none_or(Footing::is_closed);
+        match Base::Split(split.clone()).without(is_closed) {
+            Base::Split(left) => {
+                let can_be_had = Base::Split(left.clone()).shares();
+                can_be_had.iter().all(|(index, _)| self.takes_rules(*index)).then_some(left)
+            }
+            Base::Latest(_) | Base::Offline | Base::Nothing => None,
+        }
+    }
+
+    fn takes_rules(&self, index: usize) -> bool {
+        self.footing(index).is_some_and(Footing::takes_rules)
+    }
+
+    fn footing(&self, index: usize) -> Option<&Footing> {
+        self.footings.get(index)
+    }
+
+    fn sticky(&self, last: Option<&Policy>) -> Option<Sticky> {
+        let policy = &self.service.policy;
+        let config::Sticky { key, mode } = policy.sticky.as_ref()?;
+        let (environment, service) = (self.environment, self.service.name.as_str());
+        let affinity = Affinity::new(key_source(key), environment, service, policy.propagate);
+        let known = last.and_then(|last| last.sticky.as_ref()?.pins.as_ref());
+        let pins = match mode {
+            StickyMode::Hash => None,
+            StickyMode::Pin { ttl } => {
+                Some(known.map_or_else(|| Pins::new(*ttl), |pins| pins.with_ttl(*ttl)))
+            }
+        };
+        Some(Sticky { affinity, pins })
+    }
+
+    /// Every version, and how it stands to requests.
+    fn versions(&self) -> impl Iterator<Item = (usize, &config::VersionSpec, &Footing)> {
+        let versions = self.service.versions.iter().zip(self.footings).enumerate();
+        versions.map(|(index, (spec, footing))| (index, spec, footing))
+    }
+
+    /// Those that are not there, and to which who is pinned will come back.
+    fn absent(&self) -> Vec<u64> {
+        let absent =
+            self.versions().filter(|(.., footing)| !footing.is_there() && footing.keeps_pins());
+        absent.map(|(_, spec, _)| hash_of_name(spec.name.as_str())).collect()
+    }
+
+    /// The versions that are there. One that is still being made, or in error, is as unknown to an
+    /// override as one that nobody declared.
+    fn candidates(&self) -> Vec<Candidate> {
+        let there = self.versions().filter(|(.., footing)| footing.is_there());
+        let candidate =
+            |(index, spec, footing): (usize, &config::VersionSpec, &Footing)| Candidate {
+                index,
+                name: spec.name.to_string(),
+                hash: hash_of_name(spec.name.as_str()),
+                keeps_pins: footing.keeps_pins(),
+                may_override: footing.takes_overrides(),
+            };
+        there.map(candidate).collect()
+    }
+}
+
+/// Everything that a policy draws from.
+fn drawn_from(policy: &Policy) -> impl Iterator<Item = &Arc<Shares>> {
+    let base = match &policy.base {
+        routing::Base::Shares(shares) => Some(shares),
+        routing::Base::Latest(_) | routing::Base::Offline | routing::Base::Nothing => None,
+    };
+    let rules = policy.rules.iter().filter_map(|rule| match &rule.to {
+        Some(Destination::Shares(shares)) => Some(shares),
+        Some(Destination::Version(_)) | None => None,
+    });
+    base.into_iter().chain(rules)
+}
+
+/// Who may ask for a version, and how.
+pub fn overrides(service: &Service, lock: Lock) -> Option<Overrides> {
+    let declared = service.policy.overrides.as_ref()?;
+    let config::Overrides { header, query, cookie, preview_domains, secret: _ } = declared;
+    Some(Overrides {
+        header: *header,
+        query: query.clone(),
+        cookie: cookie.clone(),
+        domain: *preview_domains,
+        lock,
+    })
+}
+
+fn key_source(key: &StickyKey) -> KeySource {
+    match key {
+        StickyKey::Header(name) => match name.parse() {
+            Ok(name) => KeySource::Header(name),
+            // A name that is none, no request has; a configuration has none either.
+            Err(_) => KeySource::Query(name.clone()),
+        },
+        StickyKey::Cookie(name) => KeySource::Cookie(name.clone()),
+        StickyKey::Query(name) => KeySource::Query(name.clone()),
+        StickyKey::ClientAddress => KeySource::ClientAddress,
+        StickyKey::Generated(cookie) => KeySource::Generated(cookie.name.clone()),
+    }
+}
+
+fn matcher(declared: &Match) -> Matcher {
+    let Match { path, method, header: headers, query, cookie, client } = declared;
+    let header =
+        |(name, glob): &(String, Glob)| Some((name.parse::<HeaderName>().ok()?, pattern(glob)));
+    let named = |(name, glob): &(String, Glob)| (name.clone(), pattern(glob));
+    Matcher {
+        path: path.as_ref().map(pattern),
+        method: method.as_ref().and_then(|method| Method::from_bytes(method.as_bytes()).ok()),
+        headers: headers.iter().filter_map(header).collect(),
+        query: query.iter().map(named).collect(),
+        cookies: cookie.iter().map(named).collect(),
+        client: client.map(Network::from),
+    }
+}
+
+fn pattern(glob: &Glob) -> Pattern {
+    let parts = glob.parts().into_iter();
+    Pattern::new(parts.map(|part| match part {
+        config::Part::Byte(byte) => Some(byte),
+        config::Part::Run => None,
+    }))
+}

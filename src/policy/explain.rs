@@ -1,0 +1,359 @@
+//! Who would get what, and why: a request that nobody sends, decided by what decides real ones, with
+//! every step told. `GET /api/v1/explain` answers with it from what is served, and `watershed
+//! explain` from files where no process runs.
+
+mod question;
+
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+pub use question::{Question, QuestionError, Written};
+
+use super::Declared;
+use crate::config::{self, Glob, Service};
+use crate::routing::{
+    Asked, KeySource, Mismatch, Policy, Resolved, Rule, Text, To, Wanted, Witness, bucket,
+};
+
+/// What a request would get.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Explanation {
+    pub environment: String,
+    pub service: String,
+    /// The generation that is served; none of files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
+    /// The word of the decision, as in `watershed-decision`.
+    pub decision: String,
+    /// The version that it gets, where that is sure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Percentages of what it may get: of one version 100, where it is sure, and none where it gets
+    /// no version.
+    pub distribution: Vec<Chance>,
+    /// The code of what it gets instead of a version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    /// What came of the version that it asks for.
+    #[serde(default, rename = "override", skip_serializing_if = "Option::is_none")]
+    pub wish: Option<Wish>,
+    /// As far as they were looked at, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<RuleStep>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sticky: Option<StickyStep>,
+    /// Why what is declared is not what is served, and so explained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
+}
+
+/// A version, and how likely it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Chance {
+    pub version: String,
+    /// Percent.
+    pub share: f64,
+}
+
+/// A version that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wish {
+    pub version: String,
+    /// `granted`, `unknown` or `denied`.
+    pub result: String,
+    pub why: String,
+}
+
+/// A rule that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleStep {
+    pub name: String,
+    /// Whether the request is like it says.
+    pub matches: bool,
+    /// Whether it decided.
+    pub decides: bool,
+    pub why: String,
+}
+
+/// The sticky key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StickyStep {
+    /// Where it is looked for, as in the file.
+    pub key: String,
+    /// `hash` or `pin`.
+    pub mode: String,
+    /// Of 10,000; none without a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<u16>,
+    /// 16 hexadecimal digits: XXH3-64 of the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
+    /// The version that the key is pinned to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<String>,
+}
+
+/// Who explains: a service, its machine, and where its versions stand.
+#[derive(Clone, Copy, Debug)]
+pub struct Explainer<'a> {
+    pub declared: Declared<'a>,
+    pub policy: &'a Policy,
+}
+
+impl Explainer<'_> {
+    /// What would come of a request.
+    pub fn explain(&self, question: &Question) -> Explanation {
+        let preview = question.preview(&self.declared.service.all_domains());
+        let asked = Asked { parts: question.parts(), client: question.client(), preview };
+        let mut steps =
+            Steps { explainer: self, asked, wish: None, rules: Vec::new(), pinned: None };
+        let resolved = self.policy.resolve(asked, Instant::now(), || None, &mut steps);
+        let Steps { wish, rules, pinned, .. } = steps;
+        let (distribution, failure) = self.outcome(&resolved);
+        Explanation {
+            environment: self.declared.environment.to_owned(),
+            service: self.declared.service.name.to_string(),
+            generation: None,
+            decision: resolved.unmet.unwrap_or(resolved.reason).as_str().to_owned(),
+            version: match distribution.as_slice() {
+                [only] => Some(only.version.clone()),
+                _ => None,
+            },
+            distribution,
+            failure: failure.map(str::to_owned),
+            wish,
+            rules,
+            sticky: self.sticky(asked, pinned),
+            held: None,
+        }
+    }
+
+    fn outcome(&self, resolved: &Resolved<'_>) -> (Vec<Chance>, Option<&'static str>) {
+        let sure = |index| vec![Chance { version: self.name(index), share: 100.0 }];
+        match resolved.to {
+            To::Version(index) => (sure(index), None),
+            To::Among(shares) => {
+                let some = shares.shares().iter().filter(|(_, share)| *share > 0);
+                let chance = |(index, share): &(usize, u16)| Chance {
+                    version: self.name(*index),
+                    share: f64::from(*share) / 100.0,
+                };
+                (some.map(chance).collect(), None)
+            }
+            To::Offline => (Vec::new(), Some("offline")),
+            To::Nothing | To::Failed => (Vec::new(), Some("no-version")),
+        }
+    }
+
+    fn name(&self, index: usize) -> String {
+        let spec = self.declared.service.versions.get(index);
+        spec.map_or_else(String::new, |spec| spec.name.to_string())
+    }
+
+    /// Looked up by itself: what decides asks for a key only if it needs one.
+    fn sticky(&self, asked: Asked<'_>, pinned: Option<usize>) -> Option<StickyStep> {
+        let sticky = self.policy.sticky.as_ref()?;
+        let hash = sticky.affinity.hash(asked);
+        Some(StickyStep {
+            key: key_words(sticky.affinity.source()),
+            mode: if sticky.pins.is_some() { "pin" } else { "hash" }.to_owned(),
+            bucket: hash.map(bucket),
+            hash: hash.map(|hash| format!("{hash:016x}")),
+            pinned: pinned.map(|index| self.name(index)),
+        })
+    }
+
+    /// Why a version cannot be had, if it cannot.
+    fn obstacle(&self, index: usize) -> Option<String> {
+        let Declared { service, footings, .. } = self.declared;
+        let name = service.versions.get(index).map_or("", |spec| spec.name.as_str());
+        let footing = footings.get(index)?;
+        let obstacle = footing.obstacle().filter(|_| !footing.takes_rules())?;
+        Some(format!("{name} {obstacle}"))
+    }
+}
+
+fn key_words(source: &KeySource) -> String {
+    match source {
+        KeySource::Header(name) => format!("header:{name}"),
+        KeySource::Cookie(name) => format!("cookie:{name}"),
+        KeySource::Query(name) => format!("query:{name}"),
+        KeySource::ClientAddress => "client-address".to_owned(),
+        KeySource::Generated(_) => "generated".to_owned(),
+    }
+}
+
+/// Writes down how a decision comes about.
+struct Steps<'a> {
+    explainer: &'a Explainer<'a>,
+    asked: Asked<'a>,
+    wish: Option<Wish>,
+    rules: Vec<RuleStep>,
+    pinned: Option<usize>,
+}
+
+impl Witness for Steps<'_> {
+    fn wanted(&mut self, wanted: Wanted<'_>) {
+        let Explainer { policy, .. } = self.explainer;
+        let (name, result, why) = match wanted {
+            Wanted::Nothing => return,
+            Wanted::WithoutKey(name) => {
+                (name, "denied", "`watershed-key` is missing, or not the secret".to_owned())
+            }
+            Wanted::Version(name) => {
+                let mut versions = policy.versions.iter();
+                match versions.find(|version| name.is(version.name.as_bytes())) {
+                    Some(version) if version.may_override => {
+                        (name, "granted", "it may be asked for".to_owned())
+                    }
+                    Some(version) => {
+                        let obstacle = self.explainer.obstacle(version.index);
+                        (name, "denied", obstacle.unwrap_or_default())
+                    }
+                    None => (name, "unknown", "no normal version has this name".to_owned()),
+                }
+            }
+        };
+        let version = shown(name);
+        self.wish = Some(Wish { version, result: result.to_owned(), why });
+    }
+
+    fn rule(&mut self, rule: &Rule, matched: Result<(), Mismatch<'_>>) {
+        let name = rule.word.strip_prefix("rule:").unwrap_or(&rule.word);
+        let rules = &self.explainer.declared.service.policy.rules;
+        let declared = rules.iter().find(|declared| declared.name.as_str() == name);
+        let why = match (matched, declared) {
+            (Err(mismatch), declared) => self.mismatch(mismatch, declared.map(|it| &it.matches)),
+            (Ok(()), Some(declared)) => self.followed(rule, declared),
+            (Ok(()), None) => "it matches".to_owned(),
+        };
+        let matches = matched.is_ok();
+        let decides = matches && (rule.to.is_some() || rule.fails);
+        self.rules.push(RuleStep { name: name.to_owned(), matches, decides, why });
+    }
+
+    fn pinned(&mut self, index: usize) {
+        self.pinned = Some(index);
+    }
+}
+
+impl Steps<'_> {
+    /// Where a rule that matches leads.
+    fn followed(&self, rule: &Rule, declared: &config::Rule) -> String {
+        if rule.to.is_some() {
+            let service = self.explainer.declared.service;
+            return format!("it matches, and gives {}", destination(service, &declared.to));
+        }
+        let targets = match &declared.to {
+            config::Destination::Version(index) => vec![*index],
+            config::Destination::Split(split) => split.shares().iter().map(|(it, _)| *it).collect(),
+        };
+        let obstacle = targets.into_iter().find_map(|index| self.explainer.obstacle(index));
+        let obstacle = obstacle.unwrap_or_else(|| "its version cannot be had".to_owned());
+        match rule.fails {
+            true => format!("it matches, but {obstacle}, and `otherwise` is `fail`"),
+            false => format!("it matches, but {obstacle}: passed over"),
+        }
+    }
+
+    fn mismatch(&self, mismatch: Mismatch<'_>, declared: Option<&config::Match>) -> String {
+        let asked = self.asked;
+        let glob = |globs: fn(&config::Match) -> &Vec<(String, Glob)>, name: &str| {
+            let named = declared.and_then(|it| globs(it).iter().find(|(known, _)| known == name));
+            named.map(|(_, glob)| glob)
+        };
+        match mismatch {
+            Mismatch::Path => {
+                let wanted = declared.and_then(|it| it.path.as_ref());
+                unlike("the path", vec![asked.path()], wanted)
+            }
+            Mismatch::Method => {
+                let wanted = declared.and_then(|it| it.method.as_deref()).unwrap_or_default();
+                format!("the method is {}, not {wanted}", asked.parts.method)
+            }
+            Mismatch::Client => {
+                let network = declared.and_then(|it| it.client);
+                let network = network.map(|network| network.to_string()).unwrap_or_default();
+                match asked.client {
+                    Some(client) => format!("the client {client} is not in {network}"),
+                    None => format!("no client is given, so it is not in {network}"),
+                }
+            }
+            Mismatch::Header(name) => unlike(
+                &format!("header {name}"),
+                asked.header(name).collect(),
+                glob(|it| &it.header, name.as_str()),
+            ),
+            Mismatch::Query(name) => unlike(
+                &format!("parameter {name}"),
+                asked.query(name).collect(),
+                glob(|it| &it.query, name),
+            ),
+            Mismatch::Cookie(name) => unlike(
+                &format!("cookie {name}"),
+                asked.cookie(name).collect(),
+                glob(|it| &it.cookie, name),
+            ),
+        }
+    }
+}
+
+fn unlike(what: &str, seen: Vec<Text<'_>>, wanted: Option<&Glob>) -> String {
+    let wanted = wanted.map(|glob| format!(" `{glob}`")).unwrap_or_default();
+    match seen.as_slice() {
+        [] => format!("there is no {what}, and it should be like{wanted}"),
+        seen => {
+            let seen: Vec<_> = seen.iter().map(|text| format!("`{}`", shown(*text))).collect();
+            format!("{what} is {}, not like{wanted}", seen.join(" and "))
+        }
+    }
+}
+
+fn shown(text: Text<'_>) -> String {
+    String::from_utf8_lossy(&text.collect::<Vec<u8>>()).into_owned()
+}
+
+/// Where a rule leads, in words.
+fn destination(service: &Service, to: &config::Destination) -> String {
+    let name = |index: usize| service.versions.get(index).map_or("", |spec| spec.name.as_str());
+    match to {
+        config::Destination::Version(index) => name(*index).to_owned(),
+        config::Destination::Split(split) => {
+            let share =
+                |(index, share): &(usize, config::Percent)| format!("{share} % {}", name(*index));
+            split.shares().iter().map(share).collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
+impl Explanation {
+    /// Why it is so, step by step, for people.
+    pub fn steps(&self) -> Vec<String> {
+        let wish = self.wish.iter().map(|wish| {
+            let Wish { version, result, why } = wish;
+            format!("override {version:?}: {result}, {why}")
+        });
+        let rules = self.rules.iter().map(|rule| format!("rule {}: {}", rule.name, rule.why));
+        let sticky = self.sticky.iter().map(StickyStep::words);
+        wish.chain(rules).chain(sticky).collect()
+    }
+}
+
+impl StickyStep {
+    fn words(&self) -> String {
+        let Self { key, mode, bucket, hash, pinned } = self;
+        match (bucket.zip(hash.as_ref()), pinned) {
+            (None, _) if key == "generated" => {
+                format!("sticky {key} ({mode}): no key yet, one is made at random")
+            }
+            (None, _) => format!("sticky {key} ({mode}): the request has no key"),
+            (Some((bucket, hash)), None) => {
+                format!("sticky {key} ({mode}): bucket {bucket} of 10,000, hash {hash}")
+            }
+            (Some((bucket, hash)), Some(version)) => format!(
+                "sticky {key} ({mode}): bucket {bucket} of 10,000, hash {hash}, pinned to {version}"
+            ),
+        }
+    }
+}

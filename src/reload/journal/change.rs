@@ -1,0 +1,131 @@
+//! What a publish changes, service by service, and the record of it: the way from snapshots to what
+//! the history keeps.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::config::{Digest, Percent};
+use crate::history::{
+    Author, Made, Parts, Record, RecordOutcome, RecordedVersion, Served, Share, now,
+};
+use crate::versions::{ServiceEntry, ServiceKey, Snapshot, Status, VersionEntry, VersionView};
+
+/// Bytes of a service's file that are digested, at most. The loader takes no larger file.
+const LONGEST: u64 = 16 << 20;
+
+/// A service that a publish changes.
+#[derive(Clone, Debug)]
+pub struct Change {
+    pub key: ServiceKey,
+    /// What it served.
+    pub before: Vec<Share>,
+    /// As it is from now on; none if it is removed.
+    pub entry: Option<Arc<ServiceEntry>>,
+    /// Where it is, or was, declared.
+    pub file: PathBuf,
+}
+
+impl Change {
+    /// A service that is served now, whatever it served before.
+    pub fn of(entry: &Arc<ServiceEntry>, before: Vec<Share>) -> Self {
+        let (key, file) = (entry.key.clone(), entry.declared.file.clone());
+        Self { key, before, entry: Some(entry.clone()), file }
+    }
+
+    fn removal(entry: &ServiceEntry) -> Self {
+        let (key, file) = (entry.key.clone(), entry.declared.file.clone());
+        Self { key, before: shares_of(entry), entry: None, file }
+    }
+
+    /// The record of this change, and the parts that it names. Reads the service's file.
+    pub fn record(&self, generation: u64, author: Author) -> (Record, Parts) {
+        let Self { key, before, entry, file } = self;
+        let declared = entry.iter().flat_map(|entry| {
+            let declared = entry.declared.versions.len();
+            entry.versions.iter().take(declared).map(recorded)
+        });
+        let held = entry.as_ref().and_then(|entry| entry.held.clone());
+        let mut parts = Parts::default();
+        let served = entry.as_ref().map(|entry| served(entry, &mut parts));
+        let record = Record {
+            generation,
+            at: now(),
+            environment: key.environment.to_string(),
+            service: key.service.to_string(),
+            author,
+            before: before.clone(),
+            after: entry.as_deref().map(shares_of).unwrap_or_default(),
+            served,
+            versions: declared.collect(),
+            remark: None,
+            outcome: held.map_or(RecordOutcome::Published, |why| RecordOutcome::Held { why }),
+            restores: None,
+            file_digest: digest_of(file),
+        };
+        (record, parts)
+    }
+}
+
+/// The services that a snapshot changes of the one before it, those that it removes last.
+pub fn changes(before: &Snapshot, after: &Snapshot) -> Vec<Change> {
+    let known: HashMap<_, _> = before.services.iter().map(|entry| (&entry.key, entry)).collect();
+    let there: HashSet<_> = after.services.iter().map(|entry| &entry.key).collect();
+    let changed = after.services.iter().filter(|entry| entry.since == after.generation);
+    let changed = changed.map(|entry| {
+        let served = known.get(&entry.key).map(|known| shares_of(known));
+        Change::of(entry, served.unwrap_or_default())
+    });
+    let removed = before.services.iter().filter(|entry| !there.contains(&entry.key));
+    changed.chain(removed.map(|entry| Change::removal(entry))).collect()
+}
+
+/// What a service serves: the versions with a share, in the order of declaration.
+fn shares_of(entry: &ServiceEntry) -> Vec<Share> {
+    let share = |(version, share): (&Arc<VersionEntry>, Percent)| Share {
+        version: version.spec.name.to_string(),
+        share: f64::from(share.hundredths()) / 100.0,
+    };
+    entry.serving.shares().into_iter().map(share).collect()
+}
+
+/// All that decides what a service serves.
+fn served(entry: &ServiceEntry, parts: &mut Parts) -> Served {
+    let (declared, versions) = entry.serving.declared();
+    let versions = versions.enumerate().map(|(index, (spec, entry))| {
+        let made = entry.map(|entry| Made {
+            digest: Some(entry.digest().to_string()),
+            secrets: entry.secrets.clone(),
+        });
+        // While a version is made anew, the one before it serves.
+        let spec = entry.map_or(spec, |entry| &entry.spec);
+        (spec, declared.policy.reach_of(index), made.unwrap_or_default())
+    });
+    Served::new(declared, versions, parts)
+}
+
+fn recorded(view: &VersionView) -> RecordedVersion {
+    let digest = match &view.status {
+        Status::Normal(version) => Some(version.digest().to_string()),
+        Status::Creating | Status::Error(_) => None,
+    };
+    RecordedVersion { name: view.name.to_string(), status: view.status.word().to_owned(), digest }
+}
+
+/// The digest of a file as it is now. A pipe or a device has none.
+fn digest_of(path: &Path) -> Option<String> {
+    let read = || -> io::Result<Vec<u8>> {
+        if !path.metadata()?.is_file() {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        let mut bytes = Vec::new();
+        File::open(path)?.take(LONGEST).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let digest = |bytes| Digest::from_bytes(Sha256::digest(bytes).into());
+    read().ok().map(|bytes| digest(bytes).to_string())
+}

@@ -1,0 +1,238 @@
+//! What of a generation comes back beside the shares: the versions that served it and what decided
+//! between them, compared with what a service's file declares now (`restoring`). Decided before
+//! anything is written; [`Restoration::apply`] writes it.
+
+mod restoring;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use toml::{Table, Value};
+
+use super::shares::Shares;
+use super::text::{self, of};
+use crate::config::{EnvValue, SecretSource, Service, VersionName, VersionSpec};
+use crate::edit::{PutRule, ServiceFile};
+use crate::history::{Contents, MADE_OF, VALUE};
+use restoring::Restoring;
+
+/// What decides beside rules, below `[traffic]`.
+const DECIDES: [&str; 4] = ["pick", "propagate", "sticky", "override"];
+
+/// What is declared now, and what is where it says.
+pub trait Ground {
+    fn service(&self) -> &Service;
+
+    /// The digest of the component that a declared version is made of, if it can be had.
+    fn made_of(&self, spec: &VersionSpec) -> Option<String>;
+
+    /// The digest of a component.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none.
+    fn digest_at(&self, component: &Path) -> Result<String, String>;
+
+    /// The digest of a secret's value, as a version would get it now.
+    ///
+    /// # Errors
+    ///
+    /// Why that is not known here.
+    fn secret(&self, version: &str, key: &str, place: &SecretSource) -> Result<String, String>;
+}
+
+/// What comes back beside the shares.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Restoration {
+    edits: Vec<Edit>,
+    /// The components that come back, by the names of their versions.
+    components: Vec<(VersionName, String)>,
+    /// What differs from the generation, and stays as it is.
+    pub kept: Vec<String>,
+    /// What cannot be compared before it is served.
+    pub unknown: Vec<String>,
+}
+
+/// Why a generation does not come back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lost {
+    pub reasons: Vec<String>,
+    /// Whether a secret is another one: older generations would not have it either.
+    pub is_secret: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Edit {
+    Declare { name: VersionName, version: Table },
+    Version { name: VersionName, change: Change },
+    Traffic(Change),
+    Rules { lines: Vec<String>, rules: Vec<PutRule> },
+}
+
+/// A key that says something else now.
+#[derive(Clone, Debug, PartialEq)]
+struct Change {
+    key: Vec<String>,
+    now: Option<Value>,
+    then: Option<Value>,
+}
+
+impl Restoration {
+    /// What turns the declared service into what was served. `to` are the shares then.
+    ///
+    /// # Errors
+    ///
+    /// Where something cannot be brought back: all of it.
+    pub fn of(then: &Contents<'_>, to: &Shares, ground: &impl Ground) -> Result<Self, Lost> {
+        Restoring::new(ground).run(then, to)
+    }
+
+    /// Whether the file is as it was.
+    pub fn is_empty(&self) -> bool {
+        self.edits.is_empty()
+    }
+
+    /// A line for each change, from what is to what comes back.
+    pub fn lines(&self) -> Vec<String> {
+        self.edits.iter().flat_map(Edit::lines).collect()
+    }
+
+    /// The versions that are made anew by it.
+    pub fn remade(&self) -> Vec<&VersionName> {
+        self.versions(|_| true)
+    }
+
+    /// Those of them that get another component or environment: what they are now may be bad.
+    pub fn replaced(&self) -> Vec<&VersionName> {
+        let is_other = |key: &str| matches!(key, "component" | "env");
+        self.versions(|change| change.key.first().is_some_and(|key| is_other(key)))
+    }
+
+    /// The versions that are declared again.
+    pub fn declared(&self) -> impl Iterator<Item = &VersionName> {
+        self.edits.iter().filter_map(|edit| match edit {
+            Edit::Declare { name, .. } => Some(name),
+            _ => None,
+        })
+    }
+
+    fn versions(&self, is_meant: impl Fn(&Change) -> bool) -> Vec<&VersionName> {
+        let mut names: Vec<_> = self
+            .edits
+            .iter()
+            .filter_map(|edit| match edit {
+                Edit::Version { name, change } if change.remakes() && is_meant(change) => {
+                    Some(name)
+                }
+                Edit::Declare { name, .. } => Some(name),
+                _ => None,
+            })
+            .collect();
+        names.dedup();
+        names
+    }
+
+    /// The digest of the component that a version gets, if it gets another.
+    pub fn component(&self, name: &VersionName) -> Option<String> {
+        self.components.iter().find(|(known, _)| known == name).map(|(_, digest)| digest.clone())
+    }
+
+    /// Writes it into the service's file.
+    pub fn apply(&self, file: &mut ServiceFile) {
+        for edit in &self.edits {
+            match edit {
+                Edit::Declare { version, .. } => file.declare_version(version),
+                Edit::Version { name, change: Change { key, then, .. } } => {
+                    file.set_in_version(name, key, then.as_ref());
+                }
+                Edit::Traffic(Change { key, then, .. }) => file.set_in_traffic(key, then.as_ref()),
+                Edit::Rules { rules, .. } => file.set_rules(rules),
+            }
+        }
+    }
+}
+
+impl Change {
+    /// Whether a version is made anew for it. Notes and who may reach it are no part of it.
+    fn remakes(&self) -> bool {
+        self.key.first().is_some_and(|key| !matches!(key.as_str(), "remark" | "reach"))
+    }
+}
+
+impl Edit {
+    fn lines(&self) -> Vec<String> {
+        let changed = |lead: &str, Change { key, now, then }: &Change| {
+            let is_env = key.first().is_some_and(|key| key == "env");
+            text::change(&format!("{lead}{}", key.join(".")), is_env, now.as_ref(), then.as_ref())
+        };
+        match self {
+            Self::Declare { name, version } => {
+                vec![format!("{name}  is declared again, from {}", of(version, "component"))]
+            }
+            Self::Version { name, change } => vec![changed(&format!("{name}  "), change)],
+            Self::Traffic(change) => vec![changed("", change)],
+            Self::Rules { lines, .. } => lines.clone(),
+        }
+    }
+}
+
+/// The versions that served: those with a share, and those that rules lead to.
+pub(super) fn serving(contents: &Contents<'_>, shares: &Shares) -> BTreeSet<String> {
+    let takers = shares.takers().map(|(name, _)| name.to_string());
+    let rules = contents.policy.get("rules").and_then(Value::as_array).into_iter().flatten();
+    let led = rules.flat_map(|rule| {
+        let one = rule.get("version").and_then(Value::as_str).map(str::to_owned);
+        let many = rule.get("split").and_then(Value::as_table).into_iter().flat_map(Table::keys);
+        one.into_iter().chain(many.cloned()).collect::<Vec<_>>()
+    });
+    takers.chain(led).collect()
+}
+
+/// Whether a version's part in two generations served alike.
+pub(super) fn is_alike(one: &Table, other: &Table) -> bool {
+    let is_made_alike = match (one.get(MADE_OF), other.get(MADE_OF)) {
+        (Some(one), Some(other)) => one == other,
+        _ => one.get("component") == other.get("component"),
+    };
+    let nothing = Table::new();
+    let env = |part: &Table| part.get("env").and_then(Value::as_table).cloned();
+    let (env, others) = (env(one).unwrap_or_default(), env(other).unwrap_or(nothing));
+    let is_same = |(key, value): (&String, &Value)| {
+        others.get(key).is_some_and(|other| is_same_value(value, other))
+    };
+    is_made_alike
+        && env.len() == others.len()
+        && env.iter().all(is_same)
+        && has_limits_alike(one, other)
+}
+
+/// Every limit is written, so one that only one side has was not known to the watershed that recorded
+/// the other.
+fn has_limits_alike(one: &Table, other: &Table) -> bool {
+    let limits = |part: &Table| part.get("limits").and_then(Value::as_table).cloned();
+    let (one, other) = (limits(one).unwrap_or_default(), limits(other).unwrap_or_default());
+    one.iter().all(|(key, value)| other.get(key).is_none_or(|other| other == value))
+}
+
+/// Whether a variable has the same value: a text, or a secret wherever it is.
+fn is_same_value(one: &Value, other: &Value) -> bool {
+    match (one.get(VALUE), other.get(VALUE)) {
+        (Some(one), Some(other)) => one == other,
+        // Of a secret that nobody has looked up, the place is all that is known.
+        _ => EnvValue::read(one) == EnvValue::read(other),
+    }
+}
+
+/// Whether the same decides between versions by two policies. Where an override's secret is does not
+/// matter.
+pub(super) fn decides_alike(one: &Table, other: &Table) -> bool {
+    let said = |policy: &Table, key: &str| {
+        let mut value = policy.get(key).cloned();
+        let table = value.as_mut().and_then(Value::as_table_mut);
+        if let Some(table) = table.filter(|_| key == "override") {
+            table.remove("secret");
+        }
+        value
+    };
+    DECIDES.iter().chain(&["rules"]).all(|key| said(one, key) == said(other, key))
+}

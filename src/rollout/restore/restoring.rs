@@ -1,0 +1,342 @@
+//! Compares what a generation recorded with what is declared now, version by version and key by key.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use toml::{Table, Value};
+
+use super::super::shares::Shares;
+use super::super::text::{self, of};
+use super::{Change, DECIDES, Edit, Ground, Lost, Restoration, serving};
+use crate::config::{Digest, EnvValue, Reach, SecretSource, VersionName, VersionSpec};
+use crate::edit::PutRule;
+use crate::history::{Contents, MADE_OF, VALUE};
+
+/// What is found on the way.
+pub struct Restoring<'a, G> {
+    ground: &'a G,
+    found: Restoration,
+    lost: Lost,
+}
+
+impl<'a, G: Ground> Restoring<'a, G> {
+    pub fn new(ground: &'a G) -> Self {
+        Self { ground, found: Restoration::default(), lost: Lost::default() }
+    }
+
+    /// Compares all that served.
+    pub fn run(mut self, then: &Contents<'_>, to: &Shares) -> Result<Restoration, Lost> {
+        for name in serving(then, to) {
+            match then.version(&name).zip(VersionName::new(&name).ok()) {
+                Some((part, name)) => self.version(&name, part),
+                None => self.lose(format!("what {name} was is not recorded")),
+            }
+        }
+        self.others(then, to);
+        self.policy(then.policy);
+        if self.lost.reasons.is_empty() { Ok(self.found) } else { Err(self.lost) }
+    }
+
+    /// A version that served.
+    fn version(&mut self, name: &VersionName, then: &Table) {
+        let spec = self.ground.service().versions.iter().find(|spec| spec.name == *name);
+        let Some(spec) = spec.cloned() else { return self.declare(name, then) };
+        self.component(&spec, then);
+        self.env(name, &spec.env, then);
+        let now = spec.written();
+        let mut changes = Vec::new();
+        for key in ["limits", "remark"] {
+            differing(&mut vec![key.to_owned()], now.get(key), then.get(key), &mut changes);
+        }
+        changes.retain(|Change { key, then, .. }| {
+            // A limit that is not recorded stays as it is.
+            then.is_some() || key.first().is_none_or(|key| key != "limits")
+        });
+        self.put(name, changes);
+        self.reach(name, then, true);
+        self.is_let(name, then);
+    }
+
+    fn put(&mut self, name: &VersionName, changes: Vec<Change>) {
+        let edit = |change| Edit::Version { name: name.clone(), change };
+        self.found.edits.extend(changes.into_iter().map(edit));
+    }
+
+    fn lose(&mut self, reason: String) {
+        self.lost.reasons.push(reason);
+    }
+
+    /// One that was deleted since: it is declared again, if all that it was made of is there.
+    fn declare(&mut self, name: &VersionName, then: &Table) {
+        let path = of(then, "component");
+        match (self.ground.digest_at(Path::new(&path)), then.get(MADE_OF).and_then(Value::as_str)) {
+            (Ok(now), Some(made)) if now == made => {}
+            (Ok(_), None) => {}
+            (Ok(now), Some(made)) => {
+                let (now, made) = (text::short(&now), text::short(made));
+                return self.lose(format!(
+                    "{name} was deleted since, and its component {path} is another one now \
+                     ({now}, and {made} then)"
+                ));
+            }
+            (Err(why), _) => {
+                return self.lose(format!("{name} was deleted since, and its component: {why}"));
+            }
+        }
+        self.env(name, &[], then);
+        // What `env` has put is in the whole.
+        self.found
+            .edits
+            .retain(|edit| !matches!(edit, Edit::Version { name: it, .. } if it == name));
+        let mut version = then.clone();
+        version.remove(MADE_OF);
+        let is_live = of(then, "reach") == Reach::Live.as_str();
+        if is_live {
+            version.remove("reach");
+        }
+        if let Some(env) = version.get_mut("env").and_then(Value::as_table_mut) {
+            for (_, value) in env.iter_mut() {
+                *value = without_digest(value);
+            }
+        }
+        if version.get("env").and_then(Value::as_table).is_some_and(Table::is_empty) {
+            version.remove("env");
+        }
+        self.found.edits.push(Edit::Declare { name: name.clone(), version });
+        self.is_let(name, then);
+    }
+
+    /// The component: as it is if that has the digest, or else where it was.
+    fn component(&mut self, spec: &VersionSpec, then: &Table) {
+        let name = &spec.name;
+        let path = of(then, "component");
+        let now = self.ground.made_of(spec);
+        let made = then.get(MADE_OF).and_then(Value::as_str);
+        let is_there = match made {
+            Some(made) => now.as_deref() == Some(made),
+            None => spec.component == Path::new(&path),
+        };
+        let pin = spec.digest.map(|digest| digest.to_string());
+        if is_there && (pin.is_none() || made.is_none() || pin.as_deref() == made) {
+            return;
+        }
+        let is_back = |found: &str| made.is_none_or(|made| made == found);
+        match self.ground.digest_at(Path::new(&path)) {
+            _ if is_there => {}
+            Ok(found) if is_back(&found) => {}
+            found => {
+                let found = match found {
+                    Ok(found) => format!("{path} has the digest {} now", text::short(&found)),
+                    Err(why) => why,
+                };
+                let made = text::short(made.unwrap_or_default());
+                return self.lose(format!("the component of {name} was {made}, and {found}"));
+            }
+        }
+        if let Some(made) = made.filter(|_| !is_there) {
+            self.found.components.push((name.clone(), made.to_owned()));
+        }
+        let keys: &[&str] = if is_there { &["digest"] } else { &["component", "digest"] };
+        let (now, mut changes) = (spec.written(), Vec::new());
+        for key in keys {
+            differing(&mut vec![(*key).to_owned()], now.get(*key), then.get(*key), &mut changes);
+        }
+        self.put(name, changes);
+    }
+
+    fn env(&mut self, name: &VersionName, now: &[(String, EnvValue)], then: &Table) {
+        let nothing = Table::new();
+        let then = then.get("env").and_then(Value::as_table).unwrap_or(&nothing);
+        for (key, value) in then {
+            let current = now.iter().find(|(known, _)| known == key).map(|(_, value)| value);
+            if !self.has_value(name, key, current, value) {
+                let change = Change {
+                    key: vec!["env".to_owned(), key.clone()],
+                    now: current.map(EnvValue::written),
+                    then: Some(without_digest(value)),
+                };
+                self.put(name, vec![change]);
+            }
+        }
+        for (key, value) in now.iter().filter(|(key, _)| !then.contains_key(key)) {
+            let key = vec!["env".to_owned(), key.clone()];
+            self.put(name, vec![Change { key, now: Some(value.written()), then: None }]);
+        }
+    }
+
+    /// Whether a variable has the value that it had. Where it is another secret, all is lost.
+    fn has_value(
+        &mut self,
+        name: &VersionName,
+        key: &str,
+        now: Option<&EnvValue>,
+        then: &Value,
+    ) -> bool {
+        let place = match EnvValue::read(then) {
+            None | Some(EnvValue::Plain(_)) => {
+                return now.map(EnvValue::written).as_ref() == Some(then);
+            }
+            Some(EnvValue::Secret(place)) => place,
+        };
+        let known = then.get(VALUE).and_then(Value::as_str);
+        let value_at = |place: &SecretSource| self.ground.secret(name.as_str(), key, place);
+        let now = now.and_then(EnvValue::secret);
+        if let Some(now) = now
+            && known.is_some()
+            && value_at(now).ok().as_deref() == known
+        {
+            return true;
+        }
+        match (value_at(&place), known) {
+            (Ok(value), Some(known)) if value != known => {
+                let place = text::place(&place);
+                self.lost.is_secret = true;
+                self.lose(format!("env.{key} of {name} ({place}) is another secret now"));
+            }
+            (Ok(_), Some(_)) => {}
+            (Ok(_), None) => self.unknown(name, key, "its value then is not recorded"),
+            (Err(why), _) => self.unknown(name, key, &why),
+        }
+        now == Some(&place)
+    }
+
+    fn unknown(&mut self, name: &VersionName, key: &str, why: &str) {
+        let line = format!("whether env.{key} of {name} is the same secret is not known: {why}");
+        self.found.unknown.push(line);
+    }
+
+    /// Who may reach a version: never more than now.
+    fn reach(&mut self, name: &VersionName, then: &Table, has_served: bool) {
+        let service = self.ground.service();
+        let Some(index) = service.versions.iter().position(|spec| spec.name == *name) else {
+            return;
+        };
+        let now = service.policy.reach_of(index);
+        let word = of(then, "reach");
+        let Some(was) = Reach::ALL.into_iter().find(|reach| reach.as_str() == word) else { return };
+        let width = |reach: Reach| Reach::ALL.iter().position(|it| *it == reach);
+        if width(now) == width(was) {
+            return;
+        }
+        let is_narrowed = width(now) > width(was);
+        if is_narrowed && has_served {
+            let now = now.as_str();
+            self.lose(format!(
+                "{name} has the reach `{now}` now, and a rollback never widens it: set `reach` \
+                 by hand if that is meant"
+            ));
+        } else if is_narrowed {
+            let (now, was) = (now.as_str(), was.as_str());
+            self.found.kept.push(format!("{name}  reach {now}, and {was} then: it is not widened"));
+        } else if has_served {
+            let key = vec!["reach".to_owned()];
+            let now = Some(Value::from(now.as_str()));
+            let change = Change { key, now, then: Some(Value::from(was.as_str())) };
+            self.put(name, vec![change]);
+        }
+    }
+
+    /// Whether nothing keeps a version from traffic as it was.
+    fn is_let(&mut self, name: &VersionName, then: &Table) {
+        let digest = then.get(MADE_OF).and_then(Value::as_str);
+        let Some(digest) = digest.and_then(|digest| digest.parse::<Digest>().ok()) else { return };
+        let env = then.get("env").and_then(Value::as_table).into_iter().flatten();
+        let env: Vec<_> =
+            env.filter_map(|(key, value)| Some((key.clone(), EnvValue::read(value)?))).collect();
+        if self.ground.service().quarantined_as(&digest, &env).is_some() {
+            self.lose(format!("{name} as it was is quarantined"));
+        }
+    }
+
+    /// What did not serve: only that nobody may reach it as they did is told.
+    fn others(&mut self, then: &Contents<'_>, to: &Shares) {
+        let serving = serving(then, to);
+        let others = then.versions.iter().filter(|(name, _)| !serving.contains(*name));
+        for (name, part) in others {
+            if let Ok(name) = VersionName::new(name) {
+                self.reach(&name, part, false);
+            }
+        }
+    }
+
+    fn policy(&mut self, then: &Table) {
+        let service = self.ground.service();
+        let now = service.written_policy();
+        let mut changes = Vec::new();
+        for key in DECIDES {
+            let wanted = match key {
+                "override" => self.overrides(now.get(key), then.get(key)),
+                _ => then.get(key).cloned(),
+            };
+            differing(&mut vec![key.to_owned()], now.get(key), wanted.as_ref(), &mut changes);
+        }
+        self.found.edits.extend(changes.into_iter().map(Edit::Traffic));
+        self.rules(&now, then);
+        let domains: Vec<_> = service.domains.iter().map(ToString::to_string).collect();
+        let routes: Vec<_> = service.routes.iter().map(ToString::to_string).collect();
+        for (key, now) in [("domains", domains), ("routes", routes)] {
+            let then = text::list(then.get(key));
+            if now != then {
+                let (now, then) = (now.join(" "), then.join(" "));
+                self.found.kept.push(format!("{key}  stay {now:?}; they were {then:?}"));
+            }
+        }
+    }
+
+    /// The overrides then, with the secret of now.
+    fn overrides(&mut self, now: Option<&Value>, then: Option<&Value>) -> Option<Value> {
+        let mut wanted = then?.clone();
+        let (now, table) = (now.and_then(Value::as_table), wanted.as_table_mut());
+        if let Some((now, table)) = now.zip(table) {
+            let before = table.remove("secret");
+            if before.as_ref() != now.get("secret") {
+                self.found.kept.push("override.secret  stays as it is now".to_owned());
+            }
+            let secret = now.get("secret").cloned();
+            table.extend(secret.map(|secret| ("secret".to_owned(), secret)));
+        }
+        Some(wanted)
+    }
+
+    fn rules(&mut self, now: &Table, then: &Table) {
+        let (before, after) = (rules_of(now), rules_of(then));
+        if before == after {
+            return;
+        }
+        let lines = text::rules(&before, &after);
+        let put = after.into_iter().map(|rule| PutRule { is_kept: before.contains(&rule), rule });
+        self.found.edits.push(Edit::Rules { lines, rules: put.collect() });
+    }
+}
+
+fn rules_of(policy: &Table) -> Vec<Table> {
+    let rules = policy.get("rules").and_then(Value::as_array).into_iter().flatten();
+    rules.filter_map(|rule| rule.as_table().cloned()).collect()
+}
+
+/// A value of `env` as a file has it.
+fn without_digest(value: &Value) -> Value {
+    EnvValue::read(value).map_or_else(|| value.clone(), |value| value.written())
+}
+
+/// The keys below `key` that say something else, as deep as both have tables.
+fn differing(
+    key: &mut Vec<String>,
+    now: Option<&Value>,
+    then: Option<&Value>,
+    changes: &mut Vec<Change>,
+) {
+    if now == then {
+        return;
+    }
+    if let (Some(Value::Table(now)), Some(Value::Table(then))) = (now, then) {
+        let keys: BTreeSet<&String> = now.keys().chain(then.keys()).collect();
+        for part in keys {
+            key.push(part.clone());
+            differing(key, now.get(part), then.get(part), changes);
+            key.pop();
+        }
+        return;
+    }
+    changes.push(Change { key: key.clone(), now: now.cloned(), then: then.cloned() });
+}

@@ -1,0 +1,141 @@
+//! What is written is what is meant: any configuration, written as files and loaded, is itself
+//! again. [`Writer`] is the inverse of `load`, one line a key: a new key needs one there and one in
+//! [`arbitrary`].
+
+use std::sync::Arc;
+
+use super::*;
+
+mod arbitrary;
+mod write;
+
+use arbitrary::{Meant, meant};
+use write::{Style, Writer};
+
+/// What a path of the model begins with that is to be in the directory of the test.
+const HERE: &str = "/here";
+
+/// Puts a configuration into a directory: the services' files where the writer puts them, and the
+/// paths that are `HERE`.
+fn placed(mut config: Config, root: &Path) -> Config {
+    let main = root.join("config");
+    let place = |path: &mut PathBuf| {
+        if let Ok(rest) = path.strip_prefix(HERE) {
+            *path = root.join(rest);
+        }
+    };
+    place(&mut config.state.directory);
+    config.admin.token_file.iter_mut().for_each(place);
+    for (index, environment) in config.environments.iter_mut().enumerate() {
+        let directory = main.join(format!("e{index}"));
+        for (index, service) in environment.services.iter_mut().enumerate() {
+            let service = Arc::make_mut(service);
+            service.file = directory.join(format!("s{index:03}.toml"));
+            if let Some(SecretSource::File(path)) =
+                service.policy.overrides.as_mut().and_then(|overrides| overrides.secret.as_mut())
+            {
+                place(path);
+            }
+            for version in &mut service.versions {
+                place(&mut version.component);
+                for (_, value) in &mut version.env {
+                    if let EnvValue::Secret(SecretSource::File(path)) = value {
+                        place(path);
+                    }
+                }
+            }
+        }
+    }
+    config
+}
+
+/// Writes a configuration, and asserts that it is what is read.
+fn assert_survives(config: Config, defaults: &Limits, style: Style) -> Result<(), TestCaseError> {
+    let tree = Tree::new(&[]);
+    let mut config = placed(config, tree.0.path());
+    Writer { root: tree.0.path(), defaults, style }.write(&config);
+    let loaded = tree.load().map_err(|report| TestCaseError::fail(report.to_string()))?;
+    // What is warned of is where it is written, which the writer decides.
+    config.warnings.clone_from(&loaded.warnings);
+    prop_assert_eq!(loaded, config);
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(192))]
+
+    #[test]
+    fn a_configuration_is_what_its_files_say(
+        Meant { config, defaults } in meant(),
+        is_terse: bool,
+        is_inline: bool,
+    ) {
+        assert_survives(config, &defaults, Style { is_terse, is_inline })?;
+    }
+
+    #[test]
+    fn what_is_accepted_can_be_written_down(
+        from in any::<prop::sample::Index>(),
+        length in 0..60_usize,
+        is_twice: bool,
+        is_main: bool,
+    ) {
+        let text = if is_main { WATERSHED } else { GREETER };
+        let damaged = damaged(text, from.index(text.len()), length, is_twice);
+        let (main, service) = if is_main { (&*damaged, GREETER) } else { (WATERSHED, &*damaged) };
+        let tree = Tree::new(&[
+            ("config/watershed.toml", main),
+            ("config/services/greeter.toml", service),
+        ]);
+        let Ok(config) = tree.load() else {
+            return Ok(());
+        };
+        let style = Style { is_terse: false, is_inline: false };
+        assert_survives(config, &Limits::default(), style)?;
+    }
+
+    #[test]
+    fn the_order_of_tables_and_the_space_between_do_not_matter(
+        main in shuffled(include_str!("../../../config/watershed.toml")),
+        space in prop::sample::select(vec!["", " ", "\t", "   "]),
+        newline in prop::sample::select(vec!["\n", "\r\n", "\n\n", "\r\n\t\r\n", " # ]\n"]),
+        has_mark: bool,
+    ) {
+        let mark = if has_mark { "\u{feff}" } else { "" };
+        let service = include_str!("../../../config/services/greeter.toml");
+        let spaced = |text: &str| {
+            let lines = text.lines().map(|line| format!("{space}{line}{space}{newline}"));
+            format!("{mark}{}", lines.collect::<String>().replace(" = ", &format!("{space}={space}")))
+        };
+        let tree = Tree::new(&[
+            ("config/watershed.toml", &spaced(&main)),
+            ("config/services/greeter.toml", &spaced(service)),
+        ]);
+        let loaded = tree.load().map_err(|report| TestCaseError::fail(report.to_string()))?;
+        let plain = include_str!("../../../config/watershed.toml");
+        fs::write(tree.path("config/watershed.toml"), plain).unwrap();
+        fs::write(tree.path("config/services/greeter.toml"), service).unwrap();
+        prop_assert_eq!(loaded, tree.load().unwrap());
+    }
+}
+
+/// A text without some of its bytes, or with them twice.
+fn damaged(text: &str, from: usize, length: usize, is_twice: bool) -> String {
+    let (start, end) = (from, (from + length).min(text.len()));
+    let rest = if is_twice { &text[start..] } else { &text[end..] };
+    format!("{}{rest}", &text[..if is_twice { end } else { start }])
+}
+
+/// The tables of a file in any order.
+fn shuffled(text: &'static str) -> impl Strategy<Value = String> {
+    let mut tables: Vec<String> = vec![String::new()];
+    for line in text.lines() {
+        if line.starts_with('[') {
+            tables.push(String::new());
+        }
+        let table = tables.last_mut().unwrap();
+        table.push_str(line);
+        table.push('\n');
+    }
+    Just(tables).prop_shuffle().prop_map(|tables| tables.concat())
+}

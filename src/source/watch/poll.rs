@@ -1,0 +1,234 @@
+//! Looks for changes: for file systems whose changes the kernel does not tell, such as NFS, 9p and
+//! some of FUSE and of containers.
+//!
+//! Not by notify's own `PollWatcher`: it compares modification times in whole seconds and, unless
+//! it reads every file, nothing else (`system_time_to_seconds` in its `poll.rs`), so it misses the
+//! second of two edits in a second, and a link that is switched to something older.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use super::PATIENCE;
+use crate::source::{Fingerprint, Followed, Names};
+use crate::transient::is_transient;
+
+/// How far apart two looks are that must see the same before a change counts as complete.
+const SETTLED: Duration = Duration::from_millis(500);
+
+/// Looks from a thread of its own, which a file system that hangs may hold up. It ends with this.
+#[derive(Debug)]
+pub struct Poller {
+    followed: Sender<HashSet<Followed>>,
+    changed: Arc<Notify>,
+}
+
+impl Poller {
+    /// A poller that looks once in each `interval`.
+    pub fn new(interval: Duration) -> io::Result<Self> {
+        let (followed, orders) = channel();
+        let changed = Arc::new(Notify::new());
+        let mut looker = Looker {
+            interval,
+            orders,
+            changed: changed.clone(),
+            seen: HashMap::new(),
+            since: None,
+        };
+        thread::Builder::new().name("poller".to_owned()).spawn(move || {
+            // A panic must not be the end of looking: it goes on with what it has seen.
+            while catch_unwind(AssertUnwindSafe(|| looker.run())).is_err() {
+                thread::sleep(interval);
+            }
+        })?;
+        Ok(Self { followed, changed })
+    }
+
+    /// Looks at exactly these from now on. A look follows links, so a link that is switched
+    /// anywhere on the way shows as another file.
+    pub fn follow(&mut self, paths: HashSet<Followed>) {
+        // The thread runs for as long as this exists.
+        self.followed.send(paths).ok();
+    }
+
+    /// Waits for a change that is complete.
+    pub async fn changed(&mut self) {
+        self.changed.notified().await;
+    }
+}
+
+/// What something that is followed was at the last look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sight {
+    Nothing,
+    File(Fingerprint),
+    /// Its time stamps tell of names that do not matter, and where they are coarse, not of those that
+    /// do. So the names that matter count, as one number.
+    Directory {
+        device: u64,
+        inode: u64,
+        names: u64,
+    },
+    /// Not even looked at yet: an error of a moment is in the way.
+    Unknown,
+}
+
+impl Sight {
+    /// What is there now; `None` where an error of a moment is in the way.
+    fn of(followed: &Followed) -> Option<Self> {
+        let (path, names) = match followed {
+            Followed::Path(path) => (path, None),
+            Followed::Names(directory, names) => (directory, Some(names)),
+        };
+        match Self::at(path, names) {
+            Ok(sight) => Some(sight),
+            Err(error) => (!is_transient(&error)).then_some(Self::Nothing),
+        }
+    }
+
+    fn at(path: &Path, wanted: Option<&Names>) -> io::Result<Self> {
+        let metadata = fs::metadata(path)?;
+        if !metadata.is_dir() {
+            return Ok(Self::File(Fingerprint::from(&metadata)));
+        }
+        let names = wanted.map_or(Ok(0), |wanted| names(path, wanted))?;
+        Ok(Self::Directory { device: metadata.dev(), inode: metadata.ino(), names })
+    }
+}
+
+/// The same for the same names, in whatever order they come.
+fn names(directory: &Path, wanted: &Names) -> io::Result<u64> {
+    let mut sum = 0u64;
+    for entry in fs::read_dir(directory)? {
+        let name = entry?.file_name();
+        if wanted.mean(&name) {
+            let mut hasher = DefaultHasher::new();
+            name.hash(&mut hasher);
+            sum = sum.wrapping_add(hasher.finish());
+        }
+    }
+    Ok(sum)
+}
+
+/// The thread's side.
+struct Looker {
+    interval: Duration,
+    orders: Receiver<HashSet<Followed>>,
+    changed: Arc<Notify>,
+    seen: HashMap<Followed, Sight>,
+    /// When the change began that has not been told yet.
+    since: Option<Instant>,
+}
+
+impl Looker {
+    fn run(&mut self) {
+        loop {
+            let pause = if self.since.is_some() { SETTLED } else { self.interval };
+            match self.orders.recv_timeout(pause) {
+                Ok(paths) => self.follow(paths),
+                Err(RecvTimeoutError::Timeout) => self.look(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn follow(&mut self, paths: HashSet<Followed>) {
+        self.seen.retain(|path, _| paths.contains(path));
+        for path in paths {
+            self.seen.entry(path).or_insert_with_key(|path| {
+                self.since.get_or_insert_with(Instant::now);
+                Sight::of(path).unwrap_or(Sight::Unknown)
+            });
+        }
+    }
+
+    fn look(&mut self) {
+        let mut differs = false;
+        for (path, seen) in &mut self.seen {
+            // What cannot be looked at for a moment is what it was.
+            let sight = Sight::of(path).unwrap_or(*seen);
+            differs |= *seen != sight;
+            *seen = sight;
+        }
+        let (since, now) = (self.since, Instant::now());
+        let is_over = since.is_some_and(|since| !differs || now > since + PATIENCE);
+        if is_over {
+            self.since = None;
+            self.changed.notify_one();
+        } else if differs {
+            self.since.get_or_insert(now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_switched_link_and_a_new_name_are_other_sights() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        for release in ["1", "2"] {
+            fs::create_dir(path(release)).unwrap();
+            fs::write(path(release).join("app.wasm"), "same").unwrap();
+        }
+        symlink("1", path("current")).unwrap();
+        let app = Followed::Path(path("current/app.wasm"));
+        let file = Sight::of(&app);
+        assert_eq!(Sight::of(&app), file);
+        fs::remove_file(path("current")).unwrap();
+        assert_eq!(Sight::of(&app), Some(Sight::Nothing));
+        symlink("2", path("current")).unwrap();
+        assert_ne!(Sight::of(&app), file);
+    }
+
+    #[test]
+    fn only_names_that_are_meant_make_another_sight_of_a_directory() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        fs::create_dir(path("services")).unwrap();
+        let main = path("watershed.toml");
+        let text = "[[environments]]\nname = 'e'\ndomain = 'd'\nservices = 'services/*.toml'\n";
+        fs::write(&main, text).unwrap();
+        let followed = crate::source::Loader::new(&main)
+            .load(crate::source::Reading::Everything)
+            .unwrap()
+            .watch;
+        let look = || followed.iter().map(Sight::of).collect::<Vec<_>>();
+        let before = look();
+        for name in ["services/app.log", "services/.a.toml.swp", "log"] {
+            fs::write(path(name), "x").unwrap();
+            assert_eq!(look(), before, "{name}");
+        }
+        fs::write(path("services/a.toml"), "x").unwrap();
+        assert_ne!(look(), before);
+    }
+
+    #[tokio::test]
+    async fn a_change_is_told_once_it_is_over_and_nothing_is_told_otherwise() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("a.toml");
+        let mut poller = Poller::new(Duration::from_millis(100)).unwrap();
+        poller.follow(HashSet::from([Followed::Path(file.clone())]));
+        poller.changed().await;
+        let told = tokio::time::timeout(3 * SETTLED, poller.changed()).await;
+        assert!(told.is_err(), "nothing has changed");
+        fs::write(&file, "x").unwrap();
+        let written = Instant::now();
+        poller.changed().await;
+        assert!(written.elapsed() >= SETTLED, "{:?}", written.elapsed());
+    }
+}

@@ -1,0 +1,393 @@
+//! One generation of everything that is served, built from a configuration, the statuses of its
+//! versions and the snapshot before it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::secrets::{self, Found};
+use super::serving::{Serving, VersionEntry};
+use super::status::Status;
+use crate::config::{
+    Config, ConnectionLimits, DomainPattern, Environment, EnvironmentName, Expose, Percent, Route,
+    SecretSource, Service, ServiceName, VersionName, VersionSpec,
+};
+use crate::policy::explain::{Explanation, Question};
+use crate::policy::{Case, Obstacle, Serve, Verdict};
+use crate::routing::{Lock, Part, RouteTable, RouteTableBuilder};
+use crate::source::Look;
+use crate::telemetry::Tally;
+
+/// The name of a service over all environments.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ServiceKey {
+    pub environment: EnvironmentName,
+    pub service: ServiceName,
+}
+
+/// Every version that a configuration declares, in the order of declaration.
+pub fn declared(
+    config: &Config,
+) -> impl Iterator<Item = (ServiceKey, &Arc<Service>, &VersionSpec)> {
+    config.services().flat_map(|(environment, service)| {
+        let key = ServiceKey::of(environment, service);
+        service.versions.iter().map(move |spec| (key.clone(), service, spec))
+    })
+}
+
+/// The status of every declared version, by service and in the order of declaration.
+pub type Statuses = HashMap<ServiceKey, Vec<Status>>;
+
+impl EnvironmentView {
+    fn of(environment: &Environment) -> Self {
+        Self { name: environment.name.clone(), domain: environment.domain.clone() }
+    }
+}
+
+impl ServiceKey {
+    fn of(environment: &Environment, service: &Service) -> Self {
+        Self { environment: environment.name.clone(), service: service.name.clone() }
+    }
+}
+
+/// One generation.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// 0 is the empty snapshot before the first publish.
+    pub generation: u64,
+    pub routes: RouteTable<Arc<ServiceEntry>>,
+    /// In the order of declaration.
+    pub services: Vec<Arc<ServiceEntry>>,
+    /// In the order of declaration, as are the services of each.
+    pub environments: Vec<EnvironmentView>,
+    pub expose: Expose,
+    /// What a client may take before a request of it is served.
+    pub limits: ConnectionLimits,
+}
+
+/// An environment as an operator sees it.
+#[derive(Clone, Debug)]
+pub struct EnvironmentView {
+    pub name: EnvironmentName,
+    pub domain: String,
+}
+
+/// A service as it is served, and as it is declared where that differs.
+#[derive(Debug)]
+pub struct ServiceEntry {
+    pub key: ServiceKey,
+    pub declared: Arc<Service>,
+    /// The generation in which it changed last.
+    pub since: u64,
+    pub serving: Serving,
+    /// How often each version was drawn since the split is as it is, in the order of
+    /// [`Serving::shares`].
+    pub tally: Arc<Tally>,
+    /// Why what is declared is not what is served.
+    pub held: Option<String>,
+    pub versions: Vec<VersionView>,
+    secret: Secret,
+}
+
+/// The secret without which nobody may override, as it was when it was looked up.
+#[derive(Clone, Debug)]
+struct Secret {
+    lock: Lock,
+    /// At its file, if it is in one, before it was read.
+    look: Look,
+    /// Why it cannot be had.
+    missing: Option<String>,
+}
+
+/// A version as an operator sees it.
+#[derive(Clone, Debug)]
+pub struct VersionView {
+    pub name: VersionName,
+    pub remark: Option<String>,
+    pub status: Status,
+    /// Its share of the traffic now.
+    pub share: Percent,
+    /// Its share by the file; under `latest`, the newest that may have traffic gets everything.
+    pub declared_share: Percent,
+    /// Why it takes no share, if it takes none.
+    pub obstacle: Option<Obstacle>,
+}
+
+impl VersionView {
+    /// Whether it gets no traffic although it is normal: somebody rolled back from it for good.
+    pub fn is_quarantined(&self) -> bool {
+        self.status.normal().is_some() && matches!(self.obstacle, Some(Obstacle::Quarantined(_)))
+    }
+}
+
+impl Default for Snapshot {
+    fn default() -> Self {
+        Self {
+            generation: 0,
+            routes: RouteTableBuilder::default().build(),
+            services: Vec::new(),
+            environments: Vec::new(),
+            expose: Expose::None,
+            limits: ConnectionLimits::default(),
+        }
+    }
+}
+
+impl Snapshot {
+    /// The generation after `previous`. A service whose declared traffic cannot be served yet, or
+    /// at all, keeps what it serves in `previous`, and says why. One that nothing changed stays the
+    /// same one.
+    pub fn after(previous: &Self, config: &Config, statuses: &Statuses) -> Self {
+        Self::numbered(previous.generation + 1, previous, config, statuses)
+    }
+
+    /// The same with a number of the caller's choice, which is greater than that of `previous`: a
+    /// process goes on where the one before it ended.
+    pub fn numbered(
+        generation: u64,
+        previous: &Self,
+        config: &Config,
+        statuses: &Statuses,
+    ) -> Self {
+        let before: HashMap<_, _> =
+            previous.services.iter().map(|service| (&service.key, service)).collect();
+        let mut routes = RouteTableBuilder::default();
+        let mut services = Vec::with_capacity(before.len());
+        for (environment, service) in config.services() {
+            let key = ServiceKey::of(environment, service);
+            let statuses = statuses.get(&key).map_or(&[][..], Vec::as_slice);
+            let entry = match before.get(&key) {
+                Some(same) if same.is_still(service, statuses) => Arc::clone(same),
+                last => {
+                    let last = last.copied();
+                    Arc::new(ServiceEntry::new(key, service, statuses, last, generation))
+                }
+            };
+            route(&mut routes, &entry);
+            services.push(entry);
+        }
+        let environments = config.environments.iter().map(EnvironmentView::of).collect();
+        let (routes, expose, limits) = (routes.build(), config.server.expose, config.server.limits);
+        Self { generation, routes, services, environments, expose, limits }
+    }
+
+    /// Whether every service that is to have traffic has normal versions for it.
+    pub fn is_ready(&self) -> bool {
+        self.generation > 0 && self.services.iter().all(|service| service.is_ready())
+    }
+}
+
+fn route(routes: &mut RouteTableBuilder<Arc<ServiceEntry>>, entry: &Arc<ServiceEntry>) {
+    let overrides = entry.declared.policy.overrides.as_ref();
+    let has_previews = overrides.is_some_and(|overrides| overrides.preview_domains);
+    let Service { domains, routes: parts, .. } = &*entry.declared;
+    let domains = domains.iter().map(|domain| (domain, Route::WHOLE));
+    for (domain, path) in domains.chain(parts.iter().map(|it| (&it.domain, it.path.as_str()))) {
+        let part = Part { path, has_previews };
+        match domain {
+            DomainPattern::Exact(host) => routes.exact(host, part, entry.clone()),
+            DomainPattern::Wildcard(suffix) => routes.wildcard(suffix, part, entry.clone()),
+        };
+    }
+}
+
+impl Secret {
+    /// The secret as it is now; while it cannot be read for a moment, as it was in `last`.
+    fn look(source: Option<&SecretSource>, last: Option<&Self>) -> Self {
+        let Some(source) = source else {
+            return Self { lock: Lock::default(), look: Look::Nothing, missing: None };
+        };
+        // Before it is read: what is written meanwhile will look different.
+        let look = look(source);
+        match secrets::lock(source) {
+            Found::Lock(lock) => Self { lock, look, missing: None },
+            Found::Missing(why) => Self { lock: Lock::Closed, look, missing: Some(why) },
+            Found::Obscured(why) => last.cloned().unwrap_or(Self {
+                lock: Lock::Closed,
+                look: Look::Obscured,
+                missing: Some(why),
+            }),
+        }
+    }
+}
+
+fn look(source: &SecretSource) -> Look {
+    source.file().map_or(Look::Nothing, Look::at)
+}
+
+impl ServiceEntry {
+    /// Gives back what its versions have kept for too long without a request, and notes what they
+    /// have done by now, those without traffic too.
+    pub fn sweep(&self, now: Instant) {
+        let serving: Vec<_> = self.serving.entries().collect();
+        let is_serving = |version| serving.iter().any(|other| Arc::ptr_eq(version, *other));
+        let normal = self.versions.iter().filter_map(|view| view.status.normal());
+        let others = normal.filter(|version| !is_serving(version));
+        for version in serving.iter().copied().chain(others) {
+            version.guest.sweep();
+            version.meter.sample(now);
+        }
+        self.tally.sample(now);
+        if let Some(pins) = self.serving.pins() {
+            pins.sweep(now);
+        }
+    }
+
+    /// What it would do with a request.
+    pub fn explain(&self, question: &Question, generation: u64) -> Explanation {
+        Explanation {
+            generation: Some(generation),
+            held: self.held.clone(),
+            ..self.serving.explain(self.key.environment.as_str(), question)
+        }
+    }
+
+    /// What is wrong with it although it is served as declared.
+    pub fn warning(&self) -> Option<String> {
+        let missing = self.secret.missing.as_ref()?;
+        Some(format!("every override is denied, since its secret cannot be had: {missing}"))
+    }
+
+    /// Whether the secret of its overrides is in another file than the one that was read, and can be
+    /// read now.
+    pub fn has_stale_secret(&self) -> bool {
+        self.secret_source().is_some_and(|source| {
+            look(source).differs_from(self.secret.look)
+                && !matches!(secrets::lock(source), Found::Obscured(_))
+        })
+    }
+
+    /// Whether the secret of its overrides is, or may be, in another file than the one that was read.
+    pub fn awaits_secret(&self) -> bool {
+        self.secret_source().is_some_and(|source| {
+            let look = look(source);
+            look == Look::Obscured || look != self.secret.look
+        })
+    }
+
+    fn secret_source(&self) -> Option<&SecretSource> {
+        self.declared.policy.overrides.as_ref()?.secret.as_ref()
+    }
+
+    /// Whether this is what would be made of a service again.
+    fn is_still(&self, service: &Arc<Service>, statuses: &[Status]) -> bool {
+        let declared = self.versions.iter().take(service.versions.len());
+        self.declared == *service
+            && !self.has_stale_secret()
+            && declared.len() == statuses.len()
+            && declared.zip(statuses).all(|(view, status)| view.status == *status)
+    }
+
+    fn new(
+        key: ServiceKey,
+        service: &Arc<Service>,
+        statuses: &[Status],
+        last: Option<&Arc<Self>>,
+        since: u64,
+    ) -> Self {
+        let before = last.map(|last| &last.serving);
+        let overrides = service.policy.overrides.as_ref();
+        let source = overrides.and_then(|overrides| overrides.secret.as_ref());
+        let same = last.filter(|last| last.secret_source() == source);
+        let secret = Secret::look(source, same.map(|last| &last.secret));
+        let lock = secret.lock.clone();
+        let standings: Vec<_> = statuses.iter().map(Status::standing).collect();
+        let was = before.map(Serving::before);
+        let case = Case { service, standings: &standings, before: was.as_ref() };
+        let Verdict { serve, held, footings, declared, .. } = case.verdict();
+        let environment = key.environment.as_str();
+        let obstacles = footings.iter().map(|footing| footing.obstacle().cloned()).collect();
+        let serving = match (serve, before) {
+            (Serve::Before(base), Some(before)) => before.held(environment, service, base, lock),
+            // Where nothing goes on, those that are normal can be asked for.
+            (Serve::Declared(base) | Serve::Before(base), _) => {
+                let versions = (footings, entries(service, statuses, before));
+                Serving::new(environment, service, versions, base, lock, before)
+            }
+        };
+        let versions = views(service, statuses, &serving, (obstacles, declared));
+        let tally = tally(&serving, last);
+        Self { key, declared: service.clone(), since, serving, tally, held, versions, secret }
+    }
+
+    /// Whether its traffic, if it is to have any, has normal versions to go to.
+    pub fn is_ready(&self) -> bool {
+        self.versions.is_empty() || !self.serving.is_nothing()
+    }
+
+    /// Whether no version of it is still being made.
+    pub fn is_settled(&self) -> bool {
+        !self.versions.iter().any(|version| matches!(version.status, Status::Creating))
+    }
+
+    /// Where a client on this machine reaches it, by its default domain.
+    pub fn url(&self, port: u16) -> String {
+        let domain =
+            self.declared.domains.first().map(DomainPattern::to_string).unwrap_or_default();
+        match port {
+            80 => format!("http://{domain}"),
+            port => format!("http://{domain}:{port}"),
+        }
+    }
+}
+
+/// Goes on while the same names have the same shares: not every edit changes what is drawn.
+fn tally(serving: &Serving, last: Option<&Arc<ServiceEntry>>) -> Arc<Tally> {
+    let odds = |serving: &Serving| -> Vec<(VersionName, Percent)> {
+        let shares = serving.shares().into_iter();
+        shares.map(|(version, share)| (version.spec.name.clone(), share)).collect()
+    };
+    match last.filter(|last| odds(&last.serving) == odds(serving)) {
+        Some(last) => last.tally.clone(),
+        None => Arc::new(Tally::new(Instant::now(), serving.shares().len())),
+    }
+}
+
+/// What takes the requests of each declared version. While one is made anew, the one before it does.
+fn entries(
+    service: &Service,
+    statuses: &[Status],
+    before: Option<&Serving>,
+) -> Vec<Option<Arc<VersionEntry>>> {
+    let entry = |(spec, status): (&VersionSpec, &Status)| match status {
+        Status::Normal(entry) => Some(entry.clone()),
+        Status::Creating => before.and_then(|before| before.named(&spec.name)).cloned(),
+        Status::Error(_) => None,
+    };
+    service.versions.iter().zip(statuses).map(entry).collect()
+}
+
+/// Each declared version, then those that are served and declared no more.
+fn views(
+    service: &Service,
+    statuses: &[Status],
+    serving: &Serving,
+    (obstacles, shares): (Vec<Option<Obstacle>>, Vec<Percent>),
+) -> Vec<VersionView> {
+    let served = serving.shares();
+    let share_of = |name: &VersionName| {
+        let found = served.iter().find(|(version, _)| version.spec.name == *name);
+        found.map_or(Percent::ZERO, |(_, share)| *share)
+    };
+    let declared = service.versions.iter().zip(statuses).zip(obstacles.into_iter().zip(shares));
+    let declared = declared.map(|((spec, status), (obstacle, declared_share))| VersionView {
+        name: spec.name.clone(),
+        remark: spec.remark.clone(),
+        status: status.clone(),
+        share: share_of(&spec.name),
+        declared_share,
+        obstacle,
+    });
+    let kept = served
+        .iter()
+        .filter(|(version, _)| !service.versions.iter().any(|spec| spec.name == version.spec.name));
+    let kept = kept.map(|(version, share)| VersionView {
+        name: version.spec.name.clone(),
+        remark: version.spec.remark.clone(),
+        status: Status::Normal((*version).clone()),
+        share: *share,
+        declared_share: Percent::ZERO,
+        obstacle: None,
+    });
+    declared.chain(kept).collect()
+}
