@@ -4,6 +4,8 @@
 //! would: in a copy of `config/`, with one process that serves. What a command prints must be what the
 //! page says it prints. `WATERSHED_BLESS=1` writes what was printed into the page instead.
 //!
+//! A page needs what a reader needs: bash, curl, grep, sed, sort and uniq.
+//!
 //! What the runner does that a reader does not:
 //!
 //! - `make run` runs the built binary. It and `watershed run` go on in the background; only the lines

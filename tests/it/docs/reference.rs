@@ -10,6 +10,7 @@ use regex::Regex;
 use serde_json::Value;
 
 use super::blocks::{Block, blocks};
+use super::pages::RUN;
 use super::{blesses, repository};
 use crate::support::{Finished, GREETER, Site, greeter, one_version, split};
 
@@ -79,16 +80,21 @@ fn the_readme_is_one_screen_or_three() {
 #[test]
 fn blocks_that_are_not_run_are_few() {
     let mut not_run = 0;
-    for page in PAGES {
+    for page in PAGES.iter().chain(&OTHERS) {
         for Block { language, start, .. } in blocks(&read(page)) {
             match language.as_str() {
-                "console" | "toml" | "mermaid" | "text" => {}
+                "console" => assert!(RUN.contains(page), "{page}:{start} is not run"),
+                "toml" | "mermaid" | "text" => {}
                 "sh" => not_run += 1,
                 other => panic!("{page}:{start}: a block of {other:?}"),
             }
         }
     }
-    assert!(not_run <= 8, "{not_run} blocks of commands that no test runs");
+    assert!(not_run <= 3, "{not_run} blocks of commands that no test runs");
+    for page in fs::read_dir(repository("docs")).unwrap() {
+        let name = format!("docs/{}", page.unwrap().file_name().to_string_lossy());
+        assert!(PAGES.contains(&name.as_str()), "no test looks at {name}");
+    }
 }
 
 #[test]
@@ -245,6 +251,17 @@ fn anchor_of(heading: &str) -> String {
     let kept = |character: &char| character.is_alphanumeric() || " -_".contains(*character);
     let text: String = heading.trim_start_matches('#').trim().chars().filter(kept).collect();
     text.to_lowercase().replace(' ', "-")
+}
+
+#[test]
+fn every_room_has_its_place_in_the_architecture() {
+    let rooms = found(r"(?m)^pub mod (\w+);", &read("src/lib.rs"));
+    assert!(rooms.len() > 15, "{rooms:?}");
+    let page = read("ARCHITECTURE.md");
+    let headings: String = page.lines().filter(|line| line.starts_with("### ")).collect();
+    for room in rooms {
+        assert!(headings.contains(&format!("`{room}`")), "no heading for {room}");
+    }
 }
 
 /// What the project relies on, it says itself.
