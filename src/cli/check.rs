@@ -18,7 +18,18 @@ use crate::policy::{Fault, Standing};
 use crate::source::{self, Rejected};
 use crate::versions::{Programs, ServiceKey, StatusError, declared};
 
+const EXAMPLES: &str = "\
+Examples:
+  watershed check
+  watershed check --no-compile --config new/watershed.toml
+  watershed check --json | jq -r '.problems[].message'
+
+What was compiled is kept in the state directory, for the next start.
+
+Exit codes: 0 everything is right, warnings or not; 1 something is wrong; 2 wrong usage.";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
     /// Print one JSON object.
     #[arg(long)]
