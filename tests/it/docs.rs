@@ -15,6 +15,7 @@
 //!   appends it.
 //! - After such a block, and after `sed -i`, the process is asked to read the files, since the next
 //!   command comes sooner than a reader could write it.
+//! - The shipped components are compiled beforehand.
 //! - The ports 8080 and 9090 are others, which nobody else has.
 //! - `~` is the directory of the copy, and it is shown as `/home/ana`; `USER` is `ana`.
 //!

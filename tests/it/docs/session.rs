@@ -5,8 +5,9 @@ use std::io::Write;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
@@ -49,6 +50,7 @@ impl Session {
         let root = directory.path();
         let home = root.join("home");
         copy(&repository("config"), &home.join("config"));
+        copy(&compiled(), &home.join("state/compiled"));
         symlink(repository("plugins"), home.join("plugins")).unwrap();
         fs::create_dir(root.join("bin")).unwrap();
         script(&root.join("bin/watershed"), WATERSHED);
@@ -150,6 +152,24 @@ impl Drop for Session {
         killpg(group, Signal::SIGKILL).ok();
         self.shell.wait().ok();
     }
+}
+
+/// The shipped components, compiled. A server gives its compiler only what nobody else wants of a
+/// machine, which under other tests may be next to nothing; `check` compiles at once.
+fn compiled() -> PathBuf {
+    static ONCE: Once = Once::new();
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("docs");
+    ONCE.call_once(|| {
+        copy(&repository("config"), &directory.join("config"));
+        if !directory.join("plugins").exists() {
+            symlink(repository("plugins"), directory.join("plugins")).unwrap();
+        }
+        let mut check = Command::new(env!("CARGO_BIN_EXE_watershed"));
+        check.args(["check"]).current_dir(&directory);
+        let checked = check.output().unwrap();
+        assert!(checked.status.success(), "{checked:?}");
+    });
+    directory.join("state/compiled")
 }
 
 /// A port that the kernel gives to nobody else while this socket has it: it is bound, and whoever says
