@@ -9,7 +9,7 @@ mod explain;
 mod guard;
 mod history;
 mod listen;
-pub mod status;
+mod status;
 mod token;
 
 use std::io;
@@ -31,15 +31,15 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 pub use description::description;
-pub use history::HistoryDocument;
+pub use status::service_document;
 pub use token::{Token, TokenError, TokenFile};
 
+use crate::api::{self, Attribution, HistoryQuery, StatusQuery};
 use crate::config::Config;
 use crate::descriptors::Descriptors;
-use crate::history::Attribution;
 use crate::reload::Reloads;
 use crate::telemetry::{Ailment, Telemetry};
-use crate::versions::{Live, ServiceKey};
+use crate::versions::Live;
 
 /// What OpenMetrics text is called.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -152,11 +152,11 @@ fn routes(admin: Admin) -> Router {
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .route("/api/v1/status", get(show_status))
-        .route("/api/v1/config", get(show_config))
-        .route("/api/v1/explain", get(show_explanation))
-        .route("/api/v1/history", get(show_history))
-        .route("/api/v1/reload", post(reload))
+        .route(api::STATUS, get(show_status))
+        .route(api::CONFIG, get(show_config))
+        .route(api::EXPLAIN, get(show_explanation))
+        .route(api::HISTORY, get(show_history))
+        .route(api::RELOAD, post(reload))
         .fallback(async || {
             let paths = "try /livez, /readyz, /metrics, /api/v1/status, /api/v1/config, \
                          /api/v1/explain?service=NAME, /api/v1/history?service=NAME or POST /api/v1/reload\n";
@@ -229,25 +229,11 @@ async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
     }
 }
 
-/// Which services the status tells of; all unless something is said.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Wanted {
-    environment: Option<String>,
-    service: Option<String>,
-}
-
-impl Wanted {
-    fn wants(&self, key: &ServiceKey) -> bool {
-        let is = |wanted: &Option<String>, name: &str| {
-            wanted.as_ref().is_none_or(|wanted| wanted == name)
-        };
-        is(&self.environment, key.environment.as_str()) && is(&self.service, key.service.as_str())
-    }
-}
-
-async fn show_status(State(admin): State<Arc<Admin>>, Query(wanted): Query<Wanted>) -> Response {
-    Json(status::document(&admin, &wanted)).into_response()
+async fn show_status(
+    State(admin): State<Arc<Admin>>,
+    Query(query): Query<StatusQuery>,
+) -> Response {
+    Json(status::document(&admin, &query)).into_response()
 }
 
 /// What is declared and served, for whoever compares it with files.
@@ -263,9 +249,9 @@ async fn show_explanation(State(admin): State<Arc<Admin>>, RawQuery(query): RawQ
 
 async fn show_history(
     State(admin): State<Arc<Admin>>,
-    question: Result<Query<history::Question>, QueryRejection>,
+    query: Result<Query<HistoryQuery>, QueryRejection>,
 ) -> Response {
-    history::show(admin.reloads.history(), question).await
+    history::show(admin.reloads.history(), query).await
 }
 
 /// Reads every file again, at once; only what changed, for one who says what he has changed. 422
@@ -273,23 +259,29 @@ async fn show_history(
 async fn reload(State(admin): State<Arc<Admin>>, body: Body) -> Response {
     let body = match timeout(BODY_TIME, to_bytes(body, 2 * ATTRIBUTION_MAX)).await {
         Ok(Ok(body)) => body,
-        Ok(Err(_)) => return (StatusCode::BAD_REQUEST, too_long()).into_response(),
-        Err(_) => return (StatusCode::REQUEST_TIMEOUT, "the body does not come\n").into_response(),
+        Ok(Err(_)) => return refused(StatusCode::BAD_REQUEST, too_long()),
+        Err(_) => return refused(StatusCode::REQUEST_TIMEOUT, "the body does not come"),
     };
     admin.look_at_token().await;
     let reload = match attribution(&body) {
         Ok(None) => admin.reloads.request().await,
         Ok(Some(attribution)) => admin.reloads.request_by(attribution).await,
-        Err(why) => return (StatusCode::BAD_REQUEST, why).into_response(),
+        Err(why) => return refused(StatusCode::BAD_REQUEST, why),
     };
     let Some(reload) = reload else {
-        return (StatusCode::SERVICE_UNAVAILABLE, "the process ends\n").into_response();
+        return refused(StatusCode::SERVICE_UNAVAILABLE, "the process ends");
     };
     let status = match &reload.report {
         None => StatusCode::OK,
         Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
     };
-    (status, Json(status::ReloadDocument::of(&reload))).into_response()
+    (status, Json(status::reload_document(&reload))).into_response()
+}
+
+/// The answer where a document was asked for and there is none. The one place that says how a refusal
+/// looks: a line of plain text.
+fn refused(status: StatusCode, why: impl std::fmt::Display) -> Response {
+    (status, format!("{why}\n")).into_response()
 }
 
 /// What a body says, if there is one.
@@ -303,13 +295,13 @@ fn attribution(body: &[u8]) -> Result<Option<Attribution>, String> {
     serde_json::from_slice(body).map(Some).map_err(|error| {
         format!(
             "the body does not say who has changed what: {error}; send none, or a JSON object with \
-             `environment`, `service`, `user`, `command` and `file_digest`\n"
+             `environment`, `service`, `user`, `command` and `file_digest`"
         )
     })
 }
 
 fn too_long() -> String {
-    format!("the body has more than {ATTRIBUTION_MAX} bytes: shorten `remark`\n")
+    format!("the body has more than {ATTRIBUTION_MAX} bytes: shorten `remark`")
 }
 
 impl Admin {

@@ -41,12 +41,12 @@ pub use refusal::Refusal;
 pub use select::SelectError;
 
 use crate::config::Report;
-use crate::edit::EditError;
 use crate::history::HistoryError;
 use crate::policy::explain::QuestionError;
 use crate::rollout::{RollbackError, SharesError};
 use crate::runtime::{EngineError, ProgramError};
 use crate::server::StartError;
+use crate::source::EditError;
 use crate::telemetry::Telemetry;
 use crate::versions::StatusError;
 

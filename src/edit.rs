@@ -1,62 +1,50 @@
-//! Changes a service's file as a person would: only what is meant changes, comments and order stay.
-//! The commands that upgrade a service call it. A [`ServiceFile`] is opened, changed and saved;
-//! before anything is written, the whole configuration is checked with the new text in the file's
-//! place. Rooms, in reading order: `service` and `restore` (what a change is), `list`, `keys` and `row` (the ways
-//! in which TOML lets it be written), `comments` (which of them go), `form` and `diff` (lines),
-//! `store` (a file that is replaced in one step), `config_map`, `error`.
+//! Changes the text of a service's file as a person would: only what is meant changes, comments and
+//! order stay. A [`ServiceText`] is parsed, changed and written out; it knows no file. `source` has
+//! the file around it, and the commands that upgrade a service say what changes. Rooms, in reading
+//! order: `service` and `restore` (what a change is), `list`, `keys` and `row` (the ways in which TOML
+//! lets it be written), `comments` (which of them go), `form` and `diff` (lines).
 
 mod comments;
-mod config_map;
 mod diff;
-mod error;
 mod form;
 mod keys;
 mod list;
 mod restore;
 mod row;
 mod service;
-mod store;
-#[cfg(test)]
-mod tests;
 
-use std::fs;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest as _, Sha256};
 use toml_edit::{DocumentMut, value};
 
-pub use error::EditError;
+pub(crate) use diff::show as show_change;
 pub use restore::PutRule;
 
-use crate::config::{
-    Digest, Percent, Problem, Quarantined, Report, ServiceName, VersionName, syntax,
-};
-use crate::source::{Objection, check_instead, raw_text};
-use store::{PATIENCE, Place, StoreError};
+use crate::config::{Digest, Percent, Problem, Quarantined, ServiceName, VersionName, syntax};
 
-/// A service's file that is being changed. Nobody else of us changes a file of its directory
-/// meanwhile.
+/// The text of a service's file that is being changed.
 ///
 /// # Example
 ///
-/// ```no_run
+/// ```
 /// # use std::path::Path;
 /// # use watershed::config::{Percent, VersionName};
-/// # use watershed::edit::ServiceFile;
+/// # use watershed::edit::ServiceText;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let mut file = ServiceFile::open(Path::new("config/services/greeter.toml"))?;
-/// file.set_split(&[(VersionName::new("v2")?, Percent::ALL)]);
-/// file.save(Path::new("config/watershed.toml"))?;
+/// let before = "[traffic]\nlatest = true # for now\n";
+/// let mut text = ServiceText::parse(Path::new("/services/greeter.toml"), before.to_owned())
+///     .map_err(|problems| problems[0].message.clone())?;
+/// text.set_split(&[(VersionName::new("v2")?, Percent::ALL)]);
+/// assert_eq!(text.to_string(), "[traffic]\nsplit = { v2 = 100 } # for now\n");
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct ServiceFile {
-    /// Absolute, as the configuration names it.
-    path: PathBuf,
-    /// Where the file is that links lead to.
-    place: Place,
-    /// As it was read; none of a file that is to be created.
+pub struct ServiceText {
+    /// What relative paths in it start from; absolute.
+    directory: PathBuf,
+    /// As it was read; none of a text that is new.
     before: Option<String>,
     /// What the document says if nothing is changed.
     unchanged: String,
@@ -76,63 +64,24 @@ pub struct NewVersion {
     pub remark: Option<String>,
 }
 
-/// What was written.
-#[derive(Debug)]
-pub struct Saved {
-    /// Of the file's text now.
-    pub digest: Digest,
-    /// The file's text before; empty of a created file.
-    pub before: String,
-    path: PathBuf,
-    place: PathBuf,
-    after: String,
-    /// Whether there was no file before.
-    is_new: bool,
-}
-
-impl ServiceFile {
-    /// Reads a file and takes its directory's lock, for which it waits 10 s at most. Links are
-    /// followed: what they lead to is what is changed.
+impl ServiceText {
+    /// The text of the file at `path`, which is absolute.
     ///
     /// # Errors
     ///
-    /// Where the file cannot be read, is not TOML, or the lock is not to be had.
-    pub fn open(path: &Path) -> Result<Self, EditError> {
-        let path = absolute(path);
-        let unreadable =
-            |problems| EditError::Unreadable { path: path.clone(), report: Report::new(problems) };
-        let target = fs::canonicalize(&path).map_err(|error| {
-            let problem = raw_text(&path).err();
-            unreadable(vec![problem.map_or_else(|| unknown(&path, &error), |problem| *problem)])
+    /// Why it is not TOML.
+    pub fn parse(path: &Path, before: String) -> Result<Self, Vec<Problem>> {
+        let document = form::plain(&before).parse::<DocumentMut>().map_err(|error| {
+            let problems = syntax(path, &before);
+            let text = || vec![Problem::of_file(path, error.message(), "correct it first")];
+            if problems.is_empty() { text() } else { problems }
         })?;
-        let place = Place::lock(&target, PATIENCE)
-            .map_err(|error| EditError::of(error, &path, target.parent(), String::new))?;
-        let before = raw_text(&path).map_err(|problem| unreadable(vec![*problem]))?;
-        let plain = form::plain(&before);
-        let document = plain.parse::<DocumentMut>().map_err(|error| {
-            let problems = syntax(&path, &before);
-            let text = || vec![Problem::of_file(&path, error.message(), "correct it first")];
-            unreadable(if problems.is_empty() { text() } else { problems })
-        })?;
-        Ok(Self { path, place, before: Some(before), unchanged: document.to_string(), document })
+        let directory = directory_of(path);
+        Ok(Self { directory, before: Some(before), unchanged: document.to_string(), document })
     }
 
-    /// Begins a file of a service without versions, in a directory that exists.
-    ///
-    /// # Errors
-    ///
-    /// Where there is such a file, or no such directory, or the lock is not to be had.
-    pub fn create(path: &Path, name: &ServiceName, domains: &[String]) -> Result<Self, EditError> {
-        let path = absolute(path);
-        let parent = path.parent().unwrap_or(&path);
-        let directory = fs::canonicalize(parent)
-            .map_err(|_| EditError::NoDirectory { directory: parent.to_owned() })?;
-        let target = directory.join(path.file_name().unwrap_or_default());
-        let place = Place::lock(&target, PATIENCE)
-            .map_err(|error| EditError::of(error, &path, Some(&directory), String::new))?;
-        if fs::symlink_metadata(&target).is_ok() {
-            return Err(EditError::Exists { path });
-        }
+    /// The text of a new file at `path`, which is absolute: a service without versions.
+    pub fn new(path: &Path, name: &ServiceName, domains: &[String]) -> Self {
         let mut document = DocumentMut::new();
         if path.file_stem().is_none_or(|stem| stem != name.as_str()) {
             document.insert("name", value(name.as_str()));
@@ -140,18 +89,19 @@ impl ServiceFile {
         if !domains.is_empty() {
             document.insert("domains", value(domains.iter().collect::<toml_edit::Array>()));
         }
-        Ok(Self { path, place, before: None, unchanged: String::new(), document })
+        let directory = directory_of(path);
+        Self { directory, before: None, unchanged: String::new(), document }
     }
 
     /// Adds a version after the last one.
     pub fn add_version(&mut self, version: &NewVersion) {
-        let directory = self.directory();
+        let directory = self.directory.clone();
         self.edit(|document| service::add_version(document, &directory, version));
     }
 
     /// Replaces a version in its place, but for its limits. One that is not there is added.
     pub fn replace_version(&mut self, version: &NewVersion) {
-        let directory = self.directory();
+        let directory = self.directory.clone();
         self.edit(|document| service::replace_version(document, &directory, version));
     }
 
@@ -176,13 +126,13 @@ impl ServiceFile {
         key: &[String],
         value: Option<&toml::Value>,
     ) {
-        let directory = self.directory();
+        let directory = self.directory.clone();
         self.edit(|document| restore::set_in_version(document, &directory, name, key, value));
     }
 
     /// Sets a key under `[traffic]`, or removes it.
     pub fn set_in_traffic(&mut self, key: &[String], value: Option<&toml::Value>) {
-        let directory = self.directory();
+        let directory = self.directory.clone();
         self.edit(|document| restore::set_in_traffic(document, &directory, key, value));
     }
 
@@ -193,7 +143,7 @@ impl ServiceFile {
 
     /// Adds a version after the last one, with all its keys.
     pub fn declare_version(&mut self, version: &toml::Table) {
-        let directory = self.directory();
+        let directory = self.directory.clone();
         self.edit(|document| restore::declare_version(document, &directory, version));
     }
 
@@ -207,65 +157,17 @@ impl ServiceFile {
         self.edit(|document| service::release(document, entry));
     }
 
-    /// The text as it would be saved now.
-    pub fn text(&self) -> String {
-        match &self.before {
-            Some(before) if !self.is_changed() => before.clone(),
-            before => form::as_before(before.as_deref().unwrap_or(""), &self.document.to_string()),
-        }
+    /// What it was parsed from; none of a text that is new.
+    pub fn before(&self) -> Option<&str> {
+        self.before.as_deref()
     }
 
-    /// Whether saving would write anything.
+    /// Whether it is another text than it was parsed from.
     pub fn is_changed(&self) -> bool {
         self.before.is_none() || self.document.to_string() != self.unchanged
     }
 
-    /// Checks the whole configuration of `main` with this text in place of the file, then writes
-    /// it, in one step and onto the disk. Files that were wrong before and have nothing to do with
-    /// this one do not matter.
-    ///
-    /// # Errors
-    ///
-    /// Where the configuration would be wrong, somebody else changed the file, or it cannot be
-    /// written. The file is as it was then.
-    pub fn save(self, main: &Path) -> Result<Saved, EditError> {
-        let after = self.text();
-        self.check_unchanged()?;
-        let is_new = self.before.is_none();
-        check_instead(main, &self.path, !is_new, &after)
-            .map_err(|objection| EditError::objection(objection, &self.path, main))?;
-        let is_changed = self.is_changed();
-        let before = self.before.unwrap_or_default();
-        let change = || diff::show(&before, &after);
-        if is_changed {
-            if config_map::leads_through(&self.path) {
-                return Err(EditError::ConfigMap { path: self.path, change: change() });
-            }
-            let stored = if is_new {
-                self.place.create(&after)
-            } else {
-                self.place.replace(&before, &after)
-            };
-            let directory = Some(self.place.directory());
-            stored.map_err(|error| EditError::of(error, &self.path, directory, change))?;
-        }
-        let digest = Digest::from_bytes(Sha256::digest(&after).into());
-        let place = self.place.path().to_owned();
-        Ok(Saved { digest, before, path: self.path, place, after, is_new })
-    }
-
-    /// Before minutes are spent on the check of something that will not be written.
-    fn check_unchanged(&self) -> Result<(), EditError> {
-        let Some(before) = &self.before else { return Ok(()) };
-        let is_same = raw_text(&self.path).is_ok_and(|now| now == *before);
-        if is_same { Ok(()) } else { Err(EditError::Changed { path: self.path.clone() }) }
-    }
-
-    fn directory(&self) -> PathBuf {
-        self.path.parent().unwrap_or(&self.path).to_owned()
-    }
-
-    /// Changes the document, and reads it anew, so that every part of it has its place in the file.
+    /// Changes the document, and reads it anew, so that every part of it has its place in the text.
     fn edit(&mut self, change: impl FnOnce(&mut DocumentMut)) {
         change(&mut self.document);
         if let Ok(document) = self.document.to_string().parse() {
@@ -274,68 +176,19 @@ impl ServiceFile {
     }
 }
 
-impl Saved {
-    /// Puts the old text back, or removes a file that was created.
-    ///
-    /// # Errors
-    ///
-    /// Where the file is not what was written any more, or cannot be written.
-    pub fn revert(self) -> Result<(), EditError> {
-        let Self { before, path, place, after, is_new, .. } = self;
-        let revert = || {
-            let place = Place::lock(&place, PATIENCE)?;
-            match is_new {
-                true => place.remove(&after),
-                false if before == after => Ok(()),
-                false => place.replace(&after, &before),
-            }
-        };
-        let change = || diff::show(&after, &before);
-        revert().map_err(|error| EditError::of(error, &path, place.parent(), change))
-    }
-}
-
-/// By names, as the configuration reads paths.
-fn absolute(path: &Path) -> PathBuf {
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    crate::config::absolute(Path::new("/"), &path)
-}
-
-fn unknown(path: &Path, error: &std::io::Error) -> Problem {
-    Problem::of_file(path, format!("the file cannot be found: {error}"), "see that it is there")
-}
-
-impl EditError {
-    /// Why the store did not take it. `change` says what was to be written.
-    fn of(
-        error: StoreError,
-        path: &Path,
-        directory: Option<&Path>,
-        change: impl FnOnce() -> String,
-    ) -> Self {
-        let path = path.to_owned();
-        let directory = directory.unwrap_or(&path).to_owned();
-        match error {
-            StoreError::Busy => Self::Busy { directory, seconds: PATIENCE.as_secs() },
-            StoreError::Changed => Self::Changed { path },
-            StoreError::Exists => Self::Exists { path },
-            StoreError::Denied(error) => {
-                Self::ReadOnly { path, directory, error, change: change() }
-            }
-            StoreError::Owner { user, group, error } => {
-                Self::Owner { path, user, group, error, change: change() }
-            }
-            StoreError::Io(error) => Self::Unwritable { path, error },
-        }
-    }
-
-    fn objection(objection: Objection, path: &Path, main: &Path) -> Self {
-        match objection {
-            Objection::Wrong(report) => Self::Invalid { report },
-            Objection::WrongBefore(report) => Self::WrongBefore { report },
-            Objection::NotFound(globs) => {
-                Self::NotServed { path: path.to_owned(), main: main.to_owned(), globs }
+/// The text as it is now, with the ends of lines as they were.
+impl fmt::Display for ServiceText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.before {
+            Some(before) if !self.is_changed() => f.write_str(before),
+            before => {
+                let before = before.as_deref().unwrap_or("");
+                f.write_str(&form::as_before(before, &self.document.to_string()))
             }
         }
     }
+}
+
+fn directory_of(path: &Path) -> PathBuf {
+    path.parent().unwrap_or(path).to_owned()
 }

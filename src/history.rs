@@ -30,11 +30,14 @@ use serde::Deserialize;
 use file::Opened;
 
 pub use file::{HistoryError, Standing};
-pub use record::{
-    Attribution, Author, CREATING, Record, RecordOutcome, RecordedVersion, Share, now,
-};
+pub use record::{CREATING, now};
 pub use reserve::{reserve, reserved};
-pub use served::{Contents, MADE_OF, Made, Parts, Served, ServedVersion, VALUE};
+pub use served::{Contents, MADE_OF, Made, VALUE};
+
+pub use crate::api::{
+    Attribution, Author, Parts, Record, RecordOutcome, RecordedVersion, Served, ServedVersion,
+    Share,
+};
 
 use parts::{Store, Stored};
 

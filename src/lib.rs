@@ -15,6 +15,8 @@ pub mod edit;
 
 pub mod source;
 
+pub mod api;
+
 pub mod descriptors;
 
 pub mod routing;

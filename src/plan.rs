@@ -1,5 +1,5 @@
-//! What a reload would do: a [`Plan`] is the difference between two [`Description`]s, of what a
-//! process serves or files declare, and of what other files declare. `watershed plan` makes one;
+//! What a reload would do: a [`Plan`] is the difference between two
+//! [`Description`](crate::api::Description)s, of what a process serves or files declare, and of what other files declare. `watershed plan` makes one;
 //! the admin listener gives out the description of its process. Nothing here reads or asks: a
 //! description is made of what others know, and travels as JSON. Rooms, in reading order:
 //! `description` (with `policy`), `compare` (two of them into a plan), `text` (a plan for people).
@@ -11,120 +11,10 @@ mod policy;
 mod tests;
 mod text;
 
-pub use description::{
-    Description, EnvironmentDescription, Kind, ServiceDescription, Settings, Value,
-    VersionDescription, applied, started_with,
-};
+pub use description::{applied, started_with};
 pub use text::Text;
 
-use serde::Serialize;
-
-use crate::config::Percent;
-use crate::policy::Fault;
-use description::percent;
-
-/// What is different after from what was before. Empty where a reload would do nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Plan {
-    /// Those that change: in the order of declaration, then those that are removed.
-    pub services: Vec<ServiceChange>,
-    /// Of the main file, applied by a reload.
-    pub settings: Vec<Change>,
-    /// Of the main file, applied by a restart.
-    pub restart: Vec<Change>,
-    /// What no normal version was compiled from before.
-    pub compile: Vec<Compilation>,
-    /// Versions that cannot become normal as their files are.
-    pub errors: Vec<VersionFault>,
-    /// Versions that are in error before, and declared after too.
-    pub in_error: Vec<VersionFault>,
-}
-
-/// Whether something is new, changed or gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum What {
-    Added,
-    Changed,
-    Removed,
-}
-
-/// What becomes of a service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ServiceChange {
-    pub environment: String,
-    pub service: String,
-    pub change: What,
-    /// Its own; a domain is added or removed.
-    pub keys: Vec<Change>,
-    pub versions: Vec<VersionChange>,
-    /// Of every version, before and after; empty if no share changes.
-    pub shares: Vec<ShareChange>,
-    /// How much of its traffic goes somewhere else than before: half the sum of the differences
-    /// of the shares, where what no version gets counts like one. 0 for a service that is new.
-    #[serde(with = "percent")]
-    pub moves: Percent,
-    /// Versions that had a share before and have none after.
-    pub unreachable: Vec<String>,
-    /// Why what was declared before is not what is served.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub held: Option<String>,
-    /// Why what is declared after would not be what is served, where that is new.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub waits: Option<String>,
-}
-
-/// What becomes of a version.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct VersionChange {
-    pub version: String,
-    pub change: What,
-    /// Those that differ; of a version that is added, its component.
-    pub keys: Vec<Change>,
-}
-
-/// A key that says something else. Not set before: added; not set after: removed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Change {
-    pub key: String,
-    pub before: Option<String>,
-    pub after: Option<String>,
-}
-
-/// A version's share of its service's traffic.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ShareChange {
-    pub version: String,
-    #[serde(with = "percent")]
-    pub before: Percent,
-    #[serde(with = "percent")]
-    pub after: Percent,
-}
-
-/// A component to compile, and for whom.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Compilation {
-    pub digest: String,
-    pub component: String,
-    pub versions: Vec<VersionRef>,
-}
-
-/// The name of a version over all environments.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct VersionRef {
-    pub environment: String,
-    pub service: String,
-    pub version: String,
-}
-
-/// A version in error, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct VersionFault {
-    #[serde(flatten)]
-    pub version: VersionRef,
-    #[serde(flatten)]
-    pub fault: Fault,
-}
+use crate::api::Plan;
 
 impl Plan {
     /// Whether there is nothing to do.

@@ -2,21 +2,33 @@
 //! reads them, and has `config` make a [`Config`] of their texts, again and again; a [`Watcher`] says
 //! when that is worth while. The command line, the server and the reloader use it. Rooms, in reading
 //! order: `fingerprint` (what a file looks like from outside), `discover` (which files a glob means),
-//! `text` (the text of a file), `loader` (all files, again and again), `watch` (when they change).
+//! `file` (reads a regular file), `secret` (what a file only points to), `text` (the text of a file of
+//! the configuration), `loader` (all files, again and again), `watch` (when they change),
+//! `service_file` (a file that a command changes), `store` (a file that is replaced in one step),
+//! `config_map`, `edit_error` (why a file was not changed).
 
+mod config_map;
 mod discover;
+mod edit_error;
+mod file;
 mod fingerprint;
 mod loader;
+mod secret;
+mod service_file;
+mod store;
 #[cfg(test)]
 mod tests;
 mod text;
 mod watch;
 
 pub use discover::{Followed, Names};
+pub use edit_error::EditError;
+pub use file::{ReadError, read_file};
 pub use fingerprint::{Fingerprint, Look};
 pub use loader::{Loaded, Loader, Reading, Rejected, Rejection};
-pub(crate) use loader::{Objection, check_instead};
-pub(crate) use text::raw_text;
+pub use secret::{Unavailable, secret_of, value_of};
+pub use service_file::{Saved, ServiceFile};
+pub use text::FILE_MAX;
 pub use watch::{Follow, WatchError, Watcher};
 
 use std::path::Path;

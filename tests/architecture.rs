@@ -14,28 +14,33 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, in reading order, and those that each may use beside itself.
-const ROOMS: [(&str, &[&str]); 19] = [
+const ROOMS: [(&str, &[&str]); 20] = [
     ("allocator", &[]),
     ("transient", &[]),
     ("descriptors", &[]),
     ("config", &["transient"]),
     ("routing", &[]),
-    ("edit", &["config", "source"]),
-    ("source", &["config", "transient"]),
-    ("policy", &["config", "routing"]),
+    ("api", &["config"]),
+    ("edit", &["config"]),
+    ("source", &["config", "edit", "transient"]),
+    ("policy", &["api", "config", "routing"]),
     ("telemetry", &[]),
     ("log", &["telemetry"]),
     ("runtime", &["allocator", "transient"]),
-    ("versions", &["config", "policy", "routing", "runtime", "source", "telemetry", "transient"]),
-    ("history", &["config"]),
+    (
+        "versions",
+        &["api", "config", "policy", "routing", "runtime", "source", "telemetry", "transient"],
+    ),
+    ("history", &["api", "config"]),
     ("reload", &["config", "history", "source", "telemetry", "transient", "versions"]),
     ("rollout", &["config", "edit", "history"]),
-    ("plan", &["config", "policy"]),
+    ("plan", &["api", "config", "policy"]),
     ("transport", &["descriptors"]),
     ("proxy", &["config", "routing", "runtime", "telemetry", "transport", "versions"]),
     (
         "admin",
         &[
+            "api",
             "config",
             "descriptors",
             "history",
@@ -54,7 +59,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
 const COMPOSITION: [&str; 4] = ["server", "cli", "main", "lib"];
 
 /// Libraries that only some rooms may name, by how their crates begin.
-const LIBRARIES: [(&str, &[&str]); 12] = [
+const LIBRARIES: [(&str, &[&str]); 14] = [
     ("mimalloc", &["allocator"]),
     ("libmimalloc", &["allocator"]),
     ("wasmtime", &["runtime"]),
@@ -66,6 +71,8 @@ const LIBRARIES: [(&str, &[&str]); 12] = [
     ("ureq", &["cli"]),
     ("redb", &["history"]),
     ("toml_edit", &["edit"]),
+    ("similar", &["edit"]),
+    ("pathdiff", &["edit"]),
     ("comfy_table", &["cli"]),
 ];
 
@@ -74,7 +81,7 @@ const FORBIDDEN: [(&str, &[&str]); 2] =
     [("config", &["tokio", "pingora", "wasmtime"]), ("routing", &["tokio", "pingora", "wasmtime"])];
 
 /// Rooms that work on texts and values only, and how code would reach the file system past them.
-const WITHOUT_FILES: [&str; 4] = ["config", "routing", "policy", "plan"];
+const WITHOUT_FILES: [&str; 5] = ["config", "edit", "routing", "policy", "plan"];
 const FILES: [&str; 9] = [
     "std::fs",
     "fs::",

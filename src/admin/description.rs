@@ -3,8 +3,9 @@
 
 use std::path::Path;
 
+use crate::api::{Description, ServiceDescription, VersionDescription};
 use crate::config::Config;
-use crate::plan::{Description, ServiceDescription, VersionDescription, applied, started_with};
+use crate::plan::{applied, started_with};
 use crate::versions::{ServiceEntry, Snapshot, Status, VersionView};
 
 /// The description of a snapshot, in a process that was started with a configuration in `root`.

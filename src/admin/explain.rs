@@ -3,7 +3,9 @@
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 
-use crate::policy::explain::{Question, QuestionError, Written};
+use super::refused;
+use crate::api::ExplainQuery;
+use crate::policy::explain::{Question, QuestionError};
 use crate::versions::{Live, ServiceEntry, Snapshot};
 
 /// Why nothing is explained.
@@ -13,6 +15,11 @@ enum Refusal {
     WhichService,
     #[error(transparent)]
     Question(#[from] QuestionError),
+    #[error(
+        "there is no parameter `{0}`: give method, path, header, query, cookie or client, beside \
+         service and environment"
+    )]
+    Unknown(String),
     #[error("there is no service {0:?}")]
     NoService(String),
     #[error("several environments have a service {0:?}: add `&environment=NAME`")]
@@ -23,25 +30,19 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status = match self {
             Self::NoService(_) => StatusCode::NOT_FOUND,
-            Self::WhichService | Self::Question(_) | Self::WhichEnvironment(_) => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::WhichService
+            | Self::Question(_)
+            | Self::Unknown(_)
+            | Self::WhichEnvironment(_) => StatusCode::BAD_REQUEST,
         };
-        (status, format!("{self}\n")).into_response()
+        refused(status, self)
     }
-}
-
-/// Whose requests are meant.
-#[derive(Default)]
-struct Whose {
-    environment: Option<String>,
-    service: Option<String>,
 }
 
 /// Explains what a query string describes.
 pub fn show(live: &Live, query: &str) -> Response {
     let snapshot = live.load();
-    match asked(query).and_then(|(whose, question)| Ok((find(&snapshot, &whose)?, question))) {
+    match asked(query).and_then(|(query, question)| Ok((find(&snapshot, &query)?, question))) {
         Ok((service, question)) => {
             Json(service.explain(&question, snapshot.generation)).into_response()
         }
@@ -49,22 +50,15 @@ pub fn show(live: &Live, query: &str) -> Response {
     }
 }
 
-fn asked(query: &str) -> Result<(Whose, Question), Refusal> {
-    let (written, others) = Written::from_query(query);
-    let mut whose = Whose::default();
-    for (key, value) in others {
-        match key.as_str() {
-            "environment" => whose.environment = Some(value),
-            "service" => whose.service = Some(value),
-            _ => return Err(QuestionError::Unknown(key).into()),
-        }
-    }
-    Ok((whose, written.question()?))
+fn asked(query: &str) -> Result<(ExplainQuery, Question), Refusal> {
+    let query = ExplainQuery::parse(query).map_err(Refusal::Unknown)?;
+    let question = Question::new(&query)?;
+    Ok((query, question))
 }
 
-fn find<'a>(snapshot: &'a Snapshot, whose: &Whose) -> Result<&'a ServiceEntry, Refusal> {
-    let name = whose.service.as_deref().ok_or(Refusal::WhichService)?;
-    let environment = whose.environment.as_deref();
+fn find<'a>(snapshot: &'a Snapshot, query: &ExplainQuery) -> Result<&'a ServiceEntry, Refusal> {
+    let name = query.service.as_deref().ok_or(Refusal::WhichService)?;
+    let environment = query.environment.as_deref();
     let mut found = snapshot.services.iter().filter(|service| {
         service.key.service.as_str() == name
             && environment.is_none_or(|it| it == service.key.environment.as_str())

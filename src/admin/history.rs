@@ -4,45 +4,20 @@ use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
-use serde::{Deserialize, Serialize};
 
-use crate::history::{History, HistoryError, Parts, Record};
+use super::refused;
+use crate::api::{HistoryDocument, HistoryQuery, Record};
+use crate::history::{History, HistoryError};
 
 /// How many records are given if nobody says.
 const LIMIT: usize = 100;
-
-/// How many may be asked for: more are not kept.
-const LIMIT_MAX: usize = 1_000;
-
-/// Whose records, and how many.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Question {
-    /// Not needed where one environment only has such a service.
-    environment: Option<String>,
-    service: String,
-    limit: Option<usize>,
-    /// Whether the texts of plain environment variables are given, and not digests of them.
-    #[serde(default)]
-    texts: bool,
-}
-
-/// The answer.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct HistoryDocument {
-    /// The newest first.
-    pub records: Vec<Record>,
-    /// What the records name under `served`, by digest.
-    #[serde(default, skip_serializing_if = "Parts::is_empty")]
-    pub parts: Parts,
-}
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 enum Refusal {
     #[error("{0}; ask with ?service=NAME, and with &environment=NAME and &limit=N if you like")]
     Query(String),
-    #[error("`limit` is {0}: it is between 1 and {LIMIT_MAX}")]
+    #[error("`limit` is {0}: it is between 1 and {most}", most = HistoryQuery::LIMIT_MAX)]
     Limit(usize),
     #[error("{service} is in {environments}: say which by `environment`")]
     Ambiguous { service: String, environments: String },
@@ -64,19 +39,19 @@ impl IntoResponse for Refusal {
             Self::NoHistory(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unreadable(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        (status, format!("{self}\n")).into_response()
+        refused(status, self)
     }
 }
 
-/// Answers a question.
+/// Answers a query.
 pub async fn show(
     history: Result<History, String>,
-    question: Result<Query<Question>, QueryRejection>,
+    query: Result<Query<HistoryQuery>, QueryRejection>,
 ) -> Response {
     let answer = async {
-        let Query(question) = question.map_err(|wrong| Refusal::Query(wrong.body_text()))?;
+        let Query(query) = query.map_err(|wrong| Refusal::Query(wrong.body_text()))?;
         let history = history.map_err(Refusal::NoHistory)?;
-        let read = tokio::task::spawn_blocking(move || document(&history, &question));
+        let read = tokio::task::spawn_blocking(move || document(&history, &query));
         read.await.unwrap_or_else(|panicked| Err(Refusal::NoHistory(panicked.to_string())))
     };
     match answer.await {
@@ -85,17 +60,17 @@ pub async fn show(
     }
 }
 
-fn document(history: &History, question: &Question) -> Result<HistoryDocument, Refusal> {
-    let records = records(history, question)?;
+fn document(history: &History, query: &HistoryQuery) -> Result<HistoryDocument, Refusal> {
+    let records = records(history, query)?;
     let parts = history.parts(&records)?;
-    let parts = if question.texts { parts } else { parts.without_texts() };
+    let parts = if query.texts { parts } else { parts.without_texts() };
     Ok(HistoryDocument { records, parts })
 }
 
-fn records(history: &History, question: &Question) -> Result<Vec<Record>, Refusal> {
-    let Question { environment, service, limit, texts: _ } = question;
+fn records(history: &History, query: &HistoryQuery) -> Result<Vec<Record>, Refusal> {
+    let HistoryQuery { environment, service, limit, texts: _ } = query;
     let limit = limit.unwrap_or(LIMIT);
-    if !(1..=LIMIT_MAX).contains(&limit) {
+    if !(1..=HistoryQuery::LIMIT_MAX).contains(&limit) {
         return Err(Refusal::Limit(limit));
     }
     if let Some(environment) = environment {
@@ -114,7 +89,7 @@ fn environments(history: &History, service: &str) -> Result<Vec<String>, History
     Ok(services.filter(|(_, name)| name == service).map(|(environment, _)| environment).collect())
 }
 
-/// The environment that is meant by a question without one; one that has no such service is none.
+/// The environment that is meant by a query without one. An environment without such a service is not.
 fn the_only(
     asked: Option<&str>,
     service: &str,

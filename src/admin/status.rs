@@ -1,219 +1,217 @@
-//! The status documents: what is served, where each version stands, how it does, and what the last
-//! reload did. The admin listener writes them, and the commands that ask a running process read
-//! them, so both see one definition. A reader takes no offence at fields that it does not know.
+//! What the status documents say, taken from the snapshot that is served, from the counters of its
+//! versions and from what the reloader tells.
 
-mod gather;
 mod observed;
 
-use serde::{Deserialize, Serialize};
+use std::iter;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use crate::config::Problem;
+use super::{Admin, TokenFile};
+use crate::api::{
+    DescriptorsDocument, EnvironmentDocument, Fault, RejectionDocument, ReloadDocument,
+    ReportDocument, ServiceDocument, StatusDocument, StatusQuery, VersionDocument,
+};
+use crate::config::{Percent, Reach, Report, Traffic};
+use crate::descriptors::Use;
+use crate::reload::{Outcome, Reload};
+use crate::source::Rejection;
+use crate::telemetry::Recent;
+use crate::versions::{EnvironmentView, ServiceEntry, ServiceKey, VersionEntry, VersionView};
+use observed::{Observed, observed};
 
-pub(super) use gather::document;
-pub use gather::service_document;
 pub(super) use observed::shares;
 
-/// `GET /api/v1/status`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct StatusDocument {
-    /// The number of the configuration that is served.
-    pub generation: u64,
-    /// Whether every service that is to have traffic has normal versions for it.
-    pub ready: bool,
-    /// Whether the end of the process is announced: it serves, and wants no new clients.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub draining: bool,
-    /// The main file, absolute.
-    pub config: String,
-    /// In the order of declaration, also those without services.
-    pub environments: Vec<EnvironmentDocument>,
-    /// Services' files that are wrong.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub rejected: Vec<RejectionDocument>,
-    /// What is right in the files and yet can hardly be meant.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub warnings: Vec<Problem>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_reload: Option<ReloadDocument>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub descriptors: Option<DescriptorsDocument>,
-    /// What is wrong with the process itself, and not with what it serves.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub troubles: Vec<String>,
+/// The document of what is served now, without the services that are not wanted.
+pub(super) fn document(admin: &Admin, query: &StatusQuery) -> StatusDocument {
+    let (last, rejected) = (admin.reloads.last(), admin.reloads.rejected());
+    let snapshot = admin.live.load();
+    let (port, now) = (admin.port, Instant::now());
+    let mut services = snapshot.services.iter().peekable();
+    let environment = |EnvironmentView { name, domain }: &EnvironmentView| {
+        let own = iter::from_fn(|| services.next_if(|service| service.key.environment == *name));
+        let own = own.filter(|service| is_wanted(query, &service.key));
+        let own = own.map(|service| service_document(service, &rejected, port, now));
+        EnvironmentDocument {
+            name: name.to_string(),
+            domain: domain.clone(),
+            services: own.collect(),
+        }
+    };
+    let descriptors = admin.descriptors.look();
+    StatusDocument {
+        generation: snapshot.generation,
+        ready: snapshot.is_ready() && !admin.draining.load(Ordering::Relaxed),
+        draining: admin.draining.load(Ordering::Relaxed),
+        config: admin.config.display().to_string(),
+        environments: snapshot.environments.iter().map(environment).collect(),
+        rejected: rejected.iter().map(rejection_document).collect(),
+        warnings: admin.reloads.warnings().to_vec(),
+        last_reload: last.as_deref().map(reload_document),
+        descriptors: Some(descriptors.into()),
+        troubles: troubles(admin, descriptors),
+    }
 }
 
-/// Files and sockets of the process.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct DescriptorsDocument {
-    /// Open now; none where the kernel does not tell.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub open: Option<usize>,
-    /// That may be open at once.
-    pub limit: usize,
-    /// Of the limit: kept for operators and reloads.
-    pub reserve: usize,
-    /// Connections of clients.
-    pub connections: usize,
-    /// Connections of clients that there may be.
-    pub connections_max: usize,
+fn is_wanted(query: &StatusQuery, key: &ServiceKey) -> bool {
+    let is =
+        |wanted: &Option<String>, name: &str| wanted.as_ref().is_none_or(|wanted| wanted == name);
+    is(&query.environment, key.environment.as_str()) && is(&query.service, key.service.as_str())
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct EnvironmentDocument {
-    pub name: String,
-    /// Its services' default domains end in it.
-    pub domain: String,
-    pub services: Vec<ServiceDocument>,
+fn troubles(admin: &Admin, descriptors: Use) -> Vec<String> {
+    let token = admin.token.as_ref().and_then(TokenFile::fault);
+    let token = token.map(|fault| format!("the last good token of this listener stays: {fault}"));
+    let near = descriptors.is_near().then(|| descriptors.to_string());
+    token.into_iter().chain(near).collect()
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ServiceDocument {
-    pub name: String,
-    /// Where a client on the same machine reaches it.
-    pub url: String,
-    /// The default domain first.
-    pub domains: Vec<String>,
-    /// Parts of domains that it shares with others: `shop.example.com/api`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub routes: Vec<String>,
-    /// Absolute.
-    pub file: String,
-    /// Whether its newest normal version is to get everything.
-    pub latest: bool,
-    /// The generation in which it changed last.
-    pub since_generation: u64,
-    /// Requests that its versions serve now.
-    pub in_flight: u64,
-    /// Why what is declared is not what is served.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub held: Option<String>,
-    /// What is wrong although it is served as declared.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub warning: Option<String>,
-    /// Why the file as it is now is not what is served.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rejected: Option<ReportDocument>,
-    /// In the order of declaration, then those that are served and declared no more.
-    pub versions: Vec<VersionDocument>,
+impl From<Use> for DescriptorsDocument {
+    fn from(seen: Use) -> Self {
+        let Use { open, limit, reserve, clients, clients_max } = seen;
+        Self { open, limit, reserve, connections: clients, connections_max: clients_max }
+    }
 }
 
-/// A version. What it does is told of the last minute, or of the time since it was made ready.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct VersionDocument {
-    pub name: String,
-    /// `creating`, `normal` or `error`.
-    pub status: String,
-    /// Who may get it, where that is not everybody: `pinned`, `override` or `cutoff`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reach: Option<String>,
-    /// Percent of the traffic now.
-    pub share: f64,
-    /// Percent of the traffic as it is declared; with `latest`, 100 for the newest normal version.
-    pub declared_share: f64,
-    /// Percent of the service's requests in the last minute, whatever they were decided by, and so
-    /// nothing to hold against `share`; none if there were none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed_share: Option<f64>,
-    /// How often it was drawn, against `share`: only decisions at random count. For versions with a
-    /// share of a split.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed: Option<ObservedDocument>,
-    pub requests_per_second: f64,
-    /// From 0 to 1: requests that failed, or that the version answered with a status of 500 or
-    /// more.
-    pub error_rate: f64,
-    /// Milliseconds from a request's head to the end of its response, which half of the requests
-    /// stayed below; none without requests.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub p50_ms: Option<f64>,
-    /// The same for 99 of 100 requests.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub p99_ms: Option<f64>,
-    /// Requests that it serves now.
-    pub in_flight: u64,
-    /// Whether it gets no traffic although it is normal: somebody rolled back from it with `--bad`.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub quarantined: bool,
-    /// The component's, where it is normal.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub digest: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub remark: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<ErrorDocument>,
+/// The document of one service. `rejected` are all files that are wrong, and `port` is where services
+/// are reached.
+pub fn service_document(
+    service: &ServiceEntry,
+    rejected: &[Rejection],
+    port: u16,
+    now: Instant,
+) -> ServiceDocument {
+    let declared = &service.declared;
+    let rejected = rejected.iter().find(|rejection| {
+        rejection.environment == service.key.environment
+            && rejection.serves.as_ref() == Some(&service.key.service)
+    });
+    let versions = version_documents(service, now);
+    ServiceDocument {
+        name: service.key.service.to_string(),
+        url: service.url(port),
+        domains: declared.domains.iter().map(ToString::to_string).collect(),
+        routes: declared.routes.iter().map(ToString::to_string).collect(),
+        file: declared.file.display().to_string(),
+        latest: declared.traffic == Traffic::Latest,
+        since_generation: service.since,
+        in_flight: versions.iter().map(|version| version.in_flight).sum(),
+        held: service.held.clone(),
+        warning: service.warning(),
+        rejected: rejected.map(|rejection| (&rejection.report).into()),
+        versions,
+    }
 }
 
-/// How often a version was drawn. No window begins before the split as it is was published, or
-/// before the process began.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ObservedDocument {
-    /// The last minute, up to 5 seconds less.
-    pub minute: DrawnDocument,
-    /// The last hour, up to a minute less.
-    pub hour: DrawnDocument,
-    pub since_publish: DrawnDocument,
+fn version_documents(service: &ServiceEntry, now: Instant) -> Vec<VersionDocument> {
+    let serving = service.serving.shares();
+    let counted = service.versions.iter().map(|view| counted(view, &serving));
+    let counted: Vec<_> = counted
+        .map(|entry| match entry {
+            Some(entry) => (entry.meter.recent(now), entry.meter.in_flight()),
+            None => (Recent::default(), 0),
+        })
+        .collect();
+    let requests = counted.iter().map(|(recent, _)| recent.requests).sum();
+    let drawn = observed(service, now);
+    let drawn = |view: &VersionView| drawn.iter().find(|it| *it.version == view.name);
+    let views = service.versions.iter().zip(counted).enumerate();
+    let document =
+        |(index, (view, (recent, in_flight))): (usize, (&VersionView, (Recent, u64)))| {
+            VersionDocument {
+                reach: reach(service, index),
+                observed_share: observed_share(recent.requests, requests),
+                observed: drawn(view).map(|Observed { windows, .. }| windows.into()),
+                requests_per_second: recent.requests_per_second,
+                error_rate: recent.error_rate,
+                p50_ms: recent.p50.map(milliseconds),
+                p99_ms: recent.p99.map(milliseconds),
+                in_flight,
+                ..version_document(view)
+            }
+        };
+    views.map(document).collect()
 }
 
-/// How often a version was drawn in a window, and whether that fits its share.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct DrawnDocument {
-    pub drawn: u64,
-    /// Draws of all versions of the service.
-    pub of: u64,
-    /// Percent; none if nothing was drawn.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub share: Option<f64>,
-    /// From 0 to 1: how likely a difference of this size is where the share is kept, by the exact
-    /// binomial test, two-sided.
-    pub p_value: f64,
-    /// Whether `p_value` is below 10⁻⁶.
-    pub beyond_chance: bool,
+/// Whoever takes the traffic of a version: where it is made anew, the one before it still may.
+fn counted<'a>(
+    view: &'a VersionView,
+    serving: &[(&'a Arc<VersionEntry>, Percent)],
+) -> Option<&'a Arc<VersionEntry>> {
+    let served = serving.iter().find(|(entry, _)| entry.spec.name == view.name);
+    served.map(|(entry, _)| *entry).or(view.status.normal())
 }
 
-/// Why a version is `error`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ErrorDocument {
-    pub code: String,
-    pub detail: String,
-    /// What to do.
-    pub suggestion: String,
+/// A version as it stands, without what it does.
+fn version_document(view: &VersionView) -> VersionDocument {
+    VersionDocument {
+        name: view.name.to_string(),
+        status: view.status.word().to_owned(),
+        share: percent(view.share),
+        reach: None,
+        declared_share: percent(view.declared_share),
+        observed_share: None,
+        observed: None,
+        requests_per_second: 0.0,
+        error_rate: 0.0,
+        p50_ms: None,
+        p99_ms: None,
+        in_flight: 0,
+        quarantined: view.is_quarantined(),
+        digest: view.status.normal().map(|entry| entry.digest().to_string()),
+        remark: view.remark.clone(),
+        error: view.status.error().map(Fault::from),
+    }
 }
 
-/// What is wrong with files.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ReportDocument {
-    pub problems: Vec<Problem>,
-    /// The problems as text.
-    pub report: String,
+/// Who may get a version, if that is not everybody.
+fn reach(service: &ServiceEntry, index: usize) -> Option<String> {
+    let reach = service.declared.policy.reach_of(index);
+    (reach != Reach::Live).then(|| reach.as_str().to_owned())
 }
 
-/// A service's file that is wrong.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct RejectionDocument {
-    pub environment: String,
-    pub file: String,
-    /// The service that goes on as it was; none if it never was.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub serves: Option<String>,
-    #[serde(flatten)]
-    pub report: ReportDocument,
+fn observed_share(requests: u64, of: u64) -> Option<f64> {
+    (of > 0).then(|| requests as f64 / of as f64 * 100.0)
 }
 
-/// What a load did: the last one in the status, or the answer to `POST /api/v1/reload`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ReloadDocument {
-    /// Seconds since 1970.
-    pub at: u64,
-    /// `published`, `unchanged`, `rejected`, `needs-restart`, or `postponed`: something cannot be read
-    /// for a moment, and is tried again.
-    pub outcome: String,
-    /// What is served after it.
-    pub generation: u64,
-    /// How many services' files were read.
-    pub files_read: usize,
-    /// Keys of the main file that take effect at the next start.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub restart_needed_for: Vec<String>,
-    #[serde(flatten)]
-    pub report: Option<ReportDocument>,
+fn percent(share: Percent) -> f64 {
+    f64::from(share.hundredths()) / 100.0
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+impl From<&Report> for ReportDocument {
+    fn from(report: &Report) -> Self {
+        Self { problems: report.problems.clone(), report: report.to_string() }
+    }
+}
+
+fn rejection_document(rejection: &Rejection) -> RejectionDocument {
+    let Rejection { environment, serves, file, report } = rejection;
+    RejectionDocument {
+        environment: environment.to_string(),
+        file: file.display().to_string(),
+        serves: serves.as_ref().map(ToString::to_string),
+        report: report.into(),
+    }
+}
+
+/// The document of a load.
+pub(super) fn reload_document(reload: &Reload) -> ReloadDocument {
+    let Reload { at, outcome, generation, read, report } = reload;
+    let keys = match outcome {
+        Outcome::NeedsRestart(keys) => keys.as_slice(),
+        Outcome::Published | Outcome::Unchanged | Outcome::Rejected | Outcome::Postponed => &[],
+    };
+    ReloadDocument {
+        at: at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+        outcome: outcome.word().to_owned(),
+        generation: *generation,
+        files_read: *read,
+        restart_needed_for: keys.iter().map(|key| (*key).to_owned()).collect(),
+        report: report.as_ref().map(ReportDocument::from),
+    }
 }

@@ -1,7 +1,6 @@
 //! The secret that opens the admin listener, and the file that it is in.
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, ErrorKind::InvalidData};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,6 +8,8 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::time::timeout;
+
+use crate::source::{ReadError, read_file};
 
 /// Bytes of the largest token file.
 const LARGEST: u64 = 64 << 10;
@@ -59,18 +60,15 @@ impl Token {
     pub fn text(path: &Path) -> Result<String, TokenError> {
         let shown = || path.display().to_string();
         let unreadable = |reason| TokenError::Unreadable { path: shown(), reason };
-        // A device or a pipe could be read for ever.
-        if !fs::metadata(path).map_err(unreadable)?.is_file() {
-            return Err(TokenError::NotAFile { path: shown() });
-        }
-        let mut text = String::new();
-        let file = File::open(path).map_err(unreadable)?;
-        file.take(LARGEST + 1).read_to_string(&mut text).map_err(unreadable)?;
+        let bytes = read_file(path, LARGEST).map_err(|error| match error {
+            ReadError::Directory | ReadError::NotRegular => TokenError::NotAFile { path: shown() },
+            ReadError::TooLarge { .. } => TokenError::TooLarge { path: shown() },
+            ReadError::Io(error) => unreadable(error),
+        })?;
+        let not_utf8 = |_| unreadable(io::Error::new(InvalidData, "it is not UTF-8"));
+        let text = String::from_utf8(bytes).map_err(not_utf8)?;
         match text.trim() {
             "" => Err(TokenError::Empty { path: shown() }),
-            _ if u64::try_from(text.len()).is_ok_and(|length| length > LARGEST) => {
-                Err(TokenError::TooLarge { path: shown() })
-            }
             token if !token.bytes().all(|byte| byte.is_ascii_graphic()) => {
                 Err(TokenError::Unsendable { path: shown() })
             }
@@ -186,6 +184,8 @@ impl TokenFile {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[tokio::test]

@@ -14,9 +14,10 @@ use super::target::{Edited, Note, Target};
 use crate::config::{
     Digest, EnvValue, Percent, Quarantined, Service, Traffic, VersionName, show_duration,
 };
-use crate::edit::{NewVersion, ServiceFile};
+use crate::edit::{NewVersion, ServiceText};
 use crate::policy::{Fault, Obstacle, Standing};
 use crate::rollout::Shares;
+use crate::source::ServiceFile;
 use crate::versions::digest_at;
 
 use arguments::Wanted;
@@ -77,8 +78,8 @@ impl<'a> Deployment<'a> {
     ) -> Result<Created<'a>, CliError> {
         let place = site.place(arguments.common.environment.as_deref(), &arguments.service)?;
         let mut file = ServiceFile::create(&place, &arguments.service, &arguments.domain)?;
-        file.add_version(&version);
-        file.set_split(&[(version.name.clone(), Percent::ALL)]);
+        file.text.add_version(&version);
+        file.text.set_split(&[(version.name.clone(), Percent::ALL)]);
         let saved = file.save(site.main())?;
         let target = Target::created(site, &arguments.common, arguments.service.as_str())?;
         let mut deployment = Self { target, arguments, version, wanted: Wanted::All };
@@ -350,7 +351,7 @@ fn plain(env: &[(String, String)]) -> Vec<(String, EnvValue)> {
 }
 
 /// Writes shares, of every version so that those without any are seen, and of a new one.
-fn set(file: &mut ServiceFile, service: &Service, new: Option<&VersionName>, shares: &Shares) {
+fn set(file: &mut ServiceText, service: &Service, new: Option<&VersionName>, shares: &Shares) {
     let names = service.versions.iter().map(|spec| &spec.name).chain(new);
     file.set_split(&shares.over(names));
 }

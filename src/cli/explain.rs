@@ -9,9 +9,10 @@ use std::process::ExitCode;
 use super::common::{Common, write_json};
 use super::target::Target;
 use super::{CliError, complete};
+use crate::api::{ExplainQuery, Explanation, StickyStep, Wish};
 use crate::config::ServiceName;
 use crate::policy::Declared;
-use crate::policy::explain::{Explainer, Explanation, Written};
+use crate::policy::explain::{Explainer, Question};
 use crate::policy::{Serve, Verdict};
 use crate::versions::secret_lock;
 use ramp::Ramp;
@@ -84,10 +85,10 @@ pub(super) fn explain(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cl
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let written = arguments.written();
+    let query = arguments.query();
     // What is wrong with it is told without a process.
-    let question = written.question()?;
-    let explanation = match target.ask_to_explain(&written.to_query())? {
+    let question = Question::new(&query)?;
+    let explanation = match target.ask_to_explain(query)? {
         Some(explanation) => explanation,
         None => Explanation {
             held: target.verdict().held,
@@ -102,9 +103,11 @@ pub(super) fn explain(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cl
 }
 
 impl Arguments {
-    fn written(&self) -> Written {
+    fn query(&self) -> ExplainQuery {
         let Self { method, path, headers, query, cookies, client, .. } = self;
-        Written {
+        ExplainQuery {
+            environment: None,
+            service: None,
             method: method.clone(),
             path: path.clone(),
             headers: headers.clone(),
@@ -135,7 +138,7 @@ fn print(out: &mut impl Write, explanation: &Explanation) -> Result<(), std::io:
         None => "the files".to_owned(),
     };
     writeln!(out, "{service}, by {from}: {}", outcome(explanation))?;
-    for step in explanation.steps() {
+    for step in steps(explanation) {
         writeln!(out, "  {step}")?;
     }
     match (failure, distribution.as_slice()) {
@@ -158,5 +161,32 @@ fn outcome(explanation: &Explanation) -> String {
         (Some(code), _) => format!("no version, {code} ({decision})"),
         (None, Some(version)) => format!("{version} ({decision})"),
         (None, None) => format!("one of several, by their shares ({decision})"),
+    }
+}
+
+/// Why it is so, step by step.
+fn steps(explanation: &Explanation) -> Vec<String> {
+    let wish = explanation.wish.iter().map(|wish| {
+        let Wish { version, result, why } = wish;
+        format!("override {version:?}: {result}, {why}")
+    });
+    let rules = explanation.rules.iter().map(|rule| format!("rule {}: {}", rule.name, rule.why));
+    let sticky = explanation.sticky.iter().map(sticky);
+    wish.chain(rules).chain(sticky).collect()
+}
+
+fn sticky(step: &StickyStep) -> String {
+    let StickyStep { key, mode, bucket, hash, pinned } = step;
+    match (bucket.zip(hash.as_ref()), pinned) {
+        (None, _) if key == "generated" => {
+            format!("sticky {key} ({mode}): no key yet, one is made at random")
+        }
+        (None, _) => format!("sticky {key} ({mode}): the request has no key"),
+        (Some((bucket, hash)), None) => {
+            format!("sticky {key} ({mode}): bucket {bucket} of 10,000, hash {hash}")
+        }
+        (Some((bucket, hash)), Some(version)) => format!(
+            "sticky {key} ({mode}): bucket {bucket} of 10,000, hash {hash}, pinned to {version}"
+        ),
     }
 }

@@ -12,9 +12,8 @@ use super::common::{Common, write_json};
 use super::table::{self, Align};
 use super::target::Target;
 use super::{CliError, complete};
-use crate::admin::HistoryDocument;
+use crate::api::{Author, HistoryDocument, HistoryQuery, Parts, Record, RecordOutcome, Share};
 use crate::config::ServiceName;
-use crate::history::{Author, Parts, Record, RecordOutcome, Share};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,9 +24,6 @@ Where no process runs, the history is read from the state directory. A service h
 records, of 90 days.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage.";
-
-/// How many records there may be.
-const MOST: usize = 1_000;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -67,7 +63,7 @@ pub(super) fn history(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cl
     let target = Target::find(path, common, service.as_str())?;
     // The record before the first one that is shown tells what that one changed.
     let limit = usize::from(*limit);
-    let document = target.history((limit + 1).min(MOST), false)?;
+    let document = target.history((limit + 1).min(HistoryQuery::LIMIT_MAX), false)?;
     let rows = rows(&document, limit);
     let mut out = anstream::stdout().lock();
     if common.json {

@@ -10,8 +10,9 @@ use super::CliError;
 use super::common::write_json;
 use super::process::Process;
 use super::standing::Digests;
+use crate::api::{self, Description, Plan};
 use crate::config::{Config, Problem, Report};
-use crate::plan::{Description, Plan, Text};
+use crate::plan::Text;
 use crate::source::Loader;
 
 /// Something is to be done; what failed is 1.
@@ -105,8 +106,7 @@ fn print(plan: &Plan, before: &str, after: &str, json: bool) -> Result<(), CliEr
 /// What a process serves, and how to call it.
 fn served(admin: Option<&str>, config: &Config) -> Result<(Description, String), CliError> {
     let process = Process::new(admin, &config.admin).map_err(CliError::NoneToCompare)?;
-    let description: Description =
-        process.get("/api/v1/config").map_err(CliError::NoneToCompare)?;
+    let description: Description = process.get(api::CONFIG).map_err(CliError::NoneToCompare)?;
     let name = match description.generation {
         Some(generation) => format!("{}, generation {generation}", process.url()),
         None => process.url().to_owned(),

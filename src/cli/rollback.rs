@@ -17,7 +17,7 @@ use super::outcome::{Outcome, Report};
 use super::refusal::Refusal;
 use super::target::{Edited, Note, Target};
 use super::{CliError, complete};
-use crate::admin::HistoryDocument;
+use crate::api::HistoryDocument;
 use crate::config::{Quarantined, ServiceName, VersionName, show_duration};
 use crate::history::{Parts, Record};
 use crate::policy::Standing;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::admin::status::{EnvironmentDocument, ServiceDocument};
+use crate::api::{EnvironmentDocument, ServiceDocument};
 use crate::config::{Config, Environment, Service, suggest};
 
 /// How many names an error lists.

@@ -6,7 +6,7 @@ use super::common::Common;
 use super::process::{Process, ProcessError};
 use super::refusal::Refusal;
 use super::{CliError, select};
-use crate::admin::status::StatusDocument;
+use crate::api::{StatusDocument, StatusQuery};
 use crate::config::{Config, Report, ServiceName, suggest};
 use crate::source::{Loaded, Loader, Reading};
 
@@ -95,7 +95,9 @@ fn running(main: &Path, config: &Config, admin: Option<&str>) -> Result<Option<P
         Err(ProcessError::NoPort) if admin.is_none() => return Ok(None),
         process => process?,
     };
-    let status: StatusDocument = match process.get("/api/v1/status?service=") {
+    // Of the process alone: no service has this name.
+    let query = StatusQuery { service: Some(String::new()), ..StatusQuery::default() };
+    let status: StatusDocument = match process.get(&query.path()) {
         Err(error) if error.is_not_running() && admin.is_none() => return Ok(None),
         status => status?,
     };

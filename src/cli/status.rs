@@ -13,7 +13,7 @@ use super::common::{Common, write_json};
 use super::process::Process;
 use super::select::{SelectError, environment_among, service_among};
 use super::{CliError, complete};
-use crate::admin::status::{EnvironmentDocument, StatusDocument};
+use crate::api::{EnvironmentDocument, StatusDocument, StatusQuery};
 use crate::config::Problem;
 use text::Text;
 
@@ -65,7 +65,7 @@ pub(super) fn status(config: &Path, arguments: &Arguments) -> Result<ExitCode, C
 
 impl Arguments {
     fn ask(&self, process: &Process) -> Result<StatusDocument, CliError> {
-        let document: StatusDocument = process.get("/api/v1/status")?;
+        let document: StatusDocument = process.get(&StatusQuery::default().path())?;
         let environment = self.common.environment.as_deref();
         Ok(narrow(document, environment, self.service.as_deref())?)
     }

@@ -13,26 +13,24 @@ use super::refusal::Refusal;
 use super::select;
 use super::site::{Site, load};
 use super::{CliError, standing, trial};
-use crate::admin::HistoryDocument;
-use crate::admin::status::{ReloadDocument, ServiceDocument, StatusDocument, VersionDocument};
+use crate::api::{
+    self, Attribution, ExplainQuery, Explanation, Fault, HistoryDocument, HistoryQuery,
+    ReloadDocument, ServiceDocument, Standing, StatusDocument, StatusQuery, VersionDocument,
+};
 use crate::config::{
     AdminSettings, Digest, EnvironmentName, Percent, Quarantined, Report, Service, VersionName,
     VersionSpec,
 };
-use crate::edit::{Saved, ServiceFile};
-use crate::history::{Attribution, History};
-use crate::policy::explain::Explanation;
-use crate::policy::{Case, Fault, Obstacle, Standing, Verdict};
+use crate::edit::ServiceText;
+use crate::history::History;
+use crate::policy::{Case, Obstacle, Verdict};
 use crate::rollout::{Shares, Versions};
 use crate::runtime::digest_of;
-use crate::source::Loader;
+use crate::source::{FILE_MAX, Loader, Saved, ServiceFile, read_file};
 
 /// How often the process is asked how far it is: often at first, for what takes no time.
 const LOOKS: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(5)..=Duration::from_millis(200);
-
-/// How many records of its history a rollback looks through: all of them.
-const WHOLE_HISTORY: usize = 1_000;
 
 /// A service, where it is declared, and who serves it.
 pub(super) struct Target {
@@ -80,12 +78,12 @@ impl Target {
     }
 
     /// What the process that serves it would do with a request.
-    pub fn ask_to_explain(&self, question: &str) -> Result<Option<Explanation>, CliError> {
+    pub fn ask_to_explain(&self, query: ExplainQuery) -> Result<Option<Explanation>, CliError> {
         let Some(process) = &self.process else { return Ok(None) };
-        let (environment, service) = (&self.environment, &self.service.name);
-        let path =
-            format!("/api/v1/explain?environment={environment}&service={service}&{question}");
-        Ok(Some(process.get(&path)?))
+        let environment = Some(self.environment.to_string());
+        let service = Some(self.service.name.to_string());
+        let query = ExplainQuery { environment, service, ..query };
+        Ok(Some(process.get(&query.path())?))
     }
 
     /// The same in what is loaded already.
@@ -115,11 +113,9 @@ impl Target {
     /// Asks the process how the service stands.
     pub fn look(&mut self) -> Result<(), CliError> {
         let Some(process) = &self.process else { return Ok(()) };
-        let path = format!(
-            "/api/v1/status?environment={}&service={}",
-            self.environment, self.service.name
-        );
-        let status: StatusDocument = process.get(&path)?;
+        let (environment, service) = (self.environment.to_string(), self.service.name.to_string());
+        let query = StatusQuery { environment: Some(environment), service: Some(service) };
+        let status: StatusDocument = process.get(&query.path())?;
         let services = status.environments.into_iter().flat_map(|it| it.services);
         self.served = services.into_iter().next();
         Ok(())
@@ -285,12 +281,9 @@ impl Target {
             let parts = if texts { parts } else { parts.without_texts() };
             return Ok(HistoryDocument { records, parts });
         };
-        // A process that is older than this command takes no question that it does not know.
-        let texts = if texts { "&texts=true" } else { "" };
-        let path = format!(
-            "/api/v1/history?environment={environment}&service={service}&limit={limit}{texts}"
-        );
-        match process.get::<HistoryDocument>(&path) {
+        let (environment, service) = (Some(environment.to_owned()), service.to_owned());
+        let query = HistoryQuery { environment, service, limit: Some(limit), texts };
+        match process.get::<HistoryDocument>(&query.path()) {
             Ok(document) => Ok(document),
             Err(ProcessError::Refused { status: 404, .. }) => Ok(HistoryDocument::default()),
             Err(error) => Err(error.into()),
@@ -299,7 +292,7 @@ impl Target {
 
     /// All that is kept of it.
     pub fn whole_history(&self) -> Result<HistoryDocument, CliError> {
-        self.history(WHOLE_HISTORY, true)
+        self.history(HistoryQuery::LIMIT_MAX, true)
     }
 
     /// Changes the service's file, and has the process serve it.
@@ -313,11 +306,11 @@ impl Target {
     pub fn edit(
         &mut self,
         note: Note,
-        change: impl FnOnce(&mut ServiceFile, &Service),
+        change: impl FnOnce(&mut ServiceText, &Service),
     ) -> Result<Edited, CliError> {
         let mut file = ServiceFile::open(&self.service.file)?;
         self.is_as_decided()?;
-        change(&mut file, &self.service);
+        change(&mut file.text, &self.service);
         let saved = file.save(self.loader.path())?;
         self.published(saved, note)
     }
@@ -333,7 +326,7 @@ impl Target {
     pub fn revert(&mut self, edited: Edited, note: Note) -> Result<(), CliError> {
         edited.saved.revert()?;
         // A file that the edit has created is gone again.
-        let text = std::fs::read(&self.service.file).unwrap_or_default();
+        let text = read_file(&self.service.file, FILE_MAX).unwrap_or_default();
         self.tell(Digest::from_bytes(digest_of(&text)), note)?;
         self.look()
     }
@@ -361,7 +354,7 @@ impl Target {
             restores,
             file_digest: text.to_string(),
         };
-        let (_, reload): (u16, ReloadDocument) = process.post("/api/v1/reload", &attribution)?;
+        let (_, reload): (u16, ReloadDocument) = process.post(api::RELOAD, &attribution)?;
         let problems = reload.report.map_or(Vec::new(), |report| report.problems);
         let own: Vec<_> =
             problems.into_iter().filter(|problem| problem.file == self.service.file).collect();
@@ -457,11 +450,7 @@ impl Versions for Target {
 fn standing_of(version: &VersionDocument) -> Standing {
     let digest = version.digest.as_ref().and_then(|digest| digest.parse().ok());
     match (&version.error, digest) {
-        (Some(error), _) => Standing::Error(Fault {
-            code: error.code.to_string(),
-            detail: error.detail.clone(),
-            suggestion: error.suggestion.to_string(),
-        }),
+        (Some(fault), _) => Standing::Error(Fault::clone(fault)),
         (None, Some(digest)) => Standing::Normal { digest },
         (None, None) => Standing::Creating,
     }

@@ -177,22 +177,5 @@ fn service_defaults() -> Vec<(String, Value)> {
 }
 
 fn limit_defaults() -> [(&'static str, Value); 7] {
-    let Limits {
-        memory,
-        cpu_time,
-        wall_time,
-        request_body,
-        concurrency,
-        queue_time,
-        instance_reuse,
-    } = Limits::default();
-    [
-        ("memory", json!(memory.to_string())),
-        ("cpu-time", json!(show_duration(cpu_time))),
-        ("wall-time", json!(show_duration(wall_time))),
-        ("request-body", json!(request_body.to_string())),
-        ("concurrency", json!(concurrency)),
-        ("queue-time", json!(show_duration(queue_time))),
-        ("instance-reuse", json!(instance_reuse)),
-    ]
+    Limits::default().entries().map(|(key, written)| (key, json!(written)))
 }

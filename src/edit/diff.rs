@@ -2,61 +2,23 @@
 //! it elsewhere, and to keep the ends of lines as they were.
 
 use std::fmt::Write;
+use std::time::{Duration, Instant};
 
-/// How many pairs of lines are compared between what both texts begin and end with. Beyond, all of
-/// it counts as changed.
-const PAIRS_MAX: usize = 4_000_000;
+use similar::{Algorithm, DiffOp, capture_diff_slices_deadline};
+
+/// How long two texts are compared. Beyond, more counts as changed than is.
+const COMPARING: Duration = Duration::from_secs(1);
 
 /// For each line of `new`, which line of `old` it is, if it was there.
 pub fn kept(old: &[&str], new: &[&str]) -> Vec<Option<usize>> {
-    let same = |(a, b): &(&&str, &&str)| a == b;
-    let head = old.iter().zip(new).take_while(same).count();
-    let rest = old.len().min(new.len()) - head;
-    let tail = old.iter().rev().zip(new.iter().rev()).take(rest).take_while(same).count();
-    let middle = |lines: usize| head..lines - tail;
-    let inner = inner(
-        old.get(middle(old.len())).unwrap_or_default(),
-        new.get(middle(new.len())).unwrap_or_default(),
-    );
-    let inner = inner.into_iter().map(|line| line.map(|line| line + head));
-    let last = (old.len() - tail..old.len()).map(Some);
-    (0..head).map(Some).chain(inner).chain(last).collect()
-}
-
-/// The same by the longest common subsequence (Wagner and Fischer, 1974).
-fn inner(old: &[&str], new: &[&str]) -> Vec<Option<usize>> {
-    let width = new.len() + 1;
-    if old.len().saturating_mul(new.len()) > PAIRS_MAX {
-        return vec![None; new.len()];
+    let mut kept = vec![None; new.len()];
+    let deadline = Some(Instant::now() + COMPARING);
+    for change in capture_diff_slices_deadline(Algorithm::Myers, old, new, deadline) {
+        let DiffOp::Equal { old_index, new_index, len } = change else { continue };
+        let same = kept.iter_mut().skip(new_index).take(len);
+        same.zip(old_index..).for_each(|(line, from)| *line = Some(from));
     }
-    let mut lengths = vec![0_u32; (old.len() + 1) * width];
-    let at = |lengths: &[u32], i: usize, j: usize| lengths.get(i * width + j).copied().unwrap_or(0);
-    for (i, one) in old.iter().enumerate().rev() {
-        for (j, other) in new.iter().enumerate().rev() {
-            let length = if one == other {
-                at(&lengths, i + 1, j + 1) + 1
-            } else {
-                at(&lengths, i + 1, j).max(at(&lengths, i, j + 1))
-            };
-            if let Some(cell) = lengths.get_mut(i * width + j) {
-                *cell = length;
-            }
-        }
-    }
-    let mut from = 0;
-    let line = |(j, line): (usize, &&str)| {
-        // Lines of the old text that are on no longest way are gone.
-        while from < old.len() && old.get(from) != Some(line) {
-            if at(&lengths, from + 1, j) < at(&lengths, from, j + 1) {
-                return None;
-            }
-            from += 1;
-        }
-        let found = (from < old.len()).then_some(from);
-        from += 1;
-        found
-    };
-    new.iter().enumerate().map(line).collect()
+    kept
 }
 
 /// What is different, as lines with `-` and `+` below the number of the line where they begin.

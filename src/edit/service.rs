@@ -2,8 +2,9 @@
 //! written. A part of another shape than it must have is left alone: the check before the file is
 //! written tells of it.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 
+use pathdiff::diff_paths;
 use toml_edit::{DocumentMut, Formatted, Item, Value};
 
 use super::NewVersion;
@@ -82,16 +83,12 @@ fn variables(version: &NewVersion) -> Vec<(String, Value)> {
 
 /// A path as it is written in a file of `directory`: relative, if both share more than the root.
 pub fn path_in(directory: &Path, path: &Path) -> String {
-    let pairs = directory.components().zip(path.components());
-    let shared = pairs.take_while(|(one, other)| one == other).count();
-    let shares_a_name =
-        path.components().take(shared).any(|part| matches!(part, Component::Normal(_)));
-    if !shares_a_name {
-        return path.to_string_lossy().into_owned();
-    }
-    let up = directory.components().skip(shared).map(|_| Component::ParentDir);
-    let way: PathBuf = up.chain(path.components().skip(shared)).collect();
-    way.to_string_lossy().into_owned()
+    let relative = (first_name(directory) == first_name(path)).then(|| diff_paths(path, directory));
+    relative.flatten().as_deref().unwrap_or(path).to_string_lossy().into_owned()
+}
+
+fn first_name(path: &Path) -> Option<Component<'_>> {
+    path.components().find(|part| matches!(part, Component::Normal(_)))
 }
 
 /// Gives each version its share, and all others nothing.

@@ -5,8 +5,8 @@ use redb::{
 };
 use serde::Deserialize;
 
-use super::served::{Parts, Served};
-use super::{History, HistoryError, Record};
+use super::{History, HistoryError};
+use crate::api::{Parts, Record, Served};
 
 /// Bytes that the parts of a service's records may take together. Beyond, the oldest records go, up
 /// to the newest. A service's file, and so what is in it, has 16 MiB at most.

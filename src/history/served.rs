@@ -3,40 +3,16 @@
 //! of the file, and what came of it: what a version was made of, and a digest of each secret. No
 //! secret's value is in it, but plain environment variables are, since a rollback writes them again.
 
-use std::collections::BTreeMap;
-
-use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use toml::{Table, Value};
 
-use super::Record;
+use crate::api::{Parts, Record, Served, ServedVersion};
 use crate::config::{Digest, EnvValue, Reach, Service, Traffic, VersionSpec};
 
 /// The key of a version's part that holds the digest of the component that it was made of.
 pub const MADE_OF: &str = "made-of";
 /// The key beside the place of a secret that holds the digest of its value.
 pub const VALUE: &str = "value";
-
-/// What decided what was served, by the digests of its parts.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-pub struct Served {
-    /// Of `[traffic]` without the shares, and of domains and routes.
-    pub policy: String,
-    /// In the order of declaration.
-    pub versions: Vec<ServedVersion>,
-}
-
-/// A version, and the digest of the part that tells of it.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-pub struct ServedVersion {
-    pub name: String,
-    pub part: String,
-}
-
-/// Parts by their digests.
-#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
-#[serde(transparent)]
-pub struct Parts(BTreeMap<String, Table>);
 
 /// What a version that could be had was made of.
 #[derive(Clone, Debug, Default)]
@@ -113,41 +89,18 @@ fn version(spec: &VersionSpec, reach: Reach, made: Made) -> Table {
 }
 
 impl Parts {
-    /// The part with a digest.
-    pub fn get(&self, digest: &str) -> Option<&Table> {
-        self.0.get(digest)
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Adds those of another record.
-    pub fn extend(&mut self, others: Self) {
-        self.0.extend(others.0);
-    }
-
     /// Adds a part; returns its digest.
     fn add(&mut self, part: Table) -> String {
         let text = serde_json::to_vec(&part).unwrap_or_default();
         let digest = Digest::from_bytes(Sha256::digest(&text).into()).to_string();
-        self.0.insert(digest.clone(), part);
+        self.insert(digest.clone(), part);
         digest
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&String, &Table)> {
-        self.0.iter()
-    }
-
-    pub(super) fn insert(&mut self, digest: String, part: Table) {
-        self.0.insert(digest, part);
     }
 
     /// The same with digests in place of the texts of plain environment variables, for whoever does
     /// not need them: people write secrets there too.
     pub fn without_texts(mut self) -> Self {
-        let env = self.0.values_mut().filter_map(|part| part.get_mut("env")?.as_table_mut());
+        let env = self.tables_mut().filter_map(|part| part.get_mut("env")?.as_table_mut());
         for (key, value) in env.flatten() {
             if let Value::String(text) = value {
                 let digest = Value::from(EnvValue::digest_of(key, text));

@@ -2,16 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::description::{Description, Kind, ServiceDescription, Settings, VersionDescription};
-use super::{
-    Change, Compilation, Plan, ServiceChange, ShareChange, VersionChange, VersionFault, VersionRef,
-    What,
+use crate::api::{
+    ChangeKind, Compilation, Description, KeyChange, Plan, ServiceChange, ServiceDescription,
+    Settings, ShareChange, Standing, TrafficKind, VersionChange, VersionDescription, VersionFault,
+    VersionRef,
 };
 use crate::config::Percent;
-use crate::policy::Standing;
 
 impl Plan {
-    /// What turns `before` into `after`.
+    /// ChangeKind turns `before` into `after`.
     pub fn between(before: &Description, after: &Description) -> Self {
         Self {
             services: services(before, after),
@@ -61,7 +60,7 @@ fn services(before: &Description, after: &Description) -> Vec<ServiceChange> {
     kept.chain(gone).filter_map(|(key, old, new)| service(key, old, new)).collect()
 }
 
-/// What becomes of a service; `None` if nothing does.
+/// ChangeKind becomes of a service; `None` if nothing does.
 fn service(
     (environment, name): Key<'_>,
     before: Option<&ServiceDescription>,
@@ -75,7 +74,7 @@ fn service(
     let held = before.and_then(|service| service.held.clone());
     let waits = after.and_then(|service| service.held.clone()).filter(|_| held.is_none());
     let is_same = keys.is_empty() && versions.is_empty() && shares.is_empty() && waits.is_none();
-    if change == What::Changed && is_same {
+    if change == ChangeKind::Changed && is_same {
         return None;
     }
     let is_lost =
@@ -87,7 +86,7 @@ fn service(
         change,
         keys,
         versions,
-        moves: if change == What::Added { Percent::ZERO } else { moves(&shares) },
+        moves: if change == ChangeKind::Added { Percent::ZERO } else { moves(&shares) },
         unreachable: lost.map(|share| share.version.clone()).collect(),
         shares,
         held,
@@ -95,18 +94,18 @@ fn service(
     })
 }
 
-fn what<T>(before: Option<&T>, after: Option<&T>) -> Option<What> {
+fn what<T>(before: Option<&T>, after: Option<&T>) -> Option<ChangeKind> {
     match (before, after) {
-        (None, Some(_)) => Some(What::Added),
-        (Some(_), Some(_)) => Some(What::Changed),
-        (Some(_), None) => Some(What::Removed),
+        (None, Some(_)) => Some(ChangeKind::Added),
+        (Some(_), Some(_)) => Some(ChangeKind::Changed),
+        (Some(_), None) => Some(ChangeKind::Removed),
         (None, None) => None,
     }
 }
 
 /// Domains, routes and what is quarantined come and go one by one; how traffic is said matters only
 /// where both say it.
-fn keys(before: Option<&ServiceDescription>, after: Option<&ServiceDescription>) -> Vec<Change> {
+fn keys(before: Option<&ServiceDescription>, after: Option<&ServiceDescription>) -> Vec<KeyChange> {
     let both = [before, after];
     let domains = both.map(|service| service.map_or(&[][..], |it| &it.domains));
     let routes = both.map(|service| service.map_or(&[][..], |it| &it.routes));
@@ -114,7 +113,7 @@ fn keys(before: Option<&ServiceDescription>, after: Option<&ServiceDescription>)
     let [old, new] = both.map(|service| service.map_or(&nothing, |it| &it.policy));
     let quarantine = both.map(|service| service.map_or(&[][..], |it| &it.quarantine));
     let kinds = before.zip(after).map(|(before, after)| (before.traffic, after.traffic));
-    let kind = kinds.filter(|(before, after)| before != after).map(|(before, after)| Change {
+    let kind = kinds.filter(|(before, after)| before != after).map(|(before, after)| KeyChange {
         key: "traffic".to_owned(),
         before: Some(before.word().to_owned()),
         after: Some(after.word().to_owned()),
@@ -125,12 +124,12 @@ fn keys(before: Option<&ServiceDescription>, after: Option<&ServiceDescription>)
     listed.chain(kind).chain(changes(old, new)).collect()
 }
 
-/// What only one of two lists has, as changes of a key.
+/// ChangeKind only one of two lists has, as changes of a key.
 fn come_and_gone<'a>(
     key: &'a str,
     [old, new]: [&'a [String]; 2],
-) -> impl Iterator<Item = Change> + 'a {
-    let change = |before: Option<&String>, after: Option<&String>| Change {
+) -> impl Iterator<Item = KeyChange> + 'a {
+    let change = |before: Option<&String>, after: Option<&String>| KeyChange {
         key: key.to_owned(),
         before: before.cloned(),
         after: after.cloned(),
@@ -141,7 +140,7 @@ fn come_and_gone<'a>(
     gone.chain(come.map(move |item| change(None, Some(item))))
 }
 
-impl Kind {
+impl TrafficKind {
     /// The key under `[traffic]` that says it.
     fn word(self) -> &'static str {
         match self {
@@ -173,13 +172,13 @@ fn versions(before: &[VersionDescription], after: &[VersionDescription]) -> Vec<
             _ => Vec::new(),
         };
         let version = after.or(before)?.name.clone();
-        let is_change = change != What::Changed || !keys.is_empty();
+        let is_change = change != ChangeKind::Changed || !keys.is_empty();
         is_change.then_some(VersionChange { version, change, keys })
     };
     pairs(before, after).filter_map(change).collect()
 }
 
-fn version_keys(before: &VersionDescription, after: &VersionDescription) -> Vec<Change> {
+fn version_keys(before: &VersionDescription, after: &VersionDescription) -> Vec<KeyChange> {
     let component = if before.component.is_same(&after.component) {
         // The same place, and perhaps another file.
         let digests = before.digest().zip(after.digest());
@@ -192,15 +191,15 @@ fn version_keys(before: &VersionDescription, after: &VersionDescription) -> Vec<
     component.into_iter().chain(changes(&before.settings, &after.settings)).collect()
 }
 
-fn component(before: Option<&str>, after: Option<&str>) -> Change {
-    Change {
+fn component(before: Option<&str>, after: Option<&str>) -> KeyChange {
+    KeyChange {
         key: "component".to_owned(),
         before: before.map(str::to_owned),
         after: after.map(str::to_owned),
     }
 }
 
-fn changes(before: &Settings, after: &Settings) -> Vec<Change> {
+fn changes(before: &Settings, after: &Settings) -> Vec<KeyChange> {
     let mut keys: Vec<_> = before.keys().chain(after.keys()).collect();
     keys.sort_unstable();
     keys.dedup();
@@ -209,7 +208,7 @@ fn changes(before: &Settings, after: &Settings) -> Vec<Change> {
         _ => true,
     };
     let text = |settings: &Settings, key| settings.get(key).map(|value| value.text.clone());
-    let changes = keys.into_iter().filter(differs).map(|key| Change {
+    let changes = keys.into_iter().filter(differs).map(|key| KeyChange {
         key: key.clone(),
         before: text(before, key),
         after: text(after, key),
@@ -271,7 +270,7 @@ fn faults(description: &Description) -> impl Iterator<Item = VersionFault> {
     })
 }
 
-/// Those in error before that are still declared. What is wrong with their files after is told as
+/// Those in error before that are still declared. ChangeKind is wrong with their files after is told as
 /// that.
 fn in_error(before: &Description, after: &Description) -> Vec<VersionFault> {
     let declared: HashMap<_, _> = after

@@ -1,112 +1,18 @@
-//! What is declared and served, without anything secret: of a running process or of files, in one
-//! shape that two sides can be compared in. An environment value is only ever its digest.
+//! Describes what a running process serves, or what files declare.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
 use super::policy;
+use crate::api::{
+    Description, EnvironmentDescription, Fault, ServiceDescription, Settings, Standing,
+    TrafficKind, Value, VersionDescription,
+};
 use crate::config::{
     Config, ConnectionLimits, Digest, EnvValue, Expose, Limits, Percent, Quarantined, SecretSource,
     ServerSettings, Service, Setting, Split, Traffic, VersionName, VersionSpec, show_duration,
 };
-use crate::policy::{Base, Before, Case, Fault, Made, Standing, Verdict};
-use serde::{Deserialize, Serialize};
-
-/// All that a process serves, or that files declare.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Description {
-    /// The generation that is served; none of files.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub generation: Option<u64>,
-    /// The directory of the main file, absolute.
-    pub root: PathBuf,
-    /// Of the main file, applied by a reload.
-    pub settings: Settings,
-    /// Of the main file, applied by a restart: what a process was started with.
-    pub started_with: Settings,
-    /// Those that have services.
-    pub environments: Vec<EnvironmentDescription>,
-}
-
-/// Keys and what they say.
-pub type Settings = BTreeMap<String, Value>;
-
-/// What a key says, to be shown and compared.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Value {
-    /// For people.
-    pub text: String,
-    /// The same where `text` names an absolute path: from the main file's directory on. Copies of
-    /// a configuration say the same by this.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub relative: Option<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EnvironmentDescription {
-    pub name: String,
-    pub services: Vec<ServiceDescription>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ServiceDescription {
-    pub name: String,
-    pub file: PathBuf,
-    pub domains: Vec<String>,
-    /// Parts of other domains: domain and path.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub routes: Vec<String>,
-    pub traffic: Kind,
-    /// What decides before the shares do, as far as it is said.
-    #[serde(default, skip_serializing_if = "Settings::is_empty")]
-    pub policy: Settings,
-    /// Why what is declared is not what is served.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub held: Option<String>,
-    /// What must not get traffic: name and digests. Empty from a process that knows none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub quarantine: Vec<String>,
-    /// In the order of declaration, then those that are only served.
-    pub versions: Vec<VersionDescription>,
-}
-
-/// How a service says who gets what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    Latest,
-    Split,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VersionDescription {
-    pub name: String,
-    pub component: Value,
-    /// Every other key.
-    pub settings: Settings,
-    /// Percent of the traffic: now, or as the files declare.
-    #[serde(with = "percent")]
-    pub share: Percent,
-    #[serde(flatten)]
-    pub standing: Standing,
-}
-
-/// A percentage as a JSON number.
-pub mod percent {
-    use serde::de::{Deserialize, Deserializer, Error};
-    use serde::ser::Serializer;
-
-    use crate::config::Percent;
-
-    pub fn serialize<S: Serializer>(percent: &Percent, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_f64(f64::from(percent.hundredths()) / 100.0)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Percent, D::Error> {
-        Percent::from_f64(f64::deserialize(from)?).map_err(D::Error::custom)
-    }
-}
+use crate::policy::{Base, Before, Case, Made, Verdict};
 
 impl Description {
     /// What a process would serve by files, where each version stands as `standing` says: one that
@@ -226,7 +132,7 @@ impl<'a> Served<'a> {
             let spec = service.versions.iter().find(|spec| spec.name == name);
             Some((name, version, spec))
         });
-        let is_offline = last.traffic == Kind::Split && last.held.is_none();
+        let is_offline = last.traffic == TrafficKind::Split && last.held.is_none();
         Self { versions: versions.collect(), is_offline }
     }
 
@@ -261,8 +167,8 @@ impl ServiceDescription {
             domains: domains.iter().map(ToString::to_string).collect(),
             routes: routes.iter().map(ToString::to_string).collect(),
             traffic: match traffic {
-                Traffic::Latest => Kind::Latest,
-                Traffic::Split(_) => Kind::Split,
+                Traffic::Latest => TrafficKind::Latest,
+                Traffic::Split(_) => TrafficKind::Split,
             },
             policy: policy::settings(root, service),
             held,
@@ -307,25 +213,12 @@ impl VersionDescription {
 }
 
 fn limit_settings(limits: &Limits) -> Settings {
-    let Limits {
-        memory,
-        cpu_time,
-        wall_time,
-        request_body,
-        concurrency,
-        queue_time,
-        instance_reuse,
-    } = limits;
-    let settings = [
-        ("limits.memory", memory.to_string()),
-        ("limits.cpu-time", show_duration(*cpu_time)),
-        ("limits.wall-time", show_duration(*wall_time)),
-        ("limits.request-body", request_body.to_string()),
-        ("limits.concurrency", concurrency.to_string()),
-        ("limits.queue-time", show_duration(*queue_time)),
-        ("limits.instance-reuse", instance_reuse.to_string()),
-    ];
-    settings.into_iter().map(|(key, text)| (key.to_owned(), Value::text(text))).collect()
+    let text = |written: toml::Value| match written {
+        toml::Value::String(text) => Value::text(text),
+        number => Value::text(number),
+    };
+    let entries = limits.entries().into_iter();
+    entries.map(|(key, written)| (format!("limits.{key}"), text(written))).collect()
 }
 
 /// Where a value comes from, or a digest of it.

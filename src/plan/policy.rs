@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use super::description::{Settings, Value, place};
+use super::description::place;
+use crate::api::{Settings, Value};
 use crate::config::{
     CookieSettings, Destination, Match, Overrides, Percent, Pick, Policy, Reach, Rule, Service,
     Split, Sticky, StickyKey, StickyMode, VersionSpec, show_duration,

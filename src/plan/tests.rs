@@ -5,13 +5,16 @@ use std::path::Path;
 use serde_json::json;
 
 use super::*;
+use crate::api::{
+    ChangeKind, Description, Fault, KeyChange, ServiceChange, ServiceDescription, Settings,
+    Standing, TrafficKind, Value, VersionDescription,
+};
 use crate::config::{
     ByteSize, ConnectionLimits, Destination, Digest, EnvValue, Expose, Glob, Limits, Match,
     Otherwise, Overrides, Percent, Pick, Policy, Quarantined, Reach, Route, Rule, RuleName,
     SecretSource, Service, ServiceName, Split, Sticky, StickyKey, StickyMode, Traffic, VersionName,
     VersionSpec,
 };
-use crate::policy::Standing;
 
 const ROOT: &str = "/site/config";
 
@@ -47,7 +50,7 @@ fn service(name: &str, versions: Vec<VersionDescription>) -> ServiceDescription 
         domains: vec![format!("{name}.localhost")],
         routes: Vec::new(),
         policy: Settings::new(),
-        traffic: Kind::Split,
+        traffic: TrafficKind::Split,
         held: None,
         quarantine: Vec::new(),
         versions,
@@ -106,9 +109,9 @@ fn the_same_twice_is_nothing_to_do() {
 #[test]
 fn a_new_service_has_no_traffic_that_could_move() {
     let change = only_service(Files::new(), shop(&[("v1", 100.0)]));
-    assert_eq!((change.change, change.moves), (What::Added, Percent::ZERO));
+    assert_eq!((change.change, change.moves), (ChangeKind::Added, Percent::ZERO));
     let version = &change.versions[0];
-    assert_eq!((version.version.as_str(), version.change), ("v1", What::Added));
+    assert_eq!((version.version.as_str(), version.change), ("v1", ChangeKind::Added));
     assert_eq!(version.keys[0].after.as_deref(), Some("/site/bin/app.wasm"));
     assert_eq!(change.keys[0].after.as_deref(), Some("shop.localhost"));
     let share = &change.shares[0];
@@ -118,9 +121,9 @@ fn a_new_service_has_no_traffic_that_could_move() {
 #[test]
 fn a_removed_service_leaves_its_versions_unreachable() {
     let change = only_service(shop(&[("v1", 75.0), ("v2", 25.0), ("v3", 0.0)]), Files::new());
-    assert_eq!((change.change, change.moves), (What::Removed, Percent::ALL));
+    assert_eq!((change.change, change.moves), (ChangeKind::Removed, Percent::ALL));
     assert_eq!(change.unreachable, ["v1", "v2"]);
-    assert!(change.versions.iter().all(|version| version.change == What::Removed));
+    assert!(change.versions.iter().all(|version| version.change == ChangeKind::Removed));
     assert_eq!(change.versions.len(), 3);
 }
 
@@ -168,10 +171,10 @@ fn a_split_that_stays_is_not_listed() {
 
 #[test]
 fn who_gets_what_may_be_said_in_another_way() {
-    let after = shop(&[("v1", 100.0)]).edit(|shop| shop.traffic = Kind::Latest);
+    let after = shop(&[("v1", 100.0)]).edit(|shop| shop.traffic = TrafficKind::Latest);
     let change = only_service(shop(&[("v1", 100.0)]), after);
     let text = |text: &str| Some(text.to_owned());
-    let key = Change { key: "traffic".into(), before: text("split"), after: text("latest") };
+    let key = KeyChange { key: "traffic".into(), before: text("split"), after: text("latest") };
     assert_eq!((change.keys, change.shares), (vec![key], Vec::new()));
 }
 
@@ -183,7 +186,7 @@ fn what_is_quarantined_comes_and_goes() {
             .edit(|shop| shop.quarantine = letters.iter().map(|letter| entry(*letter)).collect())
     };
     let change = only_service(with(&['a', 'b']), with(&['b', 'c']));
-    let key = |before, after| Change { key: "quarantine".to_owned(), before, after };
+    let key = |before, after| KeyChange { key: "quarantine".to_owned(), before, after };
     assert_eq!(change.keys, [key(Some(entry('a')), None), key(None, Some(entry('c')))]);
     let plan = Plan::between(&with(&[]).0, &with(&['a']).0);
     let text = Text { plan: &plan, base: Path::new("/") }.to_string();
@@ -263,7 +266,7 @@ fn settings_are_told_by_what_applies_them() {
     };
     let before = set("0", Expose::Version, ByteSize::kib(64));
     let plan = Plan::between(&before, &set("4", Expose::None, ByteSize::kib(8)));
-    let keys = |changes: &[Change]| changes.iter().map(|it| it.key.clone()).collect::<Vec<_>>();
+    let keys = |changes: &[KeyChange]| changes.iter().map(|it| it.key.clone()).collect::<Vec<_>>();
     assert_eq!(keys(&plan.settings), ["server.expose", "server.limits.head"]);
     assert_eq!(keys(&plan.restart), ["server.threads"]);
     assert!(!plan.is_empty());

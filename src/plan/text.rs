@@ -3,7 +3,9 @@
 use std::fmt;
 use std::path::Path;
 
-use super::{Change, Compilation, Plan, ServiceChange, VersionChange, VersionFault, What};
+use crate::api::{
+    ChangeKind, Compilation, KeyChange, Plan, ServiceChange, VersionChange, VersionFault,
+};
 use crate::config::Percent;
 
 /// Characters of a digest that tell it from others: `sha256:` and 12 digits.
@@ -85,7 +87,7 @@ fn in_error_now(error: &VersionFault) -> Row {
     Row::new(name, format!("{}: {}", fault.code, fault.detail))
 }
 
-impl What {
+impl ChangeKind {
     fn mark(self) -> char {
         match self {
             Self::Added => '+',
@@ -122,10 +124,12 @@ impl Text<'_> {
         let VersionChange { version, change, keys } = version;
         let label = format!("{} version {version}", change.mark());
         let mut texts: Vec<String> = match change {
-            What::Added => {
+            ChangeKind::Added => {
                 keys.iter().filter_map(|key| Some(self.short(key.after.as_deref()?))).collect()
             }
-            What::Changed | What::Removed => keys.iter().map(|key| self.keyed(key)).collect(),
+            ChangeKind::Changed | ChangeKind::Removed => {
+                keys.iter().map(|key| self.keyed(key)).collect()
+            }
         };
         if texts.is_empty() {
             texts.push(String::new());
@@ -142,12 +146,12 @@ impl Text<'_> {
         Row::new(self.short(digest), text)
     }
 
-    fn setting(&self, change: &Change) -> Row {
+    fn setting(&self, change: &KeyChange) -> Row {
         Row::new(&change.key, self.difference(change))
     }
 
-    /// What a key says other than before, with the key.
-    fn keyed(&self, change: &Change) -> String {
+    /// A key and what it says, before and after.
+    fn keyed(&self, change: &KeyChange) -> String {
         let key = &change.key;
         let is_hidden = |text: &&String| key.starts_with("env.") && text.starts_with("sha256:");
         match (&change.before, &change.after) {
@@ -165,7 +169,7 @@ impl Text<'_> {
         }
     }
 
-    fn difference(&self, change: &Change) -> String {
+    fn difference(&self, change: &KeyChange) -> String {
         match (&change.before, &change.after) {
             (Some(before), Some(after)) => {
                 format!("{} → {}", self.short(before), self.short(after))
@@ -217,7 +221,7 @@ fn traffic(service: &ServiceChange) -> Vec<Row> {
     let ServiceChange { change, shares, moves, unreachable, held, waits, .. } = service;
     let share = |share: Percent| format!("{share} %");
     let split = shares.iter().map(|it| match change {
-        What::Added => Row::new("split", format!("{} {}", it.version, share(it.after))),
+        ChangeKind::Added => Row::new("split", format!("{} {}", it.version, share(it.after))),
         _ if it.before == it.after => {
             Row::new("split", format!("{} {}", it.version, share(it.after)))
         }

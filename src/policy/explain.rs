@@ -6,93 +6,14 @@ mod question;
 
 use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
-
-pub use question::{Question, QuestionError, Written};
+pub use question::{Question, QuestionError};
 
 use super::Declared;
+use crate::api::{Chance, Explanation, RuleStep, StickyStep, Wish};
 use crate::config::{self, Glob, Service};
 use crate::routing::{
     Asked, KeySource, Mismatch, Policy, Resolved, Rule, Text, To, Wanted, Witness, bucket,
 };
-
-/// What a request would get.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Explanation {
-    pub environment: String,
-    pub service: String,
-    /// The generation that is served; none of files.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub generation: Option<u64>,
-    /// The word of the decision, as in `watershed-decision`.
-    pub decision: String,
-    /// The version that it gets, where that is sure.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
-    /// Percentages of what it may get: of one version 100, where it is sure, and none where it gets
-    /// no version.
-    pub distribution: Vec<Chance>,
-    /// The code of what it gets instead of a version.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failure: Option<String>,
-    /// What came of the version that it asks for.
-    #[serde(default, rename = "override", skip_serializing_if = "Option::is_none")]
-    pub wish: Option<Wish>,
-    /// As far as they were looked at, in order.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub rules: Vec<RuleStep>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sticky: Option<StickyStep>,
-    /// Why what is declared is not what is served, and so explained.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub held: Option<String>,
-}
-
-/// A version, and how likely it is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Chance {
-    pub version: String,
-    /// Percent.
-    pub share: f64,
-}
-
-/// A version that was asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wish {
-    pub version: String,
-    /// `granted`, `unknown` or `denied`.
-    pub result: String,
-    pub why: String,
-}
-
-/// A rule that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RuleStep {
-    pub name: String,
-    /// Whether the request is like it says.
-    pub matches: bool,
-    /// Whether it decided.
-    pub decides: bool,
-    pub why: String,
-}
-
-/// The sticky key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StickyStep {
-    /// Where it is looked for, as in the file.
-    pub key: String,
-    /// `hash` or `pin`.
-    pub mode: String,
-    /// Of 10,000; none without a key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bucket: Option<u16>,
-    /// 16 hexadecimal digits: XXH3-64 of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hash: Option<String>,
-    /// The version that the key is pinned to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pinned: Option<String>,
-}
 
 /// Who explains: a service, its machine, and where its versions stand.
 #[derive(Clone, Copy, Debug)]
@@ -323,37 +244,6 @@ fn destination(service: &Service, to: &config::Destination) -> String {
             let share =
                 |(index, share): &(usize, config::Percent)| format!("{share} % {}", name(*index));
             split.shares().iter().map(share).collect::<Vec<_>>().join(", ")
-        }
-    }
-}
-
-impl Explanation {
-    /// Why it is so, step by step, for people.
-    pub fn steps(&self) -> Vec<String> {
-        let wish = self.wish.iter().map(|wish| {
-            let Wish { version, result, why } = wish;
-            format!("override {version:?}: {result}, {why}")
-        });
-        let rules = self.rules.iter().map(|rule| format!("rule {}: {}", rule.name, rule.why));
-        let sticky = self.sticky.iter().map(StickyStep::words);
-        wish.chain(rules).chain(sticky).collect()
-    }
-}
-
-impl StickyStep {
-    fn words(&self) -> String {
-        let Self { key, mode, bucket, hash, pinned } = self;
-        match (bucket.zip(hash.as_ref()), pinned) {
-            (None, _) if key == "generated" => {
-                format!("sticky {key} ({mode}): no key yet, one is made at random")
-            }
-            (None, _) => format!("sticky {key} ({mode}): the request has no key"),
-            (Some((bucket, hash)), None) => {
-                format!("sticky {key} ({mode}): bucket {bucket} of 10,000, hash {hash}")
-            }
-            (Some((bucket, hash)), Some(version)) => format!(
-                "sticky {key} ({mode}): bucket {bucket} of 10,000, hash {hash}, pinned to {version}"
-            ),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::standing::{Fault, Standing};
+use crate::api::{Fault, Standing};
 use crate::config::{Digest, EnvValue, Quarantined, Reach, Service, VersionName};
 
 /// Why a version takes no share of the traffic.

@@ -2,7 +2,7 @@
 
 use super::base::{self, Base};
 use super::footing::{self, Footing, Made, Obstacle};
-use super::standing::Standing;
+use crate::api::Standing;
 use crate::config::{Percent, Quarantined, Service, Split, Traffic, VersionName};
 
 /// A service, and all that decides what is served of it.

@@ -12,7 +12,7 @@ use toml::{Table, Value};
 use super::shares::Shares;
 use super::text::{self, of};
 use crate::config::{EnvValue, SecretSource, Service, VersionName, VersionSpec};
-use crate::edit::{PutRule, ServiceFile};
+use crate::edit::{PutRule, ServiceText};
 use crate::history::{Contents, MADE_OF, VALUE};
 use restoring::Restoring;
 
@@ -138,7 +138,7 @@ impl Restoration {
     }
 
     /// Writes it into the service's file.
-    pub fn apply(&self, file: &mut ServiceFile) {
+    pub fn apply(&self, file: &mut ServiceText) {
         for edit in &self.edits {
             match edit {
                 Edit::Declare { version, .. } => file.declare_version(version),

@@ -13,6 +13,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::*;
 
+mod edit;
 mod hostile;
 mod policy;
 mod roundtrip;

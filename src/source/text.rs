@@ -1,18 +1,23 @@
 //! The text of a file of the configuration, or why it cannot be had, as a problem of the file.
 
-use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
 use std::string::FromUtf8Error;
 
+use super::file::{ReadError, read_file};
 use crate::config::{Problem, Source};
-use crate::transient::{advice, is_transient};
+use crate::transient::advice;
 
-/// How large a file may be, in bytes.
-const FILE_MAX: u64 = 16 << 20;
+/// Bytes of the largest file of a configuration.
+pub const FILE_MAX: u64 = 16 << 20;
 
 /// How the bytes of a file are read: by [`read_bytes`], unless a test has a file fail.
-pub type Read = fn(&Path) -> io::Result<Vec<u8>>;
+pub type Read = fn(&Path) -> Result<Vec<u8>, ReadError>;
+
+/// Reads a file of a configuration.
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>, ReadError> {
+    read_file(path, FILE_MAX)
+}
 
 /// Reads a file, unless another text is to be taken instead.
 pub fn read_source(path: &Path, read: Read, instead: Option<&str>) -> Result<Source, Box<Problem>> {
@@ -30,47 +35,39 @@ fn text_by(path: &Path, read: Read) -> Result<String, Box<Problem>> {
     String::from_utf8(bytes).map_err(|error| not_utf8(path, &error))
 }
 
-/// Whatever `path` leads to, this ends: a pipe may have no other end, and a device no end at all.
-pub fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
-    let metadata = fs::metadata(path)?;
-    if !metadata.is_file() && !metadata.is_dir() {
-        return Err(io::ErrorKind::Unsupported.into());
-    }
-    let mut bytes = Vec::new();
-    fs::File::open(path)?.take(FILE_MAX + 1).read_to_end(&mut bytes)?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > FILE_MAX) {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    Ok(bytes)
-}
-
-fn unreadable(path: &Path, error: &io::Error) -> Box<Problem> {
-    if is_transient(error) {
+fn unreadable(path: &Path, error: &ReadError) -> Box<Problem> {
+    if let Some(error) = error.transient() {
         let message = format!("the file cannot be read for now: {error}");
         let problem = Problem::of_file(path, message, advice(error));
         return Box::new(Problem { is_transient: true, ..problem });
     }
-    let (message, help) = match error.kind() {
+    let (message, help) = match error {
+        ReadError::Directory => {
+            ("this is a directory, not a file".to_owned(), "give the path of the file in it")
+        }
+        ReadError::NotRegular => (
+            "this is a pipe, a socket or a device, not a file".to_owned(),
+            "give the path of a file, which can be read again",
+        ),
+        ReadError::TooLarge { most } => (
+            format!("the file has more than {} MiB", most >> 20),
+            "configuration is not that large: give the path of the file you mean",
+        ),
+        ReadError::Io(error) => unreadable_now(error),
+    };
+    Box::new(Problem::of_file(path, message, help))
+}
+
+fn unreadable_now(error: &io::Error) -> (String, &'static str) {
+    match error.kind() {
         io::ErrorKind::NotFound => {
             ("there is no such file".to_owned(), "create it, or give the path of the file you mean")
-        }
-        io::ErrorKind::IsADirectory => {
-            ("this is a directory, not a file".to_owned(), "give the path of the file in it")
         }
         io::ErrorKind::PermissionDenied => {
             ("the file may not be read".to_owned(), "let the user that runs watershed read it")
         }
-        io::ErrorKind::Unsupported => (
-            "this is a pipe, a socket or a device, not a file".to_owned(),
-            "give the path of a file, which can be read again",
-        ),
-        io::ErrorKind::FileTooLarge => (
-            format!("the file has more than {} MiB", FILE_MAX >> 20),
-            "configuration is not that large: give the path of the file you mean",
-        ),
         _ => (format!("the file cannot be read: {error}"), "make it readable and try again"),
-    };
-    Box::new(Problem::of_file(path, message, help))
+    }
 }
 
 fn not_utf8(path: &Path, error: &FromUtf8Error) -> Box<Problem> {

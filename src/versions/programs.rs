@@ -2,7 +2,6 @@
 //! environment, tried out.
 
 use std::collections::{HashMap, HashSet};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,9 +14,8 @@ use super::status::{StatusCode, StatusError};
 use super::turns::Turns;
 use crate::config::{Digest, VersionSpec};
 use crate::runtime::{CompileCache, Engine, Grant, Guest, GuestEnv, Program, digest_of};
-use crate::source::Fingerprint;
+use crate::source::{Fingerprint, ReadError, read_file};
 use crate::telemetry::Telemetry;
-use crate::transient::is_transient;
 
 /// A digest's program, or why it has none. Both last as long as some version names the digest, and
 /// an error that may pass only for those who have waited for it.
@@ -163,28 +161,38 @@ pub async fn digest_at(component: &Path) -> Result<Digest, StatusError> {
 }
 
 async fn read(component: &Path) -> Result<Vec<u8>, StatusError> {
-    let path = component.display();
-    let unreadable = |error: io::Error| match error.kind() {
-        _ if is_transient(&error) => {
-            let detail = format!("cannot read {path} for now: {error}");
-            StatusError::transient(StatusCode::Unreadable, detail, &error)
+    let path = component.to_owned();
+    let read = tokio::task::spawn_blocking(move || read_file(&path, LARGEST_COMPONENT));
+    match read.await {
+        Ok(read) => read.map_err(|error| unreadable(component, &error)),
+        Err(panicked) => {
+            Err(StatusError::new(StatusCode::Internal, format!("reading it: {panicked}")))
         }
-        io::ErrorKind::NotFound => {
+    }
+}
+
+fn unreadable(component: &Path, error: &ReadError) -> StatusError {
+    let path = component.display();
+    if let Some(error) = error.transient() {
+        let detail = format!("cannot read {path} for now: {error}");
+        return StatusError::transient(StatusCode::Unreadable, detail, error);
+    }
+    match error {
+        ReadError::Directory | ReadError::NotRegular => {
+            let detail = format!("{path} is not a regular file");
+            StatusError::new(StatusCode::NotAComponent, detail)
+        }
+        ReadError::TooLarge { most } => {
+            let detail = format!("{path} is larger than {} MiB", most >> 20);
+            StatusError::new(StatusCode::NotAComponent, detail)
+        }
+        error if error.is_missing() => {
             StatusError::new(StatusCode::NotFound, format!("there is no file {path}"))
         }
-        _ => StatusError::new(StatusCode::Unreadable, format!("cannot read {path}: {error}")),
-    };
-    // A device or a pipe could be read for ever.
-    let found = tokio::fs::metadata(component).await.map_err(unreadable)?;
-    if !found.is_file() {
-        let detail = format!("{path} is not a regular file");
-        return Err(StatusError::new(StatusCode::NotAComponent, detail));
+        ReadError::Io(error) => {
+            StatusError::new(StatusCode::Unreadable, format!("cannot read {path}: {error}"))
+        }
     }
-    if found.len() > LARGEST_COMPONENT {
-        let detail = format!("{path} is larger than {} MiB", LARGEST_COMPONENT >> 20);
-        return Err(StatusError::new(StatusCode::NotAComponent, detail));
-    }
-    tokio::fs::read(component).await.map_err(unreadable)
 }
 
 /// Holds a component's digest against the one that is declared.

@@ -6,10 +6,11 @@ use std::time::Instant;
 use http::HeaderValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::api::Explanation;
 use crate::config::{
     CookieSettings, Digest, Percent, SameSite, Service, StickyKey, VersionName, VersionSpec,
 };
-use crate::policy::explain::{Explainer, Explanation, Question};
+use crate::policy::explain::{Explainer, Question};
 use crate::policy::{self, Base, Before, Declared, Footing, Made, closed};
 use crate::routing::{Asked, Choice, Id, Lock, Pins, Policy, Reason, Refused};
 use crate::runtime::{Guest, Place};

@@ -8,11 +8,12 @@ use std::time::Instant;
 use super::secrets::{self, Found};
 use super::serving::{Serving, VersionEntry};
 use super::status::Status;
+use crate::api::Explanation;
 use crate::config::{
     Config, ConnectionLimits, DomainPattern, Environment, EnvironmentName, Expose, Percent, Route,
     SecretSource, Service, ServiceName, VersionName, VersionSpec,
 };
-use crate::policy::explain::{Explanation, Question};
+use crate::policy::explain::Question;
 use crate::policy::{Case, Obstacle, Serve, Verdict};
 use crate::routing::{Lock, Part, RouteTable, RouteTableBuilder};
 use crate::source::Look;

@@ -9,15 +9,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use watershed::admin::{description, status::service_document};
+use watershed::admin::{description, service_document};
+use watershed::api::{Description, ExplainQuery};
 use watershed::config::{
     AdminSettings, Config, Destination, Digest, EnvValue, Environment, EnvironmentName, Glob,
     Limits, Match, Otherwise, Overrides, Percent, Pick, Policy, Quarantined, Reach, Rule, RuleName,
     ServerSettings, Service, ServiceName, Split, StateSettings, Sticky, StickyKey, StickyMode,
     Traffic, VersionName, VersionSpec,
 };
-use watershed::plan::Description;
-use watershed::policy::explain::Written;
+use watershed::policy::explain::Question;
 use watershed::policy::{Case, Standing};
 use watershed::routing::Asked;
 use watershed::runtime::{Engine, Grant, Guest, PoolSize, Program};
@@ -303,7 +303,8 @@ fn all_tell_the_same(snapshot: &Snapshot, entry: &ServiceEntry) {
             Err(refused) => assert!(shares.is_empty(), "{refused:?} with {shares:?}"),
         }
     }
-    let explained = entry.explain(&Written::default().question().unwrap(), snapshot.generation);
+    let explained =
+        entry.explain(&Question::new(&ExplainQuery::default()).unwrap(), snapshot.generation);
     assert_eq!(explained.held, entry.held);
     let told = explained.distribution.iter().map(|it| (it.version.clone(), it.share));
     assert_eq!(hundredths(told), shares);

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use super::{DrawnDocument, ObservedDocument};
+use crate::api::{DrawnDocument, ObservedDocument};
 use crate::config::{Percent, VersionName};
 use crate::telemetry::{Comparison, VersionShares, Windows};
 use crate::versions::{ServiceEntry, Snapshot};

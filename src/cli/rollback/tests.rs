@@ -6,18 +6,17 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::api::Description;
 use crate::config::{
     Digest, EnvValue, Percent, Reach, SecretSource, Service, VersionName, VersionSpec,
 };
-use crate::edit::ServiceFile;
 use crate::history::{Author, Made, Parts, Record, RecordOutcome, RecordedVersion, Served, Share};
-use crate::plan::Description;
 use crate::policy::Standing;
 use crate::rollout::{
     Ground, Question, Rollback, RollbackError, Shares, State, Target, Versions, rollback,
 };
 use crate::runtime::digest_of;
-use crate::source::Loader;
+use crate::source::{Loader, ServiceFile};
 use crate::versions::secret_digest;
 
 fn name(text: &str) -> VersionName {
@@ -207,10 +206,10 @@ impl World {
         let found = self.decide(target, false)?;
         let mut file = ServiceFile::open(&self.path("shop.toml")).unwrap();
         let rest = found.restoration().unwrap();
-        rest.apply(&mut file);
+        rest.apply(&mut file.text);
         let names = self.service.versions.iter().map(|spec| &spec.name);
-        file.set_split(&found.to.over(names.chain(rest.declared())));
-        let text = file.text();
+        file.text.set_split(&found.to.over(names.chain(rest.declared())));
+        let text = file.text.to_string();
         let saved = file.save(&self.directory.path().join("watershed.toml"));
         saved.unwrap_or_else(|error| panic!("{error}\n{text}"));
         let generation = self.publish();

@@ -5,7 +5,7 @@ use std::fmt;
 
 use anstyle::{AnsiColor, Style};
 
-use crate::admin::status::{
+use crate::api::{
     DrawnDocument, EnvironmentDocument, ObservedDocument, RejectionDocument, ReloadDocument,
     ServiceDocument, StatusDocument, VersionDocument,
 };

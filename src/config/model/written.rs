@@ -26,7 +26,9 @@ impl VersionSpec {
         if let Some(remark) = remark {
             put(&mut table, "remark", remark.clone());
         }
-        put(&mut table, "limits", limits.written());
+        let limits = limits.entries().into_iter();
+        let limits: Table = limits.map(|(key, value)| (key.to_owned(), value)).collect();
+        put(&mut table, "limits", limits);
         table
     }
 }
@@ -68,7 +70,8 @@ impl SecretSource {
 }
 
 impl Limits {
-    fn written(&self) -> Table {
+    /// Each limit by its key, in the words of the file: text, or a whole number.
+    pub fn entries(&self) -> [(&'static str, Value); 7] {
         let Self {
             memory,
             cpu_time,
@@ -78,15 +81,15 @@ impl Limits {
             queue_time,
             instance_reuse,
         } = self;
-        let mut table = Table::new();
-        put(&mut table, "memory", memory.to_string());
-        put(&mut table, "cpu-time", show_duration(*cpu_time));
-        put(&mut table, "wall-time", show_duration(*wall_time));
-        put(&mut table, "request-body", request_body.to_string());
-        put(&mut table, "concurrency", i64::from(concurrency.get()));
-        put(&mut table, "queue-time", show_duration(*queue_time));
-        put(&mut table, "instance-reuse", i64::from(instance_reuse.get()));
-        table
+        [
+            ("memory", Value::from(memory.to_string())),
+            ("cpu-time", Value::from(show_duration(*cpu_time))),
+            ("wall-time", Value::from(show_duration(*wall_time))),
+            ("request-body", Value::from(request_body.to_string())),
+            ("concurrency", Value::from(concurrency.get())),
+            ("queue-time", Value::from(show_duration(*queue_time))),
+            ("instance-reuse", Value::from(instance_reuse.get())),
+        ]
     }
 }
 

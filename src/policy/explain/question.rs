@@ -1,4 +1,4 @@
-//! A request to be explained: as a query string of the admin listener and back.
+//! A request to be explained, made of what a user writes.
 
 use std::net::IpAddr;
 
@@ -6,6 +6,7 @@ use http::header::{COOKIE, HOST};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
 
+use crate::api::ExplainQuery;
 use crate::config::DomainPattern;
 
 /// A request that nobody sends.
@@ -32,65 +33,25 @@ pub enum QuestionError {
     Cookie(String),
     #[error("{0:?} is not the address of a client: it looks like 10.1.2.3")]
     Client(String),
-    #[error(
-        "there is no parameter `{0}`: give method, path, header, query, cookie or client, beside \
-         service and environment"
-    )]
-    Unknown(String),
 }
 
-/// A request as it is written: each part as a user gives it.
-#[derive(Clone, Debug, Default)]
-pub struct Written {
-    pub method: Option<String>,
-    pub path: Option<String>,
-    /// `name:value` each.
-    pub headers: Vec<String>,
-    /// `name=value` each, not encoded; a name alone has an empty value.
-    pub query: Vec<String>,
-    /// `name=value` each.
-    pub cookies: Vec<String>,
-    pub client: Option<String>,
-}
-
-impl Written {
-    /// Reads the parts of a query string, and gives back what it does not know.
-    pub fn from_query(query: &str) -> (Self, Vec<(String, String)>) {
-        let (mut written, mut others) = (Self::default(), Vec::new());
-        for (key, value) in form_urlencoded::parse(query.as_bytes()).into_owned() {
-            match key.as_str() {
-                "method" => written.method = Some(value),
-                "path" => written.path = Some(value),
-                "header" => written.headers.push(value),
-                "query" => written.query.push(value),
-                "cookie" => written.cookies.push(value),
-                "client" => written.client = Some(value),
-                _ => others.push((key, value)),
-            }
-        }
-        (written, others)
-    }
-
-    /// As a query string.
-    pub fn to_query(&self) -> String {
-        let Self { method, path, headers, query, cookies, client } = self;
-        let mut text = form_urlencoded::Serializer::new(String::new());
-        for (key, value) in [("method", method), ("path", path), ("client", client)] {
-            text.extend_pairs(value.iter().map(|value| (key, value)));
-        }
-        for (key, values) in [("header", headers), ("query", query), ("cookie", cookies)] {
-            text.extend_pairs(values.iter().map(|value| (key, value)));
-        }
-        text.finish()
-    }
-
-    /// The request.
+impl Question {
+    /// The request of a query.
     ///
     /// # Errors
     ///
-    /// Names the first part that is none.
-    pub fn question(&self) -> Result<Question, QuestionError> {
-        let Self { method, path, headers, query, cookies, client } = self;
+    /// Names the first part that is no part of a request.
+    pub fn new(written: &ExplainQuery) -> Result<Self, QuestionError> {
+        let ExplainQuery {
+            environment: _,
+            service: _,
+            method,
+            path,
+            headers,
+            query,
+            cookies,
+            client,
+        } = written;
         let (mut parts, ()) = Request::new(()).into_parts();
         if let Some(method) = method {
             let parsed = Method::from_bytes(method.as_bytes());
@@ -111,7 +72,7 @@ impl Written {
             parts.headers.append(COOKIE, value);
         }
         let parse = |text: &String| text.parse().map_err(|_| QuestionError::Client(text.clone()));
-        Ok(Question { parts, client: client.as_ref().map(parse).transpose()? })
+        Ok(Self { parts, client: client.as_ref().map(parse).transpose()? })
     }
 }
 
@@ -176,21 +137,22 @@ fn matches(domain: &DomainPattern, host: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn written() -> Written {
+    fn written() -> ExplainQuery {
         let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-        Written {
+        ExplainQuery {
             method: Some("POST".to_owned()),
             path: Some("/a?b=1".to_owned()),
             headers: texts(&["x-user: ann&co", "host:v2--shop.test"]),
             query: texts(&["lane=a b&c", "flag"]),
             cookies: texts(&["c=1"]),
             client: Some("10.1.2.3".to_owned()),
+            ..ExplainQuery::default()
         }
     }
 
     #[test]
     fn a_question_is_a_request() {
-        let question = written().question().unwrap();
+        let question = Question::new(&written()).unwrap();
         let parts = question.parts();
         assert_eq!(parts.method, "POST");
         assert_eq!(parts.uri, "/a?b=1&lane=a+b%26c&flag=");
@@ -205,39 +167,30 @@ mod tests {
     }
 
     #[test]
-    fn a_query_string_says_all_of_it() {
-        let query = format!("service=shop&{}&x=1", written().to_query());
-        let (read, others) = Written::from_query(&query);
-        assert_eq!(read.to_query(), written().to_query());
-        let names: Vec<_> = others.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["service", "x"]);
-    }
-
-    #[test]
     fn what_is_no_part_of_a_request_is_told() {
-        let error = |written: Written| written.question().unwrap_err();
+        let error = |written: ExplainQuery| Question::new(&written).unwrap_err();
         let some = |text: &str| Some(text.to_owned());
         let list = |text: &str| vec![text.to_owned()];
         assert_eq!(
-            error(Written { method: some("G T"), ..Written::default() }),
+            error(ExplainQuery { method: some("G T"), ..ExplainQuery::default() }),
             QuestionError::Method("G T".to_owned())
         );
         for path in ["a", "", "/ä ö"] {
             assert_eq!(
-                error(Written { path: some(path), ..Written::default() }),
+                error(ExplainQuery { path: some(path), ..ExplainQuery::default() }),
                 QuestionError::Path(path.to_owned())
             );
         }
         assert_eq!(
-            error(Written { headers: list("x-user"), ..Written::default() }),
+            error(ExplainQuery { headers: list("x-user"), ..ExplainQuery::default() }),
             QuestionError::Header("x-user".to_owned())
         );
         assert_eq!(
-            error(Written { cookies: list("c"), ..Written::default() }),
+            error(ExplainQuery { cookies: list("c"), ..ExplainQuery::default() }),
             QuestionError::Cookie("c".to_owned())
         );
         assert_eq!(
-            error(Written { client: some("here"), ..Written::default() }),
+            error(ExplainQuery { client: some("here"), ..ExplainQuery::default() }),
             QuestionError::Client("here".to_owned())
         );
     }

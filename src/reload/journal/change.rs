@@ -2,8 +2,6 @@
 //! the history keeps.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,6 +11,7 @@ use crate::config::{Digest, Percent};
 use crate::history::{
     Author, Made, Parts, Record, RecordOutcome, RecordedVersion, Served, Share, now,
 };
+use crate::source::read_file;
 use crate::versions::{ServiceEntry, ServiceKey, Snapshot, Status, VersionEntry, VersionView};
 
 /// Bytes of a service's file that are digested, at most. The loader takes no larger file.
@@ -118,14 +117,6 @@ fn recorded(view: &VersionView) -> RecordedVersion {
 
 /// The digest of a file as it is now. A pipe or a device has none.
 fn digest_of(path: &Path) -> Option<String> {
-    let read = || -> io::Result<Vec<u8>> {
-        if !path.metadata()?.is_file() {
-            return Err(io::ErrorKind::Unsupported.into());
-        }
-        let mut bytes = Vec::new();
-        File::open(path)?.take(LONGEST).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    let digest = |bytes| Digest::from_bytes(Sha256::digest(bytes).into());
-    read().ok().map(|bytes| digest(bytes).to_string())
+    let bytes = read_file(path, LONGEST).ok()?;
+    Some(Digest::from_bytes(Sha256::digest(bytes).into()).to_string())
 }

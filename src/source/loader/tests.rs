@@ -5,6 +5,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::source::ReadError;
 
 /// A configuration in a directory of its own, and its loader.
 struct Site {
@@ -310,11 +311,11 @@ fn what_is_served_is_warned_of_also_where_the_file_is_wrong_by_now() {
 }
 
 /// Fails for files by their names: `eio.toml`, `stale.toml`, `interrupted.toml`, `emfile.toml`.
-fn failing(path: &Path) -> std::io::Result<Vec<u8>> {
+fn failing(path: &Path) -> Result<Vec<u8>, ReadError> {
     let codes = [("eio", 5), ("stale", 116), ("interrupted", 4), ("emfile", 24), ("watershed", 12)];
     let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     match codes.iter().find(|(name, _)| *name == stem && (stem != "watershed" || is_short(path))) {
-        Some((_, code)) => Err(std::io::Error::from_raw_os_error(*code)),
+        Some((_, code)) => Err(std::io::Error::from_raw_os_error(*code).into()),
         None => text::read_bytes(path),
     }
 }

@@ -47,23 +47,31 @@ impl World {
             Step::Env(version, variable, value) => {
                 let value = value.map(|value| text(&value.to_string()));
                 let variable = ["GREETING", "LEVEL", "file"][*variable];
-                file.set_in_version(&versions[*version], &key(&["env", variable]), value.as_ref());
+                file.text.set_in_version(
+                    &versions[*version],
+                    &key(&["env", variable]),
+                    value.as_ref(),
+                );
             }
             Step::Memory(version, size) => {
                 let size = text(&format!("{size}MiB"));
-                file.set_in_version(&versions[*version], &key(&["limits", "memory"]), Some(&size));
+                file.text.set_in_version(
+                    &versions[*version],
+                    &key(&["limits", "memory"]),
+                    Some(&size),
+                );
             }
             Step::Split(quarters) => {
                 let first = share(u16::from(*quarters) * 2_500);
                 let second = share(10_000 - first.hundredths());
-                file.set_split(&[(versions[0].clone(), first), (versions[1].clone(), second)]);
+                file.text.set_split(&[(versions[0].clone(), first), (versions[1].clone(), second)]);
             }
             Step::Build(index, build) => {
                 fs::write(self.path(FILES[*index]), format!("{index} {build}")).unwrap();
             }
             Step::Component(version, index) => {
                 let path = text(&self.path(FILES[*index]).display().to_string());
-                file.set_in_version(&versions[*version], &key(&["component"]), Some(&path));
+                file.text.set_in_version(&versions[*version], &key(&["component"]), Some(&path));
             }
             Step::Rotate(value) => fs::write(self.path("token"), value.to_string()).unwrap(),
             Step::Policy(number) => {
@@ -76,7 +84,7 @@ impl World {
                     4 => ("override", None),
                     _ => ("pick", Some(text("smooth"))),
                 };
-                file.set_in_traffic(&[key.to_owned()], value.as_ref());
+                file.text.set_in_traffic(&[key.to_owned()], value.as_ref());
             }
             Step::Rule(number) => {
                 let rule = |name: &str, to: &str| {
@@ -95,7 +103,7 @@ impl World {
                     _ => vec![rule("one", "version = 'v2'"), two()],
                 };
                 let put = |rule| PutRule { rule, is_kept: false };
-                file.set_rules(&rules.into_iter().map(put).collect::<Vec<_>>());
+                file.text.set_rules(&rules.into_iter().map(put).collect::<Vec<_>>());
             }
             Step::Back(generation) => {
                 drop(file);
@@ -104,7 +112,7 @@ impl World {
                 return;
             }
         }
-        let text = file.text();
+        let text = file.text.to_string();
         let saved = file.save(&self.directory.path().join("watershed.toml"));
         saved.unwrap_or_else(|error| panic!("{error}\n{text}"));
         self.publish();

@@ -14,6 +14,9 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use thiserror::Error;
 
+use super::file::read_file;
+use super::text::FILE_MAX;
+
 /// How long a command waits for another one.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -216,7 +219,7 @@ fn is_unsupported(error: Errno) -> bool {
 
 /// Whether a file says exactly this.
 fn is_text(path: &Path, text: &str) -> bool {
-    fs::read(path).is_ok_and(|bytes| bytes == text.as_bytes())
+    read_file(path, FILE_MAX).is_ok_and(|bytes| bytes == text.as_bytes())
 }
 
 /// What is not there any more was removed by somebody.

@@ -58,9 +58,9 @@ fn paths_are_written_as_in_the_file_and_texts_as_they_are() {
     let mut file = site.open();
     let place = |name: &str| text(&site.path(name).display().to_string());
     let secret = toml::Value::Table([("file".to_owned(), place("token"))].into_iter().collect());
-    file.set_in_version(&name("v1"), &key(&["component"]), Some(&place("bin/b.wasm")));
-    file.set_in_version(&name("v1"), &key(&["env", "file"]), Some(&text("/etc/passwd")));
-    file.set_in_version(&name("v1"), &key(&["env", "TOKEN"]), Some(&secret));
+    file.text.set_in_version(&name("v1"), &key(&["component"]), Some(&place("bin/b.wasm")));
+    file.text.set_in_version(&name("v1"), &key(&["env", "file"]), Some(&text("/etc/passwd")));
+    file.text.set_in_version(&name("v1"), &key(&["env", "TOKEN"]), Some(&secret));
     file.save(&site.main()).unwrap();
     let said = site.text();
     for line in

@@ -61,9 +61,9 @@ fn braces_stay_braces() {
 fn what_is_said_already_stays_as_it_is_written() {
     let site = Site::new(&format!("{VERSIONS}[traffic]\nsplit = {{ 'v1' = 90.0, v2 = 1e1 }}"));
     let mut file = site.open();
-    file.set_split(&shares(&[("v1", 90.0), ("v2", 10.0)]));
-    assert!(!file.is_changed());
-    assert_eq!(file.text(), site.text(), "not even the end of the last line");
+    file.text.set_split(&shares(&[("v1", 90.0), ("v2", 10.0)]));
+    assert!(!file.text.is_changed());
+    assert_eq!(file.text.to_string(), site.text(), "not even the end of the last line");
     file.save(&site.main()).unwrap();
 }
 

@@ -6,8 +6,8 @@ use proptest::sample::select;
 
 use super::*;
 
-const GREETER: &str = include_str!("../../../config/services/greeter.toml");
-const LAB: &str = include_str!("../../../config/services/lab.toml");
+const GREETER: &str = include_str!("../../../../config/services/greeter.toml");
+const LAB: &str = include_str!("../../../../config/services/lab.toml");
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -60,7 +60,7 @@ impl Wanted {
     }
 
     /// Takes a step, in the file and here, if it makes sense.
-    fn take(&mut self, step: &Step, file: &mut ServiceFile) {
+    fn take(&mut self, step: &Step, file: &mut ServiceText) {
         match step {
             Step::Add(index) => {
                 let name = version_name(*index);
@@ -103,7 +103,7 @@ impl Wanted {
     }
 
     /// A version with traffic hands it over first, as the commands have it.
-    fn remove(&mut self, version: &str, file: &mut ServiceFile) {
+    fn remove(&mut self, version: &str, file: &mut ServiceText) {
         let Some(position) = self.position(version) else { return };
         if self.versions.len() == 1 {
             return;
@@ -118,7 +118,7 @@ impl Wanted {
         self.removed.push(version.to_owned());
     }
 
-    fn split(&mut self, names: &[String], file: &mut ServiceFile) {
+    fn split(&mut self, names: &[String], file: &mut ServiceText) {
         let Some((first, rest)) = names.split_first() else { return };
         let small = Percent::from_f64(0.25).unwrap();
         let left = 10_000 - 25 * u16::try_from(rest.len()).unwrap();
@@ -205,9 +205,9 @@ proptest! {
         let mut wanted = Wanted::of(&site.config().environments[0].services[0]);
         let mut file = site.open();
         for step in &steps {
-            wanted.take(step, &mut file);
+            wanted.take(step, &mut file.text);
         }
-        let after = file.text();
+        let after = file.text.to_string();
         let saved = file.save(&site.main());
         prop_assert!(saved.is_ok(), "{}\n{after}", saved.unwrap_err());
         prop_assert_eq!(&site.text(), &after);

@@ -45,7 +45,7 @@ fn a_version_comes_after_the_last_one() {
     new.env = vec![("B".to_owned(), "x\"y\n".to_owned()), ("A".to_owned(), String::new())];
     new.remark = Some("third".to_owned());
     let mut file = site.open();
-    file.add_version(&new);
+    file.text.add_version(&new);
     file.save(&site.main()).unwrap();
     let (before, after) = without(SHOP, "\n# who gets what", "\n# who gets what");
     let text = site.text();
@@ -67,8 +67,8 @@ fn a_component_is_relative_where_both_share_a_directory() {
     let site = Site::new(SHOP);
     let elsewhere = Path::new("/srv/x/c.wasm");
     let mut file = site.open();
-    file.add_version(&version("far", elsewhere));
-    file.add_version(&version("beside", site.path("services/c.wasm")));
+    file.text.add_version(&version("far", elsewhere));
+    file.text.add_version(&version("beside", site.path("services/c.wasm")));
     file.save(&site.main()).unwrap();
     assert!(site.text().contains("component = \"/srv/x/c.wasm\""), "{}", site.text());
     assert!(site.text().contains("component = \"c.wasm\""), "{}", site.text());
@@ -152,8 +152,8 @@ fn the_comment_at_the_top_stays_when_all_is_removed() {
     let before = "#:schema x\n# top\n\n[[versions]]\nname = \"v1\"\ncomponent = \"a\"\n# end\n";
     let site = Site::new(before);
     let mut file = site.open();
-    file.remove_version(&name("v1"));
-    assert_eq!(file.text(), "#:schema x\n# top\n\n# end\n");
+    file.text.remove_version(&name("v1"));
+    assert_eq!(file.text.to_string(), "#:schema x\n# top\n\n# end\n");
     let refused = file.save(&site.main()).unwrap_err().to_string();
     assert!(refused.contains("the file declares nothing"), "{refused}");
     assert_eq!(site.text(), before);

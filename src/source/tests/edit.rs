@@ -5,8 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::*;
-use crate::config::{Config, Service, Traffic};
+use crate::config::{
+    Config, Digest, Percent, Quarantined, Service, ServiceName, Traffic, VersionName,
+};
+use crate::edit::{NewVersion, PutRule, ServiceText};
+use crate::source::{EditError, ServiceFile};
 
 mod forms;
 mod policy;
@@ -101,11 +104,11 @@ fn split_of(service: &Service) -> Option<Vec<(String, Percent)>> {
 
 /// The text after an edit, which the loader accepts and which is what is saved.
 #[track_caller]
-fn edited(before: &str, edit: impl FnOnce(&mut ServiceFile)) -> (String, Arc<Service>) {
+fn edited(before: &str, edit: impl FnOnce(&mut ServiceText)) -> (String, Arc<Service>) {
     let site = Site::new(before);
     let mut file = site.open();
-    edit(&mut file);
-    let text = file.text();
+    edit(&mut file.text);
+    let text = file.text.to_string();
     file.save(&site.main()).unwrap_or_else(|error| panic!("{error}\n---\n{text}"));
     assert_eq!(site.text(), text);
     assert_eq!(site.names(), ["shop.toml"]);

@@ -2,7 +2,10 @@
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+use sha2::{Digest as _, Sha256};
+
 use super::*;
+use crate::source::store::StoreError;
 
 const SHOP: &str = "[[versions]]\nname = \"v1\"\ncomponent = \"a.wasm\"\n";
 const WRONG: &str = "[[versions]]\nname = \"v1\"\ncomponent = \"a.wasm\"\nx = 1\n";
@@ -11,7 +14,7 @@ const WRONG: &str = "[[versions]]\nname = \"v1\"\ncomponent = \"a.wasm\"\nx = 1\
 fn what_was_written_can_be_taken_back() {
     let site = Site::new(SHOP);
     let mut file = site.open();
-    file.set_split(&shares(&[("v1", 100.0)]));
+    file.text.set_split(&shares(&[("v1", 100.0)]));
     let saved = file.save(&site.main()).unwrap();
     assert_eq!(saved.before, SHOP);
     let sum: [u8; 32] = Sha256::digest(site.text()).into();
@@ -19,7 +22,7 @@ fn what_was_written_can_be_taken_back() {
     saved.revert().unwrap();
     assert_eq!(site.text(), SHOP);
     let mut file = site.open();
-    file.set_split(&shares(&[("v1", 100.0)]));
+    file.text.set_split(&shares(&[("v1", 100.0)]));
     let saved = file.save(&site.main()).unwrap();
     fs::write(site.file(), "# mine\n").unwrap();
     assert!(matches!(saved.revert(), Err(EditError::Changed { .. })));
@@ -33,7 +36,7 @@ fn a_new_service_is_created_and_taken_back() {
     let service = ServiceName::new("other").unwrap();
     let domains = ["a.example".to_owned(), "b.example".to_owned()];
     let mut file = ServiceFile::create(&path, &service, &domains).unwrap();
-    file.add_version(&version("v1", site.path("bin/a.wasm")));
+    file.text.add_version(&version("v1", site.path("bin/a.wasm")));
     let saved = file.save(&site.main()).unwrap();
     let expected = format!(
         "name = \"other\"\ndomains = [\"a.example\", \"b.example\"]\n\n[[versions]]\nname = \"v1\"\n\
@@ -45,8 +48,12 @@ fn a_new_service_is_created_and_taken_back() {
     saved.revert().unwrap();
     assert_eq!(site.names(), ["shop.toml"]);
     let mut file = ServiceFile::create(&path, &ServiceName::new("new").unwrap(), &[]).unwrap();
-    file.add_version(&version("v1", "/a.wasm"));
-    assert!(file.text().starts_with("[[versions]]\nname = \"v1\"\n"), "{}", file.text());
+    file.text.add_version(&version("v1", "/a.wasm"));
+    assert!(
+        file.text.to_string().starts_with("[[versions]]\nname = \"v1\"\n"),
+        "{}",
+        file.text.to_string()
+    );
 }
 
 #[test]
@@ -56,7 +63,7 @@ fn a_new_file_must_be_one_that_is_served() {
     let exists = ServiceFile::create(&site.file(), &service, &[]);
     assert!(matches!(exists, Err(EditError::Exists { .. })));
     let mut file = ServiceFile::create(&site.path("other.toml"), &service, &[]).unwrap();
-    file.add_version(&version("v1", "/a.wasm"));
+    file.text.add_version(&version("v1", "/a.wasm"));
     let refused = file.save(&site.main()).unwrap_err();
     let expected = format!(
         "no environment of {} would find {}; nothing was written: put it where \
@@ -74,7 +81,7 @@ fn a_new_file_must_be_one_that_is_served() {
 fn what_would_be_wrong_is_not_written() {
     let site = Site::new(SHOP);
     let mut file = site.open();
-    file.set_split(&shares(&[("v1", 90.0), ("v9", 10.0)]));
+    file.text.set_split(&shares(&[("v1", 90.0), ("v9", 10.0)]));
     let refused = file.save(&site.main()).unwrap_err().to_string();
     assert!(refused.starts_with("the configuration would be wrong with this edit"), "{refused}");
     assert!(refused.contains("there is no version `v9`"), "{refused}");
@@ -85,7 +92,7 @@ fn what_would_be_wrong_is_not_written() {
 fn what_was_wrong_before_is_said_and_may_be_mended() {
     let site = Site::new(WRONG);
     let mut file = site.open();
-    file.set_split(&shares(&[("v1", 100.0)]));
+    file.text.set_split(&shares(&[("v1", 100.0)]));
     let refused = file.save(&site.main()).unwrap_err();
     assert!(matches!(refused, EditError::WrongBefore { .. }), "{refused}");
     assert!(refused.to_string().contains("mend it first"), "{refused}");
@@ -93,7 +100,7 @@ fn what_was_wrong_before_is_said_and_may_be_mended() {
     assert_eq!(site.text(), WRONG);
     fs::write(site.file(), format!("{SHOP}[traffic]\nsplit = {{ v1 = 90 }}\n")).unwrap();
     let mut file = site.open();
-    file.set_split(&shares(&[("v1", 100.0)]));
+    file.text.set_split(&shares(&[("v1", 100.0)]));
     file.save(&site.main()).unwrap();
 }
 
@@ -102,11 +109,11 @@ fn a_wrong_file_elsewhere_keeps_nobody_from_rolling_back() {
     let site = Site::new(SHOP);
     fs::write(site.path("services/other.toml"), WRONG).unwrap();
     let mut file = site.open();
-    file.set_split(&shares(&[("v1", 100.0)]));
+    file.text.set_split(&shares(&[("v1", 100.0)]));
     file.save(&site.main()).unwrap();
     fs::write(site.main(), "[server]\nx = 1\n").unwrap();
     let mut file = site.open();
-    file.set_split(&shares(&[("v1", 0.0)]));
+    file.text.set_split(&shares(&[("v1", 0.0)]));
     assert!(matches!(file.save(&site.main()), Err(EditError::WrongBefore { .. })));
 }
 
@@ -119,7 +126,7 @@ fn a_domain_of_another_service_is_not_to_be_had() {
     let path = site.path("services/a.toml");
     let service = ServiceName::new("a").unwrap();
     let mut file = ServiceFile::create(&path, &service, &["x.example".to_owned()]).unwrap();
-    file.add_version(&version("v1", "/a.wasm"));
+    file.text.add_version(&version("v1", "/a.wasm"));
     let refused = file.save(&site.main()).unwrap_err().to_string();
     assert!(refused.contains("`x.example` is already a domain of a service"), "{refused}");
     assert!(!path.exists());
@@ -147,7 +154,7 @@ fn what_cannot_be_read_is_told_as_check_does() {
 fn what_somebody_else_writes_meanwhile_stays() {
     let site = Site::new(SHOP);
     let mut file = site.open();
-    file.set_split(&shares(&[("v1", 100.0)]));
+    file.text.set_split(&shares(&[("v1", 100.0)]));
     let theirs = format!("# mine\n{SHOP}");
     fs::write(site.file(), &theirs).unwrap();
     let refused = file.save(&site.main()).unwrap_err().to_string();
@@ -167,7 +174,7 @@ fn a_link_stays_and_what_it_leads_to_is_changed() {
     fs::rename(site.file(), &real).unwrap();
     symlink("../real.toml", site.file()).unwrap();
     let mut file = site.open();
-    file.add_version(&version("v2", site.path("services/b.wasm")));
+    file.text.add_version(&version("v2", site.path("services/b.wasm")));
     file.save(&site.main()).unwrap();
     assert!(fs::symlink_metadata(site.file()).unwrap().is_symlink());
     let text = fs::read_to_string(&real).unwrap();
@@ -182,7 +189,7 @@ fn a_config_map_is_edited_where_it_comes_from() {
     symlink("..1", site.path("services/..data")).unwrap();
     symlink("..data/shop.toml", site.file()).unwrap();
     let mut file = site.open();
-    file.set_split(&shares(&[("v1", 100.0)]));
+    file.text.set_split(&shares(&[("v1", 100.0)]));
     let refused = file.save(&site.main()).unwrap_err().to_string();
     assert!(refused.contains("make this change in the ConfigMap:\n\nline 4:\n"), "{refused}");
     assert!(refused.ends_with("+ [traffic]\n+ split = { v1 = 100 }\n"), "{refused}");
@@ -198,7 +205,7 @@ fn a_directory_that_is_not_writable_is_told_with_the_change() {
     let site = Site::new(SHOP);
     fs::set_permissions(site.path("services"), fs::Permissions::from_mode(0o555)).unwrap();
     let mut file = site.open();
-    file.set_split(&shares(&[("v1", 100.0)]));
+    file.text.set_split(&shares(&[("v1", 100.0)]));
     let refused = file.save(&site.main()).unwrap_err().to_string();
     fs::set_permissions(site.path("services"), fs::Permissions::from_mode(0o755)).unwrap();
     assert!(refused.contains("is not writable for this user"), "{refused}");

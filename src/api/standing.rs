@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Digest;
 
 /// Where a version stands: as a process says, or as well as its files let it. Whether it may have
-/// traffic depends on its service too, and is told by a [`Footing`](super::Footing).
+/// traffic depends on its service too: [`Footing`](crate::policy::Footing) tells that.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "kebab-case")]
 pub enum Standing {

@@ -1,0 +1,41 @@
+//! The documents of the admin API, each defined once: the admin listener writes them, and the command
+//! line and whoever else asks a process read them. Types and their JSON only; what they say is
+//! decided elsewhere. A reader ignores fields that it does not know, so an older command understands
+//! a newer process.
+//!
+//! `paths` has the addresses and queries. Then one file for each answer: `status`, `reload` (with the
+//! body of the request), `history`, `explanation`, `description` (the answer of `/api/v1/config`) and
+//! `plan` (the difference between two descriptions, printed by `watershed plan --json`). `standing`
+//! says where a version stands, in several of them.
+
+mod description;
+mod explanation;
+mod history;
+mod paths;
+mod plan;
+mod reload;
+mod standing;
+mod status;
+
+pub use description::{
+    Description, EnvironmentDescription, ServiceDescription, Settings, TrafficKind, Value,
+    VersionDescription,
+};
+pub use explanation::{Chance, Explanation, RuleStep, StickyStep, Wish};
+pub use history::{
+    Author, HistoryDocument, Parts, Record, RecordOutcome, RecordedVersion, Served, ServedVersion,
+    Share,
+};
+pub use paths::{
+    CONFIG, EXPLAIN, ExplainQuery, HISTORY, HistoryQuery, RELOAD, STATUS, StatusQuery,
+};
+pub use plan::{
+    ChangeKind, Compilation, KeyChange, Plan, ServiceChange, ShareChange, VersionChange,
+    VersionFault, VersionRef,
+};
+pub use reload::{Attribution, RejectionDocument, ReloadDocument, ReportDocument};
+pub use standing::{Fault, Standing};
+pub use status::{
+    DescriptorsDocument, DrawnDocument, EnvironmentDocument, ObservedDocument, ServiceDocument,
+    StatusDocument, VersionDocument,
+};

@@ -1,0 +1,105 @@
+//! The description: what is declared and served, without anything secret: of a running process or of
+//! files, in one shape that two sides can be compared in. An environment value is only ever its digest.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::standing::Standing;
+use crate::config::Percent;
+
+/// All that a process serves, or that files declare.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Description {
+    /// The generation that is served; none of files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
+    /// The directory of the main file, absolute.
+    pub root: PathBuf,
+    /// Of the main file, applied by a reload.
+    pub settings: Settings,
+    /// Of the main file, applied by a restart: what a process was started with.
+    pub started_with: Settings,
+    /// Those that have services.
+    pub environments: Vec<EnvironmentDescription>,
+}
+
+/// Keys and what they say.
+pub type Settings = BTreeMap<String, Value>;
+
+/// What a key says, to be shown and compared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Value {
+    /// For people.
+    pub text: String,
+    /// The same where `text` names an absolute path: from the main file's directory on. Copies of
+    /// a configuration say the same by this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub relative: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnvironmentDescription {
+    pub name: String,
+    pub services: Vec<ServiceDescription>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceDescription {
+    pub name: String,
+    pub file: PathBuf,
+    pub domains: Vec<String>,
+    /// Parts of other domains: domain and path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<String>,
+    pub traffic: TrafficKind,
+    /// What decides before the shares do, as far as it is said.
+    #[serde(default, skip_serializing_if = "Settings::is_empty")]
+    pub policy: Settings,
+    /// Why what is declared is not what is served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
+    /// What must not get traffic: name and digests. Empty from a process that knows none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quarantine: Vec<String>,
+    /// In the order of declaration, then those that are only served.
+    pub versions: Vec<VersionDescription>,
+}
+
+/// How a service says who gets what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrafficKind {
+    Latest,
+    Split,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionDescription {
+    pub name: String,
+    pub component: Value,
+    /// Every other key.
+    pub settings: Settings,
+    /// Percent of the traffic: now, or as the files declare.
+    #[serde(with = "percent")]
+    pub share: Percent,
+    #[serde(flatten)]
+    pub standing: Standing,
+}
+
+/// A percentage as a JSON number.
+pub mod percent {
+    use serde::de::{Deserialize, Deserializer, Error};
+    use serde::ser::Serializer;
+
+    use crate::config::Percent;
+
+    pub fn serialize<S: Serializer>(percent: &Percent, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_f64(f64::from(percent.hundredths()) / 100.0)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Percent, D::Error> {
+        Percent::from_f64(f64::deserialize(from)?).map_err(D::Error::custom)
+    }
+}

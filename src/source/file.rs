@@ -1,0 +1,124 @@
+//! Reads a file that somebody has named: the configuration's, a secret, a token, a component.
+//! Whatever the name leads to, reading ends: a pipe may have no other end, and a device no end at all.
+
+use std::fs::{self, File, FileType, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+use crate::transient::is_transient;
+
+/// Why a file was not read. The path is the caller's to name.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    #[error("it is a directory")]
+    Directory,
+    /// A pipe, a socket or a device.
+    #[error("it is not a regular file")]
+    NotRegular,
+    /// It has more bytes than this.
+    #[error("it has more than {most} bytes")]
+    TooLarge { most: u64 },
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl ReadError {
+    /// The error of a moment that was in the way, if it was one.
+    pub fn transient(&self) -> Option<&io::Error> {
+        match self {
+            Self::Io(error) if is_transient(error) => Some(error),
+            Self::Directory | Self::NotRegular | Self::TooLarge { .. } | Self::Io(_) => None,
+        }
+    }
+
+    /// Whether nothing is there.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+/// Reads a regular file of at most so many bytes, following links.
+///
+/// # Errors
+///
+/// Where it is no regular file, has more bytes, or the system says no.
+pub fn read_file(path: &Path, most: u64) -> Result<Vec<u8>, ReadError> {
+    // To open a device may already do something to it.
+    regular(fs::metadata(path)?.file_type())?;
+    let file = open(path)?;
+    // Another file may have come to its place.
+    let found = file.metadata()?;
+    regular(found.file_type())?;
+    let mut bytes = Vec::new();
+    let expected = usize::try_from(found.len().min(most).saturating_add(1)).unwrap_or(0);
+    bytes.try_reserve_exact(expected).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    // It may grow while it is read.
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    match u64::try_from(bytes.len()) {
+        Ok(length) if length <= most => Ok(bytes),
+        _ => Err(ReadError::TooLarge { most }),
+    }
+}
+
+/// Opens it without waiting for the other end of what turns out to be a pipe.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
+fn regular(kind: FileType) -> Result<(), ReadError> {
+    match kind {
+        kind if kind.is_file() => Ok(()),
+        kind if kind.is_dir() => Err(ReadError::Directory),
+        _ => Err(ReadError::NotRegular),
+    }
+}
+
+impl From<io::ErrorKind> for ReadError {
+    fn from(kind: io::ErrorKind) -> Self {
+        Self::Io(kind.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_may_have_so_many_bytes_and_no_more() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        fs::write(&path, "12345").unwrap();
+        assert_eq!(read_file(&path, 5).unwrap(), b"12345");
+        assert!(matches!(read_file(&path, 4), Err(ReadError::TooLarge { most: 4 })));
+        fs::write(&path, "").unwrap();
+        assert_eq!(read_file(&path, 0).unwrap(), b"");
+        assert_eq!(read_file(&path, u64::MAX).unwrap(), b"");
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_read_and_nobody_waits_for_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        assert!(matches!(read_file(directory.path(), 9), Err(ReadError::Directory)));
+        let mode = rustix::fs::Mode::RWXU;
+        rustix::fs::mkfifoat(rustix::fs::CWD, path("pipe"), mode).unwrap();
+        assert!(matches!(read_file(&path("pipe"), 9), Err(ReadError::NotRegular)));
+        // A pipe that has taken the place of a file since somebody looked.
+        assert!(open(&path("pipe")).is_ok());
+        assert!(matches!(read_file(Path::new("/dev/zero"), 9), Err(ReadError::NotRegular)));
+        assert!(read_file(&path("nothing"), 9).is_err_and(|error| error.is_missing()));
+    }
+
+    /// Files of `/proc` have a length of 0.
+    #[test]
+    fn the_length_that_a_file_says_is_not_believed() {
+        let read = read_file(Path::new("/proc/self/status"), 1 << 20).unwrap();
+        assert!(!read.is_empty());
+        let refused = read_file(Path::new("/proc/self/status"), 10);
+        assert!(matches!(refused, Err(ReadError::TooLarge { most: 10 })));
+    }
+}

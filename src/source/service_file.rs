@@ -1,0 +1,200 @@
+//! A service's file that a command changes. A [`ServiceFile`] is opened under its directory's lock,
+//! its text is changed, and it is saved in one step; before anything is written, the whole
+//! configuration is checked with the new text in the file's place.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use super::config_map;
+use super::edit_error::EditError;
+use super::loader::{Objection, check_instead};
+use super::store::{PATIENCE, Place, StoreError};
+use super::text::raw_text;
+use crate::config::{Digest, Problem, Report, ServiceName, absolute};
+use crate::edit::{ServiceText, show_change};
+
+/// A service's file that is being changed. No other command changes a file of its directory
+/// meanwhile.
+///
+/// # Example
+///
+/// ```no_run
+/// # use std::path::Path;
+/// # use watershed::config::{Percent, VersionName};
+/// # use watershed::source::ServiceFile;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut file = ServiceFile::open(Path::new("config/services/greeter.toml"))?;
+/// file.text.set_split(&[(VersionName::new("v2")?, Percent::ALL)]);
+/// file.save(Path::new("config/watershed.toml"))?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct ServiceFile {
+    /// What it says, and is to say.
+    pub text: ServiceText,
+    /// Absolute, as the configuration names it.
+    path: PathBuf,
+    /// Where the file is that links lead to.
+    place: Place,
+}
+
+/// What was written.
+#[derive(Debug)]
+pub struct Saved {
+    /// Of the file's text now.
+    pub digest: Digest,
+    /// The file's text before; empty of a created file.
+    pub before: String,
+    path: PathBuf,
+    place: PathBuf,
+    after: String,
+    /// Whether there was no file before.
+    is_new: bool,
+}
+
+impl ServiceFile {
+    /// Reads a file and takes its directory's lock, for which it waits 10 s at most. Links are
+    /// followed: what they lead to is what is changed.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be read, is not TOML, or the lock is not to be had.
+    pub fn open(path: &Path) -> Result<Self, EditError> {
+        let path = by_names(path);
+        let unreadable =
+            |problems| EditError::Unreadable { path: path.clone(), report: Report::new(problems) };
+        let target = fs::canonicalize(&path).map_err(|error| {
+            let problem = raw_text(&path).err();
+            unreadable(vec![problem.map_or_else(|| unknown(&path, &error), |problem| *problem)])
+        })?;
+        let place = Place::lock(&target, PATIENCE)
+            .map_err(|error| EditError::of(error, &path, target.parent(), String::new))?;
+        let before = raw_text(&path).map_err(|problem| unreadable(vec![*problem]))?;
+        let text = ServiceText::parse(&path, before).map_err(unreadable)?;
+        Ok(Self { text, path, place })
+    }
+
+    /// Begins a file of a service without versions, in a directory that exists.
+    ///
+    /// # Errors
+    ///
+    /// Where there is such a file, or no such directory, or the lock is not to be had.
+    pub fn create(path: &Path, name: &ServiceName, domains: &[String]) -> Result<Self, EditError> {
+        let path = by_names(path);
+        let parent = path.parent().unwrap_or(&path);
+        let directory = fs::canonicalize(parent)
+            .map_err(|_| EditError::NoDirectory { directory: parent.to_owned() })?;
+        let target = directory.join(path.file_name().unwrap_or_default());
+        let place = Place::lock(&target, PATIENCE)
+            .map_err(|error| EditError::of(error, &path, Some(&directory), String::new))?;
+        if fs::symlink_metadata(&target).is_ok() {
+            return Err(EditError::Exists { path });
+        }
+        Ok(Self { text: ServiceText::new(&path, name, domains), path, place })
+    }
+
+    /// Checks the whole configuration of `main` with this text in place of the file, then writes
+    /// it, in one step and onto the disk. Files that were wrong before and have nothing to do with
+    /// this one do not matter.
+    ///
+    /// # Errors
+    ///
+    /// Where the configuration would be wrong, somebody else changed the file, or it cannot be
+    /// written. The file is as it was then.
+    pub fn save(self, main: &Path) -> Result<Saved, EditError> {
+        self.check_unchanged()?;
+        let Self { text, path, place } = self;
+        let (after, is_new) = (text.to_string(), text.before().is_none());
+        check_instead(main, &path, !is_new, &after)
+            .map_err(|objection| EditError::objection(objection, &path, main))?;
+        let before = text.before().unwrap_or_default().to_owned();
+        let change = || show_change(&before, &after);
+        if text.is_changed() {
+            if config_map::leads_through(&path) {
+                return Err(EditError::ConfigMap { path, change: change() });
+            }
+            let stored = if is_new { place.create(&after) } else { place.replace(&before, &after) };
+            let directory = Some(place.directory());
+            stored.map_err(|error| EditError::of(error, &path, directory, change))?;
+        }
+        let digest = Digest::from_bytes(Sha256::digest(&after).into());
+        let place = place.path().to_owned();
+        Ok(Saved { digest, before, path, place, after, is_new })
+    }
+
+    /// Before time is spent on the check of something that will not be written.
+    fn check_unchanged(&self) -> Result<(), EditError> {
+        let Some(before) = self.text.before() else { return Ok(()) };
+        let is_same = raw_text(&self.path).is_ok_and(|now| now == *before);
+        if is_same { Ok(()) } else { Err(EditError::Changed { path: self.path.clone() }) }
+    }
+}
+
+impl Saved {
+    /// Puts the old text back, or removes a file that was created.
+    ///
+    /// # Errors
+    ///
+    /// Where the file is not what was written any more, or cannot be written.
+    pub fn revert(self) -> Result<(), EditError> {
+        let Self { before, path, place, after, is_new, .. } = self;
+        let revert = || {
+            let place = Place::lock(&place, PATIENCE)?;
+            match is_new {
+                true => place.remove(&after),
+                false if before == after => Ok(()),
+                false => place.replace(&after, &before),
+            }
+        };
+        let change = || show_change(&after, &before);
+        revert().map_err(|error| EditError::of(error, &path, place.parent(), change))
+    }
+}
+
+/// By names, as the configuration reads paths.
+fn by_names(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    absolute(Path::new("/"), &path)
+}
+
+fn unknown(path: &Path, error: &std::io::Error) -> Problem {
+    Problem::of_file(path, format!("the file cannot be found: {error}"), "see that it is there")
+}
+
+impl EditError {
+    /// Why the store did not take it. `change` says what was to be written.
+    pub(super) fn of(
+        error: StoreError,
+        path: &Path,
+        directory: Option<&Path>,
+        change: impl FnOnce() -> String,
+    ) -> Self {
+        let path = path.to_owned();
+        let directory = directory.unwrap_or(&path).to_owned();
+        match error {
+            StoreError::Busy => Self::Busy { directory, seconds: PATIENCE.as_secs() },
+            StoreError::Changed => Self::Changed { path },
+            StoreError::Exists => Self::Exists { path },
+            StoreError::Denied(error) => {
+                Self::ReadOnly { path, directory, error, change: change() }
+            }
+            StoreError::Owner { user, group, error } => {
+                Self::Owner { path, user, group, error, change: change() }
+            }
+            StoreError::Io(error) => Self::Unwritable { path, error },
+        }
+    }
+
+    fn objection(objection: Objection, path: &Path, main: &Path) -> Self {
+        match objection {
+            Objection::Wrong(report) => Self::Invalid { report },
+            Objection::WrongBefore(report) => Self::WrongBefore { report },
+            Objection::NotFound(globs) => {
+                Self::NotServed { path: path.to_owned(), main: main.to_owned(), globs }
+            }
+        }
+    }
+}
