@@ -153,8 +153,7 @@ fn every_metric_is_in_the_table_of_metrics() {
     assert_eq!(shown.difference(&told).collect::<Vec<_>>(), Vec::<&String>::new());
     let sources = files(&repository("src/telemetry"), &["rs"]);
     let mut source: String = sources.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
-    let module = ["src/telemetry.rs", "src/telemetry/mod.rs"].map(repository);
-    source.extend(module.iter().filter_map(|path| fs::read_to_string(path).ok()));
+    source.push_str(&read("src/telemetry.rs"));
     for metric in told {
         let stem = metric.trim_start_matches("watershed_").trim_end_matches("_total");
         let stem = stem.trim_end_matches("_seconds");
@@ -164,11 +163,10 @@ fn every_metric_is_in_the_table_of_metrics() {
 
 #[test]
 fn every_path_of_the_admin_listener_is_told() {
-    let sources = files(&repository("src/admin"), &["rs"]).into_iter().chain(
-        ["src/admin.rs", "src/admin/mod.rs"].map(repository).into_iter().filter(|it| it.is_file()),
-    );
-    let source: String = sources.map(|path| fs::read_to_string(path).unwrap()).collect();
-    let paths = found(r#"\.route\("([^"]+)""#, &source);
+    let mut sources = vec![repository("src/admin.rs"), repository("src/api.rs")];
+    sources.extend(["src/admin", "src/api"].iter().flat_map(|it| files(&repository(it), &["rs"])));
+    let source: String = sources.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    let paths = found(r#""(/(?:livez|readyz|metrics|api/v1/[a-z/]+))""#, &source);
     assert!(paths.len() > 6, "{paths:?}");
     let page = section("docs/operations.md", "## The admin listener");
     for path in paths {
