@@ -48,7 +48,7 @@ use crate::runtime::{EngineError, ProgramError};
 use crate::server::StartError;
 use crate::source::EditError;
 use crate::telemetry::Telemetry;
-use crate::versions::StatusError;
+use crate::versions::{StatusCode, StatusError};
 
 /// What clap ends with where a command line makes no sense.
 const USAGE: u8 = 2;
@@ -172,7 +172,10 @@ pub enum CliError {
     Shares(#[from] SharesError),
     #[error("error: {0}")]
     Rollback(Box<RollbackError>),
-    #[error("error: --component: {0}")]
+    #[error(
+        "error: --component ({}): {}\n  help: {}",
+        .0.code.as_str(), .0.detail, component_help(.0)
+    )]
     Component(#[from] StatusError),
     #[error("error: {refusal}\n{left}")]
     Failed { refusal: Box<Refusal>, left: String },
@@ -196,6 +199,16 @@ pub enum CliError {
     Compile(#[from] ProgramError),
     #[error("error: cannot write to standard output: {0}")]
     Output(#[from] std::io::Error),
+}
+
+/// What to do about a file that `--component` names, which no service's file names yet.
+fn component_help(error: &StatusError) -> &'static str {
+    match error.code {
+        StatusCode::NotFound => {
+            "build the component, or correct the path; it is relative to the current directory"
+        }
+        _ => error.suggestion,
+    }
 }
 
 impl From<Refusal> for CliError {

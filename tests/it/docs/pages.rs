@@ -79,6 +79,9 @@ impl Page {
                 false => self.step(&step),
             };
             let differs = difference(step.output(), &printed, &mut self.generations);
+            // What is alike stays as it is written.
+            let output = if differs.is_none() { step.output() } else { &printed };
+            lines.extend(step.with_output(output));
             if let Some(differs) = differs.filter(|_| !blesses()) {
                 panic!(
                     "{}:{}: $ {}\n{differs}\n--- all that it printed\n{}\n--- the log\n{}",
@@ -89,7 +92,6 @@ impl Page {
                     self.session.log().join("\n")
                 );
             }
-            lines.extend(step.with_output(&printed));
         }
         lines
     }
