@@ -2,7 +2,8 @@
 //!
 //! Every ```` ```console ```` block of every page is run, in order, in one shell a page, as a reader
 //! would: in a copy of `config/`, with one process that serves. What a command prints must be what the
-//! page says it prints. `WATERSHED_BLESS=1` writes what was printed into the page instead.
+//! page says it prints. `WATERSHED_BLESS=1` writes what was printed into the page instead,
+//! where the two differ; give it twice after a page has got commands in its middle.
 //!
 //! A page needs what a reader needs: bash, curl, grep, sed, sort and uniq.
 //!
