@@ -16,7 +16,9 @@ use watershed::routing::{Asked, Part, RouteTable, RouteTableBuilder, Weighted};
 use watershed::runtime::{Engine, Event, Grant, Guest, Invocation, PoolSize, Program, digest_of};
 use watershed::server::pool_size;
 use watershed::telemetry::Telemetry;
-use watershed::versions::{Programs, Snapshot, Status, Statuses, VersionEntry, declared};
+use watershed::versions::{
+    Backend, GuestBackend, Preparer, ReadyVersion, Snapshot, Status, Statuses, declared,
+};
 
 fn request(host: &str) -> http::Request<()> {
     http::Request::get("/").header("host", host).body(()).expect("a request")
@@ -50,23 +52,23 @@ fn draw(criterion: &mut Criterion) {
 }
 
 /// The greeter service of the shipped configuration, as it is served.
-fn greeter(runtime: &Runtime) -> (Snapshot, Arc<VersionEntry>) {
+fn greeter(runtime: &Runtime) -> (Snapshot, Arc<ReadyVersion>) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let config =
         watershed::source::load(&root.join("config/watershed.toml")).expect("the shipped files");
     let engine = Engine::new(pool_size(&config)).expect("an engine");
-    let programs = Programs::new(engine, None, Telemetry::default());
-    let candidates = runtime.block_on(candidates(&config, &programs));
+    let preparer = Preparer::new(engine, None, Telemetry::default());
+    let candidates = runtime.block_on(candidates(&config, &preparer));
     let snapshot = Snapshot::after(&Snapshot::default(), &config, &candidates);
     let service = snapshot.services.first().expect("the greeter");
-    let version = service.serving.shares().first().map(|(version, _)| (*version).clone());
+    let version = service.decider.shares().first().map(|(version, _)| (*version).clone());
     (snapshot, version.expect("a version with a share"))
 }
 
-async fn candidates(config: &Config, programs: &Programs) -> Statuses {
+async fn candidates(config: &Config, preparer: &Preparer) -> Statuses {
     let mut candidates = Statuses::new();
     for (key, _, spec) in declared(config) {
-        let version = programs.prepare(&key, spec).await.expect("a shipped component");
+        let version = preparer.prepare(&key, spec).await.expect("a shipped component");
         candidates.entry(key).or_default().push(Status::Normal(version));
     }
     candidates
@@ -82,14 +84,16 @@ fn serve(criterion: &mut Criterion) {
         bencher.iter(|| {
             let service = snapshot.routes.find(black_box(&parts)).expect("the greeter").target;
             let asked = Asked { parts: &parts, client: None, preview: None };
-            black_box(service.serving.decide(asked, now));
+            black_box(service.decider.decide(asked, now));
         });
     });
-    let warm = version.spec.limits.instance_reuse.saturating_add(u32::MAX);
-    let programs = [("invoke", version.guest.program().clone()), ("invoke 0.3", lab_p3())];
+    let Backend::Guest(GuestBackend { guest: greeter, .. }) = &version.backend;
+    let fresh = greeter.grant().reuse;
+    let warm = fresh.saturating_add(u32::MAX);
+    let programs = [("invoke", greeter.program().clone()), ("invoke 0.3", lab_p3())];
     for (world, program) in programs {
-        for (name, reuse) in [("fresh", version.spec.limits.instance_reuse), ("warm", warm)] {
-            let guest = Arc::new(again(&version.guest, program.clone(), reuse));
+        for (name, reuse) in [("fresh", fresh), ("warm", warm)] {
+            let guest = Arc::new(again(greeter, program.clone(), reuse));
             criterion.bench_function(&format!("{world}, {name} sandbox"), |bencher| {
                 bencher.iter(|| runtime.block_on(invoke(&guest)));
             });
@@ -114,7 +118,7 @@ fn again(guest: &Guest, program: Program, reuse: NonZeroU32) -> Guest {
 }
 
 async fn invoke(guest: &Arc<Guest>) {
-    let place = guest.try_place().expect("an empty pool");
+    let place = guest.try_reserve().expect("an empty pool");
     let request = request("greeter.localhost");
     let mut invocation = Invocation::start(guest, place, &"bench".into(), request);
     while !matches!(invocation.next().await, Event::End | Event::Failed(_)) {}

@@ -18,8 +18,8 @@ mod standing;
 mod status;
 
 pub use description::{
-    Description, EnvironmentDescription, ServiceDescription, Settings, TrafficKind, Value,
-    VersionDescription,
+    BackendDescription, Description, EnvironmentDescription, ServiceDescription, Settings,
+    TrafficKind, Value, VersionDescription,
 };
 pub use explanation::{Chance, Explanation, RuleStep, StickyStep, Wish};
 pub use history::{

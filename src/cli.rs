@@ -6,24 +6,23 @@ mod common;
 mod compile;
 mod complete;
 mod completions;
+mod components;
 mod delete;
 mod deploy;
 mod env;
 mod explain;
 mod history;
 mod init;
-mod outcome;
 mod plan;
 mod process;
 mod progress;
-mod refusal;
 mod rollback;
 mod run;
 mod schema;
 mod select;
 mod site;
-mod standing;
 mod status;
+mod summary;
 mod table;
 mod target;
 mod traffic;
@@ -35,15 +34,16 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::CompleteEnv;
 
+pub use explain::RampError;
 pub use init::InitError;
 pub use process::ProcessError;
-pub use refusal::Refusal;
 pub use select::SelectError;
+pub use site::SiteError;
 
 use crate::config::Report;
 use crate::history::HistoryError;
 use crate::policy::explain::QuestionError;
-use crate::rollout::{RollbackError, SharesError};
+use crate::rollout::Refusal;
 use crate::runtime::{EngineError, ProgramError};
 use crate::server::StartError;
 use crate::source::EditError;
@@ -154,50 +154,52 @@ enum Command {
 pub enum CliError {
     #[error("{0}")]
     Config(Report),
-    #[error("error: {0}")]
+    #[error("{0}")]
     Engine(#[from] EngineError),
-    #[error("error: {0}")]
+    #[error("{0}")]
     Start(#[from] StartError),
-    #[error("error: {0}")]
+    #[error("{0}")]
     Init(#[from] InitError),
-    #[error("error: {0}")]
+    #[error("{0}")]
     Process(#[from] ProcessError),
-    #[error("error: {0}")]
+    #[error("{0}")]
     Edit(Box<EditError>),
-    #[error("error: {0}")]
+    #[error("{0}")]
     History(#[from] HistoryError),
-    #[error("error: {0}")]
+    #[error("{0}")]
     Refused(Box<Refusal>),
-    #[error("error: {0}")]
-    Shares(#[from] SharesError),
-    #[error("error: {0}")]
-    Rollback(Box<RollbackError>),
+    #[error("the process does not take the edit, and goes on as it was:\n\n{0}")]
+    Rejected(Report),
+    #[error("what is declared is not served: {0}")]
+    Held(String),
+    #[error("nothing was done, since the answer was not yes")]
+    NotConfirmed,
+    #[error(transparent)]
+    Site(#[from] SiteError),
+    #[error(transparent)]
+    Ramp(#[from] RampError),
     #[error(
-        "error: --component ({}): {}\n  help: {}",
+        "--component ({}): {}\n  help: {}",
         .0.code.as_str(), .0.detail, component_help(.0)
     )]
     Component(#[from] StatusError),
-    #[error("error: {refusal}\n{left}")]
-    Failed { refusal: Box<Refusal>, left: String },
-    #[error("error: `--offline` gives nobody anything: leave the shares out, or leave it out")]
+    #[error("`--offline` gives nobody anything: leave the shares out, or leave it out")]
     OfflineShares,
-    #[error("error: `--env {0}=…` is given twice: give each variable once")]
+    #[error("`--env {0}=…` is given twice: give each variable once")]
     EnvTwice(String),
-    #[error(
-        "error: {0:?} is neither a generation nor a version: give a number or a name for `--to`"
-    )]
+    #[error("{0:?} is neither a generation nor a version: give a number or a name for `--to`")]
     NotATarget(String),
     /// A plan needs no process.
-    #[error("error: {0}; or compare with files by `--from PATH`")]
+    #[error("{0}; or compare with files by `--from PATH`")]
     NoneToCompare(ProcessError),
-    #[error("error: {0}")]
+    #[error("{0}")]
     Select(#[from] SelectError),
-    #[error("error: {0}")]
+    #[error("{0}")]
     Question(#[from] QuestionError),
     /// The bare message, as whoever has started the compiler wants it.
     #[error("{0}")]
     Compile(#[from] ProgramError),
-    #[error("error: cannot write to standard output: {0}")]
+    #[error("cannot write to standard output: {0}")]
     Output(#[from] std::io::Error),
 }
 
@@ -223,16 +225,20 @@ impl From<EditError> for CliError {
     }
 }
 
-impl From<RollbackError> for CliError {
-    fn from(error: RollbackError) -> Self {
-        Self::Rollback(Box::new(error))
-    }
-}
-
 impl CliError {
     /// Whether whoever read the output has seen enough, as `head` does: no error to tell.
     pub fn is_closed_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
+    }
+
+    /// The error as a terminal shows it. All commands show it so; where `--json` is to have a shape for
+    /// refusals too, this is the place.
+    pub fn text(&self) -> String {
+        match self {
+            // A report begins each of its problems with the word; a compiler's line is for a program.
+            Self::Config(_) | Self::Compile(_) => self.to_string(),
+            _ => format!("error: {self}"),
+        }
     }
 
     /// What the process ends with. A compiler tells by it whether the component is at fault.

@@ -36,11 +36,11 @@ fn main() -> ExitCode {
         Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
         Err(error) => {
             if serves {
-                log.say(&error);
+                log.say(&error.text());
             } else {
                 log.flush(FAREWELL);
                 // Whoever reads a long report may take their time; a reader that has left needs none.
-                writeln!(io::stderr(), "{error}").ok();
+                writeln!(io::stderr(), "{}", error.text()).ok();
             }
             error.exit_code()
         }

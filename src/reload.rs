@@ -19,7 +19,7 @@ pub use outcome::{Outcome, Reload, Reloads};
 use crate::config::{Config, Report, Service, Warnings, restart_keys};
 use crate::source::{Follow, Followed, Loaded, Loader, Reading, Rejected, Rejection, Watcher};
 use crate::telemetry::Telemetry;
-use crate::versions::{Live, Programs, Snapshot, declared};
+use crate::versions::{Live, Preparer, Snapshot, declared};
 use candidates::{Again, Versions};
 use journal::Journal;
 use outcome::Askers;
@@ -79,7 +79,7 @@ impl Reloader {
     pub fn new(
         loader: Loader,
         (config, watch, rejected): (Arc<Config>, Vec<Followed>, Vec<Rejection>),
-        programs: Programs,
+        preparer: Preparer,
         live: Arc<Live>,
         reloads: Arc<Reloads>,
         telemetry: Telemetry,
@@ -96,7 +96,7 @@ impl Reloader {
             config,
             watch,
             rejected_watch: Vec::new(),
-            versions: Versions::new(programs),
+            versions: Versions::new(preparer),
             journal,
             rejected_at_start: Some(rejected),
             unread: Unread::default(),

@@ -1,15 +1,35 @@
-//! What an upgrade does to the traffic of a service, before anything is done: [`Shares`] by name, a
-//! ramp of them, what a rollback goes back to (`rollback`), and what comes back with it (`restore`,
-//! said in `text`). Pure; the commands of `cli` ask the process and the files, decide here, and write
-//! by `edit`.
+//! Changes who gets a service's traffic, step by step: deploys, promotes, rolls back, deletes. Every
+//! decision is made here, on a [`ServiceView`]; what is read and written goes through [`Control`],
+//! which the command line fulfils with files and HTTP, and which a controller inside the process can
+//! fulfil directly.
+//!
+//! Rooms, in reading order: `shares` (who gets what, by names), `view` (a service as it was seen
+//! last), `control` (what a rollout can read and do), `deploy`, `traffic` and `delete` (the changes by
+//! hand), `rollback` (what a rollback goes back to, and how it gets there), `restore` (what comes back
+//! beside the shares, said in `text`), `refusal` (why nothing is done, or what is left half done).
 
+mod control;
+mod delete;
+mod deploy;
+mod refusal;
 mod restore;
 mod rollback;
 mod shares;
 #[cfg(test)]
 mod tests;
 mod text;
+mod traffic;
+mod view;
 
+pub use control::{Control, Done, Edit, Edited, Note, PutBack, Step};
+pub use delete::{Deletion, delete};
+pub use deploy::{Deployment, Portion, conclude, deploy};
+pub use refusal::Refusal;
 pub use restore::{Ground, Lost, Restoration};
-pub use rollback::{Passed, Question, Rollback, RollbackError, State, Target, Versions, rollback};
+pub use rollback::{
+    Aim, Back, Passed, Plan, Question, Request, Rollback, RollbackError, RolledBack, State,
+    carry_out, plan, rollback,
+};
 pub use shares::{Shares, SharesError};
+pub use traffic::set_traffic;
+pub use view::ServiceView;

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 
 use crate::admin::{Admin, AdminListener, TokenError, TokenFile};
-use crate::config::{Config, ServerSettings};
+use crate::config::{BackendSpec, Config, ServerSettings};
 use crate::descriptors::Descriptors;
 use crate::proxy::Gateway;
 use crate::reload::{Reloader, Reloads};
@@ -25,7 +25,7 @@ use crate::runtime::{CompileCache, Compiler, Engine, EngineError, PoolSize};
 use crate::source::{Loaded, Loader, WatchError, Watcher};
 use crate::telemetry::Telemetry;
 use crate::transport::{Acceptor, Drain, ListenError, Places, listen};
-use crate::versions::{Live, Programs, ServiceEntry, Snapshot, declared};
+use crate::versions::{Live, Preparer, ServiceEntry, Snapshot, declared};
 use kept::{Task, kept};
 use voice::Voice;
 
@@ -65,12 +65,12 @@ pub fn run(loader: Loader, loaded: Loaded, telemetry: Telemetry) -> Result<(), S
     let engine = engine(&config)?;
     let Shared { telemetry, live, reloads, drain, .. } = shared.clone();
 
-    let programs = Programs::new(engine, cache(&config), telemetry.clone());
+    let preparer = Preparer::new(engine, cache(&config), telemetry.clone());
     let files = (loader.path().to_owned(), loader.directory().to_owned());
     let reloader = Reloader::new(
         loader,
         (config.clone(), watch, rejected),
-        programs,
+        preparer,
         live.clone(),
         reloads.clone(),
         telemetry.clone(),
@@ -191,13 +191,17 @@ fn cache(config: &Config) -> Option<CompileCache> {
 
 /// The pool that a configuration asks for.
 pub fn pool_size(config: &Config) -> PoolSize {
-    let limits = || declared(config).map(|(_, _, spec)| &spec.limits);
-    let memory = limits().map(|limits| limits.memory.bytes()).max().unwrap_or(0);
-    PoolSize {
-        sandboxes: config.server.sandboxes.get(),
-        concurrency: limits().fold(0, |sum, limits| sum.saturating_add(limits.concurrency.get())),
-        memory: usize::try_from(memory).unwrap_or(usize::MAX),
+    let (mut concurrency, mut memory) = (0_u32, 0);
+    for (_, _, spec) in declared(config) {
+        match &spec.backend {
+            BackendSpec::Guest(guest) => {
+                concurrency = concurrency.saturating_add(spec.limits.concurrency.get());
+                memory = guest.limits.memory.bytes().max(memory);
+            }
+        }
     }
+    let memory = usize::try_from(memory).unwrap_or(usize::MAX);
+    PoolSize { sandboxes: config.server.sandboxes.get(), concurrency, memory }
 }
 
 fn cores() -> usize {

@@ -10,7 +10,7 @@ use crate::versions::{Live, ServiceEntry, Snapshot};
 
 /// Why nothing is explained.
 #[derive(Debug, thiserror::Error)]
-enum Refusal {
+enum QueryError {
     #[error("say which service: `?service=NAME`")]
     WhichService,
     #[error(transparent)]
@@ -26,7 +26,7 @@ enum Refusal {
     WhichEnvironment(String),
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for QueryError {
     fn into_response(self) -> Response {
         let status = match self {
             Self::NoService(_) => StatusCode::NOT_FOUND,
@@ -46,26 +46,26 @@ pub fn show(live: &Live, query: &str) -> Response {
         Ok((service, question)) => {
             Json(service.explain(&question, snapshot.generation)).into_response()
         }
-        Err(refusal) => refusal.into_response(),
+        Err(error) => error.into_response(),
     }
 }
 
-fn asked(query: &str) -> Result<(ExplainQuery, Question), Refusal> {
-    let query = ExplainQuery::parse(query).map_err(Refusal::Unknown)?;
+fn asked(query: &str) -> Result<(ExplainQuery, Question), QueryError> {
+    let query = ExplainQuery::parse(query).map_err(QueryError::Unknown)?;
     let question = Question::new(&query)?;
     Ok((query, question))
 }
 
-fn find<'a>(snapshot: &'a Snapshot, query: &ExplainQuery) -> Result<&'a ServiceEntry, Refusal> {
-    let name = query.service.as_deref().ok_or(Refusal::WhichService)?;
+fn find<'a>(snapshot: &'a Snapshot, query: &ExplainQuery) -> Result<&'a ServiceEntry, QueryError> {
+    let name = query.service.as_deref().ok_or(QueryError::WhichService)?;
     let environment = query.environment.as_deref();
     let mut found = snapshot.services.iter().filter(|service| {
         service.key.service.as_str() == name
             && environment.is_none_or(|it| it == service.key.environment.as_str())
     });
     match (found.next(), found.next()) {
-        (None, _) => Err(Refusal::NoService(name.to_owned())),
+        (None, _) => Err(QueryError::NoService(name.to_owned())),
         (Some(service), None) => Ok(service),
-        (Some(_), Some(_)) => Err(Refusal::WhichEnvironment(name.to_owned())),
+        (Some(_), Some(_)) => Err(QueryError::WhichEnvironment(name.to_owned())),
     }
 }

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Json, Response};
 
 use super::refused;
 use crate::api::{HistoryDocument, HistoryQuery, Record};
+use crate::config::EnvValue;
 use crate::history::{History, HistoryError};
 
 /// How many records are given if nobody says.
@@ -14,7 +15,7 @@ const LIMIT: usize = 100;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-enum Refusal {
+enum QueryError {
     #[error("{0}; ask with ?service=NAME, and with &environment=NAME and &limit=N if you like")]
     Query(String),
     #[error("`limit` is {0}: it is between 1 and {most}", most = HistoryQuery::LIMIT_MAX)]
@@ -31,7 +32,7 @@ enum Refusal {
     Unreadable(#[from] HistoryError),
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for QueryError {
     fn into_response(self) -> Response {
         let status = match self {
             Self::Query(_) | Self::Limit(_) | Self::Ambiguous { .. } => StatusCode::BAD_REQUEST,
@@ -49,29 +50,29 @@ pub async fn show(
     query: Result<Query<HistoryQuery>, QueryRejection>,
 ) -> Response {
     let answer = async {
-        let Query(query) = query.map_err(|wrong| Refusal::Query(wrong.body_text()))?;
-        let history = history.map_err(Refusal::NoHistory)?;
+        let Query(query) = query.map_err(|wrong| QueryError::Query(wrong.body_text()))?;
+        let history = history.map_err(QueryError::NoHistory)?;
         let read = tokio::task::spawn_blocking(move || document(&history, &query));
-        read.await.unwrap_or_else(|panicked| Err(Refusal::NoHistory(panicked.to_string())))
+        read.await.unwrap_or_else(|panicked| Err(QueryError::NoHistory(panicked.to_string())))
     };
     match answer.await {
         Ok(document) => Json(document).into_response(),
-        Err(refusal) => refusal.into_response(),
+        Err(error) => error.into_response(),
     }
 }
 
-fn document(history: &History, query: &HistoryQuery) -> Result<HistoryDocument, Refusal> {
+fn document(history: &History, query: &HistoryQuery) -> Result<HistoryDocument, QueryError> {
     let records = records(history, query)?;
     let parts = history.parts(&records)?;
-    let parts = if query.texts { parts } else { parts.without_texts() };
+    let parts = if query.texts { parts } else { parts.without_texts(EnvValue::digest_of) };
     Ok(HistoryDocument { records, parts })
 }
 
-fn records(history: &History, query: &HistoryQuery) -> Result<Vec<Record>, Refusal> {
+fn records(history: &History, query: &HistoryQuery) -> Result<Vec<Record>, QueryError> {
     let HistoryQuery { environment, service, limit, texts: _ } = query;
     let limit = limit.unwrap_or(LIMIT);
     if !(1..=HistoryQuery::LIMIT_MAX).contains(&limit) {
-        return Err(Refusal::Limit(limit));
+        return Err(QueryError::Limit(limit));
     }
     if let Some(environment) = environment {
         let records = history.of(environment, service, limit)?;
@@ -94,17 +95,17 @@ fn the_only(
     asked: Option<&str>,
     service: &str,
     mut environments: Vec<String>,
-) -> Result<String, Refusal> {
+) -> Result<String, QueryError> {
     let service = service.to_owned();
     let listed = environments.join(", ");
     match (environments.pop(), asked) {
-        (None, _) => Err(Refusal::NoService { service }),
+        (None, _) => Err(QueryError::NoService { service }),
         (Some(_), Some(asked)) => {
             let environment = asked.to_owned();
-            Err(Refusal::Elsewhere { service, environment, others: listed })
+            Err(QueryError::Elsewhere { service, environment, others: listed })
         }
         (Some(only), None) if environments.is_empty() => Ok(only),
-        (Some(_), None) => Err(Refusal::Ambiguous { service, environments: listed }),
+        (Some(_), None) => Err(QueryError::Ambiguous { service, environments: listed }),
     }
 }
 
@@ -116,7 +117,7 @@ mod tests {
     fn the_environment_is_asked_for_where_it_matters() {
         let the_only = |asked: Option<&str>, known: &[&str]| {
             let known = known.iter().map(|name| (*name).to_owned()).collect();
-            the_only(asked, "shop", known).map_err(|refusal| refusal.to_string())
+            the_only(asked, "shop", known).map_err(|error| error.to_string())
         };
         assert_eq!(the_only(None, &["prod"]).unwrap(), "prod");
         assert!(the_only(None, &["prod", "test"]).unwrap_err().contains("prod, test"));

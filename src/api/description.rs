@@ -78,7 +78,8 @@ pub enum TrafficKind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionDescription {
     pub name: String,
-    pub component: Value,
+    #[serde(flatten)]
+    pub backend: BackendDescription,
     /// Every other key.
     pub settings: Settings,
     /// Percent of the traffic: now, or as the files declare.
@@ -86,6 +87,14 @@ pub struct VersionDescription {
     pub share: Percent,
     #[serde(flatten)]
     pub standing: Standing,
+}
+
+/// What serves a version, under the key that declares it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BackendDescription {
+    /// A guest, by the path of its component.
+    Component(Value),
 }
 
 /// A percentage as a JSON number.

@@ -11,12 +11,12 @@ use std::sync::Arc;
 use serde::Serialize;
 use tokio::task::JoinSet;
 
-use super::standing::Digests;
+use super::components::Digests;
 use super::{CliError, trial};
 use crate::config::{Config, Problem, Service, VersionSpec, Warnings};
 use crate::policy::{Fault, Standing};
 use crate::source::{self, Rejected};
-use crate::versions::{Programs, ServiceKey, StatusError, declared};
+use crate::versions::{Preparer, ServiceKey, StatusError, declared};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -185,17 +185,17 @@ fn many(count: usize, what: &str) -> String {
 
 /// Takes every declared version as far as it gets.
 fn prepare_all(config: &Config) -> Result<Vec<Version>, CliError> {
-    let programs = trial::programs(config)?;
+    let preparer = trial::preparer(config)?;
     let runtime = tokio::runtime::Runtime::new()?;
-    Ok(runtime.block_on(gather(config, &programs)))
+    Ok(runtime.block_on(gather(config, &preparer)))
 }
 
-async fn gather(config: &Config, programs: &Programs) -> Vec<Version> {
+async fn gather(config: &Config, preparer: &Preparer) -> Vec<Version> {
     let mut preparing = JoinSet::new();
     for (number, (key, service, spec)) in declared(config).enumerate() {
-        let (service, spec, programs) = (Arc::clone(service), spec.clone(), programs.clone());
+        let (service, spec, preparer) = (Arc::clone(service), spec.clone(), preparer.clone());
         preparing.spawn(async move {
-            let error = programs.prepare(&key, &spec).await.err();
+            let error = preparer.prepare(&key, &spec).await.err();
             (number, version(&key, &service, &spec, error))
         });
     }

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::common::Common;
-use super::outcome::{Outcome, Report};
-use super::refusal::Refusal;
-use super::target::{Note, Target};
+use super::summary::{Action, Summary};
+use super::target::Target;
 use super::{CliError, complete};
-use crate::config::{Percent, ServiceName, Traffic, VersionName};
+use crate::config::{ServiceName, VersionName};
+use crate::rollout::{self, Deletion, Note};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -39,58 +39,15 @@ pub(super) struct Arguments {
 pub(super) fn delete(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliError> {
     let Arguments { service, version, keep, common } = arguments;
     let mut target = Target::find(path, common, service.as_str())?;
-    if target.service.traffic == Traffic::Latest {
-        target.prove()?;
-    }
-    let before = target.shares();
-    let (doomed, words) = match (version, keep) {
-        (Some(version), _) => (vec![deletable(&target, version)?], version.to_string()),
+    let (deletion, words) = match (version, keep) {
+        (Some(version), _) => (Deletion::One(version.clone()), version.to_string()),
         (None, keep) => {
             let keep = keep.map_or(usize::MAX, std::num::NonZeroUsize::get);
-            (surplus(&target, keep), format!("--keep {keep}"))
+            (Deletion::AllBut(keep), format!("--keep {keep}"))
         }
     };
-    let mut generation = None;
-    if !doomed.is_empty() {
-        let command = format!("watershed delete {service} {words}");
-        let edited = target.edit(Note { command, ..Note::default() }, |file, _| {
-            for version in &doomed {
-                file.remove_version(version);
-            }
-        })?;
-        generation = edited.generation;
-    }
-    Report::new(&target, Outcome::Deleted(&doomed), &before, generation, common.json).print()
-}
-
-/// What a version gets: as it is served, as it is declared, and as the next start would serve it,
-/// whichever is most.
-fn share(target: &Target, version: &VersionName) -> Percent {
-    let all = [target.shares(), target.declared(), target.at_start()];
-    all.iter().map(|shares| shares.of(version)).max().unwrap_or_default()
-}
-
-fn deletable(target: &Target, version: &VersionName) -> Result<VersionName, CliError> {
-    let (service, name) = (target.service.name.clone(), version.clone());
-    if target.version(version).is_none() {
-        return Err(target.unknown(version));
-    }
-    if target.names().count() == 1 {
-        let file = target.service.file.clone();
-        return Err(Refusal::OnlyVersion { service, version: name, file }.into());
-    }
-    match share(target, version) {
-        Percent::ZERO => Ok(name),
-        share => {
-            let share = share.to_string();
-            Err(Refusal::HasTraffic { service, version: name, share }.into())
-        }
-    }
-}
-
-/// The oldest versions without traffic, so many that `keep` are left.
-fn surplus(target: &Target, keep: usize) -> Vec<VersionName> {
-    let total = target.names().count();
-    let idle = target.names().filter(|version| share(target, version) == Percent::ZERO);
-    idle.take(total.saturating_sub(keep)).cloned().collect()
+    let command = format!("watershed delete {service} {words}");
+    let note = Note { command, ..Note::default() };
+    let (deleted, done) = rollout::delete(&mut target, &deletion, note)?;
+    Summary::new(&target, Action::Deleted(&deleted), &done, common.json).print()
 }

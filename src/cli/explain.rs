@@ -5,17 +5,20 @@ mod ramp;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use super::common::{Common, write_json};
 use super::target::Target;
 use super::{CliError, complete};
 use crate::api::{ExplainQuery, Explanation, StickyStep, Wish};
 use crate::config::ServiceName;
-use crate::policy::Declared;
+use crate::policy::PolicyInputs;
 use crate::policy::explain::{Explainer, Question};
 use crate::policy::{Serve, Verdict};
 use crate::versions::secret_lock;
 use ramp::Ramp;
+
+pub use ramp::RampError;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -91,7 +94,7 @@ pub(super) fn explain(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cl
     let explanation = match target.ask_to_explain(query)? {
         Some(explanation) => explanation,
         None => Explanation {
-            held: target.verdict().held,
+            held: target.view().verdict().held,
             ..by_files(&target, |explainer| explainer.explain(&question))
         },
     };
@@ -120,14 +123,15 @@ impl Arguments {
 
 /// Has it explained as a process would do it that starts with the files.
 fn by_files<T>(target: &Target, explain: impl FnOnce(&Explainer<'_>) -> T) -> T {
-    let service = &*target.service;
-    let Verdict { serve: Serve::Declared(base) | Serve::Before(base), footings, .. } =
-        target.verdict();
-    let environment = target.environment.as_str();
-    let declared = Declared { environment, service, footings: &footings, base: &base };
+    let view = target.view();
+    let service = &*view.service;
+    let Verdict { serve: Serve::Declared(base) | Serve::Before(base), eligibilities, .. } =
+        view.verdict();
+    let environment = view.environment.as_str();
+    let inputs = PolicyInputs { environment, service, eligibilities: &eligibilities, base: &base };
     let secret = service.policy.overrides.as_ref().and_then(|it| it.secret.as_ref());
-    let policy = declared.policy(secret.map(secret_lock).unwrap_or_default(), None);
-    explain(&Explainer { declared, policy: &policy })
+    let policy = inputs.policy(secret.map(secret_lock).unwrap_or_default(), None);
+    explain(&Explainer { inputs, policy: &policy, now: Instant::now() })
 }
 
 fn print(out: &mut impl Write, explanation: &Explanation) -> Result<(), std::io::Error> {

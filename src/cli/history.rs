@@ -63,11 +63,11 @@ pub(super) fn history(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cl
     let target = Target::find(path, common, service.as_str())?;
     // The record before the first one that is shown tells what that one changed.
     let limit = usize::from(*limit);
-    let document = target.history((limit + 1).min(HistoryQuery::LIMIT_MAX), false)?;
+    let document = target.records((limit + 1).min(HistoryQuery::LIMIT_MAX), false)?;
     let rows = rows(&document, limit);
     let mut out = anstream::stdout().lock();
     if common.json {
-        let (environment, service) = (target.environment.as_str(), service.as_str());
+        let (environment, service) = (target.view().environment.as_str(), service.as_str());
         let parts = &document.parts;
         write_json(&mut out, &Document { environment, service, records: rows, parts })?;
     } else if rows.is_empty() {

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::CliError;
 use super::common::write_json;
+use super::components::Digests;
 use super::process::Process;
-use super::standing::Digests;
 use crate::api::{self, Description, Plan};
 use crate::config::{Config, Problem, Report};
 use crate::plan::Text;

@@ -6,9 +6,6 @@ use std::sync::Arc;
 use crate::api::{EnvironmentDocument, ServiceDocument};
 use crate::config::{Config, Environment, Service, suggest};
 
-/// How many names an error lists.
-const LISTED: usize = 10;
-
 /// Why there is no telling which service is meant.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SelectError {
@@ -99,12 +96,12 @@ pub(super) fn service_among<'a, E: Services>(
             let names: Vec<_> = pairs().map(|(_, service)| E::name_of(service)).collect();
             let place = given.map(|it| format!(" in the environment `{}`", it.name()));
             let (name, place) = (name.to_owned(), place.unwrap_or_default());
-            Err(SelectError::UnknownService { help: help(&name, names), name, place })
+            Err(SelectError::UnknownService { help: suggest::among(&name, names), name, place })
         }
         (Some((one, _)), Some((other, _))) => {
             let others = found.map(|(environment, _)| environment.name());
             let names: Vec<_> = [one.name(), other.name()].into_iter().chain(others).collect();
-            let environments = suggest::list_at_most(LISTED, &names);
+            let environments = suggest::list_at_most(suggest::AMONG_MAX, &names);
             Err(SelectError::Ambiguous { name: name.to_owned(), environments })
         }
     }
@@ -121,26 +118,12 @@ pub(super) fn environment_among<'a, E: Services>(
 ) -> Result<&'a E, SelectError> {
     environments.iter().find(|environment| environment.name() == name).ok_or_else(|| {
         let names = environments.iter().map(Services::name).collect();
-        SelectError::UnknownEnvironment { name: name.to_owned(), help: help(name, names) }
+        SelectError::UnknownEnvironment { name: name.to_owned(), help: suggest::among(name, names) }
     })
 }
 
 fn is<E: Services>(one: &E, other: &E) -> bool {
     one.name() == other.name()
-}
-
-/// What may be meant, and what there is.
-pub(super) fn help(written: &str, mut names: Vec<&str>) -> String {
-    // Several environments may have a service of the same name.
-    names.sort_unstable();
-    names.dedup();
-    let meant = suggest::closest(written, &names);
-    let declared = match names.as_slice() {
-        [] => "none is declared".to_owned(),
-        [only] => format!("`{only}` is the only one"),
-        names => format!("there are {}", suggest::list_at_most(LISTED, names)),
-    };
-    suggest::help(meant, &declared)
 }
 
 #[cfg(test)]

@@ -4,11 +4,30 @@ use std::path::{Path, PathBuf};
 
 use super::common::Common;
 use super::process::{Process, ProcessError};
-use super::refusal::Refusal;
 use super::{CliError, select};
 use crate::api::{StatusDocument, StatusQuery};
 use crate::config::{Config, Report, ServiceName, suggest};
 use crate::source::{Loaded, Loader, Reading};
+
+/// Why there is no telling what a command is about.
+#[derive(Debug, thiserror::Error)]
+pub enum SiteError {
+    #[error(
+        "the process at {url} serves {serves}, and not {}: give the `--config` that it serves, or \
+         its `--admin URL` if it is the same by another path",
+        .main.display()
+    )]
+    OtherFiles { url: String, serves: String, main: PathBuf },
+    #[error("there is a service {service} in {environment} already: leave out `--new-service`")]
+    ServiceExists { service: ServiceName, environment: String },
+    #[error("say by `--environment` where the service is to be: in {0}")]
+    WhichEnvironment(String),
+    #[error(
+        "`services` of {environment} names a file or several directories: write the service's file \
+         by hand, or give `services` a glob in one directory, such as \"services/*.toml\""
+    )]
+    NoPlace { environment: String },
+}
 
 /// The configuration of a command, and the process that serves it if there is one.
 pub(super) struct Site {
@@ -45,14 +64,14 @@ impl Site {
             (None, [only]) => only,
             (None, several) => {
                 let names: Vec<_> = several.iter().map(|it| it.name.as_str()).collect();
-                return Err(Refusal::WhichEnvironment(suggest::list(&names)).into());
+                return Err(SiteError::WhichEnvironment(suggest::list(&names)).into());
             }
         };
         let there = environment.services.iter().any(|it| it.name == *service);
         let name = environment.name.to_string();
         if there {
             return Err(
-                Refusal::ServiceExists { service: service.clone(), environment: name }.into()
+                SiteError::ServiceExists { service: service.clone(), environment: name }.into()
             );
         }
         let places = config.environments.iter().zip(&self.loaded.places);
@@ -62,7 +81,7 @@ impl Site {
             Some(directory) if !directory.to_string_lossy().contains(['*', '?', '[']) => {
                 Ok(self.loader.directory().join(directory).join(format!("{service}.toml")))
             }
-            _ => Err(Refusal::NoPlace { environment: name }.into()),
+            _ => Err(SiteError::NoPlace { environment: name }.into()),
         }
     }
 
@@ -104,7 +123,7 @@ fn running(main: &Path, config: &Config, admin: Option<&str>) -> Result<Option<P
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     if admin.is_none() && real(Path::new(&status.config)) != real(main) {
         let (url, serves) = (process.url().to_owned(), status.config);
-        return Err(Refusal::OtherFiles { url, serves, main: main.to_owned() }.into());
+        return Err(SiteError::OtherFiles { url, serves, main: main.to_owned() }.into());
     }
     Ok(Some(process))
 }

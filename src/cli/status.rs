@@ -77,7 +77,7 @@ impl Arguments {
             match self.ask(process) {
                 Ok(document) => self.show(&document, process, screen)?,
                 // The process may be started again, or the service be declared again.
-                Err(error) if !self.common.json => screen.show(&format!("{error}\n"))?,
+                Err(error) if !self.common.json => screen.show(&format!("{}\n", error.text()))?,
                 Err(error) => return Err(error),
             }
         }

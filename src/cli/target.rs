@@ -1,7 +1,7 @@
-//! The service that a command is about: as its file declares it and, where a process runs, as it is
-//! served. The commands of an upgrade look at it, decide, and change the file through it; the
-//! process is told to read the file, and is asked what came of it.
+//! The service that a command is about, under its control: its file, which the command edits, and the
+//! process that serves it, which is told to read the file and is asked what came of it.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,57 +9,34 @@ use std::time::{Duration, Instant};
 use super::common::Common;
 use super::process::{Process, ProcessError};
 use super::progress::Waiting;
-use super::refusal::Refusal;
 use super::select;
 use super::site::{Site, load};
-use super::{CliError, standing, trial};
+use super::{CliError, components, trial};
 use crate::api::{
-    self, Attribution, ExplainQuery, Explanation, Fault, HistoryDocument, HistoryQuery,
-    ReloadDocument, ServiceDocument, Standing, StatusDocument, StatusQuery, VersionDocument,
+    self, Attribution, ExplainQuery, Explanation, HistoryDocument, HistoryQuery, ReloadDocument,
+    Standing, StatusDocument, StatusQuery,
 };
 use crate::config::{
-    AdminSettings, Digest, EnvironmentName, Percent, Quarantined, Report, Service, VersionName,
+    AdminSettings, Digest, EnvValue, EnvironmentName, Report, SecretSource, Service, VersionName,
     VersionSpec,
 };
-use crate::edit::ServiceText;
 use crate::history::History;
-use crate::policy::{Case, Obstacle, Verdict};
-use crate::rollout::{Shares, Versions};
-use crate::runtime::digest_of;
+use crate::rollout::{Control, Edit, Edited, Note, PutBack, Refusal, ServiceView};
 use crate::source::{FILE_MAX, Loader, Saved, ServiceFile, read_file};
+use crate::versions::secret_digest;
 
 /// How often the process is asked how far it is: often at first, for what takes no time.
-const LOOKS: std::ops::RangeInclusive<Duration> =
-    Duration::from_millis(5)..=Duration::from_millis(200);
+const LOOKS: RangeInclusive<Duration> = Duration::from_millis(5)..=Duration::from_millis(200);
 
 /// A service, where it is declared, and who serves it.
 pub(super) struct Target {
     loader: Loader,
     admin: AdminSettings,
     state: PathBuf,
-    pub environment: EnvironmentName,
-    pub service: Arc<Service>,
-    pub process: Option<Process>,
-    served: Option<ServiceDocument>,
+    process: Option<Process>,
+    view: ServiceView,
     /// What came of trials, where no process runs.
     tried: Vec<(VersionSpec, Standing)>,
-}
-
-/// What a command has done to a service's file, and what a process makes of it.
-pub(super) struct Edited {
-    pub saved: Saved,
-    /// The generation that is served with it; none where no process runs.
-    pub generation: Option<u64>,
-}
-
-/// What the history says of an edit.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Note {
-    /// The command, without what it was told in confidence.
-    pub command: String,
-    pub remark: Option<String>,
-    /// The generation that a rollback went back to.
-    pub restores: Option<u64>,
 }
 
 impl Target {
@@ -77,15 +54,6 @@ impl Target {
         Self::within(Site::open_offline(path)?, common, name)
     }
 
-    /// What the process that serves it would do with a request.
-    pub fn ask_to_explain(&self, query: ExplainQuery) -> Result<Option<Explanation>, CliError> {
-        let Some(process) = &self.process else { return Ok(None) };
-        let environment = Some(self.environment.to_string());
-        let service = Some(self.service.name.to_string());
-        let query = ExplainQuery { environment, service, ..query };
-        Ok(Some(process.get(&query.path())?))
-    }
-
     /// The same in what is loaded already.
     pub fn within(site: Site, common: &Common, name: &str) -> Result<Self, CliError> {
         // What is wrong with its file says more than that it is unknown, or was right once.
@@ -97,11 +65,8 @@ impl Target {
         let (environment, service) = select::service(config, common.environment.as_deref(), name)?;
         let (environment, service) = (environment.name.clone(), service.clone());
         let (admin, state) = (config.admin.clone(), config.state.directory.clone());
-        let (served, tried) = (None, Vec::new());
-        let mut target =
-            Self { loader, admin, state, environment, service, process, served, tried };
-        target.look()?;
-        Ok(target)
+        let view = view(process.as_ref(), environment, service, &[])?;
+        Ok(Self { loader, admin, state, process, view, tried: Vec::new() })
     }
 
     /// A service whose file has just been written.
@@ -110,175 +75,32 @@ impl Target {
         Self::within(site, common, name)
     }
 
-    /// Asks the process how the service stands.
-    pub fn look(&mut self) -> Result<(), CliError> {
-        let Some(process) = &self.process else { return Ok(()) };
-        let (environment, service) = (self.environment.to_string(), self.service.name.to_string());
-        let query = StatusQuery { environment: Some(environment), service: Some(service) };
-        let status: StatusDocument = process.get(&query.path())?;
-        let services = status.environments.into_iter().flat_map(|it| it.services);
-        self.served = services.into_iter().next();
-        Ok(())
+    /// The service as it was seen last.
+    pub fn view(&self) -> &ServiceView {
+        &self.view
     }
 
-    /// How the process serves it, if it does.
-    pub fn served(&self) -> Option<&ServiceDocument> {
-        self.served.as_ref()
-    }
-
-    /// A declared version.
-    pub fn version(&self, name: &VersionName) -> Option<&VersionSpec> {
-        self.service.versions.iter().find(|spec| spec.name == *name)
-    }
-
-    /// The names of the declared versions.
-    pub fn names(&self) -> impl Iterator<Item = &VersionName> {
-        self.service.versions.iter().map(|spec| &spec.name)
-    }
-
-    /// Who gets what: as it is served or, where nobody serves it, as a start would.
-    pub fn shares(&self) -> Shares {
-        match &self.served {
-            Some(served) => Shares::served(served.versions.iter().filter_map(|version| {
-                let name = VersionName::new(&version.name).ok()?;
-                Some((name, Percent::from_f64(version.share).ok()?))
-            })),
-            None => self.at_start(),
-        }
-    }
-
-    /// Who would get what from a process that starts with the files.
-    pub fn at_start(&self) -> Shares {
-        Shares::served(self.verdict().shares)
-    }
-
-    /// Who is to get what by the file once what is being made is normal. Under `latest = true` that is
-    /// the last version that may have traffic then.
-    pub fn declared(&self) -> Shares {
-        Shares::declared(&self.service).unwrap_or_else(|| {
-            let Verdict { footings, .. } = self.verdict();
-            let latest = footings
-                .iter()
-                .rposition(|it| matches!(it.obstacle(), None | Some(Obstacle::Creating)));
-            let spec = latest.and_then(|index| self.service.versions.get(index));
-            spec.map_or_else(Shares::offline, |spec| Shares::all(spec.name.clone()))
-        })
-    }
-
-    /// What a process that starts with the files would serve, as far as it is known where versions
-    /// stand.
-    pub fn verdict(&self) -> Verdict {
-        self.verdict_on(&self.service)
-    }
-
-    fn verdict_on(&self, service: &Service) -> Verdict {
-        let standing = |spec| match &self.served {
-            Some(_) => self.standing(spec),
-            None => self.by_files(spec),
-        };
-        let standings: Vec<_> = service.versions.iter().map(standing).collect();
-        Case { service, standings: &standings, before: None }.verdict()
-    }
-
-    /// Makes [`Self::at_start`] certain where no process runs that would know: tries out every version
-    /// that would take traffic, until one does that can.
-    ///
-    /// # Errors
-    ///
-    /// Where that cannot be tried here.
-    pub fn prove(&mut self) -> Result<(), CliError> {
-        while self.process.is_none() {
-            let shares = self.at_start();
-            let is_known = |name: &VersionName| {
-                let spec = self.version(name);
-                spec.is_none_or(|spec| self.tried.iter().any(|(tried, _)| tried == spec))
-            };
-            let mut takers = shares.takers().map(|(name, _)| name);
-            let Some(unknown) = takers.find(|name| !is_known(name)) else { break };
-            self.try_out(unknown)?;
-        }
-        Ok(())
-    }
-
-    /// Where a version stands: as the process says, or as well as its files let it.
-    pub fn standing(&self, spec: &VersionSpec) -> Standing {
-        if self.process.is_none() {
-            return self.by_files(spec);
-        }
-        let mut served = self.served.iter().flat_map(|service| &service.versions);
-        let found = served.find(|version| version.name == spec.name.as_str());
-        found.map_or(Standing::Creating, standing_of)
-    }
-
-    /// As well as its files let it, or as a trial has shown.
-    fn by_files(&self, spec: &VersionSpec) -> Standing {
-        let tried = self.tried.iter().find(|(tried, _)| tried == spec);
-        tried.map_or_else(|| standing::of_files(spec), |(_, standing)| standing.clone())
-    }
-
-    /// # Errors
-    ///
-    /// Where a version is unknown, or may not have traffic; a quarantine may be `forced`.
-    pub fn may_take(&mut self, version: &VersionName, forced: bool) -> Result<(), CliError> {
-        let declared = Shares::declared(&self.service).unwrap_or_else(Shares::offline);
-        let had_none = declared.of(version) == Percent::ZERO;
-        self.check_obstacle(version, forced)?;
-        if self.process.is_none() && had_none {
-            // A file may be there and yet be no component that could be made.
-            self.try_out(version)?;
-            self.check_obstacle(version, forced)?;
-        }
-        Ok(())
-    }
-
-    fn check_obstacle(&self, version: &VersionName, forced: bool) -> Result<(), CliError> {
-        let service = match forced {
-            true => &Service { quarantine: Vec::new(), ..Service::clone(&self.service) },
-            false => &*self.service,
-        };
-        let index = self.index(version).ok_or_else(|| self.unknown(version))?;
-        match self.verdict_on(service).obstacle(index) {
-            Some(obstacle) => {
-                Err(Refusal::of(&self.service.name, version, obstacle.clone()).into())
-            }
-            None => Ok(()),
-        }
-    }
-
-    fn index(&self, version: &VersionName) -> Option<usize> {
-        self.names().position(|name| name == version)
-    }
-
-    /// That there is no such version, and which there are.
-    pub fn unknown(&self, version: &VersionName) -> CliError {
-        let declared = self.names().cloned().collect();
-        Refusal::no_version(&self.service.name, version, declared).into()
-    }
-
-    /// The digest of a version's component, where that is known.
-    pub fn digest(&self, version: &VersionName) -> Option<Digest> {
-        self.standing(self.version(version)?).digest()
-    }
-
-    /// What keeps a version from getting traffic.
-    pub fn quarantine(&self, version: &VersionName) -> Option<Quarantined> {
-        match self.verdict().obstacle(self.index(version)?)? {
-            Obstacle::Quarantined(entry) => Some(entry.clone()),
-            Obstacle::Reach(_) | Obstacle::Creating | Obstacle::Error(_) => None,
-        }
+    /// What the process that serves it would do with a request.
+    pub fn ask_to_explain(&self, query: ExplainQuery) -> Result<Option<Explanation>, CliError> {
+        let Some(process) = &self.process else { return Ok(None) };
+        let environment = Some(self.view.environment.to_string());
+        let service = Some(self.view.service.name.to_string());
+        let query = ExplainQuery { environment, service, ..query };
+        Ok(Some(process.get(&query.path())?))
     }
 
     /// What was published of it, newest first; nothing where nobody has written a history. With
     /// digests in place of what its environments say, unless the `texts` are wanted.
-    pub fn history(&self, limit: usize, texts: bool) -> Result<HistoryDocument, CliError> {
-        let (environment, service) = (self.environment.as_str(), self.service.name.as_str());
+    pub fn records(&self, limit: usize, texts: bool) -> Result<HistoryDocument, CliError> {
+        let (environment, service) =
+            (self.view.environment.as_str(), self.view.service.name.as_str());
         let Some(process) = &self.process else {
             let Some(history) = History::read(&self.state)? else {
                 return Ok(HistoryDocument::default());
             };
             let records = history.of(environment, service, limit)?;
             let parts = history.parts(&records)?;
-            let parts = if texts { parts } else { parts.without_texts() };
+            let parts = if texts { parts } else { parts.without_texts(EnvValue::digest_of) };
             return Ok(HistoryDocument { records, parts });
         };
         let (environment, service) = (Some(environment.to_owned()), service.to_owned());
@@ -290,54 +112,27 @@ impl Target {
         }
     }
 
-    /// All that is kept of it.
-    pub fn whole_history(&self) -> Result<HistoryDocument, CliError> {
-        self.history(HistoryQuery::LIMIT_MAX, true)
-    }
-
-    /// Changes the service's file, and has the process serve it.
-    ///
-    /// `change` gets the file under its lock. If it differs from what this was made of, what the
-    /// command has decided may be wrong by now, so nothing is done.
-    ///
-    /// # Errors
-    ///
-    /// Where the file cannot be changed so, or what it would say is wrong: nothing is changed then.
-    pub fn edit(
-        &mut self,
-        note: Note,
-        change: impl FnOnce(&mut ServiceText, &Service),
-    ) -> Result<Edited, CliError> {
-        let mut file = ServiceFile::open(&self.service.file)?;
-        self.is_as_decided()?;
-        change(&mut file.text, &self.service);
-        let saved = file.save(self.loader.path())?;
-        self.published(saved, note)
-    }
-
-    /// Has the process serve what was saved.
-    pub fn published(&mut self, saved: Saved, note: Note) -> Result<Edited, CliError> {
-        let generation = self.tell(saved.digest, note)?;
-        self.reload()?;
-        Ok(Edited { saved, generation })
-    }
-
-    /// Puts back what the file said before an edit, and has the process serve that.
-    pub fn revert(&mut self, edited: Edited, note: Note) -> Result<(), CliError> {
-        edited.saved.revert()?;
-        // A file that the edit has created is gone again.
-        let text = read_file(&self.service.file, FILE_MAX).unwrap_or_default();
-        self.tell(Digest::from_bytes(digest_of(&text)), note)?;
-        self.look()
+    /// Has the process serve what was saved, and looks at what came of that.
+    pub fn published(&mut self, saved: Saved, note: Note) -> Result<Edited<Saved>, CliError> {
+        let told = self.tell(saved.digest, note);
+        match told.and_then(|generation| self.reread().map(|()| generation)) {
+            Ok(generation) => Ok(Edited { saved, generation }),
+            Err(CliError::Process(error)) => {
+                let file = self.view.service.file.display();
+                let left = format!("{file} is changed all the same: whoever serves it reads it");
+                Err(Refusal::HalfDone { why: error.to_string(), left }.into())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether the file still says what the command has looked at, now that it is locked.
     fn is_as_decided(&mut self) -> Result<(), CliError> {
         let loaded = load(&mut self.loader)?;
-        let same = loaded.config.services().any(|(_, service)| *service == self.service);
+        let same = loaded.config.services().any(|(_, service)| *service == self.view.service);
         match same {
             true => Ok(()),
-            false => Err(Refusal::Changed { file: self.service.file.clone() }.into()),
+            false => Err(Refusal::Changed { file: self.view.service.file.clone() }.into()),
         }
     }
 
@@ -346,8 +141,8 @@ impl Target {
         let Some(process) = &self.process else { return Ok(None) };
         let Note { command, remark, restores } = note;
         let attribution = Attribution {
-            environment: self.environment.to_string(),
-            service: self.service.name.to_string(),
+            environment: self.view.environment.to_string(),
+            service: self.view.service.name.to_string(),
             user: user(),
             command,
             remark,
@@ -356,63 +151,12 @@ impl Target {
         };
         let (_, reload): (u16, ReloadDocument) = process.post(api::RELOAD, &attribution)?;
         let problems = reload.report.map_or(Vec::new(), |report| report.problems);
-        let own: Vec<_> =
-            problems.into_iter().filter(|problem| problem.file == self.service.file).collect();
+        let is_own = |problem: &crate::config::Problem| problem.file == self.view.service.file;
+        let own: Vec<_> = problems.into_iter().filter(is_own).collect();
         match own.is_empty() {
             true => Ok(Some(reload.generation)),
-            false => Err(Refusal::Rejected(Report { problems: own }).into()),
+            false => Err(CliError::Rejected(Report { problems: own })),
         }
-    }
-
-    /// Looks again at the file and at the process.
-    pub fn reload(&mut self) -> Result<(), CliError> {
-        let loaded = load(&mut self.loader)?;
-        // Two environments may have one file.
-        let mut services = loaded.config.services();
-        let found = services.find(|(environment, service)| {
-            environment.name == self.environment && service.file == self.service.file
-        });
-        if let Some((_, service)) = found {
-            self.service = service.clone();
-        }
-        self.look()
-    }
-
-    /// Waits until the process has made a version normal or error; `Creating` if it takes longer.
-    /// Without a process, as far as the files tell.
-    pub fn wait(
-        &mut self,
-        version: &VersionName,
-        patience: Duration,
-    ) -> Result<Standing, CliError> {
-        let (mut pause, began) = (*LOOKS.start(), Instant::now());
-        let waiting = Waiting::start(format!("{} {version} is being made", self.service.name));
-        loop {
-            let spec = self.version(version).ok_or_else(|| self.unknown(version))?;
-            let standing = self.standing(spec);
-            if standing != Standing::Creating || began.elapsed() >= patience {
-                waiting.end();
-                return Ok(standing);
-            }
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(*LOOKS.end());
-            self.look()?;
-        }
-    }
-
-    /// Where a version stands as far as it can be made here.
-    pub fn try_out(&mut self, version: &VersionName) -> Result<Standing, CliError> {
-        let waiting = Waiting::start(format!("{} {version} is being tried", self.service.name));
-        let config = load(&mut self.loader)?.config;
-        let spec = self.version(version).ok_or_else(|| self.unknown(version))?;
-        let fault = trial::try_out(&config, &self.environment, &self.service.name, spec);
-        waiting.end();
-        let standing = match fault? {
-            Some(fault) => Standing::Error(fault),
-            None => standing::of_files(spec),
-        };
-        self.tried.push((spec.clone(), standing.clone()));
-        Ok(standing)
     }
 
     /// Who serves it, for messages.
@@ -431,29 +175,122 @@ impl Target {
     }
 }
 
-impl Versions for Target {
-    fn may_serve(&self, version: &VersionName, digest_then: Option<&str>) -> Result<(), String> {
-        let Some(index) = self.index(version) else {
-            return Err("is not declared any more".to_owned());
+impl Control for Target {
+    type Error = CliError;
+    type Saved = Saved;
+
+    fn view(&self) -> &ServiceView {
+        &self.view
+    }
+
+    fn look(&mut self) -> Result<(), CliError> {
+        let (environment, service) = (self.view.environment.clone(), self.view.service.clone());
+        self.view = view(self.process.as_ref(), environment, service, &self.tried)?;
+        Ok(())
+    }
+
+    fn reread(&mut self) -> Result<(), CliError> {
+        let loaded = load(&mut self.loader)?;
+        // Two environments may have one file.
+        let mut services = loaded.config.services();
+        let found = services.find(|(environment, service)| {
+            environment.name == self.view.environment && service.file == self.view.service.file
+        });
+        if let Some((_, service)) = found {
+            self.view.service = service.clone();
+        }
+        self.look()
+    }
+
+    fn edit(&mut self, edit: &Edit, note: Note) -> Result<Edited<Saved>, CliError> {
+        let mut file = ServiceFile::open(&self.view.service.file)?;
+        self.is_as_decided()?;
+        edit.apply(&mut file.text);
+        let saved = file.save(self.loader.path())?;
+        self.published(saved, note)
+    }
+
+    fn put_back(&mut self, edited: Edited<Saved>, note: Note) -> PutBack<CliError> {
+        if let Err(error) = edited.saved.revert() {
+            return PutBack::Failed(error.into());
+        }
+        // A file that the edit has created is gone again.
+        let text = read_file(&self.view.service.file, FILE_MAX).unwrap_or_default();
+        let told = self.tell(Digest::of(&text), note);
+        match told.and_then(|_| self.look()) {
+            Ok(()) => PutBack::Done,
+            Err(error) => PutBack::Untold(error),
+        }
+    }
+
+    fn wait(&mut self, version: &VersionName, patience: Duration) -> Result<Standing, CliError> {
+        let (mut pause, began) = (*LOOKS.start(), Instant::now());
+        let waiting = Waiting::start(format!("{} {version} is being made", self.view.service.name));
+        loop {
+            let standing = self.view.standing(version);
+            let standing = standing.ok_or_else(|| self.view.unknown(version))?;
+            if *standing != Standing::Creating || began.elapsed() >= patience {
+                waiting.end();
+                return Ok(standing.clone());
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(*LOOKS.end());
+            self.look()?;
+        }
+    }
+
+    fn try_out(&mut self, version: &VersionName) -> Result<Standing, CliError> {
+        let name = &self.view.service.name;
+        let waiting = Waiting::start(format!("{name} {version} is being tried"));
+        let config = load(&mut self.loader)?.config;
+        let spec = self.view.version(version).ok_or_else(|| self.view.unknown(version))?.clone();
+        let fault = trial::try_out(&config, &self.view.environment, name, &spec);
+        waiting.end();
+        let standing = match fault? {
+            Some(fault) => Standing::Error(fault),
+            None => components::standing(&spec),
         };
-        if let Some(obstacle) = self.verdict().obstacle(index) {
-            return Err(obstacle.to_string());
-        }
-        let now = self.digest(version).map(|digest| digest.to_string());
-        match digest_then.is_none() || now.as_deref() == digest_then {
-            true => Ok(()),
-            false => Err("has another component now".to_owned()),
-        }
+        self.view.learn(version, standing.clone());
+        self.tried.push((spec, standing.clone()));
+        Ok(standing)
+    }
+
+    fn history(&self, limit: usize) -> Result<HistoryDocument, CliError> {
+        self.records(limit, true)
+    }
+
+    fn digest_at(&self, component: &Path) -> Result<String, String> {
+        components::digest(component)
+    }
+
+    fn secret_digest(&self, key: &str, place: &SecretSource) -> Result<String, String> {
+        secret_digest(key, place)
     }
 }
 
-fn standing_of(version: &VersionDocument) -> Standing {
-    let digest = version.digest.as_ref().and_then(|digest| digest.parse().ok());
-    match (&version.error, digest) {
-        (Some(fault), _) => Standing::Error(Fault::clone(fault)),
-        (None, Some(digest)) => Standing::Normal { digest },
-        (None, None) => Standing::Creating,
-    }
+/// Looks at a service: as the process says or, where none runs, as well as its files let it stand.
+fn view(
+    process: Option<&Process>,
+    environment: EnvironmentName,
+    service: Arc<Service>,
+    tried: &[(VersionSpec, Standing)],
+) -> Result<ServiceView, CliError> {
+    let Some(process) = process else {
+        let mut standings = components::standings(&service.versions);
+        for (spec, standing) in service.versions.iter().zip(&mut standings) {
+            if let Some((_, shown)) = tried.iter().rev().find(|(tried, _)| tried == spec) {
+                *standing = shown.clone();
+            }
+        }
+        return Ok(ServiceView::of_files(environment, service, standings));
+    };
+    let query = StatusQuery {
+        environment: Some(environment.to_string()),
+        service: Some(service.name.to_string()),
+    };
+    let status: StatusDocument = process.get(&query.path())?;
+    let mut services = status.environments.into_iter().flat_map(|it| it.services);
+    Ok(ServiceView::of_process(environment, service, services.next()))
 }
 
 /// Who gives the command: whoever became root to do so, if it was by sudo.

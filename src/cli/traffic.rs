@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use super::arguments::share;
 use super::common::Common;
-use super::outcome::{Outcome, Report};
-use super::target::{Note, Target};
+use super::summary::{Action, Summary};
+use super::target::Target;
 use super::{CliError, complete};
-use crate::config::{Percent, Quarantined, ServiceName, VersionName};
-use crate::rollout::Shares;
+use crate::config::{Percent, ServiceName, VersionName};
+use crate::rollout::{Note, Refusal, Shares, set_traffic};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -75,49 +75,31 @@ pub(super) fn traffic(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cl
     let Arguments { service, shares, offline, how } = arguments;
     let is_off = shares.iter().all(|(_, share)| *share == Percent::ZERO);
     let wanted = match offline {
-        true if is_off => Shares::offline(),
+        true if is_off => Shares::served(shares.clone()),
         true => return Err(CliError::OfflineShares),
-        false => Shares::new(shares.clone())?,
+        false => Shares::new(shares.clone()).map_err(Refusal::from)?,
     };
-    let mut target = Target::find(path, &how.common, service.as_str())?;
-    if let Some((unknown, _)) = shares.iter().find(|(name, _)| target.version(name).is_none()) {
-        return Err(target.unknown(unknown));
-    }
     let words: Vec<_> = wanted.takers().map(|(name, share)| format!("{name}={share}")).collect();
     let words = if *offline { "--offline".to_owned() } else { words.join(" ") };
-    set(&mut target, &wanted, how, format!("watershed traffic {service} {words}"))
+    set(path, service, &wanted, how, format!("watershed traffic {service} {words}"))
 }
 
 pub(super) fn promote(path: &Path, arguments: &PromoteArguments) -> Result<ExitCode, CliError> {
     let PromoteArguments { service, version, how } = arguments;
-    let mut target = Target::find(path, &how.common, service.as_str())?;
-    let wanted = Shares::all(version.clone());
-    set(&mut target, &wanted, how, format!("watershed promote {service} {version}"))
+    let command = format!("watershed promote {service} {version}");
+    set(path, service, &Shares::all(version.clone()), how, command)
 }
 
 fn set(
-    target: &mut Target,
+    path: &Path,
+    service: &ServiceName,
     wanted: &Shares,
     how: &How,
     command: String,
 ) -> Result<ExitCode, CliError> {
-    let before = target.shares();
-    for (version, _) in wanted.takers() {
-        target.may_take(version, how.force)?;
-    }
-    let released = released(target, wanted);
-    let note = Note { command, remark: how.remark.clone(), restores: None };
-    let edited = target.edit(note, |file, service| {
-        file.set_split(&wanted.over(service.versions.iter().map(|spec| &spec.name)));
-        for entry in &released {
-            file.release(entry);
-        }
-    })?;
-    Report::new(target, Outcome::Traffic, &before, edited.generation, how.common.json).print()
-}
-
-/// The quarantines of those that get traffic all the same.
-fn released(target: &Target, wanted: &Shares) -> Vec<Quarantined> {
-    let entries = wanted.takers().filter_map(|(version, _)| target.quarantine(version));
-    entries.collect()
+    let How { force, remark, common } = how;
+    let mut target = Target::find(path, common, service.as_str())?;
+    let note = Note { command, remark: remark.clone(), restores: None };
+    let done = set_traffic(&mut target, wanted, *force, note)?;
+    Summary::new(&target, Action::Traffic, &done, common.json).print()
 }

@@ -12,6 +12,7 @@ mod policy;
 mod quantity;
 mod quarantine;
 mod share;
+mod version;
 mod written;
 
 pub use connection::ConnectionLimits;
@@ -22,19 +23,19 @@ pub use name::{
     domain,
 };
 pub use policy::{
-    CookieSettings, Destination, Match, Otherwise, Overrides, Pick, Policy, Reach, Route, Rule,
+    CookieSettings, Destination, Match, Otherwise, Overrides, Pick, PolicySpec, Reach, Route, Rule,
     SameSite, Sticky, StickyKey, StickyMode,
 };
 pub use quantity::{ByteSize, Digest, DigestError, QuantityError, parse_duration, show_duration};
 pub use quarantine::Quarantined;
 pub use share::{Percent, PercentError, Split, SplitError, gap, show_hundredths, spread};
+pub use version::{AllLimits, BackendSpec, GuestLimits, GuestSpec, Limits, VersionSpec};
 
 use std::fmt;
-use std::iter;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -216,7 +217,7 @@ pub struct Service {
     /// In the order of the file: the last one is the latest. None only under [`Traffic::Latest`].
     pub versions: Vec<VersionSpec>,
     pub traffic: Traffic,
-    pub policy: Policy,
+    pub policy: PolicySpec,
     /// What must not get traffic.
     pub quarantine: Vec<Quarantined>,
     /// Absolute.
@@ -227,69 +228,6 @@ impl Service {
     /// Every domain that it has, or has a part of.
     pub fn all_domains(&self) -> Vec<&DomainPattern> {
         self.domains.iter().chain(self.routes.iter().map(|route| &route.domain)).collect()
-    }
-}
-
-/// One immutable deployable of a service, as declared: nothing has been read or compiled yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VersionSpec {
-    pub name: VersionName,
-    /// Absolute; it need not exist.
-    pub component: PathBuf,
-    pub digest: Option<Digest>,
-    /// Sorted by key.
-    pub env: Vec<(String, EnvValue)>,
-    pub remark: Option<String>,
-    pub limits: Limits,
-}
-
-impl VersionSpec {
-    /// Every file that it is made from: the component first, then those of its secrets.
-    pub fn files(&self) -> impl Iterator<Item = &Path> {
-        let secrets = self.env.iter().filter_map(|(_, value)| value.secret()?.file());
-        iter::once(self.component.as_path()).chain(secrets)
-    }
-}
-
-/// What one version may use.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// All linear memories and tables of one instance together.
-    pub memory: ByteSize,
-    /// Time spent running guest code for one request.
-    pub cpu_time: Duration,
-    /// Until the response head; then between body chunks.
-    pub wall_time: Duration,
-    pub request_body: ByteSize,
-    /// Requests of the version in flight.
-    pub concurrency: NonZeroU32,
-    /// How long a request beyond `concurrency` waits before it gets a 503.
-    pub queue_time: Duration,
-    /// Requests that one instance may serve; 1 is a fresh sandbox for every request.
-    pub instance_reuse: NonZeroU32,
-}
-
-impl Limits {
-    pub const MEMORY: RangeInclusive<ByteSize> = ByteSize::kib(64)..=ByteSize::gib(4);
-    pub const CPU_TIME: RangeInclusive<Duration> = Duration::from_millis(1)..=hours(1);
-    pub const WALL_TIME: RangeInclusive<Duration> = Duration::from_millis(1)..=hours(24);
-    pub const REQUEST_BODY: RangeInclusive<ByteSize> = ByteSize::new(0)..=ByteSize::gib(1024);
-    pub const CONCURRENCY: RangeInclusive<i64> = 1..=100_000;
-    pub const QUEUE_TIME: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(60);
-    pub const INSTANCE_REUSE: RangeInclusive<i64> = 1..=u32::MAX as i64;
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            memory: ByteSize::mib(128),
-            cpu_time: Duration::from_secs(1),
-            wall_time: Duration::from_secs(30),
-            request_body: ByteSize::mib(16),
-            concurrency: NonZeroU32::MIN.saturating_add(511),
-            queue_time: Duration::from_millis(100),
-            instance_reuse: NonZeroU32::MIN,
-        }
     }
 }
 

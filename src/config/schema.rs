@@ -6,8 +6,8 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::model::{
-    AdminSettings, ConnectionLimits, CookieSettings, Environment, Limits, Otherwise, Pick, Reach,
-    Route, ServerSettings, StateSettings, Sticky, StickyMode, show_duration,
+    AdminSettings, ConnectionLimits, CookieSettings, Environment, GuestLimits, Limits, Otherwise,
+    Pick, Reach, Route, ServerSettings, StateSettings, Sticky, StickyMode, show_duration,
 };
 use super::raw::{RawService, RawWatershed};
 
@@ -136,7 +136,8 @@ fn defaults() -> Vec<(String, Value)> {
         ("/state/directory".to_owned(), json!(StateSettings::DIRECTORY)),
         ("/environments[]/services".to_owned(), json!(Environment::SERVICES)),
     ];
-    let limits = limit_defaults().map(|(key, value)| (format!("/defaults/limits/{key}"), value));
+    let limits =
+        limit_defaults().into_iter().map(|(key, value)| (format!("/defaults/limits/{key}"), value));
     defaults.extend(limits);
     defaults.extend(connections.map(|(key, value)| (format!("/server/limits/{key}"), value)));
     defaults
@@ -177,6 +178,7 @@ fn service_defaults() -> Vec<(String, Value)> {
     others.into_iter().chain(cookie).collect()
 }
 
-fn limit_defaults() -> [(&'static str, Value); 7] {
-    Limits::default().entries().map(|(key, written)| (key, json!(written)))
+fn limit_defaults() -> Vec<(&'static str, Value)> {
+    let all = Limits::default().entries().into_iter().chain(GuestLimits::default().entries());
+    all.map(|(key, written)| (key, json!(written))).collect()
 }

@@ -11,6 +11,9 @@ const COMPARED_MAX: usize = 256;
 /// How many names make a list before it says only how many more there are.
 const LISTED_MAX: usize = 20;
 
+/// How many names an answer lists to a name that does not exist.
+pub const AMONG_MAX: usize = 10;
+
 /// The name that is most like the one written, if any is like it.
 pub fn closest<'a>(written: &str, names: &[&'a str]) -> Option<&'a str> {
     let short = |name: &str| name.len() <= COMPARED_MAX;
@@ -50,6 +53,20 @@ pub fn help(meant: Option<&str>, others: &str) -> String {
         Some(name) => format!("did you mean `{name}`? {}", capital(others)),
         None => others.to_owned(),
     }
+}
+
+/// What may be meant by a name that does not exist, and which names there are.
+pub fn among(written: &str, mut names: Vec<&str>) -> String {
+    // Several environments may have a service of the same name.
+    names.sort_unstable();
+    names.dedup();
+    let meant = closest(written, &names);
+    let declared = match names.as_slice() {
+        [] => "none is declared".to_owned(),
+        [only] => format!("`{only}` is the only one"),
+        names => format!("there are {}", list_at_most(AMONG_MAX, names)),
+    };
+    help(meant, &declared)
 }
 
 fn capital(text: &str) -> String {

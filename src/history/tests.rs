@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 
 use tempfile::TempDir;
+use toml::{Table, Value};
 
 use super::*;
 
@@ -316,29 +317,15 @@ fn a_record_of_a_stranger_shape_is_told_and_outlived() {
 
 /// Parts of some kilobytes each, and a record that names them.
 fn with_parts(generation: u64, texts: &[&str]) -> (Record, Parts) {
-    use crate::config::{EnvValue, Limits, Policy, Reach, Service, ServiceName, Traffic};
-    use crate::config::{VersionName, VersionSpec};
-    let spec = |(index, text): (usize, &&str)| VersionSpec {
-        name: VersionName::new(&format!("v{index}")).unwrap(),
-        component: "/a.wasm".into(),
-        digest: None,
-        env: vec![("TEXT".to_owned(), EnvValue::Plain((*text).to_owned()))],
-        remark: None,
-        limits: Limits::default(),
+    let version = |(index, text): (usize, &&str)| {
+        let env = Table::from_iter([("TEXT".to_owned(), Value::from(*text))]);
+        let declared = Table::from_iter([("env".to_owned(), Value::from(env))]);
+        (format!("v{index}"), declared, MadeOf::default())
     };
-    let service = Service {
-        name: ServiceName::new("shop").unwrap(),
-        domains: Vec::new(),
-        routes: Vec::new(),
-        versions: texts.iter().enumerate().map(spec).collect(),
-        traffic: Traffic::Latest,
-        policy: Policy::default(),
-        quarantine: Vec::new(),
-        file: "/shop.toml".into(),
-    };
+    let policy = Table::from_iter([("latest".to_owned(), Value::from(true))]);
     let mut parts = Parts::default();
-    let versions = service.versions.iter().map(|spec| (spec, Reach::Live, Made::default()));
-    let served = Some(Served::new(&service, versions, &mut parts));
+    let served = Served::new(policy, texts.iter().enumerate().map(version), &mut parts);
+    let served = Some(served);
     (Record { served, ..edit(generation, "shop") }, parts)
 }
 
@@ -407,8 +394,8 @@ fn texts_of_environments_are_given_to_those_who_ask_for_them() {
     let (record, parts) = with_parts(1, &["5ecret"]);
     let shown = |parts: &Parts| serde_json::to_string(parts).unwrap();
     assert!(shown(&parts).contains("5ecret"));
-    let without = parts.without_texts();
-    assert!(!shown(&without).contains("5ecret") && shown(&without).contains("sha256:"));
+    let without = parts.without_texts(|key, text| format!("{key} {}", text.len()));
+    assert!(!shown(&without).contains("5ecret") && shown(&without).contains("TEXT 6"));
     assert!(record.contents(&without).is_some());
 }
 
@@ -429,13 +416,13 @@ fn a_history_whose_file_is_gone_is_made_again_with_all_that_it_knew() {
     let history = open(&directory);
     history.record(&[edit(3, "shop"), edit(4, "other")]).unwrap();
     history.reach(9).unwrap();
-    assert_eq!(history.standing(), Standing::There);
+    assert_eq!(history.file_state(), FileState::There);
     let path = directory.path().join(History::FILE);
     fs::rename(&path, directory.path().join("aside")).unwrap();
-    assert_eq!(history.standing(), Standing::Gone);
+    assert_eq!(history.file_state(), FileState::Gone);
     // What took its place has a record of its own, and another of the same.
     let other = open(&directory);
-    assert_eq!(history.standing(), Standing::Gone);
+    assert_eq!(history.file_state(), FileState::Gone);
     let mut same = edit(3, "shop");
     same.remark = Some("of the other".to_owned());
     other.record(&[same, edit(7, "shop")]).unwrap();
@@ -446,7 +433,7 @@ fn a_history_whose_file_is_gone_is_made_again_with_all_that_it_knew() {
     assert_eq!(next.last_generation().unwrap(), 9);
     drop(next);
     fs::rename(directory.path().join("aside"), &path).unwrap();
-    assert_eq!(history.standing(), Standing::There, "it was put back");
+    assert_eq!(history.file_state(), FileState::There, "it was put back");
 }
 
 #[test]
@@ -458,11 +445,11 @@ fn a_file_that_is_cut_off_while_it_is_open_is_noticed_and_moved_aside() {
     let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
     for length in [1000, 0] {
         file.set_len(length).unwrap();
-        assert_eq!(history.standing(), Standing::CutOff);
+        assert_eq!(history.file_state(), FileState::CutOff);
     }
     let (next, _) = history.restore(directory.path()).unwrap();
     next.record(&[edit(5, "shop")]).unwrap();
     drop(history);
-    assert_eq!((next.standing(), generations(&next, "shop")[0]), (Standing::There, 5));
+    assert_eq!((next.file_state(), generations(&next, "shop")[0]), (FileState::There, 5));
     assert!(names(&directory).contains(&"history.redb.damaged-1".to_owned()));
 }

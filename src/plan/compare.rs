@@ -3,14 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::api::{
-    ChangeKind, Compilation, Description, KeyChange, Plan, ServiceChange, ServiceDescription,
-    Settings, ShareChange, Standing, TrafficKind, VersionChange, VersionDescription, VersionFault,
-    VersionRef,
+    BackendDescription, ChangeKind, Compilation, Description, KeyChange, Plan, ServiceChange,
+    ServiceDescription, Settings, ShareChange, Standing, TrafficKind, VersionChange,
+    VersionDescription, VersionFault, VersionRef,
 };
 use crate::config::Percent;
 
 impl Plan {
-    /// ChangeKind turns `before` into `after`.
+    /// What turns `before` into `after`.
     pub fn between(before: &Description, after: &Description) -> Self {
         Self {
             services: services(before, after),
@@ -60,7 +60,7 @@ fn services(before: &Description, after: &Description) -> Vec<ServiceChange> {
     kept.chain(gone).filter_map(|(key, old, new)| service(key, old, new)).collect()
 }
 
-/// ChangeKind becomes of a service; `None` if nothing does.
+/// What becomes of a service; `None` if nothing does.
 fn service(
     (environment, name): Key<'_>,
     before: Option<&ServiceDescription>,
@@ -124,7 +124,7 @@ fn keys(before: Option<&ServiceDescription>, after: Option<&ServiceDescription>)
     listed.chain(kind).chain(changes(old, new)).collect()
 }
 
-/// ChangeKind only one of two lists has, as changes of a key.
+/// What only one of two lists has, as changes of a key.
 fn come_and_gone<'a>(
     key: &'a str,
     [old, new]: [&'a [String]; 2],
@@ -168,7 +168,7 @@ fn versions(before: &[VersionDescription], after: &[VersionDescription]) -> Vec<
         let change = what(before, after)?;
         let keys = match (before, after) {
             (Some(before), Some(after)) => version_keys(before, after),
-            (None, Some(after)) => vec![component(None, Some(&after.component.text))],
+            (None, Some(after)) => backends(None, Some(&after.backend)),
             _ => Vec::new(),
         };
         let version = after.or(before)?.name.clone();
@@ -179,21 +179,49 @@ fn versions(before: &[VersionDescription], after: &[VersionDescription]) -> Vec<
 }
 
 fn version_keys(before: &VersionDescription, after: &VersionDescription) -> Vec<KeyChange> {
-    let component = if before.component.is_same(&after.component) {
-        // The same place, and perhaps another file.
-        let digests = before.digest().zip(after.digest());
-        let rebuilt = digests.filter(|(before, after)| before != after);
-        rebuilt
-            .map(|(before, after)| component(Some(&before.to_string()), Some(&after.to_string())))
+    let (old, new) = (before.backend.entry(), after.backend.entry());
+    let backend = if old.0 == new.0 && old.1.is_same(new.1) {
+        rebuilt(before, after).into_iter().collect()
     } else {
-        Some(component(Some(&before.component.text), Some(&after.component.text)))
+        backends(Some(&before.backend), Some(&after.backend))
     };
-    component.into_iter().chain(changes(&before.settings, &after.settings)).collect()
+    backend.into_iter().chain(changes(&before.settings, &after.settings)).collect()
 }
 
-fn component(before: Option<&str>, after: Option<&str>) -> KeyChange {
+/// The change of a component whose file has other content at the same path.
+fn rebuilt(before: &VersionDescription, after: &VersionDescription) -> Option<KeyChange> {
+    match after.backend {
+        BackendDescription::Component(_) => {
+            let (old, new) = before.digest().zip(after.digest())?;
+            let (key, _) = after.backend.entry();
+            let change = change(key, Some(&old.to_string()), Some(&new.to_string()));
+            (old != new).then_some(change)
+        }
+    }
+}
+
+/// What serves a version, before and after: one change where both are under one key, and else a key
+/// that goes and one that comes.
+fn backends(
+    before: Option<&BackendDescription>,
+    after: Option<&BackendDescription>,
+) -> Vec<KeyChange> {
+    let [old, new] = [before, after].map(|backend| backend.map(BackendDescription::entry));
+    match (old, new) {
+        (Some((key, before)), Some((same, after))) if key == same => {
+            vec![change(key, Some(&before.text), Some(&after.text))]
+        }
+        (old, new) => {
+            let gone = old.map(|(key, value)| change(key, Some(&value.text), None));
+            let come = new.map(|(key, value)| change(key, None, Some(&value.text)));
+            gone.into_iter().chain(come).collect()
+        }
+    }
+}
+
+fn change(key: &str, before: Option<&str>, after: Option<&str>) -> KeyChange {
     KeyChange {
-        key: "component".to_owned(),
+        key: key.to_owned(),
         before: before.map(str::to_owned),
         after: after.map(str::to_owned),
     }
@@ -246,6 +274,7 @@ fn compile(before: &Description, after: &Description) -> Vec<Compilation> {
         before.versions().filter_map(|(_, version)| version.digest()).collect();
     let mut compile: Vec<Compilation> = Vec::new();
     for (key, version) in after.versions() {
+        let BackendDescription::Component(component) = &version.backend;
         let Some(digest) = version.digest().filter(|digest| !compiled.contains(digest)) else {
             continue;
         };
@@ -255,7 +284,7 @@ fn compile(before: &Description, after: &Description) -> Vec<Compilation> {
             Some(known) => known.versions.push(name),
             None => compile.push(Compilation {
                 digest,
-                component: version.component.text.clone(),
+                component: component.text.clone(),
                 versions: vec![name],
             }),
         }
@@ -270,7 +299,7 @@ fn faults(description: &Description) -> impl Iterator<Item = VersionFault> {
     })
 }
 
-/// Those in error before that are still declared. ChangeKind is wrong with their files after is told as
+/// Those in error before that are still declared. What is wrong with their files after is told as
 /// that.
 fn in_error(before: &Description, after: &Description) -> Vec<VersionFault> {
     let declared: HashMap<_, _> = after

@@ -5,14 +5,15 @@ use std::path::{Component, Path, PathBuf};
 
 use super::policy;
 use crate::api::{
-    Description, EnvironmentDescription, Fault, ServiceDescription, Settings, Standing,
-    TrafficKind, Value, VersionDescription,
+    BackendDescription, Description, EnvironmentDescription, Fault, ServiceDescription, Settings,
+    Standing, TrafficKind, Value, VersionDescription,
 };
 use crate::config::{
-    Config, ConnectionLimits, Digest, EnvValue, Expose, Limits, Percent, Quarantined, SecretSource,
-    ServerSettings, Service, Setting, Split, Traffic, VersionName, VersionSpec, show_duration,
+    BackendSpec, Config, ConnectionLimits, Digest, EnvValue, Expose, GuestSpec, Limits, Percent,
+    Quarantined, SecretSource, ServerSettings, Service, Setting, Split, Traffic, VersionName,
+    VersionSpec, show_duration,
 };
-use crate::policy::{Base, Before, Case, Made, Verdict};
+use crate::policy::{Base, Before, Case, Incumbent, Verdict};
 
 impl Description {
     /// What a process would serve by files, where each version stands as `standing` says: one that
@@ -144,8 +145,8 @@ impl<'a> Served<'a> {
             _ => Base::Nothing,
         };
         let made = self.versions.iter().map(|(name, version, spec)| {
-            let env = spec.map(|spec| spec.env.as_slice());
-            Some(Made { name, digest: version.standing.digest(), env })
+            let env = spec.map(VersionSpec::env);
+            Some(Incumbent { name, digest: version.standing.digest(), env })
         });
         Before { base, made: made.collect() }
     }
@@ -187,18 +188,19 @@ fn quarantined(entry: &Quarantined) -> String {
 impl VersionDescription {
     /// A version with this share.
     pub fn of(root: &Path, spec: &VersionSpec, share: Percent, standing: Standing) -> Self {
-        let VersionSpec { name, component, digest, env, remark, limits } = spec;
+        let VersionSpec { name, remark, backend, limits } = spec;
         let mut settings = limit_settings(limits);
-        settings.extend(digest.map(|digest| ("digest".to_owned(), Value::text(digest))));
         settings.extend(remark.as_ref().map(|text| ("remark".to_owned(), Value::text(text))));
-        let variable =
-            |(key, value): &(String, EnvValue)| (format!("env.{key}"), shown(root, key, value));
-        settings.extend(env.iter().map(variable));
-        let component = Value::path(root, component);
-        Self { name: name.to_string(), component, settings, share, standing }
+        let backend = match backend {
+            BackendSpec::Guest(guest) => {
+                settings.extend(guest_settings(root, guest));
+                BackendDescription::Component(Value::path(root, &guest.component))
+            }
+        };
+        Self { name: name.to_string(), backend, settings, share, standing }
     }
 
-    /// The digest of its component, where it is known.
+    /// The digest of what serves it, where that is known: of a guest, its component's.
     pub fn digest(&self) -> Option<Digest> {
         self.standing.digest()
     }
@@ -213,12 +215,35 @@ impl VersionDescription {
 }
 
 fn limit_settings(limits: &Limits) -> Settings {
-    let text = |written: toml::Value| match written {
+    settings_of(&limits.entries())
+}
+
+/// The keys of a guest beside `component`.
+fn guest_settings(root: &Path, guest: &GuestSpec) -> Settings {
+    let GuestSpec { component: _, digest, env, limits } = guest;
+    let mut settings = settings_of(&limits.entries());
+    settings.extend(digest.map(|digest| ("digest".to_owned(), Value::text(digest))));
+    let variable =
+        |(key, value): &(String, EnvValue)| (format!("env.{key}"), shown(root, key, value));
+    settings.extend(env.iter().map(variable));
+    settings
+}
+
+fn settings_of(limits: &[(&str, toml::Value)]) -> Settings {
+    let text = |written: &toml::Value| match written {
         toml::Value::String(text) => Value::text(text),
         number => Value::text(number),
     };
-    let entries = limits.entries().into_iter();
-    entries.map(|(key, written)| (format!("limits.{key}"), text(written))).collect()
+    limits.iter().map(|(key, written)| (format!("limits.{key}"), text(written))).collect()
+}
+
+impl BackendDescription {
+    /// The key that declares it, with what that says.
+    pub(super) fn entry(&self) -> (&'static str, &Value) {
+        match self {
+            Self::Component(path) => ("component", path),
+        }
+    }
 }
 
 /// Where a value comes from, or a digest of it.

@@ -1,6 +1,7 @@
 //! Two descriptions, and what is different between them: each kind of change, and the text of a rich one.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -10,10 +11,10 @@ use crate::api::{
     Standing, TrafficKind, Value, VersionDescription,
 };
 use crate::config::{
-    ByteSize, ConnectionLimits, Destination, Digest, EnvValue, Expose, Glob, Limits, Match,
-    Otherwise, Overrides, Percent, Pick, Policy, Quarantined, Reach, Route, Rule, RuleName,
-    SecretSource, Service, ServiceName, Split, Sticky, StickyKey, StickyMode, Traffic, VersionName,
-    VersionSpec,
+    ByteSize, ConnectionLimits, Destination, Digest, EnvValue, Expose, Glob, GuestLimits,
+    GuestSpec, Limits, Match, Otherwise, Overrides, Percent, Pick, PolicySpec, Quarantined, Reach,
+    Route, Rule, RuleName, SecretSource, Service, ServiceName, Split, Sticky, StickyKey,
+    StickyMode, Traffic, VersionName, VersionSpec,
 };
 
 const ROOT: &str = "/site/config";
@@ -74,14 +75,9 @@ fn version(name: &str, share: f64) -> VersionDescription {
 }
 
 fn spec(name: &str) -> VersionSpec {
-    VersionSpec {
-        name: VersionName::new(name).unwrap(),
-        component: "/site/bin/app.wasm".into(),
-        digest: None,
-        env: vec![("KEY".to_owned(), EnvValue::Plain("hunter2".to_owned()))],
-        remark: None,
-        limits: Limits::default(),
-    }
+    let env = vec![("KEY".to_owned(), EnvValue::Plain("hunter2".to_owned()))];
+    let guest = GuestSpec { env, ..GuestSpec::new("/site/bin/app.wasm") };
+    VersionSpec::new(VersionName::new(name).unwrap(), guest)
 }
 
 fn shop(shares: &[(&str, f64)]) -> Files {
@@ -195,22 +191,34 @@ fn what_is_quarantined_comes_and_goes() {
 
 #[test]
 fn every_key_of_a_version_is_compared() {
-    let changed = VersionSpec {
+    let guest = GuestSpec {
         digest: Some(digest('b')),
         component: "/site/bin/new.wasm".into(),
         env: vec![(
             "OTHER".to_owned(),
             EnvValue::Secret(SecretSource::FromEnv("VARIABLE".to_owned())),
         )],
+        limits: GuestLimits { memory: ByteSize::mib(64), ..GuestLimits::default() },
+    };
+    let changed = VersionSpec {
         remark: Some("better".to_owned()),
-        limits: Limits { memory: ByteSize::mib(64), ..Limits::default() },
+        backend: guest.into(),
+        limits: Limits { wall_time: Duration::from_secs(9), ..Limits::default() },
         ..spec("v1")
     };
     let changed = VersionDescription::of(Path::new(ROOT), &changed, Percent::ALL, normal('b'));
     let after = shop(&[]).edit(|shop| shop.versions = vec![changed]);
     let change = only_service(shop(&[("v1", 100.0)]), after);
     let keys: Vec<_> = change.versions[0].keys.iter().map(|change| change.key.as_str()).collect();
-    let expected = ["component", "digest", "env.KEY", "env.OTHER", "limits.memory", "remark"];
+    let expected = [
+        "component",
+        "digest",
+        "env.KEY",
+        "env.OTHER",
+        "limits.memory",
+        "limits.wall-time",
+        "remark",
+    ];
     assert_eq!(keys, expected);
     let memory = &change.versions[0].keys[4];
     assert_eq!(memory.before.as_deref().zip(memory.after.as_deref()), Some(("128MiB", "64MiB")));
@@ -287,7 +295,9 @@ fn paths_are_compared_from_the_main_file_on() {
 #[test]
 fn a_value_is_its_digest_and_a_reference_where_it_points() {
     let env = |key: &str, value: EnvValue| {
-        let spec = VersionSpec { env: vec![(key.to_owned(), value)], ..spec("v1") };
+        let guest =
+            GuestSpec { env: vec![(key.to_owned(), value)], ..GuestSpec::new("/site/app.wasm") };
+        let spec = VersionSpec::new(VersionName::new("v1").unwrap(), guest);
         let version = VersionDescription::of(Path::new(ROOT), &spec, Percent::ALL, normal('a'));
         version.settings[&format!("env.{key}")].clone()
     };
@@ -366,6 +376,7 @@ fn a_description_survives_the_way_over_the_wire() {
     assert_eq!((&v1["status"], &v1["share"]), (&json!("normal"), &json!(99.99)));
     assert_eq!((&v2["status"], &v2["code"]), (&json!("error"), &json!("not-found")));
     assert_eq!(v3["status"], "creating");
+    assert_eq!(v1["component"]["text"], "/site/bin/app.wasm");
     assert_eq!(serde_json::from_value::<Description>(wire).unwrap(), description);
 }
 
@@ -393,7 +404,7 @@ fn rule(name: &str, to: Destination) -> Rule {
 }
 
 /// A service of two versions with this policy, as files declare it.
-fn decided(policy: Policy, routes: &[&str]) -> Files {
+fn decided(policy: PolicySpec, routes: &[&str]) -> Files {
     let route = |path: &&str| Route {
         domain: "shop.example.com".parse().unwrap(),
         path: (*path).to_owned(),
@@ -416,7 +427,7 @@ fn decided(policy: Policy, routes: &[&str]) -> Files {
 #[test]
 fn a_rule_that_is_changed_is_shown_before_and_after() {
     let split = Split::new(vec![(0, percent(75.0)), (1, percent(25.0))]).unwrap();
-    let policy = |rules, reach| Policy { rules, reach, ..Policy::default() };
+    let policy = |rules, reach| PolicySpec { rules, reach, ..PolicySpec::default() };
     let before = policy(vec![rule("beta", Destination::Version(1))], vec![Reach::Live; 2]);
     let all = Rule { matches: Match::default(), ..rule("all", Destination::Version(0)) };
     let rules = vec![all, rule("beta", Destination::Split(split))];
@@ -452,11 +463,11 @@ fn what_decides_before_the_shares_is_described_without_its_secret() {
     };
     let ttl = std::time::Duration::from_secs(3600);
     let sticky = Sticky { key: StickyKey::ClientAddress, mode: StickyMode::Pin { ttl } };
-    let policy = Policy {
+    let policy = PolicySpec {
         pick: Pick::Smooth,
         overrides: Some(overrides),
         sticky: Some(sticky),
-        ..Policy::default()
+        ..PolicySpec::default()
     };
     let files = decided(policy, &[]).0;
     let said = &files.environments[0].services[0].policy;

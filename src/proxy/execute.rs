@@ -22,7 +22,7 @@ use super::session::{Gone, Input, Session};
 use crate::config::Expose;
 use crate::routing::WATERSHED_VERSION;
 use crate::runtime::{BodyFeed, Event, GuestFailure, Invocation};
-use crate::versions::{Admission, VersionEntry};
+use crate::versions::{Admission, ReadyVersion, Reserved};
 
 /// The code of a failure that only the log tells of.
 const AFTER_RESPONSE: &str = "after-response";
@@ -82,11 +82,12 @@ impl<'a> Execution<'a> {
         session: &'a mut Session,
         ctx: &RequestCtx,
         chosen: &'a Chosen,
-        Admission { place, permit }: Admission,
+        Admission { reserved, permit }: Admission<'_>,
         request_id: &Arc<str>,
     ) -> Self {
         let client = session.client();
-        let VersionEntry { guest, spec, .. } = &*chosen.version;
+        let Reserved::Guest(guest, place) = reserved;
+        let ReadyVersion { spec, .. } = &*chosen.version;
         let mut request = headers::guest_request(session.request(), client, request_id);
         if let Some(lane) = &chosen.lane {
             headers::tell_lane(session.request(), request.headers_mut(), lane, &spec.name);

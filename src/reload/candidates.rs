@@ -1,7 +1,7 @@
 //! Declared versions on their way to normal or error. Those that an edit does not change stay what
 //! they are; their components are not even read.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use crate::config::{Config, VersionName, VersionSpec};
 use crate::source::Look;
 use crate::versions::{
-    Programs, ServiceKey, Status, StatusCode, StatusError, Statuses, VersionEntry, declared,
+    Preparer, ReadyVersion, ServiceKey, Status, StatusCode, StatusError, Statuses, declared,
 };
 
 /// A version over all services.
@@ -63,12 +63,12 @@ enum Progress {
 pub struct Prepared {
     key: Key,
     number: u64,
-    result: Result<Arc<VersionEntry>, StatusError>,
+    result: Result<Arc<ReadyVersion>, StatusError>,
 }
 
 /// Every declared version.
 pub struct Versions {
-    programs: Programs,
+    preparer: Preparer,
     candidates: HashMap<Key, Candidate>,
     creating: usize,
     /// How many files could not be looked at in the last renewal.
@@ -80,10 +80,10 @@ pub struct Versions {
 
 impl Versions {
     /// No version is declared yet.
-    pub fn new(programs: Programs) -> Self {
+    pub fn new(preparer: Preparer) -> Self {
         let prepared = mpsc::unbounded_channel();
         Self {
-            programs,
+            preparer,
             candidates: HashMap::new(),
             creating: 0,
             obscured: 0,
@@ -98,7 +98,7 @@ impl Versions {
     pub fn renew(&mut self, config: &Config, again: Again) -> bool {
         self.renewals += 1;
         if again == Again::All {
-            self.programs.forget_failed();
+            self.preparer.forget_failed();
         }
         let mut looks = Looks::default();
         let mut renewed = false;
@@ -167,10 +167,10 @@ impl Versions {
     /// Has a version made, beside everything else. The number of this try.
     fn start(&mut self, key: &Key, spec: &VersionSpec) -> u64 {
         self.count += 1;
-        let (programs, done) = (self.programs.clone(), self.prepared.0.clone());
+        let (preparer, done) = (self.preparer.clone(), self.prepared.0.clone());
         let (number, declared, key) = (self.count, spec.clone(), key.clone());
         let service = key.0.clone();
-        let preparing = tokio::spawn(async move { programs.prepare(&service, &declared).await });
+        let preparing = tokio::spawn(async move { preparer.prepare(&service, &declared).await });
         tokio::spawn(async move {
             // Without an end, it would be `creating` for ever.
             let result = preparing.await.unwrap_or_else(|panicked| Err(internal(&panicked)));
@@ -247,13 +247,10 @@ impl Versions {
         self.creating > 0
     }
 
-    /// Forgets the compiled code that no version could use which an edit could give traffic.
+    /// Forgets the compiled code that no normal version runs: no edit could give it traffic at once.
     pub fn forget_others(&self) {
-        let normal = self.candidates.values().filter_map(|candidate| match &candidate.status {
-            Status::Normal(version) => Some(*version.guest.program().digest()),
-            Status::Creating | Status::Error(_) => None,
-        });
-        self.programs.keep_only(&normal.collect::<HashSet<_>>());
+        let normal = self.candidates.values().filter_map(|candidate| candidate.status.normal());
+        self.preparer.keep_only(normal.map(|version| &version.backend));
     }
 
     /// Where every version of `config` stands.

@@ -1,12 +1,13 @@
-//! What the reloader records, and by whom it was caused: [`Journal`] keeps the history open, numbers
-//! the publishes, and gives each change of a service its author.
+//! What the reloader records: [`Journal`] keeps the history open, numbers the publishes, and gives
+//! each change of a service its author. `change` turns two snapshots into changes and records,
+//! `pending` writes them.
 //!
-//! A process serves without a history as well as with one. While another process has the file, as in
-//! a rolling restart, or it cannot be written, each publish tries to open it again. What was missed
-//! until then is recorded as it is found.
+//! A process serves without a history as well as with one. While another process has the history
+//! open, as in a rolling restart, or it cannot be written, each publish tries to open it again. Once
+//! it is open, services are recorded as they are found then.
 
 mod change;
-mod draft;
+mod pending;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -14,11 +15,11 @@ use std::sync::Arc;
 
 use super::outcome::Reloads;
 use crate::config::Service;
-use crate::history::{Attribution, History, HistoryError, Standing, reserve, reserved};
+use crate::history::{Attribution, FileState, History, HistoryError, reserve, reserved};
 use crate::telemetry::Telemetry;
 use crate::versions::{ServiceEntry, ServiceKey, Snapshot};
 use change::{Change, changes};
-use draft::{Cause, Command, Draft, Unrecorded, Unwritten, amend, known, write};
+use pending::{Cause, Command, PendingRecord, Unrecorded, Unwritten, amend, known, write};
 
 /// How many records are kept that could not be written.
 const UNWRITTEN_MAX: usize = 1_000;
@@ -96,18 +97,18 @@ impl Journal {
     async fn see_to_file(&mut self) {
         let Some(history) = self.history.clone() else { return };
         // A look is no reason to keep a thread: the reloader would wait for that, too.
-        match history.standing() {
-            Standing::Gone | Standing::CutOff => {}
-            Standing::There => return,
+        match history.file_state() {
+            FileState::Gone | FileState::CutOff => {}
+            FileState::There => return,
         }
         self.lost = Some(history);
         self.open().await;
     }
 
-    fn tell_restored(&self, standing: Standing, taken: Result<usize, HistoryError>) {
-        let what = match standing {
-            Standing::CutOff => "was cut off, and is moved aside",
-            Standing::Gone | Standing::There => "was removed or replaced",
+    fn tell_restored(&self, state: FileState, taken: Result<usize, HistoryError>) {
+        let what = match state {
+            FileState::CutOff => "was cut off, and is moved aside",
+            FileState::Gone | FileState::There => "was removed or replaced",
         };
         let directory = self.directory.display();
         self.telemetry.history_restored();
@@ -135,15 +136,15 @@ impl Journal {
         self.is_fresh = false;
         let declared = now.services.iter().map(|it| (it.key.clone(), it.declared.clone()));
         self.found = declared.collect();
-        let drafts = now.services.iter().filter_map(|entry| {
+        let pending = now.services.iter().filter_map(|entry| {
             let change = Change::of(entry, Vec::new());
             let cause = self.cause(&change)?;
-            Some(Draft { change, cause })
+            Some(PendingRecord { change, cause })
         });
-        let drafts = drafts.collect();
+        let pending = pending.collect();
         let known = known(&[], now);
         let (generation, unwritten) = (now.generation, std::mem::take(&mut self.unwritten));
-        let write = move || Ok(write(&history, generation, unwritten, drafts, Some(&known)));
+        let write = move || Ok(write(&history, generation, unwritten, pending, Some(&known)));
         let written = blocking(write).await;
         self.settle_written(written, 1);
     }
@@ -168,13 +169,13 @@ impl Journal {
     async fn open(&mut self) {
         let (directory, lost) = (self.directory.clone(), self.lost.clone());
         let opened = blocking(move || {
-            let (history, restored) = match lost.map(|lost| (lost.standing(), lost)) {
+            let (history, restored) = match lost.map(|lost| (lost.file_state(), lost)) {
                 None => (History::open(&directory)?, None),
                 // It was put back.
-                Some((Standing::There, lost)) => (lost, None),
-                Some((standing, lost)) => {
+                Some((FileState::There, lost)) => (lost, None),
+                Some((state, lost)) => {
                     let (history, taken) = lost.restore(&directory)?;
-                    (history, Some((standing, taken)))
+                    (history, Some((state, taken)))
                 }
             };
             let last = history.last_generation()?.max(reserved(&directory));
@@ -187,7 +188,7 @@ impl Journal {
         match opened.await {
             Ok((history, restored, last)) => {
                 match restored {
-                    Some((standing, taken)) => self.tell_restored(standing, taken),
+                    Some((state, taken)) => self.tell_restored(state, taken),
                     None => tracing::info!("the history goes on after generation {last}"),
                 }
                 self.lost = None;
@@ -233,9 +234,10 @@ impl Journal {
         if known.is_some() {
             self.find(before, after);
         }
-        let (drafts, generation) = (self.drafts(changes, after, known.is_some()), after.generation);
-        let (count, unwritten) = (drafts.len(), std::mem::take(&mut self.unwritten));
-        let write = move || Ok(write(&history, generation, unwritten, drafts, known.as_ref()));
+        let (pending, generation) =
+            (self.pending(changes, after, known.is_some()), after.generation);
+        let (count, unwritten) = (pending.len(), std::mem::take(&mut self.unwritten));
+        let write = move || Ok(write(&history, generation, unwritten, pending, known.as_ref()));
         let written = blocking(write).await;
         if self.settle_written(written, count.max(1)) {
             return;
@@ -249,10 +251,10 @@ impl Journal {
         if !self.was_open {
             return;
         }
-        let (drafts, generation) = (self.drafts(changes, after, false), after.generation);
+        let (pending, generation) = (self.pending(changes, after, false), after.generation);
         let remember = move || {
             let mut left = Unrecorded::default();
-            for (record, parts) in drafts.iter().filter_map(|draft| draft.remember(generation)) {
+            for (record, parts) in pending.iter().filter_map(|change| change.remember(generation)) {
                 left.keep(Unrecorded { records: vec![record], parts }, UNWRITTEN_MAX);
             }
             Ok(left)
@@ -289,14 +291,19 @@ impl Journal {
         self.found = found.map(|it| (it.key.clone(), it.declared.clone())).collect();
     }
 
-    fn drafts(&mut self, changes: Vec<Change>, after: &Snapshot, is_fresh: bool) -> Vec<Draft> {
+    fn pending(
+        &mut self,
+        changes: Vec<Change>,
+        after: &Snapshot,
+        is_fresh: bool,
+    ) -> Vec<PendingRecord> {
         let others = after.services.iter().filter(|it| is_fresh && it.since < after.generation);
         let others: Vec<_> = others.map(|entry| Change::of(entry, Vec::new())).collect();
-        let drafts = changes.into_iter().chain(others).filter_map(|change| {
+        let pending = changes.into_iter().chain(others).filter_map(|change| {
             let cause = self.cause(&change)?;
-            Some(Draft { change, cause })
+            Some(PendingRecord { change, cause })
         });
-        drafts.collect()
+        pending.collect()
     }
 
     /// Why a service changed; `None` where it is not known yet whether it did.
@@ -306,7 +313,7 @@ impl Journal {
             (Some(entry), Some(found)) if entry.declared == *found => {
                 if entry.is_settled() {
                     self.found.remove(&change.key);
-                } else if entry.serving.is_nothing() {
+                } else if entry.decider.is_nothing() {
                     return None;
                 }
                 Some(Cause::Found)

@@ -19,9 +19,16 @@ use restoring::Restoring;
 /// What decides beside rules, below `[traffic]`.
 const DECIDES: [&str; 4] = ["pick", "propagate", "sticky", "override"];
 
-/// What is declared now, and what is where it says.
+/// What a rollback stands on: what is declared now, what that is made of, and what may serve.
 pub trait Ground {
     fn service(&self) -> &Service;
+
+    /// Whether a declared version may have traffic, and is made of the component with this digest.
+    ///
+    /// # Errors
+    ///
+    /// The reason, as the end of a sentence that begins with the version's name.
+    fn may_serve(&self, version: &VersionName, digest_then: Option<&str>) -> Result<(), String>;
 
     /// The digest of the component that a declared version is made of, if it can be had.
     fn made_of(&self, spec: &VersionSpec) -> Option<String>;
@@ -44,7 +51,7 @@ pub trait Ground {
 /// What comes back beside the shares.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Restoration {
-    edits: Vec<Edit>,
+    pieces: Vec<Piece>,
     /// The components that come back, by the names of their versions.
     components: Vec<(VersionName, String)>,
     /// What differs from the generation, and stays as it is.
@@ -62,7 +69,7 @@ pub struct Lost {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum Edit {
+enum Piece {
     Declare { name: VersionName, version: Table },
     Version { name: VersionName, change: Change },
     Traffic(Change),
@@ -89,12 +96,12 @@ impl Restoration {
 
     /// Whether the file is as it was.
     pub fn is_empty(&self) -> bool {
-        self.edits.is_empty()
+        self.pieces.is_empty()
     }
 
     /// A line for each change, from what is to what comes back.
     pub fn lines(&self) -> Vec<String> {
-        self.edits.iter().flat_map(Edit::lines).collect()
+        self.pieces.iter().flat_map(Piece::lines).collect()
     }
 
     /// The versions that are made anew by it.
@@ -110,21 +117,21 @@ impl Restoration {
 
     /// The versions that are declared again.
     pub fn declared(&self) -> impl Iterator<Item = &VersionName> {
-        self.edits.iter().filter_map(|edit| match edit {
-            Edit::Declare { name, .. } => Some(name),
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Declare { name, .. } => Some(name),
             _ => None,
         })
     }
 
     fn versions(&self, is_meant: impl Fn(&Change) -> bool) -> Vec<&VersionName> {
         let mut names: Vec<_> = self
-            .edits
+            .pieces
             .iter()
-            .filter_map(|edit| match edit {
-                Edit::Version { name, change } if change.remakes() && is_meant(change) => {
+            .filter_map(|piece| match piece {
+                Piece::Version { name, change } if change.remakes() && is_meant(change) => {
                     Some(name)
                 }
-                Edit::Declare { name, .. } => Some(name),
+                Piece::Declare { name, .. } => Some(name),
                 _ => None,
             })
             .collect();
@@ -139,14 +146,14 @@ impl Restoration {
 
     /// Writes it into the service's file.
     pub fn apply(&self, file: &mut ServiceText) {
-        for edit in &self.edits {
-            match edit {
-                Edit::Declare { version, .. } => file.declare_version(version),
-                Edit::Version { name, change: Change { key, then, .. } } => {
+        for piece in &self.pieces {
+            match piece {
+                Piece::Declare { version, .. } => file.declare_version(version),
+                Piece::Version { name, change: Change { key, then, .. } } => {
                     file.set_in_version(name, key, then.as_ref());
                 }
-                Edit::Traffic(Change { key, then, .. }) => file.set_in_traffic(key, then.as_ref()),
-                Edit::Rules { rules, .. } => file.set_rules(rules),
+                Piece::Traffic(Change { key, then, .. }) => file.set_in_traffic(key, then.as_ref()),
+                Piece::Rules { rules, .. } => file.set_rules(rules),
             }
         }
     }
@@ -159,7 +166,7 @@ impl Change {
     }
 }
 
-impl Edit {
+impl Piece {
     fn lines(&self) -> Vec<String> {
         let changed = |lead: &str, Change { key, now, then }: &Change| {
             let is_env = key.first().is_some_and(|key| key == "env");

@@ -1,307 +1,270 @@
-//! What a rollback goes back to: who got what, and all that decided what was served.
+//! Back to what served before. [`plan`] decides, and changes nothing: whoever asks for a rollback can
+//! be shown what it would do. [`carry_out`] does it, looks at what is served then, and puts the file
+//! back where that is not what was served before.
 
-use super::restore::{Ground, Lost, Restoration, decides_alike, is_alike, serving};
+mod back;
+mod decision;
+mod ground;
+
+use std::time::Duration;
+
+use super::control::{Control, Edit, Edited, Note, PutBack, Step, settled};
+use super::refusal::Refusal;
+use super::restore::{Ground, Restoration};
 use super::shares::Shares;
-use crate::config::{Percent, VersionName};
-use crate::history::{Contents, Parts, Record, Share};
+use crate::api::{HistoryDocument, HistoryQuery, Record, Standing};
+use crate::config::{Quarantined, VersionName, show_duration};
+use crate::history::Contents;
 
-/// Where somebody wants to go back to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// What was served before what is served now.
-    Previous,
-    /// What was served in a generation.
-    Generation(u64),
-    /// One version gets everything.
-    Version(VersionName),
-}
+pub use back::Back;
+pub use decision::{Aim, Passed, Question, Rollback, RollbackError, State, rollback};
+use ground::Now;
 
-/// What may be gone back to: the declared versions, as the caller sees them.
-pub trait Versions {
-    /// Why a version cannot take traffic, if it cannot; it was made from a component with this
-    /// digest then.
-    ///
-    /// # Errors
-    ///
-    /// The reason, as the end of a sentence that begins with the version's name.
-    fn may_serve(&self, version: &VersionName, digest_then: Option<&str>) -> Result<(), String>;
-}
-
-/// What was served at one time.
+/// A rollback that somebody asks for.
 #[derive(Clone, Debug)]
-pub struct State<'a> {
-    pub shares: Shares,
-    /// All that decided; `None` where nobody recorded it.
-    pub contents: Option<Contents<'a>>,
-}
-
-/// What somebody asks for, and all that it depends on.
-#[derive(Debug)]
-pub struct Question<'a, G> {
-    pub service: &'a str,
-    pub target: &'a Target,
-    /// What is served, or would be if a process ran.
-    pub now: &'a State<'a>,
-    /// The shares that the file declares.
-    pub declared: &'a Shares,
-    /// Those of the service, newest first.
-    pub records: &'a [Record],
-    /// Those of the records.
-    pub parts: &'a Parts,
-    pub ground: &'a G,
-    /// Whether some version has to lose all of its traffic, or to be replaced.
+pub struct Request {
+    pub aim: Aim,
+    /// Whether what loses its traffic is quarantined.
     pub bad: bool,
     /// Whether nothing but the shares is taken back.
     pub traffic_only: bool,
+    /// How long the process may take to make a version.
+    pub patience: Duration,
+    pub note: Note,
 }
 
-/// What is to be done.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Rollback {
-    pub to: Shares,
-    /// The generation that served this; none where a version was asked for.
+/// What a rollback is going to do.
+#[derive(Debug)]
+pub struct Plan {
+    pub found: Rollback,
+    /// Who gets what before it.
+    pub before: Shares,
+    pub back: Back,
+    /// The versions that are quarantined.
+    pub losers: Vec<VersionName>,
+    edit: Edit,
+    /// Whether nothing but the shares is taken back.
+    traffic_only: bool,
+    history: HistoryDocument,
+}
+
+/// What a rollback has done.
+#[derive(Debug)]
+pub struct RolledBack {
+    pub before: Shares,
+    /// The generation that it went back to; none where a version was asked for.
+    pub restores: Option<u64>,
+    /// The generation that is served with it; none where no process runs.
     pub generation: Option<u64>,
-    /// What comes back beside the shares, or under `traffic_only` would; `None` where that is not
-    /// recorded. `Err` where it is not asked for and could not come back.
-    pub rest: Option<Result<Restoration, Lost>>,
-    /// What was passed over on the way back.
-    pub passed: Vec<Passed>,
-}
-
-/// A generation that cannot be gone back to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Passed {
-    pub generation: u64,
-    pub shares: Shares,
-    pub why: String,
-}
-
-/// Why there is nothing to go back to.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RollbackError {
-    #[error(
-        "the history has nothing of {0} before what is served: give all to a version by \
-         `--to VERSION`"
-    )]
-    NothingBefore(String),
-    #[error("nothing that {service} served before can be gone back to: {}; mend one of them, take back \
-             the shares alone by `--traffic-only`, or give all to a version by `--to VERSION`", list(.passed))]
-    NothingLeft { service: String, passed: Vec<Passed> },
-    #[error(
-        "the history has no generation {generation} of {service}: `watershed history {service}` lists them"
-    )]
-    NoGeneration { service: String, generation: u64 },
-    #[error(
-        "generation {generation} served {shares}, and {why}; give traffic to versions as they are by \
-         `watershed traffic` (`--force` where one is quarantined), or take back the shares alone by \
-         `--traffic-only` where nothing but what they are made of is in the way"
-    )]
-    CannotServe { generation: u64, shares: Shares, why: String },
-    #[error("{version} {why}")]
-    CannotTake { version: VersionName, why: String },
-    #[error("{0} is what is served already: nothing to do")]
-    Same(Shares),
-    #[error(
-        "by {to} no version loses all of its traffic, so none is bad: choose with `--to`, or leave \
-         out `--bad`"
-    )]
-    NoneBad { to: Shares },
+    pub back: Back,
+    pub quarantined: Vec<VersionName>,
 }
 
 /// Decides what to go back to.
 ///
 /// # Errors
 ///
-/// Where there is nothing, or it cannot be served any more.
-pub fn rollback<G: Ground + Versions>(
-    question: &Question<'_, G>,
-) -> Result<Rollback, RollbackError> {
-    let found = match question.target {
-        Target::Version(version) => to_version(version, question.ground)?,
-        Target::Generation(generation) => question.to_generation(*generation)?,
-        Target::Previous => question.previous()?,
+/// Where the history cannot be read, or there is nothing to go back to.
+pub fn plan<C: Control>(control: &C, request: &Request) -> Result<Plan, C::Error> {
+    let history = control.history(HistoryQuery::LIMIT_MAX)?;
+    let HistoryDocument { records, parts } = &history;
+    let now = Now::new(control, records.first(), parts);
+    let (view, declared) = (control.view(), now.declared());
+    let (state, shares) = (now.state(&declared), view.declared());
+    let question = Question {
+        service: view.service.name.as_str(),
+        aim: &request.aim,
+        now: &state,
+        declared: &shares,
+        records,
+        parts,
+        ground: &now,
+        bad: request.bad,
+        traffic_only: request.traffic_only,
     };
-    if found.to.is_same(&question.now.shares) && !found.writes(question) {
-        return Err(RollbackError::Same(found.to));
+    let found = rollback(&question).map_err(Refusal::from)?;
+    let before = state.shares;
+    let losers = if request.bad { found.losers(&before) } else { Vec::new() };
+    let restoration = found.restoration().filter(|_| !request.traffic_only);
+    // The last version that is declared gets everything under `latest = true`.
+    let is_declared = restoration.is_some_and(|it| it.declared().next().is_some());
+    let moves = !found.to.is_same(&shares) || is_declared;
+    let split = moves.then(|| {
+        let again = restoration.into_iter().flat_map(Restoration::declared);
+        Step::Split(found.to.over(view.names().chain(again)))
+    });
+    let entries = quarantine(&now, &losers, &found.to, restoration);
+    let restore = restoration.cloned().map(Step::Restore).into_iter();
+    let steps = restore.chain(split).chain(entries.into_iter().map(Step::Quarantine));
+    let edit = Edit(steps.collect());
+    let mut back = Back::of(&found, request.traffic_only, view.held());
+    if moves && had_latest(&found, &history) {
+        back.notes.push(back::LATEST.to_owned());
     }
-    if question.bad && found.losers(&question.now.shares).is_empty() {
-        return Err(RollbackError::NoneBad { to: found.to });
-    }
-    Ok(found)
+    let traffic_only = request.traffic_only;
+    Ok(Plan { found, before, back, losers, edit, traffic_only, history })
 }
 
-impl Rollback {
-    /// The versions that have traffic by `now` and lose it, to others or to what they were before.
-    pub fn losers(&self, now: &Shares) -> Vec<VersionName> {
-        let replaced = self.restoration().map(Restoration::replaced).unwrap_or_default();
-        let loses = |version: &VersionName| {
-            self.to.of(version) == Percent::ZERO || replaced.contains(&version)
-        };
-        now.takers().map(|(version, _)| version.clone()).filter(loses).collect()
-    }
-
+impl Plan {
     /// What comes back beside the shares.
-    pub fn restoration(&self) -> Option<&Restoration> {
-        self.rest.as_ref()?.as_ref().ok()
+    fn restoration(&self) -> Option<&Restoration> {
+        self.found.restoration().filter(|_| !self.traffic_only)
     }
 
-    /// Whether the file changes.
-    fn writes<G>(&self, question: &Question<'_, G>) -> bool {
-        let rest = self.restoration().filter(|_| !question.traffic_only);
-        rest.is_some_and(|rest| !rest.is_empty()) || !self.to.is_same(question.declared)
-    }
-}
-
-fn to_version(version: &VersionName, versions: &impl Versions) -> Result<Rollback, RollbackError> {
-    versions
-        .may_serve(version, None)
-        .map_err(|why| RollbackError::CannotTake { version: version.clone(), why })?;
-    let to = Shares::all(version.clone());
-    Ok(Rollback { to, generation: None, rest: None, passed: Vec::new() })
-}
-
-impl<'a> State<'a> {
-    /// What a record says.
-    pub fn of(record: &'a Record, parts: &'a Parts) -> Self {
-        Self { shares: shares(&record.after), contents: record.contents(parts) }
-    }
-
-    /// Whether both served alike, as far as both are recorded.
-    pub fn is_like(&self, other: &Self) -> bool {
-        let are_alike = || {
-            let Some((one, two)) = self.contents.as_ref().zip(other.contents.as_ref()) else {
-                return true;
-            };
-            decides_alike(one.policy, two.policy)
-                && serving(one, &self.shares).iter().all(|name| {
-                    match (one.version(name), two.version(name)) {
-                        (Some(one), Some(two)) => is_alike(one, two),
-                        (one, two) => one.is_some() == two.is_some(),
-                    }
-                })
-        };
-        self.shares.is_same(&other.shares) && are_alike()
+    /// All that was served then, if it comes back and is recorded.
+    fn then(&self) -> Option<Contents<'_>> {
+        let generation = self.found.generation.filter(|_| !self.traffic_only)?;
+        contents_of(generation, &self.history)
     }
 }
 
-/// What cannot be gone back to, and whether older generations may be.
-struct Refused {
+/// Does what was planned.
+///
+/// # Errors
+///
+/// Where the file has changed since it was planned: nothing is done then. Where what comes back is not
+/// what served before: the file is put back, and the error says so.
+pub fn carry_out<C: Control>(
+    control: &mut C,
+    request: &Request,
+    mut plan: Plan,
+) -> Result<RolledBack, C::Error> {
+    let note = Note { restores: plan.found.generation, ..request.note.clone() };
+    let edited = control.edit(&plan.edit, note)?;
+    let mut generation = edited.generation;
+    if let Some(restoration) = plan.restoration()
+        && let Err(why) = settle(control, restoration, request.patience)
+    {
+        return Err(put_back(control, request, edited, plan.found.generation, why));
+    }
+    if let Err(error) = control.look() {
+        let left = "the file is changed; what is served then is not known".to_owned();
+        return Err(Refusal::HalfDone { why: error.to_string(), left }.into());
+    }
+    let mut back = std::mem::take(&mut plan.back);
+    if let Some(newest) = look_again(control, &plan, &mut back) {
+        generation = generation.map(|edit| edit.max(newest));
+    }
+    if !back.lost.is_empty() {
+        let why = back.lost.join("; ");
+        return Err(put_back(control, request, edited, plan.found.generation, why));
+    }
+    let Plan { found, before, losers: quarantined, .. } = plan;
+    Ok(RolledBack { before, restores: found.generation, generation, back, quarantined })
+}
+
+/// Waits until every version that is made anew is normal, or says why it is not.
+fn settle<C: Control>(
+    control: &mut C,
+    restoration: &Restoration,
+    patience: Duration,
+) -> Result<(), String> {
+    for version in restoration.remade() {
+        match settled(control, version, patience).map_err(|error| error.to_string())? {
+            Standing::Normal { .. } => {}
+            Standing::Error(fault) => {
+                return Err(format!("{version} is in error ({}): {}", fault.code, fault.detail));
+            }
+            Standing::Creating => {
+                let patience = show_duration(patience);
+                return Err(format!("{version} did not become normal within {patience}"));
+            }
+        }
+    }
+    if restoration.is_empty() {
+        return Ok(());
+    }
+    control.look().map_err(|error| error.to_string())?;
+    match control.view().held() {
+        Some(held) => Err(format!("what was written is not served: {held}")),
+        None => Ok(()),
+    }
+}
+
+/// Compares what is served now with what was to come back, where a process has recorded it, or else
+/// what the file declares. Returns the generation of that record.
+fn look_again<C: Control>(control: &C, plan: &Plan, back: &mut Back) -> Option<u64> {
+    let then = plan.then()?;
+    let has_process = control.view().has_process();
+    let HistoryDocument { records, parts } = match control.history(1) {
+        Ok(document) => document,
+        Err(error) => {
+            back.unknown.push(format!("what is served now: {error}"));
+            return None;
+        }
+    };
+    let now = Now::new(control, records.first(), &parts);
+    let declared = now.declared();
+    let served = now.state(&declared);
+    if has_process && served.contents.is_none() {
+        back.unknown.push("what is served now is not recorded".to_owned());
+        return None;
+    }
+    match Restoration::of(&then, &plan.found.to, &now) {
+        Ok(rest) => back.differs.extend(rest.lines()),
+        Err(lost) => back.lost = lost.reasons,
+    }
+    let then = State { shares: plan.found.to.clone(), contents: Some(then) };
+    if back.differs.is_empty() && back.lost.is_empty() && !served.is_like(&then) {
+        back.differs.push(format!("{} is served", served.shares));
+    }
+    if has_process {
+        // The process has looked the secrets up, and recorded what they are.
+        back.unknown.clear();
+    }
+    records.first().map(|record| record.generation)
+}
+
+/// Puts back what the file said, and says why.
+fn put_back<C: Control>(
+    control: &mut C,
+    request: &Request,
+    edited: Edited<C::Saved>,
+    generation: Option<u64>,
     why: String,
-    is_final: bool,
+) -> C::Error {
+    let back: PutBack<C::Error> = control.put_back(edited, request.note.put_back());
+    let left = back.words("nothing was changed: the file is again what it was");
+    let service = control.view().service.name.clone();
+    let why = Refusal::NotBack { service, generation, why }.to_string();
+    Refusal::HalfDone { why, left }.into()
 }
 
-impl<G: Ground + Versions> Question<'_, G> {
-    fn to_generation(&self, generation: u64) -> Result<Rollback, RollbackError> {
-        // A service that a generation did not change served in it what the last one before it says.
-        let is_past = self.records.first().is_some_and(|newest| generation <= newest.generation);
-        let record = self.records.iter().find(|record| record.generation <= generation);
-        let Some(record) = record.filter(|_| is_past) else {
-            return Err(RollbackError::NoGeneration {
-                service: self.service.to_owned(),
-                generation,
-            });
-        };
-        self.back(record).map_err(|refused| RollbackError::CannotServe {
-            generation,
-            shares: shares(&record.after),
-            why: refused.why,
-        })
-    }
-
-    /// The newest that was served before what is served now which is another and can still be served.
-    /// Going back twice goes back two steps, and not forth again: after a rollback to a generation, the
-    /// search begins before that one.
-    fn previous(&self) -> Result<Rollback, RollbackError> {
-        let is_now = |record: &&Record| self.is_now(record);
-        let came_with = self.records.iter().take_while(is_now).last();
-        let restored = came_with.and_then(|record| record.restores);
-        let before = restored.or(came_with.map(|record| record.generation)).unwrap_or(u64::MAX);
-        let mut passed: Vec<(State<'_>, Passed)> = Vec::new();
-        for record in self.records.iter().filter(|record| record.generation < before) {
-            let (state, generation) = (State::of(record, self.parts), record.generation);
-            let is_known = passed.iter().any(|(known, _)| self.is_alike(known, &state));
-            if state.shares.is_offline() || self.is_now(record) || is_known {
-                continue;
-            }
-            match self.back(record) {
-                Ok(found) if self.bad && found.losers(&self.now.shares).is_empty() => {}
-                Ok(found) => {
-                    let passed = passed.into_iter().map(|(_, passed)| passed).collect();
-                    return Ok(Rollback { passed, ..found });
-                }
-                Err(Refused { why, is_final: true }) => {
-                    let shares = state.shares;
-                    return Err(RollbackError::CannotServe { generation, shares, why });
-                }
-                Err(Refused { why, .. }) => {
-                    let shares = state.shares.clone();
-                    passed.push((state, Passed { generation, shares, why }));
-                }
-            }
-        }
-        let service = self.service.to_owned();
-        Err(match passed.is_empty() {
-            true => RollbackError::NothingBefore(service),
-            false => RollbackError::NothingLeft {
-                service,
-                passed: passed.into_iter().map(|(_, passed)| passed).collect(),
-            },
-        })
-    }
-
-    fn is_now(&self, record: &Record) -> bool {
-        self.is_alike(&State::of(record, self.parts), self.now)
-    }
-
-    /// Whether two states are one, for what is asked.
-    fn is_alike(&self, one: &State<'_>, other: &State<'_>) -> bool {
-        match self.traffic_only {
-            true => one.shares.is_same(&other.shares),
-            false => one.is_like(other),
-        }
-    }
-
-    /// The way back to what a record says.
-    fn back(&self, record: &Record) -> Result<Rollback, Refused> {
-        let State { shares: to, contents } = State::of(record, self.parts);
-        let rest = contents.as_ref().map(|then| Restoration::of(then, &to, self.ground));
-        let lost = match &rest {
-            Some(Err(lost)) if !self.traffic_only => Some(lost),
-            _ => None,
-        };
-        if let Some(lost) = lost {
-            let (why, is_final) = (lost.reasons.join("; "), lost.is_secret);
-            return Err(Refused { why, is_final });
-        }
-        let remade = match &rest {
-            Some(Ok(rest)) if !self.traffic_only => rest.remade(),
-            _ => Vec::new(),
-        };
-        for (version, _) in to.takers().filter(|(version, _)| !remade.contains(version)) {
-            let then = record.versions.iter().find(|then| then.name == version.as_str());
-            let digest = then.and_then(|then| then.digest.as_deref());
-            // Whoever wants the shares alone wants them as the versions are now.
-            let digest = digest.filter(|_| !self.traffic_only);
-            let may = self.ground.may_serve(version, digest);
-            may.map_err(|why| Refused { why: format!("{version} {why}"), is_final: false })?;
-        }
-        let generation = Some(record.generation);
-        Ok(Rollback { to, generation, rest, passed: Vec::new() })
-    }
+fn contents_of(generation: u64, history: &HistoryDocument) -> Option<Contents<'_>> {
+    let HistoryDocument { records, parts } = history;
+    let is_it = |record: &&Record| record.generation == generation;
+    records.iter().find(is_it)?.contents(parts)
 }
 
-/// What a record says; a share that is none, which we never write, counts as nothing.
-fn shares(recorded: &[Share]) -> Shares {
-    let share = |recorded: &Share| {
-        let version = VersionName::new(&recorded.version).ok()?;
-        Some((version, Percent::from_f64(recorded.share).ok()?))
+/// Whether a generation gave everything to the latest version.
+fn had_latest(found: &Rollback, history: &HistoryDocument) -> bool {
+    let contents = found.generation.and_then(|generation| contents_of(generation, history));
+    contents.is_some_and(|contents| {
+        contents.policy.get("latest").and_then(toml::Value::as_bool) == Some(true)
+    })
+}
+
+/// What is written of the versions that are bad, as they are now. Where a version that goes on serving
+/// is made of the same component, it is not the component that is bad, but what it was given: its
+/// environment.
+fn quarantine(
+    ground: &impl Ground,
+    losers: &[VersionName],
+    to: &Shares,
+    back: Option<&Restoration>,
+) -> Vec<Quarantined> {
+    let service = ground.service();
+    let spec = |name: &VersionName| service.versions.iter().find(|spec| spec.name == *name);
+    let serving = to.takers().filter_map(|(name, _)| {
+        let other = back.and_then(|back| back.component(name));
+        other.or_else(|| ground.made_of(spec(name)?))
+    });
+    let serving: Vec<String> = serving.collect();
+    let entry = |name: &VersionName| {
+        let spec = spec(name)?;
+        let made = ground.made_of(spec)?;
+        let env = serving.contains(&made).then(|| spec.env_digest());
+        Some(Quarantined { digest: made.parse().ok()?, env, version: name.clone(), remark: None })
     };
-    Shares::served(recorded.iter().filter_map(share))
-}
-
-fn list(passed: &[Passed]) -> String {
-    let each = |Passed { generation, shares, why }: &Passed| {
-        format!("generation {generation} served {shares}, and {why}")
-    };
-    passed.iter().map(each).collect::<Vec<_>>().join("; ")
+    losers.iter().filter_map(entry).collect()
 }

@@ -78,6 +78,11 @@ impl Shares {
         found.map_or(Percent::ZERO, |(_, share)| *share)
     }
 
+    /// All versions that are named, those without a share too.
+    pub fn names(&self) -> impl Iterator<Item = &VersionName> {
+        self.0.iter().map(|(name, _)| name)
+    }
+
     /// Those that get something.
     pub fn takers(&self) -> impl Iterator<Item = (&VersionName, Percent)> {
         let some = |(_, share): &&(VersionName, Percent)| *share > Percent::ZERO;

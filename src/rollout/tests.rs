@@ -1,5 +1,9 @@
 //! Shares, ramps and ways back, on histories as the server writes them.
 
+mod back;
+mod deploy;
+mod played;
+
 use std::path::Path;
 
 use proptest::prelude::*;
@@ -71,7 +75,8 @@ proptest! {
 /// What is normal, and of which component.
 struct Normal(&'static [(&'static str, &'static str)]);
 
-impl Versions for Normal {
+/// Records without parts lead to no question about them.
+impl Ground for Normal {
     fn may_serve(&self, version: &VersionName, digest_then: Option<&str>) -> Result<(), String> {
         let found = self.0.iter().find(|(normal, _)| *normal == version.as_str());
         let (_, digest) = found.ok_or("is not declared any more")?;
@@ -80,10 +85,7 @@ impl Versions for Normal {
             _ => Ok(()),
         }
     }
-}
 
-/// Records without parts lead to no question about them.
-impl Ground for Normal {
     fn service(&self) -> &Service {
         panic!("nobody asks")
     }
@@ -103,7 +105,7 @@ impl Ground for Normal {
 
 /// Decides on records that tell of shares only.
 fn decide(
-    target: &Target,
+    aim: &Aim,
     now: &str,
     records: &[Record],
     ground: &Normal,
@@ -112,17 +114,8 @@ fn decide(
     let now = State { shares: shares(now), contents: None };
     let (service, parts) = ("greeter", &Parts::default());
     let (declared, traffic_only) = (&now.shares, false);
-    let question = Question {
-        service,
-        target,
-        now: &now,
-        declared,
-        records,
-        parts,
-        ground,
-        bad,
-        traffic_only,
-    };
+    let question =
+        Question { service, aim, now: &now, declared, records, parts, ground, bad, traffic_only };
     rollback(&question)
 }
 
@@ -171,7 +164,7 @@ fn ramp() -> Vec<Record> {
 }
 
 fn back(now: &str, records: &[Record], versions: &Normal) -> Result<Rollback, RollbackError> {
-    decide(&Target::Previous, now, records, versions, false)
+    decide(&Aim::Previous, now, records, versions, false)
 }
 
 #[test]
@@ -215,10 +208,10 @@ fn what_cannot_serve_any_more_is_passed_over() {
 #[test]
 fn a_bad_version_loses_everything() {
     let records = ramp();
-    let found = decide(&Target::Previous, "v2=100", &records, &BOTH, true).unwrap();
+    let found = decide(&Aim::Previous, "v2=100", &records, &BOTH, true).unwrap();
     assert!(found.to.is_same(&shares("v1=100")), "{found:?}");
     assert_eq!(found.losers(&shares("v2=100")), [name("v2")]);
-    let half = Target::Generation(4);
+    let half = Aim::Generation(4);
     let refused = decide(&half, "v2=100", &records, &BOTH, true).unwrap_err();
     assert!(matches!(refused, RollbackError::NoneBad { .. }), "{refused}");
 }
@@ -227,12 +220,12 @@ fn a_bad_version_loses_everything() {
 fn a_generation_serves_what_the_last_change_before_it_says() {
     let mut records = ramp();
     records.insert(0, record(9, "v1=100", None));
-    let to = |generation| decide(&Target::Generation(generation), "v1=100", &records, &BOTH, false);
+    let to = |generation| decide(&Aim::Generation(generation), "v1=100", &records, &BOTH, false);
     assert!(to(7).unwrap().to.is_same(&shares("v2=100")));
     assert_eq!(to(1).unwrap_err(), RollbackError::Same(shares("v1=100")));
     let before = RollbackError::NoGeneration { service: "greeter".to_owned(), generation: 0 };
     assert_eq!(to(0).unwrap_err(), before);
-    let all = Target::Version(name("v2"));
+    let all = Aim::Version(name("v2"));
     let all = decide(&all, "v1=100", &records, &BOTH, false).unwrap();
     assert!(all.to.is_same(&shares("v2=100")) && all.generation.is_none());
 }

@@ -176,9 +176,22 @@ fn a_service_means_what_it_says() {
 }
 
 fn first_version(tree: &Tree) -> VersionSpec {
-    let digest = format!("sha256:{}", "0123456789abcdef".repeat(4));
     VersionSpec {
         name: VersionName::new("v1").unwrap(),
+        remark: Some("first release".to_owned()),
+        backend: BackendSpec::Guest(first_guest(tree)),
+        limits: Limits {
+            wall_time: Duration::from_secs(60),
+            request_body: ByteSize::new(1_000_000),
+            concurrency: 7.try_into().unwrap(),
+            queue_time: Duration::ZERO,
+        },
+    }
+}
+
+fn first_guest(tree: &Tree) -> GuestSpec {
+    let digest = format!("sha256:{}", "0123456789abcdef".repeat(4));
+    GuestSpec {
         component: tree.path("plugins/dist/greeter.wasm"),
         digest: Some(digest.parse().unwrap()),
         env: vec![
@@ -189,32 +202,22 @@ fn first_version(tree: &Tree) -> VersionSpec {
                 EnvValue::Secret(SecretSource::File(tree.path("config/secrets/token"))),
             ),
         ],
-        remark: Some("first release".to_owned()),
-        limits: Limits {
+        limits: GuestLimits {
             memory: ByteSize::mib(32),
             cpu_time: Duration::from_secs(2),
-            wall_time: Duration::from_secs(60),
-            request_body: ByteSize::new(1_000_000),
-            concurrency: 7.try_into().unwrap(),
-            queue_time: Duration::ZERO,
             instance_reuse: 100.try_into().unwrap(),
         },
     }
 }
 
 fn second_version() -> VersionSpec {
-    VersionSpec {
-        name: VersionName::new("v2").unwrap(),
-        component: "/srv/greeter.wasm".into(),
-        digest: None,
-        env: Vec::new(),
-        remark: None,
-        limits: Limits {
-            memory: ByteSize::mib(64),
-            cpu_time: Duration::from_secs(2),
-            ..Limits::default()
-        },
-    }
+    let limits = GuestLimits {
+        memory: ByteSize::mib(64),
+        cpu_time: Duration::from_secs(2),
+        ..GuestLimits::default()
+    };
+    let guest = GuestSpec { limits, ..GuestSpec::new("/srv/greeter.wasm") };
+    VersionSpec::new(VersionName::new("v2").unwrap(), guest)
 }
 
 /// Neither the file of a secret nor the variable exists here.
@@ -242,7 +245,7 @@ fn a_secret_may_be_written_in_every_way_in_which_toml_writes_a_table() {
             ("config/services/s.toml", &service),
         ]);
         let config = tree.load().unwrap_or_else(|report| panic!("{report}"));
-        let declared = &config.environments[0].services[0].versions[0].env;
+        let declared = &config.environments[0].services[0].versions[0].env();
         assert_eq!(
             *declared,
             [("A".to_owned(), EnvValue::Secret(SecretSource::FromEnv("B".to_owned())))]
@@ -289,7 +292,7 @@ fn a_main_file_that_sets_nothing_is_all_defaults() {
     assert_eq!(config.environments[0].name, EnvironmentName::default());
     assert_eq!(config.environments[0].domain, "localhost");
     assert_eq!(config.environments[0].services, []);
-    assert_eq!(Limits::default().memory.to_string(), "128MiB");
+    assert_eq!(GuestLimits::default().memory.to_string(), "128MiB");
     assert_eq!(Limits::default().concurrency.get(), 512);
 }
 
@@ -339,7 +342,7 @@ fn a_missing_main_file_is_a_problem_without_a_line() {
 #[test]
 fn a_file_of_nothing_but_misfits_ends() {
     let keys: String = (0..300).map(|n| format!("k{n} = {n}\n")).collect();
-    let tree = Tree::new(&[("config/watershed.toml", &keys)]);
+    let tree = Tree::new(&[("config/watershed.toml", &keys), ("config/services/.keep", "")]);
     assert_eq!(tree.messages().len(), 101);
 }
 
@@ -467,7 +470,7 @@ fn the_schemas_bounds_are_the_models() {
     let version = &service["properties"]["versions"]["items"]["properties"];
     let limits = &version["limits"]["properties"];
     assert_eq!(bounds(&limits["concurrency"]), Limits::CONCURRENCY);
-    assert_eq!(bounds(&limits["instance-reuse"]), Limits::INSTANCE_REUSE);
+    assert_eq!(bounds(&limits["instance-reuse"]), GuestLimits::INSTANCE_REUSE);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The values of a version's environment, also those that its file only points to, and the secret
-//! without which nobody may override. `programs` asks for the former when it makes the version ready,
-//! the snapshot for the latter. They leave this room as a [`GuestEnv`], which nothing
+//! without which nobody may override. `guest` asks for the former when it makes a version ready, the
+//! snapshot for the latter. They leave this room as a [`GuestEnv`], which nothing
 //! prints, and what is said of one that cannot be had names its place and never its content.
 
 use super::status::{StatusCode, StatusError};

@@ -4,19 +4,18 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use super::serving::VersionEntry;
+use super::version::ReadyVersion;
 use crate::policy::{Fault, Standing};
-use crate::runtime::ProgramError;
 use crate::transient::advice;
 
 /// The status of a version.
 #[derive(Clone, Debug)]
 pub enum Status {
-    /// Its component is being read, checked, compiled and linked.
+    /// It is being made ready.
     Creating,
     /// It can take traffic.
-    Normal(Arc<VersionEntry>),
-    /// It cannot, until a file changes; for some codes the next try may do.
+    Normal(Arc<ReadyVersion>),
+    /// It cannot take traffic until a file changes; for some codes the next try may succeed.
     Error(StatusError),
 }
 
@@ -31,7 +30,7 @@ impl Status {
     }
 
     /// What takes its traffic, if it is normal.
-    pub fn normal(&self) -> Option<&Arc<VersionEntry>> {
+    pub fn normal(&self) -> Option<&Arc<ReadyVersion>> {
         match self {
             Self::Normal(version) => Some(version),
             Self::Creating | Self::Error(_) => None,
@@ -109,7 +108,7 @@ impl StatusCode {
         self == Self::CompilerStopped
     }
 
-    fn suggestion(self) -> &'static str {
+    pub(super) fn suggestion(self) -> &'static str {
         match self {
             Self::NotFound => {
                 "build the component (`make plugins` for the shipped ones), or correct `component`; \
@@ -191,17 +190,6 @@ impl fmt::Display for StatusError {
 
 impl std::error::Error for StatusError {}
 
-/// What to do about a component that another host was made for.
-const REBUILD: &str = "rebuild it for a release of WASI: 0.2 (in Rust, the target wasm32-wasip2) or \
-                       0.3.0 (in Rust, the crate wasip3 0.9; elsewhere, the WIT of wasi:http@0.3.0)";
-/// What to do about one half of a composition.
-const COMPOSE: &str = "compose it with the component that it calls, and deploy what comes of that: \
-                       `wac plug THIS.wasm --plug OTHER.wasm -o composed.wasm` \
-                       (https://github.com/bytecodealliance/wac)";
-/// What to do where bindings are newer than the host.
-const OLDER_BINDINGS: &str = "build it with the WIT of WASI 0.2.12 or older, or of 0.3.0; if it is, \
-                              this is a bug in watershed";
-
 impl From<&StatusError> for Fault {
     fn from(error: &StatusError) -> Self {
         let StatusError { code, detail, suggestion, is_transient: _ } = error;
@@ -209,71 +197,6 @@ impl From<&StatusError> for Fault {
             code: code.as_str().to_owned(),
             detail: detail.clone(),
             suggestion: (*suggestion).to_owned(),
-        }
-    }
-}
-
-impl From<ProgramError> for StatusError {
-    fn from(error: ProgramError) -> Self {
-        let code = match &error {
-            ProgramError::NotAComponent(_) => StatusCode::NotAComponent,
-            ProgramError::UnsupportedWorld { .. } | ProgramError::ReleaseCandidate { .. } => {
-                StatusCode::UnsupportedWorld
-            }
-            ProgramError::ImportDenied { .. }
-            | ProgramError::ImportsHandler { .. }
-            | ProgramError::NotLinked(_) => StatusCode::ImportDenied,
-            ProgramError::CompileFailed(_) => StatusCode::CompileFailed,
-            ProgramError::CompilerStopped(_) | ProgramError::CompilerHeldUp { .. } => {
-                StatusCode::CompilerStopped
-            }
-            ProgramError::MemoryTooSmall { .. } => StatusCode::MemoryTooSmall,
-            ProgramError::StartFailed(_) => StatusCode::StartFailed,
-        };
-        let suggestion = match &error {
-            ProgramError::ReleaseCandidate { .. } => REBUILD,
-            ProgramError::ImportsHandler { .. } => COMPOSE,
-            ProgramError::NotLinked(_) => OLDER_BINDINGS,
-            ProgramError::CompilerHeldUp { advice, .. } => advice,
-            _ => code.suggestion(),
-        };
-        let is_transient = matches!(error, ProgramError::CompilerHeldUp { .. });
-        Self { code, detail: error.to_string(), suggestion, is_transient }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_to_do_fits_to_what_is_wrong() {
-        let how = "exports wasi:http/handler@0.3.0-rc-2026-03-15".to_owned();
-        let handler = "wasi:http/handler@0.3.0".to_owned();
-        for (error, code, detail, suggestion) in [
-            (
-                ProgramError::ReleaseCandidate { how },
-                "unsupported-world",
-                "built for a release candidate of WASI: it exports wasi:http/handler@0.3.0-rc",
-                "rebuild it for a release",
-            ),
-            (
-                ProgramError::ImportsHandler { handler },
-                "import-denied",
-                "imports a handler, wasi:http/handler@0.3.0",
-                "compose it",
-            ),
-            (
-                ProgramError::ImportDenied { imports: "acme:shop/cart".to_owned() },
-                "import-denied",
-                "imports acme:shop/cart",
-                "build the guest without this import",
-            ),
-        ] {
-            let error = StatusError::from(error);
-            assert_eq!(error.code.as_str(), code);
-            assert!(error.detail.contains(detail), "{error}");
-            assert!(error.suggestion.starts_with(suggestion), "{error}");
         }
     }
 }

@@ -6,7 +6,6 @@ use std::process::Command;
 
 use serde_json::Value;
 use watershed::config::Digest;
-use watershed::runtime::digest_of;
 
 use crate::support::{Finished, GREETER, Site, greeter, lab, one_version, plugin, split};
 
@@ -47,7 +46,7 @@ fn the_files_are_enough() {
 /// component at all, which only a trial shows.
 fn bad_latest() -> [Site; 3] {
     let bytes = std::fs::read(plugin("lab")).unwrap();
-    let digest = Digest::from_bytes(digest_of(&bytes));
+    let digest = Digest::of(&bytes);
     let entry = format!("\n[[quarantine]]\ndigest = \"{digest}\"\nversion = \"v2\"\n");
     let broken = |path: &str| format!("\n[[versions]]\nname = \"v2\"\ncomponent = \"{path}\"\n");
     let texts = [lab("v2") + &entry, broken("missing.wasm"), broken("text.wasm")];

@@ -1,13 +1,13 @@
 //! What `watershed deploy` is told.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use crate::cli::arguments::{percent, variable};
 use crate::cli::common::Common;
 use crate::cli::complete;
-use crate::config::{Percent, ServiceName, VersionName, parse_duration};
+use crate::config::{ServiceName, VersionName, parse_duration};
+use crate::rollout::Portion;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -41,8 +41,8 @@ pub struct Arguments {
     pub remark: Option<String>,
     /// What the version gets once it is normal: `all`, `hold` (nothing), or a percentage, which the
     /// others give up in proportion. A service's first version gets all [default: hold].
-    #[arg(long, value_name = "all|hold|PERCENT", conflicts_with = "replace")]
-    pub traffic: Option<Wanted>,
+    #[arg(long, value_name = "all|hold|PERCENT", conflicts_with = "replace", value_parser = portion)]
+    pub traffic: Option<Portion>,
     /// Deploy in the place of the version of this name; put the old one back if the new one does not
     /// become normal.
     #[arg(long)]
@@ -63,25 +63,14 @@ pub struct Arguments {
     pub common: Common,
 }
 
-/// What the new version is to get.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
-    All,
-    Hold,
-    Share(Percent),
-}
-
-impl FromStr for Wanted {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "all" => Ok(Self::All),
-            "hold" => Ok(Self::Hold),
-            share => percent(share)
-                .map(Self::Share)
-                .map_err(|error| format!("{error}; or write `all` or `hold`")),
-        }
+/// What a new version is to get: `all`, `hold` or a percentage.
+fn portion(text: &str) -> Result<Portion, String> {
+    match text {
+        "all" => Ok(Portion::All),
+        "hold" => Ok(Portion::Hold),
+        share => percent(share)
+            .map(Portion::Share)
+            .map_err(|error| format!("{error}; or write `all` or `hold`")),
     }
 }
 

@@ -6,11 +6,22 @@ use serde::Serialize;
 
 use super::by_files;
 use crate::cli::CliError;
-use crate::cli::refusal::Refusal;
 use crate::cli::target::Target;
-use crate::config::{Percent, VersionName};
-use crate::rollout;
-use crate::routing::{Owner, Shares, Ways, bucket};
+use crate::config::{Percent, ServiceName, VersionName};
+use crate::rollout::{self, Refusal};
+use crate::routing::{Owner, Splitter, Ways, bucket};
+
+/// Why there is no telling where a user moves.
+#[derive(Debug, thiserror::Error)]
+pub enum RampError {
+    #[error("{service} has no `[traffic.sticky]`: users do not stay with versions")]
+    NotSticky { service: ServiceName },
+    #[error(
+        "users are known by `client-address` here, and {key:?} is none: give `--key` an address such \
+         as 10.1.2.3"
+    )]
+    NotAnAddress { key: String },
+}
 
 /// A version whose share grows.
 #[derive(Clone, Debug)]
@@ -59,19 +70,20 @@ impl Ramp {
 
     /// Where the user of a key moves.
     pub fn of(&self, target: &Target, key: &str) -> Result<Moves, CliError> {
-        if target.version(&self.version).is_none() {
-            return Err(target.unknown(&self.version));
+        let view = target.view();
+        if view.version(&self.version).is_none() {
+            return Err(view.unknown(&self.version).into());
         }
         let affinity = by_files(target, |explainer| {
             explainer.policy.sticky.as_ref().map(|sticky| sticky.affinity.clone())
         });
         let Some(affinity) = affinity else {
-            return Err(Refusal::NotSticky { service: target.service.name.clone() }.into());
+            return Err(RampError::NotSticky { service: view.service.name.clone() }.into());
         };
         let Some(hash) = affinity.hash_of_user(key) else {
-            return Err(Refusal::NotAnAddress { key: key.to_owned() }.into());
+            return Err(RampError::NotAnAddress { key: key.to_owned() }.into());
         };
-        let shares = target.shares();
+        let shares = view.shares();
         let owner = |share: u16| self.owner(&shares, share, hash);
         let (from, to) = (self.from.hundredths(), self.to.hundredths());
         let before = owner(from)?;
@@ -82,7 +94,7 @@ impl Ramp {
             false => None,
         };
         Ok(Moves {
-            service: target.service.name.to_string(),
+            service: view.service.name.to_string(),
             version: self.version.to_string(),
             key: key.to_owned(),
             bucket: bucket(hash),
@@ -102,7 +114,7 @@ impl Ramp {
         hash: u64,
     ) -> Result<Option<VersionName>, CliError> {
         let share = Percent::from_hundredths(share).unwrap_or(Percent::ALL);
-        let shares = shares.with(&self.version, share)?;
+        let shares = shares.with(&self.version, share).map_err(Refusal::from)?;
         let takers: Vec<_> = shares.takers().collect();
         let owners = takers.iter().enumerate().map(|(index, (name, share))| Owner {
             name: name.as_str(),
@@ -110,7 +122,7 @@ impl Ramp {
             index,
         });
         let ways = Ways { is_sticky: true, is_smooth: false };
-        let split = Shares::new(&owners.collect::<Vec<_>>(), ways);
+        let split = Splitter::new(&owners.collect::<Vec<_>>(), ways);
         let owner = split.of_hash(hash).and_then(|index| takers.get(index));
         Ok(owner.map(|(name, _)| (*name).clone()))
     }

@@ -3,48 +3,29 @@
 use std::io::{BufRead, Write};
 
 use super::super::CliError;
-use super::super::outcome;
-use super::super::refusal::Refusal;
+use super::super::summary::shares;
 use super::super::target::Target;
 use crate::config::{Percent, VersionName};
-use crate::rollout::{Rollback, Shares};
+use crate::rollout::{Back, Plan};
 
-/// Lines below a heading; nothing if there is none.
-pub fn listed(out: &mut impl Write, heading: &str, lines: &[String]) -> std::io::Result<()> {
-    if !lines.is_empty() {
-        writeln!(out, "{heading}")?;
-    }
-    lines.iter().try_for_each(|line| writeln!(out, "  {line}"))
-}
-
-/// What was passed over, and why.
-pub fn passed(found: &Rollback) -> Vec<String> {
-    let passed = found.passed.iter().map(|passed| {
-        let (generation, shares, why) = (passed.generation, &passed.shares, &passed.why);
-        format!("not to generation {generation}, which served {shares}: {why}")
-    });
-    passed.collect()
-}
+/// Before what `--traffic-only` leaves.
+const LEFT: &str = "nothing else was changed; without `--traffic-only`, this comes back too:";
 
 /// Says what would be done, and asks.
-pub fn confirm(
-    target: &Target,
-    before: &Shares,
-    found: &Rollback,
-    back: &super::Back,
-    losers: &[VersionName],
-) -> Result<(), CliError> {
+pub fn confirm(target: &Target, plan: &Plan) -> Result<(), CliError> {
+    let Plan { found, before, back, losers, .. } = plan;
     let mut out = anstream::stdout().lock();
     match found.generation {
         Some(generation) => writeln!(out, "back to what generation {generation} served:")?,
         None => writeln!(out, "back to:")?,
     }
     back.notes.iter().try_for_each(|line| writeln!(out, "  {line}"))?;
+    let view = target.view();
     let change =
         |name| -> (&VersionName, Percent, Percent) { (name, before.of(name), found.to.of(name)) };
-    let changes: Vec<_> = target.names().map(change).collect();
-    outcome::shares(&mut out, target.service.name.as_str(), &changes)?;
-    back.tell(&mut out)?;
+    let changes: Vec<_> = view.names().map(change).collect();
+    shares(&mut out, view.service.name.as_str(), &changes)?;
+    tell(back, &mut out)?;
     for version in losers {
         writeln!(out, "{version} would be quarantined, as it is now")?;
     }
@@ -54,6 +35,23 @@ pub fn confirm(
     std::io::stdin().lock().read_line(&mut answer)?;
     match answer.trim().to_ascii_lowercase().as_str() {
         "y" | "yes" => Ok(()),
-        _ => Err(Refusal::NotConfirmed.into()),
+        _ => Err(CliError::NotConfirmed),
     }
+}
+
+/// Says what comes back with the shares, and what does not.
+pub fn tell(back: &Back, out: &mut impl Write) -> std::io::Result<()> {
+    let Back { lines, left, differs, unknown, .. } = back;
+    listed(out, "with it comes back:", lines)?;
+    listed(out, LEFT, left)?;
+    listed(out, "these differ from that generation, and stay as they are:", differs)?;
+    listed(out, "what is not known:", unknown)
+}
+
+/// Lines below a heading; nothing if there is none.
+fn listed(out: &mut impl Write, heading: &str, lines: &[String]) -> std::io::Result<()> {
+    if !lines.is_empty() {
+        writeln!(out, "{heading}")?;
+    }
+    lines.iter().try_for_each(|line| writeln!(out, "  {line}"))
 }

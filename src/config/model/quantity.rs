@@ -1,11 +1,12 @@
 //! Quantities as they are written in a file: sizes with a unit, durations with a unit, and the
-//! digest of a component. Each has one reading only: whole numbers, exact units, and no unit that
+//! digest of a content. Each has one reading only: whole numbers, exact units, and no unit that
 //! could mean two things.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 /// A number of bytes.
@@ -126,7 +127,7 @@ fn in_units(value: u64, units: &[(&str, u64)]) -> Option<String> {
     Some(format!("{}{name}", value / factor))
 }
 
-/// The SHA-256 of a component's bytes, written `sha256:` and 64 hexadecimal digits.
+/// A SHA-256: of a component, a file or an environment. Written `sha256:` and 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest([u8; 32]);
 
@@ -142,6 +143,11 @@ pub enum DigestError {
 }
 
 impl Digest {
+    /// The digest of these bytes.
+    pub fn of(bytes: impl AsRef<[u8]>) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }

@@ -9,7 +9,7 @@ use super::{Digest, EnvValue, SecretSource, Service, VersionName, VersionSpec};
 /// What must not get traffic, whatever it is called by now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quarantined {
-    /// Of the component.
+    /// Of what serves the version: of a guest, the digest of its component.
     pub digest: Digest,
     /// Of the environment, where only a version with this one is meant.
     pub env: Option<Digest>,
@@ -24,7 +24,7 @@ impl VersionSpec {
     /// the value or where to find it. Each part has its length before it, so that no two
     /// environments have the same parts.
     pub fn env_digest(&self) -> Digest {
-        digest_of(&self.env)
+        digest_of(self.env())
     }
 }
 
@@ -52,19 +52,19 @@ fn digest_of(env: &[(String, EnvValue)]) -> Digest {
 }
 
 impl Service {
-    /// What keeps a version from getting traffic whose component has this digest, if anything does.
-    pub fn quarantined(&self, spec: &VersionSpec, component: &Digest) -> Option<&Quarantined> {
-        self.quarantined_as(component, &spec.env)
+    /// The entry that keeps a version from traffic whose backend has this digest, if there is one.
+    pub fn quarantined(&self, spec: &VersionSpec, digest: &Digest) -> Option<&Quarantined> {
+        self.quarantined_as(digest, spec.env())
     }
 
     /// The same of a version that is not declared yet, with its environment sorted by key.
     pub fn quarantined_as(
         &self,
-        component: &Digest,
+        digest: &Digest,
         env: &[(String, EnvValue)],
     ) -> Option<&Quarantined> {
         self.quarantine.iter().find(|entry| {
-            entry.digest == *component && entry.env.is_none_or(|digest| digest == digest_of(env))
+            entry.digest == *digest && entry.env.is_none_or(|own| own == digest_of(env))
         })
     }
 }
@@ -72,7 +72,7 @@ impl Service {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Limits, ServiceName, Traffic};
+    use crate::config::{GuestSpec, ServiceName, Traffic};
 
     fn plain(text: &str) -> EnvValue {
         EnvValue::Plain(text.to_owned())
@@ -80,14 +80,8 @@ mod tests {
 
     fn spec(env: &[(&str, EnvValue)]) -> VersionSpec {
         let env = env.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
-        VersionSpec {
-            name: VersionName::new("v1").unwrap(),
-            component: "/a.wasm".into(),
-            digest: None,
-            env: env.collect(),
-            remark: None,
-            limits: Limits::default(),
-        }
+        let guest = GuestSpec { env: env.collect(), ..GuestSpec::new("/a.wasm") };
+        VersionSpec::new(VersionName::new("v1").unwrap(), guest)
     }
 
     #[test]

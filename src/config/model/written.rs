@@ -7,29 +7,47 @@ use std::path::Path;
 use toml::{Table, Value};
 
 use super::{
-    CookieSettings, Destination, EnvValue, Limits, Match, Overrides, Percent, Policy, Rule,
-    SecretSource, Service, Split, Sticky, StickyKey, StickyMode, VersionSpec, show_duration,
+    BackendSpec, CookieSettings, Destination, EnvValue, GuestLimits, GuestSpec, Limits, Match,
+    Overrides, Percent, PolicySpec, Reach, Rule, SecretSource, Service, Split, Sticky, StickyKey,
+    StickyMode, Traffic, VersionSpec, show_duration,
 };
 
 impl VersionSpec {
-    /// What its `[[versions]]` entry says, but for `reach`, which belongs to the policy.
+    /// The `[[versions]]` entry of a version with this reach. The reach is part of the entry and yet
+    /// not of the version: it changes without the version being made anew.
+    pub fn written_with(&self, reach: Reach) -> Table {
+        let mut table = self.written();
+        put(&mut table, "reach", reach.as_str());
+        table
+    }
+
+    /// The `[[versions]]` entry of a version, without `reach`.
     pub fn written(&self) -> Table {
-        let Self { name, component, digest, env, remark, limits } = self;
-        let mut table = Table::new();
+        let Self { name, remark, backend, limits } = self;
+        let (mut table, mut limits) = (Table::new(), limits.written());
         put(&mut table, "name", name.as_str());
-        put(&mut table, "component", path(component));
-        if let Some(digest) = digest {
-            put(&mut table, "digest", digest.to_string());
-        }
-        let env: Table = env.iter().map(|(key, value)| (key.clone(), value.written())).collect();
-        put(&mut table, "env", env);
         if let Some(remark) = remark {
             put(&mut table, "remark", remark.clone());
         }
-        let limits = limits.entries().into_iter();
-        let limits: Table = limits.map(|(key, value)| (key.to_owned(), value)).collect();
+        match backend {
+            BackendSpec::Guest(guest) => guest.write(&mut table, &mut limits),
+        }
         put(&mut table, "limits", limits);
         table
+    }
+}
+
+impl GuestSpec {
+    /// Adds the keys of a guest to those of its version.
+    fn write(&self, version: &mut Table, table: &mut Table) {
+        let Self { component, digest, env, limits } = self;
+        put(version, "component", path(component));
+        if let Some(digest) = digest {
+            put(version, "digest", digest.to_string());
+        }
+        let env: Table = env.iter().map(|(key, value)| (key.clone(), value.written())).collect();
+        put(version, "env", env);
+        table.extend(limits.entries().map(|(key, value)| (key.to_owned(), value)));
     }
 }
 
@@ -70,34 +88,49 @@ impl SecretSource {
 }
 
 impl Limits {
-    /// Each limit by its key, in the words of the file: text, or a whole number.
-    pub fn entries(&self) -> [(&'static str, Value); 7] {
-        let Self {
-            memory,
-            cpu_time,
-            wall_time,
-            request_body,
-            concurrency,
-            queue_time,
-            instance_reuse,
-        } = self;
+    /// Each limit of any version by its key, in the words of the file: text, or a whole number.
+    pub fn entries(&self) -> [(&'static str, Value); 4] {
+        let Self { wall_time, request_body, concurrency, queue_time } = self;
         [
-            ("memory", Value::from(memory.to_string())),
-            ("cpu-time", Value::from(show_duration(*cpu_time))),
             ("wall-time", Value::from(show_duration(*wall_time))),
             ("request-body", Value::from(request_body.to_string())),
             ("concurrency", Value::from(concurrency.get())),
             ("queue-time", Value::from(show_duration(*queue_time))),
+        ]
+    }
+
+    fn written(&self) -> Table {
+        self.entries().map(|(key, value)| (key.to_owned(), value)).into_iter().collect()
+    }
+}
+
+impl GuestLimits {
+    /// Each limit of a guest by its key, in the words of the file: text, or a whole number.
+    pub fn entries(&self) -> [(&'static str, Value); 3] {
+        let Self { memory, cpu_time, instance_reuse } = self;
+        [
+            ("memory", Value::from(memory.to_string())),
+            ("cpu-time", Value::from(show_duration(*cpu_time))),
             ("instance-reuse", Value::from(instance_reuse.get())),
         ]
     }
 }
 
 impl Service {
-    /// What `[traffic]` says beside who gets what.
-    pub fn written_policy(&self) -> Table {
-        // Who may reach a version is a fact of the version.
-        let Policy { pick, propagate, overrides, rules, sticky, reach: _ } = &self.policy;
+    /// What the file says of a service beside its versions and their shares: the keys of `[traffic]`,
+    /// with `domains` and `routes`.
+    pub fn written(&self) -> Table {
+        let Self { domains, routes, traffic, .. } = self;
+        let mut table = self.written_policy();
+        put(&mut table, "domains", texts(domains));
+        put(&mut table, "routes", texts(routes));
+        put(&mut table, "latest", *traffic == Traffic::Latest);
+        table
+    }
+
+    fn written_policy(&self) -> Table {
+        // The reach of a version stands in its `[[versions]]` entry.
+        let PolicySpec { pick, propagate, overrides, rules, sticky, reach: _ } = &self.policy;
         let mut table = Table::new();
         put(&mut table, "pick", pick.as_str());
         put(&mut table, "propagate", *propagate);
@@ -214,6 +247,10 @@ impl Overrides {
         }
         table
     }
+}
+
+fn texts(items: &[impl ToString]) -> Vec<String> {
+    items.iter().map(ToString::to_string).collect()
 }
 
 fn put(table: &mut Table, key: &str, value: impl Into<Value>) {

@@ -1,13 +1,13 @@
 //! Limits, which may stand in two places: what a table leaves out comes from the one below it, and
 //! in the end from the model's defaults.
 
-use super::super::model::Limits;
-use super::super::raw::{RawLimits, Table};
+use super::super::model::{AllLimits, GuestLimits, Limits};
+use super::super::raw::RawLimits;
 use super::super::source::Findings;
 
 /// The limits of a table, over those that hold without it.
-pub fn over(at: &mut Findings<'_>, raw: Option<Table<RawLimits>>, below: &Limits) -> Limits {
-    let Some(Table(raw)) = raw else {
+pub fn over(at: &mut Findings<'_>, raw: Option<RawLimits>, below: &AllLimits) -> AllLimits {
+    let Some(raw) = raw else {
         return below.clone();
     };
     let RawLimits {
@@ -19,20 +19,25 @@ pub fn over(at: &mut Findings<'_>, raw: Option<Table<RawLimits>>, below: &Limits
         queue_time,
         instance_reuse,
     } = raw;
-    let memory = at.size("memory", memory, &Limits::MEMORY);
-    let cpu_time = at.duration("cpu-time", cpu_time, &Limits::CPU_TIME);
+    let memory = at.size("memory", memory, &GuestLimits::MEMORY);
+    let cpu_time = at.duration("cpu-time", cpu_time, &GuestLimits::CPU_TIME);
     let wall_time = at.duration("wall-time", wall_time, &Limits::WALL_TIME);
     let request_body = at.size("request-body", request_body, &Limits::REQUEST_BODY);
     let concurrency = at.count("concurrency", concurrency, &Limits::CONCURRENCY);
     let queue_time = at.duration("queue-time", queue_time, &Limits::QUEUE_TIME);
-    let reuse = at.count("instance-reuse", instance_reuse, &Limits::INSTANCE_REUSE);
-    Limits {
-        memory: memory.unwrap_or(below.memory),
-        cpu_time: cpu_time.unwrap_or(below.cpu_time),
-        wall_time: wall_time.unwrap_or(below.wall_time),
-        request_body: request_body.unwrap_or(below.request_body),
-        concurrency: concurrency.unwrap_or(below.concurrency),
-        queue_time: queue_time.unwrap_or(below.queue_time),
-        instance_reuse: reuse.unwrap_or(below.instance_reuse),
+    let reuse = at.count("instance-reuse", instance_reuse, &GuestLimits::INSTANCE_REUSE);
+    let AllLimits { version, guest } = below;
+    AllLimits {
+        version: Limits {
+            wall_time: wall_time.unwrap_or(version.wall_time),
+            request_body: request_body.unwrap_or(version.request_body),
+            concurrency: concurrency.unwrap_or(version.concurrency),
+            queue_time: queue_time.unwrap_or(version.queue_time),
+        },
+        guest: GuestLimits {
+            memory: memory.unwrap_or(guest.memory),
+            cpu_time: cpu_time.unwrap_or(guest.cpu_time),
+            instance_reuse: reuse.unwrap_or(guest.instance_reuse),
+        },
     }
 }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use super::super::document::Document;
 use super::super::model::{
-    DomainPattern, Limits, Reach, Service, ServiceName, VersionName, VersionSpec,
+    AllLimits, DomainPattern, GuestSpec, Reach, Service, ServiceName, VersionName, VersionSpec,
 };
-use super::super::raw::{Field, Located, RawService, RawVersion, Table};
+use super::super::raw::{Field, Located, RawService, RawVersion};
 use super::super::report::Problem;
 use super::super::source::{Complaint, Findings, Spot};
 use super::claims::{Claims, What};
@@ -24,7 +24,7 @@ pub struct Surroundings {
     /// The domain of the environment.
     pub domain: String,
     /// The limits of versions that set none.
-    pub limits: Limits,
+    pub limits: AllLimits,
 }
 
 /// A service's file by itself: whether others have its names already is not known yet.
@@ -126,14 +126,14 @@ struct Declared {
 
 fn versions(
     file: &mut Findings<'_>,
-    raw: Option<Vec<Located<Table<RawVersion>>>>,
-    limits: &Limits,
+    raw: Option<Vec<Located<RawVersion>>>,
+    limits: &AllLimits,
 ) -> Declared {
     let mut claims = Claims::default();
     let mut names = Names { incomplete: file.has_lost(None, "versions"), indexes: BTreeMap::new() };
     let (mut versions, mut reach) = (Vec::new(), Vec::new());
     for (index, raw) in raw.into_iter().flatten().enumerate() {
-        let (table, Table(mut raw)) = raw.into_parts();
+        let (table, mut raw) = raw.into_parts();
         match raw.name.as_ref().map(Located::value) {
             Some(name) => {
                 names.indexes.entry(name.clone()).or_insert(index);
@@ -151,7 +151,7 @@ fn version(
     file: &mut Findings<'_>,
     table: &Range<usize>,
     raw: RawVersion,
-    limits: &Limits,
+    limits: &AllLimits,
     claims: &mut Claims,
 ) -> Option<VersionSpec> {
     let RawVersion { name, component, digest, env, remark, reach: _, limits: raw_limits } = raw;
@@ -164,8 +164,9 @@ fn version(
     });
     let digest = file.text(digest, field::digest);
     let env = env::env(file, env);
-    let limits = limits::over(file, raw_limits, limits);
-    Some(VersionSpec { name: name?, component: component?, digest, env, remark, limits })
+    let AllLimits { version: limits, guest } = limits::over(file, raw_limits, limits);
+    let guest = GuestSpec { component: component?, digest, env, limits: guest };
+    Some(VersionSpec { name: name?, remark, backend: guest.into(), limits })
 }
 
 fn version_name(

@@ -7,8 +7,8 @@ use toml::{Table, Value};
 
 use super::super::shares::Shares;
 use super::super::text::{self, of};
-use super::{Change, DECIDES, Edit, Ground, Lost, Restoration, serving};
-use crate::config::{Digest, EnvValue, Reach, SecretSource, VersionName, VersionSpec};
+use super::{Change, DECIDES, Ground, Lost, Piece, Restoration, serving};
+use crate::config::{BackendSpec, Digest, EnvValue, Reach, SecretSource, VersionName, VersionSpec};
 use crate::edit::PutRule;
 use crate::history::{Contents, MADE_OF, VALUE};
 
@@ -42,7 +42,7 @@ impl<'a, G: Ground> Restoring<'a, G> {
         let spec = self.ground.service().versions.iter().find(|spec| spec.name == *name);
         let Some(spec) = spec.cloned() else { return self.declare(name, then) };
         self.component(&spec, then);
-        self.env(name, &spec.env, then);
+        self.env(name, spec.env(), then);
         let now = spec.written();
         let mut changes = Vec::new();
         for key in ["limits", "remark"] {
@@ -58,8 +58,8 @@ impl<'a, G: Ground> Restoring<'a, G> {
     }
 
     fn put(&mut self, name: &VersionName, changes: Vec<Change>) {
-        let edit = |change| Edit::Version { name: name.clone(), change };
-        self.found.edits.extend(changes.into_iter().map(edit));
+        let piece = |change| Piece::Version { name: name.clone(), change };
+        self.found.pieces.extend(changes.into_iter().map(piece));
     }
 
     fn lose(&mut self, reason: String) {
@@ -86,8 +86,8 @@ impl<'a, G: Ground> Restoring<'a, G> {
         self.env(name, &[], then);
         // What `env` has put is in the whole.
         self.found
-            .edits
-            .retain(|edit| !matches!(edit, Edit::Version { name: it, .. } if it == name));
+            .pieces
+            .retain(|piece| !matches!(piece, Piece::Version { name: it, .. } if it == name));
         let mut version = then.clone();
         version.remove(MADE_OF);
         let is_live = of(then, "reach") == Reach::Live.as_str();
@@ -102,21 +102,22 @@ impl<'a, G: Ground> Restoring<'a, G> {
         if version.get("env").and_then(Value::as_table).is_some_and(Table::is_empty) {
             version.remove("env");
         }
-        self.found.edits.push(Edit::Declare { name: name.clone(), version });
+        self.found.pieces.push(Piece::Declare { name: name.clone(), version });
         self.is_let(name, then);
     }
 
     /// The component: as it is if that has the digest, or else where it was.
     fn component(&mut self, spec: &VersionSpec, then: &Table) {
         let name = &spec.name;
+        let BackendSpec::Guest(guest) = &spec.backend;
         let path = of(then, "component");
         let now = self.ground.made_of(spec);
         let made = then.get(MADE_OF).and_then(Value::as_str);
         let is_there = match made {
             Some(made) => now.as_deref() == Some(made),
-            None => spec.component == Path::new(&path),
+            None => guest.component == Path::new(&path),
         };
-        let pin = spec.digest.map(|digest| digest.to_string());
+        let pin = guest.digest.map(|digest| digest.to_string());
         if is_there && (pin.is_none() || made.is_none() || pin.as_deref() == made) {
             return;
         }
@@ -261,7 +262,7 @@ impl<'a, G: Ground> Restoring<'a, G> {
 
     fn policy(&mut self, then: &Table) {
         let service = self.ground.service();
-        let now = service.written_policy();
+        let now = service.written();
         let mut changes = Vec::new();
         for key in DECIDES {
             let wanted = match key {
@@ -270,12 +271,10 @@ impl<'a, G: Ground> Restoring<'a, G> {
             };
             differing(&mut vec![key.to_owned()], now.get(key), wanted.as_ref(), &mut changes);
         }
-        self.found.edits.extend(changes.into_iter().map(Edit::Traffic));
+        self.found.pieces.extend(changes.into_iter().map(Piece::Traffic));
         self.rules(&now, then);
-        let domains: Vec<_> = service.domains.iter().map(ToString::to_string).collect();
-        let routes: Vec<_> = service.routes.iter().map(ToString::to_string).collect();
-        for (key, now) in [("domains", domains), ("routes", routes)] {
-            let then = text::list(then.get(key));
+        for key in ["domains", "routes"] {
+            let (now, then) = (text::list(now.get(key)), text::list(then.get(key)));
             if now != then {
                 let (now, then) = (now.join(" "), then.join(" "));
                 self.found.kept.push(format!("{key}  stay {now:?}; they were {then:?}"));
@@ -305,7 +304,7 @@ impl<'a, G: Ground> Restoring<'a, G> {
         }
         let lines = text::rules(&before, &after);
         let put = after.into_iter().map(|rule| PutRule { is_kept: before.contains(&rule), rule });
-        self.found.edits.push(Edit::Rules { lines, rules: put.collect() });
+        self.found.pieces.push(Piece::Rules { lines, rules: put.collect() });
     }
 }
 

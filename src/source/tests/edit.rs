@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::{
-    Config, Digest, Percent, Quarantined, Service, ServiceName, Traffic, VersionName,
+    BackendSpec, Config, Digest, GuestSpec, Percent, Quarantined, Service, ServiceName, Traffic,
+    VersionName, VersionSpec,
 };
 use crate::edit::{NewVersion, PutRule, ServiceText};
 use crate::source::{EditError, ServiceFile};
@@ -88,6 +89,12 @@ fn version(text: &str, component: impl Into<PathBuf>) -> NewVersion {
         env: Vec::new(),
         remark: None,
     }
+}
+
+/// What a version declares of its guest.
+fn guest(spec: &VersionSpec) -> &GuestSpec {
+    let BackendSpec::Guest(guest) = &spec.backend;
+    guest
 }
 
 fn quarantined(version: &str, byte: u8) -> Quarantined {

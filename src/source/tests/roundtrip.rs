@@ -37,8 +37,9 @@ fn placed(mut config: Config, root: &Path) -> Config {
                 place(path);
             }
             for version in &mut service.versions {
-                place(&mut version.component);
-                for (_, value) in &mut version.env {
+                let BackendSpec::Guest(guest) = &mut version.backend;
+                place(&mut guest.component);
+                for (_, value) in &mut guest.env {
                     if let EnvValue::Secret(SecretSource::File(path)) = value {
                         place(path);
                     }
@@ -50,7 +51,11 @@ fn placed(mut config: Config, root: &Path) -> Config {
 }
 
 /// Writes a configuration, and asserts that it is what is read.
-fn assert_survives(config: Config, defaults: &Limits, style: Style) -> Result<(), TestCaseError> {
+fn assert_survives(
+    config: Config,
+    defaults: &AllLimits,
+    style: Style,
+) -> Result<(), TestCaseError> {
     let tree = Tree::new(&[]);
     let mut config = placed(config, tree.0.path());
     Writer { root: tree.0.path(), defaults, style }.write(&config);
@@ -91,7 +96,7 @@ proptest! {
             return Ok(());
         };
         let style = Style { is_terse: false, is_inline: false };
-        assert_survives(config, &Limits::default(), style)?;
+        assert_survives(config, &AllLimits::default(), style)?;
     }
 
     #[test]

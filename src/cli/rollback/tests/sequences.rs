@@ -6,6 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::edit::PutRule;
+use crate::rollout::State;
+use crate::source::ServiceFile;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -122,7 +124,7 @@ impl World {
     fn back_or_refused(&mut self, generation: u64) {
         let then = self.records.iter().find(|it| it.generation == generation).unwrap().clone();
         let before = self.text();
-        match self.back(&Target::Generation(generation)) {
+        match self.back(&Aim::Generation(generation)) {
             Ok(found) => {
                 assert!(found.to.is_same(&self.shares()));
                 let parts = self.parts.clone();

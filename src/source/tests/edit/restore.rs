@@ -79,8 +79,8 @@ fn a_version_is_declared_again_with_all_that_it_had() {
     let (said, service) = edited(before, |file| file.declare_version(&version.parse().unwrap()));
     assert!(said.ends_with("\n# who\n[traffic]\nlatest = true\n"), "{said}");
     let declared = &service.versions[1];
-    assert_eq!((declared.name.as_str(), declared.env.len()), ("v1", 2));
-    assert_eq!(declared.limits.memory.to_string(), "64MiB");
+    assert_eq!((declared.name.as_str(), declared.env().len()), ("v1", 2));
+    assert_eq!(guest(declared).limits.memory.to_string(), "64MiB");
     assert_eq!(declared.remark.as_deref(), Some("old"));
 }
 

@@ -2,8 +2,6 @@
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use sha2::{Digest as _, Sha256};
-
 use super::*;
 use crate::source::store::StoreError;
 
@@ -17,8 +15,7 @@ fn what_was_written_can_be_taken_back() {
     file.text.set_split(&shares(&[("v1", 100.0)]));
     let saved = file.save(&site.main()).unwrap();
     assert_eq!(saved.before, SHOP);
-    let sum: [u8; 32] = Sha256::digest(site.text()).into();
-    assert_eq!(saved.digest, Digest::from_bytes(sum));
+    assert_eq!(saved.digest, Digest::of(site.text()));
     saved.revert().unwrap();
     assert_eq!(site.text(), SHOP);
     let mut file = site.open();

@@ -48,7 +48,9 @@ impl Wanted {
     fn of(service: &Service) -> Self {
         let versions = service.versions.iter();
         Self {
-            versions: versions.map(|spec| (spec.name.to_string(), spec.digest)).collect(),
+            versions: versions
+                .map(|spec| (spec.name.to_string(), spec.declared_digest()))
+                .collect(),
             split: split_of(service).map(sorted),
             quarantine: service.quarantine.iter().map(|entry| entry.digest).collect(),
             removed: Vec::new(),

@@ -58,8 +58,8 @@ fn a_version_comes_after_the_last_one() {
     assert!(added.starts_with(&head), "{added}");
     let declared = &site.config().environments[0].services[0].versions[2];
     let plain = |text: &str| EnvValue::Plain(text.to_owned());
-    assert_eq!(declared.component, site.path("bin/c.wasm"));
-    assert_eq!(declared.env, [("A".to_owned(), plain("")), ("B".to_owned(), plain("x\"y\n"))]);
+    assert_eq!(guest(declared).component, site.path("bin/c.wasm"));
+    assert_eq!(declared.env(), [("A".to_owned(), plain("")), ("B".to_owned(), plain("x\"y\n"))]);
 }
 
 #[test]
@@ -73,8 +73,8 @@ fn a_component_is_relative_where_both_share_a_directory() {
     assert!(site.text().contains("component = \"/srv/x/c.wasm\""), "{}", site.text());
     assert!(site.text().contains("component = \"c.wasm\""), "{}", site.text());
     let versions = &site.config().environments[0].services[0].versions;
-    assert_eq!(versions[2].component, elsewhere);
-    assert_eq!(versions[3].component, site.path("services/c.wasm"));
+    assert_eq!(guest(&versions[2]).component, elsewhere);
+    assert_eq!(guest(&versions[3]).component, site.path("services/c.wasm"));
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn a_replaced_version_keeps_its_place_its_limits_and_its_comments() {
          env = {{ A = \"2\", C = \"3\" }} # what it sees\ndigest = \"{digest}\"\n"
     );
     assert_eq!(text, format!("{before}{expected}{after}"));
-    assert_eq!(service.versions[0].limits.memory.to_string(), "64MiB");
+    assert_eq!(guest(&service.versions[0]).limits.memory.to_string(), "64MiB");
     assert_eq!((service.versions[0].remark.as_deref(), service.versions.len()), (None, 2));
 }
 
@@ -106,7 +106,7 @@ fn an_environment_in_a_table_of_its_own_stays_there() {
         file.replace_version(&version("v2", "/srv/x.wasm"));
     });
     assert!(text.contains("[versions.env]\n# for the logs\n"), "{text}");
-    assert_eq!(service.versions[1].env.len(), 2, "without one of its own it keeps what it has");
+    assert_eq!(service.versions[1].env().len(), 2, "without one of its own it keeps what it has");
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn tables_of_a_version_may_be_anywhere_below_it() {
         text.starts_with("[traffic]\nlatest = true\n\n[[versions]]\nname = \"v2\"\n"),
         "{text}"
     );
-    assert_eq!(service.versions[0].limits.memory.to_string(), "128MiB");
+    assert_eq!(guest(&service.versions[0]).limits.memory.to_string(), "128MiB");
 }
 
 #[test]

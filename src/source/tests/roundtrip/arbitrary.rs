@@ -17,7 +17,7 @@ use policy::{Said, said};
 #[derive(Clone, Debug)]
 pub struct Meant {
     pub config: Config,
-    pub defaults: Limits,
+    pub defaults: AllLimits,
 }
 
 pub fn meant() -> impl Strategy<Value = Meant> {
@@ -107,7 +107,7 @@ fn ip() -> impl Strategy<Value = IpAddr> {
         .prop_map(|ip| ip.parse().unwrap())
 }
 
-fn environments(limits: BoxedStrategy<Limits>) -> impl Strategy<Value = Vec<Environment>> {
+fn environments(limits: BoxedStrategy<AllLimits>) -> impl Strategy<Value = Vec<Environment>> {
     let services = btree_map(label(), draft(limits), 0..4);
     btree_map(label(), services, 0..3).prop_map(|environments| {
         let each = environments.into_iter().enumerate();
@@ -162,7 +162,7 @@ struct Draft {
     quarantine: Vec<Quarantined>,
 }
 
-fn draft(limits: BoxedStrategy<Limits>) -> impl Strategy<Value = Draft> {
+fn draft(limits: BoxedStrategy<AllLimits>) -> impl Strategy<Value = Draft> {
     let domains = btree_map(label(), any::<bool>(), 0..3);
     let routes = btree_map((label(), "(/[a-z~é-]{1,4}){0,2}"), any::<bool>(), 0..3);
     let versions = btree_map(version_label(), version(limits), 0..4);
@@ -199,35 +199,37 @@ fn quarantined() -> impl Strategy<Value = Quarantined> {
     )
 }
 
-fn version(limits: BoxedStrategy<Limits>) -> impl Strategy<Value = VersionSpec> {
+fn version(limits: BoxedStrategy<AllLimits>) -> impl Strategy<Value = VersionSpec> {
     let digest = option::of(any::<[u8; 32]>().prop_map(Digest::from_bytes));
     let env = btree_map("[^=\0]{1,6}", env_value(), 0..4);
     (path(), digest, env, option::of("(?s).{0,12}"), limits).prop_map(
-        |(component, digest, env, remark, limits)| VersionSpec {
-            name: VersionName::new("later").unwrap(),
-            component,
-            digest,
-            env: env.into_iter().collect(),
-            remark,
-            limits,
+        |(component, digest, env, remark, AllLimits { version: limits, guest })| {
+            let env = env.into_iter().collect();
+            let guest = GuestSpec { component, digest, env, limits: guest };
+            let name = VersionName::new("later").unwrap();
+            VersionSpec { name, remark, backend: guest.into(), limits }
         },
     )
 }
 
-fn limits() -> impl Strategy<Value = Limits> {
-    let (memory, body) = (Limits::MEMORY, Limits::REQUEST_BODY);
+fn limits() -> impl Strategy<Value = AllLimits> {
+    let (memory, body) = (GuestLimits::MEMORY, Limits::REQUEST_BODY);
     let sizes =
         (memory.start().bytes()..=memory.end().bytes(), body.start().bytes()..=body.end().bytes());
     let times = (millis(1, 3_600_000), millis(1, 86_400_000), millis(0, 60_000));
     let counts = (1..=100_000_u32, 1..=u32::MAX);
-    (sizes, times, counts).prop_map(|(sizes, times, counts)| Limits {
-        memory: ByteSize::new(sizes.0),
-        cpu_time: times.0,
-        wall_time: times.1,
-        request_body: ByteSize::new(sizes.1),
-        concurrency: counts.0.try_into().unwrap(),
-        queue_time: times.2,
-        instance_reuse: counts.1.try_into().unwrap(),
+    (sizes, times, counts).prop_map(|(sizes, times, counts)| AllLimits {
+        version: Limits {
+            wall_time: times.1,
+            request_body: ByteSize::new(sizes.1),
+            concurrency: counts.0.try_into().unwrap(),
+            queue_time: times.2,
+        },
+        guest: GuestLimits {
+            memory: ByteSize::new(sizes.0),
+            cpu_time: times.0,
+            instance_reuse: counts.1.try_into().unwrap(),
+        },
     })
 }
 

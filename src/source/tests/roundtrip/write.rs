@@ -10,7 +10,7 @@ use super::*;
 pub struct Writer<'a> {
     pub root: &'a Path,
     /// What `[defaults.limits]` says.
-    pub defaults: &'a Limits,
+    pub defaults: &'a AllLimits,
     pub style: Style,
 }
 
@@ -76,7 +76,7 @@ impl Writer<'_> {
         let is_default = *directory == self.root.join("state");
         self.key(&mut text, "directory", self.path(directory, ".."), is_default);
         text += "[defaults.limits]\n";
-        for (key, value) in limits(self.defaults, &Limits::default(), self.style.is_terse) {
+        for (key, value) in limits(self.defaults, &AllLimits::default(), self.style.is_terse) {
             self.key(&mut text, key, value, false);
         }
         if environments.is_empty() {
@@ -131,7 +131,9 @@ impl Writer<'_> {
     }
 
     fn version(&self, text: &mut String, version: &VersionSpec, reach: Reach) {
-        let VersionSpec { name, component, digest, env, remark, limits } = version;
+        let VersionSpec { name, remark, backend, limits } = version;
+        let BackendSpec::Guest(GuestSpec { component, digest, env, limits: guest }) = backend;
+        let limits = AllLimits { version: limits.clone(), guest: guest.clone() };
         self.key(text, "name", quoted(name), false);
         self.key(text, "component", self.path(component, "../.."), false);
         if let Some(digest) = digest {
@@ -143,7 +145,7 @@ impl Writer<'_> {
         self.key(text, "reach", quoted(reach.as_str()), reach == Reach::Live);
         let env = env.iter().map(|(key, value)| (quoted(key), self.env_value(value)));
         self.table(text, "versions", "env", env);
-        let limits = self::limits(limits, self.defaults, self.style.is_terse);
+        let limits = self::limits(&limits, self.defaults, self.style.is_terse);
         let limits = limits.into_iter().map(|(key, value)| (key.to_owned(), value));
         self.table(text, "versions", "limits", limits);
     }
@@ -210,25 +212,24 @@ fn connections(limits: &ConnectionLimits, is_terse: bool) -> Vec<(String, String
     keys.into_iter().map(|(key, value, _)| (key.to_owned(), value)).collect()
 }
 
-fn limits(limits: &Limits, below: &Limits, is_terse: bool) -> Vec<(&'static str, String)> {
-    let Limits {
-        memory,
-        cpu_time,
-        wall_time,
-        request_body,
-        concurrency,
-        queue_time,
-        instance_reuse,
-    } = limits;
+fn limits(limits: &AllLimits, below: &AllLimits, is_terse: bool) -> Vec<(&'static str, String)> {
+    let AllLimits { version, guest } = limits;
+    let Limits { wall_time, request_body, concurrency, queue_time } = version;
+    let GuestLimits { memory, cpu_time, instance_reuse } = guest;
+    let AllLimits { version: below, guest: guest_below } = below;
     let duration = |value: &Duration| quoted(show_duration(*value));
     let mut keys = vec![
-        ("memory", quoted(memory), *memory == below.memory),
-        ("cpu-time", duration(cpu_time), *cpu_time == below.cpu_time),
+        ("memory", quoted(memory), *memory == guest_below.memory),
+        ("cpu-time", duration(cpu_time), *cpu_time == guest_below.cpu_time),
         ("wall-time", duration(wall_time), *wall_time == below.wall_time),
         ("request-body", request_body.bytes().to_string(), *request_body == below.request_body),
         ("concurrency", concurrency.to_string(), *concurrency == below.concurrency),
         ("queue-time", duration(queue_time), *queue_time == below.queue_time),
-        ("instance-reuse", instance_reuse.to_string(), *instance_reuse == below.instance_reuse),
+        (
+            "instance-reuse",
+            instance_reuse.to_string(),
+            *instance_reuse == guest_below.instance_reuse,
+        ),
     ];
     keys.retain(|(_, _, is_default)| !(is_terse && *is_default));
     keys.into_iter().map(|(key, value, _)| (key, value)).collect()

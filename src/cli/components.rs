@@ -1,14 +1,15 @@
-//! Where declared versions stand as far as their files tell, without compiling anything.
+//! What the files of components tell without compiling anything: their digests, and where versions
+//! made of them stand.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::CliError;
-use crate::config::{Config, Digest, VersionSpec};
+use crate::config::{BackendSpec, Config, Digest, GuestSpec, VersionSpec};
 use crate::policy::Standing;
 use crate::versions::{StatusError, check_digest, declared, digest_at};
 
-/// The digest of every component of a configuration, or why it has none.
+/// The digest of every component of a configuration, or why the component has none.
 pub(super) struct Digests(HashMap<PathBuf, Result<Digest, StatusError>>);
 
 impl Digests {
@@ -18,21 +19,27 @@ impl Digests {
         Ok(Self(read(specs)?))
     }
 
-    /// As well as its files let it.
+    /// Where a version stands as far as its files tell.
     pub(super) fn standing(&self, spec: &VersionSpec) -> Standing {
-        match self.0.get(&spec.component) {
-            Some(digest) => standing(spec, digest.clone()),
-            None => Standing::Creating,
+        match &spec.backend {
+            BackendSpec::Guest(guest) => match self.0.get(&guest.component) {
+                Some(digest) => by_digest(guest, digest.clone()),
+                None => Standing::Creating,
+            },
         }
     }
 }
 
+/// Where each version stands by its files.
+pub(super) fn standings(specs: &[VersionSpec]) -> Vec<Standing> {
+    let digests = read(specs).map(Digests).ok();
+    let standing = |spec| digests.as_ref().map_or(Standing::Creating, |it| it.standing(spec));
+    specs.iter().map(standing).collect()
+}
+
 /// Where one version stands by its files.
-pub(super) fn of_files(spec: &VersionSpec) -> Standing {
-    match read([spec]) {
-        Ok(digests) => Digests(digests).standing(spec),
-        Err(_) => Standing::Creating,
-    }
+pub(super) fn standing(spec: &VersionSpec) -> Standing {
+    standings(std::slice::from_ref(spec)).pop().unwrap_or(Standing::Creating)
 }
 
 /// The digest of a component.
@@ -54,16 +61,20 @@ fn read<'a>(
     runtime.block_on(async {
         let mut digests = HashMap::new();
         for spec in specs {
-            if !digests.contains_key(&spec.component) {
-                digests.insert(spec.component.clone(), digest_at(&spec.component).await);
+            match &spec.backend {
+                BackendSpec::Guest(GuestSpec { component, .. }) => {
+                    if !digests.contains_key(component) {
+                        digests.insert(component.clone(), digest_at(component).await);
+                    }
+                }
             }
         }
         Ok(digests)
     })
 }
 
-fn standing(spec: &VersionSpec, digest: Result<Digest, StatusError>) -> Standing {
-    match digest.and_then(|digest| check_digest(spec, digest).map(|()| digest)) {
+fn by_digest(guest: &GuestSpec, digest: Result<Digest, StatusError>) -> Standing {
+    match digest.and_then(|digest| check_digest(guest, digest).map(|()| digest)) {
         Ok(digest) => Standing::Normal { digest },
         Err(error) => Standing::Error((&error).into()),
     }

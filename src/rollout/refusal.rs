@@ -1,14 +1,15 @@
-//! Why a command of an upgrade does nothing.
+//! Why a rollout does nothing, or does not go on.
 
 use std::path::PathBuf;
 
-use crate::config::{Reach, Report, ServiceName, VersionName};
-use crate::policy::{Fault, Obstacle};
-
-use super::select;
+use super::rollback::RollbackError;
+use super::shares::SharesError;
+use crate::api::Fault;
+use crate::config::{Percent, Reach, ServiceName, VersionName, suggest};
+use crate::policy::Obstacle;
 
 /// Something that is not done, and what to do instead.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     #[error(
         "{service} has a version {version} already, and versions do not change: choose another \
@@ -17,13 +18,6 @@ pub enum Refusal {
     Exists { service: ServiceName, version: VersionName },
     #[error("{service} has no version {version}: {help}")]
     NoVersion { service: ServiceName, version: VersionName, help: String },
-    #[error("{service} has no `[traffic.sticky]`: users do not stay with versions")]
-    NotSticky { service: ServiceName },
-    #[error(
-        "users are known by `client-address` here, and {key:?} is none: give `--key` an address such \
-         as 10.1.2.3"
-    )]
-    NotAnAddress { key: String },
     #[error(
         "{version} of {service} is not normal yet: wait until `watershed status {service}` says so"
     )]
@@ -55,28 +49,15 @@ pub enum Refusal {
         .file.display()
     )]
     Changed { file: PathBuf },
-    #[error(
-        "the process at {url} serves {serves}, and not {}: give the `--config` that it serves, or \
-         its `--admin URL` if it is the same by another path",
-        .main.display()
-    )]
-    OtherFiles { url: String, serves: String, main: PathBuf },
+    #[error("{version} of {service} was replaced by somebody else meanwhile")]
+    Replaced { service: ServiceName, version: VersionName },
     #[error(
         "{version} of {service} has {share} % of the traffic: give it to others first, by \
          `watershed traffic {service} …`"
     )]
-    HasTraffic { service: ServiceName, version: VersionName, share: String },
+    HasTraffic { service: ServiceName, version: VersionName, share: Percent },
     #[error("{version} is the only version of {service}: remove the service's file {} to end the service", .file.display())]
     OnlyVersion { service: ServiceName, version: VersionName, file: PathBuf },
-    #[error("there is a service {service} in {environment} already: leave out `--new-service`")]
-    ServiceExists { service: ServiceName, environment: String },
-    #[error("say by `--environment` where the service is to be: in {0}")]
-    WhichEnvironment(String),
-    #[error(
-        "`services` of {environment} names a file or several directories: write the service's file \
-         by hand, or give `services` a glob in one directory, such as \"services/*.toml\""
-    )]
-    NoPlace { environment: String },
     #[error(
         "{} is what {other} was made of, with other content: put the new component into a file of \
          its own, so that {other} can be made again",
@@ -89,17 +70,18 @@ pub enum Refusal {
     TooSlow { service: ServiceName, version: VersionName, patience: String },
     #[error("{service} does not go back{}: {why}", .generation.map(|it| format!(" to generation {it}")).unwrap_or_default())]
     NotBack { service: ServiceName, generation: Option<u64>, why: String },
-    #[error("the process does not take the edit, and goes on as it was:\n\n{0}")]
-    Rejected(Report),
-    #[error("what is declared is not served: {0}")]
-    Held(String),
-    #[error("nothing was done, since the answer was not yes")]
-    NotConfirmed,
+    #[error(transparent)]
+    Shares(#[from] SharesError),
+    #[error(transparent)]
+    Rollback(#[from] RollbackError),
+    /// Something had been done already; `left` says how things stand.
+    #[error("{why}\n{left}")]
+    HalfDone { why: String, left: String },
 }
 
 impl Refusal {
     /// Why a version takes no traffic.
-    pub(super) fn of(service: &ServiceName, version: &VersionName, obstacle: Obstacle) -> Self {
+    pub fn of(service: &ServiceName, version: &VersionName, obstacle: Obstacle) -> Self {
         let (service, version) = (service.clone(), version.clone());
         match obstacle {
             Obstacle::Quarantined(_) => Self::Quarantined { service, version },
@@ -109,13 +91,13 @@ impl Refusal {
         }
     }
 
-    pub(super) fn no_version(
+    /// That there is no such version, and which there are.
+    pub fn no_version<'a>(
         service: &ServiceName,
         version: &VersionName,
-        declared: Vec<VersionName>,
+        declared: impl Iterator<Item = &'a VersionName>,
     ) -> Self {
-        let declared: Vec<&str> = declared.iter().map(VersionName::as_str).collect();
-        let help = select::help(version.as_str(), declared);
+        let help = suggest::among(version.as_str(), declared.map(VersionName::as_str).collect());
         Self::NoVersion { service: service.clone(), version: version.clone(), help }
     }
 }

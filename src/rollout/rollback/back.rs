@@ -1,9 +1,6 @@
-//! What comes back with the shares, as it is said before and after.
+//! What comes back with the shares and what does not, a line each, as it is said before and after.
 
-use std::io::Write;
-
-use super::text;
-use crate::rollout::Rollback;
+use super::decision::Rollback;
 
 /// What comes back beside the shares, and what does not.
 #[derive(Clone, Debug, Default)]
@@ -22,8 +19,9 @@ pub struct Back {
     pub notes: Vec<String>,
 }
 
-/// Before what `--traffic-only` leaves.
-const LEFT: &str = "nothing else was changed; without `--traffic-only`, this comes back too:";
+/// Said where the generation had `latest = true`.
+pub const LATEST: &str = "`latest = true` does not come back: a split serves the same, and a later version \
+                          gets nothing by itself";
 
 /// What an older watershed has not recorded.
 const SHARES_ONLY: &str = "it was recorded by an older watershed: shares only, and not what \
@@ -32,7 +30,7 @@ const SHARES_ONLY: &str = "it was recorded by an older watershed: shares only, a
 impl Back {
     /// `held` is why what the file said before was not what was served.
     pub fn of(found: &Rollback, traffic_only: bool, held: Option<&str>) -> Self {
-        let mut back = Self { notes: text::passed(found), ..Self::default() };
+        let mut back = Self { notes: passed(found), ..Self::default() };
         let note = |why| format!("the file said something else than what was served ({why})");
         back.notes.extend(held.map(note));
         match &found.rest {
@@ -53,16 +51,13 @@ impl Back {
     pub fn is_all(&self) -> bool {
         self.left.is_empty() && self.differs.is_empty() && self.unknown.is_empty()
     }
+}
 
-    /// Says what comes back, and what does not.
-    pub fn tell(&self, out: &mut impl Write) -> std::io::Result<()> {
-        text::listed(out, "with it comes back:", &self.lines)?;
-        text::listed(out, LEFT, &self.left)?;
-        text::listed(
-            out,
-            "these differ from that generation, and stay as they are:",
-            &self.differs,
-        )?;
-        text::listed(out, "what is not known:", &self.unknown)
-    }
+/// What was passed over, and why.
+fn passed(found: &Rollback) -> Vec<String> {
+    let passed = found.passed.iter().map(|passed| {
+        let (generation, shares, why) = (passed.generation, &passed.shares, &passed.why);
+        format!("not to generation {generation}, which served {shares}: {why}")
+    });
+    passed.collect()
 }

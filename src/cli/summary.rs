@@ -1,4 +1,4 @@
-//! What a command of an upgrade has done, for people or as JSON.
+//! What a command has done to a service, for people or as JSON.
 
 use std::io::Write;
 
@@ -6,15 +6,14 @@ use serde::Serialize;
 
 use super::CliError;
 use super::common::write_json;
-use super::refusal::Refusal;
-use super::rollback::Back;
+use super::rollback::text;
 use super::target::Target;
 use crate::config::{Percent, VersionName};
-use crate::rollout::Shares;
+use crate::rollout::{Back, Done, Shares};
 
-/// What was done, beside what it did to the shares.
+/// What was done, beside what it changed of the shares.
 #[derive(Clone, Debug)]
-pub(super) enum Outcome<'a> {
+pub(super) enum Action<'a> {
     /// A version is deployed and normal.
     Normal(&'a VersionName),
     /// A version is in the file, and no process has made it.
@@ -24,12 +23,12 @@ pub(super) enum Outcome<'a> {
     RolledBack {
         generation: Option<u64>,
         quarantined: &'a [VersionName],
-        back: Back,
+        back: &'a Back,
     },
     Deleted(&'a [VersionName]),
 }
 
-impl Outcome<'_> {
+impl Action<'_> {
     fn word(&self) -> &'static str {
         match self {
             Self::Normal(_) => "normal",
@@ -75,9 +74,9 @@ impl Outcome<'_> {
 }
 
 /// All that is told.
-pub(super) struct Report<'a> {
+pub(super) struct Summary<'a> {
     target: &'a Target,
-    outcome: Outcome<'a>,
+    action: Action<'a>,
     before: &'a Shares,
     after: Shares,
     generation: Option<u64>,
@@ -126,16 +125,12 @@ struct ShareDocument<'a> {
     after: f64,
 }
 
-impl<'a> Report<'a> {
+impl<'a> Summary<'a> {
     /// What became of `target`, which was looked at again after the edit.
-    pub(super) fn new(
-        target: &'a Target,
-        outcome: Outcome<'a>,
-        before: &'a Shares,
-        generation: Option<u64>,
-        json: bool,
-    ) -> Self {
-        Self { target, outcome, before, after: target.shares(), generation, json }
+    pub(super) fn new(target: &'a Target, action: Action<'a>, done: &'a Done, json: bool) -> Self {
+        let Done { before, generation } = done;
+        let (after, generation) = (target.view().shares(), *generation);
+        Self { target, action, before, after, generation, json }
     }
 
     /// Prints it.
@@ -151,34 +146,34 @@ impl<'a> Report<'a> {
             self.tell(&mut out)?;
         }
         match self.held() {
-            Some(why) => Err(Refusal::Held(why.to_owned()).into()),
+            Some(why) => Err(CliError::Held(why.to_owned())),
             None => Ok(std::process::ExitCode::SUCCESS),
         }
     }
 
     fn held(&self) -> Option<&str> {
-        self.target.served().and_then(|served| served.held.as_deref())
+        self.target.view().held()
     }
 
     /// The versions that it is about, and what they had and have.
     fn changes(&self) -> Vec<(&VersionName, Percent, Percent)> {
-        let mut names: Vec<&VersionName> = self.target.names().collect();
+        let mut names: Vec<&VersionName> = self.target.view().names().collect();
         let gone = self.before.takers().map(|(name, _)| name);
-        names.extend(gone.filter(|name| self.target.version(name).is_none()));
+        names.extend(gone.filter(|name| self.target.view().version(name).is_none()));
         let change = |name| (name, self.before.of(name), self.after.of(name));
         names.into_iter().map(change).collect()
     }
 
     fn tell(&self, out: &mut impl Write) -> std::io::Result<()> {
-        let service = self.target.service.name.as_str();
+        let service = self.target.view().service.name.as_str();
         let is_served = self.target.server().is_some() && self.held().is_none();
-        if let Some(sentence) = self.outcome.sentence(service, is_served) {
+        if let Some(sentence) = self.action.sentence(service, is_served) {
             writeln!(out, "{sentence}")?;
         }
         shares(out, service, &self.changes())?;
-        if let Outcome::RolledBack { quarantined, back, .. } = &self.outcome {
+        if let Action::RolledBack { quarantined, back, .. } = &self.action {
             back.notes.iter().try_for_each(|line| writeln!(out, "{line}"))?;
-            back.tell(out)?;
+            text::tell(back, out)?;
             for version in *quarantined {
                 // Under another environment or component it goes on.
                 let what = if self.after.of(version) == Percent::ZERO { "" } else { "what was " };
@@ -193,7 +188,7 @@ impl<'a> Report<'a> {
                 writeln!(out, "generation {generation} is served at {url}")
             }
             // Nothing was edited, so nobody had to be told.
-            _ if matches!(self.outcome, Outcome::Deleted([])) => Ok(()),
+            _ if matches!(self.action, Action::Deleted([])) => Ok(()),
             _ => writeln!(out, "{}", self.target.nobody()),
         }
     }
@@ -207,20 +202,20 @@ impl<'a> Report<'a> {
         });
         Document {
             ok: self.held().is_none(),
-            outcome: self.outcome.word(),
-            environment: self.target.environment.as_str(),
-            service: self.target.service.name.as_str(),
-            versions: self.outcome.versions(),
+            outcome: self.action.word(),
+            environment: self.target.view().environment.as_str(),
+            service: self.target.view().service.name.as_str(),
+            versions: self.action.versions(),
             shares: shares.collect(),
             generation: self.generation,
             process: self.target.server(),
-            file: self.target.service.file.display().to_string(),
+            file: self.target.view().service.file.display().to_string(),
             back: self.back(),
         }
     }
 
     fn back(&self) -> Option<BackDocument<'_>> {
-        let Outcome::RolledBack { generation, back, .. } = &self.outcome else { return None };
+        let Action::RolledBack { generation, back, .. } = &self.action else { return None };
         Some(BackDocument {
             restores: *generation,
             complete: generation.is_some() && back.is_all() && self.held().is_none(),

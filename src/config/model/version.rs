@@ -1,0 +1,146 @@
+//! One version as declared: what belongs to every version, and what belongs to its backend.
+//!
+//! A backend is what serves a version. Matches on [`BackendSpec`] name every variant, so that the
+//! compiler lists the places that another kind of backend must answer.
+
+use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{ByteSize, Digest, EnvValue, VersionName, hours};
+
+/// One immutable deployable of a service, as declared: nothing has been read or compiled yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VersionSpec {
+    pub name: VersionName,
+    /// A note for people.
+    pub remark: Option<String>,
+    pub backend: BackendSpec,
+    pub limits: Limits,
+}
+
+/// What serves a version, as declared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BackendSpec {
+    Guest(GuestSpec),
+}
+
+/// A WebAssembly component, and what it may see and use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GuestSpec {
+    /// Absolute; the file need not exist.
+    pub component: PathBuf,
+    /// The digest that the component must have, where one is declared.
+    pub digest: Option<Digest>,
+    /// Sorted by key.
+    pub env: Vec<(String, EnvValue)>,
+    pub limits: GuestLimits,
+}
+
+/// What one version may use, whatever serves it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Until the response head; then between body chunks.
+    pub wall_time: Duration,
+    pub request_body: ByteSize,
+    /// Requests of the version in flight.
+    pub concurrency: NonZeroU32,
+    /// How long a request beyond `concurrency` waits before it gets a 503.
+    pub queue_time: Duration,
+}
+
+/// What one guest may use beside the [`Limits`] of its version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GuestLimits {
+    /// All linear memories and tables of one instance together.
+    pub memory: ByteSize,
+    /// Time spent running guest code for one request.
+    pub cpu_time: Duration,
+    /// Requests that one instance may serve; 1 is a fresh sandbox for every request.
+    pub instance_reuse: NonZeroU32,
+}
+
+/// Every limit that a table `limits` can set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AllLimits {
+    pub version: Limits,
+    pub guest: GuestLimits,
+}
+
+impl VersionSpec {
+    /// A version with the default limits.
+    pub fn new(name: VersionName, backend: impl Into<BackendSpec>) -> Self {
+        Self { name, remark: None, backend: backend.into(), limits: Limits::default() }
+    }
+
+    /// Every file that the version is made from, in an order that depends on the declaration alone.
+    /// A guest's component comes first, then the files of its secrets.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let BackendSpec::Guest(GuestSpec { component, env, .. }) = &self.backend;
+        let secrets = env.iter().filter_map(|(_, value)| value.secret()?.file());
+        std::iter::once(component.as_path()).chain(secrets)
+    }
+
+    /// The environment variables of the version, sorted by key; empty where the backend has none.
+    pub fn env(&self) -> &[(String, EnvValue)] {
+        match &self.backend {
+            BackendSpec::Guest(guest) => &guest.env,
+        }
+    }
+
+    /// The digest of what serves the version, where the declaration alone tells it.
+    pub fn declared_digest(&self) -> Option<Digest> {
+        match &self.backend {
+            BackendSpec::Guest(guest) => guest.digest,
+        }
+    }
+}
+
+impl GuestSpec {
+    /// A component without a declared digest or an environment, under the default limits.
+    pub fn new(component: impl Into<PathBuf>) -> Self {
+        let limits = GuestLimits::default();
+        Self { component: component.into(), digest: None, env: Vec::new(), limits }
+    }
+}
+
+impl From<GuestSpec> for BackendSpec {
+    fn from(guest: GuestSpec) -> Self {
+        Self::Guest(guest)
+    }
+}
+
+impl Limits {
+    pub const WALL_TIME: RangeInclusive<Duration> = Duration::from_millis(1)..=hours(24);
+    pub const REQUEST_BODY: RangeInclusive<ByteSize> = ByteSize::new(0)..=ByteSize::gib(1024);
+    pub const CONCURRENCY: RangeInclusive<i64> = 1..=100_000;
+    pub const QUEUE_TIME: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(60);
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            wall_time: Duration::from_secs(30),
+            request_body: ByteSize::mib(16),
+            concurrency: NonZeroU32::MIN.saturating_add(511),
+            queue_time: Duration::from_millis(100),
+        }
+    }
+}
+
+impl GuestLimits {
+    pub const MEMORY: RangeInclusive<ByteSize> = ByteSize::kib(64)..=ByteSize::gib(4);
+    pub const CPU_TIME: RangeInclusive<Duration> = Duration::from_millis(1)..=hours(1);
+    pub const INSTANCE_REUSE: RangeInclusive<i64> = 1..=u32::MAX as i64;
+}
+
+impl Default for GuestLimits {
+    fn default() -> Self {
+        Self {
+            memory: ByteSize::mib(128),
+            cpu_time: Duration::from_secs(1),
+            instance_reuse: NonZeroU32::MIN,
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Versions that are not needed any more.
+
+use super::control::{Control, Done, Edit, Edited, Note, Step, prove};
+use super::refusal::Refusal;
+use super::view::ServiceView;
+use crate::config::{Percent, Traffic, VersionName};
+
+/// Which versions are to go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deletion {
+    One(VersionName),
+    /// The oldest without traffic, so many that this many versions are left.
+    AllBut(usize),
+}
+
+/// Removes versions without traffic from the service's file. Says which.
+///
+/// # Errors
+///
+/// Where a version is not declared, is the only one, or has traffic, or the edit fails.
+pub fn delete<C: Control>(
+    control: &mut C,
+    deletion: &Deletion,
+    note: Note,
+) -> Result<(Vec<VersionName>, Done), C::Error> {
+    if control.view().service.traffic == Traffic::Latest {
+        prove(control)?;
+    }
+    let view = control.view();
+    let before = view.shares();
+    let doomed = match deletion {
+        Deletion::One(version) => {
+            may_go(view, version)?;
+            vec![version.clone()]
+        }
+        Deletion::AllBut(keep) => surplus(view, *keep),
+    };
+    if doomed.is_empty() {
+        return Ok((doomed, Done { before, generation: None }));
+    }
+    let edit = Edit(doomed.iter().cloned().map(Step::Remove).collect());
+    let Edited { generation, .. } = control.edit(&edit, note)?;
+    Ok((doomed, Done { before, generation }))
+}
+
+fn may_go(view: &ServiceView, version: &VersionName) -> Result<(), Refusal> {
+    let (service, name) = (view.service.name.clone(), version.clone());
+    if view.version(version).is_none() {
+        return Err(view.unknown(version));
+    }
+    if view.names().count() == 1 {
+        let file = view.service.file.clone();
+        return Err(Refusal::OnlyVersion { service, version: name, file });
+    }
+    match view.most(version) {
+        Percent::ZERO => Ok(()),
+        share => Err(Refusal::HasTraffic { service, version: name, share }),
+    }
+}
+
+/// The oldest versions without traffic, so many that `keep` versions are left.
+fn surplus(view: &ServiceView, keep: usize) -> Vec<VersionName> {
+    let total = view.names().count();
+    let idle = view.names().filter(|version| view.most(version) == Percent::ZERO);
+    idle.take(total.saturating_sub(keep)).cloned().collect()
+}

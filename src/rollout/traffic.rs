@@ -1,0 +1,50 @@
+//! Shares that are set by hand.
+
+use super::control::{Control, Done, Edit, Edited, Note, Step};
+use super::shares::Shares;
+use crate::config::{Percent, VersionName};
+
+/// Gives versions their shares. Versions that are not named get nothing. A quarantined version gets
+/// its share only if that is `forced`, and its quarantine is removed then.
+///
+/// # Errors
+///
+/// Where a version is not declared or takes no traffic, or the edit fails.
+pub fn set_traffic<C: Control>(
+    control: &mut C,
+    wanted: &Shares,
+    forced: bool,
+    note: Note,
+) -> Result<Done, C::Error> {
+    let view = control.view();
+    if let Some(unknown) = wanted.names().find(|name| view.version(name).is_none()) {
+        return Err(view.unknown(unknown).into());
+    }
+    let before = view.shares();
+    for (version, _) in wanted.takers() {
+        may_take(control, version, forced)?;
+    }
+    let view = control.view();
+    let released = wanted.takers().filter_map(|(version, _)| view.quarantine(version));
+    let split = Step::Split(wanted.over(view.names()));
+    let edit = Edit([split].into_iter().chain(released.map(Step::Release)).collect());
+    let Edited { generation, .. } = control.edit(&edit, note)?;
+    Ok(Done { before, generation })
+}
+
+/// Whether a version may have traffic. Where no process runs that would know, one that has none yet is
+/// tried out: its file may be there and yet be no component that could be made.
+fn may_take<C: Control>(
+    control: &mut C,
+    version: &VersionName,
+    forced: bool,
+) -> Result<(), C::Error> {
+    let view = control.view();
+    view.may_take(version, forced)?;
+    let declared = Shares::declared(&view.service).unwrap_or_else(Shares::offline);
+    if !view.has_process() && declared.of(version) == Percent::ZERO {
+        control.try_out(version)?;
+        control.view().may_take(version, forced)?;
+    }
+    Ok(())
+}

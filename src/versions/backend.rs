@@ -1,0 +1,87 @@
+//! What serves a version, once it is ready. Everything else in this room asks a [`Backend`] and
+//! assumes no component: what is true of guests only is here, and in `guest`, which makes them ready.
+
+use std::sync::Arc;
+
+use crate::config::Digest;
+use crate::runtime::{Guest, Reservation};
+
+/// What serves the requests of one version.
+#[derive(Debug)]
+pub enum Backend {
+    Guest(GuestBackend),
+}
+
+/// A guest, and what it was made of beside its component.
+#[derive(Debug)]
+pub struct GuestBackend {
+    pub guest: Arc<Guest>,
+    /// For each secret of the environment: the variable, and a digest that stands for its value.
+    secrets: Vec<(String, String)>,
+}
+
+/// What a backend has reserved for one request. Dropping it gives it back.
+#[derive(Debug)]
+pub enum Reserved<'a> {
+    Guest(&'a Arc<Guest>, Reservation),
+}
+
+impl GuestBackend {
+    /// A guest that was made with these secrets: variables, and digests that stand for their values.
+    pub fn new(guest: Guest, secrets: Vec<(String, String)>) -> Self {
+        Self { guest: Arc::new(guest), secrets }
+    }
+}
+
+impl Backend {
+    /// The digest of what serves the version: of a guest, the digest of its component. Quarantine
+    /// entries and the history name a version's content by it.
+    pub fn digest(&self) -> Digest {
+        match self {
+            Self::Guest(GuestBackend { guest, .. }) => {
+                Digest::from_bytes(*guest.program().digest())
+            }
+        }
+    }
+
+    /// For each secret that the backend was made with: the variable, and a digest that stands for
+    /// its value.
+    pub fn secrets(&self) -> &[(String, String)] {
+        match self {
+            Self::Guest(guest) => &guest.secrets,
+        }
+    }
+
+    /// Reserves what one request needs, if that is free now.
+    pub(super) fn try_reserve(&self) -> Option<Reserved<'_>> {
+        match self {
+            Self::Guest(GuestBackend { guest, .. }) => {
+                guest.try_reserve().map(|reservation| Reserved::Guest(guest, reservation))
+            }
+        }
+    }
+
+    /// Waits until what one request needs is free, and reserves it. `None` only while the process
+    /// ends.
+    pub(super) async fn reserve(&self) -> Option<Reserved<'_>> {
+        match self {
+            Self::Guest(GuestBackend { guest, .. }) => {
+                guest.reserve().await.map(|reservation| Reserved::Guest(guest, reservation))
+            }
+        }
+    }
+
+    /// Gives back what has been idle for too long.
+    pub(super) fn sweep(&self) {
+        match self {
+            Self::Guest(GuestBackend { guest, .. }) => guest.sweep(),
+        }
+    }
+
+    /// The digest of the compiled program that the backend runs, if it runs one.
+    pub(super) fn program(&self) -> Option<[u8; 32]> {
+        match self {
+            Self::Guest(GuestBackend { guest, .. }) => Some(*guest.program().digest()),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Making a guest ready: the component is read and checked (`component`), compiled once for each
+//! digest (`programs`, in the `turns` that memory and cores allow), given its environment, and tried
+//! out in one sandbox. `error` says what the operator reads where one of these steps fails.
+
+mod component;
+mod error;
+mod programs;
+mod turns;
+
+pub use component::{check_digest, digest_at};
+pub use programs::Programs;
+
+use super::backend::GuestBackend;
+use super::secrets::{self, Resolved};
+use super::snapshot::ServiceKey;
+use super::status::StatusError;
+use crate::config::{GuestSpec, VersionSpec};
+use crate::runtime::{Grant, Guest, GuestEnv};
+
+/// Makes the guest of a version ready. Secrets are read last, so that a wrong component is told
+/// first on a machine that has no secrets, and a changed secret needs no compiler.
+///
+/// # Errors
+///
+/// Why the guest cannot become ready as its files are now.
+pub async fn prepare(
+    programs: &Programs,
+    key: &ServiceKey,
+    spec: &VersionSpec,
+    guest: &GuestSpec,
+) -> Result<GuestBackend, StatusError> {
+    let program = programs.get(guest).await?;
+    let Resolved { env, digests } = secrets::resolve(&guest.env).await?;
+    let ready = Guest::new(program, grant(key, spec, guest, env));
+    ready.try_out().await?;
+    Ok(GuestBackend::new(ready, digests))
+}
+
+fn grant(key: &ServiceKey, spec: &VersionSpec, guest: &GuestSpec, env: GuestEnv) -> Grant {
+    let limits = &guest.limits;
+    Grant::new(
+        key.service.as_str(),
+        spec.name.as_str(),
+        usize::try_from(limits.memory.bytes()).unwrap_or(usize::MAX),
+        limits.cpu_time,
+        spec.limits.wall_time,
+    )
+    .with_env(env)
+    .with_reuse(limits.instance_reuse)
+}

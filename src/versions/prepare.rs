@@ -1,0 +1,61 @@
+//! From a declared version to one that can serve: [`Preparer`] makes the version's backend ready and
+//! looks up its counters. The reloader has every new version prepared, and `check` those of files.
+
+use std::sync::Arc;
+
+use super::backend::Backend;
+use super::guest::{self, Programs};
+use super::snapshot::ServiceKey;
+use super::status::StatusError;
+use super::version::ReadyVersion;
+use crate::config::{BackendSpec, VersionSpec};
+use crate::runtime::{CompileCache, Engine};
+use crate::telemetry::Telemetry;
+
+/// Makes versions ready, and keeps what several of them share. Cheap to clone: clones share it too.
+#[derive(Clone, Debug)]
+pub struct Preparer {
+    programs: Programs,
+    telemetry: Telemetry,
+}
+
+impl Preparer {
+    /// A preparer that has compiled nothing yet.
+    pub fn new(engine: Engine, cache: Option<CompileCache>, telemetry: Telemetry) -> Self {
+        Self { programs: Programs::new(engine, cache), telemetry }
+    }
+
+    /// Takes a version from declared to normal.
+    ///
+    /// # Errors
+    ///
+    /// Why the version cannot become normal as its files are now, as its status says it.
+    pub async fn prepare(
+        &self,
+        key: &ServiceKey,
+        spec: &VersionSpec,
+    ) -> Result<Arc<ReadyVersion>, StatusError> {
+        let backend = match &spec.backend {
+            BackendSpec::Guest(declared) => {
+                Backend::Guest(guest::prepare(&self.programs, key, spec, declared).await?)
+            }
+        };
+        let meter = self.telemetry.version(
+            key.environment.as_str(),
+            key.service.as_str(),
+            spec.name.as_str(),
+        );
+        Ok(Arc::new(ReadyVersion::new(spec.clone(), backend, meter)))
+    }
+
+    /// Forgets every compiled program that none of these backends runs.
+    pub fn keep_only<'a>(&self, backends: impl Iterator<Item = &'a Backend>) {
+        self.programs.keep_only(&backends.filter_map(Backend::program).collect());
+    }
+
+    /// Forgets every program that did not compile, so that the next version which needs one tries
+    /// again.
+    pub fn forget_failed(&self) {
+        self.programs.forget_failed();
+    }
+}
