@@ -48,7 +48,7 @@ use crate::runtime::{EngineError, ProgramError};
 use crate::server::StartError;
 use crate::source::EditError;
 use crate::telemetry::Telemetry;
-use crate::versions::StatusError;
+use crate::versions::{StatusCode, StatusError};
 
 /// What clap ends with where a command line makes no sense.
 const USAGE: u8 = 2;
@@ -56,18 +56,37 @@ const USAGE: u8 = 2;
 /// The main file, unless it is said.
 const DEFAULT_CONFIG: &str = "config/watershed.toml";
 
+const EXAMPLES: &str = "\
+Begin with:
+  watershed init demo                             writes a small configuration
+  watershed run --config demo/watershed.toml      serves it
+  watershed help deploy                           explains a command
+
+Environment: WATERSHED_LOG says what is logged, as `debug` or `watershed::proxy=trace` [default: info];
+NO_COLOR takes colours away.";
+
+const RUN: &str = "\
+Examples:
+  watershed run
+  watershed run --config /etc/watershed/watershed.toml 2>>/var/log/watershed.log
+
+Signals: SIGTERM and SIGINT drain and end; a second one ends at once. SIGHUP reads every file again.
+
+Exit codes: 0 ended by a signal, with requests in flight finished or cut off after `grace-period`;
+1 could not start, or ended by a second signal; 2 wrong usage.";
+
 /// Splits live traffic between sandboxed versions of services.
 ///
 /// A service's versions are WebAssembly components (wasi:http); its file says who gets what share
 /// of the traffic. Files are followed while it runs: an edit is served at once, and a bad edit
 /// changes nothing and says why.
 #[derive(Debug, Parser)]
-#[command(name = "watershed", version)]
+#[command(name = "watershed", version, after_help = EXAMPLES)]
 pub struct Cli {
-    /// The configuration.
+    /// The main file of the configuration.
     #[arg(long, global = true, value_name = "FILE", default_value = DEFAULT_CONFIG)]
     config: PathBuf,
-    /// Default: run.
+    /// What to do [default: run]
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -75,15 +94,20 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve until SIGTERM or SIGINT.
+    ///
+    /// Prints the addresses and services on standard output, and the log on standard error.
+    #[command(after_help = RUN)]
     Run,
     /// Write a small configuration with a component of its own, to begin with.
     ///
     /// It has one service with two versions and a split, and comments that say what to try next.
     /// Nothing that exists is overwritten.
     Init(init::Arguments),
-    /// Load, validate and compile everything without serving; print every problem at once.
+    /// Check all files and compile what they name, without serving.
+    ///
+    /// Prints every problem of every file at once, and warns of what a start would not serve.
     Check(check::Arguments),
-    /// Say what a reload of the files would do to what is served; do nothing.
+    /// Show what a reload of the files would change, and change nothing.
     ///
     /// Compares the files with what a running process serves, or with another configuration: what
     /// is added, changed and removed, how much traffic moves, what is to be compiled, and what
@@ -101,7 +125,7 @@ enum Command {
     Promote(traffic::PromoteArguments),
     /// Go back to what was served before: shares, components, environments, limits and rules.
     Rollback(rollback::Arguments),
-    /// Say what was published of a service, when and by whom.
+    /// Show what a service served, since when, and who changed it.
     History(history::Arguments),
     /// Take versions without traffic out of a service's file.
     Delete(delete::Arguments),
@@ -111,14 +135,14 @@ enum Command {
     Status(status::Arguments),
     /// Say which version a request would get, and why.
     Explain(explain::Arguments),
-    /// Environments.
+    /// List environments.
     #[command(subcommand)]
     Env(env::Command),
     /// Print the JSON Schema of a configuration file.
     Schema(schema::Arguments),
-    /// Print what makes a shell complete commands, services and versions.
+    /// Print a script that makes a shell complete commands, services and versions.
     Completions(completions::Arguments),
-    /// Print the manual, as groff.
+    /// Print the manual, or write it as man pages.
     Man(completions::ManArguments),
     /// Compile what is on standard input, for the server that has started this.
     #[command(hide = true)]
@@ -154,7 +178,10 @@ pub enum CliError {
     Site(#[from] SiteError),
     #[error(transparent)]
     Ramp(#[from] RampError),
-    #[error("--component: {0}")]
+    #[error(
+        "--component ({}): {}\n  help: {}",
+        .0.code.as_str(), .0.detail, component_help(.0)
+    )]
     Component(#[from] StatusError),
     #[error("`--offline` gives nobody anything: leave the shares out, or leave it out")]
     OfflineShares,
@@ -174,6 +201,16 @@ pub enum CliError {
     Compile(#[from] ProgramError),
     #[error("cannot write to standard output: {0}")]
     Output(#[from] std::io::Error),
+}
+
+/// What to do about a file that `--component` names, which no service's file names yet.
+fn component_help(error: &StatusError) -> &'static str {
+    match error.code {
+        StatusCode::NotFound => {
+            "build the component, or correct the path; it is relative to the current directory"
+        }
+        _ => error.suggestion,
+    }
 }
 
 impl From<Refusal> for CliError {

@@ -1,4 +1,4 @@
-//! Holds the code to the layout of DESIGN.md: which room may use which, and which library each may
+//! Holds the code to the rooms of ARCHITECTURE.md: which room may use which, and which library each may
 //! name. It reads the text of `src/`, so that an arrow in the wrong direction is a failed test with
 //! a file and a line.
 

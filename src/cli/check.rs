@@ -2,6 +2,7 @@
 
 mod unserved;
 
+use std::collections::HashSet;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -17,7 +18,18 @@ use crate::policy::{Fault, Standing};
 use crate::source::{self, Rejected};
 use crate::versions::{Preparer, ServiceKey, StatusError, declared};
 
+const EXAMPLES: &str = "\
+Examples:
+  watershed check
+  watershed check --no-compile --config new/watershed.toml
+  watershed check --json | jq -r '.problems[].message'
+
+What was compiled is kept in the state directory, for the next start.
+
+Exit codes: 0 everything is right, warnings or not; 1 something is wrong; 2 wrong usage.";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
     /// Print one JSON object.
     #[arg(long)]
@@ -137,28 +149,38 @@ fn print(
             _ => writeln!(out, "{service} {version}: {status}")?,
         }
     }
-    let wrong = findings.versions.iter().filter(|version| version.code.is_some()).count();
-    let (problems, versions) = (findings.problems.len(), findings.versions.len());
-    match findings.ok {
-        true if no_compile => {
-            let declared = findings.declared;
-            writeln!(out, "{} is good: {declared} versions, not compiled", path.display())?;
-        }
-        true => writeln!(out, "{} is good: {versions} versions", path.display())?,
-        false => {
-            let many = |count: usize, what: &str| match count {
-                1 => format!("1 {what}"),
-                count => format!("{count} {what}s"),
-            };
-            let problems = many(problems, "problem");
-            let versions = match versions {
-                0 => "no version was tried".to_owned(),
-                all => format!("{wrong} of {} in error", many(all, "version")),
-            };
-            writeln!(out, "{} is not good: {problems} in files, {versions}", path.display())?;
-        }
-    }
+    let verdict = match (findings.ok, no_compile) {
+        (true, true) => format!("good: {}, not compiled", many(findings.declared, "version")),
+        (true, false) => format!("good: {}", many(findings.versions.len(), "version")),
+        (false, _) => format!("not good: {}", wrong(findings, no_compile)),
+    };
+    writeln!(out, "{} is {verdict}", path.display())?;
     Ok(())
+}
+
+/// How much is wrong.
+fn wrong(findings: &Findings, no_compile: bool) -> String {
+    let Findings { problems, versions, .. } = findings;
+    let files: HashSet<_> = problems.iter().map(|problem| &problem.file).collect();
+    let in_error = versions.iter().filter(|version| version.code.is_some()).count();
+    let mut parts = Vec::new();
+    if !problems.is_empty() {
+        parts.push(format!("{} in {}", many(problems.len(), "problem"), many(files.len(), "file")));
+    }
+    if in_error > 0 {
+        parts.push(format!("{in_error} of {} in error", many(versions.len(), "version")));
+    }
+    if versions.is_empty() && !no_compile {
+        parts.push("no version was tried".to_owned());
+    }
+    parts.join(", ")
+}
+
+fn many(count: usize, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    }
 }
 
 /// Takes every declared version as far as it gets.

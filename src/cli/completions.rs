@@ -15,7 +15,9 @@ Examples:
   source <(watershed completions zsh)                       in ~/.zshrc
   watershed completions fish > ~/.config/fish/completions/watershed.fish
 
-The script asks the program at each Tab: services and versions are those of the files.";
+The script asks the program at each Tab: services and versions are those of the files.
+
+Exit codes: 0 printed, 1 failed, 2 wrong usage.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -31,10 +33,18 @@ enum Shell {
     Fish,
 }
 
+const MAN: &str = "\
+Examples:
+  watershed man | man -l -
+  watershed man /usr/local/share/man/man1
+
+Exit codes: 0 done, 1 failed, 2 wrong usage.";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = MAN)]
 pub(super) struct ManArguments {
-    /// Write a page for each command into this directory, instead of the main page to standard
-    /// output.
+    /// Where to write a page for each command; created if it is missing [default: the main page goes
+    /// to standard output]
     directory: Option<PathBuf>,
 }
 

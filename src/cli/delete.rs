@@ -28,8 +28,8 @@ pub(super) struct Arguments {
     /// The version.
     #[arg(add = complete::versions(), required_unless_present = "keep", conflicts_with = "keep")]
     version: Option<VersionName>,
-    /// Delete all versions without traffic but the newest ones, so that so many are left, or more if
-    /// they have traffic.
+    /// Delete the oldest versions without traffic until so many versions are left; those with traffic
+    /// always are.
     #[arg(long, value_name = "N")]
     keep: Option<std::num::NonZeroUsize>,
     #[command(flatten)]

@@ -76,8 +76,11 @@ fn remains(paths: &[PathBuf]) -> String {
 
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+        io::ErrorKind::NotADirectory => {
             "a file is where a directory should be: choose another directory by `watershed init DIR`"
+        }
+        io::ErrorKind::AlreadyExists => {
+            "something is in its way: choose another directory by `watershed init DIR`"
         }
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             "choose a directory that you may write to, by `watershed init DIR`"

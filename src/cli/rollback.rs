@@ -45,9 +45,8 @@ pub(super) struct Arguments {
     /// Take back the shares alone, and say what then still differs from the generation.
     #[arg(long)]
     traffic_only: bool,
-    /// Quarantine the versions that lose all of their traffic, or that get another component or
-    /// environment, as they are now: by the digest of their component, under no name do they get
-    /// traffic again without `--force`.
+    /// Quarantine what loses all of its traffic, or is replaced: that component, or that environment
+    /// of it, gets no traffic again under any name without `--force`.
     #[arg(long)]
     bad: bool,
     /// Do not ask. Where there is no terminal, nobody is asked.

@@ -8,9 +8,18 @@ use clap::ValueEnum;
 use super::CliError;
 use crate::config;
 
+const EXAMPLES: &str = "\
+Examples:
+  watershed schema service > config/schema/service.json
+
+An editor with the first line `#:schema schema/watershed.json` of a file checks and completes it.
+
+Exit codes: 0 printed, 1 failed, 2 wrong usage.";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// Whose schema; without it, one object with both.
+    /// Which file's schema [default: one object with both]
     file: Option<File>,
 }
 

@@ -37,8 +37,17 @@ pub(super) struct Arguments {
     how: How,
 }
 
+const PROMOTE: &str = "\
+Examples:
+  watershed promote greeter v2
+  watershed promote greeter v2 --remark \"holds since Monday\"
+
+The file gets a split with 100 % for the version and 0 for the others; `watershed rollback` goes back.
+
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage.";
+
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = PROMOTE)]
 pub(super) struct PromoteArguments {
     /// The service.
     #[arg(add = complete::services())]

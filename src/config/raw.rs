@@ -77,7 +77,8 @@ pub struct RawWatershed {
     pub state: Option<RawState>,
     /// What holds for every version that says nothing else.
     pub defaults: Option<RawDefaults>,
-    /// Namespaces of services, each with one domain.
+    /// Namespaces of services, each with one domain; without any, there is one called "default" at
+    /// localhost.
     pub environments: Option<Vec<Located<RawEnvironment>>>,
 }
 
@@ -101,8 +102,8 @@ pub struct RawServer {
     /// every response closes its connection; up to 10m. Then the grace period begins.
     #[schemars(extend("pattern" = DURATION))]
     pub drain_delay: Field<String>,
-    /// Which response headers name the decision: none, or watershed-version, or watershed-decision
-    /// as well.
+    /// Which response headers name what was decided: none; watershed-version; or also
+    /// watershed-decision and watershed-generation.
     #[schemars(extend("enum" = ["none", "version", "decision"]))]
     pub expose: Field<String>,
     /// How changes of files are noticed: "events", or "poll:" and how often to look, from 100ms to
@@ -164,7 +165,7 @@ pub struct RawEnvironment {
     /// The domain under which every service of the environment gets its default domain.
     #[schemars(required)]
     pub domain: Field<String>,
-    /// A glob for the services' files, relative to this file.
+    /// A glob for the services' files, relative to this file; its depth is known, so no `**`.
     pub services: Field<String>,
 }
 

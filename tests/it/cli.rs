@@ -96,7 +96,7 @@ fn check_without_compiling_looks_at_the_files_only() {
     assert_eq!(site.run(&["check"]).code, Some(1));
     let checked = site.run(&["check", "--no-compile"]);
     assert_eq!(checked.code, Some(0), "{checked:?}");
-    assert!(checked.stdout.contains("1 versions, not compiled"), "{checked:?}");
+    assert!(checked.stdout.contains("1 version, not compiled"), "{checked:?}");
     let checked = site.run(&["check", "--no-compile", "--json"]);
     let findings: Value = serde_json::from_str(&checked.stdout).unwrap();
     assert_eq!((&findings["ok"], &findings["declared"]), (&true.into(), &1.into()));

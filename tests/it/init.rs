@@ -198,6 +198,19 @@ fn a_half_written_configuration_is_completed() {
 }
 
 #[test]
+fn several_at_once_do_not_take_files_from_one_another() {
+    let directory = tempfile::tempdir().unwrap();
+    std::thread::scope(|scope| {
+        let inits = [(); 6].map(|()| scope.spawn(|| watershed_in(&directory, &["init", "demo"])));
+        for init in inits {
+            let finished = init.join().unwrap();
+            assert_eq!(finished.code, Some(0), "{finished:?}");
+        }
+    });
+    assert_eq!(files(directory.path()).len(), FILES.len());
+}
+
+#[test]
 fn a_file_in_the_place_of_a_directory_is_named() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("demo"), "").unwrap();
@@ -207,6 +220,9 @@ fn a_file_in_the_place_of_a_directory_is_named() {
     fs::create_dir(directory.path().join("demo")).unwrap();
     fs::write(directory.path().join("demo/services"), "").unwrap();
     refused(&directory, &["init", "demo"], &["demo/services", "choose another directory"]);
+    fs::remove_file(directory.path().join("demo/services")).unwrap();
+    symlink("/nowhere", directory.path().join("demo/services")).unwrap();
+    refused(&directory, &["init", "demo"], &["demo/services", "something is in its way"]);
 }
 
 #[test]

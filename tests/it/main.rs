@@ -19,6 +19,7 @@ mod compile_cache;
 mod compiling;
 mod cpu_time;
 mod decide;
+mod docs;
 mod explain;
 mod failures;
 mod framing;

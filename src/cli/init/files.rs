@@ -32,9 +32,9 @@ impl Tree {
             Err(error) => Err((path.clone(), error)),
             // Not opened unless it has the right length: it may be a pipe.
             Ok(there) if there.is_file() && there.len() == bytes.len() as u64 => {
-                match fs::read(path) {
-                    Ok(said) if said == *bytes => Ok(Found::TheSame),
-                    _ => Ok(Found::Another),
+                match says(path, bytes) {
+                    true => Ok(Found::TheSame),
+                    false => Ok(Found::Another),
                 }
             }
             Ok(_) => Ok(Found::Another),
@@ -73,16 +73,23 @@ impl Made {
         let written = write(&aside, bytes).and_then(|()| appear(&aside, path));
         // After a rename there is none.
         fs::remove_file(&aside).ok();
-        written?;
-        self.files.push(path.to_owned());
+        match written {
+            Ok(()) => self.files.push(path.to_owned()),
+            // Another `init` at the same time.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && says(path, bytes) => {}
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
 
     fn directory(&mut self, path: &Path) -> io::Result<()> {
         let mut missing: Vec<_> = path.ancestors().take_while(|it| is_missing(it)).collect();
         while let Some(directory) = missing.pop() {
-            DirBuilder::new().create(directory)?;
-            self.directories.push(directory.to_owned());
+            match DirBuilder::new().create(directory) {
+                Ok(()) => self.directories.push(directory.to_owned()),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists && directory.is_dir() => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }
@@ -103,6 +110,10 @@ impl Made {
 fn is_missing(path: &Path) -> bool {
     !path.as_os_str().is_empty()
         && fs::metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound)
+}
+
+fn says(path: &Path, bytes: &[u8]) -> bool {
+    fs::read(path).is_ok_and(|said| said == bytes)
 }
 
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {

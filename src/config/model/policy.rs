@@ -194,13 +194,13 @@ impl fmt::Display for StickyKey {
     }
 }
 
-/// How long a user stays.
+/// How long users stay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StickyMode {
-    /// As long as the shares let him: a hash of the key decides.
+    /// As long as the shares let them: a hash of the key decides.
     #[default]
     Hash,
-    /// With the version that he was given first, for as long, counted from then.
+    /// With the version that they got first, for this long from then on.
     Pin { ttl: Duration },
 }
 

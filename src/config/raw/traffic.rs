@@ -24,8 +24,8 @@ pub struct RawTraffic {
     pub split: Field<RawSplit>,
     /// The latest version that is ready gets everything.
     pub latest: Field<bool>,
-    /// How a share of the requests is picked: each by itself, or in turns, so that few requests
-    /// have the shares too.
+    /// Whether each request is drawn by itself, or versions take turns, so that even a few requests
+    /// have the shares.
     #[schemars(extend("enum" = ["random", "smooth"]))]
     pub pick: Field<String>,
     /// Whether a component is told the lane of its request, to pass it on.
@@ -93,7 +93,7 @@ pub struct RawSticky {
     #[schemars(extend("pattern" = STICKY_KEY))]
     #[schemars(required)]
     pub key: Field<String>,
-    /// A user stays as long as the shares let him, or with the version that he was given first.
+    /// Users stay as long as the shares let them, or with the version that they got first.
     #[schemars(extend("enum" = ["hash", "pin"]))]
     pub mode: Field<String>,
     /// How long a pin holds, from 1s to 9600h.
