@@ -245,7 +245,7 @@ impl ServiceEntry {
     /// What is wrong with the service although it is served as declared.
     pub fn warning(&self) -> Option<String> {
         let missing = self.secret.missing.as_ref()?;
-        Some(format!("every override is denied, since its secret cannot be had: {missing}"))
+        Some(format!("every override is denied, since its secret cannot be read: {missing}"))
     }
 
     /// Whether the file with the secret of overrides has changed since it was read, and can be read
