@@ -1,10 +1,10 @@
 //! What the user wrote, read and checked: texts become a [`Config`] that cannot be wrong, or a
 //! [`Report`] of everything that is. This room knows no file system: `source` finds and reads the
-//! files, and calls it for each. Rooms, in reading order: `raw` (the files' shapes), `model` (what
-//! they mean, and every default), `document` (a text into its shape), `validate` (one file's shape
-//! into the model), `arbitrate` (names that several files want), `path` (paths by their names),
-//! `report` (what is wrong), `restart` (what only a restart changes), `schema` (the shapes for
-//! editors).
+//! files, and calls it for each. Files, in reading order: `raw` (what is written), `model` (what it
+//! means, and every default), `document` (a text into `raw`, with `syntax` for what is not TOML and
+//! `read` for what does not fit), `validate` (one file's `raw` into the model), `arbitrate` (names that
+//! several files want), `path` (paths by their names), `report` (what is wrong), `restart` (what only a
+//! restart changes), `schema` (the keys, for editors).
 
 mod arbitrate;
 mod document;

@@ -1,12 +1,15 @@
 //! Which service a request belongs to, and which of its versions.
 //!
-//! A leaf: it knows `http` and nothing of pingora, wasmtime or the configuration. The registry
-//! builds a [`RouteTable`] and a [`Policy`] for each service once a publish; the gateway asks them
-//! once a request, without allocating. Rooms, in reading order: `host` (a request to its service),
-//! `request` (what it says), `facts` (the same for many rules), `matcher` (whether it is as a rule says), `overrides` (which version it
-//! wants), `affinity` (whose it is), `pins` (what that user had before), `split`, `smooth` and
-//! `buckets` (shares to a version: at random, in turns, by hash), `shares` (all three), `policy` (the
-//! order of all these).
+//! A leaf: it knows `http` and nothing of pingora, wasmtime or the configuration. A publish builds one
+//! [`RouteTable`], and a [`Policy`] for each service that changed; the gateway asks them once a
+//! request, without allocating.
+//!
+//! Files, in reading order: `host` finds the service of a request. `request` reads what the request
+//! says, `facts` the names in it once for all rules. `overrides` finds the version that a request
+//! asks for, `matcher` compares it with a rule, `affinity` hashes its sticky key, and `pins`
+//! remembers the version of a key. `split`, `smooth` and `buckets` choose a version by shares: at
+//! random, in turns, and by hash; `splitter` has all three for one split. `policy` asks all of these
+//! in order.
 
 mod affinity;
 mod buckets;

@@ -1,8 +1,13 @@
-//! What is served, and how it came to be: versions with their statuses, gathered into snapshots.
+//! Versions made ready, and what is served of them.
 //!
-//! [`Programs`] turns a declared version into a [`ReadyVersion`]; [`Snapshot`] says which of them
-//! take traffic; [`Live`] holds the one snapshot that requests see; [`history`] remembers what each
-//! publish changed; [`policy`] makes what decides, and [`explain`] tells how it does. `reload` drives all of them, the gateway reads.
+//! A [`Preparer`] turns a declared version into a [`ReadyVersion`]. The version's [`Backend`] serves its
+//! requests; it is the only thing here that knows what a version is made of (`guest` makes one kind
+//! ready, `secrets` reads what its environment names). A [`Status`] says how far a version is. A
+//! [`Snapshot`] gathers all services, each with a [`Decider`] that chooses the version of a request.
+//! [`Live`] holds the one snapshot that requests see.
+//!
+//! `reload` prepares versions and publishes snapshots, the gateway reads them. To read the code, follow
+//! the order above.
 
 mod backend;
 mod decider;
@@ -30,7 +35,7 @@ pub use snapshot::{
 pub use status::{Status, StatusCode, StatusError};
 pub use version::{Admission, ReadyVersion};
 
-/// Who may override, by a secret as it is now.
+/// Who may override, by the secret as it can be read now. Nobody, where it cannot be read.
 pub fn secret_lock(source: &SecretSource) -> Lock {
     match secrets::lock(source) {
         secrets::Found::Lock(lock) => lock,
@@ -47,11 +52,12 @@ pub fn secret_digest(key: &str, source: &SecretSource) -> Result<String, String>
     secrets::digest_of(key, source)
 }
 
-/// The snapshot that requests see. One pointer: no request sees half of two generations.
+/// The snapshot that requests see. It is one pointer, so that no request sees parts of two
+/// generations.
 #[derive(Debug, Default)]
 pub struct Live {
     current: ArcSwap<Snapshot>,
-    /// Every generation that somebody may still see.
+    /// Every snapshot that a request may still hold.
     seen: Mutex<Vec<Weak<Snapshot>>>,
 }
 
@@ -61,12 +67,12 @@ impl Live {
         self.current.load_full()
     }
 
-    /// What clients may take before a request of theirs is served.
+    /// What a client may use before one of its requests is served.
     pub fn limits(&self) -> ConnectionLimits {
         self.current.load().limits
     }
 
-    /// Every request that starts from now on sees `snapshot`.
+    /// Publishes a snapshot: every request that starts from now on sees it.
     pub fn publish(&self, snapshot: Arc<Snapshot>) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.retain(|generation| generation.strong_count() > 0);
@@ -74,8 +80,7 @@ impl Live {
         self.current.store(snapshot);
     }
 
-    /// How many generations are in memory: the current one, and those of requests that began
-    /// before it.
+    /// How many snapshots are in memory: the current one, and older ones that requests still hold.
     pub fn generations(&self) -> usize {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.iter().filter(|generation| generation.strong_count() > 0).count()

@@ -144,11 +144,11 @@ impl<'a> Served<'a> {
             _ if self.is_offline => Base::Offline,
             _ => Base::Nothing,
         };
-        let made = self.versions.iter().map(|(name, version, spec)| {
+        let incumbents = self.versions.iter().map(|(name, version, spec)| {
             let env = spec.map(VersionSpec::env);
             Some(Incumbent { name, digest: version.standing.digest(), env })
         });
-        Before { base, made: made.collect() }
+        Before { base, incumbents: incumbents.collect() }
     }
 }
 

@@ -1,6 +1,5 @@
-//! From what a service declares of its decisions to what decides: `config`'s words into `routing`'s
-//! machine. The snapshot builds it from the versions that there are, and `watershed explain` from
-//! what files say of them.
+//! Compiles a service's `[traffic]` table into a `routing::Policy`. A publish compiles it with the
+//! versions that are ready, `watershed explain` with what the files tell of them.
 
 use std::sync::Arc;
 
@@ -15,22 +14,23 @@ use crate::routing::{
     Pattern, Pins, Policy, Rule, Splitter, Sticky, Ways, hash_of_name,
 };
 
-/// What a policy is made of.
+/// Everything that a routing policy is compiled from.
 #[derive(Clone, Copy, Debug)]
 pub struct PolicyInputs<'a> {
     /// The name of the environment.
     pub environment: &'a str,
     pub service: &'a Service,
-    /// How each of its versions stands to requests.
+    /// Of each declared version, in the order of declaration.
     pub eligibilities: &'a [Eligibility],
-    /// What decides where nothing else does.
+    /// Who gets a request that no override, rule or sticky key decides.
     pub base: &'a Base,
 }
 
 impl PolicyInputs<'_> {
-    /// The machine. Its indexes are those of the declared versions.
+    /// The policy. Its indexes are those of the declared versions.
     ///
-    /// What `last` draws from, and who is pinned there, goes on where that is declared as before.
+    /// Splits that are as in `last` are taken from there, so that turns go on where they are. Pins of
+    /// `last` go on too, as long as stickiness is declared the same way.
     pub fn policy(&self, lock: Lock, last: Option<&Policy>) -> Policy {
         let declared = &self.service.policy;
         Policy {
@@ -38,7 +38,7 @@ impl PolicyInputs<'_> {
             rules: declared.rules.iter().map(|rule| self.rule(rule, last)).collect(),
             overrides: overrides(self.service, lock),
             sticky: self.sticky(last),
-            versions: self.candidates(),
+            versions: self.known_versions(),
             absent: self.absent(),
         }
     }
@@ -79,8 +79,8 @@ impl PolicyInputs<'_> {
         Rule::new(name.as_str(), matcher(matches), to, *otherwise == Otherwise::Fail)
     }
 
-    /// The split of a rule, if all of its versions can be had. What is closed gives its part to the
-    /// others: it cannot be waited for.
+    /// The split of a rule, if rules may lead to each of its versions. Shares of closed versions go
+    /// to the others, since nobody waits for those.
     fn rule_split(&self, split: &Split) -> Option<Split> {
         let is_closed = |index: usize| self.eligibility(index).is_none_or(Eligibility::is_closed);
         match Base::Split(split.clone()).without(is_closed) {
@@ -115,13 +115,13 @@ impl PolicyInputs<'_> {
         Some(Sticky { affinity, pins })
     }
 
-    /// Every version, and how it stands to requests.
+    /// Every declared version with its index and eligibility.
     fn versions(&self) -> impl Iterator<Item = (usize, &config::VersionSpec, &Eligibility)> {
         let versions = self.service.versions.iter().zip(self.eligibilities).enumerate();
         versions.map(|(index, (spec, eligibility))| (index, spec, eligibility))
     }
 
-    /// Those that are not there, and to which who is pinned will come back.
+    /// Versions that cannot answer now and keep their pinned users, as hashes of their names.
     fn absent(&self) -> Vec<u64> {
         let absent = self
             .versions()
@@ -129,25 +129,24 @@ impl PolicyInputs<'_> {
         absent.map(|(_, spec, _)| hash_of_name(spec.name.as_str())).collect()
     }
 
-    /// The versions that are there. One that is still being made, or in error, is as unknown to an
-    /// override as one that nobody declared.
-    fn candidates(&self) -> Vec<KnownVersion> {
+    /// The versions that can answer. To an override, a version that is being made or in error is as
+    /// unknown as one that nobody declared.
+    fn known_versions(&self) -> Vec<KnownVersion> {
         let there = self.versions().filter(|(.., eligibility)| eligibility.is_there());
-        let candidate =
-            |(index, spec, eligibility): (usize, &config::VersionSpec, &Eligibility)| {
-                KnownVersion {
-                    index,
-                    name: spec.name.to_string(),
-                    hash: hash_of_name(spec.name.as_str()),
-                    keeps_pins: eligibility.keeps_pins(),
-                    may_override: eligibility.takes_overrides(),
-                }
-            };
-        there.map(candidate).collect()
+        let known = |(index, spec, eligibility): (usize, &config::VersionSpec, &Eligibility)| {
+            KnownVersion {
+                index,
+                name: spec.name.to_string(),
+                hash: hash_of_name(spec.name.as_str()),
+                keeps_pins: eligibility.keeps_pins(),
+                may_override: eligibility.takes_overrides(),
+            }
+        };
+        there.map(known).collect()
     }
 }
 
-/// Everything that a policy draws from.
+/// Every split of a policy.
 fn drawn_from(policy: &Policy) -> impl Iterator<Item = &Arc<Splitter>> {
     let base = match &policy.base {
         routing::Base::Split(splitter) => Some(splitter),
@@ -160,7 +159,7 @@ fn drawn_from(policy: &Policy) -> impl Iterator<Item = &Arc<Splitter>> {
     base.into_iter().chain(rules)
 }
 
-/// Who may ask for a version, and how.
+/// In which ways a request may ask for a version, if the service allows it.
 pub fn overrides(service: &Service, lock: Lock) -> Option<Overrides> {
     let declared = service.policy.overrides.as_ref()?;
     let config::Overrides { header, query, cookie, preview_domains, secret: _ } = declared;
@@ -177,7 +176,7 @@ fn key_source(key: &StickyKey) -> KeySource {
     match key {
         StickyKey::Header(name) => match name.parse() {
             Ok(name) => KeySource::Header(name),
-            // A name that is none, no request has; a configuration has none either.
+            // Cannot happen: a configuration has valid names. No request has a parameter of this name.
             Err(_) => KeySource::Query(name.clone()),
         },
         StickyKey::Cookie(name) => KeySource::Cookie(name.clone()),

@@ -1,4 +1,5 @@
-//! How a version stands to requests: what it may take, and why not more.
+//! What a version may take of its service's requests, and why not more: by its own standing, its
+//! reach, and the service's quarantine entries.
 
 use std::fmt;
 
@@ -8,22 +9,23 @@ use crate::config::{Digest, EnvValue, Quarantined, Reach, Service, VersionName};
 /// Why a version takes no share of the traffic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Obstacle {
-    /// Somebody rolled back from what it is made of, for good.
+    /// The service has a quarantine entry for what the version is made of.
     Quarantined(Quarantined),
-    /// It is not open to everybody.
+    /// Its reach is not `live`.
     Reach(Reach),
-    /// It is being made.
+    /// It is being made ready.
     Creating,
     Error(Fault),
 }
 
 impl Obstacle {
-    /// Whether the service's file says so: it holds at once, whatever else waits.
+    /// Whether the service's file closes the version. That holds at once, also while the rest of an
+    /// edit waits.
     pub fn is_closed(&self) -> bool {
         matches!(self, Self::Quarantined(_) | Self::Reach(_))
     }
 
-    /// How much is closed, to tell which of two counts.
+    /// The greater, the more is closed: of two obstacles the greater one counts.
     fn severity(&self) -> u8 {
         match self {
             Self::Creating | Self::Error(_) => 0,
@@ -49,27 +51,27 @@ impl fmt::Display for Obstacle {
     }
 }
 
-/// A version that takes requests in what is served until now.
+/// A version that takes requests in what is served until now, by what it is made of. A declared
+/// version of the same name may be made of something else.
 #[derive(Clone, Debug)]
 pub struct Incumbent<'a> {
     pub name: &'a VersionName,
-    /// Of its component; none where it is not known: then no quarantine holds for it.
+    /// The digest of what serves it. Where it is not known, no quarantine entry holds.
     pub digest: Option<Digest>,
-    /// Sorted by key; none where it is not known: then an entry that is for one environment only
-    /// does not hold for it.
+    /// Sorted by key. Where it is not known, no entry holds that is for one environment only.
     pub env: Option<&'a [(String, EnvValue)]>,
 }
 
-/// How a version stands to the requests of its service.
+/// What a version may take of its service's requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Eligibility {
-    /// Whether something takes its requests: itself or, while it is made anew, what it was before.
+    /// Whether something takes its requests: the version or, while it is made anew, its incumbent.
     is_there: bool,
     obstacle: Option<Obstacle>,
 }
 
 impl Eligibility {
-    /// Of a declared version. `before` is what has its name in what is served until now.
+    /// The eligibility of a declared version. `before` is the incumbent of its name.
     pub fn of(
         service: &Service,
         index: usize,
@@ -78,8 +80,8 @@ impl Eligibility {
     ) -> Self {
         let is_there = match standing {
             Standing::Normal { .. } => true,
-            // What it was before is quarantined by itself: what it will be is another component.
-            Standing::Creating => before.is_some_and(|made| quarantined(service, made).is_none()),
+            // An entry for the incumbent says nothing of what is being made, and the reverse.
+            Standing::Creating => before.is_some_and(|it| quarantined(service, it).is_none()),
             Standing::Error(_) => false,
         };
         let waits = match standing {
@@ -89,7 +91,7 @@ impl Eligibility {
         };
         let mut eligibility = Self { is_there, obstacle: waits };
         if let Some(spec) = service.versions.get(index) {
-            // What is not made yet may be known by the digest that it is to have.
+            // A version that is not made yet may be known by its declared digest.
             let digest = standing.digest().or(spec.declared_digest());
             let entry = digest.and_then(|digest| service.quarantined(spec, &digest));
             eligibility.close(entry.cloned().map(Obstacle::Quarantined));
@@ -98,7 +100,7 @@ impl Eligibility {
         eligibility
     }
 
-    /// Closes it, unless it is closed more than that.
+    /// Puts an obstacle in the way, unless a greater one is there.
     pub fn close(&mut self, obstacle: Option<Obstacle>) {
         let Some(obstacle) = obstacle else { return };
         if self.obstacle.as_ref().is_none_or(|own| own.severity() < obstacle.severity()) {
@@ -106,48 +108,49 @@ impl Eligibility {
         }
     }
 
-    /// Why it takes no share of the traffic, if it takes none.
+    /// Why the version takes no share of the traffic, if it takes none.
     pub fn obstacle(&self) -> Option<&Obstacle> {
         self.obstacle.as_ref()
     }
 
-    /// Whether something takes its requests, or could.
+    /// Whether the version, or its incumbent, can answer requests.
     pub fn is_there(&self) -> bool {
         self.is_there
     }
 
-    /// Whether the service's file keeps it from the requests of everybody.
+    /// Whether the service's file closes the version to the public.
     pub fn is_closed(&self) -> bool {
         self.obstacle.as_ref().is_some_and(Obstacle::is_closed)
     }
 
-    /// Whether a rule may lead to it.
+    /// Whether a rule may lead to the version.
     pub fn takes_rules(&self) -> bool {
         self.is_there && !self.is_closed()
     }
 
-    /// Whether who is pinned to it stays, now or once it is there again.
+    /// Whether users stay pinned to the version, even while it cannot answer.
     pub fn keeps_pins(&self) -> bool {
         !self.is_closed() || self.obstacle == Some(Obstacle::Reach(Reach::Pinned))
     }
 
-    /// Whether an override may choose it.
+    /// Whether an override may choose the version.
     pub fn takes_overrides(&self) -> bool {
         let reach = |reach| self.obstacle == Some(Obstacle::Reach(reach));
         self.is_there && (self.keeps_pins() || reach(Reach::Override))
     }
 }
 
-/// What a service closes of a version that it serves, whose name it need not declare any more.
-pub fn closed(service: &Service, made: &Incumbent<'_>) -> Option<Obstacle> {
-    let index = service.versions.iter().position(|spec| spec.name == *made.name);
+/// What closes a version that is served until now, if something does. The service need not declare the
+/// version any more.
+pub fn closed(service: &Service, incumbent: &Incumbent<'_>) -> Option<Obstacle> {
+    let index = service.versions.iter().position(|spec| spec.name == *incumbent.name);
     let reach = index.and_then(|index| not_live(service.policy.reach_of(index)));
-    quarantined(service, made).or(reach)
+    quarantined(service, incumbent).or(reach)
 }
 
-fn quarantined(service: &Service, made: &Incumbent<'_>) -> Option<Obstacle> {
-    let digest = made.digest?;
-    let entry = match made.env {
+fn quarantined(service: &Service, incumbent: &Incumbent<'_>) -> Option<Obstacle> {
+    let digest = incumbent.digest?;
+    let entry = match incumbent.env {
         Some(env) => service.quarantined_as(&digest, env),
         None => {
             let of_any = |entry: &&Quarantined| entry.digest == digest && entry.env.is_none();

@@ -68,10 +68,10 @@ fn quarantine(service: &mut Service, version: u8) {
 
 /// Served before: the versions of a service, made as `standings` has it.
 fn before<'a>(service: &'a Service, base: Base) -> Before<'a> {
-    let made = (1..).zip(&service.versions).map(|(number, spec)| {
+    let incumbents = (1..).zip(&service.versions).map(|(number, spec)| {
         Some(Incumbent { name: &spec.name, digest: Some(digest(number)), env: Some(spec.env()) })
     });
-    Before { base, made: made.collect() }
+    Before { base, incumbents: incumbents.collect() }
 }
 
 /// `v1=90 v2=10`, or the same with why it is held.

@@ -1,61 +1,61 @@
-//! What is served of what is declared.
+//! What is served of what is declared, and why it is not all of it.
 
 use super::base::{self, Base};
 use super::eligibility::{self, Eligibility, Incumbent, Obstacle};
 use crate::api::Standing;
 use crate::config::{Percent, Quarantined, Service, Split, Traffic, VersionName};
 
-/// A service, and all that decides what is served of it.
+/// A service, and everything that decides what is served of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Case<'a> {
     pub service: &'a Service,
-    /// Of each declared version.
+    /// Of each declared version, in the order of declaration.
     pub standings: &'a [Standing],
-    /// What is served until now; none at a start.
+    /// What is served until now; none when a process starts.
     pub before: Option<&'a Before<'a>>,
 }
 
-/// What a service serves until now, by indexes of its own.
+/// What a service serves until now. Its indexes are of its own versions, not of the declared ones.
 #[derive(Clone, Debug)]
 pub struct Before<'a> {
     pub base: Base,
     /// What takes the requests of each version; none where nothing does.
-    pub made: Vec<Option<Incumbent<'a>>>,
+    pub incumbents: Vec<Option<Incumbent<'a>>>,
 }
 
 /// What is served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Serve {
-    /// What the service declares, as far as it can be had.
+    /// What the service declares, as far as its versions can serve.
     Declared(Base),
-    /// What was served before goes on, but for what is closed.
+    /// What was served before, without closed versions.
     Before(Base),
 }
 
-/// The answer.
+/// What is served of a service, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     pub serve: Serve,
-    /// Why that is not what is declared.
+    /// Why what is served is not what is declared, if it is not.
     pub held: Option<String>,
-    /// How each declared version stands to requests.
+    /// Of each declared version, in the order of declaration.
     pub eligibilities: Vec<Eligibility>,
-    /// Who gets what where nothing else decides: those with a share, in their order.
+    /// The versions with a share of the requests that no override, rule or sticky key decides.
     pub shares: Vec<(VersionName, Percent)>,
-    /// What each declared version gets by the file, where it can be had; under `latest`, the newest
-    /// that may have traffic gets everything.
+    /// The share of each declared version by the file. Under `latest`, the newest version without an
+    /// obstacle has 100 %.
     pub declared: Vec<Percent>,
 }
 
 impl<'a> Before<'a> {
     fn of(&self, name: &VersionName) -> Option<&Incumbent<'a>> {
-        self.made.iter().flatten().find(|made| made.name == name)
+        self.incumbents.iter().flatten().find(|made| made.name == name)
     }
 
-    /// What goes on of it, and why some does not.
+    /// What of it can go on, and the versions that cannot because the service closes them.
     fn goes_on(&self, service: &Service) -> (Base, Vec<(&'a VersionName, Obstacle)>) {
         let closed = |index: usize| {
-            let made = self.made.get(index).and_then(Option::as_ref)?;
+            let made = self.incumbents.get(index).and_then(Option::as_ref)?;
             Some((made.name, eligibility::closed(service, made)?))
         };
         let shares = self.base.shares().into_iter();
@@ -78,8 +78,8 @@ impl Case<'_> {
         Verdict { serve, held, eligibilities, shares, declared }
     }
 
-    /// What the file means to have traffic and does not get any: versions with a share, or later than
-    /// the latest. A reach is meant, and so nothing to tell.
+    /// The versions that should have traffic by the file and have an obstacle: those with a share,
+    /// or those later than the latest. A reach is written on purpose, so it is not listed.
     pub fn passed_over(&self) -> Vec<(usize, Obstacle)> {
         let eligibilities = self.eligibilities();
         let latest = eligibilities.iter().rposition(|eligibility| eligibility.obstacle().is_none());
@@ -93,7 +93,7 @@ impl Case<'_> {
         all.filter(|(index, it)| is_meant(*index) && !matches!(it, Obstacle::Reach(_))).collect()
     }
 
-    /// How each declared version stands to requests.
+    /// Of each declared version.
     fn eligibilities(&self) -> Vec<Eligibility> {
         let versions = self.service.versions.iter().enumerate();
         let eligibility = |(index, spec): (usize, &crate::config::VersionSpec)| {
@@ -104,7 +104,7 @@ impl Case<'_> {
         versions.map(eligibility).collect()
     }
 
-    /// The declared split, if each version with a share may have it.
+    /// The declared split, if no version with a share has an obstacle.
     fn split(&self, split: &Split, eligibilities: &[Eligibility]) -> (Serve, Option<String>) {
         let mut obstacles = base::takers(split)
             .filter_map(|(index, share)| Some((index, share, obstacle(eligibilities, index)?)));
@@ -113,7 +113,7 @@ impl Case<'_> {
         };
         let why = waits(self.name(index), share, obstacle);
         let others_wait = !obstacle.is_closed() || obstacles.any(|(.., it)| !it.is_closed());
-        // A share of what is closed for good goes to the others, also where nothing was served yet.
+        // Nobody waits for closed versions: their shares go to the others at once, also at a start.
         let rest = match others_wait {
             true => Base::Nothing,
             false => Base::Split(split.clone()).without(|index| is_closed(eligibilities, index)),
@@ -121,8 +121,8 @@ impl Case<'_> {
         self.instead(rest, why)
     }
 
-    /// The last declared version that is normal, open to everybody and not quarantined; while a
-    /// later one is being made, what was served before goes on.
+    /// The last declared version without an obstacle. While a later one is being made, what was
+    /// served before goes on.
     fn latest(&self, eligibilities: &[Eligibility]) -> (Serve, Option<String>) {
         for (index, eligibility) in eligibilities.iter().enumerate().rev() {
             match eligibility.obstacle() {
@@ -137,8 +137,8 @@ impl Case<'_> {
         self.instead(Base::Nothing, self.none_may_serve(eligibilities))
     }
 
-    /// What is served because what is declared cannot be: what was before, as far as it is not
-    /// closed, or else the rest of what is declared.
+    /// What is served where what is declared cannot be: what was served before without closed
+    /// versions, or else `rest`.
     fn instead(&self, rest: Base, why: String) -> (Serve, Option<String>) {
         let (base, lost) = match self.before {
             Some(before) => before.goes_on(self.service),
@@ -152,7 +152,7 @@ impl Case<'_> {
         (serve, Some(why + &closed))
     }
 
-    /// Whether something that was served before can go on to be.
+    /// Whether some version that was served before can go on.
     fn has_traffic(&self) -> bool {
         self.before.is_some_and(|before| before.goes_on(self.service).0.takes_traffic())
     }
@@ -178,7 +178,7 @@ impl Case<'_> {
     fn named(&self, serve: &Serve) -> Vec<(VersionName, Percent)> {
         let declared = |index: usize| Some(self.service.versions.get(index)?.name.clone());
         let before = |index: usize| {
-            let made = self.before?.made.get(index)?.as_ref()?;
+            let made = self.before?.incumbents.get(index)?.as_ref()?;
             Some(made.name.clone())
         };
         let named = |base: &Base, name: &dyn Fn(usize) -> Option<VersionName>| {
@@ -221,7 +221,7 @@ fn is_closed(eligibilities: &[Eligibility], index: usize) -> bool {
     eligibilities.get(index).is_none_or(Eligibility::is_closed)
 }
 
-/// What became of the shares that were served before and are closed.
+/// Tells which versions lost what they served before, because the service closes them.
 fn lost_words(lost: &[(&VersionName, Obstacle)], serve: &Serve) -> String {
     let names = lost.iter().map(|(name, obstacle)| format!("{name} {obstacle}"));
     let names = names.collect::<Vec<_>>().join(" and ");
@@ -263,7 +263,7 @@ fn reason(name: &str, entry: &Quarantined) -> String {
     let named = entry.version.as_str();
     match &entry.remark {
         Some(remark) => remark.clone(),
-        None if named == name => "its component has the digest of an entry".to_owned(),
-        None => format!("its component is the one of {named}"),
+        None if named == name => "an entry has its digest".to_owned(),
+        None => format!("it is made of the same as {named}"),
     }
 }

@@ -1,5 +1,5 @@
-//! Declared versions on their way to normal or error. Those that an edit does not change stay what
-//! they are; their components are not even read.
+//! Declared versions on their way to normal or error. A version that an edit does not change stays as
+//! it is: none of its files is read.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -18,7 +18,7 @@ use crate::versions::{
 /// A version over all services.
 type Key = (ServiceKey, VersionName);
 
-/// What a version's files, its component and its secrets, look like from outside.
+/// What the files that a version is made from look like from outside.
 type Sights = Vec<Look>;
 
 /// Which versions in error are tried again although their files look the same. What an error of a

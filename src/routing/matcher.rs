@@ -45,7 +45,8 @@ pub struct Network {
     mask: u128,
 }
 
-/// The names that a matcher wants, which tell most requests that are unlike it without a search.
+/// The names that a request must have to match. Most requests that do not match lack one, which is
+/// seen without a search.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RequiredNames {
     headers: Names,
@@ -54,7 +55,7 @@ pub struct RequiredNames {
 }
 
 impl RequiredNames {
-    /// Whether a request may have all of them.
+    /// Whether a request may have all of these names.
     #[inline]
     pub fn may_be_in(&self, facts: &Facts<'_, '_>) -> bool {
         facts.may_have(self.headers, self.query, self.cookies)

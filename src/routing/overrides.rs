@@ -1,21 +1,21 @@
-//! Requests that say which version they want.
+//! Requests that ask for a version by name.
 
 use http::HeaderName;
 
 use super::request::{Asked, Text};
 use crate::secret::SecretDigest;
 
-/// The header that names the wanted version.
+/// The header that names the version that a request asks for.
 pub const WATERSHED_VERSION: HeaderName = HeaderName::from_static("watershed-version");
 
-/// The header, or cookie, that has the secret without which no version can be wanted.
+/// The header, or cookie, that brings the secret which overrides may require.
 pub const WATERSHED_KEY: HeaderName = HeaderName::from_static("watershed-key");
 
 /// Bytes of the longest key: no secret is longer.
 const LONGEST_KEY: usize = 64 << 10;
 
-/// In which ways a version can be wanted. Where a request does so in several, the first counts: by
-/// header, by query parameter, by cookie, by domain.
+/// The ways in which a request can ask for a version. Of several, the first counts: header, query
+/// parameter, cookie, domain.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
     pub header: bool,
@@ -25,29 +25,29 @@ pub struct Overrides {
     pub lock: Lock,
 }
 
-/// Who may want a version.
+/// Who may ask for a version.
 #[derive(Clone, Debug, Default)]
 pub enum Lock {
     /// Everybody.
     #[default]
     Open,
-    /// Who sends this secret.
+    /// Requests that bring this secret.
     Secret(SecretDigest),
-    /// Nobody: there should be a secret, and it cannot be had.
+    /// Nobody: a secret is required, and it cannot be read.
     Closed,
 }
 
-/// What a request wants.
+/// What a request asks for.
 #[derive(Clone, Copy, Debug)]
 pub enum Wanted<'a> {
     Nothing,
     Version(Text<'a>),
-    /// A version, without the secret.
+    /// A version, without the required secret.
     WithoutKey(Text<'a>),
 }
 
 impl Overrides {
-    /// The version that a request wants.
+    /// The version that a request asks for.
     pub fn wanted<'a>(&self, asked: Asked<'a>) -> Wanted<'a> {
         match self.name(asked) {
             None => Wanted::Nothing,
@@ -56,7 +56,7 @@ impl Overrides {
         }
     }
 
-    /// An empty name wants nothing: so a form, or a script, says that it does not care.
+    /// An empty name asks for nothing: a form or a script says by it that it does not care.
     fn name<'a>(&self, asked: Asked<'a>) -> Option<Text<'a>> {
         let some = |text: &Text<'a>| !text.is_empty();
         let header = || asked.header(&WATERSHED_VERSION).find(some).filter(|_| self.header);

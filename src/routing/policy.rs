@@ -1,9 +1,9 @@
-//! Who gets which version: override, then the first rule that matches, then stickiness, then
-//! shares. Built once a publish; a request draws once and allocates nothing, but for the cookie of a
-//! user who has none.
+//! Which version a request gets: by an override, else by the first rule that matches, else by
+//! stickiness, else by shares. Built once a publish; a request draws once, and allocates only the
+//! cookie of a user who has none.
 //!
-//! [`Policy::decide`] is the hot path. [`Policy::resolve`] is the same up to the draw, for whoever
-//! explains it: both are one piece of code, told apart by their [`Witness`].
+//! [`Policy::decide`] is the hot path. [`Policy::resolve`] is the same code up to the draw, for
+//! explanations: a [`Witness`] sees each step.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,62 +16,62 @@ use super::pins::Pins;
 use super::request::Asked;
 use super::splitter::Splitter;
 
-/// The decisions of one service. A clone shares what it draws from.
+/// Decides the version of each request of one service. A clone shares splitters and pins.
 #[derive(Clone, Debug)]
 pub struct Policy {
     pub base: Base,
     pub rules: Vec<Rule>,
     pub overrides: Option<Overrides>,
     pub sticky: Option<Sticky>,
-    /// Those that can be had, or wanted.
+    /// Versions that requests may select, and those that overrides may name.
     pub versions: Vec<KnownVersion>,
-    /// Versions that cannot be had now, as hashes of their names: who is pinned to one gets another
-    /// until it can.
+    /// Unavailable versions that keep their pinned users, as hashes of their names. Until they return,
+    /// other versions serve these users.
     pub absent: Vec<u64>,
 }
 
-/// What decides where nothing else does.
+/// Who gets a request that no override, rule or pin decides.
 #[derive(Clone, Debug)]
 pub enum Base {
     Split(Arc<Splitter>),
     /// One version gets everything.
     Latest(usize),
-    /// Nobody gets anything, but by an override.
+    /// Requests get a version by an override only.
     Offline,
-    /// No version can be had.
+    /// No version can serve.
     Nothing,
 }
 
-/// A version that can be had, or that it is forbidden to have.
+/// A version that the policy knows, and what may select it.
 #[derive(Clone, Debug)]
 pub struct KnownVersion {
-    /// What it is called here.
+    /// The number by which the policy calls it.
     pub index: usize,
     pub name: String,
-    /// Of its name.
+    /// The hash of its name.
     pub hash: u64,
-    /// Whether who is pinned to it stays.
+    /// Whether users who are pinned to it stay.
     pub keeps_pins: bool,
     /// Whether an override may choose it.
     pub may_override: bool,
 }
 
-/// Requests that are alike, and where they go.
+/// A condition on requests, and where requests go that meet it.
 #[derive(Clone, Debug)]
 pub struct Rule {
     /// `rule:` and its name.
     pub word: Arc<str>,
     pub matcher: Matcher,
-    /// Of `matcher`.
+    /// The names without which `matcher` cannot match.
     required: RequiredNames,
-    /// None where a version that it leads to cannot be had.
+    /// None where a version that the rule leads to cannot serve.
     pub to: Option<Destination>,
-    /// Whether a request fails then; it is decided as if the rule did not match otherwise.
+    /// What happens where `to` is none: the request fails, or the next rules are tried.
     pub fails: bool,
 }
 
 impl Rule {
-    /// A rule by its name; the rest is as in its fields.
+    /// A rule of this name; the other arguments are as the fields.
     pub fn new(name: &str, matcher: Matcher, to: Option<Destination>, fails: bool) -> Self {
         let word = format!("rule:{name}").into();
         Self { word, required: matcher.required_names(), matcher, to, fails }
@@ -89,7 +89,7 @@ pub enum Destination {
 #[derive(Clone, Debug)]
 pub struct Sticky {
     pub affinity: Affinity,
-    /// Where they stay although shares change.
+    /// The versions of users who stay although shares change.
     pub pins: Option<Pins>,
 }
 
@@ -97,9 +97,9 @@ pub struct Sticky {
 #[derive(Clone, Copy, Debug)]
 pub enum Reason<'p> {
     Override,
-    /// It wanted a version that is not there; it got another one.
+    /// The request asked for a version that is not there, and got another.
     OverrideUnknown,
-    /// It wanted a version that it may not have; it got another one.
+    /// The request asked for a version that it may not have, and got another.
     OverrideDenied,
     Rule(&'p Rule),
     Sticky,
@@ -126,11 +126,11 @@ impl<'p> Reason<'p> {
 #[derive(Clone, Copy, Debug)]
 pub enum To<'p> {
     Version(usize),
-    /// One of these, by their shares.
+    /// One of these versions, by their shares.
     Among(&'p Splitter),
     Offline,
     Nothing,
-    /// Its rule leads to a version that cannot be had, and has it fail.
+    /// Its rule leads to a version that cannot serve, and says that the request fails then.
     Failed,
 }
 
@@ -139,25 +139,25 @@ pub enum To<'p> {
 pub struct Resolved<'p> {
     pub to: To<'p>,
     pub reason: Reason<'p>,
-    /// What came of a wish for a version; nothing if there was none, or it was granted.
+    /// Why the version that the request asked for was not given; none if it asked for none, or got it.
     pub unmet: Option<Reason<'p>>,
-    /// Of the sticky key, where that was asked for.
+    /// The hash of the sticky key, where something asked for the key.
     pub hash: Option<u64>,
-    /// The key that was made for it.
+    /// The key that was made for the request.
     pub made: Option<Id>,
 }
 
 /// What is decided for a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Choice<'p> {
-    /// An index; what keeps the request from getting one otherwise.
+    /// The index of the version, or why there is none.
     pub version: Result<usize, Refused>,
     pub reason: Reason<'p>,
     /// Of the sticky key, where that was asked for.
     pub hash: Option<u64>,
-    /// The key that was made for it, which its client must learn.
+    /// The key that was made for the request. The client must be told.
     pub made: Option<Id>,
-    /// Whether it was drawn by the service's own shares.
+    /// Whether the version was drawn by the service's own shares.
     pub is_drawn: bool,
 }
 
@@ -168,16 +168,16 @@ pub enum Refused {
     NoVersion,
 }
 
-/// Sees how a decision comes about.
+/// Sees each step of a decision.
 pub trait Witness {
-    /// Whether it wants to know why each rule does not match.
+    /// Whether the witness wants to see rules that cannot match. Without it, they are passed over.
     const WATCHES: bool = true;
 
-    /// An override was asked for.
+    /// What the request asks for by an override.
     fn wanted(&mut self, _: Wanted<'_>) {}
-    /// A rule was looked at.
+    /// A rule was compared with the request.
     fn rule(&mut self, _: &Rule, _: Result<(), Mismatch<'_>>) {}
-    /// A user is pinned to this version.
+    /// The user is pinned to this version.
     fn pinned(&mut self, _: usize) {}
 }
 
@@ -186,7 +186,7 @@ impl Witness for () {
 }
 
 impl Policy {
-    /// Where everybody gets the same, by shares or as the latest.
+    /// A policy without overrides, rules and stickiness.
     pub fn plain(base: Base, versions: Vec<KnownVersion>) -> Self {
         Self {
             base,
@@ -217,7 +217,7 @@ impl Policy {
         Choice { version, reason: unmet.unwrap_or(reason), hash, made, is_drawn }
     }
 
-    /// Where a request goes. `make` gives the key of a user who has none yet, if he is to have one.
+    /// Where a request goes. `make` gives a sticky key to a user who has none, if users get keys.
     pub fn resolve<'p>(
         &'p self,
         asked: Asked<'_>,
@@ -239,7 +239,7 @@ impl Policy {
         Resolved { unmet, ..self.resolve_others(key, now, witness) }
     }
 
-    /// The version that is wanted, if one is; why it is not to be had.
+    /// The version that the request asks for, if it asks for one, or why it cannot have that version.
     fn grant(&self, wanted: Wanted<'_>) -> Result<Option<usize>, Reason<'static>> {
         match wanted {
             Wanted::Nothing => Ok(None),
@@ -330,14 +330,14 @@ impl Policy {
         let owner = hash.and_then(|hash| splitter.of_hash(hash));
         let (to, reason) = match owner {
             Some(index) => (To::Version(index), kept),
-            // He will have a key, and by it one of these.
+            // The user will have a key, and will stay with the version that is drawn now.
             None if sticky.affinity.is_generated() => (To::Among(splitter), kept),
             None => (To::Among(splitter), drawn),
         };
         Resolved { hash, made, ..resolved(to, reason) }
     }
 
-    /// The version that a user has had before.
+    /// The version that the user is pinned to.
     fn pinned<'p>(
         &'p self,
         key: &mut Key<'_, impl Fn() -> Option<Id>>,
@@ -354,7 +354,7 @@ impl Policy {
         Some(Resolved { hash, made, ..resolved(To::Version(version.index), Reason::Sticky) })
     }
 
-    /// The latest version; who can be pinned to it is.
+    /// The latest version. Users who can be pinned get pinned to it.
     fn latest(&self, key: &Key<'_, impl Fn() -> Option<Id>>, index: usize) -> Resolved<'_> {
         let latest = resolved(To::Version(index), Reason::Latest);
         let Some(sticky) = self.sticky.as_ref().filter(|sticky| sticky.pins.is_some()) else {
@@ -369,8 +369,8 @@ impl Policy {
         }
     }
 
-    /// Remembers a user's version, unless he has one that he may keep, now or once it can be had
-    /// again.
+    /// Pins a user to a version, unless the user has a pin that holds now, or will hold again once the
+    /// version returns.
     fn pin(&self, hash: u64, index: usize, now: Instant, is_made: bool) {
         let pins = self.sticky.as_ref().and_then(|sticky| sticky.pins.as_ref());
         let version = self.versions.iter().find(|version| version.index == index);

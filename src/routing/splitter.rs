@@ -1,14 +1,13 @@
-//! One split, ready to give requests to versions in every way that its service may want: at random,
-//! in turns, or by the hash of a key.
+//! One split, ready to choose the version of a request: at random, in turns, or by the hash of a key.
 
 use super::buckets::{Buckets, Owner};
 use super::smooth::Smooth;
 use super::split::Weighted;
 
-/// A split whose requests go to indexes.
+/// Splits requests between versions by their shares. Versions are indexes.
 #[derive(Debug)]
 pub struct Splitter {
-    /// Of the owners, and in which ways they are to be had.
+    /// The names of the versions, from which buckets are computed.
     names: Box<[String]>,
     ways: Ways,
     shares: Box<[(usize, u16)]>,
@@ -19,17 +18,17 @@ pub struct Splitter {
     buckets: Option<Buckets>,
 }
 
-/// In which ways a split is to be had.
+/// The ways in which a splitter chooses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ways {
     /// In turns instead of at random.
     pub is_smooth: bool,
-    /// By hash too.
+    /// Also by the hash of a sticky key.
     pub is_sticky: bool,
 }
 
 impl Splitter {
-    /// A split of shares in hundredths of a percent, all together 10,000, and of at least one.
+    /// A splitter of at least one version. Shares are hundredths of a percent and add up to 10,000.
     pub fn new(owners: &[Owner<'_>], ways: Ways) -> Self {
         let shares: Box<[_]> = owners.iter().map(|owner| (owner.index, owner.share)).collect();
         Self {
@@ -42,8 +41,8 @@ impl Splitter {
         }
     }
 
-    /// Whether it is what would be made of these again: then turns go on where they are, and buckets
-    /// need not be computed.
+    /// Whether a new splitter of these would be equal to this one. Then this one is kept: its turns go
+    /// on where they are, and buckets need not be computed.
     pub fn is_of(&self, owners: &[Owner<'_>], ways: Ways) -> bool {
         let own = self.names.iter().zip(&self.shares);
         self.ways == ways
@@ -53,7 +52,7 @@ impl Splitter {
             })
     }
 
-    /// The index of a request that nothing else decides.
+    /// Draws a version: at random, or the next in turn.
     pub fn draw(&self) -> Option<usize> {
         match &self.smooth {
             Some(smooth) => smooth.next(),
@@ -61,12 +60,12 @@ impl Splitter {
         }
     }
 
-    /// The index of a request whose key has this hash; none where the split is not to be had so.
+    /// The version of a sticky key with this hash; none where the splitter does not choose by hash.
     pub fn of_hash(&self, hash: u64) -> Option<usize> {
         self.buckets.as_ref()?.owner(hash)
     }
 
-    /// Indexes and shares in hundredths of a percent, as they were given.
+    /// The versions and their shares in hundredths of a percent, in the order in which they were given.
     pub fn shares(&self) -> &[(usize, u16)] {
         &self.shares
     }

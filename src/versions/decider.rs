@@ -1,4 +1,5 @@
-//! What takes a service's traffic: normal versions, and the choice between them.
+//! Chooses the version of each request of one service: [`Decider`] has the compiled policy and the
+//! versions that its indexes stand for.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,32 +13,32 @@ use crate::policy::explain::{Explainer, Question};
 use crate::policy::{self, Base, Before, Eligibility, PolicyInputs, closed};
 use crate::routing::{Asked, Choice, Id, Lock, Pins, Policy, Reason, Refused};
 
-/// The versions that a service's requests get, and what decides which.
+/// The versions of a service that requests can get, and the policy that chooses one. Built once a
+/// publish; a clone shares the policy.
 #[derive(Clone, Debug)]
 pub struct Decider {
-    /// What it is made of, which need not be what is declared now.
+    /// The declaration that is served. Where an edit is held, it is older than the file.
     declared: Arc<Service>,
-    /// How each of its versions stands to requests.
+    /// Of each version of `declared`.
     eligibilities: Vec<Eligibility>,
-    /// By the indexes of the policy, which are those of the declared versions. None where a version
-    /// cannot be had.
+    /// By the indexes of the policy, which are those of `declared`. None where a version cannot answer.
     entries: Vec<Option<Arc<ReadyVersion>>>,
-    /// Indexes and shares of those that have one, in the order of declaration.
+    /// Indexes and shares of the versions with a share, in the order of declaration.
     shares: Vec<(usize, Percent)>,
     base: Base,
     policy: Arc<Policy>,
-    /// Our own cookie, where there is one.
+    /// The cookie with a generated sticky key, if the service has one.
     cookie: Option<Arc<Cookie>>,
 }
 
-/// How our own cookie is written.
+/// How the cookie with a generated sticky key is written.
 #[derive(Debug)]
 struct Cookie {
     name: String,
     attributes: String,
 }
 
-/// Why a version was chosen.
+/// Why a version was chosen, as headers, logs and metrics say it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// One of a few words.
@@ -76,20 +77,20 @@ impl From<Reason<'_>> for Decision {
 /// What was decided for a request.
 #[derive(Debug)]
 pub struct Decided<'a> {
-    /// What keeps it from a version otherwise.
+    /// The version, or why the request gets none.
     pub version: Result<&'a Arc<ReadyVersion>, Refused>,
     pub decision: Decision,
-    /// The key that was made for its client.
+    /// The sticky key that was made for the client, if one was.
     pub made: Option<Id>,
-    /// Its place among the [`shares`](Decider::shares), where it was drawn by them.
+    /// The index among the [`shares`](Decider::shares), where the version was drawn by these.
     pub drawn: Option<usize>,
-    /// Of its sticky key, where that was asked for.
+    /// The hash of the request's sticky key, where something asked for the key.
     pub hash: Option<u64>,
 }
 
 impl Decider {
-    /// Serves a service as it is declared. `versions` are how each of them stands to requests, and what
-    /// takes them, in the order of declaration.
+    /// Serves a service as it is declared. For each declared version: its eligibility, and what takes
+    /// its requests.
     pub(super) fn new(
         environment: &str,
         declared: &Arc<Service>,
@@ -117,8 +118,8 @@ impl Decider {
         }
     }
 
-    /// The same where a service cannot be served as it is declared: by what is left of what decided
-    /// before. What is closed now gets nothing, and the secret of overrides is the one of now.
+    /// Goes on with what is served, where the service cannot be served as it is `declared` now. Versions
+    /// that the new declaration closes get nothing, and the lock of overrides is the new one.
     pub(super) fn held(
         &self,
         environment: &str,
@@ -143,14 +144,15 @@ impl Decider {
         Self { policy: Arc::new(policy), eligibilities, base, shares, ..self.clone() }
     }
 
-    /// What it serves, for whoever decides what is served next.
+    /// What is served, as the policy room wants it to decide what is served next.
     pub(super) fn before(&self) -> Before<'_> {
-        let made = self.entries.iter().map(|entry| entry.as_deref().map(ReadyVersion::incumbent));
-        Before { base: self.base.clone(), made: made.collect() }
+        let incumbents =
+            self.entries.iter().map(|entry| entry.as_deref().map(ReadyVersion::incumbent));
+        Before { base: self.base.clone(), incumbents: incumbents.collect() }
     }
 
-    /// The service as it is served, and what takes the requests of each of its versions, if that can
-    /// be had.
+    /// The declaration that is served, and what takes the requests of each of its versions, if
+    /// anything does.
     pub fn declared(
         &self,
     ) -> (&Arc<Service>, impl Iterator<Item = (&VersionSpec, Option<&Arc<ReadyVersion>>)>) {
@@ -166,7 +168,7 @@ impl Decider {
             self.shares.iter().position(|(share, _)| *share == index)
         };
         let entry = |index| self.entry(index).ok_or(Refused::NoVersion);
-        // Whoever passes lanes on has every request in one.
+        // A service that passes lanes on needs the hash of every request.
         let lane = || self.policy.sticky.as_ref()?.affinity.hash(asked);
         let hash = hash.or_else(|| if self.propagates() { lane() } else { None });
         Decided {
@@ -178,17 +180,17 @@ impl Decider {
         }
     }
 
-    /// A version by its index in the policy.
+    /// A version by its index in the policy, if it can answer.
     pub fn entry(&self, index: usize) -> Option<&Arc<ReadyVersion>> {
         self.entries.get(index)?.as_ref()
     }
 
-    /// A version by its name, if it can be had.
+    /// A version by its name, if it can answer.
     pub(super) fn named(&self, name: &VersionName) -> Option<&Arc<ReadyVersion>> {
         self.entries().find(|entry| entry.spec.name == *name)
     }
 
-    /// Every version that can be had.
+    /// Every version that can answer.
     pub fn entries(&self) -> impl Iterator<Item = &Arc<ReadyVersion>> {
         self.entries.iter().flatten()
     }
@@ -205,18 +207,18 @@ impl Decider {
         Explainer { inputs, policy: &self.policy, now }.explain(question)
     }
 
-    /// Whether the lane of a request is told to its version.
+    /// Whether versions are told the lane of each request, to pass it on.
     pub fn propagates(&self) -> bool {
         self.declared.policy.propagate
     }
 
-    /// `set-cookie` for a client who has got a key.
+    /// The value of `set-cookie` for a client whose sticky key was just made.
     pub fn cookie(&self, id: &Id) -> Option<String> {
         let Cookie { name, attributes } = self.cookie.as_deref()?;
         Some(format!("{name}={id}{attributes}"))
     }
 
-    /// Who is pinned to what.
+    /// Which users are pinned to which versions.
     pub(super) fn pins(&self) -> Option<&Pins> {
         self.policy.sticky.as_ref()?.pins.as_ref()
     }
@@ -227,7 +229,7 @@ impl Decider {
         self.shares.iter().filter_map(share).collect()
     }
 
-    /// Whether somebody gets an answer from it without asking for a version.
+    /// Whether requests that ask for no version get an answer.
     pub fn takes_traffic(&self) -> bool {
         self.base.takes_traffic()
     }
@@ -237,7 +239,7 @@ impl Decider {
         matches!(self.base, Base::Split(_))
     }
 
-    /// Whether no version of it can be had, which nobody wants so.
+    /// Whether no version can serve, although the service is not offline.
     pub fn is_nothing(&self) -> bool {
         self.base == Base::Nothing
     }

@@ -1,7 +1,6 @@
-//! The values of a version's environment, also those that its file only points to, and the secret
-//! without which nobody may override. `guest` asks for the former when it makes a version ready, the
-//! snapshot for the latter. They leave this room as a [`GuestEnv`], which nothing
-//! prints, and what is said of one that cannot be had names its place and never its content.
+//! Reads secrets: those of a guest's environment when `guest` makes the guest ready, and the one that
+//! overrides need when a snapshot is made. Values leave this file as a [`GuestEnv`] or a [`Lock`], which
+//! print no value. The message about a secret that cannot be read names its place and never its content.
 
 use super::status::{StatusCode, StatusError};
 use crate::config::{EnvValue, SecretSource};
@@ -12,7 +11,7 @@ use crate::source::{Unavailable, secret_of, value_of};
 /// The environment of a guest.
 pub struct Resolved {
     pub env: GuestEnv,
-    /// What stands for each secret in it: its variable, and a digest of its value.
+    /// For each secret: its variable, and a digest that stands for its value.
     pub digests: Vec<(String, String)>,
 }
 
@@ -53,7 +52,7 @@ fn resolve_now(declared: &[(String, EnvValue)]) -> Result<Resolved, StatusError>
         return Ok(Resolved { env: variables.into(), digests });
     }
     let (code, detail) = (StatusCode::SecretUnavailable, missing.join("; "));
-    // What passes by itself is no help where something else has to be done.
+    // The error is transient only if every single one is: else the operator has something to do.
     let transient: Option<Vec<_>> = errors.iter().map(Unavailable::transient).collect();
     Err(match transient.as_deref() {
         Some([error, ..]) => StatusError::transient(code, detail, error),
@@ -61,13 +60,13 @@ fn resolve_now(declared: &[(String, EnvValue)]) -> Result<Resolved, StatusError>
     })
 }
 
-/// What a look for the secret of overrides gives.
+/// What reading the secret of overrides gives.
 pub enum Found {
-    /// By it, somebody may override.
+    /// Requests that bring the secret may override.
     Lock(Lock),
-    /// Nobody may, for this reason.
+    /// Nobody may override, for this reason.
     Missing(String),
-    /// An error of a moment was in the way: whoever might before still may.
+    /// A transient error was in the way: the lock stays as it was.
     Obscured(String),
 }
 
@@ -81,7 +80,7 @@ pub fn digest_of(key: &str, source: &SecretSource) -> Result<String, String> {
     Ok(EnvValue::digest_of(key, &text))
 }
 
-/// Who may override, by a secret as it is now. An empty secret is none.
+/// Who may override, by the secret as it can be read now. An empty secret counts as missing.
 pub fn lock(source: &SecretSource) -> Found {
     match secret_of(source) {
         Ok(secret) if !secret.trim().is_empty() => Found::Lock(Lock::of(secret.trim())),

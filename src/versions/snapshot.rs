@@ -1,5 +1,5 @@
-//! One generation of everything that is served, built from a configuration, the statuses of its
-//! versions and the snapshot before it.
+//! Everything that is served in one generation: built from a configuration, the statuses of its
+//! versions, and the snapshot before it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ impl ServiceKey {
     }
 }
 
-/// One generation.
+/// Everything that is served in one generation.
 #[derive(Debug)]
 pub struct Snapshot {
     /// 0 is the empty snapshot before the first publish.
@@ -79,10 +79,10 @@ pub struct EnvironmentView {
 pub struct ServiceEntry {
     pub key: ServiceKey,
     pub declared: Arc<Service>,
-    /// The generation in which it changed last.
+    /// The generation in which the service changed last.
     pub since: u64,
     pub decider: Decider,
-    /// How often each version was drawn since the split is as it is, in the order of
+    /// How often each version was drawn since the split last changed, in the order of
     /// [`Decider::shares`].
     pub tally: Arc<Tally>,
     /// Why what is declared is not what is served.
@@ -97,7 +97,7 @@ struct Secret {
     lock: Lock,
     /// At its file, if it is in one, before it was read.
     look: Look,
-    /// Why it cannot be had.
+    /// Why it cannot be read, if it cannot.
     missing: Option<String>,
 }
 
@@ -109,14 +109,14 @@ pub struct VersionView {
     pub status: Status,
     /// Its share of the traffic now.
     pub share: Percent,
-    /// Its share by the file; under `latest`, the newest that may have traffic gets everything.
+    /// Its share by the file. Under `latest`, the newest version without an obstacle has 100 %.
     pub declared_share: Percent,
     /// Why it takes no share, if it takes none.
     pub obstacle: Option<Obstacle>,
 }
 
 impl VersionView {
-    /// Whether it gets no traffic although it is normal: somebody rolled back from it for good.
+    /// Whether the version is normal and gets no traffic because of a quarantine entry.
     pub fn is_quarantined(&self) -> bool {
         self.status.normal().is_some() && matches!(self.obstacle, Some(Obstacle::Quarantined(_)))
     }
@@ -136,15 +136,15 @@ impl Default for Snapshot {
 }
 
 impl Snapshot {
-    /// The generation after `previous`. A service whose declared traffic cannot be served yet, or
-    /// at all, keeps what it serves in `previous`, and says why. One that nothing changed stays the
-    /// same one.
+    /// The generation after `previous`. A service whose declared traffic cannot be served yet, or at
+    /// all, goes on with what it serves in `previous`, and says why. The entry of a service that did
+    /// not change is the same `Arc` as in `previous`.
     pub fn after(previous: &Self, config: &Config, statuses: &Statuses) -> Self {
         Self::numbered(previous.generation + 1, previous, config, statuses)
     }
 
-    /// The same with a number of the caller's choice, which is greater than that of `previous`: a
-    /// process goes on where the one before it ended.
+    /// The same with a generation of the caller's choice, greater than that of `previous`. A process
+    /// continues the numbers of the process before it.
     pub fn numbered(
         generation: u64,
         previous: &Self,
@@ -194,12 +194,12 @@ fn route(routes: &mut RouteTableBuilder<Arc<ServiceEntry>>, entry: &Arc<ServiceE
 }
 
 impl Secret {
-    /// The secret as it is now; while it cannot be read for a moment, as it was in `last`.
+    /// The secret as it is now. Where a transient error is in the way, the secret as it was in `last`.
     fn look(source: Option<&SecretSource>, last: Option<&Self>) -> Self {
         let Some(source) = source else {
             return Self { lock: Lock::default(), look: Look::Nothing, missing: None };
         };
-        // Before it is read: what is written meanwhile will look different.
+        // Looked at before it is read, so that what is written in between will look different.
         let look = look(source);
         match secrets::lock(source) {
             Found::Lock(lock) => Self { lock, look, missing: None },
@@ -218,8 +218,8 @@ fn look(source: &SecretSource) -> Look {
 }
 
 impl ServiceEntry {
-    /// Gives back what its versions have kept for too long without a request, and notes what they
-    /// have done by now, those without traffic too.
+    /// Gives back what versions have kept idle for too long, and samples the counters of all versions,
+    /// also of those without traffic.
     pub fn sweep(&self, now: Instant) {
         let serving: Vec<_> = self.decider.entries().collect();
         let is_serving = |version| serving.iter().any(|other| Arc::ptr_eq(version, *other));
@@ -235,7 +235,7 @@ impl ServiceEntry {
         }
     }
 
-    /// What it would do with a request.
+    /// What would be decided for a request now, and why.
     pub fn explain(&self, question: &Question, generation: u64) -> Explanation {
         Explanation {
             generation: Some(generation),
@@ -244,14 +244,14 @@ impl ServiceEntry {
         }
     }
 
-    /// What is wrong with it although it is served as declared.
+    /// What is wrong with the service although it is served as declared.
     pub fn warning(&self) -> Option<String> {
         let missing = self.secret.missing.as_ref()?;
-        Some(format!("every override is denied, since its secret cannot be had: {missing}"))
+        Some(format!("every override is denied, since its secret cannot be read: {missing}"))
     }
 
-    /// Whether the secret of its overrides is in another file than the one that was read, and can be
-    /// read now.
+    /// Whether the file with the secret of overrides has changed since it was read, and can be read
+    /// now.
     pub fn has_stale_secret(&self) -> bool {
         self.secret_source().is_some_and(|source| {
             look(source).differs_from(self.secret.look)
@@ -259,7 +259,7 @@ impl ServiceEntry {
         })
     }
 
-    /// Whether the secret of its overrides is, or may be, in another file than the one that was read.
+    /// Whether the file with the secret of overrides has, or may have, changed since it was read.
     pub fn awaits_secret(&self) -> bool {
         self.secret_source().is_some_and(|source| {
             let look = look(source);
@@ -271,7 +271,7 @@ impl ServiceEntry {
         self.declared.policy.overrides.as_ref()?.secret.as_ref()
     }
 
-    /// Whether this is what would be made of a service again.
+    /// Whether a new entry for this declaration and these statuses would be equal to this one.
     fn is_still(&self, service: &Arc<Service>, statuses: &[Status]) -> bool {
         let declared = self.versions.iter().take(service.versions.len());
         self.declared == *service
@@ -302,7 +302,7 @@ impl ServiceEntry {
             eligibilities.iter().map(|eligibility| eligibility.obstacle().cloned()).collect();
         let decider = match (serve, before) {
             (Serve::Before(base), Some(before)) => before.held(environment, service, base, lock),
-            // Where nothing goes on, those that are normal can be asked for.
+            // Where nothing goes on, overrides can still choose the versions that are normal.
             (Serve::Declared(base) | Serve::Before(base), _) => {
                 let versions = (eligibilities, entries(service, statuses, before));
                 Decider::new(environment, service, versions, base, lock, before)
@@ -313,7 +313,7 @@ impl ServiceEntry {
         Self { key, declared: service.clone(), since, decider, tally, held, versions, secret }
     }
 
-    /// Whether its traffic, if it is to have any, has normal versions to go to.
+    /// Whether the service's traffic, if it should have any, has versions to go to.
     pub fn is_ready(&self) -> bool {
         self.versions.is_empty() || !self.decider.is_nothing()
     }
@@ -323,7 +323,7 @@ impl ServiceEntry {
         !self.versions.iter().any(|version| matches!(version.status, Status::Creating))
     }
 
-    /// Where a client on this machine reaches it, by its default domain.
+    /// The address under which a client on this machine reaches the service, by its default domain.
     pub fn url(&self, port: u16) -> String {
         let domain =
             self.declared.domains.first().map(DomainPattern::to_string).unwrap_or_default();
@@ -334,7 +334,8 @@ impl ServiceEntry {
     }
 }
 
-/// Goes on while the same names have the same shares: not every edit changes what is drawn.
+/// The tally of `last` where the same names have the same shares, and else a new one: an edit that does
+/// not change what is drawn does not begin the count anew.
 fn tally(decider: &Decider, last: Option<&Arc<ServiceEntry>>) -> Arc<Tally> {
     let odds = |decider: &Decider| -> Vec<(VersionName, Percent)> {
         let shares = decider.shares().into_iter();
@@ -346,7 +347,8 @@ fn tally(decider: &Decider, last: Option<&Arc<ServiceEntry>>) -> Arc<Tally> {
     }
 }
 
-/// What takes the requests of each declared version. While one is made anew, the one before it does.
+/// What takes the requests of each declared version. While a version is made anew, that is the
+/// version of its name that was served before.
 fn entries(
     service: &Service,
     statuses: &[Status],
@@ -360,7 +362,7 @@ fn entries(
     service.versions.iter().zip(statuses).map(entry).collect()
 }
 
-/// Each declared version, then those that are served and declared no more.
+/// Each declared version, and then the versions that are served without being declared any more.
 fn views(
     service: &Service,
     statuses: &[Status],

@@ -1,4 +1,4 @@
-//! Where a version stands, and what an operator can do when it stands badly.
+//! The status of a version, and for the status `error` what an operator can do.
 
 use std::fmt;
 use std::io;
@@ -29,7 +29,7 @@ impl Status {
         }
     }
 
-    /// What takes its traffic, if it is normal.
+    /// The version that takes requests, if it is normal.
     pub fn normal(&self) -> Option<&Arc<ReadyVersion>> {
         match self {
             Self::Normal(version) => Some(version),
@@ -37,7 +37,7 @@ impl Status {
         }
     }
 
-    /// The same without what takes its traffic.
+    /// The status as other processes are told it: without what takes requests.
     pub fn standing(&self) -> Standing {
         match self {
             Self::Creating => Standing::Creating,
@@ -103,7 +103,7 @@ impl StatusCode {
         }
     }
 
-    /// Whether the same files may do after the next edit.
+    /// Whether the same files may succeed at the next try.
     pub fn may_pass(self) -> bool {
         self == Self::CompilerStopped
     }
@@ -155,13 +155,14 @@ impl StatusCode {
     }
 }
 
-/// Why a version is `error`, and what to do.
+/// Why a version is in error, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusError {
     pub code: StatusCode,
     pub detail: String,
     pub suggestion: &'static str,
-    /// Whether it says nothing of the version's files, and is tried again by itself.
+    /// Whether the error says nothing of the version's files. The version is then tried again without
+    /// an edit.
     pub is_transient: bool,
 }
 
@@ -171,12 +172,12 @@ impl StatusError {
         Self { code, detail: detail.into(), suggestion: code.suggestion(), is_transient: false }
     }
 
-    /// What an error of a moment was in the way of.
+    /// An error that a transient error of the operating system caused.
     pub fn transient(code: StatusCode, detail: impl Into<String>, error: &io::Error) -> Self {
         Self { suggestion: advice(error), is_transient: true, ..Self::new(code, detail) }
     }
 
-    /// Whether the same files may do the next time.
+    /// Whether the same files may succeed at the next try.
     pub fn may_pass(&self) -> bool {
         self.is_transient || self.code.may_pass()
     }

@@ -195,7 +195,7 @@ impl Played {
             .served
             .iter()
             .map(|(name, _)| Some(crate::policy::Incumbent { name, digest: None, env: None }));
-        let before = Before { base, made: made.collect() };
+        let before = Before { base, incumbents: made.collect() };
         let before = (!self.served.is_empty()).then_some(&before);
         let verdict = Case { service: &service, standings: &standings, before }.verdict();
         let served = verdict.shares;

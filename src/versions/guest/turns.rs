@@ -1,9 +1,9 @@
-//! Who may compile now. As long as nobody is served, all cores compile; from the first request on
-//! one component is compiled at a time, so that the workers that serve keep their cores.
+//! How many components are compiled at once. Until the first request comes, all cores compile; from
+//! then on one component is compiled at a time, so that the workers keep their cores.
 //!
-//! A compiler takes 17 to 30 times the size of its component. So the components that are compiled at
-//! once have at most [`ROOM`] together, which makes 1.1 to 1.9 GiB of compilers, and fewer where the
-//! machine has less memory to spare. A larger component is compiled alone.
+//! A compiler uses 17 to 30 times the memory that its component is long. So the components that are
+//! compiled at once have at most [`ROOM`] together, which means 1.1 to 1.9 GiB of compilers, and less
+//! on a machine with less memory to spare. A larger component is compiled alone.
 
 use std::fs;
 use std::sync::Arc;
@@ -12,11 +12,11 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// MiB of components that are compiled at once.
 const ROOM: u32 = 64;
-/// What a compiler takes of memory at most, in sizes of its component.
+/// The most memory that a compiler uses, in sizes of its component.
 const COMPILER: u64 = 30;
 const MIB: u64 = 1 << 20;
 
-/// The turns of compilers. Cheap to clone: clones are the same turns.
+/// Lets components be compiled in turn. Cheap to clone: clones share the turns.
 #[derive(Clone, Debug)]
 pub struct Turns {
     /// A place for each MiB.
@@ -48,7 +48,7 @@ impl Turns {
             let places = self.places_for(bytes, is_serving());
             // It fails only if the places were closed, and they are not.
             let permit = self.places.acquire_many(places).await.ok();
-            // The first request may have come while this one waited.
+            // The first request may have come in the meantime.
             if self.places_for(bytes, is_serving()) <= places {
                 return Turn(permit);
             }
