@@ -41,10 +41,10 @@ use crate::reload::Reloads;
 use crate::telemetry::{Ailment, Telemetry};
 use crate::versions::Live;
 
-/// What OpenMetrics text is called.
+/// The media type of OpenMetrics text.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Bytes of what may be told of a change. It is kept for as long as the change is.
+/// The longest attribution of a change, in bytes. The history keeps it as long as the change.
 const ATTRIBUTION_MAX: usize = 64 << 10;
 
 /// How long a body may take to come.
@@ -175,7 +175,7 @@ struct Readiness {
     generation: Option<u64>,
 }
 
-/// 200 unless only a new process can help.
+/// 200 unless only a restart of the process helps.
 async fn livez(State(admin): State<Arc<Admin>>) -> Response {
     match admin.lost() {
         None => "ok\n".into_response(),
@@ -255,8 +255,8 @@ async fn show_history(
     history::show(admin.reloads.history(), query).await
 }
 
-/// Reads every file again, at once; only what changed, for one who says what he has changed. 422
-/// where something is wrong with the files.
+/// Has the files read again at once: every file, or only changed ones where the body says who has
+/// changed what. 422 where something is wrong with the files.
 async fn reload(State(admin): State<Arc<Admin>>, body: Body) -> Response {
     let body = match timeout(BODY_TIME, to_bytes(body, 2 * ATTRIBUTION_MAX)).await {
         Ok(Ok(body)) => body,
@@ -279,8 +279,8 @@ async fn reload(State(admin): State<Arc<Admin>>, body: Body) -> Response {
     (status, Json(status::reload_document(&reload))).into_response()
 }
 
-/// The answer where a document was asked for and there is none. The one place that says how a refusal
-/// looks: a line of plain text.
+/// The answer where there is no document. Every refusal of the API is written here: one line of plain
+/// text.
 fn refused(status: StatusCode, why: impl std::fmt::Display) -> Response {
     (status, format!("{why}\n")).into_response()
 }
@@ -306,7 +306,7 @@ fn too_long() -> String {
 }
 
 impl Admin {
-    /// What the process cannot do any more.
+    /// Which work the process cannot do any more, if any.
     fn lost(&self) -> Option<String> {
         let lost = self.telemetry.health().with(Ailment::Lost);
         (!lost.is_empty()).then(|| format!("{} cannot work, see the log", lost.join(", ")))

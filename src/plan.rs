@@ -1,7 +1,7 @@
-//! What a reload would do: a [`Plan`] is the difference between two
-//! [`Description`](crate::api::Description)s, of what a process serves or files declare, and of what other files declare. `watershed plan` makes one;
-//! the admin listener gives out the description of its process. Nothing here reads or asks: a
-//! description is made of what others know, and travels as JSON. Rooms, in reading order:
+//! Says what a reload would do. A [`Plan`] is the difference between two
+//! [`Description`](crate::api::Description)s: of what a process serves, or files declare, and of what
+//! other files declare. `watershed plan` makes plans; the admin listener gives out the description of
+//! its process. Nothing here reads files or asks a process. Rooms, in reading order:
 //! `description` (with `policy`), `compare` (two of them into a plan), `text` (a plan for people).
 
 mod compare;

@@ -90,7 +90,7 @@ fn environments(history: &History, service: &str) -> Result<Vec<String>, History
     Ok(services.filter(|(_, name)| name == service).map(|(environment, _)| environment).collect())
 }
 
-/// The environment that is meant by a query without one. An environment without such a service is not.
+/// The environment of a query that names none. Fails where the query names one without the service.
 fn the_only(
     asked: Option<&str>,
     service: &str,

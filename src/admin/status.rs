@@ -1,5 +1,5 @@
-//! What the status documents say, taken from the snapshot that is served, from the counters of its
-//! versions and from what the reloader tells.
+//! `GET /api/v1/status`: gathers the document from the snapshot that is served, the counters of its
+//! versions, and the last reload.
 
 mod observed;
 
@@ -134,7 +134,7 @@ fn version_documents(service: &ServiceEntry, now: Instant) -> Vec<VersionDocumen
     views.map(document).collect()
 }
 
-/// Whoever takes the traffic of a version: where it is made anew, the one before it still may.
+/// What takes the traffic of a version. While a version is made anew, the one before it still may.
 fn counted<'a>(
     view: &'a VersionView,
     serving: &[(&'a Arc<ReadyVersion>, Percent)],
@@ -143,7 +143,7 @@ fn counted<'a>(
     served.map(|(entry, _)| *entry).or(view.status.normal())
 }
 
-/// A version as it stands, without what it does.
+/// Where a version stands, without its requests.
 fn version_document(view: &VersionView) -> VersionDocument {
     VersionDocument {
         name: view.name.to_string(),

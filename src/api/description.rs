@@ -12,16 +12,16 @@ use crate::config::Percent;
 /// All that a process serves, or that files declare.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description {
-    /// The generation that is served; none of files.
+    /// The generation that is served; none in a description of files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
     /// The directory of the main file, absolute.
     pub root: PathBuf,
-    /// Of the main file, applied by a reload.
+    /// Settings of the main file that a reload applies.
     pub settings: Settings,
-    /// Of the main file, applied by a restart: what a process was started with.
+    /// Settings of the main file that only a restart applies: those that the process was started with.
     pub started_with: Settings,
-    /// Those that have services.
+    /// The environments that have services.
     pub environments: Vec<EnvironmentDescription>,
 }
 

@@ -1,4 +1,4 @@
-//! From two descriptions to what is different.
+//! Compares two descriptions.
 
 use std::collections::{HashMap, HashSet};
 
@@ -103,8 +103,8 @@ fn what<T>(before: Option<&T>, after: Option<&T>) -> Option<ChangeKind> {
     }
 }
 
-/// Domains, routes and what is quarantined come and go one by one; how traffic is said matters only
-/// where both say it.
+/// Domains, routes and quarantines are added and removed one by one. Whether traffic is split or goes
+/// to the latest version is compared only where both sides have the service.
 fn keys(before: Option<&ServiceDescription>, after: Option<&ServiceDescription>) -> Vec<KeyChange> {
     let both = [before, after];
     let domains = both.map(|service| service.map_or(&[][..], |it| &it.domains));
@@ -124,7 +124,7 @@ fn keys(before: Option<&ServiceDescription>, after: Option<&ServiceDescription>)
     listed.chain(kind).chain(changes(old, new)).collect()
 }
 
-/// What only one of two lists has, as changes of a key.
+/// Items that only one of two lists has, as changes of a key.
 fn come_and_gone<'a>(
     key: &'a str,
     [old, new]: [&'a [String]; 2],
@@ -299,8 +299,8 @@ fn faults(description: &Description) -> impl Iterator<Item = VersionFault> {
     })
 }
 
-/// Those in error before that are still declared. What is wrong with their files after is told as
-/// that.
+/// Versions that are in error before and still declared after. Versions whose files are wrong after
+/// are among the errors already.
 fn in_error(before: &Description, after: &Description) -> Vec<VersionFault> {
     let declared: HashMap<_, _> = after
         .versions()

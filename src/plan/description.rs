@@ -16,8 +16,8 @@ use crate::config::{
 use crate::policy::{Base, Before, Case, Incumbent, Verdict};
 
 impl Description {
-    /// What a process would serve by files, where each version stands as `standing` says: one that
-    /// serves `before`, or else one that starts with them.
+    /// Describes what a process would serve by these files: a process that serves `before` now, or one
+    /// that starts. `standing` says where each version stands.
     pub fn of_files(
         config: &Config,
         root: &Path,
@@ -101,7 +101,7 @@ pub fn started_with(root: &Path, config: &Config) -> Settings {
     fixed.filter_map(|(key, setting)| Some((key.to_owned(), value(setting?)))).collect()
 }
 
-/// The versions with a share that are declared no more.
+/// Versions that still have a share and are no longer declared.
 fn kept(
     last: &ServiceDescription,
     service: &Service,
@@ -120,13 +120,13 @@ fn kept(
 /// What a service serves until now, as far as its description tells.
 struct Served<'a> {
     versions: Vec<(VersionName, &'a VersionDescription, Option<&'a VersionSpec>)>,
-    /// Whether nobody's having a share is meant.
+    /// Whether the service is offline on purpose.
     is_offline: bool,
 }
 
 impl<'a> Served<'a> {
-    /// The environment of a version is known where it has its name still: only a name that is used
-    /// again for something else could mislead.
+    /// A version has the environment that the files declare under its name. This misleads only where
+    /// the name is used again for something else.
     fn of(last: &'a ServiceDescription, service: &'a Service) -> Self {
         let versions = last.versions.iter().filter_map(|version| {
             let name = VersionName::new(&version.name).ok()?;

@@ -1,5 +1,5 @@
-//! What decides before the shares do, as keys and what they say. What is the default is left out,
-//! so that the description of an older process is no other one.
+//! Describes what decides before the shares do, key by key. Defaults are left out, so that a newer
+//! process, which knows more keys, does not differ from an older one.
 
 use std::path::Path;
 

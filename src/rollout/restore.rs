@@ -1,6 +1,6 @@
-//! What of a generation comes back beside the shares: the versions that served it and what decided
-//! between them, compared with what a service's file declares now (`restoring`). Decided before
-//! anything is written; [`Restoration::apply`] writes it.
+//! What comes back beside the shares when a service goes back to a generation: the versions that
+//! served then, and what decided between them. `restoring` compares both with what the file declares
+//! now. All of it is decided before anything is written; [`Restoration::apply`] writes.
 
 mod restoring;
 
@@ -16,7 +16,7 @@ use crate::edit::{PutRule, ServiceText};
 use crate::history::{Contents, MADE_OF, VALUE};
 use restoring::Restoring;
 
-/// What decides beside rules, below `[traffic]`.
+/// The keys below `[traffic]` that decide between versions, beside the rules.
 const DECIDES: [&str; 4] = ["pick", "propagate", "sticky", "override"];
 
 /// What a rollback stands on: what is declared now, what that is made of, and what may serve.
@@ -56,7 +56,7 @@ pub struct Restoration {
     components: Vec<(VersionName, String)>,
     /// What differs from the generation, and stays as it is.
     pub kept: Vec<String>,
-    /// What cannot be compared before it is served.
+    /// What only the process that serves can compare, such as secrets.
     pub unknown: Vec<String>,
 }
 
@@ -64,7 +64,7 @@ pub struct Restoration {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lost {
     pub reasons: Vec<String>,
-    /// Whether a secret is another one: older generations would not have it either.
+    /// Whether a secret has another value now. Older generations cannot come back then either.
     pub is_secret: bool,
 }
 
@@ -76,7 +76,7 @@ enum Piece {
     Rules { lines: Vec<String>, rules: Vec<PutRule> },
 }
 
-/// A key that says something else now.
+/// A key whose value differs.
 #[derive(Clone, Debug, PartialEq)]
 struct Change {
     key: Vec<String>,
@@ -85,16 +85,16 @@ struct Change {
 }
 
 impl Restoration {
-    /// What turns the declared service into what was served. `to` are the shares then.
+    /// Finds what turns the declared service into what was served, with the shares `to`.
     ///
     /// # Errors
     ///
-    /// Where something cannot be brought back: all of it.
+    /// Everything that cannot be brought back.
     pub fn of(then: &Contents<'_>, to: &Shares, ground: &impl Ground) -> Result<Self, Lost> {
         Restoring::new(ground).run(then, to)
     }
 
-    /// Whether the file is as it was.
+    /// Whether nothing differs.
     pub fn is_empty(&self) -> bool {
         self.pieces.is_empty()
     }
@@ -104,12 +104,12 @@ impl Restoration {
         self.pieces.iter().flat_map(Piece::lines).collect()
     }
 
-    /// The versions that are made anew by it.
+    /// The versions that the process makes anew.
     pub fn remade(&self) -> Vec<&VersionName> {
         self.versions(|_| true)
     }
 
-    /// Those of them that get another component or environment: what they are now may be bad.
+    /// The versions that get another component or environment. Their present ones may be bad.
     pub fn replaced(&self) -> Vec<&VersionName> {
         let is_other = |key: &str| matches!(key, "component" | "env");
         self.versions(|change| change.key.first().is_some_and(|key| is_other(key)))
@@ -160,7 +160,7 @@ impl Restoration {
 }
 
 impl Change {
-    /// Whether a version is made anew for it. Notes and who may reach it are no part of it.
+    /// Whether the process makes the version anew. It does not for a remark or a reach.
     fn remakes(&self) -> bool {
         self.key.first().is_some_and(|key| !matches!(key.as_str(), "remark" | "reach"))
     }
@@ -213,8 +213,8 @@ pub(super) fn is_alike(one: &Table, other: &Table) -> bool {
         && has_limits_alike(one, other)
 }
 
-/// Every limit is written, so one that only one side has was not known to the watershed that recorded
-/// the other.
+/// Records hold every limit. A limit that only one record has is newer than the watershed that wrote
+/// the other record, and does not count.
 fn has_limits_alike(one: &Table, other: &Table) -> bool {
     let limits = |part: &Table| part.get("limits").and_then(Value::as_table).cloned();
     let (one, other) = (limits(one).unwrap_or_default(), limits(other).unwrap_or_default());
@@ -225,12 +225,12 @@ fn has_limits_alike(one: &Table, other: &Table) -> bool {
 fn is_same_value(one: &Value, other: &Value) -> bool {
     match (one.get(VALUE), other.get(VALUE)) {
         (Some(one), Some(other)) => one == other,
-        // Of a secret that nobody has looked up, the place is all that is known.
+        // Where a record has no digest of a secret, only its place can be compared.
         _ => EnvValue::read(one) == EnvValue::read(other),
     }
 }
 
-/// Whether the same decides between versions by two policies. Where an override's secret is does not
+/// Whether two policies decide alike between versions. The place of an override's secret does not
 /// matter.
 pub(super) fn decides_alike(one: &Table, other: &Table) -> bool {
     let said = |policy: &Table, key: &str| {

@@ -67,7 +67,7 @@ impl Shares {
         Some(Self(split.shares().iter().filter_map(named).collect()))
     }
 
-    /// Taken as they come from whoever has checked them: a process, or its history.
+    /// Shares that a process or its history has checked already.
     pub fn served(shares: impl IntoIterator<Item = (VersionName, Percent)>) -> Self {
         Self(shares.into_iter().collect())
     }
@@ -83,7 +83,7 @@ impl Shares {
         self.0.iter().map(|(name, _)| name)
     }
 
-    /// Those that get something.
+    /// The versions with a share.
     pub fn takers(&self) -> impl Iterator<Item = (&VersionName, Percent)> {
         let some = |(_, share): &&(VersionName, Percent)| *share > Percent::ZERO;
         self.0.iter().filter(some).map(|(name, share)| (name, *share))
@@ -94,7 +94,7 @@ impl Shares {
         self.takers().next().is_none()
     }
 
-    /// Whether everybody gets the same by both.
+    /// Whether both give every version the same.
     pub fn is_same(&self, other: &Self) -> bool {
         let within = |one: &Self, other: &Self| {
             one.takers().all(|(version, share)| other.of(version) == share)

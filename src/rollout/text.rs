@@ -1,4 +1,4 @@
-//! What comes back, for people: a line each, in the words of the file.
+//! Describes for people what comes back, one line each, in the words of the file.
 
 use toml::{Table, Value};
 
@@ -78,7 +78,7 @@ fn shown(value: &Value, is_quoted: bool) -> String {
     }
 }
 
-/// What a terminal shows as it is, and not too much of it.
+/// The beginning of a text, with control characters escaped.
 fn cut(text: &str) -> String {
     let mut characters = text.chars();
     let mut head = String::new();

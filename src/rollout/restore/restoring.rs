@@ -12,7 +12,7 @@ use crate::config::{BackendSpec, Digest, EnvValue, Reach, SecretSource, VersionN
 use crate::edit::PutRule;
 use crate::history::{Contents, MADE_OF, VALUE};
 
-/// What is found on the way.
+/// A comparison in progress.
 pub struct Restoring<'a, G> {
     ground: &'a G,
     found: Restoration,
@@ -24,7 +24,7 @@ impl<'a, G: Ground> Restoring<'a, G> {
         Self { ground, found: Restoration::default(), lost: Lost::default() }
     }
 
-    /// Compares all that served.
+    /// Compares every version that served, and the policy.
     pub fn run(mut self, then: &Contents<'_>, to: &Shares) -> Result<Restoration, Lost> {
         for name in serving(then, to) {
             match then.version(&name).zip(VersionName::new(&name).ok()) {
@@ -66,7 +66,7 @@ impl<'a, G: Ground> Restoring<'a, G> {
         self.lost.reasons.push(reason);
     }
 
-    /// One that was deleted since: it is declared again, if all that it was made of is there.
+    /// A version that was deleted since: it is declared again if its component is still there.
     fn declare(&mut self, name: &VersionName, then: &Table) {
         let path = of(then, "component");
         match (self.ground.digest_at(Path::new(&path)), then.get(MADE_OF).and_then(Value::as_str)) {
@@ -84,7 +84,7 @@ impl<'a, G: Ground> Restoring<'a, G> {
             }
         }
         self.env(name, &[], then);
-        // What `env` has put is in the whole.
+        // The whole version is declared below, with its variables.
         self.found
             .pieces
             .retain(|piece| !matches!(piece, Piece::Version { name: it, .. } if it == name));
@@ -106,7 +106,7 @@ impl<'a, G: Ground> Restoring<'a, G> {
         self.is_let(name, then);
     }
 
-    /// The component: as it is if that has the digest, or else where it was.
+    /// Keeps the component if it has the recorded digest, and else looks where it was.
     fn component(&mut self, spec: &VersionSpec, then: &Table) {
         let name = &spec.name;
         let BackendSpec::Guest(guest) = &spec.backend;
@@ -165,7 +165,8 @@ impl<'a, G: Ground> Restoring<'a, G> {
         }
     }
 
-    /// Whether a variable has the value that it had. Where it is another secret, all is lost.
+    /// Whether a variable has the recorded value. If it is a secret with another value now, the
+    /// generation cannot come back.
     fn has_value(
         &mut self,
         name: &VersionName,
@@ -206,7 +207,7 @@ impl<'a, G: Ground> Restoring<'a, G> {
         self.found.unknown.push(line);
     }
 
-    /// Who may reach a version: never more than now.
+    /// Restores who may reach a version. A rollback never lets more requests reach it than now.
     fn reach(&mut self, name: &VersionName, then: &Table, has_served: bool) {
         let service = self.ground.service();
         let Some(index) = service.versions.iter().position(|spec| spec.name == *name) else {
@@ -237,7 +238,7 @@ impl<'a, G: Ground> Restoring<'a, G> {
         }
     }
 
-    /// Whether nothing keeps a version from traffic as it was.
+    /// Refuses a version that is quarantined in its recorded form.
     fn is_let(&mut self, name: &VersionName, then: &Table) {
         let digest = then.get(MADE_OF).and_then(Value::as_str);
         let Some(digest) = digest.and_then(|digest| digest.parse::<Digest>().ok()) else { return };
@@ -249,7 +250,7 @@ impl<'a, G: Ground> Restoring<'a, G> {
         }
     }
 
-    /// What did not serve: only that nobody may reach it as they did is told.
+    /// Tells where the reach of versions that did not serve is narrower now.
     fn others(&mut self, then: &Contents<'_>, to: &Shares) {
         let serving = serving(then, to);
         let others = then.versions.iter().filter(|(name, _)| !serving.contains(*name));

@@ -1,4 +1,5 @@
-//! What a rollback goes back to: who got what, and all that decided what was served.
+//! Decides what a rollback goes back to: who got what, and everything else that decided what was
+//! served.
 
 use super::super::restore::{Ground, Lost, Restoration, decides_alike, is_alike, serving};
 use super::super::shares::Shares;
@@ -148,12 +149,12 @@ fn to_version(version: &VersionName, ground: &impl Ground) -> Result<Rollback, R
 }
 
 impl<'a> State<'a> {
-    /// What a record says.
+    /// The state that a record describes.
     pub fn of(record: &'a Record, parts: &'a Parts) -> Self {
         Self { shares: shares(&record.after), contents: record.contents(parts) }
     }
 
-    /// Whether both served alike, as far as both are recorded.
+    /// Whether both served alike. What only one of them has recorded is not compared.
     pub fn is_like(&self, other: &Self) -> bool {
         let are_alike = || {
             let Some((one, two)) = self.contents.as_ref().zip(other.contents.as_ref()) else {
@@ -179,7 +180,7 @@ struct Refused {
 
 impl<G: Ground> Question<'_, G> {
     fn to_generation(&self, generation: u64) -> Result<Rollback, RollbackError> {
-        // A service that a generation did not change served in it what the last one before it says.
+        // A generation that did not change the service has no record of it: the last one before holds.
         let is_past = self.records.first().is_some_and(|newest| generation <= newest.generation);
         let record = self.records.iter().find(|record| record.generation <= generation);
         let Some(record) = record.filter(|_| is_past) else {
@@ -195,9 +196,9 @@ impl<G: Ground> Question<'_, G> {
         })
     }
 
-    /// The newest that was served before what is served now which is another and can still be served.
-    /// Going back twice goes back two steps, and not forth again: after a rollback to a generation, the
-    /// search begins before that one.
+    /// The newest state that was served before the present one, differs from it, and can still be
+    /// served. Two rollbacks go back two steps: after a rollback to a generation, the search begins
+    /// before that generation.
     fn previous(&self) -> Result<Rollback, RollbackError> {
         let is_now = |record: &&Record| self.is_now(record);
         let came_with = self.records.iter().take_while(is_now).last();
@@ -240,7 +241,7 @@ impl<G: Ground> Question<'_, G> {
         self.is_alike(&State::of(record, self.parts), self.now)
     }
 
-    /// Whether two states are one, for what is asked.
+    /// Whether two states are the same for this rollback.
     fn is_alike(&self, one: &State<'_>, other: &State<'_>) -> bool {
         match self.traffic_only {
             true => one.shares.is_same(&other.shares),
@@ -267,7 +268,7 @@ impl<G: Ground> Question<'_, G> {
         for (version, _) in to.takers().filter(|(version, _)| !remade.contains(version)) {
             let then = record.versions.iter().find(|then| then.name == version.as_str());
             let digest = then.and_then(|then| then.digest.as_deref());
-            // Whoever wants the shares alone wants them as the versions are now.
+            // Shares alone go to the versions as they are now.
             let digest = digest.filter(|_| !self.traffic_only);
             let may = self.ground.may_serve(version, digest);
             may.map_err(|why| Refused { why: format!("{version} {why}"), is_final: false })?;
@@ -277,7 +278,7 @@ impl<G: Ground> Question<'_, G> {
     }
 }
 
-/// What a record says; a share that is none, which we never write, counts as nothing.
+/// The shares of a record. Shares that make no sense, which we never write, count as nothing.
 fn shares(recorded: &[Share]) -> Shares {
     let share = |recorded: &Share| {
         let version = VersionName::new(&recorded.version).ok()?;

@@ -92,7 +92,7 @@ pub fn fault() -> Standing {
     })
 }
 
-/// A new version with 10 % of the traffic.
+/// A deployment of a version that is to get this.
 pub fn deployment(version: &str, portion: Portion) -> Deployment {
     Deployment {
         version: NewVersion {
