@@ -1,18 +1,19 @@
 //! The composition root: makes everything, connects it, and runs it until a signal.
 
 mod printer;
+mod signals;
+mod startup;
 mod supervise;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use pingora::server::configuration::ServerConf;
-use pingora::server::{RunArgs, Server, ShutdownSignal, ShutdownSignalWatch};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use pingora::server::{RunArgs, Server};
 use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 
@@ -25,14 +26,12 @@ use crate::runtime::{CompileCache, Compiler, Engine, EngineError, PoolSize};
 use crate::source::{Loaded, Loader, WatchError, Watcher};
 use crate::telemetry::Telemetry;
 use crate::transport::{Acceptor, ConnectionLimit, Drain, ListenError, listen};
-use crate::versions::{Live, Preparer, ServiceEntry, Snapshot, declared};
-use printer::Printer;
+use crate::versions::{Live, Preparer, declared};
+use signals::{ReloadOnHangup, Signals, outlive_file_limit};
+use startup::Startup;
 use supervise::{Task, supervised};
 
-/// How long clients wait for the first versions before they are told that there are none.
-const FIRST_VERSIONS: Duration = Duration::from_secs(10);
-
-/// How often idle sandboxes are looked at, and what versions have done is noted.
+/// How often idle sandboxes are given back, and counters sampled.
 const SWEEP: Duration = Duration::from_secs(5);
 
 /// Why the server cannot start.
@@ -77,7 +76,7 @@ pub fn run(loader: Loader, loaded: Loaded, telemetry: Telemetry) -> Result<(), S
     );
     let port = sockets.port();
     let (ready, accept) = oneshot::channel();
-    let startup = Startup { ready: once(ready), lines: sockets.lines(), port, live, reloads };
+    let startup = Startup::new(ready, (sockets.lines(), port), live, reloads);
     let admin = shared.admin(token, port, files, config.clone());
     let admin = AdminListener::new(admin, sockets.admin);
 
@@ -99,7 +98,7 @@ pub fn run(loader: Loader, loaded: Loaded, telemetry: Telemetry) -> Result<(), S
     Ok(())
 }
 
-/// What several services look at.
+/// What several services share.
 #[derive(Clone)]
 struct Shared {
     telemetry: Telemetry,
@@ -222,19 +221,8 @@ fn pingora_conf(config: &Config) -> ServerConf {
     }
 }
 
-/// Something that a service takes when it starts.
-type Once<T> = Mutex<Option<T>>;
-
-fn once<T>(value: T) -> Once<T> {
-    Mutex::new(Some(value))
-}
-
-fn take<T>(once: &Once<T>) -> Option<T> {
-    once.lock().unwrap_or_else(PoisonError::into_inner).take()
-}
-
-/// Gives sandboxes back to the pool that have waited too long for their next request, and notes what
-/// each version has done so far, so that the status can tell of the last minute.
+/// Gives sandboxes back to the pool that have waited too long for their next request, and samples the
+/// counters of each version, so that the status can tell of the last minute.
 struct Sweeper(Arc<Live>);
 
 #[async_trait]
@@ -243,7 +231,7 @@ impl Task for Sweeper {
 
     async fn run(&self) -> io::Result<()> {
         let mut rounds = tokio::time::interval(SWEEP);
-        // Rounds that a suspended machine missed would all note the same.
+        // Rounds that a suspended machine missed would all sample the same.
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             rounds.tick().await;
@@ -255,7 +243,7 @@ impl Task for Sweeper {
     }
 }
 
-/// Follows the files. What it knows of them is kept here, where no panic takes it along.
+/// Follows the files. What it knows of them is here, so that it survives a panic of the task.
 struct Reloading(tokio::sync::Mutex<(Reloader, Watcher)>);
 
 #[async_trait]
@@ -269,153 +257,11 @@ impl Task for Reloading {
     }
 }
 
-/// SIGHUP: read every file again, at once.
-struct ReloadOnHangup(Arc<Reloads>);
-
-#[async_trait]
-impl Task for ReloadOnHangup {
-    const NAME: &'static str = "hangup";
-
-    async fn run(&self) -> io::Result<()> {
-        let mut hangups = signal(SignalKind::hangup())?;
-        while hangups.recv().await.is_some() {
-            tracing::info!("SIGHUP: reading every file again");
-            self.0.request().await;
-        }
-        Ok(())
-    }
-}
-
 #[async_trait]
 impl Task for AdminListener {
     const NAME: &'static str = "admin";
 
     async fn run(&self) -> io::Result<()> {
         self.serve().await
-    }
-}
-
-/// Lets connections in once the first versions are known, and says so on standard output.
-struct Startup {
-    ready: Once<oneshot::Sender<()>>,
-    lines: Vec<String>,
-    port: u16,
-    live: Arc<Live>,
-    reloads: Arc<Reloads>,
-}
-
-#[async_trait]
-impl Task for Startup {
-    const NAME: &'static str = "startup";
-
-    async fn run(&self) -> io::Result<()> {
-        let printer = Printer::to(io::stdout());
-        let settled = tokio::time::timeout(FIRST_VERSIONS, self.reloads.settled()).await.is_ok();
-        if let Some(ready) = take(&self.ready) {
-            // Nobody accepts any more if the process is about to end.
-            ready.send(()).ok();
-        }
-        for line in &self.lines {
-            printer.print(line);
-        }
-        if !settled {
-            printer
-                .print("some versions are still being made; their services answer 503 until then");
-            self.reloads.settled().await;
-        }
-        for line in describe(&self.live.load(), self.port) {
-            printer.print(&line);
-        }
-        for rejection in self.reloads.rejected().iter() {
-            printer.print(&format!("rejected  {}, see the log", rejection.file.display()));
-        }
-        Ok(())
-    }
-}
-
-/// A file that has grown to the limit of the process (`ulimit -f`), be it of the log or of the state,
-/// is an error of whoever writes it. Without a handler, the signal that comes with it ends the process.
-fn outlive_file_limit() {
-    let handle = || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-        let _entered = runtime.enter();
-        // Handlers stay when their streams are gone.
-        signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).map(drop)
-    };
-    if let Err(error) = handle() {
-        tracing::warn!("cannot handle SIGXFSZ: a file that is too large ends the process: {error}");
-    }
-}
-
-/// A line for each service: its URL, and each version with its share and status.
-pub fn describe(snapshot: &Snapshot, port: u16) -> Vec<String> {
-    let width = snapshot.services.iter().map(|service| service.url(port).len()).max();
-    let line = |service: &Arc<ServiceEntry>| {
-        let versions: Vec<_> = service
-            .versions
-            .iter()
-            .map(|version| match version.status.error() {
-                None => format!("{} {} % {}", version.name, version.share, version.status.word()),
-                Some(error) => {
-                    format!("{} {} % error {}", version.name, version.share, error.code.as_str())
-                }
-            })
-            .collect();
-        let url = service.url(port);
-        format!("{url:width$}  {}", versions.join(", "), width = width.unwrap_or(0))
-    };
-    snapshot.services.iter().map(line).collect()
-}
-
-/// SIGTERM and SIGINT: drain, and end at once if told a second time.
-struct Signals {
-    drain: Drain,
-    drain_delay: Duration,
-    grace_period: Duration,
-}
-
-#[async_trait]
-impl ShutdownSignalWatch for Signals {
-    async fn recv(&self) -> ShutdownSignal {
-        let (Ok(mut terminate), Ok(mut interrupt)) =
-            (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-        else {
-            tracing::error!("cannot handle signals: they end the process at once");
-            return std::future::pending().await;
-        };
-        next(&mut terminate, &mut interrupt).await;
-        // Before anything that could wait: whoever asks for readiness is told from now on.
-        self.drain.announce();
-        if !self.drain_delay.is_zero() {
-            tracing::info!(
-                "shutting down: requests are still served for {:?} (drain-delay), and /readyz says 503; a second \
-                 signal ends the process at once",
-                self.drain_delay
-            );
-            tokio::select! {
-                () = self.drain.announce_for(self.drain_delay) => {}
-                () = next(&mut terminate, &mut interrupt) => std::process::exit(1),
-            }
-        }
-        tracing::info!(
-            "draining for at most {:?}; a second signal ends at once",
-            self.grace_period
-        );
-        self.drain.start();
-        tokio::select! {
-            () = self.drain.finished() => tracing::info!("drained"),
-            () = tokio::time::sleep(self.grace_period) => {
-                tracing::warn!("{} connections cut off by the grace period", self.drain.open());
-            }
-            () = next(&mut terminate, &mut interrupt) => std::process::exit(1),
-        }
-        ShutdownSignal::FastShutdown
-    }
-}
-
-async fn next(terminate: &mut Signal, interrupt: &mut Signal) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
     }
 }

@@ -140,7 +140,7 @@ impl Default for Telemetry {
         );
         registry.register(
             "config_unread_files",
-            "Files and versions that an error of a moment is in the way of, tried again by themselves",
+            "Files and versions that could not be read for now, and are tried again",
             unread.clone(),
         );
         registry.register(
@@ -150,17 +150,17 @@ impl Default for Telemetry {
         );
         registry.register(
             "log_dropped",
-            "Lines of the log that nobody read in time, or that could not be written",
+            "Lines of the log that were dropped: not read in time, or not writable",
             log_dropped.clone(),
         );
         registry.register(
             "task_panics",
-            "Panics, by the thread that they were on; each has a line in the log",
+            "Panics, by the thread that panicked; each has a line in the log",
             panics.clone(),
         );
         registry.register(
             "history_restored",
-            "Times that the history's file was gone or cut off, and was made anew",
+            "Times that the history's file was gone or truncated, and was made anew",
             history_restored.clone(),
         );
         registry.register_with_unit(
@@ -237,7 +237,7 @@ impl Telemetry {
         self.rejected.set(i64::try_from(files).unwrap_or(i64::MAX));
     }
 
-    /// So many files and versions wait for an error of a moment to pass.
+    /// So many files and versions could not be read for now.
     pub fn unread(&self, files: usize) {
         self.unread.set(i64::try_from(files).unwrap_or(i64::MAX));
     }
@@ -263,7 +263,7 @@ impl Telemetry {
         self.panics.get_or_create_owned(&TaskLabels { task: task.into() }).inc();
     }
 
-    /// Which of the process's own tasks do not do their work.
+    /// Which of the process's own tasks do not work.
     pub fn health(&self) -> &Health {
         &self.health
     }
@@ -273,12 +273,12 @@ impl Telemetry {
         self.history_restored.inc();
     }
 
-    /// All metrics in the OpenMetrics text format, which Prometheus reads; `generations` are in
-    /// memory now, and the shares of these versions are told.
+    /// All metrics in the OpenMetrics text format, which Prometheus reads. `generations` is how many
+    /// are in memory now, and `versions` are those whose shares are shown.
     ///
     /// # Errors
     ///
-    /// Where a metric cannot be written as text; none of ours.
+    /// Where a metric cannot be written as text. All of ours can.
     pub fn render(
         &self,
         generations: usize,

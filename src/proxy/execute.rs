@@ -24,7 +24,7 @@ use crate::routing::WATERSHED_VERSION;
 use crate::runtime::{BodyFeed, Event, GuestFailure, Invocation};
 use crate::versions::{Admission, ReadyVersion, Reserved};
 
-/// The code of a failure that only the log tells of.
+/// The code of a failure that only the log is told.
 const AFTER_RESPONSE: &str = "after-response";
 
 /// Serves one request by the chosen version, unless it has no room for it.
@@ -80,7 +80,7 @@ struct Execution<'a> {
     feed: Option<BodyFeed>,
     /// Bytes of request body that may still come.
     body_left: u64,
-    /// Whether the client waits for a word before it sends its body.
+    /// Whether the client waits for `100 Continue` before it sends its body.
     awaits_continue: bool,
     trailers: Option<HeaderMap>,
 }
@@ -139,8 +139,8 @@ impl<'a> Execution<'a> {
         }
     }
 
-    /// The client has its response by now. A guest that goes on keeps its place and its limits, but
-    /// not the connection, which is free for the next request.
+    /// Ends the guest's part once the client has its response. A guest that goes on keeps its place and
+    /// its limits; the connection is free for the next request.
     async fn settle(self) {
         let Self { invocation, permit, chosen, .. } = self;
         let version = chosen.version.clone();
@@ -199,7 +199,7 @@ impl<'a> Execution<'a> {
         let written = match event {
             Event::Head(head) => self.head(*head).await,
             Event::Data(data) if self.has_body() => {
-                self.let_others_go_first().await;
+                self.yield_before_last_write().await;
                 self.session.write(data).await
             }
             Event::Trailers(mut trailers) if self.has_body() => {
@@ -225,11 +225,11 @@ impl<'a> Execution<'a> {
         self.feed.as_ref().is_some_and(BodyFeed::is_awaited)
     }
 
-    /// Before the last write of a response that is whole, lets the other tasks of this worker go
-    /// first, without keeping the sandbox: they would make sandboxes of their own. The responses to
-    /// requests that came together leave together then, and their reader is woken once for many.
-    /// The only connection there is has nobody to wait for; one of HTTP/2 carries several requests.
-    async fn let_others_go_first(&mut self) {
+    /// Yields before the last write of a response that is whole, so that the responses to requests that
+    /// came together leave together: their reader is woken once for many. The sandbox is given up
+    /// first, or else the other tasks would make sandboxes of their own. The only open connection has
+    /// nobody to wait for; one of HTTP/2 carries several requests.
+    async fn yield_before_last_write(&mut self) {
         let alone = self.session.is_alone();
         if alone || self.invocation.is_running() {
             return;

@@ -28,7 +28,7 @@ pub enum Failure {
     RequestHead,
     /// It came too slowly.
     RequestTimeout,
-    /// Its body is coded in a way that nobody here knows.
+    /// Its body has a transfer coding other than chunked.
     TransferCoding,
     /// It asks for a tunnel.
     Connect,
@@ -50,7 +50,7 @@ impl From<Gone> for Failure {
     }
 }
 
-/// What becomes of a failure.
+/// What a client sees of a failure.
 struct Policy {
     status: StatusCode,
     code: &'static str,
@@ -143,7 +143,7 @@ impl Failure {
         }
     }
 
-    /// Whether it is the client's doing, and says nothing of the version that had the request.
+    /// Whether the client is at fault: this says nothing of the version that had the request.
     pub fn is_the_clients(&self) -> bool {
         matches!(
             self,
@@ -164,7 +164,7 @@ impl Failure {
         self.is_the_clients()
     }
 
-    /// Whether the same request may be answered in a moment.
+    /// Whether the same request may succeed in a moment.
     fn passes(&self) -> bool {
         matches!(
             self,
@@ -189,7 +189,7 @@ fn policy(status: StatusCode, code: &'static str, detail: &'static str) -> Polic
     Policy { status, code, detail }
 }
 
-/// The rows of what a guest did.
+/// The rows of the table for what a guest did.
 fn guest_policy(failure: &GuestFailure) -> Policy {
     match failure {
         GuestFailure::Trap(_) => policy(
@@ -272,7 +272,7 @@ fn response(
             head.insert_header(WATERSHED_DECISION, decision.as_str())?;
         }
     }
-    // A user whose first request fails stays where that was all the same.
+    // A user whose first request fails stays with the version of that request too.
     if let Some(cookie) = ctx.chosen.as_ref().and_then(|chosen| chosen.cookie.as_ref()) {
         head.append_header(header::SET_COOKIE, cookie)?;
     }

@@ -17,12 +17,11 @@ use super::session::{Codec, Gone, Input, Session};
 use super::{Flow, Gateway, HttpLimits, Origin, http2};
 use crate::transport::{Connection, Malformed, Next};
 
-/// What `keep-alive` is told to pingora as; the connection itself knows how long it is kept.
+/// Tells pingora to keep connections. For how long, the connection itself knows.
 const KEEP: Option<u64> = Some(0);
-/// How long the rest of a body that nobody wants is read, so that the connection can have another
-/// request.
+/// How long the rest of an unwanted body is read, so that the connection can have another request.
 const DRAIN: Duration = Duration::from_secs(3);
-/// What pingora says of a chunked body that is not one.
+/// Pingora's errors for a malformed chunked body.
 const MALFORMED: [ErrorType; 2] =
     [ErrorType::Custom("InvalidChunk"), ErrorType::Custom("InvalidTrailerEnd")];
 
@@ -187,7 +186,7 @@ impl Http1 {
     /// The stream for the next request, if the connection may have one.
     async fn end(mut self, flow: Flow) -> Option<Stream> {
         if matches!(flow, Flow::Broken) {
-            // It must not look like an orderly end to whoever counts no bytes.
+            // A client that counts no bytes must not take it for an orderly end.
             if self.ends_with_connection() {
                 self.connection.reset_on_close();
             }

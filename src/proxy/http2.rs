@@ -30,11 +30,12 @@ pub use stream::Http2;
 const STREAMS: u32 = 128;
 /// Bytes of a request's body that its client may send before they are taken.
 const WINDOW: u32 = 65_535;
-/// How often an idle connection is kept because its client has not taken the last responses yet.
+/// How many times in a row an idle connection is kept because its client has not yet taken the last
+/// responses.
 const KEPT: u32 = 30;
-/// How long a client may take to hear that its connection ends.
+/// How long the GOAWAY of a connection that ends may take to be sent.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-/// How long a connection whose last request has ended is given to send what is left.
+/// How long a draining connection gets to send what is left after its last request.
 const SENT: Duration = Duration::from_millis(200);
 
 /// Serves a connection that has begun with the preface.
@@ -43,10 +44,10 @@ pub async fn serve(gateway: Gateway, connection: Connection) {
     let progress = connection.progress();
     let HttpLimits { head, times } = gateway.limits();
     let mut builder = h2::server::Builder::new();
-    // Beyond twice the limit h2 answers by itself; up to there, we do.
+    // Up to twice the limit, we answer; beyond it, h2 does.
     let longest = u32::try_from(head.bytes).unwrap_or(u32::MAX).saturating_mul(2);
     builder.max_header_list_size(longest).max_concurrent_streams(STREAMS);
-    // A request whose body nobody reads must not take the room of all others.
+    // A request whose body is not read must not use up the window of all others.
     builder.initial_connection_window_size(STREAMS * WINDOW);
     let (observed, mut refusals) = Refusals::of(connection.clone());
     let mut requests = match timeout(times.whole, builder.handshake(observed)).await {

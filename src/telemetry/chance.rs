@@ -1,5 +1,4 @@
-//! Whether what was drawn fits the share that it was drawn by: the exact binomial test. Whoever
-//! shows draws beside their shares asks here.
+//! Whether the draws of a version fit its share: the exact binomial test.
 //!
 //! The chances are added up from the contents of the distribution. statrs has them as a function, by
 //! a continued fraction of at most 140 steps; near the middle of 10⁸ draws and more, that is not
@@ -7,9 +6,8 @@
 
 use statrs::distribution::{Binomial, Discrete};
 
-/// The p-value below which a difference counts as beyond chance. Small, since a status is looked
-/// at every few seconds, over many versions, and must not cry wolf: of a million independent looks
-/// at versions that get their share, at most one does.
+/// The p-value below which a difference counts as beyond chance. False alarms: at most one in a million
+/// checks. It is small because a status checks many versions every few seconds.
 pub const SIGNIFICANT: f64 = 1e-6;
 
 /// How often a version was drawn, against its share.

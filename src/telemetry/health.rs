@@ -1,9 +1,9 @@
-//! Which of the process's own tasks do not do their work now, for its probes.
+//! Which of the process's own tasks do not work now. Probes are told.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What is known of a task that does not do its work.
+/// Why a task does not work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ailment {
     /// It panics again and again, and is started again each time. Requests are served as before.
@@ -12,22 +12,22 @@ pub enum Ailment {
     Lost,
 }
 
-/// The tasks that do not do their work. Cheap to clone: clones are the same.
+/// The tasks that do not work. Clones are the same list.
 #[derive(Clone, Debug, Default)]
 pub struct Health(Arc<Mutex<BTreeMap<&'static str, Ailment>>>);
 
 impl Health {
-    /// A task does not do its work.
+    /// A task does not work.
     pub fn ails(&self, task: &'static str, ailment: Ailment) {
         self.tasks().insert(task, ailment);
     }
 
-    /// A task does its work, again or for the first time.
+    /// A task works, again or for the first time.
     pub fn recovers(&self, task: &'static str) {
         self.tasks().remove(task);
     }
 
-    /// The names of the tasks with an ailment, in the order of the alphabet.
+    /// The names of the tasks with an ailment, sorted.
     pub fn with(&self, ailment: Ailment) -> Vec<&'static str> {
         let tasks = self.tasks();
         let ailing = tasks.iter().filter(|(_, other)| **other == ailment);

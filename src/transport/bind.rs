@@ -10,7 +10,7 @@ use socket2::{Domain, Socket, TcpKeepalive, Type};
 /// Connections that wait to be accepted.
 pub(super) const BACKLOG: u32 = 4_096;
 
-/// When a silent peer is asked whether it is there: after a minute, and then four times.
+/// A silent peer is probed after a minute, and given up after four more probes.
 const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_time(Duration::from_secs(60))
     .with_interval(Duration::from_secs(15))
@@ -25,7 +25,7 @@ pub struct ListenError {
     reason: Error,
 }
 
-/// What to do about it.
+/// What the user can do about it.
 fn help(reason: &Error, key: &str) -> String {
     match reason.kind() {
         ErrorKind::AddrInUse => {
@@ -41,8 +41,8 @@ fn help(reason: &Error, key: &str) -> String {
     }
 }
 
-/// Binds an address; `key` is where the user wrote it, and `all` is every address that the process
-/// listens on. Clients can connect from now on, and wait.
+/// Binds an address. `key` is where the user wrote it, and `all` is every address that the process
+/// listens on. From now on clients can connect, and wait to be accepted.
 ///
 /// # Errors
 ///
@@ -58,13 +58,13 @@ pub fn listen(
 fn bind(address: SocketAddr, all: &[SocketAddr]) -> Result<TcpListener, Error> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
-        // Without it, a setting of the machine decides.
+        // If it is not set here, a setting of the machine decides.
         socket.set_only_v6(all.iter().any(|other| is_beside(*other, address)))?;
     }
     socket.set_reuse_address(true)?;
-    // Connections have these from the socket that accepts them. Without the first, a small response
-    // could wait for the acknowledgement of the one before; by the second, a peer that has vanished is
-    // noticed after two minutes.
+    // Accepted connections inherit both options. Without the first, a small response could wait for the
+    // acknowledgement of the one before. By the second, a peer that has vanished is noticed after two
+    // minutes.
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&KEEPALIVE)?;
     socket.set_nonblocking(true)?;
@@ -73,7 +73,8 @@ fn bind(address: SocketAddr, all: &[SocketAddr]) -> Result<TcpListener, Error> {
     Ok(socket.into())
 }
 
-/// Whether an address of IPv4 has the port of `wildcard`, which would take it with the others.
+/// Whether `other` is an IPv4 address with the port of `wildcard`, whose socket would take its clients
+/// too.
 fn is_beside(other: SocketAddr, wildcard: SocketAddr) -> bool {
     let has_port = other.port() == wildcard.port() && other.port() != 0;
     has_port && other.ip().to_canonical().is_ipv4()

@@ -1,13 +1,13 @@
 //! Where a chunked body ends, byte by byte, and the trailer fields at its end
 //! ([RFC 9112, section 7.1](https://www.rfc-editor.org/rfc/rfc9112#section-7.1)).
 //!
-//! It takes nothing away and changes nothing: whoever decodes the body sees the same bytes. What is
-//! not exactly a chunked body is refused, so that nobody can read another end into it.
+//! The bytes stay as they are: pingora decodes them afterwards. What is not exactly a chunked body is
+//! refused, so that no reader can find another end in it.
 
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TRAILER, TRANSFER_ENCODING};
 
-/// Bytes of all chunk extensions of a body together. Nobody here reads them.
+/// Bytes of all chunk extensions of a body together. They mean nothing to us.
 const EXTENSIONS: usize = 16 << 10;
 /// Bytes of a trailer section.
 const TRAILER_BYTES: usize = 16 << 10;
@@ -27,7 +27,7 @@ pub struct NotChunked;
 #[derive(Debug, Default)]
 pub struct Chunks {
     at: At,
-    /// Of the chunk under way.
+    /// Bytes of the chunk under way that are yet to come.
     size: u64,
     digits: u8,
     extensions: usize,
@@ -49,12 +49,12 @@ enum At {
 }
 
 impl Chunks {
-    /// Looks at what comes next, and says how many of the bytes belong to the body: all of them
-    /// until it is [done](Self::is_done).
+    /// Looks at the next bytes, and returns how many of them belong to the body: all of them until it
+    /// is [done](Self::is_done).
     ///
     /// # Errors
     ///
-    /// Where it is no chunked body.
+    /// Where the bytes are no chunked body.
     pub fn look(&mut self, bytes: &[u8]) -> Result<usize, NotChunked> {
         let mut looked = 0;
         while let Some(rest) = bytes.get(looked..).filter(|rest| !rest.is_empty()) {

@@ -34,7 +34,7 @@ use super::stream::Stream;
 /// How long a client may take no data unless somebody says otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long, and how much of, what nobody wants is read after a response that ends its connection.
+/// How long, and how much, is read and dropped after a response that ends its connection.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 16 << 20;
 const LINGER_PART: usize = 16 << 10;
@@ -148,7 +148,7 @@ impl Connection {
             }
             let fill =
                 |context: &mut Context<'_>| self.state().inbound.poll_fill(context, &self.0.stream);
-            // Where something has come already, nobody looks at a clock.
+            // The clock is not read where something has come already.
             let read = match poll_fn(|context| Poll::Ready(fill(context))).await {
                 Poll::Ready(read) => Some(read),
                 Poll::Pending => {
@@ -234,7 +234,7 @@ impl Connection {
                 left = left.saturating_sub(buffer.filled().len());
             }
         };
-        // Whoever still sends then is not listening.
+        // A client that still sends then does not listen.
         timeout(LINGER, rest).await.ok();
     }
 

@@ -13,16 +13,16 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
 use crate::descriptors::{Client, Descriptors};
 
-/// How often connections of HTTP/2 that came after the announcement are told of it.
+/// How often HTTP/2 connections made after the announcement are told of it.
 const REMINDER: Duration = Duration::from_secs(1);
 
-/// Tells everyone that the process ends, and tells when every connection has.
+/// Tells connections that the process ends, and whoever ends the process when all of them are closed.
 #[derive(Clone, Debug)]
 pub struct Drain {
     started: Arc<watch::Sender<bool>>,
     /// Whether connections of HTTP/2 are to end once their streams have.
     goaway: Arc<watch::Sender<bool>>,
-    /// Whether the end is announced, where a request looks at it.
+    /// Whether the end is announced, for requests to look at.
     flag: Arc<AtomicBool>,
     /// One receiver for each open connection.
     open: Arc<watch::Sender<()>>,
@@ -52,7 +52,7 @@ impl Drain {
         self.goaway.send_replace(true);
     }
 
-    /// Announces the end, and lets this time pass.
+    /// Announces the end, and returns after `delay`.
     pub async fn announce_for(&self, delay: Duration) {
         self.announce();
         let mut reminders = interval_at(Instant::now() + REMINDER, REMINDER);
@@ -62,7 +62,7 @@ impl Drain {
         loop {
             tokio::select! {
                 () = &mut over => return,
-                // A change for those who subscribed since the last one.
+                // Sets the same value again, so that those who subscribed meanwhile see a change.
                 _ = reminders.tick() => drop(self.goaway.send_replace(true)),
             }
         }
@@ -71,7 +71,7 @@ impl Drain {
     /// Starts it: nobody accepts from now on, idle connections close, others after their response.
     pub fn start(&self) {
         self.flag.store(true, Ordering::Relaxed);
-        // Whoever subscribes between the two hears of the second.
+        // Who subscribes between the two calls sees the change of the second.
         self.started.send_replace(true);
         self.goaway.send_replace(true);
     }

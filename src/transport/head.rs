@@ -1,5 +1,5 @@
 //! The head of an HTTP/1.1 request as it comes in: where it ends, whether it may be served, and how
-//! the body behind it is framed. Nothing is made of its fields here: a parser reads those that pass.
+//! the body behind it is framed. All else is left to the parser of the heads that pass.
 //!
 //! Two readers that disagree about where a request ends are two requests (request smuggling), and
 //! libraries are lenient. So framing is decided here, in front of them, and what is not exactly as
@@ -36,14 +36,14 @@ pub enum Malformed {
     Syntax,
     /// It has more bytes or fields than is allowed.
     TooLarge,
-    /// Its body is coded in a way that nobody here knows.
+    /// Its body has a transfer coding other than chunked.
     Coding,
     /// It did not come to its end in time.
     TooSlow,
 }
 
 impl Malformed {
-    /// What its client is told.
+    /// The status that the client is sent.
     pub fn status(self) -> StatusCode {
         match self {
             Self::Syntax => StatusCode::BAD_REQUEST,
@@ -65,7 +65,7 @@ pub enum Seen {
     Preface,
 }
 
-/// Looks at a head while it comes in: each byte once, however they drip.
+/// Looks at a head while it comes in, at each byte once in however many parts they come.
 #[derive(Debug, Default)]
 pub struct Scan {
     /// Where the line begins that is not complete yet.
@@ -145,7 +145,7 @@ impl Scan {
         Ok(())
     }
 
-    /// Only what frames the body is looked at.
+    /// Looks only at the fields that frame the body.
     fn field(&mut self, line: &[u8], limits: HeadLimits) -> Result<(), Malformed> {
         self.fields += 1;
         if self.fields > limits.fields {

@@ -33,9 +33,9 @@ enum Stage {
     /// Nothing until the next head is complete.
     #[default]
     Between,
-    /// So many bytes of a head, and then its body.
+    /// A head of so many bytes, and then its body.
     Head(usize, Framing),
-    /// So many bytes of a body.
+    /// So many more bytes of a body.
     Length(u64),
     Chunked(Box<Chunks>),
     /// Everything: HTTP/2 has frames of its own.
@@ -56,11 +56,11 @@ impl Inbound {
         !self.inbox.is_empty()
     }
 
-    /// Looks at what has come of a head.
+    /// Looks for a whole head in what has come.
     ///
     /// # Errors
     ///
-    /// Where it cannot be served.
+    /// Where the head cannot be served.
     pub fn look(&mut self, limits: HeadLimits) -> Result<Seen, Malformed> {
         // Empty lines between requests belong to none (RFC 9112, section 2.2).
         while self.inbox.starts_with(b"\r\n") && !self.scan.is_begun() {
@@ -167,7 +167,7 @@ impl Inbound {
         Poll::Ready(Ok(()))
     }
 
-    /// Remembers a body that is none, and one that is complete.
+    /// Notes that the body is malformed, or that it is complete.
     fn checked(&mut self, taken: Option<usize>) -> io::Result<usize> {
         let Some(taken) = taken else {
             self.is_malformed = true;
@@ -187,7 +187,7 @@ impl Inbound {
 }
 
 impl Stage {
-    /// How many of these bytes belong to the body; nothing where it is no body any more.
+    /// How many of these bytes belong to the body; nothing where they cannot be a body.
     fn take(&mut self, bytes: &[u8]) -> Option<usize> {
         match self {
             Self::Length(left) => {

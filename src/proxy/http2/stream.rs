@@ -14,8 +14,8 @@ use tokio::time::timeout;
 use crate::proxy::session::{Gone, Input};
 use crate::transport::Progress;
 
-/// How long, and how much of, a body that nobody wants is read after its response: some clients take a
-/// reset for a failure, whatever the response was.
+/// How long, and how much of, an unwanted body is read after its response: some clients take a reset for
+/// a failure, whatever the response was.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 16 << 20;
 /// How often in a row a client may take nothing of one response while it takes others on its
@@ -149,7 +149,7 @@ impl Http2 {
                 }
             }
         };
-        // Whoever still sends then is not listening.
+        // A client that still sends then does not listen.
         timeout(LINGER, rest).await.ok();
     }
 
@@ -180,7 +180,7 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
     let pieces: Vec<_> =
         headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
-    // Of pieces that were values each, the whole is one.
+    // Valid pieces make a valid value.
     if let Ok(joined) = HeaderValue::from_bytes(&pieces.join(&b"; "[..])) {
         headers.insert(header::COOKIE, joined);
     }

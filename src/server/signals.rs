@@ -1,0 +1,97 @@
+//! What the process does with signals.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pingora::server::{ShutdownSignal, ShutdownSignalWatch};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::supervise::Task;
+use crate::reload::Reloads;
+use crate::transport::Drain;
+
+/// Handles SIGXFSZ, which would end the process when a file, of the log or of the state, has grown to
+/// the process's limit (`ulimit -f`). With a handler, the write fails instead.
+pub(super) fn outlive_file_limit() {
+    let handle = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+        let _entered = runtime.enter();
+        // Handlers stay when their streams are gone.
+        signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).map(drop)
+    };
+    if let Err(error) = handle() {
+        tracing::warn!("cannot handle SIGXFSZ: a file that is too large ends the process: {error}");
+    }
+}
+
+/// SIGHUP has every file read again at once.
+pub(super) struct ReloadOnHangup(pub Arc<Reloads>);
+
+#[async_trait]
+impl Task for ReloadOnHangup {
+    const NAME: &'static str = "hangup";
+
+    async fn run(&self) -> io::Result<()> {
+        let mut hangups = signal(SignalKind::hangup())?;
+        while hangups.recv().await.is_some() {
+            tracing::info!("SIGHUP: reading every file again");
+            self.0.request().await;
+        }
+        Ok(())
+    }
+}
+
+/// SIGTERM and SIGINT drain the process. A second one ends it at once.
+pub(super) struct Signals {
+    pub drain: Drain,
+    pub drain_delay: Duration,
+    pub grace_period: Duration,
+}
+
+#[async_trait]
+impl ShutdownSignalWatch for Signals {
+    async fn recv(&self) -> ShutdownSignal {
+        let (Ok(mut terminate), Ok(mut interrupt)) =
+            (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+        else {
+            tracing::error!("cannot handle signals: they end the process at once");
+            return std::future::pending().await;
+        };
+        next(&mut terminate, &mut interrupt).await;
+        // Before anything that could wait: `/readyz` says no from now on.
+        self.drain.announce();
+        if !self.drain_delay.is_zero() {
+            tracing::info!(
+                "shutting down: requests are still served for {:?} (drain-delay), and /readyz says 503; a second \
+                 signal ends the process at once",
+                self.drain_delay
+            );
+            tokio::select! {
+                () = self.drain.announce_for(self.drain_delay) => {}
+                () = next(&mut terminate, &mut interrupt) => std::process::exit(1),
+            }
+        }
+        tracing::info!(
+            "draining for at most {:?}; a second signal ends at once",
+            self.grace_period
+        );
+        self.drain.start();
+        tokio::select! {
+            () = self.drain.finished() => tracing::info!("drained"),
+            () = tokio::time::sleep(self.grace_period) => {
+                tracing::warn!("{} connections cut off by the grace period", self.drain.open());
+            }
+            () = next(&mut terminate, &mut interrupt) => std::process::exit(1),
+        }
+        ShutdownSignal::FastShutdown
+    }
+}
+
+async fn next(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}

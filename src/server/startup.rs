@@ -1,0 +1,88 @@
+//! The end of a start: clients are let in, and the user is told what is served.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::oneshot;
+
+use super::printer::Printer;
+use super::supervise::Task;
+use crate::reload::Reloads;
+use crate::versions::{Live, ServiceEntry, Snapshot};
+
+/// How long clients wait for the first versions before they are told that there are none.
+const FIRST_VERSIONS: Duration = Duration::from_secs(10);
+
+/// Lets connections in once the first versions are known, and prints that on standard output.
+pub(super) struct Startup {
+    /// Taken once connections are let in.
+    ready: Mutex<Option<oneshot::Sender<()>>>,
+    addresses: Vec<String>,
+    port: u16,
+    live: Arc<Live>,
+    reloads: Arc<Reloads>,
+}
+
+impl Startup {
+    /// Lets connections in by `ready`, and prints the lines `addresses` and what is served at `port`.
+    pub fn new(
+        ready: oneshot::Sender<()>,
+        (addresses, port): (Vec<String>, u16),
+        live: Arc<Live>,
+        reloads: Arc<Reloads>,
+    ) -> Self {
+        Self { ready: Mutex::new(Some(ready)), addresses, port, live, reloads }
+    }
+}
+
+#[async_trait]
+impl Task for Startup {
+    const NAME: &'static str = "startup";
+
+    async fn run(&self) -> io::Result<()> {
+        let printer = Printer::to(io::stdout());
+        let settled = tokio::time::timeout(FIRST_VERSIONS, self.reloads.settled()).await.is_ok();
+        let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(ready) = ready {
+            // It fails if the process is about to end and accepts no more.
+            ready.send(()).ok();
+        }
+        for line in &self.addresses {
+            printer.print(line);
+        }
+        if !settled {
+            printer
+                .print("some versions are still being made; their services answer 503 until then");
+            self.reloads.settled().await;
+        }
+        for line in describe(&self.live.load(), self.port) {
+            printer.print(&line);
+        }
+        for rejection in self.reloads.rejected().iter() {
+            printer.print(&format!("rejected  {}, see the log", rejection.file.display()));
+        }
+        Ok(())
+    }
+}
+
+/// A line for each service: its URL, and each version with its share and status.
+fn describe(snapshot: &Snapshot, port: u16) -> Vec<String> {
+    let width = snapshot.services.iter().map(|service| service.url(port).len()).max();
+    let line = |service: &Arc<ServiceEntry>| {
+        let versions: Vec<_> = service
+            .versions
+            .iter()
+            .map(|version| match version.status.error() {
+                None => format!("{} {} % {}", version.name, version.share, version.status.word()),
+                Some(error) => {
+                    format!("{} {} % error {}", version.name, version.share, error.code.as_str())
+                }
+            })
+            .collect();
+        let url = service.url(port);
+        format!("{url:width$}  {}", versions.join(", "), width = width.unwrap_or(0))
+    };
+    snapshot.services.iter().map(line).collect()
+}
