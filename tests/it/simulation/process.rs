@@ -11,8 +11,7 @@ use watershed::policy::Standing;
 use watershed::runtime::{Engine, Grant, Guest, PoolSize, Program};
 use watershed::telemetry::Telemetry;
 use watershed::versions::{
-    Backend, GuestBackend, ReadyVersion, ServiceKey, Snapshot, Status, StatusCode, StatusError,
-    Statuses, declared,
+    Backend, GuestBackend, ServiceKey, Snapshot, Status, StatusCode, StatusError, Statuses, VersionEntry, declared,
 };
 
 use super::Seen;
@@ -40,13 +39,13 @@ impl Makes {
         }
     }
 
-    fn make(&self, key: &ServiceKey, spec: &VersionSpec, component: usize) -> Arc<ReadyVersion> {
+    fn make(&self, key: &ServiceKey, spec: &VersionSpec, component: usize) -> Arc<VersionEntry> {
         let (service, second) = (key.service.as_str(), Duration::from_secs(1));
         let grant = Grant::new(service, spec.name.as_str(), 1 << 20, second, second);
         let guest = Guest::new(self.programs[component].clone(), grant);
         let backend = Backend::Guest(GuestBackend::new(guest, Vec::new()));
         let meter = self.telemetry.version("default", service, spec.name.as_str());
-        Arc::new(ReadyVersion::new(spec.clone(), backend, meter))
+        Arc::new(VersionEntry::new(spec.clone(), backend, meter))
     }
 }
 
