@@ -11,7 +11,8 @@ use tokio::sync::mpsc;
 use crate::config::{Config, VersionName, VersionSpec};
 use crate::source::Look;
 use crate::versions::{
-    Backend, Preparer, ServiceKey, Status, StatusCode, StatusError, Statuses, VersionEntry, declared,
+    Backend, Preparer, ReadyVersion, ServiceKey, Status, StatusCode, StatusError, Statuses,
+    declared,
 };
 
 /// A version over all services.
@@ -91,42 +92,6 @@ impl Prepare for Preparer {
         key: &ServiceKey,
         spec: &VersionSpec,
     ) -> Result<Arc<ReadyVersion>, StatusError> {
-        Self::prepare(self, key, spec).await
-    }
-
-    fn keep_only(&self, normal: &[&Backend]) {
-        Self::keep_only(self, normal.iter().copied());
-    }
-
-    fn forget_failed(&self) {
-        Self::forget_failed(self);
-    }
-}
-
-/// What makes versions ready. A trait, so that a test can say when each is.
-#[async_trait]
-pub trait Prepare: Send + Sync {
-    /// Takes a version from declared to normal, or says why it cannot be.
-    async fn prepare(
-        &self,
-        key: &ServiceKey,
-        spec: &VersionSpec,
-    ) -> Result<Arc<VersionEntry>, StatusError>;
-
-    /// Forgets what none of these backends uses.
-    fn keep_only(&self, normal: &[&Backend]);
-
-    /// Has everything that failed tried anew by whoever wants it next.
-    fn forget_failed(&self);
-}
-
-#[async_trait]
-impl Prepare for Preparer {
-    async fn prepare(
-        &self,
-        key: &ServiceKey,
-        spec: &VersionSpec,
-    ) -> Result<Arc<VersionEntry>, StatusError> {
         Self::prepare(self, key, spec).await
     }
 

@@ -17,7 +17,7 @@ use crate::config::VersionSpec;
 use crate::runtime::{Engine, Grant, Guest, PoolSize, Program};
 use crate::source::FakeWatch;
 use crate::versions::{
-    Backend, GuestBackend, ServiceKey, Status, StatusCode, StatusError, VersionEntry,
+    Backend, GuestBackend, ReadyVersion, ServiceKey, Status, StatusCode, StatusError,
 };
 
 /// How a version is prepared from now on.
@@ -44,7 +44,7 @@ impl Prepare for Stage {
         &self,
         key: &ServiceKey,
         spec: &VersionSpec,
-    ) -> Result<Arc<VersionEntry>, StatusError> {
+    ) -> Result<Arc<ReadyVersion>, StatusError> {
         let name = spec.name.to_string();
         self.tries.lock().unwrap().push((name.clone(), Instant::now()));
         let plan = self.plans.lock().unwrap().get(&name).copied().unwrap_or(Plan::After(0));
@@ -56,7 +56,7 @@ impl Prepare for Stage {
                 let meter = self.telemetry.version("default", service, &name);
                 let guest = Guest::new(self.program.clone(), grant);
                 let backend = Backend::Guest(GuestBackend::new(guest, Vec::new()));
-                Ok(Arc::new(VersionEntry::new(spec.clone(), backend, meter)))
+                Ok(Arc::new(ReadyVersion::new(spec.clone(), backend, meter)))
             }
             Plan::Held(wait) => {
                 sleep(Duration::from_millis(wait)).await;
@@ -153,7 +153,7 @@ impl Bench {
     /// What takes the traffic.
     fn served(&self) -> Vec<String> {
         let snapshot = self.live.load();
-        let shares = snapshot.services.iter().flat_map(|service| service.serving.shares());
+        let shares = snapshot.services.iter().flat_map(|service| service.decider.shares());
         shares.map(|(version, _)| version.spec.name.to_string()).collect()
     }
 

@@ -11,7 +11,7 @@ use watershed::config::{Config, Otherwise, Percent, Pick, Reach, Service, Traffi
 use watershed::policy::explain::Question;
 use watershed::policy::{Case, Standing};
 use watershed::routing::{Asked, Refused, bucket};
-use watershed::versions::{ServiceEntry, Snapshot, Statuses, VersionEntry};
+use watershed::versions::{ReadyVersion, ServiceEntry, Snapshot, Statuses};
 
 use super::Seen;
 use super::site::NAMES;
@@ -185,7 +185,7 @@ impl One<'_> {
     }
 
     fn see(&self, seen: &mut Seen) {
-        let serving = &self.entry.serving;
+        let serving = &self.entry.decider;
         let is_latest = self.service.traffic == Traffic::Latest && serving.takes_traffic();
         for (is_so, situation) in [
             (is_latest, "a service by its latest version"),
@@ -208,7 +208,7 @@ impl One<'_> {
     /// All of the traffic goes somewhere, or none of it.
     fn shares_are_exact(&self) -> Result<(), String> {
         let sum: u32 = self.shares.values().map(|share| u32::from(*share)).sum();
-        let expected = if self.entry.serving.takes_traffic() { 10_000 } else { 0 };
+        let expected = if self.entry.decider.takes_traffic() { 10_000 } else { 0 };
         ensure!(sum == expected, "the shares are {:?}", self.shares);
         if self.entry.held.is_none()
             && let Traffic::Split(split) = &self.service.traffic
@@ -226,14 +226,14 @@ impl One<'_> {
     fn what_serves_is_there(&self) -> Result<(), String> {
         let statuses = &self.publish.statuses[&self.entry.key];
         let normal = statuses.iter().filter_map(|status| status.normal());
-        let before = self.before.into_iter().flat_map(|before| before.serving.entries());
+        let before = self.before.into_iter().flat_map(|before| before.decider.entries());
         let known: Vec<_> = normal.chain(before).map(Arc::as_ptr).collect();
-        for serving in self.entry.serving.entries() {
+        for serving in self.entry.decider.entries() {
             ensure!(known.contains(&Arc::as_ptr(serving)), "{} is none", serving.spec.name);
         }
         // What is served as it is declared is what is declared now.
         if self.entry.held.is_none() {
-            for (serving, _) in self.entry.serving.shares() {
+            for (serving, _) in self.entry.decider.shares() {
                 let is_declared = self.service.versions.contains(&serving.spec);
                 ensure!(is_declared, "{} is an older one", serving.spec.name);
             }
@@ -271,7 +271,7 @@ impl One<'_> {
 
     /// Those with a share before that nothing closes now.
     fn left(&self, before: &ServiceEntry) -> BTreeSet<String> {
-        let serving = before.serving.shares().into_iter().map(|(version, _)| version);
+        let serving = before.decider.shares().into_iter().map(|(version, _)| version);
         let left = serving
             .filter(|version| !self.is_quarantined(version) && self.reach(version) == Reach::Live);
         left.map(|version| version.spec.name.to_string()).collect()
@@ -288,7 +288,7 @@ impl One<'_> {
             let told = hundredths(told);
             ensure!(told == self.shares, "status tells {told:?} as declared");
         }
-        for (serving, _) in self.entry.serving.shares() {
+        for (serving, _) in self.entry.decider.shares() {
             let name = serving.spec.name.as_str();
             let told = document.versions.iter().find(|it| it.name == name);
             let told = told.ok_or_else(|| format!("status does not tell of {name}"))?;
@@ -325,7 +325,7 @@ impl One<'_> {
 
     /// Asks for a version as a request does. Whether it gets one.
     fn probe(&self, probe: &Probe, memory: &mut Memory, seen: &mut Seen) -> Result<bool, String> {
-        let decided = self.entry.serving.decide(probe.asked(), Instant::now());
+        let decided = self.entry.decider.decide(probe.asked(), Instant::now());
         let why = decided.decision.as_str();
         let told = self.entry.explain(&probe.question, self.publish.after.generation);
         ensure!(told.decision == why, "decided by {why}, told {}", told.decision);
@@ -373,7 +373,7 @@ impl One<'_> {
     /// Nobody gets what is closed.
     fn is_open_to(
         &self,
-        version: &VersionEntry,
+        version: &ReadyVersion,
         why: &str,
         probe: &Probe,
         memory: &Memory,
@@ -426,7 +426,7 @@ impl One<'_> {
 
     /// Whether a version takes requests of those who are pinned to it.
     fn can_keep(&self, name: &str) -> bool {
-        let mut serving = self.entry.serving.entries();
+        let mut serving = self.entry.decider.entries();
         let version = serving.find(|version| version.spec.name.as_str() == name);
         version.is_some_and(|version| {
             let is_declared = self.service.versions.iter().any(|it| it.name == version.spec.name);
@@ -444,7 +444,7 @@ impl One<'_> {
 
     /// A request that was served before may only fail if that is meant, or nobody can help it.
     fn nothing_is_left_for(&self, probe: &Probe) -> Result<(), String> {
-        let decided = self.entry.serving.decide(probe.asked(), Instant::now());
+        let decided = self.entry.decider.decide(probe.asked(), Instant::now());
         let is_offline = decided.version.err() == Some(Refused::Offline);
         // The decision may be that of a wish that came to nothing, before the rule.
         let told = self.entry.explain(&probe.question, self.publish.after.generation);
@@ -562,7 +562,7 @@ impl One<'_> {
     /// Every share is exact over all keys, or over all turns.
     fn everybody_has_the_shares(&self, seen: &mut Seen) -> Result<(), String> {
         let (entry, probes) = (self.entry, self.publish.probes);
-        if !entry.serving.is_split() {
+        if !entry.decider.is_split() {
             return Ok(());
         }
         let policy = &self.service.policy;
@@ -570,7 +570,7 @@ impl One<'_> {
         let count = |asked: &mut dyn Iterator<Item = Asked<'_>>| {
             let mut counted = BTreeMap::new();
             for asked in asked {
-                if let Ok(version) = entry.serving.decide(asked, Instant::now()).version {
+                if let Ok(version) = entry.decider.decide(asked, Instant::now()).version {
                     *counted.entry(version.spec.name.to_string()).or_insert(0_u16) += 1;
                 }
             }
@@ -601,11 +601,11 @@ impl One<'_> {
     }
 
     /// Whether the file closes what serves to everybody.
-    fn is_quarantined(&self, version: &VersionEntry) -> bool {
+    fn is_quarantined(&self, version: &ReadyVersion) -> bool {
         self.service.quarantined_as(&version.digest(), version.spec.env()).is_some()
     }
 
-    fn reach(&self, version: &VersionEntry) -> Reach {
+    fn reach(&self, version: &ReadyVersion) -> Reach {
         let index = self.service.versions.iter().position(|it| it.name == version.spec.name);
         index.map_or(Reach::Live, |index| self.service.policy.reach_of(index))
     }
@@ -623,7 +623,7 @@ fn see_decision(seen: &mut Seen, why: &str) {
 }
 
 fn shares(entry: &ServiceEntry) -> BTreeMap<String, u16> {
-    let shares = entry.serving.shares().into_iter();
+    let shares = entry.decider.shares().into_iter();
     shares.map(|(version, share)| (version.spec.name.to_string(), share.hundredths())).collect()
 }
 
@@ -642,12 +642,12 @@ fn hundredths(shares: impl IntoIterator<Item = (String, f64)>) -> BTreeMap<Strin
 /// is made anew, nor whether a service without any share is so on purpose, nor the environment of
 /// what is declared no more.
 fn is_described(before: &ServiceEntry, service: &Service) -> bool {
-    let is_told = |version: &&Arc<VersionEntry>| {
+    let is_told = |version: &&Arc<ReadyVersion>| {
         let view = before.versions.iter().find(|view| view.name == version.spec.name);
         let normal = view.and_then(|view| view.status.normal());
         normal.is_some_and(|normal| Arc::ptr_eq(normal, version))
     };
-    let shares = before.serving.shares();
+    let shares = before.decider.shares();
     let is_offline = before.held.is_some() && shares.is_empty();
     let of_one = service.quarantine.iter().any(|entry| entry.env.is_some());
     !is_offline && shares.iter().all(|(version, _)| is_told(version)) && !of_one

@@ -11,7 +11,8 @@ use watershed::policy::Standing;
 use watershed::runtime::{Engine, Grant, Guest, PoolSize, Program};
 use watershed::telemetry::Telemetry;
 use watershed::versions::{
-    Backend, GuestBackend, ServiceKey, Snapshot, Status, StatusCode, StatusError, Statuses, VersionEntry, declared,
+    Backend, GuestBackend, ReadyVersion, ServiceKey, Snapshot, Status, StatusCode, StatusError,
+    Statuses, declared,
 };
 
 use super::Seen;
@@ -39,13 +40,13 @@ impl Makes {
         }
     }
 
-    fn make(&self, key: &ServiceKey, spec: &VersionSpec, component: usize) -> Arc<VersionEntry> {
+    fn make(&self, key: &ServiceKey, spec: &VersionSpec, component: usize) -> Arc<ReadyVersion> {
         let (service, second) = (key.service.as_str(), Duration::from_secs(1));
         let grant = Grant::new(service, spec.name.as_str(), 1 << 20, second, second);
         let guest = Guest::new(self.programs[component].clone(), grant);
         let backend = Backend::Guest(GuestBackend::new(guest, Vec::new()));
         let meter = self.telemetry.version("default", service, spec.name.as_str());
-        Arc::new(VersionEntry::new(spec.clone(), backend, meter))
+        Arc::new(ReadyVersion::new(spec.clone(), backend, meter))
     }
 }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use watershed::config::{
     AdminSettings, Config, Destination, Digest, EnvValue, Environment, EnvironmentName, Glob,
-    GuestSpec, Match, Otherwise, Overrides, Percent, Pick, Policy, Quarantined, Reach, Rule, RuleName,
-    ServerSettings, Service, ServiceName, Split, StateSettings, Sticky, StickyKey, StickyMode,
-    Traffic, VersionName, VersionSpec,
+    GuestSpec, Match, Otherwise, Overrides, Percent, Pick, PolicySpec, Quarantined, Reach, Rule,
+    RuleName, ServerSettings, Service, ServiceName, Split, StateSettings, Sticky, StickyKey,
+    StickyMode, Traffic, VersionName, VersionSpec,
 };
 
 /// The services of the site.
@@ -190,7 +190,7 @@ impl Draft {
                     Traffic::Split(self.split(cuts).unwrap_or_else(|| self.offline()))
                 }
             },
-            policy: Policy {
+            policy: PolicySpec {
                 pick: self.pick,
                 propagate: false,
                 overrides: Some(Overrides {
