@@ -382,6 +382,21 @@ fn a_description_survives_the_way_over_the_wire() {
     assert_eq!(serde_json::from_value::<Description>(wire).unwrap(), description);
 }
 
+/// An older command asks a newer process: keys that it does not know are passed over, and a backend
+/// that it does not know is an error, since it cannot be compared.
+#[test]
+fn a_description_of_a_newer_process_is_read_as_far_as_it_is_known() {
+    let description = shop(&[("v1", 100.0)]).0;
+    let mut wire = serde_json::to_value(&description).unwrap();
+    let version = &mut wire["environments"][0]["services"][0]["versions"][0];
+    version["health"] = json!({"state": "new"});
+    assert_eq!(serde_json::from_value::<Description>(wire.clone()).unwrap(), description);
+    let version = wire["environments"][0]["services"][0]["versions"][0].as_object_mut().unwrap();
+    let backend = version.remove("component").unwrap();
+    version.insert("function".to_owned(), backend);
+    serde_json::from_value::<Description>(wire).unwrap_err();
+}
+
 #[test]
 fn nothing_that_a_terminal_would_obey_is_shown() {
     let remarked = |remark: &str| {

@@ -144,3 +144,41 @@ impl Default for GuestLimits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::SecretSource;
+
+    /// What the reloader follows, what a quarantine entry may name, and what the history keeps.
+    #[test]
+    fn a_version_answers_for_its_backend() {
+        let secret = EnvValue::Secret(SecretSource::File("/run/token".into()));
+        let variable = EnvValue::Secret(SecretSource::FromEnv("KEY".to_owned()));
+        let digest = Digest::of("component");
+        let guest = GuestSpec {
+            digest: Some(digest),
+            env: vec![("A".to_owned(), secret), ("B".to_owned(), variable)],
+            ..GuestSpec::new("/app.wasm")
+        };
+        let spec = VersionSpec::new(VersionName::new("v1").unwrap(), guest);
+        let files: Vec<_> = spec.files().collect();
+        assert_eq!(files, [Path::new("/app.wasm"), Path::new("/run/token")]);
+        assert_eq!(spec.declared_digest(), Some(digest));
+        assert_eq!(spec.env().len(), 2);
+        let written = spec.written();
+        let limits = written["limits"].as_table().unwrap();
+        let keys: Vec<_> = limits.keys().map(String::as_str).collect();
+        let expected = [
+            "concurrency",
+            "cpu-time",
+            "instance-reuse",
+            "memory",
+            "queue-time",
+            "request-body",
+            "wall-time",
+        ];
+        assert_eq!(keys, expected);
+        assert_eq!(written["component"].as_str(), Some("/app.wasm"));
+    }
+}
