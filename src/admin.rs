@@ -4,6 +4,7 @@
 //! decides who is answered: where a token file is configured, everything but the health of the
 //! process is for those who know the token.
 
+mod check;
 mod description;
 mod explain;
 mod guard;
@@ -30,6 +31,7 @@ use serde::Deserialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+pub use check::{CheckDocument, CheckQuestion};
 pub use description::description;
 pub use history::HistoryDocument;
 pub use token::{Token, TokenError, TokenFile};
@@ -157,9 +159,11 @@ fn routes(admin: Admin) -> Router {
         .route("/api/v1/explain", get(show_explanation))
         .route("/api/v1/history", get(show_history))
         .route("/api/v1/reload", post(reload))
+        .route("/api/v1/check", post(check::show))
         .fallback(async || {
             let paths = "try /livez, /readyz, /metrics, /api/v1/status, /api/v1/config, \
-                         /api/v1/explain?service=NAME, /api/v1/history?service=NAME or POST /api/v1/reload\n";
+                         /api/v1/explain?service=NAME, /api/v1/history?service=NAME POST /api/v1/reload or POST \
+                         /api/v1/check\n";
             (StatusCode::NOT_FOUND, paths)
         })
         .layer(from_fn_with_state(guard, guard::guard))

@@ -10,6 +10,7 @@ mod delete;
 mod deploy;
 mod env;
 mod explain;
+mod files;
 mod history;
 mod outcome;
 mod plan;

@@ -84,11 +84,14 @@ impl Reloader {
         reloads: Arc<Reloads>,
         telemetry: Telemetry,
     ) -> Self {
+        let path = loader.path().to_owned();
+        let loader = Arc::new(Mutex::new(loader));
+        reloads.show_loader(loader.clone());
         let directory = config.state.directory.clone();
         let journal = Journal::new(directory, reloads.clone(), telemetry.clone());
         Self {
-            path: loader.path().to_owned(),
-            loader: Arc::new(Mutex::new(loader)),
+            path,
+            loader,
             live,
             reloads,
             telemetry,
@@ -280,10 +283,11 @@ impl Reloader {
     async fn take(&mut self, loaded: Loaded, again: Again) -> Reload {
         lock(&self.loader).keep(&loaded);
         self.rejected_watch.clear();
-        let Loaded { config, rejected, read, watch, .. } = loaded;
+        let Loaded { config, rejected, read, changes, .. } = loaded;
+        let watch = changes.watch().to_vec();
         let same = config.is_served_like(&self.config) && watch == self.watch;
         self.watch = watch;
-        self.config = Arc::new(config);
+        self.config = config;
         let rejected_anew = self.reject(rejected);
         self.warn();
         if self.versions.renew(&self.config, again) || !same || self.has_stale_secret() {

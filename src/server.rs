@@ -56,8 +56,7 @@ pub enum StartError {
 /// Where an address, the sandbox pool or the watcher cannot be had. Nothing is served then.
 pub fn run(loader: Loader, loaded: Loaded, telemetry: Telemetry) -> Result<(), StartError> {
     outlive_file_limit();
-    let Loaded { config, rejected, watch, .. } = loaded;
-    let config = Arc::new(config);
+    let Loaded { config, rejected, changes, .. } = loaded;
     let shared = Shared::new(telemetry, Descriptors::raise());
     let sockets = Sockets::bind(&config)?;
     let token = config.admin.token_file.clone().map(TokenFile::open).transpose()?;
@@ -69,7 +68,7 @@ pub fn run(loader: Loader, loaded: Loaded, telemetry: Telemetry) -> Result<(), S
     let files = (loader.path().to_owned(), loader.directory().to_owned());
     let reloader = Reloader::new(
         loader,
-        (config.clone(), watch, rejected),
+        (config.clone(), changes.watch().to_vec(), rejected),
         programs,
         live.clone(),
         reloads.clone(),

@@ -36,11 +36,11 @@ pub(super) fn deploy(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cli
         env: arguments.env.clone(),
         remark: arguments.remark.clone(),
     };
-    let site = Site::open(path, &arguments.common)?;
     if arguments.new_service {
+        let site = Site::open(path, &arguments.common)?;
         return Deployment::create(site, arguments, version)?.finish();
     }
-    let target = Target::within(site, &arguments.common, arguments.service.as_str())?;
+    let target = Target::find(path, &arguments.common, arguments.service.as_str())?;
     let wanted = match arguments.traffic {
         _ if target.service.versions.is_empty() => Wanted::All,
         wanted => wanted.unwrap_or(Wanted::Hold),

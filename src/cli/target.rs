@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::common::Common;
+use super::files::{self, Files, Served};
 use super::process::{Process, ProcessError};
 use super::progress::Waiting;
 use super::refusal::Refusal;
@@ -25,7 +26,7 @@ use crate::policy::explain::Explanation;
 use crate::policy::{Case, Fault, Obstacle, Standing, Verdict};
 use crate::rollout::{Shares, Versions};
 use crate::runtime::digest_of;
-use crate::source::{FILE_MAX, Loader, Saved, ServiceFile, read_file};
+use crate::source::{FILE_MAX, Saved, ServiceFile, read_file};
 
 /// How often the process is asked how far it is: often at first, for what takes no time.
 const LOOKS: std::ops::RangeInclusive<Duration> =
@@ -36,7 +37,7 @@ const WHOLE_HISTORY: usize = 1_000;
 
 /// A service, where it is declared, and who serves it.
 pub(super) struct Target {
-    loader: Loader,
+    files: Files,
     admin: AdminSettings,
     state: PathBuf,
     pub environment: EnvironmentName,
@@ -71,7 +72,14 @@ impl Target {
     ///
     /// Where there is no such service, its file is wrong, or the process says something strange.
     pub fn find(path: &Path, common: &Common, name: &str) -> Result<Self, CliError> {
-        Self::within(Site::open(path, common)?, common, name)
+        let Some(served) = files::served(path, common, name)? else {
+            return Self::within(Site::open(path, common)?, common, name);
+        };
+        let Served { files, process, environment, service, admin, state } = served;
+        let (process, served, tried) = (Some(process), None, Vec::new());
+        let mut target = Self { files, admin, state, environment, service, process, served, tried };
+        target.look()?;
+        Ok(target)
     }
 
     /// Finds it in the files alone.
@@ -100,8 +108,16 @@ impl Target {
         let (environment, service) = (environment.name.clone(), service.clone());
         let (admin, state) = (config.admin.clone(), config.state.directory.clone());
         let (served, tried) = (None, Vec::new());
-        let mut target =
-            Self { loader, admin, state, environment, service, process, served, tried };
+        let mut target = Self {
+            files: Files::of(loader),
+            admin,
+            state,
+            environment,
+            service,
+            process,
+            served,
+            tried,
+        };
         target.look()?;
         Ok(target)
     }
@@ -318,7 +334,8 @@ impl Target {
         let mut file = ServiceFile::open(&self.service.file)?;
         self.is_as_decided()?;
         change(&mut file.text, &self.service);
-        let saved = file.save(self.loader.path())?;
+        let Self { files, process, .. } = self;
+        let saved = file.save_if(|proposal| files.check(process.as_ref(), proposal))?;
         self.published(saved, note)
     }
 
@@ -339,12 +356,10 @@ impl Target {
     }
 
     /// Whether the file still says what the command has looked at, now that it is locked.
-    fn is_as_decided(&mut self) -> Result<(), CliError> {
-        let loaded = load(&mut self.loader)?;
-        let same = loaded.config.services().any(|(_, service)| *service == self.service);
-        match same {
-            true => Ok(()),
-            false => Err(Refusal::Changed { file: self.service.file.clone() }.into()),
+    fn is_as_decided(&self) -> Result<(), CliError> {
+        match self.files.service(&self.environment, &self.service.file)? {
+            Some(now) if now == self.service => Ok(()),
+            _ => Err(Refusal::Changed { file: self.service.file.clone() }.into()),
         }
     }
 
@@ -373,14 +388,8 @@ impl Target {
 
     /// Looks again at the file and at the process.
     pub fn reload(&mut self) -> Result<(), CliError> {
-        let loaded = load(&mut self.loader)?;
-        // Two environments may have one file.
-        let mut services = loaded.config.services();
-        let found = services.find(|(environment, service)| {
-            environment.name == self.environment && service.file == self.service.file
-        });
-        if let Some((_, service)) = found {
-            self.service = service.clone();
+        if let Some(service) = self.files.service(&self.environment, &self.service.file)? {
+            self.service = service;
         }
         self.look()
     }
@@ -410,7 +419,7 @@ impl Target {
     /// Where a version stands as far as it can be made here.
     pub fn try_out(&mut self, version: &VersionName) -> Result<Standing, CliError> {
         let waiting = Waiting::start(format!("{} {version} is being tried", self.service.name));
-        let config = load(&mut self.loader)?.config;
+        let config = self.files.config()?;
         let spec = self.version(version).ok_or_else(|| self.unknown(version))?;
         let fault = trial::try_out(&config, &self.environment, &self.service.name, spec);
         waiting.end();

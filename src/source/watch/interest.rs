@@ -116,13 +116,17 @@ mod tests {
         std::fs::create_dir_all(directory.path().join("services/a")).unwrap();
         let text = "[[environments]]\nname = 'e'\ndomain = 'd'\nservices = 'services/*/*.toml'\n";
         std::fs::write(&main, text).unwrap();
-        let names =
-            Loader::new(&main).load(Reading::Everything).unwrap().watch.into_iter().filter_map(
-                |followed| match followed {
-                    Followed::Names(_, names) => Some(names),
-                    Followed::Path(_) => None,
-                },
-            );
+        let names = Loader::new(&main)
+            .load(Reading::Everything)
+            .unwrap()
+            .changes
+            .watch()
+            .to_vec()
+            .into_iter()
+            .filter_map(|followed| match followed {
+                Followed::Names(_, names) => Some(names),
+                Followed::Path(_) => None,
+            });
         names.collect::<Vec<_>>().try_into().unwrap()
     }
 
