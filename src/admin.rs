@@ -242,6 +242,10 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    fn service(&self) -> Option<&str> {
+        self.service.as_deref()
+    }
+
     fn wants(&self, key: &ServiceKey) -> bool {
         let is = |wanted: &Option<String>, name: &str| {
             wanted.as_ref().is_none_or(|wanted| wanted == name)

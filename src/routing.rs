@@ -17,6 +17,7 @@ mod overrides;
 mod pins;
 mod policy;
 mod request;
+mod shards;
 mod shares;
 mod smooth;
 mod split;
@@ -24,7 +25,7 @@ mod split;
 pub use affinity::{Affinity, Id, KeySource, WATERSHED_STICKY, hash_of_name, is_lane, lane};
 pub use buckets::{Owner, bucket};
 pub use facts::Facts;
-pub use host::{Found, Part, RouteTable, RouteTableBuilder};
+pub use host::{Found, HostPattern, Part, RouteTable, RouteTableBuilder};
 pub use matcher::{Matcher, Mismatch, Network, Pattern, Wants};
 pub use overrides::{Lock, Overrides, WATERSHED_KEY, WATERSHED_VERSION, Wanted, sent_key};
 pub use pins::Pins;
@@ -33,5 +34,6 @@ pub use policy::{
     Witness,
 };
 pub use request::{Asked, Text};
+pub use shards::Shards;
 pub use shares::{Shares, Ways};
 pub use split::Weighted;

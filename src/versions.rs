@@ -21,7 +21,7 @@ use crate::routing::Lock;
 pub use programs::{Programs, check_digest, digest_at};
 pub use serving::{Admission, Decided, Decision, Serving, VersionEntry};
 pub use snapshot::{
-    EnvironmentView, ServiceEntry, ServiceKey, Snapshot, Statuses, VersionView, declared,
+    EnvironmentView, ServiceEntry, ServiceKey, Snapshot, Statuses, Update, VersionView, declared,
 };
 pub use status::{Status, StatusCode, StatusError};
 

@@ -7,7 +7,8 @@ mod interest;
 mod poll;
 mod writes;
 
-use std::path::Path;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use self::events::Events;
@@ -38,6 +39,14 @@ pub enum Follow<'a> {
     Path(&'a Path),
     /// What has some names in a directory.
     Names(&'a Path, &'a Names),
+}
+
+impl Follow<'_> {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Path(path) | Self::Names(path, _) => path,
+        }
+    }
 }
 
 impl<'a> From<&'a Followed> for Follow<'a> {
@@ -90,6 +99,23 @@ impl Watcher {
             Means::Poll(poller) => {
                 poller.follow(followed.into_iter().map(Followed::from).collect());
             }
+        }
+    }
+
+    /// Follows these too, beside all that is followed. They count as changed. Whether that can be had:
+    /// else everything has to be named to [`Watcher::follow`].
+    pub fn follow_more<'a>(&mut self, followed: impl IntoIterator<Item = Follow<'a>>) -> bool {
+        match &mut self.0 {
+            Means::Events(events) => events.follow_more(followed),
+            Means::Poll(_) => false,
+        }
+    }
+
+    /// Where something has changed since the last call; none where it may have been anywhere.
+    pub fn places(&mut self) -> Option<HashSet<PathBuf>> {
+        match &mut self.0 {
+            Means::Events(events) => events.places(),
+            Means::Poll(_) => None,
         }
     }
 

@@ -12,12 +12,14 @@ use super::{
     ReportDocument, ServiceDocument, StatusDocument, VersionDocument,
 };
 use crate::admin::{Admin, TokenFile, Wanted};
-use crate::config::{Percent, Reach, Report, Traffic};
+use crate::config::{EnvironmentName, Percent, Reach, Report, ServiceName, Traffic};
 use crate::descriptors::Use;
 use crate::reload::{Outcome, Reload};
 use crate::source::Rejection;
 use crate::telemetry::Recent;
-use crate::versions::{EnvironmentView, ServiceEntry, StatusError, VersionEntry, VersionView};
+use crate::versions::{
+    EnvironmentView, ServiceEntry, ServiceKey, Snapshot, StatusError, VersionEntry, VersionView,
+};
 
 /// The document of what is served now, without the services that are not wanted.
 pub fn document(admin: &Admin, wanted: &Wanted) -> StatusDocument {
@@ -26,14 +28,17 @@ pub fn document(admin: &Admin, wanted: &Wanted) -> StatusDocument {
     let (port, now) = (admin.port, Instant::now());
     let mut services = snapshot.services.iter().peekable();
     let environment = |EnvironmentView { name, domain }: &EnvironmentView| {
-        let own = iter::from_fn(|| services.next_if(|service| service.key.environment == *name));
-        let own = own.filter(|service| wanted.wants(&service.key));
-        let own = own.map(|service| service_document(service, &rejected, port, now));
-        EnvironmentDocument {
-            name: name.to_string(),
-            domain: domain.clone(),
-            services: own.collect(),
-        }
+        let document =
+            |service: &Arc<ServiceEntry>| service_document(service, &rejected, port, now);
+        let own = match wanted.service() {
+            // Of a hundred thousand services, the one that is wanted is not searched for.
+            Some(service) => only(&snapshot, name, service, wanted).map(document).collect(),
+            None => iter::from_fn(|| services.next_if(|it| it.key.environment == *name))
+                .filter(|service| wanted.wants(&service.key))
+                .map(document)
+                .collect(),
+        };
+        EnvironmentDocument { name: name.to_string(), domain: domain.clone(), services: own }
     };
     let descriptors = admin.descriptors.look();
     StatusDocument {
@@ -48,6 +53,19 @@ pub fn document(admin: &Admin, wanted: &Wanted) -> StatusDocument {
         descriptors: Some(descriptors.into()),
         troubles: troubles(admin, descriptors),
     }
+}
+
+/// The service of a name in an environment, if it is there and wanted.
+fn only<'a>(
+    snapshot: &'a Snapshot,
+    environment: &EnvironmentName,
+    service: &str,
+    wanted: &Wanted,
+) -> impl Iterator<Item = &'a Arc<ServiceEntry>> {
+    let service = ServiceName::new(service).ok();
+    let key = service.map(|service| ServiceKey { environment: environment.clone(), service });
+    let key = key.filter(|key| wanted.wants(key));
+    key.and_then(|key| snapshot.get(&key)).into_iter()
 }
 
 fn troubles(admin: &Admin, descriptors: Use) -> Vec<String> {

@@ -78,6 +78,14 @@ impl Interests {
         widens
     }
 
+    /// Takes an interest in more of a directory.
+    pub fn add(&mut self, directory: &Path, interest: Interest) {
+        match self.0.get_mut(directory) {
+            Some(known) => known.add(interest),
+            None => _ = self.0.insert(directory.to_owned(), interest),
+        }
+    }
+
     /// An event without what does not matter of it; `None` if none of it does. An error, or an event
     /// without a path, says that events were lost: that matters.
     pub fn of(&self, event: notify::Result<Event>) -> Option<notify::Result<Event>> {
