@@ -58,6 +58,9 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How often open descriptors are counted, which takes older kernels a while.
 const COUNT: Duration = Duration::from_secs(5);
 
+/// How many services that are not ready a probe is told.
+const NAMED: usize = 100;
+
 /// What the admin listener shows.
 #[derive(Clone, Debug)]
 pub struct Admin {
@@ -219,7 +222,12 @@ async fn readyz(
     }
     let waiting = snapshot.services.iter().filter(|service| !service.is_ready());
     let names: Vec<_> = waiting.map(|service| service.key.service.as_str()).collect();
-    not_ready(if names.is_empty() { "starting".into() } else { names.join(", ") })
+    let (first, more) = names.split_at(names.len().min(NAMED));
+    not_ready(match (first, more.len()) {
+        ([], _) => "starting".to_owned(),
+        (names, 0) => names.join(", "),
+        (names, more) => format!("{} and {more} more", names.join(", ")),
+    })
 }
 
 async fn metrics(State(admin): State<Arc<Admin>>) -> Response {

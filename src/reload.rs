@@ -35,6 +35,10 @@ use stale::{Places, Stale};
 /// generation and not two.
 const PUBLISH_PATIENCE: Duration = Duration::from_millis(150);
 
+/// The same at most until the first versions are known, when each publish has more to say of more
+/// services: so that a start of a hundred thousand of them is not mostly publishing.
+const START_PATIENCE: Duration = Duration::from_secs(5);
+
 /// How often we look whether the history is still where it was.
 const HISTORY_LOOKS: Duration = Duration::from_secs(2);
 
@@ -61,6 +65,9 @@ pub struct Reloader {
     changed: Places,
     /// What is to be published.
     stale: Stale,
+    /// How long the next publish waits for versions, and whether all were known once.
+    patience: Duration,
+    is_settled: bool,
     /// The services whose overrides have a secret.
     with_secret: HashSet<ServiceKey>,
     following: Following,
@@ -134,6 +141,8 @@ impl Reloader {
             journal,
             changed: Places::Everywhere,
             stale: Stale::All,
+            patience: PUBLISH_PATIENCE,
+            is_settled: false,
             with_secret: HashSet::new(),
             following: Following::Anew,
             rejected_at_start: Some(rejected),
@@ -553,7 +562,7 @@ impl Reloader {
 
     /// Publishes the next generation, after a short wait for versions that are nearly ready.
     async fn publish(&mut self) {
-        let patience = tokio::time::sleep(PUBLISH_PATIENCE);
+        let patience = tokio::time::sleep(self.patience);
         tokio::pin!(patience);
         while self.versions.are_creating() {
             tokio::select! {
@@ -589,10 +598,15 @@ impl Reloader {
         self.journal.settle(&snapshot);
         self.live.publish(snapshot);
         tracing::info!(generation, took_us = started.elapsed().as_micros(), "published");
-        if !self.versions.are_creating() {
-            self.versions.forget_others();
-            self.reloads.settle();
+        if self.versions.are_creating() {
+            if !self.is_settled {
+                self.patience = (started.elapsed() * 3).clamp(PUBLISH_PATIENCE, START_PATIENCE);
+            }
+            return;
         }
+        (self.is_settled, self.patience) = (true, PUBLISH_PATIENCE);
+        self.versions.forget_others();
+        self.reloads.settle();
     }
 
     /// The next generation, and the services in which it may differ from the one before; none if in
