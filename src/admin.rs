@@ -4,6 +4,7 @@
 //! decides who is answered: where a token file is configured, everything but the health of the
 //! process is for those who know the token.
 
+mod check;
 mod description;
 mod explain;
 mod guard;
@@ -55,6 +56,9 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// How often open descriptors are counted, which takes older kernels a while.
 const COUNT: Duration = Duration::from_secs(5);
+
+/// How many services that are not ready a probe is told.
+const NAMED: usize = 100;
 
 /// What the admin listener shows.
 #[derive(Clone, Debug)]
@@ -158,9 +162,11 @@ fn routes(admin: Admin) -> Router {
         .route(api::EXPLAIN, get(show_explanation))
         .route(api::HISTORY, get(show_history))
         .route(api::RELOAD, post(reload))
+        .route(api::CHECK, post(check::show))
         .fallback(async || {
             let paths = "try /livez, /readyz, /metrics, /api/v1/status, /api/v1/config, \
-                         /api/v1/explain?service=NAME, /api/v1/history?service=NAME or POST /api/v1/reload\n";
+                         /api/v1/explain?service=NAME, /api/v1/history?service=NAME, POST /api/v1/reload or POST \
+                         /api/v1/check\n";
             (StatusCode::NOT_FOUND, paths)
         })
         .layer(from_fn_with_state(guard, guard::guard))
@@ -216,7 +222,12 @@ async fn readyz(
     }
     let waiting = snapshot.services.iter().filter(|service| !service.is_ready());
     let names: Vec<_> = waiting.map(|service| service.key.service.as_str()).collect();
-    not_ready(if names.is_empty() { "starting".into() } else { names.join(", ") })
+    let (first, more) = names.split_at(names.len().min(NAMED));
+    not_ready(match (first, more.len()) {
+        ([], _) => "starting".to_owned(),
+        (names, 0) => names.join(", "),
+        (names, more) => format!("{} and {more} more", names.join(", ")),
+    })
 }
 
 async fn metrics(State(admin): State<Arc<Admin>>) -> Response {

@@ -8,6 +8,7 @@
 //! `plan` (the difference between two descriptions, printed by `watershed plan --json`). `standing`
 //! says where a version stands, in several of them.
 
+mod check;
 mod description;
 mod explanation;
 mod history;
@@ -17,6 +18,7 @@ mod reload;
 mod standing;
 mod status;
 
+pub use check::{CheckDocument, CheckQuestion};
 pub use description::{
     BackendDescription, Description, EnvironmentDescription, ServiceDescription, Settings,
     TrafficKind, Value, VersionDescription,
@@ -27,7 +29,7 @@ pub use history::{
     Share,
 };
 pub use paths::{
-    CONFIG, EXPLAIN, ExplainQuery, HISTORY, HistoryQuery, RELOAD, STATUS, StatusQuery,
+    CHECK, CONFIG, EXPLAIN, ExplainQuery, HISTORY, HistoryQuery, RELOAD, STATUS, StatusQuery,
 };
 pub use plan::{
     ChangeKind, Compilation, KeyChange, Plan, ServiceChange, ShareChange, VersionChange,

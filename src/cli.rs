@@ -11,6 +11,7 @@ mod delete;
 mod deploy;
 mod env;
 mod explain;
+mod files;
 mod history;
 mod init;
 mod plan;

@@ -20,7 +20,7 @@ pub mod suggest;
 mod syntax;
 mod validate;
 
-pub(crate) use arbitrate::{Choice, Contender, Verdict, arbitrate};
+pub(crate) use arbitrate::{Choice, Claimed, Contender, Verdict, arbitrate};
 pub(crate) use document::syntax_of;
 pub use model::*;
 pub use path::absolute;

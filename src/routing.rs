@@ -20,6 +20,7 @@ mod overrides;
 mod pins;
 mod policy;
 mod request;
+mod shards;
 mod smooth;
 mod split;
 mod splitter;
@@ -27,7 +28,7 @@ mod splitter;
 pub use affinity::{Affinity, Id, KeySource, WATERSHED_STICKY, hash_of_name, is_lane, lane};
 pub use buckets::{Owner, bucket};
 pub use facts::Facts;
-pub use host::{Found, Part, RouteTable, RouteTableBuilder};
+pub use host::{Found, HostPattern, Part, RouteTable, RouteTableBuilder};
 pub use matcher::{Matcher, Mismatch, Network, Pattern, RequiredNames};
 pub use overrides::{Lock, Overrides, WATERSHED_KEY, WATERSHED_VERSION, Wanted, sent_key};
 pub use pins::Pins;
@@ -36,5 +37,6 @@ pub use policy::{
     Witness,
 };
 pub use request::{Asked, Text};
+pub use shards::Shards;
 pub use split::Weighted;
 pub use splitter::{Splitter, Ways};

@@ -34,6 +34,12 @@ use supervise::{Task, supervised};
 /// How often idle sandboxes are given back, and counters sampled.
 const SWEEP: Duration = Duration::from_secs(5);
 
+/// How much lower the priority of what reloads is (nice(2)).
+const RELOADER_NICE: i32 = 10;
+
+/// How many services are swept in one go.
+const SWEPT_AT_ONCE: usize = 64;
+
 /// Why the server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -55,8 +61,7 @@ pub enum StartError {
 /// Where an address, the sandbox pool or the watcher cannot be had. Nothing is served then.
 pub fn run(loader: Loader, loaded: Loaded, telemetry: Telemetry) -> Result<(), StartError> {
     outlive_file_limit();
-    let Loaded { config, rejected, watch, .. } = loaded;
-    let config = Arc::new(config);
+    let Loaded { config, rejected, changes, .. } = loaded;
     let shared = Shared::new(telemetry, Descriptors::raise());
     let sockets = Sockets::bind(&config)?;
     let token = config.admin.token_file.clone().map(TokenFile::open).transpose()?;
@@ -68,7 +73,7 @@ pub fn run(loader: Loader, loaded: Loaded, telemetry: Telemetry) -> Result<(), S
     let files = (loader.path().to_owned(), loader.directory().to_owned());
     let reloader = Reloader::new(
         loader,
-        (config.clone(), watch, rejected),
+        (config.clone(), changes.watch().to_vec(), rejected),
         preparer,
         live.clone(),
         reloads.clone(),
@@ -236,8 +241,11 @@ impl Task for Sweeper {
         loop {
             rounds.tick().await;
             let now = Instant::now();
-            for service in &self.0.load().services {
-                service.sweep(now);
+            let snapshot = self.0.load();
+            for services in snapshot.services.chunks(SWEPT_AT_ONCE) {
+                services.iter().for_each(|service| service.sweep(now));
+                // Others have something to do as well.
+                tokio::task::yield_now().await;
             }
         }
     }
@@ -251,9 +259,19 @@ impl Task for Reloading {
     const NAME: &'static str = "reloader";
 
     async fn run(&self) -> io::Result<()> {
+        yield_to_requests();
         let (reloader, watcher) = &mut *self.0.lock().await;
         reloader.run(watcher).await;
         Ok(())
+    }
+}
+
+/// Lets the threads that serve go before the one that reloads, and before those that it starts: who has
+/// edited a file waits for some milliseconds more, and nobody else does.
+fn yield_to_requests() {
+    // Of the calling thread alone, as Linux has it.
+    if let Err(error) = rustix::process::setpriority_process(None, RELOADER_NICE) {
+        tracing::debug!("the reloader runs like everything else: {error}");
     }
 }
 

@@ -25,9 +25,11 @@ pub use discover::{Followed, Names};
 pub use edit_error::EditError;
 pub use file::{ReadError, read_file};
 pub use fingerprint::{Fingerprint, Look};
-pub use loader::{Loaded, Loader, Reading, Rejected, Rejection};
+pub use loader::{
+    Changed, Changes, Loaded, Loader, Objection, Reading, Rejected, Rejection, Settings,
+};
 pub use secret::{Unavailable, secret_of, value_of};
-pub use service_file::{Saved, ServiceFile};
+pub use service_file::{Proposal, Saved, ServiceFile};
 pub use text::FILE_MAX;
 #[cfg(test)]
 pub use watch::Fake as FakeWatch;

@@ -86,7 +86,7 @@ fn admin(directory: &std::path::Path, telemetry: Telemetry) -> Admin {
         port: 0,
         config: main,
         root: directory.to_owned(),
-        started_with: Arc::new(loaded.config),
+        started_with: loaded.config,
     }
 }
 

@@ -13,12 +13,14 @@ use crate::api::{
     DescriptorsDocument, EnvironmentDocument, Fault, RejectionDocument, ReloadDocument,
     ReportDocument, ServiceDocument, StatusDocument, StatusQuery, VersionDocument,
 };
-use crate::config::{Percent, Reach, Report, Traffic};
+use crate::config::{EnvironmentName, Percent, Reach, Report, ServiceName, Traffic};
 use crate::descriptors::Use;
 use crate::reload::{Outcome, Reload};
 use crate::source::Rejection;
 use crate::telemetry::Recent;
-use crate::versions::{EnvironmentView, ReadyVersion, ServiceEntry, ServiceKey, VersionView};
+use crate::versions::{
+    EnvironmentView, ReadyVersion, ServiceEntry, ServiceKey, Snapshot, VersionView,
+};
 use observed::{Observed, observed};
 
 pub(super) use observed::shares;
@@ -30,14 +32,17 @@ pub(super) fn document(admin: &Admin, query: &StatusQuery) -> StatusDocument {
     let (port, now) = (admin.port, Instant::now());
     let mut services = snapshot.services.iter().peekable();
     let environment = |EnvironmentView { name, domain }: &EnvironmentView| {
-        let own = iter::from_fn(|| services.next_if(|service| service.key.environment == *name));
-        let own = own.filter(|service| is_wanted(query, &service.key));
-        let own = own.map(|service| service_document(service, &rejected, port, now));
-        EnvironmentDocument {
-            name: name.to_string(),
-            domain: domain.clone(),
-            services: own.collect(),
-        }
+        let document =
+            |service: &Arc<ServiceEntry>| service_document(service, &rejected, port, now);
+        let own = match &query.service {
+            // One of a hundred thousand services is looked up, and not searched for.
+            Some(service) => only(&snapshot, name, service, query).map(document).collect(),
+            None => iter::from_fn(|| services.next_if(|it| it.key.environment == *name))
+                .filter(|service| is_wanted(query, &service.key))
+                .map(document)
+                .collect(),
+        };
+        EnvironmentDocument { name: name.to_string(), domain: domain.clone(), services: own }
     };
     let descriptors = admin.descriptors.look();
     StatusDocument {
@@ -52,6 +57,19 @@ pub(super) fn document(admin: &Admin, query: &StatusQuery) -> StatusDocument {
         descriptors: Some(descriptors.into()),
         troubles: troubles(admin, descriptors),
     }
+}
+
+/// The service of a name in an environment, if it is there and wanted.
+fn only<'a>(
+    snapshot: &'a Snapshot,
+    environment: &EnvironmentName,
+    service: &str,
+    query: &StatusQuery,
+) -> impl Iterator<Item = &'a Arc<ServiceEntry>> {
+    let service = ServiceName::new(service).ok();
+    let key = service.map(|service| ServiceKey { environment: environment.clone(), service });
+    let key = key.filter(|key| is_wanted(query, key));
+    key.and_then(|key| snapshot.get(&key)).into_iter()
 }
 
 fn is_wanted(query: &StatusQuery, key: &ServiceKey) -> bool {

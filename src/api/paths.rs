@@ -12,6 +12,9 @@ pub const CONFIG: &str = "/api/v1/config";
 pub const EXPLAIN: &str = "/api/v1/explain";
 /// What was published of a service: see [`HistoryDocument`](super::HistoryDocument).
 pub const HISTORY: &str = "/api/v1/history";
+/// Posted to, says whether another text for a file would be right: see
+/// [`CheckQuestion`](super::CheckQuestion).
+pub const CHECK: &str = "/api/v1/check";
 /// Posted to, has the files read again: see [`ReloadDocument`](super::ReloadDocument).
 pub const RELOAD: &str = "/api/v1/reload";
 

@@ -3,6 +3,7 @@
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 
@@ -60,7 +61,7 @@ fn versions_on_line() -> Vec<String> {
 
 fn config() -> Option<Config> {
     let mut loader = Loader::new(&path(&words()));
-    loader.load(Reading::Everything).ok().map(|loaded| loaded.config)
+    loader.load(Reading::Everything).ok().map(|it| Arc::unwrap_or_clone(it.config))
 }
 
 /// What stands on the line: the shell calls `watershed -- watershed traffic gr…`.

@@ -31,10 +31,9 @@ pub(super) fn deploy(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cli
         env: arguments.env.clone(),
         remark: arguments.remark.clone(),
     };
-    let site = Site::open(path, &arguments.common)?;
     let (target, done) = match arguments.new_service {
-        true => create(site, arguments, version)?,
-        false => add(site, arguments, version)?,
+        true => create(path, arguments, version)?,
+        false => add(path, arguments, version)?,
     };
     let action = match target.server() {
         Some(_) => Action::Normal(&arguments.version),
@@ -44,8 +43,12 @@ pub(super) fn deploy(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cli
 }
 
 /// Adds the version to a service that there is.
-fn add(site: Site, arguments: &Arguments, version: NewVersion) -> Result<(Target, Done), CliError> {
-    let mut target = Target::within(site, &arguments.common, arguments.service.as_str())?;
+fn add(
+    path: &Path,
+    arguments: &Arguments,
+    version: NewVersion,
+) -> Result<(Target, Done), CliError> {
+    let mut target = Target::find(path, &arguments.common, arguments.service.as_str())?;
     let portion = target.view().portion(arguments.traffic.unwrap_or(Portion::Hold));
     let done = rollout::deploy(&mut target, &arguments.deployment(version, portion))?;
     Ok((target, done))
@@ -53,10 +56,11 @@ fn add(site: Site, arguments: &Arguments, version: NewVersion) -> Result<(Target
 
 /// Makes a service of this one version.
 fn create(
-    site: Site,
+    path: &Path,
     arguments: &Arguments,
     version: NewVersion,
 ) -> Result<(Target, Done), CliError> {
+    let site = Site::open(path, &arguments.common)?;
     let place = site.place(arguments.common.environment.as_deref(), &arguments.service)?;
     let mut file = ServiceFile::create(&place, &arguments.service, &arguments.domain)?;
     file.text.add_version(&version);

@@ -6,7 +6,7 @@ use super::common::Common;
 use super::process::{Process, ProcessError};
 use super::{CliError, select};
 use crate::api::{StatusDocument, StatusQuery};
-use crate::config::{Config, Report, ServiceName, suggest};
+use crate::config::{AdminSettings, Report, ServiceName, suggest};
 use crate::source::{Loaded, Loader, Reading};
 
 /// Why there is no telling what a command is about.
@@ -41,7 +41,7 @@ impl Site {
     pub fn open(path: &Path, common: &Common) -> Result<Self, CliError> {
         let mut loader = Loader::new(path);
         let loaded = load(&mut loader)?;
-        let process = running(loader.path(), &loaded.config, common.admin.as_deref())?;
+        let process = running(loader.path(), &loaded.config.admin, common.admin.as_deref())?;
         Ok(Self { loader, loaded, process })
     }
 
@@ -102,6 +102,12 @@ impl Site {
     }
 }
 
+/// Whether two paths lead to one file, as far as that can be seen.
+pub(super) fn is_same(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    real(one) == real(other)
+}
+
 /// Reads what has changed since the last time; the first time, everything.
 pub(super) fn load(loader: &mut Loader) -> Result<Loaded, CliError> {
     loader.load(Reading::Changed).map_err(|wrong| CliError::Config(wrong.report))
@@ -109,8 +115,12 @@ pub(super) fn load(loader: &mut Loader) -> Result<Loaded, CliError> {
 
 /// The process that serves a configuration. One that `--admin` names must answer; the one that the
 /// files name need not run, but if it does, it must serve these files.
-fn running(main: &Path, config: &Config, admin: Option<&str>) -> Result<Option<Process>, CliError> {
-    let process = match Process::new(admin, &config.admin) {
+pub(super) fn running(
+    main: &Path,
+    settings: &AdminSettings,
+    admin: Option<&str>,
+) -> Result<Option<Process>, CliError> {
+    let process = match Process::new(admin, settings) {
         Err(ProcessError::NoPort) if admin.is_none() => return Ok(None),
         process => process?,
     };
@@ -120,8 +130,7 @@ fn running(main: &Path, config: &Config, admin: Option<&str>) -> Result<Option<P
         Err(error) if error.is_not_running() && admin.is_none() => return Ok(None),
         status => status?,
     };
-    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    if admin.is_none() && real(Path::new(&status.config)) != real(main) {
+    if admin.is_none() && !is_same(Path::new(&status.config), main) {
         let (url, serves) = (process.url().to_owned(), status.config);
         return Err(SiteError::OtherFiles { url, serves, main: main.to_owned() }.into());
     }

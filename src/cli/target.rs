@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::common::Common;
+use super::files::{self, Files, Served};
 use super::process::{Process, ProcessError};
 use super::progress::Waiting;
 use super::select;
@@ -22,7 +23,7 @@ use crate::config::{
 };
 use crate::history::History;
 use crate::rollout::{Control, Edit, Edited, Note, PutBack, Refusal, ServiceView};
-use crate::source::{FILE_MAX, Loader, Saved, ServiceFile, read_file};
+use crate::source::{FILE_MAX, Saved, ServiceFile, read_file};
 use crate::versions::secret_digest;
 
 /// How often the process is asked how far it is: often at first, for what takes no time.
@@ -30,7 +31,7 @@ const LOOKS: RangeInclusive<Duration> = Duration::from_millis(5)..=Duration::fro
 
 /// A service, where it is declared, and who serves it.
 pub(super) struct Target {
-    loader: Loader,
+    files: Files,
     admin: AdminSettings,
     state: PathBuf,
     process: Option<Process>,
@@ -46,7 +47,12 @@ impl Target {
     ///
     /// Where there is no such service, its file is wrong, or the process says something strange.
     pub fn find(path: &Path, common: &Common, name: &str) -> Result<Self, CliError> {
-        Self::within(Site::open(path, common)?, common, name)
+        let Some(served) = files::served(path, common, name)? else {
+            return Self::within(Site::open(path, common)?, common, name);
+        };
+        let Served { files, process, environment, service, admin, state } = served;
+        let view = view(Some(&process), environment, service, &[])?;
+        Ok(Self { files, admin, state, process: Some(process), view, tried: Vec::new() })
     }
 
     /// Finds it in the files alone.
@@ -66,7 +72,7 @@ impl Target {
         let (environment, service) = (environment.name.clone(), service.clone());
         let (admin, state) = (config.admin.clone(), config.state.directory.clone());
         let view = view(process.as_ref(), environment, service, &[])?;
-        Ok(Self { loader, admin, state, process, view, tried: Vec::new() })
+        Ok(Self { files: Files::of(loader), admin, state, process, view, tried: Vec::new() })
     }
 
     /// A service whose file has just been written.
@@ -127,12 +133,11 @@ impl Target {
     }
 
     /// Whether the file still says what the command has looked at, now that it is locked.
-    fn is_as_decided(&mut self) -> Result<(), CliError> {
-        let loaded = load(&mut self.loader)?;
-        let same = loaded.config.services().any(|(_, service)| *service == self.view.service);
-        match same {
-            true => Ok(()),
-            false => Err(Refusal::Changed { file: self.view.service.file.clone() }.into()),
+    fn is_as_decided(&self) -> Result<(), CliError> {
+        let ServiceView { environment, service, .. } = &self.view;
+        match self.files.service(environment, &service.file)? {
+            Some(now) if now == *service => Ok(()),
+            _ => Err(Refusal::Changed { file: service.file.clone() }.into()),
         }
     }
 
@@ -190,14 +195,10 @@ impl Control for Target {
     }
 
     fn reread(&mut self) -> Result<(), CliError> {
-        let loaded = load(&mut self.loader)?;
-        // Two environments may have one file.
-        let mut services = loaded.config.services();
-        let found = services.find(|(environment, service)| {
-            environment.name == self.view.environment && service.file == self.view.service.file
-        });
-        if let Some((_, service)) = found {
-            self.view.service = service.clone();
+        if let Some(service) =
+            self.files.service(&self.view.environment, &self.view.service.file)?
+        {
+            self.view.service = service;
         }
         self.look()
     }
@@ -206,7 +207,8 @@ impl Control for Target {
         let mut file = ServiceFile::open(&self.view.service.file)?;
         self.is_as_decided()?;
         edit.apply(&mut file.text);
-        let saved = file.save(self.loader.path())?;
+        let Self { files, process, .. } = self;
+        let saved = file.save_if(|proposal| files.check(process.as_ref(), proposal))?;
         self.published(saved, note)
     }
 
@@ -242,7 +244,7 @@ impl Control for Target {
     fn try_out(&mut self, version: &VersionName) -> Result<Standing, CliError> {
         let name = &self.view.service.name;
         let waiting = Waiting::start(format!("{name} {version} is being tried"));
-        let config = load(&mut self.loader)?.config;
+        let config = self.files.config()?;
         let spec = self.view.version(version).ok_or_else(|| self.view.unknown(version))?.clone();
         let fault = trial::try_out(&config, &self.view.environment, name, &spec);
         waiting.end();

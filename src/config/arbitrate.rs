@@ -33,8 +33,16 @@ pub struct Verdict {
     pub problems: Vec<Problem>,
 }
 
-/// A name among those of its kind.
-type Name<'a> = (What, Option<&'a EnvironmentName>, &'a str);
+/// A name among those of its kind. Services of two environments may have one name, but not one domain.
+pub type Claimed<'a> = (What, Option<&'a EnvironmentName>, &'a str);
+
+impl Claim {
+    /// What is claimed by a service of an environment.
+    pub fn name_in<'a>(&'a self, environment: &'a EnvironmentName) -> Claimed<'a> {
+        let environment = (self.what == What::Service).then_some(environment);
+        (self.what, environment, &self.name)
+    }
+}
 
 impl<'a> Contender<'a> {
     fn draft(&self, choice: Choice) -> Option<&'a Draft> {
@@ -43,12 +51,6 @@ impl<'a> Contender<'a> {
             Choice::Good => self.good,
             Choice::Nothing => None,
         }
-    }
-
-    /// Services of two environments may have one name, but not one domain.
-    fn name_of(&self, claim: &'a Claim) -> Name<'a> {
-        let environment = (claim.what == What::Service).then_some(self.environment);
-        (claim.what, environment, &claim.name)
     }
 
     fn fallback(&self) -> Choice {
@@ -105,14 +107,14 @@ fn reject_late_comers(contenders: &[Contender<'_>], verdicts: &mut [Verdict]) ->
 fn owners<'a>(
     contenders: &[Contender<'a>],
     verdicts: &[Verdict],
-) -> HashMap<Name<'a>, (usize, &'a Spot)> {
+) -> HashMap<Claimed<'a>, (usize, &'a Spot)> {
     let drafts =
         contenders.iter().zip(verdicts).filter_map(|(it, verdict)| it.draft(verdict.choice));
     let mut owners = HashMap::with_capacity(drafts.map(|draft| draft.claims.len()).sum());
     for held in [true, false] {
         for (index, (contender, verdict)) in contenders.iter().zip(verdicts).enumerate() {
             for claim in contender.claims(verdict.choice, held) {
-                owners.entry(contender.name_of(claim)).or_insert((index, &claim.spot));
+                owners.entry(claim.name_in(contender.environment)).or_insert((index, &claim.spot));
             }
         }
     }
@@ -124,14 +126,16 @@ fn lost(
     contender: &Contender<'_>,
     choice: Choice,
     index: usize,
-    owners: &HashMap<Name<'_>, (usize, &Spot)>,
+    owners: &HashMap<Claimed<'_>, (usize, &Spot)>,
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut name_is_lost = false;
     for (number, claim) in
         contender.draft(choice).into_iter().flat_map(|draft| &draft.claims).enumerate()
     {
-        let Some((owner, spot)) = owners.get(&contender.name_of(claim)) else { continue };
+        let Some((owner, spot)) = owners.get(&claim.name_in(contender.environment)) else {
+            continue;
+        };
         // Two of one name have one default domain, the second claim, which need not be said too.
         if *owner == index || (number == 1 && name_is_lost) {
             continue;

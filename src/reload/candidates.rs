@@ -1,14 +1,14 @@
 //! Declared versions on their way to normal or error. A version that an edit does not change stays as
 //! it is: none of its files is read.
 
-use std::collections::HashMap;
-use std::path::Path;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-use crate::config::{Config, VersionName, VersionSpec};
+use crate::config::{Config, Service, VersionName, VersionSpec};
 use crate::source::Look;
 use crate::versions::{
     Backend, Preparer, ReadyVersion, ServiceKey, Status, StatusCode, StatusError, Statuses,
@@ -42,8 +42,6 @@ struct Candidate {
     status: Status,
     /// Grows with every try, so that the end of one that was replaced is not mistaken.
     number: u64,
-    /// The last renewal in which it was declared.
-    renewal: u64,
     progress: Progress,
     /// Whether one of its name was normal when it came: that serves until this one is known.
     replaces: bool,
@@ -108,11 +106,20 @@ impl Prepare for Preparer {
 pub struct Versions {
     preparer: Arc<dyn Prepare>,
     candidates: HashMap<Key, Candidate>,
+    /// The versions of each service.
+    names: HashMap<ServiceKey, Vec<VersionName>>,
+    /// Which services have something to do with a file.
+    users: HashMap<PathBuf, HashSet<ServiceKey>>,
     creating: usize,
+    /// Those that an error of a moment is in the way of.
+    waiting: HashSet<Key>,
+    /// Services of versions in error that may do at the next edit of any file.
+    failed: HashSet<ServiceKey>,
+    /// Whether there may be compiled code that no version uses.
+    has_dropped: bool,
     /// How many files could not be looked at in the last renewal.
     obscured: usize,
     count: u64,
-    renewals: u64,
     prepared: (mpsc::UnboundedSender<Prepared>, mpsc::UnboundedReceiver<Prepared>),
 }
 
@@ -123,10 +130,14 @@ impl Versions {
         Self {
             preparer,
             candidates: HashMap::new(),
+            names: HashMap::new(),
+            users: HashMap::new(),
             creating: 0,
+            waiting: HashSet::new(),
+            failed: HashSet::new(),
+            has_dropped: true,
             obscured: 0,
             count: 0,
-            renewals: 0,
             prepared,
         }
     }
@@ -134,41 +145,122 @@ impl Versions {
     /// Starts to prepare every version of `config` that is new, whose files changed, or that is to
     /// be tried `again`, and forgets those that it does not declare. Whether anything was different.
     pub fn renew(&mut self, config: &Config, again: Again) -> bool {
-        self.renewals += 1;
         if again == Again::All {
             self.preparer.forget_failed();
         }
         let mut looks = Looks::default();
         let mut renewed = false;
-        for (service, _, spec) in declared(config) {
-            let key = (service, spec.name.clone());
+        let mut there = HashSet::new();
+        self.users.clear();
+        for (environment, service) in config.services() {
+            let key = ServiceKey::of(environment, service);
+            renewed |= self.renew_service(&key, Some(service), again, &mut looks);
+            there.insert(key);
+        }
+        let gone = self.names.keys().filter(|key| !there.contains(*key));
+        for key in gone.cloned().collect::<Vec<_>>() {
+            renewed |= self.renew_service(&key, None, again, &mut looks);
+        }
+        self.obscured = looks.obscured();
+        renewed
+    }
+
+    /// The same of some services and no others: what each is declared to be, if it is declared.
+    pub fn renew_some<'a>(
+        &mut self,
+        services: impl IntoIterator<Item = (&'a ServiceKey, Option<&'a Arc<Service>>)>,
+        again: Again,
+    ) -> bool {
+        let mut looks = Looks::default();
+        let mut renewed = false;
+        for (key, service) in services {
+            renewed |= self.renew_service(key, service, again, &mut looks);
+        }
+        // The others are looked at when it is tried again.
+        self.obscured = self.obscured.max(looks.obscured());
+        renewed
+    }
+
+    fn renew_service<'a>(
+        &mut self,
+        key: &ServiceKey,
+        service: Option<&'a Arc<Service>>,
+        again: Again,
+        looks: &mut Looks<'a>,
+    ) -> bool {
+        let mut renewed = false;
+        let specs = service.map_or(&[][..], |service| &service.versions);
+        for spec in specs {
+            let key = (key.clone(), spec.name.clone());
             let sights = looks.at(spec);
-            let candidate = match self.candidates.remove(&key) {
+            let candidate = match self.take(&key) {
                 Some(known) if known.is_still(spec, &sights, again) => self.keep(&key, known),
                 before => {
                     renewed = true;
+                    self.has_dropped |= before.is_some();
                     self.prepare(&key, spec, sights, before.as_ref())
                 }
             };
-            self.candidates.insert(key, candidate);
+            self.put(key, candidate);
         }
-        let before = self.candidates.len();
-        self.candidates.retain(|_, candidate| candidate.renewal == self.renewals);
-        let creating = |candidate: &&Candidate| candidate.progress == Progress::First;
-        self.creating = self.candidates.values().filter(creating).count();
-        self.obscured = looks.seen.values().filter(|look| **look == Look::Obscured).count();
-        renewed || self.candidates.len() < before
+        let names: Vec<_> = specs.iter().map(|spec| spec.name.clone()).collect();
+        let before = match names.is_empty() {
+            true => self.names.remove(key),
+            false => self.names.insert(key.clone(), names),
+        };
+        for name in before.into_iter().flatten() {
+            if !specs.iter().any(|spec| spec.name == name) {
+                renewed |= self.take(&(key.clone(), name)).is_some();
+                self.has_dropped = true;
+            }
+        }
+        let secret = service.and_then(|service| service.policy.file());
+        for file in specs.iter().flat_map(VersionSpec::files).chain(secret) {
+            match self.users.get_mut(file) {
+                Some(users) if users.contains(key) => {}
+                Some(users) => users.extend([key.clone()]),
+                None => self.users.extend([(file.to_owned(), HashSet::from([key.clone()]))]),
+            }
+        }
+        renewed
+    }
+
+    /// The services that may have something to do with a file: they had when they were renewed.
+    pub fn users(&self, file: &Path) -> Option<&HashSet<ServiceKey>> {
+        self.users.get(file)
+    }
+
+    fn take(&mut self, key: &Key) -> Option<Candidate> {
+        let candidate = self.candidates.remove(key)?;
+        self.creating -= usize::from(candidate.progress == Progress::First);
+        self.waiting.remove(key);
+        Some(candidate)
+    }
+
+    fn put(&mut self, key: Key, candidate: Candidate) {
+        self.creating += usize::from(candidate.progress == Progress::First);
+        if matches!(candidate.progress, Progress::Waits(_) | Progress::Again(_)) {
+            self.waiting.insert(key.clone());
+        }
+        if candidate.status.error().is_some_and(StatusError::may_pass) {
+            self.failed.insert(key.0.clone());
+        }
+        self.candidates.insert(key, candidate);
+    }
+
+    /// The services of versions that any edit is a reason to try again.
+    pub fn to_try_again(&mut self) -> HashSet<ServiceKey> {
+        let waiting = self.waiting.iter().map(|(service, _)| service.clone());
+        std::mem::take(&mut self.failed).into_iter().chain(waiting).collect()
     }
 
     /// Tries again what an error of a moment was in the way of, and nothing else.
     pub fn try_again(&mut self) {
-        let waits = |candidate: &Candidate| matches!(candidate.progress, Progress::Waits(_));
-        let waiting = self.candidates.iter().filter(|(_, candidate)| waits(candidate));
-        let waiting: Vec<Key> = waiting.map(|(key, _)| key.clone()).collect();
+        let waiting: Vec<Key> = self.waiting.iter().cloned().collect();
         for key in waiting {
-            if let Some(known) = self.candidates.remove(&key) {
+            if let Some(known) = self.take(&key) {
                 let candidate = self.keep(&key, known);
-                self.candidates.insert(key, candidate);
+                self.put(key, candidate);
             }
         }
     }
@@ -176,7 +268,6 @@ impl Versions {
     /// Keeps a candidate, and tries again what is to be tried again. Until that is over, it stands
     /// where it stood.
     fn keep(&mut self, key: &Key, mut known: Candidate) -> Candidate {
-        known.renewal = self.renewals;
         if let Progress::Waits(why) = known.progress {
             known.number = self.start(key, &known.spec);
             known.progress = Progress::Again(why);
@@ -196,7 +287,6 @@ impl Versions {
             sights,
             status: Status::Creating,
             number: self.start(key, spec),
-            renewal: self.renewals,
             progress: Progress::First,
             replaces: before.is_some_and(|it| it.replaces || it.status.normal().is_some()),
         }
@@ -222,6 +312,7 @@ impl Versions {
     /// ends may have been lost.
     pub fn forget_creating(&mut self) {
         self.candidates.retain(|_, candidate| !matches!(candidate.status, Status::Creating));
+        self.waiting.retain(|key| self.candidates.contains_key(key));
         self.creating = 0;
     }
 
@@ -234,16 +325,22 @@ impl Versions {
         }
     }
 
-    /// Takes the end of a preparation. Whether a version stands elsewhere by it.
-    pub fn accept(&mut self, prepared: Prepared) -> bool {
+    /// Takes the end of a preparation. The service a version of which stands elsewhere by it.
+    pub fn accept(&mut self, prepared: Prepared) -> Option<ServiceKey> {
         let Prepared { key, number, result } = prepared;
-        let Some(candidate) = self.candidates.get_mut(&key) else { return false };
-        if candidate.number != number {
-            return false;
-        }
-        if candidate.progress == Progress::First {
-            self.creating = self.creating.saturating_sub(1);
-        }
+        let mut candidate = self.take(&key)?;
+        let is_news = candidate.number == number && self.end(&key, &mut candidate, result);
+        let service = is_news.then(|| key.0.clone());
+        self.put(key, candidate);
+        service
+    }
+
+    fn end(
+        &mut self,
+        key: &Key,
+        candidate: &mut Candidate,
+        result: Result<Arc<ReadyVersion>, StatusError>,
+    ) -> bool {
         let (service, version) = (&key.0.service, &key.1);
         candidate.progress = Progress::Done;
         let status = match result {
@@ -261,6 +358,7 @@ impl Versions {
             }
             Err(error) => {
                 tracing::error!(%service, %version, code = error.code.as_str(), "{error}");
+                self.has_dropped = true;
                 Status::Error(error)
             }
         };
@@ -271,13 +369,12 @@ impl Versions {
 
     /// How many versions and files wait for an error to pass, and such an error.
     pub fn waiting(&self) -> (usize, Option<&str>) {
-        let waiting = self.candidates.values().filter_map(|candidate| match &candidate.progress {
+        let candidates = self.waiting.iter().filter_map(|key| self.candidates.get(key));
+        let mut reasons = candidates.filter_map(|candidate| match &candidate.progress {
             Progress::Waits(why) | Progress::Again(why) => Some(why.as_str()),
             Progress::First | Progress::Done => None,
         });
-        let mut waiting = waiting.peekable();
-        let why = waiting.peek().copied();
-        (waiting.count() + self.obscured, why)
+        (self.waiting.len() + self.obscured, reasons.next())
     }
 
     /// Whether a version is still on its way.
@@ -285,8 +382,11 @@ impl Versions {
         self.creating > 0
     }
 
-    /// Forgets the compiled code that no normal version runs: no edit could give it traffic at once.
-    pub fn forget_others(&self) {
+    /// Forgets the compiled code that no version could use which an edit could give traffic.
+    pub fn forget_others(&mut self) {
+        if !std::mem::take(&mut self.has_dropped) {
+            return;
+        }
         let normal = self.candidates.values().filter_map(|candidate| candidate.status.normal());
         self.preparer.keep_only(&normal.map(|version| &version.backend).collect::<Vec<_>>());
     }
@@ -301,6 +401,17 @@ impl Versions {
             }
         }
         statuses
+    }
+}
+
+impl Versions {
+    /// Where every version of a service stands, in the order of declaration.
+    pub fn statuses_of(&self, key: &ServiceKey, service: &Service) -> Vec<Status> {
+        let candidate = |spec: &VersionSpec| {
+            let candidate = self.candidates.get(&(key.clone(), spec.name.clone()))?;
+            Some(candidate.status.clone())
+        };
+        service.versions.iter().filter_map(candidate).collect()
     }
 }
 
@@ -333,5 +444,10 @@ impl<'a> Looks<'a> {
     fn at(&mut self, spec: &'a VersionSpec) -> Sights {
         let look = |path| *self.seen.entry(path).or_insert_with(|| Look::at(path));
         spec.files().map(look).collect()
+    }
+
+    /// How many of them could not be looked at.
+    fn obscured(&self) -> usize {
+        self.seen.values().filter(|look| **look == Look::Obscured).count()
     }
 }

@@ -9,7 +9,7 @@
 mod change;
 mod pending;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,8 +17,9 @@ use super::outcome::Reloads;
 use crate::config::Service;
 use crate::history::{Attribution, FileState, History, HistoryError, reserve, reserved};
 use crate::telemetry::Telemetry;
-use crate::versions::{ServiceEntry, ServiceKey, Snapshot};
-use change::{Change, changes};
+use crate::versions::{ServiceKey, Snapshot};
+use change::{Change, changes, changes_of};
+pub use pending::key_of;
 use pending::{Cause, Command, PendingRecord, Unrecorded, Unwritten, amend, known, write};
 
 /// How many records are kept that could not be written.
@@ -223,8 +224,17 @@ impl Journal {
 
     /// Records what `after` changes, before anybody sees it. If that fails, it is told and counted,
     /// and `after` is to be published all the same.
-    pub async fn record(&mut self, before: &Snapshot, after: &Snapshot) {
-        let changes = changes(before, after);
+    /// Only `keys` are looked at, where it is known which services may have changed.
+    pub async fn record(
+        &mut self,
+        before: &Snapshot,
+        after: &Snapshot,
+        keys: Option<&HashSet<ServiceKey>>,
+    ) {
+        let changes = match keys {
+            Some(keys) => changes_of(before, after, keys),
+            None => changes(before, after),
+        };
         let Some(history) = self.history.clone() else {
             self.telemetry.unrecorded(changes.len());
             self.remember(changes, after).await;
@@ -353,9 +363,8 @@ impl Journal {
     /// Forgets commands of which nothing more can come.
     pub fn settle(&mut self, now: &Snapshot) {
         self.commands.retain(|command| {
-            let is_open =
-                |entry: &Arc<ServiceEntry>| command.is_of(&entry.key) && !entry.is_settled();
-            command.is_new || now.services.iter().any(is_open)
+            let entry = command.key().and_then(|key| now.get(&key));
+            command.is_new || entry.is_some_and(|entry| !entry.is_settled())
         });
     }
 }

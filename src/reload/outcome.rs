@@ -1,5 +1,6 @@
 //! What came of loading, for whoever asks: the status API, scripts that wait for their edit, logs.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -8,7 +9,7 @@ use tokio::sync::{Notify, watch as channel};
 
 use crate::config::{Problem, Report};
 use crate::history::{Attribution, History};
-use crate::source::{Reading, Rejection};
+use crate::source::{Loader, Objection, Reading, Rejection};
 
 /// What came of a load.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +67,8 @@ pub struct Reloads {
     answered: channel::Sender<(u64, Option<Arc<Reload>>)>,
     /// The history, or why there is none.
     history: ArcSwap<Result<History, String>>,
+    /// What has read the files; none before there is a reloader.
+    loader: ArcSwapOption<Mutex<Loader>>,
 }
 
 /// Reloads that were asked for.
@@ -99,6 +102,7 @@ impl Default for Reloads {
             ask: Notify::new(),
             answered: channel::Sender::new((0, None)),
             history: ArcSwap::from_pointee(Err("nothing is published yet".to_owned())),
+            loader: ArcSwapOption::empty(),
         }
     }
 }
@@ -146,6 +150,26 @@ impl Reloads {
     /// Why there is none.
     pub fn history(&self) -> Result<History, String> {
         Result::clone(&self.history.load())
+    }
+
+    /// Whether the configuration would be right if the file at a path, which is there or is to be made,
+    /// had this text. Waits for a load that is under way. `None` where nothing is loaded.
+    pub async fn check(
+        &self,
+        file: PathBuf,
+        is_there: bool,
+        text: String,
+    ) -> Option<Result<(), Objection>> {
+        let loader = self.loader.load_full()?;
+        let check = move || {
+            let loader = loader.lock().unwrap_or_else(PoisonError::into_inner);
+            loader.check(&file, is_there, &text)
+        };
+        tokio::task::spawn_blocking(check).await.ok()
+    }
+
+    pub(super) fn show_loader(&self, loader: Arc<Mutex<Loader>>) {
+        self.loader.store(Some(loader));
     }
 
     fn question(&self, ask: impl FnOnce(&mut Questions)) -> u64 {

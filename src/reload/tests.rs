@@ -114,8 +114,8 @@ impl Bench {
         });
         let (live, reloads) = <(Arc<Live>, Arc<Reloads>)>::default();
         let preparer = Preparer::new(engine, None, telemetry.clone());
-        let Loaded { config, rejected, watch, .. } = loaded;
-        let read = (Arc::new(config), watch, rejected);
+        let Loaded { config, rejected, changes, .. } = loaded;
+        let read = (config, changes.watch().to_vec(), rejected);
         let mut reloader =
             Reloader::new(loader, read, preparer, live.clone(), reloads.clone(), telemetry);
         reloader.versions = Versions::new(stage.clone());

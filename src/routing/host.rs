@@ -2,10 +2,12 @@
 //! within a host, the longest path.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use http::request::Parts;
 
 use super::request::{Asked, Text};
+use super::shards::Shards;
 
 /// The longest host name that can match: 253 octets ([RFC 1035, section 2.3.4], in text form), and a
 /// label before it in a preview.
@@ -16,16 +18,17 @@ const LONGEST_HOST: usize = 253 + 64;
 /// What is between a version and a domain in a preview's host name.
 const PREVIEW: &str = "--";
 
-/// An immutable table from host names and paths to `P`, built by [`RouteTableBuilder`].
-#[derive(Debug)]
+/// A table from host names and paths to `P`, built by [`RouteTableBuilder`]. Copies share what they have
+/// in common.
+#[derive(Clone, Debug)]
 pub struct RouteTable<P> {
-    exact: HashMap<Box<str>, Host<P>>,
+    exact: Shards<Host<P>>,
     /// Keyed by what follows the first label, without the dot.
-    wildcard: HashMap<Box<str>, Host<P>>,
+    wildcard: Shards<Host<P>>,
 }
 
 /// What a host name leads to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Host<P> {
     /// The longest first, without a slash at the end.
     paths: Vec<(Box<str>, Entry<P>)>,
@@ -33,7 +36,7 @@ struct Host<P> {
     whole: Option<Entry<P>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry<P> {
     target: P,
     has_previews: bool,
@@ -50,7 +53,15 @@ pub struct Found<'t, 'r, P> {
 /// Collects the host names of a [`RouteTable`].
 #[derive(Debug)]
 pub struct RouteTableBuilder<P> {
-    table: RouteTable<P>,
+    exact: HashMap<Arc<str>, Host<P>>,
+    wildcard: HashMap<Arc<str>, Host<P>>,
+}
+
+/// A host name, or all names of one label before a suffix.
+#[derive(Clone, Copy, Debug)]
+pub enum HostPattern<'a> {
+    Exact(&'a str),
+    Wildcard(&'a str),
 }
 
 /// A part of a host's requests.
@@ -69,7 +80,7 @@ impl Part<'_> {
 
 impl<P> Default for RouteTableBuilder<P> {
     fn default() -> Self {
-        Self { table: RouteTable { exact: HashMap::new(), wildcard: HashMap::new() } }
+        Self { exact: HashMap::new(), wildcard: HashMap::new() }
     }
 }
 
@@ -82,23 +93,65 @@ impl<P> Default for Host<P> {
 impl<P> RouteTableBuilder<P> {
     /// Routes one host name, given without a port. The first to claim a name and a path keeps it.
     pub fn exact(&mut self, host: &str, part: Part<'_>, target: P) -> &mut Self {
-        self.table.exact.entry(host.to_ascii_lowercase().into()).or_default().add(part, target);
+        self.exact.entry(host.to_ascii_lowercase().into()).or_default().add(part, target);
         self
     }
 
     /// Routes every name of exactly one label before `.suffix` that no exact name claims.
     pub fn wildcard(&mut self, suffix: &str, part: Part<'_>, target: P) -> &mut Self {
-        self.table
-            .wildcard
-            .entry(suffix.to_ascii_lowercase().into())
-            .or_default()
-            .add(part, target);
+        self.wildcard.entry(suffix.to_ascii_lowercase().into()).or_default().add(part, target);
         self
     }
 
+    /// Routes a host name or a wildcard.
+    pub fn route(&mut self, host: HostPattern<'_>, part: Part<'_>, target: P) -> &mut Self {
+        match host {
+            HostPattern::Exact(host) => self.exact(host, part, target),
+            HostPattern::Wildcard(suffix) => self.wildcard(suffix, part, target),
+        }
+    }
+}
+
+impl<P: Clone> RouteTableBuilder<P> {
     /// The finished table.
     pub fn build(self) -> RouteTable<P> {
-        self.table
+        RouteTable { exact: sharded(self.exact), wildcard: sharded(self.wildcard) }
+    }
+}
+
+fn sharded<P: Clone>(hosts: HashMap<Arc<str>, Host<P>>) -> Shards<Host<P>> {
+    let mut shards = Shards::for_names(hosts.len());
+    hosts.into_iter().for_each(|(name, host)| shards.insert(name, host));
+    shards
+}
+
+impl<P: Clone> RouteTable<P> {
+    /// Routes a host name or a wildcard, as [`RouteTableBuilder::route`] does.
+    pub fn add(&mut self, host: HostPattern<'_>, part: Part<'_>, target: P) {
+        let (shards, name) = self.shards(host);
+        let mut host = shards.get(&name).cloned().unwrap_or_default();
+        host.add(part, target);
+        shards.insert(name, host);
+    }
+
+    /// Takes the route of a path of a host name or a wildcard away, if it leads to what is meant.
+    pub fn remove(&mut self, host: HostPattern<'_>, path: &str, is_meant: impl Fn(&P) -> bool) {
+        let (shards, name) = self.shards(host);
+        let Some(mut host) = shards.get(&name).cloned() else { return };
+        host.remove(path, is_meant);
+        match host.is_empty() {
+            true => shards.remove(&name),
+            false => shards.insert(name, host),
+        }
+    }
+
+    fn shards(&mut self, host: HostPattern<'_>) -> (&mut Shards<Host<P>>, Arc<str>) {
+        match host {
+            HostPattern::Exact(host) => (&mut self.exact, host.to_ascii_lowercase().into()),
+            HostPattern::Wildcard(suffix) => {
+                (&mut self.wildcard, suffix.to_ascii_lowercase().into())
+            }
+        }
     }
 }
 
@@ -112,6 +165,18 @@ impl<P> Host<P> {
             self.paths.push((path.into(), entry));
             self.paths.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
         }
+    }
+
+    fn remove(&mut self, path: &str, is_meant: impl Fn(&P) -> bool) {
+        let path = path.strip_suffix('/').unwrap_or(path);
+        if path.is_empty() {
+            self.whole.take_if(|entry| is_meant(&entry.target));
+        }
+        self.paths.retain(|(known, entry)| !(**known == *path && is_meant(&entry.target)));
+    }
+
+    fn is_empty(&self) -> bool {
+        self.paths.is_empty() && self.whole.is_none()
     }
 
     fn at(&self, path: Text<'_>) -> Option<&Entry<P>> {
@@ -294,6 +359,25 @@ mod tests {
         assert_eq!([at("/api/v2"), at("/api/v2/x"), at("/%61pi/v2")], [Some(2); 3]);
         // What no path of the host has is for the wildcard.
         assert_eq!([at("/"), at("/apis"), at("/api%2Fv2")], [Some(3); 3]);
+    }
+
+    #[test]
+    fn a_route_goes_without_the_others_of_its_host() {
+        let part = |path| Part { path, ..Part::WHOLE };
+        let mut builder = RouteTableBuilder::default();
+        builder.exact("a.test", part("/api"), 1).exact("a.test", part("/"), 2);
+        let before = builder.build();
+        let mut after = before.clone();
+        after.remove(HostPattern::Exact("A.test"), "/api/", |target| *target == 9);
+        after.remove(HostPattern::Exact("A.test"), "/", |target| *target == 2);
+        after.add(HostPattern::Wildcard("test"), Part::WHOLE, 3);
+        fn at(routes: &RouteTable<u8>, path: &str) -> Option<u8> {
+            find_at(routes, "a.test", path).map(|(target, _)| target)
+        }
+        assert_eq!((at(&before, "/api"), at(&before, "/")), (Some(1), Some(2)));
+        assert_eq!((at(&after, "/api"), at(&after, "/")), (Some(1), Some(3)));
+        after.remove(HostPattern::Exact("a.test"), "/api", |target| *target == 1);
+        assert_eq!(at(&after, "/api"), Some(3));
     }
 
     #[test]

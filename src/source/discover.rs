@@ -81,7 +81,7 @@ impl DiscoverError {
 
 /// How many files and directories are looked at, so that a glob with too much above it is told and
 /// does not go through the whole machine.
-const ENTRIES_MAX: usize = 100_000;
+const ENTRIES_MAX: usize = 1_000_000;
 
 /// An editor's hidden lock and swap files are not services.
 const OPTIONS: MatchOptions = MatchOptions {

@@ -41,6 +41,17 @@ pub struct ServiceFile {
     place: Place,
 }
 
+/// What is to be written, for whoever checks it.
+#[derive(Clone, Copy, Debug)]
+pub struct Proposal<'a> {
+    /// Absolute, as the configuration names the file.
+    pub path: &'a Path,
+    /// Whether the file is there, and not to be made.
+    pub is_there: bool,
+    /// All of what the file is to say.
+    pub text: &'a str,
+}
+
 /// What was written.
 #[derive(Debug)]
 pub struct Saved {
@@ -105,11 +116,30 @@ impl ServiceFile {
     /// Where the configuration would be wrong, somebody else changed the file, or it cannot be
     /// written. The file is as it was then.
     pub fn save(self, main: &Path) -> Result<Saved, EditError> {
+        self.save_if(|Proposal { path, is_there, text }| {
+            check_instead(main, path, is_there, text)
+                .map_err(|objection| EditError::objection(objection, path, main))
+        })
+    }
+
+    /// The same where somebody else checks it: what has loaded the configuration already.
+    ///
+    /// # Errors
+    ///
+    /// The same, and what the check gives.
+    pub fn save_if<E: From<EditError>>(
+        self,
+        check: impl FnOnce(Proposal<'_>) -> Result<(), E>,
+    ) -> Result<Saved, E> {
         self.check_unchanged()?;
+        let (after, is_there) = (self.text.to_string(), self.text.before().is_some());
+        check(Proposal { path: &self.path, is_there, text: &after })?;
+        Ok(self.write(after)?)
+    }
+
+    fn write(self, after: String) -> Result<Saved, EditError> {
         let Self { text, path, place } = self;
-        let (after, is_new) = (text.to_string(), text.before().is_none());
-        check_instead(main, &path, !is_new, &after)
-            .map_err(|objection| EditError::objection(objection, &path, main))?;
+        let is_new = text.before().is_none();
         let before = text.before().unwrap_or_default().to_owned();
         let change = || show_change(&before, &after);
         if text.is_changed() {
@@ -188,7 +218,8 @@ impl EditError {
         }
     }
 
-    fn objection(objection: Objection, path: &Path, main: &Path) -> Self {
+    /// Why a text is not written, in a configuration whose main file is `main`.
+    pub fn objection(objection: Objection, path: &Path, main: &Path) -> Self {
         match objection {
             Objection::Wrong(report) => Self::Invalid { report },
             Objection::WrongBefore(report) => Self::WrongBefore { report },

@@ -158,7 +158,10 @@ fn a_configuration_leads_to_its_services_and_to_where_more_could_be() {
     let path = |name| Followed::Path(tree.path("config").join(name));
     let names = Followed::Names(directory.0, directory.1);
     let files = [path("services/greeter.toml"), path("services/quiet.toml")];
-    assert_eq!(loaded.unwrap().watch, [[path("services"), names].as_slice(), &files].concat());
+    assert_eq!(
+        loaded.unwrap().changes.watch(),
+        [[path("services"), names].as_slice(), &files].concat()
+    );
 }
 
 #[test]

@@ -19,10 +19,9 @@ pub fn read_bytes(path: &Path) -> Result<Vec<u8>, ReadError> {
     read_file(path, FILE_MAX)
 }
 
-/// Reads a file, unless another text is to be taken instead.
-pub fn read_source(path: &Path, read: Read, instead: Option<&str>) -> Result<Source, Box<Problem>> {
-    let text = instead.map(str::to_owned).map_or_else(|| text_by(path, read), Ok)?;
-    Ok(Source::new(path, text))
+/// Reads a file.
+pub fn read_source(path: &Path, read: Read) -> Result<Source, Box<Problem>> {
+    Ok(Source::new(path, text_by(path, read)?))
 }
 
 /// The text of a file to the byte, with the mark that may be before it.

@@ -9,7 +9,8 @@ mod interest;
 mod poll;
 mod writes;
 
-use std::path::Path;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 #[cfg(test)]
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +45,14 @@ pub enum Follow<'a> {
     Path(&'a Path),
     /// What has some names in a directory.
     Names(&'a Path, &'a Names),
+}
+
+impl Follow<'_> {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Path(path) | Self::Names(path, _) => path,
+        }
+    }
 }
 
 impl<'a> From<&'a Followed> for Follow<'a> {
@@ -106,6 +115,27 @@ impl Watcher {
             }
             #[cfg(test)]
             Means::Fake(_) => {}
+        }
+    }
+
+    /// Follows these too, beside all that is followed. They count as changed. Whether that can be had:
+    /// else everything has to be named to [`Watcher::follow`].
+    pub fn follow_more<'a>(&mut self, followed: impl IntoIterator<Item = Follow<'a>>) -> bool {
+        match &mut self.0 {
+            Means::Events(events) => events.follow_more(followed),
+            Means::Poll(_) => false,
+            #[cfg(test)]
+            Means::Fake(_) => false,
+        }
+    }
+
+    /// Where something has changed since the last call; none where it may have been anywhere.
+    pub fn places(&mut self) -> Option<HashSet<PathBuf>> {
+        match &mut self.0 {
+            Means::Events(events) => events.places(),
+            Means::Poll(_) => None,
+            #[cfg(test)]
+            Means::Fake(_) => None,
         }
     }
 

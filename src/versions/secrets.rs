@@ -21,6 +21,10 @@ pub struct Resolved {
 ///
 /// Names every variable that has no value, and why.
 pub async fn resolve(declared: &[(String, EnvValue)]) -> Result<Resolved, StatusError> {
+    // Only a file is worth a thread that may wait for it.
+    if !declared.iter().any(|(_, value)| matches!(value, EnvValue::Secret(SecretSource::File(_)))) {
+        return resolve_now(declared);
+    }
     let declared = declared.to_vec();
     match tokio::task::spawn_blocking(move || resolve_now(&declared)).await {
         Ok(resolved) => resolved,

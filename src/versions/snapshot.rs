@@ -16,7 +16,7 @@ use crate::config::{
 };
 use crate::policy::explain::Question;
 use crate::policy::{Case, Obstacle, Serve, Verdict};
-use crate::routing::{Lock, Part, RouteTable, RouteTableBuilder};
+use crate::routing::{HostPattern, Lock, Part, RouteTable, RouteTableBuilder, Shards};
 use crate::source::Look;
 use crate::telemetry::Tally;
 
@@ -47,19 +47,36 @@ impl EnvironmentView {
 }
 
 impl ServiceKey {
-    fn of(environment: &Environment, service: &Service) -> Self {
+    /// The key of a service of an environment.
+    pub fn of(environment: &Environment, service: &Service) -> Self {
         Self { environment: environment.name.clone(), service: service.name.clone() }
+    }
+
+    /// As one text, which no other key has: names have no slash.
+    fn text(&self) -> Arc<str> {
+        format!("{}/{}", self.environment, self.service).into()
     }
 }
 
-/// Everything that is served in one generation.
+/// What may be new of a service.
 #[derive(Debug)]
+pub struct Update {
+    pub key: ServiceKey,
+    /// What it is declared to be, and the status of each version; none if it is declared no more.
+    pub now: Option<(Arc<Service>, Vec<Status>)>,
+}
+
+/// Everything that is served in one generation.
+#[derive(Clone, Debug)]
 pub struct Snapshot {
     /// 0 is the empty snapshot before the first publish.
     pub generation: u64,
     pub routes: RouteTable<Arc<ServiceEntry>>,
     /// In the order of declaration.
     pub services: Vec<Arc<ServiceEntry>>,
+    by_name: Shards<Arc<ServiceEntry>>,
+    /// How many of them have no normal version for the traffic that they are to have.
+    unready: usize,
     /// In the order of declaration, as are the services of each.
     pub environments: Vec<EnvironmentView>,
     pub expose: Expose,
@@ -128,6 +145,8 @@ impl Default for Snapshot {
             generation: 0,
             routes: RouteTableBuilder::default().build(),
             services: Vec::new(),
+            by_name: Shards::for_names(0),
+            unready: 0,
             environments: Vec::new(),
             expose: Expose::None,
             limits: ConnectionLimits::default(),
@@ -151,45 +170,101 @@ impl Snapshot {
         config: &Config,
         statuses: &Statuses,
     ) -> Self {
-        let before: HashMap<_, _> =
-            previous.services.iter().map(|service| (&service.key, service)).collect();
         let mut routes = RouteTableBuilder::default();
-        let mut services = Vec::with_capacity(before.len());
+        let mut services = Vec::with_capacity(previous.services.len());
         for (environment, service) in config.services() {
             let key = ServiceKey::of(environment, service);
             let statuses = statuses.get(&key).map_or(&[][..], Vec::as_slice);
-            let entry = match before.get(&key) {
+            let entry = match previous.get(&key) {
                 Some(same) if same.is_still(service, statuses) => Arc::clone(same),
-                last => {
-                    let last = last.copied();
-                    Arc::new(ServiceEntry::new(key, service, statuses, last, generation))
-                }
+                last => Arc::new(ServiceEntry::new(key, service, statuses, last, generation)),
             };
-            route(&mut routes, &entry);
+            for (host, part) in entry.parts() {
+                routes.route(host, part, entry.clone());
+            }
             services.push(entry);
         }
+        let mut by_name = Shards::for_names(services.len());
+        services.iter().for_each(|entry| by_name.insert(entry.key.text(), entry.clone()));
         let environments = config.environments.iter().map(EnvironmentView::of).collect();
         let (routes, expose, limits) = (routes.build(), config.server.expose, config.server.limits);
-        Self { generation, routes, services, environments, expose, limits }
+        let unready = services.iter().filter(|entry| !entry.is_ready()).count();
+        Self { generation, routes, services, by_name, unready, environments, expose, limits }
+    }
+
+    /// The generation after `previous` where nothing but some services may differ from it: what each of
+    /// them is declared to be and where its versions stand; nothing of one that is declared no more.
+    pub fn updated(generation: u64, previous: &Self, updates: Vec<Update>) -> Self {
+        let mut next = Self { generation, ..previous.clone() };
+        let mut changes = Vec::new();
+        for Update { key, now } in updates {
+            let last = previous.get(&key);
+            let entry = match (now, last) {
+                (None, None) => continue,
+                (None, Some(_)) => None,
+                (Some((service, statuses)), Some(same)) if same.is_still(&service, &statuses) => {
+                    continue;
+                }
+                (Some((service, statuses)), last) => {
+                    Some(Arc::new(ServiceEntry::new(key, &service, &statuses, last, generation)))
+                }
+            };
+            changes.push((last, entry));
+        }
+        // What one gives up, another may take.
+        for (last, entry) in &changes {
+            last.iter().for_each(|last| next.take_away(last, entry.as_ref()));
+        }
+        changes.into_iter().filter_map(|(_, entry)| entry).for_each(|entry| next.put(entry));
+        next
+    }
+
+    fn take_away(&mut self, last: &Arc<ServiceEntry>, next: Option<&Arc<ServiceEntry>>) {
+        for (host, part) in last.parts() {
+            self.routes.remove(host, part.path, |entry| Arc::ptr_eq(entry, last));
+        }
+        self.by_name.remove(&last.key.text());
+        self.unready -= usize::from(!last.is_ready());
+        // Its place is kept where it stays.
+        let stays = next.is_some_and(|next| next.declared.file == last.declared.file);
+        if let Some(place) = self.place(last).ok().filter(|_| !stays) {
+            self.services.remove(place);
+        }
+    }
+
+    fn put(&mut self, entry: Arc<ServiceEntry>) {
+        for (host, part) in entry.parts() {
+            self.routes.add(host, part, entry.clone());
+        }
+        self.by_name.insert(entry.key.text(), entry.clone());
+        self.unready += usize::from(!entry.is_ready());
+        let place = self.place(&entry);
+        let (Ok(start) | Err(start)) = place;
+        self.services.splice(start..start + usize::from(place.is_ok()), [entry]);
+    }
+
+    /// Where a service is, or is to be, in the order of declaration: that of environments, and in each
+    /// that of files.
+    fn place(&self, entry: &ServiceEntry) -> Result<usize, usize> {
+        let order = |entry: &ServiceEntry| {
+            let own = |view: &EnvironmentView| view.name == entry.key.environment;
+            self.environments.iter().position(own)
+        };
+        let wanted = order(entry);
+        self.services.binary_search_by(|other| {
+            let file = || other.declared.file.cmp(&entry.declared.file);
+            order(other).cmp(&wanted).then_with(file)
+        })
+    }
+
+    /// A service by its name.
+    pub fn get(&self, key: &ServiceKey) -> Option<&Arc<ServiceEntry>> {
+        self.by_name.get(&key.text())
     }
 
     /// Whether every service that is to have traffic has normal versions for it.
     pub fn is_ready(&self) -> bool {
-        self.generation > 0 && self.services.iter().all(|service| service.is_ready())
-    }
-}
-
-fn route(routes: &mut RouteTableBuilder<Arc<ServiceEntry>>, entry: &Arc<ServiceEntry>) {
-    let overrides = entry.declared.policy.overrides.as_ref();
-    let has_previews = overrides.is_some_and(|overrides| overrides.preview_domains);
-    let Service { domains, routes: parts, .. } = &*entry.declared;
-    let domains = domains.iter().map(|domain| (domain, Route::WHOLE));
-    for (domain, path) in domains.chain(parts.iter().map(|it| (&it.domain, it.path.as_str()))) {
-        let part = Part { path, has_previews };
-        match domain {
-            DomainPattern::Exact(host) => routes.exact(host, part, entry.clone()),
-            DomainPattern::Wildcard(suffix) => routes.wildcard(suffix, part, entry.clone()),
-        };
+        self.generation > 0 && self.unready == 0
     }
 }
 
@@ -235,6 +310,22 @@ impl ServiceEntry {
         }
     }
 
+    /// The parts of hosts that lead to it.
+    fn parts(&self) -> impl Iterator<Item = (HostPattern<'_>, Part<'_>)> {
+        let overrides = self.declared.policy.overrides.as_ref();
+        let has_previews = overrides.is_some_and(|overrides| overrides.preview_domains);
+        let Service { domains, routes, .. } = &*self.declared;
+        let domains = domains.iter().map(|domain| (domain, Route::WHOLE));
+        let parts = domains.chain(routes.iter().map(|it| (&it.domain, it.path.as_str())));
+        parts.map(move |(domain, path)| {
+            let host = match domain {
+                DomainPattern::Exact(host) => HostPattern::Exact(host),
+                DomainPattern::Wildcard(suffix) => HostPattern::Wildcard(suffix),
+            };
+            (host, Part { path, has_previews })
+        })
+    }
+
     /// What would be decided for a request now, and why.
     pub fn explain(&self, question: &Question, generation: u64) -> Explanation {
         Explanation {
@@ -265,6 +356,11 @@ impl ServiceEntry {
             let look = look(source);
             look == Look::Obscured || look != self.secret.look
         })
+    }
+
+    /// Whether it has a secret of overrides.
+    pub fn has_secret(&self) -> bool {
+        self.secret_source().is_some()
     }
 
     fn secret_source(&self) -> Option<&SecretSource> {

@@ -1,6 +1,7 @@
 //! What a newer state of the files closes of an older one that goes on: a version that must be cut
 //! off, or a secret that has leaked, does not wait until somebody has mended another file.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Config, Environment, Reach, Service};
@@ -14,10 +15,12 @@ impl Config {
         for environment in &mut closed.environments {
             let Environment { name, services, .. } = environment;
             let newer = newer.environments.iter().filter(|newer| newer.name == *name);
-            let newer: Vec<_> = newer.flat_map(|newer| &newer.services).collect();
+            let newer = newer.flat_map(|newer| &newer.services);
+            let newer: HashMap<_, _> =
+                newer.map(|newer| ((&newer.name, newer.file.as_path()), newer)).collect();
             for service in services {
-                let mut same = newer.iter().filter(|newer| newer.name == service.name);
-                let same = same.find(|newer| newer.file == service.file && is_right(newer));
+                let same = newer.get(&(&service.name, service.file.as_path()));
+                let same = same.filter(|newer| is_right(newer));
                 if let Some(closing) = same.and_then(|newer| service.closing(newer)) {
                     *service = Arc::new(closing);
                     is_other = true;

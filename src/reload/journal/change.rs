@@ -81,6 +81,23 @@ pub fn changes(before: &Snapshot, after: &Snapshot) -> Vec<Change> {
     changed.chain(removed.map(|entry| Change::removal(entry))).collect()
 }
 
+/// The same where only these services may have changed.
+pub fn changes_of(before: &Snapshot, after: &Snapshot, keys: &HashSet<ServiceKey>) -> Vec<Change> {
+    let (mut changed, mut removed) = (Vec::new(), Vec::new());
+    for key in keys {
+        match (before.get(key), after.get(key)) {
+            (known, Some(entry)) if entry.since == after.generation => {
+                let served = known.map(|known| shares_of(known));
+                changed.push(Change::of(entry, served.unwrap_or_default()));
+            }
+            (Some(known), None) => removed.push(Change::removal(known)),
+            _ => {}
+        }
+    }
+    changed.append(&mut removed);
+    changed
+}
+
 /// What a service serves: the versions with a share, in the order of declaration.
 fn shares_of(entry: &ServiceEntry) -> Vec<Share> {
     let share = |(version, share): (&Arc<ReadyVersion>, Percent)| Share {

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use super::change::Change;
+use crate::config::{EnvironmentName, ServiceName};
 use crate::history::{Attribution, Author, History, HistoryError, Parts, Record};
 use crate::versions::{ServiceKey, Snapshot};
 
@@ -42,6 +43,11 @@ impl Command {
         key.environment.as_str() == environment && key.service.as_str() == service
     }
 
+    /// The service that it is about.
+    pub fn key(&self) -> Option<ServiceKey> {
+        key_of(&self.attribution)
+    }
+
     pub fn is_of_same(&self, other: &Attribution) -> bool {
         let Attribution { environment, service, .. } = &self.attribution;
         *environment == other.environment && *service == other.service
@@ -52,6 +58,12 @@ impl Command {
     fn has_caused(&self, record: &Record) -> bool {
         self.is_new || record.is_with_file(&self.attribution.file_digest)
     }
+}
+
+/// The service that an attribution is about.
+pub fn key_of(attribution: &Attribution) -> Option<ServiceKey> {
+    let environment = EnvironmentName::new(&attribution.environment).ok()?;
+    Some(ServiceKey { environment, service: ServiceName::new(&attribution.service).ok()? })
 }
 
 /// The services of a snapshot, and those that its publish removes.

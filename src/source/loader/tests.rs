@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::source::ReadError;
 
+mod sequences;
+
 /// A configuration in a directory of its own, and its loader.
 struct Site {
     directory: tempfile::TempDir,

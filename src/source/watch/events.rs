@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{ErrorKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
 use tokio::time::{timeout, timeout_at};
@@ -27,6 +28,9 @@ const LONGEST: Duration = Duration::from_millis(400);
 
 /// How often in a row something may change while it is read, before what was read counts.
 const MOST_DISTURBED: u32 = 3;
+
+/// How many paths are noted. Where more have changed, everything is looked at.
+const PLACES_MAX: usize = 1_000;
 
 /// How many links after one another are followed, as the kernel does.
 const MOST_LINKS: usize = 40;
@@ -60,6 +64,8 @@ pub struct Events {
     unseen: HashSet<PathBuf>,
     /// Whether a directory could not be looked at, or was gone before it was watched.
     is_unsure: bool,
+    /// Whether a directory is followed by several paths, so that events name only one of them.
+    has_aliases: bool,
     heard: Arc<Heard>,
     /// When the change began that has not been told yet.
     since: Option<Instant>,
@@ -73,6 +79,7 @@ pub struct Events {
 struct Heard {
     interests: Mutex<Interests>,
     writes: Mutex<Writes>,
+    places: Mutex<Changed>,
     signal: Notify,
     /// Whether the thread that hears has ended.
     is_deaf: AtomicBool,
@@ -92,9 +99,14 @@ impl Heard {
     /// Takes note of an event, if it matters.
     fn hear(&self, event: notify::Result<notify::Event>) {
         let Some(event) = self.interests().of(event) else { return };
+        self.places().note(&event);
         if self.writes().note(&event, Instant::now()) {
             self.signal.notify_one();
         }
+    }
+
+    fn places(&self) -> MutexGuard<'_, Changed> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn interests(&self) -> MutexGuard<'_, Interests> {
@@ -103,6 +115,41 @@ impl Heard {
 
     fn writes(&self) -> MutexGuard<'_, Writes> {
         self.writes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where something has changed, as far as it is known; at first, it is not.
+#[derive(Debug, Default)]
+struct Changed {
+    paths: HashSet<PathBuf>,
+    is_known: bool,
+}
+
+impl Changed {
+    fn note(&mut self, event: &notify::Result<notify::Event>) {
+        match event {
+            // To read a file is no change.
+            Ok(event)
+                if matches!(event.kind, EventKind::Access(kind)
+                    if kind != AccessKind::Close(AccessMode::Write)) => {}
+            Ok(event) if !event.paths.is_empty() && !event.need_rescan() => {
+                self.add(event.paths.iter().cloned());
+            }
+            // Events were lost.
+            _ => self.is_known = false,
+        }
+    }
+
+    fn add(&mut self, paths: impl IntoIterator<Item = PathBuf>) {
+        if self.is_known {
+            self.paths.extend(paths);
+            self.is_known = self.paths.len() <= PLACES_MAX;
+        }
+    }
+
+    fn take(&mut self) -> Option<HashSet<PathBuf>> {
+        let paths = std::mem::take(&mut self.paths);
+        std::mem::replace(&mut self.is_known, true).then_some(paths)
     }
 }
 
@@ -119,6 +166,7 @@ impl Events {
             followed: HashMap::new(),
             unseen: HashSet::new(),
             is_unsure: false,
+            has_aliases: false,
             heard,
             since: None,
             told: 0,
@@ -133,6 +181,7 @@ impl Events {
             directories.add(follow);
         }
         self.is_unsure = directories.is_unsure;
+        self.has_aliases = false;
         let wanted = self.by_identity(directories);
         let is_wanted = |path: &PathBuf, identity: &Identity| {
             wanted.get(identity).is_some_and(|(wanted, _)| wanted == path)
@@ -151,11 +200,46 @@ impl Events {
         let paths: Vec<_> = paths.filter(|(path, _)| !self.followed.contains_key(path)).collect();
         // Before the first event of a new one.
         if self.heard.interests().replace(wanted.into_values().collect()) {
-            self.heard.signal.notify_one();
+            self.change_anywhere();
         }
         for (path, identity) in paths {
             self.watch(path, identity);
         }
+    }
+
+    /// Follows these too, beside all that is followed. Whether that can be had.
+    pub fn follow_more<'a>(&mut self, followed: impl IntoIterator<Item = Follow<'a>>) -> bool {
+        let followed: Vec<_> = followed.into_iter().collect();
+        let mut directories = Directories::default();
+        directories.found.extend(self.followed.keys().cloned());
+        followed.iter().for_each(|follow| directories.add(*follow));
+        self.is_unsure |= directories.is_unsure;
+        let wanted = self.by_identity(directories);
+        if self.has_aliases {
+            return false;
+        }
+        for (identity, (path, interest)) in wanted {
+            self.heard.interests().add(&path, interest);
+            if !self.followed.contains_key(&path) {
+                self.watch(path, identity);
+            }
+        }
+        // Something may have happened to them before.
+        self.heard.places().add(followed.iter().map(|follow| follow.path().to_owned()));
+        self.heard.signal.notify_one();
+        true
+    }
+
+    /// Where something has changed since the last call; none where it may have been anywhere.
+    pub fn places(&mut self) -> Option<HashSet<PathBuf>> {
+        let places = self.heard.places().take();
+        places.filter(|_| !self.has_aliases && !self.is_blind())
+    }
+
+    /// Something may have changed, and it is not known where.
+    fn change_anywhere(&self) {
+        self.heard.places().is_known = false;
+        self.heard.signal.notify_one();
     }
 
     /// Each directory once, by the path that it is watched by already, if it is.
@@ -175,6 +259,7 @@ impl Events {
                     entry.insert((path, interest));
                 }
                 Entry::Occupied(mut entry) => {
+                    self.has_aliases = true;
                     let (known, all) = entry.get_mut();
                     all.add(interest);
                     if is_followed {
@@ -193,7 +278,7 @@ impl Events {
                     tracing::info!("edits in {} are seen again", directory.display());
                 }
                 self.followed.insert(directory, identity);
-                self.heard.signal.notify_one();
+                self.change_anywhere();
             }
             Err(mut error) => {
                 // We name it ourselves.
@@ -215,6 +300,7 @@ impl Events {
             match Self::new() {
                 Ok(events) => {
                     let before = std::mem::replace(self, events);
+                    self.has_aliases = before.has_aliases;
                     *self.heard.interests() = std::mem::take(&mut before.heard.interests());
                     for (directory, identity) in before.followed {
                         self.watch(directory, identity);

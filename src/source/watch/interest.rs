@@ -78,6 +78,14 @@ impl Interests {
         widens
     }
 
+    /// Takes an interest in more of a directory.
+    pub fn add(&mut self, directory: &Path, interest: Interest) {
+        match self.0.get_mut(directory) {
+            Some(known) => known.add(interest),
+            None => _ = self.0.insert(directory.to_owned(), interest),
+        }
+    }
+
     /// An event without what does not matter of it; `None` if none of it does. An error, or an event
     /// without a path, says that events were lost: that matters.
     pub fn of(&self, event: notify::Result<Event>) -> Option<notify::Result<Event>> {
@@ -116,13 +124,17 @@ mod tests {
         std::fs::create_dir_all(directory.path().join("services/a")).unwrap();
         let text = "[[environments]]\nname = 'e'\ndomain = 'd'\nservices = 'services/*/*.toml'\n";
         std::fs::write(&main, text).unwrap();
-        let names =
-            Loader::new(&main).load(Reading::Everything).unwrap().watch.into_iter().filter_map(
-                |followed| match followed {
-                    Followed::Names(_, names) => Some(names),
-                    Followed::Path(_) => None,
-                },
-            );
+        let names = Loader::new(&main)
+            .load(Reading::Everything)
+            .unwrap()
+            .changes
+            .watch()
+            .to_vec()
+            .into_iter()
+            .filter_map(|followed| match followed {
+                Followed::Names(_, names) => Some(names),
+                Followed::Path(_) => None,
+            });
         names.collect::<Vec<_>>().try_into().unwrap()
     }
 

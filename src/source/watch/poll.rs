@@ -206,7 +206,9 @@ mod tests {
         let followed = crate::source::Loader::new(&main)
             .load(crate::source::Reading::Everything)
             .unwrap()
-            .watch;
+            .changes
+            .watch()
+            .to_vec();
         let look = || followed.iter().map(Sight::of).collect::<Vec<_>>();
         let before = look();
         for name in ["services/app.log", "services/.a.toml.swp", "log"] {

@@ -1,0 +1,121 @@
+//! Which files there are: what the main file says of environments, and what a search for the files of
+//! their services found.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Key;
+use crate::config::{Main, Plan, Problem, Spot, Surroundings};
+use crate::source::Followed;
+use crate::source::discover::{self, Found};
+
+/// The main file, and the files of services that it leads to.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    /// Its plans are those of `areas`.
+    pub main: Main,
+    /// In the order of the main file, without the environments whose search led nowhere.
+    pub areas: Vec<Area>,
+    /// Where each environment's search begins, also where it led nowhere.
+    roots: Vec<PathBuf>,
+}
+
+/// An environment and the files of its services.
+#[derive(Clone, Debug)]
+pub struct Area {
+    pub plan: Plan,
+    pub around: Arc<Surroundings>,
+    found: Found,
+    /// Of the files that were found, in their order.
+    pub keys: Vec<Key>,
+}
+
+impl Layout {
+    /// Looks for the files of every environment. Where there is no telling which are meant, that is a
+    /// problem of the main file, which is at `path`.
+    pub fn of(path: &Path, mut main: Main, problems: &mut Vec<Problem>) -> Self {
+        let roots = main.plans.iter().map(|plan| discover::root(&main.directory, &plan.pattern));
+        let roots = roots.collect();
+        let plans = std::mem::take(&mut main.plans);
+        let areas = plans.into_iter().filter_map(|plan| Area::of(path, plan, &main, problems));
+        Self { areas: areas.collect(), main, roots }
+    }
+
+    /// The files of all environments, in their order.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.areas.iter().flat_map(|area| &area.keys)
+    }
+
+    /// Where in the order of environments a file is.
+    pub fn position(&self, key: &Key) -> usize {
+        let own = |area: &Area| area.plan.name == key.environment;
+        self.areas.iter().position(own).unwrap_or(self.areas.len())
+    }
+
+    /// All in which a change could change the configuration, beside the main file.
+    pub fn watch(&self) -> Vec<Followed> {
+        let mut watch: Vec<_> = self.roots.iter().cloned().map(Followed::Path).collect();
+        for Area { found, keys, .. } in &self.areas {
+            let names = found.directories.iter().cloned();
+            watch.extend(names.map(|(path, names)| Followed::Names(path, names)));
+            watch.extend(keys.iter().map(|key| Followed::Path(key.path.clone())));
+        }
+        watch
+    }
+}
+
+impl Area {
+    fn of(path: &Path, plan: Plan, main: &Main, problems: &mut Vec<Problem>) -> Option<Self> {
+        let found = discover::services(&main.directory, &plan.pattern);
+        let mut found = found.map_err(|error| {
+            problems.push(match &plan.spot {
+                Some(spot) => spot.clone().problem(discover::no_services(&error)),
+                None => Spot::of_file(path).problem(discover::no_default_services(&error)),
+            });
+        });
+        let files = found.as_mut().map_or_else(|()| Vec::new(), |it| std::mem::take(&mut it.files));
+        let around = Surroundings { domain: plan.domain.clone(), limits: main.limits.clone() };
+        let key = |path| Key::of(plan.name.clone(), path);
+        let keys = files.into_iter().map(key).collect();
+        Some(Self { found: found.ok()?, keys, around: Arc::new(around), plan })
+    }
+
+    /// Where a file is, or would be, among its files.
+    fn place(&self, path: &Path) -> Result<usize, usize> {
+        self.keys.binary_search_by(|key| key.path.as_path().cmp(path))
+    }
+
+    /// Whether it searches for files at all, and does not just name one.
+    pub fn searches(&self) -> bool {
+        !self.found.directories.is_empty()
+    }
+
+    /// The file at a path, if it is one of its files.
+    pub fn at(&self, path: &Path) -> Option<&Key> {
+        self.keys.get(self.place(path).ok()?)
+    }
+
+    /// Whether a search would find a file that came to this path.
+    pub fn would_find(&self, path: &Path) -> bool {
+        let Some((directory, name)) = path.parent().zip(path.file_name()) else { return false };
+        let means = |(found, names): &(PathBuf, discover::Names)| {
+            found == directory && !names.are_directories() && names.mean(name)
+        };
+        self.found.directories.iter().any(means)
+    }
+
+    /// Adds a file that has come.
+    pub fn add(&mut self, path: &Path) -> Key {
+        let key = Key::of(self.plan.name.clone(), path.to_owned());
+        if let Err(place) = self.place(path) {
+            self.keys.insert(place, key.clone());
+        }
+        key
+    }
+
+    /// Removes a file that has gone.
+    pub fn remove(&mut self, path: &Path) -> Option<Key> {
+        let place = self.place(path).ok()?;
+        Some(self.keys.remove(place))
+    }
+}
