@@ -17,7 +17,7 @@ use watershed::runtime::{Engine, Event, Grant, Guest, Invocation, PoolSize, Prog
 use watershed::server::pool_size;
 use watershed::telemetry::Telemetry;
 use watershed::versions::{
-    Backend, GuestBackend, Preparer, Snapshot, Status, Statuses, VersionEntry, declared,
+    Backend, GuestBackend, Preparer, ReadyVersion, Snapshot, Status, Statuses, declared,
 };
 
 fn request(host: &str) -> http::Request<()> {
@@ -52,7 +52,7 @@ fn draw(criterion: &mut Criterion) {
 }
 
 /// The greeter service of the shipped configuration, as it is served.
-fn greeter(runtime: &Runtime) -> (Snapshot, Arc<VersionEntry>) {
+fn greeter(runtime: &Runtime) -> (Snapshot, Arc<ReadyVersion>) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let config =
         watershed::source::load(&root.join("config/watershed.toml")).expect("the shipped files");
@@ -61,7 +61,7 @@ fn greeter(runtime: &Runtime) -> (Snapshot, Arc<VersionEntry>) {
     let candidates = runtime.block_on(candidates(&config, &preparer));
     let snapshot = Snapshot::after(&Snapshot::default(), &config, &candidates);
     let service = snapshot.services.first().expect("the greeter");
-    let version = service.serving.shares().first().map(|(version, _)| (*version).clone());
+    let version = service.decider.shares().first().map(|(version, _)| (*version).clone());
     (snapshot, version.expect("a version with a share"))
 }
 
@@ -84,7 +84,7 @@ fn serve(criterion: &mut Criterion) {
         bencher.iter(|| {
             let service = snapshot.routes.find(black_box(&parts)).expect("the greeter").target;
             let asked = Asked { parts: &parts, client: None, preview: None };
-            black_box(service.serving.decide(asked, now));
+            black_box(service.decider.decide(asked, now));
         });
     });
     let Backend::Guest(GuestBackend { guest: greeter, .. }) = &version.backend;
@@ -118,7 +118,7 @@ fn again(guest: &Guest, program: Program, reuse: NonZeroU32) -> Guest {
 }
 
 async fn invoke(guest: &Arc<Guest>) {
-    let place = guest.try_place().expect("an empty pool");
+    let place = guest.try_reserve().expect("an empty pool");
     let request = request("greeter.localhost");
     let mut invocation = Invocation::start(guest, place, &"bench".into(), request);
     while !matches!(invocation.next().await, Event::End | Event::Failed(_)) {}

@@ -11,17 +11,17 @@ mod document;
 pub mod model;
 mod path;
 mod raw;
+mod read;
 mod report;
 mod restart;
 mod schema;
-mod shape;
 mod source;
 pub mod suggest;
 mod syntax;
 mod validate;
 
 pub(crate) use arbitrate::{Choice, Contender, Verdict, arbitrate};
-pub(crate) use document::syntax;
+pub(crate) use document::syntax_of;
 pub use model::*;
 pub use path::absolute;
 #[cfg(test)]

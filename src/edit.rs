@@ -21,7 +21,7 @@ use toml_edit::{DocumentMut, value};
 pub(crate) use diff::show as show_change;
 pub use restore::PutRule;
 
-use crate::config::{Digest, Percent, Problem, Quarantined, ServiceName, VersionName, syntax};
+use crate::config::{Digest, Percent, Problem, Quarantined, ServiceName, VersionName, syntax_of};
 
 /// The text of a service's file that is being changed.
 ///
@@ -72,7 +72,7 @@ impl ServiceText {
     /// Why it is not TOML.
     pub fn parse(path: &Path, before: String) -> Result<Self, Vec<Problem>> {
         let document = form::plain(&before).parse::<DocumentMut>().map_err(|error| {
-            let problems = syntax(path, &before);
+            let problems = syntax_of(path, &before);
             let text = || vec![Problem::of_file(path, error.message(), "correct it first")];
             if problems.is_empty() { text() } else { problems }
         })?;

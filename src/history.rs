@@ -1,11 +1,12 @@
-//! What was published when, and by whom: [`History`] keeps a record of every change of a service, in
-//! one file of the state directory, over restarts and kills.
+//! What was published when, and by whom: [`History`] keeps a record of every change of a service in
+//! one file of the state directory, over restarts and kills. It knows records and their file, and
+//! nothing of configurations or snapshots.
 //!
 //! The reloader records each publish before it is served; the admin listener and the command line
-//! read. Rooms, in reading order: `record` (one change), `served` (all that decided what it served, in
-//! parts), `parts` (those in the file), `change` (two snapshots into what is to be recorded), `file`
-//! (opening, and what to do with a file that is damaged), `reserve` (the last generation where the
-//! history cannot be written).
+//! read. Files, in reading order: `record` (one change of a service), `served` (what the service
+//! served after the change, cut into parts), `parts` (how parts are stored), `file` (opening the
+//! file, and moving a damaged one aside), `reserve` (the last generation, where the history cannot be
+//! written).
 
 mod file;
 mod parts;
@@ -32,7 +33,7 @@ use file::Opened;
 pub use file::{FileState, HistoryError};
 pub use record::{CREATING, now};
 pub use reserve::{reserve, reserved};
-pub use served::{Contents, MADE_OF, Made, VALUE};
+pub use served::{Contents, MADE_OF, MadeOf, VALUE};
 
 pub use crate::api::{
     Attribution, Author, Parts, Record, RecordOutcome, RecordedVersion, Served, ServedVersion,
@@ -81,8 +82,8 @@ impl History {
         file::open(directory).map(|(path, database, opened)| Self::new(path, database, opened))
     }
 
-    /// The history in a state directory where no process runs; `None` where there is no file yet. It
-    /// is open as if for writing, since one that was killed leaves a file that is mended first.
+    /// The history in a state directory where no process runs; `None` where there is no file yet. The
+    /// file is opened for writing, since a file of a process that was killed is mended first.
     ///
     /// # Errors
     ///
@@ -101,15 +102,16 @@ impl History {
         Self { path, database: Arc::new(database), opened: Arc::new(opened) }
     }
 
-    /// Whether its file still is where it was opened, and whole as far as its length tells. A file
-    /// that is removed, or replaced, stays open and can be read, while nobody will find it again.
+    /// Whether the file is still where it was opened, and as long as it was. A file that was removed
+    /// or replaced can still be read by this process, but no other process will find it.
     pub fn file_state(&self) -> FileState {
-        self.opened.state(&self.path)
+        self.opened.file_state(&self.path)
     }
 
-    /// The history in a state directory once more, since this one's file is gone or was cut off: with
-    /// what this one still knows, and what is in the file that is there now. A file that was cut off
-    /// is moved aside. Says how many records it took over, or why it could not.
+    /// Opens the history in a state directory anew, after this one's file is gone or was cut off. The
+    /// new history has the records of the file that is there now, and those that this one can still
+    /// read. A file that was cut off is moved aside. Beside the new history: how many records came
+    /// from this one, or why none could.
     ///
     /// # Errors
     ///
@@ -150,13 +152,14 @@ impl History {
         Ok(taken)
     }
 
-    /// Adds the records of one publish, and drops what their services have too much of. When this
-    /// returns, they are on disk, and their generation is the last that was given to a publish.
+    /// Adds the records of one publish, and drops the oldest records of their services beyond what is
+    /// kept. When this returns, the records are on disk, and their generation is the last that was
+    /// given to a publish.
     ///
     /// # Errors
     ///
-    /// Where they cannot be written. Whether they were is not known then, and this history takes no
-    /// more: open it again.
+    /// Where the records cannot be written. Whether they are on disk is not known then, and this
+    /// history takes no more records: open it again.
     pub fn record(&self, records: &[Record]) -> Result<(), HistoryError> {
         self.record_with(records, &Parts::default())
     }
@@ -192,9 +195,9 @@ impl History {
         self.write(|transaction| raise(transaction, generation))
     }
 
-    /// Says who made the newest change of a service, where the file was followed before its author
-    /// told of it: a file edit that left the file with this digest, or without it. The records
-    /// before it that came of the same edit are of the same author. Whether there was such a change.
+    /// Names the author of the newest change of a service that was recorded as a file edit, because
+    /// the file was read before the author told of the edit. The edit left the file with this digest.
+    /// Older records of the same edit get the same author. Returns whether there was such a change.
     ///
     /// # Errors
     ///
@@ -235,7 +238,7 @@ impl History {
         })
     }
 
-    /// The records of a service, the newest first, so many at most.
+    /// The newest records of a service, at most `limit`, the newest first.
     ///
     /// # Errors
     ///
@@ -344,7 +347,7 @@ fn keys_of<'a>(environment: &'a str, service: &'a str) -> RangeInclusive<Key<'a>
     (environment, service, 0)..=(environment, service, u64::MAX)
 }
 
-/// Makes the tables, so that whoever reads finds them.
+/// Makes the tables, so that a reader finds them in a new file too.
 fn make_tables(database: &Database) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
     transaction.open_table(TABLE)?;
@@ -361,8 +364,8 @@ fn raise(transaction: &WriteTransaction, generation: u64) -> Result<(), redb::Er
     Ok(())
 }
 
-/// Drops the oldest records of the service that a record is of. No other is looked at: a record
-/// costs the same whatever the number of services.
+/// Drops the oldest records of one service: of the one that `record` is of. What a record costs does
+/// not depend on the number of services.
 fn prune(
     table: &mut Table<'_, Key<'static>, &[u8]>,
     store: &mut Store<'_>,
@@ -389,7 +392,7 @@ fn prune(
     Ok(())
 }
 
-/// What cannot be read is worth as little as what is old.
+/// Whether a record is older than the records that are kept. One that cannot be read counts as old.
 fn is_old(value: &[u8], now: u64) -> bool {
     #[derive(Deserialize)]
     struct Stamp {

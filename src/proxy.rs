@@ -114,7 +114,7 @@ impl Gateway {
         let Found { target: service, preview } = snapshot.routes.find(parts)?;
         let client = Some(session.client().ip());
         let Decided { version, decision, made, drawn, hash } =
-            service.serving.decide(Asked { parts, client, preview }, ctx.started);
+            service.decider.decide(Asked { parts, client, preview }, ctx.started);
         if let Some(place) = drawn {
             service.tally.drew(place);
         }
@@ -123,8 +123,8 @@ impl Gateway {
             Ok(version) => Ok(Chosen {
                 in_flight: version.meter.enter(),
                 version: version.clone(),
-                cookie: made.and_then(|id| service.serving.cookie(&id)),
-                lane: service.serving.propagates().then(|| Lane::of(&decision, hash)),
+                cookie: made.and_then(|id| service.decider.cookie(&id)),
+                lane: service.decider.propagates().then(|| Lane::of(&decision, hash)),
                 decision,
             }),
             Err(Refused::Offline) => Err(Failure::Offline),

@@ -17,21 +17,21 @@ mod overrides;
 mod pins;
 mod policy;
 mod request;
-mod shares;
 mod smooth;
 mod split;
+mod splitter;
 
 pub use affinity::{Affinity, Id, KeySource, WATERSHED_STICKY, hash_of_name, is_lane, lane};
 pub use buckets::{Owner, bucket};
 pub use facts::Facts;
 pub use host::{Found, Part, RouteTable, RouteTableBuilder};
-pub use matcher::{Matcher, Mismatch, Network, Pattern, Wants};
+pub use matcher::{Matcher, Mismatch, Network, Pattern, RequiredNames};
 pub use overrides::{Lock, Overrides, WATERSHED_KEY, WATERSHED_VERSION, Wanted, sent_key};
 pub use pins::Pins;
 pub use policy::{
-    Base, Candidate, Choice, Destination, Policy, Reason, Refused, Resolved, Rule, Sticky, To,
+    Base, Choice, Destination, KnownVersion, Policy, Reason, Refused, Resolved, Rule, Sticky, To,
     Witness,
 };
 pub use request::{Asked, Text};
-pub use shares::{Shares, Ways};
 pub use split::Weighted;
+pub use splitter::{Splitter, Ways};

@@ -27,7 +27,7 @@ pub use cache::{CacheError, CompileCache};
 pub use child::compile_for;
 pub use compile::Compiler;
 pub use engine::{Engine, EngineError, PoolSize, Slot};
-pub use guest::{Guest, Place};
+pub use guest::{Guest, Reservation};
 pub use guest_env::GuestEnv;
 pub use invoke::{BodyFeed, Event, GuestFailure, Invocation};
 pub use program::{Program, ProgramError, digest_of};

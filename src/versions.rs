@@ -1,14 +1,14 @@
 //! What is served, and how it came to be: versions with their statuses, gathered into snapshots.
 //!
-//! [`Programs`] turns a declared version into a [`VersionEntry`]; [`Snapshot`] says which of them
+//! [`Programs`] turns a declared version into a [`ReadyVersion`]; [`Snapshot`] says which of them
 //! take traffic; [`Live`] holds the one snapshot that requests see; [`history`] remembers what each
 //! publish changed; [`policy`] makes what decides, and [`explain`] tells how it does. `reload` drives all of them, the gateway reads.
 
 mod backend;
+mod decider;
 mod guest;
 mod prepare;
 mod secrets;
-mod serving;
 mod snapshot;
 mod status;
 mod version;
@@ -21,14 +21,14 @@ use crate::config::{ConnectionLimits, SecretSource};
 use crate::routing::Lock;
 
 pub use backend::{Backend, GuestBackend, Reserved};
+pub use decider::{Decided, Decider, Decision};
 pub use guest::{check_digest, digest_at};
 pub use prepare::Preparer;
-pub use serving::{Decided, Decision, Serving};
 pub use snapshot::{
     EnvironmentView, ServiceEntry, ServiceKey, Snapshot, Statuses, VersionView, declared,
 };
 pub use status::{Status, StatusCode, StatusError};
-pub use version::{Admission, VersionEntry};
+pub use version::{Admission, ReadyVersion};
 
 /// Who may override, by a secret as it is now.
 pub fn secret_lock(source: &SecretSource) -> Lock {

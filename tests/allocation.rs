@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use http::HeaderName;
 use watershed::config::Config;
 use watershed::routing::{
-    Affinity, Asked, Base, Candidate, Destination, KeySource, Lock, Matcher, Network, Overrides,
-    Owner, Part, Pattern, Pins, Policy, RouteTableBuilder, Rule, Shares, Sticky, Ways, Weighted,
+    Affinity, Asked, Base, Destination, KeySource, KnownVersion, Lock, Matcher, Network, Overrides,
+    Owner, Part, Pattern, Pins, Policy, RouteTableBuilder, Rule, Splitter, Sticky, Ways, Weighted,
 };
 use watershed::runtime::Engine;
 use watershed::server::pool_size;
@@ -98,7 +98,7 @@ fn policy(key: KeySource, pins: Option<Pins>) -> Policy {
     let owner = |(index, name)| Owner { name, share: 5_000, index };
     let owners: Vec<_> = names.into_iter().enumerate().map(owner).collect();
     let ways = Ways { is_sticky: true, is_smooth: true };
-    let candidate = |(index, name): (usize, &str)| Candidate {
+    let candidate = |(index, name): (usize, &str)| KnownVersion {
         index,
         name: name.to_owned(),
         hash: index as u64,
@@ -107,7 +107,7 @@ fn policy(key: KeySource, pins: Option<Pins>) -> Policy {
     };
     let affinity = Affinity::new(key, "default", "greeter", true);
     Policy {
-        base: Base::Shares(Shares::new(&owners, ways).into()),
+        base: Base::Split(Splitter::new(&owners, ways).into()),
         rules: (0..20).map(rule).collect(),
         overrides: None,
         sticky: Some(Sticky { affinity, pins }),
@@ -155,7 +155,7 @@ fn deciding_on_the_shipped_configuration_allocates_nothing() {
     assert_no_allocation(|| {
         let service = snapshot.routes.find(&parts).unwrap().target;
         let asked = Asked { parts: &parts, client: None, preview: None };
-        assert!(service.serving.decide(asked, now).version.is_ok());
+        assert!(service.decider.decide(asked, now).version.is_ok());
     });
 }
 

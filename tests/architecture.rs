@@ -32,7 +32,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
         "versions",
         &["api", "config", "policy", "routing", "runtime", "source", "telemetry", "transient"],
     ),
-    ("history", &["api", "config"]),
+    ("history", &["api"]),
     ("reload", &["config", "history", "source", "telemetry", "transient", "versions"]),
     ("rollout", &["api", "config", "edit", "history", "policy", "source"]),
     ("plan", &["api", "config", "policy"]),

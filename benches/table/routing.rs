@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use http::HeaderName;
 use watershed::routing::{
     Affinity, Asked, Base, Destination, KeySource, Matcher, Network, Owner, Part as HostPart,
-    Pattern, Policy, RouteTable, RouteTableBuilder, Rule, Shares, Sticky, Ways,
+    Pattern, Policy, RouteTable, RouteTableBuilder, Rule, Splitter, Sticky, Ways,
 };
 
 use crate::report::{Quantity, Report, Row, median};
@@ -61,7 +61,7 @@ fn policy(versions: u16, ways: Ways) -> Policy {
     let names: Vec<_> = (0..versions).map(|number| format!("v{number}")).collect();
     let owner = |(index, name)| Owner { name, share: 10_000 / versions, index };
     let owners: Vec<_> = names.iter().map(String::as_str).enumerate().map(owner).collect();
-    Policy::plain(Base::Shares(Shares::new(&owners, ways).into()), Vec::new())
+    Policy::plain(Base::Split(Splitter::new(&owners, ways).into()), Vec::new())
 }
 
 fn network(text: &str) -> Option<Network> {

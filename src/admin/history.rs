@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Json, Response};
 
 use super::refused;
 use crate::api::{HistoryDocument, HistoryQuery, Record};
+use crate::config::EnvValue;
 use crate::history::{History, HistoryError};
 
 /// How many records are given if nobody says.
@@ -63,7 +64,7 @@ pub async fn show(
 fn document(history: &History, query: &HistoryQuery) -> Result<HistoryDocument, QueryError> {
     let records = records(history, query)?;
     let parts = history.parts(&records)?;
-    let parts = if query.texts { parts } else { parts.without_texts() };
+    let parts = if query.texts { parts } else { parts.without_texts(EnvValue::digest_of) };
     Ok(HistoryDocument { records, parts })
 }
 

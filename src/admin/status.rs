@@ -18,7 +18,7 @@ use crate::descriptors::Use;
 use crate::reload::{Outcome, Reload};
 use crate::source::Rejection;
 use crate::telemetry::Recent;
-use crate::versions::{EnvironmentView, ServiceEntry, ServiceKey, VersionEntry, VersionView};
+use crate::versions::{EnvironmentView, ReadyVersion, ServiceEntry, ServiceKey, VersionView};
 use observed::{Observed, observed};
 
 pub(super) use observed::shares;
@@ -105,7 +105,7 @@ pub fn service_document(
 }
 
 fn version_documents(service: &ServiceEntry, now: Instant) -> Vec<VersionDocument> {
-    let serving = service.serving.shares();
+    let serving = service.decider.shares();
     let counted = service.versions.iter().map(|view| counted(view, &serving));
     let counted: Vec<_> = counted
         .map(|entry| match entry {
@@ -137,8 +137,8 @@ fn version_documents(service: &ServiceEntry, now: Instant) -> Vec<VersionDocumen
 /// What takes the traffic of a version. While a version is made anew, the one before it still may.
 fn counted<'a>(
     view: &'a VersionView,
-    serving: &[(&'a Arc<VersionEntry>, Percent)],
-) -> Option<&'a Arc<VersionEntry>> {
+    serving: &[(&'a Arc<ReadyVersion>, Percent)],
+) -> Option<&'a Arc<ReadyVersion>> {
     let served = serving.iter().find(|(entry, _)| entry.spec.name == view.name);
     served.map(|(entry, _)| *entry).or(view.status.normal())
 }

@@ -1,18 +1,18 @@
-//! Where a version stands, by itself.
+//! Where a version stands by itself: its status, as processes tell it to each other.
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::Digest;
 
-/// Where a version stands: as a process says, or as well as its files let it. Whether it may have
-/// traffic depends on its service too: [`Footing`](crate::policy::Footing) tells that.
+/// Where a version stands: as a process says, or as far as its files tell. Whether the version may
+/// have traffic depends on its service too: see [`Eligibility`](crate::policy::Eligibility).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "kebab-case")]
 pub enum Standing {
-    /// It is being made.
+    /// It is being made ready.
     Creating,
     Normal {
-        /// Of the component, written `sha256:…`.
+        /// Of what serves the version: of a guest, its component's. Written `sha256:…`.
         #[serde(with = "text")]
         digest: Digest,
     },
@@ -29,7 +29,7 @@ pub struct Fault {
 }
 
 impl Standing {
-    /// Of the component, where it is known.
+    /// The digest of what serves the version, where that is known.
     pub fn digest(&self) -> Option<Digest> {
         match self {
             Self::Normal { digest } => Some(*digest),

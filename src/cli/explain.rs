@@ -5,13 +5,14 @@ mod ramp;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use super::common::{Common, write_json};
 use super::target::Target;
 use super::{CliError, complete};
 use crate::api::{ExplainQuery, Explanation, StickyStep, Wish};
 use crate::config::ServiceName;
-use crate::policy::Declared;
+use crate::policy::PolicyInputs;
 use crate::policy::explain::{Explainer, Question};
 use crate::policy::{Serve, Verdict};
 use crate::versions::secret_lock;
@@ -124,13 +125,13 @@ impl Arguments {
 fn by_files<T>(target: &Target, explain: impl FnOnce(&Explainer<'_>) -> T) -> T {
     let view = target.view();
     let service = &*view.service;
-    let Verdict { serve: Serve::Declared(base) | Serve::Before(base), footings, .. } =
+    let Verdict { serve: Serve::Declared(base) | Serve::Before(base), eligibilities, .. } =
         view.verdict();
     let environment = view.environment.as_str();
-    let declared = Declared { environment, service, footings: &footings, base: &base };
+    let inputs = PolicyInputs { environment, service, eligibilities: &eligibilities, base: &base };
     let secret = service.policy.overrides.as_ref().and_then(|it| it.secret.as_ref());
-    let policy = declared.policy(secret.map(secret_lock).unwrap_or_default(), None);
-    explain(&Explainer { declared, policy: &policy })
+    let policy = inputs.policy(secret.map(secret_lock).unwrap_or_default(), None);
+    explain(&Explainer { inputs, policy: &policy, now: Instant::now() })
 }
 
 fn print(out: &mut impl Write, explanation: &Explanation) -> Result<(), std::io::Error> {

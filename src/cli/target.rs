@@ -17,7 +17,8 @@ use crate::api::{
     Standing, StatusDocument, StatusQuery,
 };
 use crate::config::{
-    AdminSettings, Digest, EnvironmentName, Report, SecretSource, Service, VersionName, VersionSpec,
+    AdminSettings, Digest, EnvValue, EnvironmentName, Report, SecretSource, Service, VersionName,
+    VersionSpec,
 };
 use crate::history::History;
 use crate::rollout::{Control, Edit, Edited, Note, PutBack, Refusal, ServiceView};
@@ -99,7 +100,7 @@ impl Target {
             };
             let records = history.of(environment, service, limit)?;
             let parts = history.parts(&records)?;
-            let parts = if texts { parts } else { parts.without_texts() };
+            let parts = if texts { parts } else { parts.without_texts(EnvValue::digest_of) };
             return Ok(HistoryDocument { records, parts });
         };
         let (environment, service) = (Some(environment.to_owned()), service.to_owned());

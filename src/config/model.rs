@@ -23,7 +23,7 @@ pub use name::{
     domain,
 };
 pub use policy::{
-    CookieSettings, Destination, Match, Otherwise, Overrides, Pick, Policy, Reach, Route, Rule,
+    CookieSettings, Destination, Match, Otherwise, Overrides, Pick, PolicySpec, Reach, Route, Rule,
     SameSite, Sticky, StickyKey, StickyMode,
 };
 pub use quantity::{ByteSize, Digest, DigestError, QuantityError, parse_duration, show_duration};
@@ -217,7 +217,7 @@ pub struct Service {
     /// In the order of the file: the last one is the latest. None only under [`Traffic::Latest`].
     pub versions: Vec<VersionSpec>,
     pub traffic: Traffic,
-    pub policy: Policy,
+    pub policy: PolicySpec,
     /// What must not get traffic.
     pub quarantine: Vec<Quarantined>,
     /// Absolute.

@@ -1,6 +1,6 @@
-//! The files as they are written: serde shapes with every key optional and in its place in the
-//! text, no behaviour and no defaults. `document` fills them, `validate` empties them, `schema`
-//! describes them from the same doc comments.
+//! The files as they are written: one struct for each table, every key optional and with its place
+//! in the text. No behaviour and no defaults. `read` fills the structs, `validate` turns them into
+//! the model, and `schema` describes them by the doc comments here.
 
 mod env;
 mod traffic;
@@ -12,22 +12,22 @@ pub use traffic::{
 };
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::marker::PhantomData;
 use std::ops::Range;
 
 use schemars::JsonSchema;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use toml::Spanned;
 
-// No doc comment here and on `Table`: it would describe every key of the JSON Schema.
+// No doc comment here and on `Entries`: it would describe every key of the JSON Schema.
 // A value and where it stands in its file. Our own type, since `Spanned` has no JSON Schema.
-#[derive(serde::Deserialize, JsonSchema, PartialEq, Eq, PartialOrd, Ord)]
-#[serde(transparent)]
+#[derive(JsonSchema)]
+#[schemars(transparent)]
 pub struct Located<T>(#[schemars(with = "T")] Spanned<T>);
 
 impl<T> Located<T> {
+    pub fn new(span: Range<usize>, value: T) -> Self {
+        Self(Spanned::new(span, value))
+    }
+
     pub fn value(&self) -> &T {
         self.0.get_ref()
     }
@@ -41,31 +41,12 @@ impl<T> Located<T> {
     }
 }
 
-// A table, and nothing else: serde would take an array for a struct too, its items for the fields
-// in turn.
+// A table whose keys the user chooses, sorted by them.
 #[derive(JsonSchema)]
 #[schemars(transparent)]
-pub struct Table<T>(pub T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Table<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(TableVisitor(PhantomData))
-    }
-}
-
-struct TableVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for TableVisitor<T> {
-    type Value = Table<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a table")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Table<T>, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(entries)).map(Table)
-    }
-}
+pub struct Entries<T>(
+    #[schemars(with = "BTreeMap<String, T>")] pub Vec<(Located<String>, Located<T>)>,
+);
 
 /// A key that may be missing.
 pub type Field<T> = Option<Located<T>>;
@@ -85,23 +66,23 @@ const LABEL: &str = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
 /// # watershed.toml
 ///
 /// The main file of Watershed: where it listens, what it may use, and which environments it serves.
-#[derive(serde::Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawWatershed {
     /// How requests reach the proxy.
-    pub server: Option<Table<RawServer>>,
+    pub server: Option<RawServer>,
     /// How operators reach the proxy: status API, metrics and health.
-    pub admin: Option<Table<RawAdmin>>,
+    pub admin: Option<RawAdmin>,
     /// What must survive a restart.
-    pub state: Option<Table<RawState>>,
+    pub state: Option<RawState>,
     /// What holds for every version that says nothing else.
-    pub defaults: Option<Table<RawDefaults>>,
+    pub defaults: Option<RawDefaults>,
     /// Namespaces of services, each with one domain.
-    pub environments: Option<Vec<Located<Table<RawEnvironment>>>>,
+    pub environments: Option<Vec<Located<RawEnvironment>>>,
 }
 
-#[derive(serde::Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawServer {
     /// Addresses with ports for HTTP/1.1 and cleartext HTTP/2, such as "127.0.0.1:8080".
     pub listen: Field<Vec<Located<String>>>,
@@ -129,11 +110,11 @@ pub struct RawServer {
     #[schemars(extend("pattern" = WATCH))]
     pub watch: Field<String>,
     /// What a client may take of the listener before a request of it is served.
-    pub limits: Option<Table<RawConnectionLimits>>,
+    pub limits: Option<RawConnectionLimits>,
 }
 
-#[derive(serde::Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawConnectionLimits {
     /// The largest head of a request, from 4KiB to 1MiB; a larger one gets a 431.
     pub head: Field<RawSize>,
@@ -148,8 +129,8 @@ pub struct RawConnectionLimits {
     pub idle_time: Field<String>,
 }
 
-#[derive(serde::Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawAdmin {
     /// One address with a port; loopback unless token-file is set.
     pub listen: Field<String>,
@@ -159,22 +140,22 @@ pub struct RawAdmin {
     pub hosts: Option<Vec<Located<String>>>,
 }
 
-#[derive(serde::Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawState {
     /// Where the history and the compile cache are, relative to this file.
     pub directory: Field<String>,
 }
 
-#[derive(serde::Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawDefaults {
     /// Limits of every version that does not set its own.
-    pub limits: Option<Table<RawLimits>>,
+    pub limits: Option<RawLimits>,
 }
 
-#[derive(serde::Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawEnvironment {
     /// A DNS label.
     #[schemars(extend("pattern" = LABEL))]
@@ -190,8 +171,8 @@ pub struct RawEnvironment {
 /// # A service of Watershed
 ///
 /// One file declares one service: its domains, its versions and who gets which of them.
-#[derive(serde::Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawService {
     /// A DNS label; the file's name without .toml if missing.
     #[schemars(extend("pattern" = LABEL))]
@@ -199,17 +180,17 @@ pub struct RawService {
     /// Host names beside the default domain; "*.example.org" matches one label.
     pub domains: Option<Vec<Located<String>>>,
     /// Parts of domains that several services share.
-    pub routes: Option<Vec<Located<Table<RawRoute>>>>,
+    pub routes: Option<Vec<Located<RawRoute>>>,
     /// What can be deployed, oldest first.
-    pub versions: Option<Vec<Located<Table<RawVersion>>>>,
+    pub versions: Option<Vec<Located<RawVersion>>>,
     /// Who gets which version; the latest one gets everything if missing.
-    pub traffic: Field<Table<RawTraffic>>,
+    pub traffic: Field<RawTraffic>,
     /// What must not get traffic, by the digest of its component.
-    pub quarantine: Option<Vec<Located<Table<RawQuarantined>>>>,
+    pub quarantine: Option<Vec<Located<RawQuarantined>>>,
 }
 
-#[derive(serde::Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawRoute {
     /// A host name; "*.example.org" matches one label.
     #[schemars(required)]
@@ -219,8 +200,8 @@ pub struct RawRoute {
     pub path: Field<String>,
 }
 
-#[derive(serde::Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawVersion {
     /// A DNS label without "--".
     #[schemars(extend("pattern" = LABEL))]
@@ -233,18 +214,18 @@ pub struct RawVersion {
     #[schemars(regex(pattern = DIGEST))]
     pub digest: Field<String>,
     /// The environment variables that the guest sees: texts, or where to find secrets.
-    pub env: Option<BTreeMap<Located<String>, Located<RawEnvValue>>>,
+    pub env: Option<Entries<RawEnvValue>>,
     /// A note for people.
     pub remark: Option<String>,
     /// Who may get the version: everybody; who is pinned to it, and overrides; overrides; or nobody.
     #[schemars(extend("enum" = ["live", "pinned", "override", "cutoff"]))]
     pub reach: Field<String>,
     /// What the version may use.
-    pub limits: Option<Table<RawLimits>>,
+    pub limits: Option<RawLimits>,
 }
 
-#[derive(serde::Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawLimits {
     /// All linear memories and tables of one instance together, from 64KiB to 4GiB.
     pub memory: Field<RawSize>,
@@ -268,15 +249,15 @@ pub struct RawLimits {
 }
 
 /// Bytes, or a number with a unit.
-#[derive(serde::Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "a size such as \"128MiB\" or a whole number of bytes")]
+#[derive(JsonSchema)]
+#[schemars(untagged)]
 pub enum RawSize {
     Bytes(i64),
     Text(#[schemars(regex(pattern = "^[0-9]+ *([KMGT]i?B|B)?$"))] String),
 }
 
-#[derive(serde::Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawQuarantined {
     /// The SHA-256 of the component.
     #[schemars(regex(pattern = DIGEST))]

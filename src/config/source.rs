@@ -5,7 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::document::Lost;
+use super::read::Lost;
 use super::report::Problem;
 use crate::transient::advice;
 
@@ -49,27 +49,27 @@ impl Source {
         self.lines.partition_point(|start| *start <= byte) + 1
     }
 
-    /// The line of a place up to there, and from there on. A place between the two bytes of a line's
-    /// end is at the line's end.
-    pub fn around(&self, byte: usize) -> (&str, &str) {
+    /// The line of a place, and where in it the place is, in bytes. A place between the two bytes of
+    /// a line's end is at the line's end.
+    pub fn line(&self, byte: usize) -> (&str, usize) {
         let start = self.line_of(byte).checked_sub(2).and_then(|before| self.lines.get(before));
         let start = start.copied().unwrap_or(0);
         let line = first_line(self.text.get(start..).unwrap_or_default());
-        line.split_at(line.floor_char_boundary(byte.saturating_sub(start)))
+        (line, line.floor_char_boundary(byte.saturating_sub(start)))
     }
 
     /// What a person sees of a place.
     pub fn spot(&self, span: Range<usize>) -> Spot {
         let start = self.text.floor_char_boundary(span.start);
         let end = self.text.floor_char_boundary(span.end).max(start);
-        let (head, tail) = self.around(start);
+        let (line, at) = self.line(start);
         let marked = first_line(self.text.get(start..end).unwrap_or_default());
         Spot {
             file: self.path.clone(),
             line: Some(self.line_of(start)),
-            column: Some(head.chars().count() + 1),
+            column: line.get(..at).map(|before| before.chars().count() + 1),
             width: Some(marked.chars().count().max(1)),
-            source: (head.len() + tail.len() <= LINE_MAX).then(|| format!("{head}{tail}")),
+            source: (line.len() <= LINE_MAX).then(|| line.to_owned()),
         }
     }
 }
@@ -192,21 +192,21 @@ impl Findings<'_> {
         result.map_err(|complaint| self.add(span, complaint)).ok()
     }
 
-    /// Reports a key that its table must have, unless the key is there and already reported for its
-    /// shape.
+    /// Reports a key that its table must have, unless it is there and already reported for its type.
     pub fn add_missing(&mut self, table: Range<usize>, key: &str, complaint: Complaint) {
         if !self.has_lost(Some(&table), key) {
             self.add(table, complaint);
         }
     }
 
-    /// Whether the key of a table, or of the root, was dropped because of its shape.
+    /// Whether a key of a table, or of the top of the file, is in the file and was left out.
     pub fn has_lost(&self, table: Option<&Range<usize>>, key: &str) -> bool {
-        let matches = |lost: &Lost| lost.table.as_ref() == table && lost.key == key;
+        let matches =
+            |lost: &Lost| lost.table.as_ref() == table && lost.key.as_deref() == Some(key);
         self.lost.iter().any(matches)
     }
 
-    /// Whether anything directly in a table was dropped because of its shape.
+    /// Whether anything directly in a table or an array was left out.
     pub fn has_lost_any(&self, table: &Range<usize>) -> bool {
         self.lost.iter().any(|lost| lost.table.as_ref() == Some(table))
     }

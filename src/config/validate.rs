@@ -29,7 +29,7 @@ use super::document::Document;
 use super::model::{
     AdminSettings, AllLimits, Environment, EnvironmentName, ServerSettings, StateSettings,
 };
-use super::raw::{Located, RawDefaults, RawEnvironment, RawState, RawWatershed, Table};
+use super::raw::{Located, RawDefaults, RawEnvironment, RawState, RawWatershed};
 use super::report::Problem;
 use super::source::{Findings, Spot};
 
@@ -73,18 +73,18 @@ pub fn main(document: Document<RawWatershed>, problems: &mut Vec<Problem>) -> Ma
     }
 }
 
-fn state(main: &mut Findings<'_>, raw: Option<Table<RawState>>) -> StateSettings {
-    let directory = raw.and_then(|Table(RawState { directory })| main.path("directory", directory));
+fn state(main: &mut Findings<'_>, raw: Option<RawState>) -> StateSettings {
+    let directory = raw.and_then(|RawState { directory }| main.path("directory", directory));
     let default = || main.resolve(StateSettings::DIRECTORY);
     StateSettings { directory: directory.unwrap_or_else(default) }
 }
 
-fn defaults(main: &mut Findings<'_>, raw: Option<Table<RawDefaults>>) -> AllLimits {
-    let limits = raw.and_then(|Table(RawDefaults { limits })| limits);
+fn defaults(main: &mut Findings<'_>, raw: Option<RawDefaults>) -> AllLimits {
+    let limits = raw.and_then(|RawDefaults { limits }| limits);
     limits::over(main, limits, &AllLimits::default())
 }
 
-fn plans(main: &mut Findings<'_>, raw: Option<Vec<Located<Table<RawEnvironment>>>>) -> Vec<Plan> {
+fn plans(main: &mut Findings<'_>, raw: Option<Vec<Located<RawEnvironment>>>) -> Vec<Plan> {
     match raw {
         Some(raw) => {
             let (mut names, mut domains) = (Claims::default(), Claims::default());
@@ -106,11 +106,11 @@ fn default_plan() -> Plan {
 
 fn plan(
     main: &mut Findings<'_>,
-    raw: Located<Table<RawEnvironment>>,
+    raw: Located<RawEnvironment>,
     names: &mut Claims,
     domains: &mut Claims,
 ) -> Plan {
-    let (table, Table(raw)) = raw.into_parts();
+    let (table, raw) = raw.into_parts();
     let RawEnvironment { name, domain, services } = raw;
     let name = main.required(&table, "name", name).and_then(|(span, text)| {
         let name = main.check(span.clone(), field::environment_name(&text))?;

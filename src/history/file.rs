@@ -58,7 +58,7 @@ impl HistoryError {
     }
 }
 
-/// redb says by these that a file is none of its own, or ends too early.
+/// redb reports a file that is not its own, or that ends too early, by these kinds.
 fn tells_of_damage(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
 }
@@ -71,14 +71,14 @@ pub struct Opened {
     length: AtomicU64,
 }
 
-/// What has become of the file that a history has open, behind its back.
+/// What somebody else has done to the file that a history has open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileState {
-    /// It is where it was, as far as can be told.
+    /// The file is where it was, as far as can be told.
     There,
-    /// It has no name any more, or another file has it: what is written into it is lost.
+    /// The file's name is gone, or another file has it: what is written into the file is lost.
     Gone,
-    /// It was cut off: what was in it is lost.
+    /// The file is shorter than it was: some of its records are lost.
     CutOff,
 }
 
@@ -96,13 +96,13 @@ impl Opened {
         }
     }
 
-    /// What has become of it. Nobody writes meanwhile.
-    pub fn state(&self, path: &Path) -> FileState {
+    /// What somebody else has done to the file. Must not run while this process writes.
+    pub fn file_state(&self, path: &Path) -> FileState {
         match fs::metadata(path) {
             Ok(found) if !self.is_it(&found) => FileState::Gone,
             Ok(found) if found.len() < self.length.load(Ordering::Relaxed) => FileState::CutOff,
             Err(error) if is_gone(&error) => FileState::Gone,
-            // What cannot be looked at for a moment is what it was.
+            // A file that cannot be looked at now is taken for unchanged.
             Ok(_) | Err(_) => FileState::There,
         }
     }

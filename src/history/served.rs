@@ -1,24 +1,25 @@
 //! All that decided what a service served, as a record keeps it: cut into parts, each of which is
-//! stored once however many records name it. A part says what the service's file said, in the words
-//! of the file, and what came of it: what a version was made of, and a digest of each secret. No
-//! secret's value is in it, but plain environment variables are, since a rollback writes them again.
+//! stored once however many records name it. A part holds what the service's file said, in the words
+//! of the file, and what that stood for: what a version was made of, and a digest of each secret. The
+//! values of secrets are not in a part. Plain environment variables are, since a rollback writes them
+//! again.
 
+use sha2::{Digest as _, Sha256};
 use toml::{Table, Value};
 
 use crate::api::{Parts, Record, Served, ServedVersion};
-use crate::config::{Digest, EnvValue, Reach, Service, Traffic, VersionSpec};
 
 /// The key of a version's part that holds the digest of the component that it was made of.
 pub const MADE_OF: &str = "made-of";
 /// The key beside the place of a secret that holds the digest of its value.
 pub const VALUE: &str = "value";
 
-/// What a version that could be had was made of.
+/// What a version was made of when it served; empty for a version that nothing could serve.
 #[derive(Clone, Debug, Default)]
-pub struct Made {
-    /// Of its component.
+pub struct MadeOf {
+    /// The digest of what serves the version: of a guest, its component's.
     pub digest: Option<String>,
-    /// Variables whose values are secrets, and digests of these.
+    /// The environment variables that are secrets, with a digest of each value.
     pub secrets: Vec<(String, String)>,
 }
 
@@ -31,18 +32,19 @@ pub struct Contents<'a> {
 }
 
 impl Served {
-    /// What a service would serve whose versions are made of this.
-    pub fn new<'a>(
-        service: &Service,
-        versions: impl Iterator<Item = (&'a VersionSpec, Reach, Made)>,
+    /// What a service serves, from what its file says: of the service itself, and of each version by
+    /// name, with what the version was made of. Adds the parts to `parts`.
+    pub fn new(
+        policy: Table,
+        versions: impl Iterator<Item = (String, Table, MadeOf)>,
         parts: &mut Parts,
     ) -> Self {
-        let versions = versions.map(|(spec, reach, made)| ServedVersion {
-            name: spec.name.to_string(),
-            part: parts.add(version(spec, reach, made)),
+        let versions = versions.map(|(name, declared, made_of)| ServedVersion {
+            name,
+            part: parts.add(with_made_of(declared, made_of)),
         });
         let versions = versions.collect();
-        Self { policy: parts.add(policy(service)), versions }
+        Self { policy: parts.add(policy), versions }
     }
 
     /// All of it; `None` where a part is missing.
@@ -59,55 +61,50 @@ impl Served {
     }
 }
 
-fn policy(service: &Service) -> Table {
-    let mut table = service.written_policy();
-    let Service { domains, routes, traffic, .. } = service;
-    let listed = |items: Vec<String>| Value::Array(items.into_iter().map(Value::from).collect());
-    let domains = domains.iter().map(ToString::to_string).collect();
-    let routes = routes.iter().map(ToString::to_string).collect();
-    table.insert("domains".to_owned(), listed(domains));
-    table.insert("routes".to_owned(), listed(routes));
-    table.insert("latest".to_owned(), Value::from(*traffic == Traffic::Latest));
-    table
-}
-
-fn version(spec: &VersionSpec, reach: Reach, made: Made) -> Table {
-    let Made { digest, secrets } = made;
-    let mut table = spec.written();
-    table.insert("reach".to_owned(), Value::from(reach.as_str()));
+fn with_made_of(declared: Table, made_of: MadeOf) -> Table {
+    let MadeOf { digest, secrets } = made_of;
+    let mut part = declared;
     if let Some(digest) = digest {
-        table.insert(MADE_OF.to_owned(), Value::from(digest));
+        part.insert(MADE_OF.to_owned(), Value::from(digest));
     }
     for (key, digest) in secrets {
-        let secret = table.get_mut("env").and_then(|env| env.get_mut(&key)?.as_table_mut());
+        let secret = part.get_mut("env").and_then(|env| env.get_mut(&key)?.as_table_mut());
         if let Some(secret) = secret {
             secret.insert(VALUE.to_owned(), Value::from(digest));
         }
     }
-    table
+    part
 }
 
 impl Parts {
     /// Adds a part; returns its digest.
     fn add(&mut self, part: Table) -> String {
-        let text = serde_json::to_vec(&part).unwrap_or_default();
-        let digest = Digest::of(text).to_string();
+        let digest = digest_of(&part);
         self.insert(digest.clone(), part);
         digest
     }
 
-    /// The same with digests in place of the texts of plain environment variables, for whoever does
-    /// not need them: people write secrets there too.
-    pub fn without_texts(mut self) -> Self {
+    /// The same with digests in place of the texts of plain environment variables, since people write
+    /// secrets there too. `digest_of` gives the digest of a variable's name and text.
+    pub fn without_texts(mut self, digest_of: impl Fn(&str, &str) -> String) -> Self {
         let env = self.tables_mut().filter_map(|part| part.get_mut("env")?.as_table_mut());
         for (key, value) in env.flatten() {
             if let Value::String(text) = value {
-                let digest = Value::from(EnvValue::digest_of(key, text));
+                let digest = Value::from(digest_of(key, text));
                 *value = Value::Table([(VALUE.to_owned(), digest)].into_iter().collect());
             }
         }
         self
     }
+}
+
+/// The SHA-256 of a part, as everywhere: `sha256:` and hexadecimal digits. The keys of a table are
+/// sorted, so equal parts have equal digests.
+fn digest_of(part: &Table) -> String {
+    let text = serde_json::to_vec(part).unwrap_or_default();
+    let digits = Sha256::digest(text);
+    let digits = digits.iter().map(|byte| format!("{byte:02x}"));
+    format!("sha256:{}", digits.collect::<String>())
 }
 
 impl Record {

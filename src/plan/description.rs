@@ -13,7 +13,7 @@ use crate::config::{
     Quarantined, SecretSource, ServerSettings, Service, Setting, Split, Traffic, VersionName,
     VersionSpec, show_duration,
 };
-use crate::policy::{Base, Before, Case, Made, Verdict};
+use crate::policy::{Base, Before, Case, Incumbent, Verdict};
 
 impl Description {
     /// Describes what a process would serve by these files: a process that serves `before` now, or one
@@ -146,7 +146,7 @@ impl<'a> Served<'a> {
         };
         let made = self.versions.iter().map(|(name, version, spec)| {
             let env = spec.map(VersionSpec::env);
-            Some(Made { name, digest: version.standing.digest(), env })
+            Some(Incumbent { name, digest: version.standing.digest(), env })
         });
         Before { base, made: made.collect() }
     }

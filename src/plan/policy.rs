@@ -6,14 +6,14 @@ use std::path::Path;
 use super::description::place;
 use crate::api::{Settings, Value};
 use crate::config::{
-    CookieSettings, Destination, Match, Overrides, Percent, Pick, Policy, Reach, Rule, Service,
+    CookieSettings, Destination, Match, Overrides, Percent, Pick, PolicySpec, Reach, Rule, Service,
     Split, Sticky, StickyKey, StickyMode, VersionSpec, show_duration,
 };
 
 /// The settings of a service in a configuration whose main file is in `root`.
 pub fn settings(root: &Path, service: &Service) -> Settings {
     let versions = &service.versions;
-    let Policy { pick, propagate, overrides, rules, sticky, reach } = &service.policy;
+    let PolicySpec { pick, propagate, overrides, rules, sticky, reach } = &service.policy;
     let mut said = Said::default();
     if *pick != Pick::default() {
         said.text("pick", pick.as_str());

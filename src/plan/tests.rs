@@ -14,7 +14,7 @@ use crate::api::{
 };
 use crate::config::{
     ByteSize, ConnectionLimits, Destination, Digest, EnvValue, Expose, Glob, GuestLimits,
-    GuestSpec, Limits, Match, Otherwise, Overrides, Percent, Pick, Policy, Quarantined, Reach,
+    GuestSpec, Limits, Match, Otherwise, Overrides, Percent, Pick, PolicySpec, Quarantined, Reach,
     Route, Rule, RuleName, SecretSource, Service, ServiceName, Split, Sticky, StickyKey,
     StickyMode, Traffic, VersionName, VersionSpec,
 };

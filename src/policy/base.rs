@@ -1,22 +1,22 @@
-//! What decides where nothing else does.
+//! Who gets a request that no override, rule or sticky key decides.
 
 use crate::config::{Percent, Split, spread};
 
-/// Who gets what where neither an override nor a rule nor stickiness decides. Versions are indexes.
+/// Who gets a request that no override, rule or sticky key decides. Versions are indexes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Base {
-    /// By shares.
+    /// Versions by their shares.
     Split(Split),
-    /// All to the latest.
+    /// One version gets every request.
     Latest(usize),
-    /// Nobody gets anything, and that is meant.
+    /// No version gets requests, as the service declares it.
     Offline,
-    /// No version can be had.
+    /// No version gets requests, because none can serve.
     Nothing,
 }
 
 impl Base {
-    /// Those with a share, in their order.
+    /// The versions with a share, in the order of declaration.
     pub fn shares(&self) -> Vec<(usize, Percent)> {
         match self {
             Self::Split(split) => takers(split).collect(),
@@ -25,12 +25,13 @@ impl Base {
         }
     }
 
-    /// Whether somebody gets an answer by it.
+    /// Whether some version gets requests.
     pub fn takes_traffic(&self) -> bool {
         matches!(self, Self::Split(_) | Self::Latest(_))
     }
 
-    /// The same without some versions, whose shares go to the others; nothing where no other is.
+    /// The same without some versions. Their shares go to the others in proportion; `Nothing` where
+    /// no other version has a share.
     pub fn without(&self, is_closed: impl Fn(usize) -> bool) -> Self {
         match self {
             Self::Split(split) => rest(split, is_closed).map_or(Self::Nothing, Self::Split),
@@ -40,8 +41,8 @@ impl Base {
     }
 }
 
-/// A split without some of its versions: the others take their shares, in proportion to their own.
-/// None where nobody is left.
+/// A split without some of its versions: the others get their shares, in proportion to their own.
+/// `None` where no other version has a share.
 pub(super) fn rest(split: &Split, is_closed: impl Fn(usize) -> bool) -> Option<Split> {
     if !takers(split).any(|(index, _)| is_closed(index)) {
         return Some(split.clone());
@@ -49,11 +50,11 @@ pub(super) fn rest(split: &Split, is_closed: impl Fn(usize) -> bool) -> Option<S
     let (left, shares): (Vec<_>, Vec<_>) =
         takers(split).filter(|(index, _)| !is_closed(*index)).unzip();
     let shares = spread(&shares, Percent::ALL);
-    // A split of nothing is none.
+    // What is left may be empty, which is no split.
     Split::new(left.into_iter().zip(shares).collect()).ok().filter(|split| !split.is_offline())
 }
 
-/// Those with a share.
+/// The versions with a share.
 pub(super) fn takers(split: &Split) -> impl Iterator<Item = (usize, Percent)> {
     split.shares().iter().copied().filter(|(_, share)| *share > Percent::ZERO)
 }

@@ -6,28 +6,28 @@ use std::sync::Arc;
 
 use http::{HeaderName, Method};
 
-use super::{Base, Footing};
+use super::{Base, Eligibility};
 use crate::config::{
     self, Destination as To, Glob, Match, Otherwise, Pick, Service, Split, StickyKey, StickyMode,
 };
 use crate::routing::{
-    self, Affinity, Candidate, Destination, KeySource, Lock, Matcher, Network, Overrides, Owner,
-    Pattern, Pins, Policy, Rule, Shares, Sticky, Ways, hash_of_name,
+    self, Affinity, Destination, KeySource, KnownVersion, Lock, Matcher, Network, Overrides, Owner,
+    Pattern, Pins, Policy, Rule, Splitter, Sticky, Ways, hash_of_name,
 };
 
 /// What a policy is made of.
 #[derive(Clone, Copy, Debug)]
-pub struct Declared<'a> {
+pub struct PolicyInputs<'a> {
     /// The name of the environment.
     pub environment: &'a str,
     pub service: &'a Service,
     /// How each of its versions stands to requests.
-    pub footings: &'a [Footing],
+    pub eligibilities: &'a [Eligibility],
     /// What decides where nothing else does.
     pub base: &'a Base,
 }
 
-impl Declared<'_> {
+impl PolicyInputs<'_> {
     /// The machine. Its indexes are those of the declared versions.
     ///
     /// What `last` draws from, and who is pinned there, goes on where that is declared as before.
@@ -45,14 +45,14 @@ impl Declared<'_> {
 
     fn base(&self, last: Option<&Policy>) -> routing::Base {
         match self.base {
-            Base::Split(split) => routing::Base::Shares(self.shares(split, last)),
+            Base::Split(split) => routing::Base::Split(self.splitter(split, last)),
             Base::Latest(index) => routing::Base::Latest(*index),
             Base::Offline => routing::Base::Offline,
             Base::Nothing => routing::Base::Nothing,
         }
     }
 
-    fn shares(&self, split: &Split, last: Option<&Policy>) -> Arc<Shares> {
+    fn splitter(&self, split: &Split, last: Option<&Policy>) -> Arc<Splitter> {
         let owner = |(index, share): &(usize, config::Percent)| {
             let spec = self.service.versions.get(*index)?;
             Some(Owner { name: spec.name.as_str(), share: share.hundredths(), index: *index })
@@ -62,9 +62,9 @@ impl Declared<'_> {
         let ways =
             Ways { is_smooth: policy.pick == Pick::Smooth, is_sticky: policy.sticky.is_some() };
         let mut known = last.into_iter().flat_map(drawn_from);
-        match known.find(|shares| shares.is_of(&owners, ways)) {
+        match known.find(|splitter| splitter.is_of(&owners, ways)) {
             Some(same) => same.clone(),
-            None => Arc::new(Shares::new(&owners, ways)),
+            None => Arc::new(Splitter::new(&owners, ways)),
         }
     }
 
@@ -73,7 +73,7 @@ impl Declared<'_> {
         let to = match to {
             To::Version(index) => self.takes_rules(*index).then_some(Destination::Version(*index)),
             To::Split(split) => {
-                self.rule_split(split).map(|split| Destination::Shares(self.shares(&split, last)))
+                self.rule_split(split).map(|split| Destination::Split(self.splitter(&split, last)))
             }
         };
         Rule::new(name.as_str(), matcher(matches), to, *otherwise == Otherwise::Fail)
@@ -82,7 +82,7 @@ impl Declared<'_> {
     /// The split of a rule, if all of its versions can be had. What is closed gives its part to the
     /// others: it cannot be waited for.
     fn rule_split(&self, split: &Split) -> Option<Split> {
-        let is_closed = |index: usize| self.footing(index).is_none_or(Footing::is_closed);
+        let is_closed = |index: usize| self.eligibility(index).is_none_or(Eligibility::is_closed);
         match Base::Split(split.clone()).without(is_closed) {
             Base::Split(left) => {
                 let can_be_had = Base::Split(left.clone()).shares();
@@ -93,11 +93,11 @@ impl Declared<'_> {
     }
 
     fn takes_rules(&self, index: usize) -> bool {
-        self.footing(index).is_some_and(Footing::takes_rules)
+        self.eligibility(index).is_some_and(Eligibility::takes_rules)
     }
 
-    fn footing(&self, index: usize) -> Option<&Footing> {
-        self.footings.get(index)
+    fn eligibility(&self, index: usize) -> Option<&Eligibility> {
+        self.eligibilities.get(index)
     }
 
     fn sticky(&self, last: Option<&Policy>) -> Option<Sticky> {
@@ -116,42 +116,45 @@ impl Declared<'_> {
     }
 
     /// Every version, and how it stands to requests.
-    fn versions(&self) -> impl Iterator<Item = (usize, &config::VersionSpec, &Footing)> {
-        let versions = self.service.versions.iter().zip(self.footings).enumerate();
-        versions.map(|(index, (spec, footing))| (index, spec, footing))
+    fn versions(&self) -> impl Iterator<Item = (usize, &config::VersionSpec, &Eligibility)> {
+        let versions = self.service.versions.iter().zip(self.eligibilities).enumerate();
+        versions.map(|(index, (spec, eligibility))| (index, spec, eligibility))
     }
 
     /// Those that are not there, and to which who is pinned will come back.
     fn absent(&self) -> Vec<u64> {
-        let absent =
-            self.versions().filter(|(.., footing)| !footing.is_there() && footing.keeps_pins());
+        let absent = self
+            .versions()
+            .filter(|(.., eligibility)| !eligibility.is_there() && eligibility.keeps_pins());
         absent.map(|(_, spec, _)| hash_of_name(spec.name.as_str())).collect()
     }
 
     /// The versions that are there. One that is still being made, or in error, is as unknown to an
     /// override as one that nobody declared.
-    fn candidates(&self) -> Vec<Candidate> {
-        let there = self.versions().filter(|(.., footing)| footing.is_there());
+    fn candidates(&self) -> Vec<KnownVersion> {
+        let there = self.versions().filter(|(.., eligibility)| eligibility.is_there());
         let candidate =
-            |(index, spec, footing): (usize, &config::VersionSpec, &Footing)| Candidate {
-                index,
-                name: spec.name.to_string(),
-                hash: hash_of_name(spec.name.as_str()),
-                keeps_pins: footing.keeps_pins(),
-                may_override: footing.takes_overrides(),
+            |(index, spec, eligibility): (usize, &config::VersionSpec, &Eligibility)| {
+                KnownVersion {
+                    index,
+                    name: spec.name.to_string(),
+                    hash: hash_of_name(spec.name.as_str()),
+                    keeps_pins: eligibility.keeps_pins(),
+                    may_override: eligibility.takes_overrides(),
+                }
             };
         there.map(candidate).collect()
     }
 }
 
 /// Everything that a policy draws from.
-fn drawn_from(policy: &Policy) -> impl Iterator<Item = &Arc<Shares>> {
+fn drawn_from(policy: &Policy) -> impl Iterator<Item = &Arc<Splitter>> {
     let base = match &policy.base {
-        routing::Base::Shares(shares) => Some(shares),
+        routing::Base::Split(splitter) => Some(splitter),
         routing::Base::Latest(_) | routing::Base::Offline | routing::Base::Nothing => None,
     };
     let rules = policy.rules.iter().filter_map(|rule| match &rule.to {
-        Some(Destination::Shares(shares)) => Some(shares),
+        Some(Destination::Split(splitter)) => Some(splitter),
         Some(Destination::Version(_)) | None => None,
     });
     base.into_iter().chain(rules)

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 pub use question::{Question, QuestionError};
 
-use super::Declared;
+use super::PolicyInputs;
 use crate::api::{Chance, Explanation, RuleStep, StickyStep, Wish};
 use crate::config::{self, Glob, Service};
 use crate::routing::{
@@ -18,23 +18,26 @@ use crate::routing::{
 /// Who explains: a service, its machine, and where its versions stand.
 #[derive(Clone, Copy, Debug)]
 pub struct Explainer<'a> {
-    pub declared: Declared<'a>,
+    /// What the policy was compiled from.
+    pub inputs: PolicyInputs<'a>,
     pub policy: &'a Policy,
+    /// The time of the request: pins that have ended by then do not hold.
+    pub now: Instant,
 }
 
 impl Explainer<'_> {
     /// What would come of a request.
     pub fn explain(&self, question: &Question) -> Explanation {
-        let preview = question.preview(&self.declared.service.all_domains());
+        let preview = question.preview(&self.inputs.service.all_domains());
         let asked = Asked { parts: question.parts(), client: question.client(), preview };
         let mut steps =
             Steps { explainer: self, asked, wish: None, rules: Vec::new(), pinned: None };
-        let resolved = self.policy.resolve(asked, Instant::now(), || None, &mut steps);
+        let resolved = self.policy.resolve(asked, self.now, || None, &mut steps);
         let Steps { wish, rules, pinned, .. } = steps;
         let (distribution, failure) = self.outcome(&resolved);
         Explanation {
-            environment: self.declared.environment.to_owned(),
-            service: self.declared.service.name.to_string(),
+            environment: self.inputs.environment.to_owned(),
+            service: self.inputs.service.name.to_string(),
             generation: None,
             decision: resolved.unmet.unwrap_or(resolved.reason).as_str().to_owned(),
             version: match distribution.as_slice() {
@@ -68,7 +71,7 @@ impl Explainer<'_> {
     }
 
     fn name(&self, index: usize) -> String {
-        let spec = self.declared.service.versions.get(index);
+        let spec = self.inputs.service.versions.get(index);
         spec.map_or_else(String::new, |spec| spec.name.to_string())
     }
 
@@ -87,10 +90,10 @@ impl Explainer<'_> {
 
     /// Why a version cannot be had, if it cannot.
     fn obstacle(&self, index: usize) -> Option<String> {
-        let Declared { service, footings, .. } = self.declared;
+        let PolicyInputs { service, eligibilities, .. } = self.inputs;
         let name = service.versions.get(index).map_or("", |spec| spec.name.as_str());
-        let footing = footings.get(index)?;
-        let obstacle = footing.obstacle().filter(|_| !footing.takes_rules())?;
+        let eligibility = eligibilities.get(index)?;
+        let obstacle = eligibility.obstacle().filter(|_| !eligibility.takes_rules())?;
         Some(format!("{name} {obstacle}"))
     }
 }
@@ -142,7 +145,7 @@ impl Witness for Steps<'_> {
 
     fn rule(&mut self, rule: &Rule, matched: Result<(), Mismatch<'_>>) {
         let name = rule.word.strip_prefix("rule:").unwrap_or(&rule.word);
-        let rules = &self.explainer.declared.service.policy.rules;
+        let rules = &self.explainer.inputs.service.policy.rules;
         let declared = rules.iter().find(|declared| declared.name.as_str() == name);
         let why = match (matched, declared) {
             (Err(mismatch), declared) => self.mismatch(mismatch, declared.map(|it| &it.matches)),
@@ -163,7 +166,7 @@ impl Steps<'_> {
     /// Where a rule that matches leads.
     fn followed(&self, rule: &Rule, declared: &config::Rule) -> String {
         if rule.to.is_some() {
-            let service = self.explainer.declared.service;
+            let service = self.explainer.inputs.service;
             return format!("it matches, and gives {}", destination(service, &declared.to));
         }
         let targets = match &declared.to {

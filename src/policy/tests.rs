@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::{
-    Digest, EnvValue, GuestSpec, Percent, Policy, Quarantined, Reach, Service, ServiceName, Split,
-    Traffic, VersionName, VersionSpec,
+    Digest, EnvValue, GuestSpec, Percent, PolicySpec, Quarantined, Reach, Service, ServiceName,
+    Split, Traffic, VersionName, VersionSpec,
 };
 
 fn name(text: &str) -> VersionName {
@@ -37,7 +37,7 @@ fn service(versions: usize, shares: &[u16]) -> Service {
         routes: Vec::new(),
         versions: (1..=versions).map(|number| spec(&format!("v{number}"))).collect(),
         traffic: if shares.is_empty() { Traffic::Latest } else { Traffic::Split(split(shares)) },
-        policy: Policy { reach: vec![Reach::Live; versions], ..Policy::default() },
+        policy: PolicySpec { reach: vec![Reach::Live; versions], ..PolicySpec::default() },
         quarantine: Vec::new(),
         file: "/shop.toml".into(),
     }
@@ -69,7 +69,7 @@ fn quarantine(service: &mut Service, version: u8) {
 /// Served before: the versions of a service, made as `standings` has it.
 fn before<'a>(service: &'a Service, base: Base) -> Before<'a> {
     let made = (1..).zip(&service.versions).map(|(number, spec)| {
-        Some(Made { name: &spec.name, digest: Some(digest(number)), env: Some(spec.env()) })
+        Some(Incumbent { name: &spec.name, digest: Some(digest(number)), env: Some(spec.env()) })
     });
     Before { base, made: made.collect() }
 }
@@ -195,34 +195,34 @@ fn a_quarantine_may_be_of_one_environment() {
 #[test]
 fn a_footing_says_what_a_version_may_take() {
     let mut shop = service(1, &[]);
-    let footing = |shop: &Service, letter: &str, before: Option<&Made<'_>>| {
-        let footing = Footing::of(shop, 0, &standings(letter)[0], before);
+    let eligibility = |shop: &Service, letter: &str, before: Option<&Incumbent<'_>>| {
+        let eligibility = Eligibility::of(shop, 0, &standings(letter)[0], before);
         let takes = [
-            footing.obstacle().is_none(),
-            footing.takes_rules(),
-            footing.keeps_pins(),
-            footing.takes_overrides(),
+            eligibility.obstacle().is_none(),
+            eligibility.takes_rules(),
+            eligibility.keeps_pins(),
+            eligibility.takes_overrides(),
         ];
         takes.map(|takes| if takes { 'x' } else { '-' }).iter().collect::<String>()
     };
     let old = spec("v1");
-    let made = Made { name: &old.name, digest: Some(digest(9)), env: Some(old.env()) };
-    assert_eq!(footing(&shop, "n", None), "xxxx");
-    assert_eq!(footing(&shop, "e", Some(&made)), "--x-", "its users come back");
-    assert_eq!(footing(&shop, "c", None), "--x-");
-    assert_eq!(footing(&shop, "c", Some(&made)), "-xxx", "what it was before stands in");
+    let made = Incumbent { name: &old.name, digest: Some(digest(9)), env: Some(old.env()) };
+    assert_eq!(eligibility(&shop, "n", None), "xxxx");
+    assert_eq!(eligibility(&shop, "e", Some(&made)), "--x-", "its users come back");
+    assert_eq!(eligibility(&shop, "c", None), "--x-");
+    assert_eq!(eligibility(&shop, "c", Some(&made)), "-xxx", "what it was before stands in");
     for (reach, takes) in
         [(Reach::Pinned, "--xx"), (Reach::Override, "---x"), (Reach::Cutoff, "----")]
     {
         shop.policy.reach[0] = reach;
-        assert_eq!(footing(&shop, "n", None), takes);
+        assert_eq!(eligibility(&shop, "n", None), takes);
     }
     shop.policy.reach[0] = Reach::Pinned;
     quarantine(&mut shop, 1);
-    assert_eq!(footing(&shop, "n", None), "----");
+    assert_eq!(eligibility(&shop, "n", None), "----");
     // What it was before cannot stand in, and its users come back.
     shop.quarantine[0].digest = digest(9);
-    assert_eq!(footing(&shop, "c", Some(&made)), "--x-");
+    assert_eq!(eligibility(&shop, "c", Some(&made)), "--x-");
 }
 
 proptest! {

@@ -1,7 +1,7 @@
 //! What is served of what is declared.
 
 use super::base::{self, Base};
-use super::footing::{self, Footing, Made, Obstacle};
+use super::eligibility::{self, Eligibility, Incumbent, Obstacle};
 use crate::api::Standing;
 use crate::config::{Percent, Quarantined, Service, Split, Traffic, VersionName};
 
@@ -20,7 +20,7 @@ pub struct Case<'a> {
 pub struct Before<'a> {
     pub base: Base,
     /// What takes the requests of each version; none where nothing does.
-    pub made: Vec<Option<Made<'a>>>,
+    pub made: Vec<Option<Incumbent<'a>>>,
 }
 
 /// What is served.
@@ -39,7 +39,7 @@ pub struct Verdict {
     /// Why that is not what is declared.
     pub held: Option<String>,
     /// How each declared version stands to requests.
-    pub footings: Vec<Footing>,
+    pub eligibilities: Vec<Eligibility>,
     /// Who gets what where nothing else decides: those with a share, in their order.
     pub shares: Vec<(VersionName, Percent)>,
     /// What each declared version gets by the file, where it can be had; under `latest`, the newest
@@ -48,7 +48,7 @@ pub struct Verdict {
 }
 
 impl<'a> Before<'a> {
-    fn of(&self, name: &VersionName) -> Option<&Made<'a>> {
+    fn of(&self, name: &VersionName) -> Option<&Incumbent<'a>> {
         self.made.iter().flatten().find(|made| made.name == name)
     }
 
@@ -56,7 +56,7 @@ impl<'a> Before<'a> {
     fn goes_on(&self, service: &Service) -> (Base, Vec<(&'a VersionName, Obstacle)>) {
         let closed = |index: usize| {
             let made = self.made.get(index).and_then(Option::as_ref)?;
-            Some((made.name, footing::closed(service, made)?))
+            Some((made.name, eligibility::closed(service, made)?))
         };
         let shares = self.base.shares().into_iter();
         let lost = shares.filter_map(|(index, _)| closed(index)).collect();
@@ -67,46 +67,47 @@ impl<'a> Before<'a> {
 impl Case<'_> {
     /// What is served.
     pub fn verdict(&self) -> Verdict {
-        let footings = self.footings();
+        let eligibilities = self.eligibilities();
         let (serve, held) = match &self.service.traffic {
             Traffic::Split(split) if split.is_offline() => (Serve::Declared(Base::Offline), None),
-            Traffic::Split(split) => self.split(split, &footings),
-            Traffic::Latest => self.latest(&footings),
+            Traffic::Split(split) => self.split(split, &eligibilities),
+            Traffic::Latest => self.latest(&eligibilities),
         };
         let shares = self.named(&serve);
-        let declared = self.declared(&footings);
-        Verdict { serve, held, footings, shares, declared }
+        let declared = self.declared(&eligibilities);
+        Verdict { serve, held, eligibilities, shares, declared }
     }
 
     /// What the file means to have traffic and does not get any: versions with a share, or later than
     /// the latest. A reach is meant, and so nothing to tell.
     pub fn passed_over(&self) -> Vec<(usize, Obstacle)> {
-        let footings = self.footings();
-        let latest = footings.iter().rposition(|footing| footing.obstacle().is_none());
+        let eligibilities = self.eligibilities();
+        let latest = eligibilities.iter().rposition(|eligibility| eligibility.obstacle().is_none());
         let is_meant = |index: usize| match &self.service.traffic {
             Traffic::Split(split) => split.share_of(index) > Percent::ZERO,
             Traffic::Latest => latest.is_none_or(|latest| index > latest),
         };
-        let all = footings.iter().enumerate();
-        let all = all.filter_map(|(index, footing)| Some((index, footing.obstacle()?.clone())));
+        let all = eligibilities.iter().enumerate();
+        let all =
+            all.filter_map(|(index, eligibility)| Some((index, eligibility.obstacle()?.clone())));
         all.filter(|(index, it)| is_meant(*index) && !matches!(it, Obstacle::Reach(_))).collect()
     }
 
     /// How each declared version stands to requests.
-    fn footings(&self) -> Vec<Footing> {
+    fn eligibilities(&self) -> Vec<Eligibility> {
         let versions = self.service.versions.iter().enumerate();
-        let footing = |(index, spec): (usize, &crate::config::VersionSpec)| {
+        let eligibility = |(index, spec): (usize, &crate::config::VersionSpec)| {
             let standing = self.standings.get(index).unwrap_or(&Standing::Creating);
             let before = self.before.and_then(|before| before.of(&spec.name));
-            Footing::of(self.service, index, standing, before)
+            Eligibility::of(self.service, index, standing, before)
         };
-        versions.map(footing).collect()
+        versions.map(eligibility).collect()
     }
 
     /// The declared split, if each version with a share may have it.
-    fn split(&self, split: &Split, footings: &[Footing]) -> (Serve, Option<String>) {
+    fn split(&self, split: &Split, eligibilities: &[Eligibility]) -> (Serve, Option<String>) {
         let mut obstacles = base::takers(split)
-            .filter_map(|(index, share)| Some((index, share, obstacle(footings, index)?)));
+            .filter_map(|(index, share)| Some((index, share, obstacle(eligibilities, index)?)));
         let Some((index, share, obstacle)) = obstacles.next() else {
             return (Serve::Declared(Base::Split(split.clone())), None);
         };
@@ -115,16 +116,16 @@ impl Case<'_> {
         // A share of what is closed for good goes to the others, also where nothing was served yet.
         let rest = match others_wait {
             true => Base::Nothing,
-            false => Base::Split(split.clone()).without(|index| is_closed(footings, index)),
+            false => Base::Split(split.clone()).without(|index| is_closed(eligibilities, index)),
         };
         self.instead(rest, why)
     }
 
     /// The last declared version that is normal, open to everybody and not quarantined; while a
     /// later one is being made, what was served before goes on.
-    fn latest(&self, footings: &[Footing]) -> (Serve, Option<String>) {
-        for (index, footing) in footings.iter().enumerate().rev() {
-            match footing.obstacle() {
+    fn latest(&self, eligibilities: &[Eligibility]) -> (Serve, Option<String>) {
+        for (index, eligibility) in eligibilities.iter().enumerate().rev() {
+            match eligibility.obstacle() {
                 None => return (Serve::Declared(Base::Latest(index)), None),
                 Some(Obstacle::Creating) if self.has_traffic() => {
                     let why = format!("{} gets everything once it is normal", self.name(index));
@@ -133,7 +134,7 @@ impl Case<'_> {
                 Some(_) => {}
             }
         }
-        self.instead(Base::Nothing, self.none_may_serve(footings))
+        self.instead(Base::Nothing, self.none_may_serve(eligibilities))
     }
 
     /// What is served because what is declared cannot be: what was before, as far as it is not
@@ -156,18 +157,18 @@ impl Case<'_> {
         self.before.is_some_and(|before| before.goes_on(self.service).0.takes_traffic())
     }
 
-    fn none_may_serve(&self, footings: &[Footing]) -> String {
-        let mut last = footings.iter().enumerate().rev();
+    fn none_may_serve(&self, eligibilities: &[Eligibility]) -> String {
+        let mut last = eligibilities.iter().enumerate().rev();
         let quarantined =
             last.find(|(_, it)| matches!(it.obstacle(), Some(Obstacle::Quarantined(_))));
-        let has = |obstacle: &Footing| matches!(obstacle.obstacle(), Some(Obstacle::Reach(_)));
+        let has = |obstacle: &Eligibility| matches!(obstacle.obstacle(), Some(Obstacle::Reach(_)));
         match quarantined {
             Some((index, _)) => format!(
                 "no declared version is normal and may have traffic: {} is quarantined; deploy \
                  another one, or remove its `[[quarantine]]` entry",
                 self.name(index)
             ),
-            None if footings.iter().any(has) => {
+            None if eligibilities.iter().any(has) => {
                 "no declared version is normal and has the reach `live`".to_owned()
             }
             None => "no declared version is normal".to_owned(),
@@ -190,8 +191,8 @@ impl Case<'_> {
         }
     }
 
-    fn declared(&self, footings: &[Footing]) -> Vec<Percent> {
-        let latest = footings.iter().rposition(|footing| footing.obstacle().is_none());
+    fn declared(&self, eligibilities: &[Eligibility]) -> Vec<Percent> {
+        let latest = eligibilities.iter().rposition(|eligibility| eligibility.obstacle().is_none());
         let share = |index: usize| match &self.service.traffic {
             Traffic::Split(split) => split.share_of(index),
             Traffic::Latest if latest == Some(index) => Percent::ALL,
@@ -208,16 +209,16 @@ impl Case<'_> {
 impl Verdict {
     /// Why a declared version takes no share, if it takes none.
     pub fn obstacle(&self, index: usize) -> Option<&Obstacle> {
-        obstacle(&self.footings, index)
+        obstacle(&self.eligibilities, index)
     }
 }
 
-fn obstacle(footings: &[Footing], index: usize) -> Option<&Obstacle> {
-    footings.get(index)?.obstacle()
+fn obstacle(eligibilities: &[Eligibility], index: usize) -> Option<&Obstacle> {
+    eligibilities.get(index)?.obstacle()
 }
 
-fn is_closed(footings: &[Footing], index: usize) -> bool {
-    footings.get(index).is_none_or(Footing::is_closed)
+fn is_closed(eligibilities: &[Eligibility], index: usize) -> bool {
+    eligibilities.get(index).is_none_or(Eligibility::is_closed)
 }
 
 /// What became of the shares that were served before and are closed.

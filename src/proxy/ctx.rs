@@ -8,11 +8,11 @@ use http::StatusCode;
 use super::failure::Failure;
 use crate::config::Expose;
 use crate::telemetry::{InFlight, More};
-use crate::versions::{Decision, ServiceEntry, VersionEntry};
+use crate::versions::{Decision, ReadyVersion, ServiceEntry};
 
 /// The version of a request: drawn once, and then kept.
 pub struct Chosen {
-    pub version: Arc<VersionEntry>,
+    pub version: Arc<ReadyVersion>,
     pub decision: Decision,
     /// `set-cookie`, for a client that has got a key.
     pub cookie: Option<String>,

@@ -22,7 +22,7 @@ use super::session::{Gone, Input, Session};
 use crate::config::Expose;
 use crate::routing::WATERSHED_VERSION;
 use crate::runtime::{BodyFeed, Event, GuestFailure, Invocation};
-use crate::versions::{Admission, Reserved, VersionEntry};
+use crate::versions::{Admission, ReadyVersion, Reserved};
 
 /// The code of a failure that only the log tells of.
 const AFTER_RESPONSE: &str = "after-response";
@@ -87,7 +87,7 @@ impl<'a> Execution<'a> {
     ) -> Self {
         let client = session.client();
         let Reserved::Guest(guest, place) = reserved;
-        let VersionEntry { spec, .. } = &*chosen.version;
+        let ReadyVersion { spec, .. } = &*chosen.version;
         let mut request = headers::guest_request(session.request(), client, request_id);
         if let Some(lane) = &chosen.lane {
             headers::tell_lane(session.request(), request.headers_mut(), lane, &spec.name);

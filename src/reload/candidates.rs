@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use crate::config::{Config, VersionName, VersionSpec};
 use crate::source::Look;
 use crate::versions::{
-    Preparer, ServiceKey, Status, StatusCode, StatusError, Statuses, VersionEntry, declared,
+    Preparer, ReadyVersion, ServiceKey, Status, StatusCode, StatusError, Statuses, declared,
 };
 
 /// A version over all services.
@@ -63,7 +63,7 @@ enum Progress {
 pub struct Prepared {
     key: Key,
     number: u64,
-    result: Result<Arc<VersionEntry>, StatusError>,
+    result: Result<Arc<ReadyVersion>, StatusError>,
 }
 
 /// Every declared version.

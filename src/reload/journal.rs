@@ -1,12 +1,13 @@
-//! What the reloader records, and by whom it was caused: [`Journal`] keeps the history open, numbers
-//! the publishes, and gives each change of a service its author.
+//! What the reloader records: [`Journal`] keeps the history open, numbers the publishes, and gives
+//! each change of a service its author. `change` turns two snapshots into changes and records,
+//! `pending` writes them.
 //!
-//! A process serves without a history as well as with one. While another process has the file, as in
-//! a rolling restart, or it cannot be written, each publish tries to open it again. What was missed
-//! until then is recorded as it is found.
+//! A process serves without a history as well as with one. While another process has the history
+//! open, as in a rolling restart, or it cannot be written, each publish tries to open it again. Once
+//! it is open, services are recorded as they are found then.
 
 mod change;
-mod draft;
+mod pending;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -18,7 +19,7 @@ use crate::history::{Attribution, FileState, History, HistoryError, reserve, res
 use crate::telemetry::Telemetry;
 use crate::versions::{ServiceEntry, ServiceKey, Snapshot};
 use change::{Change, changes};
-use draft::{Cause, Command, Draft, Unrecorded, Unwritten, amend, known, write};
+use pending::{Cause, Command, PendingRecord, Unrecorded, Unwritten, amend, known, write};
 
 /// How many records are kept that could not be written.
 const UNWRITTEN_MAX: usize = 1_000;
@@ -135,15 +136,15 @@ impl Journal {
         self.is_fresh = false;
         let declared = now.services.iter().map(|it| (it.key.clone(), it.declared.clone()));
         self.found = declared.collect();
-        let drafts = now.services.iter().filter_map(|entry| {
+        let pending = now.services.iter().filter_map(|entry| {
             let change = Change::of(entry, Vec::new());
             let cause = self.cause(&change)?;
-            Some(Draft { change, cause })
+            Some(PendingRecord { change, cause })
         });
-        let drafts = drafts.collect();
+        let pending = pending.collect();
         let known = known(&[], now);
         let (generation, unwritten) = (now.generation, std::mem::take(&mut self.unwritten));
-        let write = move || Ok(write(&history, generation, unwritten, drafts, Some(&known)));
+        let write = move || Ok(write(&history, generation, unwritten, pending, Some(&known)));
         let written = blocking(write).await;
         self.settle_written(written, 1);
     }
@@ -233,9 +234,10 @@ impl Journal {
         if known.is_some() {
             self.find(before, after);
         }
-        let (drafts, generation) = (self.drafts(changes, after, known.is_some()), after.generation);
-        let (count, unwritten) = (drafts.len(), std::mem::take(&mut self.unwritten));
-        let write = move || Ok(write(&history, generation, unwritten, drafts, known.as_ref()));
+        let (pending, generation) =
+            (self.pending(changes, after, known.is_some()), after.generation);
+        let (count, unwritten) = (pending.len(), std::mem::take(&mut self.unwritten));
+        let write = move || Ok(write(&history, generation, unwritten, pending, known.as_ref()));
         let written = blocking(write).await;
         if self.settle_written(written, count.max(1)) {
             return;
@@ -249,10 +251,10 @@ impl Journal {
         if !self.was_open {
             return;
         }
-        let (drafts, generation) = (self.drafts(changes, after, false), after.generation);
+        let (pending, generation) = (self.pending(changes, after, false), after.generation);
         let remember = move || {
             let mut left = Unrecorded::default();
-            for (record, parts) in drafts.iter().filter_map(|draft| draft.remember(generation)) {
+            for (record, parts) in pending.iter().filter_map(|change| change.remember(generation)) {
                 left.keep(Unrecorded { records: vec![record], parts }, UNWRITTEN_MAX);
             }
             Ok(left)
@@ -289,14 +291,19 @@ impl Journal {
         self.found = found.map(|it| (it.key.clone(), it.declared.clone())).collect();
     }
 
-    fn drafts(&mut self, changes: Vec<Change>, after: &Snapshot, is_fresh: bool) -> Vec<Draft> {
+    fn pending(
+        &mut self,
+        changes: Vec<Change>,
+        after: &Snapshot,
+        is_fresh: bool,
+    ) -> Vec<PendingRecord> {
         let others = after.services.iter().filter(|it| is_fresh && it.since < after.generation);
         let others: Vec<_> = others.map(|entry| Change::of(entry, Vec::new())).collect();
-        let drafts = changes.into_iter().chain(others).filter_map(|change| {
+        let pending = changes.into_iter().chain(others).filter_map(|change| {
             let cause = self.cause(&change)?;
-            Some(Draft { change, cause })
+            Some(PendingRecord { change, cause })
         });
-        drafts.collect()
+        pending.collect()
     }
 
     /// Why a service changed; `None` where it is not known yet whether it did.
@@ -306,7 +313,7 @@ impl Journal {
             (Some(entry), Some(found)) if entry.declared == *found => {
                 if entry.is_settled() {
                     self.found.remove(&change.key);
-                } else if entry.serving.is_nothing() {
+                } else if entry.decider.is_nothing() {
                     return None;
                 }
                 Some(Cause::Found)

@@ -229,9 +229,10 @@ impl<C: Control> Run<'_, C> {
     fn waits_for(&self) -> Option<(VersionName, Obstacle)> {
         let view = self.view();
         let (declared, verdict) = (Shares::declared(&view.service)?, view.verdict());
-        let versions = view.names().zip(&verdict.footings);
+        let versions = view.names().zip(&verdict.eligibilities);
         let mut waiting = versions.filter(|(name, _)| declared.of(name) > Percent::ZERO);
-        waiting.find_map(|(name, footing)| Some((name.clone(), footing.obstacle()?.clone())))
+        waiting
+            .find_map(|(name, eligibility)| Some((name.clone(), eligibility.obstacle()?.clone())))
     }
 
     /// Waits for the version that is declared now, and does what its standing asks for.

@@ -112,8 +112,8 @@ impl ServiceView {
     /// `latest = true` that is the last version that may have traffic then.
     pub fn declared(&self) -> Shares {
         Shares::declared(&self.service).unwrap_or_else(|| {
-            let Verdict { footings, .. } = self.verdict();
-            let latest = footings
+            let Verdict { eligibilities, .. } = self.verdict();
+            let latest = eligibilities
                 .iter()
                 .rposition(|it| matches!(it.obstacle(), None | Some(Obstacle::Creating)));
             let spec = latest.and_then(|index| self.service.versions.get(index));

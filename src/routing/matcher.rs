@@ -47,13 +47,13 @@ pub struct Network {
 
 /// The names that a matcher wants, which tell most requests that are unlike it without a search.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Wants {
+pub struct RequiredNames {
     headers: Names,
     query: Names,
     cookies: Names,
 }
 
-impl Wants {
+impl RequiredNames {
     /// Whether a request may have all of them.
     #[inline]
     pub fn may_be_in(&self, facts: &Facts<'_, '_>) -> bool {
@@ -152,12 +152,12 @@ fn matches_runs(parts: &[Option<u8>], mut text: Text<'_>) -> bool {
 
 impl Matcher {
     /// The names that it wants.
-    pub fn wants(&self) -> Wants {
+    pub fn required_names(&self) -> RequiredNames {
         let names = |names: &[(String, Pattern)]| {
             names.iter().fold(Names::default(), |all, (name, _)| all.with(name))
         };
         let headers = self.headers.iter();
-        Wants {
+        RequiredNames {
             headers: headers.fold(Names::default(), |all, (name, _)| all.with(name.as_str())),
             query: names(&self.query),
             cookies: names(&self.cookies),

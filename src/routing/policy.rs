@@ -10,11 +10,11 @@ use std::time::Instant;
 
 use super::affinity::{Affinity, Id};
 use super::facts::Facts;
-use super::matcher::{Matcher, Mismatch, Wants};
+use super::matcher::{Matcher, Mismatch, RequiredNames};
 use super::overrides::{Overrides, Wanted};
 use super::pins::Pins;
 use super::request::Asked;
-use super::shares::Shares;
+use super::splitter::Splitter;
 
 /// The decisions of one service. A clone shares what it draws from.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub struct Policy {
     pub overrides: Option<Overrides>,
     pub sticky: Option<Sticky>,
     /// Those that can be had, or wanted.
-    pub versions: Vec<Candidate>,
+    pub versions: Vec<KnownVersion>,
     /// Versions that cannot be had now, as hashes of their names: who is pinned to one gets another
     /// until it can.
     pub absent: Vec<u64>,
@@ -33,7 +33,7 @@ pub struct Policy {
 /// What decides where nothing else does.
 #[derive(Clone, Debug)]
 pub enum Base {
-    Shares(Arc<Shares>),
+    Split(Arc<Splitter>),
     /// One version gets everything.
     Latest(usize),
     /// Nobody gets anything, but by an override.
@@ -44,7 +44,7 @@ pub enum Base {
 
 /// A version that can be had, or that it is forbidden to have.
 #[derive(Clone, Debug)]
-pub struct Candidate {
+pub struct KnownVersion {
     /// What it is called here.
     pub index: usize,
     pub name: String,
@@ -63,7 +63,7 @@ pub struct Rule {
     pub word: Arc<str>,
     pub matcher: Matcher,
     /// Of `matcher`.
-    wanted: Wants,
+    required: RequiredNames,
     /// None where a version that it leads to cannot be had.
     pub to: Option<Destination>,
     /// Whether a request fails then; it is decided as if the rule did not match otherwise.
@@ -74,7 +74,7 @@ impl Rule {
     /// A rule by its name; the rest is as in its fields.
     pub fn new(name: &str, matcher: Matcher, to: Option<Destination>, fails: bool) -> Self {
         let word = format!("rule:{name}").into();
-        Self { word, wanted: matcher.wants(), matcher, to, fails }
+        Self { word, required: matcher.required_names(), matcher, to, fails }
     }
 }
 
@@ -82,7 +82,7 @@ impl Rule {
 #[derive(Clone, Debug)]
 pub enum Destination {
     Version(usize),
-    Shares(Arc<Shares>),
+    Split(Arc<Splitter>),
 }
 
 /// How users stay with a version.
@@ -127,7 +127,7 @@ impl<'p> Reason<'p> {
 pub enum To<'p> {
     Version(usize),
     /// One of these, by their shares.
-    Among(&'p Shares),
+    Among(&'p Splitter),
     Offline,
     Nothing,
     /// Its rule leads to a version that cannot be had, and has it fail.
@@ -187,7 +187,7 @@ impl Witness for () {
 
 impl Policy {
     /// Where everybody gets the same, by shares or as the latest.
-    pub fn plain(base: Base, versions: Vec<Candidate>) -> Self {
+    pub fn plain(base: Base, versions: Vec<KnownVersion>) -> Self {
         Self {
             base,
             rules: Vec::new(),
@@ -204,9 +204,9 @@ impl Policy {
         let Resolved { to, reason, unmet, hash, made } = resolved;
         let (version, is_drawn) = match to {
             To::Version(index) => (Ok(index), false),
-            To::Among(shares) => {
+            To::Among(splitter) => {
                 let is_own = matches!(reason, Reason::Random) && unmet.is_none();
-                (shares.draw().ok_or(Refused::NoVersion), is_own)
+                (splitter.draw().ok_or(Refused::NoVersion), is_own)
             }
             To::Offline => (Err(Refused::Offline), false),
             To::Nothing | To::Failed => (Err(Refused::NoVersion), false),
@@ -273,7 +273,9 @@ impl Policy {
             return resolved;
         }
         match &self.base {
-            Base::Shares(shares) => self.by_key(&mut key, shares, Reason::Sticky, Reason::Random),
+            Base::Split(splitter) => {
+                self.by_key(&mut key, splitter, Reason::Sticky, Reason::Random)
+            }
             Base::Latest(index) => self.latest(&key, *index),
             Base::Offline => resolved(To::Offline, Reason::Random),
             Base::Nothing => resolved(To::Nothing, Reason::Random),
@@ -288,7 +290,7 @@ impl Policy {
     ) -> Option<Resolved<'p>> {
         let facts = Facts::new(key.asked);
         for rule in &self.rules {
-            if !W::WATCHES && !rule.wanted.may_be_in(&facts) {
+            if !W::WATCHES && !rule.required.may_be_in(&facts) {
                 continue;
             }
             let matched = rule.matcher.check(&facts);
@@ -300,8 +302,13 @@ impl Policy {
                 Some(Destination::Version(index)) => {
                     return Some(resolved(To::Version(*index), Reason::Rule(rule)));
                 }
-                Some(Destination::Shares(shares)) => {
-                    return Some(self.by_key(key, shares, Reason::Rule(rule), Reason::Rule(rule)));
+                Some(Destination::Split(splitter)) => {
+                    return Some(self.by_key(
+                        key,
+                        splitter,
+                        Reason::Rule(rule),
+                        Reason::Rule(rule),
+                    ));
                 }
                 None if rule.fails => return Some(resolved(To::Failed, Reason::Rule(rule))),
                 None => {}
@@ -314,18 +321,18 @@ impl Policy {
     fn by_key<'p>(
         &'p self,
         key: &mut Key<'_, impl Fn() -> Option<Id>>,
-        shares: &'p Shares,
+        splitter: &'p Splitter,
         kept: Reason<'p>,
         drawn: Reason<'p>,
     ) -> Resolved<'p> {
-        let Some(sticky) = &self.sticky else { return resolved(To::Among(shares), drawn) };
+        let Some(sticky) = &self.sticky else { return resolved(To::Among(splitter), drawn) };
         let (hash, made) = key.hash(&sticky.affinity);
-        let owner = hash.and_then(|hash| shares.of_hash(hash));
+        let owner = hash.and_then(|hash| splitter.of_hash(hash));
         let (to, reason) = match owner {
             Some(index) => (To::Version(index), kept),
             // He will have a key, and by it one of these.
-            None if sticky.affinity.is_generated() => (To::Among(shares), kept),
-            None => (To::Among(shares), drawn),
+            None if sticky.affinity.is_generated() => (To::Among(splitter), kept),
+            None => (To::Among(splitter), drawn),
         };
         Resolved { hash, made, ..resolved(to, reason) }
     }
@@ -341,7 +348,7 @@ impl Policy {
         let pins = sticky.pins.as_ref()?;
         let (hash, made) = key.hash(&sticky.affinity);
         let pin = pins.get(hash?, now)?;
-        let is_it = |version: &&Candidate| version.hash == pin && version.keeps_pins;
+        let is_it = |version: &&KnownVersion| version.hash == pin && version.keeps_pins;
         let version = self.versions.iter().find(is_it)?;
         witness.pinned(version.index);
         Some(Resolved { hash, made, ..resolved(To::Version(version.index), Reason::Sticky) })
@@ -368,7 +375,7 @@ impl Policy {
         let pins = self.sticky.as_ref().and_then(|sticky| sticky.pins.as_ref());
         let version = self.versions.iter().find(|version| version.index == index);
         let Some((pins, version)) = pins.zip(version) else { return };
-        let keeps = |version: &Candidate, pin| version.hash == pin && version.keeps_pins;
+        let keeps = |version: &KnownVersion, pin| version.hash == pin && version.keeps_pins;
         pins.set(hash, version.hash, now, is_made, |pin| {
             self.absent.contains(&pin) || self.versions.iter().any(|version| keeps(version, pin))
         });

@@ -170,12 +170,12 @@ impl Engine {
         self.slots.clone().acquire_owned().await.ok().map(Slot)
     }
 
-    /// Room in the pool, if there is some now.
+    /// Reserved in the pool, if there is some now.
     pub fn try_slot(&self) -> Option<Slot> {
         self.slots.clone().try_acquire_owned().ok().map(Slot)
     }
 
-    /// Room for one more idle sandbox, if there is some.
+    /// Reserved for one more idle sandbox, if there is some.
     pub(super) fn try_idle(&self) -> Option<IdlePermit> {
         self.idle.clone().try_acquire_owned().ok().map(IdlePermit)
     }

@@ -1,5 +1,5 @@
-//! A version's guest: its program and its grant, the sandboxes that wait for their next request,
-//! and the places that requests take in them.
+//! A version's guest: its program and its grant, the instances that wait for their next request, and
+//! what is reserved for each request before it starts.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -28,26 +28,26 @@ const IDLE_TIME: Duration = Duration::from_secs(30);
 /// Sandboxes of one version that are made before a request needs them.
 const SPARES: usize = 8;
 
-/// What a version runs: shared by all of its requests, and by nobody else.
+/// What a version runs: shared by all requests of the version, and by no other version.
 #[derive(Debug)]
 pub struct Guest {
     program: Program,
     grant: Arc<Grant>,
-    /// Sandboxes that wait for a request, the one put here last at the end: spares that have served
-    /// none yet, and with reuse those between two.
+    /// Instances that wait for a request, the one that came last at the end. Some have served none yet;
+    /// with reuse, others are between two requests.
     idle: Mutex<Vec<Idle>>,
 }
 
 #[derive(Debug)]
 struct Idle {
-    sandbox: Box<Inhabited>,
+    sandbox: Box<Instance>,
     since: Instant,
     #[expect(dead_code, reason = "held for its drop")]
     permit: IdlePermit,
 }
 
-/// A sandbox with its guest in it: able to serve a request.
-pub(super) struct Inhabited {
+/// A program instantiated in a sandbox of its own: able to serve a request.
+pub(super) struct Instance {
     store: Store<Sandbox>,
     guest: Proxy,
     pub clock: Arc<CpuClock>,
@@ -58,17 +58,18 @@ pub(super) struct Inhabited {
     slot: Slot,
 }
 
-/// A sandbox made, or why not and whether memory was denied.
-type Inhabiting = Result<Box<Inhabited>, (wasmtime::Error, bool)>;
+/// A new instance, or why there is none and whether memory was denied.
+type Instantiated = Result<Box<Instance>, (wasmtime::Error, bool)>;
 
-/// Where a request is served: a sandbox that is there already, or room to make one.
+/// What one request needs of the pool: an instance that waits already, or a slot to make one in.
+/// Dropping it gives it back.
 #[derive(Debug)]
-pub struct Place(pub(super) Room);
+pub struct Reservation(pub(super) Reserved);
 
 #[derive(Debug)]
-pub(super) enum Room {
-    Made(Box<Inhabited>),
-    Empty(Slot),
+pub(super) enum Reserved {
+    Instance(Box<Instance>),
+    Slot(Slot),
 }
 
 impl Guest {
@@ -87,23 +88,24 @@ impl Guest {
         &self.grant
     }
 
-    /// A place for a request, if there is one now.
-    pub fn try_place(&self) -> Option<Place> {
+    /// Reserves an instance or a slot for one request, if there is one now.
+    pub fn try_reserve(&self) -> Option<Reservation> {
         match self.take_idle() {
-            Some(sandbox) => Some(Place(Room::Made(sandbox))),
-            None => self.program.engine.try_slot().map(|slot| Place(Room::Empty(slot))),
+            Some(sandbox) => Some(Reservation(Reserved::Instance(sandbox))),
+            None => self.program.engine.try_slot().map(|slot| Reservation(Reserved::Slot(slot))),
         }
     }
 
-    /// Waits for a place. `None` only while the process ends.
-    pub async fn place(&self) -> Option<Place> {
-        match self.try_place() {
-            Some(place) => Some(place),
-            None => self.program.engine.slot().await.map(|slot| Place(Room::Empty(slot))),
+    /// Waits for an instance or a slot, and reserves it for one request. `None` only while the process
+    /// ends.
+    pub async fn reserve(&self) -> Option<Reservation> {
+        match self.try_reserve() {
+            Some(reserved) => Some(reserved),
+            None => self.program.engine.slot().await.map(|slot| Reservation(Reserved::Slot(slot))),
         }
     }
 
-    /// Makes one sandbox and throws it away, to learn whether the limits of the grant let it start.
+    /// Makes one instance and drops it, to learn whether it starts within the limits of the grant.
     ///
     /// # Errors
     ///
@@ -119,10 +121,11 @@ impl Guest {
         }
     }
 
-    /// Makes a spare, if there are few. Called when nobody waits for it: after a response, so that
-    /// the next request need not wait either. Start code that takes long goes on in its own task.
+    /// Makes a spare instance, if there are few. Called after a response, when nobody waits, so that
+    /// the next request need not wait for an instance. Start code that takes long goes on in a task of
+    /// its own.
     pub(super) async fn replenish(self: &Arc<Self>) {
-        // With reuse, those that come back are better: they are there for their state.
+        // With reuse, instances that come back are better than new ones: users want their state.
         if self.grant.reuse.get() > 1 || self.lock_idle().len() >= SPARES {
             return;
         }
@@ -141,12 +144,12 @@ impl Guest {
         }
     }
 
-    /// Makes a sandbox for no request in particular, within the limits of one.
-    async fn start(&self, slot: Slot) -> Result<Inhabiting, Elapsed> {
+    /// Makes an instance for no request in particular, within the limits of one request.
+    async fn start(&self, slot: Slot) -> Result<Instantiated, Elapsed> {
         let clock = self.clock();
-        let mut start = pin!(self.inhabit(slot, clock.clone(), "start".into()));
+        let mut start = pin!(self.instantiate(slot, clock.clone(), "start".into()));
         let started = poll_fn(|context| match clock.poll(start.as_mut(), context) {
-            // It spends its time in short turns, between which no epoch ends.
+            // Its time went in short turns, between which no epoch ended.
             Poll::Pending if clock.is_used_up() => Poll::Ready(Err((CpuTimeUsedUp.into(), false))),
             polled => polled,
         });
@@ -156,7 +159,7 @@ impl Guest {
     /// Gives back to the pool what has been idle for too long.
     pub fn sweep(&self) {
         let mut idle = self.lock_idle();
-        // The one used last is at the end, so the old ones are at the front.
+        // The instance used last is at the end, so the old ones are at the front.
         let old = idle.iter().take_while(|idle| idle.since.elapsed() >= IDLE_TIME).count();
         let old: Vec<_> = idle.drain(..old).collect();
         // Sandboxes take a while to drop, and requests wait for this lock.
@@ -164,13 +167,13 @@ impl Guest {
         drop(old);
     }
 
-    /// Makes a sandbox; the error comes with whether memory was denied.
-    pub(super) async fn inhabit(
+    /// Makes an instance; the error comes with whether memory was denied.
+    pub(super) async fn instantiate(
         &self,
         slot: Slot,
         clock: Arc<CpuClock>,
         request_id: Arc<str>,
-    ) -> Inhabiting {
+    ) -> Instantiated {
         let log = GuestLog::new(self.grant.clone(), request_id);
         let sandbox = Sandbox::new(&self.grant, &log);
         let mut store = Store::new(&self.program.host().wasm, sandbox);
@@ -180,14 +183,14 @@ impl Guest {
         match self.program.pre.instantiate_async(&mut store).await {
             Ok(guest) => {
                 let left = self.grant.reuse.get();
-                Ok(Box::new(Inhabited { store, guest, clock, log, left, slot }))
+                Ok(Box::new(Instance { store, guest, clock, log, left, slot }))
             }
             Err(error) => Err((error, store.data().memory.denied)),
         }
     }
 
-    /// Keeps a sandbox for the next request, if it may serve one.
-    pub(super) fn put_back(&self, mut sandbox: Box<Inhabited>) {
+    /// Keeps an instance for the next request, if it may serve another.
+    pub(super) fn put_back(&self, mut sandbox: Box<Instance>) {
         sandbox.left -= 1;
         if sandbox.left == 0 || sandbox.store.data().memory.denied {
             return;
@@ -203,11 +206,11 @@ impl Guest {
         CpuClock::new(self.grant.cpu_time, self.program.engine.ticker.clone())
     }
 
-    fn keep(&self, sandbox: Box<Inhabited>, permit: IdlePermit) {
+    fn keep(&self, sandbox: Box<Instance>, permit: IdlePermit) {
         self.lock_idle().push(Idle { sandbox, since: Instant::now(), permit });
     }
 
-    fn take_idle(&self) -> Option<Box<Inhabited>> {
+    fn take_idle(&self) -> Option<Box<Instance>> {
         self.lock_idle().pop().map(|idle| idle.sandbox)
     }
 
@@ -216,8 +219,8 @@ impl Guest {
     }
 }
 
-impl Inhabited {
-    /// Prepares it for its next request.
+impl Instance {
+    /// Prepares the instance for its next request.
     pub fn renew(&mut self, request_id: Arc<str>) {
         self.log.begin_request(request_id);
         self.clock.reset();
@@ -255,8 +258,8 @@ impl Inhabited {
     }
 }
 
-impl std::fmt::Debug for Inhabited {
+impl std::fmt::Debug for Instance {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Inhabited").field("left", &self.left).finish_non_exhaustive()
+        f.debug_struct("Instance").field("left", &self.left).finish_non_exhaustive()
     }
 }

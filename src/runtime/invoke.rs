@@ -21,7 +21,7 @@ use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::p2::body::{HyperIncomingBody, HyperOutgoingBody};
 
 use super::cpu::{CpuClock, CpuTimeUsedUp};
-use super::guest::{Guest, Inhabited, Place, Room};
+use super::guest::{Guest, Instance, Reservation, Reserved};
 use super::length::{Length, Progress};
 use super::p3::NoHead;
 
@@ -154,13 +154,13 @@ impl Body for Fed {
 type Head = Result<Response<HyperOutgoingBody>, ErrorCode>;
 /// Where a guest puts its head.
 pub(super) type Reply = oneshot::Sender<Head>;
-type Running = Pin<Box<dyn Future<Output = Result<Box<Inhabited>, GuestFailure>> + Send>>;
+type Running = Pin<Box<dyn Future<Output = Result<Box<Instance>, GuestFailure>> + Send>>;
 
 /// Where the guest is.
 enum Stage {
     Running(Running),
     /// It has returned, and waits in its sandbox for the response to be over.
-    Returned(Box<Inhabited>),
+    Returned(Box<Instance>),
     /// Its sandbox is gone, or at least no longer ours.
     Left,
     Failed(GuestFailure),
@@ -189,21 +189,21 @@ pub struct Invocation {
 }
 
 impl Invocation {
-    /// Takes a place for a request without a body. Nothing runs until the first event is asked for.
+    /// Serves a request without a body by what was reserved for it. Nothing runs until the first event is asked for.
     pub fn start(
         guest: &Arc<Guest>,
-        place: Place,
+        reservation: Reservation,
         request_id: &Arc<str>,
         request: Request<()>,
     ) -> Self {
         let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
-        Self::with_body(guest, place, request_id, request.map(|()| body))
+        Self::with_body(guest, reservation, request_id, request.map(|()| body))
     }
 
     /// The same for a request whose body will be fed.
     pub fn start_fed(
         guest: &Arc<Guest>,
-        place: Place,
+        reservation: Reservation,
         request_id: &Arc<str>,
         request: Request<()>,
     ) -> (Self, BodyFeed) {
@@ -212,23 +212,23 @@ impl Invocation {
         let fed = Fed { parts: receiver, appetite: appetite.clone() };
         let request = request.map(|()| fed.boxed_unsync());
         let feed = BodyFeed { parts: sender, appetite };
-        (Self::with_body(guest, place, request_id, request), feed)
+        (Self::with_body(guest, reservation, request_id, request), feed)
     }
 
     fn with_body(
         guest: &Arc<Guest>,
-        Place(room): Place,
+        Reservation(reserved): Reservation,
         request_id: &Arc<str>,
         request: Request<HyperIncomingBody>,
     ) -> Self {
         guest.program().engine.serves();
         let (reply, head) = oneshot::channel();
-        let clock = match &room {
-            Room::Made(sandbox) => sandbox.clock.clone(),
-            Room::Empty(_) => guest.clock(),
+        let clock = match &reserved {
+            Reserved::Instance(sandbox) => sandbox.clock.clone(),
+            Reserved::Slot(_) => guest.clock(),
         };
         let is_head_request = *request.method() == Method::HEAD;
-        let run = run(guest.clone(), room, clock.clone(), request_id.clone(), request, reply);
+        let run = run(guest.clone(), reserved, clock.clone(), request_id.clone(), request, reply);
         Self {
             guest: guest.clone(),
             stage: Stage::Running(Box::pin(run)),
@@ -450,19 +450,19 @@ fn is_empty(frame: &Option<Result<Frame<Bytes>, HttpError>>) -> bool {
 /// Serves one request in a sandbox, which is what remains of it.
 async fn run(
     guest: Arc<Guest>,
-    room: Room,
+    reserved: Reserved,
     clock: Arc<CpuClock>,
     request_id: Arc<str>,
     request: Request<HyperIncomingBody>,
     reply: Reply,
-) -> Result<Box<Inhabited>, GuestFailure> {
+) -> Result<Box<Instance>, GuestFailure> {
     let failed = |(error, denied): (wasmtime::Error, bool)| explain(&error, denied);
-    let mut sandbox = match room {
-        Room::Made(mut sandbox) => {
+    let mut sandbox = match reserved {
+        Reserved::Instance(mut sandbox) => {
             sandbox.renew(request_id);
             sandbox
         }
-        Room::Empty(slot) => guest.inhabit(slot, clock, request_id).await.map_err(failed)?,
+        Reserved::Slot(slot) => guest.instantiate(slot, clock, request_id).await.map_err(failed)?,
     };
     sandbox.call(request, reply).await.map_err(failed)?;
     Ok(sandbox)

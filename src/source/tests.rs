@@ -342,7 +342,7 @@ fn a_missing_main_file_is_a_problem_without_a_line() {
 #[test]
 fn a_file_of_nothing_but_misfits_ends() {
     let keys: String = (0..300).map(|n| format!("k{n} = {n}\n")).collect();
-    let tree = Tree::new(&[("config/watershed.toml", &keys)]);
+    let tree = Tree::new(&[("config/watershed.toml", &keys), ("config/services/.keep", "")]);
     assert_eq!(tree.messages().len(), 101);
 }
 

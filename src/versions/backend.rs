@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::config::Digest;
-use crate::runtime::{Guest, Place};
+use crate::runtime::{Guest, Reservation};
 
 /// What serves the requests of one version.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub struct GuestBackend {
 /// What a backend has reserved for one request. Dropping it gives it back.
 #[derive(Debug)]
 pub enum Reserved<'a> {
-    Guest(&'a Arc<Guest>, Place),
+    Guest(&'a Arc<Guest>, Reservation),
 }
 
 impl GuestBackend {
@@ -56,7 +56,7 @@ impl Backend {
     pub(super) fn try_reserve(&self) -> Option<Reserved<'_>> {
         match self {
             Self::Guest(GuestBackend { guest, .. }) => {
-                guest.try_place().map(|place| Reserved::Guest(guest, place))
+                guest.try_reserve().map(|reservation| Reserved::Guest(guest, reservation))
             }
         }
     }
@@ -66,7 +66,7 @@ impl Backend {
     pub(super) async fn reserve(&self) -> Option<Reserved<'_>> {
         match self {
             Self::Guest(GuestBackend { guest, .. }) => {
-                guest.place().await.map(|place| Reserved::Guest(guest, place))
+                guest.reserve().await.map(|reservation| Reserved::Guest(guest, reservation))
             }
         }
     }

@@ -7,7 +7,7 @@ use super::backend::Backend;
 use super::guest::{self, Programs};
 use super::snapshot::ServiceKey;
 use super::status::StatusError;
-use super::version::VersionEntry;
+use super::version::ReadyVersion;
 use crate::config::{BackendSpec, VersionSpec};
 use crate::runtime::{CompileCache, Engine};
 use crate::telemetry::Telemetry;
@@ -34,7 +34,7 @@ impl Preparer {
         &self,
         key: &ServiceKey,
         spec: &VersionSpec,
-    ) -> Result<Arc<VersionEntry>, StatusError> {
+    ) -> Result<Arc<ReadyVersion>, StatusError> {
         let backend = match &spec.backend {
             BackendSpec::Guest(declared) => {
                 Backend::Guest(guest::prepare(&self.programs, key, spec, declared).await?)
@@ -45,7 +45,7 @@ impl Preparer {
             key.service.as_str(),
             spec.name.as_str(),
         );
-        Ok(Arc::new(VersionEntry::new(spec.clone(), backend, meter)))
+        Ok(Arc::new(ReadyVersion::new(spec.clone(), backend, meter)))
     }
 
     /// Forgets every compiled program that none of these backends runs.

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::decider::Decider;
 use super::secrets::{self, Found};
-use super::serving::Serving;
 use super::status::Status;
-use super::version::VersionEntry;
+use super::version::ReadyVersion;
 use crate::api::Explanation;
 use crate::config::{
     Config, ConnectionLimits, DomainPattern, Environment, EnvironmentName, Expose, Percent, Route,
@@ -81,9 +81,9 @@ pub struct ServiceEntry {
     pub declared: Arc<Service>,
     /// The generation in which it changed last.
     pub since: u64,
-    pub serving: Serving,
+    pub decider: Decider,
     /// How often each version was drawn since the split is as it is, in the order of
-    /// [`Serving::shares`].
+    /// [`Decider::shares`].
     pub tally: Arc<Tally>,
     /// Why what is declared is not what is served.
     pub held: Option<String>,
@@ -221,7 +221,7 @@ impl ServiceEntry {
     /// Gives back what its versions have kept for too long without a request, and notes what they
     /// have done by now, those without traffic too.
     pub fn sweep(&self, now: Instant) {
-        let serving: Vec<_> = self.serving.entries().collect();
+        let serving: Vec<_> = self.decider.entries().collect();
         let is_serving = |version| serving.iter().any(|other| Arc::ptr_eq(version, *other));
         let normal = self.versions.iter().filter_map(|view| view.status.normal());
         let others = normal.filter(|version| !is_serving(version));
@@ -230,7 +230,7 @@ impl ServiceEntry {
             version.meter.sample(now);
         }
         self.tally.sample(now);
-        if let Some(pins) = self.serving.pins() {
+        if let Some(pins) = self.decider.pins() {
             pins.sweep(now);
         }
     }
@@ -240,7 +240,7 @@ impl ServiceEntry {
         Explanation {
             generation: Some(generation),
             held: self.held.clone(),
-            ..self.serving.explain(self.key.environment.as_str(), question)
+            ..self.decider.explain(self.key.environment.as_str(), question, Instant::now())
         }
     }
 
@@ -287,34 +287,35 @@ impl ServiceEntry {
         last: Option<&Arc<Self>>,
         since: u64,
     ) -> Self {
-        let before = last.map(|last| &last.serving);
+        let before = last.map(|last| &last.decider);
         let overrides = service.policy.overrides.as_ref();
         let source = overrides.and_then(|overrides| overrides.secret.as_ref());
         let same = last.filter(|last| last.secret_source() == source);
         let secret = Secret::look(source, same.map(|last| &last.secret));
         let lock = secret.lock.clone();
         let standings: Vec<_> = statuses.iter().map(Status::standing).collect();
-        let was = before.map(Serving::before);
+        let was = before.map(Decider::before);
         let case = Case { service, standings: &standings, before: was.as_ref() };
-        let Verdict { serve, held, footings, declared, .. } = case.verdict();
+        let Verdict { serve, held, eligibilities, declared, .. } = case.verdict();
         let environment = key.environment.as_str();
-        let obstacles = footings.iter().map(|footing| footing.obstacle().cloned()).collect();
-        let serving = match (serve, before) {
+        let obstacles =
+            eligibilities.iter().map(|eligibility| eligibility.obstacle().cloned()).collect();
+        let decider = match (serve, before) {
             (Serve::Before(base), Some(before)) => before.held(environment, service, base, lock),
             // Where nothing goes on, those that are normal can be asked for.
             (Serve::Declared(base) | Serve::Before(base), _) => {
-                let versions = (footings, entries(service, statuses, before));
-                Serving::new(environment, service, versions, base, lock, before)
+                let versions = (eligibilities, entries(service, statuses, before));
+                Decider::new(environment, service, versions, base, lock, before)
             }
         };
-        let versions = views(service, statuses, &serving, (obstacles, declared));
-        let tally = tally(&serving, last);
-        Self { key, declared: service.clone(), since, serving, tally, held, versions, secret }
+        let versions = views(service, statuses, &decider, (obstacles, declared));
+        let tally = tally(&decider, last);
+        Self { key, declared: service.clone(), since, decider, tally, held, versions, secret }
     }
 
     /// Whether its traffic, if it is to have any, has normal versions to go to.
     pub fn is_ready(&self) -> bool {
-        self.versions.is_empty() || !self.serving.is_nothing()
+        self.versions.is_empty() || !self.decider.is_nothing()
     }
 
     /// Whether no version of it is still being made.
@@ -334,14 +335,14 @@ impl ServiceEntry {
 }
 
 /// Goes on while the same names have the same shares: not every edit changes what is drawn.
-fn tally(serving: &Serving, last: Option<&Arc<ServiceEntry>>) -> Arc<Tally> {
-    let odds = |serving: &Serving| -> Vec<(VersionName, Percent)> {
-        let shares = serving.shares().into_iter();
+fn tally(decider: &Decider, last: Option<&Arc<ServiceEntry>>) -> Arc<Tally> {
+    let odds = |decider: &Decider| -> Vec<(VersionName, Percent)> {
+        let shares = decider.shares().into_iter();
         shares.map(|(version, share)| (version.spec.name.clone(), share)).collect()
     };
-    match last.filter(|last| odds(&last.serving) == odds(serving)) {
+    match last.filter(|last| odds(&last.decider) == odds(decider)) {
         Some(last) => last.tally.clone(),
-        None => Arc::new(Tally::new(Instant::now(), serving.shares().len())),
+        None => Arc::new(Tally::new(Instant::now(), decider.shares().len())),
     }
 }
 
@@ -349,8 +350,8 @@ fn tally(serving: &Serving, last: Option<&Arc<ServiceEntry>>) -> Arc<Tally> {
 fn entries(
     service: &Service,
     statuses: &[Status],
-    before: Option<&Serving>,
-) -> Vec<Option<Arc<VersionEntry>>> {
+    before: Option<&Decider>,
+) -> Vec<Option<Arc<ReadyVersion>>> {
     let entry = |(spec, status): (&VersionSpec, &Status)| match status {
         Status::Normal(entry) => Some(entry.clone()),
         Status::Creating => before.and_then(|before| before.named(&spec.name)).cloned(),
@@ -363,10 +364,10 @@ fn entries(
 fn views(
     service: &Service,
     statuses: &[Status],
-    serving: &Serving,
+    decider: &Decider,
     (obstacles, shares): (Vec<Option<Obstacle>>, Vec<Percent>),
 ) -> Vec<VersionView> {
-    let served = serving.shares();
+    let served = decider.shares();
     let share_of = |name: &VersionName| {
         let found = served.iter().find(|(version, _)| version.spec.name == *name);
         found.map_or(Percent::ZERO, |(_, share)| *share)

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use super::version::VersionEntry;
+use super::version::ReadyVersion;
 use crate::policy::{Fault, Standing};
 use crate::transient::advice;
 
@@ -14,7 +14,7 @@ pub enum Status {
     /// It is being made ready.
     Creating,
     /// It can take traffic.
-    Normal(Arc<VersionEntry>),
+    Normal(Arc<ReadyVersion>),
     /// It cannot take traffic until a file changes; for some codes the next try may succeed.
     Error(StatusError),
 }
@@ -30,7 +30,7 @@ impl Status {
     }
 
     /// What takes its traffic, if it is normal.
-    pub fn normal(&self) -> Option<&Arc<VersionEntry>> {
+    pub fn normal(&self) -> Option<&Arc<ReadyVersion>> {
         match self {
             Self::Normal(version) => Some(version),
             Self::Creating | Self::Error(_) => None,

@@ -8,12 +8,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::backend::{Backend, Reserved};
 use crate::config::{Digest, VersionSpec};
-use crate::policy::Made;
+use crate::policy::Incumbent;
 use crate::telemetry::VersionMeter;
 
 /// A version whose status is `normal`. Reloads that do not change the version keep this value.
 #[derive(Debug)]
-pub struct VersionEntry {
+pub struct ReadyVersion {
     pub spec: VersionSpec,
     pub backend: Backend,
     /// The version's name, as the value of a response header.
@@ -31,7 +31,7 @@ pub struct Admission<'a> {
     pub permit: OwnedSemaphorePermit,
 }
 
-impl VersionEntry {
+impl ReadyVersion {
     /// A version that can take requests from now on.
     pub fn new(spec: VersionSpec, backend: Backend, meter: VersionMeter) -> Self {
         let concurrency = usize::try_from(spec.limits.concurrency.get()).unwrap_or(usize::MAX);
@@ -59,8 +59,8 @@ impl VersionEntry {
     }
 
     /// What it is made of.
-    pub fn made(&self) -> Made<'_> {
-        Made { name: &self.spec.name, digest: Some(self.digest()), env: Some(self.spec.env()) }
+    pub fn incumbent(&self) -> Incumbent<'_> {
+        Incumbent { name: &self.spec.name, digest: Some(self.digest()), env: Some(self.spec.env()) }
     }
 
     /// The digest of what serves the version: see [`Backend::digest`].

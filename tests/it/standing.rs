@@ -13,7 +13,7 @@ use watershed::admin::{description, service_document};
 use watershed::api::{Description, ExplainQuery};
 use watershed::config::{
     AdminSettings, Config, Destination, Digest, EnvValue, Environment, EnvironmentName, Glob,
-    GuestSpec, Match, Otherwise, Overrides, Percent, Pick, Policy, Quarantined, Reach, Rule,
+    GuestSpec, Match, Otherwise, Overrides, Percent, Pick, PolicySpec, Quarantined, Reach, Rule,
     RuleName, ServerSettings, Service, ServiceName, Split, StateSettings, Sticky, StickyKey,
     StickyMode, Traffic, VersionName, VersionSpec,
 };
@@ -23,8 +23,8 @@ use watershed::routing::Asked;
 use watershed::runtime::{Engine, Grant, Guest, PoolSize, Program};
 use watershed::telemetry::Telemetry;
 use watershed::versions::{
-    Backend, GuestBackend, ServiceEntry, Snapshot, Status, StatusCode, StatusError, Statuses,
-    VersionEntry,
+    Backend, GuestBackend, ReadyVersion, ServiceEntry, Snapshot, Status, StatusCode, StatusError,
+    Statuses,
 };
 
 use crate::support::plugin;
@@ -141,7 +141,7 @@ fn moment() -> impl Strategy<Value = Moment> {
                         preview_domains: false,
                         secret: None,
                     };
-                    let policy = Policy {
+                    let policy = PolicySpec {
                         pick,
                         propagate: false,
                         overrides: Some(overrides),
@@ -169,7 +169,7 @@ fn moment() -> impl Strategy<Value = Moment> {
 struct Makes {
     programs: Vec<Program>,
     telemetry: Telemetry,
-    made: BTreeMap<(String, u8), Arc<VersionEntry>>,
+    made: BTreeMap<(String, u8), Arc<ReadyVersion>>,
 }
 
 impl Makes {
@@ -195,7 +195,7 @@ impl Makes {
         }
     }
 
-    fn entry(&mut self, spec: &VersionSpec, component: u8) -> Arc<VersionEntry> {
+    fn entry(&mut self, spec: &VersionSpec, component: u8) -> Arc<ReadyVersion> {
         let Self { programs, telemetry, made } = self;
         let make = || {
             let program = programs[usize::from(component)].clone();
@@ -203,7 +203,7 @@ impl Makes {
             let grant = Grant::new("shop", spec.name.as_str(), 1 << 20, second, second);
             let meter = telemetry.version("default", "shop", spec.name.as_str());
             let guest = GuestBackend::new(Guest::new(program, grant), Vec::new());
-            Arc::new(VersionEntry::new(spec.clone(), Backend::Guest(guest), meter))
+            Arc::new(ReadyVersion::new(spec.clone(), Backend::Guest(guest), meter))
         };
         made.entry((spec.name.to_string(), component)).or_insert_with(make).clone()
     }
@@ -224,7 +224,7 @@ fn config(service: &Arc<Service>) -> Config {
 }
 
 fn shares(entry: &ServiceEntry) -> BTreeMap<String, u16> {
-    let shares = entry.serving.shares().into_iter();
+    let shares = entry.decider.shares().into_iter();
     shares.map(|(version, share)| (version.spec.name.to_string(), share.hundredths())).collect()
 }
 
@@ -236,7 +236,7 @@ fn hundredths(shares: impl IntoIterator<Item = (String, f64)>) -> BTreeMap<Strin
 }
 
 /// Whether the file closes what serves to everybody.
-fn is_quarantined(service: &Service, version: &VersionEntry) -> bool {
+fn is_quarantined(service: &Service, version: &ReadyVersion) -> bool {
     service.quarantined_as(&version.digest(), version.spec.env()).is_some()
 }
 
@@ -260,7 +260,7 @@ fn nobody_gets_what_is_closed(service: &Service, entry: &ServiceEntry, users: &m
                     wanted.iter().fold(request, |it, name| it.header("watershed-version", *name));
                 let parts = request.body(()).unwrap().into_parts().0;
                 let asked = Asked { parts: &parts, client: None, preview: None };
-                let decided = entry.serving.decide(asked, Instant::now());
+                let decided = entry.decider.decide(asked, Instant::now());
                 let Ok(version) = decided.version else { continue };
                 let (name, why) = (version.spec.name.as_str(), decided.decision.as_str());
                 assert!(!is_quarantined(service, version), "{name} by {why} is quarantined");
@@ -291,7 +291,7 @@ fn all_tell_the_same(snapshot: &Snapshot, entry: &ServiceEntry) {
     let mut smooth = BTreeSet::new();
     for _ in 0..40 {
         let asked = Asked { parts: &parts, client: None, preview: None };
-        match entry.serving.decide(asked, Instant::now()).version {
+        match entry.decider.decide(asked, Instant::now()).version {
             Ok(version) => {
                 smooth.insert(version.spec.name.to_string());
                 assert!(shares.contains_key(version.spec.name.as_str()), "{version:?}");
@@ -316,7 +316,7 @@ fn all_tell_the_same(snapshot: &Snapshot, entry: &ServiceEntry) {
 /// Whoever was served by what may go on to serve is served.
 fn nobody_is_left_alone(before: &ServiceEntry, entry: &ServiceEntry, service: &Service) {
     let left: BTreeSet<_> = before
-        .serving
+        .decider
         .shares()
         .into_iter()
         .filter(|(version, _)| {
@@ -351,13 +351,13 @@ fn plan_says(before: &Snapshot, config: &Config, standings: &[Standing]) -> BTre
 /// what is declared no more.
 fn is_described(before: &ServiceEntry, service: &Service) -> bool {
     let shares = shares(before);
-    let is_told = |version: &&Arc<VersionEntry>| {
+    let is_told = |version: &&Arc<ReadyVersion>| {
         let view = before.versions.iter().find(|view| view.name == version.spec.name).unwrap();
         view.status.normal().is_some_and(|normal| Arc::ptr_eq(normal, version))
     };
     let is_offline = before.held.is_some() && shares.is_empty();
     let of_one = service.quarantine.iter().any(|entry| entry.env.is_some());
-    let shares = before.serving.shares();
+    let shares = before.decider.shares();
     !is_offline && shares.iter().all(|(version, _)| is_told(version)) && !of_one
 }
 

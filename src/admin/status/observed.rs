@@ -17,11 +17,11 @@ pub(super) struct Observed<'a> {
 
 /// Every version that has a share of the service's split; none where nothing is drawn.
 pub(super) fn observed(service: &ServiceEntry, now: Instant) -> Vec<Observed<'_>> {
-    if !service.serving.is_split() {
+    if !service.decider.is_split() {
         return Vec::new();
     }
     let draws = service.tally.observed(now);
-    let shares = service.serving.shares().into_iter().enumerate();
+    let shares = service.decider.shares().into_iter().enumerate();
     let observed = shares.map(|(index, (version, share))| Observed {
         version: &version.spec.name,
         share,

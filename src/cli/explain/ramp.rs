@@ -9,7 +9,7 @@ use crate::cli::CliError;
 use crate::cli::target::Target;
 use crate::config::{Percent, ServiceName, VersionName};
 use crate::rollout::{self, Refusal};
-use crate::routing::{Owner, Shares, Ways, bucket};
+use crate::routing::{Owner, Splitter, Ways, bucket};
 
 /// Why there is no telling where a user moves.
 #[derive(Debug, thiserror::Error)]
@@ -122,7 +122,7 @@ impl Ramp {
             index,
         });
         let ways = Ways { is_sticky: true, is_smooth: false };
-        let split = Shares::new(&owners.collect::<Vec<_>>(), ways);
+        let split = Splitter::new(&owners.collect::<Vec<_>>(), ways);
         let owner = split.of_hash(hash).and_then(|index| takers.get(index));
         Ok(owner.map(|(name, _)| (*name).clone()))
     }

@@ -13,7 +13,7 @@ use super::{DomainPattern, Glob, RuleName, SecretSource, Split, hours};
 
 /// What is said under `[traffic]` beside who gets what.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Policy {
+pub struct PolicySpec {
     pub pick: Pick,
     /// Whether a component is told the lane of its request, to pass it on.
     pub propagate: bool,
@@ -26,7 +26,7 @@ pub struct Policy {
     pub reach: Vec<Reach>,
 }
 
-impl Policy {
+impl PolicySpec {
     /// Who may reach a version.
     pub fn reach_of(&self, version: usize) -> Reach {
         self.reach.get(version).copied().unwrap_or_default()

@@ -8,12 +8,20 @@ use toml::{Table, Value};
 
 use super::{
     BackendSpec, CookieSettings, Destination, EnvValue, GuestLimits, GuestSpec, Limits, Match,
-    Overrides, Percent, Policy, Rule, SecretSource, Service, Split, Sticky, StickyKey, StickyMode,
-    VersionSpec, show_duration,
+    Overrides, Percent, PolicySpec, Reach, Rule, SecretSource, Service, Split, Sticky, StickyKey,
+    StickyMode, Traffic, VersionSpec, show_duration,
 };
 
 impl VersionSpec {
-    /// What its `[[versions]]` entry says, but for `reach`, which belongs to the policy.
+    /// The `[[versions]]` entry of a version with this reach. The reach is part of the entry and yet
+    /// not of the version: it changes without the version being made anew.
+    pub fn written_with(&self, reach: Reach) -> Table {
+        let mut table = self.written();
+        put(&mut table, "reach", reach.as_str());
+        table
+    }
+
+    /// The `[[versions]]` entry of a version, without `reach`.
     pub fn written(&self) -> Table {
         let Self { name, remark, backend, limits } = self;
         let (mut table, mut limits) = (Table::new(), limits.written());
@@ -109,10 +117,20 @@ impl GuestLimits {
 }
 
 impl Service {
-    /// What `[traffic]` says beside who gets what.
-    pub fn written_policy(&self) -> Table {
-        // Who may reach a version is a fact of the version.
-        let Policy { pick, propagate, overrides, rules, sticky, reach: _ } = &self.policy;
+    /// What the file says of a service beside its versions and their shares: the keys of `[traffic]`,
+    /// with `domains` and `routes`.
+    pub fn written(&self) -> Table {
+        let Self { domains, routes, traffic, .. } = self;
+        let mut table = self.written_policy();
+        put(&mut table, "domains", texts(domains));
+        put(&mut table, "routes", texts(routes));
+        put(&mut table, "latest", *traffic == Traffic::Latest);
+        table
+    }
+
+    fn written_policy(&self) -> Table {
+        // The reach of a version stands in its `[[versions]]` entry.
+        let PolicySpec { pick, propagate, overrides, rules, sticky, reach: _ } = &self.policy;
         let mut table = Table::new();
         put(&mut table, "pick", pick.as_str());
         put(&mut table, "propagate", *propagate);
@@ -229,6 +247,10 @@ impl Overrides {
         }
         table
     }
+}
+
+fn texts(items: &[impl ToString]) -> Vec<String> {
+    items.iter().map(ToString::to_string).collect()
 }
 
 fn put(table: &mut Table, key: &str, value: impl Into<Value>) {

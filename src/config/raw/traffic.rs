@@ -1,16 +1,14 @@
 //! Who gets which version, as it is written: `[traffic]` and the tables below it.
 
-use std::collections::BTreeMap;
-
 use schemars::JsonSchema;
 
-use super::{DURATION, Field, LABEL, Located, RawSecret, Table};
+use super::{DURATION, Entries, Field, LABEL, Located, RawSecret};
 
 /// Versions and their shares.
-pub type RawSplit = BTreeMap<Located<String>, Located<RawPercent>>;
+pub type RawSplit = Entries<RawPercent>;
 
 /// Names and the patterns of their values.
-pub type RawConditions = BTreeMap<Located<String>, Located<String>>;
+pub type RawConditions = Entries<String>;
 
 /// What `pattern` in the schema says of a token (RFC 9110, section 5.6.2).
 const TOKEN: &str = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
@@ -18,8 +16,8 @@ const TOKEN: &str = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
 /// What `pattern` in the schema says of what requests of one user have in common.
 const STICKY_KEY: &str = "^(header:.+|cookie:.+|query:.+|client-address|generated)$";
 
-#[derive(serde::Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawTraffic {
     /// Percentages with at most two decimals that add up to exactly 100, or all 0: the service is
     /// offline.
@@ -33,21 +31,21 @@ pub struct RawTraffic {
     /// Whether a component is told the lane of its request, to pass it on.
     pub propagate: Field<bool>,
     /// Requests that are alike, and the version that they get: the first that matches decides.
-    pub rules: Option<Vec<Located<Table<RawRule>>>>,
+    pub rules: Option<Vec<Located<RawRule>>>,
     /// How requests of one user stay with one version.
-    pub sticky: Field<Table<RawSticky>>,
+    pub sticky: Field<RawSticky>,
     /// How a request may say which version it wants.
-    #[serde(rename = "override")]
-    pub overrides: Field<Table<RawOverrides>>,
+    #[schemars(rename = "override")]
+    pub overrides: Field<RawOverrides>,
 }
 
 /// A percentage as it is written.
-#[derive(serde::Deserialize, JsonSchema)]
-#[serde(transparent)]
+#[derive(JsonSchema)]
+#[schemars(transparent)]
 pub struct RawPercent(#[schemars(range(min = 0, max = 100))] pub f64);
 
-#[derive(serde::Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, rename_all = "kebab-case")]
 #[schemars(extend("oneOf" = [{ "required": ["version"] }, { "required": ["split"] }]))]
 pub struct RawRule {
     /// A DNS label.
@@ -56,8 +54,8 @@ pub struct RawRule {
     pub name: Field<String>,
     /// What a request must be like, all of it; every request if missing. In a pattern, `*` stands
     /// for any run of characters, also none, and `\` takes the next character as it is.
-    #[serde(rename = "match")]
-    pub matches: Field<Table<RawMatch>>,
+    #[schemars(rename = "match")]
+    pub matches: Field<RawMatch>,
     /// The version that the requests get.
     pub version: Field<String>,
     /// Percentages with at most two decimals that add up to exactly 100, instead of one version.
@@ -68,8 +66,8 @@ pub struct RawRule {
     pub otherwise: Field<String>,
 }
 
-#[derive(serde::Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawMatch {
     /// A pattern for the path, such as "/app/*".
     #[schemars(extend("pattern" = "^[/*]"))]
@@ -87,8 +85,8 @@ pub struct RawMatch {
     pub client: Field<String>,
 }
 
-#[derive(serde::Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawSticky {
     /// What requests of one user have in common: "header:NAME", "cookie:NAME", "query:NAME",
     /// "client-address", or "generated" for a cookie of watershed's own.
@@ -102,11 +100,11 @@ pub struct RawSticky {
     #[schemars(extend("pattern" = DURATION))]
     pub ttl: Field<String>,
     /// The cookie of a key that is "generated".
-    pub cookie: Field<Table<RawCookie>>,
+    pub cookie: Field<RawCookie>,
 }
 
-#[derive(serde::Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawCookie {
     /// A token.
     #[schemars(extend("pattern" = TOKEN))]
@@ -123,8 +121,8 @@ pub struct RawCookie {
     pub same_site: Field<String>,
 }
 
-#[derive(serde::Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawOverrides {
     /// Whether the header watershed-version names the version.
     pub header: Field<bool>,
@@ -137,5 +135,5 @@ pub struct RawOverrides {
     /// Whether VERSION-- before one of the service's domains names it.
     pub preview_domains: Field<bool>,
     /// What a request must bring along in the header watershed-key.
-    pub secret: Field<Table<RawSecret>>,
+    pub secret: Field<RawSecret>,
 }

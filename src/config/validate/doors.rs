@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
 use super::super::model::{AdminSettings, ConnectionLimits, Expose, ServerSettings};
-use super::super::raw::{Located, RawAdmin, RawConnectionLimits, RawServer, Table};
+use super::super::raw::{Located, RawAdmin, RawConnectionLimits, RawServer};
 use super::super::source::{Complaint, Findings};
 use super::field;
 
@@ -16,15 +16,15 @@ type Written = (Range<usize>, SocketAddr);
 /// Checks both tables.
 pub fn doors(
     main: &mut Findings<'_>,
-    server: Option<Table<RawServer>>,
-    admin: Option<Table<RawAdmin>>,
+    server: Option<RawServer>,
+    admin: Option<RawAdmin>,
 ) -> (ServerSettings, AdminSettings) {
     let (server, listen) = match server {
-        Some(Table(raw)) => self::server(main, raw),
+        Some(raw) => self::server(main, raw),
         None => (ServerSettings::default(), Vec::new()),
     };
     let admin = match admin {
-        Some(Table(raw)) => self::admin(main, raw, &server),
+        Some(raw) => self::admin(main, raw, &server),
         None => AdminSettings::default(),
     };
     is_apart_from_default(main, &listen, &admin);
@@ -50,7 +50,7 @@ fn server(main: &mut Findings<'_>, raw: RawServer) -> (ServerSettings, Vec<Writt
         drain_delay: delay.unwrap_or(default.drain_delay),
         expose: main.text(expose, expose_word).unwrap_or(default.expose),
         watch: main.text(watch, field::watch).unwrap_or(default.watch),
-        limits: limits.map_or(default.limits, |Table(raw)| connections(main, raw)),
+        limits: limits.map_or(default.limits, |raw| connections(main, raw)),
     };
     (settings, listen)
 }

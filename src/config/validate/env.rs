@@ -1,19 +1,18 @@
 //! The environment of a version: names, and for each a text or where to find one.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::super::model::{EnvValue, SecretSource};
-use super::super::raw::{Field, Located, RawEnvValue, RawSecret};
+use super::super::raw::{Entries, Field, RawEnvValue, RawSecret};
 use super::super::source::{Complaint, Findings};
 
 /// The variables of a table, sorted by name.
-pub fn env(
-    file: &mut Findings<'_>,
-    raw: Option<BTreeMap<Located<String>, Located<RawEnvValue>>>,
-) -> Vec<(String, EnvValue)> {
-    let mut env = Vec::new();
-    for (key, value) in raw.into_iter().flatten() {
+pub fn env(file: &mut Findings<'_>, raw: Option<Entries<RawEnvValue>>) -> Vec<(String, EnvValue)> {
+    let Some(Entries(raw)) = raw else {
+        return Vec::new();
+    };
+    let mut env = Vec::with_capacity(raw.len());
+    for (key, value) in raw {
         let (key_span, key) = key.into_parts();
         file.check(key_span, variable(&key));
         let (span, value) = value.into_parts();

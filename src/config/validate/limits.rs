@@ -2,12 +2,12 @@
 //! in the end from the model's defaults.
 
 use super::super::model::{AllLimits, GuestLimits, Limits};
-use super::super::raw::{RawLimits, Table};
+use super::super::raw::RawLimits;
 use super::super::source::Findings;
 
 /// The limits of a table, over those that hold without it.
-pub fn over(at: &mut Findings<'_>, raw: Option<Table<RawLimits>>, below: &AllLimits) -> AllLimits {
-    let Some(Table(raw)) = raw else {
+pub fn over(at: &mut Findings<'_>, raw: Option<RawLimits>, below: &AllLimits) -> AllLimits {
+    let Some(raw) = raw else {
         return below.clone();
     };
     let RawLimits {

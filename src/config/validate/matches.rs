@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::super::model::{Glob, GlobError, Match};
-use super::super::raw::{RawConditions, RawMatch};
+use super::super::raw::{Entries, RawConditions, RawMatch};
 use super::super::source::{Complaint, Findings};
 use super::request;
 
@@ -33,7 +33,9 @@ fn conditions(
     raw: Option<RawConditions>,
     name: impl Fn(&str) -> Result<String, Complaint>,
 ) -> Vec<(String, Glob)> {
-    let mut raw: Vec<_> = raw.into_iter().flatten().collect();
+    let Some(Entries(mut raw)) = raw else {
+        return Vec::new();
+    };
     raw.sort_by_key(|(key, _)| key.span().start);
     let (mut conditions, mut written) = (Vec::new(), HashMap::new());
     for (key, value) in raw {

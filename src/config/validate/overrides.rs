@@ -3,13 +3,13 @@
 use std::ops::Range;
 
 use super::super::model::{Overrides, SecretSource};
-use super::super::raw::{Field, RawOverrides, RawSecret, Table};
+use super::super::raw::{Field, RawOverrides, RawSecret};
 use super::super::source::{Complaint, Findings};
 use super::{env, request};
 
 /// The ways that are open; none where nothing is said.
-pub fn overrides(file: &mut Findings<'_>, raw: Field<Table<RawOverrides>>) -> Option<Overrides> {
-    let (table, Table(raw)) = raw?.into_parts();
+pub fn overrides(file: &mut Findings<'_>, raw: Field<RawOverrides>) -> Option<Overrides> {
+    let (table, raw) = raw?.into_parts();
     let RawOverrides { header, query, cookie, preview_domains, secret } = raw;
     let is_on = |field: Field<bool>| field.is_some_and(|field| *field.value());
     let (header, preview_domains) = (is_on(header), is_on(preview_domains));
@@ -35,8 +35,8 @@ fn no_way(file: &mut Findings<'_>, table: Range<usize>) {
     file.add(table, Complaint::new(message, help));
 }
 
-fn secret(file: &mut Findings<'_>, raw: Field<Table<RawSecret>>) -> Option<SecretSource> {
-    let (table, Table(raw)) = raw?.into_parts();
+fn secret(file: &mut Findings<'_>, raw: Field<RawSecret>) -> Option<SecretSource> {
+    let (table, raw) = raw?.into_parts();
     let help = "write `{ file = \"…\" }` or `{ from-env = \"…\" }`";
     env::source(file, "secret", table, raw, help)
 }

@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use super::super::model::{
-    Destination, Percent, Pick, Policy, Reach, Rule, Split, Sticky, Traffic,
+    Destination, Percent, Pick, PolicySpec, Reach, Rule, Split, Sticky, Traffic,
 };
-use super::super::raw::{Field, Located, RawSplit, RawTraffic, Table};
+use super::super::raw::{Field, Located, RawSplit, RawTraffic};
 use super::super::report::Problem;
 use super::super::source::{Complaint, Findings};
 use super::overrides::overrides;
@@ -18,7 +18,7 @@ use super::{field, unreachable};
 #[derive(Default)]
 pub struct Decided {
     pub traffic: Traffic,
-    pub policy: Policy,
+    pub policy: PolicySpec,
     /// What is right and yet can hardly be meant.
     pub warnings: Vec<Problem>,
 }
@@ -26,22 +26,22 @@ pub struct Decided {
 /// Checks what is under `[traffic]`, for versions with these names and reaches.
 pub fn decided(
     file: &mut Findings<'_>,
-    raw: Field<Table<RawTraffic>>,
+    raw: Field<RawTraffic>,
     names: &Names,
     reach: Vec<Reach>,
 ) -> Decided {
     let Some(raw) = raw else {
-        let policy = Policy { reach, ..Policy::default() };
+        let policy = PolicySpec { reach, ..PolicySpec::default() };
         return Decided { policy, ..Decided::default() };
     };
-    let (table, Table(raw)) = raw.into_parts();
+    let (table, raw) = raw.into_parts();
     let RawTraffic { split, latest, pick, propagate, rules: raw_rules, sticky, overrides } = raw;
     let is_lost = file.has_lost(Some(&table), "split");
     let traffic = traffic(file, split, latest, is_lost, names, &reach);
     let span = sticky.as_ref().map(Located::span);
     let pick = file.text(pick, field::word("pick", &Pick::ALL, Pick::as_str));
     let placed = rules(file, raw_rules, names);
-    let policy = Policy {
+    let policy = PolicySpec {
         pick: pick.unwrap_or_default(),
         propagate: propagate.is_some_and(|propagate| *propagate.value()),
         overrides: self::overrides(file, overrides),
@@ -125,7 +125,7 @@ fn check_versions(
 
 /// A share is for everybody, and so is what it is a share of.
 fn check_reach(file: &mut Findings<'_>, split: &Located<RawSplit>, names: &Names, reach: &[Reach]) {
-    for (version, share) in split.value() {
+    for (version, share) in &split.value().0 {
         let name = version.value();
         let index = names.indexes.get(name).copied();
         let reach = index.and_then(|index| reach.get(index)).copied().unwrap_or_default();

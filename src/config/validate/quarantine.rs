@@ -4,17 +4,17 @@
 use std::ops::Range;
 
 use super::super::model::Quarantined;
-use super::super::raw::{Located, RawQuarantined, Table};
+use super::super::raw::{Located, RawQuarantined};
 use super::super::source::Findings;
 use super::field;
 
 /// The entries that are right.
 pub fn quarantine(
     file: &mut Findings<'_>,
-    raw: Option<Vec<Located<Table<RawQuarantined>>>>,
+    raw: Option<Vec<Located<RawQuarantined>>>,
 ) -> Vec<Quarantined> {
-    let entry = |raw: Located<Table<RawQuarantined>>| {
-        let (table, Table(raw)) = raw.into_parts();
+    let entry = |raw: Located<RawQuarantined>| {
+        let (table, raw) = raw.into_parts();
         entry(file, &table, raw)
     };
     raw.into_iter().flatten().filter_map(entry).collect()

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::super::model::{DomainPattern, Route};
-use super::super::raw::{Field, Located, RawRoute, Table};
+use super::super::raw::{Field, Located, RawRoute};
 use super::super::source::{Complaint, Findings};
 use super::claims::{Claims, What};
 use super::field;
@@ -55,7 +55,7 @@ pub fn domains(
 /// The routes of a file that are right.
 pub fn routes(
     file: &mut Findings<'_>,
-    raw: Option<Vec<Located<Table<RawRoute>>>>,
+    raw: Option<Vec<Located<RawRoute>>>,
     claiming: &mut Claiming<'_>,
 ) -> Vec<Route> {
     let route = |raw| route(file, raw, claiming);
@@ -64,10 +64,10 @@ pub fn routes(
 
 fn route(
     file: &mut Findings<'_>,
-    raw: Located<Table<RawRoute>>,
+    raw: Located<RawRoute>,
     claiming: &mut Claiming<'_>,
 ) -> Option<Route> {
-    let (table, Table(RawRoute { domain, path })) = raw.into_parts();
+    let (table, RawRoute { domain, path }) = raw.into_parts();
     let is_lost = file.has_lost(Some(&table), "path");
     let domain = file.required(&table, "domain", domain).and_then(|(span, text)| {
         let domain = file.check(span.clone(), field::domain_pattern(&text))?;

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::super::model::{Destination, Otherwise, Rule};
-use super::super::raw::{Field, Located, RawRule, RawSplit, Table};
+use super::super::raw::{Field, Located, RawRule, RawSplit};
 use super::super::source::{Complaint, Findings};
 use super::claims::{Claims, What};
 use super::field;
@@ -23,12 +23,12 @@ pub struct Placed {
 /// The rules that are right, in order.
 pub fn rules(
     file: &mut Findings<'_>,
-    raw: Option<Vec<Located<Table<RawRule>>>>,
+    raw: Option<Vec<Located<RawRule>>>,
     names: &Names,
 ) -> Vec<Placed> {
     let mut claims = Claims::default();
-    let rule = |raw: Located<Table<RawRule>>| {
-        let (table, Table(raw)) = raw.into_parts();
+    let rule = |raw: Located<RawRule>| {
+        let (table, raw) = raw.into_parts();
         rule(file, &table, raw, names, &mut claims)
     };
     raw.into_iter().flatten().filter_map(rule).collect()
@@ -48,7 +48,7 @@ fn rule(
         Some((name, span))
     });
     let raw_matches = raw_matches.map(Located::into_parts);
-    let matches = raw_matches.map(|(_, Table(raw))| matches(file, raw)).unwrap_or_default();
+    let matches = raw_matches.map(|(_, raw)| matches(file, raw)).unwrap_or_default();
     let to = destination(file, table, version, split, names);
     let otherwise =
         file.text(otherwise, field::word("otherwise", &Otherwise::ALL, Otherwise::as_str));

@@ -9,7 +9,7 @@ use super::super::document::Document;
 use super::super::model::{
     AllLimits, DomainPattern, GuestSpec, Reach, Service, ServiceName, VersionName, VersionSpec,
 };
-use super::super::raw::{Field, Located, RawService, RawVersion, Table};
+use super::super::raw::{Field, Located, RawService, RawVersion};
 use super::super::report::Problem;
 use super::super::source::{Complaint, Findings, Spot};
 use super::claims::{Claims, What};
@@ -126,14 +126,14 @@ struct Declared {
 
 fn versions(
     file: &mut Findings<'_>,
-    raw: Option<Vec<Located<Table<RawVersion>>>>,
+    raw: Option<Vec<Located<RawVersion>>>,
     limits: &AllLimits,
 ) -> Declared {
     let mut claims = Claims::default();
     let mut names = Names { incomplete: file.has_lost(None, "versions"), indexes: BTreeMap::new() };
     let (mut versions, mut reach) = (Vec::new(), Vec::new());
     for (index, raw) in raw.into_iter().flatten().enumerate() {
-        let (table, Table(mut raw)) = raw.into_parts();
+        let (table, mut raw) = raw.into_parts();
         match raw.name.as_ref().map(Located::value) {
             Some(name) => {
                 names.indexes.entry(name.clone()).or_insert(index);

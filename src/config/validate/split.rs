@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::super::model::{Percent, Split, SplitError, gap, show_hundredths};
-use super::super::raw::{Located, RawPercent, RawSplit};
+use super::super::raw::{Entries, Located, RawPercent, RawSplit};
 use super::super::source::{Complaint, Findings};
 use super::super::suggest;
 use super::field;
@@ -65,7 +65,7 @@ fn split(
     names: &Names,
     explain: impl Fn(&SplitError) -> Complaint,
 ) -> Option<Split> {
-    let (span, raw) = raw.into_parts();
+    let (span, Entries(raw)) = raw.into_parts();
     // Without all of its shares, a split's sum says nothing.
     let mut complete = !file.has_lost_any(&span);
     let mut shares = Vec::new();

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::super::model::{CookieSettings, SameSite, Sticky, StickyKey, StickyMode};
-use super::super::raw::{Field, Located, RawCookie, RawSticky, Table};
+use super::super::raw::{Field, Located, RawCookie, RawSticky};
 use super::super::source::{Complaint, Findings};
 use super::super::suggest;
 use super::{field, request};
@@ -13,8 +13,8 @@ use super::{field, request};
 const SECURE_PREFIXES: [&str; 2] = ["__secure-", "__host-"];
 
 /// What is said of stickiness; none where its key is wrong.
-pub fn sticky(file: &mut Findings<'_>, raw: Field<Table<RawSticky>>) -> Option<Sticky> {
-    let (table, Table(raw)) = raw?.into_parts();
+pub fn sticky(file: &mut Findings<'_>, raw: Field<RawSticky>) -> Option<Sticky> {
+    let (table, raw) = raw?.into_parts();
     let RawSticky { key, mode, ttl, cookie } = raw;
     let key = file.required(&table, "key", key);
     let key = key.and_then(|(span, text)| file.check(span, sticky_key(&text)));
@@ -83,9 +83,9 @@ fn mode(
 fn cookie(
     file: &mut Findings<'_>,
     key: Option<StickyKey>,
-    raw: Field<Table<RawCookie>>,
+    raw: Field<RawCookie>,
 ) -> Option<StickyKey> {
-    let Some((table, Table(raw))) = raw.map(Located::into_parts) else {
+    let Some((table, raw)) = raw.map(Located::into_parts) else {
         return key;
     };
     let cookie = cookie_settings(file, &table, raw);

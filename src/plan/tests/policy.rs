@@ -14,7 +14,7 @@ fn rule(name: &str, to: Destination) -> Rule {
 }
 
 /// A service of two versions with this policy, as files declare it.
-fn decided(policy: Policy, routes: &[&str]) -> Files {
+fn decided(policy: PolicySpec, routes: &[&str]) -> Files {
     let route = |path: &&str| Route {
         domain: "shop.example.com".parse().unwrap(),
         path: (*path).to_owned(),
@@ -37,7 +37,7 @@ fn decided(policy: Policy, routes: &[&str]) -> Files {
 #[test]
 fn a_rule_that_is_changed_is_shown_before_and_after() {
     let split = Split::new(vec![(0, percent(75.0)), (1, percent(25.0))]).unwrap();
-    let policy = |rules, reach| Policy { rules, reach, ..Policy::default() };
+    let policy = |rules, reach| PolicySpec { rules, reach, ..PolicySpec::default() };
     let before = policy(vec![rule("beta", Destination::Version(1))], vec![Reach::Live; 2]);
     let all = Rule { matches: Match::default(), ..rule("all", Destination::Version(0)) };
     let rules = vec![all, rule("beta", Destination::Split(split))];
@@ -73,11 +73,11 @@ fn what_decides_before_the_shares_is_described_without_its_secret() {
     };
     let ttl = std::time::Duration::from_secs(3600);
     let sticky = Sticky { key: StickyKey::ClientAddress, mode: StickyMode::Pin { ttl } };
-    let policy = Policy {
+    let policy = PolicySpec {
         pick: Pick::Smooth,
         overrides: Some(overrides),
         sticky: Some(sticky),
-        ..Policy::default()
+        ..PolicySpec::default()
     };
     let files = decided(policy, &[]).0;
     let said = &files.environments[0].services[0].policy;

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use crate::config::{Digest, Percent};
 use crate::history::{
-    Author, Made, Parts, Record, RecordOutcome, RecordedVersion, Served, Share, now,
+    Author, MadeOf, Parts, Record, RecordOutcome, RecordedVersion, Served, Share, now,
 };
 use crate::source::read_file;
-use crate::versions::{ServiceEntry, ServiceKey, Snapshot, Status, VersionEntry, VersionView};
+use crate::versions::{ReadyVersion, ServiceEntry, ServiceKey, Snapshot, Status, VersionView};
 
 /// Bytes of a service's file that are digested, at most. The loader takes no larger file.
 const LONGEST: u64 = 16 << 20;
@@ -83,26 +83,27 @@ pub fn changes(before: &Snapshot, after: &Snapshot) -> Vec<Change> {
 
 /// What a service serves: the versions with a share, in the order of declaration.
 fn shares_of(entry: &ServiceEntry) -> Vec<Share> {
-    let share = |(version, share): (&Arc<VersionEntry>, Percent)| Share {
+    let share = |(version, share): (&Arc<ReadyVersion>, Percent)| Share {
         version: version.spec.name.to_string(),
         share: f64::from(share.hundredths()) / 100.0,
     };
-    entry.serving.shares().into_iter().map(share).collect()
+    entry.decider.shares().into_iter().map(share).collect()
 }
 
 /// All that decides what a service serves.
 fn served(entry: &ServiceEntry, parts: &mut Parts) -> Served {
-    let (declared, versions) = entry.serving.declared();
+    let (declared, versions) = entry.decider.declared();
     let versions = versions.enumerate().map(|(index, (spec, entry))| {
-        let made = entry.map(|entry| Made {
+        let made_of = entry.map(|entry| MadeOf {
             digest: Some(entry.digest().to_string()),
             secrets: entry.backend.secrets().to_vec(),
         });
         // While a version is made anew, the one before it serves.
         let spec = entry.map_or(spec, |entry| &entry.spec);
-        (spec, declared.policy.reach_of(index), made.unwrap_or_default())
+        let declaration = spec.written_with(declared.policy.reach_of(index));
+        (spec.name.to_string(), declaration, made_of.unwrap_or_default())
     });
-    Served::new(declared, versions, parts)
+    Served::new(declared.written(), versions, parts)
 }
 
 fn recorded(view: &VersionView) -> RecordedVersion {

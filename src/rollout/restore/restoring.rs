@@ -263,7 +263,7 @@ impl<'a, G: Ground> Restoring<'a, G> {
 
     fn policy(&mut self, then: &Table) {
         let service = self.ground.service();
-        let now = service.written_policy();
+        let now = service.written();
         let mut changes = Vec::new();
         for key in DECIDES {
             let wanted = match key {
@@ -274,10 +274,8 @@ impl<'a, G: Ground> Restoring<'a, G> {
         }
         self.found.pieces.extend(changes.into_iter().map(Piece::Traffic));
         self.rules(&now, then);
-        let domains: Vec<_> = service.domains.iter().map(ToString::to_string).collect();
-        let routes: Vec<_> = service.routes.iter().map(ToString::to_string).collect();
-        for (key, now) in [("domains", domains), ("routes", routes)] {
-            let then = text::list(then.get(key));
+        for key in ["domains", "routes"] {
+            let (now, then) = (text::list(now.get(key)), text::list(then.get(key)));
             if now != then {
                 let (now, then) = (now.join(" "), then.join(" "));
                 self.found.kept.push(format!("{key}  stay {now:?}; they were {then:?}"));

@@ -8,7 +8,7 @@ use super::super::restore::Ground;
 use super::decision::State;
 use crate::api::{Parts, Record, Served, Standing};
 use crate::config::{BackendSpec, EnvValue, SecretSource, Service, VersionName, VersionSpec};
-use crate::history::{Contents, Made, VALUE};
+use crate::history::{Contents, MadeOf, VALUE};
 use crate::policy::Obstacle;
 
 /// A service now, and what was recorded of it last.
@@ -36,11 +36,12 @@ impl<'a, C: Control> Now<'a, C> {
     pub fn declared(&self) -> Declared {
         let service = &self.control.view().service;
         let versions = service.versions.iter().enumerate().map(|(index, spec)| {
-            let made = Made { digest: self.made_of(spec), secrets: self.secrets(spec) };
-            (spec, service.policy.reach_of(index), made)
+            let made_of = MadeOf { digest: self.made_of(spec), secrets: self.secrets(spec) };
+            let declaration = spec.written_with(service.policy.reach_of(index));
+            (spec.name.to_string(), declaration, made_of)
         });
         let mut parts = Parts::default();
-        let served = Served::new(service, versions, &mut parts);
+        let served = Served::new(service.written(), versions, &mut parts);
         Declared { served, parts }
     }
 

@@ -17,7 +17,7 @@ use crate::config::{
     VersionSpec,
 };
 use crate::edit::{NewVersion, ServiceText};
-use crate::history::Made;
+use crate::history::MadeOf;
 use crate::policy::{Base, Before, Case};
 use crate::rollout::{
     Control, Deployment, Edit, Edited, Note, Portion, PutBack, Refusal, ServiceView,
@@ -194,7 +194,7 @@ impl Played {
         let made = self
             .served
             .iter()
-            .map(|(name, _)| Some(crate::policy::Made { name, digest: None, env: None }));
+            .map(|(name, _)| Some(crate::policy::Incumbent { name, digest: None, env: None }));
         let before = Before { base, made: made.collect() };
         let before = (!self.served.is_empty()).then_some(&before);
         let verdict = Case { service: &service, standings: &standings, before }.verdict();
@@ -214,10 +214,11 @@ impl Played {
         let digests: Vec<_> = digests.collect();
         let versions = service.versions.iter().zip(&digests).enumerate();
         let versions = versions.map(|(index, (spec, digest))| {
-            let made = Made { digest: digest.clone(), secrets: Vec::new() };
-            (spec, service.policy.reach_of(index), made)
+            let made_of = MadeOf { digest: digest.clone(), secrets: Vec::new() };
+            let declaration = spec.written_with(service.policy.reach_of(index));
+            (spec.name.to_string(), declaration, made_of)
         });
-        let contents = Served::new(service, versions, &mut self.parts);
+        let contents = Served::new(service.written(), versions, &mut self.parts);
         let recorded = service.versions.iter().zip(digests).map(|(spec, digest)| RecordedVersion {
             name: spec.name.to_string(),
             status: if digest.is_some() { "normal" } else { "error" }.to_owned(),

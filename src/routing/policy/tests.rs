@@ -9,20 +9,20 @@ use super::super::buckets::Owner;
 use super::super::matcher::Pattern;
 use super::super::overrides::Lock;
 use super::super::request::tests::{asked, parts};
-use super::super::shares::Ways;
+use super::super::splitter::Ways;
 use super::*;
 
 const NAMES: [&str; 3] = ["v1", "v2", "v3"];
 
-fn shares(shares: [u16; 3]) -> Arc<Shares> {
+fn shares(shares: [u16; 3]) -> Arc<Splitter> {
     let owners = shares.into_iter().zip(NAMES).enumerate();
     let owners: Vec<_> =
         owners.map(|(index, (share, name))| Owner { name, share, index }).collect();
-    Arc::new(Shares::new(&owners, Ways { is_smooth: false, is_sticky: true }))
+    Arc::new(Splitter::new(&owners, Ways { is_smooth: false, is_sticky: true }))
 }
 
-fn versions() -> Vec<Candidate> {
-    let version = |(index, name): (usize, &str)| Candidate {
+fn versions() -> Vec<KnownVersion> {
+    let version = |(index, name): (usize, &str)| KnownVersion {
         index,
         name: name.to_owned(),
         hash: index as u64 + 1,
@@ -77,11 +77,11 @@ fn all() -> Policy {
             rule("gone", "a", None, false),
             rule("strict", "b", None, true),
             rule("beta", "a", Some(Destination::Version(1)), false),
-            rule("some", "c", Some(Destination::Shares(shares([0, 0, 10_000]))), false),
+            rule("some", "c", Some(Destination::Split(shares([0, 0, 10_000]))), false),
         ],
         overrides: overrides(Lock::Open),
         sticky: sticky(None),
-        ..policy(Base::Shares(shares([10_000, 0, 0])))
+        ..policy(Base::Split(shares([10_000, 0, 0])))
     }
 }
 
@@ -149,16 +149,16 @@ fn a_pinned_user_stays_until_his_time_is_over() {
     let at = |policy: &Policy, time| decide_at(policy, "/?user=1", time);
     let is = |version: &str, reason: &str| (version.to_owned(), reason.to_owned());
     let start = Instant::now();
-    assert_eq!(at(&with(Base::Shares(shares([10_000, 0, 0])), true), start), is("v1", "sticky"));
-    let moved = with(Base::Shares(shares([0, 10_000, 0])), true);
+    assert_eq!(at(&with(Base::Split(shares([10_000, 0, 0])), true), start), is("v1", "sticky"));
+    let moved = with(Base::Split(shares([0, 10_000, 0])), true);
     assert_eq!(at(&moved, start + hour / 2), is("v1", "sticky"), "although it has 0 %");
     assert_eq!(at(&with(Base::Latest(2), true), start + hour / 2), is("v1", "sticky"));
     assert_eq!(decide_at(&moved, "/", start), is("v2", "random"), "nobody's request");
     assert_eq!(at(&moved, start + hour), is("v2", "sticky"));
     // He is with v2 now; who is cut off from it is with another from then on.
-    let back = with(Base::Shares(shares([10_000, 0, 0])), true);
+    let back = with(Base::Split(shares([10_000, 0, 0])), true);
     assert_eq!(at(&back, start + hour), is("v2", "sticky"));
-    let mut cut = with(Base::Shares(shares([10_000, 0, 0])), true);
+    let mut cut = with(Base::Split(shares([10_000, 0, 0])), true);
     cut.versions[1].keeps_pins = false;
     assert_eq!(at(&cut, start + hour), is("v1", "sticky"));
     assert_eq!(at(&back, start + hour), is("v1", "sticky"));
@@ -170,7 +170,7 @@ fn whoever_is_pinned_to_a_version_that_cannot_be_had_now_comes_back_to_it() {
     let pins = Pins::new(Duration::from_secs(60));
     let with = |share: [u16; 3]| Policy {
         sticky: sticky(Some(pins.clone())),
-        ..policy(Base::Shares(shares(share)))
+        ..policy(Base::Split(shares(share)))
     };
     assert_decides(&with([10_000, 0, 0]), "/?user=7", "v1", "sticky");
     let mut without = with([0, 10_000, 0]);
@@ -195,7 +195,7 @@ fn a_key_is_made_for_whoever_has_none_and_decides_at_once() {
     let affinity = Affinity::new(source, "default", "shop", false);
     let policy = Policy {
         sticky: Some(Sticky { affinity, pins: None }),
-        ..policy(Base::Shares(shares([5_000, 5_000, 0])))
+        ..policy(Base::Split(shares([5_000, 5_000, 0])))
     };
     let mut seen = [false; 2];
     for _ in 0..64 {

@@ -113,7 +113,7 @@ fn overrides_mean_what_they_say() {
          header = true\nquery = \"version\"\nsecret = {{ file = \"key\" }}\n"
     ));
     let config = tree.load().unwrap();
-    let Policy { pick, propagate, overrides, .. } = &config.environments[0].services[0].policy;
+    let PolicySpec { pick, propagate, overrides, .. } = &config.environments[0].services[0].policy;
     assert_eq!((*pick, *propagate), (Pick::Smooth, true));
     let expected = Overrides {
         header: true,

@@ -8,7 +8,9 @@ use crate::api::Description;
 use crate::config::{
     BackendSpec, Digest, EnvValue, Percent, SecretSource, Service, VersionName, VersionSpec,
 };
-use crate::history::{Author, Made, Parts, Record, RecordOutcome, RecordedVersion, Served, Share};
+use crate::history::{
+    Author, MadeOf, Parts, Record, RecordOutcome, RecordedVersion, Served, Share,
+};
 use crate::policy::Standing;
 use crate::rollout::{Aim, Ground, Question, Rollback, RollbackError, Shares, State, rollback};
 use crate::source::{Loader, ServiceFile};
@@ -124,10 +126,11 @@ impl World {
                 Some((key.clone(), self.secret("", key, value.secret()?).ok()?))
             };
             let secrets = spec.env().iter().filter_map(secret).collect();
-            let made = Made { digest: self.made_of(spec), secrets };
-            (spec, self.service.policy.reach_of(index), made)
+            let made_of = MadeOf { digest: self.made_of(spec), secrets };
+            let declaration = spec.written_with(self.service.policy.reach_of(index));
+            (spec.name.to_string(), declaration, made_of)
         });
-        Served::new(&self.service, versions, parts)
+        Served::new(self.service.written(), versions, parts)
     }
 
     pub fn shares(&self) -> Shares {

@@ -6,7 +6,7 @@ use super::*;
 #[derive(Clone, Debug)]
 pub struct Said {
     pub traffic: Traffic,
-    pub policy: Policy,
+    pub policy: PolicySpec,
 }
 
 /// Of a service with so many versions.
@@ -19,7 +19,7 @@ pub fn said(versions: usize) -> BoxedStrategy<Said> {
                 let some = split.shares().iter().filter(|(_, share)| *share > Percent::ZERO);
                 some.for_each(|(version, _)| reach[*version] = Reach::Live);
             }
-            let policy = Policy { pick, propagate, overrides, rules, sticky, reach };
+            let policy = PolicySpec { pick, propagate, overrides, rules, sticky, reach };
             Said { traffic, policy }
         })
         .boxed()

@@ -8,9 +8,9 @@ impl Writer<'_> {
         text: &mut String,
         versions: &[VersionSpec],
         traffic: &Traffic,
-        policy: &Policy,
+        policy: &PolicySpec,
     ) {
-        let Policy { pick, propagate, overrides, rules, sticky, reach: _ } = policy;
+        let PolicySpec { pick, propagate, overrides, rules, sticky, reach: _ } = policy;
         *text += "[traffic]\n";
         self.key(text, "pick", quoted(pick.as_str()), *pick == Pick::Random);
         self.key(text, "propagate", propagate, !propagate);

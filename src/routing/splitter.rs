@@ -7,7 +7,7 @@ use super::split::Weighted;
 
 /// A split whose requests go to indexes.
 #[derive(Debug)]
-pub struct Shares {
+pub struct Splitter {
     /// Of the owners, and in which ways they are to be had.
     names: Box<[String]>,
     ways: Ways,
@@ -28,7 +28,7 @@ pub struct Ways {
     pub is_sticky: bool,
 }
 
-impl Shares {
+impl Splitter {
     /// A split of shares in hundredths of a percent, all together 10,000, and of at least one.
     pub fn new(owners: &[Owner<'_>], ways: Ways) -> Self {
         let shares: Box<[_]> = owners.iter().map(|owner| (owner.index, owner.share)).collect();

@@ -1,5 +1,5 @@
-//! What a publish is to leave in the history, from what is known in memory to records on disk. The
-//! journal makes drafts in passing; what reads files and writes runs on a thread that may wait.
+//! Records on their way into the history. The reloader's task makes [`PendingRecord`]s, which needs
+//! no file; a thread that may wait reads the services' files and writes the history.
 
 use std::collections::HashSet;
 
@@ -7,32 +7,33 @@ use super::change::Change;
 use crate::history::{Attribution, Author, History, HistoryError, Parts, Record};
 use crate::versions::{ServiceKey, Snapshot};
 
-/// A command that has changed a service's file. It is the author of all that comes of it, until the
-/// versions of the service are settled.
+/// A command that has changed a service's file. It is the author of every change of the service that
+/// its edit leads to, until no version of the service is being made.
 #[derive(Clone, Debug)]
 pub struct Command {
     pub attribution: Attribution,
-    /// Whether the reload that it asked for is not over.
+    /// Whether the reload that the command asked for is still going on.
     pub is_new: bool,
     pub is_recorded: bool,
 }
 
-/// Something to be recorded, as far as it is known without reading.
-pub struct Draft {
+/// A change that is to be recorded, as far as it is known without reading a file.
+pub struct PendingRecord {
     pub change: Change,
     pub cause: Cause,
 }
 
 /// Why a service changed.
 pub enum Cause {
-    /// It was found so, if that is not what was recorded last.
+    /// The service was found like this when recording began. That is recorded only where the last
+    /// record says something else.
     Found,
     FileEdit,
     Command(Command),
 }
 
-/// The services that exist, by environment and name: those of the history that are not among them
-/// were removed while nobody recorded.
+/// The services that exist, by environment and name. A service that only the history has was removed
+/// while nobody recorded.
 pub type Known = HashSet<(String, String)>;
 
 impl Command {
@@ -46,21 +47,21 @@ impl Command {
         *environment == other.environment && *service == other.service
     }
 
-    /// Whether a record, made now, is of this command's doing. Of later ones, those of a file that
-    /// somebody has edited since are not.
+    /// Whether this command caused a record that is made now. Once its reload is over, it caused only
+    /// the records in which the file is still as the command left it.
     fn has_caused(&self, record: &Record) -> bool {
         self.is_new || record.is_with_file(&self.attribution.file_digest)
     }
 }
 
-/// Those of a publish, and those that it removes.
+/// The services of a snapshot, and those that its publish removes.
 pub fn known(changes: &[Change], after: &Snapshot) -> Known {
     let changed = changes.iter().map(|change| &change.key);
     let keys = changed.chain(after.services.iter().map(|entry| &entry.key));
     keys.map(|key| (key.environment.to_string(), key.service.to_string())).collect()
 }
 
-/// What is to be recorded once that can be, in the order of generations, with the parts of it.
+/// Records that could not be written yet, in the order of generations, and the parts that they name.
 #[derive(Debug, Default)]
 pub struct Unrecorded {
     pub records: Vec<Record>,
@@ -68,7 +69,7 @@ pub struct Unrecorded {
 }
 
 impl Unrecorded {
-    /// Adds what is later, as long as there is room.
+    /// Adds later records, up to `most` records in all.
     pub fn keep(&mut self, later: Self, most: usize) {
         let room = most.saturating_sub(self.records.len());
         self.records.extend(later.records.into_iter().take(room));
@@ -76,10 +77,11 @@ impl Unrecorded {
     }
 }
 
-/// Why nothing came of drafts.
+/// Why records were not written.
 pub struct Unwritten {
     pub why: HistoryError,
-    /// Nothing if it is not known what was to be recorded.
+    /// The records to write later. Empty where the history could not be read, so that the records
+    /// are not known.
     pub left: Unrecorded,
 }
 
@@ -89,23 +91,24 @@ impl From<HistoryError> for Unwritten {
     }
 }
 
-/// Records what is left from before, and what came of the drafts; the generation at least.
+/// Writes what was left from before and the pending records. Where there are none, keeps the
+/// generation alone.
 pub fn write(
     history: &History,
     generation: u64,
     mut left: Unrecorded,
-    drafts: Vec<Draft>,
+    pending: Vec<PendingRecord>,
     known: Option<&Known>,
 ) -> Result<(), Unwritten> {
     if !left.records.is_empty() {
-        // What is found is compared with these.
+        // Pending records are compared with the newest one in the history.
         let written = history.record_with(&left.records, &left.parts);
         let kept = std::mem::take(&mut left);
         written.map_err(|why| Unwritten { why, left: kept })?;
     }
     let Unrecorded { mut records, mut parts } = left;
-    for draft in drafts {
-        if let Some((record, named)) = draft.finish(history, generation)? {
+    for change in pending {
+        if let Some((record, named)) = change.finish(history, generation)? {
             records.push(record);
             parts.extend(named);
         }
@@ -120,9 +123,9 @@ pub fn write(
     written.map_err(|why| Unwritten { why, left: Unrecorded { records, parts } })
 }
 
-impl Draft {
-    /// The record that it becomes without a look into the history, and the parts of it: of what is
-    /// found there is none.
+impl PendingRecord {
+    /// The record and its parts, without a look into the history. `None` for a service that was found
+    /// as it is: whether that is news only the history tells.
     pub fn remember(&self, generation: u64) -> Option<(Record, Parts)> {
         let Self { change, cause } = self;
         if matches!(cause, Cause::Found) {
@@ -137,7 +140,7 @@ impl Draft {
         })
     }
 
-    /// The record that it becomes and the parts of it, if there is something to record.
+    /// The record and its parts; `None` where there is nothing new to record.
     fn finish(
         self,
         history: &History,
@@ -155,8 +158,8 @@ impl Draft {
     }
 }
 
-/// The newest record of a service. One that a newer watershed wrote, and this one cannot read, is as
-/// good as none: recording goes on behind it.
+/// The newest record of a service. A record that this version of watershed cannot read counts as none:
+/// recording goes on after it.
 fn newest(
     history: &History,
     environment: &str,
@@ -183,7 +186,7 @@ fn removals(
     Ok(removals)
 }
 
-/// Gives the changes of these their authors, where they are recorded as somebody's edits.
+/// Names the authors of changes that were recorded as file edits before their commands told of them.
 pub fn amend(history: &History, late: &[Attribution]) -> Result<(), HistoryError> {
     for attribution in late {
         let Attribution { environment, service, remark, restores, file_digest, .. } = attribution;

@@ -3,25 +3,25 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::version::VersionEntry;
+use super::version::ReadyVersion;
 use crate::api::Explanation;
 use crate::config::{
     CookieSettings, Percent, SameSite, Service, StickyKey, VersionName, VersionSpec,
 };
 use crate::policy::explain::{Explainer, Question};
-use crate::policy::{self, Base, Before, Declared, Footing, closed};
+use crate::policy::{self, Base, Before, Eligibility, PolicyInputs, closed};
 use crate::routing::{Asked, Choice, Id, Lock, Pins, Policy, Reason, Refused};
 
 /// The versions that a service's requests get, and what decides which.
 #[derive(Clone, Debug)]
-pub struct Serving {
+pub struct Decider {
     /// What it is made of, which need not be what is declared now.
     declared: Arc<Service>,
     /// How each of its versions stands to requests.
-    footings: Vec<Footing>,
+    eligibilities: Vec<Eligibility>,
     /// By the indexes of the policy, which are those of the declared versions. None where a version
     /// cannot be had.
-    entries: Vec<Option<Arc<VersionEntry>>>,
+    entries: Vec<Option<Arc<ReadyVersion>>>,
     /// Indexes and shares of those that have one, in the order of declaration.
     shares: Vec<(usize, Percent)>,
     base: Base,
@@ -77,29 +77,33 @@ impl From<Reason<'_>> for Decision {
 #[derive(Debug)]
 pub struct Decided<'a> {
     /// What keeps it from a version otherwise.
-    pub version: Result<&'a Arc<VersionEntry>, Refused>,
+    pub version: Result<&'a Arc<ReadyVersion>, Refused>,
     pub decision: Decision,
     /// The key that was made for its client.
     pub made: Option<Id>,
-    /// Its place among the [`shares`](Serving::shares), where it was drawn by them.
+    /// Its place among the [`shares`](Decider::shares), where it was drawn by them.
     pub drawn: Option<usize>,
     /// Of its sticky key, where that was asked for.
     pub hash: Option<u64>,
 }
 
-impl Serving {
+impl Decider {
     /// Serves a service as it is declared. `versions` are how each of them stands to requests, and what
     /// takes them, in the order of declaration.
     pub(super) fn new(
         environment: &str,
         declared: &Arc<Service>,
-        (footings, entries): (Vec<Footing>, Vec<Option<Arc<VersionEntry>>>),
+        (eligibilities, entries): (Vec<Eligibility>, Vec<Option<Arc<ReadyVersion>>>),
         base: Base,
         lock: Lock,
         last: Option<&Self>,
     ) -> Self {
-        let compiled =
-            Declared { environment, service: declared, footings: &footings, base: &base };
+        let compiled = PolicyInputs {
+            environment,
+            service: declared,
+            eligibilities: &eligibilities,
+            base: &base,
+        };
         let policy = compiled.policy(lock, last.map(|last| &*last.policy));
         let sticky = declared.policy.sticky.as_ref();
         Self {
@@ -109,7 +113,7 @@ impl Serving {
             policy: Arc::new(policy),
             declared: declared.clone(),
             base,
-            footings,
+            eligibilities,
         }
     }
 
@@ -122,21 +126,26 @@ impl Serving {
         base: Base,
         lock: Lock,
     ) -> Self {
-        let mut footings = self.footings.clone();
-        for (footing, entry) in footings.iter_mut().zip(&self.entries) {
-            footing.close(entry.as_ref().and_then(|entry| closed(declared, &entry.made())));
+        let mut eligibilities = self.eligibilities.clone();
+        for (eligibility, entry) in eligibilities.iter_mut().zip(&self.entries) {
+            eligibility
+                .close(entry.as_ref().and_then(|entry| closed(declared, &entry.incumbent())));
         }
-        let before =
-            Declared { environment, service: &self.declared, footings: &footings, base: &base };
+        let before = PolicyInputs {
+            environment,
+            service: &self.declared,
+            eligibilities: &eligibilities,
+            base: &base,
+        };
         let mut policy = before.policy(Lock::default(), Some(&self.policy));
         policy.overrides = policy::overrides(declared, lock);
         let shares = base.shares();
-        Self { policy: Arc::new(policy), footings, base, shares, ..self.clone() }
+        Self { policy: Arc::new(policy), eligibilities, base, shares, ..self.clone() }
     }
 
     /// What it serves, for whoever decides what is served next.
     pub(super) fn before(&self) -> Before<'_> {
-        let made = self.entries.iter().map(|entry| entry.as_deref().map(VersionEntry::made));
+        let made = self.entries.iter().map(|entry| entry.as_deref().map(ReadyVersion::incumbent));
         Before { base: self.base.clone(), made: made.collect() }
     }
 
@@ -144,7 +153,7 @@ impl Serving {
     /// be had.
     pub fn declared(
         &self,
-    ) -> (&Arc<Service>, impl Iterator<Item = (&VersionSpec, Option<&Arc<VersionEntry>>)>) {
+    ) -> (&Arc<Service>, impl Iterator<Item = (&VersionSpec, Option<&Arc<ReadyVersion>>)>) {
         let entries = self.entries.iter().map(Option::as_ref).chain(std::iter::repeat(None));
         (&self.declared, self.declared.versions.iter().zip(entries))
     }
@@ -170,25 +179,30 @@ impl Serving {
     }
 
     /// A version by its index in the policy.
-    pub fn entry(&self, index: usize) -> Option<&Arc<VersionEntry>> {
+    pub fn entry(&self, index: usize) -> Option<&Arc<ReadyVersion>> {
         self.entries.get(index)?.as_ref()
     }
 
     /// A version by its name, if it can be had.
-    pub(super) fn named(&self, name: &VersionName) -> Option<&Arc<VersionEntry>> {
+    pub(super) fn named(&self, name: &VersionName) -> Option<&Arc<ReadyVersion>> {
         self.entries().find(|entry| entry.spec.name == *name)
     }
 
     /// Every version that can be had.
-    pub fn entries(&self) -> impl Iterator<Item = &Arc<VersionEntry>> {
+    pub fn entries(&self) -> impl Iterator<Item = &Arc<ReadyVersion>> {
         self.entries.iter().flatten()
     }
 
-    /// What it would do with a request.
-    pub(super) fn explain(&self, environment: &str, question: &Question) -> Explanation {
-        let Self { declared, footings, base, .. } = self;
-        let declared = Declared { environment, service: declared, footings, base };
-        Explainer { declared, policy: &self.policy }.explain(question)
+    /// What would be decided for a request at this time, and why.
+    pub(super) fn explain(
+        &self,
+        environment: &str,
+        question: &Question,
+        now: Instant,
+    ) -> Explanation {
+        let Self { declared, eligibilities, base, .. } = self;
+        let inputs = PolicyInputs { environment, service: declared, eligibilities, base };
+        Explainer { inputs, policy: &self.policy, now }.explain(question)
     }
 
     /// Whether the lane of a request is told to its version.
@@ -208,7 +222,7 @@ impl Serving {
     }
 
     /// Every version with a share, and that share, in the order of declaration.
-    pub fn shares(&self) -> Vec<(&Arc<VersionEntry>, Percent)> {
+    pub fn shares(&self) -> Vec<(&Arc<ReadyVersion>, Percent)> {
         let share = |(index, share): &(usize, Percent)| Some((self.entry(*index)?, *share));
         self.shares.iter().filter_map(share).collect()
     }

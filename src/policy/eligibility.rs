@@ -51,7 +51,7 @@ impl fmt::Display for Obstacle {
 
 /// A version that takes requests in what is served until now.
 #[derive(Clone, Debug)]
-pub struct Made<'a> {
+pub struct Incumbent<'a> {
     pub name: &'a VersionName,
     /// Of its component; none where it is not known: then no quarantine holds for it.
     pub digest: Option<Digest>,
@@ -62,19 +62,19 @@ pub struct Made<'a> {
 
 /// How a version stands to the requests of its service.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Footing {
+pub struct Eligibility {
     /// Whether something takes its requests: itself or, while it is made anew, what it was before.
     is_there: bool,
     obstacle: Option<Obstacle>,
 }
 
-impl Footing {
+impl Eligibility {
     /// Of a declared version. `before` is what has its name in what is served until now.
     pub fn of(
         service: &Service,
         index: usize,
         standing: &Standing,
-        before: Option<&Made<'_>>,
+        before: Option<&Incumbent<'_>>,
     ) -> Self {
         let is_there = match standing {
             Standing::Normal { .. } => true,
@@ -87,15 +87,15 @@ impl Footing {
             Standing::Creating => Some(Obstacle::Creating),
             Standing::Error(fault) => Some(Obstacle::Error(fault.clone())),
         };
-        let mut footing = Self { is_there, obstacle: waits };
+        let mut eligibility = Self { is_there, obstacle: waits };
         if let Some(spec) = service.versions.get(index) {
             // What is not made yet may be known by the digest that it is to have.
             let digest = standing.digest().or(spec.declared_digest());
             let entry = digest.and_then(|digest| service.quarantined(spec, &digest));
-            footing.close(entry.cloned().map(Obstacle::Quarantined));
+            eligibility.close(entry.cloned().map(Obstacle::Quarantined));
         }
-        footing.close(not_live(service.policy.reach_of(index)));
-        footing
+        eligibility.close(not_live(service.policy.reach_of(index)));
+        eligibility
     }
 
     /// Closes it, unless it is closed more than that.
@@ -139,13 +139,13 @@ impl Footing {
 }
 
 /// What a service closes of a version that it serves, whose name it need not declare any more.
-pub fn closed(service: &Service, made: &Made<'_>) -> Option<Obstacle> {
+pub fn closed(service: &Service, made: &Incumbent<'_>) -> Option<Obstacle> {
     let index = service.versions.iter().position(|spec| spec.name == *made.name);
     let reach = index.and_then(|index| not_live(service.policy.reach_of(index)));
     quarantined(service, made).or(reach)
 }
 
-fn quarantined(service: &Service, made: &Made<'_>) -> Option<Obstacle> {
+fn quarantined(service: &Service, made: &Incumbent<'_>) -> Option<Obstacle> {
     let digest = made.digest?;
     let entry = match made.env {
         Some(env) => service.quarantined_as(&digest, env),

@@ -1,0 +1,130 @@
+//! Which keys each table has. A test compares them with the JSON Schema.
+
+use toml::de::DeValue;
+
+use super::super::raw::{
+    RawAdmin, RawConnectionLimits, RawCookie, RawDefaults, RawEnvironment, RawLimits, RawMatch,
+    RawOverrides, RawQuarantined, RawRoute, RawRule, RawSecret, RawServer, RawService, RawState,
+    RawSticky, RawTraffic, RawVersion, RawWatershed,
+};
+use super::misfit::{Kind, Misfits};
+use super::{At, FromValue, Table};
+
+/// Has the structs of tables take each field by the key that is beside it.
+macro_rules! tables {
+    ($($raw:ident { $($field:ident: $key:literal),* })*) => {$(
+        impl FromValue for $raw {
+            const KIND: Kind = Kind::Table;
+
+            fn from_value(
+                value: &mut DeValue<'_>,
+                at: At<'_>,
+                misfits: &mut Misfits,
+            ) -> Option<Self> {
+                let mut table = Table::of(value, at, misfits)?;
+                let raw = Self { $($field: table.take($key)),* };
+                table.finish(&[$($key),*]);
+                Some(raw)
+            }
+        }
+    )*};
+}
+
+tables! {
+    RawWatershed {
+        server: "server",
+        admin: "admin",
+        state: "state",
+        defaults: "defaults",
+        environments: "environments"
+    }
+    RawServer {
+        listen: "listen",
+        threads: "threads",
+        sandboxes: "sandboxes",
+        grace_period: "grace-period",
+        drain_delay: "drain-delay",
+        expose: "expose",
+        watch: "watch",
+        limits: "limits"
+    }
+    RawConnectionLimits {
+        head: "head",
+        headers: "headers",
+        head_time: "head-time",
+        idle_time: "idle-time"
+    }
+    RawAdmin { listen: "listen", token_file: "token-file", hosts: "hosts" }
+    RawState { directory: "directory" }
+    RawDefaults { limits: "limits" }
+    RawEnvironment { name: "name", domain: "domain", services: "services" }
+
+    RawService {
+        name: "name",
+        domains: "domains",
+        routes: "routes",
+        versions: "versions",
+        traffic: "traffic",
+        quarantine: "quarantine"
+    }
+    RawRoute { domain: "domain", path: "path" }
+    RawVersion {
+        name: "name",
+        component: "component",
+        digest: "digest",
+        env: "env",
+        remark: "remark",
+        reach: "reach",
+        limits: "limits"
+    }
+    RawSecret { file: "file", from_env: "from-env" }
+    RawLimits {
+        memory: "memory",
+        cpu_time: "cpu-time",
+        wall_time: "wall-time",
+        request_body: "request-body",
+        concurrency: "concurrency",
+        queue_time: "queue-time",
+        instance_reuse: "instance-reuse"
+    }
+    RawQuarantined { digest: "digest", env: "env", version: "version", remark: "remark" }
+    RawTraffic {
+        split: "split",
+        latest: "latest",
+        pick: "pick",
+        propagate: "propagate",
+        rules: "rules",
+        sticky: "sticky",
+        overrides: "override"
+    }
+    RawRule {
+        name: "name",
+        matches: "match",
+        version: "version",
+        split: "split",
+        otherwise: "otherwise"
+    }
+    RawMatch {
+        path: "path",
+        method: "method",
+        query: "query",
+        header: "header",
+        cookie: "cookie",
+        client: "client"
+    }
+    RawSticky { key: "key", mode: "mode", ttl: "ttl", cookie: "cookie" }
+    RawCookie {
+        name: "name",
+        ttl: "ttl",
+        secure: "secure",
+        http_only: "http-only",
+        same_site: "same-site"
+    }
+    RawOverrides {
+        header: "header",
+        query: "query",
+        cookie: "cookie",
+        preview_domains: "preview-domains",
+        secret: "secret"
+    }
+}
