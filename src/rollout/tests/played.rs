@@ -387,7 +387,6 @@ impl Control for Played {
     }
 }
 
-/// The digest that a version declares.
 fn pinned(spec: &VersionSpec) -> Digest {
     let BackendSpec::Guest(guest) = &spec.backend;
     guest.digest.unwrap_or(digest(0))
