@@ -215,7 +215,8 @@ impl Played {
         let versions = service.versions.iter().zip(&digests).enumerate();
         let versions = versions.map(|(index, (spec, digest))| {
             let made_of = MadeOf { digest: digest.clone(), secrets: Vec::new() };
-            (spec.name.to_string(), spec.written_with(service.policy.reach_of(index)), made_of)
+            let declaration = spec.written_with(service.policy.reach_of(index));
+            (spec.name.to_string(), declaration, made_of)
         });
         let contents = Served::new(service.written(), versions, &mut self.parts);
         let recorded = service.versions.iter().zip(digests).map(|(spec, digest)| RecordedVersion {
@@ -386,7 +387,6 @@ impl Control for Played {
     }
 }
 
-/// The digest that a version declares.
 fn pinned(spec: &VersionSpec) -> Digest {
     let BackendSpec::Guest(guest) = &spec.backend;
     guest.digest.unwrap_or(digest(0))
