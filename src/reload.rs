@@ -7,12 +7,14 @@ mod candidates;
 mod journal;
 mod outcome;
 mod retry;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 pub use outcome::{Outcome, Reload, Reloads};
 
@@ -96,7 +98,7 @@ impl Reloader {
             config,
             watch,
             rejected_watch: Vec::new(),
-            versions: Versions::new(preparer),
+            versions: Versions::new(Arc::new(preparer)),
             journal,
             rejected_at_start: Some(rejected),
             unread: Unread::default(),

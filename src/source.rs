@@ -29,6 +29,8 @@ pub use loader::{Loaded, Loader, Reading, Rejected, Rejection};
 pub use secret::{Unavailable, secret_of, value_of};
 pub use service_file::{Saved, ServiceFile};
 pub use text::FILE_MAX;
+#[cfg(test)]
+pub use watch::Fake as FakeWatch;
 pub use watch::{Follow, WatchError, Watcher};
 
 use std::path::Path;

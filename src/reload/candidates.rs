@@ -5,12 +5,14 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use tokio::sync::mpsc;
 
 use crate::config::{Config, VersionName, VersionSpec};
 use crate::source::Look;
 use crate::versions::{
-    Preparer, ServiceKey, Status, StatusCode, StatusError, Statuses, VersionEntry, declared,
+    Backend, Preparer, ServiceKey, Status, StatusCode, StatusError, Statuses, VersionEntry,
+    declared,
 };
 
 /// A version over all services.
@@ -66,9 +68,45 @@ pub struct Prepared {
     result: Result<Arc<VersionEntry>, StatusError>,
 }
 
+/// What makes versions ready. A trait, so that a test can say when each is.
+#[async_trait]
+pub trait Prepare: Send + Sync {
+    /// Takes a version from declared to normal, or says why it cannot be.
+    async fn prepare(
+        &self,
+        key: &ServiceKey,
+        spec: &VersionSpec,
+    ) -> Result<Arc<VersionEntry>, StatusError>;
+
+    /// Forgets what none of these backends uses.
+    fn keep_only(&self, normal: &[&Backend]);
+
+    /// Has everything that failed tried anew by whoever wants it next.
+    fn forget_failed(&self);
+}
+
+#[async_trait]
+impl Prepare for Preparer {
+    async fn prepare(
+        &self,
+        key: &ServiceKey,
+        spec: &VersionSpec,
+    ) -> Result<Arc<VersionEntry>, StatusError> {
+        Self::prepare(self, key, spec).await
+    }
+
+    fn keep_only(&self, normal: &[&Backend]) {
+        Self::keep_only(self, normal.iter().copied());
+    }
+
+    fn forget_failed(&self) {
+        Self::forget_failed(self);
+    }
+}
+
 /// Every declared version.
 pub struct Versions {
-    preparer: Preparer,
+    preparer: Arc<dyn Prepare>,
     candidates: HashMap<Key, Candidate>,
     creating: usize,
     /// How many files could not be looked at in the last renewal.
@@ -80,7 +118,7 @@ pub struct Versions {
 
 impl Versions {
     /// No version is declared yet.
-    pub fn new(preparer: Preparer) -> Self {
+    pub fn new(preparer: Arc<dyn Prepare>) -> Self {
         let prepared = mpsc::unbounded_channel();
         Self {
             preparer,
@@ -250,7 +288,7 @@ impl Versions {
     /// Forgets the compiled code that no normal version runs: no edit could give it traffic at once.
     pub fn forget_others(&self) {
         let normal = self.candidates.values().filter_map(|candidate| candidate.status.normal());
-        self.preparer.keep_only(normal.map(|version| &version.backend));
+        self.preparer.keep_only(&normal.map(|version| &version.backend).collect::<Vec<_>>());
     }
 
     /// Where every version of `config` stands.

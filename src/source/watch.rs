@@ -3,14 +3,20 @@
 //! [`poll`] looks for them where the kernel says nothing.
 
 mod events;
+#[cfg(test)]
+mod fake;
 mod interest;
 mod poll;
 mod writes;
 
 use std::path::Path;
+#[cfg(test)]
+use std::sync::Arc;
 use std::time::Duration;
 
 use self::events::Events;
+#[cfg(test)]
+pub use self::fake::Fake;
 use self::poll::Poller;
 use super::{Followed, Names};
 use crate::config::Watch;
@@ -66,6 +72,8 @@ pub struct Watcher(Means);
 enum Means {
     Events(Events),
     Poll(Poller),
+    #[cfg(test)]
+    Fake(Arc<Fake>),
 }
 
 impl Watcher {
@@ -82,6 +90,12 @@ impl Watcher {
         Ok(Self(means))
     }
 
+    /// A watcher of no files, which a test tells of changes.
+    #[cfg(test)]
+    pub fn fake(fake: Arc<Fake>) -> Self {
+        Self(Means::Fake(fake))
+    }
+
     /// Follows exactly these from now on. What was not followed until now counts as changed:
     /// something may have happened to it before.
     pub fn follow<'a>(&mut self, followed: impl IntoIterator<Item = Follow<'a>>) {
@@ -90,6 +104,8 @@ impl Watcher {
             Means::Poll(poller) => {
                 poller.follow(followed.into_iter().map(Followed::from).collect());
             }
+            #[cfg(test)]
+            Means::Fake(_) => {}
         }
     }
 
@@ -99,6 +115,8 @@ impl Watcher {
             Means::Events(events) => events.is_blind(),
             // It looks again in any case.
             Means::Poll(_) => false,
+            #[cfg(test)]
+            Means::Fake(_) => false,
         }
     }
 
@@ -108,6 +126,8 @@ impl Watcher {
         match &mut self.0 {
             Means::Events(events) => events.changed().await,
             Means::Poll(poller) => poller.changed().await,
+            #[cfg(test)]
+            Means::Fake(fake) => fake.changed().await,
         }
     }
 
@@ -119,6 +139,8 @@ impl Watcher {
             Means::Events(events) => events.is_disturbed(),
             // It would be seen at the next look, which is too late to tell.
             Means::Poll(_) => false,
+            #[cfg(test)]
+            Means::Fake(fake) => fake.is_disturbed(),
         }
     }
 }

@@ -11,7 +11,8 @@ use watershed::policy::Standing;
 use watershed::runtime::{Engine, Grant, Guest, PoolSize, Program};
 use watershed::telemetry::Telemetry;
 use watershed::versions::{
-    Backend, GuestBackend, ServiceKey, Snapshot, Status, StatusCode, StatusError, Statuses, VersionEntry, declared,
+    Backend, GuestBackend, ServiceKey, Snapshot, Status, StatusCode, StatusError, Statuses,
+    VersionEntry, declared,
 };
 
 use super::Seen;

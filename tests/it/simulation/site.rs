@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use watershed::config::{
     AdminSettings, Config, Destination, Digest, EnvValue, Environment, EnvironmentName, Glob,
-    GuestSpec, Match, Otherwise, Overrides, Percent, Pick, Policy, Quarantined, Reach, Rule, RuleName,
-    ServerSettings, Service, ServiceName, Split, StateSettings, Sticky, StickyKey, StickyMode,
-    Traffic, VersionName, VersionSpec,
+    GuestSpec, Match, Otherwise, Overrides, Percent, Pick, Policy, Quarantined, Reach, Rule,
+    RuleName, ServerSettings, Service, ServiceName, Split, StateSettings, Sticky, StickyKey,
+    StickyMode, Traffic, VersionName, VersionSpec,
 };
 
 /// The services of the site.
