@@ -260,7 +260,9 @@ fn rooms_use_only_the_rooms_that_the_layout_allows() {
             continue;
         };
         for used in rooms_named(&lines, index) {
-            if used != *room && !allowed.contains(&used.as_str()) {
+            // Tests of the reloader make versions themselves, so that they can say when each is ready.
+            let is_stand_in = line.file.ends_with("reload/tests.rs") && used == "runtime";
+            if used != *room && !allowed.contains(&used.as_str()) && !is_stand_in {
                 violations.push(format!("{}\n    {room} may not use {used}", line.place()));
             }
         }
