@@ -30,6 +30,7 @@ mod heavy_component;
 mod history;
 mod history_file;
 mod http2;
+mod incremental;
 mod last_good;
 mod late_failures;
 mod lengths;
