@@ -221,9 +221,10 @@ async fn readyz(
         };
     }
     let waiting = snapshot.services.iter().filter(|service| !service.is_ready());
-    let names: Vec<_> = waiting.map(|service| service.key.service.as_str()).collect();
-    let (first, more) = names.split_at(names.len().min(NAMED));
-    not_ready(match (first, more.len()) {
+    let waiting = waiting.map(|service| service.key.service.as_str());
+    let names: Vec<_> = waiting.take(NAMED).collect();
+    let more = snapshot.unready().saturating_sub(names.len());
+    not_ready(match (names.as_slice(), more) {
         ([], _) => "starting".to_owned(),
         (names, 0) => names.join(", "),
         (names, more) => format!("{} and {more} more", names.join(", ")),

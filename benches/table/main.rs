@@ -14,6 +14,7 @@ mod quiet;
 mod reload;
 mod report;
 mod routing;
+mod scale;
 mod site;
 mod start;
 mod throughput;
@@ -71,6 +72,8 @@ enum Part {
     Reload,
     /// Traffic while a large component compiles.
     Compile,
+    /// Start, memory, edits and commands with 1,000, 10,000 and 100,000 services.
+    Scale,
     /// nginx, envoy and haproxy with a fixed response, without a goal.
     Others,
 }
@@ -106,13 +109,14 @@ fn measure(arguments: &mut Arguments, report: &mut Report) -> Result<()> {
     arguments.binary =
         binary.canonicalize().map_err(|error| format!("{}: {error}", binary.display()))?;
     report.about(arguments);
-    let scenarios: [fn(&Arguments, &mut Report) -> Result<()>; 6] = [
+    let scenarios: [fn(&Arguments, &mut Report) -> Result<()>; 7] = [
         throughput::measure,
         routing::measure,
         start::measure,
         publish::measure,
         reload::measure,
         compile::measure,
+        scale::measure,
     ];
     let failures: Vec<_> = scenarios
         .iter()

@@ -132,6 +132,7 @@ pub fn version(served: &Served, name: &str) -> Result<Option<Value>> {
     Ok(found.cloned())
 }
 
-fn address_after(said: &str, label: &str) -> Option<SocketAddr> {
+/// The address behind a label in what a process has said.
+pub fn address_after(said: &str, label: &str) -> Option<SocketAddr> {
     said.lines().find_map(|line| line.strip_prefix(label))?.parse().ok()
 }

@@ -266,6 +266,11 @@ impl Snapshot {
     pub fn is_ready(&self) -> bool {
         self.generation > 0 && self.unready == 0
     }
+
+    /// How many services that are to have traffic have no normal version for it.
+    pub fn unready(&self) -> usize {
+        self.unready
+    }
 }
 
 impl Secret {

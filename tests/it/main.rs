@@ -31,6 +31,7 @@ mod heavy_component;
 mod history;
 mod history_file;
 mod http2;
+mod incremental;
 mod init;
 mod last_good;
 mod late_failures;

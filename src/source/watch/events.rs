@@ -463,6 +463,30 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn where_events_were_lost_or_are_too_many_it_may_have_been_anywhere() {
+        let event = |path: &str| {
+            Ok(notify::Event::new(EventKind::Create(notify::event::CreateKind::File))
+                .add_path(path.into()))
+        };
+        let mut changed = Changed::default();
+        assert_eq!(changed.take(), None, "nothing is known at first");
+        changed.note(&event("/a.toml"));
+        assert_eq!(changed.take(), Some(HashSet::from(["/a.toml".into()])));
+        assert_eq!(changed.take(), Some(HashSet::new()));
+        for lost in [
+            Ok(notify::Event::new(EventKind::Other).set_flag(notify::event::Flag::Rescan)),
+            Err(notify::Error::generic("lost")),
+        ] {
+            changed.note(&event("/a.toml"));
+            changed.note(&lost);
+            changed.note(&event("/b.toml"));
+            assert_eq!(changed.take(), None);
+        }
+        (0..=PLACES_MAX).for_each(|number| changed.note(&event(&format!("/{number}.toml"))));
+        assert_eq!(changed.take(), None);
+    }
+
     /// The reloader gives its wait up whenever a version has been made.
     #[tokio::test]
     async fn a_wait_that_is_given_up_loses_no_change() {
