@@ -26,10 +26,11 @@ pub fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
     if !arguments.wants(Part::Scale) {
         return Ok(());
     }
-    let mut table = "| services of two versions | `check --no-compile` | start, warm cache | RSS | edit to \
+    let mut table =
+        "| services of two versions | `check --no-compile` | start, warm cache | RSS | edit to \
                      served | CPU an edit | `traffic` | `deploy --traffic hold` | `rollback` |\n\
                      | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
-        .to_owned();
+            .to_owned();
     for services in SERVICES {
         report.await_quiet()?;
         eprintln!("scale: {services} services");
