@@ -467,7 +467,7 @@ impl Reloader {
             more.extend(watch);
         }
         let known: HashSet<_> = all.iter().map(|(key, _)| key.clone()).collect();
-        let unsettled = self.versions.to_try_again();
+        let unsettled = self.versions.take_failed();
         for key in touched.union(&unsettled).filter(|key| !known.contains(*key)) {
             all.push((key.clone(), declared_in(&live, key)));
         }

@@ -66,7 +66,7 @@ fn row(arguments: &Arguments, services: usize) -> Result<String> {
         write!(row, "| {} ", Quantity::from(time))?;
     }
     write!(row, "| {} ", bytes(memory))?;
-    for time in [*edit, cpu, traffic, deploy, rollback] {
+    for time in [edit, cpu, traffic, deploy, rollback] {
         write!(row, "| {} ", Quantity::from(time))?;
     }
     row.push_str("|\n");
