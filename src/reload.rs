@@ -41,6 +41,9 @@ const PUBLISH_PATIENCE: Duration = Duration::from_millis(150);
 /// services: so that a start of a hundred thousand of them is not mostly publishing.
 const START_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How much lower the priority of what reloads is (nice(2)).
+const NICE: i32 = 10;
+
 /// How often we look whether the history is still where it was.
 const HISTORY_LOOKS: Duration = Duration::from_secs(2);
 
@@ -466,7 +469,7 @@ impl Reloader {
             more.extend(watch);
         }
         let known: HashSet<_> = all.iter().map(|(key, _)| key.clone()).collect();
-        let unsettled = self.versions.to_try_again();
+        let unsettled = self.versions.take_failed();
         for key in touched.union(&unsettled).filter(|key| !known.contains(*key)) {
             all.push((key.clone(), declared_in(&live, key)));
         }
@@ -606,7 +609,10 @@ impl Reloader {
             }
             return;
         }
-        (self.is_settled, self.patience) = (true, PUBLISH_PATIENCE);
+        if !std::mem::replace(&mut self.is_settled, true) {
+            yield_to_requests();
+        }
+        self.patience = PUBLISH_PATIENCE;
         self.versions.forget_others();
         self.reloads.settle();
     }
@@ -689,6 +695,15 @@ impl Unread {
             .map(|it| Self::of(&it.report))
             .next()
             .map_or_else(Self::default, |first| Self { files: count, ..first })
+    }
+}
+
+/// Lets the threads that serve go before the one that reloads, and before those that it starts: who has
+/// edited a file waits for some milliseconds more, and nobody else does.
+fn yield_to_requests() {
+    // Of the calling thread alone, as Linux has it.
+    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+        tracing::debug!("the reloader runs like everything else: {error}");
     }
 }
 

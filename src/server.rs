@@ -34,9 +34,6 @@ use supervise::{Task, supervised};
 /// How often idle sandboxes are given back, and counters sampled.
 const SWEEP: Duration = Duration::from_secs(5);
 
-/// How much lower the priority of what reloads is (nice(2)).
-const RELOADER_NICE: i32 = 10;
-
 /// How many services are swept in one go.
 const SWEPT_AT_ONCE: usize = 64;
 
@@ -259,19 +256,9 @@ impl Task for Reloading {
     const NAME: &'static str = "reloader";
 
     async fn run(&self) -> io::Result<()> {
-        yield_to_requests();
         let (reloader, watcher) = &mut *self.0.lock().await;
         reloader.run(watcher).await;
         Ok(())
-    }
-}
-
-/// Lets the threads that serve go before the one that reloads, and before those that it starts: who has
-/// edited a file waits for some milliseconds more, and nobody else does.
-fn yield_to_requests() {
-    // Of the calling thread alone, as Linux has it.
-    if let Err(error) = rustix::process::setpriority_process(None, RELOADER_NICE) {
-        tracing::debug!("the reloader runs like everything else: {error}");
     }
 }
 

@@ -92,7 +92,7 @@ fn edit(site: &Site, admin: SocketAddr, number: u32) -> Result<Duration> {
     let generation = || -> Result<Value> {
         let answer = get::get(admin, "localhost", "/api/v1/status?service=")?;
         let status: Value = serde_json::from_str(&answer.body)?;
-        Ok(status["generation"].clone())
+        Ok(status.get("generation").cloned().unwrap_or_default())
     };
     let before = generation()?;
     let first = 50 + number;

@@ -249,7 +249,7 @@ impl Versions {
     }
 
     /// The services of versions that any edit is a reason to try again.
-    pub fn to_try_again(&mut self) -> HashSet<ServiceKey> {
+    pub fn take_failed(&mut self) -> HashSet<ServiceKey> {
         let waiting = self.waiting.iter().map(|(service, _)| service.clone());
         std::mem::take(&mut self.failed).into_iter().chain(waiting).collect()
     }

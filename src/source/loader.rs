@@ -55,7 +55,7 @@ pub struct Loaded {
     pub changes: Changes,
     loads: u64,
     /// The state of each file that differs from what was kept, or of all.
-    served: Vec<(Key, Option<Arc<Draft>>)>,
+    served: Vec<Served>,
 }
 
 /// What differs between two loads.
@@ -146,6 +146,9 @@ pub struct Loader {
     warned: HashSet<Key>,
     reading: text::Read,
 }
+
+/// A file, and the state of it that is served, if one is.
+type Served = (Key, Option<Arc<Draft>>);
 
 /// A file in an environment; it may be in several. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -310,7 +313,7 @@ impl Loader {
         config: Arc<Config>,
         read: usize,
         changes: Changes,
-        served: Vec<(Key, Option<Arc<Draft>>)>,
+        served: Vec<Served>,
     ) -> Loaded {
         let wrong = in_order(layout, self.wrong.iter().cloned());
         let rejection = |key: &Key| self.files.get(key)?.rejection(key);
@@ -537,12 +540,7 @@ impl Loader {
     }
 
     /// What was kept with what was decided of some files, and the state of these.
-    fn patched(
-        &self,
-        layout: &Layout,
-        kept: &Config,
-        decided: &[Key],
-    ) -> (Config, Vec<(Key, Option<Arc<Draft>>)>) {
+    fn patched(&self, layout: &Layout, kept: &Config, decided: &[Key]) -> (Config, Vec<Served>) {
         let mut services: Vec<_> = kept.environments.iter().map(|it| it.services.clone()).collect();
         let mut served = Vec::with_capacity(decided.len());
         for key in decided {
