@@ -9,8 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::affinity::{Affinity, Id};
-use super::facts::Facts;
-use super::matcher::{Matcher, Mismatch, Wants};
+use super::matcher::{Matcher, Mismatch};
 use super::overrides::{Overrides, Wanted};
 use super::pins::Pins;
 use super::request::Asked;
@@ -62,8 +61,6 @@ pub struct Rule {
     /// `rule:` and its name.
     pub word: Arc<str>,
     pub matcher: Matcher,
-    /// Of `matcher`.
-    wanted: Wants,
     /// None where a version that it leads to cannot be had.
     pub to: Option<Destination>,
     /// Whether a request fails then; it is decided as if the rule did not match otherwise.
@@ -74,7 +71,7 @@ impl Rule {
     /// A rule by its name; the rest is as in its fields.
     pub fn new(name: &str, matcher: Matcher, to: Option<Destination>, fails: bool) -> Self {
         let word = format!("rule:{name}").into();
-        Self { word, wanted: matcher.wants(), matcher, to, fails }
+        Self { word, matcher, to, fails }
     }
 }
 
@@ -170,9 +167,6 @@ pub enum Refused {
 
 /// Sees how a decision comes about.
 pub trait Witness {
-    /// Whether it wants to know why each rule does not match.
-    const WATCHES: bool = true;
-
     /// An override was asked for.
     fn wanted(&mut self, _: Wanted<'_>) {}
     /// A rule was looked at.
@@ -181,9 +175,7 @@ pub trait Witness {
     fn pinned(&mut self, _: usize) {}
 }
 
-impl Witness for () {
-    const WATCHES: bool = false;
-}
+impl Witness for () {}
 
 impl Policy {
     /// Where everybody gets the same, by shares or as the latest.
@@ -286,12 +278,8 @@ impl Policy {
         key: &mut Key<'_, impl Fn() -> Option<Id>>,
         witness: &mut W,
     ) -> Option<Resolved<'p>> {
-        let facts = Facts::new(key.asked);
         for rule in &self.rules {
-            if !W::WATCHES && !rule.wanted.may_be_in(&facts) {
-                continue;
-            }
-            let matched = rule.matcher.check(&facts);
+            let matched = rule.matcher.check(key.asked);
             witness.rule(rule, matched);
             if matched.is_err() {
                 continue;
