@@ -5,16 +5,16 @@ use std::error::Error;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use mimalloc::MiMalloc;
 use pingora::http::ResponseHeader;
 use pingora::prelude::{ErrorType, HttpPeer, Result};
 use pingora::server::Server;
 use pingora::server::configuration::ServerConf;
 use pingora_proxy::{ProxyHttp, Session, http_proxy_service};
-use watershed::allocator::Allocator;
 
 /// The same as ours, so that it makes no difference.
 #[global_allocator]
-static ALLOCATOR: Allocator = Allocator;
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 const BODY: &str = "Hello from v1!\n";
 

@@ -49,5 +49,3 @@ pub mod admin;
 pub mod server;
 
 pub mod cli;
-
-pub mod allocator;

@@ -5,14 +5,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use mimalloc::MiMalloc;
 use tracing_subscriber::EnvFilter;
-use watershed::allocator::Allocator;
 use watershed::cli::Cli;
 use watershed::log::{Log, tell_panics};
 use watershed::telemetry::Telemetry;
 
+/// Faster than the system's in the many small allocations of a request.
 #[global_allocator]
-static ALLOCATOR: Allocator = Allocator;
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Our own events; of the libraries', only what an operator can do something about.
 const DEFAULT_FILTER: &str = "info,pingora=error,pingora_core=off,wasmtime=warn";

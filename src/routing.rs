@@ -5,15 +5,13 @@
 //! request, without allocating.
 //!
 //! Files, in reading order: `host` finds the service of a request. `request` reads what the request
-//! says, `facts` the names in it once for all rules. `overrides` finds the version that a request
-//! asks for, `matcher` compares it with a rule, `affinity` hashes its sticky key, and `pins`
+//! says. `overrides` finds the version that a request asks for, `matcher` compares it with a rule, `affinity` hashes its sticky key, and `pins`
 //! remembers the version of a key. `split`, `smooth` and `buckets` choose a version by shares: at
 //! random, in turns, and by hash; `splitter` has all three for one split. `policy` asks all of these
 //! in order.
 
 mod affinity;
 mod buckets;
-mod facts;
 mod host;
 mod matcher;
 mod overrides;
@@ -27,9 +25,8 @@ mod splitter;
 
 pub use affinity::{Affinity, Id, KeySource, WATERSHED_STICKY, hash_of_name, is_lane, lane};
 pub use buckets::{Owner, bucket};
-pub use facts::Facts;
 pub use host::{Found, HostPattern, Part, RouteTable, RouteTableBuilder};
-pub use matcher::{Matcher, Mismatch, Network, Pattern, RequiredNames};
+pub use matcher::{Matcher, Mismatch, Network, Pattern};
 pub use overrides::{Lock, Overrides, WATERSHED_KEY, WATERSHED_VERSION, Wanted, sent_key};
 pub use pins::Pins;
 pub use policy::{

@@ -15,8 +15,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, in reading order, and those that each may use beside itself.
-const ROOMS: [(&str, &[&str]); 21] = [
-    ("allocator", &[]),
+const ROOMS: [(&str, &[&str]); 20] = [
     ("secret", &[]),
     ("transient", &[]),
     ("descriptors", &[]),
@@ -28,7 +27,7 @@ const ROOMS: [(&str, &[&str]); 21] = [
     ("policy", &["api", "config", "routing"]),
     ("telemetry", &[]),
     ("log", &["telemetry"]),
-    ("runtime", &["allocator", "transient"]),
+    ("runtime", &["transient"]),
     (
         "versions",
         &["api", "config", "policy", "routing", "runtime", "source", "telemetry", "transient"],
@@ -63,8 +62,8 @@ const COMPOSITION: [&str; 4] = ["server", "cli", "main", "lib"];
 
 /// Libraries that only some rooms may name, by how their crates begin.
 const LIBRARIES: [(&str, &[&str]); 15] = [
-    ("mimalloc", &["allocator"]),
-    ("libmimalloc", &["allocator"]),
+    ("mimalloc", &["main"]),
+    ("libmimalloc", &["runtime"]),
     ("subtle", &["secret"]),
     ("wasmtime", &["runtime"]),
     ("pingora", &["transport", "proxy", "server"]),

@@ -6,8 +6,7 @@ use std::net::IpAddr;
 use http::{HeaderName, Method};
 use ipnet::IpNet;
 
-use super::facts::{Facts, Names};
-use super::request::Text;
+use super::request::{Asked, Text};
 
 /// Bytes of the longest text that a pattern with a run before its end can match: what it takes grows
 /// with the length of both.
@@ -43,23 +42,6 @@ pub struct Network {
     is_v4: bool,
     address: u128,
     mask: u128,
-}
-
-/// The names that a request must have to match. Most requests that do not match lack one, which is
-/// seen without a search.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RequiredNames {
-    headers: Names,
-    query: Names,
-    cookies: Names,
-}
-
-impl RequiredNames {
-    /// Whether a request may have all of these names.
-    #[inline]
-    pub fn may_be_in(&self, facts: &Facts<'_, '_>) -> bool {
-        facts.may_have(self.headers, self.query, self.cookies)
-    }
 }
 
 /// The condition that does not hold.
@@ -152,44 +134,30 @@ fn matches_runs(parts: &[Option<u8>], mut text: Text<'_>) -> bool {
 }
 
 impl Matcher {
-    /// The names that it wants.
-    pub fn required_names(&self) -> RequiredNames {
-        let names = |names: &[(String, Pattern)]| {
-            names.iter().fold(Names::default(), |all, (name, _)| all.with(name))
-        };
-        let headers = self.headers.iter();
-        RequiredNames {
-            headers: headers.fold(Names::default(), |all, (name, _)| all.with(name.as_str())),
-            query: names(&self.query),
-            cookies: names(&self.cookies),
-        }
-    }
-
     /// Whether a request is like it, or what is not.
-    pub fn check<'m>(&'m self, facts: &Facts<'_, 'm>) -> Result<(), Mismatch<'m>> {
+    pub fn check(&self, asked: Asked<'_>) -> Result<(), Mismatch<'_>> {
         let Self { path, method, headers, query, cookies, client } = self;
-        let asked = facts.asked();
         if method.as_ref().is_some_and(|method| *method != asked.parts.method) {
             return Err(Mismatch::Method);
         }
-        if path.as_ref().is_some_and(|pattern| !pattern.matches(facts.path())) {
+        if path.as_ref().is_some_and(|pattern| !pattern.matches(asked.path())) {
             return Err(Mismatch::Path);
         }
         if client.is_some_and(|network| !network.contains(asked.client)) {
             return Err(Mismatch::Client);
         }
         for (name, pattern) in headers {
-            if !facts.has_header(name, |text| pattern.matches(text)) {
+            if !asked.header(name).any(|text| pattern.matches(text)) {
                 return Err(Mismatch::Header(name));
             }
         }
         for (name, pattern) in query {
-            if !facts.has_query(name, |text| pattern.matches(text)) {
+            if !asked.query(name).any(|text| pattern.matches(text)) {
                 return Err(Mismatch::Query(name));
             }
         }
         for (name, pattern) in cookies {
-            if !facts.has_cookie(name, |text| pattern.matches(text)) {
+            if !asked.cookie(name).any(|text| pattern.matches(text)) {
                 return Err(Mismatch::Cookie(name));
             }
         }
@@ -272,7 +240,7 @@ mod tests {
         let check = |uri: &str, team: &str, cookie: &str, client: &str| {
             let parts = parts(uri, &[("x-team", "other"), ("x-team", team), ("cookie", cookie)]);
             let asked = Asked { client: Some(client.parse().unwrap()), ..asked(&parts) };
-            matcher.check(&Facts::new(asked)).map_err(|mismatch| format!("{mismatch:?}"))
+            matcher.check(asked).map_err(|mismatch| format!("{mismatch:?}"))
         };
         assert_eq!(check("/app/x?gray=12", "core", "lane=", "::ffff:10.1.2.3"), Ok(()));
         assert_eq!(check("/app?gray=12", "core", "lane=", "10.1.2.3"), Err("Path".into()));
@@ -304,14 +272,14 @@ mod tests {
     #[test]
     fn no_condition_holds_always() {
         let parts = parts("/", &[]);
-        assert_eq!(Matcher::default().check(&Facts::new(asked(&parts))), Ok(()));
+        assert_eq!(Matcher::default().check(asked(&parts)), Ok(()));
     }
 
     #[test]
     fn a_client_that_is_not_known_is_in_no_network() {
         let matcher = Matcher { client: Some(network("0.0.0.0/0")), ..Matcher::default() };
         let parts = parts("/", &[]);
-        assert_eq!(matcher.check(&Facts::new(asked(&parts))), Err(Mismatch::Client));
+        assert_eq!(matcher.check(asked(&parts)), Err(Mismatch::Client));
     }
 
     #[test]

@@ -9,8 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::affinity::{Affinity, Id};
-use super::facts::Facts;
-use super::matcher::{Matcher, Mismatch, RequiredNames};
+use super::matcher::{Matcher, Mismatch};
 use super::overrides::{Overrides, Wanted};
 use super::pins::Pins;
 use super::request::Asked;
@@ -62,8 +61,6 @@ pub struct Rule {
     /// `rule:` and its name.
     pub word: Arc<str>,
     pub matcher: Matcher,
-    /// The names without which `matcher` cannot match.
-    required: RequiredNames,
     /// None where a version that the rule leads to cannot serve.
     pub to: Option<Destination>,
     /// What happens where `to` is none: the request fails, or the next rules are tried.
@@ -74,7 +71,7 @@ impl Rule {
     /// A rule of this name; the other arguments are as the fields.
     pub fn new(name: &str, matcher: Matcher, to: Option<Destination>, fails: bool) -> Self {
         let word = format!("rule:{name}").into();
-        Self { word, required: matcher.required_names(), matcher, to, fails }
+        Self { word, matcher, to, fails }
     }
 }
 
@@ -170,9 +167,6 @@ pub enum Refused {
 
 /// Sees each step of a decision.
 pub trait Witness {
-    /// Whether the witness wants to see rules that cannot match. Without it, they are passed over.
-    const WATCHES: bool = true;
-
     /// What the request asks for by an override.
     fn wanted(&mut self, _: Wanted<'_>) {}
     /// A rule was compared with the request.
@@ -181,9 +175,7 @@ pub trait Witness {
     fn pinned(&mut self, _: usize) {}
 }
 
-impl Witness for () {
-    const WATCHES: bool = false;
-}
+impl Witness for () {}
 
 impl Policy {
     /// A policy without overrides, rules and stickiness.
@@ -288,12 +280,8 @@ impl Policy {
         key: &mut Key<'_, impl Fn() -> Option<Id>>,
         witness: &mut W,
     ) -> Option<Resolved<'p>> {
-        let facts = Facts::new(key.asked);
         for rule in &self.rules {
-            if !W::WATCHES && !rule.required.may_be_in(&facts) {
-                continue;
-            }
-            let matched = rule.matcher.check(&facts);
+            let matched = rule.matcher.check(key.asked);
             witness.rule(rule, matched);
             if matched.is_err() {
                 continue;

@@ -11,7 +11,6 @@ use super::child::Compilation;
 use super::engine::Engine;
 use super::program::ProgramError;
 use super::world::World;
-use crate::allocator::give_memory_back;
 use rayon::{ThreadBuilder, ThreadPoolBuilder};
 use rustix::io::Errno;
 
@@ -78,6 +77,14 @@ fn compile_here(
     drop(code);
     give_memory_back();
     artifact.map_err(|reason| ProgramError::of_compiler("has no memory", &reason))
+}
+
+/// Gives free memory back to the system. Mimalloc keeps what a compilation or a component took until
+/// it is busy again, which may be never: tens of MiB, and more with every component.
+#[expect(unsafe_code, reason = "the allocator has no safe interface")]
+fn give_memory_back() {
+    // SAFETY: it may be called by any thread at any time, and touches nothing that is in use.
+    unsafe { libmimalloc_sys::mi_collect(true) };
 }
 
 fn is_out_of_descriptors(error: &io::Error) -> bool {
