@@ -1,25 +1,25 @@
 //! Declared versions on their way to normal or error. A version that an edit does not change stays as
 //! it is: none of its files is read.
 
+mod candidate;
+mod prepare;
+
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use tokio::sync::mpsc;
 
 use crate::config::{Config, Service, VersionName, VersionSpec};
-use crate::source::Look;
 use crate::versions::{
-    Backend, Preparer, ReadyVersion, ServiceKey, Status, StatusCode, StatusError, Statuses,
-    declared,
+    ReadyVersion, ServiceKey, Status, StatusCode, StatusError, Statuses, declared,
 };
+use candidate::{Candidate, Looks, Progress, Sights};
+
+pub use prepare::Prepare;
 
 /// A version over all services.
 type Key = (ServiceKey, VersionName);
-
-/// What the files that a version is made from look like from outside.
-type Sights = Vec<Look>;
 
 /// Which versions in error are tried again although their files look the same. What an error of a
 /// moment was in the way of always is.
@@ -33,73 +33,11 @@ pub enum Again {
     All,
 }
 
-/// A declared version.
-#[derive(Debug)]
-struct Candidate {
-    spec: VersionSpec,
-    sights: Sights,
-    /// `creating` also while it is tried again and again, if there is one before it that serves.
-    status: Status,
-    /// Grows with every try, so that the end of one that was replaced is not mistaken.
-    number: u64,
-    progress: Progress,
-    /// Whether one of its name was normal when it came: that serves until this one is known.
-    replaces: bool,
-}
-
-/// How far a candidate is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Progress {
-    /// It is being made.
-    First,
-    /// An error of a moment was in the way, this one, and it is being made again.
-    Again(String),
-    /// An error of a moment was in the way. It is to be made again.
-    Waits(String),
-    Done,
-}
-
 /// The end of a candidate's preparation.
 pub struct Prepared {
     key: Key,
     number: u64,
     result: Result<Arc<ReadyVersion>, StatusError>,
-}
-
-/// What makes versions ready. A trait, so that a test can say when each is.
-#[async_trait]
-pub trait Prepare: Send + Sync {
-    /// Takes a version from declared to normal, or says why it cannot be.
-    async fn prepare(
-        &self,
-        key: &ServiceKey,
-        spec: &VersionSpec,
-    ) -> Result<Arc<ReadyVersion>, StatusError>;
-
-    /// Forgets what none of these backends uses.
-    fn keep_only(&self, normal: &[&Backend]);
-
-    /// Has everything that failed tried anew by whoever wants it next.
-    fn forget_failed(&self);
-}
-
-#[async_trait]
-impl Prepare for Preparer {
-    async fn prepare(
-        &self,
-        key: &ServiceKey,
-        spec: &VersionSpec,
-    ) -> Result<Arc<ReadyVersion>, StatusError> {
-        Self::prepare(self, key, spec).await
-    }
-
-    fn keep_only(&self, normal: &[&Backend]) {
-        Self::keep_only(self, normal.iter().copied());
-    }
-
-    fn forget_failed(&self) {
-        Self::forget_failed(self);
-    }
 }
 
 /// Every declared version.
@@ -402,9 +340,7 @@ impl Versions {
         }
         statuses
     }
-}
 
-impl Versions {
     /// Where every version of a service stands, in the order of declaration.
     pub fn statuses_of(&self, key: &ServiceKey, service: &Service) -> Vec<Status> {
         let candidate = |spec: &VersionSpec| {
@@ -415,39 +351,6 @@ impl Versions {
     }
 }
 
-impl Candidate {
-    /// Whether it is what would be made of a declaration again. A file that cannot be looked at for
-    /// a moment is what it was.
-    fn is_still(&self, spec: &VersionSpec, sights: &Sights, again: Again) -> bool {
-        let differs = |(before, now): (&Look, &Look)| now.differs_from(*before);
-        let is_same = self.spec == *spec && !self.sights.iter().zip(sights).any(differs);
-        let is_tried_again = self.status.error().is_some_and(|error| match again {
-            Again::Transient => false,
-            Again::Passing => error.code.may_pass() && !error.is_transient,
-            Again::All => true,
-        });
-        is_same && !is_tried_again
-    }
-}
-
 fn internal(panicked: &tokio::task::JoinError) -> StatusError {
     StatusError::new(StatusCode::Internal, format!("making it ready: {panicked}"))
-}
-
-/// Files that were looked at. Many versions may name one.
-#[derive(Default)]
-struct Looks<'a> {
-    seen: HashMap<&'a Path, Look>,
-}
-
-impl<'a> Looks<'a> {
-    fn at(&mut self, spec: &'a VersionSpec) -> Sights {
-        let look = |path| *self.seen.entry(path).or_insert_with(|| Look::at(path));
-        spec.files().map(look).collect()
-    }
-
-    /// How many of them could not be looked at.
-    fn obscured(&self) -> usize {
-        self.seen.values().filter(|look| **look == Look::Obscured).count()
-    }
 }
