@@ -1,0 +1,40 @@
+//! The secret without which nobody may override, as a snapshot keeps it.
+
+use super::super::secrets::{self, Found};
+use crate::config::SecretSource;
+use crate::routing::Lock;
+use crate::source::Look;
+
+/// The secret without which nobody may override, as it was when it was looked up.
+#[derive(Clone, Debug)]
+pub(super) struct Secret {
+    pub(super) lock: Lock,
+    /// At its file, if it is in one, before it was read.
+    pub(super) look: Look,
+    /// Why it cannot be read, if it cannot.
+    pub(super) missing: Option<String>,
+}
+
+impl Secret {
+    /// The secret as it is now. Where a transient error is in the way, the secret as it was in `last`.
+    pub(super) fn look(source: Option<&SecretSource>, last: Option<&Self>) -> Self {
+        let Some(source) = source else {
+            return Self { lock: Lock::default(), look: Look::Nothing, missing: None };
+        };
+        // Looked at before it is read, so that what is written in between will look different.
+        let look = look(source);
+        match secrets::lock(source) {
+            Found::Lock(lock) => Self { lock, look, missing: None },
+            Found::Missing(why) => Self { lock: Lock::Closed, look, missing: Some(why) },
+            Found::Obscured(why) => last.cloned().unwrap_or(Self {
+                lock: Lock::Closed,
+                look: Look::Obscured,
+                missing: Some(why),
+            }),
+        }
+    }
+}
+
+pub(super) fn look(source: &SecretSource) -> Look {
+    source.file().map_or(Look::Nothing, Look::at)
+}
