@@ -3,9 +3,11 @@
 //! Whoever serves the request owns its [`Invocation`] and pulls [`Event`]s out of it; each pull
 //! polls the guest, in the caller's own task. Dropping it ends the guest at once.
 
+mod body;
+mod failure;
+
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -13,25 +15,23 @@ use http::uri::Scheme;
 use http::{HeaderMap, Method, Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
-use wasmtime::PoolConcurrencyLimitError;
-use wasmtime_wasi::I32Exit;
 use wasmtime_wasi_http::Error as HttpError;
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::p2::body::{HyperIncomingBody, HyperOutgoingBody};
 
-use super::cpu::{CpuClock, CpuTimeUsedUp};
+use super::cpu::CpuClock;
 use super::guest::{Guest, Instance, Reservation, Reserved};
 use super::length::{Length, Progress};
-use super::p3::NoHead;
+use failure::explain;
+
+pub use body::BodyFeed;
+pub use failure::GuestFailure;
 
 /// A request, and the scheme of the connection that it came over. Its target need not tell that: over
 /// HTTP/1.1 it is a path, and over HTTP/2 it is the client who says.
 pub(super) type Incoming = (Scheme, Request<HyperIncomingBody>);
-
-/// Parts of a request body that wait for the guest; the next is read when it has taken one.
-const BODY_PARTS_WAITING: usize = 1;
 
 /// What comes out of a guest: one head, then parts of the body, then the end. Or a failure, at any
 /// point, after which nothing follows.
@@ -42,118 +42,6 @@ pub enum Event {
     Trailers(HeaderMap),
     End,
     Failed(GuestFailure),
-}
-
-/// How a guest failed a request. The messages are for the log, never for a client.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum GuestFailure {
-    #[error("the guest trapped: {0}")]
-    Trap(String),
-    #[error("the guest died of its memory limit: {0}")]
-    Memory(String),
-    #[error("the guest used up its CPU time")]
-    CpuTime,
-    #[error("the guest used up its wall time")]
-    WallTime,
-    #[error("the guest gave no response: {0}")]
-    NoResponse(String),
-    #[error("the guest broke off its response body: {0}")]
-    Truncated(String),
-    #[error("the guest gave a response that is none: {0}")]
-    BadResponse(String),
-    #[error("no sandbox is free: {0}")]
-    PoolExhausted(String),
-}
-
-/// Feeds the request body to the guest.
-///
-/// There is room for one part at a time: a guest that does not read holds the client back.
-#[derive(Debug)]
-pub struct BodyFeed {
-    parts: mpsc::Sender<Frame<Bytes>>,
-    appetite: Arc<Appetite>,
-}
-
-/// What a guest wants of its request body.
-#[derive(Debug, Default)]
-struct Appetite {
-    /// Whether it waits for the next part.
-    waits: AtomicBool,
-    /// Told when it asks for the first.
-    begins: Notify,
-    has_begun: AtomicBool,
-}
-
-/// The guest no longer reads its request body.
-#[derive(Debug, PartialEq, Eq)]
-pub struct BodyUnwanted;
-
-impl BodyFeed {
-    /// Waits until the guest can take a part. Cancel-safe.
-    ///
-    /// # Errors
-    ///
-    /// Where the guest has dropped the body.
-    pub async fn ready(&self) -> Result<(), BodyUnwanted> {
-        self.parts.reserve().await.map(drop).map_err(|_| BodyUnwanted)
-    }
-
-    /// Waits until the guest asks for the body, or for good where it never does. Cancel-safe.
-    pub async fn wanted(&self) {
-        while !self.appetite.has_begun.load(Ordering::Relaxed) && !self.parts.is_closed() {
-            tokio::select! {
-                () = self.appetite.begins.notified() => {}
-                () = self.parts.closed() => {}
-            }
-        }
-    }
-
-    /// Whether the guest waits for the next part of the body.
-    pub fn is_awaited(&self) -> bool {
-        // What it has not taken yet is there for it.
-        self.appetite.waits.load(Ordering::Relaxed) && self.parts.capacity() > 0
-    }
-
-    /// Hands over a part, after [`BodyFeed::ready`].
-    ///
-    /// # Errors
-    ///
-    /// Where the guest has dropped the body.
-    pub fn send(&self, data: Bytes) -> Result<(), BodyUnwanted> {
-        self.parts.try_send(Frame::data(data)).map_err(|_| BodyUnwanted)
-    }
-
-    /// Ends the body with trailers, after [`BodyFeed::ready`].
-    ///
-    /// # Errors
-    ///
-    /// Where the guest has dropped the body.
-    pub fn finish(self, trailers: HeaderMap) -> Result<(), BodyUnwanted> {
-        self.parts.try_send(Frame::trailers(trailers)).map_err(|_| BodyUnwanted)
-    }
-}
-
-/// The guest's side of a [`BodyFeed`]: it ends when the feed is dropped.
-struct Fed {
-    parts: mpsc::Receiver<Frame<Bytes>>,
-    appetite: Arc<Appetite>,
-}
-
-impl Body for Fed {
-    type Data = Bytes;
-    type Error = HttpError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
-        let frame = self.parts.poll_recv(context);
-        self.appetite.waits.store(frame.is_pending(), Ordering::Relaxed);
-        if frame.is_pending() && !self.appetite.has_begun.swap(true, Ordering::Relaxed) {
-            self.appetite.begins.notify_one();
-        }
-        frame.map(|frame| frame.map(Ok))
-    }
 }
 
 type Head = Result<Response<HyperOutgoingBody>, ErrorCode>;
@@ -215,11 +103,8 @@ impl Invocation {
         scheme: Scheme,
         request: Request<()>,
     ) -> (Self, BodyFeed) {
-        let (sender, receiver) = mpsc::channel(BODY_PARTS_WAITING);
-        let appetite = Arc::<Appetite>::default();
-        let fed = Fed { parts: receiver, appetite: appetite.clone() };
-        let request = request.map(|()| fed.boxed_unsync());
-        let feed = BodyFeed { parts: sender, appetite };
+        let (feed, body) = BodyFeed::new();
+        let request = request.map(|()| body);
         (Self::with_body(guest, reservation, request_id, (scheme, request)), feed)
     }
 
@@ -474,22 +359,4 @@ async fn run(
     };
     sandbox.call(request, reply).await.map_err(failed)?;
     Ok(sandbox)
-}
-
-fn explain(error: &wasmtime::Error, memory_denied: bool) -> GuestFailure {
-    tracing::debug!("{error:?}");
-    let text = || error.root_cause().to_string();
-    if error.is::<CpuTimeUsedUp>() {
-        GuestFailure::CpuTime
-    } else if error.is::<PoolConcurrencyLimitError>() {
-        GuestFailure::PoolExhausted(text())
-    } else if memory_denied {
-        GuestFailure::Memory(text())
-    } else if let Some(I32Exit(code)) = error.downcast_ref() {
-        GuestFailure::NoResponse(format!("it exited with code {code}"))
-    } else if let Some(no_head) = error.downcast_ref::<NoHead>() {
-        GuestFailure::NoResponse(no_head.to_string())
-    } else {
-        GuestFailure::Trap(text())
-    }
 }
