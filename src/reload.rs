@@ -1,7 +1,9 @@
 //! From an edited file to served traffic: watch → load → compile → record → publish.
 //!
-//! One [`Reloader`] runs for the life of the process. It alone publishes, so generations follow one
-//! another; whatever fails on the way leaves what is served as it is, and is told in [`Reloads`].
+//! One [`Reloader`] runs for the life of the process. Only the reloader publishes, so generations
+//! follow one another. When a step fails, the process keeps serving the last good generation, and
+//! [`Reloads`] reports the failure. `load` reads changed files, `take` compares the result with
+//! what is served, `publish` makes the next generation.
 
 mod candidates;
 mod journal;
@@ -37,10 +39,10 @@ use retry::Retry;
 use stale::{Places, Stale};
 use take::Unread;
 
-/// How often we look whether the history is still where it was.
+/// How often the reloader checks that the history file is still in place.
 const HISTORY_LOOKS: Duration = Duration::from_secs(2);
 
-/// How long whoever asks for a reload waits for an error of a moment to pass.
+/// How long a requested reload retries files with a transient error before it answers.
 const ASKERS_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Loads, compiles and publishes. Driven by [`Reloader::run`].
@@ -50,44 +52,46 @@ pub struct Reloader {
     live: Arc<Live>,
     reloads: Arc<Reloads>,
     telemetry: Telemetry,
-    /// What was loaded last, and what the process was started with.
+    /// The configuration loaded last, and the one that the process started with.
     config: Arc<Config>,
     started_with: Arc<Config>,
-    /// All in which a change could change what was loaded last.
+    /// Every path in which a change could alter the configuration loaded last.
     watch: Vec<Followed>,
-    /// What a main file that was rejected leads to: mending that may be enough.
+    /// The paths that a rejected main file leads to: correcting one of these may be enough.
     rejected_watch: Vec<Followed>,
     versions: Versions,
     journal: Journal,
-    /// Where files may have changed since what is kept was loaded.
+    /// Where files may have changed since the last load that was kept.
     changed: Places,
-    /// What is to be published.
+    /// The services to publish.
     stale: Stale,
-    /// How long the next publish waits for versions, and whether all were known once.
+    /// How long the next publish waits for versions.
     patience: Duration,
+    /// Whether every version declared at the start has become normal or error.
     is_settled: bool,
     /// The services whose overrides have a secret.
     with_secret: HashSet<ServiceKey>,
     following: Following,
-    /// What the process was started with and does not serve, until that is told.
+    /// The files that were rejected at the start, until they are reported.
     rejected_at_start: Option<Vec<Rejection>>,
-    /// The configuration's files that could not be read for a moment in the last load, and why.
+    /// The configuration files that the last load could not read because of a transient error, and
+    /// that error.
     unread: Unread,
-    /// How many services waited for the secret of their overrides after the last load.
+    /// How many services waited for their override secret after the last load.
     awaited_secrets: usize,
     retry: Retry,
 }
 
-/// What the watcher is to follow from now on.
+/// What the watcher must follow from now on.
 #[derive(Debug)]
 enum Following {
-    /// All that there is: it may be something else.
+    /// Every path anew: any of them may differ.
     Anew,
-    /// This beside all that it follows.
+    /// These paths, in addition to those that it follows.
     More(Vec<Followed>),
 }
 
-/// Why something is loaded.
+/// Why the reloader loads the configuration.
 enum Cause {
     Change,
     Asked(Askers),
@@ -95,8 +99,8 @@ enum Cause {
 }
 
 impl Reloader {
-    /// A reloader that goes on with `loader`, which loaded `config` when the process started, from what
-    /// is in `watch`, and `rejected` what it does not hold.
+    /// A reloader that continues with `loader`. At the start of the process, `loader` loaded
+    /// `config` from the paths in `watch`, and rejected the files in `rejected`.
     pub fn new(
         loader: Loader,
         (config, watch, rejected): (Arc<Config>, Vec<Followed>, Vec<Rejection>),
@@ -135,8 +139,8 @@ impl Reloader {
         }
     }
 
-    /// Publishes what the process was started with, then follows its files until dropped. Run again,
-    /// after a panic, it goes on with what it has.
+    /// Publishes the configuration that the process started with, then follows its files until
+    /// dropped. When called again after a panic, it continues with the state that it has.
     pub async fn run(&mut self, watcher: &mut Watcher) {
         self.following = Following::Anew;
         self.follow(watcher);
@@ -169,7 +173,7 @@ impl Reloader {
         }
     }
 
-    /// Takes the end of a preparation. Whether there is something to publish by it.
+    /// Takes the result of a preparation. Returns whether there is something to publish.
     fn accept(&mut self, prepared: Prepared) -> bool {
         let Some(key) = self.versions.accept(prepared) else { return false };
         let live = self.live.load();
@@ -177,7 +181,7 @@ impl Reloader {
         true
     }
 
-    /// Has the watcher follow what the last load leads to.
+    /// Makes the watcher follow the paths that the last load found.
     fn follow(&mut self, watcher: &mut Watcher) {
         let is_followed = match &self.following {
             Following::Anew => false,
@@ -201,8 +205,8 @@ impl Reloader {
         self.note(&Arc::new(self.came_of(Outcome::Published, read)));
     }
 
-    /// Nobody knows how far the last run came: every file is read, and whoever still waits for an
-    /// answer gets it.
+    /// Starts again after a panic. How far the last run came is unknown, so every file is read, and
+    /// requests for a reload that are still waiting are answered.
     async fn begin_again(&mut self, watcher: &mut Watcher) {
         self.versions.forget_creating();
         let askers = Askers { reading: Reading::Everything, ..self.reloads.askers() };
@@ -213,7 +217,7 @@ impl Reloader {
         self.plan_retry(watcher);
     }
 
-    /// Loads, and tells what came of it: also those who asked, if that is why.
+    /// Loads, and reports the outcome; if a reload was requested, also to those who requested it.
     async fn react(&mut self, cause: Cause, watcher: &mut Watcher) {
         match cause {
             Cause::Change => {
@@ -227,7 +231,7 @@ impl Reloader {
                 let (reading, again) = (Reading::Changed, Again::Transient);
                 let look = Look { reading, again, is_everywhere: true };
                 let reload = self.reload(look, watcher).await;
-                // That nothing has come of a try yet is no news.
+                // A retry that changed nothing is not worth a report.
                 if let Some(reload) = reload.filter(|reload| self.is_news(reload)) {
                     self.note(&Arc::new(reload));
                 }
@@ -242,7 +246,7 @@ impl Reloader {
         is_served || reload.report != known
     }
 
-    /// Loads for those who asked, who wait for an answer.
+    /// Loads for those who requested a reload and wait for its outcome.
     async fn answer(&mut self, askers: Askers, watcher: &mut Watcher) {
         let Askers { number, reading, attributions } = askers;
         let named = self.named_by(&attributions);
@@ -260,7 +264,8 @@ impl Reloader {
                 Some(_) if self.unread.files > 0 && began.elapsed() < ASKERS_PATIENCE => {
                     tokio::time::sleep(pause).await;
                     pause *= 2;
-                    // All else was tried.
+                    // Everything but the files with transient errors was handled in the first
+                    // round.
                     let (reading, again) = (Reading::Changed, Again::Transient);
                     look = Look { reading, again, is_everywhere: true };
                 }
@@ -273,7 +278,7 @@ impl Reloader {
         self.reloads.answer(number, &reload);
     }
 
-    /// The files that others say that they have changed; none if it is not known which they are.
+    /// The files that commands say they have changed; `None` if any of these files is unknown.
     fn named_by(&self, attributions: &[Attribution]) -> Option<HashSet<PathBuf>> {
         let live = self.live.load();
         let file = |attribution: &Attribution| {
@@ -283,7 +288,7 @@ impl Reloader {
         attributions.iter().map(file).collect()
     }
 
-    /// Has everything tried again that an error of a moment was in the way of.
+    /// Schedules the next try of everything that failed with a transient error.
     fn plan_retry(&mut self, watcher: &Watcher) {
         let (versions, of_version) = self.versions.waiting();
         let waiting = self.unread.files + versions + self.awaited_secrets;
@@ -302,7 +307,7 @@ impl Reloader {
         match &reload.outcome {
             Outcome::Unchanged if reload.report == before => return,
             Outcome::Unchanged if reload.report.is_none() => {
-                tracing::info!("the configuration is again what is served");
+                tracing::info!("the files again say what is served");
             }
             Outcome::NeedsRestart(keys) => {
                 tracing::warn!("restart to apply {}; all else is served", keys.join(", "));
@@ -312,7 +317,7 @@ impl Reloader {
         self.reloads.note(reload.clone());
     }
 
-    /// Everything in which a change could matter.
+    /// Every path in which a change could matter.
     fn watched(&self) -> Vec<Follow<'_>> {
         let config = &self.config;
         let files = declared(config).flat_map(|(_, _, spec)| spec.files());
@@ -323,7 +328,7 @@ impl Reloader {
     }
 }
 
-/// What a service is declared to be by what is served.
+/// The declaration of a service, as it is served.
 fn declared_in(snapshot: &Snapshot, key: &ServiceKey) -> Option<Arc<Service>> {
     snapshot.get(key).map(|entry| entry.declared.clone())
 }

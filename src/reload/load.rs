@@ -1,5 +1,5 @@
-//! Loading: which files may have changed, and reading them away from the threads of requests. What comes
-//! of a load is taken or refused by `take`.
+//! Loading: works out which files may have changed, and reads them on a blocking thread. `take`
+//! handles the result.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -13,17 +13,18 @@ use super::take::Unread;
 use crate::source::{Loader, Reading, Watcher};
 use crate::versions::ServiceKey;
 
-/// What may have changed, and where it is looked for.
+/// How thoroughly a load looks for changes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Look {
     pub(super) reading: Reading,
     pub(super) again: Again,
-    /// Whether all files are looked at, and not only those that somebody has named.
+    /// Whether every file is looked at, and not only those that the watcher or a command named.
     pub(super) is_everywhere: bool,
 }
 
 impl Reloader {
-    /// Nothing came of it if files changed while they were read.
+    /// Loads once. `None` if files changed while they were read: the watcher then reports another
+    /// change.
     pub(super) async fn reload(&mut self, look: Look, watcher: &mut Watcher) -> Option<Reload> {
         let Look { reading, again, is_everywhere } = look;
         self.changed.add(match watcher.places().filter(|_| !is_everywhere) {
@@ -48,7 +49,7 @@ impl Reloader {
             Ok(Ok(loaded)) => self.take(loaded, &touched, again).await,
             Ok(Err(rejected)) => self.refuse(rejected, again).await,
             Err(panicked) => {
-                // What it would have found is not known, and is looked for again.
+                // The result of this load is lost, so the next one looks everywhere.
                 let why = format!("loading the configuration failed: {panicked}");
                 self.unread = Unread { files: 1, why };
                 self.changed = Places::Everywhere;
@@ -59,8 +60,8 @@ impl Reloader {
         Some(reload)
     }
 
-    /// The paths of the configuration's files that may have changed, none if all may have; and the
-    /// services of which a component or a secret may have.
+    /// The paths of configuration files that may have changed, or `None` if any may have; and the
+    /// services with a component or a secret that may have changed.
     fn to_look_at(&self) -> (Option<Vec<PathBuf>>, HashSet<ServiceKey>) {
         let Places::Paths(paths) = &self.changed else { return (None, HashSet::new()) };
         let (mut of_config, mut touched) = (Vec::new(), HashSet::new());

@@ -1,5 +1,5 @@
-//! Publishing: the next generation of what is served, made from what is stale, recorded in the history
-//! and given to requests. The reloader is the only caller.
+//! Publishing: makes the next generation from the stale services, records it in the history, and
+//! gives it to requests. Called by the reloader only.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,11 +15,12 @@ use crate::versions::{ServiceEntry, ServiceKey, Snapshot, Update};
 /// generation and not two.
 pub(super) const PUBLISH_PATIENCE: Duration = Duration::from_millis(150);
 
-/// The same at most until the first versions are known, when each publish has more to say of more
-/// services: so that a start of a hundred thousand of them is not mostly publishing.
+/// The longest such wait while the versions of the start are compiled. A publish takes longer the
+/// more services there are, and without this wait a start with a hundred thousand services would
+/// mostly publish.
 const START_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How much lower the priority of what reloads is (nice(2)).
+/// The nice value of the reloading thread, see nice(2).
 const NICE: i32 = 10;
 
 impl Reloader {
@@ -38,7 +39,8 @@ impl Reloader {
         let generation = self.journal.next(before.generation).await;
         let (snapshot, keys) = self.next(generation, &before);
         let snapshot = Arc::new(snapshot);
-        // Before anybody sees it: whatever was served is in the history, even if we are killed.
+        // Recorded before it is served, so that the history has every generation that was served,
+        // even if the process is killed.
         self.journal.record(&before, &snapshot, keys.as_ref()).await;
         self.telemetry.published(generation);
         let changed: Vec<&Arc<ServiceEntry>> = match &keys {
@@ -75,8 +77,8 @@ impl Reloader {
         self.reloads.settle();
     }
 
-    /// The next generation, and the services in which it may differ from the one before; none if in
-    /// any.
+    /// The next generation, and the services in which it may differ from the one before; `None` if
+    /// any may differ.
     fn next(
         &mut self,
         generation: u64,
@@ -112,7 +114,7 @@ impl Reloader {
         (next, Some(keys))
     }
 
-    /// Whether the secret of some service's overrides is another one by now.
+    /// Marks the services whose override secret has changed. Returns whether there are any.
     pub(super) fn has_stale_secret(&mut self) -> bool {
         let live = self.live.load();
         let entries = self.with_secret.iter().filter_map(|key| live.get(key));
@@ -125,11 +127,11 @@ impl Reloader {
     }
 }
 
-/// Lets the threads that serve go before the one that reloads, and before those that it starts: who has
-/// edited a file waits for some milliseconds more, and nobody else does.
+/// Lowers the priority of the reloading thread and of the threads that it starts, so that requests
+/// go first. Edits take some milliseconds longer.
 fn yield_to_requests() {
-    // Of the calling thread alone, as Linux has it.
+    // On Linux, this sets the priority of the calling thread only.
     if let Err(error) = rustix::process::setpriority_process(None, NICE) {
-        tracing::debug!("the reloader runs like everything else: {error}");
+        tracing::debug!("the priority of the reloader is not lowered: {error}");
     }
 }

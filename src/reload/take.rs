@@ -1,5 +1,5 @@
-//! What comes of a load: a configuration that is taken, with the services in which it differs from the
-//! last, or a main file that is refused. Both tell the log, the metrics and [`Reloads`] of it.
+//! The result of a load: either a configuration, which is compared with what is served, or a
+//! rejected main file. Both are reported in the log, the metrics and [`Reloads`]. Called by `load`.
 //!
 //! [`Reloads`]: super::Reloads
 
@@ -24,7 +24,8 @@ pub(super) struct Unread {
 }
 
 impl Reloader {
-    /// Takes what is loaded. `touched` are services of which a component or a secret may have changed.
+    /// Takes a loaded configuration, and publishes if it differs. `touched` are the services with a
+    /// component or a secret that may have changed.
     pub(super) async fn take(
         &mut self,
         loaded: Loaded,
@@ -58,7 +59,8 @@ impl Reloader {
         self.came_of(outcome, read)
     }
 
-    /// Whether there is something to publish where anything may have changed.
+    /// Takes a configuration in which anything may have changed. Returns whether there is something
+    /// to publish.
     fn take_all(&mut self, before: &Config, watch: Vec<Followed>, again: Again) -> bool {
         self.rejected_watch.clear();
         let same = self.config.is_served_like(before) && watch == self.watch;
@@ -71,7 +73,8 @@ impl Reloader {
         is_changed
     }
 
-    /// The same where only some services may be others than before.
+    /// Takes a configuration in which only `services` may have changed. Returns whether there is
+    /// something to publish.
     fn take_some(
         &mut self,
         services: Vec<Changed>,
@@ -113,7 +116,8 @@ impl Reloader {
         renewed || !same
     }
 
-    /// Nothing changes, since the main file is wrong, or cannot be read for a moment.
+    /// Handles a main file that is wrong or cannot be read now: what is served stays, except for
+    /// versions that service files close.
     pub(super) async fn refuse(&mut self, rejected: Rejected, again: Again) -> Reload {
         let Rejected { report, is_transient, rest, watch } = rejected;
         self.unread = Unread::of(&report);
@@ -131,8 +135,8 @@ impl Reloader {
         };
         self.rejected_watch = watch;
         self.following = Following::Anew;
-        // Versions that wait for an error to pass, a secret that is rotated, and what is closed do not
-        // wait for that.
+        // Retries, rotated secrets and closed versions do not depend on the main file, so they are
+        // handled now.
         self.versions.try_again();
         if is_closed || self.has_stale_secret() {
             self.publish().await;
@@ -140,20 +144,20 @@ impl Reloader {
         Reload { report: Some(report), ..self.came_of(outcome, 0) }
     }
 
-    /// Closes what the services' files close that are right by themselves, beside a main file that is
-    /// wrong. Whether there is anything.
+    /// Closes the versions that valid service files close, although the main file is wrong: closing
+    /// must not wait for a correction elsewhere. Returns whether any version was closed.
     fn close(&mut self, report: &Report, rest: Option<&Config>) -> bool {
         let is_right = |service: &Service| report.problems.iter().all(|it| it.file != service.file);
         let Some(closed) = rest.and_then(|rest| self.config.closing(rest, is_right)) else {
             return false;
         };
-        tracing::warn!("what services close is closed all the same");
+        tracing::warn!("versions that service files close are closed nevertheless");
         self.config = Arc::new(closed);
         self.stale = Stale::All;
         true
     }
 
-    /// Tells of the services' files that are wrong. Whether some were not so before.
+    /// Reports the service files that are wrong. Returns whether any of them was right before.
     pub(super) fn reject(&mut self, rejected: Vec<Rejection>) -> bool {
         let before = self.reloads.rejected();
         let mut anew = false;
@@ -163,9 +167,9 @@ impl Reloader {
             let Rejection { serves, report, .. } = rejection;
             match serves {
                 Some(name) => {
-                    tracing::error!("rejected, and {name} goes on as it was:\n{report}");
+                    tracing::error!("rejected; {name} is served as before:\n{report}");
                 }
-                None => tracing::error!("rejected, and not served:\n{report}"),
+                None => tracing::error!("rejected; its service is not served:\n{report}"),
             }
         }
         self.unread = Unread::of_files(&rejected);
@@ -174,20 +178,21 @@ impl Reloader {
         anew
     }
 
-    /// How many services' files are known to be wrong.
+    /// How many service files are wrong, not counting those with transient errors.
     fn wrong_files(&self) -> usize {
         let rejected = self.reloads.rejected();
         rejected.iter().filter(|rejection| !rejection.report.is_transient()).count()
     }
 
-    /// Tells of what is right in the files and yet can hardly be meant, once.
+    /// Logs the warnings of the configuration when they change: settings that are valid and
+    /// probably a mistake.
     pub(super) fn warn(&self) {
         let warnings = &self.config.warnings;
         if *self.reloads.warnings() == *warnings {
             return;
         }
         if !warnings.is_empty() {
-            tracing::warn!("served as it is written:\n{}", Warnings(warnings));
+            tracing::warn!("served as written, but probably not as meant:\n{}", Warnings(warnings));
         }
         self.reloads.warn(warnings.clone());
     }
@@ -221,7 +226,7 @@ impl Unread {
     }
 }
 
-/// Every file that something of a service is made from.
+/// Every file that a service needs: components and secrets.
 fn files_of(service: &Service) -> impl Iterator<Item = &Path> {
     service.versions.iter().flat_map(VersionSpec::files).chain(service.policy.file())
 }

@@ -1,4 +1,4 @@
-//! One declared version: how far it is, and whether it is still what would be made of its declaration.
+//! One declared version: its status, and whether it still matches its declaration and files.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -8,7 +8,7 @@ use crate::config::VersionSpec;
 use crate::source::Look;
 use crate::versions::Status;
 
-/// What the files that a version is made from look like from outside.
+/// How the files of a version look from outside, in the order of [`VersionSpec::files`].
 pub(super) type Sights = Vec<Look>;
 
 /// A declared version.
@@ -16,30 +16,31 @@ pub(super) type Sights = Vec<Look>;
 pub(super) struct Candidate {
     pub(super) spec: VersionSpec,
     pub(super) sights: Sights,
-    /// `creating` also while it is tried again and again, if there is one before it that serves.
+    /// Stays `creating` through retries while a version of the same name serves in its place.
     pub(super) status: Status,
-    /// Grows with every try, so that the end of one that was replaced is not mistaken.
+    /// Grows with every try, so that the result of an earlier try is not taken for this one's.
     pub(super) number: u64,
     pub(super) progress: Progress,
-    /// Whether one of its name was normal when it came: that serves until this one is known.
+    /// Whether a version of the same name was normal before: that one serves until this one is
+    /// ready.
     pub(super) replaces: bool,
 }
 
-/// How far a candidate is.
+/// The progress of a candidate's preparation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// It is being made.
+    /// The first try is running.
     First,
-    /// An error of a moment was in the way, this one, and it is being made again.
+    /// The last try failed with this transient error, and the next is running.
     Again(String),
-    /// An error of a moment was in the way. It is to be made again.
+    /// The last try failed with this transient error, and the next has not begun.
     Waits(String),
     Done,
 }
 
 impl Candidate {
-    /// Whether it is what would be made of a declaration again. A file that cannot be looked at for
-    /// a moment is what it was.
+    /// Whether preparing `spec` now would give the same result. A file that cannot be looked at
+    /// because of a transient error counts as unchanged.
     pub(super) fn is_still(&self, spec: &VersionSpec, sights: &Sights, again: Again) -> bool {
         let differs = |(before, now): (&Look, &Look)| now.differs_from(*before);
         let is_same = self.spec == *spec && !self.sights.iter().zip(sights).any(differs);
@@ -52,7 +53,7 @@ impl Candidate {
     }
 }
 
-/// Files that were looked at. Many versions may name one.
+/// Looks at each file once, though many versions may name it.
 #[derive(Default)]
 pub(super) struct Looks<'a> {
     seen: HashMap<&'a Path, Look>,
@@ -64,7 +65,7 @@ impl<'a> Looks<'a> {
         spec.files().map(look).collect()
     }
 
-    /// How many of them could not be looked at.
+    /// How many of these files could not be looked at.
     pub(super) fn obscured(&self) -> usize {
         self.seen.values().filter(|look| **look == Look::Obscured).count()
     }

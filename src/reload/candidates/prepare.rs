@@ -1,4 +1,4 @@
-//! What makes versions ready, as the reloader sees it.
+//! How the reloader has versions prepared. [`Preparer`] does it; tests have stand-ins.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use crate::config::VersionSpec;
 use crate::versions::{Backend, Preparer, ReadyVersion, ServiceKey, StatusError};
 
-/// What makes versions ready. A trait, so that a test can say when each is.
+/// Prepares versions. A trait, so that tests can decide when each version is ready.
 #[async_trait]
 pub trait Prepare: Send + Sync {
     /// Takes a version from declared to normal, or says why it cannot be.
@@ -17,10 +17,10 @@ pub trait Prepare: Send + Sync {
         spec: &VersionSpec,
     ) -> Result<Arc<ReadyVersion>, StatusError>;
 
-    /// Forgets what none of these backends uses.
+    /// Frees compiled code that none of these backends uses.
     fn keep_only(&self, normal: &[&Backend]);
 
-    /// Has everything that failed tried anew by whoever wants it next.
+    /// Forgets failed compilations, so that the next request for one tries again.
     fn forget_failed(&self);
 }
 
