@@ -1,8 +1,10 @@
-//! Reads the configuration again and again: [`Loader`] keeps what each service's file said when it
-//! was right the last time, and reads only what may have changed since. Who gets which name is decided
-//! anew among those only whom a change concerns. Rooms, in reading order: `layout` (which files there
-//! are), `file` (what is known of one), `claimants` (whom a change concerns), `check` (a text that is
-//! to be written).
+//! Reads the configuration, again after each change: [`Loader`] keeps the last valid state of each
+//! service file, and reads only files that may have changed. Where files claim the same name, it
+//! decides anew only among the files that a change concerns. Files, in reading order: `loaded` (the
+//! result of a load), `layout` (which files there are), `file` (the state of one file), `look`
+//! (reads files that may have changed), `claimants` (which files a change concerns), `decide`
+//! (which state of each file is served), `check` (a text that a command wants to write), `one` (one
+//! service file by itself).
 
 mod check;
 mod claimants;
@@ -34,7 +36,7 @@ pub use check::{Objection, check_instead};
 pub use loaded::{Changed, Changes, Loaded, Rejected, Rejection};
 pub use one::Settings;
 
-/// What may be taken from the last time.
+/// How much of the last load may be reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
     /// A file is read if it looks different from outside, or may look the same by chance.
@@ -43,36 +45,37 @@ pub enum Reading {
     Everything,
 }
 
-/// Reads a configuration and remembers it.
+/// Reads a configuration and remembers the state of its files.
 #[derive(Debug)]
 pub struct Loader {
     path: PathBuf,
     files: HashMap<Key, File>,
     claimants: Claimants,
-    /// What the main file said when it was right, and the files that there are.
+    /// The last valid main file, and the files that it led to.
     layout: Option<Layout>,
-    /// Why nothing can be served by the main file as it was read last.
+    /// What is wrong with the main file, if anything was at the last load.
     broken: Option<Report>,
-    /// What was kept last, and the number of the load of all files that it began with.
+    /// The configuration kept last, and the number of the full load that it is based on.
     kept: Option<(u64, Arc<Config>)>,
-    /// How often all files were loaded.
+    /// The number of full loads.
     loads: u64,
-    /// Files of which something is new since that was kept.
+    /// Files that changed since the configuration was kept.
     touched: HashSet<Key>,
-    /// Those of which nothing is left to read.
+    /// Files that are gone.
     gone: HashSet<Key>,
-    /// Those that have to be read again although nothing shows.
+    /// Files to look at again although no change shows: they are too young, or could not be read.
     unsure: HashSet<Key>,
-    /// Those that are wrong, and those of which something is warned.
+    /// Files that are wrong, and files with warnings.
     wrong: HashSet<Key>,
     warned: HashSet<Key>,
     reading: text::Read,
 }
 
-/// A file, and the state of it that is served, if one is.
+/// A file, and its state that is served, if any.
 type Served = (Key, Option<Arc<Draft>>);
 
-/// A file in an environment; it may be in several. Cheap to clone.
+/// A file of an environment. A file shared by several environments has a key in each. Cheap to
+/// clone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key(Arc<Place>);
 
@@ -97,7 +100,7 @@ impl Deref for Key {
 }
 
 impl Loader {
-    /// A loader of the main file at `path` that has read nothing yet.
+    /// A loader for the main file at `path`, which has read nothing yet.
     pub fn new(path: &Path) -> Self {
         let path = match std::path::absolute(path) {
             Ok(path) => absolute(Path::new("/"), &path),
@@ -135,9 +138,9 @@ impl Loader {
         self.path.parent().unwrap_or(&self.path)
     }
 
-    /// Reads the main file and those of the services that it names, as far as they changed. A
-    /// service whose file is wrong stays as it was in what was [kept](Self::keep) last, and is among
-    /// the rejected.
+    /// Reads the main file, and the service files that it leads to if they changed. A service whose
+    /// file is wrong keeps the state that was [kept](Self::keep) last, and its file is among the
+    /// rejected.
     ///
     /// # Errors
     ///
@@ -145,7 +148,7 @@ impl Loader {
     pub fn load(&mut self, reading: Reading) -> Result<Loaded, Rejected> {
         let (layout, problems) = match self.layout() {
             Ok(layout) => layout,
-            // Where the services' files are is known from before.
+            // The last valid main file still says where the service files are.
             Err(rejected) => match self.layout.clone() {
                 Some(layout) => (layout, rejected.report.problems),
                 None => {
@@ -172,11 +175,12 @@ impl Loader {
         Ok(loaded)
     }
 
-    /// The same where only the files at these paths may have changed since what was kept last was
-    /// loaded. None if that is not enough to go by: then [`load`](Self::load) is to look at all.
+    /// As [`load`](Self::load), where only the files at `paths` may have changed since the
+    /// configuration that was kept last. `None` if that does not suffice: then call
+    /// [`load`](Self::load).
     pub fn load_only<'a>(&mut self, paths: impl IntoIterator<Item = &'a Path>) -> Option<Loaded> {
         let (loads, kept) = self.kept.clone().filter(|_| self.broken.is_none())?;
-        // Else the environments may be others by now.
+        // After another full load, the environments may differ.
         if loads != self.loads {
             return None;
         }
@@ -201,7 +205,7 @@ impl Loader {
                 if known.is_none() && !area.would_find(path) {
                     continue;
                 }
-                // Without its only file, an environment leads nowhere.
+                // An environment that names one file needs that file.
                 is_known = is_there || area.searches();
                 match (known, is_there) {
                     (Some(key), true) => self.unsure.extend([key]),
@@ -245,8 +249,8 @@ impl Loader {
         Loaded { config, rejected, places, read, changes, loads, served }
     }
 
-    /// Goes back to what was loaded here wherever a file is wrong from now on, and forgets the files
-    /// that were not there.
+    /// Makes this load the one that wrong files fall back to from now on, and forgets files that
+    /// were gone in it.
     pub fn keep(&mut self, loaded: &Loaded) {
         self.touched.clear();
         for (key, good) in &loaded.served {
@@ -257,7 +261,7 @@ impl Loader {
             };
             if self.files.get(key).is_some_and(|file| !is_same(file)) {
                 self.update(key, |file| file.good.clone_from(good));
-                // Others who want its names may have another chance with what it has now.
+                // Files that claim the same names may get them now.
                 if self.claimants.has_rivals(key, self.files.get(key)) {
                     self.touched.insert(key.clone());
                 }
@@ -269,7 +273,7 @@ impl Loader {
         self.kept = Some((loaded.loads, loaded.config.clone()));
     }
 
-    /// Reads everything, for looking at: no file goes on as it was.
+    /// Reads every file anew, for checking: no file falls back to an earlier state.
     ///
     /// # Errors
     ///
@@ -284,8 +288,8 @@ impl Loader {
         }
     }
 
-    /// How operators reach a process of the main file, as far as that is right: who looks at what is
-    /// served may do so because something is wrong.
+    /// The admin settings of the main file, even if other parts of it are wrong: an operator may
+    /// need them because something is wrong.
     ///
     /// # Errors
     ///
@@ -294,7 +298,7 @@ impl Loader {
         self.main().map(|(main, _)| main.admin).map_err(|rejected| rejected.report)
     }
 
-    /// What the main file says, and what is wrong with it.
+    /// The main file, and what is wrong with it.
     fn main(&self) -> Result<(Main, Vec<Problem>), Rejected> {
         let mut problems = Vec::new();
         let source = read_source(&self.path, self.reading);
@@ -309,7 +313,7 @@ impl Loader {
         }
     }
 
-    /// What the main file says and leads to, and what is wrong with that.
+    /// The main file and the files that it leads to, and what is wrong with either.
     fn layout(&self) -> Result<(Layout, Vec<Problem>), Rejected> {
         let (main, mut problems) = self.main()?;
         Ok((Layout::of(&self.path, main, &mut problems), problems))

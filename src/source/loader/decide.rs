@@ -1,5 +1,5 @@
-//! Deciding: which state of each file is served where files claim the same names, and the
-//! configuration that these states make up.
+//! Deciding: which state of each file is served when files claim the same names, and the
+//! configuration that results.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use crate::config::{
 };
 
 impl Loader {
-    /// Decides which state of each file is served that something new concerns. These files, in their
-    /// order.
+    /// Decides which state is served of each file that a change concerns. Returns these files, in
+    /// the order in which files are read.
     pub(super) fn decide(&mut self, layout: &Layout) -> Vec<Key> {
         let concerned = match self.touched.len() * 2 > self.files.len() {
             true => self.files.keys().cloned().collect(),
@@ -43,17 +43,18 @@ impl Loader {
         concerned
     }
 
-    /// The files that were touched, and all whose names depend on theirs.
+    /// The changed files, and all files whose names depend on theirs.
     fn concerned(&self) -> HashSet<Key> {
         let file = |key: &Key| self.files.get(key);
         let names = self.touched.iter().flat_map(|key| self.claimants.names(key, file(key)));
         let mut concerned = self.claimants.around(names, file);
-        // Those that claim nothing.
+        // Includes files that claim nothing.
         concerned.extend(self.touched.iter().cloned());
         concerned
     }
 
-    /// The problems of the main file and of all others, whose names count even if they are wrong.
+    /// The problems of the main file and of all service files. The names that a wrong file claims
+    /// count.
     pub(super) fn wrong(&self, layout: &Layout, mut problems: Vec<Problem>) -> Rejected {
         let is_transient =
             !problems.is_empty() && problems.iter().all(|problem| problem.is_transient);
@@ -68,7 +69,7 @@ impl Loader {
         Rejected { report: Report::new(problems), is_transient, rest, watch: layout.watch() }
     }
 
-    /// The whole, with a state of each file.
+    /// The whole configuration, with one state of each file.
     pub(super) fn whole(
         &self,
         layout: &Layout,
@@ -85,7 +86,7 @@ impl Loader {
         configured(layout, drafts.iter().map(services), warnings)
     }
 
-    /// What was kept with what was decided of some files, and the state of these.
+    /// The kept configuration with the newly decided state of some files, and these states.
     pub(super) fn patched(
         &self,
         layout: &Layout,
@@ -110,7 +111,7 @@ impl Loader {
         (configured(layout, services.into_iter(), warnings(drafts)), served)
     }
 
-    /// The services that some files are, or were.
+    /// The services that these files declare, or declared before.
     pub(super) fn changed(&self, decided: &[Key]) -> Vec<Changed> {
         let mut changed: HashMap<(&EnvironmentName, &ServiceName), Option<&Arc<Service>>> =
             HashMap::new();
@@ -146,7 +147,7 @@ fn configured(
     Config { server, admin, state, environments: environments.collect(), warnings }
 }
 
-/// Of all drafts, but of a file that two environments share only once.
+/// The warnings of all drafts; those of a file that two environments share are listed once.
 fn warnings<'a>(drafts: impl Iterator<Item = &'a Arc<Draft>>) -> Vec<Problem> {
     let mut seen = BTreeSet::new();
     let all = drafts.flat_map(|draft| &draft.warnings);

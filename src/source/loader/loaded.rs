@@ -1,5 +1,5 @@
-//! What a load gives: [`Loaded`], with the [`Changes`] since the last and the files that are wrong, or
-//! [`Rejected`].
+//! The result of a load: [`Loaded`], with the [`Changes`] since the last load and a [`Rejection`] for
+//! each wrong file; or [`Rejected`], if the main file is wrong.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,36 +11,35 @@ use crate::source::Followed;
 /// A configuration that can be served.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// With the last good state of each file that is wrong.
+    /// With the last valid state of each file that is wrong.
     pub config: Arc<Config>,
     /// The files that are wrong, or cannot be read for now, in the order in which files are read.
     pub rejected: Vec<Rejection>,
-    /// Where the files of each environment are, as the main file says it.
+    /// The pattern of each environment's service files, as the main file has it.
     pub places: Vec<String>,
-    /// How many services' files were read.
+    /// How many service files were read.
     pub read: usize,
-    /// What differs from what was kept last.
+    /// The differences from the configuration kept last.
     pub changes: Changes,
     pub(super) loads: u64,
-    /// The state of each file that differs from what was kept, or of all.
+    /// The state of each file that was decided anew, or of all files.
     pub(super) served: Vec<Served>,
 }
 
-/// What differs between two loads.
+/// The differences between two loads.
 #[derive(Clone, Debug)]
 pub enum Changes {
-    /// It is not known: compare.
+    /// Anything may differ: compare.
     Any {
-        /// All in which a change could change the configuration, beside the main file.
+        /// Every path, beside the main file, in which a change could alter the configuration.
         watch: Vec<Followed>,
     },
-    /// These services and nothing else, and in which places more is to be watched for changes.
+    /// Only these services may differ. `watch` has the paths to watch in addition.
     Services { services: Vec<Changed>, watch: Vec<Followed> },
 }
 
 impl Changes {
-    /// In which places there is something new to be watched for changes; in which all there is, where it
-    /// is not known what differs.
+    /// The paths to watch in addition; if anything may differ, all paths to watch.
     pub fn watch(&self) -> &[Followed] {
         match self {
             Self::Any { watch } | Self::Services { watch, .. } => watch,
@@ -48,43 +47,44 @@ impl Changes {
     }
 }
 
-/// A service that may be another one.
+/// A service that may have changed.
 #[derive(Clone, Debug)]
 pub struct Changed {
     pub environment: EnvironmentName,
     pub name: ServiceName,
-    /// As it is now; none if it is gone.
+    /// Its declaration now; `None` if it is gone.
     pub now: Option<Arc<Service>>,
 }
 
-/// A service's file that is wrong, or that cannot be read for a moment.
+/// A service file that is wrong, or that cannot be read because of a transient error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
     pub environment: EnvironmentName,
-    /// The service that goes on as the file last said it; none if the file was never right.
+    /// The service that is served by the last valid state of the file; `None` if the file was never
+    /// valid.
     pub serves: Option<ServiceName>,
     pub file: PathBuf,
     pub report: Report,
 }
 
 impl Rejection {
-    /// One report of several files that are wrong.
+    /// One report of all problems of several files.
     pub fn summary(rejected: &[Self]) -> Report {
         let problems = rejected.iter().flat_map(|rejection| &rejection.report.problems);
         Report::new(problems.cloned().collect())
     }
 }
 
-/// A main file that is wrong, or that cannot be read for a moment, or where what it names cannot be
-/// looked through: nothing can be served by it.
+/// A main file from which nothing can be served: it is wrong, it cannot be read now, or the
+/// directories that it names cannot be searched.
 #[derive(Debug)]
 pub struct Rejected {
-    /// The services' files' problems as well.
+    /// The problems of the main file and of all service files.
     pub report: Report,
-    /// Whether it passes by itself: nothing wrong is known of the main file.
+    /// Whether every problem of the main file is a transient error.
     pub is_transient: bool,
-    /// What could be made of the files beside their problems: for looking at, not for serving.
+    /// The configuration without the wrong parts: to look at, not to serve.
     pub rest: Option<Box<Config>>,
-    /// All in which a change could change the configuration, beside the main file.
+    /// Every path, beside the main file, in which a change could alter the configuration.
     pub watch: Vec<Followed>,
 }

@@ -1,5 +1,4 @@
-//! Looking at files: which of them may say something else than what is known of them, and reading
-//! those.
+//! Looking at files: finds those that may have changed since they were read, and reads these.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -11,7 +10,7 @@ use crate::source::Fingerprint;
 use crate::source::text::read_source;
 
 impl Loader {
-    /// Looks at all files and reads what is to be read. How many files were read.
+    /// Looks at every file, and reads those that may have changed. Returns how many were read.
     pub(super) fn read_all(&mut self, layout: &Layout, reading: Reading) -> usize {
         let mut read = 0;
         for area in &layout.areas {
@@ -33,7 +32,8 @@ impl Loader {
         area.is_some_and(|area| self.look_within(key, area, reading))
     }
 
-    /// Looks at a file that is there, and reads it if it may say something else. Whether it was read.
+    /// Looks at a file that exists, and reads it if it may have changed. Returns whether it was
+    /// read.
     fn look_within(&mut self, key: &Key, area: &Area, reading: Reading) -> bool {
         if self.gone.remove(key) {
             self.touched.insert(key.clone());
@@ -45,7 +45,7 @@ impl Loader {
             self.unsure.remove(key);
             return false;
         }
-        // What it served stays known whatever becomes of reading it.
+        // The state that is served is kept, whatever reading gives.
         let text = read_source(&key.path, self.reading);
         let file = File::read(text, fingerprint, &area.around, before);
         mark(&mut self.unsure, key, file.is_unsure());
@@ -54,7 +54,7 @@ impl Loader {
         true
     }
 
-    /// Puts what is known of a file in the place of what was.
+    /// Replaces what is known of a file.
     fn put(&mut self, key: &Key, file: File) {
         let before = self.claimants.names(key, self.files.get(key));
         let now = self.claimants.names(key, Some(&file));
@@ -70,7 +70,7 @@ impl Loader {
         self.claimants.update(key, &before, &now);
     }
 
-    /// A file is not there any more. What it served is known until what is served without it is kept.
+    /// Notes that a file is gone. Its last state is kept until a configuration without it is kept.
     pub(super) fn go(&mut self, key: Key) {
         self.unsure.remove(&key);
         self.touched.insert(key.clone());
@@ -87,8 +87,8 @@ impl Loader {
     }
 }
 
-/// Whether a file is at a path; none where that says too little: a link leads elsewhere, and what is in
-/// a directory is not in its name.
+/// Whether a regular file is at a path. `None` for links, directories and errors: then a look at
+/// this path alone does not suffice.
 pub(super) fn is_there(path: &Path) -> Option<bool> {
     match path.symlink_metadata() {
         Ok(found) => found.is_file().then_some(true),
@@ -97,7 +97,7 @@ pub(super) fn is_there(path: &Path) -> Option<bool> {
     }
 }
 
-/// Adds a file to some, or removes it.
+/// Adds a file to a set, or removes it.
 pub(super) fn mark(files: &mut HashSet<Key>, key: &Key, is_in: bool) {
     if !is_in {
         files.remove(key);

@@ -1,6 +1,7 @@
-//! Hears of changes from the kernel: directories, not files, are watched, so that editors which
-//! write a new file over the old name, swapped directories and Kubernetes' `..data` links are all
-//! seen.
+//! Receives changes from the kernel (inotify). Directories are watched, not files, so that edits by
+//! renaming, exchanged directories and Kubernetes' `..data` links are all seen. Used by
+//! [`Watcher`](super::Watcher). Files: `directories` (which to watch), `heard` (what the thread
+//! that receives events shares with the reloader).
 
 mod directories;
 mod heard;
@@ -24,35 +25,36 @@ use crate::transient::{advice, is_transient};
 use directories::{Directories, Identity};
 use heard::{Heard, Hearing};
 
-/// How long files must be left alone before they are read.
+/// How long files must stay unchanged before they are read.
 const QUIET: Duration = Duration::from_millis(50);
-/// After so long they are read all the same.
+/// After this time they are read anyway.
 const LONGEST: Duration = Duration::from_millis(400);
 
-/// How often in a row something may change while it is read, before what was read counts.
+/// How many loads in a row may be discarded because files changed meanwhile.
 const MOST_DISTURBED: u32 = 3;
 
-/// Hears of changes in directories.
+/// Receives changes in directories.
 ///
-/// Events are gathered here and not by a debouncing library: those leave out a file that was made
-/// and removed in between, which may have been read in between.
+/// Events are gathered here and not by a debouncing library. Such libraries leave out a file that
+/// was created and removed within a moment, but the reloader may have read that file.
 #[derive(Debug)]
 pub struct Events {
     watcher: RecommendedWatcher,
-    /// Each directory by one path only: the kernel has one watch of it, which goes by the path that
-    /// it was asked for last.
+    /// Each directory under one path only: the kernel keeps one watch for each directory, named by
+    /// the path that was passed last.
     followed: HashMap<PathBuf, Identity>,
-    /// What could not be watched, which is said once.
+    /// Directories that could not be watched. Each is logged once.
     unseen: HashSet<PathBuf>,
-    /// Whether a directory could not be looked at, or was gone before it was watched.
+    /// Whether a directory could not be looked at, or disappeared before it was watched.
     is_unsure: bool,
-    /// Whether a directory is followed by several paths, so that events name only one of them.
+    /// Whether a directory is followed under several paths. Events name only one of them.
     has_aliases: bool,
     heard: Arc<Heard>,
-    /// When the change began that has not been told yet.
+    /// When the change began that [`Events::changed`] has not returned for yet.
     since: Option<Instant>,
-    /// How many changes there were when the last one was told, and how often more had come since.
+    /// The number of changes when [`Events::changed`] returned last.
     told: u64,
+    /// How many loads in a row were discarded.
     disturbed: u32,
 }
 
@@ -77,7 +79,7 @@ impl Events {
         })
     }
 
-    /// What does not exist is watched for from the nearest directory above it.
+    /// A path that does not exist is watched from the nearest existing directory above it.
     pub fn follow<'a>(&mut self, followed: impl IntoIterator<Item = Follow<'a>>) {
         let mut directories = Directories::default();
         for follow in followed {
@@ -94,14 +96,14 @@ impl Events {
             if is_wanted(&path, &identity) {
                 self.followed.insert(path, identity);
             } else {
-                // Its directory may be gone, and its watch with it.
+                // Fails if the directory is gone, and the watch with it.
                 self.watcher.unwatch(&path).ok();
             }
         }
         self.unseen.retain(|path| wanted.values().any(|(wanted, _)| wanted == path));
         let paths = wanted.iter().map(|(identity, (path, _))| (path.clone(), *identity));
         let paths: Vec<_> = paths.filter(|(path, _)| !self.followed.contains_key(path)).collect();
-        // Before the first event of a new one.
+        // Set before a new directory is watched, so that its first event counts.
         if self.heard.interests().replace(wanted.into_values().collect()) {
             self.change_anywhere();
         }
@@ -110,7 +112,8 @@ impl Events {
         }
     }
 
-    /// Follows these too, beside all that is followed. Whether that can be had.
+    /// Follows these paths in addition. `false` if that is not possible, because a directory has
+    /// several paths.
     pub fn follow_more<'a>(&mut self, followed: impl IntoIterator<Item = Follow<'a>>) -> bool {
         let followed: Vec<_> = followed.into_iter().collect();
         let mut directories = Directories::default();
@@ -127,31 +130,31 @@ impl Events {
                 self.watch(path, identity);
             }
         }
-        // Something may have happened to them before.
+        // They may have changed before they were watched.
         self.heard.places().add(followed.iter().map(|follow| follow.path().to_owned()));
         self.heard.signal.notify_one();
         true
     }
 
-    /// Where something has changed since the last call; none where it may have been anywhere.
+    /// The paths that have changed since the last call; `None` if any path may have changed.
     pub fn places(&mut self) -> Option<HashSet<PathBuf>> {
         let places = self.heard.places().take();
         places.filter(|_| !self.has_aliases && !self.is_blind())
     }
 
-    /// Something may have changed, and it is not known where.
+    /// Reports a change of which the place is unknown.
     fn change_anywhere(&self) {
         self.heard.places().is_known = false;
         self.heard.signal.notify_one();
     }
 
-    /// Each directory once, by the path that it is watched by already, if it is.
+    /// Each directory once, under the path that it is watched by already, if any.
     fn by_identity(&mut self, directories: Directories) -> HashMap<Identity, (PathBuf, Interest)> {
         let Directories { found, mut interests, .. } = directories;
         let mut wanted: HashMap<Identity, (PathBuf, Interest)> = HashMap::new();
         for path in found {
             let Some(identity) = Identity::of(&path) else {
-                // It has gone since it was found.
+                // The directory disappeared after it was found.
                 self.is_unsure = true;
                 continue;
             };
@@ -178,17 +181,17 @@ impl Events {
         match self.watcher.watch(&directory, RecursiveMode::NonRecursive) {
             Ok(()) => {
                 if self.unseen.remove(&directory) {
-                    tracing::info!("edits in {} are seen again", directory.display());
+                    tracing::info!("edits in {} are noticed at once again", directory.display());
                 }
                 self.followed.insert(directory, identity);
                 self.change_anywhere();
             }
             Err(mut error) => {
-                // We name it ourselves.
+                // The message names the directory already.
                 error.paths.clear();
                 if self.unseen.insert(directory.clone()) {
                     tracing::warn!(
-                        "edits in {} go unseen, and are looked for every few seconds: {error}. {}",
+                        "cannot watch {}: {error}. Edits there are looked for every few seconds. {}",
                         directory.display(),
                         remedy(&error)
                     );
@@ -197,7 +200,7 @@ impl Events {
         }
     }
 
-    /// A thread that has panicked hears nothing any more: another one does, of the same directories.
+    /// Replaces a thread that has panicked by a new one that watches the same directories.
     async fn hear_again(&mut self) {
         while self.heard.is_deaf.load(Ordering::Relaxed) {
             match Self::new() {
@@ -210,20 +213,20 @@ impl Events {
                     }
                 }
                 Err(error) => {
-                    tracing::error!("edits go unseen: {error}; trying again in {PATIENCE:?}");
+                    tracing::error!("cannot watch files: {error}; trying again in {PATIENCE:?}");
                     tokio::time::sleep(PATIENCE).await;
                 }
             }
         }
     }
 
-    /// Whether changes somewhere go unseen.
+    /// Whether some changes are missed.
     pub fn is_blind(&self) -> bool {
         self.is_unsure || !self.unseen.is_empty()
     }
 
-    /// Waits for a change in a followed directory, until nothing changes for a moment, and for the
-    /// files that are being written to be closed.
+    /// Waits for a change in a followed directory, then until nothing changes for a moment and all
+    /// files being written are closed.
     pub async fn changed(&mut self) {
         self.hear_again().await;
         let since = match self.since {
@@ -239,18 +242,18 @@ impl Events {
             let now = Instant::now();
             let end = self.heard.writes().end(now).filter(|_| now < last);
             let Some(end) = end else { break is_quiet };
-            // Woken by a close, or by more changes.
+            // Ends early when a file is closed, or at the next change.
             timeout_at(end.min(last).into(), self.heard.signal.notified()).await.ok();
         };
         if !is_quiet {
-            // The change under way is read twice rather than by half.
+            // The change goes on: it is read now, and once more when it is complete.
             self.heard.signal.notify_one();
         }
         self.told = self.heard.writes().changes;
         self.since = None;
     }
 
-    /// Waits until nothing changes for a moment. Whether that came to be.
+    /// Waits until nothing changes for a moment. `false` if that took too long.
     async fn quiet(&self) -> bool {
         let quiet = async { while timeout(QUIET, self.heard.signal.notified()).await.is_ok() {} };
         timeout(LONGEST, quiet).await.is_ok()

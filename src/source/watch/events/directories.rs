@@ -1,5 +1,5 @@
-//! Which directories are to be watched, so that no change of a path is missed: the directory that it is
-//! in, and for each link on the way to it those of the link and of its target.
+//! Finds the directories to watch so that no change of a path is missed: the directory that
+//! contains it, and for each link on the way, the directories of the link and of its target.
 
 use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::MetadataExt;
@@ -10,10 +10,10 @@ use super::super::Follow;
 use super::super::interest::Interest;
 use crate::transient::is_transient;
 
-/// How many links after one another are followed, as the kernel does.
+/// How many links in a row are followed, as in the kernel.
 const MOST_LINKS: usize = 40;
 
-/// Which directory stands at a path. Inode numbers are given out again, so its birth counts too.
+/// Identifies a directory. Inode numbers are reused, so its time of creation counts too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Identity {
     device: u64,
@@ -28,15 +28,15 @@ impl Identity {
     }
 }
 
-/// The directories in which a change can make some path another file.
+/// The directories in which a change can put another file at a followed path.
 #[derive(Default)]
 pub(super) struct Directories {
     pub(super) found: HashSet<PathBuf>,
-    /// What matters in a directory, be it found or not.
+    /// Which names matter in a directory, whether it was found or not.
     pub(super) interests: HashMap<PathBuf, Interest>,
-    /// Whether some directory could not be looked at for a moment.
+    /// Whether a transient error kept a directory from being looked at.
     pub(super) is_unsure: bool,
-    /// Paths whose links, up to the root, were followed.
+    /// Paths whose links were followed, up to the root.
     done: HashSet<PathBuf>,
 }
 
@@ -51,7 +51,7 @@ impl Directories {
         }
     }
 
-    /// Takes an interest in a path, where it is in a directory that is watched.
+    /// Notes that a name matters in its directory.
     fn note(&mut self, path: &Path) {
         let Some((parent, name)) = path.parent().zip(path.file_name()) else { return };
         match self.interests.get_mut(parent) {
@@ -70,13 +70,13 @@ impl Directories {
         }
     }
 
-    /// Adds those of `path`: the one that it is in or is, and for each link on the way, the one that
-    /// the link is in and those on the way to its target.
+    /// Adds the directories of `path`: its own, and for each link on the way, those of the link and
+    /// of its target.
     fn gather(&mut self, path: &Path, links: usize) {
         if self.done.contains(path) {
             return;
         }
-        // Of many files in a directory, nearly all are neither links nor directories.
+        // A shortcut for directories with many files: most are neither links nor directories.
         let in_found = path.parent().is_some_and(|parent| self.found.contains(parent));
         if in_found && is_file(path) {
             self.note(path);
@@ -106,7 +106,7 @@ impl Directories {
     }
 }
 
-/// Whether this is a file itself, and no link to one.
+/// Whether a path is a regular file, and not a link to one.
 fn is_file(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|found| found.is_file())
 }

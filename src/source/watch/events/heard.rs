@@ -1,5 +1,5 @@
-//! What the thread that hears of events shares with the reloader: what matters, what is being written,
-//! and where something has changed.
+//! State shared between the thread that receives events and the reloader's task: which names
+//! matter, which files are being written, and which paths have changed.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -13,21 +13,22 @@ use tokio::sync::Notify;
 use super::super::interest::Interests;
 use super::super::writes::Writes;
 
-/// How many paths are noted. Where more have changed, everything is looked at.
+/// How many changed paths are remembered. After more changes, the reloader looks at everything.
 const PLACES_MAX: usize = 1_000;
 
-/// What the thread that hears of events shares with the reloader.
+/// The shared state.
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     interests: Mutex<Interests>,
     writes: Mutex<Writes>,
     places: Mutex<Changed>,
     pub(super) signal: Notify,
-    /// Whether the thread that hears has ended.
+    /// Whether the thread that receives events has ended.
     pub(super) is_deaf: AtomicBool,
 }
 
-/// What the thread that hears of events holds on to: if it ends, that is a change to look at.
+/// Held by the thread that receives events. When the thread ends, the reloader is woken to replace
+/// it.
 pub(super) struct Hearing(pub(super) Arc<Heard>);
 
 impl Drop for Hearing {
@@ -38,7 +39,7 @@ impl Drop for Hearing {
 }
 
 impl Heard {
-    /// Takes note of an event, if it matters.
+    /// Notes an event if it matters.
     pub(super) fn hear(&self, event: notify::Result<notify::Event>) {
         let Some(event) = self.interests().of(event) else { return };
         self.places().note(&event);
@@ -60,7 +61,7 @@ impl Heard {
     }
 }
 
-/// Where something has changed, as far as it is known; at first, it is not.
+/// The paths that have changed. Unknown at first, and after events were lost.
 #[derive(Debug, Default)]
 pub(super) struct Changed {
     paths: HashSet<PathBuf>,
@@ -70,7 +71,7 @@ pub(super) struct Changed {
 impl Changed {
     pub(super) fn note(&mut self, event: &notify::Result<notify::Event>) {
         match event {
-            // To read a file is no change.
+            // Reading a file is no change.
             Ok(event)
                 if matches!(event.kind, EventKind::Access(kind)
                     if kind != AccessKind::Close(AccessMode::Write)) => {}

@@ -1,4 +1,4 @@
-//! What is heard of changes in real directories.
+//! Changes in real directories, and which of them are reported.
 
 use std::os::unix::fs::symlink;
 
