@@ -1,4 +1,5 @@
-//! The request body on its way to a guest, one part at a time.
+//! Feeds the request body to a guest, one part at a time. The caller of an invocation has the
+//! [`BodyFeed`], the guest reads the other end.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,24 +14,25 @@ use tokio::sync::{Notify, mpsc};
 use wasmtime_wasi_http::Error as HttpError;
 use wasmtime_wasi_http::p2::body::HyperIncomingBody;
 
-/// Parts of a request body that wait for the guest; the next is read when it has taken one.
+/// How many parts wait for the guest. The next part is read from the client when the guest has
+/// taken one.
 const PARTS_WAITING: usize = 1;
 
 /// Feeds the request body to the guest.
 ///
-/// There is room for one part at a time: a guest that does not read holds the client back.
+/// There is room for one part at a time, so a guest that does not read slows the client down.
 #[derive(Debug)]
 pub struct BodyFeed {
     parts: mpsc::Sender<Frame<Bytes>>,
     appetite: Arc<Appetite>,
 }
 
-/// What a guest wants of its request body.
+/// Whether a guest wants its request body.
 #[derive(Debug, Default)]
 struct Appetite {
     /// Whether it waits for the next part.
     waits: AtomicBool,
-    /// Told when it asks for the first.
+    /// Notified when it asks for the first part.
     begins: Notify,
     has_begun: AtomicBool,
 }
@@ -57,7 +59,7 @@ impl BodyFeed {
         self.parts.reserve().await.map(drop).map_err(|_| BodyUnwanted)
     }
 
-    /// Waits until the guest asks for the body, or for good where it never does. Cancel-safe.
+    /// Waits until the guest asks for the body. Waits for ever if it never does. Cancel-safe.
     pub async fn wanted(&self) {
         while !self.appetite.has_begun.load(Ordering::Relaxed) && !self.parts.is_closed() {
             tokio::select! {
@@ -69,7 +71,7 @@ impl BodyFeed {
 
     /// Whether the guest waits for the next part of the body.
     pub fn is_awaited(&self) -> bool {
-        // What it has not taken yet is there for it.
+        // A part that the guest has not taken yet still waits for it.
         self.appetite.waits.load(Ordering::Relaxed) && self.parts.capacity() > 0
     }
 

@@ -1,4 +1,4 @@
-//! How guests fail requests, and what wasmtime says when they do.
+//! How guests fail requests, and how errors of wasmtime translate to that.
 
 use wasmtime::PoolConcurrencyLimitError;
 use wasmtime_wasi::I32Exit;
@@ -11,7 +11,7 @@ use super::super::p3::NoHead;
 pub enum GuestFailure {
     #[error("the guest trapped: {0}")]
     Trap(String),
-    #[error("the guest died of its memory limit: {0}")]
+    #[error("the guest exceeded its memory limit: {0}")]
     Memory(String),
     #[error("the guest used up its CPU time")]
     CpuTime,
@@ -21,7 +21,7 @@ pub enum GuestFailure {
     NoResponse(String),
     #[error("the guest broke off its response body: {0}")]
     Truncated(String),
-    #[error("the guest gave a response that is none: {0}")]
+    #[error("the guest gave an invalid response: {0}")]
     BadResponse(String),
     #[error("no sandbox is free: {0}")]
     PoolExhausted(String),
