@@ -1,5 +1,6 @@
 //! Everything that is served in one generation: built from a configuration, the statuses of its
-//! versions, and the snapshot before it.
+//! versions, and the snapshot before it. The reloader makes snapshots, the gateway and the admin
+//! listener read them. `entry` is one service in a snapshot, `secret` its override secret.
 
 mod entry;
 mod secret;
@@ -16,7 +17,7 @@ use crate::routing::{RouteTable, RouteTableBuilder, Shards};
 
 pub use entry::{ServiceEntry, VersionView};
 
-/// The name of a service over all environments.
+/// Identifies a service across all environments.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ServiceKey {
     pub environment: EnvironmentName,
@@ -48,17 +49,17 @@ impl ServiceKey {
         Self { environment: environment.name.clone(), service: service.name.clone() }
     }
 
-    /// As one text, which no other key has: names have no slash.
+    /// The key as one text. It is unique, because names have no slash.
     fn text(&self) -> Arc<str> {
         format!("{}/{}", self.environment, self.service).into()
     }
 }
 
-/// What may be new of a service.
+/// A service that may have changed.
 #[derive(Debug)]
 pub struct Update {
     pub key: ServiceKey,
-    /// What it is declared to be, and the status of each version; none if it is declared no more.
+    /// Its declaration and the status of each version; `None` if it is not declared any more.
     pub now: Option<(Arc<Service>, Vec<Status>)>,
 }
 
@@ -71,12 +72,12 @@ pub struct Snapshot {
     /// In the order of declaration.
     pub services: Vec<Arc<ServiceEntry>>,
     by_name: Shards<Arc<ServiceEntry>>,
-    /// How many of them have no normal version for the traffic that they are to have.
+    /// How many services have no normal version for the traffic that they should have.
     unready: usize,
     /// In the order of declaration, as are the services of each.
     pub environments: Vec<EnvironmentView>,
     pub expose: Expose,
-    /// What a client may take before a request of it is served.
+    /// The limits of clients' connections.
     pub limits: ConnectionLimits,
 }
 
@@ -141,8 +142,7 @@ impl Snapshot {
         Self { generation, routes, services, by_name, unready, environments, expose, limits }
     }
 
-    /// The generation after `previous` where nothing but some services may differ from it: what each of
-    /// them is declared to be and where its versions stand; nothing of one that is declared no more.
+    /// The generation after `previous`, where only the services of `updates` may differ.
     pub fn updated(generation: u64, previous: &Self, updates: Vec<Update>) -> Self {
         let mut next = Self { generation, ..previous.clone() };
         let mut changes = Vec::new();
@@ -160,7 +160,7 @@ impl Snapshot {
             };
             changes.push((last, entry));
         }
-        // What one gives up, another may take.
+        // Removed first: a service may take a name that another gives up.
         for (last, entry) in &changes {
             last.iter().for_each(|last| next.take_away(last, entry.as_ref()));
         }
@@ -174,7 +174,7 @@ impl Snapshot {
         }
         self.by_name.remove(&last.key.text());
         self.unready -= usize::from(!last.is_ready());
-        // Its place is kept where it stays.
+        // A service that stays keeps its place.
         let stays = next.is_some_and(|next| next.declared.file == last.declared.file);
         if let Some(place) = self.place(last).ok().filter(|_| !stays) {
             self.services.remove(place);
@@ -192,8 +192,8 @@ impl Snapshot {
         self.services.splice(start..start + usize::from(place.is_ok()), [entry]);
     }
 
-    /// Where a service is, or is to be, in the order of declaration: that of environments, and in each
-    /// that of files.
+    /// The index that a service has, or would have, in the order of declaration: by environment,
+    /// then by file.
     fn place(&self, entry: &ServiceEntry) -> Result<usize, usize> {
         let order = |entry: &ServiceEntry| {
             let own = |view: &EnvironmentView| view.name == entry.key.environment;

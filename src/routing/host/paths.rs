@@ -1,14 +1,15 @@
-//! The paths of one host: the longest that a request is below leads to its target.
+//! The routes of one host: the longest path that a request is below decides its target. Used by the
+//! route table.
 
 use super::super::request::Text;
 use super::{Found, Part};
 
-/// What a host name leads to.
+/// The routes of a host name.
 #[derive(Clone, Debug)]
 pub(super) struct Host<P> {
     /// The longest first, without a slash at the end.
     paths: Vec<(Box<str>, Entry<P>)>,
-    /// Where no path matches.
+    /// The route where no path matches.
     whole: Option<Entry<P>>,
 }
 

@@ -1,4 +1,5 @@
-//! A service in a snapshot: what serves it, and what an operator is told of it.
+//! One service in a snapshot: what serves it, and what operators see of it. Made by
+//! [`Snapshot`](super::Snapshot).
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,7 +20,7 @@ use crate::routing::{HostPattern, Part};
 use crate::source::Look;
 use crate::telemetry::Tally;
 
-/// A service as it is served, and as it is declared where that differs.
+/// A service as it is served, and its declaration, which may differ.
 #[derive(Debug)]
 pub struct ServiceEntry {
     pub key: ServiceKey,
@@ -57,8 +58,8 @@ impl VersionView {
 }
 
 impl ServiceEntry {
-    /// Gives back what versions have kept idle for too long, and samples the counters of all versions,
-    /// also of those without traffic.
+    /// Releases what versions have kept idle for too long, and samples the counters of all
+    /// versions, including those without traffic.
     pub fn sweep(&self, now: Instant) {
         let serving: Vec<_> = self.decider.entries().collect();
         let is_serving = |version| serving.iter().any(|other| Arc::ptr_eq(version, *other));
@@ -74,7 +75,7 @@ impl ServiceEntry {
         }
     }
 
-    /// The parts of hosts that lead to it.
+    /// The hosts and paths that lead to the service.
     pub(super) fn parts(&self) -> impl Iterator<Item = (HostPattern<'_>, Part<'_>)> {
         let overrides = self.declared.policy.overrides.as_ref();
         let has_previews = overrides.is_some_and(|overrides| overrides.preview_domains);
@@ -90,7 +91,7 @@ impl ServiceEntry {
         })
     }
 
-    /// What would be decided for a request now, and why.
+    /// Explains the decision for a request.
     pub fn explain(&self, question: &Question, generation: u64) -> Explanation {
         Explanation {
             generation: Some(generation),
@@ -194,8 +195,8 @@ impl ServiceEntry {
     }
 }
 
-/// The tally of `last` where the same names have the same shares, and else a new one: an edit that does
-/// not change what is drawn does not begin the count anew.
+/// The tally of `last` if the same versions have the same shares, else a new one. So an edit that
+/// leaves the shares unchanged does not restart the count.
 fn tally(decider: &Decider, last: Option<&Arc<ServiceEntry>>) -> Arc<Tally> {
     let odds = |decider: &Decider| -> Vec<(VersionName, Percent)> {
         let shares = decider.shares().into_iter();
@@ -207,8 +208,8 @@ fn tally(decider: &Decider, last: Option<&Arc<ServiceEntry>>) -> Arc<Tally> {
     }
 }
 
-/// What takes the requests of each declared version. While a version is made anew, that is the
-/// version of its name that was served before.
+/// The version that takes the requests of each declared version. While a version is being made
+/// again, the version of that name that was served before.
 fn entries(
     service: &Service,
     statuses: &[Status],

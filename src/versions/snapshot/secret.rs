@@ -1,17 +1,17 @@
-//! The secret without which nobody may override, as a snapshot keeps it.
+//! The override secret of a service in a snapshot: without it, nobody may override.
 
 use super::super::secrets::{self, Found};
 use crate::config::SecretSource;
 use crate::routing::Lock;
 use crate::source::Look;
 
-/// The secret without which nobody may override, as it was when it was looked up.
+/// The override secret as it was when it was read.
 #[derive(Clone, Debug)]
 pub(super) struct Secret {
     pub(super) lock: Lock,
-    /// At its file, if it is in one, before it was read.
+    /// The look at its file, if it is in a file, before it was read.
     pub(super) look: Look,
-    /// Why it cannot be read, if it cannot.
+    /// Why it cannot be read, if that is so.
     pub(super) missing: Option<String>,
 }
 
@@ -21,7 +21,7 @@ impl Secret {
         let Some(source) = source else {
             return Self { lock: Lock::default(), look: Look::Nothing, missing: None };
         };
-        // Looked at before it is read, so that what is written in between will look different.
+        // Looked at before it is read, so that a change in between shows as a difference later.
         let look = look(source);
         match secrets::lock(source) {
             Found::Lock(lock) => Self { lock, look, missing: None },
