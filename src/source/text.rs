@@ -1,4 +1,4 @@
-//! The text of a file of the configuration, or why it cannot be had, as a problem of the file.
+//! Reads the text of a configuration file. An error becomes a problem of the file.
 
 use std::io;
 use std::path::Path;
@@ -8,13 +8,13 @@ use super::file::{ReadError, read_file};
 use crate::config::{Problem, Source};
 use crate::transient::advice;
 
-/// Bytes of the largest file of a configuration.
+/// The size of the largest configuration file, in bytes.
 pub const FILE_MAX: u64 = 16 << 20;
 
-/// How the bytes of a file are read: by [`read_bytes`], unless a test has a file fail.
+/// How the bytes of a file are read: by [`read_bytes`], except in tests that make files fail.
 pub type Read = fn(&Path) -> Result<Vec<u8>, ReadError>;
 
-/// Reads a file of a configuration.
+/// Reads a configuration file.
 pub fn read_bytes(path: &Path) -> Result<Vec<u8>, ReadError> {
     read_file(path, FILE_MAX)
 }
@@ -24,7 +24,7 @@ pub fn read_source(path: &Path, read: Read) -> Result<Source, Box<Problem>> {
     Ok(Source::new(path, text_by(path, read)?))
 }
 
-/// The text of a file to the byte, with the mark that may be before it.
+/// The exact text of a file, including a byte order mark.
 pub fn raw_text(path: &Path) -> Result<String, Box<Problem>> {
     text_by(path, read_bytes)
 }
