@@ -14,7 +14,7 @@ use crate::api::{CheckDocument, CheckQuestion};
 use crate::config::Report;
 use crate::source::{FILE_MAX, Objection};
 
-/// Bytes of the longest question: a text, each of whose characters JSON may write with six.
+/// Largest question, in bytes. JSON may write each character of the text with six bytes.
 const LONGEST: u64 = 6 * FILE_MAX + 4096;
 
 impl From<Result<(), Objection>> for CheckDocument {
@@ -28,7 +28,7 @@ impl From<Result<(), Objection>> for CheckDocument {
     }
 }
 
-/// 200 if it would be right, 422 if not.
+/// 200 if the configuration would be right, 422 if not.
 pub async fn show(State(admin): State<Arc<Admin>>, body: Body) -> Response {
     let longest = usize::try_from(LONGEST).unwrap_or(usize::MAX);
     let body = match timeout(BODY_TIME, to_bytes(body, longest)).await {
