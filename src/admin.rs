@@ -267,8 +267,8 @@ async fn show_history(
     history::show(admin.reloads.history(), query).await
 }
 
-/// Has the files read again at once. Every file is read, or only changed ones where the body names an author and a
-/// reason. 422 where something is wrong with the files.
+/// Has the files read again at once. Every file is read, or only changed ones where the body says who has changed what.
+/// 422 where something is wrong with the files.
 async fn reload(State(admin): State<Arc<Admin>>, body: Body) -> Response {
     let body = match timeout(BODY_TIME, to_bytes(body, 2 * ATTRIBUTION_MAX)).await {
         Ok(Ok(body)) => body,

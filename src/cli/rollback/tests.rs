@@ -88,7 +88,7 @@ fn a_component_comes_back_from_where_it_was() {
     let lines = found.restoration().unwrap().lines();
     assert!(lines[0].starts_with("v1  component /"), "{lines:?}");
     assert!(world.text().contains("component = \"a.wasm\" # built by hand"), "{}", world.text());
-    // Where the bytes are at another path by now, the version is restored with them.
+    // A version whose bytes have moved to another path is what it was.
     fs::rename(world.path("a.wasm"), world.path("moved.wasm")).unwrap();
     world.replace("component = \"a.wasm\"", "component = \"moved.wasm\"");
     assert!(matches!(world.decide(&Aim::Generation(1), false), Err(RollbackError::Same(_))));

@@ -7,9 +7,9 @@ use toml::de::DeTable;
 
 use super::*;
 
-/// What the reports rely on: broken texts, and for each error the place as line and column, what is
-/// marked, and the words. Where an upgrade of `toml` changes any of it, our reports change with it:
-/// look at each, write the golden reports anew if they are still good, and then this table.
+/// What the reports rely on: broken texts, and for each error the place as line and column, the marked text, and the
+/// words. Our reports change when an upgrade of `toml` changes any of these: look at each, bless the golden reports if
+/// they are still good, and then update this table.
 const PARSER: [(&str, &[&str]); 25] = [
     ("a = \"s", &["1:7 `` invalid basic string, expected `\"`"]),
     ("a = 's\n", &["1:7 `` invalid literal string, expected `'`"]),
@@ -74,7 +74,7 @@ fn source(text: &str) -> Source {
     Source::new(Path::new("/s.toml"), text.to_owned())
 }
 
-/// What is said of a text: the line, the message without what all have in common, and the help.
+/// The report about a text: the line, the message without what all have in common, and the help.
 fn said(text: &str) -> Vec<(usize, String, String)> {
     let source = source(text);
     let (_, errors) = DeTable::parse_recoverable(text);
@@ -113,7 +113,7 @@ fn what_is_open_is_told_once_and_where_it_begins() {
     assert_eq!(told, [open(1, "\"\"\"")]);
 }
 
-/// A quotation mark that is missing hides the bracket behind it.
+/// A missing quotation mark hides the bracket behind it.
 #[test]
 fn an_open_text_is_told_and_not_what_it_hides() {
     for text in ["domains = [\"a]\nx = 1\ny = 2\n", "env = { A = \"b }\nx = 1\ny = yes\n"] {
@@ -162,7 +162,7 @@ fn keys_that_are_none_get_a_hint() {
     assert_eq!(hint("a = 1\n\u{feff}b = 2"), "remove it, or put the key in quotation marks");
 }
 
-/// What the parser says of keys below a header that it could not read is not their fault.
+/// Keys below a header that the parser could not read are not at fault for what it says about them.
 #[test]
 fn keys_below_a_broken_header_are_not_there_twice() {
     let lines: Vec<usize> =
