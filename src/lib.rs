@@ -5,7 +5,7 @@
 //! version by its entry in `versions` → a sandbox of `runtime`. A configuration: `source` → `reload` →
 //! `versions`. They meet in one pointer, [`versions::Live`]. `ARCHITECTURE.md` has the whys.
 
-// In reading order; the blank lines keep it.
+// The modules in reading order; the blank lines keep rustfmt from sorting them.
 
 pub mod secret;
 pub mod transient;

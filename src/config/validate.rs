@@ -121,7 +121,7 @@ fn plan(
         domains.take(main, span, &domain, What::EnvironmentDomain);
         Some(domain)
     });
-    // The services of a wrong environment are checked nevertheless, under a name that no environment can have.
+    // The services of a wrong environment are checked nevertheless, under a name of our own.
     let line = main.source.line_of(table.start);
     let name = name.or_else(|| EnvironmentName::new(&format!("line-{line}")).ok());
     let domain = domain.unwrap_or_else(|| format!("line-{line}.invalid"));

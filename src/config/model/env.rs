@@ -66,7 +66,7 @@ impl EnvValue {
 impl fmt::Debug for EnvValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            // People write secrets as plain values too.
+            // A plain value may be a secret too.
             Self::Plain(_) => f.debug_tuple("Plain").field(&format_args!("…")).finish(),
             Self::Secret(source) => source.fmt(f),
         }
