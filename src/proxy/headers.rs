@@ -218,7 +218,7 @@ fn end_to_end(sent: &HeaderMap) -> HeaderMap {
         .filter_map(|connection| connection.to_str().ok())
         .flat_map(|connection| connection.split(','))
         .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
-        // A client may not have `host` removed: without it there is no request.
+        // A client cannot ask for `host` to be removed: without it there is no request.
         .filter(|name| name != HOST)
         .collect();
     let mut headers = HeaderMap::with_capacity(sent.len() + MADE_HERE);

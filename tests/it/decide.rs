@@ -1,5 +1,5 @@
-//! Which version a request gets otherwise than by its share, seen from outside: rules, stickiness,
-//! overrides, previews and reaches, and edits of them while requests come.
+//! Which version a request gets other than by its share, seen from outside: rules, stickiness, overrides, previews and
+//! reaches, and edits of them during traffic.
 
 use crate::compiling::{COMPILED, large};
 use crate::support::{
@@ -9,7 +9,7 @@ use crate::support::{
 
 const FILE: &str = "services/greeter.toml";
 
-/// The greeter with two versions, all of the traffic at v1, and more under `[traffic]`.
+/// The greeter with two versions, all traffic at v1, and further lines under `[traffic]`.
 fn service(more: &str) -> String {
     greeter("v1") + &greeter("v2") + &split("v1 = 100, v2 = 0") + more
 }
@@ -26,7 +26,7 @@ fn ask(watershed: &Watershed, host: &str, path: &str, headers: &[&str]) -> Respo
     watershed.http1().ask("GET", host, path, headers, b"")
 }
 
-/// The version of a response, and why.
+/// The version of a response, and the decision.
 fn decision(response: &Response) -> (String, String) {
     assert_eq!(response.status, 200, "{response:?}");
     let header = |name| response.header(name).unwrap_or_default().to_owned();
@@ -41,7 +41,7 @@ fn assert_decides(watershed: &Watershed, path: &str, headers: &[&str], version: 
     assert_eq!(decided, (version.to_owned(), why.to_owned()), "{path} {headers:?}");
 }
 
-/// Rewrites the service and waits until that is served.
+/// Rewrites the service and waits until the new text is served.
 fn edit(watershed: &Watershed, text: &str) {
     let before = watershed.generation();
     watershed.site.replace(FILE, text);
@@ -261,7 +261,7 @@ fn a_secret_keeps_others_from_overriding_and_is_followed() {
     assert!(warnings.contains("every override is denied"), "{warnings}");
 }
 
-/// A version made of a component that compiles for seconds, which greets otherwise.
+/// A version made of a component that compiles for seconds, with another greeting.
 fn compiling(watershed: &Watershed, version: &str) -> String {
     watershed.site.write("large.wasm", large());
     let small = plugin("greeter").display().to_string();
@@ -358,7 +358,7 @@ fn of_a_hundred_requests_one_is_one_percent_when_picked_smoothly() {
         + &split("v1 = 99, v2 = 1").replace("split", "pick = \"smooth\"\nsplit");
     let watershed = serve_text(&text);
     let versions: Vec<_> = (0..300)
-        // Each by another connection, so by any worker.
+        // Each request on a new connection, so on any worker.
         .map(|_| decision(&watershed.get(GREETER, "/")))
         .collect();
     assert!(versions.iter().all(|(_, why)| why == "random"));
@@ -367,7 +367,7 @@ fn of_a_hundred_requests_one_is_one_percent_when_picked_smoothly() {
     }
 }
 
-/// What the guest got of a request with these headers.
+/// What the guest received of a request with these headers.
 fn seen(watershed: &Watershed, headers: &[&str]) -> Response {
     let response = watershed.http1().ask("GET", LAB, "/headers", headers, b"");
     assert_eq!(response.status, 200, "{response:?}");
@@ -395,7 +395,7 @@ fn a_guest_is_told_its_lane_only_where_that_is_wanted() {
     assert_eq!(sticky.reported("watershed-version"), None);
     let hash = sticky.reported("watershed-sticky").unwrap();
     assert_eq!(hash.len(), 16, "{hash}");
-    // Whoever is asked with it passes it on as it is.
+    // Whatever receives the lane passes it on as it is.
     let header = format!("watershed-sticky: {hash}");
     assert_eq!(seen(&watershed, &[&header]).reported("watershed-sticky"), Some(hash));
 }
@@ -420,7 +420,7 @@ fn edits_of_policies_lose_no_request() {
 
 const MISSING: &str = "\n[[versions]]\nname = \"v3\"\ncomponent = \"missing.wasm\"\n";
 
-/// A service that gives half to each of two versions, however that is decided.
+/// A service that gives half to each of two versions, in any of several ways.
 fn halves(pick: &str) -> String {
     greeter("v1")
         + &greeter("v2")
@@ -446,7 +446,7 @@ header = true
 "#
 }
 
-/// The same, which waits for a version that is not there, and closes one.
+/// The same service, which also waits for a missing version and closes another.
 fn held(reach: &str) -> String {
     let second = greeter("v2") + reach;
     greeter("v1")
@@ -480,7 +480,7 @@ fn what_is_closed_is_closed_also_while_the_service_is_held() {
             edit(&watershed, &held(&format!("reach = \"{reach}\"\n")));
             let pinned = versions_of_all(&watershed);
             assert_eq!(pinned.len(), if reach == "pinned" { 2 } else { 1 }, "{reach}: {pinned:?}");
-            // Those who are pinned to it have keys.
+            // Requests of pinned users have keys.
             for _ in 0..30 {
                 assert_decides(&watershed, "/", &[], "v1", "random");
                 assert_decides(&watershed, "/half", &[], "v1", "rule:half");
@@ -513,7 +513,7 @@ fn where_all_is_closed_nobody_is_served() {
     assert_decides(&watershed, "/", &[], "v1", "random");
 }
 
-/// What a service's file closes does not wait until somebody has mended the main file.
+/// What a service's file closes is closed even before somebody repairs the main file.
 #[test]
 fn what_is_closed_is_closed_beside_a_main_file_that_is_wrong() {
     for is_readable in [true, false] {
@@ -533,8 +533,8 @@ fn what_is_closed_is_closed_beside_a_main_file_that_is_wrong() {
     }
 }
 
-/// A user whose first request fails used to be drawn again, so that nobody stayed in a canary that
-/// fails, and it looked better than it was.
+/// A user whose first request failed used to be drawn again, so nobody stayed with a failing canary, and the canary
+/// looked better than it was.
 #[test]
 fn a_user_whose_first_request_fails_stays_where_that_was() {
     let sticky =
