@@ -1,4 +1,4 @@
-//! What must hold of each publish, whatever was done before it.
+//! What must hold after each publish, whatever was done before.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
@@ -19,10 +19,10 @@ use super::site::NAMES;
 const ROOT: &str = "/site";
 const USERS: usize = 4;
 
-/// How often what takes long is asked.
+/// How often the slow invariants are checked.
 const SELDOM: u64 = 8;
 
-/// Ends with what is wrong, unless something holds.
+/// Fails with a message unless a condition holds.
 macro_rules! ensure {
     ($holds:expr, $($wrong:tt)+) => {
         if !$holds {
@@ -31,12 +31,12 @@ macro_rules! ensure {
     };
 }
 
-/// Counts that something was seen.
+/// Counts that a situation was seen.
 pub fn see(seen: &mut Seen, situation: &'static str) {
     *seen.entry(situation).or_default() += 1;
 }
 
-/// Requests that are asked about after each publish.
+/// The requests that are decided after each publish.
 pub struct Probes {
     all: Vec<Probe>,
     /// A request for each bucket of each service.
@@ -45,9 +45,9 @@ pub struct Probes {
 
 struct Probe {
     user: Option<usize>,
-    /// Which rule it is for, from 0.
+    /// The rule that the request matches, from 0.
     rule: Option<usize>,
-    /// The version that it asks for.
+    /// The version that the request asks for.
     wish: Option<&'static str>,
     question: Question,
 }
@@ -88,7 +88,7 @@ fn question(headers: Vec<String>) -> Question {
     Question::new(&ExplainQuery { headers, ..ExplainQuery::default() }).unwrap()
 }
 
-/// A user for each of ten thousand buckets, looked for one by one.
+/// A user for each of ten thousand buckets, found by trying keys one by one.
 fn of_buckets(service: &str) -> Vec<Question> {
     use watershed::routing::{Affinity, KeySource};
     let header = http::HeaderName::from_static("x-user");
@@ -114,15 +114,15 @@ fn of_buckets(service: &str) -> Vec<Question> {
 /// What is remembered from publish to publish of one process.
 #[derive(Default)]
 pub struct Memory {
-    /// Who was ever with which version by a sticky key: service, user, version.
+    /// Which users were ever with which versions by a sticky key: service, user, version.
     stuck: BTreeSet<(String, usize, String)>,
-    /// The version that a user is pinned to, and gets.
+    /// The version to which a user is pinned and which the user gets.
     pinned: BTreeMap<(String, usize), String>,
-    /// The probes of a service that were served.
+    /// The requests of a service that were served.
     served: BTreeSet<(String, usize)>,
 }
 
-/// A publish, and all that it was made of.
+/// A publish, and everything that it was made from.
 pub struct Publish<'a> {
     pub probes: &'a Probes,
     pub config: &'a Config,
@@ -133,7 +133,7 @@ pub struct Publish<'a> {
 }
 
 impl Publish<'_> {
-    /// Says what does not hold.
+    /// Says which invariant does not hold.
     pub fn check_invariants(&self, memory: &mut Memory, seen: &mut Seen) -> Result<(), String> {
         let Self { before, after, config, .. } = self;
         ensure!(after.generation > before.generation, "generations do not grow");
@@ -158,7 +158,7 @@ impl Publish<'_> {
 /// A service in a publish.
 struct One<'a> {
     publish: &'a Publish<'a>,
-    /// As it is declared now.
+    /// The declaration as it is now.
     service: &'a Arc<Service>,
     standings: &'a [Standing],
     before: Option<&'a Arc<ServiceEntry>>,
@@ -205,7 +205,7 @@ impl One<'_> {
         }
     }
 
-    /// All of the traffic goes somewhere, or none of it.
+    /// All traffic goes somewhere, or none does.
     fn shares_are_exact(&self) -> Result<(), String> {
         let sum: u32 = self.shares.values().map(|share| u32::from(*share)).sum();
         let expected = if self.entry.decider.takes_traffic() { 10_000 } else { 0 };
@@ -222,7 +222,7 @@ impl One<'_> {
         Ok(())
     }
 
-    /// What takes requests is normal, or took them before.
+    /// A version that takes requests is normal, or took requests before.
     fn what_serves_is_there(&self) -> Result<(), String> {
         let statuses = &self.publish.statuses[&self.entry.key];
         let normal = statuses.iter().filter_map(|status| status.normal());
@@ -231,7 +231,7 @@ impl One<'_> {
         for serving in self.entry.decider.entries() {
             ensure!(known.contains(&Arc::as_ptr(serving)), "{} is none", serving.spec.name);
         }
-        // What is served as it is declared is what is declared now.
+        // A service that is served as declared is served by the present declaration.
         if self.entry.held.is_none() {
             for (serving, _) in self.entry.decider.shares() {
                 let is_declared = self.service.versions.contains(&serving.spec);
@@ -258,7 +258,7 @@ impl One<'_> {
         Ok(())
     }
 
-    /// Where what is declared cannot be served, exactly those go on that served before and are open.
+    /// Where a declaration cannot be served, exactly the versions go on that served before and are open.
     fn who_was_served_goes_on_to_serve(&self) -> Result<(), String> {
         let Some(before) = self.before else { return Ok(()) };
         let left = self.left(before);
@@ -269,7 +269,7 @@ impl One<'_> {
         Ok(())
     }
 
-    /// Those with a share before that nothing closes now.
+    /// Versions with a share before that nothing closes now.
     fn left(&self, before: &ServiceEntry) -> BTreeSet<String> {
         let serving = before.decider.shares().into_iter().map(|(version, _)| version);
         let left = serving
@@ -292,7 +292,7 @@ impl One<'_> {
             let name = serving.spec.name.as_str();
             let told = document.versions.iter().find(|it| it.name == name);
             let told = told.ok_or_else(|| format!("status does not tell of {name}"))?;
-            // Of two builds, the status is that of the one that is declared.
+            // Of two builds of a version, the status shows the declared one.
             let is_declared = told.digest == Some(serving.digest().to_string())
                 && self.service.versions.contains(&serving.spec);
             let is_open = told.reach.is_none() && !told.quarantined;
@@ -323,7 +323,7 @@ impl One<'_> {
         Ok(())
     }
 
-    /// Asks for a version as a request does. Whether it gets one.
+    /// Decides a request that asks for a version. Returns whether the request gets it.
     fn probe(&self, probe: &Probe, memory: &mut Memory, seen: &mut Seen) -> Result<bool, String> {
         let decided = self.entry.decider.decide(probe.asked(), Instant::now());
         let why = decided.decision.as_str();
@@ -333,7 +333,7 @@ impl One<'_> {
         see_decision(seen, why);
         let is_pinning = told.sticky.as_ref().is_some_and(|sticky| sticky.mode == "pin");
         if let Some(user) = probe.user.filter(|_| !is_pinning) {
-            // Pins are forgotten with the mode, also while nobody is served.
+            // Pins are forgotten when the mode changes, even while nothing is served.
             memory.pinned.remove(&(self.service.name.to_string(), user));
         }
         let version = match decided.version {
@@ -370,7 +370,7 @@ impl One<'_> {
         Ok(true)
     }
 
-    /// Nobody gets what is closed.
+    /// No request gets a closed version.
     fn is_open_to(
         &self,
         version: &ReadyVersion,
@@ -392,7 +392,7 @@ impl One<'_> {
         Ok(())
     }
 
-    /// A user who is pinned to a version and gets it stays with it as long as it is there and open.
+    /// A pinned user stays with the version as long as it exists and is open.
     fn sticks(
         &self,
         user: usize,
@@ -424,14 +424,14 @@ impl One<'_> {
         Ok(())
     }
 
-    /// Whether a version takes requests of those who are pinned to it.
+    /// Whether a version takes requests of users who are pinned to it.
     fn can_keep(&self, name: &str) -> bool {
         let mut serving = self.entry.decider.entries();
         let version = serving.find(|version| version.spec.name.as_str() == name);
         version.is_some_and(|version| {
             let is_declared = self.service.versions.iter().any(|it| it.name == version.spec.name);
             let is_kept = matches!(self.reach(version), Reach::Live | Reach::Pinned);
-            // What is closed of a version by its next component is closed for its users too.
+            // A version that its next component closes is closed for its pinned users too.
             let statuses = &self.publish.statuses[&self.entry.key];
             let is_normal = statuses.iter().any(|status| {
                 status
@@ -442,17 +442,17 @@ impl One<'_> {
         })
     }
 
-    /// A request that was served before may only fail if that is meant, or nobody can help it.
+    /// A request that was served before may fail only if that is intended or unavoidable.
     fn nothing_is_left_for(&self, probe: &Probe) -> Result<(), String> {
         let decided = self.entry.decider.decide(probe.asked(), Instant::now());
         let is_offline = decided.version.err() == Some(Refused::Offline);
-        // The decision may be that of a wish that came to nothing, before the rule.
+        // The decision may be that of a failed wish, made before the rule.
         let told = self.entry.explain(&probe.question, self.publish.after.generation);
         let rule = told.rules.iter().find(|rule| rule.decides);
         let fails = rule.is_some_and(|rule| {
             let mut declared = self.service.policy.rules.iter();
             let declared = declared.find(|it| it.name.as_str() == rule.name);
-            // What goes on as before goes on by the rules of before.
+            // A service that goes on as before keeps its former rules.
             let fails = declared.is_none_or(|it| it.otherwise == Otherwise::Fail);
             fails || self.entry.held.is_some()
         });
@@ -466,7 +466,7 @@ impl One<'_> {
         Ok(())
     }
 
-    /// Those that may have all of what is declared, if it can be served.
+    /// The versions that may have everything that is declared, if they can serve.
     fn could_be_served(&self) -> Vec<&str> {
         let is_ready = |index: usize| {
             let spec = &self.service.versions[index];
@@ -487,8 +487,8 @@ impl One<'_> {
         takers.into_iter().map(|index| self.name(index)).collect()
     }
 
-    /// What `plan` says of these files, asked of the process before, is what is served now; asked of
-    /// the process now, there is nothing to do.
+    /// `plan` for these files, against the process before, shows what is served now; against the process now, it shows
+    /// nothing to do.
     fn plan_tells_what_is_served(&self, seen: &mut Seen) -> Result<(), String> {
         let Publish { before, after, config, .. } = self.publish;
         if let Some(last) = self.before.filter(|last| is_described(last, self.service)) {
@@ -497,7 +497,7 @@ impl One<'_> {
             let told = planned.versions.iter().map(|it| (it.name.clone(), percent(it.share)));
             let told = hundredths(told);
             ensure!(told == self.shares, "planned {told:?}, served {:?}", self.shares);
-            // A service that nothing changed was described when what is served was another.
+            // A service without changes was described while something else was served.
             let is_same = Arc::ptr_eq(last, self.entry);
             let (planned, held) = (&planned.held, &self.entry.held);
             ensure!(is_same || planned == held, "planned as held: {planned:?}, served: {held:?}");
@@ -507,8 +507,8 @@ impl One<'_> {
             let planned = self.described(&served);
             let plan = Plan::between(&served, &planned);
             let change = plan.services.iter().find(|it| it.service == self.service.name.as_str());
-            // A process that serves nothing yet takes the latest normal version, and does not say that
-            // a later one is being made.
+            // A process that serves nothing yet takes the latest normal version, and does not report that a later one
+            // is being made.
             let is_first = self.entry.held.is_none()
                 && self.service.traffic == Traffic::Latest
                 && self.standings.contains(&Standing::Creating);
@@ -522,7 +522,7 @@ impl One<'_> {
     fn described(&self, served: &Description) -> Description {
         let services = &self.publish.config.environments[0].services;
         let standing = |spec: &watershed::config::VersionSpec| {
-            // Versions of two services may be alike in every key, and stand alike or not.
+            // Versions of two services may have equal keys and different standings.
             let index = self.service.versions.iter().position(|it| std::ptr::eq(it, spec));
             match index {
                 Some(index) => self.standings[index].clone(),
@@ -600,7 +600,7 @@ impl One<'_> {
         self.service.versions[index].name.as_str()
     }
 
-    /// Whether the file closes what serves to everybody.
+    /// Whether the file closes the serving version to the public.
     fn is_quarantined(&self, version: &ReadyVersion) -> bool {
         self.service.quarantined_as(&version.digest(), version.spec.env()).is_some()
     }
@@ -631,16 +631,16 @@ fn percent(share: Percent) -> f64 {
     f64::from(share.hundredths()) / 100.0
 }
 
-/// Hundredths of a percent, of those that have some.
+/// The hundredths of a percent of the versions with a share.
 fn hundredths(shares: impl IntoIterator<Item = (String, f64)>) -> BTreeMap<String, u16> {
     let hundredths = |share: f64| Percent::from_f64(share).unwrap().hundredths();
     let shares = shares.into_iter().map(|(name, share)| (name, hundredths(share)));
     shares.filter(|(_, share)| *share > 0).collect()
 }
 
-/// Whether a description tells all of what is served: not which component takes the requests of what
-/// is made anew, nor whether a service without any share is so on purpose, nor the environment of
-/// what is declared no more.
+/// Whether a description tells everything about what is served. It does not tell which component serves a version that
+/// is being made anew, whether a service without any share is offline on purpose, nor the environment of a version that
+/// is no longer declared.
 fn is_described(before: &ServiceEntry, service: &Service) -> bool {
     let is_told = |version: &&Arc<ReadyVersion>| {
         let view = before.versions.iter().find(|view| view.name == version.spec.name);
