@@ -273,7 +273,7 @@ async fn reload(State(admin): State<Arc<Admin>>, body: Body) -> Response {
     let body = match timeout(BODY_TIME, to_bytes(body, 2 * ATTRIBUTION_MAX)).await {
         Ok(Ok(body)) => body,
         Ok(Err(_)) => return refused(StatusCode::BAD_REQUEST, too_long()),
-        Err(_) => return refused(StatusCode::REQUEST_TIMEOUT, "the body does not come"),
+        Err(_) => return refused(StatusCode::REQUEST_TIMEOUT, "the body did not come in time"),
     };
     admin.look_at_token().await;
     let reload = match attribution(&body) {
@@ -282,7 +282,7 @@ async fn reload(State(admin): State<Arc<Admin>>, body: Body) -> Response {
         Err(why) => return refused(StatusCode::BAD_REQUEST, why),
     };
     let Some(reload) = reload else {
-        return refused(StatusCode::SERVICE_UNAVAILABLE, "the process ends");
+        return refused(StatusCode::SERVICE_UNAVAILABLE, "the process is ending");
     };
     let status = match &reload.report {
         None => StatusCode::OK,

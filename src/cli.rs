@@ -183,7 +183,7 @@ pub enum CliError {
         .0.code.as_str(), .0.detail, component_help(.0)
     )]
     Component(#[from] StatusError),
-    #[error("`--offline` gives nobody anything: leave the shares out, or leave it out")]
+    #[error("`--offline` gives every version 0 %: leave out the shares, or `--offline`")]
     OfflineShares,
     #[error("`--env {0}=…` is given twice: give each variable once")]
     EnvTwice(String),

@@ -18,7 +18,7 @@ const LIMIT: usize = 100;
 enum QueryError {
     #[error("{0}; ask with ?service=NAME, and with &environment=NAME and &limit=N if you like")]
     Query(String),
-    #[error("`limit` is {0}: it is between 1 and {most}", most = HistoryQuery::LIMIT_MAX)]
+    #[error("`limit` is {0}: it must be between 1 and {most}", most = HistoryQuery::LIMIT_MAX)]
     Limit(usize),
     #[error("{service} is in {environments}: say which by `environment`")]
     Ambiguous { service: String, environments: String },

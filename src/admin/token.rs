@@ -141,7 +141,9 @@ impl TokenFile {
             Ok(Err(panicked)) => self.fail(format!("reading the token file failed: {panicked}")),
             Err(_) => {
                 let path = self.path.display();
-                self.fail(format!("`token-file` {path} cannot be read: nothing comes of it"));
+                self.fail(format!(
+                    "`token-file` {path} cannot be read: its file system does not answer"
+                ));
             }
         }
     }

@@ -34,7 +34,7 @@ pub(super) struct Arguments {
     /// The admin listener of the process to compare with [default: `[admin] listen` of the files]
     #[arg(long, value_name = "URL")]
     admin: Option<String>,
-    /// Compare with another configuration: a watershed.toml, or the directory that it is in.
+    /// Compare with another configuration: a watershed.toml, or its directory.
     #[arg(long, value_name = "PATH", conflicts_with = "admin")]
     from: Option<PathBuf>,
     /// Print one JSON object.

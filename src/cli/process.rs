@@ -60,11 +60,11 @@ pub enum ProcessError {
          it listens elsewhere"
     )]
     Unreachable { url: String, reason: Box<ureq::Error> },
-    #[error("what {url} is to be told cannot be written as JSON: {reason}")]
+    #[error("the request to {url} cannot be written as JSON: {reason}")]
     Unspeakable { url: String, reason: serde_json::Error },
-    #[error("{url} wants a token: set `token-file` under [admin] to the file that it is in")]
+    #[error("{url} wants a token: set `token-file` under [admin] to the file with the token")]
     TokenWanted { url: String },
-    #[error("{url} does not take the token in {}: the `token-file` of the process says another", .file.display())]
+    #[error("{url} does not take the token in {}: the process's `token-file` has another one", .file.display())]
     TokenRefused { url: String, file: PathBuf },
     #[error(
         "{url} answers {answer}: is that the admin listener of a watershed as new as this one?"

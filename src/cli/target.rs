@@ -125,7 +125,7 @@ impl Target {
             Ok(generation) => Ok(Edited { saved, generation }),
             Err(CliError::Process(error)) => {
                 let file = self.view.service.file.display();
-                let left = format!("{file} is changed all the same: whoever serves it reads it");
+                let left = format!("{file} has changed already: a process that serves it reads it");
                 Err(Refusal::HalfDone { why: error.to_string(), left }.into())
             }
             Err(error) => Err(error),

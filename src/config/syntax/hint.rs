@@ -189,7 +189,7 @@ impl<'a> Place<'a> {
         if self.after.starts_with(FALSE_QUOTES) {
             let message = match self.token {
                 "" => "a text must be in quotation marks".to_owned(),
-                token => format!("`{token}` is no value"),
+                token => format!("`{token}` is not a value"),
             };
             return Some(Hint::new(message, "write straight quotation marks: `\"…\"`"));
         }
@@ -200,7 +200,7 @@ impl<'a> Place<'a> {
         }
         // The value itself is right; what follows is wrong.
         let is_value = word.starts_with(DELIMITERS) || DeValue::parse(word).is_ok();
-        (!is_value).then(|| Hint::new(format!("`{word}` is no value"), self.word_help(word)))
+        (!is_value).then(|| Hint::new(format!("`{word}` is not a value"), self.word_help(word)))
     }
 
     fn word_help(&self, word: &str) -> String {

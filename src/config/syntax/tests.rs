@@ -104,7 +104,7 @@ fn what_is_open_is_told_once_and_where_it_begins() {
         |text: &str| said(text).into_iter().map(|(line, message, _)| (line, message)).collect();
     let told: Vec<_> = message(&array);
     let open = |line, what: &str| (line, format!("this `{what}` is not closed"));
-    assert_eq!(told, [(1, "`“s”` is no value".to_owned()), open(2, "[")]);
+    assert_eq!(told, [(1, "`“s”` is not a value".to_owned()), open(2, "[")]);
     let told: Vec<_> = message(&format!("a = 1\nenv = {{ A = [\"}}\"],\n{rest}"));
     assert_eq!(told, [open(2, "{")]);
     let told: Vec<_> = message(&format!("\n\nremark = '''x\n{rest}'' # '''' \n= "));
@@ -143,7 +143,7 @@ fn values_that_are_none_get_a_hint() {
     assert_eq!(hint("\"x\u{1}\""), "write `\\u0001` in double quotation marks instead");
     for text in ["127.0.0.1:8080", "10s", "1.2.3", "2026-13-45", "https://a.org", "/x", "$X", "+"] {
         let (_, message, help) = said(&format!("a = {text}")).remove(0);
-        assert_eq!(message, format!("`{text}` is no value"));
+        assert_eq!(message, format!("`{text}` is not a value"));
         assert_eq!(help, "put a text in quotation marks");
     }
 }

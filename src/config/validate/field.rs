@@ -315,7 +315,8 @@ pub fn domain_pattern(text: &str) -> Result<DomainPattern, Complaint> {
 pub fn admin_host(text: &str) -> Result<String, Complaint> {
     let bare = text.trim_start_matches('[').trim_end_matches(']');
     if bare.parse::<IpAddr>().is_ok() || text.parse::<SocketAddr>().is_ok() {
-        let message = format!("{text:?} is an address, and those are answered always");
+        let message =
+            format!("{text:?} is an address, and the listener answers under every address");
         return Err(Complaint::new(message, "remove it"));
     }
     // Container names may have underscores.

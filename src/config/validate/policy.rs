@@ -84,7 +84,7 @@ fn traffic(
             file.add(span, Complaint::new(message, help));
         }
         (Some((span, false)), None) if !is_split_lost => {
-            let message = "`latest = false` leaves open who gets what";
+            let message = "`latest = false` does not say which version gets what";
             let help = "add a `split`, or write `latest = true`";
             file.add(span, Complaint::new(message, help));
         }
@@ -117,7 +117,8 @@ fn check_versions(
     let most = own.into_iter().chain(of_rules).map(takers).max().unwrap_or(0);
     if most > Sticky::VERSIONS_MAX {
         let max = Sticky::VERSIONS_MAX;
-        let message = format!("users cannot stay with {most} versions of a split, but with {max}");
+        let message =
+            format!("users can stay with {max} versions of a split at most, not with {most}");
         let help = "give fewer versions a share, or remove `[traffic.sticky]`";
         file.add(sticky, Complaint::new(message, help));
     }

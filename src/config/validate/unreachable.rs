@@ -76,7 +76,7 @@ impl File<'_> {
             Otherwise::Fail => "fails",
         };
         let help = format!(
-            "whoever is not let in otherwise {becomes}: set `reach = \"live\"`, or remove the rule"
+            "a request that may not reach the version {becomes}: set `reach = \"live\"`, or remove the rule"
         );
         Some(self.source.spot(to.clone()).problem(Complaint::new(message, help)))
     }
