@@ -22,7 +22,7 @@ const SHORTEST: Duration = Duration::from_millis(500);
 /// Server and wrk share all cores, as they are: see the README.
 const PLAN: Plan<'_> = Plan { host: HOST, connections: 32, seconds: WINDOW, cores: Cores::All };
 
-/// Each round loads the server, and again while a new version of it is being made.
+/// Each round loads the server, and again while a new version is being made.
 pub fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
     if !arguments.wants(Part::Compile) {
         return Ok(());

@@ -112,7 +112,7 @@ struct BackDocument<'a> {
     restored: &'a [String],
     /// What differs from then.
     differs: Vec<&'a String>,
-    /// Parts of which nobody knows whether they differ.
+    /// Parts that may differ: whether they do is not known.
     unknown: &'a [String],
     /// Generations that were skipped, and what the file said that was never served.
     notes: &'a [String],

@@ -29,7 +29,7 @@ use crate::versions::secret_digest;
 /// How often the process is asked how far it is: often at first, because some edits take no time.
 const LOOKS: RangeInclusive<Duration> = Duration::from_millis(5)..=Duration::from_millis(200);
 
-/// A service, where it is declared, and who serves it.
+/// A service, where it is declared, and the process that serves it.
 pub(super) struct Target {
     files: Files,
     admin: AdminSettings,

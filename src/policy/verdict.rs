@@ -1,11 +1,11 @@
-//! Decides what is served of a declaration, and says why it is not all of it.
+//! Decides which part of a declaration is served, and says why the rest is not.
 
 use super::base::{self, Base};
 use super::eligibility::{self, Eligibility, Incumbent, Obstacle};
 use crate::api::Standing;
 use crate::config::{Percent, Quarantined, Service, Split, Traffic, VersionName};
 
-/// A service, and everything that decides what is served of it.
+/// A service, and everything that decides what is served.
 #[derive(Clone, Copy, Debug)]
 pub struct Case<'a> {
     pub service: &'a Service,
@@ -52,7 +52,7 @@ impl<'a> Before<'a> {
         self.incumbents.iter().flatten().find(|made| made.name == name)
     }
 
-    /// What of it can go on, and the versions that cannot because the service closes them.
+    /// The part of the base that can go on, and the versions that cannot because the service closes them.
     fn goes_on(&self, service: &Service) -> (Base, Vec<(&'a VersionName, Obstacle)>) {
         let closed = |index: usize| {
             let made = self.incumbents.get(index).and_then(Option::as_ref)?;

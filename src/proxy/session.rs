@@ -28,7 +28,7 @@ pub enum Input {
     Gone,
 }
 
-/// One request of a client, and the way back to it. It counts the bytes in both directions.
+/// One request of a client, and the way back to the client. Counts the bytes in both directions.
 pub struct Session {
     codec: Codec,
     scheme: Scheme,

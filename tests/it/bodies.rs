@@ -17,7 +17,7 @@ pub const ROOMY: &str = "request-body = \"1GiB\"\ncpu-time = \"30s\"";
 /// Limits of a lab whose guests may wait for longer than any test.
 const PATIENT: &str = "wall-time = \"5m\"\ncpu-time = \"30s\"";
 
-/// Bytes of which no two parts are the same.
+/// Bytes without repeated parts.
 pub fn noise(length: usize) -> Vec<u8> {
     let mut state = 0x2545_F491_4F6C_DD1D_u64;
     let mut bytes = Vec::with_capacity(length + 8);

@@ -20,7 +20,7 @@ fn both_worlds_share_the_traffic_of_a_service() {
     let watershed = Site::new().service("greeter", &versions).start();
     let mut client = watershed.http1();
     let mut greeted = [0, 0];
-    // That one of them is never drawn has a probability of 1 in 2^255.
+    // One of them is never drawn with a probability of 1 in 2^255.
     for _ in 0..256 {
         let response = client.get(GREETER, "/");
         let version = usize::from(response.header("watershed-version") == Some("v2"));

@@ -1,4 +1,4 @@
-//! Whether what a command printed is what a page says, up to what differs from run to run:
+//! Compares a command's output with its page, except for what differs from run to run:
 //!
 //! | in a page | may be |
 //! | --- | --- |

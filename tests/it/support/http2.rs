@@ -22,7 +22,7 @@ pub struct Http2 {
     connection: JoinHandle<Result<(), h2::Error>>,
 }
 
-/// One stream of it.
+/// One stream of the connection.
 #[derive(Debug)]
 pub struct Exchange {
     pub response: ResponseFuture,
