@@ -1,11 +1,11 @@
 //! A simulation of a site that people edit for weeks: services are deployed to, split, ramped, closed,
 //! quarantined and restarted, their components are built anew, break and come back, and requests come
-//! all the while. It drives the real path from what is declared to what is served, told and planned,
-//! without files and sockets, and asks after every publish what must always hold ([`invariants`]).
+//! all the time. The simulation drives the real path from declarations to what is served, reported and
+//! planned, without files and sockets, and checks after every publish what must always hold ([`invariants`]).
 //!
 //! A seed is a run: `WATERSHED_SEEDS=7` repeats the run of seed 7, `WATERSHED_SEEDS=0..1000` makes a
-//! thousand runs. A run that fails is made again with fewer steps until none can be spared; the seed,
-//! these steps and what is wrong after them are printed.
+//! thousand runs. A run that fails is repeated with fewer steps until each of them is needed. Then the
+//! seed, these steps and the failure are printed.
 
 mod invariants;
 mod process;
