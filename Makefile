@@ -1,11 +1,11 @@
 # The commands of the project; `make` alone lists them.
 
 CONFIG ?= config/watershed.toml
-# What a new Debian machine lacks: a C toolchain and cmake, for the C libraries in our dependencies.
+# A new Debian machine lacks these: a C toolchain and cmake, for the C libraries in our dependencies.
 TOOLS := cc cmake
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-# What is linked before it is laid out, and what is built to measure it.
+# Builds with relocations, which llvm-bolt needs to lay a program out.
 LINKED := CARGO_TARGET_DIR=target/linked RUSTFLAGS=-Clink-arg=-Wl,--emit-relocs
 
 .DEFAULT_GOAL := help
@@ -20,30 +20,30 @@ run: tools ## build in release and serve config/ (CONFIG=… for another)
 test: tools ## run everything that must pass
 	cargo test --release --locked
 
-fuzz: tools ## throw any text at what reads the configuration and requests, a minute a target (FUZZ_SECONDS=…)
+fuzz: tools ## feed random input to the readers of configurations and requests, a minute a target (FUZZ_SECONDS=…)
 	fuzz/run
 
-bench: tools ## measure: criterion, then the goals against the peers that are found (TABLE=--help)
+bench: tools ## run criterion, then measure the goals against the installed peers (TABLE=--help)
 	$(LINKED) cargo build --locked --profile dist --bin watershed --example bare_pingora --bench hot_path --bench table
 	benches/lay-out.sh target/linked/dist/watershed target/dist/watershed
 	install -D target/linked/dist/examples/bare_pingora target/dist/examples/bare_pingora
 	$(LINKED) cargo bench --locked --profile dist --bench hot_path
 	$(LINKED) cargo bench --locked --profile dist --bench table -- $(TABLE)
 
-bench-peers: tools ## install what bench compares with: wasmtime, workerd, envoy, nginx, haproxy, wrk
+bench-peers: tools ## install the peers of bench: wasmtime, workerd, envoy, nginx, haproxy, wrk
 	benches/peers.sh
 
-dist: tools ## build target/dist/watershed, for packages: fat LTO, laid out by what it does under load
+dist: tools ## build target/dist/watershed, for packages: fat LTO, laid out by what runs under load
 	$(LINKED) cargo build --locked --profile dist --bin watershed
 	benches/lay-out.sh target/linked/dist/watershed target/dist/watershed
 
-pgo: tools ## build target/pgo/watershed: dist, compiled by a profile too (twice as long)
+pgo: tools ## build target/pgo/watershed: like dist, and compiled by a profile (twice as long)
 	benches/pgo.sh
 
 plugins: tools ## rebuild plugins/dist/*.wasm
 	plugins/build.sh
 
-lint: tools ## formatting, clippy, licences
+lint: tools ## check formatting, clippy and licences
 	cargo fmt --check
 	cd plugins && cargo fmt --check
 	cd fuzz && cargo fmt --check

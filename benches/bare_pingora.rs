@@ -1,5 +1,7 @@
-//! The ceiling of `table`: a Pingora proxy, with its own listener and one thread, whose
-//! `request_filter` answers with what the greeter says. `bare_pingora PORT`
+//! The ceiling of `table`: a Pingora proxy, with its own listener and one thread, whose `request_filter` answers with
+//! the greeter's text.
+//!
+//! `bare_pingora PORT`
 
 use std::error::Error;
 
@@ -12,7 +14,7 @@ use pingora::server::Server;
 use pingora::server::configuration::ServerConf;
 use pingora_proxy::{ProxyHttp, Session, http_proxy_service};
 
-/// The same as ours, so that it makes no difference.
+/// The same allocator as ours, so that the allocator makes no difference.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

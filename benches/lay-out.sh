@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Lays a linked program out anew by what runs under load: `lay-out.sh PROGRAM OUTPUT`.
+# Lays out a linked program anew by what runs under load: `lay-out.sh PROGRAM OUTPUT`.
 #
 # A request runs through some 400 KB of machine code once, which no first-level cache holds: a processor
-# waits for instructions more than for anything else. llvm-bolt puts what runs side by side and moves the
-# rest away. It needs the relocations that the linker keeps with `--emit-relocs`.
+# waits for instructions more than for anything else. llvm-bolt puts the code that runs side by side and moves
+# the rest away. It needs the relocations that the linker keeps with `--emit-relocs`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# It looks for its libraries beside itself, and not beside a link to it.
+# llvm-bolt looks for its libraries beside its own file, and not beside a link to that file.
 find_bolt() {
     local found
     found=$(command -v llvm-bolt || ls -v /usr/lib/llvm-*/bin/llvm-bolt 2>/dev/null | tail -n1)
@@ -39,6 +39,6 @@ benches/train.sh "$work/instrumented"
 "$bolt" "$1" -data="$work/profile" -reorder-blocks=ext-tsp -reorder-functions=hfsort -split-functions \
     -split-all-cold -split-eh -icf=1 -use-gnu-stack -o "$work/laid-out" >"$work/log" 2>&1 ||
     { tail "$work/log" >&2; exit 1; }
-# Over a program that may be running.
+# Replaces a program that may be running.
 mv "$work/laid-out" "$2"
 echo "$2"

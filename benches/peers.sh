@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what `benches/table` compares with, at the versions that its goals were set against:
+# Installs the peers of `benches/table`, at the versions against which its goals were set:
 # wasmtime by cargo; workerd and envoy below target/peers; wrk, nginx and haproxy by apt. What is
-# there already stays. What cannot be had is said, and its rows say "not found".
+# installed already stays. A peer that cannot be installed is reported, and its rows say "not found".
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

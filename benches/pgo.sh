@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Builds target/pgo/watershed: as `make dist`, and compiled by a profile of what it does under load before
+# Builds target/pgo/watershed: like `make dist`, but compiled by a profile of what runs under load before
 # it is laid out.
 #
-# It is built twice, each time as long as `make dist`: once to count what runs, and once with these
-# counts.
+# The program is built twice, each time as long as `make dist`: once to count what runs, and once with
+# these counts.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -14,7 +14,7 @@ profdata=$(rustc --print sysroot)/lib/rustlib/$host/bin/llvm-profdata
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# With --target, build scripts and macros are left alone.
+# With --target, the flags do not apply to build scripts and macros.
 build() {
     RUSTFLAGS=$1 CARGO_TARGET_DIR=target/pgo/$2 cargo build --profile dist --locked --target "$host" --bin watershed
 }

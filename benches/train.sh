@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Loads a program with all that a profile should know of: both worlds, fresh and reused sandboxes, one
-# connection and many, small and large bodies, rules and keys, requests that nobody takes. `train.sh PROGRAM`
+# Loads a program with everything that a profile should cover: both worlds, fresh and reused sandboxes, one
+# connection and many, small and large bodies, rules and keys, requests without a service. `train.sh PROGRAM`
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -74,7 +74,7 @@ load fresh 16 2 / -s "$work/post.lua"
 load fresh 16 2 '/stream?lines=20'
 load nobody 16 1 /
 
-# It writes its profile when it ends.
+# The program writes its profile when it ends.
 kill "$server"
 wait "$server"
 server=

@@ -1,8 +1,8 @@
 //! The admin listener: health, metrics, status and history, for probes, Prometheus and people.
 //!
-//! It reads, and can have the files read again; what is served is written in files only. `guard`
-//! decides who is answered: where a token file is configured, everything but the health of the
-//! process is for those who know the token.
+//! Its only actions are to have the files read again and to check a text: files alone say what is served. `guard`
+//! decides which requests are answered. Where a token file is configured, every path except the health of the process
+//! needs the token.
 
 mod check;
 mod description;
@@ -54,10 +54,10 @@ const BODY_TIME: Duration = Duration::from_secs(10);
 /// How often the token file is read.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How often open descriptors are counted, which takes older kernels a while.
+/// How often open descriptors are counted. Counting takes older kernels a while.
 const COUNT: Duration = Duration::from_secs(5);
 
-/// How many services that are not ready a probe is told.
+/// How many services that are not ready a probe is told about.
 const NAMED: usize = 100;
 
 /// What the admin listener shows.
@@ -68,7 +68,7 @@ pub struct Admin {
     pub telemetry: Telemetry,
     pub token: Option<TokenFile>,
     pub descriptors: Descriptors,
-    /// Whether the end of the process is announced.
+    /// Whether the drain is announced.
     pub draining: Arc<AtomicBool>,
     /// Port of the first proxy listener, for the URLs of services.
     pub port: u16,
@@ -91,11 +91,11 @@ impl AdminListener {
         Self { admin, socket }
     }
 
-    /// Serves until dropped. The socket stays: clients that come meanwhile wait for the next call.
+    /// Serves until dropped. The socket stays open: clients that connect meanwhile wait for the next call.
     ///
     /// # Errors
     ///
-    /// Where the process has no descriptor for it.
+    /// Where the process has no descriptor for the socket.
     pub async fn serve(&self) -> io::Result<()> {
         let socket = self.socket.try_clone()?;
         tokio::select! {
@@ -106,7 +106,7 @@ impl AdminListener {
 }
 
 impl Admin {
-    /// Follows what changes outside: the token file, also on SIGHUP, and the descriptors.
+    /// Follows what changes outside this process: the token file, also on SIGHUP, and the number of open descriptors.
     async fn look_around(&self) {
         let [mut looks, mut counts] = [LOOK, COUNT].map(interval);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -128,7 +128,7 @@ impl Admin {
         }
     }
 
-    /// Whether the limit is near. It is told once.
+    /// Whether the process is close to its limit of descriptors. The log says so once.
     fn look_at_descriptors(&self, was_near: bool) -> bool {
         let seen = self.descriptors.look();
         if seen.is_near() && !was_near {
@@ -138,7 +138,7 @@ impl Admin {
     }
 }
 
-/// Waits for SIGHUP, for ever where it cannot be noticed.
+/// Waits for SIGHUP; forever where the process cannot receive it.
 async fn hangup(hangups: &mut Option<Signal>) {
     let told = match hangups {
         Some(hangups) => hangups.recv().await,
@@ -177,11 +177,11 @@ fn routes(admin: Admin) -> Router {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Readiness {
-    /// The least generation that is to be served.
+    /// The lowest generation that has to be served.
     generation: Option<u64>,
 }
 
-/// 200 unless only a restart of the process helps.
+/// 200, unless only a restart of the process helps.
 async fn livez(State(admin): State<Arc<Admin>>) -> Response {
     match admin.lost() {
         None => "ok\n".into_response(),
@@ -189,8 +189,8 @@ async fn livez(State(admin): State<Arc<Admin>>) -> Response {
     }
 }
 
-/// 200 once every service that is to have traffic has normal versions for it, in the generation
-/// that is asked for, and until the end of the process is announced.
+/// 200 once every service that should have traffic has normal versions for it, in the generation that the probe asks
+/// for, and until the drain is announced.
 async fn readyz(
     State(admin): State<Arc<Admin>>,
     Query(Readiness { generation: wanted }): Query<Readiness>,
@@ -210,7 +210,7 @@ async fn readyz(
         return not_ready(format!("generation {generation} is served, and not yet {wanted}"));
     }
     if snapshot.is_ready() {
-        // No reason to send requests elsewhere: they are served as before.
+        // This is no reason to send requests elsewhere: they are served as before.
         let failing = admin.telemetry.health().with(Ailment::Failing);
         return match failing.as_slice() {
             [] => "ready\n".into_response(),
@@ -249,13 +249,13 @@ async fn show_status(
     Json(status::document(&admin, &query)).into_response()
 }
 
-/// What is declared and served, for whoever compares it with files.
+/// What is declared and served, so that a client can compare it with files.
 async fn show_config(State(admin): State<Arc<Admin>>) -> Response {
     let snapshot = admin.live.load();
     Json(description::description(&snapshot, &admin.root, &admin.started_with)).into_response()
 }
 
-/// Who would get what, and why.
+/// Says which version a described request would get, and why.
 async fn show_explanation(State(admin): State<Arc<Admin>>, RawQuery(query): RawQuery) -> Response {
     explain::show(&admin.live, &query.unwrap_or_default())
 }
@@ -267,13 +267,13 @@ async fn show_history(
     history::show(admin.reloads.history(), query).await
 }
 
-/// Has the files read again at once: every file, or only changed ones where the body says who has
-/// changed what. 422 where something is wrong with the files.
+/// Has the files read again at once. Every file is read, or only changed ones where the body says who has changed what.
+/// 422 where something is wrong with the files.
 async fn reload(State(admin): State<Arc<Admin>>, body: Body) -> Response {
     let body = match timeout(BODY_TIME, to_bytes(body, 2 * ATTRIBUTION_MAX)).await {
         Ok(Ok(body)) => body,
         Ok(Err(_)) => return refused(StatusCode::BAD_REQUEST, too_long()),
-        Err(_) => return refused(StatusCode::REQUEST_TIMEOUT, "the body does not come"),
+        Err(_) => return refused(StatusCode::REQUEST_TIMEOUT, "the body did not come in time"),
     };
     admin.look_at_token().await;
     let reload = match attribution(&body) {
@@ -282,7 +282,7 @@ async fn reload(State(admin): State<Arc<Admin>>, body: Body) -> Response {
         Err(why) => return refused(StatusCode::BAD_REQUEST, why),
     };
     let Some(reload) = reload else {
-        return refused(StatusCode::SERVICE_UNAVAILABLE, "the process ends");
+        return refused(StatusCode::SERVICE_UNAVAILABLE, "the process is ending");
     };
     let status = match &reload.report {
         None => StatusCode::OK,
@@ -291,13 +291,12 @@ async fn reload(State(admin): State<Arc<Admin>>, body: Body) -> Response {
     (status, Json(status::reload_document(&reload))).into_response()
 }
 
-/// The answer where there is no document. Every refusal of the API is written here: one line of plain
-/// text.
+/// The answer where there is no document: one line of plain text. Every refusal of the API is written here.
 fn refused(status: StatusCode, why: impl std::fmt::Display) -> Response {
     (status, format!("{why}\n")).into_response()
 }
 
-/// What a body says, if there is one.
+/// The attribution in a body, if there is one.
 fn attribution(body: &[u8]) -> Result<Option<Attribution>, String> {
     if body.trim_ascii().is_empty() {
         return Ok(None);
@@ -318,7 +317,7 @@ fn too_long() -> String {
 }
 
 impl Admin {
-    /// Which work the process cannot do any more, if any.
+    /// Names the tasks that cannot do their work any more, if any.
     fn lost(&self) -> Option<String> {
         let lost = self.telemetry.health().with(Ailment::Lost);
         (!lost.is_empty()).then(|| format!("{} cannot work, see the log", lost.join(", ")))

@@ -1,4 +1,4 @@
-//! The command line: one file a command, each of them thin.
+//! The command line: one file for each command, each of them thin.
 
 mod arguments;
 mod check;
@@ -51,10 +51,10 @@ use crate::source::EditError;
 use crate::telemetry::Telemetry;
 use crate::versions::{StatusCode, StatusError};
 
-/// What clap ends with where a command line makes no sense.
+/// The exit code with which clap reports a wrong command line.
 const USAGE: u8 = 2;
 
-/// The main file, unless it is said.
+/// The main file where `--config` does not name one.
 const DEFAULT_CONFIG: &str = "config/watershed.toml";
 
 const EXAMPLES: &str = "\
@@ -78,9 +78,9 @@ Exit codes: 0 ended by a signal, with requests in flight finished or cut off aft
 
 /// Splits live traffic between sandboxed versions of services.
 ///
-/// A service's versions are WebAssembly components (wasi:http); its file says who gets what share
-/// of the traffic. Files are followed while it runs: an edit is served at once, and a bad edit
-/// changes nothing and says why.
+/// A service's versions are WebAssembly components (wasi:http); its file says which share of the traffic each version
+/// gets. Watershed follows the files while it runs: it serves an edit at once, and a bad edit changes nothing and is
+/// reported.
 #[derive(Debug, Parser)]
 #[command(name = "watershed", version, after_help = EXAMPLES)]
 pub struct Cli {
@@ -101,26 +101,25 @@ enum Command {
     Run,
     /// Write a small configuration with a component of its own, to begin with.
     ///
-    /// It has one service with two versions and a split, and comments that say what to try next.
-    /// Nothing that exists is overwritten.
+    /// It has one service with two versions and a split, and comments that say what to try next. Nothing that exists is
+    /// overwritten.
     Init(init::Arguments),
     /// Check all files and compile what they name, without serving.
     ///
-    /// Prints every problem of every file at once, and warns of what a start would not serve.
+    /// Prints every problem of every file at once, and warns of everything that a start would not serve.
     Check(check::Arguments),
     /// Show what a reload of the files would change, and change nothing.
     ///
-    /// Compares the files with what a running process serves, or with another configuration: what
-    /// is added, changed and removed, how much traffic moves, what is to be compiled, and what
-    /// takes a restart.
+    /// Compares the files with what a running process serves, or with another configuration. Shows what is added,
+    /// changed and removed, how much traffic moves, what has to be compiled, and what needs a restart.
     Plan(plan::Arguments),
     /// Add a version to a service, and give it traffic once it is normal.
     ///
-    /// The service's file gets the version; its comments and its order stay. A running process is
-    /// told, and asked until the version is normal or in error. If it cannot become normal, the
-    /// traffic is as it was.
+    /// Adds the version to the service's file, and keeps the comments and the order of the file. Tells a running
+    /// process, and waits until the version is normal or in error. A version that cannot become normal gets no traffic:
+    /// the shares stay as they were.
     Deploy(deploy::Arguments),
-    /// Set who gets what: percentages that add up to 100.
+    /// Set the shares of versions: percentages that add up to 100.
     Traffic(traffic::Arguments),
     /// Give a version all of the traffic.
     Promote(traffic::PromoteArguments),
@@ -145,7 +144,7 @@ enum Command {
     Completions(completions::Arguments),
     /// Print the manual, or write it as man pages.
     Man(completions::ManArguments),
-    /// Compile what is on standard input, for the server that has started this.
+    /// Compile the component on standard input, for the server that started this process.
     #[command(hide = true)]
     Compile(compile::Arguments),
 }
@@ -184,7 +183,7 @@ pub enum CliError {
         .0.code.as_str(), .0.detail, component_help(.0)
     )]
     Component(#[from] StatusError),
-    #[error("`--offline` gives nobody anything: leave the shares out, or leave it out")]
+    #[error("`--offline` gives every version 0 %: leave out the shares, or `--offline`")]
     OfflineShares,
     #[error("`--env {0}=…` is given twice: give each variable once")]
     EnvTwice(String),
@@ -197,14 +196,14 @@ pub enum CliError {
     Select(#[from] SelectError),
     #[error("{0}")]
     Question(#[from] QuestionError),
-    /// The bare message, as whoever has started the compiler wants it.
+    /// The bare message: the server that started the compiler adds its own words.
     #[error("{0}")]
     Compile(#[from] ProgramError),
     #[error("cannot write to standard output: {0}")]
     Output(#[from] std::io::Error),
 }
 
-/// What to do about a file that `--component` names, which no service's file names yet.
+/// What to do about a component file that `--component` names and no service's file does yet.
 fn component_help(error: &StatusError) -> &'static str {
     match error.code {
         StatusCode::NotFound => {
@@ -227,22 +226,22 @@ impl From<EditError> for CliError {
 }
 
 impl CliError {
-    /// Whether whoever read the output has seen enough, as `head` does: no error to tell.
+    /// Whether the reader of the output has left, as `head` does. That is no error.
     pub fn is_closed_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
     }
 
-    /// The error as a terminal shows it. All commands show it so; where `--json` is to have a shape for
-    /// refusals too, this is the place.
+    /// The error as a terminal shows it. Every command shows its errors here, so a form for `--json` would be added
+    /// here.
     pub fn text(&self) -> String {
         match self {
-            // A report begins each of its problems with the word; a compiler's line is for a program.
+            // A report begins each of its problems with "error" already, and a program reads a compiler's line.
             Self::Config(_) | Self::Compile(_) => self.to_string(),
             _ => format!("error: {self}"),
         }
     }
 
-    /// What the process ends with. A compiler tells by it whether the component is at fault.
+    /// The exit code. By a compiler's code the server knows whether the component is at fault.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Compile(ProgramError::CompilerStopped(_)) => ExitCode::from(2),
@@ -255,17 +254,17 @@ impl CliError {
 }
 
 impl Cli {
-    /// Answers a shell that asks what could stand on its line, and ends then. To be called first.
+    /// Answers a shell that asks for completions of its line, and then exits. Must be called first.
     pub fn complete() {
         CompleteEnv::with_factory(Self::command).var(completions::VARIABLE).complete();
     }
 
-    /// Whether it logs. A compiler says one thing on standard error, or nothing.
+    /// Whether the command logs. A compiler writes one message to standard error, or nothing.
     pub fn logs(&self) -> bool {
         !matches!(self.command, Some(Command::Compile(_)))
     }
 
-    /// Whether it serves. What it says may then wait for nobody.
+    /// Whether the command serves. Then its output must never wait for a reader.
     pub fn serves(&self) -> bool {
         matches!(self.command, None | Some(Command::Run))
     }
@@ -274,7 +273,7 @@ impl Cli {
     ///
     /// # Errors
     ///
-    /// Whatever kept it from doing its work, ready to be printed.
+    /// Whatever kept the command from doing its work, ready to be printed.
     pub fn execute(self, telemetry: Telemetry) -> Result<ExitCode, CliError> {
         match self.command.unwrap_or(Command::Run) {
             Command::Run => run::run(&self.config, telemetry),

@@ -1,10 +1,10 @@
-//! What the user wrote, read and checked: texts become a [`Config`] that cannot be wrong, or a
-//! [`Report`] of everything that is. This room knows no file system: `source` finds and reads the
-//! files, and calls it for each. Files, in reading order: `raw` (what is written), `model` (what it
-//! means, and every default), `document` (a text into `raw`, with `syntax` for what is not TOML and
-//! `read` for what does not fit), `validate` (one file's `raw` into the model), `arbitrate` (names that
-//! several files want), `path` (paths by their names), `report` (what is wrong), `restart` (what only a
-//! restart changes), `schema` (the keys, for editors).
+//! What the user wrote, read and checked: texts become a [`Config`] that cannot be wrong, or a [`Report`] of everything
+//! that is wrong. This room knows no file system: `source` finds and reads the files, and calls this room for each.
+//!
+//! Files, in reading order: `raw` (what is written), `model` (what it means, and every default), `document` (a text
+//! into `raw`, with `syntax` for what is not TOML and `read` for what does not fit), `validate` (one file's `raw` into
+//! the model), `arbitrate` (names that several files claim), `path` (paths by their names), `report` (what is wrong),
+//! `restart` (settings that only a restart changes), `schema` (the keys, for editors).
 
 mod arbitrate;
 mod document;
@@ -35,14 +35,14 @@ pub(crate) use validate::{Main, Plan};
 
 use validate::{EMPTY_MAIN, EMPTY_SERVICE};
 
-/// What the main file says. Nothing if it cannot be understood at all; it counts only if nothing was
-/// added to `problems`.
+/// What the main file says; `None` if the text cannot be understood at all. The result counts only if nothing was added
+/// to `problems`.
 pub(crate) fn read_main(source: Source, problems: &mut Vec<Problem>) -> Option<Main> {
     let document = document::of(source, EMPTY_MAIN, problems)?;
     Some(validate::main(document, problems))
 }
 
-/// What a service's file says by itself. Nothing if it cannot be understood at all; it counts only if
+/// What a service's file says by itself; `None` if the text cannot be understood at all. The result counts only if
 /// nothing was added to `problems`.
 pub(crate) fn read_service(
     source: Source,

@@ -1,8 +1,9 @@
-//! Changes the text of a service's file as a person would: only what is meant changes, comments and
-//! order stay. A [`ServiceText`] is parsed, changed and written out; it knows no file. `source` has
-//! the file around it, and the commands that upgrade a service say what changes. Rooms, in reading
-//! order: `service` and `restore` (what a change is), `list`, `keys` and `row` (the ways in which TOML
-//! lets it be written), `comments` (which of them go), `form` and `diff` (lines).
+//! Changes the text of a service's file as a person would: only what is meant changes, and comments and order stay. A
+//! [`ServiceText`] is parsed, changed and written out; it knows no file system. `source` reads and writes the file, and
+//! the commands that upgrade a service say what changes.
+//!
+//! Files, in reading order: `service` and `restore` (the changes), `list`, `keys` and `row` (the forms in which TOML
+//! may be written), `comments` (which comments go), `form` and `diff` (lines).
 
 mod comments;
 mod diff;
@@ -42,11 +43,11 @@ use crate::config::{Digest, Percent, Problem, Quarantined, ServiceName, VersionN
 /// ```
 #[derive(Debug)]
 pub struct ServiceText {
-    /// What relative paths in it start from; absolute.
+    /// The directory from which relative paths in the text start; absolute.
     directory: PathBuf,
-    /// As it was read; none of a text that is new.
+    /// The text as it was read; `None` for a new file.
     before: Option<String>,
-    /// What the document says if nothing is changed.
+    /// The document's text if nothing is changed.
     unchanged: String,
     document: DocumentMut,
 }
@@ -58,8 +59,9 @@ pub struct NewVersion {
     /// Absolute. Written relative to the file where both share a directory other than `/`.
     pub component: PathBuf,
     pub digest: Digest,
-    /// All of it: what a replaced version has beside this goes. Where it is empty, a replaced version
-    /// keeps what it has: secrets, which are files or variables, can be written by hand only.
+    /// The whole environment: the other variables of a replaced version go. Where it is empty, a replaced version keeps
+    /// its variables: secrets, which are files or variables of watershed's own environment, can be written by hand
+    /// only.
     pub env: Vec<(String, String)>,
     pub remark: Option<String>,
 }
@@ -69,7 +71,7 @@ impl ServiceText {
     ///
     /// # Errors
     ///
-    /// Why it is not TOML.
+    /// Why the text is not TOML.
     pub fn parse(path: &Path, before: String) -> Result<Self, Vec<Problem>> {
         let document = form::plain(&before).parse::<DocumentMut>().map_err(|error| {
             let problems = syntax_of(path, &before);
@@ -99,7 +101,7 @@ impl ServiceText {
         self.edit(|document| service::add_version(document, &directory, version));
     }
 
-    /// Replaces a version in its place, but for its limits. One that is not there is added.
+    /// Replaces a version in its place, and keeps its limits. A version that does not exist is added.
     pub fn replace_version(&mut self, version: &NewVersion) {
         let directory = self.directory.clone();
         self.edit(|document| service::replace_version(document, &directory, version));
@@ -110,8 +112,8 @@ impl ServiceText {
         self.edit(|document| service::remove_version(document, name));
     }
 
-    /// Gives each version its share, and all others nothing. Removes `latest`; what the split names
-    /// already stays in its place.
+    /// Gives each version its share, and all others nothing. Removes `latest`; versions that the split names already
+    /// stay in their places.
     pub fn set_split(&mut self, shares: &[(VersionName, Percent)]) {
         self.edit(|document| service::set_split(document, shares));
     }
@@ -136,7 +138,7 @@ impl ServiceText {
         self.edit(|document| restore::set_in_traffic(document, &directory, key, value));
     }
 
-    /// Makes the rules these, in this order.
+    /// Makes the rules exactly these, in this order.
     pub fn set_rules(&mut self, rules: &[PutRule]) {
         self.edit(|document| restore::set_rules(document, rules));
     }
@@ -147,27 +149,27 @@ impl ServiceText {
         self.edit(|document| restore::declare_version(document, &directory, version));
     }
 
-    /// Keeps traffic from something, unless an entry does so already.
+    /// Adds a quarantine entry, unless one does the same already.
     pub fn quarantine(&mut self, entry: &Quarantined) {
         self.edit(|document| service::quarantine(document, entry));
     }
 
-    /// Removes what keeps traffic from the digest and environment of an entry.
+    /// Removes every quarantine entry with the digest and environment of `entry`.
     pub fn release(&mut self, entry: &Quarantined) {
         self.edit(|document| service::release(document, entry));
     }
 
-    /// What it was parsed from; none of a text that is new.
+    /// The text that was parsed; `None` for a new file.
     pub fn before(&self) -> Option<&str> {
         self.before.as_deref()
     }
 
-    /// Whether it is another text than it was parsed from.
+    /// Whether the text differs from the one that was parsed.
     pub fn is_changed(&self) -> bool {
         self.before.is_none() || self.document.to_string() != self.unchanged
     }
 
-    /// Changes the document, and reads it anew, so that every part of it has its place in the text.
+    /// Changes the document, and parses it again, so that every part has its place in the text.
     fn edit(&mut self, change: impl FnOnce(&mut DocumentMut)) {
         change(&mut self.document);
         if let Ok(document) = self.document.to_string().parse() {
@@ -176,7 +178,7 @@ impl ServiceText {
     }
 }
 
-/// The text as it is now, with the ends of lines as they were.
+/// The text as it is now, with its original line ends.
 impl fmt::Display for ServiceText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.before {

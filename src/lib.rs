@@ -1,11 +1,11 @@
-//! Watershed splits live traffic between versions of a service, where a version is a sandboxed
-//! WebAssembly component, and files that are followed while traffic flows say who gets what.
+//! Watershed splits live traffic between versions of a service. A version is a sandboxed WebAssembly component. Files
+//! say which requests each version gets, and are followed while traffic flows.
 //!
-//! Two lines run through the crate. A request: `transport` → `proxy` → a service by `routing` → a
-//! version by its entry in `versions` → a sandbox of `runtime`. A configuration: `source` → `reload` →
-//! `versions`. They meet in one pointer, [`versions::Live`]. `ARCHITECTURE.md` has the whys.
+//! Two lines run through the crate. A request: `transport` → `proxy` → a service by `routing` → a version by its entry
+//! in `versions` → a sandbox of `runtime`. A configuration: `source` → `reload` → `versions`. They meet in one pointer,
+//! [`versions::Live`]. `ARCHITECTURE.md` has the reasons.
 
-// In reading order; the blank lines keep it.
+// The modules in reading order; the blank lines keep rustfmt from sorting them.
 
 pub mod secret;
 pub mod transient;

@@ -1,4 +1,4 @@
-//! The command's entry: logging, and the one place where an error becomes text and an exit code.
+//! The entry point: sets up logging, and is the one place where an error becomes text and an exit code.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -11,14 +11,14 @@ use watershed::cli::Cli;
 use watershed::log::{Log, tell_panics};
 use watershed::telemetry::Telemetry;
 
-/// Faster than the system's in the many small allocations of a request.
+/// Faster than the system's allocator for the many small allocations of a request.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// Our own events; of the libraries', only what an operator can do something about.
+/// Our own events; of the libraries' events, only those that an operator can act on.
 const DEFAULT_FILTER: &str = "info,pingora=error,pingora_core=off,wasmtime=warn";
 
-/// How long the end of the process waits for its last lines to be read.
+/// How long the end of the process waits for a reader to take the last lines.
 const FAREWELL: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
                 log.say(&error.text());
             } else {
                 log.flush(FAREWELL);
-                // Whoever reads a long report may take their time; a reader that has left needs none.
+                // A reader of a long report may take time; for a reader that has left, nothing waits.
                 writeln!(io::stderr(), "{}", error.text()).ok();
             }
             error.exit_code()
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Lets the last lines out, whatever ends `main`.
+/// Writes the last lines, however `main` ends.
 struct Farewell<'a>(&'a Log);
 
 impl Drop for Farewell<'_> {
@@ -63,7 +63,7 @@ fn trace(log: &Log) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(log.clone())
-        // It would go past the log to standard error, and panic where that is closed.
+        // An error of the log itself would bypass the log on its way to standard error, and panic where that is closed.
         .log_internal_errors(false)
         .with_ansi(anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never)
         .init();

@@ -31,28 +31,28 @@ use ctx::{Chosen, Lane, RequestCtx};
 use failure::Failure;
 use session::Session;
 
-/// What becomes of a connection after a request; of one of HTTP/2, of the request's stream.
+/// What happens to a connection after a request; for HTTP/2, to the request's stream.
 enum Flow {
     /// The request has its whole response.
     Done,
-    /// Its response broke off, or its client did: the connection must not look usable.
+    /// Its response broke off, or its client did: the client must not take the connection for usable.
     Broken,
 }
 
-/// What the heads of requests may be.
+/// Limits of request heads.
 #[derive(Clone, Copy, Debug)]
 struct HttpLimits {
     head: HeadLimits,
     times: HeadTimes,
 }
 
-/// The proxy: finds, decides, serves. Cheap to clone.
+/// The proxy: finds the service, decides the version, serves the request. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Gateway {
     live: Arc<Live>,
     telemetry: Telemetry,
     drain: Drain,
-    /// While it is set, responses close connections.
+    /// While it is true, every response closes its connection.
     draining: Arc<AtomicBool>,
 }
 
@@ -63,7 +63,7 @@ impl Handler for Gateway {
 }
 
 impl Gateway {
-    /// A gateway to whatever `live` holds, until the drain.
+    /// A gateway to whatever `live` holds, until the drain starts.
     pub fn new(live: Arc<Live>, telemetry: Telemetry, drain: Drain) -> Self {
         Self { live, telemetry, draining: drain.flag(), drain }
     }
@@ -79,7 +79,7 @@ impl Gateway {
         }
     }
 
-    /// Serves a request, and tells how it ended.
+    /// Serves a request, and records how it ended.
     async fn exchange(&self, session: &mut Session) -> Flow {
         let mut ctx = RequestCtx::new();
         let served = self.serve_request(session, &mut ctx).await;
@@ -106,7 +106,7 @@ impl Gateway {
         served
     }
 
-    /// Tells of a request whose head could not be read, and which status it was sent.
+    /// Records a request whose head could not be read, with the status that its client was sent.
     fn record_unread(&self, failure: &Failure, origin: &Origin, status: Option<StatusCode>) {
         let record = RequestRecord {
             status,
@@ -118,7 +118,7 @@ impl Gateway {
     }
 }
 
-/// Where the requests of a connection come from.
+/// Where the requests of a connection come from: its other end, and how they are sent.
 #[derive(Clone)]
 struct Origin {
     client: SocketAddr,

@@ -1,10 +1,10 @@
 //! What is counted, and the one place where the end of a request becomes numbers and a line of the log:
 //! [`Telemetry::record`].
 //!
-//! A leaf. Label values come from closed sets: the configuration's names, decisions, status classes
-//! and failure codes. The handles of a version ([`VersionMeter`]) are looked up once a publish, so
-//! that a request touches atomics only. What a version did in the last minute, and how often it was
-//! drawn, is told from samples of those, which the server has taken every few seconds.
+//! This room is a leaf. Label values come from closed sets: the configuration's names, decisions, status classes and
+//! failure codes. The handles of a version ([`VersionMeter`]) are looked up once for each publish, so that a request
+//! touches only atomics. What a version did in the last minute, and how often it was drawn, comes from samples of these
+//! counters, which the server takes every few seconds.
 
 mod chance;
 mod failures;
@@ -193,7 +193,7 @@ impl Default for Telemetry {
 }
 
 impl Telemetry {
-    /// The handles of one version, which it keeps as long as it is served.
+    /// The handles of one version, which keeps them as long as it is served.
     pub fn version(&self, environment: &str, service: &str, version: &str) -> VersionMeter {
         VersionMeter::new(self, environment.into(), service.into(), version.into())
     }
@@ -219,12 +219,12 @@ impl Telemetry {
         self.requests.get_or_create_owned(&labels).inc();
     }
 
-    /// A configuration is served from now on.
+    /// Notes that a configuration is served from now on.
     pub fn published(&self, generation: u64) {
         self.generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
     }
 
-    /// A configuration was loaded, with this outcome; nothing is wrong with it if it is good.
+    /// Notes that a configuration was loaded, with this outcome. After a good outcome nothing is wrong with the files.
     pub fn reloaded(&self, outcome: &'static str, is_good: bool) {
         self.reloads.get_or_create(&ReloadLabels { outcome }).inc();
         if is_good {
@@ -232,49 +232,48 @@ impl Telemetry {
         }
     }
 
-    /// So many configuration files are wrong now.
+    /// Sets how many configuration files are wrong now.
     pub fn rejected(&self, files: usize) {
         self.rejected.set(i64::try_from(files).unwrap_or(i64::MAX));
     }
 
-    /// So many files and versions could not be read for now.
+    /// Sets how many files and versions cannot be read for now.
     pub fn unread(&self, files: usize) {
         self.unread.set(i64::try_from(files).unwrap_or(i64::MAX));
     }
 
-    /// So many records of the history could not be written.
+    /// Counts records of the history that could not be written.
     pub fn unrecorded(&self, records: usize) {
         self.history_errors.inc_by(u64::try_from(records).unwrap_or(u64::MAX));
     }
 
-    /// So many files and sockets are open of so many that may be, and connections of clients among
-    /// them.
+    /// Sets how many files and sockets are open and how many may be, and the same for connections of clients.
     pub fn descriptors(&self, (open, max): (usize, usize), (clients, clients_max): (usize, usize)) {
         self.process.set([open, max, clients, clients_max]);
     }
 
-    /// So many lines of the log were dropped.
+    /// Counts lines of the log that were dropped.
     pub fn unlogged(&self, lines: u64) {
         self.log_dropped.inc_by(lines);
     }
 
-    /// Something panicked on the thread of this name.
+    /// Counts a panic on the thread of this name.
     pub fn panicked(&self, task: &str) {
         self.panics.get_or_create_owned(&TaskLabels { task: task.into() }).inc();
     }
 
-    /// Which of the process's own tasks do not work.
+    /// The health of the process's own tasks.
     pub fn health(&self) -> &Health {
         &self.health
     }
 
-    /// The history's file was gone, and was made anew.
+    /// Counts that the history's file was gone and was written anew.
     pub fn history_restored(&self) {
         self.history_restored.inc();
     }
 
-    /// All metrics in the OpenMetrics text format, which Prometheus reads. `generations` is how many
-    /// are in memory now, and `versions` are those whose shares are shown.
+    /// All metrics in the OpenMetrics text format, which Prometheus reads. `generations` is how many are in memory now,
+    /// and `versions` are those whose shares are shown.
     ///
     /// # Errors
     ///

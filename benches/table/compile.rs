@@ -11,7 +11,7 @@ use crate::{Arguments, Part, Result, component};
 
 /// Bytes of the module that is compiled.
 const SIZE: usize = 10_000_000;
-/// How long it is loaded meanwhile, at most, and how long the compilation may go on without load.
+/// How long the server is loaded meanwhile, at most, and how long the compilation may go on without load.
 const WINDOW: u32 = 20;
 const LIMIT: Duration = Duration::from_secs(180);
 /// How long an edit may take to be seen in the status.
@@ -22,7 +22,7 @@ const SHORTEST: Duration = Duration::from_millis(500);
 /// Server and wrk share all cores, as they are: see the README.
 const PLAN: Plan<'_> = Plan { host: HOST, connections: 32, seconds: WINDOW, cores: Cores::All };
 
-/// Each round loads the server, and again while a new version of it is being made.
+/// Each round loads the server, and again while a new version is being made.
 pub fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
     if !arguments.wants(Part::Compile) {
         return Ok(());
@@ -58,7 +58,7 @@ pub fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// What else is worth knowing of it.
+/// Notes about the row.
 fn tell(report: &mut Report, before: &[Load], during: &[Load], times: &[Duration]) {
     let rate = |loads| median(loads, |load: &Load| load.rate).map(|load| Quantity::Rate(load.rate));
     let time = median(times, Duration::as_secs_f64).map(Quantity::from);
@@ -70,8 +70,8 @@ fn tell(report: &mut Report, before: &[Load], during: &[Load], times: &[Duration
     }
 }
 
-/// Adds a version at 0 % and loads the server until that is normal, or the window is over; then
-/// takes it away again. Also how long it took to become normal.
+/// Adds a version at 0 % and loads the server until the version is normal, or the window is over; then removes the
+/// version. Returns how long the version took to become normal, too.
 fn compile(site: &Site, served: &Served, round: u32) -> Result<(Load, Duration)> {
     let name = format!("large-{round}");
     let file = site.path(&format!("{name}.wasm"));

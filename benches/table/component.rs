@@ -23,7 +23,7 @@ const LOCAL_SET: u8 = 0x21;
 const I64_CONST: u8 = 0x42;
 const I64_EQZ: u8 = 0x50;
 const I64_LT_S: u8 = 0x53;
-/// `i64.add`, the first of the operators without traps …
+/// `i64.add`, the first of the operators that never trap …
 const I64_ADD: u8 = 0x7c;
 /// … `sub` and `mul` after it, and `i64.and` the first of those that go on to `rotr`.
 const I64_AND: u8 = 0x83;
@@ -31,10 +31,10 @@ const I64_AND: u8 = 0x83;
 /// Two parameters and four more.
 const LOCALS: u64 = 6;
 const STATEMENTS: usize = 128;
-/// What a function of so many statements takes, about.
+/// About the size of a function with this many statements.
 const FUNCTION_BYTES: usize = 2_000;
 
-/// The component with a custom section of its own, and so another digest.
+/// The component with a custom section of its own, and so with another digest.
 pub fn distinct(component: &[u8], number: usize) -> Vec<u8> {
     let name = b"bench";
     let contents = [&[5], &name[..], number.to_string().as_bytes()].concat();
@@ -61,7 +61,7 @@ fn section(id: u8, contents: &[u8]) -> Vec<u8> {
     [vec![id], leb(contents.len() as u64), contents.to_vec()].concat()
 }
 
-/// A function `(i64, i64) -> i64` with its length before it.
+/// A function `(i64, i64) -> i64`, preceded by its length.
 fn body(random: &mut Random, functions: u64) -> Vec<u8> {
     let mut code = vec![1, 4, I64];
     for _ in 0..STATEMENTS {
@@ -92,7 +92,7 @@ fn body(random: &mut Random, functions: u64) -> Vec<u8> {
 /// `a = (b op constant) op c`.
 fn assignment(code: &mut Vec<u8>, random: &mut Random) {
     code.extend([LOCAL_GET, random.local(), I64_CONST]);
-    // Up to 48 bits. The highest of them may count as a sign, which is as good a constant.
+    // Up to 48 bits. The highest of them may count as a sign; a negative constant is as good.
     code.extend(leb(random.below(1 << 48)));
     code.extend([random.operator(), LOCAL_GET, random.local(), random.operator()]);
     code.extend([LOCAL_SET, random.local()]);

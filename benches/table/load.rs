@@ -1,4 +1,4 @@
-//! Load by wrk, and what it and `/proc` say of it.
+//! Load by wrk, with the figures that wrk and `/proc` give.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::{Result, peers};
 
 /// How long wrk may take to start and to end.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How often the server's memory is looked at.
+/// How often the server's memory is read.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// A server that is ready.
@@ -19,7 +19,7 @@ pub struct Served {
     pub address: SocketAddr,
 }
 
-/// What came of a load.
+/// The figures of a load.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
     /// Requests a second.
@@ -32,7 +32,7 @@ pub struct Load {
     pub memory: u64,
 }
 
-/// What to put on a server.
+/// The load to put on a server.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan<'a> {
     /// The host that requests name.
@@ -66,7 +66,7 @@ impl Plan<'_> {
         parse(&said, cpu, memory).ok_or_else(|| format!("wrk says\n{said}{}", wrk.stderr()).into())
     }
 
-    /// The same, as long as planned.
+    /// The same for the planned time.
     pub fn run(&self, served: &Served) -> Result<Load> {
         self.load(served, || Ok(false))
     }
@@ -81,7 +81,7 @@ impl Plan<'_> {
     }
 }
 
-/// Reads what wrk says; nothing if a request failed.
+/// Reads wrk's output; `None` if a request failed.
 fn parse(said: &str, cpu: Duration, memory: u64) -> Option<Load> {
     if said.contains("Non-2xx") || said.contains("Socket errors") {
         return None;

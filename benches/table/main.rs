@@ -48,12 +48,12 @@ struct Arguments {
     /// Print JSON instead of markdown.
     #[arg(long)]
     json: bool,
-    /// What `cargo bench` says to every benchmark.
+    /// The arguments that `cargo bench` gives to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// What can be measured by itself.
+/// Parts that can be measured separately.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Part {
     /// A fresh instance a request, against wasmtime and workerd.
@@ -103,7 +103,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Measures everything that is wanted, whatever becomes of the rest; the error is what did not work.
+/// Measures everything that was asked for, even after failures. The error names what failed.
 fn measure(arguments: &mut Arguments, report: &mut Report) -> Result<()> {
     let binary = &arguments.binary;
     arguments.binary =

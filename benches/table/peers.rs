@@ -1,4 +1,4 @@
-//! The servers that are compared: where each is found, and how it is made to answer.
+//! The servers that are compared: where each is found, and how it is started.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -33,7 +33,7 @@ pub enum Server {
 }
 
 impl Server {
-    /// How the table calls it.
+    /// The server's name in the table.
     pub fn name(self) -> &'static str {
         match self {
             Self::Fresh => "watershed, fresh",
@@ -48,7 +48,7 @@ impl Server {
         }
     }
 
-    /// Why there is nothing measured of it.
+    /// Why the server was not measured.
     pub fn missing(self, arguments: &Arguments) -> String {
         let remedy = match self {
             _ if self.program(arguments).is_some() => return "failed".to_owned(),
@@ -58,7 +58,7 @@ impl Server {
         format!("not found ({remedy})")
     }
 
-    /// Where it is, if it is anywhere.
+    /// The path of the server's program, if it is installed.
     fn program(self, arguments: &Arguments) -> Option<PathBuf> {
         match self {
             Self::Fresh | Self::Reused => Some(arguments.binary.clone()),
@@ -74,7 +74,7 @@ impl Server {
         }
     }
 
-    /// Its program and the version that it tells.
+    /// The server's program, and the version that it prints.
     pub fn version(self, arguments: &Arguments) -> Option<String> {
         let program = self.program(arguments)?;
         let flag = if matches!(self, Self::Nginx | Self::Haproxy) { "-v" } else { "--version" };
@@ -87,8 +87,8 @@ impl Server {
         Some(format!("{} {}", program.file_name()?.display(), words.find(is_version)?))
     }
 
-    /// Starts it on the server's core, and waits until it answers. Nothing if it is not found.
-    /// `site` is where ours is configured, and keeps what it compiled.
+    /// Starts the server on its own core, and waits until it answers. `None` if it is not found. `site` has our
+    /// configuration and compile cache.
     pub fn start(self, arguments: &Arguments, site: &Site) -> Result<Option<Served>> {
         let Some(program) = self.program(arguments) else { return Ok(None) };
         let home = tempfile::tempdir()?;
@@ -110,13 +110,13 @@ impl Server {
         Ok(Some(served))
     }
 
-    /// How ours is configured where this is ours.
+    /// Our configuration, where this server is ours.
     pub fn settings(self) -> Settings {
         Settings { reuse: if self == Self::Reused { 1000 } else { 1 }, ..Settings::default() }
     }
 }
 
-/// A program that `make bench-peers` installed, or that was there.
+/// A program that `make bench-peers` installed, or that was installed before.
 pub fn find(name: &str) -> Option<PathBuf> {
     let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers");
     let cargo = std::env::home_dir().unwrap_or_default().join(".cargo/bin");
@@ -129,7 +129,7 @@ pub fn find(name: &str) -> Option<PathBuf> {
         .find(|program| program.is_file())
 }
 
-/// A port that was free just now, for a server that cannot tell which one it was given.
+/// A port that was free just now, for a server that does not print its port.
 pub fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }

@@ -1,4 +1,4 @@
-//! Child processes: on a core of their own, with their output in files, and ended when dropped.
+//! Child processes: each on its own core, with its output in files, and ended when dropped.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -18,15 +18,15 @@ const POLL: Duration = Duration::from_millis(5);
 /// Where a process may run.
 #[derive(Clone, Copy, Debug)]
 pub enum Cores {
-    /// Servers have this one for themselves,
+    /// The core of servers,
     Server,
-    /// and load generators this one.
+    /// and the core of load generators.
     Client,
-    /// Wherever the system likes.
+    /// Any core.
     All,
 }
 
-/// A command on these cores. It also ends if we do without ending it.
+/// A command on these cores. The child also ends if this process dies.
 pub fn command(cores: Cores, program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL"]);
@@ -72,7 +72,7 @@ impl Process {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// Waits until `look` finds something. An error if the process ends, or takes longer.
+    /// Waits until `look` finds something. Fails if the process ends first, or takes too long.
     pub fn wait_for<T>(
         &mut self,
         what: &str,
@@ -94,12 +94,12 @@ impl Process {
         }
     }
 
-    /// Whether it has ended, and how.
+    /// The exit status, if the process has ended.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
         Ok(self.child.try_wait()?)
     }
 
-    /// Asks it to end, as Ctrl-C does.
+    /// Asks the process to end, as Ctrl-C does.
     pub fn interrupt(&self) -> Result<()> {
         Ok(kill(Pid::from_raw(self.child.id().try_into()?), Signal::SIGINT)?)
     }
@@ -125,7 +125,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         self.child.kill().ok();
         self.child.wait().ok();
     }

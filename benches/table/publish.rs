@@ -16,7 +16,7 @@ use crate::{Arguments, Part, Result, get};
 const SERVICES: usize = 1_000;
 /// The edits of one round.
 const EDITS: u32 = 4;
-/// How long an edit may take before something is wrong, and how long it is quiet between two.
+/// How long an edit may take before something is wrong, and the pause between two edits.
 const LIMIT: Duration = Duration::from_secs(10);
 const QUIET: Duration = Duration::from_millis(250);
 const HOST: &str = "service-0.localhost";
@@ -47,7 +47,7 @@ pub fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Gives all traffic to a version, and waits until it has it.
+/// Gives all traffic to a version, and waits until the version answers.
 fn change(site: &Site, served: &Served, version: &str) -> Result<Duration> {
     let began = Instant::now();
     site.declare("service-0", &site::shipped(), &format!("{version} = 100"))?;
@@ -67,7 +67,7 @@ fn serving(address: SocketAddr) -> Result<String> {
     Ok(response.header("watershed-version").ok_or("no watershed-version")?.to_owned())
 }
 
-/// What the log says of each publish, those of the start included.
+/// The log's figures of each publish, including those of the start.
 fn published(served: &Served) -> Vec<Duration> {
     let log = served.process.stderr();
     let took = |line: &str| {

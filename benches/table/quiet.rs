@@ -1,18 +1,18 @@
-//! Waits for whatever else the machine does to end, because everything here is measured in time.
+//! Waits until the machine does nothing else, because everything here is measured in time.
 
 use std::fs;
 use std::time::{Duration, Instant};
 
 use crate::Result;
 
-/// The share of all cores' time that may be somebody else's.
+/// The share of all cores' time that other work may use.
 const TOLERATED: f64 = 0.1;
-/// How long the machine is looked at, and how long it may stay busy.
+/// How long the machine is observed, and how long to wait while it is busy.
 const LOOK: Duration = Duration::from_millis(300);
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Waits while other processes, or other machines on the same processor, keep it busy. Whether
-/// they ended in time.
+/// Waits while other processes, or other machines on the same processor, keep the machine busy. Returns whether they
+/// stopped in time.
 pub fn wait() -> Result<bool> {
     let deadline = Instant::now() + PATIENCE;
     while busy()? > TOLERATED {
@@ -23,7 +23,7 @@ pub fn wait() -> Result<bool> {
     Ok(true)
 }
 
-/// The share of time that was not idle, over one look.
+/// The share of time that was not idle during one observation.
 fn busy() -> Result<f64> {
     let (all, idle) = times()?;
     std::thread::sleep(LOOK);

@@ -9,11 +9,11 @@ use crate::site::{self, Settings, Site};
 use crate::{Arguments, Part, Result};
 
 const SERVICES: usize = 1_000;
-/// The service that is asked and edited.
+/// The service that is requested and edited.
 const NAME: &str = "service-500";
 const HOST: &str = "service-500.localhost";
-/// How long each round loads without edits, and again with: both alike, since the machine's slow
-/// seconds are in a long window and may miss a short one.
+/// How long each round loads without edits, and then with them. Both are equally long, because a long window has the
+/// machine's slow seconds and a short one may miss them.
 const WINDOW: u32 = 10;
 const PERIOD: Duration = Duration::from_millis(100);
 

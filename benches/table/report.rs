@@ -1,4 +1,4 @@
-//! What was measured, as a table for people or JSON for scripts.
+//! The results, as a table for people or JSON for scripts.
 
 use std::fmt;
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub enum Quantity {
     Memory(f64),
 }
 
-/// What a row is to reach.
+/// The goal of a row.
 #[derive(Clone, Copy, Debug)]
 pub enum Goal {
     /// Ours is at least this many times theirs,
@@ -29,7 +29,7 @@ pub enum Goal {
     AtMost(f64),
     /// or at most this.
     Within(Quantity),
-    /// It is only told.
+    /// There is no goal.
     None,
 }
 
@@ -37,10 +37,10 @@ pub enum Goal {
 #[derive(Clone, Debug)]
 pub struct Row {
     pub path: String,
-    /// Nothing if it could not be measured; `theirs` says why.
+    /// `None` if the row could not be measured; `theirs` says why.
     pub ours: Option<Quantity>,
     pub against: String,
-    /// Or why there is none.
+    /// Or why there is no such figure.
     pub theirs: Result<Quantity, String>,
     pub goal: Goal,
 }
@@ -52,7 +52,7 @@ pub struct Report {
     rows: Vec<Row>,
     sweep: Vec<(u32, Load)>,
     notes: Vec<String>,
-    /// How often it was waited for quiet, and how often in vain.
+    /// How often a measurement waited for quiet, and how often in vain.
     waits: u32,
     busy: u32,
 }
@@ -107,7 +107,7 @@ impl fmt::Display for Goal {
 }
 
 impl Row {
-    /// A row that is compared with nothing but its goal.
+    /// A row without a peer.
     pub fn alone(path: impl Into<String>, ours: Quantity, most: Quantity) -> Self {
         let (against, theirs) = (String::new(), Err(String::new()));
         Self { path: path.into(), ours: Some(ours), against, theirs, goal: Goal::Within(most) }
@@ -117,7 +117,7 @@ impl Row {
         Some(self.ours?.number() / self.theirs.as_ref().ok()?.number())
     }
 
-    /// Whether its goal is met; nothing without a goal, or without what it takes to tell.
+    /// Whether the row meets its goal; `None` without a goal, or without a measurement.
     fn met(&self) -> Option<bool> {
         match self.goal {
             Goal::AtLeast(times) => Some(self.ratio()? >= times),
@@ -154,7 +154,7 @@ impl fmt::Display for Row {
 }
 
 impl Report {
-    /// Says what is measured, and where.
+    /// Prints what is measured now, and where.
     pub fn about(&mut self, arguments: &Arguments) {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let read = |file| std::fs::read_to_string(file).unwrap_or_default();
@@ -180,7 +180,7 @@ impl Report {
         }
     }
 
-    /// Waits for other work of the machine to end; says at the end how often it did not.
+    /// Waits until the machine does nothing else; the end of the report says how often it did not stop.
     pub fn await_quiet(&mut self) -> crate::Result<()> {
         self.waits += 1;
         self.busy += u32::from(!quiet::wait()?);
@@ -207,7 +207,7 @@ impl Report {
         self.sweep.push((connections, load));
     }
 
-    /// Something to read below the table.
+    /// A note below the table.
     pub fn note(&mut self, text: String) {
         eprintln!("{text}");
         self.notes.push(text);
@@ -260,7 +260,7 @@ pub fn bytes(bytes: u64) -> Quantity {
     Quantity::Memory(bytes as f64)
 }
 
-/// The middle one, or the larger of the two; nothing of nothing.
+/// The middle one, or the larger of the two; `None` for none.
 pub fn median<T: Copy>(values: &[T], number: impl Fn(&T) -> f64) -> Option<T> {
     let mut sorted = values.to_vec();
     sorted.sort_by(|one, other| number(one).total_cmp(&number(other)));

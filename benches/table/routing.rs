@@ -1,4 +1,4 @@
-//! Finding a service and deciding its version: timed in this process, on what `src/routing` makes.
+//! Finding a service and deciding its version: timed in this process, on the values that `src/routing` makes.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ const RULES: usize = 20;
 const CALLS: u32 = 10_000;
 const BATCHES: usize = 200;
 
-/// Times what is wanted of it.
+/// Times the parts that were asked for.
 pub fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
     if !arguments.wants(Part::Routing) {
         return Ok(());
@@ -44,7 +44,7 @@ fn plain(versions: u16) -> Quantity {
     time_decisions(&policy(versions, Ways::default()), "/")
 }
 
-/// With rules of every kind that come to nothing, and then a key that decides.
+/// With rules of every kind that do not match, and then a key that decides.
 fn with_rules() -> Quantity {
     let ways = Ways { is_sticky: true, is_smooth: false };
     let source = KeySource::Header(HeaderName::from_static("x-user"));
@@ -113,7 +113,7 @@ fn find() -> Result<Quantity> {
     }))
 }
 
-/// The median over batches of what one call takes.
+/// The median time of one call over all batches.
 fn time(mut call: impl FnMut()) -> Quantity {
     let batch = |_| {
         let started = Instant::now();

@@ -1,4 +1,4 @@
-//! What many services cost: a start, a check, memory, an edit of one, and commands.
+//! The cost of many services: a start, a check, memory, an edit of one service, and commands.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ const NAME: &str = "service-7";
 const LIMIT: Duration = Duration::from_secs(600);
 const EDITS: u32 = 10;
 
-/// One table over the numbers of services.
+/// One table for all numbers of services.
 pub fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
     if !arguments.wants(Part::Scale) {
         return Ok(());
@@ -46,7 +46,7 @@ fn row(arguments: &Arguments, services: usize) -> Result<String> {
         site.declare(&format!("service-{number}"), &site::shipped(), "v1 = 90, v2 = 10")?;
     }
     let check = command(arguments, &site, &["check", "--no-compile"])?;
-    // Fills the cache.
+    // Fills the compile cache.
     drop(start(arguments, &site)?);
     let (process, admin, start) = start(arguments, &site)?;
     let memory = process.memory()?;
@@ -87,7 +87,7 @@ fn start(arguments: &Arguments, site: &Site) -> Result<(Process, SocketAddr, Dur
     Ok((process, admin, began.elapsed()))
 }
 
-/// From an edited file to the next generation.
+/// The time from an edited file to the next generation.
 fn edit(site: &Site, admin: SocketAddr, number: u32) -> Result<Duration> {
     let generation = || -> Result<Value> {
         let answer = get::get(admin, "localhost", "/api/v1/status?service=")?;
@@ -106,7 +106,7 @@ fn edit(site: &Site, admin: SocketAddr, number: u32) -> Result<Duration> {
         std::thread::sleep(Duration::from_millis(1));
     }
     let served = began.elapsed();
-    // What follows an edit is not the next one's.
+    // Work that follows an edit must not count for the next one.
     std::thread::sleep(Duration::from_millis(300));
     Ok(served)
 }

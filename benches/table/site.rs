@@ -18,7 +18,7 @@ pub const HOST: &str = "greeter.localhost";
 /// How long a start may take, with a hundred components to compile.
 const START: Duration = Duration::from_secs(600);
 
-/// The component that everything is measured with.
+/// The component that is measured.
 pub fn greeter() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("plugins/dist/greeter.wasm")
 }
@@ -70,8 +70,7 @@ impl Site {
         self.0.path().join(name)
     }
 
-    /// Declares a service of these versions and components, or changes it: in one step, as careful
-    /// editors do.
+    /// Declares or changes a service with these versions and components, in one step, as careful editors do.
     pub fn declare(&self, service: &str, versions: &[(&str, PathBuf)], split: &str) -> Result<()> {
         let mut text = String::new();
         for (version, component) in versions {
@@ -95,7 +94,7 @@ impl Site {
         Process::spawn(command)
     }
 
-    /// Starts the server, and waits until it says what it serves.
+    /// Starts the server, and waits until it prints its addresses.
     pub fn start(&self, arguments: &Arguments, cores: Cores) -> Result<Served> {
         let services = fs::read_dir(self.path("services"))?.count();
         let mut process = self.spawn(arguments, cores)?;
@@ -118,13 +117,13 @@ fn status(served: &Served) -> Result<Value> {
     Ok(serde_json::from_str(&get::get(admin, "localhost", "/api/v1/status")?.body)?)
 }
 
-/// The number of the configuration that is served.
+/// The number of the generation that is served.
 pub fn generation(served: &Served) -> Result<u64> {
     let status = status(served)?;
     Ok(status.get("generation").and_then(Value::as_u64).ok_or("no generation")?)
 }
 
-/// What the admin listener says of the first service's version, if it is there.
+/// The admin listener's document of the first service's version, if there is one.
 pub fn version(served: &Served, name: &str) -> Result<Option<Value>> {
     let status = status(served)?;
     let versions = status.pointer("/environments/0/services/0/versions").and_then(Value::as_array);
@@ -132,7 +131,7 @@ pub fn version(served: &Served, name: &str) -> Result<Option<Value>> {
     Ok(found.cloned())
 }
 
-/// The address behind a label in what a process has said.
+/// The address behind a label in a process's output.
 pub fn address_after(said: &str, label: &str) -> Option<SocketAddr> {
     said.lines().find_map(|line| line.strip_prefix(label))?.parse().ok()
 }

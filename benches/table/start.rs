@@ -13,7 +13,7 @@ const COMPONENTS: usize = 100;
 /// How long a start from the cache may take before something is wrong.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Starts once to fill the cache, then once a round.
+/// Starts once to fill the cache, and then once in each round.
 pub fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
     if !arguments.wants(Part::Start) {
         return Ok(());

@@ -7,11 +7,11 @@ use crate::report::{Goal, Quantity, Report, Row, bytes, median};
 use crate::site::{HOST, Site};
 use crate::{Arguments, Part, Result};
 
-/// A server, under the load of so many connections.
+/// A server under the load of this many connections.
 type Turn = (Server, u32);
 
-/// What is measured in each round, and for what. 256 connections come first, because the first
-/// start compiles: the memory of that counts too.
+/// The loads of each round, with their purpose. 256 connections come first, because the first start compiles, and its
+/// memory counts too.
 const TURNS: [(Turn, &[Part]); 11] = [
     ((Server::Fresh, 256), &[Part::Sweep]),
     ((Server::Fresh, 32), &[Part::Fresh, Part::Sweep, Part::Others]),
@@ -26,7 +26,7 @@ const TURNS: [(Turn, &[Part]); 11] = [
     ((Server::Haproxy, 32), &[Part::Others]),
 ];
 
-/// What ours is compared with.
+/// The peers that ours is compared with.
 const ROWS: [(Part, &str, Server, Server, Goal); 7] = {
     use Server::{
         Envoy, Fresh, Haproxy, Nginx, Pingora, Reused, Wasmtime, WasmtimeReused, Workerd,
@@ -51,7 +51,7 @@ struct Measured {
     idle: Vec<u64>,
 }
 
-/// Measures what is wanted of it.
+/// Measures the parts that were asked for.
 pub fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
     let wanted = TURNS.iter().filter(|(_, parts)| parts.iter().any(|part| arguments.wants(*part)));
     let mut measured: Vec<_> = wanted
@@ -151,7 +151,7 @@ fn tell_sweep(measured: &[Measured], report: &mut Report) {
         theirs: Ok(p50.into()),
         goal: Goal::AtMost(3.0),
     });
-    // The first start of all compiled the greeter; the others found it in the cache.
+    // The very first start compiled the greeter; the others found it in the cache.
     let ours = measured.iter().filter(|measured| measured.turn.0 == Server::Fresh);
     let mut idle = ours.flat_map(|measured| measured.idle.iter().copied());
     for (how, memory) in [("compiled", idle.next()), ("from the cache", idle.max())] {

@@ -1,5 +1,5 @@
-//! Any bytes as a user's key: wherever it stands in a request, and however it is encoded there, it
-//! has one hash, and by that one version.
+//! Any bytes as a user's key: wherever the key stands in a request, and however it is encoded there, it has one hash,
+//! and so one version.
 
 #![no_main]
 
@@ -27,7 +27,7 @@ fuzz_target!(|key: &[u8]| {
     let asked = Asked { parts: &parts, client: None, preview: None };
     let hash = of(KeySource::Query("user".to_owned())).hash(asked);
     assert_eq!(hash, (!key.is_empty()).then_some(expected));
-    // Raw, where it may stand so.
+    // Unencoded, in places that allow these bytes.
     let request = http::Request::get("/").header("x-user", key).header(COOKIE, key);
     let Ok(request) = request.body(()) else { return };
     let (parts, ()) = request.into_parts();
@@ -40,7 +40,7 @@ fuzz_target!(|key: &[u8]| {
     stays(asked, of(source));
 });
 
-/// Whoever has got a version gets it again, and the same without being remembered.
+/// A user with a version gets it again, with or without a pin.
 fn stays(asked: Asked<'_>, affinity: Affinity) {
     let names = ["v1", "v2"];
     let owner = |(index, name)| Owner { name, share: 5_000, index };

@@ -1,12 +1,12 @@
-//! Any two texts as the main file and a service's, for what only goes wrong between them: names and
-//! domains that are taken, limits that stand in both.
+//! Any two texts as the main file and a service's, for faults between them: names and domains that are taken, limits
+//! that both files set.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use watershed_fuzz::Bed;
 
-/// Divides the main file from the service's.
+/// Separates the main file from the service's.
 const MARK: &[u8] = b"#----\n";
 
 thread_local! {

@@ -1,5 +1,5 @@
-//! A pattern, a path with a query and a cookie header, of any bytes that a request can have: what
-//! matches is what matches in the simplest way to say it, encoded or not, and nothing panics.
+//! A pattern, a path with a query and a cookie header, of any bytes that a request can have. The matcher must agree
+//! with the simplest possible matcher, encoded or not, and never panic.
 
 #![no_main]
 
@@ -31,11 +31,11 @@ fuzz_target!(|input: &[u8]| {
     routed(&parts, pattern);
 });
 
-/// Whether a text is like a pattern, by what we have and by the simplest that there could be.
+/// Whether a text matches a pattern, by our matcher and by the simplest possible one.
 fn check(pattern: &[u8], text: Text<'_>) -> bool {
     let decoded: Vec<u8> = text.collect();
     let matched = made_of(pattern).matches(text);
-    // That takes exponential time.
+    // The simple matcher takes exponential time.
     if pattern.len() <= 12 && decoded.len() <= 24 {
         assert_eq!(matched, is_like(pattern, &decoded), "{pattern:?} {decoded:?}");
     }

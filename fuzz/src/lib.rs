@@ -1,5 +1,5 @@
-//! What the targets have in common: [`Bed`] holds the two files of a configuration, and
-//! [`Bed::check`] loads them and asserts what holds of every outcome, whatever was in them.
+//! What the targets share: [`Bed`] holds the two files of a configuration, and [`Bed::check`] loads them and asserts
+//! what must hold for every outcome, whatever the files say.
 
 #[path = "../../src/config/mod.rs"]
 pub mod config;
@@ -25,8 +25,8 @@ pub const WATERSHED: &str = include_str!("../../config/watershed.toml");
 /// The service beside which main files are fuzzed.
 pub const SERVICE: &str = include_str!("../../config/services/greeter.toml");
 
-/// A directory for one configuration, under `TMPDIR`: `fuzz/run` clears it, for libFuzzer ends the
-/// process before we could.
+/// A directory for one configuration, under `TMPDIR`. `fuzz/run` clears it, because libFuzzer ends the process before
+/// this code could.
 pub struct Bed {
     directory: tempfile::TempDir,
     main: PathBuf,
@@ -74,8 +74,8 @@ impl Default for Bed {
     }
 }
 
-/// Whether a main file leads out of its directory. What is found there is not ours to judge, and
-/// differs from machine to machine.
+/// Whether a main file names paths outside its directory. What is found there differs from machine to machine, so
+/// nothing is asserted.
 fn leaves(main: &[u8], directory: &Path) -> bool {
     let main = main.strip_prefix("\u{feff}".as_bytes()).unwrap_or(main);
     let Ok(text) = str::from_utf8(main) else {
@@ -195,7 +195,7 @@ fn rejected(report: &Report) {
     report.problems.iter().for_each(problem);
 }
 
-/// What is said of a place in a file is true of the file.
+/// The place of a problem must exist in the file.
 fn problem(problem: &Problem) {
     assert!(!problem.message.is_empty() && !problem.help.is_empty(), "{problem:?}");
     assert!(problem.file.is_absolute(), "{problem:?}");
@@ -213,7 +213,7 @@ fn problem(problem: &Problem) {
     let line = line.strip_suffix('\n').map_or(line, |line| line.strip_suffix('\r').unwrap_or(line));
     assert!(problem.source.as_deref().is_none_or(|source| source == line), "{problem:?}");
     let (length, width) = (line.chars().count(), problem.width.expect("a column has a width"));
-    // The place behind the last character is where something is missing.
+    // Where something is missing, the place is behind the last character.
     assert!(column >= 1 && width >= 1 && column + width - 1 <= length.max(column), "{problem:?}");
     assert!(column <= length + 1, "{problem:?}");
 }

@@ -14,7 +14,7 @@ use crate::api::{CheckDocument, CheckQuestion};
 use crate::config::Report;
 use crate::source::{FILE_MAX, Objection};
 
-/// Bytes of the longest question: a text, each of whose characters JSON may write with six.
+/// Largest question, in bytes. JSON may write each character of the text with six bytes.
 const LONGEST: u64 = 6 * FILE_MAX + 4096;
 
 impl From<Result<(), Objection>> for CheckDocument {
@@ -28,13 +28,16 @@ impl From<Result<(), Objection>> for CheckDocument {
     }
 }
 
-/// 200 if it would be right, 422 if not.
+/// 200 if the configuration would be right, 422 if not.
 pub async fn show(State(admin): State<Arc<Admin>>, body: Body) -> Response {
     let longest = usize::try_from(LONGEST).unwrap_or(usize::MAX);
     let body = match timeout(BODY_TIME, to_bytes(body, longest)).await {
         Ok(Ok(body)) => body,
         Ok(Err(_)) => return (StatusCode::BAD_REQUEST, "the body is too long\n").into_response(),
-        Err(_) => return (StatusCode::REQUEST_TIMEOUT, "the body does not come\n").into_response(),
+        Err(_) => {
+            return (StatusCode::REQUEST_TIMEOUT, "the body did not come in time\n")
+                .into_response();
+        }
     };
     let CheckQuestion { file, is_there, text } = match serde_json::from_slice(&body) {
         Ok(question) => question,

@@ -24,7 +24,7 @@ fn service(entry: &ServiceEntry, root: &Path) -> ServiceDescription {
     ServiceDescription::of(root, &entry.declared, entry.held.clone(), versions.collect())
 }
 
-/// A version as it is declared, or as it is served if it is declared no more.
+/// A version as it is declared, or as it is served if it is no longer declared.
 fn version(entry: &ServiceEntry, view: &VersionView, root: &Path) -> Option<VersionDescription> {
     let declared = entry.declared.versions.iter().find(|spec| spec.name == view.name);
     let served = match &view.status {

@@ -1,4 +1,4 @@
-//! `GET /api/v1/explain`: who would get what, by what is served now.
+//! `GET /api/v1/explain`: which version a request would get, and why, by what is served now.
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
@@ -8,7 +8,7 @@ use crate::api::ExplainQuery;
 use crate::policy::explain::{Question, QuestionError};
 use crate::versions::{Live, ServiceEntry, Snapshot};
 
-/// Why nothing is explained.
+/// Why a question has no answer.
 #[derive(Debug, thiserror::Error)]
 enum QueryError {
     #[error("say which service: `?service=NAME`")]
@@ -39,7 +39,7 @@ impl IntoResponse for QueryError {
     }
 }
 
-/// Explains what a query string describes.
+/// Explains the request that a query string describes.
 pub fn show(live: &Live, query: &str) -> Response {
     let snapshot = live.load();
     match asked(query).and_then(|(query, question)| Ok((find(&snapshot, &query)?, question))) {

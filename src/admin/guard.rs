@@ -1,10 +1,11 @@
-//! Who may ask the admin listener: the one layer in front of all routes. No handler asks by itself.
+//! Decides which requests the admin listener answers: one layer in front of all routes. No handler checks access by
+//! itself.
 //!
-//! A web page makes its visitor's browser send requests to any address that the browser reaches,
-//! this listener's too. By DNS rebinding it even reads the answers, as its own name then leads
-//! here. What the browser adds tells such requests: the name that the page was loaded from is in
-//! `Host`, and in `Origin` if something is to be changed. So only names that nobody can make lead
-//! here are answered, beside those that the operator lists.
+//! A web page can make its visitor's browser send requests to any address that the browser reaches, including this
+//! listener's. By DNS rebinding the page can even read the answers, because its own name then resolves to this address.
+//! The browser's headers give such requests away: `Host` has the name that the page was loaded from, and so does
+//! `Origin` on a request that changes something. So the listener answers only under names that no attacker can make
+//! resolve to it, and under those that the operator lists.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::token::TokenFile;
 
-/// What is for everybody whose host is right: probes know no token.
+/// Paths that need no token, only a right host: probes know no token.
 const PROBES: [&str; 2] = ["/livez", "/readyz"];
 
 /// Names of this machine for itself, beside those below `localhost`
@@ -34,21 +35,21 @@ const LOOPBACK: [&str; 7] = [
     "ip6-loopback",
 ];
 
-/// What a browser says of where a request comes from
-/// ([Fetch Metadata](https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header)).
+/// Where a browser says that a request comes from ([Fetch
+/// Metadata](https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header)).
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
 
-/// What decides who may ask.
+/// The settings by which requests are let through or refused.
 #[derive(Clone, Debug)]
 pub struct Guard {
-    /// Names under which the listener answers too, in lower case.
+    /// Further names under which the listener answers, in lower case.
     pub hosts: Arc<[String]>,
     pub token: Option<TokenFile>,
-    /// Whether the end of the process is announced.
+    /// Whether the drain is announced.
     pub draining: Arc<AtomicBool>,
 }
 
-/// Why somebody is not answered.
+/// Why a request is refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 enum Refusal {
     #[error("say which host you mean, once: `host: 127.0.0.1`")]
@@ -84,7 +85,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// Passes on what may be answered.
+/// Passes on the requests that may be answered.
 pub async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let allowed = guard.allows(&request);
     let allowed = match (allowed, authorization(&request, &guard)) {
@@ -98,16 +99,16 @@ pub async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> 
         Err(refusal) => refusal.into_response(),
     };
     if is_draining {
-        // Whoever asks again is to find the next process.
+        // A client that tries again should reach the next process.
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    // What is plain text here stays plain text in a browser.
+    // Keeps a browser from taking plain text for anything else.
     let nosniff = HeaderValue::from_static("nosniff");
     response.headers_mut().insert("x-content-type-options", nosniff);
     response
 }
 
-/// The token that is wanted, and what was sent; none where none is wanted.
+/// The token that is expected, and the one that was sent; `None` where no token is configured.
 fn authorization(request: &Request, guard: &Guard) -> Option<(TokenFile, String)> {
     let token = guard.token.clone().filter(|_| !PROBES.contains(&request.uri().path()))?;
     let sent = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -126,7 +127,7 @@ impl Guard {
         }
     }
 
-    /// Who is asked; nobody is named by a client of HTTP/1.0, which no browser is.
+    /// The host that the request is for. HTTP/1.0 clients may name none; no browser speaks HTTP/1.0.
     fn host(&self, request: &Request) -> Result<Option<Authority>, Refusal> {
         let mut hosts = request.headers().get_all(HOST).iter();
         let header = match (hosts.next(), hosts.next()) {
@@ -140,7 +141,7 @@ impl Guard {
                 return Err(Refusal::Host(named.as_str().to_owned()));
             }
         }
-        // RFC 9112, section 3.2.2: the target counts.
+        // RFC 9112, section 3.2.2: an absolute target takes precedence over `Host`.
         match target.or(header) {
             None if request.version() > Version::HTTP_10 => Err(Refusal::NoHost),
             named => Ok(named),
@@ -149,7 +150,7 @@ impl Guard {
 
     fn answers(&self, authority: &Authority) -> bool {
         let host = authority.host();
-        // No user before the host, and nothing but a port behind it.
+        // Refuses a user before the host, and anything but a port behind it.
         let is_bare = authority.as_str().strip_prefix(host).is_some_and(|rest| {
             rest.is_empty()
                 || rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok())
@@ -175,17 +176,17 @@ fn parse(host: &HeaderValue) -> Result<Authority, Refusal> {
     })
 }
 
-/// Whether nothing says that the request comes from a page of somebody else.
+/// Whether no header says that the request comes from another site's page.
 fn is_ours(headers: &HeaderMap, host: Option<&Authority>) -> bool {
     let site_is_ours = headers.get_all(SEC_FETCH_SITE).iter().all(|site| {
-        // Another port of this machine is the same site, and somebody else all the same.
+        // A page on another port of this machine is the same site, and yet may belong to somebody else.
         site == "same-origin" || site == "none"
     });
     let mut origins = headers.get_all(ORIGIN).iter();
     site_is_ours && origins.all(|origin| is_origin_of(origin, host))
 }
 
-/// Whether an origin is that of the host which is asked, by either scheme: TLS may end before us.
+/// Whether an origin is the host that the request is for, by either scheme: TLS may end in front of us.
 fn is_origin_of(origin: &HeaderValue, host: Option<&Authority>) -> bool {
     let Some(host) = host else { return false };
     let origin = origin.to_str().unwrap_or_default();

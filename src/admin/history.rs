@@ -1,4 +1,4 @@
-//! `GET /api/v1/history`: what was published of a service, when and by whom.
+//! `GET /api/v1/history`: what was published of a service, when, and by whom.
 
 use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
@@ -10,15 +10,15 @@ use crate::api::{HistoryDocument, HistoryQuery, Record};
 use crate::config::EnvValue;
 use crate::history::{History, HistoryError};
 
-/// How many records are given if nobody says.
+/// How many records an answer has by default.
 const LIMIT: usize = 100;
 
-/// Why there is no answer.
+/// Why a query has no answer.
 #[derive(Debug, thiserror::Error)]
 enum QueryError {
     #[error("{0}; ask with ?service=NAME, and with &environment=NAME and &limit=N if you like")]
     Query(String),
-    #[error("`limit` is {0}: it is between 1 and {most}", most = HistoryQuery::LIMIT_MAX)]
+    #[error("`limit` is {0}: it must be between 1 and {most}", most = HistoryQuery::LIMIT_MAX)]
     Limit(usize),
     #[error("{service} is in {environments}: say which by `environment`")]
     Ambiguous { service: String, environments: String },
@@ -84,13 +84,13 @@ fn records(history: &History, query: &HistoryQuery) -> Result<Vec<Record>, Query
     Ok(history.of(&environment, service, limit)?)
 }
 
-/// The environments in which there was ever such a service, of which something is left.
+/// The environments of which the history still has such a service.
 fn environments(history: &History, service: &str) -> Result<Vec<String>, HistoryError> {
     let services = history.services()?.into_iter();
     Ok(services.filter(|(_, name)| name == service).map(|(environment, _)| environment).collect())
 }
 
-/// The environment of a query that names none. Fails where the query names one without the service.
+/// The environment of a query that names none. Fails where the query names an environment without the service.
 fn the_only(
     asked: Option<&str>,
     service: &str,

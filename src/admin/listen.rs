@@ -1,6 +1,5 @@
-//! Accepts connections to the admin listener. A client that is slow, silent or gone keeps neither
-//! its connection nor anybody else from being answered: a head has its time, what is sent must be
-//! taken, and there is a bound to how many may come at once.
+//! Accepts connections to the admin listener. A client that is slow, silent or gone neither keeps its connection nor
+//! delays other clients: heads and writes have deadlines, and the number of connections is bounded.
 
 use std::convert::Infallible;
 use std::io;
@@ -22,13 +21,13 @@ use tokio::time::sleep;
 
 use crate::transport::{ConnectionLimit, Permit};
 
-/// From when a head may come to its last byte, also of a connection that is kept.
+/// How long a head may take, on a new or a kept connection, until its last byte.
 const HEAD_TIME: Duration = Duration::from_secs(10);
-/// How long a client may leave untaken what was sent.
+/// How long a client may take none of what was sent.
 const UNTAKEN: Duration = Duration::from_secs(30);
-/// Connections at once. More wait to be accepted; none of these lasts without a request.
+/// Connections at once; more wait to be accepted. A connection without a request does not last.
 const CONNECTIONS: usize = 64;
-/// How long accepting rests after it failed.
+/// How long accepting pauses after a failure.
 const REST: Duration = Duration::from_millis(100);
 
 /// Answers by `routes` until dropped.
@@ -44,7 +43,7 @@ pub async fn serve(socket: std::net::TcpListener, routes: Router) -> io::Result<
         match socket.accept().await {
             Ok((stream, _)) => {
                 is_short = false;
-                // Silent connections make room for it.
+                // Silent connections are closed to make room for this one.
                 let permit = limit.acquire().await;
                 tokio::spawn(converse(stream, routes.clone(), permit));
             }
@@ -59,7 +58,7 @@ pub async fn serve(socket: std::net::TcpListener, routes: Router) -> io::Result<
 }
 
 async fn converse(stream: TcpStream, routes: Router, permit: Permit) {
-    // A socket that takes no option is served all the same.
+    // A socket that takes no option is served nevertheless.
     SockRef::from(&stream).set_tcp_user_timeout(Some(UNTAKEN)).ok();
     stream.set_nodelay(true).ok();
     let mut server = http1::Builder::new();
@@ -77,7 +76,7 @@ async fn converse(stream: TcpStream, routes: Router, permit: Permit) {
     }
 }
 
-/// Waits until others need the permit of a connection that has no request under way.
+/// Waits until others need the permit of this connection, which has no request under way.
 async fn close_when_asked(permit: &Permit, requests: &Requests) {
     let mut is_new = true;
     loop {
@@ -89,14 +88,14 @@ async fn close_when_asked(permit: &Permit, requests: &Requests) {
     }
 }
 
-/// The requests of a connection: each holds on to it.
+/// The requests of a connection: each holds a clone while it runs.
 #[derive(Clone, Debug, Default)]
 struct Requests(Arc<()>);
 
 /// The connection itself, and what answers.
 const IDLE: usize = 2;
 
-/// Answers, and counts what is under way.
+/// Answers a request, and counts it as under way meanwhile.
 struct Counted {
     routes: TowerToHyperService<Router>,
     requests: Requests,

@@ -25,7 +25,7 @@ use observed::{Observed, observed};
 
 pub(super) use observed::shares;
 
-/// The document of what is served now, without the services that are not wanted.
+/// The document of what is served now, reduced to the services that the query asks for.
 pub(super) fn document(admin: &Admin, query: &StatusQuery) -> StatusDocument {
     let (last, rejected) = (admin.reloads.last(), admin.reloads.rejected());
     let snapshot = admin.live.load();
@@ -35,7 +35,7 @@ pub(super) fn document(admin: &Admin, query: &StatusQuery) -> StatusDocument {
         let document =
             |service: &Arc<ServiceEntry>| service_document(service, &rejected, port, now);
         let own = match &query.service {
-            // One of a hundred thousand services is looked up, and not searched for.
+            // One service is looked up by name, because a search would visit a hundred thousand.
             Some(service) => only(&snapshot, name, service, query).map(document).collect(),
             None => iter::from_fn(|| services.next_if(|it| it.key.environment == *name))
                 .filter(|service| is_wanted(query, &service.key))
@@ -59,7 +59,7 @@ pub(super) fn document(admin: &Admin, query: &StatusQuery) -> StatusDocument {
     }
 }
 
-/// The service of a name in an environment, if it is there and wanted.
+/// The service with a name in an environment, if it exists and the query asks for it.
 fn only<'a>(
     snapshot: &'a Snapshot,
     environment: &EnvironmentName,
@@ -92,8 +92,8 @@ impl From<Use> for DescriptorsDocument {
     }
 }
 
-/// The document of one service. `rejected` are all files that are wrong, and `port` is where services
-/// are reached.
+/// The document of one service. `rejected` are all files that are wrong, and `port` is the one at which services are
+/// reached.
 pub fn service_document(
     service: &ServiceEntry,
     rejected: &[Rejection],
@@ -152,7 +152,7 @@ fn version_documents(service: &ServiceEntry, now: Instant) -> Vec<VersionDocumen
     views.map(document).collect()
 }
 
-/// What takes the traffic of a version. While a version is made anew, the one before it still may.
+/// What takes the traffic of a version. While a version is being made anew, its predecessor may still take it.
 fn counted<'a>(
     view: &'a VersionView,
     serving: &[(&'a Arc<ReadyVersion>, Percent)],
@@ -161,7 +161,7 @@ fn counted<'a>(
     served.map(|(entry, _)| *entry).or(view.status.normal())
 }
 
-/// Where a version stands, without its requests.
+/// The state of a version, without its requests.
 fn version_document(view: &VersionView) -> VersionDocument {
     VersionDocument {
         name: view.name.to_string(),
@@ -183,7 +183,7 @@ fn version_document(view: &VersionView) -> VersionDocument {
     }
 }
 
-/// Who may get a version, if that is not everybody.
+/// The reach of a version, if it is not the default.
 fn reach(service: &ServiceEntry, index: usize) -> Option<String> {
     let reach = service.declared.policy.reach_of(index);
     (reach != Reach::Live).then(|| reach.as_str().to_owned())
@@ -217,7 +217,7 @@ fn rejection_document(rejection: &Rejection) -> RejectionDocument {
     }
 }
 
-/// The document of a load.
+/// The document of a reload's outcome.
 pub(super) fn reload_document(reload: &Reload) -> ReloadDocument {
     let Reload { at, outcome, generation, read, report } = reload;
     let keys = match outcome {

@@ -1,4 +1,4 @@
-//! The secret that opens the admin listener, and the file that it is in.
+//! The secret that opens the admin listener, and the file that holds it.
 
 use std::io::{self, ErrorKind::InvalidData};
 use std::path::{Path, PathBuf};
@@ -13,8 +13,8 @@ use crate::source::{ReadError, read_file};
 /// Bytes of the largest token file.
 const LARGEST: u64 = 64 << 10;
 
-/// How long somebody waits for the file to be read. A file system that does not answer must not
-/// keep the listener from answering.
+/// How long a request waits for the file to be read. A file system that does not answer must not keep the listener from
+/// answering.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A token, kept as its digest.
@@ -50,8 +50,7 @@ impl Token {
         Ok(Self(SecretDigest::of(Self::text(path)?)))
     }
 
-    /// What to send to whoever wants the token in a file: its text, without the white space around
-    /// it.
+    /// What a client sends to present the token in a file: its text, without the white space around it.
     ///
     /// # Errors
     ///
@@ -81,21 +80,21 @@ impl Token {
     }
 }
 
-/// The token as its file says it now. A file that is gone, empty or unreadable changes nothing: the
-/// last good token stays in force, and somebody is told.
+/// The token as its file has it now. A file that is gone, empty or unreadable changes nothing: the last good token
+/// stays in force, and the log says so.
 #[derive(Clone, Debug)]
 pub struct TokenFile {
     path: Arc<Path>,
     known: Arc<Mutex<Known>>,
-    /// Held while the file is read, so that there is one reader at most.
+    /// Held while the file is read, so that there is at most one reader.
     reading: Arc<tokio::sync::Mutex<()>>,
 }
 
-/// What is known of the file.
+/// What is known about the file.
 #[derive(Debug)]
 struct Known {
     token: Token,
-    /// Why the file does not say what the token is.
+    /// Why the file does not give a token.
     fault: Option<String>,
 }
 
@@ -111,8 +110,8 @@ impl TokenFile {
         Ok(Self { path, known, reading: Arc::default() })
     }
 
-    /// Whether `sent` opens the listener. What is not the token may be the next one: then the file
-    /// is read first.
+    /// Whether `sent` opens the listener. A wrong token may be the next right one, so the file is read again before the
+    /// answer.
     pub async fn admits(&self, sent: &str) -> bool {
         if self.known().token.is(sent) {
             return true;
@@ -121,7 +120,7 @@ impl TokenFile {
         self.known().token.is(sent)
     }
 
-    /// Why the last good token is in force, and not what the file says; none if it is.
+    /// Why the last good token is in force although the file does not have it; `None` if the file has it.
     pub fn fault(&self) -> Option<String> {
         self.known().fault.clone()
     }
@@ -142,7 +141,9 @@ impl TokenFile {
             Ok(Err(panicked)) => self.fail(format!("reading the token file failed: {panicked}")),
             Err(_) => {
                 let path = self.path.display();
-                self.fail(format!("`token-file` {path} cannot be read: nothing comes of it"));
+                self.fail(format!(
+                    "`token-file` {path} cannot be read: its file system does not answer"
+                ));
             }
         }
     }
@@ -187,7 +188,7 @@ mod tests {
         let file = TokenFile::open(path.clone()).unwrap();
         assert!(file.admits("first").await && !file.admits("second").await);
         fs::write(&path, "second").unwrap();
-        // Whoever has the new one need not wait.
+        // A client with the new token need not wait.
         assert!(file.admits("second").await && !file.admits("first").await);
         assert_eq!(file.fault(), None);
     }

@@ -1,4 +1,4 @@
-//! How values of the command line are read. What is wrong with one is wrong usage: clap says where.
+//! How values of the command line are read. A wrong value is wrong usage: clap names the argument.
 
 use crate::config::{Percent, VersionName};
 

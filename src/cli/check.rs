@@ -34,7 +34,7 @@ pub(super) struct Arguments {
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
-    /// Look at the files only: components are read, and not compiled.
+    /// Check the files only: components are read, and not compiled.
     #[arg(long)]
     no_compile: bool,
 }
@@ -43,13 +43,13 @@ pub(super) struct Arguments {
 #[derive(Debug, Serialize)]
 struct Findings {
     ok: bool,
-    /// Of the files.
+    /// Problems in the files.
     problems: Vec<Problem>,
-    /// Of the files too: what is right and yet can hardly be meant, and what would not be served.
+    /// Warnings about the files: what is right and yet can hardly be meant, and what would not be served.
     warnings: Vec<Problem>,
     /// How many versions the files declare.
     declared: usize,
-    /// Of what the files name; none if nothing was to be compiled.
+    /// Findings about the components that the files name; `None` if nothing was to be compiled.
     versions: Vec<Version>,
 }
 
@@ -98,7 +98,7 @@ pub(super) fn check(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliE
     Ok(if findings.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// What can hardly be meant, and what a start would not serve.
+/// Warnings about what can hardly be meant, and about what a start would not serve.
 fn warnings(
     config: &Config,
     problems: &[Problem],
@@ -109,7 +109,7 @@ fn warnings(
         let mut made = versions.iter().filter(|it| it.code.is_some() && it.is(key, spec));
         made.next().and_then(Version::fault).map_or_else(|| digests.standing(spec), Standing::Error)
     };
-    // What is wrong with a file says more.
+    // The problems of a file say more than these warnings would.
     let is_right = |service: &Service| problems.iter().all(|problem| problem.file != service.file);
     let unserved = unserved::warnings(config, is_right, standing);
     Ok(config.warnings.iter().cloned().chain(unserved).collect())
@@ -122,7 +122,7 @@ impl Version {
             && self.version == spec.name.as_str()
     }
 
-    /// Why it is in error, if it is.
+    /// Why the version is in error, if it is.
     fn fault(&self) -> Option<Fault> {
         Some(Fault {
             code: self.code?.to_owned(),
@@ -158,7 +158,7 @@ fn print(
     Ok(())
 }
 
-/// How much is wrong.
+/// The totals of problems and errors.
 fn wrong(findings: &Findings, no_compile: bool) -> String {
     let Findings { problems, versions, .. } = findings;
     let files: HashSet<_> = problems.iter().map(|problem| &problem.file).collect();
@@ -183,7 +183,7 @@ fn many(count: usize, what: &str) -> String {
     }
 }
 
-/// Takes every declared version as far as it gets.
+/// Makes every declared version as far as possible.
 fn prepare_all(config: &Config) -> Result<Vec<Version>, CliError> {
     let preparer = trial::preparer(config)?;
     let runtime = tokio::runtime::Runtime::new()?;
@@ -227,12 +227,12 @@ fn version(
     }
 }
 
-/// Progress for a person who waits; a script's log stays clean.
+/// Shows progress to a person who waits; a script's log stays clean.
 fn progress(done: usize, total: usize) {
     let mut err = std::io::stderr().lock();
     if err.is_terminal() {
         let end = if done == total { "\r\x1b[K" } else { "" };
-        // Nothing is lost if the terminal is gone.
+        // A terminal that is gone needs no progress.
         write!(err, "\rchecked {done} of {total} versions{end}").ok();
     }
 }

@@ -1,4 +1,4 @@
-//! What the commands that concern a service or a running process have in common.
+//! Arguments that all commands about a service or a running process share.
 
 use std::io::Write;
 use std::path::Path;
@@ -10,7 +10,7 @@ use super::{CliError, complete};
 use crate::config::AdminSettings;
 use crate::source::Loader;
 
-/// Flattened into the arguments of each of them.
+/// Flattened into the arguments of each of these commands.
 #[derive(Debug, clap::Args)]
 pub(super) struct Common {
     /// The environment; needed only where several have a service of the same name.
@@ -25,15 +25,15 @@ pub(super) struct Common {
 }
 
 impl Common {
-    /// The process at `--admin`, or else where the main file says that it listens. It need not run.
+    /// The process at `--admin`, or else at the main file's admin address. The process need not run.
     ///
     /// # Errors
     ///
-    /// Where neither says an address.
+    /// Where neither gives an address.
     pub(super) fn process(&self, config: &Path) -> Result<Process, CliError> {
         let settings = match Loader::new(config).admin() {
             Ok(settings) => settings,
-            // Who says where to ask needs no files, unless a token is wanted.
+            // With `--admin` no files are needed, unless the process wants a token.
             Err(_) if self.admin.is_some() => AdminSettings::default(),
             Err(report) => return Err(CliError::Config(report)),
         };

@@ -1,4 +1,4 @@
-//! `watershed compile`: the compiler that a server starts, not for people. Reads no configuration.
+//! `watershed compile`: the compiler that a server starts; people need not call it. It reads no configuration.
 
 use std::process::ExitCode;
 
@@ -7,13 +7,13 @@ use crate::runtime::{World, compile_for};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// What the component on standard input is made for.
+    /// What the component on standard input is compiled for.
     #[arg(long)]
     world: World,
-    /// The process that waits for it.
+    /// The process that waits for the result.
     #[arg(long)]
     parent: u32,
-    /// On how many cores.
+    /// On how many cores to compile.
     #[arg(long)]
     cores: usize,
 }

@@ -1,5 +1,5 @@
-//! What a shell offers at the Tab key: the names that are in the files. It has a moment for it and
-//! nobody who would read an error, so whatever goes wrong offers nothing.
+//! What a shell offers at the Tab key: the names in the files. A completion has only a moment, and nobody would read an
+//! error, so every failure offers nothing.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -20,12 +20,12 @@ pub(super) fn services() -> ArgValueCompleter {
     })
 }
 
-/// The versions of the service that is on the line already.
+/// The versions of the service that the line names already.
 pub(super) fn versions() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| offer(current, versions_on_line()))
 }
 
-/// The same, with a `=` for the share.
+/// The same versions, each with a `=` for its share.
 pub(super) fn shares() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| {
         let words = words();
@@ -64,7 +64,7 @@ fn config() -> Option<Config> {
     loader.load(Reading::Everything).ok().map(|it| Arc::unwrap_or_clone(it.config))
 }
 
-/// What stands on the line: the shell calls `watershed -- watershed traffic gr…`.
+/// The words on the line: the shell calls `watershed -- watershed traffic gr…`.
 fn words() -> Vec<String> {
     let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
     words.skip_while(|word| word != "--").skip(2).collect()

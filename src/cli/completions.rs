@@ -43,13 +43,13 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = MAN)]
 pub(super) struct ManArguments {
-    /// Where to write a page for each command; created if it is missing [default: the main page goes
+    /// Where to write a page for each command; the directory is created if it is missing [default: the main page goes
     /// to standard output]
     directory: Option<PathBuf>,
 }
 
-/// The variable by which the scripts ask. Not clap's `COMPLETE`: a server may be started with one of
-/// that name for another program.
+/// The variable by which the scripts ask for completions. It is not clap's `COMPLETE`, because a server may be started
+/// with a `COMPLETE` that is meant for another program.
 pub(super) const VARIABLE: &str = "WATERSHED_COMPLETE";
 
 pub(super) fn completions(arguments: &Arguments) -> Result<ExitCode, CliError> {
@@ -59,7 +59,7 @@ pub(super) fn completions(arguments: &Arguments) -> Result<ExitCode, CliError> {
         Shell::Fish => &Fish,
     };
     let mut script = Vec::new();
-    // By its name, so that the script goes on working when the program is moved.
+    // Calls the program by name, so that the script still works when the program is moved.
     shell.write_registration(VARIABLE, "watershed", "watershed", "watershed", &mut script)?;
     std::io::stdout().lock().write_all(&script)?;
     Ok(ExitCode::SUCCESS)

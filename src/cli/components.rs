@@ -1,5 +1,4 @@
-//! What the files of components tell without compiling anything: their digests, and where versions
-//! made of them stand.
+//! What the files of components tell without compilation: their digests, and where versions made of them stand.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -9,7 +8,7 @@ use crate::config::{BackendSpec, Config, Digest, GuestSpec, VersionSpec};
 use crate::policy::Standing;
 use crate::versions::{StatusError, check_digest, declared, digest_at};
 
-/// The digest of every component of a configuration, or why the component has none.
+/// The digest of every component of a configuration, or why it has none.
 pub(super) struct Digests(HashMap<PathBuf, Result<Digest, StatusError>>);
 
 impl Digests {
@@ -19,7 +18,7 @@ impl Digests {
         Ok(Self(read(specs)?))
     }
 
-    /// Where a version stands as far as its files tell.
+    /// Where a version stands, as far as its files tell.
     pub(super) fn standing(&self, spec: &VersionSpec) -> Standing {
         match &spec.backend {
             BackendSpec::Guest(guest) => match self.0.get(&guest.component) {
@@ -46,7 +45,7 @@ pub(super) fn standing(spec: &VersionSpec) -> Standing {
 ///
 /// # Errors
 ///
-/// Why there is none.
+/// Why the component has no digest.
 pub(super) fn digest(component: &Path) -> Result<String, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let runtime = runtime.map_err(|error| error.to_string())?;

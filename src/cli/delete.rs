@@ -1,4 +1,4 @@
-//! `watershed delete`: versions that are not needed any more.
+//! `watershed delete`: removes versions that are no longer needed.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -28,8 +28,7 @@ pub(super) struct Arguments {
     /// The version.
     #[arg(add = complete::versions(), required_unless_present = "keep", conflicts_with = "keep")]
     version: Option<VersionName>,
-    /// Delete the oldest versions without traffic until so many versions are left; those with traffic
-    /// always are.
+    /// Delete the oldest versions without traffic until this many are left; versions with traffic always stay.
     #[arg(long, value_name = "N")]
     keep: Option<std::num::NonZeroUsize>,
     #[command(flatten)]

@@ -42,7 +42,7 @@ pub(super) fn deploy(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cli
     Summary::new(&target, action, &done, arguments.common.json).print()
 }
 
-/// Adds the version to a service that there is.
+/// Adds the version to an existing service.
 fn add(
     path: &Path,
     arguments: &Arguments,
@@ -54,7 +54,7 @@ fn add(
     Ok((target, done))
 }
 
-/// Makes a service of this one version.
+/// Creates a service with this one version.
 fn create(
     path: &Path,
     arguments: &Arguments,
@@ -76,7 +76,7 @@ fn create(
 impl Arguments {
     fn deployment(&self, version: NewVersion, portion: Portion) -> Deployment {
         let Self { service, replace, .. } = self;
-        // Without the environment's values, which may be secret.
+        // Leaves out the environment's values, which may be secret.
         let how = match replace {
             true => "--replace".to_owned(),
             false => format!("--traffic {portion}"),
@@ -94,7 +94,7 @@ impl Arguments {
     }
 }
 
-/// A variable that is given more than once.
+/// Fails for a variable that is given more than once.
 fn twice(env: &[(String, String)]) -> Option<&str> {
     let mut seen = HashSet::new();
     env.iter().map(|(name, _)| name.as_str()).find(|name| !seen.insert(*name))

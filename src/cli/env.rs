@@ -43,7 +43,7 @@ struct Document {
 struct Environment {
     name: String,
     domain: String,
-    /// Where its services' files are, as the main file says it.
+    /// The `services` path of the environment, as the main file has it.
     files: String,
     /// How many services it has.
     services: usize,

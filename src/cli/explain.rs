@@ -1,4 +1,4 @@
-//! `watershed explain`: who would get what, and why.
+//! `watershed explain`: which version a request would get, and why.
 
 mod ramp;
 
@@ -43,30 +43,29 @@ pub(super) struct Arguments {
     /// The request's method [default: GET]
     #[arg(long, value_name = "METHOD")]
     method: Option<String>,
-    /// Its path, perhaps with a query [default: /]
+    /// Its path, with a query or without [default: /]
     #[arg(long, value_name = "PATH")]
     path: Option<String>,
-    /// A header of it; may be given several times.
+    /// A header of the request; may be given more than once.
     #[arg(long = "header", value_name = "NAME:VALUE")]
     headers: Vec<String>,
-    /// A query parameter of it, not encoded; may be given several times.
+    /// A query parameter of the request, not encoded; may be given more than once.
     #[arg(long, value_name = "NAME=VALUE")]
     query: Vec<String>,
-    /// A cookie of it; may be given several times.
+    /// A cookie of the request; may be given more than once.
     #[arg(long = "cookie", value_name = "NAME=VALUE")]
     cookies: Vec<String>,
-    /// The address that it comes from.
+    /// The address that the request comes from.
     #[arg(long, value_name = "ADDRESS")]
     client: Option<String>,
     /// The sticky key of a user, for --ramp.
     #[arg(long, value_name = "KEY", requires = "ramp")]
     key: Option<String>,
-    /// Say from which percentage of a version on the user of --key gets it. The others keep their
-    /// proportions.
+    /// Say at which percentage of a version the user of --key moves to it. The others keep their proportions.
     #[arg(long, value_name = "VERSION=FROM..TO", requires = "key", value_parser = Ramp::parse)]
     #[arg(conflicts_with_all = ["method", "path", "headers", "query", "cookies", "client"])]
     ramp: Option<Ramp>,
-    /// Ask no process.
+    /// Explain by the files, and ask no process.
     #[arg(long, conflicts_with = "admin")]
     offline: bool,
     #[command(flatten)]
@@ -89,7 +88,7 @@ pub(super) fn explain(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cl
         return Ok(ExitCode::SUCCESS);
     }
     let query = arguments.query();
-    // What is wrong with it is told without a process.
+    // A wrong question is reported without asking a process.
     let question = Question::new(&query)?;
     let explanation = match target.ask_to_explain(query)? {
         Some(explanation) => explanation,
@@ -121,7 +120,7 @@ impl Arguments {
     }
 }
 
-/// Has it explained as a process would do it that starts with the files.
+/// Explains the request as a process would that starts with the files.
 fn by_files<T>(target: &Target, explain: impl FnOnce(&Explainer<'_>) -> T) -> T {
     let view = target.view();
     let service = &*view.service;
@@ -168,7 +167,7 @@ fn outcome(explanation: &Explanation) -> String {
     }
 }
 
-/// Why it is so, step by step.
+/// Prints the steps of the decision.
 fn steps(explanation: &Explanation) -> Vec<String> {
     let wish = explanation.wish.iter().map(|wish| {
         let Wish { version, result, why } = wish;

@@ -1,5 +1,5 @@
-//! The files that a command reads: all of them, or only that of its service where a process runs, which
-//! has read and checked all others already.
+//! The files that a command reads. Where a process runs, that is the file of the command's service: the process has
+//! read and checked all others already. Otherwise all files are read.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,7 +32,7 @@ impl Files {
         Self(loader)
     }
 
-    /// What a service's file says now; none if that is not right by itself.
+    /// What a service's file says now; `None` if the file is wrong by itself.
     pub fn service(
         &self,
         environment: &EnvironmentName,
@@ -41,13 +41,13 @@ impl Files {
         self.0.read_one(environment, file).map_err(CliError::Config)
     }
 
-    /// All of them, as far as they are right.
+    /// All files, as far as they are right.
     pub fn config(&mut self) -> Result<Arc<Config>, CliError> {
         Ok(load(&mut self.0)?.config)
     }
 
-    /// Whether what is to be written would be right beside all other files. A process knows them; else
-    /// they are loaded.
+    /// Whether the text that the command is about to write would be right beside all other files. A running process
+    /// knows those; without one they are loaded.
     pub fn check(
         &mut self,
         process: Option<&Process>,
@@ -66,13 +66,13 @@ impl Files {
         Proposal { path, is_there, text }: Proposal<'_>,
     ) -> Result<Result<(), Objection>, CliError> {
         let loaded = load(&mut self.0)?;
-        // Who has a name keeps it, as in a process that serves.
+        // A service keeps the names that it has, as in a process that serves.
         self.0.keep(&loaded);
         Ok(self.0.check(path, is_there, text))
     }
 }
 
-/// What a process says of a text that is to be written; none if it is too old to be asked.
+/// The process's report on a text that is about to be written; `None` if the process is too old to be asked.
 fn ask(
     process: &Process,
     Proposal { path, is_there, text }: Proposal<'_>,
@@ -85,8 +85,8 @@ fn ask(
     }
 }
 
-/// Finds a service by the process that serves it, so that only its own file is read. None where no
-/// process runs, or something is amiss: what it is, all files tell.
+/// Finds a service by the process that serves it, so that only the service's own file is read. `None` where no process
+/// runs or something is wrong: then all files are read, and tell what is wrong.
 pub(super) fn served(path: &Path, common: &Common, name: &str) -> Result<Option<Served>, CliError> {
     let loader = Loader::new(path);
     let Ok(Settings { admin, state }) = loader.settings() else { return Ok(None) };
@@ -110,7 +110,7 @@ pub(super) fn served(path: &Path, common: &Common, name: &str) -> Result<Option<
     }))
 }
 
-/// Whether a file that may be the service's is wrong.
+/// Whether a file is wrong that may be the service's.
 fn is_rejected(status: &StatusDocument, name: &str) -> bool {
     status.rejected.iter().any(|rejection| {
         let is_it = Path::new(&rejection.file).file_stem().is_some_and(|stem| stem == name);
@@ -118,7 +118,7 @@ fn is_rejected(status: &StatusDocument, name: &str) -> bool {
     })
 }
 
-/// Where the only service is that is told of, in an environment if one is given.
+/// Where the only service of this name is, in the given environment if there is one.
 fn only(status: StatusDocument, wanted: Option<&str>) -> Option<(EnvironmentName, PathBuf)> {
     let environments = status.environments.into_iter();
     let environments = environments.filter(|it| wanted.is_none_or(|wanted| wanted == it.name));

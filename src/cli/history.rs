@@ -1,4 +1,4 @@
-//! `watershed history`: what was published of a service, when and by whom.
+//! `watershed history`: what was published of a service, when, and by whom.
 
 use std::io::Write;
 use std::path::Path;
@@ -43,17 +43,17 @@ struct Document<'a> {
     environment: &'a str,
     service: &'a str,
     records: Vec<Row<'a>>,
-    /// What the records name under `served`, by digest. Of plain environment variables it has digests.
+    /// What the records name under `served`, by digest. For plain environment variables, these are digests too.
     #[serde(skip_serializing_if = "Parts::is_empty")]
     parts: &'a Parts,
 }
 
-/// A record, and what it changed beside the shares.
+/// A record, and what the record changed beside the shares.
 #[derive(Serialize)]
 struct Row<'a> {
     #[serde(flatten)]
     record: &'a Record,
-    /// As `env of v1` or `rules`; none where that is not recorded.
+    /// As `env of v1` or `rules`; `None` where the record does not say.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     changed: Vec<String>,
 }
@@ -61,7 +61,7 @@ struct Row<'a> {
 pub(super) fn history(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliError> {
     let Arguments { service, limit, common } = arguments;
     let target = Target::find(path, common, service.as_str())?;
-    // The record before the first one that is shown tells what that one changed.
+    // The record before the first one shown is needed to say what the first one changed.
     let limit = usize::from(*limit);
     let document = target.records((limit + 1).min(HistoryQuery::LIMIT_MAX), false)?;
     let rows = rows(&document, limit);
@@ -80,7 +80,7 @@ pub(super) fn history(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cl
     Ok(ExitCode::SUCCESS)
 }
 
-/// The newest records, so many at most.
+/// The newest records, at most this many.
 fn rows(HistoryDocument { records, parts }: &HistoryDocument, limit: usize) -> Vec<Row<'_>> {
     let earlier = records.iter().skip(1).map(Some).chain([None]);
     let row = |(record, earlier): (_, Option<&Record>)| Row {
@@ -110,7 +110,7 @@ fn lines(rows: &[Row<'_>]) -> Vec<String> {
     table::lines(header, rows.iter().map(line))
 }
 
-/// In the time of whoever reads it.
+/// In the reader's time zone.
 fn when(at: u64) -> String {
     let at = i64::try_from(at).ok().and_then(|at| Timestamp::from_millisecond(at).ok());
     let at = at.unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(TimeZone::system());

@@ -1,8 +1,7 @@
-//! `watershed init`: writes a small configuration with a guest of its own, so that the program
-//! alone serves something.
+//! `watershed init`: writes a small configuration with a guest of its own, so that the program alone serves something.
 //!
-//! Nothing that exists is overwritten. Each file appears whole, the main file last: what a failure or
-//! a kill leaves behind is never a configuration that serves half of what it should.
+//! Nothing that exists is overwritten. Each file appears whole, and the main file last: a failure or a kill never
+//! leaves a configuration that serves only half.
 
 mod files;
 
@@ -31,7 +30,7 @@ A second `init` of the same directory writes what is missing.
 
 Exit codes: 0 everything is there, 1 refused or failed, 2 wrong usage.";
 
-/// The guest that comes with the program: 62 KiB of its size.
+/// The guest that is part of the program: 62 KiB.
 const GUEST: &[u8] = include_bytes!("../../plugins/dist/greeter.wasm");
 
 #[derive(Debug, clap::Args)]
@@ -66,7 +65,7 @@ fn lines(paths: &[PathBuf]) -> String {
     })
 }
 
-/// What could not be taken away again.
+/// Files and directories that could not be removed again.
 fn remains(paths: &[PathBuf]) -> String {
     match paths {
         [] => "; nothing was left behind".to_owned(),
@@ -98,9 +97,9 @@ struct Document {
     ok: bool,
     /// The main file.
     config: String,
-    /// What was written.
+    /// The files that were written.
     written: Vec<String>,
-    /// What serves it.
+    /// The command that serves the configuration.
     run: String,
 }
 
@@ -142,7 +141,7 @@ fn tree(main: &Path) -> Tree {
     ])
 }
 
-/// Writes what is missing, and says what that was. Takes it away again if that fails.
+/// Writes the missing files, and returns their paths. On failure, removes them again.
 fn write(tree: &Tree) -> Result<Vec<PathBuf>, InitError> {
     let found = tree.look().map_err(|(path, error)| failed(path, error, Vec::new()))?;
     let others = found.iter().filter(|(_, found)| *found == Found::Another);
@@ -163,7 +162,7 @@ fn failed(path: PathBuf, error: io::Error, left: Vec<PathBuf>) -> InitError {
     InitError::Write { path, error, left }
 }
 
-/// A path as a shell takes it for one word.
+/// A path quoted as one word for a shell.
 fn quoted(path: &OsStr) -> String {
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+".contains(byte);
     let text = path.to_string_lossy();

@@ -1,4 +1,4 @@
-//! `watershed plan`: what a reload of the files would do.
+//! `watershed plan`: shows what a reload of the files would do.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::config::{Config, Problem, Report};
 use crate::plan::Text;
 use crate::source::Loader;
 
-/// Something is to be done; what failed is 1.
+/// The exit code where there is something to do; 1 is an error.
 const CHANGES: u8 = 2;
 
 const EXAMPLES: &str = "\
@@ -34,7 +34,7 @@ pub(super) struct Arguments {
     /// The admin listener of the process to compare with [default: `[admin] listen` of the files]
     #[arg(long, value_name = "URL")]
     admin: Option<String>,
-    /// Compare with another configuration: a watershed.toml, or the directory that it is in.
+    /// Compare with another configuration: a watershed.toml, or its directory.
     #[arg(long, value_name = "PATH", conflicts_with = "admin")]
     from: Option<PathBuf>,
     /// Print one JSON object.
@@ -103,7 +103,7 @@ fn print(plan: &Plan, before: &str, after: &str, json: bool) -> Result<(), CliEr
     Ok(())
 }
 
-/// What a process serves, and how to call it.
+/// What a process serves, and the name of that process in the output.
 fn served(admin: Option<&str>, config: &Config) -> Result<(Description, String), CliError> {
     let process = Process::new(admin, &config.admin).map_err(CliError::NoneToCompare)?;
     let description: Description = process.get(api::CONFIG).map_err(CliError::NoneToCompare)?;
@@ -120,7 +120,7 @@ fn before_by_files(from: &Path) -> Result<(Description, String), CliError> {
     Ok((files.describe(None)?, path.display().to_string()))
 }
 
-/// A configuration, and the directory that it is in.
+/// A configuration, and its directory.
 struct Files {
     directory: PathBuf,
     config: Config,
@@ -133,8 +133,8 @@ impl Files {
         Ok(Self { directory: loader.directory().to_owned(), config })
     }
 
-    /// What a process that serves `before` would serve by them, and how far each version would get
-    /// without being compiled.
+    /// What a process that serves `before` would serve after the reload, and how far each version would get without
+    /// compilation.
     fn describe(&self, before: Option<&Description>) -> Result<Description, CliError> {
         let Self { directory, config } = self;
         let digests = Digests::of(config)?;

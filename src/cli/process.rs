@@ -1,4 +1,4 @@
-//! A running process, asked at its admin listener. Commands that look at one use it.
+//! A running process, asked at its admin listener by commands.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -16,20 +16,19 @@ use crate::config::AdminSettings;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long it may take where the process first does something, as reading thousands of files.
+/// How long an answer may take where the process first does work, such as reading thousands of files.
 const WORK_PATIENCE: Duration = Duration::from_secs(60);
 
-/// Statuses of answers that are documents: what was asked was done, or could not be because of the
-/// files.
+/// Statuses of answers that are documents: the process did what was asked, or could not because of the files.
 const DOCUMENTS: [u16; 2] = [200, 422];
 
-/// Characters of the longest text of a process that an error repeats.
+/// Longest text of a process that an error repeats, in characters.
 const REPEATED_MAX: usize = 300;
 
-/// Bytes of the longest answer: thousands of services.
+/// Largest answer, in bytes: enough for thousands of services.
 const LONGEST: u64 = 64 << 20;
 
-/// Where a process is asked, and what opens it.
+/// The address of a process, and the token that opens its listener.
 #[derive(Debug)]
 pub struct Process {
     url: String,
@@ -37,7 +36,7 @@ pub struct Process {
     agent: ureq::Agent,
 }
 
-/// Why a process does not say what it was asked.
+/// Why a process did not answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
     #[error(
@@ -50,7 +49,7 @@ pub enum ProcessError {
          never https"
     )]
     NotAUrl(String),
-    /// Nobody listens there.
+    /// Nothing listens at the address.
     #[error(
         "no process answers at {url}: start it with `watershed run`, or give `--admin URL` if it \
          listens elsewhere"
@@ -61,11 +60,11 @@ pub enum ProcessError {
          it listens elsewhere"
     )]
     Unreachable { url: String, reason: Box<ureq::Error> },
-    #[error("what {url} is to be told cannot be written as JSON: {reason}")]
+    #[error("the request to {url} cannot be written as JSON: {reason}")]
     Unspeakable { url: String, reason: serde_json::Error },
-    #[error("{url} wants a token: set `token-file` under [admin] to the file that it is in")]
+    #[error("{url} wants a token: set `token-file` under [admin] to the file with the token")]
     TokenWanted { url: String },
-    #[error("{url} does not take the token in {}: the `token-file` of the process says another", .file.display())]
+    #[error("{url} does not take the token in {}: the process's `token-file` has another one", .file.display())]
     TokenRefused { url: String, file: PathBuf },
     #[error(
         "{url} answers {answer}: is that the admin listener of a watershed as new as this one?"
@@ -78,18 +77,18 @@ pub enum ProcessError {
 }
 
 impl ProcessError {
-    /// Whether nobody listens there: what needs the files only can go on.
+    /// Whether nothing listens at the address. A command that needs only the files can go on then.
     pub fn is_not_running(&self) -> bool {
         matches!(self, Self::NotRunning { .. })
     }
 }
 
 impl Process {
-    /// The process at `url`, or else where `settings` say that it listens.
+    /// The process at `url`, or else at the admin address of `settings`.
     ///
     /// # Errors
     ///
-    /// Where neither tells an address.
+    /// Where neither gives an address.
     pub fn new(url: Option<&str>, settings: &AdminSettings) -> Result<Self, ProcessError> {
         let url = match url {
             Some(url) => checked(url)?,
@@ -99,7 +98,7 @@ impl Process {
             .timeout_global(Some(PATIENCE))
             .http_status_as_error(false)
             .max_redirects(0)
-            // The token is for the process and for nobody on the way to it.
+            // The token is for the process, so no proxy on the way may see it.
             .proxy(None)
             .build()
             .new_agent();
@@ -110,11 +109,11 @@ impl Process {
         &self.url
     }
 
-    /// What it says at a path.
+    /// Gets the document at a path.
     ///
     /// # Errors
     ///
-    /// Where it cannot be reached, wants another token or says something else.
+    /// Where the process cannot be reached, wants another token or answers with something else.
     pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ProcessError> {
         let url = format!("{}{path}", self.url);
         let request = self.authorized(self.agent.get(&url))?;
@@ -125,12 +124,12 @@ impl Process {
         }
     }
 
-    /// Has it do something, and what it says of that with which status: 200 if it is done, 422 if
-    /// the files are wrong.
+    /// Has the process do something. Returns its document and the status: 200 if it is done, 422 if the files are
+    /// wrong.
     ///
     /// # Errors
     ///
-    /// Where it cannot be reached, wants another token or says something else.
+    /// Where the process cannot be reached, wants another token or answers with something else.
     pub fn post<B: Serialize, T: DeserializeOwned>(
         &self,
         path: &str,
@@ -184,7 +183,7 @@ impl Process {
         match (status, &self.token_file) {
             (401, Some(file)) => ProcessError::TokenRefused { url, file: file.clone() },
             (401, None) => ProcessError::TokenWanted { url },
-            // Our own refusals say why in plain text; what the proxy says is no refusal of ours.
+            // Our own refusals give the reason in plain text; anything else was written by something in between.
             _ if response.body().mime_type() == Some("text/plain") => {
                 let text = response.body_mut().read_to_string().unwrap_or_default();
                 let why = text.trim().chars().take(REPEATED_MAX).collect();
@@ -205,7 +204,7 @@ fn checked(url: &str) -> Result<String, ProcessError> {
     }
 }
 
-/// Where a listener on this machine is reached.
+/// The address by which a listener is reached from this machine.
 fn local(listen: SocketAddr) -> Result<SocketAddr, ProcessError> {
     let ip = match listen.ip() {
         ip if !ip.is_unspecified() => ip,
@@ -237,7 +236,7 @@ mod tests {
         }
     }
 
-    /// A process that gives everybody this answer; its address, and what it was asked.
+    /// Starts a process that gives every client this answer. Returns its address, and the requests that it got.
     fn answering(answer: &'static str) -> (String, JoinHandle<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

@@ -1,5 +1,5 @@
-//! What a person sees who waits. A script's output and logs stay clean: nothing is drawn where
-//! standard error is no terminal.
+//! Progress for a person who waits. A script's output and logs stay clean: nothing is drawn where standard error is no
+//! terminal.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 const FRAMES: &str = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ";
 const FRAME: Duration = Duration::from_millis(80);
 
-/// A spinner with the time it has been there.
+/// A spinner with the time since it appeared.
 pub(super) struct Waiting(ProgressBar);
 
 impl Waiting {
-    /// Shows what is waited for.
+    /// Shows what the command waits for.
     pub(super) fn start(what: String) -> Self {
         let style = ProgressStyle::with_template("{spinner} {msg} ({elapsed})");
         let bar = ProgressBar::new_spinner().with_message(what);
@@ -23,7 +23,7 @@ impl Waiting {
         Self(bar)
     }
 
-    /// Takes it away.
+    /// Removes the spinner.
     pub(super) fn end(self) {
         self.0.finish_and_clear();
     }

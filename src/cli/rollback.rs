@@ -1,4 +1,4 @@
-//! `watershed rollback`: back to what served before.
+//! `watershed rollback`: goes back to what served before.
 
 #[cfg(test)]
 mod tests;
@@ -39,17 +39,17 @@ pub(super) struct Arguments {
     /// The service.
     #[arg(add = complete::services())]
     service: ServiceName,
-    /// What to go back to [default: what was served before what is served].
+    /// What to go back to [default: the generation before the served one].
     #[arg(long, value_name = "GENERATION|VERSION", add = complete::versions())]
     to: Option<String>,
-    /// Take back the shares alone, and say what then still differs from the generation.
+    /// Take back the shares alone, and say what still differs from the generation.
     #[arg(long)]
     traffic_only: bool,
-    /// Quarantine what loses all of its traffic, or is replaced: that component, or that environment
-    /// of it, gets no traffic again under any name without `--force`.
+    /// Quarantine every version that loses all of its traffic or is replaced. Its component, or its component with this
+    /// environment, gets no traffic again under any name without `--force`.
     #[arg(long)]
     bad: bool,
-    /// Do not ask. Where there is no terminal, nobody is asked.
+    /// Do not ask for confirmation. Without a terminal, nobody is asked.
     #[arg(long, short)]
     yes: bool,
     /// How long to wait for the versions that are made anew to become normal.
@@ -95,7 +95,7 @@ fn note(arguments: &Arguments) -> Note {
     }
 }
 
-/// A declared version may be called like a number; it goes first.
+/// A declared version may have a number as its name; the version takes precedence.
 fn aim(target: &Target, to: Option<&str>) -> Result<Aim, CliError> {
     let Some(to) = to else { return Ok(Aim::Previous) };
     let (view, version) = (target.view(), VersionName::new(to).ok());

@@ -1,4 +1,4 @@
-//! `watershed run`: serve until a signal.
+//! `watershed run`: serves until a signal.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -24,8 +24,8 @@ pub(super) fn run(path: &Path, telemetry: Telemetry) -> Result<ExitCode, CliErro
     Ok(ExitCode::SUCCESS)
 }
 
-/// Loads, and waits a few seconds for an error of a moment to pass: a file system may be mounted, or a
-/// server be reached, a little later than we are started.
+/// Loads the files, and waits a few seconds for a transient error to pass: a file system may be mounted, or a server
+/// reached, a little later than this process starts.
 fn load(loader: &mut Loader) -> Result<Loaded, Rejected> {
     for pause in [100, 200, 400, 800, 1600].map(Duration::from_millis) {
         match loader.load(Reading::Everything) {

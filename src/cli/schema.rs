@@ -1,4 +1,4 @@
-//! `watershed schema`: what editors check and complete configuration files by.
+//! `watershed schema`: what editors use to check and complete configuration files.
 
 use std::io::Write;
 use std::process::ExitCode;

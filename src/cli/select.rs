@@ -1,12 +1,11 @@
-//! Finds the service that a command is about, in the files or in what a process says, and says what
-//! there is where it is not found.
+//! Finds the service of a command, in the files or in what a process says. Where it is not found, says what there is.
 
 use std::sync::Arc;
 
 use crate::api::{EnvironmentDocument, ServiceDocument};
 use crate::config::{Config, Environment, Service, suggest};
 
-/// Why there is no telling which service is meant.
+/// Why the service that is meant cannot be told.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SelectError {
     #[error("there is no environment `{name}`: {help}")]
@@ -22,7 +21,7 @@ pub enum SelectError {
     Ambiguous { name: String, environments: String },
 }
 
-/// An environment with services, wherever it comes from.
+/// An environment with services, from the files or from a process.
 pub(super) trait Services {
     type Service;
     fn name(&self) -> &str;
@@ -62,8 +61,8 @@ impl Services for EnvironmentDocument {
     }
 }
 
-/// The declared service of a name, which must be in the environment if one is given, and in one
-/// environment only if not.
+/// The declared service of a name. With an environment it must be in that one; without, it must be in one environment
+/// only.
 ///
 /// # Errors
 ///
@@ -76,7 +75,7 @@ pub(super) fn service<'a>(
     service_among(&config.environments, environment, name)
 }
 
-/// The same in any environments.
+/// The same among any environments.
 ///
 /// # Errors
 ///

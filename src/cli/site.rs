@@ -9,7 +9,7 @@ use crate::api::{StatusDocument, StatusQuery};
 use crate::config::{AdminSettings, Report, ServiceName, suggest};
 use crate::source::{Loaded, Loader, Reading};
 
-/// Why there is no telling what a command is about.
+/// Why the configuration or the process of a command cannot be told.
 #[derive(Debug, thiserror::Error)]
 pub enum SiteError {
     #[error(
@@ -29,7 +29,7 @@ pub enum SiteError {
     NoPlace { environment: String },
 }
 
-/// The configuration of a command, and the process that serves it if there is one.
+/// The configuration of a command, and the process that serves it if one runs.
 pub(super) struct Site {
     pub loader: Loader,
     pub loaded: Loaded,
@@ -52,7 +52,7 @@ impl Site {
         Ok(Self { loader, loaded, process: None })
     }
 
-    /// Where the file of a new service goes: beside the others of its environment.
+    /// The path for a new service's file: beside the others of its environment.
     pub fn place(
         &self,
         environment: Option<&str>,
@@ -102,7 +102,7 @@ impl Site {
     }
 }
 
-/// Whether two paths lead to one file, as far as that can be seen.
+/// Whether two paths lead to one file, as far as the file system tells.
 pub(super) fn is_same(one: &Path, other: &Path) -> bool {
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     real(one) == real(other)
@@ -113,8 +113,8 @@ pub(super) fn load(loader: &mut Loader) -> Result<Loaded, CliError> {
     loader.load(Reading::Changed).map_err(|wrong| CliError::Config(wrong.report))
 }
 
-/// The process that serves a configuration. One that `--admin` names must answer; the one that the
-/// files name need not run, but if it does, it must serve these files.
+/// The process that serves a configuration. A process that `--admin` names must answer. A process at the files' admin
+/// address need not run, but if it does, it must serve these files.
 pub(super) fn running(
     main: &Path,
     settings: &AdminSettings,
@@ -124,7 +124,7 @@ pub(super) fn running(
         Err(ProcessError::NoPort) if admin.is_none() => return Ok(None),
         process => process?,
     };
-    // Of the process alone: no service has this name.
+    // The process alone, without files: no service has this name.
     let query = StatusQuery { service: Some(String::new()), ..StatusQuery::default() };
     let status: StatusDocument = match process.get(&query.path()) {
         Err(error) if error.is_not_running() && admin.is_none() => return Ok(None),

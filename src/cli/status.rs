@@ -17,10 +17,10 @@ use crate::api::{EnvironmentDocument, StatusDocument, StatusQuery};
 use crate::config::Problem;
 use text::Text;
 
-/// How often `--watch` looks.
+/// How often `--watch` refreshes.
 const PERIOD: Duration = Duration::from_secs(2);
 
-/// To the upper left corner, without clearing what is about to be written over.
+/// Moves to the upper left corner, without clearing what is about to be overwritten.
 const HOME: &str = "\x1b[H";
 const CLEAR_TO_END_OF_LINE: &str = "\x1b[K";
 const CLEAR_BELOW: &str = "\x1b[J";
@@ -47,7 +47,7 @@ pub(super) struct Arguments {
     service: Option<String>,
     #[command(flatten)]
     common: Common,
-    /// Show it anew every two seconds, until Ctrl-C.
+    /// Refresh every two seconds, until Ctrl-C.
     #[arg(long)]
     watch: bool,
 }
@@ -70,13 +70,13 @@ impl Arguments {
         Ok(narrow(document, environment, self.service.as_deref())?)
     }
 
-    /// Shows it again and again, until something fails that does not pass.
+    /// Refreshes until something fails for good.
     fn follow(&self, process: &Process, screen: &mut Screen) -> Result<(), CliError> {
         loop {
             std::thread::sleep(PERIOD);
             match self.ask(process) {
                 Ok(document) => self.show(&document, process, screen)?,
-                // The process may be started again, or the service be declared again.
+                // The process may be started again, or the service may be declared again.
                 Err(error) if !self.common.json => screen.show(&format!("{}\n", error.text()))?,
                 Err(error) => return Err(error),
             }
@@ -98,7 +98,7 @@ impl Arguments {
     }
 }
 
-/// What of a document is about an environment, or a service.
+/// The parts of a document that are about an environment or a service.
 fn narrow(
     mut document: StatusDocument,
     environment: Option<&str>,
@@ -129,11 +129,11 @@ fn narrow(
     Ok(document)
 }
 
-/// Where text is shown, once or again and again.
+/// Where text is shown, once or repeatedly.
 struct Screen {
     /// In one place, by moving the cursor.
     redraws: bool,
-    /// Whether colours are for whoever reads it.
+    /// Whether the output may have colours.
     colours: bool,
     has_shown: bool,
 }

@@ -11,14 +11,14 @@ use super::target::Target;
 use crate::config::{Percent, VersionName};
 use crate::rollout::{Back, Done, Shares};
 
-/// What was done, beside what it changed of the shares.
+/// What was done, beside the change of the shares.
 #[derive(Clone, Debug)]
 pub(super) enum Action<'a> {
     /// A version is deployed and normal.
     Normal(&'a VersionName),
     /// A version is in the file, and no process has made it.
     Declared(&'a VersionName),
-    /// The shares are others.
+    /// The shares have changed.
     Traffic,
     RolledBack {
         generation: Option<u64>,
@@ -49,7 +49,7 @@ impl Action<'_> {
         }
     }
 
-    /// What is true of the service now, or of its file alone where that is not served.
+    /// The service's present state, or only its file's where no process serves it.
     fn sentence(&self, service: &str, is_served: bool) -> Option<String> {
         Some(match self {
             Self::Normal(version) => format!("{version} of {service} is normal"),
@@ -73,7 +73,7 @@ impl Action<'_> {
     }
 }
 
-/// All that is told.
+/// All that a command reports.
 pub(super) struct Summary<'a> {
     target: &'a Target,
     action: Action<'a>,
@@ -89,10 +89,10 @@ struct Document<'a> {
     outcome: &'static str,
     environment: &'a str,
     service: &'a str,
-    /// Those that the outcome is about: deployed, deleted or quarantined.
+    /// The versions that the outcome is about: deployed, deleted or quarantined.
     versions: Vec<&'a str>,
     shares: Vec<ShareDocument<'a>>,
-    /// Of the edit; none where no process serves it.
+    /// The generation of the edit; `None` where no process serves it.
     generation: Option<u64>,
     /// The admin listener of the process that serves it.
     process: Option<&'a str>,
@@ -104,17 +104,17 @@ struct Document<'a> {
 /// Of a rollback.
 #[derive(Serialize)]
 struct BackDocument<'a> {
-    /// The generation that it went back to; none of a version.
+    /// The generation that the rollback went back to; `None` where it went back to a version.
     restores: Option<u64>,
-    /// Whether all that decided what was served then is so again.
+    /// Whether everything that decided what was served then is restored.
     complete: bool,
     /// What came back beside the shares.
     restored: &'a [String],
     /// What differs from then.
     differs: Vec<&'a String>,
-    /// Of what nobody knows whether it does.
+    /// Parts that may differ: whether they do is not known.
     unknown: &'a [String],
-    /// Generations that could not be gone back to, and what the file said that nobody was served.
+    /// Generations that were skipped, and what the file said that was never served.
     notes: &'a [String],
 }
 
@@ -155,7 +155,7 @@ impl<'a> Summary<'a> {
         self.target.view().held()
     }
 
-    /// The versions that it is about, and what they had and have.
+    /// The versions that the outcome is about, and their shares before and after.
     fn changes(&self) -> Vec<(&VersionName, Percent, Percent)> {
         let mut names: Vec<&VersionName> = self.target.view().names().collect();
         let gone = self.before.takers().map(|(name, _)| name);
@@ -175,7 +175,7 @@ impl<'a> Summary<'a> {
             back.notes.iter().try_for_each(|line| writeln!(out, "{line}"))?;
             text::tell(back, out)?;
             for version in *quarantined {
-                // Under another environment or component it goes on.
+                // The version goes on under another environment or component.
                 let what = if self.after.of(version) == Percent::ZERO { "" } else { "what was " };
                 writeln!(
                     out,
@@ -187,7 +187,7 @@ impl<'a> Summary<'a> {
             (Some(generation), Some(url)) => {
                 writeln!(out, "generation {generation} is served at {url}")
             }
-            // Nothing was edited, so nobody had to be told.
+            // Nothing was edited, so no process had to be told.
             _ if matches!(self.action, Action::Deleted([])) => Ok(()),
             _ => writeln!(out, "{}", self.target.nobody()),
         }

@@ -1,17 +1,17 @@
-//! Tables without borders, as commands print them: columns by two spaces apart, as wide as what is
-//! in them, and never wrapped, so that a line is a row.
+//! Tables without borders, as commands print them: columns are two spaces apart, as wide as their content, and never
+//! wrapped, so that each row is one line.
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 
-/// How a column stands.
+/// How a column is aligned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Align {
     Left,
     Right,
 }
 
-/// What stands where nothing is known.
+/// Shown where a value is not known.
 pub(super) const NONE: &str = "-";
 
 /// The lines of a table, its header first, without white space at their ends.

@@ -1,5 +1,5 @@
-//! The service that a command is about, under its control: its file, which the command edits, and the
-//! process that serves it, which is told to read the file and is asked what came of it.
+//! The service of a command. The command edits the service's file, tells the process that serves it to read the file,
+//! and asks what came of the edit.
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -26,17 +26,17 @@ use crate::rollout::{Control, Edit, Edited, Note, PutBack, Refusal, ServiceView}
 use crate::source::{FILE_MAX, Saved, ServiceFile, read_file};
 use crate::versions::secret_digest;
 
-/// How often the process is asked how far it is: often at first, for what takes no time.
+/// How often the process is asked how far it is: often at first, because some edits take no time.
 const LOOKS: RangeInclusive<Duration> = Duration::from_millis(5)..=Duration::from_millis(200);
 
-/// A service, where it is declared, and who serves it.
+/// A service, where it is declared, and the process that serves it.
 pub(super) struct Target {
     files: Files,
     admin: AdminSettings,
     state: PathBuf,
     process: Option<Process>,
     view: ServiceView,
-    /// What came of trials, where no process runs.
+    /// The outcomes of trials, where no process runs.
     tried: Vec<(VersionSpec, Standing)>,
 }
 
@@ -45,7 +45,7 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// Where there is no such service, its file is wrong, or the process says something strange.
+    /// Where there is no such service, its file is wrong, or the process gives an unexpected answer.
     pub fn find(path: &Path, common: &Common, name: &str) -> Result<Self, CliError> {
         let Some(served) = files::served(path, common, name)? else {
             return Self::within(Site::open(path, common)?, common, name);
@@ -60,9 +60,9 @@ impl Target {
         Self::within(Site::open_offline(path)?, common, name)
     }
 
-    /// The same in what is loaded already.
+    /// Finds the service in files that are loaded already.
     pub fn within(site: Site, common: &Common, name: &str) -> Result<Self, CliError> {
-        // What is wrong with its file says more than that it is unknown, or was right once.
+        // A wrong file's problems say more than that the service is unknown, or was right once.
         if let Some(report) = site.report(name) {
             return Err(CliError::Config(report));
         }
@@ -81,7 +81,7 @@ impl Target {
         Self::within(site, common, name)
     }
 
-    /// The service as it was seen last.
+    /// The service as it was last seen.
     pub fn view(&self) -> &ServiceView {
         &self.view
     }
@@ -95,8 +95,8 @@ impl Target {
         Ok(Some(process.get(&query.path())?))
     }
 
-    /// What was published of it, newest first; nothing where nobody has written a history. With
-    /// digests in place of what its environments say, unless the `texts` are wanted.
+    /// What was published of the service, newest first; empty where no history was written. Environments are given as
+    /// digests, unless `texts` are wanted.
     pub fn records(&self, limit: usize, texts: bool) -> Result<HistoryDocument, CliError> {
         let (environment, service) =
             (self.view.environment.as_str(), self.view.service.name.as_str());
@@ -118,21 +118,21 @@ impl Target {
         }
     }
 
-    /// Has the process serve what was saved, and looks at what came of that.
+    /// Has the process serve the saved file, and returns what came of that.
     pub fn published(&mut self, saved: Saved, note: Note) -> Result<Edited<Saved>, CliError> {
         let told = self.tell(saved.digest, note);
         match told.and_then(|generation| self.reread().map(|()| generation)) {
             Ok(generation) => Ok(Edited { saved, generation }),
             Err(CliError::Process(error)) => {
                 let file = self.view.service.file.display();
-                let left = format!("{file} is changed all the same: whoever serves it reads it");
+                let left = format!("{file} has changed already: a process that serves it reads it");
                 Err(Refusal::HalfDone { why: error.to_string(), left }.into())
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Whether the file still says what the command has looked at, now that it is locked.
+    /// Whether the file, now locked, still says what the command has looked at.
     fn is_as_decided(&self) -> Result<(), CliError> {
         let ServiceView { environment, service, .. } = &self.view;
         match self.files.service(environment, &service.file)? {
@@ -141,7 +141,7 @@ impl Target {
         }
     }
 
-    /// The generation with it, if somebody serves it.
+    /// The generation of the edit, if a process serves it.
     fn tell(&self, text: Digest, note: Note) -> Result<Option<u64>, CliError> {
         let Some(process) = &self.process else { return Ok(None) };
         let Note { command, remark, restores } = note;
@@ -164,7 +164,7 @@ impl Target {
         }
     }
 
-    /// Who serves it, for messages.
+    /// The process that serves the service, for messages.
     pub fn server(&self) -> Option<&str> {
         self.process.as_ref().map(Process::url)
     }
@@ -216,7 +216,7 @@ impl Control for Target {
         if let Err(error) = edited.saved.revert() {
             return PutBack::Failed(error.into());
         }
-        // A file that the edit has created is gone again.
+        // A file that the edit created is removed again.
         let text = read_file(&self.view.service.file, FILE_MAX).unwrap_or_default();
         let told = self.tell(Digest::of(&text), note);
         match told.and_then(|_| self.look()) {
@@ -270,7 +270,7 @@ impl Control for Target {
     }
 }
 
-/// Looks at a service: as the process says or, where none runs, as well as its files let it stand.
+/// Looks at a service: by the process or, where none runs, by its files.
 fn view(
     process: Option<&Process>,
     environment: EnvironmentName,
@@ -295,7 +295,7 @@ fn view(
     Ok(ServiceView::of_process(environment, service, services.next()))
 }
 
-/// Who gives the command: whoever became root to do so, if it was by sudo.
+/// The author of the command: under sudo, the user who called it.
 fn user() -> String {
     let named = |name: &str| std::env::var(name).ok().filter(|user| !user.is_empty());
     let user = named("SUDO_USER").or_else(|| named("USER")).or_else(|| named("LOGNAME"));

@@ -1,4 +1,4 @@
-//! `watershed traffic` and `watershed promote`: who gets what, set by hand.
+//! `watershed traffic` and `watershed promote`: set the shares by hand.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -61,7 +61,7 @@ pub(super) struct PromoteArguments {
 
 #[derive(Debug, clap::Args)]
 struct How {
-    /// Give traffic to a quarantined version, and take its quarantine away.
+    /// Give traffic to a quarantined version, and remove its quarantine entry.
     #[arg(long)]
     force: bool,
     /// A note for people, in the history.

@@ -1,4 +1,4 @@
-//! Whether versions can become normal, where no process runs that would say: they are made here.
+//! Makes versions where no process runs, to find out whether they can become normal.
 
 use super::CliError;
 use crate::config::{Config, EnvironmentName, ServiceName, VersionSpec};
@@ -8,8 +8,8 @@ use crate::server::pool_size;
 use crate::telemetry::Telemetry;
 use crate::versions::{Preparer, ServiceKey, StatusCode};
 
-/// Makes versions ready for a command. Compiled components come from the state directory and go there,
-/// as with a server; where that directory cannot be used, a log line says so and all are compiled.
+/// Makes versions ready for a command. Compiled components are cached in the state directory, as by a server. Where
+/// that directory cannot be used, a log line says so and all components are compiled.
 ///
 /// # Errors
 ///
@@ -22,12 +22,11 @@ pub(super) fn preparer(config: &Config) -> Result<Preparer, CliError> {
     Ok(Preparer::new(engine, cache, Telemetry::default()))
 }
 
-/// Why a version cannot become normal. That its secrets are not on this machine is no reason: they
-/// need not be.
+/// Why a version cannot become normal. Secrets that are missing on this machine are no reason.
 ///
 /// # Errors
 ///
-/// Where it cannot be tried here.
+/// Where the version cannot be tried here.
 pub(super) fn try_out(
     config: &Config,
     environment: &EnvironmentName,

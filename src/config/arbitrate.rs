@@ -1,6 +1,6 @@
-//! Who gets a name that several services want. The one that has it keeps it, whatever the others'
-//! files say by now; among newcomers, the first in the order of files gets it. Whoever comes too
-//! late is told where the other is, and goes on as it was. `loader` calls it.
+//! Decides which service gets a name that several services claim. The service that has the name keeps it, whatever the
+//! other files say by now. Among newcomers, the first in the order of files gets it. The others are told where the
+//! owner is, and go on as they were. `source` calls this room.
 
 use std::collections::HashMap;
 
@@ -10,10 +10,10 @@ use super::source::{Complaint, Spot};
 use super::validate::claims::{What, taken};
 use super::validate::service::{Claim, Draft};
 
-/// A service's file, as it reads now and as it was served last.
+/// A service's file, as it reads now and as it was last served.
 pub struct Contender<'a> {
     pub environment: &'a EnvironmentName,
-    /// None where the file is wrong by itself.
+    /// `None` where the file is wrong by itself.
     pub newest: Option<&'a Draft>,
     pub good: Option<&'a Draft>,
 }
@@ -26,18 +26,18 @@ pub enum Choice {
     Nothing,
 }
 
-/// What became of a contender.
+/// The decision about a contender.
 pub struct Verdict {
     pub choice: Choice,
-    /// Why it is not the newest state.
+    /// Why the served state is not the newest one.
     pub problems: Vec<Problem>,
 }
 
-/// A name among those of its kind. Services of two environments may have one name, but not one domain.
+/// A name and its kind. Services of two environments may share a name, but not a domain.
 pub type Claimed<'a> = (What, Option<&'a EnvironmentName>, &'a str);
 
 impl Claim {
-    /// What is claimed by a service of an environment.
+    /// The names that a service of an environment claims.
     pub fn name_in<'a>(&'a self, environment: &'a EnvironmentName) -> Claimed<'a> {
         let environment = (self.what == What::Service).then_some(environment);
         (self.what, environment, &self.name)
@@ -57,7 +57,7 @@ impl<'a> Contender<'a> {
         if self.good.is_some() { Choice::Good } else { Choice::Nothing }
     }
 
-    /// The claims of a draft that its good state made already, or those that it did not.
+    /// The claims of a draft that its good state made already, or those that the good state did not make.
     fn claims(&self, choice: Choice, held: bool) -> impl Iterator<Item = &'a Claim> {
         let good = self.good;
         let is_held = move |claim: &Claim| {
@@ -69,8 +69,8 @@ impl<'a> Contender<'a> {
     }
 }
 
-/// Decides for each contender, in the order of files, which of its states is served. No name has
-/// two owners then.
+/// Decides for each contender, in the order of files, which of its states is served. Afterwards each name has one
+/// owner.
 pub fn arbitrate(contenders: &[Contender<'_>]) -> Vec<Verdict> {
     let first = |contender: &Contender<'_>| match contender.newest {
         Some(_) => Choice::Newest,
@@ -80,13 +80,13 @@ pub fn arbitrate(contenders: &[Contender<'_>]) -> Vec<Verdict> {
         .iter()
         .map(|contender| Verdict { choice: first(contender), problems: Vec::new() })
         .collect();
-    // Whoever goes back takes its names along, which may be news to the others. Each can go back
-    // twice at most.
+    // A contender that goes back to its good state claims the names of that state again, which may conflict with other
+    // contenders' claims. Each contender can go back twice at most.
     while reject_late_comers(contenders, &mut verdicts) {}
     verdicts
 }
 
-/// Sends back whoever claims what another has. Whether there was one.
+/// Sends back every contender that claims another one's name. Returns whether there was such a contender.
 fn reject_late_comers(contenders: &[Contender<'_>], verdicts: &mut [Verdict]) -> bool {
     let owners = owners(contenders, verdicts);
     let mut rejected = false;
@@ -103,7 +103,7 @@ fn reject_late_comers(contenders: &[Contender<'_>], verdicts: &mut [Verdict]) ->
     rejected
 }
 
-/// Who has each name: those who had it already come first.
+/// The owner of each name: contenders that had a name already come first.
 fn owners<'a>(
     contenders: &[Contender<'a>],
     verdicts: &[Verdict],
@@ -121,7 +121,7 @@ fn owners<'a>(
     owners
 }
 
-/// A problem for each claim of a contender that somebody else has.
+/// A problem for each name that a contender claims and another one owns.
 fn lost(
     contender: &Contender<'_>,
     choice: Choice,
@@ -136,7 +136,7 @@ fn lost(
         let Some((owner, spot)) = owners.get(&claim.name_in(contender.environment)) else {
             continue;
         };
-        // Two of one name have one default domain, the second claim, which need not be said too.
+        // Two services of one name share their default domain, the second claim: the problem about the name is enough.
         if *owner == index || (number == 1 && name_is_lost) {
             continue;
         }

@@ -1,6 +1,6 @@
-//! From the text of one file to the structs of `raw`: parsed once, read once. Everything that is
-//! wrong on the way is a problem with its place: `syntax` says what is not TOML, `read` what does
-//! not fit. The loader calls it for each file.
+//! From the text of one file to the structs of `raw`: parsed once, read once. Everything that is wrong on the way is a
+//! problem with its place: `syntax` reports what is not TOML, and `read` what does not fit. `source` uses it for each
+//! file.
 
 use std::path::Path;
 
@@ -15,13 +15,14 @@ use super::syntax;
 pub struct Document<T> {
     pub source: Source,
     pub raw: T,
-    /// What is missing in `raw`, though it is in the file.
+    /// Values that are in the file and missing in `raw`, because they do not fit.
     pub lost: Vec<Lost>,
 }
 
-/// Reads a text into its shape. What is returned may be incomplete if `problems` grew. A text without
-/// any key is a problem, with `if_empty` as its help: whoever empties a file to write it anew does
-/// not mean what is in it until then.
+/// Reads a text into its struct. The struct may be incomplete if `problems` grew.
+///
+/// A text without any key is a problem, with `if_empty` as its help: an editor may have emptied the file to write it
+/// anew, and an empty file is not meant meanwhile.
 pub fn of<T: FromValue>(
     source: Source,
     if_empty: &str,
@@ -36,7 +37,7 @@ pub fn of<T: FromValue>(
     Some(Document { source, raw, lost })
 }
 
-/// Why a text is not TOML; nothing if it is.
+/// Why a text is not TOML; empty if it is.
 pub fn syntax_of(path: &Path, text: &str) -> Vec<Problem> {
     let mut problems = Vec::new();
     parse(&Source::new(path, text.to_owned()), &mut problems);

@@ -48,7 +48,7 @@ pub struct Config {
     pub admin: AdminSettings,
     pub state: StateSettings,
     pub environments: Vec<Environment>,
-    /// What is right in the services' files and yet can hardly be meant, in the order of files.
+    /// Warnings: what is right in the services' files and yet can hardly be meant, in the order of files.
     pub warnings: Vec<Problem>,
 }
 
@@ -60,7 +60,7 @@ impl Config {
         })
     }
 
-    /// Whether both are served alike: of what is warned, and on which line, does not matter.
+    /// Whether two configurations are served alike. Warnings, and the lines that they are on, do not matter.
     pub fn is_served_like(&self, other: &Self) -> bool {
         let Self { server, admin, state, environments, warnings: _ } = self;
         *server == other.server
@@ -75,7 +75,7 @@ impl Config {
 pub struct ServerSettings {
     /// At least one.
     pub listen: Vec<SocketAddr>,
-    /// Worker threads; 0 means one a core.
+    /// Worker threads; 0 means one for each core.
     pub threads: usize,
     /// Sandboxes that may exist at once, over all versions.
     pub sandboxes: NonZeroU32,
@@ -137,9 +137,9 @@ impl Expose {
 /// How changes of files are noticed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Watch {
-    /// The kernel tells.
+    /// The kernel reports them.
     Events,
-    /// We look this often: for file systems that tell nothing, such as NFS.
+    /// Watershed looks at the files this often: for file systems that report nothing, such as NFS.
     Poll(Duration),
 }
 
@@ -163,11 +163,11 @@ impl fmt::Display for Watch {
 /// How operators reach us.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdminSettings {
-    /// Loopback unless there is a token file.
+    /// A loopback address unless there is a token file.
     pub listen: SocketAddr,
-    /// Absolute. Who wants to see more than the process's health must know what is in it.
+    /// Absolute. A request for more than the process's health must present this file's content.
     pub token_file: Option<PathBuf>,
-    /// Names, in lower case, that a request may be for beside addresses and loopback names.
+    /// Host names, in lower case, under which the listener answers beside addresses and loopback names.
     pub hosts: Vec<String>,
 }
 
@@ -177,7 +177,7 @@ impl Default for AdminSettings {
     }
 }
 
-/// Where we keep what must survive a restart.
+/// Where state is kept that must survive a restart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateSettings {
     /// Absolute. Holds the history and the compile cache.
@@ -212,20 +212,20 @@ pub struct Service {
     pub name: ServiceName,
     /// The default domain `<service>.<environment domain>` first.
     pub domains: Vec<DomainPattern>,
-    /// Parts of other domains.
+    /// Parts of domains that the service shares with others.
     pub routes: Vec<Route>,
-    /// In the order of the file: the last one is the latest. None only under [`Traffic::Latest`].
+    /// In the order of the file: the last one is the latest. May be empty only under [`Traffic::Latest`].
     pub versions: Vec<VersionSpec>,
     pub traffic: Traffic,
     pub policy: PolicySpec,
-    /// What must not get traffic.
+    /// Components that must not get traffic.
     pub quarantine: Vec<Quarantined>,
     /// Absolute.
     pub file: PathBuf,
 }
 
 impl Service {
-    /// Every domain that it has, or has a part of.
+    /// Every domain of which the service has all or a part.
     pub fn all_domains(&self) -> Vec<&DomainPattern> {
         self.domains.iter().chain(self.routes.iter().map(|route| &route.domain)).collect()
     }
@@ -234,7 +234,7 @@ impl Service {
 /// Who gets what.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Traffic {
-    /// A full upgrade: the newest version that is normal gets everything.
+    /// A full upgrade: the newest version that is normal gets all traffic.
     #[default]
     Latest,
     /// A gray upgrade: shares set by hand.

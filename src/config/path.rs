@@ -1,9 +1,9 @@
-//! Paths by their names, without a look at what is there.
+//! Paths by their names alone: no file system is asked.
 
 use std::path::{Component, Path, PathBuf};
 
-/// A path relative to a directory as one that is absolute. `..` goes by names, as `cd` in a shell
-/// does: what a file says does not change its meaning when a directory above it turns into a link.
+/// A path relative to a directory as an absolute path. `..` goes by names, as `cd` in a shell does, so the meaning of a
+/// file does not change when a directory above it becomes a link.
 pub fn absolute(base: &Path, path: &Path) -> PathBuf {
     let mut result = PathBuf::new();
     for part in base.join(path).components() {

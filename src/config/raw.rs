@@ -1,6 +1,6 @@
-//! The files as they are written: one struct for each table, every key optional and with its place
-//! in the text. No behaviour and no defaults. `read` fills the structs, `validate` turns them into
-//! the model, and `schema` describes them by the doc comments here.
+//! The files as they are written: one struct for each table, every key optional and with its place in the text. No
+//! behaviour and no defaults. `read` fills the structs, `validate` turns them into the model, and `schema` takes its
+//! descriptions from the doc comments here.
 
 mod env;
 mod traffic;
@@ -18,7 +18,7 @@ use schemars::JsonSchema;
 use toml::Spanned;
 
 // No doc comment here and on `Entries`: it would describe every key of the JSON Schema.
-// A value and where it stands in its file. Our own type, since `Spanned` has no JSON Schema.
+// A value with its place in the file. Our own type, since `Spanned` has no JSON Schema.
 #[derive(JsonSchema)]
 #[schemars(transparent)]
 pub struct Located<T>(#[schemars(with = "T")] Spanned<T>);
@@ -41,26 +41,26 @@ impl<T> Located<T> {
     }
 }
 
-// A table whose keys the user chooses, sorted by them.
+// A table whose keys the user chooses, sorted by key.
 #[derive(JsonSchema)]
 #[schemars(transparent)]
 pub struct Entries<T>(
     #[schemars(with = "BTreeMap<String, T>")] pub Vec<(Located<String>, Located<T>)>,
 );
 
-/// A key that may be missing.
+/// An optional key.
 pub type Field<T> = Option<Located<T>>;
 
-/// What `pattern` in the schema says of a duration.
+/// The `pattern` of a duration in the schema.
 const DURATION: &str = "^[0-9]+ *(ms|s|m|h)$";
 
-/// What `pattern` in the schema says of how files are watched.
+/// The `pattern` of `watch` in the schema.
 const WATCH: &str = "^(events|poll: *[0-9]+ *(ms|s|m|h))$";
 
-/// What `pattern` in the schema says of a digest.
+/// The `pattern` of a digest in the schema.
 const DIGEST: &str = "^sha256:[0-9a-fA-F]{64}$";
 
-/// What `pattern` in the schema says of a name.
+/// The `pattern` of a name in the schema.
 const LABEL: &str = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
 
 /// # watershed.toml
@@ -73,12 +73,11 @@ pub struct RawWatershed {
     pub server: Option<RawServer>,
     /// How operators reach the proxy: status API, metrics and health.
     pub admin: Option<RawAdmin>,
-    /// What must survive a restart.
+    /// Where state is kept that must survive a restart.
     pub state: Option<RawState>,
-    /// What holds for every version that says nothing else.
+    /// Defaults for every version that sets no limits of its own.
     pub defaults: Option<RawDefaults>,
-    /// Namespaces of services, each with one domain; without any, there is one called "default" at
-    /// localhost.
+    /// Namespaces of services, each with one domain. Without any, there is one environment, "default", at localhost.
     pub environments: Option<Vec<Located<RawEnvironment>>>,
 }
 
@@ -87,7 +86,7 @@ pub struct RawWatershed {
 pub struct RawServer {
     /// Addresses with ports for HTTP/1.1 and cleartext HTTP/2, such as "127.0.0.1:8080".
     pub listen: Field<Vec<Located<String>>>,
-    /// Worker threads; 0 means one a core.
+    /// Worker threads; 0 means one for each core.
     #[schemars(range(min = 0, max = 1024))]
     pub threads: Field<i64>,
     /// Sandboxes that may exist at once, over all versions: those that serve a request, and those
@@ -98,19 +97,19 @@ pub struct RawServer {
     /// How long requests in flight may finish on SIGTERM, up to 1h.
     #[schemars(extend("pattern" = DURATION))]
     pub grace_period: Field<String>,
-    /// How long new requests are still served after SIGTERM, while /readyz says 503 already and
-    /// every response closes its connection; up to 10m. Then the grace period begins.
+    /// How long new requests are still served after SIGTERM, while /readyz says 503 already and every response closes
+    /// its connection; up to 10m. Then the grace period begins.
     #[schemars(extend("pattern" = DURATION))]
     pub drain_delay: Field<String>,
-    /// Which response headers name what was decided: none; watershed-version; or also
-    /// watershed-decision and watershed-generation.
+    /// Which response headers show the decision: none; watershed-version; or also watershed-decision and
+    /// watershed-generation.
     #[schemars(extend("enum" = ["none", "version", "decision"]))]
     pub expose: Field<String>,
-    /// How changes of files are noticed: "events", or "poll:" and how often to look, from 100ms to
-    /// 1h, for file systems without events, such as NFS.
+    /// How changes of files are noticed: "events", or "poll:" with an interval from 100ms to 1h, for file systems
+    /// without events, such as NFS.
     #[schemars(extend("pattern" = WATCH))]
     pub watch: Field<String>,
-    /// What a client may take of the listener before a request of it is served.
+    /// What a client may use of the listener before its request is served.
     pub limits: Option<RawConnectionLimits>,
 }
 
@@ -135,7 +134,7 @@ pub struct RawConnectionLimits {
 pub struct RawAdmin {
     /// One address with a port; loopback unless token-file is set.
     pub listen: Field<String>,
-    /// A file whose content a client must present, relative to this file.
+    /// A file with the token that clients must present, relative to this file.
     pub token_file: Field<String>,
     /// Host names under which the listener answers, beside addresses and loopback names.
     pub hosts: Option<Vec<Located<String>>>,
@@ -165,28 +164,28 @@ pub struct RawEnvironment {
     /// The domain under which every service of the environment gets its default domain.
     #[schemars(required)]
     pub domain: Field<String>,
-    /// A glob for the services' files, relative to this file; its depth is known, so no `**`.
+    /// A glob for the services' files, relative to this file. It has a fixed depth, so no `**`.
     pub services: Field<String>,
 }
 
 /// # A service of Watershed
 ///
-/// One file declares one service: its domains, its versions and who gets which of them.
+/// One file declares one service: its domains, its versions and which requests each version gets.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawService {
-    /// A DNS label; the file's name without .toml if missing.
+    /// A DNS label; by default the file's name without .toml.
     #[schemars(extend("pattern" = LABEL))]
     pub name: Field<String>,
     /// Host names beside the default domain; "*.example.org" matches one label.
     pub domains: Option<Vec<Located<String>>>,
     /// Parts of domains that several services share.
     pub routes: Option<Vec<Located<RawRoute>>>,
-    /// What can be deployed, oldest first.
+    /// Deployable versions, oldest first.
     pub versions: Option<Vec<Located<RawVersion>>>,
-    /// Who gets which version; the latest one gets everything if missing.
+    /// Which share each version gets; by default the latest version gets everything.
     pub traffic: Field<RawTraffic>,
-    /// What must not get traffic, by the digest of its component.
+    /// Components that must not get traffic, by their digests.
     pub quarantine: Option<Vec<Located<RawQuarantined>>>,
 }
 
@@ -218,7 +217,7 @@ pub struct RawVersion {
     pub env: Option<Entries<RawEnvValue>>,
     /// A note for people.
     pub remark: Option<String>,
-    /// Who may get the version: everybody; who is pinned to it, and overrides; overrides; or nobody.
+    /// Who may get the version: everybody; pinned users, and overrides; overrides; or nobody.
     #[schemars(extend("enum" = ["live", "pinned", "override", "cutoff"]))]
     pub reach: Field<String>,
     /// What the version may use.
@@ -233,7 +232,8 @@ pub struct RawLimits {
     /// CPU time of one request, by the clock of its thread, from 1ms to 1h.
     #[schemars(extend("pattern" = DURATION))]
     pub cpu_time: Field<String>,
-    /// Time until the response head, then between two parts of the body, less what the client takes, from 1ms to 24h.
+    /// Time until the response head, and then between two parts of the body, not counting time that the client takes;
+    /// from 1ms to 24h.
     #[schemars(extend("pattern" = DURATION))]
     pub wall_time: Field<String>,
     /// The largest request body, up to 1TiB.
@@ -244,12 +244,12 @@ pub struct RawLimits {
     /// How long a request may wait for its turn before it gets a 503, up to 1m.
     #[schemars(extend("pattern" = DURATION))]
     pub queue_time: Field<String>,
-    /// Requests one instance may serve; 1 means a fresh sandbox for every request.
+    /// Requests that one instance may serve; 1 means a fresh sandbox for every request.
     #[schemars(range(min = 1, max = u32::MAX))]
     pub instance_reuse: Field<i64>,
 }
 
-/// Bytes, or a number with a unit.
+/// A number of bytes, or a number with a unit.
 #[derive(JsonSchema)]
 #[schemars(untagged)]
 pub enum RawSize {
@@ -271,6 +271,6 @@ pub struct RawQuarantined {
     #[schemars(extend("pattern" = LABEL))]
     #[schemars(required)]
     pub version: Field<String>,
-    /// Why, for people.
+    /// The reason, for people.
     pub remark: Option<String>,
 }

@@ -1,7 +1,6 @@
-//! Takes a parsed document apart, key by key, into the structs of `raw`. One walk over the document
-//! finds every misfit: a value of the wrong type, an item of an array that has one, a key that
-//! nobody asked for. Each is data with its place, which `words` puts into a sentence. `document`
-//! calls [`file`].
+//! Takes a parsed document apart, key by key, into the structs of `raw`. One walk over the document finds every misfit:
+//! a value of the wrong type, an array with such an item, an unknown key. Each misfit is data with its place; `words`
+//! puts it into a sentence. `document` calls [`file`].
 
 mod homes;
 mod misfit;
@@ -23,20 +22,20 @@ use misfit::{Kind, Subject};
 
 /// A type that a value in a file can have.
 pub trait FromValue: Sized {
-    /// What the value has to be.
+    /// What the value has to be, for a misfit.
     const KIND: Kind;
 
-    /// The value; none where it is of another kind. What is wrong inside of it goes to `misfits`,
-    /// and the value is made of the rest.
+    /// The value; `None` where it is of another kind. What is wrong inside the value goes to `misfits`, and the value
+    /// is made of the rest.
     fn from_value(value: &mut DeValue<'_>, at: At<'_>, misfits: &mut Misfits) -> Option<Self>;
 }
 
 /// Where a value stands.
 #[derive(Clone, Copy)]
 pub struct At<'a> {
-    /// The keys that lead to it; none for the document itself.
+    /// The keys that lead to the value; empty for the document itself.
     path: Option<&'a Path<'a>>,
-    /// None for the document itself.
+    /// `None` for the document itself.
     span: Option<&'a Range<usize>>,
 }
 
@@ -52,8 +51,8 @@ pub fn file<T: FromValue>(document: DeTable<'_>, misfits: &mut Misfits) -> Optio
     T::from_value(&mut DeValue::Table(document), At { path: None, span: None }, misfits)
 }
 
-/// A table that is being read: it gives each entry away once. [`finish`](Self::finish) reports the
-/// entries that are left.
+/// A table that is being read: each entry is taken out once. [`finish`](Self::finish) reports the entries that are
+/// left.
 pub struct Table<'a, 'd> {
     entries: &'a mut DeTable<'d>,
     at: At<'a>,
@@ -61,7 +60,7 @@ pub struct Table<'a, 'd> {
 }
 
 impl<'a, 'd> Table<'a, 'd> {
-    /// None where the value is no table.
+    /// `None` where the value is no table.
     pub fn of(value: &'a mut DeValue<'d>, at: At<'a>, misfits: &'a mut Misfits) -> Option<Self> {
         match value {
             DeValue::Table(entries) => Some(Self { entries, at, misfits }),
@@ -69,13 +68,13 @@ impl<'a, 'd> Table<'a, 'd> {
         }
     }
 
-    /// The value of a key; none where the table does not have the key, or the value does not fit.
+    /// The value of a key; `None` where the table does not have the key, or the value does not fit.
     pub fn take<T: FromValue>(&mut self, key: &str) -> Option<T> {
         let mut value = self.entries.remove(key)?;
         read_entry(key, &mut value, self.at, self.misfits)
     }
 
-    /// Reports the keys that the table should not have, which should have the `allowed` ones.
+    /// Reports each key that the table should not have, with the `allowed` ones.
     pub fn finish(self, allowed: &'static [&'static str]) {
         if self.entries.is_empty() {
             return;

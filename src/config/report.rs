@@ -1,5 +1,5 @@
-//! What is wrong with a configuration, all of it at once, as a [`Report`]. `check` prints it or gives
-//! it out as JSON, and a reload that is refused keeps it for the status API.
+//! Everything that is wrong with a configuration, as a [`Report`]. `check` prints it as text or JSON, and a refused
+//! reload keeps it for the status API.
 
 use std::collections::HashMap;
 use std::env;
@@ -10,29 +10,29 @@ use std::path::{Path, PathBuf};
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde::{Deserialize, Serialize};
 
-/// Every problem of a configuration, the main file's first, then line by line. Never empty.
+/// Every problem of a configuration: the main file's first, then by file and line. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
 pub struct Report {
     pub problems: Vec<Problem>,
 }
 
-/// One thing that is wrong, where it is, and what to do about it. As a warning, it refuses nothing.
+/// One thing that is wrong, where it is, and what to do about it. A warning has the same form and refuses nothing.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Problem {
     /// Absolute.
     pub file: PathBuf,
     /// Counts from 1. None when the file as a whole is the problem.
     pub line: Option<usize>,
-    /// In characters, counts from 1.
+    /// In characters, counted from 1.
     pub column: Option<usize>,
-    /// How many characters are meant, from the column on.
+    /// How many characters are marked, from the column on.
     pub width: Option<usize>,
     /// The line itself, unless it is too long to be shown.
     pub source: Option<String>,
     pub message: String,
     /// What to do.
     pub help: String,
-    /// Whether it passes by itself: nothing is known of what the file says.
+    /// Whether the problem may pass by itself: the file could not be read, so its content is unknown.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_transient: bool,
 }
@@ -104,10 +104,9 @@ fn byte_of(text: &str, character: usize) -> usize {
 }
 
 impl Report {
-    /// Puts the problems in order and drops what was found twice, as in a file that two
-    /// environments share.
+    /// Puts the problems in order, and drops duplicates, as from a file that two environments share.
     pub(crate) fn new(mut problems: Vec<Problem>) -> Self {
-        // Which file's problems were found first is the order in which files were read.
+        // The order in which files were read is the order of their first problems.
         let mut files = HashMap::new();
         for problem in &problems {
             let next = files.len();
@@ -120,12 +119,12 @@ impl Report {
 }
 
 impl Report {
-    /// Whether nothing is known to be wrong, and all of it passes by itself.
+    /// Whether every problem may pass by itself, so nothing is known to be wrong.
     pub fn is_transient(&self) -> bool {
         self.problems.iter().all(|problem| problem.is_transient)
     }
 
-    /// Whether some of it passes by itself.
+    /// Whether some problem may pass by itself.
     pub fn may_pass(&self) -> bool {
         self.problems.iter().any(|problem| problem.is_transient)
     }

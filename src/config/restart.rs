@@ -1,11 +1,11 @@
-//! The settings that only a restart changes. A reload names those that differ from what the
-//! process was started with; a plan shows how they do.
+//! The settings that only a restart changes. A reload names those that differ from what the process was started with; a
+//! plan shows both values.
 
 use std::path::PathBuf;
 
 use super::model::{AdminSettings, Config, ServerSettings, StateSettings, show_duration};
 
-/// What a key says, as it would be written in its file.
+/// The value of a key, as it would be written in its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Setting {
     Text(String),
@@ -14,7 +14,7 @@ pub enum Setting {
 }
 
 impl Config {
-    /// Every key that only a restart changes, and what it says, if it is set.
+    /// Every key that only a restart changes, with its value if it is set.
     pub fn fixed(&self) -> [(&'static str, Option<Setting>); 10] {
         let ServerSettings {
             listen,
@@ -45,7 +45,7 @@ impl Config {
     }
 }
 
-/// The keys that differ and that only a restart can apply.
+/// The keys that differ and need a restart.
 pub fn restart_keys(started_with: &Config, now: &Config) -> Vec<&'static str> {
     let pairs = started_with.fixed().into_iter().zip(now.fixed());
     pairs.filter(|(before, after)| before != after).map(|((key, _), _)| key).collect()

@@ -1,5 +1,5 @@
-//! The JSON Schema of both files, for editors that check and complete TOML. Made from the raw
-//! shapes, whose doc comments become its descriptions, and from the model, whose defaults it shows.
+//! The JSON Schema of both files, for editors that check and complete TOML. It is made from the raw structs, whose doc
+//! comments become its descriptions, and from the model, whose defaults it shows.
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -24,7 +24,7 @@ pub fn schema() -> (Value, Value) {
     (watershed, service)
 }
 
-/// The tables of a schema that have a key, as they are written above it; "" is the top of the file.
+/// The tables of a schema that have a key, by their headers; "" is the top of the file.
 pub fn tables_with(schema: &Value, key: &str) -> Vec<String> {
     let mut tables = Vec::new();
     add_tables_with(schema, key, &mut Vec::new(), false, &mut tables);
@@ -62,7 +62,7 @@ fn of<T: JsonSchema>() -> Value {
     schema
 }
 
-/// TOML has no null: a key that may be missing is just not required.
+/// TOML has no null: an optional key is simply not required.
 fn forget_null(schema: &mut Value) {
     match schema {
         Value::Object(entries) => {
@@ -96,7 +96,7 @@ fn forget_null_choice(entries: &mut Map<String, Value>) {
     };
     let only = only.clone();
     entries.remove("anyOf");
-    // What is said of the key is more to the point than what is said of its type.
+    // The key's own description is more specific than its type's.
     for (keyword, value) in only {
         entries.entry(keyword).or_insert(value);
     }

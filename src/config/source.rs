@@ -1,5 +1,5 @@
-//! A file's text and the way from a place in it to the line and column that a person looks for.
-//! Also the collector that `document` and `validate` put their findings into.
+//! A file's text, and the way from a place in it to the line and column that a person looks for. Also the collector
+//! into which `document` and `validate` put their findings.
 
 use std::io;
 use std::ops::Range;
@@ -9,15 +9,14 @@ use super::read::Lost;
 use super::report::Problem;
 use crate::transient::advice;
 
-/// How many problems of one file are reported before the rest has to wait for the next run.
+/// How many problems of one file are reported; the rest wait for the next run.
 pub const PROBLEMS_MAX: usize = 100;
 
-/// How long a line may be, in bytes, to be shown with a problem. Nobody writes such lines by hand,
-/// and a copy of it would come with every problem on it.
+/// The longest line, in bytes, that is shown with a problem. Nobody writes longer lines by hand, and every problem on
+/// such a line would carry a copy.
 pub const LINE_MAX: usize = 4096;
 
-/// How many characters a sentence of a complaint keeps at its start and at its end. What is in
-/// between was quoted from the file.
+/// How many characters of a sentence are kept at its start and at its end. What is in between was quoted from the file.
 const SENTENCE_ENDS: (usize, usize) = (600, 200);
 
 /// A file that was read.
@@ -25,12 +24,12 @@ pub struct Source {
     /// Absolute.
     pub path: PathBuf,
     pub text: String,
-    /// Where its lines start, beside the first.
+    /// The offsets at which lines start, without the first line.
     lines: Vec<usize>,
 }
 
 impl Source {
-    /// A text, without the mark that may be before it: an editor counts columns without it.
+    /// The text without its byte order mark: an editor counts columns without the mark.
     pub fn new(path: &Path, mut text: String) -> Self {
         if text.starts_with('\u{feff}') {
             text.remove(0);
@@ -39,7 +38,7 @@ impl Source {
         Self { path: path.to_owned(), text, lines }
     }
 
-    /// What paths in the file are relative to.
+    /// The directory from which relative paths in the file start.
     pub fn directory(&self) -> &Path {
         self.path.parent().unwrap_or(&self.path)
     }
@@ -49,8 +48,8 @@ impl Source {
         self.lines.partition_point(|start| *start <= byte) + 1
     }
 
-    /// The line of a place, and where in it the place is, in bytes. A place between the two bytes of
-    /// a line's end is at the line's end.
+    /// The line of a place, and the place's offset in that line, in bytes. A place between the two bytes of a line's
+    /// end counts as the line's end.
     pub fn line(&self, byte: usize) -> (&str, usize) {
         let number = self.line_of(byte);
         let start = number.checked_sub(2).and_then(|before| self.lines.get(before));
@@ -60,7 +59,7 @@ impl Source {
         (line, line.floor_char_boundary(byte.saturating_sub(start)))
     }
 
-    /// What a person sees of a place.
+    /// The place as a person sees it.
     pub fn spot(&self, span: Range<usize>) -> Spot {
         let start = self.text.floor_char_boundary(span.start);
         let end = self.text.floor_char_boundary(span.end).max(start);
@@ -76,8 +75,7 @@ impl Source {
     }
 }
 
-/// A place in a file as a person sees it, which outlives the file's text; only the file where the
-/// file as a whole is meant.
+/// A place in a file as a person sees it, which outlives the file's text. Without a line, the file as a whole is meant.
 #[derive(Clone, Debug)]
 pub struct Spot {
     pub file: PathBuf,
@@ -93,7 +91,7 @@ impl Spot {
         Self { file: file.to_owned(), line: None, column: None, width: None, source: None }
     }
 
-    /// What is wrong here.
+    /// The problem at this place.
     pub fn problem(self, complaint: Complaint) -> Problem {
         let Self { file, line, column, width, source } = self;
         let Complaint { message, help, is_transient } = complaint;
@@ -105,12 +103,12 @@ fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
 
-/// What is wrong and what to do, before it is known where.
+/// What is wrong and what to do, before the place is known.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Complaint {
     pub message: String,
     pub help: String,
-    /// Whether it passes by itself.
+    /// Whether the problem may pass by itself.
     pub is_transient: bool,
 }
 
@@ -120,7 +118,7 @@ impl Complaint {
         Self { message, help, is_transient: false }
     }
 
-    /// What an error of a moment kept from being known, with what to do about that.
+    /// A transient error kept something from being known; with what to do about the error.
     pub fn transient(message: impl Into<String>, error: &io::Error) -> Self {
         Self { is_transient: true, ..Self::new(message, advice(error)) }
     }
@@ -147,7 +145,7 @@ pub struct Findings<'a> {
 }
 
 impl Findings<'_> {
-    /// A problem at a place in the file, if it is not known and there is room for it.
+    /// Adds a problem at a place in the file, if it is new and there is room for it.
     pub fn add(&mut self, span: Range<usize>, complaint: Complaint) {
         if self.is_full() {
             return;
@@ -164,12 +162,12 @@ impl Findings<'_> {
         }
     }
 
-    /// Whether so much is wrong with this file that nothing more will be told.
+    /// Whether this file has so many problems that no more will be reported.
     pub fn is_full(&self) -> bool {
         self.reported().count() > PROBLEMS_MAX
     }
 
-    /// Says that there is more than what is reported.
+    /// Says that there are more problems than are reported.
     pub fn add_rest(&mut self) {
         let count = self.reported().filter(|problem| problem.line.is_some()).count();
         let message = format!("there are more than {count} problems in this file");
@@ -177,7 +175,7 @@ impl Findings<'_> {
         self.add_to_file(Complaint::new(message, help));
     }
 
-    /// The problems of this file so far. They come one file after the other.
+    /// The problems of this file so far. Files are checked one after the other.
     fn reported(&self) -> impl Iterator<Item = &Problem> {
         let path = self.source.path.as_os_str();
         let latest = self.problems.iter().rev();
@@ -189,26 +187,26 @@ impl Findings<'_> {
         self.problems.push(Spot::of_file(&self.source.path).problem(complaint));
     }
 
-    /// The value, or nothing and a problem.
+    /// The value; or `None`, with a problem added.
     pub fn check<T>(&mut self, span: Range<usize>, result: Result<T, Complaint>) -> Option<T> {
         result.map_err(|complaint| self.add(span, complaint)).ok()
     }
 
-    /// Reports a key that its table must have, unless it is there and already reported for its type.
+    /// Reports a missing key that its table must have, unless it was reported for its type already.
     pub fn add_missing(&mut self, table: Range<usize>, key: &str, complaint: Complaint) {
         if !self.has_lost(Some(&table), key) {
             self.add(table, complaint);
         }
     }
 
-    /// Whether a key of a table, or of the top of the file, is in the file and was left out.
+    /// Whether a key of a table, or of the top of the file, is in the file and was left out of `raw`.
     pub fn has_lost(&self, table: Option<&Range<usize>>, key: &str) -> bool {
         let matches =
             |lost: &Lost| lost.table.as_ref() == table && lost.key.as_deref() == Some(key);
         self.lost.iter().any(matches)
     }
 
-    /// Whether anything directly in a table or an array was left out.
+    /// Whether anything directly in a table or an array was left out of `raw`.
     pub fn has_lost_any(&self, table: &Range<usize>) -> bool {
         self.lost.iter().any(|lost| lost.table.as_ref() == Some(table))
     }

@@ -1,20 +1,19 @@
-//! What somebody probably meant who wrote a name that does not exist. `read` asks it about keys,
-//! `validate` about versions and words, the command line about services and environments.
+//! Suggests what was probably meant by a name that does not exist. `read` asks about keys, `validate` about versions
+//! and words, the command line about services and environments.
 
-/// How alike two names must be, from 0 to 1, before one is offered for the other.
+/// How alike two names must be, from 0 to 1, before one is suggested for the other.
 const LIKENESS_MIN: f64 = 0.6;
 
-/// How long a name may be, in bytes, to be compared: the time for it grows with both lengths
-/// multiplied.
+/// The longest name, in bytes, that is compared: the time grows with the product of both lengths.
 const COMPARED_MAX: usize = 256;
 
-/// How many names make a list before it says only how many more there are.
+/// How many names a list has before it only counts the rest.
 const LISTED_MAX: usize = 20;
 
-/// How many names an answer lists to a name that does not exist.
+/// How many names an answer to an unknown name lists.
 pub const AMONG_MAX: usize = 10;
 
-/// The name that is most like the one written, if any is like it.
+/// The existing name that is most like the written one, if any is alike enough.
 pub fn closest<'a>(written: &str, names: &[&'a str]) -> Option<&'a str> {
     let short = |name: &str| name.len() <= COMPARED_MAX;
     let written = Some(written).filter(|name| short(name))?.to_lowercase();
@@ -32,7 +31,7 @@ pub fn list(names: &[&str]) -> String {
     list_at_most(LISTED_MAX, names)
 }
 
-/// The first names, and how many more there are.
+/// The first names, and the number of the others.
 pub fn list_at_most(count: usize, names: &[&str]) -> String {
     let mut quoted: Vec<String> =
         names.iter().take(count).map(|name| format!("`{name}`")).collect();
@@ -47,7 +46,7 @@ pub fn list_at_most(count: usize, names: &[&str]) -> String {
     }
 }
 
-/// The suggestion, if there is one, and then what else there is.
+/// The suggestion, if there is one, and then the other names.
 pub fn help(meant: Option<&str>, others: &str) -> String {
     match meant {
         Some(name) => format!("did you mean `{name}`? {}", capital(others)),
@@ -55,7 +54,7 @@ pub fn help(meant: Option<&str>, others: &str) -> String {
     }
 }
 
-/// What may be meant by a name that does not exist, and which names there are.
+/// What may be meant by a name that does not exist, and which names exist.
 pub fn among(written: &str, mut names: Vec<&str>) -> String {
     // Several environments may have a service of the same name.
     names.sort_unstable();

@@ -1,7 +1,7 @@
-//! Says what is not TOML in a text. Where and what is wrong comes from toml's parser, whose messages
-//! are passed on as they are. What to do, and a plainer message where there is one, comes from our own
-//! look at the text around the place: most of what is not TOML was written by somebody who had another
-//! language, or another keyboard, in mind. `document` calls [`explain`].
+//! Reports what is not TOML in a text. toml's parser says where and what is wrong, and its messages are passed on as
+//! they are. What to do, and a plainer message where there is one, comes from a look at the text around the place: most
+//! broken files were written by people with another language, or another keyboard, in mind. `document` calls
+//! [`explain`].
 
 mod hint;
 mod scan;
@@ -17,11 +17,11 @@ use super::source::{Complaint, PROBLEMS_MAX, Source};
 use hint::{Hint, Place};
 use scan::{Opened, Scanner};
 
-/// How many of the parser's errors are looked at. A file with more of them is no file of ours.
+/// How many of the parser's errors are looked at. A file with more errors was not meant as configuration.
 const ERRORS_MAX: usize = 1000;
 
-/// What is wrong in a text that the parser has found errors in, in the order of the text. The first
-/// problem of each line is told: what follows it is mostly its echo.
+/// The problems of a text in which the parser has found errors, in the order of the text. Only the first problem of
+/// each line is reported: the others mostly follow from it.
 pub fn explain(source: &Source, errors: &[Error]) -> Vec<(Range<usize>, Complaint)> {
     if errors.is_empty() {
         return Vec::new();
@@ -35,7 +35,7 @@ pub fn explain(source: &Source, errors: &[Error]) -> Vec<(Range<usize>, Complain
         }
         scanner.advance(span.start);
         let place = Place::of(source, &span, &scanner);
-        // All that follows is taken for a part of what is not closed.
+        // The parser takes everything that follows for a part of what is not closed.
         if let Some(opened) = unclosed.as_ref().filter(|opened| opened.span.end <= span.start)
             && !place.is_too_deep()
         {
@@ -59,15 +59,15 @@ fn not_closed(opened: &Opened) -> Hint {
     Hint::new(message, format!("write `{closing}` where the {what} ends"))
 }
 
-/// What the parser says of a place.
+/// What the parser says about a place.
 struct Fault<'a> {
     span: Range<usize>,
     message: &'a str,
 }
 
-/// The first of the parser's errors in the order of the text, less those about keys that are well
-/// written. Such a key is there twice, or its table is something else, and both may come from another
-/// error: after a broken header, the keys below it belong to the table before.
+/// The first of the parser's errors in the order of the text, without errors about well-written keys. Such a key exists
+/// twice, or its table is something else, and both may follow from another error: after a broken header, the keys below
+/// belong to the table before.
 fn faults<'a>(source: &Source, errors: &'a [Error]) -> Vec<Fault<'a>> {
     let fault =
         |error: &'a Error| Fault { span: error.span().unwrap_or(0..0), message: error.message() };

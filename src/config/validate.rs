@@ -1,7 +1,6 @@
-//! From what one file says to what it means. Every check that needs a place in a file is here or
-//! in a room below; each reports what is wrong, carries on with a default, and leaves it to the
-//! loader to refuse the file if anything was reported. This room reads the main file (`doors` its
-//! `[server]` and `[admin]`), `service` a service's file.
+//! From what one file says to what it means. Every check that needs a place in a file is here or in a room below. Each
+//! check reports what is wrong and carries on with a default; `source` refuses the file if anything was reported. This
+//! file checks the main file (`doors` its `[server]` and `[admin]`), `service` a service's file.
 
 pub mod claims;
 mod doors;
@@ -39,7 +38,7 @@ pub struct Main {
     pub server: ServerSettings,
     pub admin: AdminSettings,
     pub state: StateSettings,
-    /// Of versions that set none of their own.
+    /// Limits of versions that set none.
     pub limits: AllLimits,
     pub plans: Vec<Plan>,
     /// Where the file is.
@@ -53,7 +52,7 @@ pub struct Plan {
     pub domain: String,
     /// What `services` says: a path or a glob, relative to the main file.
     pub pattern: String,
-    /// Where the main file says it; none where it says nothing of environments, and the defaults hold.
+    /// Where the main file declares it; `None` where the main file has no environments, and the defaults hold.
     pub spot: Option<Spot>,
 }
 
@@ -122,7 +121,7 @@ fn plan(
         domains.take(main, span, &domain, What::EnvironmentDomain);
         Some(domain)
     });
-    // A wrong environment's services are checked all the same, under names that nobody else has.
+    // The services of a wrong environment are checked nevertheless, under a name of our own.
     let line = main.source.line_of(table.start);
     let name = name.or_else(|| EnvironmentName::new(&format!("line-{line}")).ok());
     let domain = domain.unwrap_or_else(|| format!("line-{line}.invalid"));

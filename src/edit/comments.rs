@@ -1,27 +1,26 @@
-//! Comments above something that is removed: the lines right above it are about it and go with it;
-//! what stands apart from it, behind an empty line, stays.
+//! Comments above something that is removed. The lines right above it are about it, and go with it; comments above an
+//! empty line stay.
 
 use toml_edit::RawString;
 
-/// How a line begins that is for editors, such as `#:schema …`.
+/// How a line begins that editors read, such as `#:schema …`.
 const DIRECTIVE: &str = "#:";
 
-/// What a decoration says.
+/// The text of a decoration.
 pub fn text(raw: Option<&RawString>) -> String {
     raw.and_then(RawString::as_str).unwrap_or_default().to_owned()
 }
 
-/// What stands above something, once the thing before it is removed: with what stays of the lines
-/// above that.
+/// The lines above an item once the item before is removed: with those lines of the removed item that stay.
 pub fn without_own(removed: &str, next: &str) -> String {
     let kept = Some(apart(removed)).filter(|kept| kept.contains('#'));
-    // One empty line is enough, and none where there was none.
+    // One empty line is enough; none is added where there was none.
     let is_enough = kept.map_or(!starts_blank(removed), ends_blank);
     let next = if is_enough { next.strip_prefix('\n').unwrap_or(next) } else { next };
     kept.unwrap_or_default().to_owned() + next
 }
 
-/// The lines up to the last that is empty or for editors.
+/// The lines up to the last one that is empty or for editors.
 fn apart(text: &str) -> &str {
     let mut end = 0;
     let mut position = 0;

@@ -1,15 +1,15 @@
-//! Which lines of a text are those of the text before it: to show a change to whoever has to make
-//! it elsewhere, and to keep the ends of lines as they were.
+//! Which lines of a text were in the text before: to show a change to a person who has to make it elsewhere, and to
+//! keep the line ends as they were.
 
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use similar::{Algorithm, DiffOp, capture_diff_slices_deadline};
 
-/// How long two texts are compared. Beyond, more counts as changed than is.
+/// How long two texts are compared. After that, more lines count as changed than really are.
 const COMPARING: Duration = Duration::from_secs(1);
 
-/// For each line of `new`, which line of `old` it is, if it was there.
+/// For each line of `new`, the line of `old` that it was, if any.
 pub fn kept(old: &[&str], new: &[&str]) -> Vec<Option<usize>> {
     let mut kept = vec![None; new.len()];
     let deadline = Some(Instant::now() + COMPARING);
@@ -21,7 +21,7 @@ pub fn kept(old: &[&str], new: &[&str]) -> Vec<Option<usize>> {
     kept
 }
 
-/// What is different, as lines with `-` and `+` below the number of the line where they begin.
+/// The differences, as lines with `-` and `+` below the number of their first line.
 pub fn show(before: &str, after: &str) -> String {
     let [old, new] = [before, after].map(|text| text.lines().collect::<Vec<_>>());
     let kept = kept(&old, &new);

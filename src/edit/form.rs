@@ -1,5 +1,5 @@
-//! What of a text means nothing in TOML and stays as it is all the same: the mark at its start, and
-//! how its lines end. The editor below sees a text without a mark whose lines end with `\n`.
+//! The parts of a text that mean nothing in TOML and stay nevertheless: the byte order mark at its start, and its line
+//! ends. The editor sees a text without a mark whose lines end with `\n`.
 
 use super::diff;
 
@@ -7,13 +7,13 @@ use super::diff;
 const MARK: char = '\u{feff}';
 const CRLF: &str = "\r\n";
 
-/// The text without mark, with plain ends of lines.
+/// The text without its mark, with plain line ends.
 pub fn plain(text: &str) -> String {
     text.trim_start_matches(MARK).replace(CRLF, "\n")
 }
 
-/// A plain text in the form of the text that it replaces: lines that were there end as they did,
-/// and new ones as its first line does.
+/// A plain text in the form of the text that it replaces: old lines end as they did, and new lines as the first line
+/// does.
 pub fn as_before(before: &str, plain: &str) -> String {
     let mark = before.strip_prefix(MARK).map(|_| MARK);
     let text = before.strip_prefix(MARK).unwrap_or(before);

@@ -1,19 +1,19 @@
-//! The keys of a table, in whichever way TOML lets it be written: `[table]`, `key.dotted = …` or
-//! `{ … }`. What is said anew stands where it stood, with the comments around it.
+//! The keys of a table, in any form of TOML: `[table]`, `key.dotted = …` or `{ … }`. A new value stands where the old
+//! one stood, with the comments around it.
 
 use toml_edit::{InlineTable, Item, Table, TableLike, Value};
 
 use super::comments;
 use super::row;
 
-/// A table that is changed.
+/// A table that is being changed.
 pub enum Keys<'a> {
     Table(&'a mut Table),
     Inline(&'a mut InlineTable),
 }
 
 impl<'a> Keys<'a> {
-    /// Of an item, if that is a table.
+    /// The table of an item, if the item is a table.
     pub fn of(item: &'a mut Item) -> Option<Self> {
         match item {
             Item::Table(table) => Some(Self::Table(table)),
@@ -22,7 +22,7 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// Of a value, if that is a table in braces.
+    /// The table of a value, if the value is a table in braces.
     pub fn of_value(value: &'a mut Value) -> Option<Self> {
         value.as_inline_table_mut().map(Self::Inline)
     }
@@ -57,7 +57,7 @@ impl<'a> Keys<'a> {
         self.table().iter().map(|(name, _)| name.to_owned()).collect()
     }
 
-    /// Sets a key: where it stands, or behind the others.
+    /// Sets a key: in its place, or behind the others.
     pub fn put(&mut self, key: &str, value: Value) {
         if let Some(item) = self.get_mut(key) {
             set(item, value);
@@ -88,8 +88,7 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// Sets a key. A table that is there is changed where it says something else, and stays in the
-    /// form in which it is written.
+    /// Sets a key. A table that exists is changed where it differs, and keeps the form in which it is written.
     pub fn put_deep(&mut self, key: &str, value: Value) {
         let Value::InlineTable(wanted) = value else { return self.put(key, value) };
         let Some(mut table) = self.get_mut(key).and_then(Keys::of) else {
@@ -121,7 +120,7 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// Gives a key another name and value, in its place and with what is written around it.
+    /// Gives a key another name and value, in its place and with the comments and spaces around it.
     pub fn replace(&mut self, key: &str, new: &str, value: Value) {
         let Some(decor) = self.table().key(key).map(|key| key.leaf_decor().clone()) else { return };
         let around = self.get_mut(key).and_then(|item| Some(item.as_value()?.decor().clone()));
@@ -136,7 +135,7 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// Makes the table below a key say exactly this.
+    /// Makes the table below a key exactly this one.
     pub fn put_table(&mut self, key: &str, entries: Vec<(String, Value)>) {
         match self.get_mut(key).and_then(Keys::of) {
             Some(mut table) => table.say(entries),
@@ -161,7 +160,7 @@ pub fn in_braces(entries: Vec<(String, Value)>) -> InlineTable {
     entries.into_iter().collect()
 }
 
-/// Writes a value over another one, unless both say the same.
+/// Writes a value over another one, unless both mean the same.
 fn set(item: &mut Item, mut value: Value) {
     match item {
         Item::Value(old) if is_same(old, &value) => {}
@@ -173,7 +172,7 @@ fn set(item: &mut Item, mut value: Value) {
     }
 }
 
-/// Whether two texts or two numbers are the same, however they are written.
+/// Whether two texts or two numbers have the same value, however they are written.
 fn is_same(one: &Value, other: &Value) -> bool {
     if let (Some(one), Some(other)) = (one.as_str(), other.as_str()) {
         return one == other;

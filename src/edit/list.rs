@@ -6,7 +6,7 @@ use super::comments;
 use super::keys::{Keys, in_braces};
 use super::row;
 
-/// The tables of a list for which something holds, by their numbers, the last first.
+/// The numbers of the tables in a list for which a condition holds, the last first.
 pub fn find(
     document: &mut DocumentMut,
     key: &str,
@@ -36,7 +36,7 @@ pub fn table<'a>(document: &'a mut DocumentMut, key: &str, index: usize) -> Opti
     }
 }
 
-/// Adds a table at the end of a list. Sections come behind those at `position`.
+/// Adds a table at the end of a list. Sections are placed behind those at `position`.
 pub fn push(
     document: &mut DocumentMut,
     key: &str,
@@ -51,7 +51,7 @@ pub fn push(
     let mut table: Table = entries.collect();
     table.set_position(position);
     let list = document.entry(key).or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
-    // A list in a shape of its own is left alone: the check says what it must be.
+    // A list of another shape is left alone: the check says what it must be.
     if let Item::ArrayOfTables(tables) = list {
         tables.push(table);
     }
@@ -95,7 +95,7 @@ fn visit(item: &Item, seen: &mut impl FnMut(&Table)) {
     }
 }
 
-/// Puts what stays of the lines above a section over the section that follows in the file.
+/// Puts the remaining lines above a removed section over the next section in the file.
 fn leave_comments(document: &mut DocumentMut, removed: &Table) {
     let prefix = comments::text(removed.decor().prefix());
     let next = removed.position().and_then(|position| next_position(document, position));

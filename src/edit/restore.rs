@@ -1,6 +1,6 @@
-//! What a rollback writes into a service's file: single keys of a version and of `[traffic]`, a
-//! version that was taken out, and the rules. Values come in the words of the file, with absolute
-//! paths, as `written` gives them.
+//! The changes that a rollback makes to a service's file: single keys of a version and of `[traffic]`, a version that
+//! was deleted, and the rules. Values come in the words of the file, with absolute paths, as `config::model::written`
+//! gives them.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ const RULES: &str = "rules";
 #[derive(Clone, Debug, PartialEq)]
 pub struct PutRule {
     pub rule: toml::Table,
-    /// Whether the file has it already, and it stays as it is written.
+    /// Whether the file has the rule already. Then its text stays.
     pub is_kept: bool,
 }
 
@@ -107,7 +107,7 @@ fn in_sections(tables: &mut ArrayOfTables, rules: &[PutRule]) {
         if !is_kept {
             say(&mut Keys::Table(&mut table), rule);
         }
-        // Sections of one place stay in the order of the list, each with those below it.
+        // Sections of one place stay in the order of the list, each with its sub-tables.
         place(&mut table, first);
         table
     });
@@ -136,8 +136,8 @@ fn in_brackets(items: &mut Array, rules: &[PutRule]) {
     made.into_iter().for_each(|item| items.push_formatted(item));
 }
 
-/// Makes a rule say this, where it does not do so already. `otherwise` is not written where nobody
-/// has and it is the default.
+/// Makes a rule say this, unless it does already. `otherwise` is not written where the file does not have it and its
+/// value is the default.
 fn say(keys: &mut Keys<'_>, rule: &toml::Table) {
     let mut gone = keys.names();
     gone.retain(|key| !rule.contains_key(key));
@@ -177,8 +177,7 @@ fn place(table: &mut Table, position: Option<isize>) {
     }
 }
 
-/// A value whose paths are written as in a file of `directory`: that of a component, and those of
-/// secrets.
+/// A value with its paths as they are written in a file of `directory`: the path of a component, and those of secrets.
 fn with_paths(directory: &Path, key: &[String], value: &toml::Value) -> Value {
     let keys: Vec<&str> = key.iter().map(String::as_str).collect();
     match (keys.as_slice(), value) {
@@ -194,7 +193,7 @@ fn with_paths(directory: &Path, key: &[String], value: &toml::Value) -> Value {
     }
 }
 
-/// A text, or where a secret is.
+/// A text, or the place of a secret.
 fn secret(directory: &Path, value: &toml::Value) -> Value {
     match value.get("file").and_then(toml::Value::as_str) {
         Some(file) => {

@@ -1,10 +1,10 @@
-//! Items in one pair of brackets or braces, and the space and comments between them. What stands
-//! behind an item up to the end of its line belongs to it, also behind the comma; what stands on
-//! lines of its own belongs to the item below.
+//! Items in one pair of brackets or braces, with the space and comments between them. A comment behind an item, up to
+//! the end of its line, belongs to the item, even behind the comma; a comment on a line of its own belongs to the item
+//! below.
 
 use toml_edit::{Array, InlineTable, RawString, Value};
 
-/// The gaps of an array or an inline table. Before an item: what follows the comma before it.
+/// The gaps of an array or an inline table. The gap before an item begins behind the comma of the item before.
 trait Gaps {
     fn count(&self) -> usize;
     fn before(&self, index: usize) -> String;
@@ -17,7 +17,7 @@ trait Gaps {
     fn set_end(&mut self, text: &str);
 }
 
-/// What a decoration says, or what stands where it says nothing.
+/// The text of a decoration, or the default where it has none.
 fn text(raw: Option<&RawString>, default: &str) -> String {
     raw.and_then(RawString::as_str).unwrap_or(default).to_owned()
 }
@@ -133,13 +133,13 @@ pub fn remove_key(table: &mut InlineTable, key: &str) {
     hole.close(table);
 }
 
-/// What is around an item that is added at the end.
+/// The gaps around an item that is added at the end.
 struct Room {
     before: String,
     behind: String,
 }
 
-/// Takes what belongs to the last item away from the end.
+/// Takes what belongs to the last item away from the final gap.
 fn make_room(row: &mut impl Gaps) -> Room {
     let Some(last) = row.count().checked_sub(1) else {
         // In empty brackets there is no line to follow.
@@ -179,12 +179,12 @@ impl Room {
     }
 }
 
-/// The last end of a line and what follows it.
+/// The last line end and what follows it.
 fn line_end(text: &str) -> &str {
     text.rfind('\n').and_then(|at| text.get(at..)).unwrap_or(text)
 }
 
-/// What was around an item that is removed.
+/// The gaps around an item that is removed.
 struct Hole {
     index: usize,
     before: String,
@@ -213,12 +213,12 @@ impl Hole {
     }
 }
 
-/// What is behind the item before, and what follows without what is behind the item itself.
+/// The comment behind the item before, and the gap that follows without the comment behind the removed item.
 fn joined(before: &str, after: &str) -> String {
     let kept = before.split_once('\n').map_or("", |(kept, _)| kept);
     match after.find('\n').and_then(|at| after.get(at..)) {
         Some(rest) => format!("{kept}{rest}"),
-        // A comment would go on over the bracket.
+        // A comment would swallow the bracket.
         None if kept.trim_start().starts_with('#') => format!("{kept}\n"),
         None => after.to_owned(),
     }

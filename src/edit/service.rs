@@ -1,6 +1,5 @@
-//! The changes of a service's file, on its parsed text. Each leaves everything else as it is
-//! written. A part of another shape than it must have is left alone: the check before the file is
-//! written tells of it.
+//! The changes of a service's file, on its parsed text. Each change leaves everything else as it is written. A part of
+//! an unexpected shape is left alone: the check before the file is written reports it.
 
 use std::path::{Component, Path};
 
@@ -18,7 +17,7 @@ const QUARANTINE: &str = "quarantine";
 const SPLIT: &str = "split";
 const LATEST: &str = "latest";
 
-/// Adds a version after the last one. `directory` is the one of the file.
+/// Adds a version after the last one. `directory` is that of the file.
 pub fn add_version(document: &mut DocumentMut, directory: &Path, version: &NewVersion) {
     let name = ("name".to_owned(), Value::from(version.name.as_str()));
     let keys = version_keys(directory, version).into_iter();
@@ -30,7 +29,7 @@ pub fn add_version(document: &mut DocumentMut, directory: &Path, version: &NewVe
     list::push(document, VERSIONS, entries, position);
 }
 
-/// Replaces a version in its place; what it may use stays. Adds it if there is none of its name.
+/// Replaces a version in its place, and keeps its limits. Adds the version if none has its name.
 pub fn replace_version(document: &mut DocumentMut, directory: &Path, version: &NewVersion) {
     let found = list::find(document, VERSIONS, |table| is_named(table, &version.name));
     let Some(index) = found.first() else {
@@ -45,7 +44,7 @@ pub fn replace_version(document: &mut DocumentMut, directory: &Path, version: &N
     }
 }
 
-/// Removes a version, and what the split gives it.
+/// Removes a version, and its share in the split.
 pub fn remove_version(document: &mut DocumentMut, name: &VersionName) {
     for index in list::find(document, VERSIONS, |table| is_named(table, name)) {
         list::remove(document, VERSIONS, index);
@@ -54,7 +53,7 @@ pub fn remove_version(document: &mut DocumentMut, name: &VersionName) {
     let Some(mut split) = traffic.get_mut(SPLIT).and_then(Keys::of) else { return };
     if split.has(name.as_str()) {
         split.remove(name.as_str());
-        // A split of nobody is none.
+        // A split without versions is removed.
         if split.is_empty() {
             traffic.remove(SPLIT);
         }
@@ -81,7 +80,7 @@ fn variables(version: &NewVersion) -> Vec<(String, Value)> {
     version.env.iter().map(|(name, text)| (name.clone(), Value::from(text.as_str()))).collect()
 }
 
-/// A path as it is written in a file of `directory`: relative, if both share more than the root.
+/// A path as it is written in a file of `directory`: relative if both share more than the root.
 pub fn path_in(directory: &Path, path: &Path) -> String {
     let relative = (first_name(directory) == first_name(path)).then(|| diff_paths(path, directory));
     relative.flatten().as_deref().unwrap_or(path).to_string_lossy().into_owned()
@@ -97,7 +96,7 @@ pub fn set_split(document: &mut DocumentMut, shares: &[(VersionName, Percent)]) 
     restore::make_traffic(document);
     let Some(mut traffic) = document.get_mut(TRAFFIC).and_then(Keys::of) else { return };
     if traffic.has(LATEST) && !traffic.has(SPLIT) {
-        // What stands around it says who gets what, and does so still.
+        // The comments around the key say which version gets what, so they stay with it.
         traffic.replace(LATEST, SPLIT, Value::InlineTable(in_braces(entries)));
         return;
     }
@@ -114,7 +113,7 @@ fn percent(share: Percent) -> Value {
     Value::Float(Formatted::new(f64::from(hundredths) / 100.0))
 }
 
-/// Adds an entry, unless there is one that keeps the same from getting traffic.
+/// Adds an entry, unless one exists with the same effect.
 pub fn quarantine(document: &mut DocumentMut, entry: &Quarantined) {
     if !entries_of(document, entry).is_empty() {
         return;
@@ -130,7 +129,7 @@ pub fn quarantine(document: &mut DocumentMut, entry: &Quarantined) {
     list::push(document, QUARANTINE, entries, end.map(|end| end + 1));
 }
 
-/// Removes every entry that keeps the same from getting traffic.
+/// Removes every entry with the same effect.
 pub fn release(document: &mut DocumentMut, entry: &Quarantined) {
     for index in entries_of(document, entry) {
         list::remove(document, QUARANTINE, index);

@@ -79,8 +79,8 @@ impl PolicyInputs<'_> {
         Rule::new(name.as_str(), matcher(matches), to, *otherwise == Otherwise::Fail)
     }
 
-    /// The split of a rule, if rules may lead to each of its versions. Shares of closed versions go
-    /// to the others, since nobody waits for those.
+    /// The split of a rule, if rules may lead to each of its versions. The shares of closed versions go to the others,
+    /// because requests do not wait for closed versions.
     fn rule_split(&self, split: &Split) -> Option<Split> {
         let is_closed = |index: usize| self.eligibility(index).is_none_or(Eligibility::is_closed);
         match Base::Split(split.clone()).without(is_closed) {

@@ -25,7 +25,7 @@ impl Obstacle {
         matches!(self, Self::Quarantined(_) | Self::Reach(_))
     }
 
-    /// The greater, the more is closed: of two obstacles the greater one counts.
+    /// Obstacles in the order of how much they close: of two obstacles the greater one counts.
     fn severity(&self) -> u8 {
         match self {
             Self::Creating | Self::Error(_) => 0,
@@ -51,14 +51,14 @@ impl fmt::Display for Obstacle {
     }
 }
 
-/// A version that takes requests in what is served until now, by what it is made of. A declared
-/// version of the same name may be made of something else.
+/// A version that takes requests in what is served until now, with what it is made of. A declared version of the same
+/// name may be made of something else.
 #[derive(Clone, Debug)]
 pub struct Incumbent<'a> {
     pub name: &'a VersionName,
-    /// The digest of what serves it. Where it is not known, no quarantine entry holds.
+    /// The digest of what serves it. Where the digest is not known, no quarantine entry applies.
     pub digest: Option<Digest>,
-    /// Sorted by key. Where it is not known, no entry holds that is for one environment only.
+    /// Sorted by key. Where it is not known, no entry for a single environment applies.
     pub env: Option<&'a [(String, EnvValue)]>,
 }
 
@@ -80,7 +80,7 @@ impl Eligibility {
     ) -> Self {
         let is_there = match standing {
             Standing::Normal { .. } => true,
-            // An entry for the incumbent says nothing of what is being made, and the reverse.
+            // An entry for the incumbent says nothing about its successor, nor the reverse.
             Standing::Creating => before.is_some_and(|it| quarantined(service, it).is_none()),
             Standing::Error(_) => false,
         };
@@ -91,7 +91,7 @@ impl Eligibility {
         };
         let mut eligibility = Self { is_there, obstacle: waits };
         if let Some(spec) = service.versions.get(index) {
-            // A version that is not made yet may be known by its declared digest.
+            // A version that is not made yet may have a declared digest.
             let digest = standing.digest().or(spec.declared_digest());
             let entry = digest.and_then(|digest| service.quarantined(spec, &digest));
             eligibility.close(entry.cloned().map(Obstacle::Quarantined));
@@ -140,8 +140,7 @@ impl Eligibility {
     }
 }
 
-/// What closes a version that is served until now, if something does. The service need not declare the
-/// version any more.
+/// What closes a version that is served until now, if anything does. The service need not declare the version any more.
 pub fn closed(service: &Service, incumbent: &Incumbent<'_>) -> Option<Obstacle> {
     let index = service.versions.iter().position(|spec| spec.name == *incumbent.name);
     let reach = index.and_then(|index| not_live(service.policy.reach_of(index)));

@@ -1,6 +1,6 @@
-//! Who would get what, and why: a request that nobody sends, decided by what decides real ones, with
-//! every step told. `GET /api/v1/explain` answers with it from what is served, and `watershed
-//! explain` from files where no process runs.
+//! Says which version a request would get, and why. The request is not sent: the policy that decides real requests
+//! decides it, and every step is written down. `GET /api/v1/explain` explains by what is served, and `watershed
+//! explain` by files where no process runs.
 
 mod question;
 
@@ -15,18 +15,18 @@ use crate::routing::{
     Asked, KeySource, Mismatch, Policy, Resolved, Rule, Text, To, Wanted, Witness, bucket,
 };
 
-/// Who explains: a service, its machine, and where its versions stand.
+/// Everything that an explanation needs: a service, its machine, and where its versions stand.
 #[derive(Clone, Copy, Debug)]
 pub struct Explainer<'a> {
     /// What the policy was compiled from.
     pub inputs: PolicyInputs<'a>,
     pub policy: &'a Policy,
-    /// The time of the request: pins that have ended by then do not hold.
+    /// The time of the request: pins that have expired by then do not hold.
     pub now: Instant,
 }
 
 impl Explainer<'_> {
-    /// What would come of a request.
+    /// The outcome of a request.
     pub fn explain(&self, question: &Question) -> Explanation {
         let preview = question.preview(&self.inputs.service.all_domains());
         let asked = Asked { parts: question.parts(), client: question.client(), preview };
@@ -75,7 +75,7 @@ impl Explainer<'_> {
         spec.map_or_else(String::new, |spec| spec.name.to_string())
     }
 
-    /// Looked up by itself: what decides asks for a key only if it needs one.
+    /// The key is looked up separately: the policy asks for a key only if a decision needs it.
     fn sticky(&self, asked: Asked<'_>, pinned: Option<usize>) -> Option<StickyStep> {
         let sticky = self.policy.sticky.as_ref()?;
         let hash = sticky.affinity.hash(asked);
@@ -88,7 +88,7 @@ impl Explainer<'_> {
         })
     }
 
-    /// Why a version cannot be had, if it cannot.
+    /// Why a version is unavailable, if it is.
     fn obstacle(&self, index: usize) -> Option<String> {
         let PolicyInputs { service, eligibilities, .. } = self.inputs;
         let name = service.versions.get(index).map_or("", |spec| spec.name.as_str());
@@ -108,7 +108,7 @@ fn key_words(source: &KeySource) -> String {
     }
 }
 
-/// Writes down how a decision comes about.
+/// Writes down the steps of a decision.
 struct Steps<'a> {
     explainer: &'a Explainer<'a>,
     asked: Asked<'a>,
@@ -163,7 +163,7 @@ impl Witness for Steps<'_> {
 }
 
 impl Steps<'_> {
-    /// Where a rule that matches leads.
+    /// Where a matching rule leads.
     fn followed(&self, rule: &Rule, declared: &config::Rule) -> String {
         if rule.to.is_some() {
             let service = self.explainer.inputs.service;

@@ -1,4 +1,4 @@
-//! Who may serve: each way in which what is declared is not what is served.
+//! Eligibility and verdicts: each way in which what is served can differ from what is declared.
 
 use proptest::prelude::*;
 
@@ -124,7 +124,7 @@ fn a_split_is_served_whole_or_not() {
     at_start(&shop, "nc", "", "v2 gets 10 % once it is normal");
     at_start(&shop, "ne", "", "v2 cannot become normal (not-found");
     at_start(&service(2, &[0, 0]), "ee", "", "");
-    // What is closed for good is not waited for.
+    // A closed version is not waited for.
     quarantine(&mut shop, 2);
     at_start(&shop, "nn", "v1=100", "v2 is quarantined");
     at_start(&shop, "cn", "", "v1 gets 90 %");
@@ -148,14 +148,14 @@ fn what_goes_on_goes_on_without_what_is_closed() {
     serve(&shop, "v1=100", "v2 is quarantined and v3 is cut off");
     shop.policy.reach[0] = Reach::Cutoff;
     serve(&shop, "", "requests get 503 `no-version`");
-    // What is declared no more is known by what it is made of.
+    // A version that is no longer declared is known by what it is made of.
     let mut shop = service(1, &[100]);
     asserted(&shop, "e", Some(&served), "v1=50 v2=30 v3=20", "v1 cannot become normal");
     quarantine(&mut shop, 3);
     asserted(&shop, "e", Some(&served), "v1=62.5 v2=37.5", "v3 is quarantined");
 }
 
-/// The latest waits for what is being made only while something goes on.
+/// The latest version waits for one that is being made only while something is served.
 #[test]
 fn the_latest_does_not_wait_where_nothing_is_left() {
     let old = service(2, &[]);
@@ -181,7 +181,7 @@ fn offline_goes_on_and_nothing_does_not() {
     assert_eq!(serves(Base::Nothing), Serve::Declared(Base::Nothing));
 }
 
-/// An entry for one environment, and two that have one component.
+/// An entry for one environment, and two versions of one component.
 #[test]
 fn a_quarantine_may_be_of_one_environment() {
     let mut shop = service(2, &[]);
@@ -220,13 +220,13 @@ fn a_footing_says_what_a_version_may_take() {
     shop.policy.reach[0] = Reach::Pinned;
     quarantine(&mut shop, 1);
     assert_eq!(eligibility(&shop, "n", None), "----");
-    // What it was before cannot stand in, and its users come back.
+    // The former version cannot stand in, and its users come back.
     shop.quarantine[0].digest = digest(9);
     assert_eq!(eligibility(&shop, "c", Some(&made)), "--x-");
 }
 
 proptest! {
-    /// Whatever is closed, the others keep their proportions, and nothing is lost.
+    /// Whichever versions are closed, the others keep their proportions, and no share is lost.
     #[test]
     fn what_is_left_of_a_split_adds_up(cuts in prop::collection::vec(0..=100_u16, 0..5), closed: u8) {
         let mut ends = cuts;

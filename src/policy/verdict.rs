@@ -1,11 +1,11 @@
-//! What is served of what is declared, and why it is not all of it.
+//! Decides which part of a declaration is served, and says why the rest is not.
 
 use super::base::{self, Base};
 use super::eligibility::{self, Eligibility, Incumbent, Obstacle};
 use crate::api::Standing;
 use crate::config::{Percent, Quarantined, Service, Split, Traffic, VersionName};
 
-/// A service, and everything that decides what is served of it.
+/// A service, and everything that decides what is served.
 #[derive(Clone, Copy, Debug)]
 pub struct Case<'a> {
     pub service: &'a Service,
@@ -52,7 +52,7 @@ impl<'a> Before<'a> {
         self.incumbents.iter().flatten().find(|made| made.name == name)
     }
 
-    /// What of it can go on, and the versions that cannot because the service closes them.
+    /// The part of the base that can go on, and the versions that cannot because the service closes them.
     fn goes_on(&self, service: &Service) -> (Base, Vec<(&'a VersionName, Obstacle)>) {
         let closed = |index: usize| {
             let made = self.incumbents.get(index).and_then(Option::as_ref)?;
@@ -78,8 +78,8 @@ impl Case<'_> {
         Verdict { serve, held, eligibilities, shares, declared }
     }
 
-    /// The versions that should have traffic by the file and have an obstacle: those with a share,
-    /// or those later than the latest. A reach is written on purpose, so it is not listed.
+    /// The versions that should have traffic by the file and have an obstacle: those with a share, or those later than
+    /// the latest eligible one. A reach is written on purpose, so it is not listed.
     pub fn passed_over(&self) -> Vec<(usize, Obstacle)> {
         let eligibilities = self.eligibilities();
         let latest = eligibilities.iter().rposition(|eligibility| eligibility.obstacle().is_none());
@@ -113,7 +113,7 @@ impl Case<'_> {
         };
         let why = waits(self.name(index), share, obstacle);
         let others_wait = !obstacle.is_closed() || obstacles.any(|(.., it)| !it.is_closed());
-        // Nobody waits for closed versions: their shares go to the others at once, also at a start.
+        // Closed versions are not waited for: their shares go to the others at once, even at a start.
         let rest = match others_wait {
             true => Base::Nothing,
             false => Base::Split(split.clone()).without(|index| is_closed(eligibilities, index)),
@@ -137,8 +137,8 @@ impl Case<'_> {
         self.instead(Base::Nothing, self.none_may_serve(eligibilities))
     }
 
-    /// What is served where what is declared cannot be: what was served before without closed
-    /// versions, or else `rest`.
+    /// What is served where the declaration cannot be served: what was served before without closed versions, or else
+    /// `rest`.
     fn instead(&self, rest: Base, why: String) -> (Serve, Option<String>) {
         let (base, lost) = match self.before {
             Some(before) => before.goes_on(self.service),
@@ -221,7 +221,7 @@ fn is_closed(eligibilities: &[Eligibility], index: usize) -> bool {
     eligibilities.get(index).is_none_or(Eligibility::is_closed)
 }
 
-/// Tells which versions lost what they served before, because the service closes them.
+/// Names the versions that lost what they served before, because the service closes them.
 fn lost_words(lost: &[(&VersionName, Obstacle)], serve: &Serve) -> String {
     let names = lost.iter().map(|(name, obstacle)| format!("{name} {obstacle}"));
     let names = names.collect::<Vec<_>>().join(" and ");

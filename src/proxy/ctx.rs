@@ -1,4 +1,4 @@
-//! What is known of one request, from its head to its record.
+//! What is known about one request, from its head to its record.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,32 +9,32 @@ use crate::config::Expose;
 use crate::telemetry::{Ending, InFlight, RequestRecord, VersionMeter};
 use crate::versions::{Decision, ReadyVersion, ServiceEntry};
 
-/// The version of a request: drawn once, and then kept.
+/// The version of a request: decided once, and then kept.
 pub struct Chosen {
     pub version: Arc<ReadyVersion>,
     pub decision: Decision,
-    /// `set-cookie`, for a client that has got a key.
+    /// The `set-cookie` header for a client that was given a sticky key.
     pub cookie: Option<String>,
-    /// What its version is told to pass on, where that is wanted.
+    /// The lane that the guest is told to pass on, where the service propagates lanes.
     pub lane: Option<Lane>,
-    /// Counts the request as in flight.
+    /// Counts the request as in flight until dropped.
     #[expect(dead_code, reason = "held for its drop")]
     pub in_flight: InFlight,
 }
 
-/// What keeps a chain of calls together.
+/// The lane: what keeps a chain of calls on one version.
 pub struct Lane {
     pub wish: Wish,
-    /// Of the sticky key.
+    /// The hash of the sticky key.
     pub hash: Option<u64>,
 }
 
-/// What came of a version that a client wanted.
+/// The outcome of a request for a version.
 pub enum Wish {
-    /// It wanted none, or may not have it.
+    /// The client asked for none, or may not have it.
     None,
     Granted,
-    /// There is none of this name.
+    /// No version has this name.
     Unknown,
 }
 
@@ -53,12 +53,12 @@ impl Lane {
 pub struct RequestCtx {
     pub started: Instant,
     pub expose: Expose,
-    /// Of the snapshot that decides for it.
+    /// The generation of the snapshot that decides the request.
     pub generation: u64,
-    /// What the client sent as `x-request-id` if that is sane, or else made here, once asked for.
+    /// The client's `x-request-id` if it is sane, or else one that is made when it is first needed.
     request_id: Option<Arc<str>>,
     pub service: Option<Arc<ServiceEntry>>,
-    /// Once it is made, also where no version could be had.
+    /// `None` until the decision is made; set even where the version is unavailable.
     pub decision: Option<Decision>,
     pub chosen: Option<Chosen>,
 }
@@ -76,7 +76,7 @@ impl RequestCtx {
         }
     }
 
-    /// The request's id: always the same one.
+    /// The request's id: the same one each time.
     pub fn request_id(&mut self, headers: &http::HeaderMap) -> Arc<str> {
         let make = || super::headers::request_id(headers);
         self.request_id.get_or_insert_with(make).clone()
@@ -87,7 +87,7 @@ impl RequestCtx {
         self.chosen.as_ref().map(|chosen| &chosen.version.meter)
     }
 
-    /// What is told of the request, which has ended so; `committed` as it was when it failed.
+    /// The record of the request, which has ended in this way; `committed` is whether the head was sent when it failed.
     pub fn record<'a>(
         &'a self,
         session: &'a Session,

@@ -1,8 +1,8 @@
 //! Streams a request through a component: both bodies at once, over one session, in one task.
 //!
-//! The loop has two sources. The guest's next event is looked at first; while the guest has none,
-//! the client is read. Writing an event waits for the client, and reading waits until the guest
-//! takes what was read, so that neither side can make this process hold more than a few chunks.
+//! The loop has two sources. It looks at the guest's next event first; while the guest has none, it reads the client.
+//! Writing an event waits for the client, and reading pauses until the guest takes what was read, so this process never
+//! holds more than a few chunks for either side.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -24,10 +24,10 @@ use crate::routing::WATERSHED_VERSION;
 use crate::runtime::{BodyFeed, Event, GuestFailure, Invocation};
 use crate::versions::{Admission, ReadyVersion, Reserved};
 
-/// The code of a failure that only the log is told.
+/// The code of a failure that only the log shows.
 const AFTER_RESPONSE: &str = "after-response";
 
-/// Serves one request by the chosen version, unless it has no room for it.
+/// Serves one request by the chosen version, unless the version has no room for it.
 pub async fn execute(
     session: &mut Session,
     ctx: &mut RequestCtx,
@@ -48,8 +48,8 @@ fn declared_length(session: &Session) -> Option<u64> {
     session.request().headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// How long a client may take nothing of a response at least: a lost packet takes a second or two, and
-/// a slow reader's kernel tells of its progress in large steps.
+/// The minimum time for which a client may take none of a response: a lost packet takes a second or two, and a slow
+/// reader's kernel reports its progress in large steps.
 const LEAST_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What happened while the guest had no event.
@@ -59,7 +59,7 @@ enum Read {
     Unwanted,
 }
 
-/// What an event or an input has come to.
+/// The result of an event or an input.
 enum Step {
     More,
     /// The client has the whole response.
@@ -76,7 +76,7 @@ struct Execution<'a> {
     permit: OwnedSemaphorePermit,
     /// Events that were already pulled out of the guest.
     ahead: VecDeque<Event>,
-    /// Until the request body is complete, or no longer wanted.
+    /// True until the request body is complete or no longer wanted.
     feed: Option<BodyFeed>,
     /// Bytes of request body that may still come.
     body_left: u64,
@@ -139,8 +139,8 @@ impl<'a> Execution<'a> {
         }
     }
 
-    /// Ends the guest's part once the client has its response. A guest that goes on keeps its place and
-    /// its limits; the connection is free for the next request.
+    /// Ends the guest's part once the client has its response. A guest that goes on keeps its place and its limits; the
+    /// connection is free for the next request.
     async fn settle(self) {
         let Self { invocation, permit, chosen, .. } = self;
         let version = chosen.version.clone();
@@ -166,12 +166,12 @@ impl<'a> Execution<'a> {
             return Ok(Step::More);
         };
         match input {
-            // A part of a chunk's head, or an empty frame: a guest that waits for data would see none come.
+            // A part of a chunk's head, or an empty frame. A guest that waits for data must not get an empty chunk.
             Input::Data(data) if data.is_empty() => {}
             Input::Data(data) => {
                 let length = data.len() as u64;
                 self.body_left = self.body_left.checked_sub(length).ok_or(Failure::RequestBody)?;
-                // What the client takes its time for is not the guest's.
+                // The time that the client takes is not charged to the guest.
                 self.invocation.reset_patience();
                 let unwanted = self.feed.as_ref().is_some_and(|feed| feed.send(data).is_err());
                 if unwanted {
@@ -185,12 +185,12 @@ impl<'a> Execution<'a> {
         Ok(Step::More)
     }
 
-    /// The guest sees the end of its body when the feed is gone.
+    /// The guest sees the end of its body when the feed is dropped.
     fn end_of_request(&mut self, trailers: HeaderMap) {
         let Some(feed) = self.feed.take() else { return };
         self.invocation.reset_patience();
         if !trailers.is_empty() {
-            // A guest that does not read its body does not miss them.
+            // A guest that does not read its body does not miss the trailers.
             feed.finish(trailers).ok();
         }
     }
@@ -214,7 +214,7 @@ impl<'a> Execution<'a> {
             Event::Failed(failure) => return Err(Failure::Guest(failure)),
             Event::End => return self.end().await,
         };
-        // While it was written, the client was waited for, and not the guest.
+        // The write waited for the client, so the guest is not charged for the time.
         self.invocation.reset_patience();
         written?;
         Ok(Step::More)
@@ -225,10 +225,10 @@ impl<'a> Execution<'a> {
         self.feed.as_ref().is_some_and(BodyFeed::is_awaited)
     }
 
-    /// Yields before the last write of a response that is whole, so that the responses to requests that
-    /// came together leave together: their reader is woken once for many. The sandbox is given up
-    /// first, or else the other tasks would make sandboxes of their own. The only open connection has
-    /// nobody to wait for; one of HTTP/2 carries several requests.
+    /// Yields before the last write of a response that is complete, so that responses to requests that came together
+    /// leave together: their reader wakes up once for many. The sandbox is given back first, or else the other tasks
+    /// would make sandboxes of their own. The only open connection has no others to wait for, and an HTTP/2 connection
+    /// carries several requests.
     async fn yield_before_last_write(&mut self) {
         let alone = self.session.is_alone();
         if alone || self.invocation.is_running() {
@@ -239,7 +239,7 @@ impl<'a> Execution<'a> {
         }
         if matches!(self.ahead.front(), Some(Event::End)) {
             self.invocation.release();
-            // Unlike a plain wake-up, it comes after the tasks that are ready now.
+            // Unlike a plain wake-up, this runs after the tasks that are ready now.
             tokio::task::yield_now().await;
         }
     }
@@ -260,13 +260,14 @@ impl<'a> Execution<'a> {
         self.tell(&mut response).map_err(|_| Gone)?;
         self.frame(&mut response).await.map_err(|_| Gone)?;
         if std::mem::take(&mut self.awaits_continue) {
-            // A client that was not let send its body need not, so what comes next could be either.
+            // A client that was not told to continue need not send its body, so the next bytes could be a body or a
+            // request.
             self.session.close_after();
         }
         self.session.write_head(response).await
     }
 
-    /// Says what was decided, and gives a user the key by which it stays so.
+    /// Adds the decision's headers, and the cookie with the key by which a user stays with the version.
     fn tell(&self, response: &mut ResponseHeader) -> pingora::Result<()> {
         if self.expose == Expose::Decision {
             response.insert_header(WATERSHED_DECISION, self.chosen.decision.as_str())?;
@@ -297,8 +298,8 @@ impl<'a> Execution<'a> {
         Ok(())
     }
 
-    /// The length of the body, if the guest has already written all of it: then head and body leave
-    /// in one packet, and need no chunks.
+    /// The length of the body, if the guest has written all of it already: then head and body leave in one packet, and
+    /// need no chunks.
     async fn length_ahead(&mut self) -> Option<usize> {
         let mut length = 0;
         loop {
@@ -338,7 +339,7 @@ async fn next(invocation: &mut Invocation, ahead: &mut VecDeque<Event>) -> Event
     }
 }
 
-/// The guest's next event if it has one now.
+/// The guest's next event, if it has one now.
 async fn poll_once(invocation: &mut Invocation) -> Option<Event> {
     let mut next = pin!(invocation.next());
     poll_fn(|context| {
@@ -350,8 +351,8 @@ async fn poll_once(invocation: &mut Invocation) -> Option<Event> {
     .await
 }
 
-/// Reads the client: its body while there is more of it and the guest takes it, and then whether it is
-/// still there.
+/// Reads the client: its body while there is more of it and the guest takes it, and then whether the client is still
+/// there.
 async fn read(session: &mut Session, feed: Option<&BodyFeed>, awaits_continue: &mut bool) -> Read {
     let Some(feed) = feed else {
         session.gone().await;

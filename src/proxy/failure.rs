@@ -1,5 +1,5 @@
-//! The one policy from a failure to what a client sees: a status, a stable code and a problem
-//! document ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)), never an internal detail.
+//! Maps each failure to what a client sees: a status, a stable code and a problem document ([RFC
+//! 9457](https://www.rfc-editor.org/rfc/rfc9457)), never an internal detail.
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header};
@@ -16,23 +16,23 @@ use crate::config::Expose;
 use crate::runtime::GuestFailure;
 use crate::telemetry::{Ending, Fault};
 
-/// When to come back after a 503 that time may heal, in seconds.
+/// `retry-after`, in seconds, of a 503 that may pass with time.
 const RETRY_AFTER: &str = "1";
 
 /// Why a request got no response from a version.
 #[derive(Clone, Debug)]
 pub enum Failure {
-    /// The request is not HTTP as it should be.
+    /// The request is not valid HTTP.
     BadRequest,
-    /// Its head is larger than is allowed.
+    /// Its head is larger than allowed.
     RequestHead,
-    /// It came too slowly.
+    /// The client sent it too slowly.
     RequestTimeout,
     /// Its body has a transfer coding other than chunked.
     TransferCoding,
-    /// It asks for a tunnel.
+    /// It asks for a tunnel, which this proxy does not open.
     Connect,
-    /// It is one more than its HTTP/2 connection may carry at once.
+    /// Its HTTP/2 connection carries as many requests as allowed already.
     TooManyStreams,
     NoService,
     Offline,
@@ -54,7 +54,7 @@ impl From<Gone> for Failure {
 struct Policy {
     status: StatusCode,
     code: &'static str,
-    /// What the client is told.
+    /// The text that the client gets.
     detail: &'static str,
 }
 
@@ -64,12 +64,12 @@ impl Failure {
         self.policy().code
     }
 
-    /// The status that the client is told.
+    /// The status that the client gets.
     pub fn status(&self) -> StatusCode {
         self.policy().status
     }
 
-    /// What metrics and the log are told. What a guest did is worth a warning.
+    /// The outcome for metrics and the log. What a guest did is worth a warning.
     pub fn ending(&self) -> Ending<'_> {
         let fault = if self.is_the_clients() { Fault::Client } else { Fault::Server };
         let reason: Option<&dyn std::fmt::Display> = match self {
@@ -79,7 +79,7 @@ impl Failure {
         Ending::Failed { code: self.code(), fault, reason }
     }
 
-    /// The whole table.
+    /// The whole table of failures.
     fn policy(&self) -> Policy {
         match self {
             Self::BadRequest => policy(
@@ -136,14 +136,14 @@ impl Failure {
                 "The request body is larger than this version accepts.",
             ),
             Self::Guest(failure) => guest_policy(failure),
-            // Nobody is left to be told.
+            // The client is gone, so no response is sent.
             Self::ClientGone => {
                 policy(StatusCode::BAD_REQUEST, "client-gone", "The client has left.")
             }
         }
     }
 
-    /// Whether the client is at fault: this says nothing of the version that had the request.
+    /// Whether the client is at fault. Then the failure says nothing about the version.
     pub fn is_the_clients(&self) -> bool {
         matches!(
             self,
@@ -158,8 +158,7 @@ impl Failure {
         )
     }
 
-    /// Whether the rest of the request will not come, cannot be told from the next one, or is too
-    /// much to wait for.
+    /// Whether the rest of the request will not come, cannot be told from the next request, or is too much to wait for.
     fn ends_connection(&self) -> bool {
         self.is_the_clients()
     }
@@ -189,7 +188,7 @@ fn policy(status: StatusCode, code: &'static str, detail: &'static str) -> Polic
     Policy { status, code, detail }
 }
 
-/// The rows of the table for what a guest did.
+/// The rows of the table for a guest's failures.
 fn guest_policy(failure: &GuestFailure) -> Policy {
     match failure {
         GuestFailure::Trap(_) => policy(
@@ -225,7 +224,7 @@ fn guest_policy(failure: &GuestFailure) -> Policy {
     }
 }
 
-/// Tells the client of a failure, as long as it has seen nothing else.
+/// Sends the client the failure's response, as long as no head was sent.
 pub async fn tell(session: &mut Session, ctx: &mut RequestCtx, failure: &Failure) -> Flow {
     if matches!(failure, Failure::ClientGone) || session.sent_head().is_some() {
         return Flow::Broken;

@@ -1,4 +1,4 @@
-//! Which headers cross the proxy, and which are made here.
+//! Decides which headers cross the proxy, and makes those that the proxy adds.
 
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
@@ -30,8 +30,8 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 
 const LANE: [HeaderName; 3] = [WATERSHED_VERSION, WATERSHED_KEY, WATERSHED_STICKY];
 const HOP_BY_HOP: [HeaderName; 3] = [CONNECTION, TE, EXPECT];
-/// Fields of a response that are its connection's, and ours to write. HTTP/2 forbids them
-/// ([RFC 9113, section 8.2.2](https://www.rfc-editor.org/rfc/rfc9113#section-8.2.2)).
+/// Response fields about the connection, which are ours to write. HTTP/2 forbids them ([RFC 9113, section
+/// 8.2.2](https://www.rfc-editor.org/rfc/rfc9113#section-8.2.2)).
 const OF_THE_CONNECTION: [HeaderName; 6] = [
     CONNECTION,
     TE,
@@ -49,14 +49,14 @@ const MADE_HERE: usize = 4;
 /// The length of `255.255.255.255`.
 const LONGEST_IPV4: usize = 15;
 
-/// The longest `x-request-id` that is taken over from a client.
+/// The longest `x-request-id` that is taken from a client.
 const LONGEST_REQUEST_ID: usize = 128;
 
-/// Whether a request may be decided for. What HTTP/1 has beside that was looked at as it came in.
+/// Whether a request may be decided. HTTP/1 has further checks, which were made as the head came in.
 ///
 /// # Errors
 ///
-/// What its client is told.
+/// The failure that the client gets.
 pub fn check(request: &RequestHeader, limits: HeadLimits) -> Result<(), Failure> {
     if request.method == Method::CONNECT {
         return Err(Failure::Connect);
@@ -77,9 +77,9 @@ fn is_too_large(request: &Parts, limits: HeadLimits) -> bool {
     request.headers.len() > limits.fields || target + fields.sum::<usize>() > limits.bytes
 }
 
-/// Whether all that says whom a request is for says the same
-/// ([RFC 9113, section 8.3.1](https://www.rfc-editor.org/rfc/rfc9113#section-8.3.1)), and its target
-/// names nobody.
+/// Whether `:authority` and `host` name the same server ([RFC 9113, section
+/// 8.3.1](https://www.rfc-editor.org/rfc/rfc9113#section-8.3.1)), neither names a user, and the target is a path or
+/// `*`.
 fn names_one_host(request: &Parts) -> bool {
     let mut hosts = request.headers.get_all(HOST).iter();
     let (host, other) = (hosts.next(), hosts.next());
@@ -95,15 +95,16 @@ fn names_one_host(request: &Parts) -> bool {
         && matches!(request.uri.path().as_bytes(), [b'/', ..] | b"*")
 }
 
-/// HTTP/2 frames bodies by itself; what a guest is told of their length is one number.
+/// Whether there is at most one `content-length`, and it is a number. HTTP/2 frames bodies by itself, but the guest
+/// sees the field.
 fn is_framed_once(request: &Parts) -> bool {
     let mut lengths = request.headers.get_all(CONTENT_LENGTH).iter();
     let is_number = |length: &HeaderValue| length.as_bytes().iter().all(u8::is_ascii_digit);
     lengths.next().is_none_or(is_number) && lengths.next().is_none()
 }
 
-/// Takes out of a guest's trailers what is none
-/// ([RFC 9110, section 6.5.1](https://www.rfc-editor.org/rfc/rfc9110#section-6.5.1)).
+/// Removes fields that may not be trailers from a guest's trailers ([RFC 9110, section
+/// 6.5.1](https://www.rfc-editor.org/rfc/rfc9110#section-6.5.1)).
 pub fn keep_trailers(trailers: &mut HeaderMap) {
     keep_end_to_end(trailers);
     for name in [CONTENT_LENGTH, HOST, TRAILER] {
@@ -111,16 +112,15 @@ pub fn keep_trailers(trailers: &mut HeaderMap) {
     }
 }
 
-/// Takes out of a guest's response what is ours to write.
+/// Removes the fields that are ours to write from a guest's response.
 pub fn keep_end_to_end(headers: &mut HeaderMap) {
     for name in &OF_THE_CONNECTION {
         headers.remove(name);
     }
 }
 
-/// The request as the guest sees it: what the client sent, less what concerns the connection only
-/// ([RFC 9110, section 7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)), plus where it
-/// came from.
+/// The request as the guest sees it: what the client sent, without the fields that concern only the connection ([RFC
+/// 9110, section 7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)), and with where the request came from.
 pub fn guest_request(
     request: &RequestHeader,
     client: SocketAddr,
@@ -142,13 +142,13 @@ pub fn guest_request(
     guest
 }
 
-/// A scheme as the value of a field, without a copy of it.
+/// A scheme as a field's value, without an allocation.
 fn proto(scheme: &Scheme) -> HeaderValue {
     HeaderValue::from_static(if *scheme == Scheme::HTTPS { "https" } else { "http" })
 }
 
-/// Tells a guest the lane of its request, in the headers by which services behind it, asked with
-/// them, decide alike.
+/// Tells a guest the lane of its request, in the headers by which services behind the guest decide alike if it passes
+/// them on.
 pub fn tell_lane(
     sent: &RequestHeader,
     headers: &mut HeaderMap,
@@ -163,7 +163,7 @@ pub fn tell_lane(
                 headers.extend(HeaderValue::from_bytes(key).ok().map(|key| (WATERSHED_KEY, key)));
             }
         }
-        // Another service may have it.
+        // Another service may have a version of this name.
         Wish::Unknown => {
             for name in [WATERSHED_VERSION, WATERSHED_KEY] {
                 headers.extend(sent.headers.get(&name).map(|it| (name, it.clone())));
@@ -171,7 +171,7 @@ pub fn tell_lane(
         }
         Wish::None => {}
     }
-    // A lane goes on as it came.
+    // A lane is passed on as it came.
     let sent = asked.header(&WATERSHED_STICKY).find(|lane| routing::is_lane(*lane));
     let sent = sent.and_then(Text::as_plain).and_then(|lane| HeaderValue::from_bytes(lane).ok());
     if let Some(hash) = sent.or_else(|| routing::lane(lane.hash?)) {
@@ -188,8 +188,8 @@ pub fn request_id(headers: &HeaderMap) -> Arc<str> {
     }
 }
 
-/// Whether the client waits for `100 Continue` before it sends its body. One of HTTP/1.0 does not know
-/// it ([RFC 9110, section 10.1.1](https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1)).
+/// Whether the client waits for `100 Continue` before it sends its body. HTTP/1.0 does not know the expectation ([RFC
+/// 9110, section 10.1.1](https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1)).
 pub fn expects_continue(request: &RequestHeader) -> bool {
     request.version > Version::HTTP_10
         && request
@@ -198,8 +198,8 @@ pub fn expects_continue(request: &RequestHeader) -> bool {
             .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
-/// Whether a request says whom it is for, as one of HTTP/1.1 must
-/// ([RFC 9112, section 3.2](https://www.rfc-editor.org/rfc/rfc9112#section-3.2)).
+/// Whether a request names its server, as an HTTP/1.1 request must ([RFC 9112, section
+/// 3.2](https://www.rfc-editor.org/rfc/rfc9112#section-3.2)).
 fn names_host(request: &RequestHeader) -> bool {
     request.version < Version::HTTP_11
         || authority(request).is_some_and(|authority| !authority.is_empty())
@@ -210,7 +210,7 @@ fn is_sane(id: &str) -> bool {
     (1..=LONGEST_REQUEST_ID).contains(&id.len()) && id.bytes().all(plain)
 }
 
-/// A copy without what concerns the connection only, and with room for what is made here.
+/// A copy without the fields that concern only the connection, and with room for those that are added.
 fn end_to_end(sent: &HeaderMap) -> HeaderMap {
     let named: Vec<HeaderName> = sent
         .get_all(CONNECTION)
@@ -218,7 +218,7 @@ fn end_to_end(sent: &HeaderMap) -> HeaderMap {
         .filter_map(|connection| connection.to_str().ok())
         .flat_map(|connection| connection.split(','))
         .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
-        // Not the client's to take away: without it there is no request.
+        // A client cannot ask for `host` to be removed: without it there is no request.
         .filter(|name| name != HOST)
         .collect();
     let mut headers = HeaderMap::with_capacity(sent.len() + MADE_HERE);
@@ -234,12 +234,12 @@ fn end_to_end(sent: &HeaderMap) -> HeaderMap {
     headers
 }
 
-/// What is said to us alone, unless the service passes lanes on. A key is a secret.
+/// Headers for watershed alone, unless the service passes lanes on. A key is a secret.
 fn is_lane(name: &HeaderName) -> bool {
     name.as_str().starts_with("watershed-") && LANE.contains(name)
 }
 
-/// Whether cookies may have a key among them.
+/// Whether the cookies may contain the override's key.
 fn has_key(cookies: &HeaderValue) -> bool {
     let key = WATERSHED_KEY;
     let mut parts = cookies.as_bytes().windows(key.as_str().len());
@@ -257,7 +257,7 @@ fn without_key(cookies: &HeaderValue) -> Option<HeaderValue> {
     HeaderValue::from_bytes(&others.join(&b"; "[..])).ok().filter(|it| !it.is_empty())
 }
 
-/// The hops so far, and the client as the last one.
+/// The hops so far, with the client as the last one.
 fn forwarded_for(headers: &HeaderMap, client: IpAddr) -> String {
     let mut hops = String::with_capacity(LONGEST_IPV4);
     for hop in headers.get_all(X_FORWARDED_FOR).iter().filter_map(|hop| hop.to_str().ok()) {

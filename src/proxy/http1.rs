@@ -1,5 +1,5 @@
-//! Connections of HTTP/1.1 and 1.0: one request after the other. Heads come from the connection whole
-//! and checked; pingora's session parses them, and frames the responses.
+//! Connections of HTTP/1.1 and 1.0: one request after the other. Heads come from the connection whole and checked;
+//! pingora's session parses them, and frames the responses.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,9 +17,9 @@ use super::session::{Codec, Gone, Input, Session};
 use super::{Flow, Gateway, HttpLimits, Origin, http2};
 use crate::transport::{Connection, Malformed, Next};
 
-/// Tells pingora to keep connections. For how long, the connection itself knows.
+/// Tells pingora to keep connections open. The connection itself knows for how long.
 const KEEP: Option<u64> = Some(0);
-/// How long the rest of an unwanted body is read, so that the connection can have another request.
+/// How long the rest of an unwanted body is read, so that the connection can serve another request.
 const DRAIN: Duration = Duration::from_secs(3);
 /// Pingora's errors for a malformed chunked body.
 const MALFORMED: [ErrorType; 2] =
@@ -36,10 +36,11 @@ impl From<Malformed> for Failure {
     }
 }
 
-/// Serves a connection, whichever version of HTTP it turns out to be.
+/// Serves a connection, whichever version of HTTP its client speaks.
 pub async fn serve(gateway: &Gateway, connection: Connection) {
     let mut drained = gateway.drain.watch();
-    // Pingora's sessions own what they read: this clone goes from one request's to the next one's.
+    // Pingora's sessions own what they read: this clone of the connection passes from each request's session to the
+    // next.
     let mut stream: Stream = Box::new(connection.clone());
     loop {
         let HttpLimits { head, times } = gateway.limits();
@@ -60,7 +61,7 @@ pub async fn serve(gateway: &Gateway, connection: Connection) {
     }
 }
 
-/// Serves the request whose head has come. Gives the stream back if it may have another one.
+/// Serves the request whose head has come. Returns the stream if it may carry another request.
 async fn serve_request(
     gateway: &Gateway,
     connection: &Connection,
@@ -102,18 +103,18 @@ async fn refuse(gateway: &Gateway, connection: &Connection, stream: Stream, fail
 pub struct Http1 {
     session: HttpSession,
     connection: Connection,
-    /// Whether the end of the process is announced: then each response closes its connection.
+    /// Whether the drain is announced: then each response closes its connection.
     draining: Arc<AtomicBool>,
-    /// Whether the response has chunks, so that trailers can follow them.
+    /// Whether the response is chunked, so that trailers can follow.
     is_chunked: bool,
 }
 
 impl Http1 {
     fn new(mut session: HttpSession, connection: Connection, draining: Arc<AtomicBool>) -> Self {
         session.set_total_drain_timeout(Some(DRAIN));
-        // How long a client may take is for the connection to know, and for the version's limits.
+        // The connection and the version's limits say how long a client may take, not pingora.
         session.set_read_timeout(None);
-        // The rest of an unwanted body is drained instead, as long as that takes.
+        // The rest of an unwanted body is drained instead, for a limited time.
         session.set_close_on_response_before_downstream_finish(false);
         if session.get_keepalive_timeout().is_some() {
             session.set_server_keepalive(KEEP);
@@ -147,7 +148,7 @@ impl Http1 {
         }
     }
 
-    /// A client that only says that it sends nothing more waits for its response.
+    /// A client that only closed its own direction waits for its response.
     pub async fn gone(&self) {
         self.connection.broken().await;
     }
@@ -186,7 +187,7 @@ impl Http1 {
     /// The stream for the next request, if the connection may have one.
     async fn end(mut self, flow: Flow) -> Option<Stream> {
         if matches!(flow, Flow::Broken) {
-            // A client that counts no bytes must not take it for an orderly end.
+            // A client that does not count bytes must not take this for an orderly end.
             if self.ends_with_connection() {
                 self.connection.reset_on_close();
             }
@@ -201,7 +202,7 @@ impl Http1 {
         None
     }
 
-    /// Whether only the end of the connection tells where the response ends.
+    /// Whether only the end of the connection ends the response.
     fn ends_with_connection(&self) -> bool {
         let response = self.session.response_written();
         let has_length = |head: &ResponseHeader| head.headers.contains_key(header::CONTENT_LENGTH);

@@ -1,7 +1,7 @@
 //! Connections of HTTP/2: many requests at once, each in a task of its own.
 //!
-//! This is done with h2 itself. Pingora's session of HTTP/2 drops the trailers of requests, sends no
-//! informational responses, and closes an idle connection without a word.
+//! This file drives h2 itself. Pingora's session of HTTP/2 drops the trailers of requests, sends no informational
+//! responses, and closes an idle connection without a word.
 
 mod refusals;
 mod stream;
@@ -26,16 +26,15 @@ use crate::transport::{Connection, Drain, Permit};
 use refusals::{Observed, Refusals};
 pub use stream::Http2;
 
-/// Streams of one connection that may be open at once.
+/// Streams that one connection may have open at once.
 const STREAMS: u32 = 128;
-/// Bytes of a request's body that its client may send before they are taken.
+/// Bytes of a request's body that its client may send before anything takes them.
 const WINDOW: u32 = 65_535;
-/// How many times in a row an idle connection is kept because its client has not yet taken the last
-/// responses.
+/// How many times in a row an idle connection is kept because its client has not yet taken the last responses.
 const KEPT: u32 = 30;
-/// How long the GOAWAY of a connection that ends may take to be sent.
+/// How long sending the last GOAWAY may take.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-/// How long a draining connection gets to send what is left after its last request.
+/// How long a draining connection gets after its last request to send what is left.
 const SENT: Duration = Duration::from_millis(200);
 
 /// Serves a connection that has begun with the preface.
@@ -44,10 +43,10 @@ pub async fn serve(gateway: Gateway, connection: Connection) {
     let progress = connection.progress();
     let HttpLimits { head, times } = gateway.limits();
     let mut builder = h2::server::Builder::new();
-    // Up to twice the limit, we answer; beyond it, h2 does.
+    // Up to twice the limit, we refuse a stream; beyond, h2 does.
     let longest = u32::try_from(head.bytes).unwrap_or(u32::MAX).saturating_mul(2);
     builder.max_header_list_size(longest).max_concurrent_streams(STREAMS);
-    // A request whose body is not read must not use up the window of all others.
+    // A request whose body nothing reads must not use up the window of the others.
     builder.initial_connection_window_size(STREAMS * WINDOW);
     let (observed, mut refusals) = Refusals::of(connection.clone());
     let mut requests = match timeout(times.whole, builder.handshake(observed)).await {
@@ -78,7 +77,7 @@ pub async fn serve(gateway: Gateway, connection: Connection) {
                 kept += 1;
             }
             () = streams.ended(&gateway.drain), if is_ending => {
-                // What they have sent last may still be on its way.
+                // Their last bytes may still be on the way.
                 if !requests.has_streams() {
                     break;
                 }
@@ -90,7 +89,7 @@ pub async fn serve(gateway: Gateway, connection: Connection) {
     timeout(LAST_WORDS, poll_fn(|context| requests.poll_closed(context))).await.ok();
 }
 
-/// The next request; none where the connection has ended. Tells of those that h2 refuses.
+/// The next request; `None` where the connection has ended. Records the requests that h2 refuses.
 async fn accept(
     requests: &mut h2::server::Connection<Observed, Bytes>,
     refusals: &mut Refusals,
@@ -119,7 +118,7 @@ async fn accept(
 }
 
 impl Gateway {
-    /// Tells of a connection that is not HTTP/2 as it should be. One that breaks off is none.
+    /// Records a connection that is not valid HTTP/2. A connection that breaks off is not recorded.
     fn record_broken(&self, error: &h2::Error, origin: &Origin) {
         if error.is_library() && error.reason() != Some(Reason::NO_ERROR) {
             self.record_unread(&Failure::BadRequest, origin, None);
@@ -143,7 +142,7 @@ struct Streams {
     none: Notify,
 }
 
-/// One of them, until it is dropped.
+/// A request of the connection, until dropped.
 struct Open(Arc<Streams>);
 
 impl Streams {
@@ -152,10 +151,10 @@ impl Streams {
         Open(self.clone())
     }
 
-    /// Waits until there are none. Several may wait.
+    /// Waits until no request is left. Several tasks may wait.
     async fn over(&self) {
         loop {
-            // Before the look, so that no end between the two is missed.
+            // Registered before the check, so that no end between the two is missed.
             let ended = self.none.notified();
             if self.open.load(Ordering::SeqCst) == 0 {
                 return;
@@ -164,14 +163,14 @@ impl Streams {
         }
     }
 
-    /// Waits, from the start of the drain on, until there are none.
+    /// Waits for the start of the drain, and then until no request is left.
     async fn ended(&self, drain: &Drain) {
         drain.started().await;
         self.over().await;
         sleep(SENT).await;
     }
 
-    /// Waits until there were none for so long, or until others need the permit of the connection.
+    /// Waits until the connection was idle for this long, or until others need its permit.
     async fn idle(&self, time: Duration, permit: &Permit) {
         self.over().await;
         tokio::select! {

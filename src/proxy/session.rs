@@ -1,5 +1,5 @@
-//! A request and its response, over either version of HTTP. The version of a service that serves it
-//! need not know which it is.
+//! A request and its response, over either version of HTTP. The code that serves the request need not know which one it
+//! is.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -22,13 +22,13 @@ pub enum Input {
     Data(Bytes),
     /// The body is complete, with these trailers.
     End(HeaderMap),
-    /// The body is not framed as it should be.
+    /// The body's framing is invalid.
     Malformed,
     /// The client has left before its request was complete.
     Gone,
 }
 
-/// One request of a client, and the way back to it. It counts what passes.
+/// One request of a client, and the way back to the client. Counts the bytes in both directions.
 pub struct Session {
     codec: Codec,
     scheme: Scheme,
@@ -45,12 +45,12 @@ pub enum Codec {
 }
 
 impl Session {
-    /// A request that has come over `scheme`. The connection tells that, whatever the client says.
+    /// A request that has come over `scheme`. The connection decides the scheme, whatever the client says.
     pub fn new(codec: Codec, scheme: Scheme) -> Self {
         Self { codec, scheme, sent_head: None, received: 0, sent: 0 }
     }
 
-    /// What ends the request on its connection.
+    /// The protocol's own session, which ends the request on its connection.
     pub fn into_codec(self) -> Codec {
         self.codec
     }
@@ -76,7 +76,7 @@ impl Session {
         &self.scheme
     }
 
-    /// The status of the response, once its head is sent, and when it was.
+    /// The status of the response and the time at which it was sent, once its head is sent.
     pub fn sent_head(&self) -> Option<(StatusCode, Instant)> {
         self.sent_head
     }
@@ -111,7 +111,7 @@ impl Session {
         input
     }
 
-    /// Waits until nobody is there for the response.
+    /// Waits until the client no longer waits for the response.
     pub async fn gone(&mut self) {
         match &mut self.codec {
             Codec::Http1(session) => session.gone().await,
@@ -127,7 +127,7 @@ impl Session {
         }
     }
 
-    /// Lets the client send its body.
+    /// Tells the client to send its body.
     pub async fn write_continue(&mut self) -> Result<(), Gone> {
         match &mut self.codec {
             Codec::Http1(session) => session.write_continue().await,
@@ -165,7 +165,7 @@ impl Session {
         }
     }
 
-    /// Nothing more of this connection is served; of one of HTTP/2, nothing more of this request.
+    /// Gives up the connection; for HTTP/2, only this request's stream.
     pub fn close_after(&mut self) {
         match &mut self.codec {
             Codec::Http1(session) => session.close_after(),
@@ -173,7 +173,7 @@ impl Session {
         }
     }
 
-    /// Whether no other request is served now. A connection of HTTP/2 carries several.
+    /// Whether no other request is being served now. An HTTP/2 connection carries several.
     pub fn is_alone(&self) -> bool {
         match &self.codec {
             Codec::Http1(session) => session.is_alone(),

@@ -1,8 +1,7 @@
 //! Whether the draws of a version fit its share: the exact binomial test.
 //!
-//! The chances are added up from the contents of the distribution. statrs has them as a function, by
-//! a continued fraction of at most 140 steps; near the middle of 10⁸ draws and more, that is not
-//! enough, and what it returns is below 0.
+//! The probabilities are summed term by term. statrs has this sum as a function, by a continued fraction of at most 140
+//! steps; near the middle of 10⁸ draws and more, 140 steps are not enough, and the result is below 0.
 
 use statrs::distribution::{Binomial, Discrete};
 
@@ -10,28 +9,28 @@ use statrs::distribution::{Binomial, Discrete};
 /// checks. It is small because a status checks many versions every few seconds.
 pub const SIGNIFICANT: f64 = 1e-6;
 
-/// How often a version was drawn, against its share.
+/// How often a version was drawn, compared with its share.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Comparison {
     pub drawn: u64,
     /// Draws of all versions.
     pub of: u64,
-    /// From 0 to 1: how likely a difference of this kind and size is if the share is kept.
+    /// From 0 to 1: how likely a difference of this size or more is if the share is kept.
     pub p_value: f64,
 }
 
 impl Comparison {
-    /// Compares with a share from 0 to 1.
+    /// Compares draws with a share from 0 to 1.
     pub fn new(drawn: u64, of: u64, share: f64) -> Self {
         Self { drawn, of, p_value: p_value(drawn, of, share) }
     }
 
-    /// From 0 to 1; none without draws.
+    /// The observed share, from 0 to 1; `None` without draws.
     pub fn share(&self) -> Option<f64> {
         (self.of > 0).then(|| self.drawn as f64 / self.of as f64)
     }
 
-    /// Whether chance alone does not explain the difference, by [`SIGNIFICANT`].
+    /// Whether the difference is beyond chance, by [`SIGNIFICANT`].
     pub fn is_beyond_chance(&self) -> bool {
         self.p_value < SIGNIFICANT
     }
@@ -46,7 +45,7 @@ pub fn p_value(drawn: u64, of: u64, share: f64) -> f64 {
     if share >= 1.0 {
         return if drawn >= of { 1.0 } else { 0.0 };
     }
-    // Counted by what was not drawn, the upper end is a lower one.
+    // Counted by the draws of the others, the upper tail is a lower one.
     let (drawn, share) = match drawn as f64 > of as f64 * share {
         true => (of.saturating_sub(drawn), 1.0 - share),
         false => (drawn, share),
@@ -58,9 +57,9 @@ pub fn p_value(drawn: u64, of: u64, share: f64) -> f64 {
     (2.0 * outward.min(inward)).min(1.0)
 }
 
-/// How many times as likely as exactly `drawn` it is that so many or fewer are drawn, for `drawn`
-/// of at most the mean. From there on the contents get smaller, so it ends after some eight standard
-/// deviations of them: 10⁵ of 10⁹ draws.
+/// The probability of `drawn` or fewer draws, divided by the probability of exactly `drawn`, for `drawn` of at most the
+/// mean. Below the mean the terms shrink, so the sum ends after some eight standard deviations: 10⁵ terms for 10⁹
+/// draws.
 fn tail(drawn: f64, of: f64, share: f64) -> f64 {
     let odds = (1.0 - share) / share;
     let (mut count, mut term, mut sum) = (drawn, 1.0, 1.0);
@@ -85,7 +84,7 @@ mod tests {
         assert!((found / expected - 1.0).abs() < relative, "{found:e}, and not {expected:e}");
     }
 
-    /// From Python's `math.comb` and `fractions`, exactly.
+    /// Computed exactly with Python's `math.comb` and `fractions`.
     #[test]
     fn it_is_the_exact_test() {
         for (drawn, of, hundredths, expected) in EXACT {
@@ -134,7 +133,7 @@ mod tests {
         }
     }
 
-    /// Beside the normal distribution, which it is by then: five standard deviations are 5.733e-7.
+    /// Compared with the normal distribution, which fits by then: five standard deviations are 5.733e-7.
     #[test]
     fn a_billion_draws_end_fast() {
         let started = Instant::now();
@@ -146,8 +145,8 @@ mod tests {
         assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     }
 
-    /// Under a share that is kept, a p-value below x is met at most x of the time; that one of
-    /// these 20,000 is below 10⁻⁶ has a chance of 2 %, and this seed is not it.
+    /// Under a share that is kept, a p-value below x occurs with a probability of at most x. That one of these 20,000
+    /// is below 10⁻⁶ has a probability of 2 %; with this seed, none is.
     #[test]
     fn a_fair_split_is_not_told_of() {
         let mut random = StdRng::seed_from_u64(6);

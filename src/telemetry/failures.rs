@@ -1,19 +1,19 @@
-//! Which failures of a version are written to the log: of each kind the first in a second. The others
-//! are counted, and the next line tells how many they were. So a version that fails each of its
-//! requests writes one line a second and not thousands.
+//! Which failures of a version are written to the log: for each kind, the first in a second. The others are counted,
+//! and the next line says how many there were. So a version that fails every request writes one line a second, and not
+//! thousands.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long one line stands for all of its kind.
+/// How long one line stands for all failures of its kind.
 const APART: Duration = Duration::from_secs(1);
 
 /// The failures of one version. A request that does not fail never takes its lock.
 #[derive(Debug, Default)]
 pub(super) struct FailureLog(Mutex<Vec<Kind>>);
 
-/// What makes failures the same: their code, and whether the client had seen the head of a response.
+/// What two failures of one kind share: their code, and whether the client had seen the head of a response.
 pub(super) type Key = (&'static str, bool);
 
 #[derive(Debug)]
@@ -21,7 +21,7 @@ struct Kind {
     key: Key,
     /// When the last line was written.
     told: Instant,
-    /// How many were not written since.
+    /// How many have not been written since.
     more: u64,
 }
 
@@ -39,7 +39,7 @@ impl fmt::Display for Suppressed {
 }
 
 impl FailureLog {
-    /// Whether a failure is to be written now, and how many of its kind were not written before it.
+    /// Whether to write a failure now, and how many of its kind were not written before it.
     pub fn admit(&self, key: Key, now: Instant) -> Option<Suppressed> {
         let mut kinds = self.kinds();
         let Some(kind) = kinds.iter_mut().find(|kind| kind.key == key) else {
@@ -54,7 +54,7 @@ impl FailureLog {
         Some(Suppressed(std::mem::take(&mut kind.more)))
     }
 
-    /// The kinds of which nothing has been written for a while although some have failed, and how many.
+    /// The kinds with unwritten failures whose last line is a while ago, and how many there are of each.
     pub fn overdue(&self, now: Instant) -> Vec<(Key, u64)> {
         let mut kinds = self.kinds();
         let due =
@@ -66,7 +66,7 @@ impl FailureLog {
         overdue.collect()
     }
 
-    /// All failures that were not written, when the version is gone.
+    /// All unwritten failures, for when the version is gone.
     pub fn rest(&self) -> Vec<(Key, u64)> {
         let mut kinds = self.kinds();
         let rest = kinds.drain(..).filter(|kind| kind.more > 0);

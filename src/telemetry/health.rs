@@ -1,4 +1,4 @@
-//! Which of the process's own tasks do not work now. Probes are told.
+//! Which of the process's own tasks do not work now. Probes show the list.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,23 +6,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Why a task does not work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ailment {
-    /// It panics again and again, and is started again each time. Requests are served as before.
+    /// The task panics again and again, and is started again each time. Requests are served as before.
     Failing,
-    /// It cannot be started. Only a new process can help.
+    /// The task cannot be started. Only a new process can help.
     Lost,
 }
 
-/// The tasks that do not work. Clones are the same list.
+/// The tasks that do not work. Clones share one list.
 #[derive(Clone, Debug, Default)]
 pub struct Health(Arc<Mutex<BTreeMap<&'static str, Ailment>>>);
 
 impl Health {
-    /// A task does not work.
+    /// Notes that a task does not work.
     pub fn ails(&self, task: &'static str, ailment: Ailment) {
         self.tasks().insert(task, ailment);
     }
 
-    /// A task works, again or for the first time.
+    /// Notes that a task works, again or for the first time.
     pub fn recovers(&self, task: &'static str) {
         self.tasks().remove(task);
     }

@@ -1,5 +1,5 @@
-//! How long requests took, in buckets. Our own, since prometheus-client's takes a lock for each
-//! request: here a request adds to two atomics. `/metrics` shows it as it would show theirs.
+//! How long requests took, in buckets. prometheus-client's own histogram takes a lock for each request; here a request
+//! adds to two atomics. `/metrics` shows the same format.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use std::time::Duration;
 use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::{MetricType, TypedMetric};
 
-/// Upper bounds of the buckets but the last, inclusive: from a fresh sandbox's tenth of a
-/// millisecond to the default wall time.
+/// Upper bounds, inclusive, of all buckets except the last: from a tenth of a millisecond, as a fresh sandbox takes, to
+/// the default wall time.
 const BOUNDS: [Duration; 14] = [
     Duration::from_micros(100),
     Duration::from_micros(250),
@@ -28,8 +28,8 @@ const BOUNDS: [Duration; 14] = [
     Duration::from_secs(30),
 ];
 
-/// How many requests took as long as each bucket says, and not less; what took longer than every
-/// bound is in the last one.
+/// How many requests took as long as each bucket says, not counting those in lower buckets. The last bucket has the
+/// requests above every bound.
 pub type Buckets = [u64; BOUNDS.len() + 1];
 
 /// Durations of requests. Clones count together.
@@ -39,12 +39,12 @@ pub struct Histogram(Arc<Counted>);
 #[derive(Debug, Default)]
 struct Counted {
     buckets: [AtomicU64; BOUNDS.len() + 1],
-    /// Nanoseconds: enough for five centuries of requests.
+    /// In nanoseconds: enough for five centuries of requests.
     sum: AtomicU64,
 }
 
 impl Histogram {
-    /// Counts a request that took so long.
+    /// Counts a request of this duration.
     pub fn observe(&self, took: Duration) {
         let bucket = BOUNDS.partition_point(|bound| *bound < took);
         if let Some(count) = self.0.buckets.get(bucket) {
@@ -54,7 +54,7 @@ impl Histogram {
         self.0.sum.fetch_add(nanoseconds, Ordering::Relaxed);
     }
 
-    /// What was counted by now.
+    /// The counts so far.
     pub fn buckets(&self) -> Buckets {
         self.0.buckets.each_ref().map(|count| count.load(Ordering::Relaxed))
     }
@@ -68,7 +68,7 @@ impl EncodeMetric for Histogram {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
         let sum = Duration::from_nanos(self.0.sum.load(Ordering::Relaxed)).as_secs_f64();
         let counts = self.buckets();
-        // The encoder adds them up, and knows infinity as the largest number.
+        // The encoder accumulates the buckets, and takes the largest number for infinity.
         let bounds = BOUNDS.iter().map(Duration::as_secs_f64).chain([f64::MAX]);
         let buckets: Vec<_> = bounds.zip(counts).collect();
         encoder.encode_histogram::<NoLabelSet>(sum, counts.iter().sum(), &buckets, None)
@@ -79,9 +79,9 @@ impl EncodeMetric for Histogram {
     }
 }
 
-/// The duration below which this share of the requests stayed, from 0 to 1; none without requests.
-/// Within a bucket, requests are taken to be spread evenly, as Prometheus' `histogram_quantile`
-/// does; of those in the last one, no more is known than that they took longer than every bound.
+/// The duration below which this share of the requests stayed, from 0 to 1; `None` without requests. Within a bucket,
+/// requests are taken to be spread evenly, as Prometheus' `histogram_quantile` does. For the last bucket, the answer is
+/// its lower bound.
 pub fn quantile(buckets: &Buckets, share: f64) -> Option<Duration> {
     let all: u64 = buckets.iter().sum();
     let mut rank = share * all as f64;
@@ -117,7 +117,7 @@ mod tests {
         histogram.buckets()
     }
 
-    /// On every bound, beside it, and far beyond.
+    /// On every bound, next to it, and far beyond.
     #[test]
     fn it_reads_as_the_librarys_does() {
         let ours = Histogram::default();

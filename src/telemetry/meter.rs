@@ -1,4 +1,4 @@
-//! The metrics of one version, resolved once and then only counted on.
+//! The metrics of one version: looked up once, and then only counted.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -14,8 +14,8 @@ use super::record::{RequestRecord, SUCCESS};
 use super::samples::{MINUTE, Samples};
 use super::{RequestLabels, Telemetry, VersionLabels};
 
-/// The metrics of one version. Those of versions that followed one another under one name are the
-/// same, so that they go on; the errors and the samples are this one's own.
+/// The metrics of one version. Versions that follow one another under one name share counters, so that the counters go
+/// on; errors and samples belong to this version alone.
 #[derive(Debug)]
 pub struct VersionMeter {
     telemetry: Telemetry,
@@ -28,17 +28,17 @@ pub struct VersionMeter {
     failures: FailureLog,
 }
 
-/// Decisions whose counters of successes a version keeps.
+/// How many decisions have a counter of successes kept by the version.
 const KEPT: usize = 8;
 
-/// The counters that nearly every request of a version ends in, one for each decision, in the order
-/// in which those were met. Which there are depends on the rules of the service, so beyond the row
-/// they are looked up.
+/// The counters that nearly every request of a version ends in: one for each decision, in the order in which the
+/// decisions first occurred. A service's rules add decisions; those that find no room here are looked up for each
+/// request.
 #[derive(Debug, Default)]
 struct Successes([OnceLock<(Arc<str>, Counter)>; KEPT]);
 
 impl Successes {
-    /// The counter of a decision, made where there is still room. Takes no lock for one that it has.
+    /// The counter of a decision, created if there is room. Takes no lock for a counter that exists.
     fn of(&self, decision: &str, make: impl Fn() -> Counter) -> Option<&Counter> {
         let slots = self.0.iter().map(|slot| slot.get_or_init(|| (decision.into(), make())));
         let mut slots = slots.filter(|(word, _)| **word == *decision);
@@ -92,14 +92,14 @@ impl VersionMeter {
         };
     }
 
-    /// Whether a failure with this code, before or after a head was sent, is written to the log, and
-    /// how many of its kind were not. At most one a second is written.
+    /// Whether a failure with this code, before or after a head was sent, is written to the log, and how many of its
+    /// kind were not written. At most one a second is written.
     pub fn admits_warning(&self, code: &'static str, committed: bool) -> Option<Suppressed> {
         self.failures.admit((code, committed), Instant::now())
     }
 
-    /// Samples what was counted by now, and logs how many failures were not logged.
-    /// [`recent`](Self::recent) tells of the last minute only if this is called every few seconds.
+    /// Samples the counters, and logs how many failures were not logged. [`recent`](Self::recent) covers the last
+    /// minute only if this is called every few seconds.
     pub fn sample(&self, now: Instant) {
         self.samples.take(now, self.counts());
         self.tell(&self.failures.overdue(now));
@@ -112,17 +112,17 @@ impl VersionMeter {
         }
     }
 
-    /// What it did in the last minute, or since it was made.
+    /// What the version did in the last minute, or since it was made.
     pub fn recent(&self, now: Instant) -> Recent {
         Recent::of(&self.samples, now, || self.counts())
     }
 
-    /// Requests that versions of this name serve now.
+    /// Requests that versions of this name are serving now.
     pub fn in_flight(&self) -> u64 {
         u64::try_from(self.in_flight.get()).unwrap_or(0)
     }
 
-    /// Errors first: each is among the requests that are counted after it.
+    /// Errors are read first: each error is also among the requests, which are read after it.
     fn counts(&self) -> Counts {
         let errors = self.errors.load(Ordering::Relaxed);
         Counts { buckets: self.duration.buckets(), errors }
@@ -165,7 +165,7 @@ mod tests {
         line.rsplit(' ').next()?.parse().ok()
     }
 
-    /// More of them than the row has room for, each by a word of its own.
+    /// More decisions than the version keeps counters for, each with a different label.
     #[test]
     fn decisions_are_counted_apart() {
         let telemetry = Telemetry::default();
@@ -183,7 +183,7 @@ mod tests {
         assert_eq!(meter.counts().errors, 1);
     }
 
-    /// The first in the row is the one that most requests have.
+    /// The first counter is the one that most requests use.
     #[test]
     fn a_row_is_filled_in_the_order_of_what_it_meets() {
         let telemetry = Telemetry::default();

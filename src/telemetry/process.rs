@@ -1,4 +1,4 @@
-//! What the process takes of the machine.
+//! What the process uses of the machine.
 
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;

@@ -1,15 +1,15 @@
-//! What a version did in the last minute, told from what was counted at its beginning and is by now.
+//! What a version did in the last minute: the difference between its counters then and now.
 
 use std::time::{Duration, Instant};
 
 use super::histogram::{Buckets, quantile};
 use super::samples::{MINUTE, Samples};
 
-/// What a rate is taken over at least, so that one request to a new version is not thousands a
+/// The shortest time over which a rate is computed, so that one request to a new version does not look like thousands a
 /// second.
 const SHORTEST: Duration = Duration::from_secs(1);
 
-/// What was counted since the counters began.
+/// The counts since the counters began.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     pub buckets: Buckets,
@@ -21,16 +21,16 @@ pub struct Counts {
 pub struct Recent {
     pub requests: u64,
     pub requests_per_second: f64,
-    /// From 0 to 1: requests that failed, or were answered with a status of 500 or more.
+    /// From 0 to 1: requests that failed, or got a status of 500 or more.
     pub error_rate: f64,
-    /// The time that half of the requests stayed below; none without requests.
+    /// The duration below which half of the requests stayed; `None` without requests.
     pub p50: Option<Duration>,
-    /// The same for 99 of 100.
+    /// The same for 99 of 100 requests.
     pub p99: Option<Duration>,
 }
 
 impl Recent {
-    /// What was done in the last minute, or since the samples began.
+    /// What was done in the last minute, or since the first sample.
     pub fn of(samples: &Samples<Counts>, now: Instant, counts: impl FnOnce() -> Counts) -> Self {
         let held = samples.hold();
         match held.at_start(MINUTE, now) {
@@ -53,7 +53,7 @@ impl Counts {
             requests_per_second: requests as f64 / span.as_secs_f64(),
             error_rate: match requests {
                 0 => 0.0,
-                // Counters are read one after the other, while requests end.
+                // The counters are read one after the other, while requests end.
                 requests => (errors as f64 / requests as f64).min(1.0),
             },
             p50: quantile(&buckets, 0.5),
@@ -99,7 +99,7 @@ mod tests {
         for second in (0..600).step_by(5) {
             window.take(start + seconds(second), counts(10 * second, second));
         }
-        // Between two sweeps.
+        // Between two sweeps of the server.
         let recent = recent(&window, start + seconds(598), counts(5_980, 598));
         assert_rate(&recent, 10.0);
         assert!((recent.error_rate - 0.1).abs() < 1e-9, "{recent:?}");
@@ -147,7 +147,7 @@ mod tests {
         assert_eq!(recent, Recent::default());
     }
 
-    /// A machine that slept has nothing newer to compare with.
+    /// After the machine has slept, there is no newer sample to compare with.
     #[test]
     fn a_late_look_is_told_over_the_time_that_it_is_of() {
         let start = Instant::now();

@@ -1,6 +1,6 @@
-//! What is told of a request once it has ended. Whoever serves requests makes one [`RequestRecord`] for each,
-//! also for what was refused before it could be read as a request. Metrics and the log are written
-//! from it, and nothing else is.
+//! The record of a request that has ended. The code that serves requests makes one [`RequestRecord`] for each, also for
+//! what was refused before it could be read as a request. Metrics and the log's request lines are written only from
+//! records.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -11,18 +11,17 @@ use http::StatusCode;
 use super::failures::Suppressed;
 use super::meter::VersionMeter;
 
-/// One request, from its head to its end. It borrows what it tells of, so that making one allocates
-/// nothing.
+/// One request, from its head to its end. The record borrows its texts, so making one allocates nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestRecord<'a> {
     /// When the head of the request was complete, or was refused.
     pub started: Instant,
-    /// From then on, until the response was complete, had failed, or had nobody left to take it.
+    /// From the start until the response was complete or had failed, or the client had left.
     pub duration: Duration,
-    /// From the start until the head of the response was written. None where none was.
+    /// From the start until the head of the response was written; `None` where no head was.
     pub time_to_head: Option<Duration>,
     pub ending: Ending<'a>,
-    /// The status that the client was sent; none where it was sent no head.
+    /// The status that the client was sent; `None` where it was sent no head.
     pub status: Option<StatusCode>,
     /// Whether the head of the version's response had been sent when the request failed.
     pub committed: bool,
@@ -32,12 +31,12 @@ pub struct RequestRecord<'a> {
     pub service: &'a str,
     /// Empty where no version took the request.
     pub version: &'a str,
-    /// Why this version had it: a word of a closed set, or the rule of the service by name. Empty
-    /// where nothing was decided.
+    /// Why this version was chosen: a word of a closed set, or a rule of the service by name. Empty where nothing was
+    /// decided.
     pub decision: &'a str,
-    /// The configuration that decided; 0 where none did.
+    /// The generation that decided; 0 where none did.
     pub generation: u64,
-    /// The client's or ours. Empty where nobody has asked for one.
+    /// The client's id or ours. Empty where none was needed.
     pub request_id: &'a str,
     pub client: SocketAddr,
     /// `http` or `https`.
@@ -45,7 +44,7 @@ pub struct RequestRecord<'a> {
     pub protocol: http::Version,
     /// Empty where the head could not be read.
     pub method: &'a str,
-    /// Without the query, which may have secrets in it. Empty where the head could not be read.
+    /// Without the query, which may contain secrets. Empty where the head could not be read.
     pub path: &'a str,
     /// Bytes of the request's body that were read.
     pub received: u64,
@@ -62,15 +61,15 @@ pub enum Ending<'a> {
         /// The stable code of the failure.
         code: &'static str,
         fault: Fault,
-        /// What the operator is told beside the code: only of what is worth a warning.
+        /// The detail for the operator, beside the code; only where the failure is worth a warning.
         reason: Option<&'a dyn fmt::Display>,
     },
 }
 
-/// Whose fault a failure is.
+/// Which side is at fault for a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The client sent what cannot be served, or left. This says nothing of the version.
+    /// The client: it sent what cannot be served, or left. This says nothing about the version.
     Client,
     /// The version, or what serves it.
     Server,
@@ -86,7 +85,7 @@ impl fmt::Debug for Ending<'_> {
 }
 
 impl<'a> RequestRecord<'a> {
-    /// What is told of a request whose head could not be read.
+    /// The record of a request whose head could not be read.
     pub fn unread(started: Instant, client: SocketAddr, ending: Ending<'a>) -> Self {
         Self {
             started,
@@ -111,7 +110,7 @@ impl<'a> RequestRecord<'a> {
         }
     }
 
-    /// The label of its metrics: a class of statuses, or the code of the failure.
+    /// The label of the request's metrics: a class of statuses, or the code of the failure.
     pub fn label(&self) -> &'static str {
         match self.ending {
             Ending::Answered => status_class(self.status),
@@ -119,7 +118,7 @@ impl<'a> RequestRecord<'a> {
         }
     }
 
-    /// Whether it counts as an error of its version.
+    /// Whether the request counts as an error of its version.
     pub fn is_error(&self) -> bool {
         match self.ending {
             Ending::Answered => self.status.is_some_and(|status| status.as_u16() >= 500),
@@ -127,8 +126,7 @@ impl<'a> RequestRecord<'a> {
         }
     }
 
-    /// Writes its line of the log: a warning where the version did what it should not, and for
-    /// debugging everything else.
+    /// Writes the request's line of the log: as a warning where the version misbehaved, else at debug level.
     pub(super) fn log(&self, meter: Option<&VersionMeter>) {
         let Self { service, version, decision, request_id, committed, .. } = *self;
         let code = self.label();
@@ -180,7 +178,7 @@ impl<'a> RequestRecord<'a> {
     }
 }
 
-/// The hundreds of a status.
+/// The class of a status, by its hundreds.
 fn status_class(status: Option<StatusCode>) -> &'static str {
     match status.map_or(0, |status| status.as_u16() / 100) {
         0 | 1 => "1xx",
@@ -206,7 +204,7 @@ pub(super) mod tests {
         RequestRecord { status, committed: true, version: "v1", decision, ..unread }
     }
 
-    /// A request that failed so.
+    /// A request that failed in this way.
     pub fn failed(
         decision: &'static str,
         code: &'static str,

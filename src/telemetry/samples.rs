@@ -1,6 +1,6 @@
-//! What counters were at times in the past, so that somebody who asks is told by how much they have
-//! grown since. The server's sweeper has them sampled every few seconds. Counters that do not change
-//! have one sample, however long that is: there may be tens of thousands of idle versions.
+//! Values of counters at times in the past, so that the growth since then can be computed. The server's sweeper takes
+//! samples every few seconds. Counters that do not change keep one sample, however long that lasts: there may be tens
+//! of thousands of idle versions.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 pub const MINUTE: Duration = Duration::from_secs(60);
 pub const HOUR: Duration = Duration::from_secs(60 * 60);
 
-/// Samples of counters that only grow: all of the last minute, and of the time before it one a minute,
-/// as far back as is wanted.
+/// Samples of counters that only grow: all samples of the last minute and, for the time before, one a minute, as far
+/// back as needed.
 #[derive(Debug)]
 pub struct Samples<C> {
     longest: Duration,
@@ -17,7 +17,7 @@ pub struct Samples<C> {
     samples: Mutex<Vec<Sample<C>>>,
 }
 
-/// Counters at the first and the last look between which they did not change.
+/// A value of the counters, with the first and the last time at which they had it.
 #[derive(Debug)]
 pub struct Sample<C> {
     from: Instant,
@@ -25,7 +25,7 @@ pub struct Sample<C> {
     pub counts: C,
 }
 
-/// The samples, while nobody takes another one.
+/// The samples, locked so that no sample is added meanwhile.
 pub struct Held<'a, C>(MutexGuard<'a, Vec<Sample<C>>>);
 
 impl<C: PartialEq> Samples<C> {
@@ -35,8 +35,8 @@ impl<C: PartialEq> Samples<C> {
         Self { longest, samples: Mutex::new(vec![first]) }
     }
 
-    /// Takes a sample, and forgets those that no window needs any more. Windows are as long as they
-    /// say only if this is called every few seconds.
+    /// Takes a sample, and forgets those that no window needs any more. Windows have their stated length only if this
+    /// is called every few seconds.
     pub fn take(&self, now: Instant, counts: C) {
         let Held(mut samples) = self.hold();
         match samples.last_mut() {
@@ -46,21 +46,21 @@ impl<C: PartialEq> Samples<C> {
         thin(&mut samples, now, self.longest);
     }
 
-    /// Holds the samples: counters that are read from then on are newer than all of them.
+    /// Locks the samples: counters that are read after this are newer than all of them.
     pub fn hold(&self) -> Held<'_, C> {
         Held(self.samples.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl<C> Held<'_, C> {
-    /// The sample at which a window begins that ends now. It is the oldest one within the window, or
-    /// else the last one before it.
+    /// The sample at the beginning of a window that ends now: the oldest one within the window, or else the last one
+    /// before it.
     pub fn at_start(&self, window: Duration, now: Instant) -> Option<&Sample<C>> {
         let Self(samples) = self;
         samples.iter().find(|sample| sample.age(now) <= window).or(samples.last())
     }
 
-    /// How many there are, and how many there is room for.
+    /// How many samples are kept, and how many there is room for.
     #[cfg(test)]
     pub fn size(&self) -> (usize, usize) {
         (self.0.len(), self.0.capacity())
@@ -72,14 +72,14 @@ impl<C> Sample<C> {
         now.saturating_duration_since(self.until)
     }
 
-    /// For how much of a window the counters have been watched since: all of it, unless watching began
-    /// within it. More where nobody has looked for longer.
+    /// For how much of a window the counters have been watched: all of it, unless watching began within the window.
+    /// More than the window if the last sample is older.
     pub fn span(&self, window: Duration, now: Instant) -> Duration {
         now.saturating_duration_since(self.from).min(window.max(self.age(now)))
     }
 }
 
-/// Keeps what is of the last minute, and beyond it what is a minute from the one before.
+/// Keeps all samples of the last minute, and before that one a minute.
 fn thin<C>(samples: &mut Vec<Sample<C>>, now: Instant, longest: Duration) {
     let mut last: Option<Instant> = None;
     samples.retain(|sample| {

@@ -1,5 +1,5 @@
-//! Declared and observed shares in `/metrics`. They are made anew for each scrape, by whoever knows
-//! the versions, so that no scrape sees half of another one's, nor a version that is gone.
+//! Declared and observed shares in `/metrics`. They are written anew for each scrape from the list of versions, so that
+//! no scrape sees half of another one's shares, nor a version that is gone.
 
 use std::fmt;
 use std::sync::Arc;

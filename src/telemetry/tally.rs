@@ -1,6 +1,5 @@
-//! How often each version of a split was drawn: in the last minute, in the last hour, and since the
-//! split was published. The gateway counts. A busy service has some seventy samples, which are 6 kB
-//! for two versions.
+//! How often each version of a split was drawn: in the last minute, in the last hour, and since the split was
+//! published. The gateway counts the draws. A busy service keeps some seventy samples, which are 6 kB for two versions.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -11,16 +10,15 @@ use super::samples::{HOUR, MINUTE, Samples};
 /// How often each version was drawn, by its index in the split.
 pub type Draws = Box<[u64]>;
 
-/// Draws of the versions of one split, which were decisions at random.
+/// Draws of one split's versions: decisions at random.
 #[derive(Debug)]
 pub struct Tally {
     drawn: Box<[AtomicU64]>,
     samples: Samples<Draws>,
 }
 
-/// Something of the last minute, of the last hour, and of all the time since the split was
-/// published. No window begins before that. The first is up to a look too short, the second up to a
-/// minute.
+/// A value for the last minute, for the last hour, and for all the time since the split was published. No window begins
+/// before that publish. The first may be too short by the time between two samples, the second by up to a minute.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Windows<T> {
     pub minute: T,
@@ -29,26 +27,26 @@ pub struct Windows<T> {
 }
 
 impl Tally {
-    /// A tally of so many versions, which begins now.
+    /// A tally for this many versions, which begins now.
     pub fn new(now: Instant, versions: usize) -> Self {
         let drawn: Box<[_]> = (0..versions).map(|_| AtomicU64::new(0)).collect();
         let samples = Samples::new(now, read(&drawn), HOUR);
         Self { drawn, samples }
     }
 
-    /// Counts that the version with this index was drawn. There is none without a counter.
+    /// Counts a draw of the version with this index. An index without a counter is ignored.
     pub fn drew(&self, index: usize) {
         if let Some(count) = self.drawn.get(index) {
             count.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Takes a sample. The windows are as long as they say only if this is called every few seconds.
+    /// Takes a sample. Windows have their stated length only if this is called every few seconds.
     pub fn sample(&self, now: Instant) {
         self.samples.take(now, read(&self.drawn));
     }
 
-    /// What was drawn in each window.
+    /// The draws in each window.
     pub fn observed(&self, now: Instant) -> Windows<Draws> {
         let held = self.samples.hold();
         let drawn = read(&self.drawn);
@@ -61,7 +59,7 @@ impl Tally {
 }
 
 impl Windows<Draws> {
-    /// The draws of one version in each window, against its share from 0 to 1.
+    /// The draws of one version in each window, compared with its share from 0 to 1.
     pub fn compare(&self, index: usize, share: f64) -> Windows<Comparison> {
         self.map(|draws| {
             let drawn = draws.get(index).copied().unwrap_or(0);
@@ -71,7 +69,7 @@ impl Windows<Draws> {
 }
 
 impl<T> Windows<T> {
-    /// The same of something else.
+    /// The same windows with another value in each.
     pub fn map<U>(&self, mut change: impl FnMut(&T) -> U) -> Windows<U> {
         let Self { minute, hour, since_publish } = self;
         Windows { minute: change(minute), hour: change(hour), since_publish: change(since_publish) }
@@ -102,7 +100,7 @@ mod tests {
         [minute, hour, since_publish].map(|draws| [draws[0], draws[1]])
     }
 
-    /// Looks every five seconds from one second to another, after as many draws of each version.
+    /// Samples every five seconds from one second to another, after this many draws of each version.
     fn run(tally: &Tally, start: Instant, within: std::ops::Range<u64>, each: [u64; 2]) {
         for second in within.step_by(5) {
             for (index, draws) in each.into_iter().enumerate() {
@@ -121,7 +119,7 @@ mod tests {
         assert_eq!(minute, [9 * 12, 12]);
         assert!((59 * 12..=60 * 12).contains(&hour[1]) && hour[0] == 9 * hour[1], "{hour:?}");
         assert_eq!(publish, [9 * 1_440, 1_440]);
-        // Nothing is noted in the meantime, and counted all the same.
+        // No sample is taken meanwhile, and the draws count nevertheless.
         tally.drew(1);
         assert_eq!(observed(&tally, start + seconds(7_202))[2], [9 * 1_440, 1_441]);
         assert_eq!(observed(&tally, start + seconds(7_202))[0], [9 * 11, 12]);
@@ -151,7 +149,7 @@ mod tests {
         assert_eq!(observed(&tally, start + seconds(4_200)), [[0, 0], [0, 0], [120, 60]]);
     }
 
-    /// A machine that slept has nothing newer to compare with.
+    /// After the machine has slept, there is no newer sample to compare with.
     #[test]
     fn a_late_look_is_told_of_what_came_since() {
         let start = Instant::now();

@@ -15,9 +15,9 @@ use super::connection::Connection;
 use super::drain::{Drain, OpenConnection};
 use super::limit::ConnectionLimit;
 
-/// How long accepting rests after it failed.
+/// How long accepting pauses after a failure.
 const REST: Duration = Duration::from_millis(100);
-/// How often the log tells of it while it fails.
+/// How often the log reports that accepting fails.
 const TELL: Duration = Duration::from_secs(10);
 
 /// Serves connections.
@@ -26,14 +26,14 @@ pub trait Handler: Clone + Send + Sync + 'static {
     fn serve(&self, connection: Connection) -> impl Future<Output = ()> + Send;
 }
 
-/// The pingora service that accepts. It starts when `ready` is told to.
+/// The pingora service that accepts connections. It starts when `ready` says so.
 pub struct Acceptor<H> {
     sockets: Vec<std::net::TcpListener>,
     ready: Option<oneshot::Receiver<()>>,
     loops: AcceptLoop<H>,
 }
 
-/// Accepts at one socket; each socket has a clone.
+/// Accepts on one socket; each socket has a clone.
 #[derive(Clone)]
 struct AcceptLoop<H> {
     handler: H,
@@ -42,7 +42,7 @@ struct AcceptLoop<H> {
 }
 
 impl<H: Handler> Acceptor<H> {
-    /// Has `handler` serve the connections of `sockets`, once `ready` comes.
+    /// Has `handler` serve the connections of `sockets`, once `ready` says so.
     pub fn new(
         sockets: Vec<std::net::TcpListener>,
         handler: H,
@@ -58,7 +58,7 @@ impl<H: Handler> Acceptor<H> {
 impl<H: Handler> Service for Acceptor<H> {
     async fn start_service(&mut self, _: Option<ListenFds>, _: ShutdownWatch, _: usize) {
         if let Some(ready) = self.ready.take() {
-            // A sender that is gone has nothing more to wait for.
+            // If the sender is gone, there is nothing to wait for.
             ready.await.ok();
         }
         for socket in self.sockets.drain(..) {
@@ -73,11 +73,11 @@ impl<H: Handler> Service for Acceptor<H> {
 }
 
 impl<H: Handler> AcceptLoop<H> {
-    /// Accepts until the drain starts, over errors and panics.
+    /// Accepts until the drain starts, and goes on after errors and panics.
     async fn keep_accepting(self, socket: std::net::TcpListener) {
         let mut told: Option<Instant> = None;
         let socket = loop {
-            // The system may have no memory for it, or no room in its epoll instance.
+            // The system may have no memory for the socket, or no room in its epoll instance.
             match socket.try_clone().and_then(TcpListener::from_std) {
                 Ok(socket) => break Arc::new(socket),
                 Err(error) if told.is_none_or(|told| told.elapsed() >= TELL) => {
@@ -88,13 +88,13 @@ impl<H: Handler> AcceptLoop<H> {
             }
             tokio::time::sleep(REST).await;
         };
-        // The task ends by itself, or by a panic, which the panic hook logs.
+        // A task ends normally or by a panic, which the panic hook logs.
         while tokio::spawn(self.clone().accept(socket.clone())).await.is_err() {
             tokio::time::sleep(REST).await;
         }
     }
 
-    /// Accepts until the drain starts; then the socket closes and new clients go elsewhere.
+    /// Accepts until the drain starts; then the socket closes, and new clients connect elsewhere.
     async fn accept(self, socket: Arc<TcpListener>) {
         let mut told: Option<Instant> = None;
         loop {
@@ -119,7 +119,7 @@ impl<H: Handler> AcceptLoop<H> {
         }
     }
 
-    /// Accepts the connections that were made before the socket closes, which would reset them.
+    /// Accepts the connections that are already established: closing the socket would reset them.
     async fn accept_waiting(&self, socket: &TcpListener) {
         for _ in 0..BACKLOG {
             match tokio::time::timeout(Duration::ZERO, socket.accept()).await {
@@ -129,7 +129,7 @@ impl<H: Handler> AcceptLoop<H> {
         }
     }
 
-    /// Serves a connection once it may be open; until then, others wait to be accepted.
+    /// Serves a connection once the limit permits; until then, others wait to be accepted.
     async fn serve(&self, stream: TcpStream, client: SocketAddr) {
         let connection = Connection::new(stream, client, self.limit.acquire().await);
         tokio::spawn(handle(self.handler.clone(), connection, self.drain.enter()));

@@ -1,5 +1,4 @@
-//! Binds the addresses that the process listens on, before it serves anything. The composition root
-//! calls it.
+//! Binds the addresses that the process listens on, before it serves anything. The server's start calls it.
 
 use std::io::{Error, ErrorKind};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
@@ -7,7 +6,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, TcpKeepalive, Type};
 
-/// Connections that wait to be accepted.
+/// How many connections may wait to be accepted.
 pub(super) const BACKLOG: u32 = 4_096;
 
 /// A silent peer is probed after a minute, and given up after four more probes.
@@ -41,12 +40,12 @@ fn help(reason: &Error, key: &str) -> String {
     }
 }
 
-/// Binds an address. `key` is where the user wrote it, and `all` is every address that the process
+/// Binds an address. `key` is the key of the file that has the address, and `all` is every address that the process
 /// listens on. From now on clients can connect, and wait to be accepted.
 ///
 /// # Errors
 ///
-/// Where the address is in use, is not one of this machine's, or is not allowed.
+/// Where the address is in use, does not belong to this machine, or is not allowed.
 pub fn listen(
     address: SocketAddr,
     key: &'static str,
@@ -58,13 +57,12 @@ pub fn listen(
 fn bind(address: SocketAddr, all: &[SocketAddr]) -> Result<TcpListener, Error> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
-        // If it is not set here, a setting of the machine decides.
+        // If this is not set, a setting of the machine decides.
         socket.set_only_v6(all.iter().any(|other| is_beside(*other, address)))?;
     }
     socket.set_reuse_address(true)?;
-    // Accepted connections inherit both options. Without the first, a small response could wait for the
-    // acknowledgement of the one before. By the second, a peer that has vanished is noticed after two
-    // minutes.
+    // Accepted connections inherit both options. Without the first, a small response could wait for the acknowledgement
+    // of the one before. By the second, a peer that has vanished is noticed after two minutes.
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&KEEPALIVE)?;
     socket.set_nonblocking(true)?;
@@ -73,7 +71,7 @@ fn bind(address: SocketAddr, all: &[SocketAddr]) -> Result<TcpListener, Error> {
     Ok(socket.into())
 }
 
-/// Whether `other` is an IPv4 address with the port of `wildcard`, whose socket would take its clients
+/// Whether `other` is an IPv4 address with the port of `wildcard`. If so, the wildcard's socket would take its clients
 /// too.
 fn is_beside(other: SocketAddr, wildcard: SocketAddr) -> bool {
     let has_port = other.port() == wildcard.port() && other.port() != 0;
@@ -90,7 +88,7 @@ mod tests {
         SocketAddr::new(address.parse().unwrap(), port)
     }
 
-    /// A port that is free for IPv4 and IPv6 now. Another process may take it before we do.
+    /// A port that is free for IPv4 and IPv6 now. Another process may take it first.
     fn free_port() -> u16 {
         let socket = listen(at("::", 0), "test", &[]).unwrap();
         socket.local_addr().unwrap().port()

@@ -1,13 +1,13 @@
-//! Where a chunked body ends, byte by byte, and the trailer fields at its end
-//! ([RFC 9112, section 7.1](https://www.rfc-editor.org/rfc/rfc9112#section-7.1)).
+//! Finds the end of a chunked body, byte by byte, and the trailer fields there ([RFC 9112, section
+//! 7.1](https://www.rfc-editor.org/rfc/rfc9112#section-7.1)).
 //!
-//! The bytes stay as they are: pingora decodes them afterwards. What is not exactly a chunked body is
-//! refused, so that no reader can find another end in it.
+//! The bytes stay as they are: pingora decodes them afterwards. Anything that is not exactly a chunked body is refused,
+//! so that no reader can find another end.
 
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TRAILER, TRANSFER_ENCODING};
 
-/// Bytes of all chunk extensions of a body together. They mean nothing to us.
+/// Bytes of all chunk extensions of a body together. Extensions are ignored.
 const EXTENSIONS: usize = 16 << 10;
 /// Bytes of a trailer section.
 const TRAILER_BYTES: usize = 16 << 10;
@@ -15,19 +15,19 @@ const TRAILER_BYTES: usize = 16 << 10;
 const TRAILERS: usize = 64;
 /// Digits of a chunk's size: it fits into 64 bits.
 const DIGITS: u8 = 16;
-/// Fields that say how a message is framed or routed, and are none in a trailer
-/// ([RFC 9110, section 6.5.1](https://www.rfc-editor.org/rfc/rfc9110#section-6.5.1)).
+/// Fields that say how a message is framed or routed, and so may not be trailers ([RFC 9110, section
+/// 6.5.1](https://www.rfc-editor.org/rfc/rfc9110#section-6.5.1)).
 const FRAMING: [HeaderName; 4] = [CONTENT_LENGTH, TRANSFER_ENCODING, HOST, TRAILER];
 
 /// The bytes are not those of a chunked body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotChunked;
 
-/// A chunked body under way.
+/// A chunked body that is being read.
 #[derive(Debug, Default)]
 pub struct Chunks {
     at: At,
-    /// Bytes of the chunk under way that are yet to come.
+    /// Bytes of the present chunk that are yet to come.
     size: u64,
     digits: u8,
     extensions: usize,
@@ -72,7 +72,7 @@ impl Chunks {
         self.at == At::Done
     }
 
-    /// The trailer fields of a body that is done, less those that must not be there.
+    /// The trailer fields of a body that is done, without those that trailers may not have.
     pub fn trailers(&self) -> HeaderMap {
         let mut fields = [httparse::EMPTY_HEADER; TRAILERS];
         let Ok(httparse::Status::Complete((_, fields))) =
@@ -139,7 +139,7 @@ impl Chunks {
         if self.extensions > EXTENSIONS { Err(NotChunked) } else { Ok(()) }
     }
 
-    /// Lines up to an empty one, each a field.
+    /// Lines up to an empty one, each of them a field.
     fn trailer(&mut self, byte: u8) -> Result<(), NotChunked> {
         if self.trailer.len() >= TRAILER_BYTES {
             return Err(NotChunked);

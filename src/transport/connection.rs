@@ -1,17 +1,15 @@
-//! A client's connection: [`Connection::head`] reads heads, and whoever has the connection as a stream
-//! of bytes reads and writes all else. A connection does not know what it runs over: that is its
-//! [`Stream`]'s business.
+//! A client's connection: [`Connection::head`] reads heads; everything else is read and written by whatever uses the
+//! connection as a stream of bytes. A connection does not know what it runs over: that is its [`Stream`]'s business.
 //!
-//! **Reading** gives a request its own bytes and no more: its head, and its body up to the end that
-//! the head declares. What a client sends behind them stays here for its next request.
+//! **Reading** gives a request its own bytes and no more: its head, and its body up to the end that the head declares.
+//! Bytes behind that end stay here for the client's next request.
 //!
-//! **Writing** gathers in a buffer, so that the head and the body of a small response leave together.
-//! They leave when somebody flushes, when the buffer is full, and before anybody waits for the client,
-//! who may be waiting for what is in the buffer. A client that takes nothing for as long as
-//! [`Connection::set_patience`] says is given up.
+//! **Writing** gathers bytes in a buffer, so that the head and the body of a small response leave together. They leave
+//! on a flush, when the buffer is full, and before any wait for the client, because the client may be waiting for bytes
+//! in the buffer. A client that takes nothing for as long as [`Connection::set_patience`] says is given up.
 //!
-//! **Ending** a request leaves nothing for the next one: what belongs to a request is dropped where
-//! the next head begins.
+//! **Ending** a request leaves nothing for the next one: whatever belongs to a request is dropped where the next head
+//! begins.
 
 use std::future::poll_fn;
 use std::io;
@@ -31,7 +29,7 @@ use super::limit::Permit;
 use super::outbound::{GATHER, Outbound, Progress};
 use super::stream::Stream;
 
-/// How long a client may take no data unless somebody says otherwise.
+/// How long a client may take no data by default.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long, and how much, is read and dropped after a response that ends its connection.
@@ -48,16 +46,16 @@ pub struct HeadTimes {
     pub whole: Duration,
 }
 
-/// What came of waiting for a request.
+/// The result of waiting for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Its head is here, to be read from the connection.
+    /// The head of a request is here, to be read from the connection.
     Request,
     /// The connection is one of HTTP/2.
     Http2,
-    /// None will come: the client has left, or has been silent for too long.
+    /// No request will come: the client has left, or has been silent for too long.
     Nothing,
-    /// None that may be served. Nothing more can be read from the connection.
+    /// A head that may not be served. Nothing more can be read from the connection.
     Refused(Malformed),
 }
 
@@ -65,8 +63,8 @@ pub enum Next {
 #[derive(Clone, Debug)]
 pub struct Connection(Arc<Inner<dyn Stream>>);
 
-/// Generic over its stream only where it is made: from there on all streams share one code, which
-/// calls the stream once for each system call.
+/// Only the constructor is generic over the stream: all streams share the code from there on, and each system call is
+/// one call through the stream's vtable.
 #[derive(Debug)]
 struct Inner<S: ?Sized> {
     client: SocketAddr,
@@ -75,7 +73,7 @@ struct Inner<S: ?Sized> {
     stream: S,
 }
 
-/// What changes. Its lock is never waited for long: one task uses a connection at a time.
+/// The mutable state. Its lock is never held for long: one task uses a connection at a time.
 #[derive(Debug)]
 pub(super) struct State {
     inbound: Inbound,
@@ -87,7 +85,7 @@ pub(super) struct State {
 }
 
 impl Connection {
-    /// The connection of `client` that runs over `stream`. It counts as open while it has `permit`.
+    /// The connection of `client` that runs over `stream`. It counts as open as long as it holds `permit`.
     pub fn new(stream: impl Stream, client: SocketAddr, permit: Permit) -> Self {
         let state = State {
             inbound: Inbound::default(),
@@ -109,18 +107,18 @@ impl Connection {
         self.0.stream.scheme()
     }
 
-    /// Counts what its client takes.
+    /// Counts what the client of this connection takes.
     pub fn progress(&self) -> Progress {
         self.state().outbound.progress()
     }
 
-    /// What lets it be open.
+    /// The permit by which the connection is open.
     pub fn permit(&self) -> &Permit {
         &self.0.permit
     }
 
-    /// Waits for the next request, and until its head is complete. While none has begun, the wait
-    /// ends when `drained` does, or when others need the connection's permit.
+    /// Waits for the next request, and until its head is complete. While no head has begun, the wait ends when
+    /// `drained` does, or when others need the connection's permit.
     pub async fn head(
         &self,
         limits: HeadLimits,
@@ -148,7 +146,7 @@ impl Connection {
             }
             let fill =
                 |context: &mut Context<'_>| self.state().inbound.poll_fill(context, &self.0.stream);
-            // The clock is not read where something has come already.
+            // The clock is read only where nothing has come yet.
             let read = match poll_fn(|context| Poll::Ready(fill(context))).await {
                 Poll::Ready(read) => Some(read),
                 Poll::Pending => {
@@ -170,29 +168,29 @@ impl Connection {
         }
     }
 
-    /// The trailers of the chunked request body that has just been read to its end.
+    /// The trailers of the chunked request body that was just read to its end.
     pub fn request_trailers(&self) -> HeaderMap {
         self.state().inbound.take_trailers()
     }
 
-    /// Whether the request's body has turned out not to be framed as it should be.
+    /// Whether the request's body has turned out to be framed wrongly.
     pub fn is_malformed(&self) -> bool {
         self.state().inbound.is_malformed()
     }
 
-    /// Has these trailers end the chunked body that is being written, which pingora 0.9 cannot do.
-    /// The next write has to be its last chunk.
+    /// Has these trailers end the chunked body that is being written, which pingora 0.9 cannot do. The next write must
+    /// be the body's last chunk.
     pub fn end_with_trailers(&self, trailers: &HeaderMap) {
         self.state().outbound.end_with(trailers);
     }
 
-    /// How long the client of the request under way may take no data.
+    /// How long the client of the present request may take no data.
     pub fn set_patience(&self, patience: Duration) {
         self.state().patience = patience;
     }
 
-    /// Makes the connection end with a reset and not with an orderly close, for a response that must
-    /// not look complete. A stream without a socket only ends without saying so.
+    /// Makes the connection end with a reset instead of an orderly close, for a response that must not look complete. A
+    /// stream without a socket ends without a signal.
     pub fn reset_on_close(&self) {
         self.state().resets = true;
         if let Some(socket) = self.0.stream.socket() {
@@ -201,8 +199,8 @@ impl Connection {
         }
     }
 
-    /// Sends what is gathered, and waits until the connection is broken. Its client may have said
-    /// that it sends nothing more: it waits for its response then.
+    /// Sends the gathered bytes, and waits until the connection is broken. A client may have closed its own direction
+    /// and still wait for its response.
     pub async fn broken(&self) {
         let stream = &self.0.stream;
         let send = poll_fn(|context| self.state().outbound.poll_send(context, stream));
@@ -218,9 +216,8 @@ impl Connection {
         }
     }
 
-    /// Sends what is gathered, says that nothing more comes, and takes what the client still sends,
-    /// for a little. A connection that is closed while its client sends is reset, and the client may
-    /// never see the response.
+    /// Sends the gathered bytes, closes our direction, and drops what the client still sends, for a short time. A
+    /// connection that is closed while its client sends is reset, and the client may never see the response.
     pub async fn linger(&self) {
         poll_fn(|context| self.poll_close(context)).await.ok();
         let rest = async {
@@ -234,7 +231,7 @@ impl Connection {
                 left = left.saturating_sub(buffer.filled().len());
             }
         };
-        // A client that still sends then does not listen.
+        // A client that still sends then does not read the response.
         timeout(LINGER, rest).await.ok();
     }
 
@@ -246,11 +243,11 @@ impl Connection {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends what is gathered, and says that nothing more comes.
+    /// Sends the gathered bytes, and closes our direction.
     pub(super) fn poll_close(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.state();
         if state.resets {
-            // An orderly close would come before the reset.
+            // An orderly close must not come before the reset.
             return Poll::Ready(Ok(()));
         }
         ready!(state.poll_send(context, self.stream()))?;
@@ -259,7 +256,7 @@ impl Connection {
 }
 
 impl State {
-    /// Forgets what belonged to the request before. Whether there was none.
+    /// Forgets what belonged to the request before. Returns whether there was none.
     fn begin(&mut self) -> bool {
         self.inbound.begin();
         self.outbound.begin();
@@ -267,12 +264,12 @@ impl State {
         std::mem::replace(&mut self.is_new, false)
     }
 
-    /// Looks at what has come of a head, and whether anything has.
+    /// Looks at what has come of a head. Returns whether anything has.
     fn look(&mut self, limits: HeadLimits) -> (Result<Seen, Malformed>, bool) {
         (self.inbound.look(limits), self.inbound.has_begun())
     }
 
-    /// Reads what belongs to the request under way. The client may wait for what is gathered first.
+    /// Reads bytes of the present request. Sends the gathered bytes first, because the client may wait for them.
     pub(super) fn poll_read(
         &mut self,
         context: &mut Context<'_>,
@@ -285,7 +282,7 @@ impl State {
         self.inbound.poll_read(context, stream, buffer)
     }
 
-    /// Sends what is gathered; an error where the client does not take it in time.
+    /// Sends the gathered bytes. Fails where the client does not take them in time.
     pub(super) fn poll_send(
         &mut self,
         context: &mut Context<'_>,
@@ -297,8 +294,7 @@ impl State {
         }
     }
 
-    /// Gathers `length` bytes in parts, or else has `write` write them past what is gathered, which
-    /// is sent before.
+    /// Gathers `length` bytes in parts. Or sends what is gathered, and has `write` send the bytes without a copy.
     pub(super) fn poll_write<'a>(
         &mut self,
         context: &mut Context<'_>,

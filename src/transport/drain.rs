@@ -1,8 +1,7 @@
 //! The end of the process: no new connections, and time for requests in flight.
 //!
-//! It comes in two steps. It is *announced*: new requests are still served, responses close their
-//! connections, and `/readyz` says no, so that balancers send clients elsewhere. Then it *starts*:
-//! nobody accepts any more.
+//! The drain has two steps. When it is *announced*, new requests are still served, responses close their connections,
+//! and `/readyz` fails, so that balancers send clients elsewhere. When it *starts*, no connection is accepted any more.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,16 +12,16 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
 use crate::descriptors::{Client, Descriptors};
 
-/// How often HTTP/2 connections made after the announcement are told of it.
+/// How often HTTP/2 connections that are made after the announcement learn of it.
 const REMINDER: Duration = Duration::from_secs(1);
 
-/// Tells connections that the process ends, and whoever ends the process when all of them are closed.
+/// Tells connections about the drain, and the server when all connections are closed.
 #[derive(Clone, Debug)]
 pub struct Drain {
     started: Arc<watch::Sender<bool>>,
-    /// Whether connections of HTTP/2 are to end once their streams have.
+    /// Whether HTTP/2 connections must end once their streams have.
     goaway: Arc<watch::Sender<bool>>,
-    /// Whether the end is announced, for requests to look at.
+    /// Whether the drain is announced, for requests to look at.
     flag: Arc<AtomicBool>,
     /// One receiver for each open connection.
     open: Arc<watch::Sender<()>>,
@@ -34,7 +33,7 @@ pub struct Drain {
 pub struct OpenConnection(watch::Receiver<()>, Client);
 
 impl Drain {
-    /// Of a process with these descriptors, of which each open connection takes one.
+    /// The drain of a process with these descriptors, of which each open connection takes one.
     pub fn new(descriptors: Descriptors) -> Self {
         Self {
             started: Arc::new(watch::Sender::new(false)),
@@ -45,14 +44,14 @@ impl Drain {
         }
     }
 
-    /// Announces the end: connections are accepted and requests served as before, and every
-    /// response closes its connection. Connections of HTTP/2 get a GOAWAY.
+    /// Announces the drain: connections are accepted and requests served as before, and every response closes its
+    /// connection. HTTP/2 connections get a GOAWAY.
     pub fn announce(&self) {
         self.flag.store(true, Ordering::Relaxed);
         self.goaway.send_replace(true);
     }
 
-    /// Announces the end, and returns after `delay`.
+    /// Announces the drain, and returns after `delay`.
     pub async fn announce_for(&self, delay: Duration) {
         self.announce();
         let mut reminders = interval_at(Instant::now() + REMINDER, REMINDER);
@@ -62,16 +61,17 @@ impl Drain {
         loop {
             tokio::select! {
                 () = &mut over => return,
-                // Sets the same value again, so that those who subscribed meanwhile see a change.
+                // Sets the same value again, so that tasks that subscribed meanwhile see a change.
                 _ = reminders.tick() => drop(self.goaway.send_replace(true)),
             }
         }
     }
 
-    /// Starts it: nobody accepts from now on, idle connections close, others after their response.
+    /// Starts the drain: no connection is accepted from now on, idle connections close, and others close after their
+    /// response.
     pub fn start(&self) {
         self.flag.store(true, Ordering::Relaxed);
-        // Who subscribes between the two calls sees the change of the second.
+        // A task that subscribes between the two calls sees the change of the second.
         self.started.send_replace(true);
         self.goaway.send_replace(true);
     }
@@ -82,7 +82,7 @@ impl Drain {
         self.watch().wait_for(|started| *started).await.ok();
     }
 
-    /// The start, as pingora wants it. It changes once more for those who come later.
+    /// The start of the drain, as pingora expects it. It changes once more for later subscribers.
     pub fn watch(&self) -> watch::Receiver<bool> {
         let mut receiver = self.started.subscribe();
         if *receiver.borrow() {
@@ -91,8 +91,8 @@ impl Drain {
         receiver
     }
 
-    /// When a connection of HTTP/2 is to send its GOAWAY, as pingora wants it. One that is made
-    /// after the announcement is told within a second, so that its client gets to send a request.
+    /// When an HTTP/2 connection has to send its GOAWAY, as pingora expects it. A connection that is made after the
+    /// announcement learns of it within a second, so that its client can send a request first.
     pub fn goaway(&self) -> watch::Receiver<bool> {
         let mut receiver = self.goaway.subscribe();
         if *self.started.borrow() {
@@ -106,7 +106,7 @@ impl Drain {
         self.flag.clone()
     }
 
-    /// Counts a connection as open until what this returns is dropped.
+    /// Counts a connection as open until the returned value is dropped.
     pub fn enter(&self) -> OpenConnection {
         OpenConnection(self.open.subscribe(), self.descriptors.client())
     }

@@ -1,9 +1,9 @@
-//! The head of an HTTP/1.1 request as it comes in: where it ends, whether it may be served, and how
-//! the body behind it is framed. All else is left to the parser of the heads that pass.
+//! The head of an HTTP/1.1 request as it comes in: where it ends, whether it may be served, and how the body behind it
+//! is framed. The parser of accepted heads checks everything else.
 //!
-//! Two readers that disagree about where a request ends are two requests (request smuggling), and
-//! libraries are lenient. So framing is decided here, in front of them, and what is not exactly as
-//! [RFC 9112](https://www.rfc-editor.org/rfc/rfc9112) has it is refused.
+//! If two readers disagree about where a request ends, one request becomes two (request smuggling), and libraries are
+//! lenient. So framing is decided here, in front of them, and a head that is not exactly as [RFC
+//! 9112](https://www.rfc-editor.org/rfc/rfc9112) has it is refused.
 
 use http::StatusCode;
 
@@ -11,7 +11,7 @@ use http::StatusCode;
 /// ([RFC 9113, section 3.4](https://www.rfc-editor.org/rfc/rfc9113#section-3.4)).
 pub const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// How much a head may be.
+/// Limits of a head.
 #[derive(Clone, Copy, Debug)]
 pub struct HeadLimits {
     /// Bytes, from the request line to the empty line.
@@ -29,12 +29,12 @@ pub enum Framing {
     Chunked,
 }
 
-/// Why a head is not served.
+/// Why a head is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Malformed {
-    /// It is not a head by RFC 9112, or does not say for sure where its body ends.
+    /// It is not a head by RFC 9112, or does not say for certain where its body ends.
     Syntax,
-    /// It has more bytes or fields than is allowed.
+    /// It has more bytes or fields than are allowed.
     TooLarge,
     /// Its body has a transfer coding other than chunked.
     Coding,
@@ -54,25 +54,25 @@ impl Malformed {
     }
 }
 
-/// What is known of the bytes so far.
+/// What the bytes so far turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seen {
     /// The head is not complete.
     Part,
-    /// A head of so many bytes, and its body's framing.
+    /// A head of this many bytes, and its body's framing.
     Head(usize, Framing),
     /// The connection is one of HTTP/2.
     Preface,
 }
 
-/// Looks at a head while it comes in, at each byte once in however many parts they come.
+/// Examines a head while it comes in. Each byte is looked at once, however many parts there are.
 #[derive(Debug, Default)]
 pub struct Scan {
-    /// Where the line begins that is not complete yet.
+    /// Where the incomplete line begins.
     line: usize,
-    /// Bytes that have no end of a line among them.
+    /// Bytes in which no line end was found.
     looked: usize,
-    /// Whether the request line is over.
+    /// Whether the request line is complete.
     is_begun: bool,
     fields: usize,
     is_http_1_0: bool,
@@ -81,16 +81,16 @@ pub struct Scan {
 }
 
 impl Scan {
-    /// Whether a request line has come.
+    /// Whether a request line has begun.
     pub fn is_begun(&self) -> bool {
         self.is_begun
     }
 
-    /// Looks at what has come since the last call; `bytes` begin where they did then.
+    /// Examines what has come since the last call; `bytes` start where they did then.
     ///
     /// # Errors
     ///
-    /// Where this cannot become a head that may be served.
+    /// Where the bytes cannot become a head that may be served.
     pub fn look(&mut self, bytes: &[u8], limits: HeadLimits) -> Result<Seen, Malformed> {
         if !self.is_begun && bytes.first() == Some(&b'P') {
             if bytes.starts_with(PREFACE) {
@@ -107,7 +107,7 @@ impl Scan {
             };
             let end = self.looked + end;
             let line = bytes.get(self.line..end).unwrap_or_default();
-            // A lone LF ends a line for some and not for others.
+            // Some readers take a lone LF for the end of a line, and others do not.
             let line = line.strip_suffix(b"\r").ok_or(Malformed::Syntax)?;
             (self.line, self.looked) = (end + 1, end + 1);
             if end >= limits.bytes {
@@ -206,14 +206,14 @@ impl Scan {
     }
 }
 
-/// The three parts of a request line; none where it has more or fewer.
+/// The three parts of a request line; `None` where the line has more or fewer.
 pub fn request_line(line: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let mut parts = line.split(|byte| *byte == b' ');
     let (method, target, version) = (parts.next()?, parts.next()?, parts.next()?);
     parts.next().is_none().then_some((method, target, version))
 }
 
-/// The value of a field line, if the field has this name, written in lower case.
+/// The value of a field line, if the field has this name, which is in lower case.
 pub fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let (found, rest) = line.split_at_checked(name.len())?;
     let value = rest.strip_prefix(b":")?;
@@ -226,7 +226,7 @@ fn number(digits: &[u8]) -> Option<u64> {
     std::str::from_utf8(digits).ok().filter(|_| is_number)?.parse().ok()
 }
 
-/// Whether this may be the name of a coding, with parameters.
+/// Whether the text may be the name of a coding, with parameters.
 fn is_coding(coding: &[u8]) -> bool {
     let name = coding.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
     !name.is_empty() && name.iter().all(|byte| is_token(*byte))
@@ -237,7 +237,7 @@ fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// Neither white space nor control. Bytes above ASCII are left to the parser.
+/// Neither white space nor a control character. Bytes above ASCII are left to the parser.
 fn is_visible(byte: u8) -> bool {
     byte > b' ' && byte != 0x7f
 }

@@ -13,13 +13,13 @@ use super::head::{Framing, HeadLimits, Malformed, Scan, Seen};
 use super::stream::{Reader, Stream};
 use super::target::origin_form;
 
-/// Bytes that are read at once while a head is awaited.
+/// Bytes per read while a head is awaited.
 const READ: usize = 4 << 10;
 
 /// One direction of a connection.
 #[derive(Debug, Default)]
 pub struct Inbound {
-    /// What has come and was not read yet.
+    /// Bytes that have come and were not read yet.
     inbox: BytesMut,
     scan: Scan,
     stage: Stage,
@@ -27,15 +27,15 @@ pub struct Inbound {
     is_malformed: bool,
 }
 
-/// What is read next.
+/// What may be read next.
 #[derive(Debug, Default)]
 enum Stage {
-    /// Nothing until the next head is complete.
+    /// Nothing, until the next head is complete.
     #[default]
     Between,
-    /// A head of so many bytes, and then its body.
+    /// A head of this many bytes, and then its body.
     Head(usize, Framing),
-    /// So many more bytes of a body.
+    /// This many more bytes of a body.
     Length(u64),
     Chunked(Box<Chunks>),
     /// Everything: HTTP/2 has frames of its own.
@@ -51,18 +51,18 @@ impl Inbound {
         self.is_malformed = false;
     }
 
-    /// Whether something of the next request has come.
+    /// Whether any byte of the next request has come.
     pub fn has_begun(&self) -> bool {
         !self.inbox.is_empty()
     }
 
-    /// Looks for a whole head in what has come.
+    /// Looks for a complete head in what has come.
     ///
     /// # Errors
     ///
     /// Where the head cannot be served.
     pub fn look(&mut self, limits: HeadLimits) -> Result<Seen, Malformed> {
-        // Empty lines between requests belong to none (RFC 9112, section 2.2).
+        // Empty lines between requests belong to neither (RFC 9112, section 2.2).
         while self.inbox.starts_with(b"\r\n") && !self.scan.is_begun() {
             self.inbox.advance(2);
             self.scan = Scan::default();
@@ -86,8 +86,8 @@ impl Inbound {
         Ok(seen)
     }
 
-    /// Reads what has come of a head; 0 bytes are the end of the stream. A connection on which nothing
-    /// has come holds no memory for it.
+    /// Reads what has come of a head; 0 bytes mean the end of the stream. A connection on which nothing has come holds
+    /// no memory for a head.
     pub fn poll_fill(
         &mut self,
         context: &mut Context<'_>,
@@ -112,12 +112,12 @@ impl Inbound {
         std::mem::take(&mut self.trailers)
     }
 
-    /// Whether the body is not framed as it should be.
+    /// Whether the body is framed wrongly.
     pub fn is_malformed(&self) -> bool {
         self.is_malformed
     }
 
-    /// Reads what belongs to the request under way.
+    /// Reads bytes of the present request.
     pub fn poll_read(
         &mut self,
         context: &mut Context<'_>,
@@ -161,13 +161,13 @@ impl Inbound {
         let read = buffer.filled().get(before..).unwrap_or_default();
         let ours = self.stage.take(read);
         let ours = self.checked(ours)?;
-        // What comes behind the body is of the next request.
+        // The bytes behind the body belong to the next request.
         self.inbox.extend_from_slice(buffer.filled().get(before + ours..).unwrap_or_default());
         buffer.set_filled(before + ours);
         Poll::Ready(Ok(()))
     }
 
-    /// Notes that the body is malformed, or that it is complete.
+    /// Notes that the body is malformed, or complete.
     fn checked(&mut self, taken: Option<usize>) -> io::Result<usize> {
         let Some(taken) = taken else {
             self.is_malformed = true;
@@ -187,7 +187,7 @@ impl Inbound {
 }
 
 impl Stage {
-    /// How many of these bytes belong to the body; nothing where they cannot be a body.
+    /// How many of these bytes belong to the body; `None` where they cannot be a body.
     fn take(&mut self, bytes: &[u8]) -> Option<usize> {
         match self {
             Self::Length(left) => {

@@ -1,8 +1,7 @@
-//! How many connections may be open at once.
+//! Limits how many connections may be open at once.
 //!
-//! Each takes a descriptor, and the process needs some for its files and for those who look after it.
-//! At the limit, connections that wait for their next request are closed first. Where none waits,
-//! clients wait to be accepted.
+//! Each takes a descriptor, and the process needs some for its files and for its operators. At the limit, connections
+//! that wait for their next request are closed first. Where none waits, clients wait to be accepted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,11 +9,11 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-/// How long somebody waits for a permit before idle connections are asked again.
+/// How long a new connection waits for a permit before idle connections are asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// How long a new connection may be silent before it counts as idle.
 const NEW: Duration = Duration::from_secs(1);
-/// Of so many connections, one is asked to close at a time.
+/// One in this many idle connections is asked to close at a time.
 const PART: usize = 16;
 
 /// The limit of all connections of a listener. Clones are the same limit.
@@ -31,7 +30,7 @@ struct Inner {
     crowded: Notify,
 }
 
-/// Lets one connection be open, until it is dropped.
+/// Permits one connection to be open, until dropped.
 #[derive(Debug)]
 pub struct Permit {
     limit: ConnectionLimit,
@@ -87,13 +86,13 @@ impl ConnectionLimit {
 }
 
 impl Permit {
-    /// Whether its connection is the only one.
+    /// Whether this connection is the only one.
     pub fn is_alone(&self) -> bool {
         self.limit.open() == 1
     }
 
-    /// Waits until the connection, which has no request now, is to close. One that had none yet is
-    /// given a moment first.
+    /// Waits until the connection, which has no request now, has to close. A connection that had no request yet gets a
+    /// moment first.
     pub async fn asked_to_close(&self, is_new: bool) {
         if is_new {
             tokio::time::sleep(NEW).await;
@@ -102,7 +101,7 @@ impl Permit {
         loop {
             let asked = crowded.notified();
             tokio::pin!(asked);
-            // Whoever asks from here on is heard.
+            // A request to close that is made from here on is noticed.
             asked.as_mut().enable();
             let take_one = |to_close: usize| to_close.checked_sub(1);
             if to_close.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take_one).is_ok() {

@@ -1,4 +1,4 @@
-//! What is on its way to a client: gathered, sent, and given up where nobody takes it.
+//! What is on its way to a client: gathered, sent, and given up where the client takes nothing.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -17,27 +17,27 @@ use super::stream::Stream;
 
 /// Writes of this size or more are not copied.
 pub const GATHER: usize = 16 << 10;
-/// How often the kernel is asked whether a client takes anything while a write waits for it.
+/// How often the kernel is asked whether the client takes anything, while a write waits.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long a write may wait at least where the kernel does not tell.
+/// The minimum time that a write may wait where the kernel does not report progress.
 const BLIND: Duration = Duration::from_secs(30);
-/// How pingora ends a chunked body, in one write of its own.
+/// How pingora ends a chunked body, in a write of its own.
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// One direction of a connection.
 #[derive(Debug, Default)]
 pub struct Outbound {
     gathered: BytesMut,
-    /// Whether the stream may keep a part of what was written to it.
+    /// Whether the stream may still hold a part of what was written to it.
     is_unflushed: bool,
     progress: Progress,
-    /// What is sent in place of the last chunk, which is the next write.
+    /// Bytes to send in place of the last chunk, which must be the next write.
     ending: Option<Bytes>,
     stall: Option<Stall>,
 }
 
-/// How often the client of a connection has taken something. Whoever waits for the client to take its
-/// part sees by it whether the client takes anything at all. Clones count together.
+/// How often the client of a connection has taken something. A task that waits for the client to take one response sees
+/// by this whether the client takes anything at all. Clones count together.
 #[derive(Clone, Debug, Default)]
 pub struct Progress(Arc<AtomicU64>);
 
@@ -56,9 +56,9 @@ impl Progress {
 #[derive(Debug)]
 struct Stall {
     look: Pin<Box<Sleep>>,
-    /// When the client took something last.
+    /// The last time at which the client took something.
     since: Instant,
-    /// How many bytes its kernel had acknowledged then; nothing where that is not known.
+    /// How many bytes its kernel had acknowledged then; `None` where that is not known.
     acknowledged: Option<u64>,
 }
 
@@ -83,7 +83,7 @@ impl Outbound {
     ///
     /// # Errors
     ///
-    /// Where trailers were to come in place of the last chunk, and this is none.
+    /// Where trailers should replace the last chunk, and these bytes are not the last chunk.
     pub fn gather(&mut self, data: &[u8]) -> io::Result<usize> {
         match self.ending.take() {
             None => self.gathered.extend_from_slice(data),
@@ -134,9 +134,9 @@ impl Outbound {
         self.progress.advance();
     }
 
-    /// Ends once the client has taken nothing for as long as `patience` says. The kernel's buffers may
-    /// be full of what the client has yet to take, so what counts is what the client's own kernel has
-    /// acknowledged. Where the stream has no socket to tell that, only writes show progress.
+    /// Ends once the client has taken nothing for as long as `patience` says. The kernel's buffers may be full of bytes
+    /// that the client has yet to take, so the measure is what the client's kernel has acknowledged. Where the stream
+    /// has no socket to ask, only writes show progress.
     pub fn poll_stalled(
         &mut self,
         context: &mut Context<'_>,
@@ -156,7 +156,7 @@ impl Outbound {
                 (stall.since, stall.acknowledged) = (Instant::now(), now);
                 self.progress.advance();
             }
-            // Writes are rare: without the kernel's word, a slow client needs more time between two.
+            // Writes are rare: where the kernel does not report progress, a slow client needs more time between two.
             let patience = if now.is_some() { patience } else { patience.max(BLIND) };
             if stall.since.elapsed() >= patience {
                 return Poll::Ready(io::ErrorKind::TimedOut.into());
@@ -166,8 +166,8 @@ impl Outbound {
     }
 }
 
-/// Bytes that the client's kernel has acknowledged. Nothing where the stream has no socket, or where
-/// our kernel does not tell: pingora wants the form that Linux 6.2 gave it.
+/// Bytes that the client's kernel has acknowledged. `None` where the stream has no socket, or where our kernel does not
+/// report it: pingora needs the format of Linux 6.2.
 fn acknowledged(stream: &dyn Stream) -> Option<u64> {
     get_tcp_info(stream.socket()?.as_raw_fd()).ok().map(|info| info.tcpi_bytes_acked)
 }

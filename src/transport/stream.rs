@@ -13,48 +13,47 @@ use tokio::net::TcpStream;
 
 /// A stream of bytes from and to a client.
 ///
-/// It is used by shared reference: one task reads and writes it, and may at the same time hold a
-/// future that watches its [`socket`](Self::socket). A stream that needs exclusive access, as a TLS
-/// session does, keeps that behind a lock of its own. The methods work like those of tokio's
-/// [`AsyncRead`] and `AsyncWrite`.
+/// It is used by shared reference: one task reads and writes it, and may at the same time hold a future that watches
+/// its [`socket`](Self::socket). A stream that needs exclusive access, as a TLS session does, keeps its state behind a
+/// lock of its own. The methods work like those of tokio's [`AsyncRead`] and `AsyncWrite`.
 pub trait Stream: fmt::Debug + Send + Sync + 'static {
-    /// The scheme of the requests that come over it.
+    /// The scheme of the requests that come over the stream.
     fn scheme(&self) -> Scheme;
 
-    /// The TCP socket beneath. Only a socket tells how much the client's kernel has acknowledged and
-    /// whether the connection is broken, and only a socket can be reset. Without one, a client that
-    /// takes nothing is noticed later, and one that has left at the next read or write.
+    /// The TCP socket beneath. Only a socket shows how much the client's kernel has acknowledged and whether the
+    /// connection is broken, and only a socket can be reset. Without one, a client that takes nothing is noticed later,
+    /// and a client that has left is noticed at the next read or write.
     fn socket(&self) -> Option<&TcpStream>;
 
-    /// Waits until a read may find something, without memory for it. A stream that cannot tell is
-    /// always ready.
+    /// Waits until a read may find something, without holding memory meanwhile. A stream that cannot tell is always
+    /// ready.
     fn poll_readable(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads into the free part of `buffer`; nothing more comes where it stays empty.
+    /// Reads into the free part of `buffer`; if the buffer stays empty, the stream has ended.
     fn poll_read(
         &self,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>>;
 
-    /// Writes as much of `data` as goes at once.
+    /// Writes as much of `data` as is possible at once.
     fn poll_write(&self, context: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>>;
 
-    /// Writes as much of several parts as goes at once.
+    /// Writes as much of several parts as is possible at once.
     fn poll_write_vectored(
         &self,
         context: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>>;
 
-    /// Sends what the stream itself keeps of what was written. A socket keeps nothing.
+    /// Sends bytes that the stream itself has kept of earlier writes. A socket keeps none.
     fn poll_flush(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
 
-    /// Says that nothing more is written.
+    /// Closes our direction.
     fn poll_shutdown(&self, context: &mut Context<'_>) -> Poll<io::Result<()>>;
 }
 
@@ -102,8 +101,8 @@ impl Stream for TcpStream {
     }
 }
 
-/// Reads once. A read that does not fill its buffer has emptied the kernel's: readiness is cleared
-/// with it, as tokio's own reads do, so that the next read does not ask the kernel in vain.
+/// Reads once. A read that does not fill its buffer has emptied the kernel's buffer, so readiness is cleared, as
+/// tokio's own reads do: the next read does not ask the kernel in vain.
 fn try_read(socket: &TcpStream, buffer: &mut ReadBuf<'_>) -> io::Result<usize> {
     let mut part = None;
     let read = socket.try_io(Interest::READABLE, || {

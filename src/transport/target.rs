@@ -1,14 +1,14 @@
-//! Targets in absolute form, as clients send them to proxies: the authority of the target decides
-//! ([RFC 9112, section 3.2.2](https://www.rfc-editor.org/rfc/rfc9112#section-3.2.2)).
+//! Targets in absolute form, as clients send them to proxies. The authority of such a target takes precedence over
+//! `host` ([RFC 9112, section 3.2.2](https://www.rfc-editor.org/rfc/rfc9112#section-3.2.2)).
 
 use super::head::{Malformed, request_line, value_of};
 
-/// A head whose target is in absolute form, with a target in origin form and the authority as its
-/// only `host`; nothing where the target is in origin form already, or is one of CONNECT.
+/// Turns a head with a target in absolute form into one with a target in origin form, and with the authority as its
+/// only `host`. `None` where the target is in origin form already, or the method is CONNECT.
 ///
 /// # Errors
 ///
-/// Where the target is in no form, names somebody beside the authority, or `host` contradicts it.
+/// Where the target is in no known form, names a user, or `host` contradicts it.
 pub fn origin_form(head: &[u8]) -> Result<Option<Vec<u8>>, Malformed> {
     let mut lines = lines(head).skip_while(|line| line.is_empty());
     let line = lines.next().unwrap_or_default();
@@ -32,7 +32,7 @@ pub fn origin_form(head: &[u8]) -> Result<Option<Vec<u8>>, Malformed> {
         (b"", _) => b"/",
         (path, _) => path,
     };
-    // A query may follow the authority at once.
+    // A query may follow the authority directly.
     let slash: &[u8] = if path.starts_with(b"?") { b"/" } else { b"" };
     let mut rewritten =
         [method, b" ", slash, path, b" ", version, b"\r\nHost: ", authority].concat();
@@ -48,7 +48,7 @@ fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
     head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line))
 }
 
-/// Default port, authority, and the rest from the path on.
+/// The default port, the authority, and the rest from the path on.
 fn absolute(target: &[u8]) -> Option<(&'static [u8], &[u8], &[u8])> {
     let schemes: [(&[u8], &[u8]); 2] = [(b"http://", b":80"), (b"https://", b":443")];
     let (port, rest) = schemes.iter().find_map(|(scheme, port)| {
@@ -62,7 +62,7 @@ fn absolute(target: &[u8]) -> Option<(&'static [u8], &[u8], &[u8])> {
     (is_path && is_plain).then_some((port, authority, path))
 }
 
-/// Whether two authorities are one: by any case, with or without the scheme's port.
+/// Whether two authorities are the same: in any case, with or without the scheme's default port.
 fn is_same(one: &[u8], other: &[u8], default_port: &[u8]) -> bool {
     let bare = |authority: &[u8]| {
         authority.strip_suffix(default_port).unwrap_or(authority).to_ascii_lowercase()

@@ -1,5 +1,5 @@
-//! Bodies stream both ways at once, whole, in constant memory, and end with their client: of guests of
-//! both releases of WASI.
+//! Bodies stream both ways at once, whole, in constant memory, and end with their client. Guests of both releases of
+//! WASI are tested.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -17,7 +17,7 @@ pub const ROOMY: &str = "request-body = \"1GiB\"\ncpu-time = \"30s\"";
 /// Limits of a lab whose guests may wait for longer than any test.
 const PATIENT: &str = "wall-time = \"5m\"\ncpu-time = \"30s\"";
 
-/// Bytes of which no two parts are the same.
+/// Bytes without repeated parts.
 pub fn noise(length: usize) -> Vec<u8> {
     let mut state = 0x2545_F491_4F6C_DD1D_u64;
     let mut bytes = Vec::with_capacity(length + 8);
@@ -31,7 +31,7 @@ pub fn noise(length: usize) -> Vec<u8> {
     bytes
 }
 
-/// Writes from a thread of its own, since a body that comes back must be read meanwhile.
+/// Writes in a thread of its own, because a body that comes back must be read meanwhile.
 pub fn post<T>(
     client: &mut Http1,
     (path, framing): (&str, &str),
@@ -81,7 +81,7 @@ fn twenty_megabytes_come_back_as_they_were() {
     });
 }
 
-/// 1 GiB was tried by hand, with the same result; a quarter of it takes a quarter of the time.
+/// 1 GiB was tried by hand with the same result; a quarter of the size takes a quarter of the time.
 #[test]
 fn an_echo_of_256_mib_needs_less_than_150_mib_of_memory() {
     let part = noise(MIB);
@@ -127,7 +127,7 @@ fn bodies_that_nobody_reads_are_not_gathered() {
         let mut client = watershed.http1();
         client.send(format!("GET /big?mib=400 HTTP/1.1\r\nhost: {LAB}\r\n\r\n"));
         let mut response = client.head();
-        // By then, other requests have had their turn many times over.
+        // By then, other requests have had their turn many times.
         for _ in 0..200 {
             watershed.assert_serves(LAB, "/count");
         }
@@ -285,8 +285,8 @@ fn a_guest_ends_with_its_http2_connection() {
     });
 }
 
-/// Asserts that the only request in flight ends when its client leaves. By itself it would end after
-/// half a minute at the soonest.
+/// Asserts that the only request in flight ends when its client leaves. Otherwise it would end after half a minute at
+/// the soonest.
 #[track_caller]
 fn assert_ends_with(watershed: &Watershed, path: &str, leave: impl FnOnce()) {
     let in_flight = || watershed.metric("watershed_in_flight", &[]);

@@ -1,4 +1,4 @@
-//! The command line: `run`, `check`, `schema`, and what they say when they cannot.
+//! The command line: `run`, `check`, `schema`, and their errors.
 
 use std::fs;
 use std::net::TcpListener;
@@ -108,7 +108,7 @@ fn check_without_compiling_looks_at_the_files_only() {
 fn check_prints_every_problem_of_every_file() {
     let directory = repository("tests/config/invalid/many-at-once");
     let expected = fs::read_to_string(directory.join("expected.txt")).unwrap();
-    // A check keeps what it compiles beside the files.
+    // A check puts what it compiles into the cache of the state directory.
     let site = Site::new();
     for file in ["watershed.toml", "services/a.toml", "services/b.toml", "services/c.toml"] {
         site.write(file, fs::read(directory.join(file)).unwrap());

@@ -1,5 +1,5 @@
-//! Clients that say little, say it slowly, or leave: what they cost, what they are told, and that
-//! nobody else notices.
+//! Clients that send little, send it slowly, or leave: what they cost, what they are told, and that other clients do
+//! not notice.
 
 use std::fs;
 use std::io::Write;
@@ -68,7 +68,7 @@ fn limits_of_heads_are_reloaded() {
     eventually("the new limit", || ask() == 200);
 }
 
-/// However it drips, and also on a connection that is kept.
+/// However slowly the head drips, and also on a kept connection.
 #[test]
 fn a_head_has_its_time_as_a_whole() {
     let watershed = lab_with("head-time = \"1s\"");
@@ -108,7 +108,7 @@ fn an_idle_connection_is_closed_without_a_word() {
     watershed.await_outcomes("request-timeout", 0);
 }
 
-/// RFC 9113, section 6.8: a client that is told knows that its next request is not lost.
+/// RFC 9113, section 6.8: after a GOAWAY, a client knows that its next request is not lost.
 #[test]
 fn an_idle_http2_connection_is_closed_by_goaway() {
     let watershed = lab_with("idle-time = \"1s\"");
@@ -119,7 +119,7 @@ fn an_idle_http2_connection_is_closed_by_goaway() {
     client.await_end();
 }
 
-/// They were looked at 500 times a second each, for a minute.
+/// Each stream used to be looked at 500 times a second, for a minute.
 #[test]
 fn clients_that_have_left_are_gone_and_cost_nothing() {
     let watershed = serve_lab();
@@ -207,7 +207,7 @@ fn a_slow_upload_does_not_use_up_the_time_of_the_version() {
     watershed.await_outcomes("2xx", 2);
 }
 
-/// It is no failure of the version.
+/// This is no failure of the version.
 #[test]
 fn a_client_that_does_not_send_its_body_is_told_so() {
     let site = Site::new().service("lab", &(lab("v1") + &limits("wall-time = \"300ms\"")));
@@ -223,11 +223,11 @@ fn a_client_that_does_not_send_its_body_is_told_so() {
     watershed.await_outcomes("request-timeout", 2);
     let status = watershed.admin("/api/v1/status").text();
     assert!(status.contains("\"error_rate\":0"), "{status}");
-    // A guest that takes its time is the version's.
+    // A slow guest is the version's failure.
     assert_problem(&watershed.get(LAB, "/hang"), 504, "wall-time");
 }
 
-/// The kernel has taken 4 MiB and more that the client has yet to read.
+/// The kernel has taken at least 4 MiB that the client has yet to read.
 #[test]
 fn a_slow_reader_that_reads_is_not_cut_off() {
     let lines = "wall-time = \"2s\"\ncpu-time = \"10s\"";
@@ -257,7 +257,7 @@ fn a_reader_that_reads_nothing_is_cut_off() {
     let http2 = watershed.http2();
     let exchange = http2.open(request("GET", LAB, "/big?mib=100000"), false);
     let response = http2.wait(exchange.response).unwrap();
-    // What is sent last may leave once the wait has begun; that is good for another 5 s.
+    // The last bytes may leave once the wait has begun; the wait then lasts another 5 s.
     within(Duration::from_secs(15), "the end of it", || {
         watershed.metric("watershed_requests_total", &[("outcome", "client-gone")]) > 1.5
     });
@@ -265,7 +265,7 @@ fn a_reader_that_reads_nothing_is_cut_off() {
     assert_eq!(http2.get(LAB, "/count").status, 200);
 }
 
-/// A browser reads what it wants first.
+/// A browser reads the responses in the order in which it needs them.
 #[test]
 fn a_client_that_reads_one_response_after_another_is_not_cut_off() {
     let lines = "wall-time = \"300ms\"\ncpu-time = \"10s\"";
@@ -274,7 +274,7 @@ fn a_client_that_reads_one_response_after_another_is_not_cut_off() {
     let first = http2.open(request("GET", LAB, "/big?mib=100000"), false);
     let second = http2.open(request("GET", LAB, "/big?mib=2"), false);
     let mut body = http2.wait(first.response).unwrap().into_body();
-    // Longer than a client that reads nothing has.
+    // This is longer than the patience for a client that reads nothing.
     let until = Instant::now() + Duration::from_secs(7);
     while Instant::now() < until {
         let data = http2.wait(body.data()).unwrap().unwrap();
@@ -305,7 +305,7 @@ fn a_peer_that_has_vanished_is_looked_for() {
     within(Duration::from_secs(10), "a keep-alive timer", timers);
 }
 
-/// On a pooled connection, an answer to it could be taken for one to the next request.
+/// On a pooled connection, an answer to this could be taken for the answer to the next request.
 #[test]
 fn an_empty_line_is_no_request() {
     let watershed = lab_with("head-time = \"1s\"\nidle-time = \"2s\"");
@@ -319,7 +319,7 @@ fn an_empty_line_is_no_request() {
     watershed.await_outcomes("request-timeout", 0);
 }
 
-/// A part of a chunk's head, or an empty frame, made a guest that waits for data trap, and blamed it.
+/// A part of a chunk's head, or an empty frame, used to make a waiting guest trap, and the guest was blamed.
 #[test]
 fn empty_parts_of_a_body_reach_no_guest() {
     let watershed = serve_lab();
@@ -343,7 +343,7 @@ fn empty_parts_of_a_body_reach_no_guest() {
     watershed.await_outcomes("2xx", 2);
 }
 
-/// A guest that answers before it reads has said all that there is to say of its body.
+/// A guest that answers before it reads does not need the request's body.
 #[test]
 fn no_100_comes_after_the_response_has_begun() {
     let watershed = serve_lab();
@@ -356,7 +356,7 @@ fn no_100_comes_after_the_response_has_begun() {
     assert_eq!((response.status, response.complete), (200, true), "{response:?}");
 }
 
-/// Its client has no room left on the connection otherwise.
+/// Otherwise its client has no room left on the connection.
 #[test]
 fn an_upload_that_nobody_reads_does_not_stop_the_others() {
     let watershed = serve_lab();

@@ -1,4 +1,4 @@
-//! The compile cache: what one command or server has compiled, none compiles again.
+//! The compile cache: no command or server compiles what another one has compiled.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
@@ -11,8 +11,8 @@ use crate::support::{GREETER, LAB, Site, greeter, lab, plugin};
 /// Who serves, where root checks.
 const SERVER: u32 = 12_345;
 
-/// The artifacts, and their numbers as files: one that is written again has another.
-/// Inodes are given out again, so the birth of a file counts too.
+/// The artifacts, with their inode numbers: an artifact that is written again has another number. Numbers are reused,
+/// so the birth time of a file counts too.
 fn artifacts(site: &Site) -> Vec<(PathBuf, u64, Option<SystemTime>)> {
     let Ok(entries) = fs::read_dir(site.path("state/compiled")) else { return Vec::new() };
     let entries = entries.map(|entry| entry.unwrap());
@@ -91,7 +91,7 @@ fn a_damaged_artifact_is_compiled_again() {
     assert!(!check(&site).contains("damaged"));
 }
 
-/// It is told once, and matters to nothing else.
+/// The failure is reported once, and has no other effect.
 #[test]
 fn a_check_does_without_a_state_directory() {
     let site = Site::new().service("greeter", &greeter("v1")).service("lab", &lab("v1"));
@@ -100,15 +100,15 @@ fn a_check_does_without_a_state_directory() {
     assert_eq!(said.matches("no compile cache").count(), 1, "{said}");
 }
 
-/// `sudo watershed check` must not make files that the server's user cannot replace, nor run code
-/// that this user has written.
+/// `sudo watershed check` must not create files that the server's user cannot replace, nor run code that this user has
+/// written.
 #[test]
 fn root_leaves_the_cache_of_another_user_alone() {
     let site = Site::new().service("greeter", &greeter("v1"));
     let state = site.path("state");
     fs::create_dir(&state).unwrap();
     if chown(&state, Some(SERVER), None).is_err() {
-        // Only root can give a directory to somebody else, and only root is meant.
+        // Only root can give a directory to another user, and the rule is about root only.
         return;
     }
     let said = check(&site);

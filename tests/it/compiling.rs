@@ -1,5 +1,5 @@
-//! Compilation: it happens in a child, which takes its own memory, dies with the server and, if it
-//! dies alone, takes one version with it, and that not for ever.
+//! Compilation happens in a child, which has its own memory and dies with the server. If the child dies alone, one
+//! version is in error until the next edit.
 
 use std::fs;
 use std::path::Path;
@@ -41,7 +41,7 @@ impl Compiler {
         running.collect()
     }
 
-    /// Waits for the one of this server.
+    /// Waits for this server's compiler.
     #[track_caller]
     fn await_one(watershed: &Watershed) -> Self {
         eventually("a compiler", || Self::of(watershed).is_some());
@@ -59,12 +59,12 @@ impl Compiler {
         Some(value.trim().to_owned())
     }
 
-    /// Ended ones may be left to whoever adopts them.
+    /// A compiler that has ended may remain until its new parent reaps it.
     fn is_running(self) -> bool {
         self.status("State:").is_some_and(|state| !state.starts_with(['Z', 'X']))
     }
 
-    /// The most bytes of memory that it has held so far.
+    /// The peak of its resident memory so far.
     fn peak_memory(self) -> Option<usize> {
         let kib: usize = self.status("VmHWM:")?.trim_end_matches(" kB").parse().unwrap();
         Some(kib << 10)
@@ -75,7 +75,7 @@ impl Compiler {
     }
 }
 
-/// The greeter, as one that compiles for seconds.
+/// The greeter, in a form that compiles for seconds.
 pub fn large() -> Vec<u8> {
     heavy(&fs::read(plugin("greeter")).unwrap(), LARGE, 1)
 }
@@ -111,7 +111,7 @@ fn await_normal(watershed: &Watershed) {
     watershed.assert_serves("large.localhost", "/");
 }
 
-/// Declares large components that are not the same, each of a service of its own.
+/// Declares large components that all differ, each of a service of its own.
 fn declare_several(site: &Site, names: &[&str]) {
     for (seed, name) in (2..).zip(names) {
         let greeter = fs::read(plugin("greeter")).unwrap();
@@ -125,8 +125,8 @@ fn declare_several(site: &Site, names: &[&str]) {
     }
 }
 
-/// How many compilers there were at most, until all of these serve. Looks are counted too: nothing
-/// can be said of a few.
+/// The most compilers that were seen at once, until all of these versions serve; with the number of looks, because few
+/// looks prove nothing.
 fn most_at_once(watershed: &Watershed, names: &[&str]) -> usize {
     let mut most = 0;
     within(COMPILED, "all of them normal", || {

@@ -1,4 +1,4 @@
-//! CPU time: cut when it is used up, and shared with the requests beside it.
+//! CPU time: a guest is stopped when it has used up its limit, and shares the processor with other requests.
 
 use std::fs;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 
 use crate::support::{LAB, LABS, Site, Watershed, assert_problem, in_both_worlds, limits};
 
-/// One worker thread, so that nothing gets out of a guest's way: for the lab of each release of WASI.
+/// One worker thread, so that nothing can make room for a guest, and the lab of each release of WASI.
 fn with_one_worker(cpu_time: &str, test: impl Fn(&Watershed)) {
     let limits = limits(&format!("cpu-time = \"{cpu_time}\""));
     for lab in LABS {
@@ -29,8 +29,8 @@ fn cpu_time(watershed: &Watershed) -> Duration {
     Duration::from_millis(10 * ticks)
 }
 
-/// A machine that does much else takes longer, but not more of its cores. The limit is enforced within
-/// a few milliseconds; twice the limit is what no guest may use on any machine.
+/// A busy machine takes longer, but not more CPU time. The limit is enforced within a few milliseconds; no guest may
+/// use twice the limit on any machine.
 #[test]
 fn a_guest_that_computes_is_cut_when_its_time_is_up() {
     let limit = Duration::from_millis(300);
@@ -45,7 +45,7 @@ fn a_guest_that_computes_is_cut_when_its_time_is_up() {
     });
 }
 
-/// Between two turns no epoch may have ended.
+/// Between two turns, no epoch may have ended.
 #[test]
 fn a_guest_that_computes_in_short_turns_is_cut_too() {
     in_both_worlds("cpu-time = \"100ms\"", |watershed| {
@@ -54,14 +54,14 @@ fn a_guest_that_computes_in_short_turns_is_cut_too() {
         let response = watershed.get(LAB, "/work?turns=10000&k=2000000&ms=1");
         assert_problem(&response, 504, "cpu-time");
         let used = cpu_time(watershed) - before;
-        // Up to 250 µs a turn are charged by the wall, so it may have used less than its limit. All
-        // turns together take some seconds.
+        // Up to 250 µs of each turn are charged by wall time, so the guest may have used less than its limit. All turns
+        // together take some seconds.
         let (least, most) = (Duration::from_millis(60), Duration::from_millis(600));
         assert!(used > least && used < most, "{used:?}");
     });
 }
 
-/// Stops the process for 90 of each 100 ms, as a quota of a tenth of a core does, while it lives.
+/// While it lives, stops the process for 90 of each 100 ms, as a quota of a tenth of a core does.
 struct Throttle<'a> {
     over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -92,14 +92,14 @@ impl Drop for Throttle<'_> {
     }
 }
 
-/// Time in which the kernel runs somebody else is nobody's CPU time.
+/// Time in which the kernel runs other processes is not charged to the guest.
 #[test]
 fn a_throttled_process_fails_no_honest_request_and_still_cuts_the_others() {
     in_both_worlds("cpu-time = \"50ms\"", |watershed| {
         let throttle = Throttle::new(watershed);
         let mut client = watershed.http1();
         for request in 0..30 {
-            // Some milliseconds of work, so that the process is stopped in most of them.
+            // Some milliseconds of work, so that the process is stopped in most requests.
             let response = client.get(LAB, "/work?k=3000");
             assert_eq!(response.text(), "worked\n", "request {request}: {response:?}");
         }
@@ -108,8 +108,8 @@ fn a_throttled_process_fails_no_honest_request_and_still_cuts_the_others() {
     });
 }
 
-/// If the guests did not make room, each request would wait until one of them has used its second up,
-/// and there would be two requests for two guests.
+/// If the guests did not make room, each request would wait until a guest has used up its second, and there would be
+/// two requests for two guests.
 #[test]
 fn requests_flow_past_a_guest_that_computes_on_their_worker() {
     with_one_worker("1s", |watershed| {

@@ -1,5 +1,5 @@
-//! Which version a request gets otherwise than by its share, seen from outside: rules, stickiness,
-//! overrides, previews and reaches, and edits of them while requests come.
+//! Which version a request gets other than by its share, seen from outside: rules, stickiness, overrides, previews and
+//! reaches, and edits of them during traffic.
 
 mod held;
 
@@ -10,7 +10,7 @@ use crate::support::{
 
 const FILE: &str = "services/greeter.toml";
 
-/// The greeter with two versions, all of the traffic at v1, and more under `[traffic]`.
+/// The greeter with two versions, all traffic at v1, and further lines under `[traffic]`.
 fn service(more: &str) -> String {
     greeter("v1") + &greeter("v2") + &split("v1 = 100, v2 = 0") + more
 }
@@ -27,7 +27,7 @@ fn ask(watershed: &Watershed, host: &str, path: &str, headers: &[&str]) -> Respo
     watershed.http1().ask("GET", host, path, headers, b"")
 }
 
-/// The version of a response, and why.
+/// The version of a response, and the decision.
 fn decision(response: &Response) -> (String, String) {
     assert_eq!(response.status, 200, "{response:?}");
     let header = |name| response.header(name).unwrap_or_default().to_owned();
@@ -42,7 +42,7 @@ fn assert_decides(watershed: &Watershed, path: &str, headers: &[&str], version: 
     assert_eq!(decided, (version.to_owned(), why.to_owned()), "{path} {headers:?}");
 }
 
-/// Rewrites the service and waits until that is served.
+/// Rewrites the service and waits until the new text is served.
 fn edit(watershed: &Watershed, text: &str) {
     let before = watershed.generation();
     watershed.site.replace(FILE, text);
@@ -282,7 +282,7 @@ fn of_a_hundred_requests_one_is_one_percent_when_picked_smoothly() {
         + &split("v1 = 99, v2 = 1").replace("split", "pick = \"smooth\"\nsplit");
     let watershed = serve_text(&text);
     let versions: Vec<_> = (0..300)
-        // Each by another connection, so by any worker.
+        // Each request on a new connection, so on any worker.
         .map(|_| decision(&watershed.get(GREETER, "/")))
         .collect();
     assert!(versions.iter().all(|(_, why)| why == "random"));
@@ -291,7 +291,7 @@ fn of_a_hundred_requests_one_is_one_percent_when_picked_smoothly() {
     }
 }
 
-/// What the guest got of a request with these headers.
+/// What the guest received of a request with these headers.
 fn seen(watershed: &Watershed, headers: &[&str]) -> Response {
     let response = watershed.http1().ask("GET", LAB, "/headers", headers, b"");
     assert_eq!(response.status, 200, "{response:?}");
@@ -319,7 +319,7 @@ fn a_guest_is_told_its_lane_only_where_that_is_wanted() {
     assert_eq!(sticky.reported("watershed-version"), None);
     let hash = sticky.reported("watershed-sticky").unwrap();
     assert_eq!(hash.len(), 16, "{hash}");
-    // Whoever is asked with it passes it on as it is.
+    // Whatever receives the lane passes it on as it is.
     let header = format!("watershed-sticky: {hash}");
     assert_eq!(seen(&watershed, &[&header]).reported("watershed-sticky"), Some(hash));
 }

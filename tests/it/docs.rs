@@ -1,26 +1,26 @@
-//! The documentation, held to what it says.
+//! The documentation must do what it says.
 //!
 //! Every ```` ```console ```` block of every page is run, in order, in one shell a page, as a reader
 //! would: in a copy of `config/`, with one process that serves. What a command prints must be what the
-//! page says it prints. `WATERSHED_BLESS=1` writes what was printed into the page instead,
-//! where the two differ; give it twice after a page has got commands in its middle.
+//! page says it prints. `WATERSHED_BLESS=1` writes the output into the page instead, where the two
+//! differ; run it twice after adding commands in the middle of a page.
 //!
-//! A page needs what a reader needs: bash, curl, grep, sed, sort and uniq.
+//! The tests need the reader's tools: bash, curl, grep, sed, sort and uniq.
 //!
-//! What the runner does that a reader does not:
+//! The runner differs from a reader in this:
 //!
-//! - `make run` runs the built binary. It and `watershed run` go on in the background; only the lines
-//!   that the page shows must come on its standard output, and the page goes on once they have.
-//! - Lines that the command itself does not print must come in the log of the process meanwhile.
+//! - `make run` runs the built binary. `make run` and `watershed run` go on in the background; only the
+//!   lines that the page shows must appear on their standard output, and then the page goes on.
+//! - Lines that the command itself does not print must appear in the log of the process meanwhile.
 //! - A ```` ```toml ```` block whose first line is `# PATH` is written to that file; `# add to PATH`
 //!   appends it.
-//! - After such a block, and after `sed -i`, the process is asked to read the files, since the next
-//!   command comes sooner than a reader could write it.
+//! - After such a block, and after `sed -i`, the process is asked to read the files, because the next
+//!   command comes sooner than a reader could type it.
 //! - The shipped components are compiled beforehand.
-//! - The ports 8080 and 9090 are others, which nobody else has.
+//! - The ports 8080 and 9090 are replaced by free ones.
 //! - `~` is the directory of the copy, and it is shown as `/home/ana`; `USER` is `ana`.
 //!
-//! What need not be the same is listed in `likeness`: times, digests, measured figures, counts of random
+//! `likeness` lists what may differ: times, digests, measured figures, counts of random
 //! decisions within what chance explains, and generation numbers as long as they are in the same order.
 
 mod blocks;

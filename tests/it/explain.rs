@@ -1,4 +1,4 @@
-//! `watershed explain` and `GET /api/v1/explain`: what is told is what happens.
+//! `watershed explain` and `GET /api/v1/explain`: what they say is what happens.
 
 use serde_json::Value;
 
@@ -128,7 +128,7 @@ fn a_ramp_tells_where_a_user_moves() {
     assert_eq!(unknown.code, Some(1));
 }
 
-/// A user who is known by his address is in one bucket, whoever is asked.
+/// A user who is known by an address is in one bucket, whichever process is asked.
 #[test]
 fn an_address_is_the_same_user_for_a_ramp() {
     let text = service().replace("header:x-user", "client-address");

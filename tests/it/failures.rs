@@ -8,8 +8,8 @@ use crate::support::{
     LAB, Site, Watershed, assert_problem, eventually, in_both_worlds, lab, limits, request,
 };
 
-/// Limits that are soon reached. The time of the wall leaves room to fill the memory and to use the CPU
-/// time up on a machine that does much else.
+/// Limits that are soon reached. The wall time leaves room to fill the memory and to use up the CPU time on a busy
+/// machine.
 const TIGHT: &str = r#"
 memory = "32MiB"
 cpu-time = "250ms"
@@ -17,7 +17,7 @@ wall-time = "3s"
 request-body = "1KiB"
 "#;
 
-/// What a guest does, and what its client gets.
+/// A guest's behaviour, and what its client gets.
 const FAILURES: [(&str, u16, &str); 6] = [
     ("/trap", 500, "trap"),
     ("/error", 502, "no-response"),
@@ -93,7 +93,7 @@ fn a_guest_that_asks_first_lives_within_its_memory() {
     assert_eq!(watershed.get(LAB, "/hog?mib=8").text(), "holding 8 MiB\n");
 }
 
-/// That it is cut at all is what the deadline of the client is for: the guest would wait for a day.
+/// The client's deadline proves that the guest is cut: the guest would wait for a day.
 #[test]
 fn a_guest_that_waits_is_cut_when_its_time_is_up_and_not_before() {
     in_both_worlds("wall-time = \"500ms\"", |watershed| {

@@ -145,7 +145,7 @@ fn a_client_that_wants_its_connection_closed_gets_that() {
     client.assert_closed();
 }
 
-/// Sends all of it in one write, and reads as many responses.
+/// Sends all requests in one write, and reads as many responses.
 fn pipelined(watershed: &Watershed, requests: &[String]) -> Vec<Response> {
     let mut client = watershed.http1();
     client.send(requests.concat());
@@ -230,8 +230,7 @@ fn what_is_not_http_is_refused() {
     }
 }
 
-/// RFC 9112, sections 3.2 and 7.1.
-/// A tunnel would go where nobody has allowed it.
+/// RFC 9112, sections 3.2 and 7.1. A tunnel would lead to a place that nobody has allowed.
 #[test]
 fn connect_is_refused() {
     let watershed = serve_lab();
@@ -258,7 +257,7 @@ fn a_request_without_a_host_or_with_a_malformed_body_is_refused() {
     watershed.await_outcomes("bad-request", 3);
 }
 
-/// A client cannot take away by which name it asked, and put the failure down to the version.
+/// If a client could have its `host` removed, the version would fail and be blamed.
 #[test]
 fn a_connection_header_that_names_the_host_does_no_harm() {
     let watershed = serve_lab();
@@ -279,7 +278,7 @@ fn http1_0_is_told_when_the_connection_ends_with_the_body() {
     client.assert_closed();
 }
 
-/// Not all of it is read, and the client gets to see why.
+/// Not all of the body is read, and the client gets to see why.
 #[test]
 fn a_body_that_is_declared_far_too_large_ends_its_connection() {
     let watershed = serve_lab();
@@ -293,7 +292,7 @@ fn a_body_that_is_declared_far_too_large_ends_its_connection() {
     client.assert_closed();
 }
 
-/// Each of them was served. A client and a server that read another end into a request have two.
+/// Each request was served. A client and a server that disagree about where a request ends see two.
 #[test]
 fn what_leaves_the_end_of_a_request_open_is_refused() {
     let watershed = serve_lab();
@@ -394,7 +393,7 @@ fn a_client_hears_100_when_its_body_is_wanted_and_only_then() {
     assert_eq!(client.head().status, 100);
     client.send("hello");
     assert_eq!(client.response("POST").text(), "read 5 bytes\n");
-    // It need not send it then, and what comes next could be a body or a request.
+    // The client need not send the body then, so the next bytes could be a body or a request.
     let mut client = watershed.http1();
     client.send(format!(
         "POST /count HTTP/1.1\r\nhost: {LAB}\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n"
@@ -407,12 +406,12 @@ fn a_client_hears_100_when_its_body_is_wanted_and_only_then() {
     assert_eq!((old.status, old.text().as_str()), (200, "read 5 bytes\n"));
 }
 
-/// Trailers used to be kept until a body looked like the end of one, of another service even.
+/// Trailers used to be kept until a body looked like the end of one, even a body of another service.
 #[test]
 fn trailers_end_their_own_response_or_none() {
     in_both_worlds("", |watershed| {
         let mut client = watershed.http1();
-        // It declares its length, so there is no place for them.
+        // The body declares its length, so there is no place for trailers.
         let response = client.get(LAB, "/length?is=16&trailers=1");
         assert_eq!((response.body.len(), response.trailers), (16, Vec::new()));
         let response = client.get(LAB, "/slow-body?chunks=2&ms=1");
@@ -431,7 +430,7 @@ fn trailers_end_their_own_response_or_none() {
         let response = client.get(LAB, "/last-chunk?trailers=1");
         assert_eq!(response.text(), "0\r\n\r\n");
         assert_eq!(response.trailers, [("x-checksum".to_owned(), "42".to_owned())]);
-        // Not told in this version of HTTP.
+        // This version of HTTP does not report it.
         let mut old = watershed.http1();
         old.send(format!("GET /trailers HTTP/1.0\r\nhost: {LAB}\r\n\r\n"));
         assert_eq!(old.response("GET").text(), "see the trailers\n");
@@ -439,7 +438,7 @@ fn trailers_end_their_own_response_or_none() {
     });
 }
 
-/// Another request may be behind them already.
+/// The next request may follow already.
 #[test]
 fn trailers_of_a_pipelined_request_reach_its_guest() {
     let watershed = serve_lab();
@@ -457,7 +456,7 @@ fn trailers_of_a_pipelined_request_reach_its_guest() {
     assert_eq!(client.response("GET").text(), "1\n");
 }
 
-/// What was promised has reached the client: it must see that something is wrong all the same.
+/// The promised bytes have reached the client: it must see nevertheless that something is wrong.
 #[test]
 fn a_guest_that_writes_more_than_it_promises_ends_visibly() {
     let watershed = serve_lab();

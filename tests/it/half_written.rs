@@ -1,5 +1,5 @@
-//! What is read while it is being written is never served: not what a slow writer has written so
-//! far, not the emptiness before it, and not each of a thousand edits.
+//! A file that is being written is never served: not what a slow writer has written so far, not the emptiness before,
+//! and not each of a thousand edits.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -13,7 +13,7 @@ use crate::support::{
 
 const FILE: &str = "services/greeter.toml";
 
-/// How long a slow writer does nothing.
+/// How long a slow writer pauses.
 const PAUSE: Duration = Duration::from_millis(200);
 
 const EVENTS: &str = "events";
@@ -111,7 +111,7 @@ fn a_main_file_that_was_emptied_is_not_all_defaults() {
     assert_eq!(watershed.generation(), generation);
 }
 
-/// Who never closes a file holds nothing back for long: neither himself nor others.
+/// A writer that never closes its file holds up no edit for long, neither its own nor others.
 #[test]
 fn a_file_that_is_never_closed_is_read_all_the_same() {
     let watershed = serve(EVENTS);
@@ -159,8 +159,7 @@ fn a_component_is_read_when_it_is_written_when_polled() {
     assert_slow_build_is_awaited(POLL);
 }
 
-/// The most loads for edits without end are one in 400 ms; the rest is for what comes before and
-/// after them.
+/// Edits without end cause at most one load in 400 ms; the rest is for what comes before and after them.
 fn assert_burst_is_few_loads(watch: &str) {
     let watershed = serve(watch);
     let all = || watershed.metric("watershed_reloads_total", &[]);

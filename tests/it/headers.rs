@@ -4,7 +4,7 @@ use crate::support::{
     LAB, Response, Site, Watershed, greeter, in_both_worlds, request, serve_lab, split,
 };
 
-/// What the guest got of a request with these headers.
+/// What the guest received of a request with these headers.
 fn seen(watershed: &Watershed, headers: &[&str]) -> Response {
     let response = watershed.http1().ask("GET", LAB, "/headers", headers, b"");
     assert_eq!(response.status, 200, "{response:?}");
@@ -171,7 +171,7 @@ fn expose_decides_what_a_client_is_told() {
     }
 }
 
-/// In HTTP/2 the cookies of one request may come apart (RFC 9113, section 8.2.3).
+/// Over HTTP/2, the cookies of one request may come in pieces (RFC 9113, section 8.2.3).
 #[test]
 fn cookies_pass_over_http2() {
     let watershed = serve_lab();

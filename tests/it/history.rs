@@ -1,4 +1,4 @@
-//! The history: what every publish changed, by whom, for whoever asks at the admin listener.
+//! The history: what every publish changed, and by whom, as the admin listener shows it.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ use crate::support::{Http1, Site, Watershed, eventually, greeter, one_version, p
 
 const FILE: &str = "services/greeter.toml";
 
-/// Nothing is seen before somebody asks for a reload.
+/// No change is noticed before a reload is requested.
 const ONLY_ASKED: &str = "watch = \"poll:1h\"";
 
 /// Bytes of a component that takes longer to compile than a publish waits.
@@ -35,7 +35,7 @@ fn command() -> Author {
     Author::Command { user: "ada".to_owned(), command: "watershed deploy".to_owned() }
 }
 
-/// What a command says that has changed the greeter's file to what it is.
+/// What a command says after it has changed the greeter's file.
 fn attribution(site: &Site) -> Value {
     json!({
         "environment": "default",
@@ -55,7 +55,7 @@ fn reload_by(watershed: &Watershed, attribution: &Value) -> Value {
     answer.json()
 }
 
-/// Waits until a service has so many records, and returns the newest.
+/// Waits until a service has this many records, and returns the newest.
 #[track_caller]
 fn newest(watershed: &Watershed, service: &str, count: usize) -> Record {
     eventually("a record", || watershed.history(service).len() >= count);
@@ -126,7 +126,7 @@ fn a_command_is_the_author_of_what_comes_of_it() {
     assert_eq!((record.author, record.remark), (Author::FileEdit, None));
 }
 
-/// The edit is one generation, and the version that becomes normal by it the next.
+/// The edit is one generation, and the version that becomes normal by the edit makes the next.
 #[test]
 fn a_command_is_the_author_until_its_version_is_normal() {
     let site = Site::new().server(ONLY_ASKED).service("greeter", &one_version("v1"));

@@ -1,5 +1,5 @@
-//! The history over restarts, kills and damage: it is there, its numbers go on, and without it
-//! everything is served all the same.
+//! The history after restarts, kills and damage: it is kept, its numbers go on, and without it everything is served
+//! nevertheless.
 
 use std::fs;
 use std::thread;
@@ -14,7 +14,7 @@ const FILE: &str = "services/greeter.toml";
 const STATE: &str = "state/history.redb";
 const NO_HISTORY: &str = "without a history";
 
-/// How often the server is killed; each time costs its start, about a third of a second.
+/// How often the server is killed; each time costs a start, about a third of a second.
 const KILLS: u64 = 20;
 
 fn two_versions(first: u64) -> String {
@@ -49,7 +49,7 @@ fn generations_and_records_go_on_after_a_restart() {
     let last = watershed.generation();
     watershed.site.write(FILE, two_versions(70));
     eventually("the edit", || watershed.generation() > last);
-    // Nobody is there to see these.
+    // No client is there to see these generations.
     let mut watershed = watershed;
     watershed.kill();
     watershed.site.write("services/other.toml", two_versions(60));
@@ -76,8 +76,7 @@ fn a_generation_that_changed_no_service_is_never_given_again() {
     assert!(watershed.restart().generation() > last);
 }
 
-/// Edits go on until the server is gone. Returns every generation that it said it served, and the
-/// share of v1 in it.
+/// Edits until the server is gone. Returns every generation that the server reported as served, and v1's share in it.
 fn edit_until_killed(site: &Site, reload: &str, first: u64) -> Vec<(u64, u64)> {
     let mut seen = Vec::new();
     for share in (1..100).cycle().skip(usize::try_from(first).unwrap()) {
@@ -125,7 +124,7 @@ fn a_kill_loses_nothing_that_was_served() {
     assert_eq!(damaged.count(), 0);
 }
 
-/// As in a rolling restart: the second serves from the start, and records once the first has ended.
+/// As in a rolling restart: the second process serves from the start, and records once the first has ended.
 #[test]
 fn a_second_process_records_when_the_first_has_ended() {
     let mut first = Site::new().service("greeter", &two_versions(90)).start();
@@ -170,7 +169,7 @@ fn a_damaged_history_is_moved_aside_and_served_on() {
     watershed.assert_serves(GREETER, "/");
 }
 
-/// Waits for a line of the log that says that the history was made anew.
+/// Waits for the log line that says that the history was written anew.
 fn await_restored(watershed: &Watershed, how: &str) {
     watershed.log_line(&["the history's file", how, "anew"]);
     watershed.await_metric("watershed_history_restored_total", &[], 1.0);
@@ -203,7 +202,7 @@ fn a_state_directory_that_is_removed_is_made_again_with_all_that_was_in_it() {
     assert_eq!(watershed.history("greeter"), records);
 }
 
-/// Faster than it can be noticed by looking.
+/// Faster than a look at the file could notice.
 #[test]
 fn an_edit_right_after_the_file_was_removed_is_recorded() {
     let (watershed, records) = edited();
@@ -235,7 +234,7 @@ fn a_state_directory_that_takes_anothers_place_is_gone_on_with() {
     assert_eq!(watershed.history("other").last().unwrap().author, Author::Start);
 }
 
-/// Ends a process, and does something before its site is gone.
+/// Ends a process, and does something before its site is removed.
 fn drop_process(mut watershed: Watershed, work: impl FnOnce()) {
     watershed.kill();
     work();

@@ -24,7 +24,7 @@ fn streams_run_side_by_side() {
     let slow = client.open(request("GET", LAB, "/sleep?ms=1000"), false);
     let many: Vec<_> =
         (0..20).map(|_| client.open(request("GET", LAB, "/big?mib=1"), false)).collect();
-    // All at once: what nobody reads takes the connection's window from the others.
+    // All at once: a body that nothing reads takes the connection's window from the others.
     for response in client.responses(many.into_iter().map(|exchange| exchange.response)) {
         assert_eq!((response.status, response.complete), (200, true));
         assert_eq!(response.body.len(), 1 << 20);
@@ -92,7 +92,7 @@ fn ask(client: &Http2, method: &str, path: &str) -> Response {
     client.response(exchange.response).unwrap()
 }
 
-/// Flow control lets 64 KiB through before anybody must read.
+/// Flow control lets 64 KiB through before the other side must read.
 #[test]
 fn a_stream_that_nobody_reads_does_not_stop_the_others() {
     let watershed = serve_lab();
@@ -107,7 +107,7 @@ fn a_stream_that_nobody_reads_does_not_stop_the_others() {
     assert_eq!(client.get(LAB, "/count").text(), "1\n");
 }
 
-/// A connection that carries cleartext says so itself.
+/// A cleartext connection decides the scheme itself.
 #[test]
 fn the_scheme_is_the_connections() {
     let watershed = serve_lab();
@@ -168,7 +168,7 @@ fn what_names_two_hosts_or_none_is_refused() {
     watershed.await_outcomes("bad-request", 3);
 }
 
-/// Fields that HTTP/2 forbids used to reset the stream, and to count as the client's leaving.
+/// Fields that HTTP/2 forbids used to reset the stream, and counted as if the client had left.
 #[test]
 fn a_guest_that_writes_what_http2_forbids_has_it_dropped() {
     in_both_worlds("", |watershed| {

@@ -1,5 +1,5 @@
-//! Where only what changed is looked at, nothing that matters is missed, and commands ask the process
-//! that has read everything.
+//! A reload that looks only at changed files misses nothing that matters, and commands ask the process that has read
+//! everything.
 
 use std::fs;
 
@@ -36,11 +36,11 @@ fn a_process_says_what_would_be_wrong_before_it_is_written() {
     let missed = verdict(check("services/c.txt", false, &two(1)));
     assert_eq!(missed, (422, "not-found".into()));
     assert_eq!(watershed.admin_post_json("/api/v1/check", &json!({})).status, 400);
-    // Nothing of it is kept.
+    // Nothing was kept of the refused edit.
     assert_eq!(watershed.service("a")["versions"][0]["share"], 90.0);
 }
 
-/// One directory by two names: the kernel tells of one of them.
+/// One directory by two names: the kernel reports changes under one of them.
 #[test]
 fn a_directory_that_two_environments_reach_by_two_ways_is_followed_for_both() {
     let tables = "[[environments]]\nname = \"one\"\ndomain = \"one.test\"\n\
@@ -58,7 +58,7 @@ fn a_directory_that_two_environments_reach_by_two_ways_is_followed_for_both() {
     }
 }
 
-/// Files come, go, take each other's names and domains, are wrong and right again.
+/// Files appear and disappear, take each other's names and domains, are wrong and right again.
 #[test]
 fn what_happens_to_files_is_served_each_time() {
     let watershed = Site::new().service("a", &two(100)).service("b", &two(100)).start();

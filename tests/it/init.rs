@@ -1,4 +1,4 @@
-//! `watershed init`: a configuration that serves, and nothing else touched.
+//! `watershed init` writes a configuration that serves, and touches nothing else.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -47,7 +47,7 @@ fn files(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The refusal of an `init`, which must have changed nothing.
+/// The error of an `init` that must have changed nothing.
 #[track_caller]
 fn refused(directory: &TempDir, arguments: &[&str], words: &[&str]) {
     let before: Vec<_> = files(directory.path());
@@ -90,7 +90,7 @@ fn what_it_wrote_passes_check_and_names_its_schemas() {
     }
 }
 
-/// A template whose result did not start was reported of `spin new` (spinframework/spin#1022).
+/// `spin new` had a template whose result did not start (spinframework/spin#1022).
 #[test]
 fn what_it_wrote_is_served() {
     let (directory, _) = initialised(&["init", "demo"]);
@@ -109,7 +109,7 @@ fn what_it_wrote_is_served() {
     assert_eq!(response.header("watershed-decision"), Some("random"));
 }
 
-/// The lines that its comments show to be tried: each begins with `#` and no space.
+/// The lines that the comments suggest: each begins with `#` and no space.
 #[test]
 fn the_keys_in_its_comments_are_right() {
     let (directory, _) = initialised(&["init", "demo"]);
@@ -156,8 +156,8 @@ fn json_says_the_same() {
     assert_eq!(document["run"], "watershed run --config demo/watershed.toml");
 }
 
-/// As reported of `dab init` (Azure/data-api-builder#737) and others: a configuration was gone. And of
-/// one that ended with 0 having done nothing (vinceAmstoutz/symfony-security-auditor#204).
+/// `dab init` and others destroyed a configuration (Azure/data-api-builder#737); another `init` did nothing and exited
+/// with 0 (vinceAmstoutz/symfony-security-auditor#204).
 #[test]
 fn nothing_that_exists_is_overwritten() {
     let directory = tempfile::tempdir().unwrap();
@@ -182,7 +182,7 @@ fn other_files_of_the_directory_stay_as_they_are() {
     assert!(!files(directory.path()).iter().any(hidden), "nothing is left aside");
 }
 
-/// What a kill may leave: some of the files, each whole.
+/// What a kill may leave: some of the files, each complete.
 #[test]
 fn a_half_written_configuration_is_completed() {
     let (directory, _) = initialised(&["init", "demo"]);
@@ -228,13 +228,13 @@ fn a_file_in_the_place_of_a_directory_is_named() {
 #[test]
 fn a_directory_that_cannot_be_written_is_named() {
     let directory = tempfile::tempdir().unwrap();
-    // Also root may not write there.
+    // Even root may not write there.
     refused(&directory, &["init", "/proc/demo"], &["cannot write /proc/demo/", "help: "]);
     let null = "/dev/null/demo";
     refused(&directory, &["init", null], &[null, "a file is where a directory should be"]);
 }
 
-/// A limit of size stands for a full disk: the component does not fit, the smaller files would.
+/// A file size limit stands in for a full disk: the component does not fit, the smaller files would.
 #[test]
 fn where_there_is_no_room_nothing_is_left() {
     let directory = tempfile::tempdir().unwrap();

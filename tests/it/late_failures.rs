@@ -8,7 +8,7 @@ wall-time = "1500ms"
 request-body = "1KiB"
 "#;
 
-/// What a guest does after `partial`, and how that is counted.
+/// A guest's behaviour after `partial`, and how it is counted.
 const LATE_FAILURES: [(&str, &str); 5] = [
     ("/late-trap?ms=50", "trap"),
     ("/late-drop?ms=50", "truncated"),
@@ -17,7 +17,7 @@ const LATE_FAILURES: [(&str, &str); 5] = [
     ("/hang-late", "wall-time"),
 ];
 
-/// What only a guest of 0.3 can do after `partial`, and how that is counted.
+/// What only a guest of 0.3 can do after `partial`, and how it is counted.
 const LATE_FAILURES_OF_P3: [(&str, &str); 1] = [("/leak", "wall-time")];
 
 fn tight(version: &str) -> Watershed {

@@ -1,4 +1,4 @@
-//! A body that is not as long as its head says: it never looks complete, and is told as the guest's.
+//! A body that is longer or shorter than its head says never looks complete, and counts as the guest's failure.
 
 use crate::support::{LAB, Site, in_both_worlds, lab_p3, request, serve_lab};
 
@@ -58,7 +58,7 @@ fn a_body_as_long_as_promised_is_whole_in_however_many_parts() {
     });
 }
 
-/// The client has got what it was promised.
+/// The client has received what it was promised.
 #[test]
 fn a_guest_that_dies_after_its_body_has_answered() {
     let watershed = serve_lab();
@@ -67,7 +67,7 @@ fn a_guest_that_dies_after_its_body_has_answered() {
     assert_eq!((text.as_str(), response.complete), ("partial\ncomplete\n", true));
 }
 
-/// What a guest says of the length of a body that it does not send is no promise.
+/// The length that a guest states for a body that it does not send is no promise.
 #[test]
 fn a_response_to_head_has_a_length_and_no_body() {
     in_both_worlds("", |watershed| {
@@ -79,7 +79,7 @@ fn a_response_to_head_has_a_length_and_no_body() {
     });
 }
 
-/// So a length that is none, or is said twice, never gets as far as a response.
+/// So a wrong or repeated length never gets into a response.
 #[test]
 fn the_host_refuses_a_length_that_is_none() {
     in_both_worlds("", |watershed| {
@@ -89,7 +89,7 @@ fn the_host_refuses_a_length_that_is_none() {
     });
 }
 
-/// The request body, given back to the host, is held against the length too.
+/// The request body, handed back to the host, is checked against the length too.
 #[test]
 fn a_relayed_body_is_as_long_as_promised() {
     let watershed = Site::new().service("lab", &lab_p3("v1")).start();

@@ -1,5 +1,4 @@
-//! Whatever becomes of the log, requests, edits, the admin listener and the end of the process do not
-//! wait for it.
+//! Requests, edits, the admin listener and the end of the process never wait for the log.
 
 use std::fs::{self, File};
 use std::io::{PipeWriter, Write, pipe};
@@ -23,8 +22,8 @@ fn dropped(watershed: &Watershed) -> f64 {
     watershed.metric("watershed_log_dropped_total", &[])
 }
 
-/// Everything that a user or an operator does goes on. A log that holds something up does so for ever,
-/// longer than any client waits.
+/// Everything that users and operators do goes on. A log that holds something up does so forever, longer than any
+/// client waits.
 #[track_caller]
 fn assert_at_work(watershed: &Watershed) {
     watershed.assert_serves(GREETER, "/");
@@ -50,7 +49,7 @@ fn a_log_that_nobody_reads_holds_nothing_up() {
     for _ in 0..100 {
         assert_eq!(watershed.get(LAB, "/trap").status, 500);
     }
-    // More than a pipe and the queue take; a version may log 200 lines a second.
+    // More than a pipe and the queue hold; a version may log 200 lines a second.
     eventually("lines are dropped", || {
         watershed.assert_serves(LAB, "/stdout?lines=200&len=4000");
         dropped(&watershed) > 0.0
@@ -71,8 +70,8 @@ fn a_log_whose_reader_has_left_holds_nothing_up() {
     assert_ends_soon(watershed);
 }
 
-/// The limit of a file's size stands for the room on a disk: it can be taken and given while the
-/// process runs. The signal that comes with it must not end the process.
+/// A file size limit stands in for the room on a disk, because it can be changed while the process runs. The signal of
+/// the limit must not end the process.
 #[test]
 fn a_log_on_a_full_disk_goes_on_when_there_is_room_again() {
     let site = site();
@@ -85,7 +84,7 @@ fn a_log_on_a_full_disk_goes_on_when_there_is_room_again() {
         let maximum = getrlimit(Resource::Fsize).maximum;
         prlimit(pid, Resource::Fsize, Rlimit { current: limit, maximum }).unwrap();
     };
-    // Not the end of a line.
+    // The limit falls in the middle of a line.
     limit(Some(length + 150));
     watershed.assert_serves(LAB, "/stdout?lines=20&len=100");
     eventually("lines are dropped", || dropped(&watershed) >= 20.0);
@@ -125,7 +124,7 @@ fn a_start_that_fails_ends_although_nobody_reads_why() {
     assert_eq!(child.wait().unwrap().code(), Some(1));
 }
 
-/// A pipe that takes nothing more. Its other end is leaked: it stays open, and nobody reads.
+/// A full pipe. Its other end is leaked: it stays open, and nothing reads it.
 fn full() -> PipeWriter {
     let (reader, mut writer) = pipe().unwrap();
     std::mem::forget(reader);
@@ -136,7 +135,7 @@ fn full() -> PipeWriter {
     writer
 }
 
-/// How many failures a line of the log tells of.
+/// How many failures a line of the log stands for.
 fn failures(line: &str) -> usize {
     let Some((said, rest)) = line.split_once(" more of the same") else { return 1 };
     let more = said.rsplit([' ', '(']).next().and_then(|more| more.parse::<usize>().ok()).unwrap();
@@ -167,7 +166,7 @@ fn failures_of_a_kind_are_a_line_a_second_that_says_how_many() {
     });
     let most = started.elapsed().as_secs() + 2;
     assert!(lines().len() as u64 <= most, "{} lines:\n{}", lines().len(), lines().join("\n"));
-    // The reason is there, and so is a request to look for.
+    // The line has the reason, and a request to look for.
     assert!(
         lines()[0].contains("unreachable") && lines()[0].contains("request_id"),
         "{}",

@@ -1,4 +1,4 @@
-//! Who the admin listener answers, and that nobody keeps it from answering.
+//! Which requests the admin listener answers, and that no client keeps it from answering.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -16,14 +16,14 @@ fn ask(watershed: &Watershed, method: &str, host: &str, path: &str, headers: &[&
     Http1::connect(watershed.admin_address()).ask(method, host, path, headers, b"")
 }
 
-/// What a request of bytes gets, up to the end of the connection.
+/// The response to a request given in bytes, up to the end of the connection.
 fn raw(watershed: &Watershed, request: &str) -> String {
     let mut client = Http1::connect(watershed.admin_address());
     client.send(request);
     client.everything()
 }
 
-/// By DNS rebinding, a page's own name leads to this machine.
+/// By DNS rebinding, a page's own name resolves to this machine.
 #[test]
 fn a_foreign_host_is_answered_nothing() {
     let admin = "listen = \"127.0.0.1:0\"\nhosts = [\"ops.example.com\"]";
@@ -42,7 +42,7 @@ fn a_foreign_host_is_answered_nothing() {
     assert_eq!(ask(&watershed, "GET", "localhost", "/livez", &["host: evil.example"]).status, 400);
     let nameless = raw(&watershed, "GET /livez HTTP/1.1\r\nconnection: close\r\n\r\n");
     assert!(nameless.starts_with("HTTP/1.1 400"), "{nameless}");
-    // Old probes name nobody; no browser is one of them.
+    // Old probes name no host; no browser does that.
     let old = raw(&watershed, "GET /livez HTTP/1.0\r\n\r\n");
     assert!(old.starts_with("HTTP/1.0 200") || old.starts_with("HTTP/1.1 200"), "{old}");
 }
@@ -79,11 +79,11 @@ fn a_token_that_is_replaced_is_refused_without_a_restart() {
     let watershed = with_token();
     assert_eq!(with(&watershed, "first").status, 200);
     watershed.site.write("token", "second\n");
-    // Whoever has the new one need not wait.
+    // A client with the new token need not wait.
     assert_eq!(with(&watershed, "second").status, 200);
     assert_eq!(with(&watershed, "first").status, 401);
     watershed.site.replace("token", "third\n");
-    // Nobody asks with the new one.
+    // No client has used the new token before.
     eventually("the old token is refused", || with(&watershed, "second").status == 401);
     assert_eq!(with(&watershed, "third").status, 200);
     assert_eq!(with(&watershed, "third").json()["restart_needed_for"], serde_json::Value::Null);
@@ -109,7 +109,7 @@ fn a_token_file_that_says_nothing_opens_nothing() {
     assert_eq!(with(&watershed, "second").json()["troubles"], serde_json::Value::Null);
 }
 
-/// More clients than may come at once, who say nothing or say it slowly.
+/// More clients than there may be at once, which send nothing or send slowly.
 #[test]
 fn silent_clients_do_not_keep_operators_out() {
     let watershed = Site::new().service("greeter", &greeter("v1")).start();
@@ -130,7 +130,7 @@ fn silent_clients_do_not_keep_operators_out() {
     });
     let first = silent.first_mut().unwrap();
     first.set_read_timeout(Some(DEADLINE)).unwrap();
-    // Closed, whatever it is told before.
+    // The connection is closed, whatever the client is sent before.
     first.read_to_end(&mut Vec::new()).unwrap();
 }
 
@@ -143,7 +143,7 @@ fn limited(limit: &str) -> Watershed {
     Watershed::spawn(site, command)
 }
 
-/// A kept connection has had an answer, and waits for its next request.
+/// A kept connection has had a response, and waits for its next request.
 fn kept(watershed: &Watershed, count: usize) -> Vec<Http1> {
     let kept = (0..count).map(|_| {
         let mut client = watershed.http1();
@@ -186,7 +186,7 @@ fn the_status_says_that_the_limit_of_descriptors_is_near() {
     eventually("no trouble", || watershed.status().get("troubles").is_none());
 }
 
-/// Not only those that are refused.
+/// Every answer has the header, not only refusals.
 #[test]
 fn a_browser_guesses_no_types() {
     let watershed = Site::new().service("greeter", &greeter("v1")).start();
@@ -196,7 +196,7 @@ fn a_browser_guesses_no_types() {
     }
 }
 
-/// Anybody who reaches the port could keep probes out.
+/// Any client that reaches the port could keep probes out.
 #[test]
 fn clients_that_say_nothing_make_room_at_the_admin_listener() {
     let watershed = Site::new().service("greeter", &greeter("v1")).start();

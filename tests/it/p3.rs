@@ -1,5 +1,5 @@
-//! Guests that export `wasi:http/handler@0.3`: what only they can do, and both worlds in one process. The
-//! tests of what holds for both worlds are beside the others, and take each lab in turn.
+//! Guests that export `wasi:http/handler@0.3`: what only they can do, and guests of both releases in one process. Tests
+//! of what holds for both releases are beside the others, and run with each lab.
 
 use std::fs;
 use std::io::Write;
@@ -20,7 +20,7 @@ fn both_worlds_share_the_traffic_of_a_service() {
     let watershed = Site::new().service("greeter", &versions).start();
     let mut client = watershed.http1();
     let mut greeted = [0, 0];
-    // That one of them is never drawn has a chance of one in 2^255.
+    // One of them is never drawn with a probability of 1 in 2^255.
     for _ in 0..256 {
         let response = client.get(GREETER, "/");
         let version = usize::from(response.header("watershed-version") == Some("v2"));
@@ -81,7 +81,7 @@ fn a_sandbox_serves_as_many_requests_as_it_may() {
         // A streamed body and trailers leave the sandbox as fit as a text does.
         assert_eq!(client.get(LAB, "/trailers").trailers.len(), 1);
     }
-    // Every third request begins a sandbox, and every second counts; one that is late back loses its turn.
+    // Every third request begins a sandbox, and every second counts; a sandbox that is back late loses its turn.
     assert!(
         counts.contains(&2) && counts.iter().all(|count| (1..=2).contains(count)),
         "{counts:?}"
@@ -97,7 +97,7 @@ fn each_world_has_its_own_compiled_components() {
     let watershed = site.start();
     assert_eq!(compiled(&watershed.site), 2);
     watershed.assert_serves(GREETER, "/");
-    // A restart on the same state takes both from there, and compiles none anew.
+    // A restart with the same state directory takes both from the cache, and compiles neither.
     let again = watershed.site.run(&["check"]);
     assert_eq!(again.code, Some(0), "{again:?}");
     let command = watershed.site.command(&["run"]);

@@ -1,4 +1,4 @@
-//! `watershed plan`: what a reload would do, told without doing it.
+//! `watershed plan` says what a reload would do, without doing it.
 
 use std::fs;
 use std::net::TcpListener;
@@ -24,7 +24,7 @@ fn plan(site: &Site, watershed: &Watershed, more: &[&str]) -> Finished {
     site.run(&[&["plan", "--admin", &admin], more].concat())
 }
 
-/// The plan as JSON, which must come with this exit code.
+/// The plan as JSON; the command must exit with this code.
 #[track_caller]
 fn plan_json(site: &Site, watershed: &Watershed, code: i32) -> Value {
     let finished = plan(site, watershed, &["--json"]);
@@ -46,7 +46,7 @@ fn the_files_that_are_served_are_nothing_to_do() {
     assert_eq!(watershed.site.run(&["plan", "--admin", url]).code, Some(0), "without its scheme");
 }
 
-/// A version in one site's own `bin/`.
+/// A version whose component is in the site's own `bin/`.
 fn own(name: &str, component: &str, more: &str) -> String {
     format!("[[versions]]\nname = {name:?}\ncomponent = \"../bin/{component}.wasm\"\n{more}\n")
 }
@@ -196,7 +196,8 @@ fn a_component_rebuilt_in_place_is_to_be_compiled() {
     assert_eq!(document["services"][0]["moves"], 0.0);
 }
 
-/// What is served is compared, not what could not be: a reload would go on to serve it.
+/// The plan compares with what is served, not with the edit that could not be served: a reload would go on serving
+/// that.
 #[test]
 fn a_version_that_is_kept_is_what_a_plan_begins_with() {
     let watershed = Site::new().service("greeter", &(greeter("v1") + &split("v1 = 100"))).start();
@@ -307,7 +308,7 @@ fn who_is_no_watershed_is_not_believed() {
     assert!(finished.stderr.contains("/api/v1/config answers with status 404"), "{finished:?}");
 }
 
-/// What a reload took over of the main file is not what a restart would.
+/// A restart would do more than a reload that took over parts of the main file.
 #[test]
 fn a_restart_is_planned_from_what_the_process_was_started_with() {
     let watershed = Site::new().service("lab", &lab("v1")).start();

@@ -1,5 +1,5 @@
-//! The pool of sandboxes: how many there may be, what they cost while nobody asks, and what a
-//! machine that is too small for them is told.
+//! The pool of sandboxes: how many there may be, what they cost while idle, and the error on a machine that is too
+//! small for them.
 
 use std::fs;
 use std::process::Command;
@@ -23,7 +23,7 @@ fn in_small_space(site: &Site) -> Command {
     shell
 }
 
-/// The number that the error tells to set.
+/// The number that the error suggests.
 fn advised(said: &str) -> u32 {
     let (_, rest) = said.split_once("set `sandboxes = ").expect(said);
     rest.split('`').next().unwrap().parse().expect(said)

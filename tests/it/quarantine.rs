@@ -1,5 +1,4 @@
-//! What is quarantined gets no traffic: a split that gives it some is held, and `latest = true`
-//! passes it over.
+//! A quarantined version gets no traffic: a split that gives it some is held, and `latest = true` passes it over.
 
 use serde_json::Value;
 use watershed::source::load;
@@ -45,7 +44,7 @@ fn a_split_that_gives_it_traffic_is_held() {
     watershed.site.write("services/greeter.toml", &both);
     eventually("the released split", || share(&watershed, "v2") == 10.0);
     assert_eq!(held(&watershed), Value::Null);
-    // What is served already loses its share at once; the others take it.
+    // A version that is served already loses its share at once, to the others.
     watershed.site.write("services/greeter.toml", both + &bad);
     eventually("the split to be held again", || held(&watershed).is_string());
     assert_eq!((share(&watershed, "v1"), share(&watershed, "v2")), (100.0.into(), 0.0.into()));
@@ -75,7 +74,7 @@ fn the_latest_passes_it_over() {
     watershed.await_greeting("Hello from v1!\n");
 }
 
-/// Two versions of one component: only the one with the environment is meant.
+/// Of two versions with one component, only the one with the environment is meant.
 #[test]
 fn an_entry_may_hold_for_one_environment_only() {
     let both = greeter("v1") + &greeter("v2");
@@ -92,7 +91,7 @@ fn an_entry_may_hold_for_one_environment_only() {
     assert_problem(&watershed.get(GREETER, "/"), 503, "no-version");
 }
 
-/// A process that starts with it gives its share to the others, as one that runs.
+/// A process that starts with the entry gives the version's share to the others, like one that runs.
 #[test]
 fn it_gets_no_traffic_after_a_restart() {
     let both = versions() + &split("v1 = 90, v2 = 10");

@@ -1,6 +1,6 @@
-//! What is refused before it is a request: told to its client, counted once, and logged like any other
-//! request. Peers have had requests that their metrics and logs never saw: apache/trafficserver#13105
-//! (malformed ones of HTTP/2), quarkusio/quarkus#55148 (431), line/armeria#2159 (405).
+//! Requests that are refused before they can be read: the client is told, and each is counted and logged once, like any
+//! other request. Peers had requests that their metrics and logs never saw: apache/trafficserver#13105 (malformed
+//! HTTP/2 requests), quarkusio/quarkus#55148 (431), line/armeria#2159 (405).
 
 use crate::support::{LAB, Site, Watershed, eventually, lab};
 
@@ -11,14 +11,14 @@ fn serve() -> Watershed {
     site.variable("WATERSHED_LOG", "watershed=debug").start()
 }
 
-/// Asserts that whatever `refused` does is counted as one request, by this outcome and once.
+/// Asserts that `refused` counts as exactly one request, with this outcome.
 #[track_caller]
 fn assert_counted(watershed: &Watershed, outcome: &str, what: &str, refused: impl FnOnce()) {
     let requests = |labels: &[(&str, &str)]| watershed.metric("watershed_requests_total", labels);
     let counted = || (requests(&[("outcome", outcome), ("service", "")]), requests(&[]));
     let (before, all) = counted();
     refused();
-    // It is counted after its response.
+    // The request is counted after its response.
     eventually(&format!("one more {outcome}: {what}"), || counted().0 > before);
     assert_eq!(counted(), (before + 1.0, all + 1.0), "{outcome}: {what}");
 }
@@ -33,7 +33,7 @@ fn each_refusal_over_http1_is_counted_once() {
     for (sent, status, outcome) in [
         ("nonsense\r\n\r\n".to_owned(), 400, "bad-request"),
         ("GET / HTTP/1.1\r\n\r\n".to_owned(), 400, "bad-request"),
-        // The first reader of heads lets it pass, and pingora's does not.
+        // Our reader of heads accepts the head, and pingora's parser does not.
         (request("GET /", "x-a: \0\r\n"), 400, "bad-request"),
         (request("CONNECT lab.localhost:443", ""), 405, "method-not-allowed"),
         ("GET / HTTP/1.1\r\nhost".to_owned(), 408, "request-timeout"),
@@ -53,7 +53,7 @@ fn each_refusal_over_http1_is_counted_once() {
     watershed.assert_serves(LAB, "/count");
 }
 
-/// Someone who leaves before the head of a request is complete has asked for nothing.
+/// A client that leaves before the head is complete has requested nothing.
 #[test]
 fn half_a_head_is_no_request() {
     let watershed = serve();
@@ -65,7 +65,7 @@ fn half_a_head_is_no_request() {
     assert_eq!(watershed.metric("watershed_requests_total", &[]), 1.0);
 }
 
-/// Frames of HTTP/2 as a test wants them.
+/// HTTP/2 frames, written by the test.
 struct Frames(Vec<u8>);
 
 impl Frames {
@@ -87,7 +87,7 @@ impl Frames {
         self
     }
 
-    /// `GET /` of a host, with one field more.
+    /// `GET /` for a host, with one field more.
     fn request(self, stream: u32, flags: u8, host: &str, (name, value): (&str, &str)) -> Self {
         // RFC 7541: `:method GET`, `:scheme http` and `:path /` of the static table, then literals.
         let mut block = vec![0x82, 0x86, 0x84, 0x01];
@@ -120,7 +120,7 @@ fn string(block: &mut Vec<u8>, text: &str) {
 fn each_refusal_over_http2_is_counted_once() {
     let watershed = serve();
     let nothing = ("x-a", "1");
-    // Past the limit we refuse it, and past twice the limit h2 does.
+    // Past the limit we refuse the stream, and past twice the limit h2 does.
     let (long, longer) = ("x".repeat(6 << 10), "x".repeat(12 << 10));
     let ends = Frames::END_STREAM;
     for (what, frames, outcome) in [
@@ -138,7 +138,7 @@ fn each_refusal_over_http2_is_counted_once() {
         // RFC 9113, section 4.2.
         ("a frame too large", Frames::new().frame(0x0, 0, 1, &[0; 20 << 10]), "bad-request"),
     ] {
-        // The connection stays open until it is counted: that need not wait for its end.
+        // The connection stays open until the request is counted: counting need not wait for the end of the connection.
         let mut client = watershed.http1();
         assert_counted(&watershed, outcome, what, || client.send(&frames.0));
     }
@@ -147,7 +147,7 @@ fn each_refusal_over_http2_is_counted_once() {
     watershed.http2().get(LAB, "/count");
 }
 
-/// One more than is allowed, before any of the others has been looked at.
+/// One more than is allowed, before any of the others was looked at.
 #[test]
 fn a_request_too_many_on_a_connection_is_counted_once() {
     let watershed = serve();

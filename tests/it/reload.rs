@@ -11,8 +11,8 @@ use crate::support::{
 
 const FILE: &str = "services/greeter.toml";
 
-/// Files that go on changing are read after five seconds all the same: an edit that is complete does
-/// not wait for that. How soon it is served is measured by `benches/table`.
+/// Files that go on changing are read after five seconds nevertheless; a complete edit does not wait for that.
+/// `benches/table` measures how soon an edit is served.
 const SOON: Duration = Duration::from_secs(5);
 
 fn two_versions(shares: &str) -> String {

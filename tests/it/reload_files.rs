@@ -1,5 +1,5 @@
-//! Every way in which files change on real machines is seen, by events and by polling, and what
-//! does not matter is not.
+//! Every way in which files change on real machines is noticed, by events and by polling, and irrelevant changes are
+//! not.
 
 use std::fs;
 use std::io::Write;
@@ -15,7 +15,7 @@ use crate::support::{
 
 const FILE: &str = "services/greeter.toml";
 
-/// Makes two tests of each function: one for either way of noticing changes.
+/// Turns each function into two tests: one for each way of noticing changes.
 macro_rules! both_ways {
     ($($name:ident),* $(,)?) => {
         mod events {
@@ -80,7 +80,7 @@ fn an_edit_by_sed_is_seen(watch: &str) {
     watershed.await_greeting("Hello from v2!\n");
 }
 
-/// Vim puts the old file aside as a backup, and removes it when the new one is written.
+/// Vim renames the old file to a backup, and removes the backup when the new file is written.
 fn an_edit_by_vim_is_seen(watch: &str) {
     let watershed = serve(watch, "v1");
     let backup = watershed.site.path("services/greeter.toml~");
@@ -138,10 +138,10 @@ fn a_file_in_a_new_directory_is_seen(watch: &str) {
 fn polling_reloads_nothing_when_nothing_changes() {
     let watershed = serve("poll:100ms", "v1");
     let loads = || watershed.metric("watershed_reloads_total", &[]);
-    // What is followed anew counts as changed once.
+    // A file that is newly followed counts as changed once.
     eventually("the look at what is followed", || loads() > 1.5);
     let (loaded, generation) = (loads(), watershed.generation());
-    // That nothing happens takes time to see: many looks.
+    // It takes time to see that nothing happens: many looks.
     thread::sleep(Duration::from_secs(2));
     assert_eq!((loads(), watershed.generation()), (loaded, generation));
     watershed.site.write(FILE, one_version("v2"));
@@ -180,7 +180,7 @@ fn services_appear_and_disappear(watch: &str) {
     watershed.assert_serves(GREETER, "/");
 }
 
-/// A service whose component is a copy of its own, so that a test can change it.
+/// A service with its own copy of the component, so that a test can change the copy.
 fn serve_copy(watch: &str, component: &str) -> Watershed {
     let site = site(watch);
     site.write(component, fs::read(plugin("lab")).unwrap());
@@ -216,7 +216,7 @@ fn a_component_that_is_removed_is_served_on_and_comes_back(watch: &str) {
     watershed.await_greeting("Hello!\n");
 }
 
-/// Builds that name what they made by a link: `bin/current → release-2`.
+/// Builds that publish their output by a link: `bin/current → release-2`.
 fn a_component_behind_a_link_to_a_directory_is_followed(watch: &str) {
     let site = site(watch);
     site.write("bin/release-1/app.wasm", fs::read(plugin("lab")).unwrap());
@@ -230,8 +230,8 @@ fn a_component_behind_a_link_to_a_directory_is_followed(watch: &str) {
     watershed.await_greeting("Hello!\n");
 }
 
-/// A ConfigMap: `greeter.toml → ..data/greeter.toml`, `..data → ..2026_1`, and an update swaps
-/// `..data` and removes what it pointed at.
+/// A ConfigMap: `greeter.toml → ..data/greeter.toml`, `..data → ..2026_1`. An update swaps `..data` and removes its old
+/// target.
 fn a_kubernetes_volume_is_followed(watch: &str) {
     let site = site(watch);
     site.write("services/..2026_1/greeter.toml", one_version("v1"));
@@ -307,7 +307,7 @@ fn loads(watershed: &Watershed) -> f64 {
 
 fn what_no_configuration_leads_to_makes_no_reload(watch: &str) {
     let watershed = serve(watch, "v1");
-    // What was not followed before the start counts as changed.
+    // A file that was not followed before the start counts as changed.
     let mut before = loads(&watershed);
     eventually("the first look", || {
         let known = std::mem::replace(&mut before, loads(&watershed));
@@ -325,7 +325,7 @@ fn what_no_configuration_leads_to_makes_no_reload(watch: &str) {
     watershed.await_greeting("Hello from v2!\n");
 }
 
-/// Each of ten edits would have to wait for the end of a write that does not end: five seconds.
+/// Otherwise each of ten edits would wait five seconds for the end of a write that does not end.
 fn a_log_that_grows_beside_the_files_holds_no_edit_up(watch: &str) {
     let watershed = serve(watch, "v1");
     let mut logs = ["log", "services/app.log"]
@@ -349,7 +349,7 @@ fn a_log_that_grows_beside_the_files_holds_no_edit_up(watch: &str) {
     });
 }
 
-/// Reading a file is no change; to answer it with a reload, which reads files, would never end.
+/// Reading a file is no change. If it were, each reload would cause the next one, because reloads read files.
 #[test]
 fn reading_files_makes_no_reload() {
     let watershed = serve("events", "v1");

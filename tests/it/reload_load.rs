@@ -1,5 +1,5 @@
-//! Ten reloads a second among a thousand services, under load: no request fails, none sees two
-//! generations, and none of the old ones stays.
+//! Ten reloads a second among a thousand services, under load: no request fails, none sees two generations, and no old
+//! generation stays.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,16 +14,16 @@ const PERIOD: Duration = Duration::from_millis(100);
 const EDITED: &str = "services/s500.toml";
 const HOST: &str = "s500.localhost";
 
-/// All to one of two versions, in turn.
+/// All traffic to one of two versions, in turn.
 fn service(turn: u32) -> String {
     let all = if turn.is_multiple_of(2) { "v1 = 100, v2 = 0" } else { "v1 = 0, v2 = 100" };
     greeter("v1") + &greeter("v2") + &split(all)
 }
 
-/// What a client saw of a generation: the version that took its requests.
+/// What a client saw of a generation: the version that answered.
 type Seen = HashMap<u64, String>;
 
-/// Asks until told to stop. Every response is whole, and a generation has one version only.
+/// Sends requests until told to stop. Every response is complete, and a generation has one version only.
 fn hammer(watershed: &Watershed, running: &AtomicBool) -> Seen {
     let mut client = watershed.http1();
     let (mut seen, mut last) = (Seen::new(), 0);

@@ -1,4 +1,4 @@
-//! Reloads that somebody asks for, and what scripts can see of generations.
+//! Reloads on request, and what scripts can see of generations.
 
 use nix::sys::signal::Signal;
 

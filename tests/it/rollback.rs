@@ -1,5 +1,5 @@
-//! A rollback is what it says: environments, limits, rules and components come back with the shares,
-//! and what cannot come back is told.
+//! A rollback brings back environments, limits, rules and components with the shares, and reports what cannot come
+//! back.
 
 use std::fs;
 use std::net::TcpListener;
@@ -15,7 +15,7 @@ use crate::support::{
 
 const FILE: &str = "services/greeter.toml";
 
-/// Changes the file, and waits until that is served.
+/// Changes the file, and waits until the change is served.
 #[track_caller]
 fn edit(watershed: &Watershed, change: impl FnOnce(String) -> String) {
     let before = watershed.history("greeter").len();
@@ -57,14 +57,14 @@ fn an_environment_comes_back_while_requests_run() {
     assert!(said.contains("with it comes back:\n  v1  env.VERSION `bad` → `v1`\n"), "{said}");
     assert_eq!(watershed.get(GREETER, "/").text(), "Hello from v1!\n");
     assert_eq!(watershed.site.read(FILE), text, "comments and order too");
-    // Going back twice goes two steps back, and not to the bad one.
+    // Two rollbacks go two steps back, and not to the bad generation.
     done(&watershed, &["rollback", "greeter"]);
     assert_eq!(watershed.get(GREETER, "/").text(), "Hello from v2!\n");
     let history = done(&watershed, &["history", "greeter"]);
     assert!(history.contains("env of v1"), "{history}");
 }
 
-/// R11: the same by the number of a generation, with other shares in between.
+/// The same by the number of a generation, with other shares in between.
 #[test]
 fn a_generation_is_all_that_it_served() {
     let watershed = serve(&both("v1 = 100"));
@@ -145,7 +145,7 @@ fn a_component_that_was_overwritten_is_told() {
     let words =
         ["the component of v1 was sha256:", "v1.wasm has the digest sha256:", "--traffic-only"];
     refused(&watershed, &["rollback", "greeter", "--to", &first], &words);
-    // The bytes are at another place of the version's choice by now: they are what counts.
+    // The bytes are at another path of the version by now: the bytes are what counts.
     watershed.site.write("again.wasm", fs::read(plugin("greeter")).unwrap());
     edit(&watershed, |text| text.replace("v1.wasm", "again.wasm").replace("\"v1\" }", "\"bad\" }"));
     let said = done(&watershed, &["rollback", "greeter", "--to", &first]);
@@ -179,7 +179,7 @@ fn a_secret_that_was_rotated_is_told() {
     }
 }
 
-/// What it was is in error: it does not come back, and the file says what it said.
+/// The former version is in error: it does not come back, and the command says what the file said.
 #[test]
 fn what_cannot_be_served_is_put_back() {
     let site = Site::new();
@@ -220,7 +220,7 @@ fn a_deleted_version_is_declared_again() {
     assert_eq!(watershed.get(GREETER, "/").text(), "Hello from v1!\n");
 }
 
-/// The environment that was bad stays away; the component goes on.
+/// The bad environment stays away; the component goes on.
 #[test]
 fn an_environment_can_be_what_is_bad() {
     let watershed = serve(&both("v1 = 100"));
@@ -242,7 +242,7 @@ fn an_environment_can_be_what_is_bad() {
     refused(&watershed, &again, &["quarantined"]);
 }
 
-/// An edit that is not served goes with the rollback, and nobody says that it was served.
+/// A rollback also removes an edit that is not served, and does not report the edit as served.
 #[test]
 fn an_edit_that_is_held_is_taken_out() {
     let watershed = serve(&both("v1 = 100"));
@@ -280,7 +280,7 @@ fn without_a_process_the_file_goes_back() {
     assert_eq!(watershed.site.read(FILE), text);
 }
 
-/// What was recorded before records told of more than shares.
+/// Records that were written before records had more than shares.
 #[test]
 fn an_older_record_tells_of_shares_only() {
     let site = Site::new().service("greeter", &both("v1 = 100"));
@@ -313,7 +313,7 @@ fn an_older_record_tells_of_shares_only() {
     assert_eq!(watershed.get(GREETER, "/").text(), "Hello from v2!\n");
 }
 
-/// Under `latest = true` an environment comes back as it went; where shares move, a split says them.
+/// Under `latest = true` an environment is restored in the same form; where shares move, they are written as a split.
 #[test]
 fn the_latest_version_goes_back_too() {
     let watershed = serve(&format!("{}{}[traffic]\nlatest = true\n", greeter("v1"), greeter("v2")));
@@ -329,7 +329,7 @@ fn the_latest_version_goes_back_too() {
     assert_eq!(watershed.get(GREETER, "/").text(), "Hello from v2!\n");
 }
 
-/// Where nothing but shares differs, nothing is made anew.
+/// Where only shares differ, no version is made anew.
 #[test]
 fn shares_alone_are_served_at_once() {
     let watershed = serve(&both("v1 = 100"));

@@ -70,12 +70,12 @@ fn what_a_guest_prints_is_logged_under_its_name() {
     assert!(!watershed.stdout().contains("ooooo"), "stdout is for people");
 }
 
-/// Lines of the log that have this text.
+/// Lines of the log that contain this text.
 fn lines_with(watershed: &Watershed, text: &str) -> Vec<String> {
     watershed.stderr().lines().filter(|line| line.contains(text)).map(str::to_owned).collect()
 }
 
-/// However often a guest writes, flushes and asks for its streams.
+/// However often a guest writes, flushes and opens its streams.
 #[test]
 fn a_line_that_a_guest_writes_in_parts_is_one_line() {
     in_both_worlds("", |watershed| {
@@ -87,7 +87,7 @@ fn a_line_that_a_guest_writes_in_parts_is_one_line() {
     });
 }
 
-/// It is of that request, also where the sandbox goes on to serve the next.
+/// The line belongs to that request, even if the sandbox goes on to serve the next one.
 #[test]
 fn what_is_left_of_a_line_at_the_end_of_a_request_is_a_line() {
     for reuse in ["instance-reuse = 1", "instance-reuse = 100"] {
@@ -104,7 +104,7 @@ fn what_is_left_of_a_line_at_the_end_of_a_request_is_a_line() {
     }
 }
 
-/// Its memory goes with its sandbox, so the log must have it before.
+/// The guest's memory is dropped with its sandbox, so the line must be logged before.
 #[test]
 fn a_guest_that_dies_leaves_its_last_words() {
     let watershed = serve_lab();
@@ -128,7 +128,7 @@ fn a_guest_that_talks_too_much_loses_lines_which_are_counted() {
     let watershed = serve_lab();
     let started = Instant::now();
     watershed.assert_serves(LAB, "/stdout?lines=20000&len=40");
-    // A version may log 200 lines in each second of the clock that it has a part of.
+    // A version may log 200 lines in each second of the clock, even a partial one.
     let seconds = started.elapsed().as_secs() + 2;
     let line = "o".repeat(40);
     eventually("dropped lines", || {
@@ -159,7 +159,7 @@ fn a_guest_that_dies_leaves_nothing_behind() {
     watershed.await_metric("watershed_in_flight", &[], 0.0);
 }
 
-/// What a guest does after its response keeps neither its client nor the connection waiting.
+/// What a guest does after its response delays neither its client nor the connection.
 #[test]
 fn a_guest_may_go_on_after_its_response() {
     in_both_worlds("wall-time = \"30s\"", |watershed| {

@@ -1,5 +1,5 @@
-//! Values of a guest's environment that come from files and from the process's environment: read
-//! when a version is made ready, followed when they change, and shown to nobody but the guest.
+//! Values of a guest's environment that come from files and from the process's environment: read when a version is made
+//! ready, followed when they change, and shown to the guest alone.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -90,8 +90,7 @@ impl Drop for StopOnDrop<'_> {
     }
 }
 
-/// A mounted Secret: `token → ..data/token`, `..data → ..2026_1`, and a rotation swaps `..data` and
-/// removes what it pointed at.
+/// A mounted Secret: `token → ..data/token`, `..data → ..2026_1`. A rotation swaps `..data` and removes its old target.
 #[test]
 fn a_kubernetes_secret_is_followed() {
     let site = Site::new().service("lab", &lab_with("v1", TOKEN));
@@ -156,7 +155,7 @@ fn error_code(watershed: &Watershed) -> String {
     version["error"]["code"].as_str().unwrap_or_default().to_owned()
 }
 
-/// The directory does not exist at the start either.
+/// The directory does not exist at the start, either.
 #[test]
 fn a_secret_that_comes_late_makes_its_version_normal() {
     let watershed = Site::new().service("lab", &lab_with("v1", TOKEN)).start();
@@ -203,7 +202,7 @@ fn a_file_that_is_no_text_is_refused_without_showing_it() {
     assert_eq!(checked(&site)["status"], "normal");
 }
 
-/// What could be read for ever is not read.
+/// A file that never ends is not read.
 #[test]
 fn a_secret_must_be_a_regular_file() {
     for path in ["/dev/zero", "/tmp"] {
@@ -233,7 +232,7 @@ fn a_variable_that_is_missing_or_no_text_is_named() {
     );
 }
 
-/// A configuration can be read where its secrets are not: what else is wrong is found there too.
+/// A configuration can be checked on a machine without its secrets: other problems are found there too.
 #[test]
 fn without_its_secrets_a_configuration_is_checked_all_the_same() {
     let wrong = "[[versions]]\nname = \"v1\"\ncomponent = \"nowhere.wasm\"\n";
@@ -245,7 +244,7 @@ fn without_its_secrets_a_configuration_is_checked_all_the_same() {
     }
 }
 
-/// Everything that Watershed says, in all of a version's life, and none of it has a value.
+/// Everything that Watershed prints in a version's life contains no value.
 #[test]
 fn nobody_but_the_guest_is_shown_a_value() {
     let env = format!("PLAIN = \"plain-5ecret\", {TOKEN}, {KEY}");

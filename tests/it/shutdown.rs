@@ -1,6 +1,6 @@
-//! The end: requests in flight finish within the grace period, and nothing else holds it up.
+//! The end of the process: requests in flight finish within the grace period, and nothing else delays it.
 //!
-//! Where nothing may use the grace period up, it is six times as long as the process is waited for.
+//! Where nothing may use up the grace period, the period is six times as long as the test waits for the process.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -10,7 +10,7 @@ use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 
 use crate::support::{DEADLINE, Http1, LAB, Site, Watershed, eventually, lab, request};
 
-/// A grace period that no test lasts.
+/// A grace period longer than any test.
 const LONG: &str = "60s";
 
 fn serve_lab(grace_period: &str) -> Watershed {
@@ -78,7 +78,7 @@ fn http2_streams_in_flight_complete() {
     assert_eq!(watershed.wait(DEADLINE).code(), Some(0));
 }
 
-/// Whoever answers no ping is never sent the last GOAWAY.
+/// A client that answers no ping is never sent the last GOAWAY.
 #[test]
 fn an_http2_client_that_answers_nothing_does_not_use_up_the_grace_period() {
     let mut watershed = serve_lab(LONG);
@@ -103,7 +103,7 @@ fn an_http2_client_that_answers_nothing_does_not_use_up_the_grace_period() {
     watershed.signal(SIGTERM);
     assert_eq!(watershed.wait(DEADLINE).code(), Some(0));
     let mut answer = Vec::new();
-    // The end may be a reset: what it sent is not read.
+    // The end may be a reset, because what the client sent is not read.
     client.read_to_end(&mut answer).ok();
     assert!(String::from_utf8_lossy(&answer).contains("slept 500 ms"), "{answer:?}");
 }
@@ -138,7 +138,7 @@ fn serve_with_delay(delay: &str) -> Watershed {
     Site::new().server(&server).service("lab", &lab("v1")).start()
 }
 
-/// Balancers need a while to notice that nobody is to be sent here any more.
+/// Balancers take a while to notice that the process takes no more requests.
 #[test]
 fn what_comes_within_the_delay_is_served() {
     let mut watershed = serve_with_delay("60s");
@@ -149,7 +149,7 @@ fn what_comes_within_the_delay_is_served() {
     assert_eq!(watershed.admin("/readyz").text(), "not ready: draining\n");
     assert_eq!(watershed.admin("/livez").status, 200);
     assert_eq!(watershed.status()["draining"], true);
-    // Its successor is to be asked for changes, and by the next request of a kept connection.
+    // The next process should get further changes, and the next request of a kept connection.
     let refused = watershed.admin_post("/api/v1/reload");
     assert_eq!((refused.status, refused.header("connection")), (503, Some("close")));
     assert!(refused.text().starts_with("draining: "), "{refused:?}");
@@ -193,7 +193,7 @@ fn a_second_signal_ends_the_delay_too() {
     watershed.wait(DEADLINE);
 }
 
-/// A client that was told otherwise would lose its next request.
+/// Without a close, a client would lose its next request.
 #[test]
 fn a_response_that_is_written_after_the_signal_ends_its_connection() {
     let watershed = serve_lab(LONG);

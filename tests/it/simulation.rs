@@ -1,11 +1,11 @@
 //! A simulation of a site that people edit for weeks: services are deployed to, split, ramped, closed,
 //! quarantined and restarted, their components are built anew, break and come back, and requests come
-//! all the while. It drives the real path from what is declared to what is served, told and planned,
-//! without files and sockets, and asks after every publish what must always hold ([`invariants`]).
+//! all the time. The simulation drives the real path from declarations to what is served, reported and
+//! planned, without files and sockets, and checks after every publish what must always hold ([`invariants`]).
 //!
 //! A seed is a run: `WATERSHED_SEEDS=7` repeats the run of seed 7, `WATERSHED_SEEDS=0..1000` makes a
-//! thousand runs. A run that fails is made again with fewer steps until none can be spared; the seed,
-//! these steps and what is wrong after them are printed.
+//! thousand runs. A run that fails is repeated with fewer steps until each of them is needed. Then the
+//! seed, these steps and the failure are printed.
 
 mod invariants;
 mod process;
@@ -26,7 +26,7 @@ const SEEDS: Range<u64> = 0..30;
 /// How many steps a run has.
 const STEPS: usize = 150;
 
-/// What may be seen in a run and must be seen in some: without it, nothing would be asked of it.
+/// Situations that must occur in some of the runs: without them, the invariants would prove little.
 const SITUATIONS: [&str; 15] = [
     "a service by its latest version",
     "a service without any share, as it is meant",
@@ -74,7 +74,7 @@ fn seeds() -> Range<u64> {
     }
 }
 
-/// Makes the steps one by one. Says what is wrong after one of them, if something is.
+/// Does the steps one by one. Returns what is wrong after one of them, if anything is.
 fn run(makes: &Makes, steps: &[Step], seen: &mut Seen) -> Result<(), String> {
     let run = || {
         let (mut site, mut process) = (Site::new(), Process::start(makes));
@@ -85,11 +85,11 @@ fn run(makes: &Makes, steps: &[Step], seen: &mut Seen) -> Result<(), String> {
         }
         Ok(())
     };
-    // What is simulated may panic; what it was is printed by then.
+    // The simulated code may panic; the message is printed by then.
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err("it panicked".to_owned()))
 }
 
-/// Leaves out what the failure does not need: long parts of the steps first, then short ones.
+/// Leaves out steps that the failure does not need: long parts first, then short ones.
 fn fail(makes: &Makes, seed: u64, mut steps: Vec<Step>, mut wrong: String) -> ! {
     let all = steps.len();
     let mut length = all / 2;

@@ -1,10 +1,10 @@
-//! Who gets what: shares, the latest version, and services that nobody can serve.
+//! Shares, the latest version, and services that no version can serve.
 
 use std::thread;
 
 use crate::support::{GREETER, Site, Watershed, assert_problem, greeter, lab, limits, split};
 
-/// A component that is not there.
+/// A component that does not exist.
 const MISSING: &str = "\n[[versions]]\nname = \"broken\"\ncomponent = \"missing.wasm\"\n";
 
 /// How many of `count` requests v2 answers, over one connection.

@@ -1,4 +1,4 @@
-//! `watershed status` and what it is told: what each version did lately; `watershed env list`.
+//! `watershed status`, and what each version did lately; `watershed env list`.
 
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -21,7 +21,7 @@ fn serve() -> Watershed {
     Site::new().service("greeter", &two("v1 = 100, v2 = 0")).service("lab", &lab("v1")).start()
 }
 
-/// Asks a process for its status by the command.
+/// Shows a process's status by the command.
 fn status(watershed: &Watershed, more: &[&str]) -> Finished {
     let admin = format!("http://{}", watershed.admin_address());
     watershed.site.run(&[&["status", "--admin", &admin], more].concat())
@@ -85,7 +85,7 @@ fn requests_are_in_flight_until_they_have_ended() {
     eventually("none in flight", || in_flight(0));
 }
 
-/// How often both versions were drawn in a window, and of how many draws.
+/// How often both versions were drawn in a window, and the number of draws.
 #[track_caller]
 fn drawn(watershed: &Watershed, window: &str) -> ([u64; 2], u64) {
     let observed = ["v1", "v2"].map(|name| watershed.version("greeter", name)["observed"].clone());
@@ -95,7 +95,7 @@ fn drawn(watershed: &Watershed, window: &str) -> ([u64; 2], u64) {
     (observed.map(|version| count(&version, "drawn")), of)
 }
 
-/// That a fair split is told of as an unfair one happens once in a million runs.
+/// A fair split is reported as unfair once in a million runs.
 #[test]
 fn draws_are_told_beside_their_shares() {
     let watershed = Site::new().service("greeter", &two("v1 = 50, v2 = 50")).start();
@@ -128,7 +128,7 @@ fn draws_are_told_beside_their_shares() {
     assert!(!shown.stdout.contains("beyond chance"), "{shown:?}");
 }
 
-/// A remark changes nothing of what is drawn, and a share does.
+/// A new remark changes nothing about the draws, and a new share does.
 #[test]
 fn draws_are_counted_anew_under_other_shares() {
     let watershed = Site::new().service("greeter", &two("v1 = 50, v2 = 50")).start();
@@ -149,7 +149,7 @@ fn draws_are_counted_anew_under_other_shares() {
     assert_eq!(drawn(&watershed, "since_publish").1, 1);
 }
 
-/// Where the newest version takes everything, nothing is drawn.
+/// Where the newest version takes all traffic, nothing is drawn.
 #[test]
 fn only_what_is_drawn_is_tested() {
     let watershed = serve();
@@ -165,7 +165,7 @@ fn only_what_is_drawn_is_tested() {
     );
 }
 
-/// Its metrics go on, and what is told of the last minute does not.
+/// The metrics of the name go on, and the figures of the last minute do not.
 #[test]
 fn a_version_made_anew_begins_anew() {
     let watershed = serve();
@@ -183,7 +183,7 @@ fn a_version_made_anew_begins_anew() {
     assert_close(&v1["observed_share"], 100.0);
 }
 
-/// What goes on as it was is told as it is, beside what is declared.
+/// A service that goes on as it was is shown as it is, beside the declaration.
 #[test]
 fn what_is_held_has_two_shares() {
     let watershed = Site::new().service("greeter", &one_version("v1")).start();
@@ -336,7 +336,7 @@ fn without_a_process_that_is_said() {
     assert!(finished.stderr.contains("watershed.toml"), "{finished:?}");
 }
 
-/// Where to ask is given, so the files do not matter.
+/// `--admin` gives the address, so the files do not matter.
 #[test]
 fn a_process_elsewhere_needs_no_files() {
     let watershed = serve();

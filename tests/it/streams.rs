@@ -139,7 +139,7 @@ impl Served {
     }
 }
 
-/// Reads until a response is there up to its last line, which has this in it.
+/// Reads until a response is complete up to its last line, which contains this text.
 async fn read_to(client: &mut DuplexStream, last: &str) -> String {
     let mut text = String::new();
     let reading = async {
@@ -160,7 +160,7 @@ async fn read_to_end(client: &mut DuplexStream) -> String {
     text
 }
 
-/// What a guest has seen of its request. The guest of WASI 0.3 knows no other scheme by name.
+/// What a guest has seen of its request. The guest of WASI 0.3 names no other scheme.
 #[track_caller]
 fn assert_https(seen: &str) {
     assert!(seen.contains("scheme: https\n") || seen.contains("scheme: another\n"), "{seen}");
@@ -222,7 +222,7 @@ async fn http2_runs_over_any_stream() {
     served.await_counts(&[("2xx", 2)]).await;
 }
 
-/// Without a socket nothing tells what the client's kernel has acknowledged, so it is given longer.
+/// Without a socket nothing reports what the client's kernel has acknowledged, so the client gets more time.
 #[tokio::test(start_paused = true)]
 async fn a_client_that_takes_nothing_is_given_up_over_any_stream() {
     let (_client, server) = duplex(1 << 10);

@@ -24,20 +24,20 @@ pub const GREETER: &str = "greeter.localhost";
 /// The host of the service `lab`.
 pub const LAB: &str = "lab.localhost";
 
-/// Serves the lab, with the limits that a version has by default.
+/// Serves the lab, with the default limits of a version.
 pub fn serve_lab() -> Watershed {
     Site::new().service("lab", &lab("v1")).start()
 }
 
-/// Runs a test against the lab of each release of WASI, with these limits: what holds for a guest of
-/// one holds for a guest of the other. A failed test shows which component it served.
+/// Runs a test against the lab of each release of WASI, with these limits: what holds for a guest of one holds for a
+/// guest of the other. A failed test shows which component it served.
 pub fn in_both_worlds(lines: &str, test: impl Fn(&Watershed)) {
     for lab in LABS {
         test(&Site::new().service("lab", &(lab("v1") + &limits(lines))).start());
     }
 }
 
-/// How long anything may take that should happen at once, on a machine that does much else.
+/// How long anything may take that should happen at once, on a busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Waits until `condition` holds.

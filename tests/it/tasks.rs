@@ -14,7 +14,7 @@ use crate::support::{Site, Watershed, eventually, greeter, plugin, split, within
 /// A user that is bound by limits, other than root.
 const NOBODY: u32 = 65_534;
 
-/// A panic of the reloader with a real cause: there is no thread to read the files on.
+/// A panic of the reloader with a real cause: the files cannot be read for want of a thread.
 #[test]
 fn a_reloader_that_panics_serves_the_edit_once_it_can() {
     let watershed = start_as_nobody(site());
@@ -51,7 +51,7 @@ fn site() -> Site {
     site.service("greeter", &text)
 }
 
-/// With a component in the site's own directory, which everybody may read.
+/// The component is in the site's own directory, which every user may read.
 fn service(site: &Site, shares: &str) -> String {
     let text = greeter("v1") + &greeter("v2") + &split(shares);
     let component = |path: &Path| path.display().to_string();
@@ -74,10 +74,10 @@ fn start_as_nobody(site: Site) -> Watershed {
     Watershed::spawn(site, command)
 }
 
-/// Lets the process's user have no more threads than this.
+/// Limits how many threads the process's user may have.
 fn limit_threads(watershed: &Watershed, most: &str) {
     let mut command = Command::new("prlimit");
-    // It is the same user's to change.
+    // Without being root, only the process's own user may change its limits.
     if geteuid().is_root() {
         command.uid(NOBODY).gid(NOBODY);
     }

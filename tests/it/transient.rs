@@ -1,8 +1,8 @@
-//! Errors of a moment are no facts about files: what is served stays, and what waits is served once
-//! they have passed, without another edit.
+//! Transient errors are no facts about files: what is served stays, and what waits is served once the errors have
+//! passed, without another edit.
 //!
-//! Descriptors are short because the limit of the running process is lowered; a disk that fails is
-//! `/proc/self/mem`, a regular file whose first byte cannot be read.
+//! Descriptors run short because the limit of the running process is lowered; a disk that fails is `/proc/self/mem`, a
+//! regular file whose first byte cannot be read.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -19,14 +19,14 @@ use crate::support::{
 const FILE: &str = "services/greeter.toml";
 const LATEST: &str = "[traffic]\nlatest = true\n";
 
-/// What fails whenever it is read.
+/// A file that fails whenever it is read.
 const FAILING: &str = "/proc/self/mem";
 
-/// An error has passed for so long at most before what waited is tried again.
+/// How long after an error has passed before what waited is tried again, at most.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5 + 10);
 
 impl Watershed {
-    /// Lets it open no more files, or as many as before.
+    /// Lets the process open no more files, or as many as before.
     fn set_descriptors(&self, count: Option<u64>) {
         let pid = Pid::from_raw(i32::try_from(self.pid()).unwrap()).unwrap();
         let before = getrlimit(Resource::Nofile);
@@ -39,7 +39,7 @@ impl Watershed {
     }
 }
 
-/// A component of this name in the site, and the version's text with it.
+/// A component of this name in the site, and the text of a version with it.
 fn with_component(text: &str, plugin_name: &str, site: &Site, name: &str) -> String {
     let original = plugin(plugin_name).display().to_string();
     text.replace(&original, &site.path(name).display().to_string())
@@ -110,7 +110,7 @@ fn a_file_on_a_disk_that_fails_is_served_as_it_was_and_not_called_wrong() {
     assert!(unread()["help"].as_str().unwrap().contains("dmesg"), "{}", unread());
     watershed.await_metric("watershed_config_rejected_files", &[], 0.0);
     watershed.await_metric("watershed_config_unread_files", &[], 1.0);
-    // The others go on.
+    // The other services go on.
     watershed.site.write("services/other.toml", one_version("v2"));
     eventually("the other's edit", || {
         watershed.get("other.localhost", "/").text() == "Hello from v2!\n"
@@ -148,7 +148,7 @@ fn latest_stays_with_a_version_whose_component_cannot_be_read_for_a_moment() {
     eventually("the component", || watershed.get(GREETER, "/count").text() == "1\n");
 }
 
-/// A version that never was normal says why, and what to do about that; it is tried again.
+/// A version that was never normal says why, and what to do; it is tried again.
 #[test]
 fn a_new_version_that_cannot_be_read_for_a_moment_says_so_and_becomes_normal() {
     let site = Site::new();
@@ -168,7 +168,7 @@ fn a_new_version_that_cannot_be_read_for_a_moment_says_so_and_becomes_normal() {
     eventually("v2", || watershed.version("greeter", "v2")["status"] == "normal");
 }
 
-/// A main file that is wrong for good is told once, and what waits does not wait for it.
+/// A main file that is wrong for good is reported once, and files that wait do not wait for it.
 #[test]
 fn a_wrong_main_file_is_told_once_while_a_version_is_tried_again() {
     let site = Site::new();

@@ -25,7 +25,7 @@ fn serve(text: &str) -> Watershed {
     Site::new().server("expose = \"decision\"").service("greeter", text).start()
 }
 
-/// Deploy without traffic, 10 %, 50 %, all, and back: while requests run, none of which fails.
+/// Deploy without traffic, 10 %, 50 %, all, and back, with requests running, none of which fails.
 #[test]
 fn the_whole_story_loses_no_request() {
     let file = format!("# Kept by hand.\n{}# Who gets what.\n{}", greeter("v1"), split("v1 = 100"));
@@ -77,7 +77,7 @@ fn a_rollback_is_served_at_once() {
     let mut client = watershed.http1();
     assert_eq!(client.get(GREETER, "/").text(), "Hello from v2!\n");
     done(&watershed, &["rollback", "greeter"]);
-    // Nobody waits for anything in between.
+    // The commands follow each other without a pause.
     assert_eq!(client.get(GREETER, "/").text(), "Hello from v1!\n");
 }
 
@@ -145,7 +145,7 @@ fn a_full_upgrade_moves_everything_at_once() {
     assert!((share(&watershed, "v3") - 12.5).abs() < 0.001);
 }
 
-/// Under `latest = true`, a version that waits must not get everything by itself.
+/// Under `latest = true`, a version that waits must not get all traffic by itself.
 #[test]
 fn a_version_on_hold_waits_also_where_the_latest_one_serves() {
     let watershed = serve(&(greeter("v1") + "[traffic]\nlatest = true\n"));
@@ -223,7 +223,7 @@ fn a_new_service_serves_its_first_version() {
     assert_eq!(watershed.get("other.localhost", "/").status, 404);
 }
 
-/// By the digest of its component, under whatever name it comes again.
+/// Known by the digest of its component, under whatever name it comes again.
 #[test]
 fn what_was_rolled_back_from_as_bad_stays_away() {
     let watershed = serve(&one_version("v1"));
@@ -253,7 +253,7 @@ fn what_was_rolled_back_from_as_bad_stays_away() {
     assert!(share(&watershed, "v2") > 99.9);
 }
 
-/// Two versions of one component differ in their environment: what goes on serving is not bad.
+/// Two versions of one component differ in their environment: the one that goes on serving is not bad.
 #[test]
 fn a_component_that_goes_on_serving_is_not_what_is_bad() {
     let watershed = serve(&(greeter("v1") + &greeter("v2") + &split("v1 = 100")));
@@ -292,7 +292,7 @@ fn a_service_goes_offline_and_comes_back() {
     assert_eq!(watershed.get(GREETER, "/").status, 200);
 }
 
-/// What somebody else wrote in between is never overwritten.
+/// What another editor wrote in between is never overwritten.
 #[test]
 fn commands_at_once_all_count() {
     let watershed = serve(&one_version("v1"));
@@ -303,7 +303,7 @@ fn commands_at_once_all_count() {
             let (watershed, greeter) = (&watershed, &greeter);
             scope.spawn(move || {
                 let deploy = ["deploy", "greeter", name, "--component", greeter];
-                // Refused is who has looked before another one wrote; he gives the command again.
+                // A command that looked at the file before another one wrote it is refused; its user gives it again.
                 eventually(name, || tell(watershed, &deploy).code == Some(0));
             });
         }

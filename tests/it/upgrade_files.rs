@@ -1,5 +1,5 @@
-//! The commands of an upgrade where no process runs: they edit the files, and the process that
-//! starts one day serves what they say. And what a shell and a package get from them.
+//! The upgrade commands where no process runs: they edit the files, and a later process serves what the files say. Also
+//! what shells and packages get from them.
 
 use std::net::TcpListener;
 use std::process::Command;
@@ -36,14 +36,14 @@ fn the_files_are_enough() {
     assert!(done(&site, &["history", "greeter"]).contains("nothing was published"));
     let watershed = site.start();
     assert_eq!(watershed.get(GREETER, "/").text(), "Hello from v2!\n");
-    // The process is found where the files say.
+    // The process is found at the files' address.
     let said = done(&watershed.site, &["traffic", "greeter", "v1=100"]);
     assert!(said.contains(" is served at http://127.0.0.1:"), "{said}");
     assert_eq!(watershed.get(GREETER, "/").text(), "Hello from v1!\n");
 }
 
-/// A service under `latest = true` whose last version cannot serve: quarantined, not there, or no
-/// component at all, which only a trial shows.
+/// A service under `latest = true` whose last version cannot serve: quarantined, missing, or no component at all, which
+/// only a trial shows.
 fn bad_latest() -> [Site; 3] {
     let bytes = std::fs::read(plugin("lab")).unwrap();
     let digest = Digest::of(&bytes);
@@ -57,7 +57,7 @@ fn bad_latest() -> [Site; 3] {
     })
 }
 
-/// What is written as the traffic of the others is what would be served, and not what could not.
+/// The written shares of the others are those that would be served, not the declared ones that could not.
 #[test]
 fn a_deployment_leaves_the_traffic_to_what_would_serve() {
     for site in bad_latest() {
@@ -104,7 +104,7 @@ fn nothing_gets_traffic_that_could_not_serve_it() {
         }
         assert_eq!(site.read("services/greeter.toml"), before);
     }
-    // A split that waits for it is not overwritten by what nobody serves.
+    // A split that waits for the version is not overwritten by what no process serves.
     let broken = "\n[[versions]]\nname = \"v2\"\ncomponent = \"missing.wasm\"\n";
     let site = site().service("greeter", &(greeter("v1") + broken + &split("v1 = 90, v2 = 10")));
     let component = plugin("greeter").display().to_string();
@@ -189,7 +189,7 @@ fn a_wrong_file_is_told_and_not_edited() {
     assert_eq!(site.read("services/greeter.toml"), before);
 }
 
-/// As Kubernetes mounts them: what is written there is gone at the next update.
+/// As Kubernetes mounts files: what is written there is gone at the next update.
 #[test]
 fn a_config_map_is_not_edited() {
     let site = site();
@@ -216,7 +216,7 @@ fn an_answer_for_scripts() {
     assert_eq!(document["shares"][1]["after"], 10.0);
 }
 
-/// The real bash, which loads the script and asks it.
+/// The real bash loads the script and asks for completions.
 #[test]
 fn a_shell_completes_services_and_versions() {
     let site = site()

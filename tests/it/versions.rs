@@ -1,5 +1,5 @@
-//! Versions that cannot become normal: each has a code, a detail and a suggestion, in the status
-//! and in `watershed check`.
+//! Versions that cannot become normal: each has a code, a detail and a suggestion, in the status and in `watershed
+//! check`.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::support::{Site, Watershed, greeter, lab, lab_p3, limits, plugin};
 
-/// A broken version of each kind: the service's name, which is the code it gets, and its file.
+/// A broken version of each kind: the service's name, which is the expected code, and its file.
 fn broken_site() -> Site {
     let site = Site::new().service("fine", &greeter("v1"));
     let component = |name: &str, bytes: &[u8]| {
@@ -108,7 +108,7 @@ fn check_looks_on_behind_a_file_that_is_wrong() {
     }
 }
 
-/// What could be read for ever is not read.
+/// A file that never ends is not read.
 #[test]
 fn a_component_must_be_a_regular_file() {
     let site = Site::new();

@@ -1,7 +1,7 @@
 //! Response bodies: one whole text in as few host calls as can be, or a stream of lines.
 //!
-//! A write that fails means that the client has gone: there is nobody left to tell, so sending simply ends, and the
-//! body, dropped unfinished, tells the host that it is not complete.
+//! A write that fails means that the client has gone. Then sending simply ends, and the body, dropped unfinished, tells
+//! the host that it is not complete.
 
 use wasip2::http::types::{ErrorCode, Fields, OutgoingBody, OutgoingResponse, ResponseOutparam};
 use wasip2::io::streams::StreamError;

@@ -29,7 +29,7 @@ impl Guest for Greeter {
     }
 }
 
-/// What a request is answered with.
+/// The response to a request.
 enum Answer {
     Text(u16, String),
     Lines(u32),
@@ -52,7 +52,7 @@ fn answer(request: IncomingRequest) -> Result<Answer, ErrorCode> {
     Ok(Answer::Text(200, text))
 }
 
-/// `Hello from v1!`, or `Hello!` where no version is told.
+/// `Hello from v1!`, or `Hello!` where `VERSION` is not set.
 fn greeting() -> String {
     let mut greeting = None;
     let mut version = None;

@@ -21,7 +21,7 @@ struct Lab;
 wasip2::http::proxy::export!(Lab);
 
 impl Guest for Lab {
-    /// An error is a client or a host that went away: there is nobody left to tell.
+    /// An error means that the client or the host went away, so there is nobody left to answer.
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
         let target = request.path_with_query().unwrap_or_default();
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));

@@ -1,5 +1,4 @@
-//! How often the versions of splits were drawn, beside their shares: for the status document, and
-//! for `/metrics`.
+//! How often the versions of splits were drawn, beside their shares. The status document and `/metrics` show it.
 
 use std::time::Instant;
 
@@ -8,14 +7,14 @@ use crate::config::{Percent, VersionName};
 use crate::telemetry::{Comparison, VersionShares, Windows};
 use crate::versions::{ServiceEntry, Snapshot};
 
-/// A version of a split, its share, and its draws against that.
+/// A version of a split, its share, and its draws compared with the share.
 pub(super) struct Observed<'a> {
     pub version: &'a VersionName,
     pub share: Percent,
     pub windows: Windows<Comparison>,
 }
 
-/// Every version that has a share of the service's split; none where nothing is drawn.
+/// Every version that has a share of the service's split; empty where nothing is drawn.
 pub(super) fn observed(service: &ServiceEntry, now: Instant) -> Vec<Observed<'_>> {
     if !service.decider.is_split() {
         return Vec::new();
@@ -30,7 +29,7 @@ pub(super) fn observed(service: &ServiceEntry, now: Instant) -> Vec<Observed<'_>
     observed.collect()
 }
 
-/// What `/metrics` tells of shares.
+/// The shares that `/metrics` shows.
 pub fn shares(snapshot: &Snapshot, now: Instant) -> Vec<VersionShares> {
     let services = snapshot.services.iter().map(|service| (service, observed(service, now)));
     let versions = services.flat_map(|(service, observed)| {

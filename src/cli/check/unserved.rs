@@ -1,11 +1,11 @@
-//! What a process that starts with the files would not serve as they say it: shares of versions that
-//! take none, a latest version that is passed over, and rules that lead to what cannot be had.
+//! What a process that starts with the files would not serve as they declare it: shares of versions that take none, a
+//! latest version that is passed over, and rules that lead to unavailable versions.
 
 use crate::config::{Config, Destination, Percent, Problem, Rule, Service, Traffic, VersionSpec};
 use crate::policy::{Base, Case, Obstacle, Serve, Standing, Verdict};
 use crate::versions::{ServiceKey, declared};
 
-/// The warnings of all services whose files are right, where each version stands as `standing` says.
+/// The warnings of all services whose files are right; `standing` says where each version stands.
 pub fn warnings(
     config: &Config,
     is_right: impl Fn(&Service) -> bool,
@@ -15,7 +15,7 @@ pub fn warnings(
     let mut standings: Vec<Standing> = Vec::new();
     for (key, service, spec) in declared(config) {
         standings.push(standing(&key, spec));
-        // The last of its versions: all are known now.
+        // The last version of a service: by now all are known.
         if standings.len() == service.versions.len() {
             let standings = std::mem::take(&mut standings);
             if is_right(service) {
@@ -74,7 +74,7 @@ fn help(obstacle: &Obstacle) -> String {
     }
 }
 
-/// A rule one of whose versions cannot be had; that its reach is not live is told with the file.
+/// Warns of a rule that leads to an unavailable version. A reach other than `live` is reported with the file.
 fn leads_nowhere(service: &Service, rule: &Rule, verdict: &Verdict) -> Option<Problem> {
     let versions = match &rule.to {
         Destination::Version(index) => vec![*index],

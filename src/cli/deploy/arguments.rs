@@ -1,4 +1,4 @@
-//! What `watershed deploy` is told.
+//! The arguments of `watershed deploy`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,24 +27,23 @@ pub struct Arguments {
     /// The service.
     #[arg(add = complete::services())]
     pub service: ServiceName,
-    /// What the new version is called: a DNS label without `--`.
+    /// The name of the new version: a DNS label without `--`.
     pub version: VersionName,
     /// The WebAssembly component.
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub component: PathBuf,
-    /// A variable that the guest sees; may be given more than once. With `--replace` and without any,
-    /// the version keeps what it has.
+    /// A variable that the guest sees; may be given more than once. With `--replace` and without `--env`, the version
+    /// keeps its variables.
     #[arg(long, value_name = "K=V", value_parser = variable)]
     pub env: Vec<(String, String)>,
     /// A note for people, in the file and in the history.
     #[arg(long, value_name = "TEXT")]
     pub remark: Option<String>,
-    /// What the version gets once it is normal: `all`, `hold` (nothing), or a percentage, which the
-    /// others give up in proportion. A service's first version gets all [default: hold].
+    /// What the version gets once it is normal: `all`, `hold` (nothing), or a percentage, which the other versions give
+    /// up in proportion. A service's first version gets all [default: hold].
     #[arg(long, value_name = "all|hold|PERCENT", conflicts_with = "replace", value_parser = portion)]
     pub traffic: Option<Portion>,
-    /// Deploy in the place of the version of this name; put the old one back if the new one does not
-    /// become normal.
+    /// Replace the version of this name; put the old one back if the new one does not become normal.
     #[arg(long)]
     pub replace: bool,
     /// Create the service: a file of its own beside the others of the environment.
@@ -53,7 +52,7 @@ pub struct Arguments {
     /// A domain of the new service beside its default one; may be given more than once.
     #[arg(long, value_name = "DOMAIN", requires = "new_service")]
     pub domain: Vec<String>,
-    /// Give traffic to a quarantined component, and take its quarantine away.
+    /// Give traffic to a quarantined component, and remove its quarantine entry.
     #[arg(long)]
     pub force: bool,
     /// How long to wait for the version to become normal.
@@ -63,7 +62,7 @@ pub struct Arguments {
     pub common: Common,
 }
 
-/// What a new version is to get: `all`, `hold` or a percentage.
+/// What a new version should get: `all`, `hold` or a percentage.
 fn portion(text: &str) -> Result<Portion, String> {
     match text {
         "all" => Ok(Portion::All),
@@ -74,7 +73,7 @@ fn portion(text: &str) -> Result<Portion, String> {
     }
 }
 
-/// How long something may take, as `30s`.
+/// A duration such as `30s`.
 pub fn patience(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|error| format!("{error}; write it as 30s or 10m"))
 }

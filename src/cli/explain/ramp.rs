@@ -1,4 +1,4 @@
-//! `--ramp`: from which percentage on a user gets a version.
+//! `--ramp`: from which percentage of a version on a user gets it.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::config::{Percent, ServiceName, VersionName};
 use crate::rollout::{self, Refusal};
 use crate::routing::{Owner, Splitter, Ways, bucket};
 
-/// Why there is no telling where a user moves.
+/// Why the percentage at which a user moves cannot be told.
 #[derive(Debug, thiserror::Error)]
 pub enum RampError {
     #[error("{service} has no `[traffic.sticky]`: users do not stay with versions")]
@@ -31,22 +31,22 @@ pub struct Ramp {
     to: Percent,
 }
 
-/// What becomes of a user meanwhile.
+/// What happens to a user while the version grows.
 #[derive(Debug, Serialize)]
 pub struct Moves {
     service: String,
     version: String,
     key: String,
-    /// Of 10,000.
+    /// The user's place among 10,000 buckets.
     bucket: u16,
     /// 16 hexadecimal digits: XXH3-64 of the key.
     hash: String,
-    /// Percentages between which it was looked for.
+    /// The percentages between which the search was made.
     from: f64,
     to: f64,
-    /// The least percentage of the version at which the user gets it; none if he never does.
+    /// The lowest percentage of the version at which the user gets it; `None` if the user never does.
     at: Option<f64>,
-    /// What he gets at the least percentage that was looked at.
+    /// The version that the user gets at the lowest percentage of the search.
     before: Option<String>,
 }
 
@@ -68,7 +68,7 @@ impl Ramp {
         Ok(Self { version, from, to })
     }
 
-    /// Where the user of a key moves.
+    /// Finds where the user of a key moves.
     pub fn of(&self, target: &Target, key: &str) -> Result<Moves, CliError> {
         let view = target.view();
         if view.version(&self.version).is_none() {
@@ -106,7 +106,7 @@ impl Ramp {
         })
     }
 
-    /// Who has a hash when the version has so many hundredths of a percent.
+    /// The version of a hash when the growing version has this many hundredths of a percent.
     fn owner(
         &self,
         shares: &rollout::Shares,
@@ -128,8 +128,8 @@ impl Ramp {
     }
 }
 
-/// The least number from which on something holds; it holds at the last one. A version that alone
-/// grows loses nobody, so between those that do not hold and those that do there is one border.
+/// The lowest number from which on `holds` is true; it is true for the last number. A version that alone grows loses no
+/// user, so there is exactly one border between false and true.
 fn first(
     from: u16,
     to: u16,

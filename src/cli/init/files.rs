@@ -1,4 +1,4 @@
-//! Files that appear whole or not at all, and never over another one.
+//! Files that appear whole or not at all, and never replace another one.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -7,21 +7,21 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
-/// Paths and what they are to say.
+/// Paths and the content of each.
 pub(super) struct Tree(pub(super) Vec<(PathBuf, Vec<u8>)>);
 
 /// What is at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
     Nothing,
-    /// A file that says what it should.
+    /// A file with exactly the content that it should have.
     TheSame,
     /// Anything else, a dangling link included.
     Another,
 }
 
 impl Tree {
-    /// What is there now.
+    /// What is at each path now.
     ///
     /// # Errors
     ///
@@ -30,7 +30,7 @@ impl Tree {
         let look = |(path, bytes): &'_ (PathBuf, Vec<u8>)| match fs::symlink_metadata(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Found::Nothing),
             Err(error) => Err((path.clone(), error)),
-            // Not opened unless it has the right length: it may be a pipe.
+            // A file of another length is not opened: it may be a pipe.
             Ok(there) if there.is_file() && there.len() == bytes.len() as u64 => {
                 match says(path, bytes) {
                     true => Ok(Found::TheSame),
@@ -42,7 +42,7 @@ impl Tree {
         self.0.iter().map(|file| Ok((file.0.as_path(), look(file)?))).collect()
     }
 
-    /// The files of which nothing was found.
+    /// The files that do not exist yet.
     pub(super) fn missing<'a>(
         &'a self,
         found: &'a [(&Path, Found)],
@@ -53,7 +53,7 @@ impl Tree {
     }
 }
 
-/// What was made, so that it can be taken away again.
+/// What was created, so that it can be removed again.
 #[derive(Debug, Default)]
 pub(super) struct Made {
     pub(super) files: Vec<PathBuf>,
@@ -61,21 +61,21 @@ pub(super) struct Made {
 }
 
 impl Made {
-    /// Makes a file where nothing is, and the directories that lead to it.
+    /// Creates a file where there is none, and the directories that lead to it.
     ///
     /// # Errors
     ///
-    /// Also where somebody else was faster. Nothing of the file is there then.
+    /// Also where somebody else created the file first. Then nothing of ours is left.
     pub(super) fn file(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let directory = path.parent().unwrap_or(Path::new(""));
         self.directory(directory)?;
         let aside = directory.join(format!(".watershed-init-{}", std::process::id()));
         let written = write(&aside, bytes).and_then(|()| appear(&aside, path));
-        // After a rename there is none.
+        // After a rename, the temporary file no longer exists.
         fs::remove_file(&aside).ok();
         match written {
             Ok(()) => self.files.push(path.to_owned()),
-            // Another `init` at the same time.
+            // Another `init` runs at the same time.
             Err(error) if error.kind() == ErrorKind::AlreadyExists && says(path, bytes) => {}
             Err(error) => return Err(error),
         }
@@ -94,19 +94,19 @@ impl Made {
         Ok(())
     }
 
-    /// Removes what was made, the last first, and says which files could not be removed.
+    /// Removes what was created, the last first, and returns the files that could not be removed.
     pub(super) fn undo(self) -> Vec<PathBuf> {
         let removed = |path: &PathBuf| fs::remove_file(path).is_err();
         let left = self.files.into_iter().rev().filter(removed).collect();
         for directory in self.directories.iter().rev() {
-            // Somebody else may have put something into it.
+            // Somebody else may have put a file into the directory.
             fs::remove_dir(directory).ok();
         }
         left
     }
 }
 
-/// Whether a directory is to be made. What is not one says so itself when a file is put into it.
+/// Whether a directory must be created. Anything else at this path fails when a file is created in it.
 fn is_missing(path: &Path) -> bool {
     !path.as_os_str().is_empty()
         && fs::metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound)
@@ -122,10 +122,10 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Gives a file its name, unless that is taken.
+/// Gives a file its final name, unless that name is taken.
 fn appear(aside: &Path, path: &Path) -> io::Result<()> {
     match renameat_with(CWD, aside, CWD, path, RenameFlags::NOREPLACE) {
-        // A link is never put over a file either.
+        // A link does not replace another file either.
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => fs::hard_link(aside, path),
         renamed => Ok(renamed?),
     }

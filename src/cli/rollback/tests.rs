@@ -38,7 +38,7 @@ fn a_rollback_to_a_generation_brings_back_its_environment_with_its_shares() {
     let found = world.back(&Aim::Generation(1)).unwrap();
     assert!(found.to.is_same(&all("v1")));
     assert_eq!(world.env("v1", "GREETING"), Some(plain("Hello")));
-    // What did not serve then is left alone.
+    // Versions that did not serve then are left alone.
     world.replace("\"Hi\"", "\"Hey\"");
     world.replace("v1 = 100, v2 = 0", "v1 = 50, v2 = 50");
     world.back(&Aim::Generation(1)).unwrap();
@@ -88,7 +88,7 @@ fn a_component_comes_back_from_where_it_was() {
     let lines = found.restoration().unwrap().lines();
     assert!(lines[0].starts_with("v1  component /"), "{lines:?}");
     assert!(world.text().contains("component = \"a.wasm\" # built by hand"), "{}", world.text());
-    // Where the bytes are elsewhere by now, the version is what it was.
+    // A version whose bytes have moved to another path is what it was.
     fs::rename(world.path("a.wasm"), world.path("moved.wasm")).unwrap();
     world.replace("component = \"a.wasm\"", "component = \"moved.wasm\"");
     assert!(matches!(world.decide(&Aim::Generation(1), false), Err(RollbackError::Same(_))));
@@ -115,7 +115,7 @@ fn another_secret_is_told_and_never_written() {
     let refused = world.refused(&Aim::Generation(1));
     assert!(refused.contains("env.TOKEN of v1 (file /") && refused.contains("another secret"));
     assert!(refused.contains("--traffic-only") && !refused.contains("two"), "{refused}");
-    // A rotation is a step by itself: older ones would have the old secret too.
+    // A rotation is a step by itself: older versions would have the old secret too.
     let refused = world.refused(&Aim::Previous);
     assert!(refused.starts_with("generation 2 served"), "{refused}");
     let found = world.decide_on(&Aim::Generation(1), false, true);
@@ -154,7 +154,7 @@ fn nobody_is_let_in_again() {
     world.replace("component = \"a.wasm\"", "reach = \"cutoff\"\ncomponent = \"a.wasm\"");
     let refused = world.refused(&Aim::Generation(1));
     assert!(refused.contains("v1 has the reach `cutoff` now"), "{refused}");
-    // What did not serve stays cut off, and that is told.
+    // What did not serve then stays cut off, and the outcome says so.
     world.write(
         &SHOP.replace("component = \"b.wasm\"", "component = \"b.wasm\"\nreach = \"cutoff\""),
     );
@@ -189,7 +189,7 @@ fn the_secret_of_overrides_stays() {
     assert!(overrides.secret.is_some() && overrides.query.is_none());
 }
 
-/// What a version is now may be what is bad, though its shares stay.
+/// A version may have been replaced by a bad one, though its share stays.
 #[test]
 fn a_replaced_environment_can_be_what_is_bad() {
     let mut world = World::new();

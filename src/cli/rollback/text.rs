@@ -1,4 +1,4 @@
-//! What a rollback says before and after.
+//! What a rollback prints before and after.
 
 use std::io::{BufRead, Write};
 
@@ -8,10 +8,10 @@ use super::super::target::Target;
 use crate::config::{Percent, VersionName};
 use crate::rollout::{Back, Plan};
 
-/// Before what `--traffic-only` leaves.
+/// The heading of what `--traffic-only` leaves different.
 const LEFT: &str = "nothing else was changed; without `--traffic-only`, this comes back too:";
 
-/// Says what would be done, and asks.
+/// Prints the plan, and asks for confirmation.
 pub fn confirm(target: &Target, plan: &Plan) -> Result<(), CliError> {
     let Plan { found, before, back, losers, .. } = plan;
     let mut out = anstream::stdout().lock();
@@ -39,7 +39,7 @@ pub fn confirm(target: &Target, plan: &Plan) -> Result<(), CliError> {
     }
 }
 
-/// Says what comes back with the shares, and what does not.
+/// Prints what comes back with the shares, and what does not.
 pub fn tell(back: &Back, out: &mut impl Write) -> std::io::Result<()> {
     let Back { lines, left, differs, unknown, .. } = back;
     listed(out, "with it comes back:", lines)?;

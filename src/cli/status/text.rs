@@ -1,5 +1,5 @@
-//! A status document as a person reads it: a table for each environment, and below it what is
-//! wrong. Colours are always in it; whoever prints it takes them out where nobody would see them.
+//! A status document as a person reads it: a table for each environment, and below it what is wrong. The text always
+//! has colours; the caller removes them where they would not be seen.
 
 #[cfg(test)]
 mod tests;
@@ -20,7 +20,7 @@ const DIM: Style = Style::new().dimmed();
 const WRONG: Style = AnsiColor::Red.on_default();
 const WAITING: Style = AnsiColor::Yellow.on_default();
 
-/// Digits of a digest that are enough to tell two apart.
+/// Digits of a digest that are enough to tell two digests apart.
 const DIGITS: usize = 12;
 
 const HEADER: [(&str, Align); 10] = [
@@ -36,7 +36,7 @@ const HEADER: [(&str, Align); 10] = [
     ("DIGEST", Align::Left),
 ];
 
-/// A document, and the address of the process that it is from.
+/// A document, and the address of the process that it came from.
 pub struct Text<'a> {
     pub document: &'a StatusDocument,
     pub url: &'a str,
@@ -122,7 +122,7 @@ fn row(version: &VersionDocument) -> [String; 10] {
     ]
 }
 
-/// What keeps it from getting traffic counts for more than that it could.
+/// An obstacle to traffic says more than a version's availability.
 fn status(version: &VersionDocument) -> String {
     match &version.reach {
         _ if version.quarantined => "quarantined".to_owned(),
@@ -131,7 +131,7 @@ fn status(version: &VersionDocument) -> String {
     }
 }
 
-/// As it is, and as it is declared where that differs.
+/// The served state, and the declared one where it differs.
 fn share(version: &VersionDocument) -> String {
     let VersionDocument { share, declared_share, .. } = version;
     // Both are whole hundredths.
@@ -141,7 +141,7 @@ fn share(version: &VersionDocument) -> String {
     }
 }
 
-/// Marked where chance does not explain how often it is drawn.
+/// Marked where chance does not explain how often the version is drawn.
 fn observed(version: &VersionDocument) -> String {
     let mark = if beyond_chance(version).is_some() { "! " } else { "" };
     match version.observed_share {
@@ -150,7 +150,7 @@ fn observed(version: &VersionDocument) -> String {
     }
 }
 
-/// The window that shows it most clearly, and what it is called.
+/// The window that shows the difference most clearly, and its name.
 fn beyond_chance(version: &VersionDocument) -> Option<(&DrawnDocument, &'static str)> {
     let ObservedDocument { minute, hour, since_publish } = version.observed.as_ref()?;
     let windows = [
@@ -200,7 +200,7 @@ fn write_faults(f: &mut fmt::Formatter<'_>, service: &ServiceDocument) -> fmt::R
     }
 }
 
-/// Which versions are drawn more or less often than they should be.
+/// Names the versions that are drawn more or less often than they should be.
 fn write_differences(f: &mut fmt::Formatter<'_>, service: &ServiceDocument) -> fmt::Result {
     for version in &service.versions {
         let Some((drawn, when)) = beyond_chance(version) else { continue };
@@ -221,7 +221,7 @@ fn likelihood(p_value: f64) -> String {
     }
 }
 
-/// With a comma for each three digits.
+/// With a comma after each three digits.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -245,13 +245,13 @@ fn write_rejection(f: &mut fmt::Formatter<'_>, rejection: &RejectionDocument) ->
     write_indented(f, &report.report)
 }
 
-/// What became of a file with problems.
+/// What the reload did with a file that has problems.
 fn refusal(problems: &[Problem]) -> &'static str {
     let is_transient = !problems.is_empty() && problems.iter().all(|it| it.is_transient);
     if is_transient { "cannot be read for now" } else { "rejected" }
 }
 
-/// What the last reload says of the main file: the services' files are told where they are.
+/// The main file's part of the last reload: problems of services' files are shown with their services.
 fn write_reload(
     f: &mut fmt::Formatter<'_>,
     last: &ReloadDocument,

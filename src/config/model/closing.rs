@@ -1,5 +1,5 @@
-//! What a newer state of the files closes of an older one that goes on: a version that must be cut
-//! off, or a secret that has leaked, does not wait until somebody has mended another file.
+//! Closings of a newer state of the files, applied to an older state that goes on being served. A version that must be
+//! cut off, or a secret that has leaked, does not wait until somebody has repaired another file.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::{Config, Environment, Reach, Service};
 
 impl Config {
-    /// The same with everything closed that the services of `newer` close whose files are right;
-    /// nothing if that is closed already.
+    /// This configuration with everything closed that the services of `newer` close whose files are right; `None` if
+    /// all of that is closed already.
     pub fn closing(&self, newer: &Self, is_right: impl Fn(&Service) -> bool) -> Option<Self> {
         let mut closed = self.clone();
         let mut is_other = false;
@@ -32,7 +32,7 @@ impl Config {
 }
 
 impl Service {
-    /// The same with everything closed that `newer` closes; nothing if that is closed already.
+    /// This service with everything closed that `newer` closes; `None` if all of that is closed already.
     pub fn closing(&self, newer: &Self) -> Option<Self> {
         let mut closed = self.clone();
         let versions = self.versions.iter().enumerate();

@@ -1,4 +1,4 @@
-//! What a client may take of the listener before a request of it is served.
+//! What a client may use of the listener before its request is served.
 
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
@@ -6,23 +6,23 @@ use std::time::Duration;
 
 use super::{ByteSize, hours};
 
-/// What one connection of a client may take.
+/// What one connection of a client may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionLimits {
     /// The largest head of a request: request line and header fields.
     pub head: ByteSize,
     /// Header fields of a request.
     pub headers: NonZeroU32,
-    /// From the first byte of a head to its last.
+    /// Time from the first byte of a head to its last.
     pub head_time: Duration,
     /// How long a connection is kept without a request.
     pub idle_time: Duration,
 }
 
 impl ConnectionLimits {
-    /// Pingora reads no larger head of HTTP/1.1.
+    /// Pingora reads no larger head of an HTTP/1.1 request.
     pub const HEAD: RangeInclusive<ByteSize> = ByteSize::kib(4)..=ByteSize::mib(1);
-    /// Pingora's parser of HTTP/1.1 has room for no more.
+    /// Pingora's parser has no room for more fields.
     pub const HEADERS: RangeInclusive<i64> = 1..=256;
     pub const HEAD_TIME: RangeInclusive<Duration> =
         Duration::from_secs(1)..=Duration::from_secs(300);

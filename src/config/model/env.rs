@@ -1,6 +1,6 @@
-//! The environment of a guest as declared, and where secrets are. The values of secrets are not
-//! known here: `versions` reads them when it makes a version ready, so that a configuration can be
-//! checked on a machine without its secrets.
+//! The environment of a guest as declared, and where its secrets are. The values of secrets are not known here:
+//! `versions` reads them when it makes a version ready, so that a configuration can be checked on a machine without its
+//! secrets.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -15,11 +15,11 @@ const VALUE_DIGITS: usize = 12;
 pub enum EnvValue {
     /// The value itself.
     Plain(String),
-    /// A secret, by the place where its value is.
+    /// A secret: only the place of its value is known.
     Secret(SecretSource),
 }
 
-/// Where the value of a secret is.
+/// The place of a secret's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretSource {
     /// The text of a file. The path is absolute; the file need not exist.
@@ -53,9 +53,8 @@ impl EnvValue {
         }
     }
 
-    /// The digest that stands for a value where the value must not be shown: `sha256:` and 12
-    /// hexadecimal digits. The variable's name is hashed too, so that two variables with the same
-    /// value have different digests.
+    /// The digest that stands for a value where the value must not be shown: `sha256:` and 12 hexadecimal digits. The
+    /// variable's name is hashed too, so that two variables with the same value have different digests.
     pub fn digest_of(key: &str, value: &str) -> String {
         let digest: [u8; 32] = Sha256::digest(format!("{key}\0{value}")).into();
         let mut digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -67,7 +66,7 @@ impl EnvValue {
 impl fmt::Debug for EnvValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            // People write secrets here too.
+            // A plain value may be a secret too.
             Self::Plain(_) => f.debug_tuple("Plain").field(&format_args!("…")).finish(),
             Self::Secret(source) => source.fmt(f),
         }

@@ -1,10 +1,10 @@
-//! A pattern for a text of a request: `*` stands for any run of characters, also none, and `\`
-//! takes the next character as it is. `routing` matches by its parts; here is what a configuration
-//! can tell of it without a request.
+//! A pattern for a text of a request: `*` stands for any run of characters, including none, and `\` takes the next
+//! character literally. `routing` matches requests by a pattern's parts; this file answers what a configuration can ask
+//! about patterns without a request.
 
 use std::fmt;
 
-/// A pattern. Two that say the same are equal only if they are written alike.
+/// A pattern. Two patterns are equal only if they are written alike.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Glob(String);
 
@@ -13,7 +13,7 @@ pub struct Glob(String);
 pub enum Part {
     /// This byte.
     Byte(u8),
-    /// Any run of bytes, also none.
+    /// Any run of bytes, including none.
     Run,
 }
 
@@ -27,11 +27,12 @@ pub enum GlobError {
 }
 
 impl Glob {
-    /// How long a pattern may be, in bytes: what it costs to match is bounded by it.
+    /// The longest pattern, in bytes. It bounds what a match costs.
     pub const MAX: usize = 256;
 
     /// # Errors
-    /// When it is too long, or ends in the middle of an escape.
+    ///
+    /// When the text is too long, or ends in the middle of an escape.
     pub fn new(text: &str) -> Result<Self, GlobError> {
         if text.len() > Self::MAX {
             return Err(GlobError::TooLong(text.len()));
@@ -48,7 +49,7 @@ impl Glob {
         &self.0
     }
 
-    /// Its parts in order; never two runs one after the other.
+    /// Its parts in order; never two runs in a row.
     pub fn parts(&self) -> Vec<Part> {
         let mut parts = Vec::with_capacity(self.0.len());
         let mut bytes = self.0.bytes();
@@ -63,17 +64,16 @@ impl Glob {
         parts
     }
 
-    /// Whether every text that `other` matches is matched by this one too. Where that is hard to
-    /// tell, it is denied.
+    /// Whether this pattern matches every text that `other` matches. Answers no where the answer is hard to find.
     pub fn covers(&self, other: &Self) -> bool {
         covers(&self.parts(), &other.parts())
     }
 }
 
-/// As a text is matched, where a run can only be matched by a run.
+/// Matches the other pattern as a text, in which only a run matches a run.
 fn covers(pattern: &[Part], text: &[Part]) -> bool {
     let (mut at, mut seen) = (0, 0);
-    // Where to go on if what follows the latest run does not match: it takes one more then.
+    // Where to continue if what follows the latest run does not match: then the run takes one more part.
     let mut retry = None;
     loop {
         match (pattern.get(at), text.get(seen)) {

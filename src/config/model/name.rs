@@ -64,7 +64,8 @@ macro_rules! label {
 
         impl $name {
             /// # Errors
-            /// When the text is not such a label.
+            ///
+            /// When the text is not a DNS label.
             pub fn new(text: &str) -> Result<Self, LabelError> {
                 $check(text).map(|()| Self(Arc::from(text)))
             }
@@ -115,8 +116,8 @@ label!(
     check_label
 );
 label!(
-    /// The name of a version: a DNS label without `--`, so that `v2--greeter.localhost` can be read
-    /// in one way only. A clone costs one reference count.
+    /// The name of a version: a DNS label without `--`, so that `v2--greeter.localhost` has only one reading. A clone
+    /// costs one reference count.
     VersionName,
     check_version_label
 );
@@ -152,11 +153,11 @@ pub enum DomainError {
     Label { label: String, reason: LabelError },
 }
 
-/// Checks a DNS name without a wildcard and gives it back in lower case, as host names compare (RFC
-/// 9110, section 4.2.3).
+/// Checks a DNS name without a wildcard, and returns it in lower case, as host names compare (RFC 9110, section 4.2.3).
 ///
 /// # Errors
-/// When it is not one.
+///
+/// When the text is not such a name.
 pub fn domain(text: &str) -> Result<String, DomainError> {
     let lower = text.to_ascii_lowercase();
     if lower.is_empty() {
@@ -187,7 +188,7 @@ fn check_domain_label(label: &str) -> Result<(), DomainError> {
 pub enum DomainPattern {
     /// This name and no other.
     Exact(String),
-    /// `*.example.org`, kept without its `*.`: one more label in front, not none and not two.
+    /// `*.example.org`, kept without its `*.`. Matches exactly one more label in front.
     Wildcard(String),
 }
 

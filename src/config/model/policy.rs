@@ -1,6 +1,5 @@
-//! Which version a request gets otherwise than by its share: overrides, rules and stickiness, and
-//! the paths at which a service shares a domain with others. Versions are indexes into those of the
-//! service, as in a [`Split`].
+//! How versions are chosen other than by their shares: overrides, rules and stickiness; and the paths at which a
+//! service shares a domain with others. Versions are indexes into those of the service, as in a [`Split`].
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -11,7 +10,7 @@ use ipnet::IpNet;
 
 use super::{DomainPattern, Glob, RuleName, SecretSource, Split, hours};
 
-/// What is said under `[traffic]` beside who gets what.
+/// The keys of `[traffic]` beside the shares.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PolicySpec {
     pub pick: Pick,
@@ -22,7 +21,7 @@ pub struct PolicySpec {
     /// In order: the first that matches decides.
     pub rules: Vec<Rule>,
     pub sticky: Option<Sticky>,
-    /// Of each version, in their order.
+    /// The reach of each version, in the order of versions.
     pub reach: Vec<Reach>,
 }
 
@@ -32,19 +31,19 @@ impl PolicySpec {
         self.reach.get(version).copied().unwrap_or_default()
     }
 
-    /// The file that must be read for it, if any.
+    /// The file with the override key, if there is one.
     pub fn file(&self) -> Option<&Path> {
         self.overrides.as_ref()?.secret.as_ref()?.file()
     }
 }
 
-/// How a share of the requests is picked where nothing else decides.
+/// How a version is picked by its share.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pick {
-    /// Each request by itself.
+    /// At random, each request by itself.
     #[default]
     Random,
-    /// In turns, so that few requests have the shares too.
+    /// In turns, so that the shares are right for a few requests too.
     Smooth,
 }
 
@@ -60,13 +59,13 @@ impl Pick {
     }
 }
 
-/// Who may get a version, beside those who get it by its share. Each includes those that follow.
+/// Who may get a version in addition to its share. Each variant includes those that follow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reach {
     /// Everybody: by its share, by rules, by stickiness and by overrides.
     #[default]
     Live,
-    /// Who is pinned to it already, and overrides.
+    /// Users who are pinned to it already, and overrides.
     Pinned,
     /// Overrides.
     Override,
@@ -88,7 +87,7 @@ impl Reach {
     }
 }
 
-/// Requests that are alike, and the version that they get.
+/// A kind of requests, and the version that they get.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     pub name: RuleName,
@@ -105,13 +104,13 @@ pub enum Destination {
     Split(Split),
 }
 
-/// What becomes of a request whose rule leads to a version that cannot take it.
+/// What happens to a request whose rule leads to a version that cannot take it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Otherwise {
-    /// It is decided as if the rule had not matched.
+    /// The request is decided as if the rule had not matched.
     #[default]
     Next,
-    /// It fails.
+    /// The request fails.
     Fail,
 }
 
@@ -127,20 +126,20 @@ impl Otherwise {
     }
 }
 
-/// What a request must be like: all of it. Empty, it is every request.
+/// Conditions that a request must meet, all of them. Without a condition, every request matches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Match {
-    /// Of the path, percent-decoded but for `%2F`.
+    /// Matches the path, percent-decoded except for `%2F`.
     pub path: Option<Glob>,
-    /// A token; case matters.
+    /// The method, a token; case matters.
     pub method: Option<String>,
-    /// Names in lower case, sorted; any of the header's values.
+    /// Names in lower case, sorted; any value of the header may match.
     pub header: Vec<(String, Glob)>,
-    /// Sorted by name; any of the parameter's values, percent-decoded.
+    /// Sorted by name; any value of the parameter may match, percent-decoded.
     pub query: Vec<(String, Glob)>,
     /// Sorted by name.
     pub cookie: Vec<(String, Glob)>,
-    /// Of the connection's other end.
+    /// The network of the connection's other end.
     pub client: Option<IpNet>,
 }
 
@@ -153,14 +152,13 @@ pub struct Sticky {
 
 impl Sticky {
     pub const TTL: RangeInclusive<Duration> = Duration::from_secs(1)..=hours(24 * 400);
-    /// How many versions of a split users can stay with: what it takes to find out grows with their
-    /// square.
+    /// The most versions of a split with stickiness: the work to compile it grows with the square of their number.
     pub const VERSIONS_MAX: usize = 64;
-    /// How long a pin holds that says nothing else.
+    /// How long a pin holds by default.
     pub const DEFAULT_TTL: Duration = hours(24);
 }
 
-/// What requests of one user have in common.
+/// What identifies the requests of one user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StickyKey {
     /// A header's value; its name in lower case.
@@ -169,7 +167,7 @@ pub enum StickyKey {
     Query(String),
     /// The address of the connection's other end.
     ClientAddress,
-    /// A cookie of our own.
+    /// A cookie that watershed sets.
     Generated(CookieSettings),
 }
 
@@ -217,7 +215,7 @@ impl StickyMode {
     }
 }
 
-/// A cookie of our own.
+/// A cookie that watershed sets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CookieSettings {
     /// A token.
@@ -225,7 +223,7 @@ pub struct CookieSettings {
     pub ttl: Duration,
     pub secure: bool,
     pub http_only: bool,
-    /// `None` only where it is secure.
+    /// `None` only for a secure cookie.
     pub same_site: SameSite,
 }
 
@@ -266,7 +264,7 @@ impl SameSite {
     }
 }
 
-/// How a request may say which version it wants. At least one way is open.
+/// The ways in which a request may ask for a version. At least one is open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overrides {
     /// By the header `watershed-version`.
@@ -275,9 +273,9 @@ pub struct Overrides {
     pub query: Option<String>,
     /// By this cookie.
     pub cookie: Option<String>,
-    /// By `<version>--` before one of the service's domains.
+    /// By `<version>--` in front of one of the service's domains.
     pub preview_domains: bool,
-    /// What must come along in `watershed-key`.
+    /// The secret that `watershed-key` must have.
     pub secret: Option<SecretSource>,
 }
 
@@ -285,12 +283,12 @@ pub struct Overrides {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     pub domain: DomainPattern,
-    /// A prefix of whole segments: `/`, or `/api` without a slash at its end.
+    /// A prefix of whole segments: `/`, or a path such as `/api` without a slash at its end.
     pub path: String,
 }
 
 impl Route {
-    /// All of a domain.
+    /// The whole domain.
     pub const WHOLE: &str = "/";
 }
 

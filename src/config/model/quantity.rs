@@ -1,6 +1,5 @@
-//! Quantities as they are written in a file: sizes with a unit, durations with a unit, and the
-//! digest of a content. Each has one reading only: whole numbers, exact units, and no unit that
-//! could mean two things.
+//! Quantities as they are written in a file: sizes with a unit, durations with a unit, and the digest of a content.
+//! Each text has only one reading: whole numbers, exact units, and no unit that could mean two things.
 
 use std::fmt;
 use std::str::FromStr;
@@ -77,17 +76,17 @@ impl FromStr for ByteSize {
 }
 
 impl fmt::Display for ByteSize {
-    /// Exact, and read back as the same size.
+    /// Exact: the text reads back as the same size.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&in_units(self.0, &SIZE_UNITS).unwrap_or_else(|| "0B".into()))
     }
 }
 
-/// Reads `250ms`, `10s`, `2m` or `1h`. `0s` is a duration too; the bounds of a key say whether it
-/// may be none.
+/// Reads `250ms`, `10s`, `2m` or `1h`. `0s` is a duration too; the bounds of a key say whether it is allowed.
 ///
 /// # Errors
-/// When it is not a whole number with one of these units.
+///
+/// When the text is not a whole number with one of these units.
 pub fn parse_duration(text: &str) -> Result<Duration, QuantityError> {
     let (number, unit) = number_and_unit(text)?;
     if unit.is_empty() {
@@ -127,7 +126,7 @@ fn in_units(value: u64, units: &[(&str, u64)]) -> Option<String> {
     Some(format!("{}{name}", value / factor))
 }
 
-/// A SHA-256: of a component, a file or an environment. Written `sha256:` and 64 hexadecimal digits.
+/// A SHA-256 of a component, a file or an environment. Written `sha256:` and 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest([u8; 32]);
 

@@ -1,28 +1,26 @@
-//! Versions that must not get traffic: what a rollback leaves behind, so that nobody sends traffic
-//! to them again by mistake. `versions` enforces it, because only it knows the digest of what a
-//! version is made of.
+//! Versions that must not get traffic. A rollback leaves such entries behind, so that nobody sends traffic to a bad
+//! version again by mistake. `policy` enforces them with the digests of what versions are made of.
 
 use sha2::{Digest as _, Sha256};
 
 use super::{Digest, EnvValue, SecretSource, Service, VersionName, VersionSpec};
 
-/// What must not get traffic, whatever it is called by now.
+/// An entry that keeps a component from traffic, whatever its version is called by now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quarantined {
-    /// Of what serves the version: of a guest, the digest of its component.
+    /// The digest of what serves the version: for a guest, of its component.
     pub digest: Digest,
-    /// Of the environment, where only a version with this one is meant.
+    /// The digest of the environment, where only a version with this environment is meant.
     pub env: Option<Digest>,
-    /// What it was called; for people.
+    /// What the version was called; for people.
     pub version: VersionName,
-    /// Why; for people.
+    /// The reason; for people.
     pub remark: Option<String>,
 }
 
 impl VersionSpec {
-    /// The SHA-256 of the environment as it is declared: each name, where its value comes from, and
-    /// the value or where to find it. Each part has its length before it, so that no two
-    /// environments have the same parts.
+    /// The SHA-256 of the environment as it is declared: each name, where its value comes from, and the value or its
+    /// place. Each part is preceded by its length, so that no two environments give the same bytes.
     pub fn env_digest(&self) -> Digest {
         digest_of(self.env())
     }
@@ -52,12 +50,12 @@ fn digest_of(env: &[(String, EnvValue)]) -> Digest {
 }
 
 impl Service {
-    /// The entry that keeps a version from traffic whose backend has this digest, if there is one.
+    /// The entry, if there is one, that keeps a version from traffic whose backend has this digest.
     pub fn quarantined(&self, spec: &VersionSpec, digest: &Digest) -> Option<&Quarantined> {
         self.quarantined_as(digest, spec.env())
     }
 
-    /// The same of a version that is not declared yet, with its environment sorted by key.
+    /// The same for a version that is not declared yet, with its environment sorted by key.
     pub fn quarantined_as(
         &self,
         digest: &Digest,

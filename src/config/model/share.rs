@@ -1,5 +1,5 @@
-//! Shares of traffic: a percentage with two decimals, and a split of exactly 100 of them. Counted
-//! in whole hundredths, so that nothing downstream has to think about rounding.
+//! Shares of traffic: a percentage with two decimals, and a split of exactly 100 %. Both count whole hundredths, so
+//! that later code never rounds.
 
 use std::fmt;
 
@@ -27,7 +27,8 @@ impl Percent {
     pub const ALL: Self = Self(10_000);
 
     /// # Errors
-    /// When it is not a number from 0 to 100 with at most two decimals.
+    ///
+    /// When the number is not from 0 to 100 with at most two decimals.
     pub fn from_f64(value: f64) -> Result<Self, PercentError> {
         if value.is_nan() {
             return Err(PercentError::NotANumber);
@@ -54,7 +55,8 @@ impl Percent {
     }
 
     /// # Errors
-    /// When it is more than 10,000.
+    ///
+    /// When the number is more than 10,000.
     pub fn from_hundredths(hundredths: u16) -> Result<Self, PercentError> {
         if hundredths > Self::ALL.0 {
             return Err(PercentError::MoreThanAll);
@@ -74,8 +76,8 @@ impl fmt::Display for Percent {
     }
 }
 
-/// Divides `whole` in proportion to some shares. What rounding to hundredths leaves over goes to
-/// those that lose most by it, the first of them first. All of nothing is nothing.
+/// Divides `whole` in proportion to some shares. The hundredths that rounding leaves over go to the shares that lose
+/// most by it, in order. All-zero shares give nothing.
 pub fn spread(shares: &[Percent], whole: Percent) -> Vec<Percent> {
     let sum: u64 = shares.iter().map(|share| u64::from(share.hundredths())).sum();
     let whole = u64::from(whole.hundredths());
@@ -94,7 +96,7 @@ pub fn spread(shares: &[Percent], whole: Percent) -> Vec<Percent> {
     parts.into_iter().map(percent).collect()
 }
 
-/// How far a sum of shares, in hundredths of a percent, is from all, in words.
+/// How far a sum of shares, in hundredths of a percent, is from 100 %, in words.
 pub fn gap(hundredths: u64) -> String {
     let difference = show_hundredths(hundredths.abs_diff(10_000));
     if hundredths < 10_000 {
@@ -114,8 +116,7 @@ pub fn show_hundredths(hundredths: u64) -> String {
     }
 }
 
-/// Which share of a service's requests each of its versions gets: exactly 100 % together, or
-/// nothing at all.
+/// The share of a service's requests that each of its versions gets: exactly 100 % together, or nothing at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split {
     /// In the order of the versions, each at most once.
@@ -155,13 +156,13 @@ impl Split {
         }
     }
 
-    /// Indexes into the service's versions and their shares, in the order of the versions. A
-    /// version that is not here gets nothing.
+    /// Indexes into the service's versions and their shares, in the order of the versions. A version that is missing
+    /// here gets nothing.
     pub fn shares(&self) -> &[(usize, Percent)] {
         &self.shares
     }
 
-    /// Whether no version gets anything.
+    /// Whether every version gets nothing.
     pub fn is_offline(&self) -> bool {
         self.shares.iter().all(|(_, share)| *share == Percent::ZERO)
     }

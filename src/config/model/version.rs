@@ -1,7 +1,7 @@
-//! One version as declared: what belongs to every version, and what belongs to its backend.
+//! One version as declared: the settings that every version has, and those of its backend.
 //!
-//! A backend is what serves a version. Matches on [`BackendSpec`] name every variant, so that the
-//! compiler lists the places that another kind of backend must answer.
+//! A backend is what serves a version. Each match on [`BackendSpec`] names every variant, so that a new kind of backend
+//! makes the compiler list the places to extend.
 
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
@@ -26,7 +26,7 @@ pub enum BackendSpec {
     Guest(GuestSpec),
 }
 
-/// A WebAssembly component, and what it may see and use.
+/// A WebAssembly component, its environment and its limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GuestSpec {
     /// Absolute; the file need not exist.
@@ -38,10 +38,10 @@ pub struct GuestSpec {
     pub limits: GuestLimits,
 }
 
-/// What one version may use, whatever serves it.
+/// What one version may use, whatever its backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Until the response head; then between body chunks.
+    /// Time until the response head, and then between two body chunks.
     pub wall_time: Duration,
     pub request_body: ByteSize,
     /// Requests of the version in flight.
@@ -50,7 +50,7 @@ pub struct Limits {
     pub queue_time: Duration,
 }
 
-/// What one guest may use beside the [`Limits`] of its version.
+/// What one guest may use, beside the [`Limits`] of its version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GuestLimits {
     /// All linear memories and tables of one instance together.
@@ -74,8 +74,8 @@ impl VersionSpec {
         Self { name, remark: None, backend: backend.into(), limits: Limits::default() }
     }
 
-    /// Every file that the version is made from, in an order that depends on the declaration alone.
-    /// A guest's component comes first, then the files of its secrets.
+    /// Every file that the version is made from, in an order that depends on the declaration alone: a guest's component
+    /// first, then the files of its secrets.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         let BackendSpec::Guest(GuestSpec { component, env, .. }) = &self.backend;
         let secrets = env.iter().filter_map(|(_, value)| value.secret()?.file());
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
     use crate::config::SecretSource;
 
-    /// What the reloader follows, what a quarantine entry may name, and what the history keeps.
+    /// The reloader follows these files, a quarantine entry may name them, and the history keeps them.
     #[test]
     fn a_version_answers_for_its_backend() {
         let secret = EnvValue::Secret(SecretSource::File("/run/token".into()));

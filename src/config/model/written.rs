@@ -1,6 +1,6 @@
-//! A declaration in the words of its file, with every default written out and every path absolute:
-//! what the history keeps of a service, and what a rollback compares and writes again. A key that
-//! says the same says it in the same words.
+//! A declaration in the words of its file, with every default written out and every path absolute. The history keeps
+//! these words of a service; a rollback compares them and writes them again. Two declarations with one meaning have the
+//! same words.
 
 use std::path::Path;
 
@@ -13,8 +13,8 @@ use super::{
 };
 
 impl VersionSpec {
-    /// The `[[versions]]` entry of a version with this reach. The reach is part of the entry and yet
-    /// not of the version: it changes without the version being made anew.
+    /// The `[[versions]]` entry of a version with this reach. The reach is a part of the entry and not of the version,
+    /// because it changes without the version being made anew.
     pub fn written_with(&self, reach: Reach) -> Table {
         let mut table = self.written();
         put(&mut table, "reach", reach.as_str());
@@ -52,7 +52,7 @@ impl GuestSpec {
 }
 
 impl EnvValue {
-    /// A text, or a table that says where it is.
+    /// A value of `env`: a text, or a table with the place of a secret.
     pub fn written(&self) -> Value {
         match self {
             Self::Plain(text) => Value::from(text.as_str()),
@@ -60,7 +60,7 @@ impl EnvValue {
         }
     }
 
-    /// What [`EnvValue::written`] has written; `None` of anything else.
+    /// Reads what [`EnvValue::written`] has written; `None` for anything else.
     pub fn read(written: &Value) -> Option<Self> {
         match written {
             Value::String(text) => Some(Self::Plain(text.clone())),
@@ -88,7 +88,7 @@ impl SecretSource {
 }
 
 impl Limits {
-    /// Each limit of any version by its key, in the words of the file: text, or a whole number.
+    /// Each limit of a version by its key, in the words of the file: a text, or a whole number.
     pub fn entries(&self) -> [(&'static str, Value); 4] {
         let Self { wall_time, request_body, concurrency, queue_time } = self;
         [
@@ -105,7 +105,7 @@ impl Limits {
 }
 
 impl GuestLimits {
-    /// Each limit of a guest by its key, in the words of the file: text, or a whole number.
+    /// Each limit of a guest by its key, in the words of the file: a text, or a whole number.
     pub fn entries(&self) -> [(&'static str, Value); 3] {
         let Self { memory, cpu_time, instance_reuse } = self;
         [
@@ -117,8 +117,8 @@ impl GuestLimits {
 }
 
 impl Service {
-    /// What the file says of a service beside its versions and their shares: the keys of `[traffic]`,
-    /// with `domains` and `routes`.
+    /// A service's keys beside its versions and their shares, in the words of the file: the keys of `[traffic]`, with
+    /// `domains` and `routes`.
     pub fn written(&self) -> Table {
         let Self { domains, routes, traffic, .. } = self;
         let mut table = self.written_policy();
@@ -161,7 +161,7 @@ impl Service {
         table
     }
 
-    /// The versions with a share. Whole percentages are whole numbers.
+    /// The versions with a share. Whole percentages are written as whole numbers.
     fn written_split(&self, split: &Split) -> Table {
         let some = split.shares().iter().filter(|(_, share)| *share > Percent::ZERO);
         let share = |(index, share): &(usize, Percent)| (self.named(*index), percent(*share));

@@ -1,4 +1,4 @@
-//! Who gets which version, as it is written: `[traffic]` and the tables below it.
+//! Which version gets which requests, as it is written: `[traffic]` and the tables below it.
 
 use schemars::JsonSchema;
 
@@ -7,13 +7,13 @@ use super::{DURATION, Entries, Field, LABEL, Located, RawSecret};
 /// Versions and their shares.
 pub type RawSplit = Entries<RawPercent>;
 
-/// Names and the patterns of their values.
+/// Names, and patterns for their values.
 pub type RawConditions = Entries<String>;
 
-/// What `pattern` in the schema says of a token (RFC 9110, section 5.6.2).
+/// The `pattern` of a token in the schema (RFC 9110, section 5.6.2).
 const TOKEN: &str = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
 
-/// What `pattern` in the schema says of what requests of one user have in common.
+/// The `pattern` of a sticky key in the schema.
 const STICKY_KEY: &str = "^(header:.+|cookie:.+|query:.+|client-address|generated)$";
 
 #[derive(JsonSchema)]
@@ -24,17 +24,16 @@ pub struct RawTraffic {
     pub split: Field<RawSplit>,
     /// The latest version that is ready gets everything.
     pub latest: Field<bool>,
-    /// Whether each request is drawn by itself, or versions take turns, so that even a few requests
-    /// have the shares.
+    /// Whether each request is drawn by itself, or versions take turns, so that even a few requests follow the shares.
     #[schemars(extend("enum" = ["random", "smooth"]))]
     pub pick: Field<String>,
     /// Whether a component is told the lane of its request, to pass it on.
     pub propagate: Field<bool>,
-    /// Requests that are alike, and the version that they get: the first that matches decides.
+    /// Kinds of requests, and the version that each gets: the first matching rule decides.
     pub rules: Option<Vec<Located<RawRule>>>,
     /// How requests of one user stay with one version.
     pub sticky: Field<RawSticky>,
-    /// How a request may say which version it wants.
+    /// How a request may ask for a version.
     #[schemars(rename = "override")]
     pub overrides: Field<RawOverrides>,
 }
@@ -52,16 +51,16 @@ pub struct RawRule {
     #[schemars(extend("pattern" = LABEL))]
     #[schemars(required)]
     pub name: Field<String>,
-    /// What a request must be like, all of it; every request if missing. In a pattern, `*` stands
-    /// for any run of characters, also none, and `\` takes the next character as it is.
+    /// Conditions that a request must meet, all of them; by default every request matches. In a pattern, `*` stands for
+    /// any run of characters, including none, and `\` takes the next character literally.
     #[schemars(rename = "match")]
     pub matches: Field<RawMatch>,
     /// The version that the requests get.
     pub version: Field<String>,
     /// Percentages with at most two decimals that add up to exactly 100, instead of one version.
     pub split: Field<RawSplit>,
-    /// What becomes of a request whose version cannot take it: it is decided as if the rule had not
-    /// matched, or it fails.
+    /// What happens to a request whose version cannot take it: it is decided as if the rule had not matched, or it
+    /// fails.
     #[schemars(extend("enum" = ["next", "fail"]))]
     pub otherwise: Field<String>,
 }
@@ -88,8 +87,8 @@ pub struct RawMatch {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawSticky {
-    /// What requests of one user have in common: "header:NAME", "cookie:NAME", "query:NAME",
-    /// "client-address", or "generated" for a cookie of watershed's own.
+    /// What identifies the requests of one user: "header:NAME", "cookie:NAME", "query:NAME", "client-address", or
+    /// "generated" for a cookie that watershed sets.
     #[schemars(extend("pattern" = STICKY_KEY))]
     #[schemars(required)]
     pub key: Field<String>,
@@ -99,7 +98,7 @@ pub struct RawSticky {
     /// How long a pin holds, from 1s to 9600h.
     #[schemars(extend("pattern" = DURATION))]
     pub ttl: Field<String>,
-    /// The cookie of a key that is "generated".
+    /// The cookie for a "generated" key.
     pub cookie: Field<RawCookie>,
 }
 
@@ -109,14 +108,14 @@ pub struct RawCookie {
     /// A token.
     #[schemars(extend("pattern" = TOKEN))]
     pub name: Field<String>,
-    /// How long a browser keeps it, from 1s to 9600h.
+    /// How long a browser keeps the cookie, from 1s to 9600h.
     #[schemars(extend("pattern" = DURATION))]
     pub ttl: Field<String>,
-    /// Whether a browser sends it over HTTPS only.
+    /// Whether a browser sends the cookie over HTTPS only.
     pub secure: Field<bool>,
-    /// Whether it is hidden from scripts.
+    /// Whether the cookie is hidden from scripts.
     pub http_only: Field<bool>,
-    /// With which requests from other sites a browser sends it; "none" only if it is secure.
+    /// With which requests from other sites a browser sends the cookie; "none" only for a secure cookie.
     #[schemars(extend("enum" = ["lax", "strict", "none"]))]
     pub same_site: Field<String>,
 }
@@ -124,16 +123,16 @@ pub struct RawCookie {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawOverrides {
-    /// Whether the header watershed-version names the version.
+    /// Whether the header watershed-version may name the version.
     pub header: Field<bool>,
-    /// The query parameter that names it.
+    /// The query parameter that may name the version.
     #[schemars(extend("minLength" = 1))]
     pub query: Field<String>,
-    /// The cookie that names it.
+    /// The cookie that may name the version.
     #[schemars(extend("pattern" = TOKEN))]
     pub cookie: Field<String>,
-    /// Whether VERSION-- before one of the service's domains names it.
+    /// Whether VERSION-- in front of one of the service's domains names the version.
     pub preview_domains: Field<bool>,
-    /// What a request must bring along in the header watershed-key.
+    /// The secret that a request must have in the header watershed-key.
     pub secret: Field<RawSecret>,
 }

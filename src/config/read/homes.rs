@@ -1,4 +1,4 @@
-//! Where in the two files a key may stand, for somebody who wrote it elsewhere.
+//! Where in the two files a key may stand, for a user who wrote it elsewhere.
 
 use std::cell::OnceCell;
 
@@ -6,12 +6,12 @@ use serde_json::Value;
 
 use super::super::schema;
 
-/// The tables of both files, and their keys; read from the schema when a key is asked for first.
+/// The tables of both files, and their keys; read from the schema when the first key is looked up.
 #[derive(Default)]
 pub struct Homes(OnceCell<[(Value, &'static str); 2]>);
 
 impl Homes {
-    /// Where there is such a key, in words.
+    /// The tables that have such a key, in words.
     pub fn of(&self, key: &str) -> Vec<String> {
         let files = self.0.get_or_init(|| {
             let (watershed, service) = schema::schema();

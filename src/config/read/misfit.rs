@@ -1,4 +1,4 @@
-//! What does not fit in a file, as data.
+//! The misfits of a file, as data.
 
 use std::ops::Range;
 
@@ -23,16 +23,16 @@ pub enum What {
         /// The keys that lead to the table; empty at the top of the file.
         table: Vec<String>,
         key: String,
-        /// The keys that the table has.
+        /// The keys that the table does have.
         allowed: &'static [&'static str],
-        /// The one of them that was probably meant.
+        /// The key of the table that was probably meant.
         meant: Option<&'static str>,
     },
     /// A value of another type than its key or its array has.
     WrongType { subject: Subject, expected: Kind, found: Found },
 }
 
-/// What has a wrong type.
+/// The value that has a wrong type.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Subject {
     /// The value of this key.
@@ -41,7 +41,7 @@ pub enum Subject {
     Item(String),
 }
 
-/// What a value can have to be.
+/// What a value has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Text,
@@ -62,9 +62,9 @@ pub enum Kind {
 pub enum Found {
     Text(String),
     Boolean(bool),
-    /// A whole number as it is written, less its underscores.
+    /// A whole number as it is written, without its underscores.
     Whole(String),
-    /// Another number, or what toml's parser takes for one until it is asked for: `1_0x`.
+    /// Another number, or a text such as `1_0x` that toml's parser takes for a number until its value is asked for.
     Number(String),
     Date,
     /// An array in brackets.
@@ -74,15 +74,15 @@ pub enum Found {
     Table,
 }
 
-/// A value that was left out because of its type, so that nobody complains that it is missing.
+/// A value that was left out because of its type, so that no check reports it as missing.
 pub struct Lost {
-    /// Where the table or the array is that it is in; none for the top of the file.
+    /// Where the value's table or array is; `None` for the top of the file.
     pub table: Option<Range<usize>>,
-    /// The key, also of an array that is not whole; none for an item of an array.
+    /// The key of the value, or of an array that lost an item; `None` for an item of an array.
     pub key: Option<String>,
 }
 
-/// The misfits of one file: the first ones, and whether there are more.
+/// The first misfits of one file, and whether there are more.
 #[derive(Default)]
 pub struct Misfits {
     pub found: Vec<Misfit>,
@@ -129,7 +129,7 @@ impl Misfits {
         }
     }
 
-    /// Remembers that a key of a table is left out.
+    /// Remembers that a key of a table was left out.
     pub(super) fn lose(&mut self, table: At<'_>, key: &str) {
         if !self.is_full() {
             let key = Some(key.to_owned());
@@ -137,7 +137,7 @@ impl Misfits {
         }
     }
 
-    /// Remembers that an array is not whole.
+    /// Remembers that an array lost an item.
     pub(super) fn lose_item(&mut self, array: At<'_>) {
         if let Some(path) = array.path {
             self.lose(path.table, path.key);
@@ -169,7 +169,7 @@ fn is_whole(number: &DeInteger<'_>) -> bool {
     !digits.is_empty() && digits.chars().all(|digit| digit.is_digit(number.radix()))
 }
 
-/// Tables under `[[headers]]` stand where the first of them does.
+/// Tables under `[[headers]]` are placed where the first of them is.
 fn is_under_headers(items: &DeArray<'_>, span: &Range<usize>) -> bool {
     items.first().is_some_and(|first| first.span() == *span)
 }

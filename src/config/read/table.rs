@@ -1,4 +1,4 @@
-//! Which keys each table has. A test compares them with the JSON Schema.
+//! The keys of each table. A test compares them with the JSON Schema.
 
 use toml::de::DeValue;
 
@@ -10,7 +10,7 @@ use super::super::raw::{
 use super::misfit::{Kind, Misfits};
 use super::{At, FromValue, Table};
 
-/// Has the structs of tables take each field by the key that is beside it.
+/// Has the structs of tables take each field by the key beside it.
 macro_rules! tables {
     ($($raw:ident { $($field:ident: $key:literal),* })*) => {$(
         impl FromValue for $raw {

@@ -1,4 +1,4 @@
-//! What does not fit is found where it is, and the reader knows the keys that the JSON Schema knows.
+//! Misfits are found where they are, and the reader knows the keys that the JSON Schema knows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path as FilePath;
@@ -20,7 +20,7 @@ fn misfits<T: FromValue>(text: &str) -> Misfits {
     misfits
 }
 
-/// What is said of a service's file: the part of the text that is meant, the message and the help.
+/// The report about a service's file: the marked part of the text, the message and the help.
 fn said(text: &str) -> Vec<(String, String, String)> {
     let source = Source::new(FilePath::new("/s.toml"), text.to_owned());
     let words = Words::of(&source);
@@ -146,8 +146,8 @@ fn the_reader_and_the_schema_know_the_same_keys() {
     assert_same_keys::<RawService>(&service);
 }
 
-/// Reads a file that has every key of the schema, and a stranger in every table: only strangers may
-/// be misfits, and what each table has instead of them is what the schema has.
+/// Reads a file that has every key of the schema, and an unknown key in every table. Only the unknown keys may be
+/// misfits, and the keys listed for each table must be those of the schema.
 fn assert_same_keys<T: FromValue>(schema: &Value) {
     let mut wanted = BTreeMap::new();
     let text = example_table(schema, "", &mut wanted, "\n");
@@ -166,7 +166,7 @@ fn assert_same_keys<T: FromValue>(schema: &Value) {
 
 type Keys = BTreeMap<String, BTreeSet<String>>;
 
-/// A table with every key of its schema, and a stranger.
+/// A table with every key of its schema, and an unknown key.
 fn example_table(schema: &Value, path: &str, keys: &mut Keys, separator: &str) -> String {
     let properties = schema["properties"].as_object().unwrap();
     keys.insert(path.to_owned(), properties.keys().cloned().collect());
@@ -181,7 +181,7 @@ fn below(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
-/// A value that the schema describes.
+/// A value that fits the schema.
 fn example(schema: &Value, path: &str, keys: &mut Keys) -> String {
     if let Some(choices) = schema["anyOf"].as_array() {
         return example(&choices[0], path, keys);

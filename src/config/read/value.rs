@@ -1,4 +1,4 @@
-//! What each type of `raw` is made of.
+//! Reads each type of `raw` from a value.
 
 use std::ops::Range;
 
@@ -40,7 +40,7 @@ impl FromValue for RawPercent {
 
     fn from_value(value: &mut DeValue<'_>, _: At<'_>, _: &mut Misfits) -> Option<Self> {
         match value {
-            // What this rounds has more than 53 bits, and is refused as a share.
+            // A number that this rounds has more than 53 bits, and is refused as a share.
             DeValue::Integer(number) => whole(number).map(|number| Self(number as f64)),
             DeValue::Float(number) => number.as_str().parse().ok().map(Self),
             _ => None,

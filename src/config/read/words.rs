@@ -5,7 +5,7 @@ use super::super::suggest;
 use super::homes::Homes;
 use super::misfit::{Found, Kind, Misfit, Subject, What};
 
-/// Says what is wrong in one file.
+/// Reports what does not fit in one file.
 pub struct Words<'a> {
     source: &'a Source,
     homes: Homes,
@@ -60,8 +60,7 @@ impl<'a> Words<'a> {
 }
 
 impl Found {
-    /// Whether a value stands under a header, or is made by a dotted key: whoever wrote it did not
-    /// write it behind `=`.
+    /// Whether a value stands under a header, or was made by a dotted key: then there is no `=` in front of the value.
     fn is_header(&self, written: &str) -> bool {
         match self {
             Self::Tables => true,
@@ -148,14 +147,14 @@ fn plain_advice(expected: Kind) -> &'static str {
     }
 }
 
-/// What stands above a table that is always inside of another one.
+/// The header of a table that always stands inside another one.
 fn nested(key: &str) -> Option<String> {
     let table = table(key);
     let header = if key == "rules" { format!("[[{table}]]") } else { format!("[{table}]") };
     (table != key).then_some(header)
 }
 
-/// What stands in the brackets of a table.
+/// What stands in the brackets of a table's header.
 fn table(key: &str) -> &str {
     match key {
         "rules" => "traffic.rules",

@@ -1,4 +1,4 @@
-//! What is probably meant at a place where the parser stopped.
+//! Guesses what was meant at the place where the parser stopped.
 
 use std::ops::Range;
 
@@ -7,17 +7,16 @@ use toml::de::DeValue;
 use super::super::source::{Complaint, LINE_MAX, Source};
 use super::scan::{Scanner, Within};
 
-/// Quotation marks that word processors and web pages make of straight ones, and others that are
-/// none here.
+/// Quotation marks that word processors and web pages make of straight ones, and others that TOML does not know.
 const FALSE_QUOTES: [char; 9] = ['“', '”', '„', '‘', '’', '‚', '«', '»', '`'];
 
-/// What ends a word.
+/// Characters that end a word.
 const DELIMITERS: [char; 9] = ['=', ',', '[', ']', '{', '}', '"', '\'', '#'];
 
-/// In how many brackets, or tables, an error is about nothing but that. toml's own limit is 80.
+/// Nesting from which on an error is only about the number of brackets or tables. toml's own limit is 80.
 const DEPTH_MAX: usize = 64;
 
-/// What to do about an error, and what to say of it instead of the parser's own words.
+/// What to do about an error, and a better message than the parser's own.
 pub struct Hint {
     message: Option<String>,
     help: String,
@@ -30,20 +29,19 @@ pub struct Place<'a> {
     before: &'a str,
     /// The line from there on.
     after: &'a str,
-    /// What the error is about; may be empty.
+    /// The text that the error marks; may be empty.
     token: &'a str,
-    /// Whether that is a key, which is well written.
+    /// Whether the error marks a key, and the key is well written.
     is_key: bool,
     within: Within,
     depth: usize,
     /// Whether an array or an inline table is open that began on this line.
     has_opened_here: bool,
-    /// The latest character before, on this line or another, that is no space.
+    /// The latest character before the place that is no space, on this line or an earlier one.
     latest: char,
 }
 
-/// Whether there is nothing wrong with how a key is written at a place. Of a line that nobody writes,
-/// that is not asked.
+/// Whether the key at a place is written correctly. Not asked for lines that are longer than anybody writes.
 pub fn is_key(source: &Source, span: &Range<usize>) -> bool {
     let token = source.text.get(span.clone()).unwrap_or_default();
     let (line, at) = source.line(span.start);
@@ -70,7 +68,7 @@ impl Hint {
         Self { message: Some(message.into()), help: help.into() }
     }
 
-    /// What to do about what the parser says.
+    /// Chooses the hint by the parser's message.
     fn help(help: impl Into<String>) -> Self {
         Self { message: None, help: help.into() }
     }
@@ -86,7 +84,7 @@ impl<'a> Place<'a> {
     pub fn of(source: &'a Source, span: &Range<usize>, scanner: &Scanner<'_>) -> Self {
         let (line, at) = source.line(span.start);
         let (before, after) = line.split_at(at);
-        // A token may have more lines, as a text in three quotation marks has.
+        // The marked text may have several lines, as a text in three quotation marks has.
         let token = source.text.get(span.clone()).and_then(|token| token.lines().next());
         let token = token.unwrap_or_default();
         Self {
@@ -102,7 +100,7 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// Whether two items of an array have nothing between them here.
+    /// Whether a comma is missing between two items of an array here.
     pub fn lacks_comma(&self) -> bool {
         self.within == Within::Array
             && self.token.is_empty()
@@ -111,8 +109,8 @@ impl<'a> Place<'a> {
             && !self.after.starts_with([',', ']', '}', '='])
     }
 
-    /// Whether a text that does not end hides what closes an array or an inline table: all that
-    /// follows is taken for a part of that.
+    /// Whether a text that does not end hides what closes an array or an inline table: everything that follows is taken
+    /// for a part of the text.
     pub fn hides_closing(&self) -> bool {
         self.within == Within::Quoted && self.after.is_empty() && self.has_opened_here
     }
@@ -166,7 +164,7 @@ impl<'a> Place<'a> {
         Hint::new(message, help)
     }
 
-    /// What is behind the backslash before the place, as far as it is meant as one character.
+    /// What follows the backslash before the place, as far as it is meant as one character.
     fn escape(&self) -> String {
         let before = self.before.rsplit('\\').next().unwrap_or_default();
         let mut letters = before.chars().chain(self.after.chars());
@@ -176,7 +174,7 @@ impl<'a> Place<'a> {
         letter.into_iter().chain(digits).collect()
     }
 
-    /// A hint about a value that is none.
+    /// A hint about a value that TOML does not know.
     fn value(&self) -> Option<Hint> {
         let (head, word) = self.word();
         if self.after.starts_with('=') && head.ends_with('=') {
@@ -191,7 +189,7 @@ impl<'a> Place<'a> {
         if self.after.starts_with(FALSE_QUOTES) {
             let message = match self.token {
                 "" => "a text must be in quotation marks".to_owned(),
-                token => format!("`{token}` is no value"),
+                token => format!("`{token}` is not a value"),
             };
             return Some(Hint::new(message, "write straight quotation marks: `\"…\"`"));
         }
@@ -200,9 +198,9 @@ impl<'a> Place<'a> {
             let help = "write a value behind `=`, or remove the key";
             return is_missing.then(|| Hint::new("there is no value here", help));
         }
-        // One that is right is followed by what is wrong.
+        // The value itself is right; what follows is wrong.
         let is_value = word.starts_with(DELIMITERS) || DeValue::parse(word).is_ok();
-        (!is_value).then(|| Hint::new(format!("`{word}` is no value"), self.word_help(word)))
+        (!is_value).then(|| Hint::new(format!("`{word}` is not a value"), self.word_help(word)))
     }
 
     fn word_help(&self, word: &str) -> String {
@@ -229,7 +227,7 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// The line before the word that the error is in, and that word.
+    /// The line before the word with the error, and the word.
     fn word(&self) -> (&'a str, &'a str) {
         let is_end = |c: char| c.is_whitespace() || DELIMITERS.contains(&c);
         let first = self.before.rsplit(is_end).next().unwrap_or_default();
@@ -316,7 +314,7 @@ impl<'a> Place<'a> {
         })
     }
 
-    /// What to do about a key that is well written.
+    /// What to do about a well-written key.
     fn twice(&self) -> &'static str {
         let is_dotted =
             self.after.get(self.token.len()..).is_some_and(|rest| rest.starts_with('.'));
@@ -335,7 +333,7 @@ impl<'a> Place<'a> {
         })
     }
 
-    /// A character that a key cannot have, and that may not be visible.
+    /// A character that a key cannot have, and that may be invisible.
     fn stranger(&self) -> Option<Hint> {
         let character = self.after.chars().next()?;
         let help = match character {

@@ -1,5 +1,4 @@
-//! A rough look at a text that may not be TOML: where texts, comments, arrays and inline tables
-//! begin and end in it.
+//! A rough look at a text that may not be TOML: where its texts, comments, arrays and inline tables begin and end.
 
 use std::ops::Range;
 
@@ -9,24 +8,24 @@ pub struct Scanner<'a> {
     at: usize,
     /// The arrays and inline tables around the place, the innermost last.
     open: Vec<Bracket>,
-    /// How many of them there were where the line began.
+    /// How many of them were open where the line began.
     open_before_line: usize,
-    /// The text in quotation marks that the place is in.
+    /// The text in quotation marks around the place.
     quoted: Option<Quoted>,
     is_comment: bool,
     is_header: bool,
-    /// Whether a `=` is before the place, outside of all brackets.
+    /// Whether a `=` precedes the place, outside of all brackets.
     is_value: bool,
     /// The latest character that is neither a space nor in a comment.
     latest: u8,
-    /// Whether it is on the line of the place.
+    /// Whether that character is on the line of the place.
     is_latest_here: bool,
 }
 
 struct Bracket {
     at: usize,
     is_array: bool,
-    /// Whether the place is behind the `=` of a key of the inline table.
+    /// Whether the place follows the `=` of a key of the inline table.
     is_value: bool,
 }
 
@@ -34,11 +33,11 @@ struct Bracket {
 struct Quoted {
     at: usize,
     mark: u8,
-    /// Whether it is in three marks, and may have many lines.
+    /// Whether the text has three marks, and may have many lines.
     is_long: bool,
 }
 
-/// What a place is in.
+/// What surrounds a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Within {
     Quoted,
@@ -47,12 +46,12 @@ pub enum Within {
     Key,
     /// In an inline table, up to `=`.
     InlineKey,
-    /// Behind `=`.
+    /// After `=`.
     Value,
     Array,
 }
 
-/// What begins somewhere and does not end.
+/// Something that begins and does not end.
 pub struct Opened {
     pub span: Range<usize>,
     pub bracket: &'static str,
@@ -72,7 +71,7 @@ pub fn unclosed(text: &str) -> Option<Opened> {
             opened(at, "\"\"\"", "\"\"\"", "text")
         }
         (Some(Quoted { at, is_long: true, .. }), _) => opened(at, "'''", "'''", "text"),
-        // What closes it may be in the text that should have ended.
+        // Its closing mark may be inside the text that should have ended.
         (Some(_), _) if scanner.has_opened_here() => None,
         (_, Some(Bracket { at, is_array: true, .. })) => opened(*at, "[", "]", "array"),
         (_, Some(Bracket { at, .. })) => opened(*at, "{", "}", "table"),
@@ -125,7 +124,7 @@ impl<'a> Scanner<'a> {
         self.open.len() > self.open_before_line
     }
 
-    /// In how many arrays and inline tables the place is.
+    /// The number of arrays and inline tables around the place.
     pub fn depth(&self) -> usize {
         self.open.len()
     }
@@ -135,14 +134,14 @@ impl<'a> Scanner<'a> {
         char::from(self.latest)
     }
 
-    /// Returns how many bytes are read.
+    /// Returns how many bytes were read.
     fn in_quotes(&mut self, Quoted { mark, is_long, .. }: Quoted, byte: u8) -> usize {
         let rest = self.text.get(self.at..).unwrap_or_default();
-        // Three end a long text, with up to two more of its own before them.
+        // Three marks end a long text, and up to two more of its own may precede them.
         let run = rest.iter().take(5).take_while(|byte| **byte == mark).count();
         match byte {
             b'\n' if !is_long => {
-                // Brackets of this line may be in the text that should have ended.
+                // Brackets of this line may be inside the text that should have ended.
                 self.open.truncate(self.open_before_line);
                 self.quoted = None;
                 self.plain(byte)
@@ -160,7 +159,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Returns how many bytes are read.
+    /// Returns how many bytes were read.
     fn plain(&mut self, byte: u8) -> usize {
         if byte == b'\n' {
             self.end_line();

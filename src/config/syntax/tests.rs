@@ -7,9 +7,9 @@ use toml::de::DeTable;
 
 use super::*;
 
-/// What the reports rely on: broken texts, and for each error the place as line and column, what is
-/// marked, and the words. Where an upgrade of `toml` changes any of it, our reports change with it:
-/// look at each, write the golden reports anew if they are still good, and then this table.
+/// What the reports rely on: broken texts, and for each error the place as line and column, the marked text, and the
+/// words. Our reports change when an upgrade of `toml` changes any of these: look at each, bless the golden reports if
+/// they are still good, and then update this table.
 const PARSER: [(&str, &[&str]); 25] = [
     ("a = \"s", &["1:7 `` invalid basic string, expected `\"`"]),
     ("a = 's\n", &["1:7 `` invalid literal string, expected `'`"]),
@@ -74,7 +74,7 @@ fn source(text: &str) -> Source {
     Source::new(Path::new("/s.toml"), text.to_owned())
 }
 
-/// What is said of a text: the line, the message without what all have in common, and the help.
+/// The report about a text: the line, the message without what all have in common, and the help.
 fn said(text: &str) -> Vec<(usize, String, String)> {
     let source = source(text);
     let (_, errors) = DeTable::parse_recoverable(text);
@@ -104,7 +104,7 @@ fn what_is_open_is_told_once_and_where_it_begins() {
         |text: &str| said(text).into_iter().map(|(line, message, _)| (line, message)).collect();
     let told: Vec<_> = message(&array);
     let open = |line, what: &str| (line, format!("this `{what}` is not closed"));
-    assert_eq!(told, [(1, "`“s”` is no value".to_owned()), open(2, "[")]);
+    assert_eq!(told, [(1, "`“s”` is not a value".to_owned()), open(2, "[")]);
     let told: Vec<_> = message(&format!("a = 1\nenv = {{ A = [\"}}\"],\n{rest}"));
     assert_eq!(told, [open(2, "{")]);
     let told: Vec<_> = message(&format!("\n\nremark = '''x\n{rest}'' # '''' \n= "));
@@ -113,7 +113,7 @@ fn what_is_open_is_told_once_and_where_it_begins() {
     assert_eq!(told, [open(1, "\"\"\"")]);
 }
 
-/// A quotation mark that is missing hides the bracket behind it.
+/// A missing quotation mark hides the bracket behind it.
 #[test]
 fn an_open_text_is_told_and_not_what_it_hides() {
     for text in ["domains = [\"a]\nx = 1\ny = 2\n", "env = { A = \"b }\nx = 1\ny = yes\n"] {
@@ -143,7 +143,7 @@ fn values_that_are_none_get_a_hint() {
     assert_eq!(hint("\"x\u{1}\""), "write `\\u0001` in double quotation marks instead");
     for text in ["127.0.0.1:8080", "10s", "1.2.3", "2026-13-45", "https://a.org", "/x", "$X", "+"] {
         let (_, message, help) = said(&format!("a = {text}")).remove(0);
-        assert_eq!(message, format!("`{text}` is no value"));
+        assert_eq!(message, format!("`{text}` is not a value"));
         assert_eq!(help, "put a text in quotation marks");
     }
 }
@@ -162,7 +162,7 @@ fn keys_that_are_none_get_a_hint() {
     assert_eq!(hint("a = 1\n\u{feff}b = 2"), "remove it, or put the key in quotation marks");
 }
 
-/// What the parser says of keys below a header that it could not read is not their fault.
+/// Keys below a header that the parser could not read are not at fault for what it says about them.
 #[test]
 fn keys_below_a_broken_header_are_not_there_twice() {
     let lines: Vec<usize> =

@@ -1,6 +1,5 @@
-//! Names that only one may have: of environments, of services, of versions, of rules, domains and
-//! parts of domains. Remembers
-//! who had one first, so that the second can be told.
+//! Names that only one owner may have: of environments, services, versions and rules, domains and parts of domains.
+//! Each first owner is remembered, so that a second one can be told where the first is.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -9,14 +8,14 @@ use std::path::Path;
 use super::super::report::short_path;
 use super::super::source::{Complaint, Findings, Spot};
 
-/// What a name is the name of.
+/// The kind of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum What {
     Environment,
     EnvironmentDomain,
     Service,
     Domain,
-    /// A part of a domain. All of one is a domain.
+    /// A part of a domain. A part may be the whole domain.
     Route,
     Version,
     Rule,
@@ -36,15 +35,14 @@ impl What {
     }
 }
 
-/// Who has which name in one file.
+/// The owner of each name in one file.
 #[derive(Default)]
 pub struct Claims {
     taken: HashMap<String, Spot>,
 }
 
 impl Claims {
-    /// Takes a name for a place in a file, or reports who has it already. Returns whether the name
-    /// was free.
+    /// Takes a name for a place in a file, or reports who owns it already. Returns whether the name was free.
     pub fn take(
         &mut self,
         at: &mut Findings<'_>,
@@ -60,13 +58,13 @@ impl Claims {
         true
     }
 
-    /// Notes who has a name.
+    /// Notes the owner of a name.
     pub fn put(&mut self, name: &str, spot: &Spot) {
         self.taken.insert(name.to_owned(), spot.clone());
     }
 }
 
-/// What to say to whoever comes second, who is in `file`.
+/// The complaint to a second claimant, which is in `file`.
 pub fn taken(name: &str, what: What, first: &Spot, file: &Path) -> Complaint {
     let other = short_path(&first.file).display();
     let place = match first.line {

@@ -1,5 +1,5 @@
-//! `[server]` and `[admin]`: where requests and operators come in. No two addresses may be one:
-//! the second could not be bound.
+//! `[server]` and `[admin]`: the addresses of requests and of operators. No two addresses may overlap: the second could
+//! not be bound.
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
@@ -126,7 +126,7 @@ fn admin(main: &mut Findings<'_>, raw: RawAdmin, server: &ServerSettings) -> Adm
     AdminSettings { listen, token_file, hosts }
 }
 
-/// An address of `server` that is where the admin listener is unless somebody says otherwise.
+/// An address of `server` that is the default address of the admin listener.
 fn is_apart_from_default(main: &mut Findings<'_>, listen: &[Written], admin: &AdminSettings) {
     let default = AdminSettings::default().listen;
     let taken = listen.iter().find(|(_, address)| overlap(*address, default));
@@ -155,8 +155,8 @@ fn hosts(main: &mut Findings<'_>, items: Vec<Located<String>>) -> Vec<String> {
     hosts
 }
 
-/// Whether nobody can listen on both. Port 0 is another free port each time. Every address of IPv6
-/// and one of IPv4 go together: the former is bound without the latter.
+/// Whether two addresses exclude each other. Port 0 is another free port each time. The address `[::]` and an IPv4
+/// address can be used together, because the former is bound for IPv6 only.
 fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     let (one, other) = (canonical(one), canonical(other));
     let same_kind = one.is_ipv4() == other.is_ipv4();

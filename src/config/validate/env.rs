@@ -52,7 +52,7 @@ fn secret(
     source(at, key, table, raw, help).map(EnvValue::Secret)
 }
 
-/// Where the secret of a key is; `help` says what to do where that is not said.
+/// The place of a key's secret; `help` is used where the file gives none.
 pub fn source(
     at: &mut Findings<'_>,
     key: &str,

@@ -1,6 +1,5 @@
-//! One value at a time: texts and numbers of a file into values of the model, with what is wrong
-//! and what to do in words. The rooms above ask for a key and get its value or nothing, and the
-//! problem is already reported.
+//! Checks one value at a time: texts and numbers of a file become values of the model, or problems that say what is
+//! wrong and what to do. Callers ask for a key and get its value, or `None` with the problem already reported.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
@@ -168,7 +167,7 @@ fn digits_of(text: &str) -> &str {
     text.get(..end.unwrap_or(text.len())).unwrap_or_default()
 }
 
-/// The unit that is probably meant by one of other languages.
+/// The unit that is probably meant by a unit of another language.
 fn duration_unit(written: &str) -> Option<&'static str> {
     match written.to_lowercase().as_str() {
         "ms" | "msec" | "msecs" | "millis" | "millisecond" | "milliseconds" => Some("ms"),
@@ -204,7 +203,7 @@ fn bad_size(key: &str, text: &str, error: &QuantityError) -> Complaint {
     Complaint::new(format!("`{key}` is not a size: {error}"), help)
 }
 
-/// One of the words that a key may say.
+/// One of the words that a key may have.
 pub fn word<T: Copy>(
     key: &str,
     all: &[T],
@@ -312,14 +311,15 @@ pub fn domain_pattern(text: &str) -> Result<DomainPattern, Complaint> {
     })
 }
 
-/// A name under which operators may ask.
+/// A host name under which the admin listener answers.
 pub fn admin_host(text: &str) -> Result<String, Complaint> {
     let bare = text.trim_start_matches('[').trim_end_matches(']');
     if bare.parse::<IpAddr>().is_ok() || text.parse::<SocketAddr>().is_ok() {
-        let message = format!("{text:?} is an address, and those are answered always");
+        let message =
+            format!("{text:?} is an address, and the listener answers under every address");
         return Err(Complaint::new(message, "remove it"));
     }
-    // Containers are named with underscores.
+    // Container names may have underscores.
     model::domain(&text.replace('_', "x")).map(|_| text.to_ascii_lowercase()).map_err(|error| {
         let why = match error {
             model::DomainError::Port => "it has a port".to_owned(),
@@ -338,7 +338,7 @@ pub fn digest(text: &str) -> Result<Digest, Complaint> {
     })
 }
 
-/// Of an environment; the one of a version's cannot be had by hand.
+/// The digest of an environment. Nobody computes one by hand.
 pub fn env_digest(text: &str) -> Result<Digest, Complaint> {
     text.parse().map_err(|error: model::DigestError| {
         let help = "leave it out to mean every environment, or write `sha256:` and 64 digits";

@@ -1,11 +1,11 @@
-//! Limits, which may stand in two places: what a table leaves out comes from the one below it, and
-//! in the end from the model's defaults.
+//! Limits, which two tables may set: what a version's table leaves out comes from the main file's, and finally from the
+//! model's defaults.
 
 use super::super::model::{AllLimits, GuestLimits, Limits};
 use super::super::raw::RawLimits;
 use super::super::source::Findings;
 
-/// The limits of a table, over those that hold without it.
+/// The limits of a table, on top of those that hold without it.
 pub fn over(at: &mut Findings<'_>, raw: Option<RawLimits>, below: &AllLimits) -> AllLimits {
     let Some(raw) = raw else {
         return below.clone();

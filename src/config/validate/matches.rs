@@ -1,4 +1,4 @@
-//! What a request must be like for a rule: patterns and names of its parts, and where it is from.
+//! The conditions of a rule: patterns and names of a request's parts, and the network that the request is from.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ use super::request;
 const METHODS: [&str; 9] =
     ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
-/// What of the table is right.
+/// The conditions of the table that are right.
 pub fn matches(file: &mut Findings<'_>, raw: RawMatch) -> Match {
     let RawMatch { path, method, query, header, cookie, client } = raw;
     Match {
@@ -27,7 +27,7 @@ pub fn matches(file: &mut Findings<'_>, raw: RawMatch) -> Match {
     }
 }
 
-/// Sorted by name. Two names that are written otherwise may be one.
+/// Sorted by name. Two differently written names may be one.
 fn conditions(
     file: &mut Findings<'_>,
     raw: Option<RawConditions>,

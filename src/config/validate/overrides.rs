@@ -1,4 +1,4 @@
-//! How a request may say which version it wants, and what it must know to be heard.
+//! The ways in which a request may ask for a version, and the secret that it must know.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use super::super::raw::{Field, RawOverrides, RawSecret};
 use super::super::source::{Complaint, Findings};
 use super::{env, request};
 
-/// The ways that are open; none where nothing is said.
+/// The ways that are open; `None` where the file opens none.
 pub fn overrides(file: &mut Findings<'_>, raw: Field<RawOverrides>) -> Option<Overrides> {
     let (table, raw) = raw?.into_parts();
     let RawOverrides { header, query, cookie, preview_domains, secret } = raw;

@@ -1,4 +1,4 @@
-//! Who gets which version: shares, and what decides before them.
+//! Which version requests get: shares, and what decides before them.
 
 use std::ops::Range;
 
@@ -14,16 +14,16 @@ use super::split::{self, Names};
 use super::sticky::sticky;
 use super::{field, unreachable};
 
-/// What a file says of who gets what.
+/// A file's decision about which version requests get.
 #[derive(Default)]
 pub struct Decided {
     pub traffic: Traffic,
     pub policy: PolicySpec,
-    /// What is right and yet can hardly be meant.
+    /// Warnings: what is right and yet can hardly be meant.
     pub warnings: Vec<Problem>,
 }
 
-/// Checks what is under `[traffic]`, for versions with these names and reaches.
+/// Checks `[traffic]`, for versions with these names and reaches.
 pub fn decided(
     file: &mut Findings<'_>,
     raw: Field<RawTraffic>,
@@ -56,7 +56,7 @@ pub fn decided(
     Decided { traffic, policy, warnings }
 }
 
-/// A part that is wrong says less than it was meant to say, which is nothing to be warned of.
+/// A table with a wrong part says less than it was meant to say, so warnings would mislead.
 fn warnings(
     file: &Findings<'_>,
     placed: &[Placed],
@@ -84,7 +84,7 @@ fn traffic(
             file.add(span, Complaint::new(message, help));
         }
         (Some((span, false)), None) if !is_split_lost => {
-            let message = "`latest = false` leaves open who gets what";
+            let message = "`latest = false` does not say which version gets what";
             let help = "add a `split`, or write `latest = true`";
             file.add(span, Complaint::new(message, help));
         }
@@ -97,7 +97,7 @@ fn traffic(
     split::of_service(file, split, names).map_or(Traffic::Latest, Traffic::Split)
 }
 
-/// Users can stay with so many versions only.
+/// Users can stick only to a limited number of versions.
 fn check_versions(
     file: &mut Findings<'_>,
     sticky: Range<usize>,
@@ -117,13 +117,14 @@ fn check_versions(
     let most = own.into_iter().chain(of_rules).map(takers).max().unwrap_or(0);
     if most > Sticky::VERSIONS_MAX {
         let max = Sticky::VERSIONS_MAX;
-        let message = format!("users cannot stay with {most} versions of a split, but with {max}");
+        let message =
+            format!("users can stay with {max} versions of a split at most, not with {most}");
         let help = "give fewer versions a share, or remove `[traffic.sticky]`";
         file.add(sticky, Complaint::new(message, help));
     }
 }
 
-/// A share is for everybody, and so is what it is a share of.
+/// A version with a share must be for everybody.
 fn check_reach(file: &mut Findings<'_>, split: &Located<RawSplit>, names: &Names, reach: &[Reach]) {
     for (version, share) in &split.value().0 {
         let name = version.value();

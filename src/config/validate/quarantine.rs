@@ -1,4 +1,4 @@
-//! What must not get traffic: digests, and a name for people. Whether a version has such a digest
+//! Quarantine entries: digests of what must not get traffic, and a name for people. Whether a version has such a digest
 //! is not known here.
 
 use std::ops::Range;

@@ -1,8 +1,8 @@
-//! What parts of a request may be called: by rules, by stickiness and by overrides.
+//! Names of a request's parts, in rules, stickiness and overrides.
 
 use super::super::source::Complaint;
 
-/// A token (RFC 9110, section 5.6.2), which `what` is.
+/// A token (RFC 9110, section 5.6.2); `what` names the text in a complaint.
 pub fn token(what: &str, text: &str, help: &str) -> Result<String, Complaint> {
     let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     let why = match text.chars().find(|c| !is_token(*c)) {

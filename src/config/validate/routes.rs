@@ -1,5 +1,5 @@
-//! Where a service is reached: its domains, and its routes, which are parts of domains. Both are
-//! claimed in one name space, where a route of a whole domain is called like the domain.
+//! Where a service is reached: its domains, and its routes, which are parts of domains. Both claim names from one name
+//! space, in which a route for a whole domain has the domain's name.
 
 use std::ops::Range;
 
@@ -10,14 +10,14 @@ use super::claims::{Claims, What};
 use super::field;
 use super::service::Claim;
 
-/// What one file claims, and who in it did so first.
+/// The claims of one file, and who in it made each first.
 pub struct Claiming<'a> {
     own: Claims,
     claims: &'a mut Vec<Claim>,
 }
 
 impl<'a> Claiming<'a> {
-    /// Goes on after the default domain, which is claimed already.
+    /// Continues after the default domain, which is claimed already.
     pub fn after(claims: &'a mut Vec<Claim>) -> Self {
         let mut own = Claims::default();
         for claim in claims.iter().filter(|claim| claim.what == What::Domain) {
@@ -76,7 +76,7 @@ fn route(
     let path = self::path(file, path);
     let ((domain, span), path) = domain.zip(path)?;
     let route = Route { domain, path };
-    // Whoever lost the path did not mean all of the domain.
+    // A route whose path is wrong was not meant for the whole domain.
     if !is_lost {
         let what = if route.path == Route::WHOLE { What::Domain } else { What::Route };
         claiming.take(file, span, route.to_string(), what);
@@ -91,7 +91,7 @@ fn path(file: &mut Findings<'_>, raw: Field<String>) -> Option<String> {
     }
 }
 
-/// A prefix of whole segments, without the slash that may be at its end.
+/// A prefix of whole segments, without a slash at its end.
 fn prefix(text: &str) -> Result<String, Complaint> {
     if text == Route::WHOLE {
         return Ok(text.to_owned());

@@ -1,5 +1,5 @@
-//! Rules: which requests are alike, and where they are sent. Whether each can match at all is a
-//! question for `unreachable`, when all of the file is known to be right.
+//! Rules: conditions for requests, and where matching requests go. `unreachable` looks for rules that never match, once
+//! all of the file is known to be right.
 
 use std::ops::Range;
 
@@ -11,12 +11,12 @@ use super::field;
 use super::matches::matches;
 use super::split::{self, Names};
 
-/// A rule, and where it is.
+/// A rule, and its place in the file.
 pub struct Placed {
     pub rule: Rule,
     /// Its name.
     pub name: Range<usize>,
-    /// The version or the shares that it leads to.
+    /// The version or the shares that the rule leads to.
     pub to: Range<usize>,
 }
 

@@ -1,5 +1,5 @@
-//! A service's file by itself: its name and domains, its versions, and who gets which. Called for
-//! each file and environment whose text or surroundings changed.
+//! A service's file by itself: its name and domains, its versions, and its traffic. Called for each file and
+//! environment whose text or surroundings changed.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -18,22 +18,22 @@ use super::routes::{Claiming, domains, routes};
 use super::split::Names;
 use super::{env, field, limits, quarantine};
 
-/// What a service's file needs to know about the main file.
+/// What a service's file needs from the main file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Surroundings {
     /// The domain of the environment.
     pub domain: String,
-    /// The limits of versions that set none.
+    /// Limits of versions that set none.
     pub limits: AllLimits,
 }
 
-/// A service's file by itself: whether others have its names already is not known yet.
+/// A service's file by itself: whether its names belong to others is not known yet.
 #[derive(Debug)]
 pub struct Draft {
     pub service: Arc<Service>,
-    /// Its names, the one it is called by and its default domain first.
+    /// Its names: its own and its default domain come first.
     pub claims: Vec<Claim>,
-    /// What is right and yet can hardly be meant.
+    /// Warnings: what is right and yet can hardly be meant.
     pub warnings: Vec<Problem>,
 }
 
@@ -115,8 +115,7 @@ fn default_domain(name: &ServiceName, environment: &str) -> String {
     format!("{name}.{environment}")
 }
 
-/// The versions of a file: those that are right, and the names of all, so that a wrong version is
-/// not unknown as well.
+/// The versions of a file that are right, and the names of all, so that a wrong version is not reported as unknown too.
 struct Declared {
     names: Names,
     versions: Vec<VersionSpec>,

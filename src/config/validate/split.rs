@@ -1,5 +1,4 @@
-//! Shares: of all requests, or of those of a rule. Versions are called by their names here, and are
-//! indexes from here on.
+//! Shares: of all requests, or of those of a rule. Versions come in by their names, and go out as indexes.
 
 use std::collections::BTreeMap;
 
@@ -9,21 +8,21 @@ use super::super::source::{Complaint, Findings};
 use super::super::suggest;
 use super::field;
 
-/// What versions are called in the file, and which one has the name.
+/// The names of the versions in the file, with their indexes.
 pub struct Names {
-    /// Whether there may be more, which nobody could read.
+    /// Whether there may be further versions, whose names could not be read.
     pub incomplete: bool,
     pub indexes: BTreeMap<String, usize>,
 }
 
 impl Names {
-    /// The index of a version; none if it may be among those that nobody could read, or is unknown,
-    /// which is reported.
+    /// The index of a version; `None` if the version may be one whose name could not be read, or is unknown, which is
+    /// reported.
     pub fn find(&self, file: &mut Findings<'_>, version: &Located<String>) -> Option<usize> {
         let name = version.value();
         match self.indexes.get(name) {
             Some(index) => Some(*index),
-            // All of the names are looked at for the complaint.
+            // The complaint lists all names.
             None if self.incomplete || file.is_full() => None,
             None => file.check(version.span(), Err(unknown_version(name, self))),
         }
@@ -48,7 +47,7 @@ pub fn of_service(file: &mut Findings<'_>, raw: Located<RawSplit>, names: &Names
     split(file, raw, names, of_service_error)
 }
 
-/// The split of a rule, which leads somewhere.
+/// The split of a rule, which may not be offline.
 pub fn of_rule(file: &mut Findings<'_>, raw: Located<RawSplit>, names: &Names) -> Option<Split> {
     let span = raw.span();
     let split = split(file, raw, names, of_rule_error)?;
@@ -66,7 +65,7 @@ fn split(
     explain: impl Fn(&SplitError) -> Complaint,
 ) -> Option<Split> {
     let (span, Entries(raw)) = raw.into_parts();
-    // Without all of its shares, a split's sum says nothing.
+    // Without all of its shares, the sum of a split says nothing.
     let mut complete = !file.has_lost_any(&span);
     let mut shares = Vec::new();
     for (version, percent) in raw {

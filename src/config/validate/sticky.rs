@@ -1,4 +1,4 @@
-//! How requests of one user stay with one version: by what they are known, and for how long.
+//! How requests of one user stay with one version: what identifies the user, and for how long.
 
 use std::ops::Range;
 
@@ -8,11 +8,11 @@ use super::super::source::{Complaint, Findings};
 use super::super::suggest;
 use super::{field, request};
 
-/// How names of cookies begin that must be secure
-/// ([RFC 6265bis, section 4.1.3](https://www.ietf.org/archive/id/draft-ietf-httpbis-rfc6265bis-20.html#section-4.1.3)).
+/// Prefixes of cookie names that require a secure cookie ([RFC 6265bis, section
+/// 4.1.3](https://www.ietf.org/archive/id/draft-ietf-httpbis-rfc6265bis-20.html#section-4.1.3)).
 const SECURE_PREFIXES: [&str; 2] = ["__secure-", "__host-"];
 
-/// What is said of stickiness; none where its key is wrong.
+/// The declared stickiness; `None` where its key is wrong.
 pub fn sticky(file: &mut Findings<'_>, raw: Field<RawSticky>) -> Option<Sticky> {
     let (table, raw) = raw?.into_parts();
     let RawSticky { key, mode, ttl, cookie } = raw;
@@ -79,7 +79,7 @@ fn mode(
     }
 }
 
-/// Gives a generated key what is said of its cookie, which no other key has.
+/// Gives a generated key its cookie's settings, which no other key has.
 fn cookie(
     file: &mut Findings<'_>,
     key: Option<StickyKey>,

@@ -1,5 +1,5 @@
-//! What is right in a file and yet can hardly be meant: rules that never match, and rules that lead
-//! to versions which they cannot reach. `policy` asks when nothing is wrong.
+//! Warnings about a file that is right: rules that never match, and rules that lead to versions which they cannot
+//! reach. `policy` asks when nothing is wrong.
 
 use ipnet::IpNet;
 
@@ -10,8 +10,8 @@ use super::super::suggest;
 use super::rules::Placed;
 use super::split::Names;
 
-/// How many rules of a file are compared with each other. Nobody writes more by hand, and the time
-/// for it grows with their square.
+/// How many rules of a file are compared with each other. Nobody writes more by hand, and the time grows with the
+/// square of their number.
 const COMPARED_MAX: usize = 200;
 
 /// The warnings of the rules of a file, in their order.
@@ -27,7 +27,7 @@ pub fn warnings(source: &Source, rules: &[Placed], names: &Names, reach: &[Reach
     each.take(PROBLEMS_MAX).collect()
 }
 
-/// What rules are judged by.
+/// What the warnings are derived from.
 struct File<'a> {
     source: &'a Source,
     names: &'a Names,
@@ -35,13 +35,13 @@ struct File<'a> {
 }
 
 impl File<'_> {
-    /// Whether whatever one rule matches was decided by an earlier one.
+    /// Whether an earlier rule decides every request that a later rule matches.
     fn hides(&self, earlier: &Placed, later: &Placed) -> bool {
         let (earlier, later) = (&earlier.rule, &later.rule);
         self.keeps(earlier) && covers(&earlier.matches, &later.matches)
     }
 
-    /// Whether a rule lets nothing go on that it matches.
+    /// Whether a rule decides every request that it matches, so that none reaches a later rule.
     fn keeps(&self, rule: &Rule) -> bool {
         let is_live = |version: &usize| self.reach_of(*version) == Reach::Live;
         rule.otherwise == Otherwise::Fail || versions(&rule.to).iter().all(is_live)
@@ -76,7 +76,7 @@ impl File<'_> {
             Otherwise::Fail => "fails",
         };
         let help = format!(
-            "whoever is not let in otherwise {becomes}: set `reach = \"live\"`, or remove the rule"
+            "a request that may not reach the version {becomes}: set `reach = \"live\"`, or remove the rule"
         );
         Some(self.source.spot(to.clone()).problem(Complaint::new(message, help)))
     }
@@ -98,8 +98,8 @@ fn versions(to: &Destination) -> Vec<usize> {
     }
 }
 
-/// Whether every request that is like the later is like the earlier. Where that is hard to tell, it
-/// is denied.
+/// Whether the earlier rule matches every request that the later one matches. Answers no where the answer is hard to
+/// find.
 fn covers(earlier: &Match, later: &Match) -> bool {
     let Match { path, method, header, query, cookie, client } = earlier;
     all(path.as_ref(), later.path.as_ref(), Glob::covers)
@@ -110,7 +110,7 @@ fn covers(earlier: &Match, later: &Match) -> bool {
         && each(cookie, &later.cookie)
 }
 
-/// Whether a condition follows from another one; none is no condition.
+/// Whether one condition follows from another; `None` is no condition.
 fn all<T>(earlier: Option<&T>, later: Option<&T>, covers: impl Fn(&T, &T) -> bool) -> bool {
     match (earlier, later) {
         (None, _) => true,

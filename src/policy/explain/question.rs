@@ -1,4 +1,4 @@
-//! A request to be explained, made of what a user writes.
+//! A request to be explained, built from what a user writes.
 
 use std::net::IpAddr;
 
@@ -9,14 +9,14 @@ use http::{HeaderName, HeaderValue, Method, Request, Uri};
 use crate::api::ExplainQuery;
 use crate::config::DomainPattern;
 
-/// A request that nobody sends.
+/// A request that is not sent.
 #[derive(Clone, Debug)]
 pub struct Question {
     parts: Parts,
     client: Option<IpAddr>,
 }
 
-/// Why something is not a part of a request.
+/// Why something cannot be a part of a request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QuestionError {
     #[error("{0:?} is not a method: it looks like GET")]
@@ -40,7 +40,7 @@ impl Question {
     ///
     /// # Errors
     ///
-    /// Names the first part that is no part of a request.
+    /// Names the first part that cannot be a part of a request.
     pub fn new(written: &ExplainQuery) -> Result<Self, QuestionError> {
         let ExplainQuery {
             environment: _,
@@ -76,7 +76,7 @@ impl Question {
     }
 }
 
-/// A path that may have a query, and further parameters.
+/// The path, perhaps with a query, and further query parameters.
 fn uri(path: &str, query: &[String]) -> Result<Uri, QuestionError> {
     let mut text = path.to_owned();
     for pair in query {
@@ -99,17 +99,17 @@ fn header(text: &str) -> Option<(HeaderName, HeaderValue)> {
 }
 
 impl Question {
-    /// Its head.
+    /// The head of the request.
     pub fn parts(&self) -> &Parts {
         &self.parts
     }
 
-    /// Who sends it.
+    /// The client's address.
     pub fn client(&self) -> Option<IpAddr> {
         self.client
     }
 
-    /// The version that its host names, before one of these domains.
+    /// The version that the host names, in front of one of these domains.
     pub fn preview(&self, domains: &[&DomainPattern]) -> Option<&str> {
         let host = self.parts.headers.get(HOST)?.to_str().ok()?;
         let is_one = |host: &str| domains.iter().any(|domain| matches(domain, host));
@@ -126,7 +126,7 @@ fn matches(domain: &DomainPattern, host: &str) -> bool {
     match domain {
         DomainPattern::Exact(name) => host.eq_ignore_ascii_case(name),
         DomainPattern::Wildcard(suffix) => {
-            // A preview is one before a wildcard.
+            // A first label with `--` asks for a preview, and is no name below the wildcard.
             let label = host.split_once('.').filter(|(label, _)| !label.contains("--"));
             label.is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(suffix))
         }

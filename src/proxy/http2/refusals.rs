@@ -1,6 +1,6 @@
-//! The requests of an HTTP/2 connection that h2 refuses by itself: it answers a head that is far too
-//! large with 431, and resets streams whose heads are malformed, or that are too many. It tells nobody,
-//! so they are found among the frames that it writes.
+//! The requests of an HTTP/2 connection that h2 refuses by itself: it answers a head that is far too large with 431,
+//! and resets streams whose heads are malformed, or that are too many. It reports none of them, so they are found among
+//! the frames that it writes.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -18,14 +18,13 @@ use crate::transport::Connection;
 /// Length, type, flags and stream of a frame
 /// ([RFC 9113, section 4.1](https://www.rfc-editor.org/rfc/rfc9113#section-4.1)).
 const HEADER: usize = 9;
-/// Bytes of the reason of a reset.
+/// Bytes of a reset's reason.
 const REASON: usize = 4;
 const HEADERS: u8 = 0x1;
 const RST_STREAM: u8 = 0x3;
 const END_STREAM: u8 = 0x1;
 
-/// So many requests that were accepted last are remembered. h2 may reset them too, and each of them
-/// has a record of its own.
+/// How many of the last accepted requests are remembered. h2 may reset those too, and each has a record of its own.
 const ACCEPTED: usize = 256;
 
 /// A connection that notes what h2 refuses.
@@ -35,11 +34,11 @@ pub struct Observed {
     refused: Arc<Mutex<Vec<Refused>>>,
 }
 
-/// A stream that may have been refused: it was reset, or answered with nothing but a head.
+/// A stream that may have been refused: h2 reset it, or answered it with nothing but a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Refused {
     stream: u32,
-    /// None where it was answered.
+    /// `None` where the stream was answered.
     reason: Option<Reason>,
 }
 
@@ -50,7 +49,7 @@ pub struct Refusals {
 }
 
 impl Refusals {
-    /// Of the connection, when h2 uses it as this returns it.
+    /// The connection for h2 to use, and the refusals that h2 makes on it.
     pub fn of(connection: Connection) -> (Observed, Self) {
         let refused = Arc::<Mutex<Vec<Refused>>>::default();
         let accepted = VecDeque::with_capacity(ACCEPTED);
@@ -66,11 +65,11 @@ impl Refusals {
         self.accepted.push_back(stream);
     }
 
-    /// What was refused since the last call, with the status that the client was sent. All requests
-    /// that could be accepted have to be by now.
+    /// The requests that were refused since the last call, with the statuses that the client was sent. All requests
+    /// that could be accepted must have been accepted by now.
     pub fn take(&mut self) -> Vec<(Failure, Option<StatusCode>)> {
         let mut refused = std::mem::take(&mut *lock(&self.refused));
-        // One that was answered may have been reset after that.
+        // An answered stream may have been reset afterwards.
         refused.dedup_by_key(|refused| refused.stream);
         refused.retain(|refused| !self.accepted.contains(&refused.stream));
         refused.into_iter().filter_map(Refused::failure).collect()
@@ -78,7 +77,7 @@ impl Refusals {
 }
 
 impl Refused {
-    /// Resets for other reasons are ours, or end what was accepted long ago.
+    /// Resets for other reasons are ours, or end a stream that was accepted long ago.
     fn failure(self) -> Option<(Failure, Option<StatusCode>)> {
         match self.reason {
             None => Some((Failure::RequestHead, Some(Failure::RequestHead.status()))),
@@ -93,12 +92,12 @@ fn lock(refused: &Mutex<Vec<Refused>>) -> MutexGuard<'_, Vec<Refused>> {
     refused.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Follows frames as they are written, in whatever parts.
+/// Follows the frames as they are written, in parts of any size.
 #[derive(Debug, Default)]
 struct Frames {
-    /// What has come of a header, and of the reason of a reset behind it.
+    /// What has come of a frame's header, and of the reason that follows in a reset.
     head: Vec<u8>,
-    /// Bytes of the frame under way that nobody looks at.
+    /// Bytes of the present frame that are skipped.
     skip: usize,
 }
 
@@ -207,7 +206,7 @@ mod tests {
         frame(RST_STREAM, 0, stream, &u32::from(reason).to_be_bytes())
     }
 
-    /// Frames with the bytes of other frames in them, an empty one, and those that are looked for.
+    /// Frames that contain the bytes of other frames, an empty one, and those that are looked for.
     #[test]
     fn refusals_are_found_however_they_are_cut() {
         let written = [

@@ -14,21 +14,20 @@ use tokio::time::timeout;
 use crate::proxy::session::{Gone, Input};
 use crate::transport::Progress;
 
-/// How long, and how much of, an unwanted body is read after its response: some clients take a reset for
-/// a failure, whatever the response was.
+/// How long, and how much of, an unwanted body is read after its response: some clients take a reset for a failure,
+/// whatever the response was.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 16 << 20;
-/// How often in a row a client may take nothing of one response while it takes others on its
-/// connection.
+/// How often in a row a client may take nothing of one response while it takes others on its connection.
 const TURNS: u32 = 10;
-/// How long a client may take no data unless its version's limits say otherwise.
+/// How long a client may take no data, unless its version's limits say otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One request, and the stream that it came on.
 pub struct Http2 {
     request: RequestHeader,
     client: SocketAddr,
-    /// Of all that the client takes.
+    /// Progress of everything that the client takes on the connection.
     progress: Progress,
     body: RecvStream,
     respond: SendResponse<Bytes>,
@@ -73,7 +72,7 @@ impl Http2 {
     pub async fn read(&mut self) -> Input {
         match self.body.data().await {
             Some(Ok(data)) => {
-                // It fails only where the stream is over, which the next read tells.
+                // Sending fails only where the stream is over, which the next read reports.
                 self.body.flow_control().release_capacity(data.len()).ok();
                 Input::Data(data)
             }
@@ -112,8 +111,8 @@ impl Http2 {
         Ok(())
     }
 
-    /// Waits where the client gives no room, as long as its patience lasts each time. A client that
-    /// reads several responses takes them in turns.
+    /// Waits where the client gives no room, each time for as long as its patience lasts. A client that reads several
+    /// responses takes them in turns.
     pub async fn write(&mut self, mut data: Bytes) -> Result<(), Gone> {
         let Self { response, patience, progress, .. } = self;
         let response = response.as_mut().ok_or(Gone)?;
@@ -134,7 +133,7 @@ impl Http2 {
         Ok(())
     }
 
-    /// Reads on for a little after a response that did not want the rest of the request.
+    /// Reads on for a short time after a response that did not want the rest of the request.
     pub async fn linger(&mut self) {
         if self.body.is_end_stream() {
             return;
@@ -149,7 +148,7 @@ impl Http2 {
                 }
             }
         };
-        // A client that still sends then does not listen.
+        // A client that still sends then does not read the response.
         timeout(LINGER, rest).await.ok();
     }
 

@@ -38,7 +38,7 @@ fn users_stay_with_so_many_versions_only() {
         format!("{versions}[traffic]\nsplit = {{ {split} }}\n[traffic.sticky]\nkey = \"query:u\"\n")
     };
     let problem = only(&text(65));
-    assert_eq!(problem.message, "users cannot stay with 65 versions of a split, but with 64");
+    assert_eq!(problem.message, "users can stay with 64 versions of a split at most, not with 65");
     let tree = [("config/watershed.toml", "[server]"), ("config/services/s.toml", &text(64))];
     assert!(Tree::new(&tree).load().is_ok());
 }

@@ -63,13 +63,13 @@ impl Block {
 }
 
 impl Step {
-    /// What it is to print, without the empty lines between it and the next.
+    /// The output that the page shows, without the empty lines before the next command.
     pub fn output(&self) -> &[String] {
         let last = self.expected.iter().rposition(|line| !line.is_empty());
         &self.expected[..last.map_or(0, |last| last + 1)]
     }
 
-    /// Its lines in the page, had it printed this.
+    /// The page's lines, if the command had printed this.
     pub fn with_output(&self, output: &[String]) -> Vec<String> {
         let gap = self.expected.len() - self.output().len();
         let mut lines: Vec<_> = format!("$ {}", self.command).lines().map(str::to_owned).collect();

@@ -10,7 +10,7 @@ use super::{blesses, repository};
 
 const PAGE: &str = "docs/configuration.md";
 
-/// The tables of keys are those of the schemas; `WATERSHED_BLESS=1` writes them anew.
+/// The tables of keys match the schemas; `WATERSHED_BLESS=1` writes them anew.
 #[track_caller]
 pub fn every_key_is_in_the_tables() {
     let path = repository(PAGE);
@@ -51,7 +51,7 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// The table of an object's keys, then those of the objects in it.
+    /// The table of an object's keys, and then the tables of the objects in it.
     fn table(
         &self,
         schema: &Value,
@@ -94,7 +94,7 @@ impl Place<'_> {
     }
 }
 
-/// The object of which a key is a table, and whether it is an array of them.
+/// The object whose table a key holds, and whether the key holds an array of tables.
 fn inner(property: &Value) -> Option<(&Value, bool)> {
     let items = property.get("items").filter(|items| items.get("properties").is_some());
     let object = property.get("properties").map(|_| (property, false));
@@ -117,14 +117,14 @@ fn row(key: &str, property: &Value, is_required: bool, wants_restart: bool) -> S
     )
 }
 
-/// How descriptions say the least and the most.
+/// How descriptions state lower and upper bounds.
 const BOUNDS: &str = r"[,;]? (?:from (\d\w*) to|up to) (\d\w*)";
 
 fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).unwrap()
 }
 
-/// What may be written.
+/// The values that a key may have.
 fn kind(property: &Value) -> String {
     let pattern = property["pattern"].as_str().unwrap_or_default();
     match property["type"].as_str() {

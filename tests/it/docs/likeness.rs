@@ -1,4 +1,4 @@
-//! Whether what a command printed is what a page says, up to what differs from run to run:
+//! Compares a command's output with its page, except for what differs from run to run:
 //!
 //! | in a page | may be |
 //! | --- | --- |
@@ -15,7 +15,7 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-/// How unlikely counts must be to be told from others with the same shares.
+/// How unlikely a difference of counts must be before it counts as one of shares.
 const BEYOND_CHANCE: f64 = 1e-9;
 
 fn regex(pattern: &str) -> Regex {
@@ -39,13 +39,13 @@ static GENERATIONS: LazyLock<Regex> = LazyLock::new(|| {
 });
 static HISTORY_ROW: LazyLock<Regex> = LazyLock::new(|| regex(r"^ +\d+  \d{4}-"));
 
-/// What a run has instead of the generations of a page.
+/// The run's generation numbers in place of the page's.
 #[derive(Debug, Default)]
 pub struct Generations(BTreeMap<u64, u64>);
 
 impl Generations {
-    /// A command of the page, for this run: numbers that are not known yet are as far from the last
-    /// known one as in the page.
+    /// A command of the page, for this run. A number that is not known yet is as far from the last known one as on the
+    /// page.
     pub fn translate(&self, command: &str) -> String {
         let number = |page: u64| {
             let (known, run) = self.0.range(..=page).next_back().unwrap_or((&0, &0));
@@ -54,7 +54,7 @@ impl Generations {
         in_generations(command, |page| number(page).to_string())
     }
 
-    /// Takes a number of the page for one of the run, unless that contradicts what is known.
+    /// Takes a number of the page for one of the run, unless known numbers contradict that.
     fn is(&mut self, page: u64, run: u64) -> bool {
         let before = self.0.range(..page).next_back().is_none_or(|(_, earlier)| *earlier < run);
         let after = self.0.range(page + 1..).next().is_none_or(|(_, later)| *later > run);
@@ -83,7 +83,7 @@ fn generations(line: &str) -> Vec<u64> {
     found.map(|found| found[2].parse().unwrap()).collect()
 }
 
-/// A line without what differs.
+/// A line without the parts that may differ.
 fn normal(line: &str) -> String {
     let is_row = HISTORY_ROW.is_match(line);
     let line = GENERATIONS.replace_all(line, |found: &Captures<'_>| {
@@ -97,12 +97,12 @@ fn normal(line: &str) -> String {
     let line = FIGURES.replace_all(&line, "<figure>");
     let line = RATES.replace_all(&line, "  <rate>$1");
     let line = SPACES.replace_all(&line, "  ");
-    // Of a version without requests there are no figures.
+    // A version without requests has no figures.
     let line = line.replace("<figure>", "-").replace("<rate>", "-");
     line.trim_end().to_owned()
 }
 
-/// What is the first difference between what a page says and what was printed, if there is one.
+/// The first difference between a page and the output, if there is one.
 pub fn difference(
     page: &[String],
     printed: &[String],
@@ -143,8 +143,8 @@ fn both_counts(page: &[String], printed: &[String]) -> Option<Option<String>> {
     Some(differs.then(|| format!("chance does not explain {printed:?} beside {page:?}")))
 }
 
-/// How likely two counts, each out of `total`, differ by as much or more if the share is the same: the
-/// two-sided exact test of Fisher.
+/// The probability that two counts, each out of `total`, differ by this much or more if the share is the same: Fisher's
+/// exact test, two-sided.
 fn fisher(one: u64, other: u64, total: u64) -> f64 {
     let both = one + other;
     let log_factorial =

@@ -16,7 +16,7 @@ use crate::support::{DEADLINE, within};
 static SERVES: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"^(make run|watershed( run)?( --config \S+)?)( +#.*)?$").unwrap());
 
-/// A page, as it is run.
+/// A page that is being run.
 struct Page {
     name: &'static str,
     session: Session,
@@ -24,8 +24,7 @@ struct Page {
 }
 
 impl Page {
-    /// Runs a page's blocks. Where it differs from what it says, the test fails, or the page is
-    /// written anew.
+    /// Runs a page's blocks. If the output differs from the page, the test fails, or the page is written anew.
     #[track_caller]
     fn run(name: &'static str) {
         let path = repository(name);
@@ -54,7 +53,7 @@ impl Page {
         }
     }
 
-    /// Writes the file that a block says it is.
+    /// Writes a block to the file that its first line names.
     fn file(&mut self, block: &Block) {
         let Some(name) = block.lines.first().and_then(|line| line.strip_prefix("# ")) else {
             return;
@@ -79,7 +78,7 @@ impl Page {
                 false => self.step(&step),
             };
             let differs = difference(step.output(), &printed, &mut self.generations);
-            // What is alike stays as it is written.
+            // Output that is alike leaves the page's lines as they are.
             let output = if differs.is_none() { step.output() } else { &printed };
             lines.extend(step.with_output(output));
             if let Some(differs) = differs.filter(|_| !blesses()) {
@@ -106,7 +105,7 @@ impl Page {
         part(&said, &wanted).unwrap_or(said)
     }
 
-    /// Runs a command. What it does not print by itself must come in the log.
+    /// Runs a command. Expected lines that it does not print itself must appear in the log.
     fn step(&mut self, step: &Step) -> Vec<String> {
         let before = self.session.log().len();
         let command = self.generations.translate(&step.command);
@@ -126,7 +125,7 @@ impl Page {
     }
 }
 
-/// The first lines in a row that are like these.
+/// The first lines in a row that match these.
 fn part(lines: &[String], wanted: &[String]) -> Option<Vec<String>> {
     let mut parts = lines.windows(wanted.len().max(1));
     let is_like =

@@ -1,4 +1,4 @@
-//! What the pages list is what there is: keys, codes, metrics, paths, commands, links.
+//! The pages list exactly what exists: keys, codes, metrics, paths, commands, links.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -25,7 +25,7 @@ const PAGES: [&str; 7] = [
     "docs/performance.md",
 ];
 
-/// What else is written for people.
+/// The other documents for people.
 const OTHERS: [&str; 4] =
     ["ARCHITECTURE.md", "CHANGELOG.md", "benches/README.md", "plugins/README.md"];
 
@@ -54,7 +54,7 @@ fn files(directory: &Path, extensions: &[&str]) -> Vec<PathBuf> {
     all
 }
 
-/// The text of the file of `src/` that has these words.
+/// The text of the file below `src/` that contains these words.
 fn source_with(words: &str) -> String {
     let sources = files(&repository("src"), &["rs"]);
     let mut texts = sources.iter().map(|path| fs::read_to_string(path).unwrap());
@@ -75,8 +75,8 @@ fn the_readme_is_one_screen_or_three() {
     assert!(read("README.md").lines().count() <= 150);
 }
 
-/// A checker that skips what it does not know covers less and less, as of clap's documentation
-/// (clap-rs/clap#3260). So every block has a language of this list, and few are not run.
+/// A checker that skips unknown blocks covers less and less, as with clap's documentation (clap-rs/clap#3260). So every
+/// block has a language of this list, and few blocks are not run.
 #[test]
 fn blocks_that_are_not_run_are_few() {
     let mut not_run = 0;
@@ -128,8 +128,7 @@ fn every_code_of_a_version_is_in_the_table_of_codes() {
     assert_eq!(found(r"(?m)^\| `([a-z-]+)` \|", &table), known);
 }
 
-/// Documented metrics that nothing sets, and others that no page has, were reported of Traefik
-/// (traefik/traefik#8752, #10928).
+/// Traefik documented metrics that nothing sets, and had others that no page lists (traefik/traefik#8752, #10928).
 #[test]
 fn every_metric_is_in_the_table_of_metrics() {
     let page = section("docs/operations.md", "## Metrics");
@@ -195,7 +194,7 @@ fn help(command: &[&str]) -> String {
     finished.stdout
 }
 
-/// All help texts in one file, so that a change of one is seen and read.
+/// All help texts in one file, so that a change of one is seen in review.
 #[test]
 fn the_help_texts_are_those_that_were_read() {
     let commands = found(r"(?m)^  ([a-z]+) ", help(&[]).split("Options:").next().unwrap());
@@ -244,7 +243,7 @@ fn links_lead_somewhere() {
     }
 }
 
-/// As GitHub makes it of a heading.
+/// A heading's anchor, as GitHub makes it.
 fn anchor_of(heading: &str) -> String {
     let kept = |character: &char| character.is_alphanumeric() || " -_".contains(*character);
     let text: String = heading.trim_start_matches('#').trim().chars().filter(kept).collect();
@@ -262,7 +261,7 @@ fn every_room_has_its_place_in_the_architecture() {
     }
 }
 
-/// What the project relies on, it says itself.
+/// Documents cite no page that the project does not contain.
 #[test]
 fn nothing_cites_a_page_that_the_project_does_not_have() {
     let outside = [concat!("DESIGN", ".md"), concat!("STYLE", ".md"), concat!("../", "shared")];

@@ -21,11 +21,11 @@ use crate::support::within;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What the shell prints after each command.
 const END: &str = "@@end@@";
-/// As whom the reader does it.
+/// The reader's user name.
 const HOME: &str = "/home/ana";
 
-/// The programs of the reader. `watershed` first gives the configurations beside it the ports of this
-/// run, and leaves its process id where the end of the session finds it.
+/// The reader's programs. `watershed` first gives the configurations beside it the ports of this run, and leaves its
+/// process id where the end of the session finds it.
 const WATERSHED: &str = r#"#!/bin/bash
 for main in watershed.toml */watershed.toml; do
     if [ -f "$main" ] && grep -q ':8080\|:9090' "$main"; then
@@ -40,7 +40,7 @@ pub struct Session {
     directory: tempfile::TempDir,
     shell: Child,
     input: ChildStdin,
-    /// Ports that nobody else is given as long as these are bound, but that may be listened on.
+    /// Ports that nobody else gets as long as these sockets are bound, and that can still be listened on.
     ports: [(Socket, u16); 2],
 }
 
@@ -76,7 +76,7 @@ impl Session {
     pub fn run(&mut self, command: &str) -> Vec<String> {
         let before = self.read("output").len();
         let command = self.to_run(command);
-        // Its status is still there for the next command.
+        // The status is still there for the next command.
         let script = format!("{command}\n__code=$?; echo; echo {END}; (exit $__code)\n");
         self.input.write_all(script.as_bytes()).unwrap();
         let end = format!("\n{END}\n");
@@ -86,7 +86,7 @@ impl Session {
         self.lines(printed)
     }
 
-    /// Runs a command that serves, until it has said these lines on its standard output.
+    /// Runs a command that serves, until it has printed these lines on its standard output.
     pub fn serve(&mut self, command: &str, said: impl Fn(&[String]) -> bool) -> Vec<String> {
         let root = self.directory.path().display();
         let command = format!("{{ {command}; }} >>{root}/said 2>>{root}/log </dev/null &");
@@ -101,8 +101,8 @@ impl Session {
         }
     }
 
-    /// Has the process, if one runs, read what was edited, as it would have by the time at which a reader
-    /// has written the next command.
+    /// Has the process, if one runs, read the edited files, because the next command comes sooner than a reader could
+    /// write it.
     pub fn read_edits(&mut self) {
         self.run("curl -s -o /dev/null -X POST 127.0.0.1:9090/api/v1/reload");
         within(PATIENCE, "versions that are ready, or in error", || {
@@ -116,7 +116,7 @@ impl Session {
         self.lines(&self.read("log"))
     }
 
-    /// Writes a file of the reader's, or adds to it.
+    /// Writes a reader's file, or adds to it.
     pub fn write(&self, path: &str, text: &str, adds: bool) {
         let path = self.directory.path().join("home").join(path);
         let before = if adds { fs::read_to_string(&path).unwrap() + "\n" } else { String::new() };
@@ -154,8 +154,8 @@ impl Drop for Session {
     }
 }
 
-/// The shipped components, compiled. A server gives its compiler only what nobody else wants of a
-/// machine, which under other tests may be next to nothing; `check` compiles at once.
+/// The shipped components, compiled. A server gives its compiler only spare CPU time, which may be next to nothing
+/// beside other tests; `check` compiles at once.
 fn compiled() -> PathBuf {
     static ONCE: Once = Once::new();
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("docs");
@@ -172,8 +172,8 @@ fn compiled() -> PathBuf {
     directory.join("state/compiled")
 }
 
-/// A port that the kernel gives to nobody else while this socket has it: it is bound, and whoever says
-/// `SO_REUSEADDR` too may bind and listen.
+/// A port that the kernel gives to nobody else while this socket has it. The socket is bound, and a process that sets
+/// `SO_REUSEADDR` may bind the port too and listen.
 fn reserve() -> (Socket, u16) {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_reuse_address(true).unwrap();

@@ -1,4 +1,4 @@
-//! What must hold of each publish, whatever was done before it.
+//! What must hold after each publish, whatever was done before.
 
 mod plan;
 mod probes;
@@ -20,10 +20,10 @@ use probes::question;
 
 pub use probes::Probes;
 
-/// How often what takes long is asked.
+/// How often the slow invariants are checked.
 const SELDOM: u64 = 8;
 
-/// Ends with what is wrong, unless something holds.
+/// Fails with a message unless a condition holds.
 macro_rules! ensure {
     ($holds:expr, $($wrong:tt)+) => {
         if !$holds {
@@ -33,7 +33,7 @@ macro_rules! ensure {
 }
 use ensure;
 
-/// Counts that something was seen.
+/// Counts that a situation was seen.
 pub fn see(seen: &mut Seen, situation: &'static str) {
     *seen.entry(situation).or_default() += 1;
 }
@@ -41,15 +41,15 @@ pub fn see(seen: &mut Seen, situation: &'static str) {
 /// What is remembered from publish to publish of one process.
 #[derive(Default)]
 pub struct Memory {
-    /// Who was ever with which version by a sticky key: service, user, version.
+    /// Which users were ever with which versions by a sticky key: service, user, version.
     stuck: BTreeSet<(String, usize, String)>,
-    /// The version that a user is pinned to, and gets.
+    /// The version to which a user is pinned and which the user gets.
     pinned: BTreeMap<(String, usize), String>,
-    /// The probes of a service that were served.
+    /// The requests of a service that were served.
     served: BTreeSet<(String, usize)>,
 }
 
-/// A publish, and all that it was made of.
+/// A publish, and everything that it was made from.
 pub struct Publish<'a> {
     pub probes: &'a Probes,
     pub config: &'a Config,
@@ -60,7 +60,7 @@ pub struct Publish<'a> {
 }
 
 impl Publish<'_> {
-    /// Says what does not hold.
+    /// Says which invariant does not hold.
     pub fn check_invariants(&self, memory: &mut Memory, seen: &mut Seen) -> Result<(), String> {
         let Self { before, after, config, .. } = self;
         ensure!(after.generation > before.generation, "generations do not grow");
@@ -85,7 +85,7 @@ impl Publish<'_> {
 /// A service in a publish.
 struct One<'a> {
     publish: &'a Publish<'a>,
-    /// As it is declared now.
+    /// The declaration as it is now.
     service: &'a Arc<Service>,
     standings: &'a [Standing],
     before: Option<&'a Arc<ServiceEntry>>,
@@ -132,7 +132,7 @@ impl One<'_> {
         }
     }
 
-    /// All of the traffic goes somewhere, or none of it.
+    /// All traffic goes somewhere, or none does.
     fn shares_are_exact(&self) -> Result<(), String> {
         let sum: u32 = self.shares.values().map(|share| u32::from(*share)).sum();
         let expected = if self.entry.decider.takes_traffic() { 10_000 } else { 0 };
@@ -149,7 +149,7 @@ impl One<'_> {
         Ok(())
     }
 
-    /// What takes requests is normal, or took them before.
+    /// A version that takes requests is normal, or took requests before.
     fn what_serves_is_there(&self) -> Result<(), String> {
         let statuses = &self.publish.statuses[&self.entry.key];
         let normal = statuses.iter().filter_map(|status| status.normal());
@@ -158,7 +158,7 @@ impl One<'_> {
         for serving in self.entry.decider.entries() {
             ensure!(known.contains(&Arc::as_ptr(serving)), "{} is none", serving.spec.name);
         }
-        // What is served as it is declared is what is declared now.
+        // A service that is served as declared is served by the present declaration.
         if self.entry.held.is_none() {
             for (serving, _) in self.entry.decider.shares() {
                 let is_declared = self.service.versions.contains(&serving.spec);
@@ -185,7 +185,7 @@ impl One<'_> {
         Ok(())
     }
 
-    /// Where what is declared cannot be served, exactly those go on that served before and are open.
+    /// Where a declaration cannot be served, exactly the versions go on that served before and are open.
     fn who_was_served_goes_on_to_serve(&self) -> Result<(), String> {
         let Some(before) = self.before else { return Ok(()) };
         let left = self.left(before);
@@ -196,7 +196,7 @@ impl One<'_> {
         Ok(())
     }
 
-    /// Those with a share before that nothing closes now.
+    /// Versions with a share before that nothing closes now.
     fn left(&self, before: &ServiceEntry) -> BTreeSet<String> {
         let serving = before.decider.shares().into_iter().map(|(version, _)| version);
         let left = serving
@@ -219,7 +219,7 @@ impl One<'_> {
             let name = serving.spec.name.as_str();
             let told = document.versions.iter().find(|it| it.name == name);
             let told = told.ok_or_else(|| format!("status does not tell of {name}"))?;
-            // Of two builds, the status is that of the one that is declared.
+            // Of two builds of a version, the status shows the declared one.
             let is_declared = told.digest == Some(serving.digest().to_string())
                 && self.service.versions.contains(&serving.spec);
             let is_open = told.reach.is_none() && !told.quarantined;
@@ -267,7 +267,7 @@ impl One<'_> {
         self.service.versions[index].name.as_str()
     }
 
-    /// Whether the file closes what serves to everybody.
+    /// Whether the file closes the serving version to the public.
     fn is_quarantined(&self, version: &ReadyVersion) -> bool {
         self.service.quarantined_as(&version.digest(), version.spec.env()).is_some()
     }

@@ -1,5 +1,5 @@
-//! A process that serves the site: which versions it has made, and what it has published. It stands in
-//! for the reloader, whose candidates these are like.
+//! A process that serves the site: the versions that it has made, and what it has published. It stands in for the
+//! reloader, and its candidates are like the reloader's.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,7 +20,7 @@ use super::invariants::{Memory, Probes, Publish};
 use super::site::{Component, NAMES, Site};
 use crate::support::plugin;
 
-/// What versions are made of: two programs, which are compiled once.
+/// The programs of versions: two, compiled once.
 pub struct Makes {
     programs: [Program; 2],
     telemetry: Telemetry,
@@ -55,13 +55,13 @@ type Key = (ServiceKey, VersionName);
 /// A declared version on its way.
 struct Candidate {
     spec: VersionSpec,
-    /// How often its file had been written when it was looked at.
+    /// How often its file had been written when it was read.
     written: u64,
     status: Status,
     is_making: bool,
-    /// Whether an error of a moment was in the way.
+    /// Whether a transient error was in the way.
     waits: bool,
-    /// Whether one of its name was normal when it came.
+    /// Whether a version of its name was normal when it was declared.
     replaces: bool,
 }
 
@@ -99,7 +99,7 @@ impl<'a> Process<'a> {
     pub fn take(&mut self, site: &Site, seen: &mut Seen) -> Result<(), String> {
         let files = site.config();
         let is_other = match site.main_is_wrong {
-            // What services close is closed all the same.
+            // What services close is closed nevertheless.
             true => match self.config.closing(&files, |_| true) {
                 Some(closed) => {
                     super::invariants::see(seen, "a main file that is wrong");
@@ -117,7 +117,7 @@ impl<'a> Process<'a> {
         if is_other { self.publish(seen) } else { Ok(()) }
     }
 
-    /// Whether some version is made anew, or gone.
+    /// Whether some version is made anew or gone.
     fn renew(&mut self, site: &Site) -> bool {
         let before = std::mem::take(&mut self.candidates);
         let (count, mut before, mut is_other) = (before.len(), before, false);
@@ -148,7 +148,7 @@ impl<'a> Process<'a> {
         is_other || self.candidates.len() < count
     }
 
-    /// Lets the preparation of a version end. Whether it stands elsewhere by it.
+    /// Lets the preparation of a version end. Returns whether its standing changed.
     fn end(&mut self, site: &Site, label: &str) -> bool {
         let makes = self.makes;
         let Some((key, candidate)) = self.candidates.get_mut(label) else { return false };
@@ -195,7 +195,7 @@ impl<'a> Process<'a> {
         }
     }
 
-    /// Nothing is left of the process. A wrong main file is mended, or no other would start.
+    /// Nothing of the process is left. A wrong main file is repaired first, because no process would start with it.
     pub fn restart(
         &mut self,
         site: &mut Site,
@@ -213,7 +213,7 @@ impl<'a> Process<'a> {
         self.publish(seen)
     }
 
-    /// The digest of what a version is, or would be by its file.
+    /// The digest of a version, or the one that it would have by its file.
     pub fn digest_of(&self, site: &Site, service: usize, place: usize) -> Digest {
         let name = site.name_at(service, place);
         let label = format!("{}/{}", super::site::SERVICES[service], NAMES[name]);

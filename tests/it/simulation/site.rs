@@ -1,5 +1,5 @@
-//! What is declared: the services' files as people write them. An edit that no file could hold, such as
-//! a share for a version that is cut off, is made the way that a careful editor would.
+//! The declarations: the services' files as people write them. An edit that no file could hold, such as a share for a
+//! closed version, becomes what a careful editor would write instead.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,16 +14,16 @@ use watershed::config::{
 /// The services of the site.
 pub const SERVICES: [&str; 2] = ["shop", "cart"];
 
-/// The names that versions may have. Each has a file of its own.
+/// The names that versions may have. Each name has a component file of its own.
 pub const NAMES: [&str; 5] = ["v1", "v2", "v3", "v4", "v5"];
 
-/// Who gets what, as somebody says it.
+/// Declared shares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shares {
-    /// The newest version gets all; of a rule, the one at its place does.
+    /// The newest version gets all; in a rule, the version at the rule's place does.
     Latest,
     Offline,
-    /// Where a hundred percent are cut, in hundredths of a percent: by as many as there are versions.
+    /// Cuts of one hundred percent, in hundredths of a percent: one part for each version.
     Split([u16; 3]),
 }
 
@@ -35,22 +35,22 @@ pub enum Mode {
     Pin,
 }
 
-/// What is in a file.
+/// The content of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Component {
     /// One of two components.
     Good(usize),
     Missing,
-    /// It cannot be read for a moment.
+    /// It cannot be read for now.
     Unreadable,
 }
 
-/// All that is declared, and the files that it names.
+/// All declarations, and the component files that they name.
 pub struct Site {
     services: Vec<Draft>,
-    /// Of each name, what is in its file, and how often it was written.
+    /// For each name, the content of its file, and how often the file was written.
     pub files: [(Component, u64); NAMES.len()],
-    /// Whether the main file says nothing that could be served.
+    /// Whether the main file has nothing that could be served.
     pub main_is_wrong: bool,
 }
 
@@ -131,7 +131,7 @@ impl Draft {
         }
     }
 
-    /// A service has a version.
+    /// A service must have a version.
     pub fn delete(&mut self, place: usize) {
         if self.versions.len() > 1 {
             self.versions.remove(place % self.versions.len());
@@ -214,7 +214,7 @@ impl Draft {
         Split::new(none.collect()).unwrap()
     }
 
-    /// The shares of those that are open to everybody, if some are.
+    /// The shares of versions that are open to the public, if there are any.
     fn split(&self, cuts: [u16; 3]) -> Option<Split> {
         let is_open = |(_, version): &(usize, &Declared)| version.reach == Reach::Live;
         let open = self.versions.iter().enumerate().filter(is_open).map(|(index, _)| index);

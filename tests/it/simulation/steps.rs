@@ -7,24 +7,24 @@ use super::Seen;
 use super::process::Process;
 use super::site::{Component, Mode, Shares, Site};
 
-/// Something that somebody does, or that happens to a machine.
+/// A person's action, or an event on a machine.
 #[derive(Clone, Copy, Debug)]
 pub enum Step {
-    /// Declares a version, or another environment of one.
+    /// Declares a version, or changes the environment of one.
     Deploy { service: usize, name: usize, env: usize },
-    /// Declares a version no more.
+    /// Removes a version's declaration.
     Delete { service: usize, place: usize },
-    /// Says who gets what.
+    /// Changes the split.
     Traffic { service: usize, shares: Shares },
-    /// Says who may get a version.
+    /// Changes a version's reach.
     Reach { service: usize, place: usize, reach: Reach },
-    /// Closes what a version is made of, in all environments or in its own.
+    /// Quarantines the component of a version, in all environments or in its own.
     Quarantine { service: usize, place: usize, of_env: bool },
-    /// Takes every entry of a quarantine back.
+    /// Removes every quarantine entry.
     Release { service: usize },
     /// Sets a rule, or none.
     Rule { service: usize, rule: usize, to: Option<Shares>, fails: bool },
-    /// Says how users stay with versions.
+    /// Changes stickiness.
     Stick { service: usize, mode: Mode },
     /// Draws in turns or at random.
     Pick { service: usize, in_turns: bool },
@@ -32,17 +32,17 @@ pub enum Step {
     Build { name: usize, component: Component },
     /// Makes the main file wrong, or right again.
     BreakMain { is_wrong: bool },
-    /// Lets one preparation end, of those that are on their way.
+    /// Lets one of the running preparations end.
     Prepare { which: usize },
     /// Lets all of them end.
     PrepareAll,
-    /// Tries again what an error of a moment was in the way of.
+    /// Tries again what a transient error had stopped.
     Retry,
-    /// Kills the process and starts another, in which so many versions are ready at once.
+    /// Kills the process and starts another one, in which this many versions are ready at once.
     Restart { ready: usize },
 }
 
-/// One bit for each kind of steps.
+/// One bit for each kind of step.
 const EVERY: u64 = (1 << 15) - 1;
 
 impl Step {
@@ -67,7 +67,7 @@ impl Step {
         }
     }
 
-    /// Makes it, and asks what must hold.
+    /// Does the step, and checks what must hold.
     pub fn make(
         self,
         site: &mut Site,
@@ -110,7 +110,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// One of so many.
+    /// A number below a bound.
     fn below(&mut self, many: u64) -> usize {
         usize::try_from(self.next() % many).unwrap()
     }
@@ -119,7 +119,7 @@ impl Random {
         self.below(10) < times
     }
 
-    /// Where a hundred percent are cut, in hundredths of a percent. Every other cut is a round one.
+    /// Cuts of one hundred percent, in hundredths of a percent. Every other cut is a round number.
     fn shares(&mut self) -> Shares {
         let mut cut = || match self.below(2) {
             0 => u16::try_from(self.below(5)).unwrap() * 2_500,
@@ -129,19 +129,19 @@ impl Random {
     }
 }
 
-/// The steps of a seed. Each seed does without some kinds of them: what repairs what others break would
-/// never leave it broken for long otherwise (A. Groce and others, "Swarm testing", 2012).
+/// The steps of a seed. Each seed leaves out some kinds of steps: otherwise, steps that repair would never leave
+/// anything broken for long (A. Groce and others, "Swarm testing", 2012).
 pub fn of_seed(seed: u64, many: usize) -> Vec<Step> {
     let mut random = Random(seed);
     let without = random.next() & random.next();
     let is_in = |step: &Step| (without >> step.kind()) & 1 == 0;
     let steps = std::iter::repeat_with(|| step(&mut random));
-    // A seed without any kind at all has steps of each.
+    // A seed that leaves out every kind gets all of them.
     steps.filter(|step| without & EVERY == EVERY || is_in(step)).take(many).collect()
 }
 
 fn step(random: &mut Random) -> Step {
-    // Most happens to the first service: an edit of the other must change nothing of it.
+    // Most steps affect the first service: an edit of the other must not change it.
     let service = usize::from(random.in_ten(2));
     let place = random.below(4);
     match random.below(100) {

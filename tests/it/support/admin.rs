@@ -1,4 +1,4 @@
-//! What the admin listener says of the process under test.
+//! The answers of the admin listener of the process under test.
 
 use serde_json::Value;
 use watershed::history::Record;
@@ -25,7 +25,7 @@ impl Watershed {
         Http1::connect(self.admin_address()).ask("POST", "localhost", path, &[], body.as_bytes())
     }
 
-    /// The records of a service, the newest first; none if it has none.
+    /// The records of a service, the newest first; empty if it has none.
     #[track_caller]
     pub fn history(&self, service: &str) -> Vec<Record> {
         let answer = self.admin(&format!("/api/v1/history?service={service}&limit=1000"));
@@ -78,14 +78,14 @@ impl Watershed {
         });
     }
 
-    /// Waits until this many requests have ended in an outcome: a status class or a failure's code.
+    /// Waits until this many requests have ended with an outcome: a status class or a failure's code.
     #[track_caller]
     pub fn await_outcomes(&self, outcome: &str, count: u32) {
         self.await_metric("watershed_requests_total", &[("outcome", outcome)], count.into());
     }
 }
 
-/// The value of a line of metrics, if it is a sample of this name with these labels.
+/// The value of a line of metrics, if the line is a sample of this name with these labels.
 fn sample(line: &str, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
     let rest = line.strip_prefix(name)?;
     let (shown, value) = match rest.strip_prefix('{') {

@@ -1,4 +1,4 @@
-//! Commands of an upgrade of the greeter, against a process that serves.
+//! Upgrade commands for the greeter, against a process that serves.
 
 use super::watershed::{Finished, Watershed};
 
@@ -10,7 +10,7 @@ pub fn tell(watershed: &Watershed, arguments: &[&str]) -> Finished {
     watershed.site.run(&[arguments, &["--admin", &admin]].concat())
 }
 
-/// The same, which must be done.
+/// Runs a command that must succeed.
 #[track_caller]
 pub fn done(watershed: &Watershed, arguments: &[&str]) -> String {
     let finished = tell(watershed, arguments);
@@ -18,7 +18,7 @@ pub fn done(watershed: &Watershed, arguments: &[&str]) -> String {
     finished.stdout
 }
 
-/// The same, which must be refused with these words, and changes nothing.
+/// Runs a command that must be refused with these words, and change nothing.
 #[track_caller]
 pub fn refused(watershed: &Watershed, arguments: &[&str], words: &[&str]) {
     let before = watershed.site.read(FILE);

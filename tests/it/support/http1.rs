@@ -1,4 +1,4 @@
-//! A raw HTTP/1.1 client: the test decides every byte it sends, and sees how responses are framed.
+//! A raw HTTP/1.1 client: the test decides every byte that it sends, and sees how responses are framed.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -111,7 +111,7 @@ impl Http1 {
         }
     }
 
-    /// A line without its end; nothing if the connection ended.
+    /// A line without its end; `None` if the connection ended.
     pub fn line(&mut self) -> Option<String> {
         let mut line = Vec::new();
         match self.reader.read_until(b'\n', &mut line) {
@@ -122,7 +122,7 @@ impl Http1 {
         Some(String::from_utf8_lossy(line).into_owned())
     }
 
-    /// Reads as much as comes of this many bytes. Returns how much that was.
+    /// Reads up to this many bytes. Returns how many came.
     pub fn read_up_to(&mut self, length: usize, into: &mut Vec<u8>) -> usize {
         let before = into.len();
         let mut part = self.reader.by_ref().take(length as u64);
@@ -132,7 +132,7 @@ impl Http1 {
         into.len() - before
     }
 
-    /// Reads to the end of the connection; whether that end was orderly.
+    /// Reads to the end of the connection. Returns whether that end was orderly.
     fn read_to_close(&mut self, into: &mut Vec<u8>) -> bool {
         match self.reader.read_to_end(into) {
             Ok(_) => true,
@@ -168,19 +168,19 @@ impl Http1 {
         self.stream.local_addr().unwrap().port()
     }
 
-    /// Breaks the connection, as a process does that is killed while it reads.
+    /// Resets the connection, as when the client's process is killed while it reads.
     pub fn reset(self) {
         socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).unwrap();
     }
 
     /// Tells the other side that nothing more will be sent, and nothing more be read.
     pub fn close(self) {
-        // The other side may have been faster.
+        // The other side may have closed first.
         self.stream.shutdown(Shutdown::Both).ok();
     }
 }
 
-/// A connection may end by a reset; one on which nothing happens is a failure.
+/// A connection may end by a reset; a silent connection is a failure.
 #[track_caller]
 fn assert_gone(error: &io::Error) {
     let gone = [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe, ErrorKind::UnexpectedEof];

@@ -22,7 +22,7 @@ pub struct Http2 {
     connection: JoinHandle<Result<(), h2::Error>>,
 }
 
-/// One stream of it.
+/// One stream of the connection.
 #[derive(Debug)]
 pub struct Exchange {
     pub response: ResponseFuture,
@@ -44,7 +44,7 @@ impl Http2 {
             .unwrap();
         let (sender, connection) = runtime.block_on(async {
             let stream = TcpStream::connect(address).await.unwrap();
-            // What one stream leaves unread takes no room from the others.
+            // Unread bytes of one stream take no room from the others.
             let mut client = h2::client::Builder::new();
             client.initial_connection_window_size(16 << 20);
             let (sender, connection) = client.handshake(stream).await.unwrap();
@@ -63,7 +63,7 @@ impl Http2 {
         drop(sender);
     }
 
-    /// Waits for something, but not for ever.
+    /// Waits for something, but not forever.
     #[track_caller]
     pub fn wait<T>(&self, future: impl Future<Output = T>) -> T {
         let deadline = async { tokio::time::timeout(DEADLINE, future).await };
@@ -82,7 +82,7 @@ impl Http2 {
         self.response(exchange.response).unwrap()
     }
 
-    /// The response of a stream, as far as it came; an error if no head did.
+    /// The response of a stream, as far as it came; an error if no head came.
     pub fn response(&self, response: ResponseFuture) -> Result<Response, h2::Error> {
         self.wait(read(response)).map(|(response, _)| response)
     }
@@ -95,7 +95,7 @@ impl Http2 {
         read.collect()
     }
 
-    /// The same as `response`, and why the stream was reset if it was.
+    /// The same as `response`, with the reason if the stream was reset.
     pub fn broken(&self, response: ResponseFuture) -> (Response, Option<Reason>) {
         self.wait(read(response)).unwrap()
     }

@@ -1,4 +1,4 @@
-//! Requests that run while a test does something to what serves them.
+//! Requests that run while a test changes something about what serves them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use super::{GREETER, Response, Watershed};
 
-/// How long a client waits between two requests: it is there to see, not to load.
+/// How long a client waits between two requests: it observes, and need not load.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Does something while a client asks the service `greeter` again and again; every answer must be
-/// complete, a success, and `right`.
+/// Does something while a client keeps asking the service `greeter`. Every response must be complete, successful, and
+/// `right`.
 pub fn while_requested(
     watershed: &Watershed,
     right: impl Fn(&Response) -> bool + Sync,

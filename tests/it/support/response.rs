@@ -1,4 +1,4 @@
-//! What came back for a request, over either protocol.
+//! The response to a request, over either protocol.
 
 /// A response, as far as it came.
 #[derive(Clone, Debug, Default)]
@@ -36,11 +36,11 @@ impl Response {
     }
 }
 
-/// Words that would tell a client about the inside of the process or of the guest.
+/// Words that would reveal the inside of the process or of the guest.
 const INTERNAL: [&str; 9] =
     ["wasm", "backtrace", "unreachable", ".rs", "/home", "/tmp", "lab.", "panicked", "pingora"];
 
-/// Asserts that a response is the problem document of a failure, and that it tells nothing internal.
+/// Asserts that a response is the problem document of a failure, and reveals nothing internal.
 #[track_caller]
 pub fn assert_problem(response: &Response, status: u16, code: &str) {
     assert_eq!(response.status, status, "{code}: {response:?}");

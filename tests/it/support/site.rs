@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use super::watershed::{Finished, Watershed};
 
-/// A configuration in a directory of its own, which is gone after the test.
+/// A configuration in a directory of its own, which is removed after the test.
 #[derive(Debug)]
 pub struct Site {
     directory: tempfile::TempDir,
@@ -93,14 +93,14 @@ impl Site {
         fs::write(path, contents).unwrap();
     }
 
-    /// Writes a file beside and renames it over the old one, as careful editors do.
+    /// Writes a new file and renames it over the old one, as careful editors do.
     pub fn replace(&self, name: &str, contents: impl AsRef<[u8]>) {
         let aside = self.path(&format!("{name}.aside"));
         fs::write(&aside, contents).unwrap();
         fs::rename(aside, self.path(name)).unwrap();
     }
 
-    /// Points a link at a target, in one step even if there is one by this name.
+    /// Points a link at a target, in one step even if the link exists.
     pub fn link(&self, name: &str, target: &str) {
         let aside = self.path(&format!("{name}.aside"));
         symlink(target, &aside).unwrap();
@@ -126,12 +126,12 @@ impl Site {
         command
     }
 
-    /// Serves it.
+    /// Serves the site.
     pub fn start(self) -> Watershed {
         Watershed::start(self)
     }
 
-    /// Serves it, with a log that is not gathered.
+    /// Serves the site, with a log that is not collected.
     pub fn start_logging_to(self, log: impl Into<Stdio>) -> Watershed {
         let command = self.command(&["run"]);
         Watershed::spawn_logging_to(self, command, log)
@@ -142,7 +142,7 @@ impl Site {
         Finished::of(self.command(arguments))
     }
 
-    /// Every file and its text, for a failed test.
+    /// Every file and its text, for the output of a failed test.
     pub fn dump(&self) -> String {
         let mut text = String::new();
         dump(self.directory.path(), &mut text);
@@ -178,22 +178,22 @@ fn version(name: &str, component: &str, env: &str) -> String {
     format!("\n[[versions]]\nname = \"{name}\"\ncomponent = {component:?}\nenv = {{ {env} }}\n")
 }
 
-/// A version that greets with its name: `Hello from NAME!`.
+/// A version whose greeting names it: `Hello from NAME!`.
 pub fn greeter(name: &str) -> String {
     version(name, "greeter", &format!("VERSION = \"{name}\""))
 }
 
-/// A service with one version, which greets with its name.
+/// A service with one version, whose greeting names it.
 pub fn one_version(name: &str) -> String {
     greeter(name) + &split(&format!("{name} = 100"))
 }
 
-/// A version that misbehaves as its path says.
+/// A version that misbehaves as the request's path says.
 pub fn lab(name: &str) -> String {
     version(name, "lab", "")
 }
 
-/// A version of WASI 0.3 that misbehaves as its path says, and greets with its name at `/`.
+/// A version of WASI 0.3 that misbehaves as the request's path says, and greets with its name at `/`.
 pub fn lab_p3(name: &str) -> String {
     version(name, "lab-p3", &format!("VERSION = \"{name}\""))
 }
@@ -201,12 +201,12 @@ pub fn lab_p3(name: &str) -> String {
 /// The lab of WASI 0.2, and that of 0.3.
 pub const LABS: [fn(&str) -> String; 2] = [lab, lab_p3];
 
-/// Limits of the version before it: `limits("memory = \"64MiB\"")`.
+/// Limits of the preceding version: `limits("memory = \"64MiB\"")`.
 pub fn limits(lines: &str) -> String {
     format!("\n[versions.limits]\n{lines}\n")
 }
 
-/// Who gets what: `split("v1 = 90, v2 = 10")`.
+/// A split: `split("v1 = 90, v2 = 10")`.
 pub fn split(shares: &str) -> String {
     format!("\n[traffic]\nsplit = {{ {shares} }}\n")
 }

@@ -32,22 +32,22 @@ pub struct Watershed {
 }
 
 impl Watershed {
-    /// Serves a site, and waits until it says what it serves.
+    /// Serves a site, and waits until the process prints its addresses.
     pub fn start(site: Site) -> Self {
         let command = site.command(&["run"]);
         Self::spawn(site, command)
     }
 
-    /// The same by a command of the caller's own.
+    /// The same by a command of the test's own.
     pub fn spawn(site: Site, command: Command) -> Self {
         Self::spawn_logging_to(site, command, Stdio::piped())
     }
 
-    /// The same with a log of the caller's own, which this then does not see.
+    /// The same with a log of the test's own, which this harness then does not see.
     pub fn spawn_logging_to(site: Site, mut command: Command, log: impl Into<Stdio>) -> Self {
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
-        // The log's other end is to see when the child has closed it.
+        // The log's other end must see when the child has closed it.
         drop(command);
         let stdout = Output::gather(child.stdout.take().unwrap());
         let stderr = child.stderr.take().map(Output::gather).unwrap_or_default();
@@ -65,13 +65,13 @@ impl Watershed {
         watershed
     }
 
-    /// Kills it with SIGKILL, at whatever it does.
+    /// Kills the process with SIGKILL, whatever it is doing.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Kills it, and serves its site again.
+    /// Kills the process, and serves its site again.
     pub fn restart(mut self) -> Self {
         self.kill();
         let site = std::mem::replace(&mut self.site, Site::new());
@@ -86,7 +86,7 @@ impl Watershed {
         });
     }
 
-    /// Where requests go.
+    /// The address for requests.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -125,7 +125,7 @@ impl Watershed {
         assert_eq!(response.status, 200, "{response:?}");
     }
 
-    /// Waits until the service `greeter` answers so.
+    /// Waits until the service `greeter` gives this answer.
     #[track_caller]
     pub fn await_greeting(&self, greeting: &str) {
         eventually(greeting, || self.get(GREETER, "/").text() == greeting);
@@ -142,7 +142,7 @@ impl Watershed {
         found(&self.stderr()).unwrap()
     }
 
-    /// The most bytes of memory that it ever held.
+    /// The peak of the process's resident memory.
     pub fn peak_memory(&self) -> usize {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -173,7 +173,7 @@ impl Watershed {
 
 impl Drop for Watershed {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         self.child.kill().ok();
         self.child.wait().ok();
         if std::thread::panicking() {
@@ -190,7 +190,7 @@ fn address_after(text: &str, prefix: &str) -> SocketAddr {
     line.parse().unwrap_or_else(|error| panic!("{line}: {error}"))
 }
 
-/// What a stream has given so far.
+/// What a stream has printed so far.
 #[derive(Clone, Debug, Default)]
 struct Output(Arc<Mutex<Vec<u8>>>);
 
@@ -226,7 +226,7 @@ pub struct Finished {
 }
 
 impl Finished {
-    /// Everything that it printed.
+    /// Everything that the command printed.
     pub fn said(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
     }

@@ -120,7 +120,7 @@ impl World {
         self.publish();
     }
 
-    /// What a rollback must be: refused with a reason, or all that the generation recorded.
+    /// A rollback must be refused with a reason, or restore everything that the generation recorded.
     fn back_or_refused(&mut self, generation: u64) {
         let then = self.records.iter().find(|it| it.generation == generation).unwrap().clone();
         let before = self.text();

@@ -1,4 +1,4 @@
-//! A service in a file, the components and secrets beside it, and what was recorded of it.
+//! A service in a file, the components and secrets beside it, and the records of it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -29,7 +29,7 @@ pub fn all(version: &str) -> Shares {
     Shares::all(name(version))
 }
 
-/// A service in a file, the components and secrets beside it, and what was recorded of it.
+/// A service in a file, the components and secrets beside it, and the records of it.
 pub struct World {
     pub directory: tempfile::TempDir,
     pub service: Service,
@@ -137,7 +137,7 @@ impl World {
         Shares::declared(&self.service).unwrap()
     }
 
-    /// What the file says is served, and recorded.
+    /// Serves and records what the file says.
     pub fn publish(&mut self) -> u64 {
         self.service = load(&self.directory);
         let generation = self.records.len() as u64 + 1;
@@ -198,7 +198,7 @@ impl World {
         })
     }
 
-    /// Rolls back, and publishes that.
+    /// Rolls back, and publishes the result.
     pub fn back(&mut self, aim: &Aim) -> Result<Rollback, RollbackError> {
         let found = self.decide(aim, false)?;
         let mut file = ServiceFile::open(&self.path("shop.toml")).unwrap();

@@ -1,9 +1,9 @@
-//! Status documents, and how they read.
+//! Status documents, and how they are shown.
 
 use super::*;
 use serde_json::json;
 
-/// What a process says, and how it reads without colours.
+/// What a process says, as it is shown without colours.
 fn read(document: serde_json::Value) -> String {
     let document: StatusDocument = serde_json::from_value(document).unwrap();
     let text = Text { document: &document, url: "http://127.0.0.1:9090" }.to_string();
@@ -94,7 +94,7 @@ fn drawn(drawn: u64, of: u64, p_value: f64) -> serde_json::Value {
             "beyond_chance": p_value < 1e-6 })
 }
 
-/// Of the windows of one version, the one that it shows in most.
+/// Of the windows of one version, the one that shows the difference most clearly is shown.
 #[test]
 fn a_share_beyond_chance_is_marked_and_told() {
     let observed = |minute, hour, since_publish| {
