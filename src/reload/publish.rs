@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Reloader;
 use super::stale::Stale;
-use super::{Reloader, declared_in};
 use crate::versions::{ServiceEntry, ServiceKey, Snapshot, Update};
 
 /// How long a publish waits for versions that need no compilation, so that most edits are one
