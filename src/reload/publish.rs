@@ -60,9 +60,11 @@ impl Reloader {
                 tracing::warn!(service = %name, "{warning}");
             }
         }
+        let services = tell_changes(&before, &snapshot, keys.as_ref());
         self.journal.settle(&snapshot);
         self.live.publish(snapshot);
-        tracing::info!(generation, took_us = started.elapsed().as_micros(), "published");
+        let took_us = started.elapsed().as_micros();
+        tracing::info!(generation, took_us, services, "published");
         if self.versions.are_creating() {
             if !self.is_settled {
                 self.patience = (started.elapsed() * 3).clamp(PUBLISH_PATIENCE, START_PATIENCE);
@@ -134,4 +136,38 @@ fn yield_to_requests() {
     if let Err(error) = rustix::process::setpriority_process(None, NICE) {
         tracing::debug!("the priority of the reloader is not lowered: {error}");
     }
+}
+
+/// How many services one publish names in the log; the others are counted.
+const NAMED: usize = 5;
+
+/// Warns of services that a publish takes away. Returns the services that it changes, in words.
+fn tell_changes(before: &Snapshot, after: &Snapshot, keys: Option<&HashSet<ServiceKey>>) -> String {
+    let is_changed = |entry: &&Arc<ServiceEntry>| entry.since == after.generation;
+    let is_gone = |entry: &&Arc<ServiceEntry>| after.get(&entry.key).is_none();
+    let (changed, gone): (Vec<_>, Vec<_>) = match keys {
+        Some(keys) => (
+            keys.iter().filter_map(|key| after.get(key)).filter(is_changed).collect(),
+            keys.iter().filter_map(|key| before.get(key)).filter(is_gone).collect(),
+        ),
+        None => (
+            after.services.iter().filter(is_changed).collect(),
+            before.services.iter().filter(is_gone).collect(),
+        ),
+    };
+    if !gone.is_empty() {
+        let what = "not declared any more: requests for its domains get 404 `no-service`";
+        tracing::warn!(services = named(&gone), "{what}");
+    }
+    named(&changed)
+}
+
+/// The names of services, sorted; of more than a few, how many more there are.
+fn named(services: &[&Arc<ServiceEntry>]) -> String {
+    let mut names: Vec<_> = services.iter().map(|entry| entry.key.service.to_string()).collect();
+    names.sort_unstable();
+    let rest = names.len().saturating_sub(NAMED);
+    names.truncate(NAMED);
+    let names = names.join(", ");
+    if rest > 0 { format!("{names} and {rest} more") } else { names }
 }

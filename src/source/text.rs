@@ -8,6 +8,10 @@ use super::file::{ReadError, read_file};
 use crate::config::{Problem, Source};
 use crate::transient::advice;
 
+/// What to do where a file of the configuration is missing.
+const MISSING: &str = "create it (`watershed init` writes a configuration to begin with), or give the path of \
+                       the file you mean";
+
 /// The size of the largest configuration file, in bytes.
 pub const FILE_MAX: u64 = 16 << 20;
 
@@ -59,9 +63,7 @@ fn unreadable(path: &Path, error: &ReadError) -> Box<Problem> {
 
 fn unreadable_now(error: &io::Error) -> (String, &'static str) {
     match error.kind() {
-        io::ErrorKind::NotFound => {
-            ("there is no such file".to_owned(), "create it, or give the path of the file you mean")
-        }
+        io::ErrorKind::NotFound => ("there is no such file".to_owned(), MISSING),
         io::ErrorKind::PermissionDenied => {
             ("the file may not be read".to_owned(), "let the user that runs watershed read it")
         }
