@@ -24,7 +24,7 @@ mod watch;
 pub use discover::{Followed, Names};
 pub use edit_error::EditError;
 pub use file::{ReadError, read_file};
-pub use fingerprint::{Fingerprint, Look};
+pub use fingerprint::{Fingerprint, Look, has_other_names};
 pub use loader::{
     Changed, Changes, Loaded, Loader, Objection, Reading, Rejected, Rejection, Settings,
 };

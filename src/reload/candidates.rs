@@ -12,6 +12,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use crate::config::{Config, Service, VersionName, VersionSpec};
+use crate::source::has_other_names;
 use crate::versions::{
     ReadyVersion, ServiceKey, Status, StatusCode, StatusError, Statuses, declared,
 };
@@ -49,6 +50,9 @@ pub struct Versions {
     names: HashMap<ServiceKey, Vec<VersionName>>,
     /// The services that use a file.
     users: HashMap<PathBuf, HashSet<ServiceKey>>,
+    /// Whether one of these files is a link, or has further names by hard links: a write through
+    /// another name says nothing of the name that is known.
+    have_links: bool,
     creating: usize,
     /// Versions that wait for a transient error to pass.
     waiting: HashSet<Key>,
@@ -71,6 +75,7 @@ impl Versions {
             candidates: HashMap::new(),
             names: HashMap::new(),
             users: HashMap::new(),
+            have_links: false,
             creating: 0,
             waiting: HashSet::new(),
             failed: HashSet::new(),
@@ -92,6 +97,7 @@ impl Versions {
         let mut renewed = false;
         let mut there = HashSet::new();
         self.users.clear();
+        self.have_links = false;
         for (environment, service) in config.services() {
             let key = ServiceKey::of(environment, service);
             renewed |= self.renew_service(&key, Some(service), again, &mut looks);
@@ -160,10 +166,18 @@ impl Versions {
             match self.users.get_mut(file) {
                 Some(users) if users.contains(key) => {}
                 Some(users) => users.extend([key.clone()]),
-                None => self.users.extend([(file.to_owned(), HashSet::from([key.clone()]))]),
+                None => {
+                    self.have_links |= has_other_names(file);
+                    self.users.extend([(file.to_owned(), HashSet::from([key.clone()]))]);
+                }
             }
         }
         renewed
+    }
+
+    /// Whether a change of one of their files may be told of another path only.
+    pub fn have_links(&self) -> bool {
+        self.have_links
     }
 
     /// The services that used a file when they were last renewed.

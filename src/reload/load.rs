@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::Reloader;
 use super::candidates::Again;
 use super::outcome::{Outcome, Reload};
+use super::publish::yield_to_requests;
 use super::stale::Places;
 use super::take::Unread;
 use crate::source::{Loader, Reading, Watcher};
@@ -32,8 +33,12 @@ impl Reloader {
             None => Places::Everywhere,
         });
         let (paths, touched) = self.to_look_at();
-        let loader = self.loader.clone();
+        let (loader, is_settled) = (self.loader.clone(), self.is_settled);
         let load = move || {
+            // Threads for blocking work may be older than the reloader's priority.
+            if is_settled {
+                yield_to_requests();
+            }
             let mut loader = lock(&loader);
             let only = paths
                 .as_ref()
@@ -64,11 +69,17 @@ impl Reloader {
     /// services with a component or a secret that may have changed.
     fn to_look_at(&self) -> (Option<Vec<PathBuf>>, HashSet<ServiceKey>) {
         let Places::Paths(paths) = &self.changed else { return (None, HashSet::new()) };
+        if self.versions.have_links() {
+            return (None, HashSet::new());
+        }
+        let loader = lock(&self.loader);
         let (mut of_config, mut touched) = (Vec::new(), HashSet::new());
         for path in paths {
-            match self.versions.users(path) {
-                Some(users) => touched.extend(users.iter().cloned()),
-                None => of_config.push(path.clone()),
+            let users = self.versions.users(path);
+            touched.extend(users.into_iter().flatten().cloned());
+            // The file of a service may be a secret of another one too.
+            if users.is_none() || loader.knows(path) {
+                of_config.push(path.clone());
             }
         }
         (Some(of_config), touched)

@@ -129,9 +129,9 @@ impl Reloader {
     }
 }
 
-/// Lowers the priority of the reloading thread and of the threads that it starts, so that requests
-/// go first. Edits take some milliseconds longer.
-fn yield_to_requests() {
+/// Lowers the priority of the calling thread, and of the threads that it starts, so that requests go
+/// first. Edits take some milliseconds longer.
+pub(super) fn yield_to_requests() {
     // On Linux, this sets the priority of the calling thread only.
     if let Err(error) = rustix::process::setpriority_process(None, NICE) {
         tracing::debug!("the priority of the reloader is not lowered: {error}");

@@ -43,7 +43,9 @@ impl Reloader {
         };
         let rejected_anew = self.reject(rejected);
         self.warn();
-        if is_changed || self.has_stale_secret() {
+        // Asked in any case: it notes the services to publish.
+        let is_rotated = self.has_stale_secret();
+        if is_changed || is_rotated {
             self.publish().await;
             let outcome = match restart_keys(&self.started_with, &self.config) {
                 keys if keys.is_empty() => Outcome::Published,
@@ -63,7 +65,7 @@ impl Reloader {
     /// to publish.
     fn take_all(&mut self, before: &Config, watch: Vec<Followed>, again: Again) -> bool {
         self.rejected_watch.clear();
-        let same = self.config.is_served_like(before) && watch == self.watch;
+        let same = self.config.is_served_like(before);
         self.watch = watch;
         self.following = Following::Anew;
         let is_changed = self.versions.renew(&self.config, again) || !same;
@@ -83,7 +85,7 @@ impl Reloader {
         again: Again,
     ) -> bool {
         let live = self.live.load();
-        let mut same = watch.is_empty();
+        let mut same = true;
         let mut all: Vec<(ServiceKey, Option<Arc<Service>>)> = Vec::new();
         for Changed { environment, name, now } in services {
             let key = ServiceKey { environment, service: name };
@@ -138,7 +140,8 @@ impl Reloader {
         // Retries, rotated secrets and closed versions do not depend on the main file, so they are
         // handled now.
         self.versions.try_again();
-        if is_closed || self.has_stale_secret() {
+        let is_rotated = self.has_stale_secret();
+        if is_closed || is_rotated {
             self.publish().await;
         }
         Reload { report: Some(report), ..self.came_of(outcome, 0) }
@@ -157,7 +160,8 @@ impl Reloader {
         true
     }
 
-    /// Reports the service files that are wrong. Returns whether any of them was right before.
+    /// Reports the service files that are wrong. Returns whether any of these
+    /// rejections is new.
     pub(super) fn reject(&mut self, rejected: Vec<Rejection>) -> bool {
         let before = self.reloads.rejected();
         let mut anew = false;

@@ -34,6 +34,13 @@ pub enum Look {
     Obscured,
 }
 
+/// Whether a file may change through another name than this path: the path is a link, or the file
+/// has further names by hard links.
+pub fn has_other_names(path: &Path) -> bool {
+    let found = std::fs::symlink_metadata(path);
+    found.is_ok_and(|found| found.is_symlink() || found.is_file() && found.nlink() > 1)
+}
+
 impl Look {
     /// Looks at a path.
     pub fn at(path: &Path) -> Self {

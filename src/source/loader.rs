@@ -22,6 +22,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::Fingerprint;
 use super::discover::Followed;
 use super::text::{self, read_source};
 use crate::config::{
@@ -65,10 +66,14 @@ pub struct Loader {
     gone: HashSet<Key>,
     /// Files to look at again although no change shows: they are too young, or could not be read.
     unsure: HashSet<Key>,
+    /// Files that are links, or have further names by hard links.
+    linked: HashSet<Key>,
     /// Files that are wrong, and files with warnings.
     wrong: HashSet<Key>,
     warned: HashSet<Key>,
     reading: text::Read,
+    /// Whether the next change of a file with this fingerprint will show.
+    settled: fn(&Fingerprint) -> bool,
 }
 
 /// A file, and its state that is served, if any.
@@ -108,8 +113,8 @@ impl Loader {
             Err(_) => path.to_owned(),
         };
         let (files, claimants) = Default::default();
-        let (touched, gone, unsure, wrong, warned) = Default::default();
-        let reading = text::read_bytes;
+        let (touched, gone, unsure, linked, wrong, warned) = Default::default();
+        let (reading, settled): (text::Read, _) = (text::read_bytes, Fingerprint::is_settled);
         let (layout, broken, kept, loads) = (None, None, None, 0);
         Self {
             path,
@@ -122,9 +127,11 @@ impl Loader {
             touched,
             gone,
             unsure,
+            linked,
             wrong,
             warned,
             reading,
+            settled,
         }
     }
 
@@ -179,6 +186,10 @@ impl Loader {
     /// configuration that was kept last. `None` if that does not suffice: then call
     /// [`load`](Self::load).
     pub fn load_only<'a>(&mut self, paths: impl IntoIterator<Item = &'a Path>) -> Option<Loaded> {
+        // A write through another name of a file says nothing of the name that is known.
+        if !self.linked.is_empty() {
+            return None;
+        }
         let (loads, kept) = self.kept.clone().filter(|_| self.broken.is_none())?;
         // After another full load, the environments may differ.
         if loads != self.loads {
@@ -197,16 +208,19 @@ impl Loader {
         paths: impl IntoIterator<Item = &'a Path>,
     ) -> Option<Loaded> {
         let mut watch = Vec::new();
-        for path in paths {
-            let is_there = is_there(path)?;
-            let mut is_known = false;
+        let looked: Option<Vec<_>> =
+            paths.into_iter().map(|path| Some((path, is_there(path)?))).collect();
+        let looked = looked?;
+        // Nothing is noted of a load that has to look everywhere.
+        if !looked.iter().all(|(path, is_there)| layout.is_known(path, *is_there)) {
+            return None;
+        }
+        for (path, is_there) in looked {
             for area in &mut layout.areas {
                 let known = area.at(path).cloned();
                 if known.is_none() && !area.would_find(path) {
                     continue;
                 }
-                // An environment that names one file needs that file.
-                is_known = is_there || area.searches();
                 match (known, is_there) {
                     (Some(key), true) => self.unsure.extend([key]),
                     (Some(key), false) => {
@@ -220,9 +234,6 @@ impl Loader {
                     (None, false) => {}
                 }
             }
-            if !is_known {
-                return None;
-            }
         }
         let unsure: Vec<_> = self.unsure.iter().cloned().collect();
         let read = unsure.iter().filter(|key| self.look_at(key, layout, Reading::Changed)).count();
@@ -231,6 +242,11 @@ impl Loader {
         let services = self.changed(&decided);
         let changes = Changes::Services { services, watch };
         Some(self.loaded(layout, Arc::new(config), read, changes, served))
+    }
+
+    /// Whether a path is, or would be, that of a service's file.
+    pub fn knows(&self, path: &Path) -> bool {
+        self.layout.as_ref().is_some_and(|layout| layout.is_known(path, true))
     }
 
     fn loaded(
@@ -253,6 +269,9 @@ impl Loader {
     /// were gone in it.
     pub fn keep(&mut self, loaded: &Loaded) {
         self.touched.clear();
+        for key in std::mem::take(&mut self.gone) {
+            self.forget(&key);
+        }
         for (key, good) in &loaded.served {
             let is_same = |file: &File| match (&file.good, good) {
                 (Some(one), Some(other)) => Arc::ptr_eq(one, other),
@@ -266,9 +285,6 @@ impl Loader {
                     self.touched.insert(key.clone());
                 }
             }
-        }
-        for key in std::mem::take(&mut self.gone) {
-            self.forget(&key);
         }
         self.kept = Some((loaded.loads, loaded.config.clone()));
     }

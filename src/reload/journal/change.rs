@@ -84,6 +84,8 @@ pub fn changes(before: &Snapshot, after: &Snapshot) -> Vec<Change> {
 /// As [`changes`], where only these services may have changed.
 pub fn changes_of(before: &Snapshot, after: &Snapshot, keys: &HashSet<ServiceKey>) -> Vec<Change> {
     let (mut changed, mut removed) = (Vec::new(), Vec::new());
+    let mut keys: Vec<_> = keys.iter().collect();
+    keys.sort_unstable_by_key(|key| (key.environment.as_str(), key.service.as_str()));
     for key in keys {
         match (before.get(key), after.get(key)) {
             (known, Some(entry)) if entry.since == after.generation => {

@@ -51,6 +51,11 @@ impl Claimants {
         }
     }
 
+    /// The files that claim a name.
+    pub fn of(&self, name: u64) -> &[Key] {
+        self.keys.get(&name).map_or(&[], Vec::as_slice)
+    }
+
     /// Whether other files claim a name that this file claims.
     pub fn has_rivals(&self, key: &Key, file: Option<&File>) -> bool {
         let drafts = file.into_iter().flat_map(File::drafts);

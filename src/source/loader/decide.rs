@@ -23,12 +23,12 @@ impl Loader {
         };
         let concerned = in_order(layout, concerned);
         let there = |key: &&Key| !self.gone.contains(*key);
-        let keys: Vec<_> = concerned.iter().filter(there).cloned().collect();
-        let contenders = keys.iter().filter_map(|key| {
+        let contenders = concerned.iter().filter(there).filter_map(|key| {
             let file = self.files.get(key)?;
-            Some(file.contender(&key.environment, file.as_valid()))
+            Some((key.clone(), file.contender(&key.environment, file.as_valid())))
         });
-        let verdicts = arbitrate(&contenders.collect::<Vec<_>>());
+        let (keys, contenders): (Vec<_>, Vec<_>) = contenders.unzip();
+        let verdicts = arbitrate(&contenders);
         for (key, verdict) in keys.iter().zip(verdicts) {
             let Some(file) = self.files.get_mut(key) else { continue };
             file.decide(verdict);

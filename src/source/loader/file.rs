@@ -30,6 +30,7 @@ pub struct File {
 
 impl File {
     /// The new state of a file, from its text or from the problem that kept it from being read.
+    /// The fingerprint is the one before that.
     pub fn read(
         source: Result<Source, Box<Problem>>,
         fingerprint: Option<Fingerprint>,
@@ -44,11 +45,16 @@ impl File {
         // transient error, nothing is known of it. Both are looked at again.
         let is_known = !problems.iter().any(|problem| problem.is_transient);
         let seen = fingerprint;
-        let fingerprint = fingerprint.filter(Fingerprint::is_settled).filter(|_| is_known);
+        let fingerprint = fingerprint.filter(|_| is_known);
         let good = before.and_then(|before| before.good_under(around));
         let around = around.clone();
         let (choice, lost) = (Choice::Nothing, Vec::new());
         Self { fingerprint, seen, around, newest, problems, good, choice, lost }
+    }
+
+    /// Has it looked at again, since its next change might not show.
+    pub fn distrust(&mut self) {
+        self.fingerprint = None;
     }
 
     /// Whether reading it again would give the same state.

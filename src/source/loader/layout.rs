@@ -52,6 +52,14 @@ impl Layout {
         self.areas.iter().position(own).unwrap_or(self.areas.len())
     }
 
+    /// Whether the change of a file is understood by a look at this file alone: it belongs to an
+    /// environment, and is there where an environment names it.
+    pub fn is_known(&self, path: &Path, is_there: bool) -> bool {
+        let is_own = |area: &&Area| area.at(path).is_some() || area.would_find(path);
+        let mut own = self.areas.iter().filter(is_own).peekable();
+        own.peek().is_some() && own.all(|area| is_there || area.searches())
+    }
+
     /// Every path, beside the main file, in which a change could alter the configuration.
     pub fn watch(&self) -> Vec<Followed> {
         let mut watch: Vec<_> = self.roots.iter().cloned().map(Followed::Path).collect();

@@ -6,8 +6,8 @@ use std::path::Path;
 use super::file::File;
 use super::layout::{Area, Layout};
 use super::{Key, Loader, Reading};
-use crate::source::Fingerprint;
 use crate::source::text::read_source;
+use crate::source::{Fingerprint, has_other_names};
 
 impl Loader {
     /// Looks at every file, and reads those that may have changed. Returns how many were read.
@@ -47,7 +47,11 @@ impl Loader {
         }
         // The state that is served is kept, whatever reading gives.
         let text = read_source(&key.path, self.reading);
-        let file = File::read(text, fingerprint, &area.around, before);
+        let mut file = File::read(text, fingerprint, &area.around, before);
+        if !fingerprint.is_some_and(|fingerprint| (self.settled)(&fingerprint)) {
+            file.distrust();
+        }
+        mark(&mut self.linked, key, has_other_names(&key.path));
         mark(&mut self.unsure, key, file.is_unsure());
         self.touched.insert(key.clone());
         self.put(key, file);
@@ -58,8 +62,17 @@ impl Loader {
     fn put(&mut self, key: &Key, file: File) {
         let before = self.claimants.names(key, self.files.get(key));
         let now = self.claimants.names(key, Some(&file));
-        self.claimants.update(key, &before, &now);
+        self.claim(key, &before, &now);
         self.files.insert(key.clone(), file);
+    }
+
+    /// Notes which names a file claims now. Other files may get the names that it gives up, so they
+    /// are decided anew.
+    fn claim(&mut self, key: &Key, before: &[u64], now: &[u64]) {
+        self.claimants.update(key, before, now);
+        let given_up = before.iter().filter(|name| now.binary_search(name).is_err());
+        let others = given_up.flat_map(|name| self.claimants.of(*name));
+        self.touched.extend(others.cloned());
     }
 
     pub(super) fn update(&mut self, key: &Key, change: impl FnOnce(&mut File)) {
@@ -67,7 +80,7 @@ impl Loader {
         let before = self.claimants.names(key, Some(file));
         change(file);
         let now = self.claimants.names(key, Some(file));
-        self.claimants.update(key, &before, &now);
+        self.claim(key, &before, &now);
     }
 
     /// Notes that a file is gone. Its last state is kept until a configuration without it is kept.
@@ -79,9 +92,16 @@ impl Loader {
 
     pub(super) fn forget(&mut self, key: &Key) {
         let before = self.claimants.names(key, self.files.get(key));
-        self.claimants.update(key, &before, &[]);
+        self.claim(key, &before, &[]);
         self.files.remove(key);
-        for keys in [&mut self.unsure, &mut self.wrong, &mut self.warned] {
+        let sets = [
+            &mut self.unsure,
+            &mut self.touched,
+            &mut self.linked,
+            &mut self.wrong,
+            &mut self.warned,
+        ];
+        for keys in sets {
             keys.remove(key);
         }
     }

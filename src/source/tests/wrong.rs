@@ -41,7 +41,8 @@ fn text_that_is_not_utf_8_is_a_problem_with_a_line() {
 #[test]
 fn a_missing_main_file_is_a_problem_without_a_line() {
     let report = load(Path::new("/nowhere/watershed.toml")).unwrap_err();
-    let help = "create it, or give the path of the file you mean";
+    let help = "create it (`watershed init` writes a configuration to begin with), or give the path of the file you \
+                mean";
     let problem = Problem::of_file("/nowhere/watershed.toml", "there is no such file", help);
     assert_eq!(report.problems, [problem]);
 }

@@ -16,13 +16,16 @@ enum Step {
     Write(&'static str, Option<(&'static str, Vec<&'static str>)>),
     Remove(&'static str),
     Link(&'static str, &'static str),
+    HardLink(&'static str, &'static str),
+    /// A file is written in place, so through every name that it has.
+    Through(&'static str),
     /// Nobody keeps what is loaded next.
     Lose,
     /// Everything is looked at.
     Look,
 }
 
-const FILES: [&str; 4] = ["a", "b", "c", "d"];
+const FILES: [&str; 10] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
 const DOMAINS: [&str; 4] = ["w.test", "x.test", "y.test", "z.test"];
 
 fn step() -> impl Strategy<Value = Step> {
@@ -35,6 +38,8 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (file(), text).prop_map(|(file, text)| Step::Write(file, text)),
         3 => file().prop_map(Step::Remove),
         1 => (file(), file()).prop_map(|(from, to)| Step::Link(from, to)),
+        1 => (file(), file()).prop_map(|(from, to)| Step::HardLink(from, to)),
+        2 => file().prop_map(Step::Through),
         1 => Just(Step::Lose),
         1 => Just(Step::Look),
     ]
@@ -56,10 +61,14 @@ struct World {
     other: Loader,
     /// What is served by what was kept and by what was said to differ.
     followed: Services,
+    /// How many texts were written: each has a length of its own, so that it looks different.
+    written: usize,
 }
 
 impl World {
     fn take(&mut self, step: &Step) -> Option<PathBuf> {
+        self.written += 1;
+        let more = format!("# {}\n", "x".repeat(self.written));
         let path = |name: &str| self.site.file(name);
         match step {
             Step::Write(name, text) => {
@@ -70,7 +79,7 @@ impl World {
                 };
                 // Through no link, as a careful editor does.
                 let aside = self.site.directory.path().join("aside");
-                fs::write(&aside, text).unwrap();
+                fs::write(&aside, text + &more).unwrap();
                 fs::rename(aside, path(name)).unwrap();
                 Some(path(name))
             }
@@ -82,6 +91,22 @@ impl World {
                 fs::remove_file(path(from)).ok();
                 symlink(path(to), path(from)).unwrap();
                 Some(path(from))
+            }
+            Step::HardLink(from, to) => {
+                let target = path(to).canonicalize().ok();
+                let target =
+                    target.filter(|target| path(from).canonicalize().ok().as_ref() != Some(target));
+                if let Some(target) = target {
+                    fs::remove_file(path(from)).ok();
+                    fs::hard_link(target, path(from)).unwrap();
+                }
+                Some(path(from))
+            }
+            Step::Through(name) => {
+                let target = path(name).canonicalize().ok()?;
+                let text = fs::read_to_string(&target).unwrap();
+                fs::write(&target, text + "[traffic]\nlatest = true\n" + &more).unwrap();
+                Some(target)
             }
             Step::Lose | Step::Look => None,
         }
@@ -132,12 +157,17 @@ proptest! {
         steps in prop::collection::vec(step(), 1..24),
         two_environments: bool,
     ) {
-        let site = Site::new(&[("a", &service(&["w.test"])), ("b", &service(&["x.test"]))]);
+        let mut site = Site::new(&[("a", &service(&["w.test"])), ("b", &service(&["x.test"]))]);
+        for name in &FILES[2..] {
+            site.write(name, &service(&[]));
+        }
+        // As if every file was left alone for long, so that only changed files are read.
+        site.loader.settled = |_| true;
         if two_environments {
             site.main(TWO);
         }
         let other = Loader::new(site.loader.path());
-        let mut world = World { site, other, followed: Services::new() };
+        let mut world = World { site, other, followed: Services::new(), written: 0 };
         world.check(&Step::Look, &[])?;
         let mut lost = Vec::new();
         for step in &steps {
@@ -148,4 +178,45 @@ proptest! {
             }
         }
     }
+}
+
+/// A file that goes while another one claims its name leaves every other service as it is.
+#[test]
+fn a_file_that_goes_takes_no_other_along() {
+    let texts: Vec<_> = FILES.iter().map(|name| (*name, service(&[]))).collect();
+    let files: Vec<_> = texts.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let mut site = Site::new(&files);
+    site.loader.settled = |_| true;
+    let all = site.loader.load(Reading::Changed).unwrap();
+    site.loader.keep(&all);
+    let only = |site: &mut Site, name: &str| {
+        let path = site.file(name);
+        let loaded = site.loader.load_only([path.as_path()]).unwrap();
+        site.loader.keep(&loaded);
+        loaded.config.services().count()
+    };
+    site.write("b", &format!("name = \"a\"\n{}", service(&[])));
+    only(&mut site, "b");
+    fs::remove_file(site.file("a")).unwrap();
+    assert_eq!(only(&mut site, "a"), FILES.len() - 1);
+    site.write("c", &service(&["c.test"]));
+    assert_eq!(only(&mut site, "c"), FILES.len() - 1);
+    assert_eq!(site.loader.load(Reading::Changed).unwrap().config.services().count(), 9);
+}
+
+/// An environment that names one file needs it, whatever other environments find.
+#[test]
+fn a_file_that_is_named_may_not_go() {
+    let mut site = Site::new(&[("a", &service(&[])), ("b", &service(&["b.test"]))]);
+    site.main(
+        "[[environments]]\nname = \"one\"\ndomain = \"one.test\"\nservices = \"services/a.toml\"\n\
+         [[environments]]\nname = \"two\"\ndomain = \"two.test\"\n",
+    );
+    let all = site.loader.load(Reading::Changed);
+    let Ok(all) = all else { panic!("{}", all.unwrap_err().report) };
+    site.loader.keep(&all);
+    fs::remove_file(site.file("a")).unwrap();
+    let path = site.file("a");
+    assert!(site.loader.load_only([path.as_path()]).is_none());
+    assert!(site.loader.load(Reading::Changed).is_err());
 }
