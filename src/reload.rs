@@ -45,6 +45,9 @@ const HISTORY_LOOKS: Duration = Duration::from_secs(2);
 /// How long a requested reload retries files with a transient error before it answers.
 const ASKERS_PATIENCE: Duration = Duration::from_secs(1);
 
+/// The target of the reloader's log lines, whichever of its files writes them: users filter by it.
+const LOG: &str = "watershed::reload";
+
 /// Loads, compiles and publishes. Driven by [`Reloader::run`].
 pub struct Reloader {
     path: PathBuf,

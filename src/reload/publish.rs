@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Reloader;
 use super::stale::Stale;
+use super::{LOG, Reloader};
 use crate::versions::{ServiceEntry, ServiceKey, Snapshot, Update};
 
 /// How long a publish waits for versions that need no compilation, so that most edits are one
@@ -51,20 +51,20 @@ impl Reloader {
             let name = &service.key.service;
             match &service.held {
                 Some(why) if service.is_settled() => {
-                    tracing::warn!(service = %name, "what is declared is not served: {why}");
+                    tracing::warn!(target: LOG, service = %name, "what is declared is not served: {why}");
                 }
-                Some(why) => tracing::debug!(service = %name, "not served yet: {why}"),
+                Some(why) => tracing::debug!(target: LOG, service = %name, "not served yet: {why}"),
                 None => {}
             }
             if let Some(warning) = service.warning() {
-                tracing::warn!(service = %name, "{warning}");
+                tracing::warn!(target: LOG, service = %name, "{warning}");
             }
         }
         let services = tell_changes(&before, &snapshot, keys.as_ref());
         self.journal.settle(&snapshot);
         self.live.publish(snapshot);
         let took_us = started.elapsed().as_micros();
-        tracing::info!(generation, took_us, services, "published");
+        tracing::info!(target: LOG, generation, took_us, services, "published");
         if self.versions.are_creating() {
             if !self.is_settled {
                 self.patience = (started.elapsed() * 3).clamp(PUBLISH_PATIENCE, START_PATIENCE);
@@ -134,7 +134,7 @@ impl Reloader {
 pub(super) fn yield_to_requests() {
     // On Linux, this sets the priority of the calling thread only.
     if let Err(error) = rustix::process::setpriority_process(None, NICE) {
-        tracing::debug!("the priority of the reloader is not lowered: {error}");
+        tracing::debug!(target: LOG, "the priority of the reloader is not lowered: {error}");
     }
 }
 
@@ -157,7 +157,7 @@ fn tell_changes(before: &Snapshot, after: &Snapshot, keys: Option<&HashSet<Servi
     };
     if !gone.is_empty() {
         let what = "not declared any more: requests for its domains get 404 `no-service`";
-        tracing::warn!(services = named(&gone), "{what}");
+        tracing::warn!(target: LOG, services = named(&gone), "{what}");
     }
     named(&changed)
 }

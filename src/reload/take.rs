@@ -12,7 +12,7 @@ use super::candidates::Again;
 use super::load::lock;
 use super::outcome::{Outcome, Reload};
 use super::stale::Stale;
-use super::{Following, Reloader, declared_in};
+use super::{Following, LOG, Reloader, declared_in};
 use crate::config::{Config, Report, Service, VersionSpec, Warnings, restart_keys};
 use crate::source::{Changed, Changes, Followed, Loaded, Rejected, Rejection};
 use crate::versions::ServiceKey;
@@ -129,7 +129,7 @@ impl Reloader {
             false => {
                 let known = self.reloads.last().and_then(|last| last.report.clone());
                 if again != Again::Transient || known.as_ref() != Some(&report) {
-                    tracing::error!("configuration rejected, nothing changed:\n{report}");
+                    tracing::error!(target: LOG, "configuration rejected, nothing changed:\n{report}");
                 }
                 self.telemetry.rejected(self.wrong_files() + 1);
                 Outcome::Rejected
@@ -154,7 +154,7 @@ impl Reloader {
         let Some(closed) = rest.and_then(|rest| self.config.closing(rest, is_right)) else {
             return false;
         };
-        tracing::warn!("versions that service files close are closed nevertheless");
+        tracing::warn!(target: LOG, "versions that service files close are closed nevertheless");
         self.config = Arc::new(closed);
         self.stale = Stale::All;
         true
@@ -171,9 +171,11 @@ impl Reloader {
             let Rejection { serves, report, .. } = rejection;
             match serves {
                 Some(name) => {
-                    tracing::error!("rejected; {name} is served as before:\n{report}");
+                    tracing::error!(target: LOG, "rejected; {name} is served as before:\n{report}");
                 }
-                None => tracing::error!("rejected; its service is not served:\n{report}"),
+                None => {
+                    tracing::error!(target: LOG, "rejected; its service is not served:\n{report}");
+                }
             }
         }
         self.unread = Unread::of_files(&rejected);
@@ -196,7 +198,7 @@ impl Reloader {
             return;
         }
         if !warnings.is_empty() {
-            tracing::warn!("served as written, but probably not as meant:\n{}", Warnings(warnings));
+            tracing::warn!(target: LOG, "served as written, but probably not as meant:\n{}", Warnings(warnings));
         }
         self.reloads.warn(warnings.clone());
     }

@@ -28,7 +28,7 @@ pub enum GuestFailure {
 }
 
 pub(super) fn explain(error: &wasmtime::Error, memory_denied: bool) -> GuestFailure {
-    tracing::debug!("{error:?}");
+    tracing::debug!(target: "watershed::runtime::invoke", "{error:?}");
     let text = || error.root_cause().to_string();
     if error.is::<CpuTimeUsedUp>() {
         GuestFailure::CpuTime
