@@ -168,7 +168,9 @@ pub enum CliError {
     History(#[from] HistoryError),
     #[error("{0}")]
     Refused(Box<Refusal>),
-    #[error("the process does not take the edit, and goes on as it was:\n\n{0}")]
+    #[error(
+        "the process rejected the edit and serves what it served before; the file is changed:\n\n{0}"
+    )]
     Rejected(Report),
     #[error("what is declared is not served: {0}")]
     Held(String),

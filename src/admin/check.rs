@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::{Admin, BODY_TIME};
 use crate::api::{CheckDocument, CheckQuestion};
-use crate::config::Report;
+use crate::config::{Problem, Report};
 use crate::source::{FILE_MAX, Objection};
 
 /// Largest question, in bytes. JSON may write each character of the text with six bytes.
@@ -46,6 +46,13 @@ pub async fn show(State(admin): State<Arc<Admin>>, body: Body) -> Response {
             return (StatusCode::BAD_REQUEST, why).into_response();
         }
     };
+    if u64::try_from(text.len()).is_ok_and(|length| length > FILE_MAX) {
+        let message = format!("the file would have more than {} MiB", FILE_MAX >> 20);
+        let help = "write a smaller file: a reload reads no larger one";
+        let report = Report { problems: vec![Problem::of_file(&file, message, help)] };
+        let document = CheckDocument::from(Err(Objection::Wrong(report)));
+        return (StatusCode::UNPROCESSABLE_ENTITY, Json(document)).into_response();
+    }
     let Some(checked) = admin.reloads.check(file, is_there, text).await else {
         let why = "nothing can be checked yet: see the log\n";
         return (StatusCode::SERVICE_UNAVAILABLE, why).into_response();

@@ -110,7 +110,12 @@ pub(super) fn init(config: &Path, arguments: &Arguments) -> Result<ExitCode, Cli
     };
     let written = write(&tree(&main))?;
     let mut out = io::stdout().lock();
-    let run = format!("watershed run --config {}", quoted(main.as_os_str()));
+    // A path that begins with a dash would be taken for an option.
+    let shown = match main.as_os_str().as_encoded_bytes().starts_with(b"-") {
+        true => Path::new(".").join(&main),
+        false => main.clone(),
+    };
+    let run = format!("watershed run --config {}", quoted(shown.as_os_str()));
     if arguments.json {
         let show = |path: &PathBuf| path.display().to_string();
         let written = written.iter().map(show).collect();
