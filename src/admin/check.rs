@@ -35,7 +35,8 @@ pub async fn show(State(admin): State<Arc<Admin>>, body: Body) -> Response {
         Ok(Ok(body)) => body,
         Ok(Err(_)) => return (StatusCode::BAD_REQUEST, "the body is too long\n").into_response(),
         Err(_) => {
-            return (StatusCode::REQUEST_TIMEOUT, "the body did not come in time\n").into_response();
+            return (StatusCode::REQUEST_TIMEOUT, "the body did not come in time\n")
+                .into_response();
         }
     };
     let CheckQuestion { file, is_there, text } = match serde_json::from_slice(&body) {
