@@ -232,8 +232,7 @@ pub struct RawLimits {
     /// CPU time of one request, by the clock of its thread, from 1ms to 1h.
     #[schemars(extend("pattern" = DURATION))]
     pub cpu_time: Field<String>,
-    /// Time until the response head, and then between two parts of the body, not counting time that the client takes,
-    /// from 1ms to 24h.
+    /// Time until the response head, then between two parts of the body, less the client's time, from 1ms to 24h.
     #[schemars(extend("pattern" = DURATION))]
     pub wall_time: Field<String>,
     /// The largest request body, up to 1TiB.
