@@ -1,6 +1,6 @@
-//! How many files and sockets the process may have open, how many of them are kept for operators
-//! and reloads, and how near the limit it is. The composition root raises the limit; the listener
-//! asks how many connections there may be; the status and `/metrics` tell.
+//! File descriptors: how many the process may have open, how many are reserved for operators and
+//! reloads, and how close to the limit the process is. The composition root raises the limit, the
+//! listener asks how many connections it may accept, and the status and `/metrics` report the use.
 
 use std::fmt;
 use std::fs;
@@ -12,17 +12,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Where the kernel tells which descriptors are open.
+/// Where the kernel lists the open descriptors.
 const OWN: &str = "/proc/self/fd";
-/// What is kept at least: connections of operators, and what a reload opens at once.
+/// The smallest reserve: connections of operators, and the files that a reload opens at once.
 const RESERVE_MIN: usize = 96;
-/// What is kept at most.
+/// The largest reserve.
 const RESERVE_MAX: usize = 1_024;
-/// The reserve is this part of the limit, within those bounds.
+/// The reserve is the limit divided by this number, within these bounds.
 const RESERVE_PART: usize = 20;
-/// Assumed of what is neither a connection nor reserved, where the kernel does not tell.
+/// How many other descriptors are assumed open where the kernel does not tell.
 const OTHERS: usize = 96;
-/// Connections that there may be however short descriptors are.
+/// Connections that are accepted even if descriptors are short.
 const CONNECTIONS_MIN: usize = 8;
 
 /// The descriptors of the process. Cheap to clone.
@@ -34,9 +34,9 @@ struct Inner {
     limit: usize,
     /// Connections of clients.
     clients: AtomicUsize,
-    /// Open ones that are no client's, as of the last look.
+    /// Other open descriptors, as of the last look.
     others: AtomicUsize,
-    /// Connections of clients that there may be; 0 as long as that is not decided.
+    /// The most connections of clients; 0 until it is decided.
     connections_max: AtomicUsize,
 }
 
@@ -50,23 +50,23 @@ impl Drop for Client {
     }
 }
 
-/// How it stands with them.
+/// The present use of descriptors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Use {
-    /// Open now; none where the kernel does not tell.
+    /// Open now; `None` where the kernel does not tell.
     pub open: Option<usize>,
-    /// That may be open at once.
+    /// The most that may be open at once.
     pub limit: usize,
-    /// Of the limit: kept for operators and reloads.
+    /// The part of the limit that is reserved for operators and reloads.
     pub reserve: usize,
     /// Connections of clients.
     pub clients: usize,
-    /// Connections of clients that there may be.
+    /// The most connections of clients.
     pub clients_max: usize,
 }
 
 impl Descriptors {
-    /// Raises the soft limit to the hard one. Where that fails, the soft one holds, and the log
+    /// Raises the soft limit to the hard limit. If that fails, the soft limit stays, and the log
     /// says so.
     pub fn raise() -> Self {
         let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
@@ -82,7 +82,7 @@ impl Descriptors {
         }
     }
 
-    /// Of a process that may have so many open.
+    /// For a process that may have `limit` descriptors open.
     pub fn of(limit: usize) -> Self {
         let (clients, connections_max) = (AtomicUsize::default(), AtomicUsize::default());
         let others = AtomicUsize::new(OTHERS);
@@ -94,12 +94,12 @@ impl Descriptors {
         self.0.limit
     }
 
-    /// How many of them are kept for operators and reloads.
+    /// How many are reserved for operators and reloads.
     pub fn reserve(&self) -> usize {
         (self.limit() / RESERVE_PART).clamp(RESERVE_MIN, RESERVE_MAX).min(self.limit() / 2)
     }
 
-    /// Decides how many connections of clients there may be from now on, by what is open now.
+    /// Fixes the most connections of clients from now on, based on what is open now.
     pub fn decide_connections_max(&self) -> usize {
         self.look();
         let max = self.connections_max();
@@ -107,9 +107,9 @@ impl Descriptors {
         max
     }
 
-    /// How many connections of clients there may be. Until that is decided, by what else was open
-    /// at the last look. Never none: a limit that leaves no room for clients is told of, and they
-    /// are served all the same.
+    /// The most connections of clients; until it is fixed, based on the other descriptors open at
+    /// the last look. Never 0: if the limit leaves no room for clients, that is reported, and some
+    /// are served nevertheless.
     pub fn connections_max(&self) -> usize {
         match self.0.connections_max.load(Ordering::Relaxed) {
             0 => self.room(),
@@ -118,31 +118,32 @@ impl Descriptors {
     }
 
     fn room(&self) -> usize {
-        // The process opens more of its own once it serves.
+        // The process opens more descriptors once it serves.
         let others = self.0.others.load(Ordering::Relaxed).max(OTHERS);
         let left = self.limit().saturating_sub(self.reserve()).saturating_sub(others);
         left.max(CONNECTIONS_MIN)
     }
 
-    /// How many are open now; none where the kernel does not tell. Takes microseconds, or a
-    /// millisecond for each ten thousand on kernels before 6.2, and one descriptor there.
+    /// How many descriptors are open now; `None` where the kernel does not tell. Takes
+    /// microseconds; on kernels before 6.2, a millisecond for each ten thousand, and one
+    /// descriptor.
     pub fn open_now() -> Option<usize> {
-        // Since Linux 6.2, the directory's size is their number.
+        // Since Linux 6.2, the size of the directory is the number of descriptors.
         let size = fs::metadata(OWN).ok().map(|own| own.size()).filter(|size| *size > 0);
         match size {
             Some(size) => usize::try_from(size).ok(),
-            // One of them reads the directory.
+            // One of the descriptors reads the directory.
             None => Some(fs::read_dir(Path::new(OWN)).ok()?.count().saturating_sub(1)),
         }
     }
 
-    /// Counts a connection of a client until what is returned is dropped.
+    /// Counts a connection of a client until the returned value is dropped.
     pub fn client(&self) -> Client {
         self.0.clients.fetch_add(1, Ordering::Relaxed);
         Client(self.clone())
     }
 
-    /// Looks how it stands; [`Self::connections_max`] goes by it from now on.
+    /// Measures the present use, which [`Self::connections_max`] is based on from now on.
     pub fn look(&self) -> Use {
         let (open, clients) = (Self::open_now(), self.0.clients.load(Ordering::Relaxed));
         if let Some(open) = open {
@@ -159,8 +160,8 @@ impl Descriptors {
 }
 
 impl Use {
-    /// Whether nothing but the reserve is left, or soon: nine tenths of the rest are open, or of
-    /// what clients may have.
+    /// Whether the limit is close: nine tenths of what is not reserved are open, or clients have
+    /// nine tenths of their connections.
     pub fn is_near(&self) -> bool {
         let most_of = |all: usize| all.saturating_sub(all / 10);
         self.open.is_some_and(|open| open >= most_of(self.limit.saturating_sub(self.reserve)))
@@ -169,7 +170,7 @@ impl Use {
 }
 
 impl fmt::Display for Use {
-    /// What to do about it, for an operator who is near the limit.
+    /// The use, and what to do about it, for an operator close to the limit.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { open, limit, reserve, clients, clients_max } = self;
         let open = open.map_or_else(|| "unknown".to_owned(), |open| open.to_string());
@@ -182,7 +183,7 @@ impl fmt::Display for Use {
     }
 }
 
-/// The limit that holds after it is raised.
+/// Raises the limit, and returns the limit that holds then.
 fn raised(current: Option<u64>, maximum: Option<u64>) -> Result<usize, Errno> {
     if current != maximum {
         setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;
@@ -190,7 +191,7 @@ fn raised(current: Option<u64>, maximum: Option<u64>) -> Result<usize, Errno> {
     Ok(count(maximum))
 }
 
-/// No limit is as good as a very large one.
+/// No limit counts as a very large one.
 fn count(limit: Option<u64>) -> usize {
     limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
 }

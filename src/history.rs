@@ -4,14 +4,15 @@
 //!
 //! The reloader records each publish before it is served; the admin listener and the command line
 //! read. Files, in reading order: `record` (one change of a service), `served` (what the service
-//! served after the change, cut into parts), `parts` (how parts are stored), `file` (opening the
-//! file, and moving a damaged one aside), `reserve` (the last generation, where the history cannot be
-//! written).
+//! served after the change, cut into parts), `parts` (how parts are stored), `retention` (which
+//! records are kept), `file` (opening the file, and moving a damaged one aside), `reserve` (the last
+//! generation, where the history cannot be written).
 
 mod file;
 mod parts;
 mod record;
 mod reserve;
+mod retention;
 mod served;
 #[cfg(test)]
 mod tests;
@@ -20,15 +21,11 @@ use std::fmt;
 use std::ops::{Bound, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
-
-use redb::{
-    Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition,
-    WriteTransaction,
-};
-use serde::Deserialize;
 
 use file::Opened;
+use redb::{
+    Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction,
+};
 
 pub use file::{FileState, HistoryError};
 pub use record::{CREATING, now};
@@ -41,15 +38,7 @@ pub use crate::api::{
 };
 
 use parts::{Store, Stored};
-
-/// How many records of a service are kept.
-const RECORDS: usize = 1_000;
-
-/// How many are kept of them whatever their age: what somebody might go back to.
-const AGELESS: usize = 20;
-
-/// How long the others are kept.
-const AGE: Duration = Duration::from_hours(90 * 24);
+use retention::{AGELESS, prune};
 
 /// Environment, service, generation.
 type Key<'a> = (&'a str, &'a str, u64);
@@ -362,42 +351,4 @@ fn raise(transaction: &WriteTransaction, generation: u64) -> Result<(), redb::Er
     let last = table.get(())?.map_or(0, |last| last.value());
     table.insert((), last.max(generation))?;
     Ok(())
-}
-
-/// Drops the oldest records of one service: of the one that `record` is of. What a record costs does
-/// not depend on the number of services.
-fn prune(
-    table: &mut Table<'_, Key<'static>, &[u8]>,
-    store: &mut Store<'_>,
-    record: &Record,
-) -> Result<(), redb::Error> {
-    let (environment, service, _) = record.key();
-    let count = table.range(keys_of(environment, service))?.count();
-    let mut outlived = Vec::new();
-    for (older, entry) in table.range(keys_of(environment, service))?.enumerate() {
-        let (key, value) = entry?;
-        let newer = count.saturating_sub(older + 1);
-        let is_outlived = newer >= RECORDS
-            || newer >= AGELESS && is_old(value.value(), record.at)
-            || newer > 0 && store.is_too_large(environment, service)?;
-        if !is_outlived {
-            break;
-        }
-        store.release(environment, service, value.value())?;
-        outlived.push(key.value().2);
-    }
-    for generation in outlived {
-        table.remove((environment, service, generation))?;
-    }
-    Ok(())
-}
-
-/// Whether a record is older than the records that are kept. One that cannot be read counts as old.
-fn is_old(value: &[u8], now: u64) -> bool {
-    #[derive(Deserialize)]
-    struct Stamp {
-        at: u64,
-    }
-    let age = serde_json::from_slice(value).map(|Stamp { at }| now.saturating_sub(at));
-    age.map_or(true, |age| u128::from(age) > AGE.as_millis())
 }

@@ -1,9 +1,9 @@
-//! The log: whatever `tracing` tells, on standard error, without ever holding up who tells it.
+//! The log: writes `tracing` events to standard error, without ever blocking the thread that logs.
 //!
-//! A line goes into a bounded [`Queue`], and one thread writes it ([`Sink`]). Nobody waits for that
-//! thread: where it does not get on, because nobody reads the other end of a pipe or the disk is
-//! full, lines are dropped and counted. It tells how many once it can write again. `main` makes the
-//! one log of the process.
+//! A line goes into a bounded [`Queue`], and one thread writes it ([`Sink`]). Nothing waits for
+//! that thread: while it cannot write, because nobody reads a pipe or the disk is full, lines are
+//! dropped and counted. Once it can write again, it logs how many were dropped. `main` makes the
+//! only log of the process.
 
 mod panics;
 mod queue;
@@ -26,12 +26,12 @@ use crate::telemetry::Telemetry;
 use queue::{Batch, Queue, lines};
 use sink::Sink;
 
-/// How long a line is tried again while its file or pipe reports an error.
+/// How long a line is retried while its file or pipe reports errors.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How often it is tried to tell that lines were dropped, while nothing else is logged.
+/// How often the writer tries to log the number of dropped lines while no other line comes.
 const NOTE_AGAIN: Duration = Duration::from_secs(1);
 
-/// Where lines go. Cheap to clone: clones are the same log.
+/// The log. Cheap to clone: clones are the same log.
 #[derive(Clone)]
 pub struct Log(Arc<Shared>);
 
@@ -39,7 +39,7 @@ struct Shared {
     state: Mutex<State>,
     /// Wakes the writer.
     filled: Condvar,
-    /// Wakes those who wait until everything is written.
+    /// Wakes the callers of [`Log::flush`].
     written: Condvar,
     target: Arc<dyn AsFd + Send + Sync>,
     telemetry: Telemetry,
@@ -48,14 +48,14 @@ struct Shared {
 #[derive(Default)]
 struct State {
     queue: Queue,
-    /// Whether a thread writes. It starts with the first line.
+    /// Whether the writer runs. It starts with the first line.
     has_writer: bool,
-    /// Whether the writer waits for a line, and not for a disk or a reader.
+    /// Whether the writer waits for a line, rather than for a disk or a reader.
     is_idle: bool,
 }
 
 impl Log {
-    /// A log that writes to `target` and counts in `telemetry` what it drops.
+    /// A log that writes to `target`, and counts dropped lines in `telemetry`.
     pub fn new(target: impl AsFd + Send + Sync + 'static, telemetry: Telemetry) -> Self {
         Self(Arc::new(Shared {
             state: Mutex::default(),
@@ -66,13 +66,13 @@ impl Log {
         }))
     }
 
-    /// Adds a text, which gets a line of its own, or several. Returns at once.
+    /// Logs a text of one or more lines. Returns at once.
     pub fn say(&self, text: &impl fmt::Display) {
         self.push(format!("{text}\n").as_bytes());
     }
 
-    /// Waits until what was logged is written or dropped, for at most `limit`. Whether it came to
-    /// that.
+    /// Waits for at most `limit` until every line is written or dropped. Returns whether that
+    /// happened in time.
     pub fn flush(&self, limit: Duration) -> bool {
         let is_pending = |state: &mut State| !state.queue.is_empty() || !state.is_at_rest();
         let state = self.0.state();
@@ -99,7 +99,7 @@ impl Log {
         }
     }
 
-    /// Without a thread for it, nothing is written; the next line tries again.
+    /// Starts the writer. If no thread can be had, the next line tries again.
     fn start(&self) {
         let shared = self.0.clone();
         let started = thread::Builder::new().name("log".to_owned()).spawn(move || {
@@ -113,13 +113,13 @@ impl Log {
 }
 
 impl State {
-    /// Whether nothing is under way between the queue and its target.
+    /// Whether the writer holds no lines.
     fn is_at_rest(&self) -> bool {
         self.is_idle || !self.has_writer
     }
 }
 
-/// That there is a writer, whatever ends it.
+/// Notes the end of the writer, whatever ends it.
 struct Present<'a>(&'a Shared);
 
 impl Drop for Present<'_> {
@@ -152,7 +152,7 @@ impl Shared {
         }
     }
 
-    /// Waits for lines; not for long while there is something to tell of earlier ones.
+    /// Waits for lines, or a short time only while dropped lines are still to be reported.
     fn next(&self, spare: Vec<u8>, has_untold: bool) -> Batch {
         let mut state = self.state();
         state.is_idle = true;
@@ -175,17 +175,17 @@ impl Shared {
     }
 }
 
-/// The line that tells of lines that are missing before it.
+/// The line that reports lines missing before it.
 fn note(lines: u64) -> String {
     let mut note = String::new();
-    // A line without its time is better than none.
+    // If the time cannot be written, the line is written without it.
     tracing_subscriber::fmt::time::SystemTime.format_time(&mut Writer::new(&mut note)).ok();
     format!(
         "{note}  WARN watershed::log: {lines} lines dropped: nobody read them, or they could not be written\n"
     )
 }
 
-/// What `tracing_subscriber` writes one event to.
+/// The writer that `tracing_subscriber` gets for one event.
 #[derive(Debug)]
 pub struct Line<'a>(&'a Log);
 

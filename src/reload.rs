@@ -1,53 +1,48 @@
 //! From an edited file to served traffic: watch → load → compile → record → publish.
 //!
-//! One [`Reloader`] runs for the life of the process. It alone publishes, so generations follow one
-//! another; whatever fails on the way leaves what is served as it is, and is told in [`Reloads`].
+//! One [`Reloader`] runs for the life of the process. Only the reloader publishes, so generations
+//! follow one another. When a step fails, the process keeps serving the last good generation, and
+//! [`Reloads`] reports the failure. `load` reads changed files, `take` compares the result with
+//! what is served, `publish` makes the next generation.
 
 mod candidates;
 mod journal;
+mod load;
 mod outcome;
+mod publish;
 mod retry;
 mod stale;
+mod take;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior};
 
 pub use outcome::{Outcome, Reload, Reloads};
 
-use crate::config::{Config, Report, Service, VersionSpec, Warnings, restart_keys};
+use crate::config::{Config, Service};
 use crate::history::Attribution;
-use crate::source::{
-    Changed, Changes, Follow, Followed, Loaded, Loader, Reading, Rejected, Rejection, Watcher,
-};
+use crate::source::{Follow, Followed, Loader, Reading, Rejection, Watcher};
 use crate::telemetry::Telemetry;
-use crate::versions::{Live, Preparer, ServiceEntry, ServiceKey, Snapshot, Update, declared};
+use crate::versions::{Live, Preparer, ServiceKey, Snapshot, declared};
 use candidates::{Again, Prepared, Versions};
 use journal::{Journal, key_of};
+use load::Look;
 use outcome::Askers;
+use publish::PUBLISH_PATIENCE;
 use retry::Retry;
 use stale::{Places, Stale};
+use take::Unread;
 
-/// How long a publish waits for versions that need no compilation, so that most edits are one
-/// generation and not two.
-const PUBLISH_PATIENCE: Duration = Duration::from_millis(150);
-
-/// The same at most until the first versions are known, when each publish has more to say of more
-/// services: so that a start of a hundred thousand of them is not mostly publishing.
-const START_PATIENCE: Duration = Duration::from_secs(5);
-
-/// How much lower the priority of what reloads is (nice(2)).
-const NICE: i32 = 10;
-
-/// How often we look whether the history is still where it was.
+/// How often the reloader checks that the history file is still in place.
 const HISTORY_LOOKS: Duration = Duration::from_secs(2);
 
-/// How long whoever asks for a reload waits for an error of a moment to pass.
+/// How long a requested reload retries files with a transient error before it answers.
 const ASKERS_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Loads, compiles and publishes. Driven by [`Reloader::run`].
@@ -57,59 +52,46 @@ pub struct Reloader {
     live: Arc<Live>,
     reloads: Arc<Reloads>,
     telemetry: Telemetry,
-    /// What was loaded last, and what the process was started with.
+    /// The configuration loaded last, and the one that the process started with.
     config: Arc<Config>,
     started_with: Arc<Config>,
-    /// All in which a change could change what was loaded last.
+    /// Every path in which a change could alter the configuration loaded last.
     watch: Vec<Followed>,
-    /// What a main file that was rejected leads to: mending that may be enough.
+    /// The paths that a rejected main file leads to: correcting one of these may be enough.
     rejected_watch: Vec<Followed>,
     versions: Versions,
     journal: Journal,
-    /// Where files may have changed since what is kept was loaded.
+    /// Where files may have changed since the last load that was kept.
     changed: Places,
-    /// What is to be published.
+    /// The services to publish.
     stale: Stale,
-    /// How long the next publish waits for versions, and whether all were known once.
+    /// How long the next publish waits for versions.
     patience: Duration,
+    /// Whether every version declared at the start has become normal or error.
     is_settled: bool,
     /// The services whose overrides have a secret.
     with_secret: HashSet<ServiceKey>,
     following: Following,
-    /// What the process was started with and does not serve, until that is told.
+    /// The files that were rejected at the start, until they are reported.
     rejected_at_start: Option<Vec<Rejection>>,
-    /// The configuration's files that could not be read for a moment in the last load, and why.
+    /// The configuration files that the last load could not read because of a transient error, and
+    /// that error.
     unread: Unread,
-    /// How many services waited for the secret of their overrides after the last load.
+    /// How many services waited for their override secret after the last load.
     awaited_secrets: usize,
     retry: Retry,
 }
 
-/// What the watcher is to follow from now on.
+/// What the watcher must follow from now on.
 #[derive(Debug)]
 enum Following {
-    /// All that there is: it may be something else.
+    /// Every path anew: any of them may differ.
     Anew,
-    /// This beside all that it follows.
+    /// These paths, in addition to those that it follows.
     More(Vec<Followed>),
 }
 
-/// What may have changed, and where it is looked for.
-#[derive(Clone, Copy, Debug)]
-struct Look {
-    reading: Reading,
-    again: Again,
-    /// Whether all files are looked at, and not only those that somebody has named.
-    is_everywhere: bool,
-}
-
-#[derive(Debug, Default)]
-struct Unread {
-    files: usize,
-    why: String,
-}
-
-/// Why something is loaded.
+/// Why the reloader loads the configuration.
 enum Cause {
     Change,
     Asked(Askers),
@@ -117,8 +99,8 @@ enum Cause {
 }
 
 impl Reloader {
-    /// A reloader that goes on with `loader`, which loaded `config` when the process started, from what
-    /// is in `watch`, and `rejected` what it does not hold.
+    /// A reloader that continues with `loader`. At the start of the process, `loader` loaded
+    /// `config` from the paths in `watch`, and rejected the files in `rejected`.
     pub fn new(
         loader: Loader,
         (config, watch, rejected): (Arc<Config>, Vec<Followed>, Vec<Rejection>),
@@ -157,8 +139,8 @@ impl Reloader {
         }
     }
 
-    /// Publishes what the process was started with, then follows its files until dropped. Run again,
-    /// after a panic, it goes on with what it has.
+    /// Publishes the configuration that the process started with, then follows its files until
+    /// dropped. When called again after a panic, it continues with the state that it has.
     pub async fn run(&mut self, watcher: &mut Watcher) {
         self.following = Following::Anew;
         self.follow(watcher);
@@ -191,7 +173,7 @@ impl Reloader {
         }
     }
 
-    /// Takes the end of a preparation. Whether there is something to publish by it.
+    /// Takes the result of a preparation. Returns whether there is something to publish.
     fn accept(&mut self, prepared: Prepared) -> bool {
         let Some(key) = self.versions.accept(prepared) else { return false };
         let live = self.live.load();
@@ -199,7 +181,7 @@ impl Reloader {
         true
     }
 
-    /// Has the watcher follow what the last load leads to.
+    /// Makes the watcher follow the paths that the last load found.
     fn follow(&mut self, watcher: &mut Watcher) {
         let is_followed = match &self.following {
             Following::Anew => false,
@@ -223,8 +205,8 @@ impl Reloader {
         self.note(&Arc::new(self.came_of(Outcome::Published, read)));
     }
 
-    /// Nobody knows how far the last run came: every file is read, and whoever still waits for an
-    /// answer gets it.
+    /// Starts again after a panic. How far the last run came is unknown, so every file is read, and
+    /// requests for a reload that are still waiting are answered.
     async fn begin_again(&mut self, watcher: &mut Watcher) {
         self.versions.forget_creating();
         let askers = Askers { reading: Reading::Everything, ..self.reloads.askers() };
@@ -235,7 +217,7 @@ impl Reloader {
         self.plan_retry(watcher);
     }
 
-    /// Loads, and tells what came of it: also those who asked, if that is why.
+    /// Loads, and reports the outcome; if a reload was requested, also to those who requested it.
     async fn react(&mut self, cause: Cause, watcher: &mut Watcher) {
         match cause {
             Cause::Change => {
@@ -249,7 +231,7 @@ impl Reloader {
                 let (reading, again) = (Reading::Changed, Again::Transient);
                 let look = Look { reading, again, is_everywhere: true };
                 let reload = self.reload(look, watcher).await;
-                // That nothing has come of a try yet is no news.
+                // A retry that changed nothing is not worth a report.
                 if let Some(reload) = reload.filter(|reload| self.is_news(reload)) {
                     self.note(&Arc::new(reload));
                 }
@@ -264,7 +246,7 @@ impl Reloader {
         is_served || reload.report != known
     }
 
-    /// Loads for those who asked, who wait for an answer.
+    /// Loads for those who requested a reload and wait for its outcome.
     async fn answer(&mut self, askers: Askers, watcher: &mut Watcher) {
         let Askers { number, reading, attributions } = askers;
         let named = self.named_by(&attributions);
@@ -282,7 +264,8 @@ impl Reloader {
                 Some(_) if self.unread.files > 0 && began.elapsed() < ASKERS_PATIENCE => {
                     tokio::time::sleep(pause).await;
                     pause *= 2;
-                    // All else was tried.
+                    // Everything but the files with transient errors was handled in the first
+                    // round.
                     let (reading, again) = (Reading::Changed, Again::Transient);
                     look = Look { reading, again, is_everywhere: true };
                 }
@@ -295,7 +278,7 @@ impl Reloader {
         self.reloads.answer(number, &reload);
     }
 
-    /// The files that others say that they have changed; none if it is not known which they are.
+    /// The files that commands say they have changed; `None` if any of these files is unknown.
     fn named_by(&self, attributions: &[Attribution]) -> Option<HashSet<PathBuf>> {
         let live = self.live.load();
         let file = |attribution: &Attribution| {
@@ -305,198 +288,7 @@ impl Reloader {
         attributions.iter().map(file).collect()
     }
 
-    /// Nothing came of it if files changed while they were read.
-    async fn reload(&mut self, look: Look, watcher: &mut Watcher) -> Option<Reload> {
-        let Look { reading, again, is_everywhere } = look;
-        self.changed.add(match watcher.places().filter(|_| !is_everywhere) {
-            Some(paths) => Places::Paths(paths),
-            None => Places::Everywhere,
-        });
-        let (paths, touched) = self.to_look_at();
-        let loader = self.loader.clone();
-        let load = move || {
-            let mut loader = lock(&loader);
-            let only = paths
-                .as_ref()
-                .and_then(|paths| loader.load_only(paths.iter().map(PathBuf::as_path)));
-            only.map_or_else(|| loader.load(reading), Ok)
-        };
-        let loaded = tokio::task::spawn_blocking(load).await;
-        if watcher.is_disturbed() {
-            return None;
-        }
-        self.changed = Places::none();
-        let reload = match loaded {
-            Ok(Ok(loaded)) => self.take(loaded, &touched, again).await,
-            Ok(Err(rejected)) => self.refuse(rejected, again).await,
-            Err(panicked) => {
-                // What it would have found is not known, and is looked for again.
-                let why = format!("loading the configuration failed: {panicked}");
-                self.unread = Unread { files: 1, why };
-                self.changed = Places::Everywhere;
-                self.came_of(Outcome::Postponed, 0)
-            }
-        };
-        self.count_awaited_secrets();
-        Some(reload)
-    }
-
-    /// The paths of the configuration's files that may have changed, none if all may have; and the
-    /// services of which a component or a secret may have.
-    fn to_look_at(&self) -> (Option<Vec<PathBuf>>, HashSet<ServiceKey>) {
-        let Places::Paths(paths) = &self.changed else { return (None, HashSet::new()) };
-        let (mut of_config, mut touched) = (Vec::new(), HashSet::new());
-        for path in paths {
-            match self.versions.users(path) {
-                Some(users) => touched.extend(users.iter().cloned()),
-                None => of_config.push(path.clone()),
-            }
-        }
-        (Some(of_config), touched)
-    }
-
-    fn count_awaited_secrets(&mut self) {
-        let snapshot = self.live.load();
-        let entries = self.with_secret.iter().filter_map(|key| snapshot.get(key));
-        self.awaited_secrets = entries.filter(|service| service.awaits_secret()).count();
-    }
-
-    /// Nothing changes, since the main file is wrong, or cannot be read for a moment.
-    async fn refuse(&mut self, rejected: Rejected, again: Again) -> Reload {
-        let Rejected { report, is_transient, rest, watch } = rejected;
-        self.unread = Unread::of(&report);
-        let is_closed = self.close(&report, rest.as_deref());
-        let outcome = match is_transient {
-            true => Outcome::Postponed,
-            false => {
-                let known = self.reloads.last().and_then(|last| last.report.clone());
-                if again != Again::Transient || known.as_ref() != Some(&report) {
-                    tracing::error!("configuration rejected, nothing changed:\n{report}");
-                }
-                self.telemetry.rejected(self.wrong_files() + 1);
-                Outcome::Rejected
-            }
-        };
-        self.rejected_watch = watch;
-        self.following = Following::Anew;
-        // Versions that wait for an error to pass, a secret that is rotated, and what is closed do not
-        // wait for that.
-        self.versions.try_again();
-        if is_closed || self.has_stale_secret() {
-            self.publish().await;
-        }
-        Reload { report: Some(report), ..self.came_of(outcome, 0) }
-    }
-
-    /// How many services' files are known to be wrong.
-    fn wrong_files(&self) -> usize {
-        let rejected = self.reloads.rejected();
-        rejected.iter().filter(|rejection| !rejection.report.is_transient()).count()
-    }
-
-    /// Takes what is loaded. `touched` are services of which a component or a secret may have changed.
-    async fn take(
-        &mut self,
-        loaded: Loaded,
-        touched: &HashSet<ServiceKey>,
-        again: Again,
-    ) -> Reload {
-        lock(&self.loader).keep(&loaded);
-        let Loaded { config, rejected, read, changes, .. } = loaded;
-        let before = std::mem::replace(&mut self.config, config);
-        let is_changed = match changes {
-            Changes::Any { watch } => self.take_all(&before, watch, again),
-            Changes::Services { services, watch } => {
-                self.take_some(services, watch, touched, again)
-            }
-        };
-        let rejected_anew = self.reject(rejected);
-        self.warn();
-        if is_changed || self.has_stale_secret() {
-            self.publish().await;
-            let outcome = match restart_keys(&self.started_with, &self.config) {
-                keys if keys.is_empty() => Outcome::Published,
-                keys => Outcome::NeedsRestart(keys),
-            };
-            return self.came_of(outcome, read);
-        }
-        let outcome = match rejected_anew {
-            true => Outcome::Rejected,
-            false if self.unread.files > 0 => Outcome::Postponed,
-            false => Outcome::Unchanged,
-        };
-        self.came_of(outcome, read)
-    }
-
-    /// Whether there is something to publish where anything may have changed.
-    fn take_all(&mut self, before: &Config, watch: Vec<Followed>, again: Again) -> bool {
-        self.rejected_watch.clear();
-        let same = self.config.is_served_like(before) && watch == self.watch;
-        self.watch = watch;
-        self.following = Following::Anew;
-        let is_changed = self.versions.renew(&self.config, again) || !same;
-        if is_changed {
-            self.stale = Stale::All;
-        }
-        is_changed
-    }
-
-    /// The same where only some services may be others than before.
-    fn take_some(
-        &mut self,
-        services: Vec<Changed>,
-        mut watch: Vec<Followed>,
-        touched: &HashSet<ServiceKey>,
-        again: Again,
-    ) -> bool {
-        let live = self.live.load();
-        let mut same = watch.is_empty();
-        let mut all: Vec<(ServiceKey, Option<Arc<Service>>)> = Vec::new();
-        for Changed { environment, name, now } in services {
-            let key = ServiceKey { environment, service: name };
-            let is_same = live.get(&key).map(|entry| &entry.declared) == now.as_ref();
-            same &= is_same;
-            if !is_same {
-                self.stale.declare(key.clone(), now.clone());
-            }
-            all.push((key, now));
-        }
-        self.watch.extend(watch.iter().cloned());
-        let files = all.iter().filter_map(|(_, now)| now.as_ref()).flat_map(|now| files_of(now));
-        let new = files.filter(|file| self.versions.users(file).is_none());
-        watch.extend(new.map(|file| Followed::Path(file.to_owned())));
-        if let Following::More(more) = &mut self.following {
-            more.extend(watch);
-        }
-        let known: HashSet<_> = all.iter().map(|(key, _)| key.clone()).collect();
-        let unsettled = self.versions.take_failed();
-        for key in touched.union(&unsettled).filter(|key| !known.contains(*key)) {
-            all.push((key.clone(), declared_in(&live, key)));
-        }
-        let renewing = all.iter().map(|(key, now)| (key, now.as_ref()));
-        let renewed = self.versions.renew_some(renewing, again);
-        if renewed {
-            for (key, now) in all {
-                self.stale.touch(&key, || now);
-            }
-        }
-        renewed || !same
-    }
-
-    /// Closes what the services' files close that are right by themselves, beside a main file that is
-    /// wrong. Whether there is anything.
-    fn close(&mut self, report: &Report, rest: Option<&Config>) -> bool {
-        let is_right = |service: &Service| report.problems.iter().all(|it| it.file != service.file);
-        let Some(closed) = rest.and_then(|rest| self.config.closing(rest, is_right)) else {
-            return false;
-        };
-        tracing::warn!("what services close is closed all the same");
-        self.config = Arc::new(closed);
-        self.stale = Stale::All;
-        true
-    }
-
-    /// Has everything tried again that an error of a moment was in the way of.
+    /// Schedules the next try of everything that failed with a transient error.
     fn plan_retry(&mut self, watcher: &Watcher) {
         let (versions, of_version) = self.versions.waiting();
         let waiting = self.unread.files + versions + self.awaited_secrets;
@@ -509,158 +301,13 @@ impl Reloader {
         self.retry.plan(waiting, why, watcher.is_blind());
     }
 
-    /// Whether the secret of some service's overrides is another one by now.
-    fn has_stale_secret(&mut self) -> bool {
-        let live = self.live.load();
-        let entries = self.with_secret.iter().filter_map(|key| live.get(key));
-        let mut is_any = false;
-        for entry in entries.filter(|entry| entry.has_stale_secret()) {
-            self.stale.touch(&entry.key, || Some(entry.declared.clone()));
-            is_any = true;
-        }
-        is_any
-    }
-
-    /// Tells of the services' files that are wrong. Whether some were not so before.
-    fn reject(&mut self, rejected: Vec<Rejection>) -> bool {
-        let before = self.reloads.rejected();
-        let mut anew = false;
-        let wrong = rejected.iter().filter(|rejection| !rejection.report.is_transient());
-        for rejection in wrong.filter(|rejection| !before.contains(rejection)) {
-            anew = true;
-            let Rejection { serves, report, .. } = rejection;
-            match serves {
-                Some(name) => {
-                    tracing::error!("rejected, and {name} goes on as it was:\n{report}");
-                }
-                None => tracing::error!("rejected, and not served:\n{report}"),
-            }
-        }
-        self.unread = Unread::of_files(&rejected);
-        self.reloads.reject(rejected);
-        self.telemetry.rejected(self.wrong_files());
-        anew
-    }
-
-    /// Tells of what is right in the files and yet can hardly be meant, once.
-    fn warn(&self) {
-        let warnings = &self.config.warnings;
-        if *self.reloads.warnings() == *warnings {
-            return;
-        }
-        if !warnings.is_empty() {
-            tracing::warn!("served as it is written:\n{}", Warnings(warnings));
-        }
-        self.reloads.warn(warnings.clone());
-    }
-
-    fn came_of(&self, outcome: Outcome, read: usize) -> Reload {
-        let rejected = self.reloads.rejected();
-        Reload {
-            at: SystemTime::now(),
-            outcome,
-            generation: self.live.load().generation,
-            read,
-            report: (!rejected.is_empty()).then(|| Rejection::summary(&rejected)),
-        }
-    }
-
-    /// Publishes the next generation, after a short wait for versions that are nearly ready.
-    async fn publish(&mut self) {
-        let patience = tokio::time::sleep(self.patience);
-        tokio::pin!(patience);
-        while self.versions.are_creating() {
-            tokio::select! {
-                prepared = self.versions.prepared() => { self.accept(prepared); }
-                () = &mut patience => break,
-            }
-        }
-        let started = Instant::now();
-        let before = self.live.load();
-        let generation = self.journal.next(before.generation).await;
-        let (snapshot, keys) = self.next(generation, &before);
-        let snapshot = Arc::new(snapshot);
-        // Before anybody sees it: whatever was served is in the history, even if we are killed.
-        self.journal.record(&before, &snapshot, keys.as_ref()).await;
-        self.telemetry.published(generation);
-        let changed: Vec<&Arc<ServiceEntry>> = match &keys {
-            Some(keys) => keys.iter().filter_map(|key| snapshot.get(key)).collect(),
-            None => snapshot.services.iter().collect(),
-        };
-        for service in changed.into_iter().filter(|service| service.since == generation) {
-            let name = &service.key.service;
-            match &service.held {
-                Some(why) if service.is_settled() => {
-                    tracing::warn!(service = %name, "what is declared is not served: {why}");
-                }
-                Some(why) => tracing::debug!(service = %name, "not served yet: {why}"),
-                None => {}
-            }
-            if let Some(warning) = service.warning() {
-                tracing::warn!(service = %name, "{warning}");
-            }
-        }
-        self.journal.settle(&snapshot);
-        self.live.publish(snapshot);
-        tracing::info!(generation, took_us = started.elapsed().as_micros(), "published");
-        if self.versions.are_creating() {
-            if !self.is_settled {
-                self.patience = (started.elapsed() * 3).clamp(PUBLISH_PATIENCE, START_PATIENCE);
-            }
-            return;
-        }
-        if !std::mem::replace(&mut self.is_settled, true) {
-            yield_to_requests();
-        }
-        self.patience = PUBLISH_PATIENCE;
-        self.versions.forget_others();
-        self.reloads.settle();
-    }
-
-    /// The next generation, and the services in which it may differ from the one before; none if in
-    /// any.
-    fn next(
-        &mut self,
-        generation: u64,
-        before: &Snapshot,
-    ) -> (Snapshot, Option<HashSet<ServiceKey>>) {
-        let stale = std::mem::replace(&mut self.stale, Stale::none());
-        let is_few = |services: usize| services * 8 < before.services.len() + 64;
-        let services = match stale {
-            Stale::Some(services) if before.generation > 0 && is_few(services.len()) => services,
-            _ => {
-                let statuses = self.versions.statuses(&self.config);
-                let next = Snapshot::numbered(generation, before, &self.config, &statuses);
-                let secretive = next.services.iter().filter(|service| service.has_secret());
-                self.with_secret = secretive.map(|service| service.key.clone()).collect();
-                return (next, None);
-            }
-        };
-        let keys: HashSet<_> = services.keys().cloned().collect();
-        let updates = services.into_iter().map(|(key, now)| {
-            let now = now.map(|now| {
-                let statuses = self.versions.statuses_of(&key, &now);
-                (now, statuses)
-            });
-            Update { key, now }
-        });
-        let next = Snapshot::updated(generation, before, updates.collect());
-        for key in &keys {
-            self.with_secret.remove(key);
-            if next.get(key).is_some_and(|service| service.has_secret()) {
-                self.with_secret.insert(key.clone());
-            }
-        }
-        (next, Some(keys))
-    }
-
     fn note(&self, reload: &Arc<Reload>) {
         self.telemetry.reloaded(reload.outcome.word(), reload.report.is_none());
         let before = self.reloads.last().and_then(|last| last.report.clone());
         match &reload.outcome {
             Outcome::Unchanged if reload.report == before => return,
             Outcome::Unchanged if reload.report.is_none() => {
-                tracing::info!("the configuration is again what is served");
+                tracing::info!("the files again say what is served");
             }
             Outcome::NeedsRestart(keys) => {
                 tracing::warn!("restart to apply {}; all else is served", keys.join(", "));
@@ -670,7 +317,7 @@ impl Reloader {
         self.reloads.note(reload.clone());
     }
 
-    /// Everything in which a change could matter.
+    /// Every path in which a change could matter.
     fn watched(&self) -> Vec<Follow<'_>> {
         let config = &self.config;
         let files = declared(config).flat_map(|(_, _, spec)| spec.files());
@@ -681,42 +328,7 @@ impl Reloader {
     }
 }
 
-impl Unread {
-    fn of(report: &Report) -> Self {
-        let first = report.problems.iter().find(|problem| problem.is_transient);
-        let why = first.map(|it| format!("{}: {}; {}", it.file.display(), it.message, it.help));
-        Self { files: usize::from(why.is_some()), why: why.unwrap_or_default() }
-    }
-
-    fn of_files(rejected: &[Rejection]) -> Self {
-        let transient = rejected.iter().filter(|rejection| rejection.report.may_pass());
-        let count = transient.clone().count();
-        transient
-            .map(|it| Self::of(&it.report))
-            .next()
-            .map_or_else(Self::default, |first| Self { files: count, ..first })
-    }
-}
-
-/// Lets the threads that serve go before the one that reloads, and before those that it starts: who has
-/// edited a file waits for some milliseconds more, and nobody else does.
-fn yield_to_requests() {
-    // Of the calling thread alone, as Linux has it.
-    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
-        tracing::debug!("the reloader runs like everything else: {error}");
-    }
-}
-
-/// What a service is declared to be by what is served.
+/// The declaration of a service, as it is served.
 fn declared_in(snapshot: &Snapshot, key: &ServiceKey) -> Option<Arc<Service>> {
     snapshot.get(key).map(|entry| entry.declared.clone())
-}
-
-/// Every file that something of a service is made from.
-fn files_of(service: &Service) -> impl Iterator<Item = &Path> {
-    service.versions.iter().flat_map(VersionSpec::files).chain(service.policy.file())
-}
-
-fn lock(loader: &Mutex<Loader>) -> MutexGuard<'_, Loader> {
-    loader.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,8 +1,9 @@
-//! Components, sandboxed: the only place that uses wasmtime, and the surface of a security review.
+//! Runs components in sandboxes. This is the only room that uses wasmtime, and the one for a
+//! security review to read.
 //!
 //! [`Engine`] lives as long as the process, a [`Program`] as long as some version needs its bytes, a
 //! [`Guest`] as long as its version, and a sandbox for one request, unless its [`Grant`] says more.
-//! What a guest may see and use is in its grant, and nowhere else.
+//! A guest may see and use what is in its grant, and nothing else.
 
 mod artifact;
 mod cache;

@@ -31,10 +31,10 @@ use signals::{ReloadOnHangup, Signals, outlive_file_limit};
 use startup::Startup;
 use supervise::{Task, supervised};
 
-/// How often idle sandboxes are given back, and counters sampled.
+/// How often idle sandboxes are released and counters sampled.
 const SWEEP: Duration = Duration::from_secs(5);
 
-/// How many services are swept in one go.
+/// How many services are swept before other tasks get a turn.
 const SWEPT_AT_ONCE: usize = 64;
 
 /// Why the server cannot start.
@@ -50,12 +50,13 @@ pub enum StartError {
     Watch(#[from] WatchError),
 }
 
-/// Serves what `loader` loaded until SIGTERM or SIGINT. Prints where it listens, and what each
-/// service serves once that is known. Counts in `telemetry`.
+/// Serves the configuration that `loader` loaded, until SIGTERM or SIGINT. Prints the addresses
+/// and, once the versions are ready, what each service serves. Counts in `telemetry`.
 ///
 /// # Errors
 ///
-/// Where an address, the sandbox pool or the watcher cannot be had. Nothing is served then.
+/// Where an address cannot be bound, or the sandbox pool or the watcher cannot be made. Nothing is
+/// served then.
 pub fn run(loader: Loader, loaded: Loaded, telemetry: Telemetry) -> Result<(), StartError> {
     outlive_file_limit();
     let Loaded { config, rejected, changes, .. } = loaded;
@@ -83,7 +84,7 @@ pub fn run(loader: Loader, loaded: Loaded, telemetry: Telemetry) -> Result<(), S
     let admin = AdminListener::new(admin, sockets.admin);
 
     let mut server = Server::new_with_opt_and_conf(None, pingora_conf(&config));
-    // By now, most descriptors that are not clients' connections are open.
+    // By now, most descriptors other than connections of clients are open.
     let limit = ConnectionLimit::new(shared.descriptors.decide_connections_max());
     let gateway = shared.gateway();
     server.add_service(Acceptor::new(sockets.proxy, gateway, limit, drain.clone(), accept));
@@ -100,7 +101,7 @@ pub fn run(loader: Loader, loaded: Loaded, telemetry: Telemetry) -> Result<(), S
     Ok(())
 }
 
-/// What several services share.
+/// State that several services share.
 #[derive(Clone)]
 struct Shared {
     telemetry: Telemetry,
@@ -145,7 +146,7 @@ impl Shared {
     }
 }
 
-/// Bound before anything else, so that an address in use is known at once.
+/// The listeners, bound before anything else so that an address in use is reported at once.
 struct Sockets {
     proxy: Vec<TcpListener>,
     admin: TcpListener,
@@ -190,7 +191,7 @@ fn cache(config: &Config) -> Option<CompileCache> {
         .ok()
 }
 
-/// The pool that a configuration asks for.
+/// The sandbox pool that a configuration needs.
 pub fn pool_size(config: &Config) -> PoolSize {
     let (mut concurrency, mut memory) = (0_u32, 0);
     for (_, _, spec) in declared(config) {
@@ -209,7 +210,7 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Pingora's own grace periods are off: [`Signals`] has waited already.
+/// Pingora's own grace periods are off: [`Signals`] implements them.
 fn pingora_conf(config: &Config) -> ServerConf {
     let threads = match config.server.threads {
         0 => cores(),
@@ -223,8 +224,8 @@ fn pingora_conf(config: &Config) -> ServerConf {
     }
 }
 
-/// Gives sandboxes back to the pool that have waited too long for their next request, and samples the
-/// counters of each version, so that the status can tell of the last minute.
+/// Returns idle sandboxes to the pool, and samples the counters of each version so that the status
+/// can show the last minute.
 struct Sweeper(Arc<Live>);
 
 #[async_trait]
@@ -233,7 +234,7 @@ impl Task for Sweeper {
 
     async fn run(&self) -> io::Result<()> {
         let mut rounds = tokio::time::interval(SWEEP);
-        // Rounds that a suspended machine missed would all sample the same.
+        // After a suspension of the machine, the missed rounds would all take the same sample.
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             rounds.tick().await;
@@ -241,14 +242,14 @@ impl Task for Sweeper {
             let snapshot = self.0.load();
             for services in snapshot.services.chunks(SWEPT_AT_ONCE) {
                 services.iter().for_each(|service| service.sweep(now));
-                // Others have something to do as well.
+                // Gives other tasks a turn.
                 tokio::task::yield_now().await;
             }
         }
     }
 }
 
-/// Follows the files. What it knows of them is here, so that it survives a panic of the task.
+/// Runs the reloader. Its state is here, so that it survives a panic of the task.
 struct Reloading(tokio::sync::Mutex<(Reloader, Watcher)>);
 
 #[async_trait]

@@ -1,11 +1,11 @@
 //! Where documents and secrets come from: files. A [`Loader`] finds the files of a configuration,
-//! reads them, and has `config` make a [`Config`] of their texts, again and again; a [`Watcher`] says
-//! when that is worth while. The command line, the server and the reloader use it. Rooms, in reading
-//! order: `fingerprint` (what a file looks like from outside), `discover` (which files a glob means),
-//! `file` (reads a regular file), `secret` (what a file only points to), `text` (the text of a file of
-//! the configuration), `loader` (all files, again and again), `watch` (when they change),
-//! `service_file` (a file that a command changes), `store` (a file that is replaced in one step),
-//! `config_map`, `edit_error` (why a file was not changed).
+//! reads them, and has `config` make a [`Config`] of their texts, again after each change; a
+//! [`Watcher`] says when files have changed. The command line, the server and the reloader use it.
+//! Files, in reading order: `fingerprint` (how a file looks from outside), `discover` (which files
+//! a glob means), `file` (reads a regular file), `secret` (a secret that a configuration points
+//! to), `text` (the text of a configuration file), `loader` (loads all files), `watch` (waits for
+//! changes), `service_file` (a file that a command changes), `store` (replaces a file in one step),
+//! `config_map` (finds files of a Kubernetes ConfigMap), `edit_error` (why a file was not changed).
 
 mod config_map;
 mod discover;
@@ -39,18 +39,16 @@ use std::path::Path;
 
 use crate::config::{Config, Report};
 
-/// Reads the main file, the files of the services that it names, and checks them all.
+/// Reads and checks the main file and the service files that it leads to.
 ///
-/// # Errors
-/// Every problem of every file at once, if there is any.
+/// # Errors Every problem of every file.
 pub fn load(path: &Path) -> Result<Config, Report> {
     inspect(path).map_err(|rejected| rejected.report)
 }
 
-/// The same for `check`, which looks on behind the first files that are wrong.
+/// As [`load`], for `check`, which also looks at what is left when wrong files are left out.
 ///
-/// # Errors
-/// Every problem, and what is left without them.
+/// # Errors Every problem, and the configuration without the wrong parts.
 pub fn inspect(path: &Path) -> Result<Config, Rejected> {
     Loader::new(path).inspect()
 }

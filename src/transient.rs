@@ -1,19 +1,19 @@
-//! Errors of a moment, and those that say something of a file. Whoever reads, looks, or starts
-//! something asks here which of them an error is: [`is_transient`] is the only list.
+//! Transient errors: errors that pass by themselves and say nothing about a file. Every room that
+//! reads files or starts processes asks [`is_transient`], the only list of them.
 //!
-//! "Too many open files" is a fact about the process, "stale file handle" one about a server. Neither
-//! says that a file is gone, wrong, or another one: what is known of the file stays, and it is tried
-//! again.
+//! "Too many open files" is about the process, and "stale file handle" about a file server. Neither
+//! says that a file is missing, wrong or different. So the last known state of the file is kept,
+//! and the file is tried again.
 
 use std::io::{self, ErrorKind};
 
 use rustix::io::Errno;
 
-/// Whether an error passes by itself, so that the same thing may be done a moment later.
+/// Whether an error passes by itself, so that a later try may succeed.
 pub fn is_transient(error: &io::Error) -> bool {
     match Errno::from_io_error(error) {
         Some(errno) => is_transient_errno(errno),
-        // An error that somebody has made, or translated.
+        // An error that does not come from the operating system directly.
         None => matches!(
             error.kind(),
             ErrorKind::Interrupted
@@ -29,18 +29,18 @@ pub fn is_transient(error: &io::Error) -> bool {
 fn is_transient_errno(errno: Errno) -> bool {
     matches!(
         errno,
-        // Something is short: descriptors, memory, processes, locks.
+        // A resource is short: descriptors, memory, processes, locks.
         Errno::MFILE
             | Errno::NFILE
             | Errno::NOMEM
             | Errno::NOBUFS
             | Errno::AGAIN
             | Errno::NOLCK
-            // Somebody else is at it.
+            // Another process is using it.
             | Errno::INTR
             | Errno::BUSY
             | Errno::TXTBSY
-            // A disk, or the server of a network file system, does not answer as it should.
+            // A disk or a network file system does not answer properly.
             | Errno::IO
             | Errno::REMOTEIO
             | Errno::STALE
@@ -55,7 +55,7 @@ fn is_transient_errno(errno: Errno) -> bool {
     )
 }
 
-/// What to do about an error of a moment, for a message.
+/// What to do about a transient error, for a message.
 pub fn advice(error: &io::Error) -> &'static str {
     match Errno::from_io_error(error) {
         Some(Errno::MFILE) => {
@@ -74,11 +74,11 @@ pub fn advice(error: &io::Error) -> &'static str {
              again by itself"
         }
         Some(Errno::INTR | Errno::BUSY | Errno::TXTBSY) => {
-            "something else is at it; it is tried again by itself"
+            "another process is using it; it is tried again by itself"
         }
         _ => {
-            "see whether the disk, or the server that the file is on, is well (`dmesg` tells); it is \
-             tried again by itself"
+            "check the disk, or the server that the file is on (see `dmesg`); it is tried again by \
+             itself"
         }
     }
 }

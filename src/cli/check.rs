@@ -13,7 +13,8 @@ use tokio::task::JoinSet;
 
 use super::components::Digests;
 use super::{CliError, trial};
-use crate::config::{Config, Problem, Service, VersionSpec, Warnings};
+use crate::admin::TokenFile;
+use crate::config::{Config, Problem, Report, Service, VersionSpec, Warnings};
 use crate::policy::{Fault, Standing};
 use crate::source::{self, Rejected};
 use crate::versions::{Preparer, ServiceKey, StatusError, declared};
@@ -69,10 +70,13 @@ struct Version {
 }
 
 pub(super) fn check(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliError> {
-    let (config, report) = match source::inspect(path) {
+    let (config, mut report) = match source::inspect(path) {
         Ok(config) => (Some(Box::new(config)), None),
         Err(Rejected { report, rest, .. }) => (rest, Some(report)),
     };
+    if let Some(problem) = config.as_deref().and_then(|config| token_problem(path, config)) {
+        report.get_or_insert_with(|| Report { problems: Vec::new() }).problems.push(problem);
+    }
     let declared = config.as_deref().map_or(0, |config| declared(config).count());
     let to_prepare = config.as_deref().filter(|_| !arguments.no_compile);
     let versions = to_prepare.map_or(Ok(Vec::new()), prepare_all)?;
@@ -96,6 +100,14 @@ pub(super) fn check(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliE
         print(&mut out, path, &findings, arguments.no_compile)?;
     }
     Ok(if findings.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What is wrong with the file of the admin listener's token: `run` would not start.
+fn token_problem(path: &Path, config: &Config) -> Option<Problem> {
+    let file = config.admin.token_file.clone()?;
+    let error = TokenFile::open(file).err()?;
+    let help = "create the file, or correct the path; it is relative to this file";
+    Some(Problem::of_file(path, error.to_string(), help))
 }
 
 /// Warnings about what can hardly be meant, and about what a start would not serve.

@@ -1,5 +1,5 @@
-//! Panics in the log, like everything else: what a panic says must neither go past the log's queue
-//! nor wait for standard error, and a panic in here would end the process.
+//! Logs panics. The default hook writes to standard error, past the queue, and waits for it. A
+//! panic in this code would end the process, so it only formats and logs.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::{PanicHookInfo, set_hook};
@@ -7,8 +7,8 @@ use std::thread;
 
 use crate::telemetry::Telemetry;
 
-/// Logs and counts every panic of the process from now on, by the thread that it is on. A thread's
-/// name says what it does: the task, or `proxy` for those that serve.
+/// Logs and counts every panic of the process from now on, by the name of its thread. The name says
+/// what the thread does: its task, or `proxy` for threads that serve requests.
 pub fn tell_panics(telemetry: Telemetry) {
     set_hook(Box::new(move |panic| tell(&telemetry, panic)));
 }
@@ -22,6 +22,6 @@ fn tell(telemetry: &Telemetry, panic: &PanicHookInfo<'_>) {
     tracing::error!(task, place, "panicked, please report it: {message}");
     let trace = Backtrace::capture();
     if trace.status() == BacktraceStatus::Captured {
-        tracing::error!(task, "it came this way:\n{trace}");
+        tracing::error!(task, "backtrace of the panic:\n{trace}");
     }
 }

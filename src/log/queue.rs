@@ -1,19 +1,20 @@
-//! Lines that wait to be written: one flat text, so that its bytes are all the memory that it takes.
+//! Lines that wait to be written. They are kept as one text, so that its length is the memory in
+//! use.
 
-/// Bytes of lines that wait. While they are written, as many more may.
+/// The most bytes of waiting lines. While a batch is written, as many bytes again may wait.
 const MOST: usize = 1 << 20;
-/// Memory that is kept between two bursts of lines.
+/// Bytes of memory kept between two bursts of lines.
 const KEPT: usize = 64 << 10;
 
 /// Lines, in the order in which they came.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     text: Vec<u8>,
-    /// Lines that found no room since the last batch was taken.
+    /// Lines dropped since the last batch was taken.
     dropped: u64,
 }
 
-/// What was taken out of the queue at once.
+/// The lines taken from the queue at once.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     /// Whole lines.
@@ -23,8 +24,8 @@ pub(super) struct Batch {
 }
 
 impl Queue {
-    /// Adds whole lines. `false`: there is no room, and they are dropped. A text that is larger than
-    /// all the room is taken when nothing else waits, so that no report is too long to be read.
+    /// Adds whole lines. `false` if there is no room and they are dropped. A text larger than the
+    /// queue is accepted when nothing else waits, so that no report is too long to be logged.
     pub fn push(&mut self, text: &[u8]) -> bool {
         let has_room = self.text.is_empty() || self.text.len().saturating_add(text.len()) <= MOST;
         match has_room {
@@ -38,7 +39,7 @@ impl Queue {
         self.text.is_empty()
     }
 
-    /// Takes everything; `spare` is the memory for what comes next.
+    /// Takes all lines. `spare` is memory to reuse for the next lines.
     pub fn take(&mut self, mut spare: Vec<u8>) -> Batch {
         spare.clear();
         spare.shrink_to(KEPT);

@@ -1,8 +1,8 @@
-//! Writes lines to a descriptor that may be anything: a terminal, a file on a full disk, a pipe that
-//! nobody reads, or one whose reader has gone.
+//! Writes lines to any kind of descriptor: a terminal, a file on a full disk, a pipe that nobody
+//! reads, or a pipe whose reader is gone.
 //!
-//! Not by `std::io::stderr`: its lock is held while a write waits, and whoever else says something
-//! would wait too.
+//! It does not use `std::io::stderr`, which holds a lock while a write waits: every other thread
+//! that writes to standard error would wait too.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -14,18 +14,18 @@ use rustix::io::{Errno, write};
 
 use super::queue::lines;
 
-/// What a pipe takes as one, whoever else writes to it (`PIPE_BUF`).
+/// Bytes that a pipe accepts in one piece even if others write to it (`PIPE_BUF`).
 const AT_ONCE: usize = 4 << 10;
-/// How long a descriptor that takes nothing is waited for before it is tried anyway.
+/// How long to wait for a descriptor to have room before trying anyway.
 const LOOK_AGAIN: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
-/// The pauses between tries of what fails: they double.
+/// The first and the longest pause after an error. Pauses double.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
-/// A descriptor, and how far its last line came.
+/// A descriptor, and whether its last line is complete.
 pub(super) struct Sink {
     target: Arc<dyn AsFd + Send + Sync>,
-    /// Whether the last byte that was written is not the end of a line.
+    /// Whether the last byte written is not the end of a line.
     is_torn: bool,
 }
 
@@ -34,10 +34,10 @@ impl Sink {
         Self { target, is_torn: false }
     }
 
-    /// Writes whole lines, and waits for as long as the descriptor takes nothing. Where it reports
-    /// errors for longer than `patience`, the rest is given up. How many lines that are.
+    /// Writes whole lines, and waits while the descriptor has no room. If it reports errors for
+    /// longer than `patience`, the remaining lines are given up. Returns their number.
     ///
-    /// A line that was given up halfway is ended before the next one begins.
+    /// A line that was given up in the middle is ended before the next one begins.
     pub fn write(&mut self, text: &[u8], patience: Duration) -> u64 {
         let mut errors = Errors::default();
         let (mut left, mut mends) = (text, self.is_torn);
@@ -61,22 +61,22 @@ impl Sink {
     }
 }
 
-/// The first whole lines of a text that leave together.
+/// The first whole lines of a text that a pipe accepts in one piece.
 fn piece(text: &[u8]) -> &[u8] {
     let first = text.get(..AT_ONCE).unwrap_or(text);
     let end = memchr::memrchr(b'\n', first).or_else(|| memchr::memchr(b'\n', text));
     end.and_then(|end| text.get(..=end)).unwrap_or(text)
 }
 
-/// Waits for a descriptor that does not block.
+/// Waits until a non-blocking descriptor has room.
 fn await_room(target: BorrowedFd<'_>) {
-    // What it is tells the next write.
+    // Errors show in the next write.
     poll(&mut [PollFd::from_borrowed_fd(target, PollFlags::OUT)], Some(&LOOK_AGAIN)).ok();
-    // Some say that they have room, and have too little.
+    // Some descriptors report room that is too small for the line.
     thread::sleep(FIRST_PAUSE);
 }
 
-/// Errors one after another.
+/// Consecutive errors of a descriptor.
 #[derive(Default)]
 struct Errors {
     since: Option<Instant>,
@@ -84,7 +84,7 @@ struct Errors {
 }
 
 impl Errors {
-    /// Waits a little before the next try; `false` once the errors have lasted too long.
+    /// Pauses before the next try; `false` if the errors have lasted longer than `patience`.
     fn may_pass(&mut self, patience: Duration) -> bool {
         let since = *self.since.get_or_insert_with(Instant::now);
         if since.elapsed() >= patience {

@@ -1,105 +1,44 @@
-//! Declared versions on their way to normal or error. A version that an edit does not change stays as
-//! it is: none of its files is read.
+//! Declared versions on their way to `normal` or `error`. [`Versions`] holds one candidate for each
+//! declared version and prepares those that are new or changed; the files of all others are not
+//! read. Used by the reloader only.
+
+mod candidate;
+mod prepare;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use tokio::sync::mpsc;
 
 use crate::config::{Config, Service, VersionName, VersionSpec};
-use crate::source::Look;
 use crate::versions::{
-    Backend, Preparer, ReadyVersion, ServiceKey, Status, StatusCode, StatusError, Statuses,
-    declared,
+    ReadyVersion, ServiceKey, Status, StatusCode, StatusError, Statuses, declared,
 };
+use candidate::{Candidate, Looks, Progress, Sights};
 
-/// A version over all services.
+pub use prepare::Prepare;
+
+/// Identifies a version across all services.
 type Key = (ServiceKey, VersionName);
 
-/// What the files that a version is made from look like from outside.
-type Sights = Vec<Look>;
-
-/// Which versions in error are tried again although their files look the same. What an error of a
-/// moment was in the way of always is.
+/// Which versions in error are tried again although their files look unchanged. Versions with a
+/// transient error are always tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Again {
-    /// No others.
+    /// Only those with a transient error.
     Transient,
-    /// Those that may do the next time: somebody has edited something.
+    /// Also those whose error may pass, because a file was edited.
     Passing,
-    /// All of them: somebody asks for it.
+    /// All of them, because a user asked for it.
     All,
 }
 
-/// A declared version.
-#[derive(Debug)]
-struct Candidate {
-    spec: VersionSpec,
-    sights: Sights,
-    /// `creating` also while it is tried again and again, if there is one before it that serves.
-    status: Status,
-    /// Grows with every try, so that the end of one that was replaced is not mistaken.
-    number: u64,
-    progress: Progress,
-    /// Whether one of its name was normal when it came: that serves until this one is known.
-    replaces: bool,
-}
-
-/// How far a candidate is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Progress {
-    /// It is being made.
-    First,
-    /// An error of a moment was in the way, this one, and it is being made again.
-    Again(String),
-    /// An error of a moment was in the way. It is to be made again.
-    Waits(String),
-    Done,
-}
-
-/// The end of a candidate's preparation.
+/// The result of a preparation.
 pub struct Prepared {
     key: Key,
     number: u64,
     result: Result<Arc<ReadyVersion>, StatusError>,
-}
-
-/// What makes versions ready. A trait, so that a test can say when each is.
-#[async_trait]
-pub trait Prepare: Send + Sync {
-    /// Takes a version from declared to normal, or says why it cannot be.
-    async fn prepare(
-        &self,
-        key: &ServiceKey,
-        spec: &VersionSpec,
-    ) -> Result<Arc<ReadyVersion>, StatusError>;
-
-    /// Forgets what none of these backends uses.
-    fn keep_only(&self, normal: &[&Backend]);
-
-    /// Has everything that failed tried anew by whoever wants it next.
-    fn forget_failed(&self);
-}
-
-#[async_trait]
-impl Prepare for Preparer {
-    async fn prepare(
-        &self,
-        key: &ServiceKey,
-        spec: &VersionSpec,
-    ) -> Result<Arc<ReadyVersion>, StatusError> {
-        Self::prepare(self, key, spec).await
-    }
-
-    fn keep_only(&self, normal: &[&Backend]) {
-        Self::keep_only(self, normal.iter().copied());
-    }
-
-    fn forget_failed(&self) {
-        Self::forget_failed(self);
-    }
 }
 
 /// Every declared version.
@@ -108,14 +47,14 @@ pub struct Versions {
     candidates: HashMap<Key, Candidate>,
     /// The versions of each service.
     names: HashMap<ServiceKey, Vec<VersionName>>,
-    /// Which services have something to do with a file.
+    /// The services that use a file.
     users: HashMap<PathBuf, HashSet<ServiceKey>>,
     creating: usize,
-    /// Those that an error of a moment is in the way of.
+    /// Versions that wait for a transient error to pass.
     waiting: HashSet<Key>,
-    /// Services of versions in error that may do at the next edit of any file.
+    /// Services with a version in error that the edit of any file may correct.
     failed: HashSet<ServiceKey>,
-    /// Whether there may be compiled code that no version uses.
+    /// Whether compiled code may be left that no version uses.
     has_dropped: bool,
     /// How many files could not be looked at in the last renewal.
     obscured: usize,
@@ -142,8 +81,9 @@ impl Versions {
         }
     }
 
-    /// Starts to prepare every version of `config` that is new, whose files changed, or that is to
-    /// be tried `again`, and forgets those that it does not declare. Whether anything was different.
+    /// Starts to prepare every version of `config` that is new, has changed files, or is tried
+    /// `again`, and forgets versions that `config` does not declare. Returns whether any version
+    /// was started or forgotten.
     pub fn renew(&mut self, config: &Config, again: Again) -> bool {
         if again == Again::All {
             self.preparer.forget_failed();
@@ -165,7 +105,8 @@ impl Versions {
         renewed
     }
 
-    /// The same of some services and no others: what each is declared to be, if it is declared.
+    /// As [`renew`](Self::renew), for some services only. Each comes with its declaration; `None`
+    /// if it is not declared any more.
     pub fn renew_some<'a>(
         &mut self,
         services: impl IntoIterator<Item = (&'a ServiceKey, Option<&'a Arc<Service>>)>,
@@ -176,7 +117,7 @@ impl Versions {
         for (key, service) in services {
             renewed |= self.renew_service(key, service, again, &mut looks);
         }
-        // The others are looked at when it is tried again.
+        // Files of other services may still be unreadable: the next retry looks at all.
         self.obscured = self.obscured.max(looks.obscured());
         renewed
     }
@@ -225,7 +166,7 @@ impl Versions {
         renewed
     }
 
-    /// The services that may have something to do with a file: they had when they were renewed.
+    /// The services that used a file when they were last renewed.
     pub fn users(&self, file: &Path) -> Option<&HashSet<ServiceKey>> {
         self.users.get(file)
     }
@@ -248,13 +189,13 @@ impl Versions {
         self.candidates.insert(key, candidate);
     }
 
-    /// The services of versions that any edit is a reason to try again.
+    /// Takes the services with versions that any edit is a reason to try again.
     pub fn take_failed(&mut self) -> HashSet<ServiceKey> {
         let waiting = self.waiting.iter().map(|(service, _)| service.clone());
         std::mem::take(&mut self.failed).into_iter().chain(waiting).collect()
     }
 
-    /// Tries again what an error of a moment was in the way of, and nothing else.
+    /// Tries again the versions with a transient error, and no others.
     pub fn try_again(&mut self) {
         let waiting: Vec<Key> = self.waiting.iter().cloned().collect();
         for key in waiting {
@@ -265,8 +206,8 @@ impl Versions {
         }
     }
 
-    /// Keeps a candidate, and tries again what is to be tried again. Until that is over, it stands
-    /// where it stood.
+    /// Keeps a candidate. If it waits for a transient error to pass, tries it again; its status
+    /// stays until the new result is known.
     fn keep(&mut self, key: &Key, mut known: Candidate) -> Candidate {
         if let Progress::Waits(why) = known.progress {
             known.number = self.start(key, &known.spec);
@@ -292,7 +233,7 @@ impl Versions {
         }
     }
 
-    /// Has a version made, beside everything else. The number of this try.
+    /// Starts to prepare a version in a task of its own. Returns the number of this try.
     fn start(&mut self, key: &Key, spec: &VersionSpec) -> u64 {
         self.count += 1;
         let (preparer, done) = (self.preparer.clone(), self.prepared.0.clone());
@@ -300,32 +241,32 @@ impl Versions {
         let service = key.0.clone();
         let preparing = tokio::spawn(async move { preparer.prepare(&service, &declared).await });
         tokio::spawn(async move {
-            // Without an end, it would be `creating` for ever.
+            // A panic must be reported too, or the version would be `creating` for ever.
             let result = preparing.await.unwrap_or_else(|panicked| Err(internal(&panicked)));
-            // Nobody waits for it once the process ends.
+            // Nobody receives it once the process ends.
             done.send(Prepared { key, number, result }).ok();
         });
         number
     }
 
-    /// Forgets the versions that are not ready, so that the next renewal prepares them anew: their
-    /// ends may have been lost.
+    /// Forgets the versions that are being made, so that the next renewal prepares them again:
+    /// their results may have been lost in a panic.
     pub fn forget_creating(&mut self) {
         self.candidates.retain(|_, candidate| !matches!(candidate.status, Status::Creating));
         self.waiting.retain(|key| self.candidates.contains_key(key));
         self.creating = 0;
     }
 
-    /// Waits for the end of some preparation.
+    /// Waits for the result of any preparation.
     pub async fn prepared(&mut self) -> Prepared {
         match self.prepared.1.recv().await {
             Some(prepared) => prepared,
-            // A sender lives in `self`.
+            // Cannot happen: `self` holds a sender.
             None => std::future::pending().await,
         }
     }
 
-    /// Takes the end of a preparation. The service a version of which stands elsewhere by it.
+    /// Takes the result of a preparation. Returns the service if the status of its version changed.
     pub fn accept(&mut self, prepared: Prepared) -> Option<ServiceKey> {
         let Prepared { key, number, result } = prepared;
         let mut candidate = self.take(&key)?;
@@ -348,7 +289,7 @@ impl Versions {
                 tracing::info!(%service, %version, digest = %entry.digest(), "version is normal");
                 Status::Normal(entry)
             }
-            // It is told once for all that wait.
+            // Logged once for all waiting versions, by `Retry`.
             Err(error) if error.is_transient => {
                 candidate.progress = Progress::Waits(format!("{version} of {service}: {error}"));
                 if candidate.replaces {
@@ -367,7 +308,7 @@ impl Versions {
         is_news
     }
 
-    /// How many versions and files wait for an error to pass, and such an error.
+    /// How many versions and files wait for a transient error to pass, and one such error.
     pub fn waiting(&self) -> (usize, Option<&str>) {
         let candidates = self.waiting.iter().filter_map(|key| self.candidates.get(key));
         let mut reasons = candidates.filter_map(|candidate| match &candidate.progress {
@@ -377,12 +318,12 @@ impl Versions {
         (self.waiting.len() + self.obscured, reasons.next())
     }
 
-    /// Whether a version is still on its way.
+    /// Whether any version is still being made for the first time.
     pub fn are_creating(&self) -> bool {
         self.creating > 0
     }
 
-    /// Forgets the compiled code that no version could use which an edit could give traffic.
+    /// Frees the compiled code that no normal version uses.
     pub fn forget_others(&mut self) {
         if !std::mem::take(&mut self.has_dropped) {
             return;
@@ -391,7 +332,7 @@ impl Versions {
         self.preparer.keep_only(&normal.map(|version| &version.backend).collect::<Vec<_>>());
     }
 
-    /// Where every version of `config` stands.
+    /// The status of every version of `config`.
     pub fn statuses(&self, config: &Config) -> Statuses {
         let mut statuses = Statuses::new();
         for (service, _, spec) in declared(config) {
@@ -402,10 +343,8 @@ impl Versions {
         }
         statuses
     }
-}
 
-impl Versions {
-    /// Where every version of a service stands, in the order of declaration.
+    /// The status of every version of a service, in the order of declaration.
     pub fn statuses_of(&self, key: &ServiceKey, service: &Service) -> Vec<Status> {
         let candidate = |spec: &VersionSpec| {
             let candidate = self.candidates.get(&(key.clone(), spec.name.clone()))?;
@@ -415,39 +354,6 @@ impl Versions {
     }
 }
 
-impl Candidate {
-    /// Whether it is what would be made of a declaration again. A file that cannot be looked at for
-    /// a moment is what it was.
-    fn is_still(&self, spec: &VersionSpec, sights: &Sights, again: Again) -> bool {
-        let differs = |(before, now): (&Look, &Look)| now.differs_from(*before);
-        let is_same = self.spec == *spec && !self.sights.iter().zip(sights).any(differs);
-        let is_tried_again = self.status.error().is_some_and(|error| match again {
-            Again::Transient => false,
-            Again::Passing => error.code.may_pass() && !error.is_transient,
-            Again::All => true,
-        });
-        is_same && !is_tried_again
-    }
-}
-
 fn internal(panicked: &tokio::task::JoinError) -> StatusError {
-    StatusError::new(StatusCode::Internal, format!("making it ready: {panicked}"))
-}
-
-/// Files that were looked at. Many versions may name one.
-#[derive(Default)]
-struct Looks<'a> {
-    seen: HashMap<&'a Path, Look>,
-}
-
-impl<'a> Looks<'a> {
-    fn at(&mut self, spec: &'a VersionSpec) -> Sights {
-        let look = |path| *self.seen.entry(path).or_insert_with(|| Look::at(path));
-        spec.files().map(look).collect()
-    }
-
-    /// How many of them could not be looked at.
-    fn obscured(&self) -> usize {
-        self.seen.values().filter(|look| **look == Look::Obscured).count()
-    }
+    StatusError::new(StatusCode::Internal, format!("preparing the version failed: {panicked}"))
 }

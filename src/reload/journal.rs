@@ -22,7 +22,7 @@ use change::{Change, changes, changes_of};
 pub use pending::key_of;
 use pending::{Cause, Command, PendingRecord, Unrecorded, Unwritten, amend, known, write};
 
-/// How many records are kept that could not be written.
+/// How many records that could not be written are kept for later.
 const UNWRITTEN_MAX: usize = 1_000;
 
 /// Records what is published.
@@ -35,13 +35,13 @@ pub struct Journal {
     floor: u64,
     /// Whether nothing was recorded since the history was opened.
     is_fresh: bool,
-    /// Services that still are what was found when the history was opened, and whose versions may
-    /// become what they were.
+    /// Services that are as they were found when the history was opened, with versions that are
+    /// still being made.
     found: HashMap<ServiceKey, Arc<Service>>,
     commands: Vec<Command>,
-    /// What could not be written, and will be, in the order of generations.
+    /// Records that could not be written yet, in the order of generations.
     unwritten: Unrecorded,
-    /// A history whose file is gone, which holds what is to be in the next.
+    /// A history whose file is gone; the next history takes over its records.
     lost: Option<History>,
     /// Whether the history was open once, so that only this process can have it.
     was_open: bool,
@@ -88,16 +88,17 @@ impl Journal {
         if self.history.is_none() && self.was_open {
             self.open().await;
         }
-        // Another process may have recorded meanwhile. Then the next publish comes after that.
+        // Another process may have recorded meanwhile. Then the next publish continues after its
+        // generation.
         if self.is_fresh && now.generation > 0 && now.generation >= self.floor {
             self.record_all(now).await;
         }
     }
 
-    /// Makes the history anew where its file is gone, or was cut off.
+    /// Makes the history anew if its file is gone or was cut off.
     async fn see_to_file(&mut self) {
         let Some(history) = self.history.clone() else { return };
-        // A look is no reason to keep a thread: the reloader would wait for that, too.
+        // Done in place: a look is short, and the reloader would wait for another thread too.
         match history.file_state() {
             FileState::Gone | FileState::CutOff => {}
             FileState::There => return,
@@ -124,14 +125,14 @@ impl Journal {
         }
     }
 
-    /// Goes on with a history that has just been opened.
+    /// Continues with a history that has just been opened.
     fn go_on(&mut self, history: History, last: u64) {
         (self.floor, self.is_fresh, self.was_open) = (last.max(self.floor), true, true);
         self.history = Some(history.clone());
         self.reloads.show_history(Ok(history));
     }
 
-    /// Records what is served, where that is not what was recorded last.
+    /// Records what is served if it differs from the last record.
     async fn record_all(&mut self, now: &Snapshot) {
         let Some(history) = self.history.clone() else { return };
         self.is_fresh = false;
@@ -150,7 +151,7 @@ impl Journal {
         self.settle_written(written, 1);
     }
 
-    /// Keeps, tells and counts what could not be written. Whether it was.
+    /// Keeps, logs and counts what could not be written. Returns whether all was written.
     fn settle_written(
         &mut self,
         written: Result<Result<(), Unwritten>, String>,
@@ -172,7 +173,7 @@ impl Journal {
         let opened = blocking(move || {
             let (history, restored) = match lost.map(|lost| (lost.file_state(), lost)) {
                 None => (History::open(&directory)?, None),
-                // It was put back.
+                // The file was put back.
                 Some((FileState::There, lost)) => (lost, None),
                 Some((state, lost)) => {
                     let (history, taken) = lost.restore(&directory)?;
@@ -180,7 +181,7 @@ impl Journal {
                 }
             };
             let last = history.last_generation()?.max(reserved(&directory));
-            // From now on, it has its place on disk.
+            // From now on, the last generation has a place on disk that the process can write.
             if let Err(error) = reserve(&directory, last) {
                 tracing::debug!("no place for the last generation: {error}");
             }
@@ -204,7 +205,7 @@ impl Journal {
         }
     }
 
-    /// Goes on without the history until the next publish. The reason is told once.
+    /// Continues without the history until the next publish. The reason is logged once.
     fn close(&mut self, why: String) {
         let is_known = self.reloads.history().is_err_and(|known| known == why);
         if !is_known {
@@ -214,7 +215,7 @@ impl Journal {
         self.reloads.show_history(Err(why));
     }
 
-    /// Commands have changed files and ask for a reload, which begins now.
+    /// Notes that commands have changed files and that the reload that they requested begins now.
     pub fn expect(&mut self, attributions: Vec<Attribution>) {
         for attribution in attributions {
             self.commands.retain(|command| !command.is_of_same(&attribution));
@@ -222,9 +223,9 @@ impl Journal {
         }
     }
 
-    /// Records what `after` changes, before anybody sees it. If that fails, it is told and counted,
-    /// and `after` is to be published all the same.
-    /// Only `keys` are looked at, where it is known which services may have changed.
+    /// Records what `after` changes, before anybody sees it. If that fails, it is logged and
+    /// counted, and `after` is published nevertheless. With `keys`, only these services may have
+    /// changed.
     pub async fn record(
         &mut self,
         before: &Snapshot,
@@ -255,8 +256,8 @@ impl Journal {
         self.reserve(generation).await;
     }
 
-    /// Keeps what cannot be recorded now, if the history is ours: what is on disk of it when we are
-    /// killed is the number.
+    /// Keeps records that cannot be written now, if the history belongs to this process. If the
+    /// process is killed before they are written, only their generation is on disk.
     async fn remember(&mut self, changes: Vec<Change>, after: &Snapshot) {
         if !self.was_open {
             return;
@@ -275,17 +276,18 @@ impl Journal {
         self.reserve(generation).await;
     }
 
-    /// Keeps a number beside the history, which could not be written.
+    /// Keeps a generation in a file beside the history, because the history could not be written.
     async fn reserve(&self, generation: u64) {
         let directory = self.directory.clone();
         let kept = tokio::task::spawn_blocking(move || reserve(&directory, generation)).await;
         if !matches!(kept, Ok(Ok(()))) {
-            // Why is told: the history cannot be written for the same reason.
+            // The reason is logged already: the history cannot be written either.
             tracing::debug!("generation {generation} may be given again after a restart");
         }
     }
 
-    /// Tells and counts what could not be written, and has the history opened again.
+    /// Logs and counts what could not be written, and closes the history, so that the next publish
+    /// opens it again.
     fn told(&mut self, written: Result<(), String>, records: usize) {
         if let Err(why) = written {
             tracing::error!("{records} changes are not recorded: {why}");
@@ -294,7 +296,8 @@ impl Journal {
         }
     }
 
-    /// What is served when recording begins, and not of this publish unless it is the first.
+    /// Notes the services that are served when recording begins, without those that this publish
+    /// changes unless it is the first.
     fn find(&mut self, before: &Snapshot, after: &Snapshot) {
         let is_start = before.generation == 0;
         let found = after.services.iter().filter(|it| is_start || it.since < after.generation);
@@ -316,7 +319,7 @@ impl Journal {
         pending.collect()
     }
 
-    /// Why a service changed; `None` where it is not known yet whether it did.
+    /// Why a service changed; `None` if it is not known yet whether it changed.
     fn cause(&mut self, change: &Change) -> Option<Cause> {
         let found = self.found.get(&change.key);
         match (&change.entry, found) {
@@ -340,8 +343,8 @@ impl Journal {
         }
     }
 
-    /// The reload that commands asked for is over. Where the watcher had been faster, their changes
-    /// are recorded as somebody's file edits: these are amended.
+    /// Ends the reload that commands requested. If the watcher was faster, their changes are
+    /// recorded as file edits, and these records get the commands as authors.
     pub async fn finish(&mut self, now: &Snapshot) {
         let late: Vec<_> = self
             .commands
@@ -360,7 +363,7 @@ impl Journal {
         self.settle(now);
     }
 
-    /// Forgets commands of which nothing more can come.
+    /// Forgets commands whose edits can cause no more changes.
     pub fn settle(&mut self, now: &Snapshot) {
         self.commands.retain(|command| {
             let entry = command.key().and_then(|key| now.get(&key));
@@ -369,7 +372,7 @@ impl Journal {
     }
 }
 
-/// Does what waits for a disk on a thread that may wait.
+/// Runs work that waits for a disk on a blocking thread.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, HistoryError> + Send + 'static,
 ) -> Result<T, String> {

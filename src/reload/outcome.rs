@@ -1,4 +1,5 @@
-//! What came of loading, for whoever asks: the status API, scripts that wait for their edit, logs.
+//! The outcome of reloads, for the status API, for commands that wait for their edit, and for the
+//! log. [`Reloads`] is how other rooms see the reloader's work and ask it for a reload.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,17 +12,17 @@ use crate::config::{Problem, Report};
 use crate::history::{Attribution, History};
 use crate::source::{Loader, Objection, Reading, Rejection};
 
-/// What came of a load.
+/// The outcome of a load.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// A new generation is served. Services whose files are wrong are in it as they were before.
     Published,
-    /// Nothing that matters had changed.
+    /// Nothing relevant had changed.
     Unchanged,
-    /// Something is wrong, and nothing was changed.
+    /// Something is wrong, and nothing changed.
     Rejected,
-    /// Nothing that matters is known to have changed: something cannot be read for a moment, and is
-    /// tried again.
+    /// Something cannot be read because of a transient error and is tried again; as far as is
+    /// known, nothing relevant changed.
     Postponed,
     /// A new generation is served, but these keys take effect at the next start.
     NeedsRestart(Vec<&'static str>),
@@ -40,7 +41,7 @@ impl Outcome {
     }
 }
 
-/// One load and what came of it.
+/// One load and its outcome.
 #[derive(Clone, Debug)]
 pub struct Reload {
     pub at: SystemTime,
@@ -49,11 +50,11 @@ pub struct Reload {
     pub generation: u64,
     /// How many services' files were read.
     pub read: usize,
-    /// What is wrong: with the main file, or with the services' files that are not served.
+    /// What is wrong with the main file, or with service files that are rejected.
     pub report: Option<Report>,
 }
 
-/// What others can see of the reloader's work, and how they ask it to work.
+/// What other rooms see of the reloader's work, and how they request a reload.
 #[derive(Debug)]
 pub struct Reloads {
     last: ArcSwapOption<Reload>,
@@ -63,29 +64,29 @@ pub struct Reloads {
     settled: channel::Sender<bool>,
     questions: Mutex<Questions>,
     ask: Notify,
-    /// The last reload that was asked for, and the number of those that it answers.
+    /// The last requested reload, and the number of the last request that it answers.
     answered: channel::Sender<(u64, Option<Arc<Reload>>)>,
     /// The history, or why there is none.
     history: ArcSwap<Result<History, String>>,
-    /// What has read the files; none before there is a reloader.
+    /// The loader, once there is a reloader.
     loader: ArcSwapOption<Mutex<Loader>>,
 }
 
-/// Reloads that were asked for.
+/// Requests for a reload.
 #[derive(Debug, Default)]
 struct Questions {
-    /// How many there ever were.
+    /// How many requests there were since the start.
     number: u64,
-    /// Whether one of those that no reload has begun for wants every file read.
+    /// Whether any request that no reload has begun for wants every file read.
     wants_everything: bool,
-    /// What the others tell of the edits that they want read.
+    /// The edits that these requests tell of.
     attributions: Vec<Attribution>,
 }
 
-/// For whom a reload begins.
+/// The requests that a reload answers.
 #[derive(Debug)]
 pub(super) struct Askers {
-    /// Up to which question it answers.
+    /// The number of the last request that it answers.
     pub number: u64,
     pub reading: Reading,
     pub attributions: Vec<Attribution>,
@@ -113,31 +114,31 @@ impl Reloads {
         self.last.load_full()
     }
 
-    /// The services' files that are wrong now, or cannot be read.
+    /// The service files that are wrong now, or cannot be read.
     pub fn rejected(&self) -> Arc<Vec<Rejection>> {
         self.rejected.load_full()
     }
 
-    /// What is right in the files and yet can hardly be meant.
+    /// Settings that are valid and probably a mistake.
     pub fn warnings(&self) -> Arc<Vec<Problem>> {
         self.warnings.load_full()
     }
 
-    /// Waits until no version is being made for the first time.
+    /// Waits until every version declared at the start has become normal or error.
     pub async fn settled(&self) {
         // The sender lives in `self`, so waiting cannot fail.
         self.settled.subscribe().wait_for(|settled| *settled).await.ok();
     }
 
-    /// Has everything read again at once, and waits for what comes of it. `None` only while the
+    /// Requests that every file is read again, and waits for the outcome. `None` only while the
     /// process ends.
     pub async fn request(&self) -> Option<Arc<Reload>> {
         let number = self.question(|questions| questions.wants_everything = true);
         self.answer_to(number).await
     }
 
-    /// The same for one who has changed a file, and says so: only what changed is read again, and
-    /// what comes of it is recorded as theirs.
+    /// As [`request`](Self::request), for a command that has changed a file: only changed files are
+    /// read, and the history names the command as the author.
     pub async fn request_by(&self, attribution: Attribution) -> Option<Arc<Reload>> {
         let number = self.question(|questions| questions.attributions.push(attribution));
         self.answer_to(number).await
@@ -190,12 +191,12 @@ impl Reloads {
         answer.1.clone()
     }
 
-    /// Waits until somebody asks.
+    /// Waits for a request.
     pub(super) async fn asked(&self) {
         self.ask.notified().await;
     }
 
-    /// Who has asked by now: whom a reload that begins now answers.
+    /// The requests up to now, which a reload that begins now answers.
     pub(super) fn askers(&self) -> Askers {
         let mut questions = self.questions();
         let attributions = std::mem::take(&mut questions.attributions);

@@ -1,5 +1,5 @@
-//! When to try again what an error of a moment was in the way of: soon at first, then more and more
-//! rarely, until it has passed. It is told when it begins and when it is over, and not in between.
+//! When to try again after a transient error: soon at first, then with doubling pauses until it has
+//! passed. The log tells the beginning and the end of the waiting, and nothing in between.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use tokio::time::Instant;
 /// The first pause. Each is twice the one before it.
 pub const FIRST: Duration = Duration::from_millis(100);
 
-/// The longest pause: once an error has passed, what waited is served so much later at most.
+/// The longest pause: the most time between the end of an error and the next try.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// What is to be tried again, and when.
+/// Whether something waits to be tried again, and when.
 #[derive(Debug)]
 pub struct Retry {
     pause: Duration,
@@ -27,8 +27,8 @@ impl Default for Retry {
 }
 
 impl Retry {
-    /// So many things wait for an error to pass, the first of them for this one; `is_blind` where
-    /// somewhere changes go unseen, which is told already.
+    /// Plans the next try: `waiting` versions and files wait for a transient error, one of which is
+    /// `why`. With `is_blind`, the watcher misses changes and has told so already.
     pub fn plan(&mut self, waiting: usize, why: impl FnOnce() -> String, is_blind: bool) {
         match (waiting, self.since) {
             (0, Some(since)) => {
@@ -49,7 +49,7 @@ impl Retry {
         }
     }
 
-    /// Waits until it is time to try again. A wait that is given up loses nothing.
+    /// Waits until it is time to try again. Cancel-safe.
     pub async fn due(&mut self) {
         match self.due {
             Some(due) => tokio::time::sleep_until(due).await,

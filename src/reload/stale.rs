@@ -1,4 +1,4 @@
-//! What is to be looked at, and what is to be published: all, or only what is known to have changed.
+//! What to look at and what to publish: everything, or only what is known to have changed.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ impl Places {
         Self::Paths(HashSet::new())
     }
 
-    /// These places too.
+    /// Adds more places.
     pub fn add(&mut self, others: Self) {
         match (&mut *self, others) {
             (Self::Paths(paths), Self::Paths(others)) => paths.extend(others),
@@ -29,11 +29,11 @@ impl Places {
     }
 }
 
-/// Services of which something is to be published.
+/// The services to publish.
 #[derive(Debug)]
 pub enum Stale {
     All,
-    /// What each of them is declared to be; nothing of one that is declared no more.
+    /// Each with its declaration; `None` if it is not declared any more.
     Some(HashMap<ServiceKey, Option<Arc<Service>>>),
 }
 
@@ -43,14 +43,15 @@ impl Stale {
         Self::Some(HashMap::new())
     }
 
-    /// A service, with what it is declared to be now.
+    /// Adds a service, with its declaration now.
     pub fn declare(&mut self, key: ServiceKey, now: Option<Arc<Service>>) {
         if let Self::Some(services) = self {
             services.insert(key, now);
         }
     }
 
-    /// A service of which something else has changed. `declared` gives what it is declared to be.
+    /// Adds a service in which something other than its declaration changed. `declared` gives its
+    /// declaration.
     pub fn touch(&mut self, key: &ServiceKey, declared: impl FnOnce() -> Option<Arc<Service>>) {
         if let Self::Some(services) = self
             && !services.contains_key(key)

@@ -15,7 +15,7 @@ use super::candidates::Prepare;
 use super::*;
 use crate::config::VersionSpec;
 use crate::runtime::{Engine, Grant, Guest, PoolSize, Program};
-use crate::source::FakeWatch;
+use crate::source::{FakeWatch, Loaded};
 use crate::versions::{
     Backend, GuestBackend, ReadyVersion, ServiceKey, Status, StatusCode, StatusError,
 };

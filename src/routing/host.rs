@@ -1,6 +1,8 @@
 //! Host names and paths to services: exact names first, then previews, then wildcards of one label;
 //! within a host, the longest path.
 
+mod paths;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -8,6 +10,7 @@ use http::request::Parts;
 
 use super::request::{Asked, Text};
 use super::shards::Shards;
+use paths::{Entry, Host};
 
 /// The longest host name that can match: 253 octets ([RFC 1035, section 2.3.4], in text form), and a
 /// label before it in a preview.
@@ -25,21 +28,6 @@ pub struct RouteTable<P> {
     exact: Shards<Host<P>>,
     /// Keyed by what follows the first label, without the dot.
     wildcard: Shards<Host<P>>,
-}
-
-/// What a host name leads to.
-#[derive(Clone, Debug)]
-struct Host<P> {
-    /// The longest first, without a slash at the end.
-    paths: Vec<(Box<str>, Entry<P>)>,
-    /// Where no path matches.
-    whole: Option<Entry<P>>,
-}
-
-#[derive(Clone, Debug)]
-struct Entry<P> {
-    target: P,
-    has_previews: bool,
 }
 
 /// What a request leads to.
@@ -81,12 +69,6 @@ impl Part<'_> {
 impl<P> Default for RouteTableBuilder<P> {
     fn default() -> Self {
         Self { exact: HashMap::new(), wildcard: HashMap::new() }
-    }
-}
-
-impl<P> Default for Host<P> {
-    fn default() -> Self {
-        Self { paths: Vec::new(), whole: None }
     }
 }
 
@@ -155,52 +137,6 @@ impl<P: Clone> RouteTable<P> {
     }
 }
 
-impl<P> Host<P> {
-    fn add(&mut self, Part { path, has_previews }: Part<'_>, target: P) {
-        let entry = Entry { target, has_previews };
-        let path = path.strip_suffix('/').unwrap_or(path);
-        if path.is_empty() {
-            self.whole.get_or_insert(entry);
-        } else if !self.paths.iter().any(|(known, _)| **known == *path) {
-            self.paths.push((path.into(), entry));
-            self.paths.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
-        }
-    }
-
-    fn remove(&mut self, path: &str, is_meant: impl Fn(&P) -> bool) {
-        let path = path.strip_suffix('/').unwrap_or(path);
-        if path.is_empty() {
-            self.whole.take_if(|entry| is_meant(&entry.target));
-        }
-        self.paths.retain(|(known, entry)| !(**known == *path && is_meant(&entry.target)));
-    }
-
-    fn is_empty(&self) -> bool {
-        self.paths.is_empty() && self.whole.is_none()
-    }
-
-    fn at(&self, path: Text<'_>) -> Option<&Entry<P>> {
-        let mut paths = self.paths.iter();
-        let longest = paths.find(|(prefix, _)| is_below(prefix.as_bytes(), path));
-        longest.map(|(_, entry)| entry).or(self.whole.as_ref())
-    }
-}
-
-/// Whether a path begins with all segments of a prefix.
-fn is_below(prefix: &[u8], path: Text<'_>) -> bool {
-    match path.as_plain() {
-        Some(path) => {
-            let rest = path.strip_prefix(prefix);
-            rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'/')))
-        }
-        None => {
-            let mut path = path;
-            prefix.iter().all(|byte| path.next() == Some(*byte))
-                && matches!(path.next(), None | Some(b'/'))
-        }
-    }
-}
-
 impl<P> RouteTable<P> {
     /// The target of a request, by the authority of its URI or else its `host` header, and by its
     /// path.
@@ -261,12 +197,6 @@ impl<P> RouteTable<P> {
     fn wildcard(&self, host: &str, path: Text<'_>) -> Option<&Entry<P>> {
         let (label, suffix) = host.split_once('.')?;
         if label.is_empty() { None } else { self.wildcard.get(suffix)?.at(path) }
-    }
-}
-
-impl<P> Entry<P> {
-    fn found<'r>(&self, preview: Option<&'r str>) -> Found<'_, 'r, P> {
-        Found { target: &self.target, preview }
     }
 }
 

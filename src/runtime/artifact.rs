@@ -1,8 +1,7 @@
-//! Native code in memory that nobody can change any more, on its way from a compiler or the cache
-//! into an engine.
+//! Compiled native code in sealed memory, on its way from a compiler or the cache into an engine.
 //!
-//! It is a file without a name, because files pass between processes without being copied, and
-//! because what is mapped of one takes memory only where it is used.
+//! It is an anonymous file: files pass between processes without a copy, and a mapped file takes
+//! memory only where it is used.
 
 use std::fs::File;
 use std::io::{self, Seek, Write};
@@ -14,15 +13,15 @@ use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// Bytes that are looked at in one go.
+/// How many bytes are read at a time.
 const CHUNK: usize = 64 << 10;
 
-/// The error of the operating system that is behind one of wasmtime's, if there is one.
+/// The operating system's error that caused an error of wasmtime, if any.
 pub(super) fn io_error(error: &wasmtime::Error) -> Option<&io::Error> {
     error.chain().find_map(|cause| cause.downcast_ref())
 }
 
-/// A new file in memory, open to be written.
+/// A new anonymous file, open for writing.
 pub(super) fn memory_file() -> io::Result<File> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     Ok(File::from(memfd_create("watershed", flags)?))
@@ -33,8 +32,8 @@ pub(super) fn memory_file() -> io::Result<File> {
 pub(super) struct Artifact(File);
 
 impl Artifact {
-    /// Takes a memory file in which nothing but wasmtime has written what it compiled, be it in
-    /// this process, in a child of it, or before.
+    /// Seals a memory file. Its content must come from wasmtime's compiler: in this process, in a
+    /// child of it, or in an earlier process.
     pub fn seal(file: File) -> io::Result<Self> {
         fcntl_add_seals(
             &file,

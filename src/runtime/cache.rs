@@ -1,11 +1,11 @@
-//! Compiled components on disk, so that a restart compiles nothing anew.
+//! Keeps compiled components on disk, so that a restart need not compile them again.
 //!
-//! An artifact is native code: whoever can write one runs code as us. So the directory must be ours
-//! alone, and an artifact is used only if its own digest is right, which also finds torn writes.
-//! Whatever is wrong with one, it is removed and the component compiled again.
+//! An artifact is native code: whoever can write one can run code as this user. So nobody else may
+//! have access to the directory, and an artifact is used only if its digest is right, which also
+//! finds torn writes. A wrong artifact is removed, and its component compiled again.
 //!
-//! Several processes may use one cache at once: a server and the commands beside it. Each writes
-//! under a name of its own, and renames what is whole.
+//! Several processes may use one cache at once: a server, and commands. Each writes to a file name
+//! of its own, and renames the complete file.
 
 use std::fs::{self, DirBuilder, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -20,17 +20,17 @@ use wasmtime::component::Component;
 
 use super::artifact::{Artifact, io_error, memory_file};
 
-/// Bytes of all artifacts together; those used longest ago go first.
+/// The most bytes of all artifacts together. The least recently used are removed first.
 const CAPACITY: u64 = 1 << 30;
 const EXTENSION: &str = "cwasm";
 const DIGEST: usize = 32;
 
-/// The compile cache cannot be used; everything works without it.
+/// The compile cache cannot be used. Everything works without it, but slower.
 #[derive(Debug, thiserror::Error)]
 pub enum CacheError {
     #[error("cannot use {path}: {reason}")]
     Unusable { path: PathBuf, reason: io::Error },
-    #[error("{path} is open to others: make it ours alone with `chmod 700` and `chown`")]
+    #[error("{path} is open to others: make it private to this user with `chown` and `chmod 700`")]
     Open { path: PathBuf },
     #[error(
         "{path} is not this user's alone; whoever runs the server can fill its cache, \
@@ -43,7 +43,7 @@ pub enum CacheError {
 #[derive(Clone, Debug)]
 pub struct CompileCache {
     directory: PathBuf,
-    /// Whether the last artifact could not be kept.
+    /// Whether the last artifact could not be written.
     failing: Arc<AtomicBool>,
 }
 
@@ -52,7 +52,7 @@ impl CompileCache {
     ///
     /// # Errors
     ///
-    /// Where the directory cannot be made, or others than this user could write to it.
+    /// Where the directory cannot be made, or other users could write to it.
     pub fn open(state: &Path) -> Result<Self, CacheError> {
         let directory = state.join("compiled");
         let unusable = |reason| CacheError::Unusable { path: directory.clone(), reason };
@@ -64,14 +64,14 @@ impl CompileCache {
         Ok(Self { directory, failing: Arc::default() })
     }
 
-    /// The same for a command beside a server, which may be another user's. It makes the directory
-    /// only where nobody but this user could: root must not make one that the server's user cannot
-    /// use, nor run what that user has written.
+    /// As [`open`](Self::open), for a command beside a server that may run as another user. It
+    /// makes the directory only where no other user could: root must neither make a directory that
+    /// the server's user cannot use, nor run code that this user has written.
     ///
     /// # Errors
     ///
-    /// As for [`CompileCache::open`], and where the directory, or else what it would be made in, is
-    /// not this user's alone.
+    /// As for [`CompileCache::open`], and where other users have access to the directory or to the
+    /// one that it would be made in.
     pub fn open_beside(state: &Path) -> Result<Self, CacheError> {
         let directory = state.join("compiled");
         let found = directory.ancestors().find_map(|path| {
@@ -86,13 +86,13 @@ impl CompileCache {
         }
     }
 
-    /// The compiled form of the component with this digest, if it is here and whole.
+    /// The compiled component with this digest, if the cache has it complete.
     pub(super) fn load(&self, engine: &wasmtime::Engine, digest: &[u8; 32]) -> Option<Component> {
         let path = self.path(engine, digest);
         let mut file = File::open(&path).ok()?;
         match kept(&mut file, engine) {
             Ok(Some(component)) => {
-                // So that it counts as used; if that fails, it goes a little early.
+                // Marks it as used. If that fails, it may be removed early.
                 file.set_modified(SystemTime::now()).ok();
                 Some(component)
             }
@@ -101,7 +101,7 @@ impl CompileCache {
                 fs::remove_file(&path).ok();
                 None
             }
-            // That descriptors or memory are short now says nothing of the file.
+            // A lack of descriptors or memory says nothing about the file.
             Err(error) => {
                 tracing::warn!("cannot read {}: {error}; compiling again", path.display());
                 None
@@ -109,11 +109,11 @@ impl CompileCache {
         }
     }
 
-    /// Keeps a compiled component. It is only a cache: if that fails, it is told, once until it does
-    /// not.
+    /// Stores a compiled component. A failure is logged as a warning once, until storing succeeds
+    /// again.
     pub(super) fn store(&self, engine: &wasmtime::Engine, digest: &[u8; 32], artifact: &Artifact) {
         let path = self.path(engine, digest);
-        // Somebody may have removed the state directory while we run.
+        // The state directory may have been removed while the process runs.
         let made = make(&self.directory).and_then(|()| write(&path, artifact));
         let kept = made.and_then(|()| self.trim());
         let failed_before = self.failing.swap(kept.is_err(), Ordering::Relaxed);
@@ -126,7 +126,7 @@ impl CompileCache {
         }
     }
 
-    /// Another process may do the same at this moment: what is gone already is no error.
+    /// Another process may do the same at this moment, so a missing file is no error.
     fn trim(&self) -> io::Result<()> {
         let mut artifacts: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
         for entry in fs::read_dir(&self.directory)? {
@@ -145,7 +145,8 @@ impl CompileCache {
         Ok(())
     }
 
-    /// An artifact is for one engine, settings and processor: they are part of its name.
+    /// An artifact is valid for one engine with its settings, and one kind of processor. Both are
+    /// part of the name.
     fn path(&self, engine: &wasmtime::Engine, digest: &[u8; 32]) -> PathBuf {
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
@@ -154,7 +155,7 @@ impl CompileCache {
     }
 }
 
-/// Whether nobody but this user can put anything there.
+/// Whether no other user can write there.
 fn is_ours_alone(found: &fs::Metadata) -> bool {
     found.mode() & 0o022 == 0 && found.uid() == rustix::process::geteuid().as_raw()
 }
@@ -167,14 +168,14 @@ fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-/// Makes the directory, for us alone, unless it is there.
+/// Makes the directory, for this user only, unless it exists.
 fn make(directory: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(directory)
 }
 
-/// Writes beside the name and renames, so that nobody reads half an artifact.
+/// Writes to another name and renames, so that nobody reads half an artifact.
 fn write(path: &Path, artifact: &Artifact) -> io::Result<()> {
-    // Two processes may have the same id, each in a container of its own.
+    // Two processes in different containers may have the same id.
     let name = format!("{}-{:016x}.partial", std::process::id(), rand::random::<u64>());
     let partial = Partial(path.with_extension(name));
     let mut file = File::create_new(&partial.0)?;
@@ -183,17 +184,18 @@ fn write(path: &Path, artifact: &Artifact) -> io::Result<()> {
     fs::rename(&partial.0, path)
 }
 
-/// A file that is being written; what is left of it is removed.
+/// A file that is being written. It is removed when dropped, unless it was renamed.
 struct Partial(PathBuf);
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        // Once it is whole, it has another name.
+        // Fails once the complete file has its final name.
         fs::remove_file(&self.0).ok();
     }
 }
 
-/// The component in a file of the cache, if that is whole. What cannot be read tells nothing of it.
+/// The component in a file of the cache, if the file is complete. An error of reading says nothing
+/// about that.
 fn kept(file: &mut File, engine: &wasmtime::Engine) -> io::Result<Option<Component>> {
     let Some(artifact) = whole(file)? else { return Ok(None) };
     match artifact.load(engine) {
@@ -205,8 +207,8 @@ fn kept(file: &mut File, engine: &wasmtime::Engine) -> io::Result<Option<Compone
     }
 }
 
-/// The artifact in a file of the cache, if its digest is right. That and the directory's mode say
-/// that [`write`] has written it.
+/// The artifact in a file of the cache, if its digest is right. The digest and the mode of the
+/// directory together show that [`write`] has written it.
 fn whole(file: &mut File) -> io::Result<Option<Artifact>> {
     let mut digest = [0; DIGEST];
     match file.read_exact(&mut digest) {

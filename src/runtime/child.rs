@@ -1,10 +1,9 @@
-//! A compiler in a process of its own, seen from both sides: what it takes and where it crashes is
-//! its own, and the server's requests and memory are not touched.
+//! Compiles in a process of its own, so that neither the memory nor a crash of the compiler touches
+//! the server. This file has both sides: the parent and the child.
 //!
-//! The parent starts itself once more as `watershed compile`, with the component as its standard
-//! input, an empty file for the native code as its standard output, and another for the message if
-//! there is none as its standard error. All three are files in memory, so neither side waits for the
-//! other to read.
+//! The parent starts its own program again as `watershed compile`. Standard input is the component,
+//! standard output a file for the native code, and standard error a file for the message on
+//! failure. All three are files in memory, so neither side waits for the other to read.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
@@ -27,16 +26,16 @@ use super::pace::{self, Pace};
 use super::program::ProgramError;
 use super::world::World;
 
-/// This program, even if another one has its name by now.
+/// This program, even if the file of that name was replaced meanwhile.
 const OURSELVES: &str = "/proc/self/exe";
-/// How long a compilation may take. The largest component takes a minute or two, and several times that
-/// where no core is to spare.
+/// How long a compilation may take. The largest component takes a minute or two, and several times
+/// as long where all cores are busy.
 const LIMIT: Duration = Duration::from_mins(30);
-/// The exit code that says: the component is at fault, and the message says why.
+/// The exit code for a faulty component. The message has the reason.
 const DOES_NOT_COMPILE: i32 = 1;
-/// Bytes of a message that are read.
+/// How many bytes of a message are read.
 const LONGEST_MESSAGE: usize = 4 << 10;
-/// What the kernel should end first if memory is short: the rest of the machine can do without.
+/// The OOM score of the child: if memory is short, the kernel should end it first.
 const FIRST_TO_GO: &str = "1000";
 
 /// A component that a child compiles.
@@ -48,7 +47,7 @@ pub(super) struct Compilation {
 }
 
 impl Compilation {
-    /// Starts a child, which has a copy of the component. Where that fails, nothing is compiled.
+    /// Starts a child with a copy of the component. On an error, nothing is compiled.
     pub fn start(world: World, cores: usize, component: &[u8]) -> io::Result<Self> {
         let mut input = memory_file()?;
         input.write_all(component)?;
@@ -60,9 +59,9 @@ impl Compilation {
         Ok(Self { handle: child.handle()?, child, output, message })
     }
 
-    /// Waits for what comes of it. Only the thread that has started it may: when that ends, the
-    /// child does. It rests for requests only while some are served: until then it would rest for
-    /// other compilers.
+    /// Waits for the result. Must be called on the thread that started the child, because the child
+    /// ends with that thread. The child rests only once requests are served: before that, it would
+    /// rest for other compilers.
     pub fn finish(mut self, is_serving: impl Fn() -> bool) -> Result<Artifact, ProgramError> {
         let mut pace = Pace::of(self.child.0.id());
         let end = self.child.end(&self.handle, LIMIT, || is_serving() && pace.is_crowded());
@@ -75,7 +74,7 @@ impl Compilation {
     }
 }
 
-/// `compile` of the command line.
+/// The command line of the child.
 fn command(world: World, cores: usize) -> Command {
     let mut command = Command::new(OURSELVES);
     command
@@ -84,7 +83,8 @@ fn command(world: World, cores: usize) -> Command {
         .arg(std::process::id().to_string())
         .args(["--cores", &cores.to_string()])
         .env_clear()
-        // Ctrl-C is for the server, and what ends the server ends its compiler.
+        // In a process group of its own, so that Ctrl-C reaches the server only. The child ends
+        // with the server.
         .process_group(0);
     command
 }
@@ -107,24 +107,24 @@ fn stopped(how: String) -> ProgramError {
 
 fn text(message: &File) -> String {
     let mut bytes = vec![0; LONGEST_MESSAGE];
-    // What cannot be read is not told.
+    // A message that cannot be read is left out.
     let read = message.read_at(&mut bytes, 0).unwrap_or(0);
     bytes.truncate(read);
     String::from_utf8_lossy(&bytes).trim().to_owned()
 }
 
-/// A child, which does not outlive this.
+/// A child process, which is killed when this is dropped.
 struct Running(Child);
 
 impl Running {
-    /// What can be waited for with a limit: it is readable once the child has ended.
+    /// A descriptor that is readable once the child has ended, to wait with a time limit.
     fn handle(&self) -> io::Result<OwnedFd> {
         let pid = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw);
         Ok(pidfd_open(pid.ok_or(io::ErrorKind::NotFound)?, PidfdFlags::empty())?)
     }
 
-    /// Waits until it ends; `None` where it takes longer than that. It has to rest while its pace is
-    /// that of a crowd.
+    /// Waits until the child ends; `None` if that takes longer than `limit`. Makes the child rest
+    /// while its pace shows that it waits for cores.
     fn end(
         &mut self,
         handle: &OwnedFd,
@@ -137,7 +137,7 @@ impl Running {
                 return self.0.wait().map(Some);
             }
             if is_crowded() {
-                // It may have ended by now, and then there is nobody to tell.
+                // Fails if the child has ended.
                 pidfd_send_signal(handle, Signal::STOP).ok();
                 let rested = has_ended(handle, pace::REST);
                 pidfd_send_signal(handle, Signal::CONT).ok();
@@ -148,7 +148,7 @@ impl Running {
     }
 }
 
-/// Whether a process ends within that time.
+/// Whether a process ends within a time.
 fn has_ended(handle: &OwnedFd, within: Duration) -> io::Result<bool> {
     let within = Timespec::try_from(within).map_err(io::Error::other)?;
     let mut end = [PollFd::new(handle, PollFlags::IN)];
@@ -157,23 +157,23 @@ fn has_ended(handle: &OwnedFd, within: Duration) -> io::Result<bool> {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended already.
+        // Fails if the child has ended already.
         self.0.kill().ok();
         self.0.wait().ok();
     }
 }
 
-/// The other side: compiles the component on standard input for the process that has started this
-/// one, and writes the native code to standard output. Ends when that process does.
+/// The child's side: compiles the component on standard input for the parent, and writes the native
+/// code to standard output. Ends when the parent does.
 ///
 /// # Errors
 ///
-/// Where it does not compile, or cannot be read or written.
+/// Where the component does not compile, or a file cannot be read or written.
 pub fn compile_for(parent: u32, world: World, cores: usize) -> Result<(), ProgramError> {
     let broken = |reason: io::Error| stopped(format!("cannot go on: {reason}"));
     end_with(parent).map_err(broken)?;
     lower_priority();
-    // It is a name for people, and a wish.
+    // Only a name for people to read, so an error does not matter.
     fs::write("/proc/self/comm", "compiler").ok();
     fs::write("/proc/self/oom_score_adj", FIRST_TO_GO).ok();
     let mut component = Vec::new();
@@ -185,13 +185,13 @@ pub fn compile_for(parent: u32, world: World, cores: usize) -> Result<(), Progra
     output.write_all(&code).and_then(|()| output.flush()).map_err(broken)
 }
 
-/// Ends this process when the thread that has started it does. That one waits for it.
+/// Makes the kernel end this process when the thread that started it ends.
 fn end_with(parent: u32) -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
-    // It may have ended before.
+    // The parent may have ended before.
     match u32::try_from(Pid::as_raw(getppid())) {
         Ok(found) if found == parent => Ok(()),
-        _ => Err(io::Error::other("whoever has started it is gone")),
+        _ => Err(io::Error::other("the parent process has ended")),
     }
 }
 

@@ -1,7 +1,7 @@
-//! Where components are compiled: by a server in a process of their own, by everything else here.
+//! Compiles components: for a server in a separate process, for commands in this one.
 //!
-//! A compiler takes hundreds of MB, and while it changes what is mapped, whatever else does so in
-//! the same process waits: every sandbox does. So a server leaves it to a child.
+//! A compiler takes hundreds of MB. While it changes memory mappings, every other thread of the
+//! process that does so waits, and every sandbox does. So a server compiles in a child.
 
 use std::error::Error as _;
 use std::io::{self, Write};
@@ -14,7 +14,7 @@ use super::world::World;
 use rayon::{ThreadBuilder, ThreadPoolBuilder};
 use rustix::io::Errno;
 
-/// The nice value of whatever compiles.
+/// The nice value of compilers.
 const LOWEST_PRIORITY: i32 = 19;
 
 /// Where an engine's components are compiled.
@@ -28,7 +28,8 @@ pub enum Compiler {
 }
 
 impl Compiler {
-    /// Compiles a component, which is dropped as soon as it is not needed. The caller waits.
+    /// Compiles a component, and drops its bytes as soon as they are not needed. Blocks until it is
+    /// done.
     pub(super) fn compile(
         self,
         engine: &Engine,
@@ -44,7 +45,7 @@ impl Compiler {
                     give_memory_back();
                     compilation.finish(|| engine.has_served())
                 }
-                // Whoever compiles needs a descriptor.
+                // Compiling needs a descriptor in this process too.
                 Err(reason) if is_out_of_descriptors(&reason) => {
                     Err(ProgramError::of_compiler("cannot be started", &reason))
                 }
@@ -57,7 +58,7 @@ impl Compiler {
     }
 }
 
-/// How many cores may compile: all, and where requests are served all but one, if there are two.
+/// How many cores may compile: all of them, or all but one while requests are served.
 fn cores(serving: bool) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     cores.saturating_sub(usize::from(serving)).max(1)
@@ -79,8 +80,8 @@ fn compile_here(
     artifact.map_err(|reason| ProgramError::of_compiler("has no memory", &reason))
 }
 
-/// Gives free memory back to the system. Mimalloc keeps what a compilation or a component took until
-/// it is busy again, which may be never: tens of MiB, and more with every component.
+/// Returns free memory to the system. Mimalloc keeps the memory of a finished compilation until it
+/// is used again, which may be never: tens of MiB, and more with every component.
 #[expect(unsafe_code, reason = "the allocator has no safe interface")]
 fn give_memory_back() {
     // SAFETY: it may be called by any thread at any time, and touches nothing that is in use.
@@ -91,8 +92,7 @@ fn is_out_of_descriptors(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }
 
-/// Compiles a component on as many threads, which leave the cores to the requests, and are gone
-/// when nothing compiles.
+/// Compiles a component on this many threads of low priority, which end with the compilation.
 pub(super) fn native_code(
     engine: &wasmtime::Engine,
     cores: usize,
@@ -114,9 +114,9 @@ fn run(thread: ThreadBuilder) {
     thread.run();
 }
 
-/// Lets everything else go before this thread and those that it starts.
+/// Lowers the priority of this thread and of the threads that it starts.
 pub(super) fn lower_priority() {
-    // Without a pid it is this thread's, on Linux. If it fails, compiling takes its turn like the
-    // rest.
+    // On Linux, this sets the priority of the calling thread only. If it fails, compiling has
+    // normal priority.
     rustix::process::setpriority_process(None, LOWEST_PRIORITY).ok();
 }

@@ -1,8 +1,9 @@
-//! How much CPU time a guest has used: measured around each poll of its future, and checked from
-//! inside by the epoch callback, since a guest in a tight loop never returns to whoever polls it.
+//! Measures and limits the CPU time of a guest. The time is measured around each poll of its
+//! future. The epoch callback checks it during a poll, because a guest in a tight loop never
+//! returns from one.
 //!
-//! The measure is the CPU clock of the thread: it stands still while the kernel runs somebody else,
-//! so that a guest pays neither for a throttled container nor for busy neighbours.
+//! The clock is the CPU clock of the thread. It stops while the kernel runs other threads, so a
+//! guest is charged neither for a throttled container nor for busy neighbours.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use super::ticker::Ticker;
 #[error("the guest used up its CPU time")]
 pub(super) struct CpuTimeUsedUp;
 
-/// The CPU time of one request. One task at a time polls a guest, so the counters never race.
+/// The CPU time of one request. Only one task at a time polls a guest, so the counters do not race.
 #[derive(Debug)]
 pub(super) struct CpuClock {
     ticker: Arc<Ticker>,
@@ -32,7 +33,7 @@ pub(super) struct CpuClock {
     /// The current poll, as a turn of its thread.
     began: AtomicU64,
     before: AtomicU64,
-    /// Whether the last poll ended because an epoch did: then the next one computes on.
+    /// Whether the last poll ended with an epoch: then the guest goes on computing in the next.
     interrupted: AtomicBool,
 }
 
@@ -48,13 +49,13 @@ impl CpuClock {
         })
     }
 
-    /// Starts again from nothing, for the next request of the same guest.
+    /// Starts again from 0, for the next request of the same guest.
     pub fn reset(&self) {
         self.spent.store(0, Ordering::Relaxed);
         self.interrupted.store(false, Ordering::Relaxed);
     }
 
-    /// Polls a guest and charges it for the CPU time that this took.
+    /// Polls a guest, and charges it for the CPU time of the poll.
     pub fn poll<F: Future + ?Sized>(
         &self,
         guest: Pin<&mut F>,
@@ -88,7 +89,7 @@ impl CpuClock {
         });
     }
 
-    /// A poll begins, on this thread, and ends on it.
+    /// Begins a poll. It must end on the same thread.
     fn begin(&self) {
         let interrupted = self.interrupted.load(Ordering::Relaxed);
         if interrupted {

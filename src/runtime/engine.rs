@@ -1,4 +1,5 @@
-//! The two wasmtime engines, one a world: how guests are compiled, and where their memory comes from.
+//! The two wasmtime engines, one for each world: how guests are compiled, and the pools that their
+//! memory comes from.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,8 +23,8 @@ const TABLES_PER_SLOT: u32 = 4;
 const STACKS_PER_P3_SLOT: u32 = 2;
 /// The most that one linear memory can be asked to hold; versions set their own, lower limits.
 const LARGEST_MEMORY: usize = 4 << 30;
-/// What of a returned slot stays mapped at most, so that the next guest does not fault it in again.
-/// It covers all that a small guest touches.
+/// The most memory of a returned slot that stays mapped, so that the next guest does not fault it
+/// in again. Enough for everything that a small guest touches.
 const RESIDENT_MEMORY: usize = 2 << 20;
 const RESIDENT_TABLE: usize = 64 << 10;
 const RESIDENT_STACK: usize = 64 << 10;
@@ -36,14 +37,15 @@ const MAPPINGS_OF_THE_REST: u32 = 2_000;
 /// Where Linux says how many mappings a process may have.
 const MAX_MAP_COUNT: &str = "/proc/sys/vm/max_map_count";
 
-/// How many sandboxes there may be, and how many of them are likely.
+/// The size of the pool, and its expected use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolSize {
     /// Sandboxes that may exist at once, over all versions.
     pub sandboxes: u32,
-    /// How many requests may be in flight by the configuration: no more slots are kept warm.
+    /// How many requests the configuration allows in flight. No more slots than this are kept warm.
     pub concurrency: u32,
-    /// The most memory that a sandbox may use by the configuration: no more of it is kept mapped.
+    /// The most memory that the configuration allows a sandbox. No more of a slot than this is kept
+    /// mapped.
     pub memory: usize,
 }
 
@@ -73,7 +75,7 @@ pub enum EngineError {
     Ticker(std::io::Error),
 }
 
-/// What to do, up to the other thing that would help.
+/// The first half of the advice: how many sandboxes fit, if any.
 fn advice(fits: u32) -> String {
     match fits {
         0 => "There is not room for one: ".to_owned(),
@@ -81,8 +83,8 @@ fn advice(fits: u32) -> String {
     }
 }
 
-/// Compiles components, links what the host offers them, and holds the pools that their sandboxes
-/// come from. Cheap to clone: clones are the same engine.
+/// Compiles components, links the host's interfaces to them, and holds the pools of their
+/// sandboxes. Cheap to clone: clones are the same engine.
 #[derive(Clone)]
 pub struct Engine {
     p2: Host,
@@ -94,7 +96,7 @@ pub struct Engine {
     served: Arc<AtomicBool>,
 }
 
-/// What runs the guests of one world.
+/// The engine of one world, with its linker and pool.
 #[derive(Clone)]
 pub(super) struct Host {
     pub wasm: wasmtime::Engine,
@@ -144,14 +146,14 @@ impl Engine {
         self.compiler
     }
 
-    /// Whether a guest has been given a request. Until then all cores may compile.
+    /// Whether any guest has served a request. Until then, all cores may compile.
     pub fn has_served(&self) -> bool {
         self.served.load(Ordering::Relaxed)
     }
 
-    /// A guest is given a request.
+    /// Notes that a guest gets a request.
     pub(super) fn serves(&self) {
-        // It changes once, so cores can share it.
+        // Written only when it changes, so that cores can share the cache line.
         if !self.has_served() {
             self.served.store(true, Ordering::Relaxed);
         }
@@ -170,12 +172,12 @@ impl Engine {
         self.slots.clone().acquire_owned().await.ok().map(Slot)
     }
 
-    /// Reserved in the pool, if there is some now.
+    /// A slot in the pool, if one is free now.
     pub fn try_slot(&self) -> Option<Slot> {
         self.slots.clone().try_acquire_owned().ok().map(Slot)
     }
 
-    /// Reserved for one more idle sandbox, if there is some.
+    /// The right to keep one more idle sandbox, if there is room.
     pub(super) fn try_idle(&self) -> Option<IdlePermit> {
         self.idle.clone().try_acquire_owned().ok().map(IdlePermit)
     }
@@ -214,12 +216,12 @@ impl Host {
     }
 }
 
-/// All that matters to how components of this world are compiled: what one engine has compiled by
-/// these, every other one can load, whatever its pools.
+/// The settings that affect compilation for a world. An engine can load what another engine with
+/// these settings compiled, whatever its pools.
 pub(super) fn settings(world: World) -> Config {
     let mut config = Config::new();
     match world {
-        // It never needs the component model's own concurrency, which costs time.
+        // Guests of this world never need the component model's concurrency, which costs time.
         World::P2 => {
             config.concurrency_support(false);
         }
@@ -253,10 +255,10 @@ fn pool(world: World, size: PoolSize) -> PoolingAllocationConfig {
     pool
 }
 
-/// Whether the process may have all the mappings that the pool can take.
+/// Checks that the process may have all the mappings that the pool can need.
 fn check_mappings(size: PoolSize) -> Result<(), EngineError> {
     let allowed = std::fs::read_to_string(MAX_MAP_COUNT).ok();
-    // Where it cannot be read, there may be no such limit.
+    // If the limit cannot be read, it is taken for none.
     let Some(allowed) = allowed.and_then(|text| text.trim().parse::<u64>().ok()) else {
         return Ok(());
     };
@@ -272,7 +274,8 @@ fn mappings(sandboxes: u32) -> u32 {
     MAPPINGS_OF_THE_REST + sandboxes * MAPPINGS_PER_SLOT
 }
 
-/// The largest number below `too_many` that fits, or 0; whatever is below one that fits does too.
+/// The largest number below `too_many` that fits, or 0. Every number below one that fits must fit
+/// too.
 fn largest(too_many: u32, fits: impl Fn(u32) -> bool) -> u32 {
     let (mut fit, mut unfit) = (0, too_many);
     while unfit - fit > 1 {

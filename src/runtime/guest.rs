@@ -1,5 +1,5 @@
-//! A version's guest: its program and its grant, the instances that wait for their next request, and
-//! what is reserved for each request before it starts.
+//! The guest of a version: its program, its grant, and the instances that wait for their next
+//! request. A request reserves an instance or a slot before it starts.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -24,16 +24,16 @@ use super::sandbox::{Grant, Sandbox};
 
 /// How long a sandbox waits for its next request before it is given back to the pool.
 const IDLE_TIME: Duration = Duration::from_secs(30);
-/// Sandboxes of one version that are made before a request needs them.
+/// How many sandboxes of a version are made before a request needs them.
 const SPARES: usize = 8;
 
-/// What a version runs: shared by all requests of the version, and by no other version.
+/// The guest of a version: shared by all requests of the version, and by no other version.
 #[derive(Debug)]
 pub struct Guest {
     program: Program,
     grant: Arc<Grant>,
-    /// Instances that wait for a request, the one that came last at the end. Some have served none yet;
-    /// with reuse, others are between two requests.
+    /// Instances that wait for a request, the most recently used last. Some are new; with reuse,
+    /// others are between two requests.
     idle: Mutex<Vec<Idle>>,
 }
 
@@ -51,7 +51,7 @@ pub(super) struct Instance {
     guest: Proxy,
     pub clock: Arc<CpuClock>,
     log: GuestLog,
-    /// Requests that it may still serve, the current one included.
+    /// How many requests it may still serve, including the current one.
     left: u32,
     #[expect(dead_code, reason = "held for its drop")]
     slot: Slot,
@@ -60,8 +60,8 @@ pub(super) struct Instance {
 /// A new instance, or why there is none and whether memory was denied.
 type Instantiated = Result<Box<Instance>, (wasmtime::Error, bool)>;
 
-/// What one request needs of the pool: an instance that waits already, or a slot to make one in.
-/// Dropping it gives it back.
+/// The reservation of one request: an instance that waits, or a slot to make one in. Dropping it
+/// returns it to the pool.
 #[derive(Debug)]
 pub struct Reservation(pub(super) Reserved);
 
@@ -82,7 +82,7 @@ impl Guest {
         &self.program
     }
 
-    /// What it was granted.
+    /// Its grant.
     pub fn grant(&self) -> &Grant {
         &self.grant
     }
@@ -120,11 +120,11 @@ impl Guest {
         }
     }
 
-    /// Makes a spare instance, if there are few. Called after a response, when nobody waits, so that
-    /// the next request need not wait for an instance. Start code that takes long goes on in a task of
-    /// its own.
+    /// Makes a spare instance if there are few, so that the next request need not wait for one.
+    /// Called after a response, when no client waits. Slow start code continues in a task of its
+    /// own.
     pub(super) async fn replenish(self: &Arc<Self>) {
-        // With reuse, instances that come back are better than new ones: users want their state.
+        // With reuse, returned instances are better than new ones, because their state is wanted.
         if self.grant.reuse.get() > 1 || self.lock_idle().len() >= SPARES {
             return;
         }
@@ -132,7 +132,7 @@ impl Guest {
         let Some((slot, permit)) = engine.try_slot().zip(engine.try_idle()) else { return };
         let guest = self.clone();
         let mut making = Box::pin(async move {
-            // If it fails, the next request finds out why.
+            // If it fails, the next request fails with the reason.
             if let Ok(Ok(sandbox)) = guest.start(slot).await {
                 guest.keep(sandbox, permit);
             }
@@ -143,25 +143,25 @@ impl Guest {
         }
     }
 
-    /// Makes an instance for no request in particular, within the limits of one request.
+    /// Makes a spare instance, within the limits of one request.
     async fn start(&self, slot: Slot) -> Result<Instantiated, Elapsed> {
         let clock = self.clock();
         let mut start = pin!(self.instantiate(slot, clock.clone(), "start".into()));
         let started = poll_fn(|context| match clock.poll(start.as_mut(), context) {
-            // Its time went in short turns, between which no epoch ended.
+            // The guest used up its time in turns too short for an epoch to end in one.
             Poll::Pending if clock.is_used_up() => Poll::Ready(Err((CpuTimeUsedUp.into(), false))),
             polled => polled,
         });
         tokio::time::timeout(self.grant.wall_time, started).await
     }
 
-    /// Gives back to the pool what has been idle for too long.
+    /// Returns instances to the pool that have been idle for too long.
     pub fn sweep(&self) {
         let mut idle = self.lock_idle();
-        // The instance used last is at the end, so the old ones are at the front.
+        // The most recently used instance is last, so the old ones are first.
         let old = idle.iter().take_while(|idle| idle.since.elapsed() >= IDLE_TIME).count();
         let old: Vec<_> = idle.drain(..old).collect();
-        // Sandboxes take a while to drop, and requests wait for this lock.
+        // Dropping sandboxes takes a while, and requests wait for this lock.
         drop(idle);
         drop(old);
     }
@@ -188,7 +188,7 @@ impl Guest {
         }
     }
 
-    /// Keeps an instance for the next request, if it may serve another.
+    /// Keeps an instance for the next request, if it may serve another one.
     pub(super) fn put_back(&self, mut sandbox: Box<Instance>) {
         sandbox.left -= 1;
         if sandbox.left == 0 || sandbox.store.data().memory.denied {

@@ -1,10 +1,10 @@
-//! A guest's standard output and error, as log lines.
+//! Logs the standard output and error of guests.
 //!
-//! What is written is gathered up to the end of the line or of the request, however many streams a
-//! guest opens for it: some standard libraries open one for each write.
+//! Bytes are gathered up to the end of the line or of the request, across all streams that a guest
+//! opens: some standard libraries open one for each write.
 //!
-//! A line is cut at 4 KiB, and a version that writes more than its budget loses lines, which are
-//! counted and said: a guest can neither fill the disk nor slow its neighbours down by talking.
+//! A line is cut at 4 KiB. Lines of a version beyond its budget are dropped, and the log says how
+//! many. So a guest can neither fill the disk nor slow its neighbours down by writing.
 
 use std::io;
 use std::pin::Pin;
@@ -20,9 +20,9 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError};
 
 use super::sandbox::Grant;
 
-/// Bytes of a line that are kept.
+/// How many bytes of a line are kept.
 const LONGEST_LINE: usize = 4 << 10;
-/// Lines that one version may log in a second.
+/// How many lines a version may log in a second.
 const LINES_A_SECOND: u32 = 200;
 /// Bytes that a guest may write before it must ask again.
 const WRITE_BUDGET: usize = 64 << 10;
@@ -36,13 +36,13 @@ pub(super) struct LogBudget {
 }
 
 impl LogBudget {
-    /// Whether one more line may be logged now, and how many were dropped before it.
+    /// Asks to log one more line now. If it may, returns how many were dropped before it.
     fn take(&self) -> Option<u64> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         self.take_in(now.map_or(0, |since| since.as_secs()))
     }
 
-    /// The same in this second since 1970.
+    /// As [`take`](Self::take), in a given second since 1970.
     fn take_in(&self, second: u64) -> Option<u64> {
         if self.second.swap(second, Ordering::Relaxed) != second {
             self.lines.store(0, Ordering::Relaxed);
@@ -61,8 +61,8 @@ pub(super) enum Stream {
     Stderr,
 }
 
-/// The standard streams of one sandbox, over all of its requests. What is left of a line when the
-/// sandbox goes is a line too.
+/// The standard streams of one sandbox, across all of its requests. An unfinished line is logged
+/// when the sandbox is dropped.
 #[derive(Clone, Debug)]
 pub(super) struct GuestLog(Arc<Shared>);
 
@@ -72,7 +72,7 @@ struct Shared {
     lines: Mutex<Lines>,
 }
 
-/// What was written since the last line ended.
+/// The bytes since the last line ended.
 #[derive(Debug)]
 struct Lines {
     /// The request that the sandbox serves now.
@@ -84,12 +84,12 @@ struct Lines {
 #[derive(Debug, Default)]
 struct Line {
     text: Vec<u8>,
-    /// Whether the rest of the line is being thrown away.
+    /// Whether the line is over its limit and the rest is dropped.
     cut: bool,
 }
 
 impl GuestLog {
-    /// For a sandbox that serves this request first.
+    /// The streams of a sandbox that serves this request first.
     pub fn new(grant: Arc<Grant>, request_id: Arc<str>) -> Self {
         let (stdout, stderr) = Default::default();
         let lines = Mutex::new(Lines { request_id, stdout, stderr });
@@ -101,14 +101,14 @@ impl GuestLog {
         GuestStream { log: self.clone(), stream }
     }
 
-    /// What is written from now on is of this request.
+    /// Lines belong to this request from now on.
     pub fn begin_request(&self, request_id: Arc<str>) {
         let mut lines = self.0.lock();
         lines.end(&self.0.grant);
         lines.request_id = request_id;
     }
 
-    /// What is left of a line is a line.
+    /// Logs an unfinished line.
     pub fn end_request(&self) {
         self.0.lock().end(&self.0.grant);
     }
@@ -156,7 +156,7 @@ impl Lines {
     }
 
     fn end_line(&mut self, grant: &Grant, stream: Stream) {
-        // Its memory is kept for the next line of the same sandbox.
+        // The memory is kept for the next line.
         let mut line = std::mem::take(self.line(stream));
         log(grant, &self.request_id, stream, &line);
         line.text.clear();
@@ -194,8 +194,8 @@ fn log(grant: &Grant, request_id: &str, stream: Stream, line: &Line) {
     );
 }
 
-/// The text of a line. Control characters are escaped: with them, a guest could write what looks
-/// like a line of somebody else's, or move an operator's cursor.
+/// The text of a line, with control characters escaped. Otherwise a guest could fake lines of
+/// others, or move the cursor of an operator's terminal.
 fn printable(line: &[u8]) -> String {
     let mut text = String::with_capacity(line.len());
     for character in String::from_utf8_lossy(line).chars() {
@@ -208,7 +208,8 @@ fn printable(line: &[u8]) -> String {
     text
 }
 
-/// One standard stream of one sandbox: each time that a guest asks for it, it gets this.
+/// One standard stream of one sandbox. A guest gets the same one each time that it opens the
+/// stream.
 #[derive(Clone, Debug)]
 pub(super) struct GuestStream {
     log: GuestLog,
@@ -238,7 +239,7 @@ impl StdoutStream for GuestStream {
     }
 }
 
-/// A flush ends no line: the log has whole ones.
+/// A flush does not end a line: only whole lines are logged.
 impl OutputStream for GuestStream {
     fn write(&mut self, bytes: Bytes) -> Result<(), StreamError> {
         Self::write(self, &bytes);

@@ -1,11 +1,14 @@
-//! One request through one sandbox.
+//! Serves one request in one sandbox.
 //!
-//! Whoever serves the request owns its [`Invocation`] and pulls [`Event`]s out of it; each pull
-//! polls the guest, in the caller's own task. Dropping it ends the guest at once.
+//! The caller owns the [`Invocation`] of a request and pulls [`Event`]s out of it. Each pull polls
+//! the guest in the caller's task. Dropping the invocation ends the guest at once. `body` feeds the
+//! request body, `failure` names how guests fail.
+
+mod body;
+mod failure;
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -13,28 +16,26 @@ use http::uri::Scheme;
 use http::{HeaderMap, Method, Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
-use wasmtime::PoolConcurrencyLimitError;
-use wasmtime_wasi::I32Exit;
 use wasmtime_wasi_http::Error as HttpError;
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::p2::body::{HyperIncomingBody, HyperOutgoingBody};
 
-use super::cpu::{CpuClock, CpuTimeUsedUp};
+use super::cpu::CpuClock;
 use super::guest::{Guest, Instance, Reservation, Reserved};
 use super::length::{Length, Progress};
-use super::p3::NoHead;
+use failure::explain;
 
-/// A request, and the scheme of the connection that it came over. Its target need not tell that: over
-/// HTTP/1.1 it is a path, and over HTTP/2 it is the client who says.
+pub use body::BodyFeed;
+pub use failure::GuestFailure;
+
+/// A request, and the scheme of the connection that it came over. The request target does not
+/// reliably have the scheme: over HTTP/1.1 it is a path, and over HTTP/2 the client chooses it.
 pub(super) type Incoming = (Scheme, Request<HyperIncomingBody>);
 
-/// Parts of a request body that wait for the guest; the next is read when it has taken one.
-const BODY_PARTS_WAITING: usize = 1;
-
-/// What comes out of a guest: one head, then parts of the body, then the end. Or a failure, at any
-/// point, after which nothing follows.
+/// An event of a response: one head, then parts of the body, then the end. A failure may come at
+/// any point, and nothing follows it.
 #[derive(Debug)]
 pub enum Event {
     Head(Box<http::response::Parts>),
@@ -44,134 +45,22 @@ pub enum Event {
     Failed(GuestFailure),
 }
 
-/// How a guest failed a request. The messages are for the log, never for a client.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum GuestFailure {
-    #[error("the guest trapped: {0}")]
-    Trap(String),
-    #[error("the guest died of its memory limit: {0}")]
-    Memory(String),
-    #[error("the guest used up its CPU time")]
-    CpuTime,
-    #[error("the guest used up its wall time")]
-    WallTime,
-    #[error("the guest gave no response: {0}")]
-    NoResponse(String),
-    #[error("the guest broke off its response body: {0}")]
-    Truncated(String),
-    #[error("the guest gave a response that is none: {0}")]
-    BadResponse(String),
-    #[error("no sandbox is free: {0}")]
-    PoolExhausted(String),
-}
-
-/// Feeds the request body to the guest.
-///
-/// There is room for one part at a time: a guest that does not read holds the client back.
-#[derive(Debug)]
-pub struct BodyFeed {
-    parts: mpsc::Sender<Frame<Bytes>>,
-    appetite: Arc<Appetite>,
-}
-
-/// What a guest wants of its request body.
-#[derive(Debug, Default)]
-struct Appetite {
-    /// Whether it waits for the next part.
-    waits: AtomicBool,
-    /// Told when it asks for the first.
-    begins: Notify,
-    has_begun: AtomicBool,
-}
-
-/// The guest no longer reads its request body.
-#[derive(Debug, PartialEq, Eq)]
-pub struct BodyUnwanted;
-
-impl BodyFeed {
-    /// Waits until the guest can take a part. Cancel-safe.
-    ///
-    /// # Errors
-    ///
-    /// Where the guest has dropped the body.
-    pub async fn ready(&self) -> Result<(), BodyUnwanted> {
-        self.parts.reserve().await.map(drop).map_err(|_| BodyUnwanted)
-    }
-
-    /// Waits until the guest asks for the body, or for good where it never does. Cancel-safe.
-    pub async fn wanted(&self) {
-        while !self.appetite.has_begun.load(Ordering::Relaxed) && !self.parts.is_closed() {
-            tokio::select! {
-                () = self.appetite.begins.notified() => {}
-                () = self.parts.closed() => {}
-            }
-        }
-    }
-
-    /// Whether the guest waits for the next part of the body.
-    pub fn is_awaited(&self) -> bool {
-        // What it has not taken yet is there for it.
-        self.appetite.waits.load(Ordering::Relaxed) && self.parts.capacity() > 0
-    }
-
-    /// Hands over a part, after [`BodyFeed::ready`].
-    ///
-    /// # Errors
-    ///
-    /// Where the guest has dropped the body.
-    pub fn send(&self, data: Bytes) -> Result<(), BodyUnwanted> {
-        self.parts.try_send(Frame::data(data)).map_err(|_| BodyUnwanted)
-    }
-
-    /// Ends the body with trailers, after [`BodyFeed::ready`].
-    ///
-    /// # Errors
-    ///
-    /// Where the guest has dropped the body.
-    pub fn finish(self, trailers: HeaderMap) -> Result<(), BodyUnwanted> {
-        self.parts.try_send(Frame::trailers(trailers)).map_err(|_| BodyUnwanted)
-    }
-}
-
-/// The guest's side of a [`BodyFeed`]: it ends when the feed is dropped.
-struct Fed {
-    parts: mpsc::Receiver<Frame<Bytes>>,
-    appetite: Arc<Appetite>,
-}
-
-impl Body for Fed {
-    type Data = Bytes;
-    type Error = HttpError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
-        let frame = self.parts.poll_recv(context);
-        self.appetite.waits.store(frame.is_pending(), Ordering::Relaxed);
-        if frame.is_pending() && !self.appetite.has_begun.swap(true, Ordering::Relaxed) {
-            self.appetite.begins.notify_one();
-        }
-        frame.map(|frame| frame.map(Ok))
-    }
-}
-
 type Head = Result<Response<HyperOutgoingBody>, ErrorCode>;
-/// Where a guest puts its head.
+/// Receives the response head from a guest.
 pub(super) type Reply = oneshot::Sender<Head>;
 type Running = Pin<Box<dyn Future<Output = Result<Box<Instance>, GuestFailure>> + Send>>;
 
-/// Where the guest is.
+/// The state of the guest.
 enum Stage {
     Running(Running),
-    /// It has returned, and waits in its sandbox for the response to be over.
+    /// It has returned. Its sandbox stays until the response is over.
     Returned(Box<Instance>),
-    /// Its sandbox is gone, or at least no longer ours.
+    /// Its sandbox was returned to the pool or dropped.
     Left,
     Failed(GuestFailure),
 }
 
-/// Where the response is.
+/// The state of the response.
 enum Answer {
     Awaited(oneshot::Receiver<Head>),
     Body(HyperOutgoingBody),
@@ -187,15 +76,15 @@ pub struct Invocation {
     is_head_request: bool,
     /// Known once the head is.
     length: Length,
-    /// An event that was looked for before its turn.
+    /// An event that was polled ahead of its turn.
     ahead: Option<Event>,
-    /// Runs while the guest keeps the caller waiting for its next event.
+    /// The time limit of the next event, while the caller waits for it.
     patience: Option<Pin<Box<Sleep>>>,
 }
 
 impl Invocation {
-    /// Serves a request without a body, which came over `scheme`, by what was reserved for it. Nothing runs until the
-    /// first event is asked for.
+    /// Starts a request without a body, which came over `scheme`, in the sandbox reserved for it.
+    /// Nothing runs until the first event is pulled.
     pub fn start(
         guest: &Arc<Guest>,
         reservation: Reservation,
@@ -207,7 +96,7 @@ impl Invocation {
         Self::with_body(guest, reservation, request_id, (scheme, request.map(|()| body)))
     }
 
-    /// The same for a request whose body will be fed.
+    /// Starts a request with a body, which the caller feeds.
     pub fn start_fed(
         guest: &Arc<Guest>,
         reservation: Reservation,
@@ -215,11 +104,8 @@ impl Invocation {
         scheme: Scheme,
         request: Request<()>,
     ) -> (Self, BodyFeed) {
-        let (sender, receiver) = mpsc::channel(BODY_PARTS_WAITING);
-        let appetite = Arc::<Appetite>::default();
-        let fed = Fed { parts: receiver, appetite: appetite.clone() };
-        let request = request.map(|()| fed.boxed_unsync());
-        let feed = BodyFeed { parts: sender, appetite };
+        let (feed, body) = BodyFeed::new();
+        let request = request.map(|()| body);
         (Self::with_body(guest, reservation, request_id, (scheme, request)), feed)
     }
 
@@ -254,7 +140,7 @@ impl Invocation {
         std::future::poll_fn(|context| self.poll_next(context)).await
     }
 
-    /// Begins the guest's time anew: what it waited for was the client's to bring.
+    /// Starts the guest's time limit anew, because it was waiting for the client.
     pub fn reset_patience(&mut self) {
         if let Some(patience) = &mut self.patience {
             patience.as_mut().reset(Instant::now() + self.guest.grant().wall_time);
@@ -266,8 +152,8 @@ impl Invocation {
         matches!(self.stage, Stage::Running(_))
     }
 
-    /// Gives up the sandbox of a guest that has returned, once the response is over: for callers
-    /// that do other work before they [`settle`](Self::settle).
+    /// Returns the sandbox of a finished guest once the response is over, for callers that do other
+    /// work before they [`settle`](Self::settle).
     pub fn release(&mut self) {
         match std::mem::replace(&mut self.stage, Stage::Left) {
             Stage::Returned(sandbox) => self.guest.put_back(sandbox),
@@ -275,11 +161,12 @@ impl Invocation {
         }
     }
 
-    /// Lets a guest finish what it does after its response, within its limits.
+    /// Lets a guest finish its work after the response, within its limits.
     ///
     /// # Errors
     ///
-    /// Where it fails after all: the client has its response, so this is for the log.
+    /// Where the guest fails after its response. The client has the response, so the error is for
+    /// the log.
     pub async fn settle(mut self) -> Result<(), GuestFailure> {
         std::future::poll_fn(|context| {
             self.poll_guest(context);
@@ -305,7 +192,7 @@ impl Invocation {
         self.poll_guest(context);
         let mut event = self.poll_answer(context);
         if event.is_pending() && matches!(self.stage, Stage::Returned(_)) {
-            // It returned and left its response open. Its end of it goes with the sandbox.
+            // The guest has returned and left its response open. Dropping the sandbox closes it.
             self.stage = Stage::Left;
             event = self.poll_answer(context);
         }
@@ -325,7 +212,7 @@ impl Invocation {
         match self.clock.poll(running.as_mut(), context) {
             Poll::Ready(Ok(sandbox)) => self.stage = Stage::Returned(sandbox),
             Poll::Ready(Err(failure)) => self.stage = Stage::Failed(failure),
-            // It spends its time in short turns, between which no epoch ends.
+            // The guest uses up its time in turns too short for an epoch to end in one.
             Poll::Pending if self.clock.is_used_up() => {
                 self.stage = Stage::Failed(GuestFailure::CpuTime);
             }
@@ -336,7 +223,8 @@ impl Invocation {
     fn poll_answer(&mut self, context: &mut Context<'_>) -> Poll<Event> {
         match &mut self.answer {
             Answer::Awaited(head) => {
-                // Nothing is committed yet: a guest that failed since it set the head fails whole.
+                // No head was sent yet, so a guest that failed after setting the head fails the
+                // whole request.
                 if let Stage::Failed(failure) = &self.stage {
                     return Poll::Ready(Event::Failed(failure.clone()));
                 }
@@ -417,7 +305,7 @@ impl Invocation {
         self.or_failed(Event::End)
     }
 
-    /// An event after which no data comes, unless that is because its sandbox died, or too early.
+    /// The last event, or the failure if the guest failed or the body is too short.
     fn or_failed(&self, event: Event) -> Event {
         match (&self.stage, self.length.end()) {
             (Stage::Failed(failure), _) => Event::Failed(failure.clone()),
@@ -426,8 +314,8 @@ impl Invocation {
         }
     }
 
-    /// A client that has as much as it was promised looks no further. So the last event of a body
-    /// leaves only when it is seen what follows, if the guest shows that now, and not if that is more
+    /// A client stops reading when it has the promised length. So before the last part of a body is
+    /// returned, the guest is polled once more, and the request fails if the guest already has more
     /// of the body.
     fn unless_more_follows(&mut self, context: &mut Context<'_>, last: Event) -> Event {
         self.poll_guest(context);
@@ -450,12 +338,12 @@ impl Invocation {
     }
 }
 
-/// Whether it is a part of a body that has nothing in it, which would end a chunked one.
+/// Whether a frame is an empty part, which would end a chunked body early.
 fn is_empty(frame: &Option<Result<Frame<Bytes>, HttpError>>) -> bool {
     matches!(frame, Some(Ok(frame)) if frame.data_ref().is_some_and(Bytes::is_empty))
 }
 
-/// Serves one request in a sandbox, which is what remains of it.
+/// Serves one request in a sandbox, and returns the sandbox.
 async fn run(
     guest: Arc<Guest>,
     reserved: Reserved,
@@ -474,22 +362,4 @@ async fn run(
     };
     sandbox.call(request, reply).await.map_err(failed)?;
     Ok(sandbox)
-}
-
-fn explain(error: &wasmtime::Error, memory_denied: bool) -> GuestFailure {
-    tracing::debug!("{error:?}");
-    let text = || error.root_cause().to_string();
-    if error.is::<CpuTimeUsedUp>() {
-        GuestFailure::CpuTime
-    } else if error.is::<PoolConcurrencyLimitError>() {
-        GuestFailure::PoolExhausted(text())
-    } else if memory_denied {
-        GuestFailure::Memory(text())
-    } else if let Some(I32Exit(code)) = error.downcast_ref() {
-        GuestFailure::NoResponse(format!("it exited with code {code}"))
-    } else if let Some(no_head) = error.downcast_ref::<NoHead>() {
-        GuestFailure::NoResponse(no_head.to_string())
-    } else {
-        GuestFailure::Trap(text())
-    }
 }

@@ -1,15 +1,15 @@
-//! Holds a response body against the `content-length` of its head. A client believes that header:
-//! what a guest writes beyond it would never be seen, or be taken for the next response.
+//! Checks a response body against the `content-length` of its head. Clients trust that header:
+//! bytes beyond it would be lost, or taken for the next response.
 
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode, response};
 
 use super::invoke::GuestFailure;
 
-/// What a head promises of the body, and how much of that has come.
+/// The promised length of the body, and how much of it is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Length {
-    /// Its end is where it ends.
+    /// No length is promised.
     Open,
     Promised {
         length: u64,
@@ -19,7 +19,7 @@ pub(super) enum Length {
     NoBody,
 }
 
-/// Whether all of a body has come that was promised.
+/// Whether the promised length is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
     More,
@@ -27,12 +27,12 @@ pub(super) enum Progress {
 }
 
 impl Length {
-    /// What the head of a response promises
-    /// ([RFC 9112, section 6.3](https://www.rfc-editor.org/rfc/rfc9112#section-6.3)).
+    /// The length that the head of a response promises ([RFC 9112, section
+    /// 6.3](https://www.rfc-editor.org/rfc/rfc9112#section-6.3)).
     ///
     /// # Errors
     ///
-    /// Where the length is none, or said twice.
+    /// Where the length is not a number, or is given twice.
     pub fn of(head: &response::Parts, is_head_request: bool) -> Result<Self, GuestFailure> {
         let declared = declared(&head.headers)?;
         Ok(match declared {
@@ -42,11 +42,11 @@ impl Length {
         })
     }
 
-    /// Takes a part of the body.
+    /// Counts a part of the body.
     ///
     /// # Errors
     ///
-    /// Where it is more than was promised.
+    /// Where the body is longer than promised.
     pub fn take(&mut self, bytes: usize) -> Result<Progress, GuestFailure> {
         let Self::Promised { length, left } = self else { return Ok(Progress::More) };
         *left = left.checked_sub(bytes as u64).ok_or_else(|| {
@@ -57,11 +57,11 @@ impl Length {
         Ok(if *left == 0 { Progress::Met } else { Progress::More })
     }
 
-    /// Takes the end of the body.
+    /// Checks the end of the body.
     ///
     /// # Errors
     ///
-    /// Where it is less than was promised.
+    /// Where the body is shorter than promised.
     pub fn end(self) -> Result<(), GuestFailure> {
         match self {
             Self::Promised { length, left } if left > 0 => Err(GuestFailure::Truncated(format!(

@@ -1,9 +1,9 @@
-//! Guests of WASI 0.3: what their engine and linker need beside those of 0.2, and a call of
+//! Support for guests of WASI 0.3: additional settings of their engine and linker, and the call of
 //! `wasi:http/handler`.
 //!
-//! A handler of 0.3 returns its response before it has written the body, and goes on. The host
-//! moves streams only while the store's event loop runs, so a call lasts until the guest has
-//! nothing left to do and the response is over, whichever comes last.
+//! A 0.3 handler returns its response before it has written the body, and goes on. The host moves
+//! streams only while the event loop of the store runs, so a call lasts until the guest has
+//! finished and the response is over.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -34,13 +34,14 @@ pub(super) fn enable(config: &mut Config) {
     config.concurrency_support(true).wasm_component_model_async(true);
 }
 
-/// Links what is 0.3. Guests of 0.3 import what is 0.2 too: their standard library does.
+/// Links the interfaces of 0.3. Guests of 0.3 also import those of 0.2, through their standard
+/// library.
 pub(super) fn link(linker: &mut Linker<Sandbox>) -> wasmtime::Result<()> {
     wasmtime_wasi::p3::add_to_linker(linker)?;
     p3::add_to_linker(linker)
 }
 
-/// Hands a request to the guest, and waits until it is done with it.
+/// Hands a request to the guest, and waits until it has finished.
 pub(super) async fn call(
     store: &mut Store<Sandbox>,
     guest: &Service,
@@ -52,17 +53,17 @@ pub(super) async fn call(
         let mut response = guest.handle(store, request).await?.map_err(NoHead)?;
         let (over, [ended, taken]) = over();
         let delivery = async {
-            // Its sender goes with the body, and never sends.
+            // The sender is dropped with the body, and never sends.
             taken.await.ok();
             Ok(())
         };
-        // The body is held against its length by whoever pulls it. wasmtime would end one that is
-        // too long or too short, and its error gets lost where the last part was not yet taken.
+        // The caller of the invocation checks the length. wasmtime's own check would end a body of
+        // wrong length, and its error is lost if the last part was not taken yet.
         let headers = std::mem::take(&mut response.headers);
         let response = store.with(|store| response.into_http(store, delivery))?;
         let mut response = response.map(|body| Watched { body, over }.boxed_unsync());
         *response.headers_mut() = headers.into();
-        // Whoever waited for it may be gone, and then this call soon is too.
+        // Fails if the caller has gone. Then this call ends soon too.
         reply.send(Ok(response)).ok();
         ended.await.ok();
         std::future::poll_fn(|context| store.poll_no_interesting_tasks(context)).await;
@@ -71,24 +72,24 @@ pub(super) async fn call(
     called.await?
 }
 
-/// What the guest sees of a request; an HTTP/1.1 one has its authority in a header.
+/// The request as the guest sees it. An HTTP/1.1 request has its authority in a header.
 fn incoming(hooks: &mut dyn WasiHttpHooks, (scheme, request): Incoming) -> Request {
     let (parts, body) = request.into_parts();
     let host = |headers: &http::HeaderMap| Authority::try_from(headers.get(HOST)?.as_bytes()).ok();
     let uri = parts.uri.into_parts();
     let authority = uri.authority.or_else(|| host(&parts.headers));
     let headers = FieldMap::new_immutable(hooks, parts.headers);
-    // What the other part tells is how the guest took the request body, which nobody asks.
+    // The other half reports how the guest read the request body, which is not needed.
     Request::new(parts.method, Some(scheme), authority, uri.path_and_query, headers, None, body).0
 }
 
-/// A response body that tells when it is over, be it complete or not.
+/// A response body that notifies when it is over, whether complete or not.
 struct Watched {
     body: WasiBody,
     over: Option<[oneshot::Sender<()>; 2]>,
 }
 
-/// What to drop when a body is over, and two who wait for that.
+/// Two senders to drop when a body is over, and their receivers.
 fn over() -> (Option<[oneshot::Sender<()>; 2]>, [oneshot::Receiver<()>; 2]) {
     let ((one, first), (other, second)) = (oneshot::channel(), oneshot::channel());
     (Some([one, other]), [first, second])

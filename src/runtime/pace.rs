@@ -1,41 +1,41 @@
-//! Keeps a compiler out of the way of requests where the cores do not suffice for both.
+//! Makes a compiler rest while there are too few cores for it and for requests.
 //!
-//! The lowest priority is not enough for that. A compiler then runs only in the gaps that requests
-//! leave, but a thread that wakes finds its caches full of somebody else's data, and the other half of
-//! its core busy: its tail suffers most. So a compiler that has to wait for a core also rests.
+//! The lowest priority does not suffice. A compiler then runs only in the gaps that requests leave,
+//! but a waking thread finds its caches full of other data and the other half of its core busy,
+//! which hurts tail latency most. So a compiler that has to wait for a core also rests.
 
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-/// How long a compiler runs before it is looked at.
+/// How long a compiler runs before its waiting time is checked.
 pub(super) const TURN: Duration = Duration::from_millis(4);
-/// How long it rests if it had to wait for a core meanwhile.
+/// How long it rests if it had to wait for a core.
 pub(super) const REST: Duration = Duration::from_millis(12);
 
-/// What a process got of the cores since it was last looked at.
+/// The time that a process ran and waited since the last check.
 #[derive(Debug)]
 pub(super) struct Pace {
     process: u32,
     before: Spent,
 }
 
-/// Nanoseconds of those threads of a process that there are now.
+/// Times of the present threads of a process, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Spent {
     running: u64,
-    /// Ready to run, and without a core.
+    /// Time spent ready to run, waiting for a core.
     waiting: u64,
 }
 
 impl Pace {
-    /// Of the process with this id.
+    /// The pace of the process with this id.
     pub fn of(process: u32) -> Self {
         Self { process, before: Spent::default() }
     }
 
-    /// Whether the process had to wait for a core since the last call. Where the kernel does not
-    /// tell, it had not.
+    /// Whether the process had to wait for a core since the last call. `false` where the kernel
+    /// does not tell.
     pub fn is_crowded(&mut self) -> bool {
         let threads = format!("/proc/{}/task", self.process);
         let Some(now) = Spent::by_threads(Path::new(&threads)) else { return false };
@@ -45,13 +45,13 @@ impl Pace {
 }
 
 impl Spent {
-    /// What the kernel tells of each thread
-    /// ([schedstat](https://docs.kernel.org/scheduler/sched-stats.html#proc-pid-schedstat)). Built or
-    /// started without that, it has no such files, or only zeros in them.
+    /// The scheduling statistics of each thread
+    /// ([schedstat](https://docs.kernel.org/scheduler/sched-stats.html#proc-pid-schedstat)). A
+    /// kernel built or started without them has no such files, or only zeros in them.
     fn by_threads(threads: &Path) -> Option<Self> {
         let mut sum = Self::default();
         for thread in fs::read_dir(threads).ok()? {
-            // A thread may end between two lines.
+            // A thread may end between listing and reading.
             let Ok(text) = fs::read_to_string(thread.ok()?.path().join("schedstat")) else {
                 continue;
             };
@@ -62,8 +62,8 @@ impl Spent {
         (sum.running > 0).then_some(sum)
     }
 
-    /// Whether a fifth of the time between was spent waiting. The kernel counts a wait when it is
-    /// over, so a process that did not run at all is in the middle of one.
+    /// Whether at least a fifth of the time was spent waiting. The kernel counts a wait when it is
+    /// over, so a process that did not run at all counts as waiting.
     fn is_crowded_until(self, now: Self) -> bool {
         let ran = now.running.saturating_sub(self.running);
         let waited = now.waiting.saturating_sub(self.waiting);

@@ -1,4 +1,4 @@
-//! From bytes to something that can serve: recognised, compiled, linked, tried out.
+//! Turns the bytes of a component into a program: checks its world, compiles and links it.
 
 use std::io;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::transient::{advice, is_transient};
 const COMPONENT_MAGIC: &[u8] = b"\0asm\x0d\0\x01\0";
 const MODULE_MAGIC: &[u8] = b"\0asm\x01\0\0\0";
 
-/// Why bytes cannot become a program. Each message is a detail to show to the operator.
+/// Why a component cannot become a program. Each message is shown to the operator as a detail.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProgramError {
     #[error("{0}")]
@@ -30,22 +30,22 @@ pub enum ProgramError {
     UnsupportedWorld { exports: String },
     #[error("it is built for a release candidate of WASI: it {how}")]
     ReleaseCandidate { how: String },
-    #[error("it imports {imports}, which nothing here offers")]
+    #[error("it imports {imports}, which the host does not offer")]
     ImportDenied { imports: String },
-    /// It passes requests on to another component.
+    /// It passes requests on to another component, which must be composed with it.
     #[error(
         "it imports a handler, {handler}: it must be composed first with a component that exports one"
     )]
     ImportsHandler { handler: String },
-    /// What it imports is offered, but not so.
-    #[error("it does not fit to what is offered here: {0}")]
+    /// The host has an interface that it imports, in another form.
+    #[error("its imports do not match what the host offers: {0}")]
     NotLinked(String),
     #[error("{0}")]
     CompileFailed(String),
-    /// Nothing is said of the component: it may compile the next time.
+    /// The error says nothing about the component, which may compile the next time.
     #[error("the compiler {0}")]
     CompilerStopped(String),
-    /// An error of a moment was in its way; the advice is for that.
+    /// A transient error of the compiler, with advice.
     #[error("the compiler {how}")]
     CompilerHeldUp { how: String, advice: &'static str },
     #[error("it needs more than {memory} bytes of memory to start")]
@@ -55,7 +55,7 @@ pub enum ProgramError {
 }
 
 impl ProgramError {
-    /// What an error of the operating system did to the compiler.
+    /// The error of a compiler that failed because of an error of the operating system.
     pub(super) fn of_compiler(how: &str, error: &io::Error) -> Self {
         let how = format!("{how}: {error}");
         match is_transient(error) {
@@ -81,8 +81,8 @@ pub fn digest_of(bytes: &[u8]) -> [u8; 32] {
 }
 
 impl Program {
-    /// Compiles and links a component, or takes it out of the cache. This takes from milliseconds
-    /// to seconds of CPU time, so it is for a blocking thread. `digest` is [`digest_of`] `bytes`.
+    /// Compiles and links a component, or takes it from the cache. Takes milliseconds to seconds of
+    /// CPU time, so call it on a blocking thread. `digest` must be [`digest_of`] `bytes`.
     ///
     /// # Errors
     ///
@@ -106,7 +106,7 @@ impl Program {
         Ok(Self { engine: engine.clone(), world, pre, digest })
     }
 
-    /// What its sandboxes are made by.
+    /// The engine that makes its sandboxes.
     pub(super) fn host(&self) -> &Host {
         self.engine.host(self.world)
     }
@@ -166,7 +166,8 @@ fn recognise(bytes: &[u8]) -> Result<(), ProgramError> {
     }
 }
 
-/// Bytes that are damaged have no world; what knows more features says better what is wrong.
+/// The world of a component, by its exports. Damaged bytes count as `P3`: that engine knows more
+/// features, so its error is more exact.
 fn world_of(bytes: &[u8]) -> Result<World, ProgramError> {
     let Some(exports) = exports(bytes) else { return Ok(World::P3) };
     World::of(&exports).ok_or_else(|| {
@@ -183,7 +184,8 @@ fn unsupported(exports: String) -> ProgramError {
     ProgramError::UnsupportedWorld { exports }
 }
 
-/// The imports outside of what the host offers, if there are any, and else what wasmtime says.
+/// The error of a component that does not link: the imports that the host does not offer or, if
+/// there are none, wasmtime's message.
 fn why_not_linked(
     host: &Host,
     world: World,

@@ -1,5 +1,4 @@
-//! What lives inside one sandbox: the guest's memory budget, what it was granted, and nothing of
-//! the host.
+//! The contents of one sandbox: the guest's memory limit and its grant, and nothing of the host.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -17,28 +16,29 @@ use super::guest_env::GuestEnv;
 use super::guest_log::{GuestLog, LogBudget, Stream};
 use super::world::World;
 
-/// The interfaces as `wasmtime_wasi` names them; components find them under any 0.2 or 0.3 version.
+/// The interfaces as `wasmtime_wasi` names them. Components find them under any 0.2 or 0.3 version.
 const ENVIRONMENT_P2: &str = "wasi:cli/environment@0.2.12";
 const ENVIRONMENT_P3: &str = "wasi:cli/environment@0.3.0";
 /// The memory of one table element on the host, in bytes.
 const TABLE_ELEMENT: usize = size_of::<usize>();
 
-/// All that a guest of one version may see and use. There is no file system and no network; its
-/// standard output becomes log lines.
+/// Everything that a guest of one version may see and use. It has no file system and no network.
+/// Its standard output becomes log lines.
 #[derive(Debug)]
 pub struct Grant {
-    /// Who the guest is, for its log lines.
+    /// The service and version of the guest, for its log lines.
     pub service: Arc<str>,
     pub version: Arc<str>,
-    /// The whole environment of the guest.
+    /// All environment variables of the guest.
     pub env: GuestEnv,
-    /// Bytes of all linear memories and tables of one instance together.
+    /// The most bytes of all linear memories and tables of an instance together.
     pub memory: usize,
-    /// Time spent running guest code for one request.
+    /// The most CPU time of guest code for one request.
     pub cpu_time: Duration,
-    /// Time until the response head, and then between two parts of the body.
+    /// The most time until the response head, and then between two parts of the body.
     pub wall_time: Duration,
-    /// Requests that one sandbox may serve, one after the other; 1 is a fresh one for each.
+    /// How many requests a sandbox may serve in succession. 1 means a fresh sandbox for each
+    /// request.
     pub reuse: NonZeroU32,
     pub(super) log: Arc<LogBudget>,
 }
@@ -64,14 +64,14 @@ impl Grant {
         }
     }
 
-    /// The same with an environment.
+    /// This grant with an environment.
     #[must_use]
     pub fn with_env(mut self, env: impl Into<GuestEnv>) -> Self {
         self.env = env.into();
         self
     }
 
-    /// The same with sandboxes that serve more than one request.
+    /// This grant with sandboxes that serve this many requests.
     #[must_use]
     pub fn with_reuse(mut self, reuse: NonZeroU32) -> Self {
         self.reuse = reuse;
@@ -109,7 +109,7 @@ impl Sandbox {
     }
 }
 
-/// Gives guests the environment of their version without a copy of it in every sandbox.
+/// Gives guests the environment of their version, without a copy in every sandbox.
 pub(super) fn link_environment(linker: &mut Linker<Sandbox>, world: World) -> wasmtime::Result<()> {
     let interfaces: &[&str] = match world {
         World::P2 => &[ENVIRONMENT_P2],
@@ -156,13 +156,13 @@ impl WasiHttpHooks for NoOutbound {
 /// A response, and the connection that must be driven while its body is read.
 type Sending = (http::Response<WasiBody>, Box<dyn Future<Output = Result<(), HttpError>> + Send>);
 
-/// Bounds all memories and tables of an instance together.
+/// Limits all memories and tables of an instance together.
 ///
-/// Growth past the limit is refused, not trapped: a guest that checks can go on with what it has.
+/// Growth past the limit is refused without a trap, so a guest that checks the result can go on.
 pub(super) struct MemoryBudget {
     limit: usize,
     used: usize,
-    /// Whether growth was ever refused: then a trap is put down to memory.
+    /// Whether growth was ever refused. Then a trap is reported as a lack of memory.
     pub denied: bool,
 }
 

@@ -1,48 +1,48 @@
-//! The CPU time of a turn that a thread takes, be it a poll or a part of one.
+//! Measures the CPU time of a turn of a thread: a poll, or a part of one.
 //!
-//! The kernel is asked for the CPU clock of a thread by a system call, a few hundred nanoseconds,
-//! while most turns take some microseconds. So two rules spare the question:
+//! Reading the CPU clock of a thread takes a system call of a few hundred nanoseconds, while most
+//! turns take some microseconds. So two rules avoid most readings:
 //!
-//! - A turn takes no more CPU time than time on the wall, and that clock is cheap. A turn shorter
-//!   than [`UNASKED`] is charged by the wall.
-//! - A longer one is charged by how far the CPU clock has come since it was last read, which may be
-//!   [`UNASKED`] before the turn began.
+//! - A turn takes no more CPU time than wall time, and the wall clock is cheap to read. A turn shorter
+//!   than [`UNASKED`] is charged its wall time.
+//! - A longer turn is charged the CPU time since the last reading, which may be up to [`UNASKED`]
+//!   before the turn began.
 //!
-//! So no turn is charged less than it took, and none as much as [`UNASKED`] more, however long the
-//! kernel stops the thread in it. The question costs at most 0.2 % of a thread's time.
+//! So no turn is charged less than it took, and none [`UNASKED`] more, however long the kernel
+//! stops the thread. The readings cost at most 0.2 % of a thread's time.
 
 use std::cell::Cell;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// How short a turn is charged by the wall, and how old a reading of the CPU clock may be when one
-/// begins, in nanoseconds.
+/// In nanoseconds: turns shorter than this are charged their wall time, and a reading of the CPU
+/// clock may be this old when a turn begins.
 const UNASKED: u64 = 250_000;
 
 thread_local! {
-    /// The last reading on this thread. Each thread has a CPU clock of its own, and a task moves
-    /// between threads, so nothing else could keep it.
+    /// The last reading on this thread. A thread-local, because each thread has its own CPU clock
+    /// and tasks move between threads.
     static LAST: Cell<Reading> = const { Cell::new(Reading { wall: 0, cpu: 0 }) };
 }
 
 /// A turn that has begun on this thread, in nanoseconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Turn {
-    /// What the clock on the wall said.
+    /// The wall clock at the beginning.
     pub began: u64,
-    /// What the CPU clock said then, or less than [`UNASKED`] earlier.
+    /// The CPU clock at the beginning, or less than [`UNASKED`] earlier.
     pub before: u64,
 }
 
-/// What the CPU clock of a thread said, and when.
+/// A reading of the CPU clock of a thread, and its time.
 #[derive(Clone, Copy, Debug)]
 struct Reading {
     wall: u64,
     cpu: u64,
 }
 
-/// A turn begins on this thread. It is known to be a long one if `exact`: then no older reading
-/// does.
+/// Begins a turn on this thread. With `exact`, the CPU clock is read now: use it for turns known to
+/// be long.
 pub(super) fn begin(exact: bool) -> Turn {
     let now = nanoseconds(ClockId::Monotonic);
     let last = LAST.get();
@@ -50,8 +50,8 @@ pub(super) fn begin(exact: bool) -> Turn {
     Turn { began: now, before: last.cpu }
 }
 
-/// The CPU time to charge for a turn up to now, in nanoseconds. Only for the thread on which it
-/// began.
+/// The CPU time to charge for a turn up to now, in nanoseconds. Call it on the thread on which the
+/// turn began.
 pub(super) fn cost(turn: Turn) -> u64 {
     let now = nanoseconds(ClockId::Monotonic);
     turn.cost(now, || read(now).cpu)
@@ -63,7 +63,7 @@ fn read(now: u64) -> Reading {
     reading
 }
 
-/// What a clock says. Neither is ever negative, and both are for 584 years.
+/// Reads a clock. Its value is never negative, and fits for 584 years.
 fn nanoseconds(clock: ClockId) -> u64 {
     let time = clock_gettime(clock);
     let part = |number: i64| u64::try_from(number).unwrap_or(0);

@@ -1,5 +1,5 @@
-//! The clock that interrupts guests: it moves the epoch of the engines on while guests run. While
-//! none does it sleeps, so that an idle process takes no CPU time.
+//! Interrupts guests that compute: a thread advances the epoch of the engines while guests run. It
+//! sleeps while none runs, so that an idle process takes no CPU time.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,14 +10,15 @@ use std::time::Duration;
 
 use wasmtime::{Engine, EngineWeak};
 
-/// How often a guest that computes is looked at, and makes room for other requests on its worker.
+/// How often a computing guest is interrupted: its CPU time is checked, and other requests on its
+/// worker get a turn.
 const TICK: Duration = Duration::from_millis(2);
-/// Ticks after which it is asked whether any guest has run meanwhile.
+/// After this many ticks, the thread sleeps if no guest has run meanwhile.
 const TICKS_A_ROUND: u32 = 250;
-/// How long it rests after a panic, so that one that comes again and again does not fill the log.
+/// How long the thread pauses after a panic, so that a recurring panic does not fill the log.
 const AFTER_A_PANIC: Duration = Duration::from_millis(100);
 
-/// Ticks until it is dropped, on a thread of its own.
+/// A thread that ticks until this is dropped.
 #[derive(Debug)]
 pub(super) struct Ticker {
     /// Whether a guest has run since the current round began.
@@ -36,9 +37,9 @@ impl Ticker {
         Ok(Arc::new(Self { needed, thread: thread.thread().clone() }))
     }
 
-    /// Says that a guest runs now. Whoever polls one says so each time.
+    /// Notes that a guest runs now. Called before each poll of a guest.
     pub fn keep_ticking(&self) {
-        // It seldom changes, so cores can share it.
+        // Written only when it changes, so that cores can share the cache line.
         if !self.needed.load(Ordering::Relaxed) {
             self.needed.store(true, Ordering::Relaxed);
             self.thread.unpark();
@@ -52,8 +53,8 @@ impl Drop for Ticker {
     }
 }
 
-/// Ticks until that is over, and not until it panics: without ticks, a guest that computes keeps its
-/// worker for ever.
+/// Ticks until the ticker is dropped, also after panics: without ticks, a computing guest would
+/// keep its worker for ever.
 fn tick_on(mut run: impl FnMut()) {
     while catch_unwind(AssertUnwindSafe(&mut run)).is_err() {
         thread::sleep(AFTER_A_PANIC);

@@ -1,11 +1,11 @@
-//! Which of two worlds a component is made for: decided once, from what it exports, before it is
-//! compiled, because each has an engine of its own.
+//! Decides which of two worlds a component is made for, from its exports. Decided once and before
+//! it is compiled, because each world has an engine of its own.
 
 use std::str::FromStr;
 
 use wasmtime::wasmparser::{Parser, Payload};
 
-/// What the host offers to every guest, in the versions of its world.
+/// The interfaces that the host offers to every guest, in the versions of its world.
 const OFFERED: [&str; 7] = [
     "wasi:cli/",
     "wasi:clocks/",
@@ -16,15 +16,15 @@ const OFFERED: [&str; 7] = [
     "wasi:sockets/",
 ];
 
-/// What a guest exports to be called, and what one that passes requests on imports of another.
+/// The handlers of requests. A guest exports one; a guest that passes requests on also imports one.
 const HANDLERS: [&str; 2] = ["wasi:http/handler", "wasi:http/incoming-handler"];
 
-/// A world that a guest can be made for.
+/// A world that guests can be made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum World {
-    /// It exports `wasi:http/incoming-handler@0.2`.
+    /// The guest exports `wasi:http/incoming-handler@0.2`.
     P2,
-    /// It exports `wasi:http/handler@0.3`, and may import what is 0.2.
+    /// The guest exports `wasi:http/handler@0.3`, and may import interfaces of 0.2.
     P3,
 }
 
@@ -37,8 +37,8 @@ impl World {
         }
     }
 
-    /// The world of a component with these exports. One with both handlers is for the engine that
-    /// knows the async types of the second.
+    /// The world of a component with these exports. A component with both handlers gets `P3`, the
+    /// engine that knows the async types of the second.
     pub(super) fn of(exports: &[&str]) -> Option<Self> {
         let has = |handler, version| exports.iter().any(|name| is(name, handler, version));
         if has("wasi:http/handler", "0.3.") {
@@ -50,7 +50,7 @@ impl World {
         }
     }
 
-    /// Whether guests of this world are offered an import of this name.
+    /// Whether the host offers an import of this name to guests of this world.
     pub(super) fn offers(self, import: &str) -> bool {
         let versions: &[&str] = match self {
             Self::P2 => &["0.2."],
@@ -63,7 +63,7 @@ impl World {
     }
 }
 
-/// No world has this name.
+/// There is no world of this name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a world is p2 or p3")]
 pub struct NoSuchWorld;
@@ -76,18 +76,18 @@ impl FromStr for World {
     }
 }
 
-/// Whether a name is this interface in some release of this version; drafts differ from releases.
+/// Whether a name is this interface in a release of this version. Release candidates do not count.
 fn is(name: &str, interface: &str, version: &str) -> bool {
     let found = name.strip_prefix(interface).and_then(|rest| rest.strip_prefix('@'));
     found.is_some_and(|found| found.starts_with(version) && !found.contains('-'))
 }
 
-/// Whether a name is a handler, in whatever version.
+/// Whether a name is a handler, in any version.
 pub(super) fn is_handler(name: &str) -> bool {
     name.split_once('@').is_some_and(|(interface, _)| HANDLERS.contains(&interface))
 }
 
-/// Whether a name is an interface of WASI as it was before its release: `0.3.0-rc-2026-03-15`.
+/// Whether a name is an interface of a WASI release candidate, such as `0.3.0-rc-2026-03-15`.
 pub(super) fn is_draft(name: &str) -> bool {
     let Some((interface, version)) = name.split_once('@') else { return false };
     interface.starts_with("wasi:") && version.contains('-')
@@ -96,7 +96,7 @@ pub(super) fn is_draft(name: &str) -> bool {
 /// The names that a component exports; `None` where its bytes are not well-formed.
 pub(super) fn exports(bytes: &[u8]) -> Option<Vec<&str>> {
     let mut names = Vec::new();
-    // Components and modules may be nested; their exports are not this one's.
+    // Nested components and modules have exports of their own, which do not count.
     let mut depth = 0_u32;
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.ok()? {

@@ -1,6 +1,6 @@
-//! Prints what the server tells its user on standard output.
+//! Prints the server's lines on standard output.
 //!
-//! A pipe that nobody reads takes 64 KiB and then blocks whoever writes. So a thread of its own writes
+//! A pipe that nobody reads accepts 64 KiB and then blocks the writer. So a separate thread writes
 //! the lines: it may block for ever, and nothing waits for it.
 
 use std::os::fd::AsFd;
@@ -10,16 +10,16 @@ use std::thread;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{Errno, write};
 
-/// Prints lines, one after another.
+/// Prints lines in order.
 pub(super) struct Printer(Sender<String>);
 
 impl Printer {
-    /// A printer to `target`, until that takes no more.
+    /// A printer to `target`, until a write fails.
     pub fn to(target: impl AsFd + Send + 'static) -> Self {
         let (lines, printed) = channel::<String>();
         let print = move || {
             for line in printed {
-                // A closed standard output is not worth dying for.
+                // A closed standard output must not end the server.
                 if write_all(&target, line.as_bytes()).is_err() {
                     return;
                 }
@@ -33,7 +33,7 @@ impl Printer {
 
     /// Prints a line. Returns at once.
     pub fn print(&self, line: &str) {
-        // It fails once the target takes no more.
+        // Fails once a write to the target has failed.
         self.0.send(format!("{line}\n")).ok();
     }
 }

@@ -1,4 +1,4 @@
-//! What the process does with signals.
+//! Handles the signals of the process.
 
 use std::io;
 use std::sync::Arc;
@@ -12,13 +12,14 @@ use super::supervise::Task;
 use crate::reload::Reloads;
 use crate::transport::Drain;
 
-/// Handles SIGXFSZ, which would end the process when a file, of the log or of the state, has grown to
-/// the process's limit (`ulimit -f`). With a handler, the write fails instead.
+/// Handles SIGXFSZ, which the kernel sends when a file has grown to the limit of the process
+/// (`ulimit -f`). Without a handler, the signal ends the process; with one, the write fails
+/// instead.
 pub(super) fn outlive_file_limit() {
     let handle = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
         let _entered = runtime.enter();
-        // Handlers stay when their streams are gone.
+        // The handler stays when the stream is dropped.
         signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).map(drop)
     };
     if let Err(error) = handle() {
@@ -26,7 +27,7 @@ pub(super) fn outlive_file_limit() {
     }
 }
 
-/// SIGHUP has every file read again at once.
+/// SIGHUP makes the reloader read every file again at once.
 pub(super) struct ReloadOnHangup(pub Arc<Reloads>);
 
 #[async_trait]
@@ -43,7 +44,7 @@ impl Task for ReloadOnHangup {
     }
 }
 
-/// SIGTERM and SIGINT drain the process. A second one ends it at once.
+/// SIGTERM and SIGINT drain the process. A second signal ends it at once.
 pub(super) struct Signals {
     pub drain: Drain,
     pub drain_delay: Duration,
@@ -60,7 +61,7 @@ impl ShutdownSignalWatch for Signals {
             return std::future::pending().await;
         };
         next(&mut terminate, &mut interrupt).await;
-        // Before anything that could wait: `/readyz` says no from now on.
+        // Done first, before anything that could wait: from now on, `/readyz` reports not ready.
         self.drain.announce();
         if !self.drain_delay.is_zero() {
             tracing::info!(

@@ -1,4 +1,4 @@
-//! The end of a start: clients are let in, and the user is told what is served.
+//! The end of a start: accepts clients, and prints what is served.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,12 +12,13 @@ use super::supervise::Task;
 use crate::reload::Reloads;
 use crate::versions::{Live, ServiceEntry, Snapshot};
 
-/// How long clients wait for the first versions before they are told that there are none.
+/// How long clients wait for the first versions at most. After that, services without a version
+/// answer 503.
 const FIRST_VERSIONS: Duration = Duration::from_secs(10);
 
-/// Lets connections in once the first versions are known, and prints that on standard output.
+/// Accepts connections once the first versions are ready, and prints what is served.
 pub(super) struct Startup {
-    /// Taken once connections are let in.
+    /// Taken when connections are accepted.
     ready: Mutex<Option<oneshot::Sender<()>>>,
     addresses: Vec<String>,
     port: u16,
@@ -26,7 +27,8 @@ pub(super) struct Startup {
 }
 
 impl Startup {
-    /// Lets connections in by `ready`, and prints the lines `addresses` and what is served at `port`.
+    /// A start that accepts connections through `ready`, and then prints the lines `addresses` and
+    /// what is served at `port`.
     pub fn new(
         ready: oneshot::Sender<()>,
         (addresses, port): (Vec<String>, u16),
@@ -46,7 +48,7 @@ impl Task for Startup {
         let settled = tokio::time::timeout(FIRST_VERSIONS, self.reloads.settled()).await.is_ok();
         let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(ready) = ready {
-            // It fails if the process is about to end and accepts no more.
+            // Fails if the process is about to end and accepts no more connections.
             ready.send(()).ok();
         }
         for line in &self.addresses {

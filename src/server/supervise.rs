@@ -1,8 +1,8 @@
-//! Tasks that outlive their own panics.
+//! Restarts background tasks after panics and errors.
 //!
-//! Tokio ends a task that panics, silently: a process whose reloader has died would serve on and never
-//! take an edit again. So every background task of the server is [`Supervised`]: after a panic or an
-//! error it starts again, with the state that it had.
+//! Tokio ends a panicking task silently: a process whose reloader has panicked would keep serving
+//! and never notice an edit again. So every background task of the server is [`Supervised`]: after
+//! a panic or an error, it starts again with the state that it had.
 
 use std::any::Any;
 use std::future::{Future, poll_fn};
@@ -19,30 +19,30 @@ use std::sync::Arc;
 
 use crate::telemetry::{Ailment, Health};
 
-/// The pauses before a task starts again: they double.
+/// The first and the longest pause before a task starts again. Pauses double.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// How long a task must do its work before its failures are forgotten.
+/// How long a task must run before its failures are forgotten.
 const CALM: Duration = Duration::from_secs(10);
-/// How many failures in a row are told to probes.
+/// How many failures in a row make the readiness probe fail.
 const TOLD_TO_PROBES: u32 = 5;
 
 /// A task of the server.
 #[async_trait]
 pub(super) trait Task: Send + Sync + 'static {
-    /// What its thread, its metrics and its lines in the log are called.
+    /// Its name: of its thread, in metrics, and in the log.
     const NAME: &'static str;
 
-    /// Does its work until the process ends, or until nothing is left to do. It is called again
-    /// after a panic or an error, with whatever `self` was left as.
+    /// Works until the process ends, or until nothing is left to do. After a panic or an error, it
+    /// is called again on the same `self`.
     ///
     /// # Errors
     ///
-    /// Where the machine does not let it work.
+    /// Where the machine does not allow the work.
     async fn run(&self) -> io::Result<()>;
 }
 
-/// A task as a service of pingora's, on a thread of its own.
+/// A task as a pingora service, on a thread of its own.
 pub(super) fn supervised<T: Task>(task: T, health: &Health) -> GenBackgroundService<Supervised<T>> {
     let supervised = Supervised { task, health: health.clone() };
     let mut service = GenBackgroundService::new(T::NAME.to_owned(), Arc::new(supervised));
@@ -89,7 +89,7 @@ impl<T: Task> Supervised<T> {
     fn tell(&self, failure: &Failure, failures: u32, pause: Duration) {
         let task = T::NAME;
         let ailment = match failure {
-            // The hook has told where and why.
+            // The panic hook has logged where and why.
             Failure::Panic => {
                 tracing::error!(task, "starts again in {pause:?}");
                 Ailment::Failing
@@ -109,7 +109,8 @@ impl<T: Task> Supervised<T> {
 async fn caught(future: impl Future<Output = io::Result<()>>) -> Result<(), Failure> {
     let mut future = pin!(future);
     poll_fn(|context| {
-        // What a panic leaves halfway belongs to the task, which looks at it when it starts again.
+        // A panic may leave the task's state half changed. The task handles that when it starts
+        // again.
         let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
         match polled {
             Ok(polled) => polled.map_err(Failure::Error),
@@ -122,7 +123,7 @@ async fn caught(future: impl Future<Output = io::Result<()>>) -> Result<(), Fail
     .await
 }
 
-/// Whoever panics with a value whose drop panics too shall not end the process.
+/// Drops the payload of a panic. If that drop panics too, it must not end the process.
 fn discard(payload: Box<dyn Any + Send>) {
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(again);

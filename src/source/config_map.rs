@@ -1,5 +1,6 @@
-//! Whether a file is mounted from a Kubernetes ConfigMap. The kubelet puts what a ConfigMap says
-//! behind a link called `..data`, and puts it there again whenever it likes.
+//! Tells whether a file is mounted from a Kubernetes ConfigMap. The kubelet puts the files of a
+//! ConfigMap behind a link named `..data` and may replace them at any time, so edits there are
+//! lost.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -8,10 +9,10 @@ use std::path::{Component, Path, PathBuf};
 
 const DATA: &str = "..data";
 
-/// Links that are followed before it is given up, as by Linux (path_resolution(7)).
+/// How many links are followed at most, as in Linux (path_resolution(7)).
 const LINKS_MAX: usize = 40;
 
-/// Whether an absolute path leads through such a link.
+/// Whether an absolute path leads through a link named `..data`.
 pub fn leads_through(path: &Path) -> bool {
     let mut way: VecDeque<OsString> = parts(path).collect();
     let mut at = PathBuf::from("/");

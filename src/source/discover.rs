@@ -1,5 +1,5 @@
-//! Finds the files of an environment's services. The loader calls it with the main file's directory
-//! and what `services` says there.
+//! Finds the service files of an environment. The loader calls it with the directory of the main
+//! file and the value of `services`.
 
 use std::ffi::OsStr;
 use std::fs::{self, FileType};
@@ -13,19 +13,19 @@ use super::fingerprint::Fingerprint;
 use crate::config::{Complaint, Environment, absolute};
 use crate::transient::is_transient;
 
-/// The services' files, sorted, and the directories in which there could be more.
+/// The service files, sorted, and the directories in which more could appear.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     pub files: Vec<PathBuf>,
     pub directories: Vec<(PathBuf, Names)>,
 }
 
-/// Something in which a change could change the configuration.
+/// Where a change could alter the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Followed {
-    /// A file or a directory, absolute. It need not be there.
+    /// A file or a directory, absolute. It need not exist.
     Path(PathBuf),
-    /// What has some names in a directory, absolute.
+    /// Entries with matching names in a directory, absolute.
     Names(PathBuf, Names),
 }
 
@@ -48,7 +48,7 @@ impl Names {
     }
 }
 
-/// Why there is no telling which files are meant.
+/// Why a search failed.
 #[derive(Debug, Error)]
 pub enum DiscoverError {
     #[error("it is empty")]
@@ -70,7 +70,7 @@ pub enum DiscoverError {
 }
 
 impl DiscoverError {
-    /// The error of a moment that was in the way, if it was one.
+    /// The transient error, if it was one.
     pub fn transient(&self) -> Option<&io::Error> {
         match self {
             Self::Unreadable { error, .. } if is_transient(error) => Some(error),
@@ -79,8 +79,8 @@ impl DiscoverError {
     }
 }
 
-/// How many files and directories are looked at, so that a glob with too much above it is told and
-/// does not go through the whole machine.
+/// How many files and directories a search looks at. A glob that starts too high is reported
+/// instead of searching the whole machine.
 const ENTRIES_MAX: usize = 1_000_000;
 
 /// An editor's hidden lock and swap files are not services.
@@ -90,12 +90,11 @@ const OPTIONS: MatchOptions = MatchOptions {
     require_literal_leading_dot: true,
 };
 
-/// Expands a glob that is relative to a directory. `**` is refused: how long it takes, and what is
-/// served, would depend on everything that is somewhere below.
+/// Expands a glob relative to a directory. `**` is refused: the duration of the search and the
+/// services would depend on everything below the directory.
 ///
-/// # Errors
-/// When it is not a glob, it leads through too much, or the directory in which it searches does not
-/// exist. To match nothing is no error.
+/// # Errors Where it is not a glob, leads through too many entries, or searches in a directory that
+/// does not exist. A glob that matches nothing is no error.
 pub fn services(base: &Path, pattern: &str) -> Result<Found, DiscoverError> {
     if pattern.is_empty() {
         return Err(DiscoverError::Empty);
@@ -110,12 +109,12 @@ pub fn services(base: &Path, pattern: &str) -> Result<Found, DiscoverError> {
         _ => return Err(DiscoverError::NoDirectory(root)),
     }
     let levels = rest.components().map(level).collect::<Result<Vec<_>, _>>()?;
-    // Those in which nothing is found yet belong to them.
+    // Includes directories in which nothing is found yet.
     let (mut directories, mut files, mut left) = (Vec::new(), vec![root], ENTRIES_MAX);
     for (pattern, depth) in levels.iter().zip(1..) {
         let names = Names { pattern: pattern.clone(), are_directories: depth < levels.len() };
         directories.extend(files.iter().map(|directory| (directory.clone(), names.clone())));
-        // A link to nowhere stays at the end, so that it is told.
+        // A link to nowhere stays in the list, so that it is reported.
         files = children(&files, &names, &mut left)?;
     }
     files.sort();
@@ -123,13 +122,12 @@ pub fn services(base: &Path, pattern: &str) -> Result<Found, DiscoverError> {
     Ok(Found { files, directories })
 }
 
-/// Where a search begins, whether it is there or not: the directory above the first wildcard, or the
-/// file.
+/// Where a search begins: the directory above the first wildcard, or the file. It need not exist.
 pub fn root(base: &Path, pattern: &str) -> PathBuf {
     absolute(base, &split_pattern(Path::new(pattern)).0)
 }
 
-/// Where a glob would find a file that is not there yet, by names from `base` on.
+/// The path under which a glob would find a file that does not exist yet, by names from `base` on.
 pub fn would_find(base: &Path, pattern: &str, file: &Path) -> Option<PathBuf> {
     let (fixed, rest) = split_pattern(Path::new(pattern));
     let parts = rest.components().map(level).collect::<Result<Vec<_>, _>>().ok()?;
@@ -159,7 +157,7 @@ fn single(file: PathBuf) -> Result<Found, DiscoverError> {
     }
 }
 
-/// What is at a path, following links; `None` where nothing is that we may look at.
+/// What is at a path, following links; `None` where nothing is, or nothing that we may look at.
 fn kind(path: &Path) -> Result<Option<FileType>, DiscoverError> {
     match fs::metadata(path) {
         Ok(found) => Ok(Some(found.file_type())),
@@ -181,7 +179,7 @@ fn split_pattern(pattern: &Path) -> (PathBuf, PathBuf) {
     (fixed, rest)
 }
 
-/// What the names of one level of directories must match.
+/// The pattern for the names of one level of directories.
 fn level(part: Component<'_>) -> Result<Pattern, DiscoverError> {
     let text = part.as_os_str().to_string_lossy();
     match part {
@@ -190,7 +188,7 @@ fn level(part: Component<'_>) -> Result<Pattern, DiscoverError> {
     }
 }
 
-/// What is meant in some directories: the directories, or what is none.
+/// The matching entries of these directories: directories, or everything else.
 fn children(
     directories: &[PathBuf],
     names: &Names,
@@ -218,7 +216,7 @@ fn is_directory(entry: &fs::DirEntry) -> Result<bool, DiscoverError> {
     }
 }
 
-/// What to say where `services` of the main file leads nowhere.
+/// The problem to report where `services` of the main file leads nowhere.
 pub fn no_services(error: &DiscoverError) -> Complaint {
     if let Some(why) = error.transient() {
         return Complaint::transient(format!("`services` cannot be looked through: {error}"), why);
@@ -239,7 +237,7 @@ pub fn no_services(error: &DiscoverError) -> Complaint {
     Complaint::new(format!("`services` leads nowhere: {error}"), help)
 }
 
-/// What to say where nothing is where services are looked for by default.
+/// The problem to report where the default directory of services is missing.
 pub fn no_default_services(error: &DiscoverError) -> Complaint {
     let glob = Environment::SERVICES;
     if let Some(why) = error.transient() {

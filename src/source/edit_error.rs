@@ -1,5 +1,4 @@
-//! Why a file was not changed. Every message ends with what to do; where somebody else has to make
-//! the change, it says which.
+//! Why a file was not changed. Every message ends with what to do.
 
 use std::io;
 use std::path::PathBuf;
@@ -11,13 +10,13 @@ use crate::config::Report;
 /// Why a service's file was not changed. Nothing was written.
 #[derive(Debug, Error)]
 pub enum EditError {
-    /// It is not there, not to be read, not UTF-8 or not TOML.
+    /// It is missing, cannot be read, or is not UTF-8 or not TOML.
     #[error("{} cannot be edited:\n\n{report}", .path.display())]
     Unreadable { path: PathBuf, report: Report },
-    /// A new file was asked for.
+    /// A new file was requested, and the file exists.
     #[error("{} exists already: choose another name, or edit that file", .path.display())]
     Exists { path: PathBuf },
-    /// Another of our commands edits a file of this directory.
+    /// Another watershed command is editing a file of this directory.
     #[error(
         "another command is editing files in {}, and has not ended in {seconds} s; nothing was \
          written: try again when it has",
@@ -29,16 +28,16 @@ pub enum EditError {
         .path.display()
     )]
     Changed { path: PathBuf },
-    /// It was right before the edit.
+    /// The configuration was valid before the edit.
     #[error("the configuration would be wrong with this edit; nothing was written:\n\n{report}")]
     Invalid { report: Report },
-    /// It was wrong before, and the edit does not change that.
+    /// The configuration was wrong before, and the edit does not correct it.
     #[error(
         "the configuration was wrong before this edit; nothing was written: mend it first\n\n\
          {report}"
     )]
     WrongBefore { report: Report },
-    /// The server would not see it.
+    /// No environment would find the file.
     #[error(
         "no environment of {} would find {}; nothing was written: put it where {} leads, or correct \
          that",
@@ -66,7 +65,7 @@ pub enum EditError {
     #[error("there is no directory {}: create it, or choose another path", .directory.display())]
     NoDirectory { directory: PathBuf },
     #[error(
-        "{} cannot be written: {error}; nothing was changed: see to that, and try again",
+        "{} cannot be written: {error}; nothing was changed: correct that, and try again",
         .path.display()
     )]
     Unwritable { path: PathBuf, error: io::Error },

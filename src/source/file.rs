@@ -1,5 +1,6 @@
-//! Reads a file that somebody has named: the configuration's, a secret, a token, a component.
-//! Whatever the name leads to, reading ends: a pipe may have no other end, and a device no end at all.
+//! Reads a regular file that a user has named: a configuration file, a secret, a token, a
+//! component. Anything else is refused, because reading it might never end: a pipe may have no
+//! writer, and a device has no end.
 
 use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, Read as _};
@@ -10,7 +11,7 @@ use rustix::fs::OFlags;
 
 use crate::transient::is_transient;
 
-/// Why a file was not read. The path is the caller's to name.
+/// Why a file was not read. The caller adds the path.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     #[error("it is a directory")]
@@ -18,7 +19,7 @@ pub enum ReadError {
     /// A pipe, a socket or a device.
     #[error("it is not a regular file")]
     NotRegular,
-    /// It has more bytes than this.
+    /// It is larger than allowed.
     #[error("it has more than {most} bytes")]
     TooLarge { most: u64 },
     #[error(transparent)]
@@ -26,7 +27,7 @@ pub enum ReadError {
 }
 
 impl ReadError {
-    /// The error of a moment that was in the way, if it was one.
+    /// The transient error, if it was one.
     pub fn transient(&self) -> Option<&io::Error> {
         match self {
             Self::Io(error) if is_transient(error) => Some(error),
@@ -34,7 +35,7 @@ impl ReadError {
         }
     }
 
-    /// Whether nothing is there.
+    /// Whether the file is missing.
     pub fn is_missing(&self) -> bool {
         matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::NotFound)
     }
@@ -44,18 +45,18 @@ impl ReadError {
 ///
 /// # Errors
 ///
-/// Where it is no regular file, has more bytes, or the system says no.
+/// Where it is not a regular file, is larger, or cannot be read.
 pub fn read_file(path: &Path, most: u64) -> Result<Vec<u8>, ReadError> {
-    // To open a device may already do something to it.
+    // Checked before it is opened: opening a device may already have an effect.
     regular(fs::metadata(path)?.file_type())?;
     let file = open(path)?;
-    // Another file may have come to its place.
+    // Checked again: another file may have taken its place.
     let found = file.metadata()?;
     regular(found.file_type())?;
     let mut bytes = Vec::new();
     let expected = usize::try_from(found.len().min(most).saturating_add(1)).unwrap_or(0);
     bytes.try_reserve_exact(expected).map_err(|_| io::ErrorKind::OutOfMemory)?;
-    // It may grow while it is read.
+    // The file may grow while it is read, so the limit holds here too.
     file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     match u64::try_from(bytes.len()) {
         Ok(length) if length <= most => Ok(bytes),
@@ -63,7 +64,7 @@ pub fn read_file(path: &Path, most: u64) -> Result<Vec<u8>, ReadError> {
     }
 }
 
-/// Opens it without waiting for the other end of what turns out to be a pipe.
+/// Opens it without blocking, in case it has become a pipe without a writer.
 fn open(path: &Path) -> io::Result<File> {
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
     OpenOptions::new().read(true).custom_flags(flags).open(path)

@@ -1,5 +1,5 @@
-//! What tells whether a file may have changed, without reading it. The loader keeps one of each
-//! service's file, the registry one of each component.
+//! Tells whether a file may have changed, without reading it. The loader keeps a fingerprint of
+//! each service file, the reloader one of each component.
 
 use std::fs::Metadata;
 use std::io;
@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::transient::is_transient;
 
-/// The clock that a file system stamps files with ticks some hundred times a second: what is
-/// written twice between two ticks keeps its stamp.
+/// How old a time stamp must be to be trusted. The clock of a file system ticks some hundred times
+/// a second, so a file written twice within one tick keeps its stamp.
 const TICK: Duration = Duration::from_millis(50);
 
 /// Which file stands at a path, and when it was last written.
@@ -23,14 +23,14 @@ pub struct Fingerprint {
     changed: (i64, i64),
 }
 
-/// What a look at a path shows, following links.
+/// What a look at a path shows. Links are followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Look {
     /// This file.
     File(Fingerprint),
-    /// No file that we may look at.
+    /// No file, or none that we may look at.
     Nothing,
-    /// Nothing of the file: an error of a moment was in the way.
+    /// Unknown, because of a transient error.
     Obscured,
 }
 
@@ -48,15 +48,16 @@ impl Look {
         }
     }
 
-    /// Whether this, seen now, is another file than was seen before. What cannot be seen is not.
+    /// Whether this look shows another file than `before`. A look that shows nothing because of a
+    /// transient error does not differ.
     pub fn differs_from(self, before: Self) -> bool {
         self != Self::Obscured && self != before
     }
 }
 
 impl Fingerprint {
-    /// The fingerprint of a file, following links; `None` where there is no such file, or none can
-    /// be seen.
+    /// The fingerprint of a file, following links; `None` where there is no file, or it cannot be
+    /// looked at.
     pub fn of(path: &Path) -> Option<Self> {
         match Look::at(path) {
             Look::File(fingerprint) => Some(fingerprint),
@@ -64,12 +65,12 @@ impl Fingerprint {
         }
     }
 
-    /// Whether both are of one file, whatever was written into it.
+    /// Whether both are of the same file, whatever its content.
     pub fn is_same_file(&self, other: &Self) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
     }
 
-    /// Whether the file was left alone for so long that its next change will show here.
+    /// Whether the file is old enough that its next change will show in its fingerprint.
     pub fn is_settled(&self) -> bool {
         let (seconds, nanoseconds) = self.modified.max(self.changed);
         let written = Duration::new(
@@ -77,7 +78,7 @@ impl Fingerprint {
             u32::try_from(nanoseconds).unwrap_or(0),
         );
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        // A stamp from a clock that is ahead of ours tells nothing.
+        // A stamp from a clock ahead of ours cannot be compared.
         now.checked_sub(written).is_some_and(|age| age > TICK)
     }
 }

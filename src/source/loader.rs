@@ -1,37 +1,42 @@
-//! Reads the configuration again and again: [`Loader`] keeps what each service's file said when it
-//! was right the last time, and reads only what may have changed since. Who gets which name is decided
-//! anew among those only whom a change concerns. Rooms, in reading order: `layout` (which files there
-//! are), `file` (what is known of one), `claimants` (whom a change concerns), `check` (a text that is
-//! to be written).
+//! Reads the configuration, again after each change: [`Loader`] keeps the last valid state of each
+//! service file, and reads only files that may have changed. Where files claim the same name, it
+//! decides anew only among the files that a change concerns. Files, in reading order: `loaded` (the
+//! result of a load), `layout` (which files there are), `file` (the state of one file), `look`
+//! (reads files that may have changed), `claimants` (which files a change concerns), `decide`
+//! (which state of each file is served), `check` (a text that a command wants to write), `one` (one
+//! service file by itself).
 
 mod check;
 mod claimants;
+mod decide;
 mod file;
 mod layout;
+mod loaded;
+mod look;
 mod one;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::discover::Followed;
-use super::fingerprint::Fingerprint;
 use super::text::{self, read_source};
 use crate::config::{
-    self, AdminSettings, Config, Draft, Environment, EnvironmentName, Main, Problem, Report,
-    Service, ServiceName, absolute, arbitrate,
+    self, AdminSettings, Config, Draft, EnvironmentName, Main, Problem, Report, absolute,
 };
 use claimants::Claimants;
 use file::File;
-use layout::{Area, Layout};
+use layout::Layout;
+use look::is_there;
 
 pub use check::{Objection, check_instead};
+pub use loaded::{Changed, Changes, Loaded, Rejected, Rejection};
 pub use one::Settings;
 
-/// What may be taken from the last time.
+/// How much of the last load may be reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
     /// A file is read if it looks different from outside, or may look the same by chance.
@@ -40,117 +45,37 @@ pub enum Reading {
     Everything,
 }
 
-/// A configuration that can be served.
-#[derive(Clone, Debug)]
-pub struct Loaded {
-    /// With the last good state of each file that is wrong.
-    pub config: Arc<Config>,
-    /// The files that are wrong, or cannot be read for now, in the order in which files are read.
-    pub rejected: Vec<Rejection>,
-    /// Where the files of each environment are, as the main file says it.
-    pub places: Vec<String>,
-    /// How many services' files were read.
-    pub read: usize,
-    /// What differs from what was kept last.
-    pub changes: Changes,
-    loads: u64,
-    /// The state of each file that differs from what was kept, or of all.
-    served: Vec<Served>,
-}
-
-/// What differs between two loads.
-#[derive(Clone, Debug)]
-pub enum Changes {
-    /// It is not known: compare.
-    Any {
-        /// All in which a change could change the configuration, beside the main file.
-        watch: Vec<Followed>,
-    },
-    /// These services and nothing else, and in which places more is to be watched for changes.
-    Services { services: Vec<Changed>, watch: Vec<Followed> },
-}
-
-impl Changes {
-    /// In which places there is something new to be watched for changes; in which all there is, where it
-    /// is not known what differs.
-    pub fn watch(&self) -> &[Followed] {
-        match self {
-            Self::Any { watch } | Self::Services { watch, .. } => watch,
-        }
-    }
-}
-
-/// A service that may be another one.
-#[derive(Clone, Debug)]
-pub struct Changed {
-    pub environment: EnvironmentName,
-    pub name: ServiceName,
-    /// As it is now; none if it is gone.
-    pub now: Option<Arc<Service>>,
-}
-
-/// A service's file that is wrong, or that cannot be read for a moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejection {
-    pub environment: EnvironmentName,
-    /// The service that goes on as the file last said it; none if the file was never right.
-    pub serves: Option<ServiceName>,
-    pub file: PathBuf,
-    pub report: Report,
-}
-
-impl Rejection {
-    /// One report of several files that are wrong.
-    pub fn summary(rejected: &[Self]) -> Report {
-        let problems = rejected.iter().flat_map(|rejection| &rejection.report.problems);
-        Report::new(problems.cloned().collect())
-    }
-}
-
-/// A main file that is wrong, or that cannot be read for a moment, or where what it names cannot be
-/// looked through: nothing can be served by it.
-#[derive(Debug)]
-pub struct Rejected {
-    /// The services' files' problems as well.
-    pub report: Report,
-    /// Whether it passes by itself: nothing wrong is known of the main file.
-    pub is_transient: bool,
-    /// What could be made of the files beside their problems: for looking at, not for serving.
-    pub rest: Option<Box<Config>>,
-    /// All in which a change could change the configuration, beside the main file.
-    pub watch: Vec<Followed>,
-}
-
-/// Reads a configuration and remembers it.
+/// Reads a configuration and remembers the state of its files.
 #[derive(Debug)]
 pub struct Loader {
     path: PathBuf,
     files: HashMap<Key, File>,
     claimants: Claimants,
-    /// What the main file said when it was right, and the files that there are.
+    /// The last valid main file, and the files that it led to.
     layout: Option<Layout>,
-    /// Why nothing can be served by the main file as it was read last.
+    /// What is wrong with the main file, if anything was at the last load.
     broken: Option<Report>,
-    /// What was kept last, and the number of the load of all files that it began with.
+    /// The configuration kept last, and the number of the full load that it is based on.
     kept: Option<(u64, Arc<Config>)>,
-    /// How often all files were loaded.
+    /// The number of full loads.
     loads: u64,
-    /// Files of which something is new since that was kept.
+    /// Files that changed since the configuration was kept.
     touched: HashSet<Key>,
-    /// Those of which nothing is left to read.
+    /// Files that are gone.
     gone: HashSet<Key>,
-    /// Those that have to be read again although nothing shows.
+    /// Files to look at again although no change shows: they are too young, or could not be read.
     unsure: HashSet<Key>,
-    /// Those that are wrong, and those of which something is warned.
+    /// Files that are wrong, and files with warnings.
     wrong: HashSet<Key>,
     warned: HashSet<Key>,
     reading: text::Read,
 }
 
-/// A file, and the state of it that is served, if one is.
+/// A file, and its state that is served, if any.
 type Served = (Key, Option<Arc<Draft>>);
 
-/// A file in an environment; it may be in several. Cheap to clone.
+/// A file of an environment. A file shared by several environments has a key in each. Cheap to
+/// clone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key(Arc<Place>);
 
@@ -175,7 +100,7 @@ impl Deref for Key {
 }
 
 impl Loader {
-    /// A loader of the main file at `path` that has read nothing yet.
+    /// A loader for the main file at `path`, which has read nothing yet.
     pub fn new(path: &Path) -> Self {
         let path = match std::path::absolute(path) {
             Ok(path) => absolute(Path::new("/"), &path),
@@ -213,9 +138,9 @@ impl Loader {
         self.path.parent().unwrap_or(&self.path)
     }
 
-    /// Reads the main file and those of the services that it names, as far as they changed. A
-    /// service whose file is wrong stays as it was in what was [kept](Self::keep) last, and is among
-    /// the rejected.
+    /// Reads the main file, and the service files that it leads to if they changed. A service whose
+    /// file is wrong keeps the state that was [kept](Self::keep) last, and its file is among the
+    /// rejected.
     ///
     /// # Errors
     ///
@@ -223,7 +148,7 @@ impl Loader {
     pub fn load(&mut self, reading: Reading) -> Result<Loaded, Rejected> {
         let (layout, problems) = match self.layout() {
             Ok(layout) => layout,
-            // Where the services' files are is known from before.
+            // The last valid main file still says where the service files are.
             Err(rejected) => match self.layout.clone() {
                 Some(layout) => (layout, rejected.report.problems),
                 None => {
@@ -250,11 +175,12 @@ impl Loader {
         Ok(loaded)
     }
 
-    /// The same where only the files at these paths may have changed since what was kept last was
-    /// loaded. None if that is not enough to go by: then [`load`](Self::load) is to look at all.
+    /// As [`load`](Self::load), where only the files at `paths` may have changed since the
+    /// configuration that was kept last. `None` if that does not suffice: then call
+    /// [`load`](Self::load).
     pub fn load_only<'a>(&mut self, paths: impl IntoIterator<Item = &'a Path>) -> Option<Loaded> {
         let (loads, kept) = self.kept.clone().filter(|_| self.broken.is_none())?;
-        // Else the environments may be others by now.
+        // After another full load, the environments may differ.
         if loads != self.loads {
             return None;
         }
@@ -279,7 +205,7 @@ impl Loader {
                 if known.is_none() && !area.would_find(path) {
                     continue;
                 }
-                // Without its only file, an environment leads nowhere.
+                // An environment that names one file needs that file.
                 is_known = is_there || area.searches();
                 match (known, is_there) {
                     (Some(key), true) => self.unsure.extend([key]),
@@ -323,8 +249,8 @@ impl Loader {
         Loaded { config, rejected, places, read, changes, loads, served }
     }
 
-    /// Goes back to what was loaded here wherever a file is wrong from now on, and forgets the files
-    /// that were not there.
+    /// Makes this load the one that wrong files fall back to from now on, and forgets files that
+    /// were gone in it.
     pub fn keep(&mut self, loaded: &Loaded) {
         self.touched.clear();
         for (key, good) in &loaded.served {
@@ -335,7 +261,7 @@ impl Loader {
             };
             if self.files.get(key).is_some_and(|file| !is_same(file)) {
                 self.update(key, |file| file.good.clone_from(good));
-                // Others who want its names may have another chance with what it has now.
+                // Files that claim the same names may get them now.
                 if self.claimants.has_rivals(key, self.files.get(key)) {
                     self.touched.insert(key.clone());
                 }
@@ -347,7 +273,7 @@ impl Loader {
         self.kept = Some((loaded.loads, loaded.config.clone()));
     }
 
-    /// Reads everything, for looking at: no file goes on as it was.
+    /// Reads every file anew, for checking: no file falls back to an earlier state.
     ///
     /// # Errors
     ///
@@ -362,8 +288,8 @@ impl Loader {
         }
     }
 
-    /// How operators reach a process of the main file, as far as that is right: who looks at what is
-    /// served may do so because something is wrong.
+    /// The admin settings of the main file, even if other parts of it are wrong: an operator may
+    /// need them because something is wrong.
     ///
     /// # Errors
     ///
@@ -372,7 +298,7 @@ impl Loader {
         self.main().map(|(main, _)| main.admin).map_err(|rejected| rejected.report)
     }
 
-    /// What the main file says, and what is wrong with it.
+    /// The main file, and what is wrong with it.
     fn main(&self) -> Result<(Main, Vec<Problem>), Rejected> {
         let mut problems = Vec::new();
         let source = read_source(&self.path, self.reading);
@@ -387,216 +313,10 @@ impl Loader {
         }
     }
 
-    /// What the main file says and leads to, and what is wrong with that.
+    /// The main file and the files that it leads to, and what is wrong with either.
     fn layout(&self) -> Result<(Layout, Vec<Problem>), Rejected> {
         let (main, mut problems) = self.main()?;
         Ok((Layout::of(&self.path, main, &mut problems), problems))
-    }
-
-    /// The problems of the main file and of all others, whose names count even if they are wrong.
-    fn wrong(&self, layout: &Layout, mut problems: Vec<Problem>) -> Rejected {
-        let is_transient =
-            !problems.is_empty() && problems.iter().all(|problem| problem.is_transient);
-        let files = || layout.keys().filter_map(|key| Some((key, self.files.get(key)?)));
-        let contenders =
-            files().map(|(key, file)| file.contender(&key.environment, file.as_written()));
-        let verdicts = arbitrate(&contenders.collect::<Vec<_>>());
-        for ((_, file), verdict) in files().zip(verdicts) {
-            problems.extend(file.problems.iter().cloned().chain(verdict.problems));
-        }
-        let rest = Some(Box::new(self.whole(layout, File::as_written)));
-        Rejected { report: Report::new(problems), is_transient, rest, watch: layout.watch() }
-    }
-
-    /// Looks at all files and reads what is to be read. How many files were read.
-    fn read_all(&mut self, layout: &Layout, reading: Reading) -> usize {
-        let mut read = 0;
-        for area in &layout.areas {
-            for key in &area.keys {
-                read += usize::from(self.look_within(key, area, reading));
-            }
-        }
-        if self.files.len() > layout.keys().count() {
-            let there: HashSet<&Key> = layout.keys().collect();
-            let gone: Vec<_> =
-                self.files.keys().filter(|key| !there.contains(key)).cloned().collect();
-            gone.into_iter().for_each(|key| self.go(key));
-        }
-        read
-    }
-
-    fn look_at(&mut self, key: &Key, layout: &Layout, reading: Reading) -> bool {
-        let area = layout.areas.get(layout.position(key));
-        area.is_some_and(|area| self.look_within(key, area, reading))
-    }
-
-    /// Looks at a file that is there, and reads it if it may say something else. Whether it was read.
-    fn look_within(&mut self, key: &Key, area: &Area, reading: Reading) -> bool {
-        if self.gone.remove(key) {
-            self.touched.insert(key.clone());
-        }
-        let fingerprint = Fingerprint::of(&key.path);
-        let before = self.files.get(key);
-        let is_known = before.is_some_and(|file| file.is_as_read(fingerprint, &area.around));
-        if is_known && reading == Reading::Changed {
-            self.unsure.remove(key);
-            return false;
-        }
-        // What it served stays known whatever becomes of reading it.
-        let text = read_source(&key.path, self.reading);
-        let file = File::read(text, fingerprint, &area.around, before);
-        mark(&mut self.unsure, key, file.is_unsure());
-        self.touched.insert(key.clone());
-        self.put(key, file);
-        true
-    }
-
-    /// Puts what is known of a file in the place of what was.
-    fn put(&mut self, key: &Key, file: File) {
-        let before = self.claimants.names(key, self.files.get(key));
-        let now = self.claimants.names(key, Some(&file));
-        self.claimants.update(key, &before, &now);
-        self.files.insert(key.clone(), file);
-    }
-
-    fn update(&mut self, key: &Key, change: impl FnOnce(&mut File)) {
-        let Some(file) = self.files.get_mut(key) else { return };
-        let before = self.claimants.names(key, Some(file));
-        change(file);
-        let now = self.claimants.names(key, Some(file));
-        self.claimants.update(key, &before, &now);
-    }
-
-    /// A file is not there any more. What it served is known until what is served without it is kept.
-    fn go(&mut self, key: Key) {
-        self.unsure.remove(&key);
-        self.touched.insert(key.clone());
-        self.gone.insert(key);
-    }
-
-    fn forget(&mut self, key: &Key) {
-        let before = self.claimants.names(key, self.files.get(key));
-        self.claimants.update(key, &before, &[]);
-        self.files.remove(key);
-        for keys in [&mut self.unsure, &mut self.wrong, &mut self.warned] {
-            keys.remove(key);
-        }
-    }
-
-    /// Decides which state of each file is served that something new concerns. These files, in their
-    /// order.
-    fn decide(&mut self, layout: &Layout) -> Vec<Key> {
-        let concerned = match self.touched.len() * 2 > self.files.len() {
-            true => self.files.keys().cloned().collect(),
-            false => self.concerned(),
-        };
-        let concerned = in_order(layout, concerned);
-        let there = |key: &&Key| !self.gone.contains(*key);
-        let keys: Vec<_> = concerned.iter().filter(there).cloned().collect();
-        let contenders = keys.iter().filter_map(|key| {
-            let file = self.files.get(key)?;
-            Some(file.contender(&key.environment, file.as_valid()))
-        });
-        let verdicts = arbitrate(&contenders.collect::<Vec<_>>());
-        for (key, verdict) in keys.iter().zip(verdicts) {
-            let Some(file) = self.files.get_mut(key) else { continue };
-            file.decide(verdict);
-            let is_warned = file.state().is_some_and(|draft| !draft.warnings.is_empty());
-            mark(&mut self.wrong, key, file.is_wrong());
-            mark(&mut self.warned, key, is_warned);
-        }
-        for key in &self.gone {
-            self.wrong.remove(key);
-            self.warned.remove(key);
-        }
-        concerned
-    }
-
-    /// The files that were touched, and all whose names depend on theirs.
-    fn concerned(&self) -> HashSet<Key> {
-        let file = |key: &Key| self.files.get(key);
-        let names = self.touched.iter().flat_map(|key| self.claimants.names(key, file(key)));
-        let mut concerned = self.claimants.around(names, file);
-        // Those that claim nothing.
-        concerned.extend(self.touched.iter().cloned());
-        concerned
-    }
-
-    /// The whole, with a state of each file.
-    fn whole(
-        &self,
-        layout: &Layout,
-        state: impl for<'a> Fn(&'a File) -> Option<&'a Arc<Draft>>,
-    ) -> Config {
-        let drafts = |area: &Area| -> Vec<&Arc<Draft>> {
-            let files = area.keys.iter().filter_map(|key| self.files.get(key));
-            files.filter_map(&state).collect()
-        };
-        let drafts: Vec<_> = layout.areas.iter().map(drafts).collect();
-        let warnings = warnings(drafts.iter().flatten().copied());
-        let services =
-            |drafts: &Vec<&Arc<Draft>>| drafts.iter().map(|draft| draft.service.clone()).collect();
-        configured(layout, drafts.iter().map(services), warnings)
-    }
-
-    /// What was kept with what was decided of some files, and the state of these.
-    fn patched(&self, layout: &Layout, kept: &Config, decided: &[Key]) -> (Config, Vec<Served>) {
-        let mut services: Vec<_> = kept.environments.iter().map(|it| it.services.clone()).collect();
-        let mut served = Vec::with_capacity(decided.len());
-        for key in decided {
-            let state = self.files.get(key).filter(|_| !self.gone.contains(key));
-            let state = state.and_then(File::state).cloned();
-            if let Some(services) = services.get_mut(layout.position(key)) {
-                let place = services.binary_search_by(|it| it.file.cmp(&key.path));
-                let now = state.iter().map(|draft| draft.service.clone());
-                let (Ok(start) | Err(start)) = place;
-                services.splice(start..start + usize::from(place.is_ok()), now);
-            }
-            served.push((key.clone(), state));
-        }
-        let warned = in_order(layout, self.warned.iter().cloned());
-        let drafts = warned.iter().filter_map(|key| self.files.get(key)?.state());
-        (configured(layout, services.into_iter(), warnings(drafts)), served)
-    }
-
-    /// The services that some files are, or were.
-    fn changed(&self, decided: &[Key]) -> Vec<Changed> {
-        let mut changed: HashMap<(&EnvironmentName, &ServiceName), Option<&Arc<Service>>> =
-            HashMap::new();
-        for key in decided {
-            let Some(file) = self.files.get(key) else { continue };
-            if let Some(was) = &file.good {
-                changed.entry((&key.environment, &was.service.name)).or_default();
-            }
-            if let Some(now) = file.state().filter(|_| !self.gone.contains(key)) {
-                changed.insert((&key.environment, &now.service.name), Some(&now.service));
-            }
-        }
-        let changed = changed.into_iter().map(|((environment, name), now)| Changed {
-            environment: environment.clone(),
-            name: name.clone(),
-            now: now.cloned(),
-        });
-        changed.collect()
-    }
-}
-
-/// Whether a file is at a path; none where that says too little: a link leads elsewhere, and what is in
-/// a directory is not in its name.
-fn is_there(path: &Path) -> Option<bool> {
-    match path.symlink_metadata() {
-        Ok(found) => found.is_file().then_some(true),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Some(false),
-        Err(_) => None,
-    }
-}
-
-/// Adds a file to some, or removes it.
-fn mark(files: &mut HashSet<Key>, key: &Key, is_in: bool) {
-    if !is_in {
-        files.remove(key);
-    } else if !files.contains(key) {
-        files.insert(key.clone());
     }
 }
 
@@ -608,25 +328,4 @@ fn in_order(layout: &Layout, keys: impl IntoIterator<Item = Key>) -> Vec<Key> {
         position(one).cmp(&position(other)).then_with(|| one.path.cmp(&other.path))
     });
     keys
-}
-
-fn configured(
-    layout: &Layout,
-    services: impl Iterator<Item = Vec<Arc<Service>>>,
-    warnings: Vec<Problem>,
-) -> Config {
-    let Main { server, admin, state, .. } = layout.main.clone();
-    let environments = layout.areas.iter().zip(services).map(|(area, services)| Environment {
-        name: area.plan.name.clone(),
-        domain: area.plan.domain.clone(),
-        services,
-    });
-    Config { server, admin, state, environments: environments.collect(), warnings }
-}
-
-/// Of all drafts, but of a file that two environments share only once.
-fn warnings<'a>(drafts: impl Iterator<Item = &'a Arc<Draft>>) -> Vec<Problem> {
-    let mut seen = BTreeSet::new();
-    let all = drafts.flat_map(|draft| &draft.warnings);
-    all.filter(|warning| seen.insert(*warning)).cloned().collect()
 }

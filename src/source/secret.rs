@@ -1,5 +1,5 @@
-//! Secrets, which a configuration only points to: in a file, or in a variable of the process. What is
-//! said of one that cannot be had names its place and never its content.
+//! Reads secrets, which a configuration only points to: in a file, or in an environment variable of
+//! the process. Errors name the place of a secret and never its content.
 
 use std::env::{self, VarError};
 use std::io;
@@ -9,10 +9,10 @@ use super::file::{ReadError, read_file};
 use crate::config::{EnvValue, SecretSource};
 use crate::transient::is_transient;
 
-/// Bytes of the largest file of a secret.
+/// The size of the largest secret file, in bytes.
 const LARGEST: u64 = 64 << 10;
 
-/// Why a secret cannot be had. No variant holds any of its content.
+/// Why a secret cannot be read. No variant holds any of its content.
 #[derive(Debug, thiserror::Error)]
 pub enum Unavailable {
     #[error("there is no file {}", .0.display())]
@@ -34,7 +34,7 @@ pub enum Unavailable {
 }
 
 impl Unavailable {
-    /// The error of a moment that was in the way, if it was one.
+    /// The transient error, if it was one.
     pub fn transient(&self) -> Option<&io::Error> {
         match self {
             Self::Unreadable { error, .. } if is_transient(error) => Some(error),
@@ -47,7 +47,7 @@ impl Unavailable {
 ///
 /// # Errors
 ///
-/// Why it has none: names the place, and never its content.
+/// Where it cannot be read. The error names the place, and never the content.
 pub fn value_of(value: &EnvValue) -> Result<String, Unavailable> {
     match value {
         EnvValue::Plain(text) => Ok(text.clone()),
@@ -55,11 +55,11 @@ pub fn value_of(value: &EnvValue) -> Result<String, Unavailable> {
     }
 }
 
-/// A secret that a service's file points to, as it is now.
+/// The present value of a secret that a service file points to.
 ///
 /// # Errors
 ///
-/// Why there is none: names the place, and never its content.
+/// Where it cannot be read. The error names the place, and never the content.
 pub fn secret_of(source: &SecretSource) -> Result<String, Unavailable> {
     match source {
         SecretSource::File(path) => text_of(path),

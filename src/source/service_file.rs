@@ -1,6 +1,6 @@
-//! A service's file that a command changes. A [`ServiceFile`] is opened under its directory's lock,
-//! its text is changed, and it is saved in one step; before anything is written, the whole
-//! configuration is checked with the new text in the file's place.
+//! A service file that a command changes. A [`ServiceFile`] is opened under the lock of its
+//! directory, its text is changed, and it is saved in one step. Before anything is written, the
+//! whole configuration is checked with the new text.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,8 +15,8 @@ use super::text::raw_text;
 use crate::config::{Digest, Problem, Report, ServiceName, absolute};
 use crate::edit::{ServiceText, show_change};
 
-/// A service's file that is being changed. No other command changes a file of its directory
-/// meanwhile.
+/// A service file that is being changed. Meanwhile, no other command changes a file of its
+/// directory.
 ///
 /// # Example
 ///
@@ -33,46 +33,46 @@ use crate::edit::{ServiceText, show_change};
 /// ```
 #[derive(Debug)]
 pub struct ServiceFile {
-    /// What it says, and is to say.
+    /// Its text, to be changed by the caller.
     pub text: ServiceText,
     /// Absolute, as the configuration names it.
     path: PathBuf,
-    /// Where the file is that links lead to.
+    /// The path of the file itself, behind any links.
     place: Place,
 }
 
-/// What is to be written, for whoever checks it.
+/// A text to be written, for the check.
 #[derive(Clone, Copy, Debug)]
 pub struct Proposal<'a> {
     /// Absolute, as the configuration names the file.
     pub path: &'a Path,
-    /// Whether the file is there, and not to be made.
+    /// Whether the file exists; else it will be created.
     pub is_there: bool,
-    /// All of what the file is to say.
+    /// The whole new text of the file.
     pub text: &'a str,
 }
 
 /// What was written.
 #[derive(Debug)]
 pub struct Saved {
-    /// Of the file's text now.
+    /// The digest of the new text.
     pub digest: Digest,
-    /// The file's text before; empty of a created file.
+    /// The text before; empty for a created file.
     pub before: String,
     path: PathBuf,
     place: PathBuf,
     after: String,
-    /// Whether there was no file before.
+    /// Whether the file was created.
     is_new: bool,
 }
 
 impl ServiceFile {
-    /// Reads a file and takes its directory's lock, for which it waits 10 s at most. Links are
-    /// followed: what they lead to is what is changed.
+    /// Reads a file and takes the lock of its directory, waiting for at most 10 s. Links are
+    /// followed, and the file that they lead to is changed.
     ///
     /// # Errors
     ///
-    /// Where the file cannot be read, is not TOML, or the lock is not to be had.
+    /// Where the file cannot be read or is not TOML, or another command holds the lock.
     pub fn open(path: &Path) -> Result<Self, EditError> {
         let path = by_names(path);
         let unreadable =
@@ -92,7 +92,7 @@ impl ServiceFile {
     ///
     /// # Errors
     ///
-    /// Where there is such a file, or no such directory, or the lock is not to be had.
+    /// Where the file exists, the directory does not, or another command holds the lock.
     pub fn create(path: &Path, name: &ServiceName, domains: &[String]) -> Result<Self, EditError> {
         let path = by_names(path);
         let parent = path.parent().unwrap_or(&path);
@@ -107,14 +107,13 @@ impl ServiceFile {
         Ok(Self { text: ServiceText::new(&path, name, domains), path, place })
     }
 
-    /// Checks the whole configuration of `main` with this text in place of the file, then writes
-    /// it, in one step and onto the disk. Files that were wrong before and have nothing to do with
-    /// this one do not matter.
+    /// Checks the whole configuration of `main` with the new text in place of the file, then writes
+    /// the file to disk in one step. Existing problems of unrelated files do not count.
     ///
     /// # Errors
     ///
-    /// Where the configuration would be wrong, somebody else changed the file, or it cannot be
-    /// written. The file is as it was then.
+    /// Where the configuration would be wrong, the file was changed meanwhile, or it cannot be
+    /// written. The file is then unchanged.
     pub fn save(self, main: &Path) -> Result<Saved, EditError> {
         self.save_if(|Proposal { path, is_there, text }| {
             check_instead(main, path, is_there, text)
@@ -122,11 +121,12 @@ impl ServiceFile {
         })
     }
 
-    /// The same where somebody else checks it: what has loaded the configuration already.
+    /// As [`save`](Self::save), with a check by a process that has already loaded the
+    /// configuration.
     ///
     /// # Errors
     ///
-    /// The same, and what the check gives.
+    /// As [`save`](Self::save), and the errors of the check.
     pub fn save_if<E: From<EditError>>(
         self,
         check: impl FnOnce(Proposal<'_>) -> Result<(), E>,
@@ -155,7 +155,7 @@ impl ServiceFile {
         Ok(Saved { digest, before, path, place, after, is_new })
     }
 
-    /// Before time is spent on the check of something that will not be written.
+    /// Checked first: the configuration check takes longer.
     fn check_unchanged(&self) -> Result<(), EditError> {
         let Some(before) = self.text.before() else { return Ok(()) };
         let is_same = raw_text(&self.path).is_ok_and(|now| now == *before);
@@ -168,7 +168,7 @@ impl Saved {
     ///
     /// # Errors
     ///
-    /// Where the file is not what was written any more, or cannot be written.
+    /// Where the file has changed since it was written, or cannot be written.
     pub fn revert(self) -> Result<(), EditError> {
         let Self { before, path, place, after, is_new, .. } = self;
         let revert = || {
@@ -191,11 +191,11 @@ fn by_names(path: &Path) -> PathBuf {
 }
 
 fn unknown(path: &Path, error: &std::io::Error) -> Problem {
-    Problem::of_file(path, format!("the file cannot be found: {error}"), "see that it is there")
+    Problem::of_file(path, format!("the file cannot be found: {error}"), "check that it exists")
 }
 
 impl EditError {
-    /// Why the store did not take it. `change` says what was to be written.
+    /// Translates an error of the store. `change` is the change that was to be written.
     pub(super) fn of(
         error: StoreError,
         path: &Path,
@@ -218,7 +218,7 @@ impl EditError {
         }
     }
 
-    /// Why a text is not written, in a configuration whose main file is `main`.
+    /// Translates an objection into the error to report, for the configuration of `main`.
     pub fn objection(objection: Objection, path: &Path, main: &Path) -> Self {
         match objection {
             Objection::Wrong(report) => Self::Invalid { report },

@@ -1,7 +1,7 @@
-//! A file that is replaced as a whole and in one step: nobody ever reads half of it, and what
-//! somebody else wrote meanwhile is never lost. Two of our commands go one after the other by a lock
-//! on the directory; others are noticed, because the old file and the new one change places, and
-//! what comes out is compared with what was read.
+//! Replaces a file as a whole in one step. Nobody reads half a file, and an edit that another
+//! program makes meanwhile is never lost. A lock on the directory keeps watershed commands apart.
+//! Other programs are noticed: the old and the new file are exchanged, and the old one is compared
+//! with the text that was read.
 
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -17,13 +17,13 @@ use thiserror::Error;
 use super::file::read_file;
 use super::text::FILE_MAX;
 
-/// How long a command waits for another one.
+/// How long a command waits for the lock.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How often it looks.
+/// How often it tries to take the lock.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Why a file was not replaced. It is as it was.
+/// Why a file was not replaced. The file is unchanged.
 #[derive(Debug, Error)]
 pub enum StoreError {
     #[error("another command has the lock")]
@@ -40,17 +40,17 @@ pub enum StoreError {
     Io(#[from] io::Error),
 }
 
-/// Where a file is, or is to be, in a directory that nobody else of us writes to.
+/// The place of a file, in a directory that this command has locked.
 #[derive(Debug)]
 pub struct Place {
     path: PathBuf,
     directory: PathBuf,
-    /// Locked until it is closed; none where the file system has no such locks.
+    /// Locked until it is closed; `None` where the file system has no such locks.
     _lock: Option<File>,
 }
 
 impl Place {
-    /// Waits for the directory of a path at most this long.
+    /// Locks the directory of a path, waiting for at most `patience`.
     pub fn lock(path: &Path, patience: Duration) -> Result<Self, StoreError> {
         let directory = path.parent().unwrap_or(path).to_owned();
         let lock = lock(&File::open(&directory)?, patience)?;
@@ -65,7 +65,7 @@ impl Place {
         &self.directory
     }
 
-    /// Writes a text over another one.
+    /// Replaces one text by another.
     pub fn replace(&self, before: &str, after: &str) -> Result<(), StoreError> {
         let old = fs::metadata(&self.path).map_err(gone)?;
         let temporary = self.write(after, Some(&old))?;
@@ -80,7 +80,7 @@ impl Place {
         Ok(())
     }
 
-    /// Writes a text where no file is.
+    /// Creates a file.
     pub fn create(&self, text: &str) -> Result<(), StoreError> {
         let temporary = self.write(text, None)?;
         let moved = match rename_to_nothing(&temporary.path, &self.path) {
@@ -96,7 +96,7 @@ impl Place {
         Ok(())
     }
 
-    /// Removes the file, if it says this.
+    /// Removes the file if it has this text.
     pub fn remove(&self, text: &str) -> Result<(), StoreError> {
         let aside = Temporary { path: self.hidden() };
         match rename_to_nothing(&self.path, &aside.path) {
@@ -118,20 +118,22 @@ impl Place {
         Ok(())
     }
 
-    /// Looks at what came out of an exchange, and goes back if it is not what was to be replaced.
+    /// Compares the file that an exchange took out with the text to be replaced, and exchanges
+    /// again if they differ.
     fn settle(&self, out: &Temporary, before: &str, after: &str) -> Result<(), StoreError> {
         if is_text(&out.path, before) {
             return Ok(());
         }
         exchange(&out.path, &self.path).map_err(io::Error::from)?;
-        // Who wrote between the two exchanges wrote last.
+        // An edit between the two exchanges is the newest text, so it wins.
         if !is_text(&out.path, after) {
             exchange(&out.path, &self.path).map_err(io::Error::from)?;
         }
         Err(StoreError::Changed)
     }
 
-    /// For file systems that cannot exchange: a write between the two is lost.
+    /// For file systems that cannot exchange files: an edit between the comparison and the rename
+    /// is lost.
     fn compare_and_rename(&self, new: &Temporary, before: &str) -> Result<(), StoreError> {
         if !is_text(&self.path, before) {
             return Err(StoreError::Changed);
@@ -139,7 +141,7 @@ impl Place {
         fs::rename(&new.path, &self.path).map_err(denied)
     }
 
-    /// A file beside this one, on the disk, with the mode and owner of `like`.
+    /// Writes a new file beside this one to disk, with the mode and owner of `like`.
     fn write(&self, text: &str, like: Option<&Metadata>) -> Result<Temporary, StoreError> {
         let path = self.hidden();
         let mode = if like.is_some() { 0o600 } else { 0o666 };
@@ -154,7 +156,7 @@ impl Place {
         Ok(temporary)
     }
 
-    /// A path beside this one that no glob for services finds.
+    /// A path beside this one that no `services` glob finds.
     fn hidden(&self) -> PathBuf {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let name = format!(".watershed-{}-{}", std::process::id(), now.as_nanos());
@@ -168,14 +170,14 @@ impl Place {
     }
 }
 
-/// A file that is gone when this is.
+/// Removes a file when dropped.
 struct Temporary {
     path: PathBuf,
 }
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        // It was moved away if all went well.
+        // Fails if the file was moved away, which is the normal case.
         fs::remove_file(&self.path).ok();
     }
 }
@@ -188,13 +190,13 @@ fn lock(directory: &File, patience: Duration) -> Result<Option<File>, StoreError
             Ok(()) => return Ok(Some(directory)),
             Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(LOOK),
             Err(TryLockError::WouldBlock) => return Err(StoreError::Busy),
-            // NFS locks no directory. That others wrote is noticed without it too.
+            // NFS has no locks on directories. Other writers are noticed without a lock too.
             Err(TryLockError::Error(_)) => return Ok(None),
         }
     }
 }
 
-/// Makes a new file belong to whom the old one belongs, with the same mode.
+/// Gives a new file the owner, group and mode of the old one.
 fn give(file: &File, like: &Metadata) -> Result<(), StoreError> {
     let now = file.metadata()?;
     let (user, group) = (like.uid(), like.gid());
@@ -217,12 +219,12 @@ fn is_unsupported(error: Errno) -> bool {
     [Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP].contains(&error)
 }
 
-/// Whether a file says exactly this.
+/// Whether a file has exactly this text.
 fn is_text(path: &Path, text: &str) -> bool {
     read_file(path, FILE_MAX).is_ok_and(|bytes| bytes == text.as_bytes())
 }
 
-/// What is not there any more was removed by somebody.
+/// A missing file was removed by another program.
 fn gone(error: io::Error) -> StoreError {
     match error.kind() {
         io::ErrorKind::NotFound => StoreError::Changed,
@@ -232,7 +234,7 @@ fn gone(error: io::Error) -> StoreError {
 
 fn denied(error: io::Error) -> StoreError {
     match error.kind() {
-        // Busy is a file that is a mount of its own.
+        // A file that is a mount point of its own is busy.
         io::ErrorKind::PermissionDenied
         | io::ErrorKind::ReadOnlyFilesystem
         | io::ErrorKind::ResourceBusy => StoreError::Denied(error),

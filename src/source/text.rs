@@ -1,4 +1,4 @@
-//! The text of a file of the configuration, or why it cannot be had, as a problem of the file.
+//! Reads the text of a configuration file. An error becomes a problem of the file.
 
 use std::io;
 use std::path::Path;
@@ -8,13 +8,17 @@ use super::file::{ReadError, read_file};
 use crate::config::{Problem, Source};
 use crate::transient::advice;
 
-/// Bytes of the largest file of a configuration.
+/// What to do where a file of the configuration is missing.
+const MISSING: &str = "create it (`watershed init` writes a configuration to begin with), or give the path of \
+                       the file you mean";
+
+/// The size of the largest configuration file, in bytes.
 pub const FILE_MAX: u64 = 16 << 20;
 
-/// How the bytes of a file are read: by [`read_bytes`], unless a test has a file fail.
+/// How the bytes of a file are read: by [`read_bytes`], except in tests that make files fail.
 pub type Read = fn(&Path) -> Result<Vec<u8>, ReadError>;
 
-/// Reads a file of a configuration.
+/// Reads a configuration file.
 pub fn read_bytes(path: &Path) -> Result<Vec<u8>, ReadError> {
     read_file(path, FILE_MAX)
 }
@@ -24,7 +28,7 @@ pub fn read_source(path: &Path, read: Read) -> Result<Source, Box<Problem>> {
     Ok(Source::new(path, text_by(path, read)?))
 }
 
-/// The text of a file to the byte, with the mark that may be before it.
+/// The exact text of a file, including a byte order mark.
 pub fn raw_text(path: &Path) -> Result<String, Box<Problem>> {
     text_by(path, read_bytes)
 }
@@ -59,9 +63,7 @@ fn unreadable(path: &Path, error: &ReadError) -> Box<Problem> {
 
 fn unreadable_now(error: &io::Error) -> (String, &'static str) {
     match error.kind() {
-        io::ErrorKind::NotFound => {
-            ("there is no such file".to_owned(), "create it, or give the path of the file you mean")
-        }
+        io::ErrorKind::NotFound => ("there is no such file".to_owned(), MISSING),
         io::ErrorKind::PermissionDenied => {
             ("the file may not be read".to_owned(), "let the user that runs watershed read it")
         }

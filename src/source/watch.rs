@@ -1,6 +1,6 @@
-//! Tells when the files of a configuration have changed, and not before what changes them seems to
-//! be done. The reloader names the files and waits; [`events`] hears of changes from the kernel,
-//! [`poll`] looks for them where the kernel says nothing.
+//! Waits until files of the configuration have changed, and until the change seems complete. The
+//! reloader names the paths and waits. [`events`] receives changes from the kernel; [`poll`] looks for
+//! changes on file systems where the kernel reports none.
 
 mod events;
 #[cfg(test)]
@@ -22,8 +22,8 @@ use self::poll::Poller;
 use super::{Followed, Names};
 use crate::config::Watch;
 
-/// How long files may go on changing before they are read all the same, so that one that is always
-/// written does not keep the edits of all others back.
+/// How long files may keep changing before they are read anyway, so that one file that is written
+/// all the time does not hold up the edits of all others.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Files cannot be watched.
@@ -38,12 +38,12 @@ pub enum WatchError {
     Poll(std::io::Error),
 }
 
-/// Something that is followed.
+/// A path to follow.
 #[derive(Clone, Copy, Debug)]
 pub enum Follow<'a> {
-    /// A file or a directory, and every link on the way to it. It need not be there.
+    /// A file or a directory, and every link on the way to it. It need not exist.
     Path(&'a Path),
-    /// What has some names in a directory.
+    /// Entries with matching names in a directory.
     Names(&'a Path, &'a Names),
 }
 
@@ -99,14 +99,14 @@ impl Watcher {
         Ok(Self(means))
     }
 
-    /// A watcher of no files, which a test tells of changes.
+    /// A watcher of no files, for tests that report changes themselves.
     #[cfg(test)]
     pub fn fake(fake: Arc<Fake>) -> Self {
         Self(Means::Fake(fake))
     }
 
-    /// Follows exactly these from now on. What was not followed until now counts as changed:
-    /// something may have happened to it before.
+    /// Follows exactly these paths from now on. Newly followed paths count as changed, because they
+    /// may have changed before.
     pub fn follow<'a>(&mut self, followed: impl IntoIterator<Item = Follow<'a>>) {
         match &mut self.0 {
             Means::Events(events) => events.follow(followed),
@@ -118,8 +118,8 @@ impl Watcher {
         }
     }
 
-    /// Follows these too, beside all that is followed. They count as changed. Whether that can be had:
-    /// else everything has to be named to [`Watcher::follow`].
+    /// Follows these paths in addition; they count as changed. `false` if that is not possible:
+    /// then pass every path to [`Watcher::follow`].
     pub fn follow_more<'a>(&mut self, followed: impl IntoIterator<Item = Follow<'a>>) -> bool {
         match &mut self.0 {
             Means::Events(events) => events.follow_more(followed),
@@ -129,7 +129,7 @@ impl Watcher {
         }
     }
 
-    /// Where something has changed since the last call; none where it may have been anywhere.
+    /// The paths that have changed since the last call; `None` if any path may have changed.
     pub fn places(&mut self) -> Option<HashSet<PathBuf>> {
         match &mut self.0 {
             Means::Events(events) => events.places(),
@@ -139,19 +139,20 @@ impl Watcher {
         }
     }
 
-    /// Whether changes somewhere go unseen, which the next [`Watcher::follow`] may mend.
+    /// Whether some changes are missed. The next [`Watcher::follow`] tries to watch everything
+    /// again.
     pub fn is_blind(&self) -> bool {
         match &self.0 {
             Means::Events(events) => events.is_blind(),
-            // It looks again in any case.
+            // A poller looks again in any case.
             Means::Poll(_) => false,
             #[cfg(test)]
             Means::Fake(_) => false,
         }
     }
 
-    /// Waits for a change, and until it seems complete. Changes while nobody waits count once, and
-    /// a wait that is given up loses none.
+    /// Waits for a change, and until it seems complete. Changes between two calls count once.
+    /// Cancel-safe.
     pub async fn changed(&mut self) {
         match &mut self.0 {
             Means::Events(events) => events.changed().await,
@@ -161,13 +162,13 @@ impl Watcher {
         }
     }
 
-    /// Whether files changed since [`Watcher::changed`] returned, so that what was read since may
-    /// be half of something. The next change is then on its way. If it happens again and again, the
-    /// answer is no.
+    /// Whether files changed since [`Watcher::changed`] returned, so that what was read may be
+    /// inconsistent. Then [`Watcher::changed`] returns again. After several such answers in a row,
+    /// `false`, so that files that change all the time are read in the end.
     pub fn is_disturbed(&mut self) -> bool {
         match &mut self.0 {
             Means::Events(events) => events.is_disturbed(),
-            // It would be seen at the next look, which is too late to tell.
+            // A poller sees the change at its next look only.
             Means::Poll(_) => false,
             #[cfg(test)]
             Means::Fake(fake) => fake.is_disturbed(),

@@ -207,3 +207,17 @@ fn clients_that_say_nothing_make_room_at_the_admin_listener() {
     }
     drop(silent);
 }
+
+#[test]
+fn check_finds_a_token_that_no_start_could_read() {
+    let admin = "listen = \"127.0.0.1:0\"\ntoken-file = \"token\"";
+    let site = Site::new().admin(admin).service("greeter", &greeter("v1"));
+    let checked = site.run(&["check", "--no-compile"]);
+    assert_eq!(checked.code, Some(1));
+    let said = checked.said();
+    for part in ["cannot read `token-file`", "create the file, or correct the path"] {
+        assert!(said.contains(part), "{said}");
+    }
+    site.write("token", "long-random-text\n");
+    assert_eq!(site.run(&["check", "--no-compile"]).code, Some(0));
+}

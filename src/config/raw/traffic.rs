@@ -22,7 +22,7 @@ pub struct RawTraffic {
     /// Percentages with at most two decimals that add up to exactly 100, or all 0: the service is
     /// offline.
     pub split: Field<RawSplit>,
-    /// The latest version that is ready gets everything.
+    /// The latest version that is normal gets everything.
     pub latest: Field<bool>,
     /// Whether each request is drawn by itself, or versions take turns, so that even a few requests follow the shares.
     #[schemars(extend("enum" = ["random", "smooth"]))]

@@ -1,4 +1,4 @@
-//! What a publish changes, service by service, and the record of it: the way from snapshots to what
+//! The changes of a publish, service by service, and their records: translates snapshots to what
 //! the history keeps.
 
 use std::collections::{HashMap, HashSet};
@@ -12,23 +12,23 @@ use crate::history::{
 use crate::source::read_file;
 use crate::versions::{ReadyVersion, ServiceEntry, ServiceKey, Snapshot, Status, VersionView};
 
-/// Bytes of a service's file that are digested, at most. The loader takes no larger file.
+/// The most bytes of a service file that are digested. The loader accepts no larger file.
 const LONGEST: u64 = 16 << 20;
 
 /// A service that a publish changes.
 #[derive(Clone, Debug)]
 pub struct Change {
     pub key: ServiceKey,
-    /// What it served.
+    /// What it served before.
     pub before: Vec<Share>,
-    /// As it is from now on; none if it is removed.
+    /// The service from now on; `None` if it is removed.
     pub entry: Option<Arc<ServiceEntry>>,
-    /// Where it is, or was, declared.
+    /// The file that declares it, or declared it.
     pub file: PathBuf,
 }
 
 impl Change {
-    /// A service that is served now, whatever it served before.
+    /// The change of a service that is served now, with no regard to what it served before.
     pub fn of(entry: &Arc<ServiceEntry>, before: Vec<Share>) -> Self {
         let (key, file) = (entry.key.clone(), entry.declared.file.clone());
         Self { key, before, entry: Some(entry.clone()), file }
@@ -68,7 +68,7 @@ impl Change {
     }
 }
 
-/// The services that a snapshot changes of the one before it, those that it removes last.
+/// The services that differ between two snapshots, removed ones last.
 pub fn changes(before: &Snapshot, after: &Snapshot) -> Vec<Change> {
     let known: HashMap<_, _> = before.services.iter().map(|entry| (&entry.key, entry)).collect();
     let there: HashSet<_> = after.services.iter().map(|entry| &entry.key).collect();
@@ -81,7 +81,7 @@ pub fn changes(before: &Snapshot, after: &Snapshot) -> Vec<Change> {
     changed.chain(removed.map(|entry| Change::removal(entry))).collect()
 }
 
-/// The same where only these services may have changed.
+/// As [`changes`], where only these services may have changed.
 pub fn changes_of(before: &Snapshot, after: &Snapshot, keys: &HashSet<ServiceKey>) -> Vec<Change> {
     let (mut changed, mut removed) = (Vec::new(), Vec::new());
     for key in keys {
@@ -107,7 +107,7 @@ fn shares_of(entry: &ServiceEntry) -> Vec<Share> {
     entry.decider.shares().into_iter().map(share).collect()
 }
 
-/// All that decides what a service serves.
+/// Everything that decides what a service serves.
 fn served(entry: &ServiceEntry, parts: &mut Parts) -> Served {
     let (declared, versions) = entry.decider.declared();
     let versions = versions.enumerate().map(|(index, (spec, entry))| {
@@ -115,7 +115,7 @@ fn served(entry: &ServiceEntry, parts: &mut Parts) -> Served {
             digest: Some(entry.digest().to_string()),
             secrets: entry.backend.secrets().to_vec(),
         });
-        // While a version is made anew, the one before it serves.
+        // While a version is being made again, the one before it serves.
         let spec = entry.map_or(spec, |entry| &entry.spec);
         let declaration = spec.written_with(declared.policy.reach_of(index));
         (spec.name.to_string(), declaration, made_of.unwrap_or_default())
@@ -131,7 +131,7 @@ fn recorded(view: &VersionView) -> RecordedVersion {
     RecordedVersion { name: view.name.to_string(), status: view.status.word().to_owned(), digest }
 }
 
-/// The digest of a file as it is now. A pipe or a device has none.
+/// The present digest of a file. A pipe or a device has none.
 fn digest_of(path: &Path) -> Option<String> {
     Some(Digest::of(read_file(path, LONGEST).ok()?).to_string())
 }

@@ -1,5 +1,5 @@
-//! Records on their way into the history. The reloader's task makes [`PendingRecord`]s, which needs
-//! no file; a thread that may wait reads the services' files and writes the history.
+//! Records on their way into the history. The reloader's task makes [`PendingRecord`]s without
+//! reading files; a blocking thread reads the service files and writes the history.
 
 use std::collections::HashSet;
 
@@ -18,7 +18,7 @@ pub struct Command {
     pub is_recorded: bool,
 }
 
-/// A change that is to be recorded, as far as it is known without reading a file.
+/// A change to be recorded, as far as it is known without reading a file.
 pub struct PendingRecord {
     pub change: Change,
     pub cause: Cause,
@@ -26,15 +26,15 @@ pub struct PendingRecord {
 
 /// Why a service changed.
 pub enum Cause {
-    /// The service was found like this when recording began. That is recorded only where the last
-    /// record says something else.
+    /// The service was found in this state when recording began. It is recorded only if the last
+    /// record differs.
     Found,
     FileEdit,
     Command(Command),
 }
 
-/// The services that exist, by environment and name. A service that only the history has was removed
-/// while nobody recorded.
+/// The services that exist, by environment and name. A service that is only in the history was
+/// removed while no process recorded.
 pub type Known = HashSet<(String, String)>;
 
 impl Command {
@@ -43,7 +43,7 @@ impl Command {
         key.environment.as_str() == environment && key.service.as_str() == service
     }
 
-    /// The service that it is about.
+    /// The service of the change.
     pub fn key(&self) -> Option<ServiceKey> {
         key_of(&self.attribution)
     }
@@ -60,20 +60,21 @@ impl Command {
     }
 }
 
-/// The service that an attribution is about.
+/// The service of an attribution.
 pub fn key_of(attribution: &Attribution) -> Option<ServiceKey> {
     let environment = EnvironmentName::new(&attribution.environment).ok()?;
     Some(ServiceKey { environment, service: ServiceName::new(&attribution.service).ok()? })
 }
 
-/// The services of a snapshot, and those that its publish removes.
+/// The services of a snapshot, and the services that its publish removes.
 pub fn known(changes: &[Change], after: &Snapshot) -> Known {
     let changed = changes.iter().map(|change| &change.key);
     let keys = changed.chain(after.services.iter().map(|entry| &entry.key));
     keys.map(|key| (key.environment.to_string(), key.service.to_string())).collect()
 }
 
-/// Records that could not be written yet, in the order of generations, and the parts that they name.
+/// Records that could not be written yet, in the order of generations, with the parts that they
+/// name.
 #[derive(Debug, Default)]
 pub struct Unrecorded {
     pub records: Vec<Record>,
@@ -103,8 +104,8 @@ impl From<HistoryError> for Unwritten {
     }
 }
 
-/// Writes what was left from before and the pending records. Where there are none, keeps the
-/// generation alone.
+/// Writes earlier records that were left over, and then the pending records. If there are none,
+/// stores the generation only.
 pub fn write(
     history: &History,
     generation: u64,
@@ -136,8 +137,8 @@ pub fn write(
 }
 
 impl PendingRecord {
-    /// The record and its parts, without a look into the history. `None` for a service that was found
-    /// as it is: whether that is news only the history tells.
+    /// The record and its parts, made without the history. `None` for a service that was only found
+    /// in its state, because the history decides whether to record that.
     pub fn remember(&self, generation: u64) -> Option<(Record, Parts)> {
         let Self { change, cause } = self;
         if matches!(cause, Cause::Found) {

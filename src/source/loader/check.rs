@@ -1,5 +1,5 @@
-//! Whether a configuration would be right if one of its files said something else. Whoever writes a
-//! file asks before.
+//! Checks whether the configuration would be valid if one of its files had another text. Commands
+//! ask before they write a file.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -11,19 +11,19 @@ use crate::config::{Report, Source, arbitrate};
 use crate::source::Fingerprint;
 use crate::source::discover;
 
-/// What is wrong with a text in place of a file.
+/// Why a text may not take the place of a file.
 #[derive(Clone, Debug)]
 pub enum Objection {
-    /// What would be wrong that is right now.
+    /// Problems that the text would cause.
     Wrong(Report),
-    /// What is wrong already, and stays so.
+    /// Problems that exist already and that the text does not solve.
     WrongBefore(Report),
-    /// No environment finds the file; what each of them says under `services`.
+    /// No environment finds the file. The `services` of each.
     NotFound(Vec<String>),
 }
 
-/// Checks the configuration at `main` with a text in place of the file at `path`, which is there or
-/// is to be made. What is wrong already elsewhere does not count, unless it is the main file.
+/// Checks the configuration at `main` with a text in place of the file at `path`, which exists or
+/// will be created. Existing problems of other service files do not count.
 ///
 /// # Errors
 ///
@@ -37,13 +37,14 @@ pub fn check_instead(
     let mut loader = Loader::new(main);
     let loaded = loader.load(Reading::Everything);
     let loaded = loaded.map_err(|rejected| Objection::WrongBefore(rejected.report))?;
-    // Who has a name keeps it, as in the process that serves.
+    // A file that has a name keeps it, as in the process that serves.
     loader.keep(&loaded);
     loader.check(path, is_there, text)
 }
 
 impl Loader {
-    /// The same in what this has loaded last: only the file at `path` is looked at.
+    /// As [`check_instead`], in the configuration that this loader loaded last: no file but the one
+    /// at `path` is looked at.
     ///
     /// # Errors
     ///
@@ -85,7 +86,7 @@ impl Loader {
         })
     }
 
-    /// Every file that a file at a path is, by whichever link it is found.
+    /// The keys of every file that is the file at `path`, also by links.
     fn keys_of(&self, path: &Path, layout: &Layout) -> Vec<Key> {
         let file = Fingerprint::of(path);
         let is_it = |key: &&Key| {
@@ -102,7 +103,7 @@ impl Loader {
         Some((key, file))
     }
 
-    /// The files that would be wrong, of those whose names depend on the edited ones.
+    /// The files that would be wrong, among those whose names depend on the edited files.
     fn rejections_with(&self, layout: &Layout, edited: &HashMap<Key, File>) -> Vec<Rejection> {
         let file = |key: &Key| edited.get(key).or_else(|| self.files.get(key));
         let names = edited.iter().flat_map(|(key, file)| {
@@ -126,7 +127,7 @@ impl Loader {
     }
 }
 
-/// Where each environment would find a file that is to be made.
+/// Where each environment would find a file that will be created.
 fn keys_of_new(path: &Path, layout: &Layout) -> Vec<Key> {
     let found = layout.areas.iter().filter_map(|area| {
         let found = discover::would_find(&layout.main.directory, &area.plan.pattern, path)?;

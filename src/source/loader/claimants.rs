@@ -1,5 +1,6 @@
-//! Which files claim a name, so that an edit of one need not be held against all others: who gets a
-//! name is decided between those who claim it, and those who claim another name of theirs.
+//! Which files claim a name, so that an edited file is not compared with all others. Only files
+//! that claim the same name, and those connected with them by further names, take part in a
+//! decision.
 
 use std::collections::hash_map::RandomState;
 use std::collections::{HashMap, HashSet};
@@ -9,16 +10,17 @@ use super::Key;
 use super::file::File;
 use crate::config::{Claimed, Draft};
 
-/// Files by what they claim, as they read now or as they were served last.
+/// Files by the names that they claim, in their present state or in the state served last.
 #[derive(Debug, Default)]
 pub struct Claimants {
     hasher: RandomState,
-    /// By the hashes of names. Where two names have one hash, some more files are looked at.
+    /// Keyed by the hashes of names. When two names have the same hash, a few more files are looked
+    /// at.
     keys: HashMap<u64, Vec<Key>>,
 }
 
 impl Claimants {
-    /// The hashes of what a file claims, each once.
+    /// The hashes of the names that a file claims, each once.
     pub fn names(&self, key: &Key, file: Option<&File>) -> Vec<u64> {
         let drafts = file.into_iter().flat_map(File::drafts);
         let mut names: Vec<_> = drafts.flat_map(|draft| self.names_of(key, draft)).collect();
@@ -34,7 +36,7 @@ impl Claimants {
         })
     }
 
-    /// Notes what a file claims now, where it claimed `before`.
+    /// Replaces the names that a file claimed `before` by those that it claims `now`.
     pub fn update(&mut self, key: &Key, before: &[u64], now: &[u64]) {
         for name in before.iter().filter(|name| now.binary_search(name).is_err()) {
             if let Some(keys) = self.keys.get_mut(name) {
@@ -49,15 +51,15 @@ impl Claimants {
         }
     }
 
-    /// Whether others claim something that a file claims.
+    /// Whether other files claim a name that this file claims.
     pub fn has_rivals(&self, key: &Key, file: Option<&File>) -> bool {
         let drafts = file.into_iter().flat_map(File::drafts);
         let mut names = drafts.flat_map(|draft| self.names_of(key, draft));
         names.any(|name| self.keys.get(&name).is_some_and(|keys| keys.len() > 1))
     }
 
-    /// Those who claim one of some names, and those who claim a name of theirs, and so on. `file` gives
-    /// what is known of a file.
+    /// The files that claim one of these names, the files that claim another name of theirs, and so
+    /// on. `file` gives the state of a file.
     pub fn around<'a>(
         &self,
         names: impl IntoIterator<Item = u64>,

@@ -1,4 +1,4 @@
-//! A service's file, as it reads now and as it was served last.
+//! The state of one service file: as it reads now, and as it was served last.
 
 use std::sync::Arc;
 
@@ -12,24 +12,24 @@ use super::Key;
 /// What is known of a service's file.
 #[derive(Clone, Debug)]
 pub struct File {
-    /// What it looked like before it was read, if its next change will show.
+    /// Its fingerprint before it was read; `None` if its next change might not show.
     fingerprint: Option<Fingerprint>,
     /// Which file it was, by whatever path.
     seen: Option<Fingerprint>,
     around: Arc<Surroundings>,
-    /// As it reads now, as far as it can be read.
+    /// What it says now, if it can be read.
     newest: Option<Arc<Draft>>,
-    /// What is wrong with it by itself.
+    /// Its problems, without regard to other files.
     pub problems: Vec<Problem>,
-    /// As it was served last.
+    /// The state that was served last.
     pub good: Option<Arc<Draft>>,
-    /// Which of both is served, and what others have already that it claims.
+    /// Which of both states is served, and the names that it claims and other files have.
     choice: Choice,
     lost: Vec<Problem>,
 }
 
 impl File {
-    /// What a text, or what keeps it from being read, makes of what was known.
+    /// The new state of a file, from its text or from the problem that kept it from being read.
     pub fn read(
         source: Result<Source, Box<Problem>>,
         fingerprint: Option<Fingerprint>,
@@ -40,8 +40,8 @@ impl File {
         let source = source.map_err(|problem| problems.push(*problem)).ok();
         let newest = source.and_then(|it| config::read_service(it, around, &mut problems));
         let newest = newest.map(Arc::new);
-        // What was not there when asked may have come before it was read. Of what could not be read
-        // for a moment, nothing is known.
+        // A file that was missing at the look may have appeared before it was read; after a
+        // transient error, nothing is known of it. Both are looked at again.
         let is_known = !problems.iter().any(|problem| problem.is_transient);
         let seen = fingerprint;
         let fingerprint = fingerprint.filter(Fingerprint::is_settled).filter(|_| is_known);
@@ -51,22 +51,22 @@ impl File {
         Self { fingerprint, seen, around, newest, problems, good, choice, lost }
     }
 
-    /// Whether reading it again would give the same.
+    /// Whether reading it again would give the same state.
     pub fn is_as_read(&self, now: Option<Fingerprint>, around: &Surroundings) -> bool {
         now.is_some() && self.fingerprint == now && *self.around == *around
     }
 
-    /// Whether it may have changed without a trace, or could not be read for a moment.
+    /// Whether it may have changed unnoticed, or could not be read because of a transient error.
     pub fn is_unsure(&self) -> bool {
         self.fingerprint.is_none()
     }
 
-    /// Whether it was this file when it was read.
+    /// Whether it was the file with this fingerprint when it was read.
     pub fn is_file(&self, other: &Fingerprint) -> bool {
         self.seen.is_some_and(|seen| seen.is_same_file(other))
     }
 
-    /// What it served last, in an environment that may have another domain now.
+    /// The state served last, in an environment that may have another domain now.
     fn good_under(&self, around: &Surroundings) -> Option<Arc<Draft>> {
         let is_same = self.around.domain == around.domain;
         let good = self.good.clone();
@@ -94,12 +94,12 @@ impl File {
         Contender { environment, newest: newest.map(Arc::as_ref), good: self.good.as_deref() }
     }
 
-    /// Takes what is decided of it.
+    /// Takes the verdict on the names that it claims.
     pub fn decide(&mut self, verdict: Verdict) {
         (self.choice, self.lost) = (verdict.choice, verdict.problems);
     }
 
-    /// As it is to be served.
+    /// The state to serve.
     pub fn state(&self) -> Option<&Arc<Draft>> {
         match self.choice {
             Choice::Newest => self.as_valid(),
@@ -112,7 +112,7 @@ impl File {
         !(self.problems.is_empty() && self.lost.is_empty())
     }
 
-    /// Why it is not served as it reads, if it is not.
+    /// Why it is not served as it reads, if that is so.
     pub fn rejection(&self, key: &Key) -> Option<Rejection> {
         let good = self.good.as_ref().filter(|_| self.choice == Choice::Good);
         let serves = good.map(|good| good.service.name.clone());

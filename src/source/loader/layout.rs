@@ -1,5 +1,5 @@
-//! Which files there are: what the main file says of environments, and what a search for the files of
-//! their services found.
+//! Which files there are: the environments of the main file, and the service files that a search
+//! found for each.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,14 +9,14 @@ use crate::config::{Main, Plan, Problem, Spot, Surroundings};
 use crate::source::Followed;
 use crate::source::discover::{self, Found};
 
-/// The main file, and the files of services that it leads to.
+/// The main file, and the service files that it leads to.
 #[derive(Clone, Debug)]
 pub struct Layout {
-    /// Its plans are those of `areas`.
+    /// Without the plans of its environments, which are in `areas`.
     pub main: Main,
-    /// In the order of the main file, without the environments whose search led nowhere.
+    /// In the order of the main file, without environments whose search failed.
     pub areas: Vec<Area>,
-    /// Where each environment's search begins, also where it led nowhere.
+    /// Where the search of each environment begins, including failed searches.
     roots: Vec<PathBuf>,
 }
 
@@ -26,13 +26,13 @@ pub struct Area {
     pub plan: Plan,
     pub around: Arc<Surroundings>,
     found: Found,
-    /// Of the files that were found, in their order.
+    /// The files that were found, sorted by path.
     pub keys: Vec<Key>,
 }
 
 impl Layout {
-    /// Looks for the files of every environment. Where there is no telling which are meant, that is a
-    /// problem of the main file, which is at `path`.
+    /// Searches for the files of every environment. A failed search is a problem of the main file,
+    /// which is at `path`.
     pub fn of(path: &Path, mut main: Main, problems: &mut Vec<Problem>) -> Self {
         let roots = main.plans.iter().map(|plan| discover::root(&main.directory, &plan.pattern));
         let roots = roots.collect();
@@ -41,18 +41,18 @@ impl Layout {
         Self { areas: areas.collect(), main, roots }
     }
 
-    /// The files of all environments, in their order.
+    /// The files of all environments, in the order in which files are read.
     pub fn keys(&self) -> impl Iterator<Item = &Key> {
         self.areas.iter().flat_map(|area| &area.keys)
     }
 
-    /// Where in the order of environments a file is.
+    /// The index of the environment of a file.
     pub fn position(&self, key: &Key) -> usize {
         let own = |area: &Area| area.plan.name == key.environment;
         self.areas.iter().position(own).unwrap_or(self.areas.len())
     }
 
-    /// All in which a change could change the configuration, beside the main file.
+    /// Every path, beside the main file, in which a change could alter the configuration.
     pub fn watch(&self) -> Vec<Followed> {
         let mut watch: Vec<_> = self.roots.iter().cloned().map(Followed::Path).collect();
         for Area { found, keys, .. } in &self.areas {
@@ -80,22 +80,22 @@ impl Area {
         Some(Self { found: found.ok()?, keys, around: Arc::new(around), plan })
     }
 
-    /// Where a file is, or would be, among its files.
+    /// The index that a file has, or would have.
     fn place(&self, path: &Path) -> Result<usize, usize> {
         self.keys.binary_search_by(|key| key.path.as_path().cmp(path))
     }
 
-    /// Whether it searches for files at all, and does not just name one.
+    /// Whether it searches for files, rather than naming one.
     pub fn searches(&self) -> bool {
         !self.found.directories.is_empty()
     }
 
-    /// The file at a path, if it is one of its files.
+    /// The file at a path, if it belongs to this environment.
     pub fn at(&self, path: &Path) -> Option<&Key> {
         self.keys.get(self.place(path).ok()?)
     }
 
-    /// Whether a search would find a file that came to this path.
+    /// Whether a search would find a file at this path.
     pub fn would_find(&self, path: &Path) -> bool {
         let Some((directory, name)) = path.parent().zip(path.file_name()) else { return false };
         let means = |(found, names): &(PathBuf, discover::Names)| {
@@ -104,7 +104,7 @@ impl Area {
         self.found.directories.iter().any(means)
     }
 
-    /// Adds a file that has come.
+    /// Adds a new file.
     pub fn add(&mut self, path: &Path) -> Key {
         let key = Key::of(self.plan.name.clone(), path.to_owned());
         if let Err(place) = self.place(path) {
@@ -113,7 +113,7 @@ impl Area {
         key
     }
 
-    /// Removes a file that has gone.
+    /// Removes a file that is gone.
     pub fn remove(&mut self, path: &Path) -> Option<Key> {
         let place = self.place(path).ok()?;
         Some(self.keys.remove(place))

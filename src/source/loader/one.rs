@@ -1,5 +1,5 @@
-//! One service's file by itself, for whoever knows by somebody else where it is and that all others are
-//! right: a process that serves them.
+//! Reads one service file by itself, for commands that know from a running process where the file
+//! is and that all others are valid.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::file::File;
 use crate::config::{AdminSettings, EnvironmentName, Report, Service, StateSettings, Surroundings};
 use crate::source::text::read_source;
 
-/// What the main file says by itself that a command needs.
+/// The settings of the main file that a command needs.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub admin: AdminSettings,
@@ -17,7 +17,7 @@ pub struct Settings {
 }
 
 impl Loader {
-    /// What the main file says by itself, without a look for services.
+    /// The settings of the main file, read without a search for service files.
     ///
     /// # Errors
     ///
@@ -32,7 +32,8 @@ impl Loader {
         }
     }
 
-    /// The service that the file at a path says, in an environment; none if either is not what it was.
+    /// The service that the file at `path` declares in an environment; `None` if there is no such
+    /// environment, or the file is not valid.
     ///
     /// # Errors
     ///

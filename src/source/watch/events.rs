@@ -1,156 +1,61 @@
-//! Hears of changes from the kernel: directories, not files, are watched, so that editors which
-//! write a new file over the old name, swapped directories and Kubernetes' `..data` links are all
-//! seen.
+//! Receives changes from the kernel (inotify). Directories are watched, not files, so that edits by
+//! renaming, exchanged directories and Kubernetes' `..data` links are all seen. Used by
+//! [`Watcher`](super::Watcher). Files: `directories` (which to watch), `heard` (what the thread
+//! that receives events shares with the reloader).
+
+mod directories;
+mod heard;
+#[cfg(test)]
+mod tests;
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
-use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{ErrorKind, RecommendedWatcher, RecursiveMode, Watcher as _};
-use tokio::sync::Notify;
 use tokio::time::{timeout, timeout_at};
 
-use super::interest::{Interest, Interests};
-use super::writes::Writes;
+use super::interest::Interest;
 use super::{Follow, PATIENCE};
 use crate::transient::{advice, is_transient};
+use directories::{Directories, Identity};
+use heard::{Heard, Hearing};
 
-/// How long files must be left alone before they are read.
+/// How long files must stay unchanged before they are read.
 const QUIET: Duration = Duration::from_millis(50);
-/// After so long they are read all the same.
+/// After this time they are read anyway.
 const LONGEST: Duration = Duration::from_millis(400);
 
-/// How often in a row something may change while it is read, before what was read counts.
+/// How many loads in a row may be discarded because files changed meanwhile.
 const MOST_DISTURBED: u32 = 3;
 
-/// How many paths are noted. Where more have changed, everything is looked at.
-const PLACES_MAX: usize = 1_000;
-
-/// How many links after one another are followed, as the kernel does.
-const MOST_LINKS: usize = 40;
-
-/// Which directory stands at a path. Inode numbers are given out again, so its birth counts too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Identity {
-    device: u64,
-    inode: u64,
-    born: Option<SystemTime>,
-}
-
-impl Identity {
-    fn of(directory: &Path) -> Option<Self> {
-        let found = directory.metadata().ok()?;
-        Some(Self { device: found.dev(), inode: found.ino(), born: found.created().ok() })
-    }
-}
-
-/// Hears of changes in directories.
+/// Receives changes in directories.
 ///
-/// Events are gathered here and not by a debouncing library: those leave out a file that was made
-/// and removed in between, which may have been read in between.
+/// Events are gathered here and not by a debouncing library. Such libraries leave out a file that
+/// was created and removed within a moment, but the reloader may have read that file.
 #[derive(Debug)]
 pub struct Events {
     watcher: RecommendedWatcher,
-    /// Each directory by one path only: the kernel has one watch of it, which goes by the path that
-    /// it was asked for last.
+    /// Each directory under one path only: the kernel keeps one watch for each directory, named by
+    /// the path that was passed last.
     followed: HashMap<PathBuf, Identity>,
-    /// What could not be watched, which is said once.
+    /// Directories that could not be watched. Each is logged once.
     unseen: HashSet<PathBuf>,
-    /// Whether a directory could not be looked at, or was gone before it was watched.
+    /// Whether a directory could not be looked at, or disappeared before it was watched.
     is_unsure: bool,
-    /// Whether a directory is followed by several paths, so that events name only one of them.
+    /// Whether a directory is followed under several paths. Events name only one of them.
     has_aliases: bool,
     heard: Arc<Heard>,
-    /// When the change began that has not been told yet.
+    /// When the change began that [`Events::changed`] has not returned for yet.
     since: Option<Instant>,
-    /// How many changes there were when the last one was told, and how often more had come since.
+    /// The number of changes when [`Events::changed`] returned last.
     told: u64,
+    /// How many loads in a row were discarded.
     disturbed: u32,
-}
-
-/// What the thread that hears of events shares with the reloader.
-#[derive(Debug, Default)]
-struct Heard {
-    interests: Mutex<Interests>,
-    writes: Mutex<Writes>,
-    places: Mutex<Changed>,
-    signal: Notify,
-    /// Whether the thread that hears has ended.
-    is_deaf: AtomicBool,
-}
-
-/// What the thread that hears of events holds on to: if it ends, that is a change to look at.
-struct Hearing(Arc<Heard>);
-
-impl Drop for Hearing {
-    fn drop(&mut self) {
-        self.0.is_deaf.store(true, Ordering::Relaxed);
-        self.0.signal.notify_one();
-    }
-}
-
-impl Heard {
-    /// Takes note of an event, if it matters.
-    fn hear(&self, event: notify::Result<notify::Event>) {
-        let Some(event) = self.interests().of(event) else { return };
-        self.places().note(&event);
-        if self.writes().note(&event, Instant::now()) {
-            self.signal.notify_one();
-        }
-    }
-
-    fn places(&self) -> MutexGuard<'_, Changed> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn interests(&self) -> MutexGuard<'_, Interests> {
-        self.interests.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn writes(&self) -> MutexGuard<'_, Writes> {
-        self.writes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Where something has changed, as far as it is known; at first, it is not.
-#[derive(Debug, Default)]
-struct Changed {
-    paths: HashSet<PathBuf>,
-    is_known: bool,
-}
-
-impl Changed {
-    fn note(&mut self, event: &notify::Result<notify::Event>) {
-        match event {
-            // To read a file is no change.
-            Ok(event)
-                if matches!(event.kind, EventKind::Access(kind)
-                    if kind != AccessKind::Close(AccessMode::Write)) => {}
-            Ok(event) if !event.paths.is_empty() && !event.need_rescan() => {
-                self.add(event.paths.iter().cloned());
-            }
-            // Events were lost.
-            _ => self.is_known = false,
-        }
-    }
-
-    fn add(&mut self, paths: impl IntoIterator<Item = PathBuf>) {
-        if self.is_known {
-            self.paths.extend(paths);
-            self.is_known = self.paths.len() <= PLACES_MAX;
-        }
-    }
-
-    fn take(&mut self) -> Option<HashSet<PathBuf>> {
-        let paths = std::mem::take(&mut self.paths);
-        std::mem::replace(&mut self.is_known, true).then_some(paths)
-    }
 }
 
 impl Events {
@@ -174,7 +79,7 @@ impl Events {
         })
     }
 
-    /// What does not exist is watched for from the nearest directory above it.
+    /// A path that does not exist is watched from the nearest existing directory above it.
     pub fn follow<'a>(&mut self, followed: impl IntoIterator<Item = Follow<'a>>) {
         let mut directories = Directories::default();
         for follow in followed {
@@ -191,14 +96,14 @@ impl Events {
             if is_wanted(&path, &identity) {
                 self.followed.insert(path, identity);
             } else {
-                // Its directory may be gone, and its watch with it.
+                // Fails if the directory is gone, and the watch with it.
                 self.watcher.unwatch(&path).ok();
             }
         }
         self.unseen.retain(|path| wanted.values().any(|(wanted, _)| wanted == path));
         let paths = wanted.iter().map(|(identity, (path, _))| (path.clone(), *identity));
         let paths: Vec<_> = paths.filter(|(path, _)| !self.followed.contains_key(path)).collect();
-        // Before the first event of a new one.
+        // Set before a new directory is watched, so that its first event counts.
         if self.heard.interests().replace(wanted.into_values().collect()) {
             self.change_anywhere();
         }
@@ -207,7 +112,8 @@ impl Events {
         }
     }
 
-    /// Follows these too, beside all that is followed. Whether that can be had.
+    /// Follows these paths in addition. `false` if that is not possible, because a directory has
+    /// several paths.
     pub fn follow_more<'a>(&mut self, followed: impl IntoIterator<Item = Follow<'a>>) -> bool {
         let followed: Vec<_> = followed.into_iter().collect();
         let mut directories = Directories::default();
@@ -224,31 +130,31 @@ impl Events {
                 self.watch(path, identity);
             }
         }
-        // Something may have happened to them before.
+        // They may have changed before they were watched.
         self.heard.places().add(followed.iter().map(|follow| follow.path().to_owned()));
         self.heard.signal.notify_one();
         true
     }
 
-    /// Where something has changed since the last call; none where it may have been anywhere.
+    /// The paths that have changed since the last call; `None` if any path may have changed.
     pub fn places(&mut self) -> Option<HashSet<PathBuf>> {
         let places = self.heard.places().take();
         places.filter(|_| !self.has_aliases && !self.is_blind())
     }
 
-    /// Something may have changed, and it is not known where.
+    /// Reports a change of which the place is unknown.
     fn change_anywhere(&self) {
         self.heard.places().is_known = false;
         self.heard.signal.notify_one();
     }
 
-    /// Each directory once, by the path that it is watched by already, if it is.
+    /// Each directory once, under the path that it is watched by already, if any.
     fn by_identity(&mut self, directories: Directories) -> HashMap<Identity, (PathBuf, Interest)> {
         let Directories { found, mut interests, .. } = directories;
         let mut wanted: HashMap<Identity, (PathBuf, Interest)> = HashMap::new();
         for path in found {
             let Some(identity) = Identity::of(&path) else {
-                // It has gone since it was found.
+                // The directory disappeared after it was found.
                 self.is_unsure = true;
                 continue;
             };
@@ -275,17 +181,17 @@ impl Events {
         match self.watcher.watch(&directory, RecursiveMode::NonRecursive) {
             Ok(()) => {
                 if self.unseen.remove(&directory) {
-                    tracing::info!("edits in {} are seen again", directory.display());
+                    tracing::info!("edits in {} are noticed at once again", directory.display());
                 }
                 self.followed.insert(directory, identity);
                 self.change_anywhere();
             }
             Err(mut error) => {
-                // We name it ourselves.
+                // The message names the directory already.
                 error.paths.clear();
                 if self.unseen.insert(directory.clone()) {
                     tracing::warn!(
-                        "edits in {} go unseen, and are looked for every few seconds: {error}. {}",
+                        "cannot watch {}: {error}. Edits there are looked for every few seconds. {}",
                         directory.display(),
                         remedy(&error)
                     );
@@ -294,7 +200,7 @@ impl Events {
         }
     }
 
-    /// A thread that has panicked hears nothing any more: another one does, of the same directories.
+    /// Replaces a thread that has panicked by a new one that watches the same directories.
     async fn hear_again(&mut self) {
         while self.heard.is_deaf.load(Ordering::Relaxed) {
             match Self::new() {
@@ -307,20 +213,20 @@ impl Events {
                     }
                 }
                 Err(error) => {
-                    tracing::error!("edits go unseen: {error}; trying again in {PATIENCE:?}");
+                    tracing::error!("cannot watch files: {error}; trying again in {PATIENCE:?}");
                     tokio::time::sleep(PATIENCE).await;
                 }
             }
         }
     }
 
-    /// Whether changes somewhere go unseen.
+    /// Whether some changes are missed.
     pub fn is_blind(&self) -> bool {
         self.is_unsure || !self.unseen.is_empty()
     }
 
-    /// Waits for a change in a followed directory, until nothing changes for a moment, and for the
-    /// files that are being written to be closed.
+    /// Waits for a change in a followed directory, then until nothing changes for a moment and all
+    /// files being written are closed.
     pub async fn changed(&mut self) {
         self.hear_again().await;
         let since = match self.since {
@@ -336,18 +242,18 @@ impl Events {
             let now = Instant::now();
             let end = self.heard.writes().end(now).filter(|_| now < last);
             let Some(end) = end else { break is_quiet };
-            // Woken by a close, or by more changes.
+            // Ends early when a file is closed, or at the next change.
             timeout_at(end.min(last).into(), self.heard.signal.notified()).await.ok();
         };
         if !is_quiet {
-            // The change under way is read twice rather than by half.
+            // The change goes on: it is read now, and once more when it is complete.
             self.heard.signal.notify_one();
         }
         self.told = self.heard.writes().changes;
         self.since = None;
     }
 
-    /// Waits until nothing changes for a moment. Whether that came to be.
+    /// Waits until nothing changes for a moment. `false` if that took too long.
     async fn quiet(&self) -> bool {
         let quiet = async { while timeout(QUIET, self.heard.signal.notified()).await.is_ok() {} };
         timeout(LONGEST, quiet).await.is_ok()
@@ -371,269 +277,5 @@ fn remedy(error: &notify::Error) -> &'static str {
         _ => {
             "Raise `sysctl fs.inotify.max_user_watches`, or set `watch = \"poll:2s\"` under `[server]`"
         }
-    }
-}
-
-/// The directories in which a change can make some path another file.
-#[derive(Default)]
-struct Directories {
-    found: HashSet<PathBuf>,
-    /// What matters in a directory, be it found or not.
-    interests: HashMap<PathBuf, Interest>,
-    /// Whether some directory could not be looked at for a moment.
-    is_unsure: bool,
-    /// Paths whose links, up to the root, were followed.
-    done: HashSet<PathBuf>,
-}
-
-impl Directories {
-    fn add(&mut self, follow: Follow<'_>) {
-        match follow {
-            Follow::Path(path) => self.gather(path, MOST_LINKS),
-            Follow::Names(directory, names) => {
-                self.gather(directory, MOST_LINKS);
-                self.interests.entry(directory.to_owned()).or_default().add_glob(names);
-            }
-        }
-    }
-
-    /// Takes an interest in a path, where it is in a directory that is watched.
-    fn note(&mut self, path: &Path) {
-        let Some((parent, name)) = path.parent().zip(path.file_name()) else { return };
-        match self.interests.get_mut(parent) {
-            Some(interest) => interest.add_name(name),
-            None => self.interests.entry(parent.to_owned()).or_default().add_name(name),
-        }
-    }
-
-    fn is_directory(&mut self, path: &Path) -> bool {
-        match path.metadata() {
-            Ok(found) => found.is_dir(),
-            Err(error) => {
-                self.is_unsure |= is_transient(&error);
-                false
-            }
-        }
-    }
-
-    /// Adds those of `path`: the one that it is in or is, and for each link on the way, the one that
-    /// the link is in and those on the way to its target.
-    fn gather(&mut self, path: &Path, links: usize) {
-        if self.done.contains(path) {
-            return;
-        }
-        // Of many files in a directory, nearly all are neither links nor directories.
-        let in_found = path.parent().is_some_and(|parent| self.found.contains(parent));
-        if in_found && is_file(path) {
-            self.note(path);
-            self.done.insert(path.to_path_buf());
-            return;
-        }
-        for ancestor in path.ancestors() {
-            if self.found.contains(ancestor) {
-                break;
-            }
-            if self.is_directory(ancestor) {
-                self.found.insert(ancestor.to_path_buf());
-                break;
-            }
-        }
-        for link in path.ancestors() {
-            if !self.done.insert(link.to_path_buf()) {
-                break;
-            }
-            self.note(link);
-            let (Ok(target), Some(parent)) = (link.read_link(), link.parent()) else { continue };
-            self.found.insert(parent.to_path_buf());
-            if links > 0 {
-                self.gather(&parent.join(target), links - 1);
-            }
-        }
-    }
-}
-
-/// Whether this is a file itself, and no link to one.
-fn is_file(path: &Path) -> bool {
-    path.symlink_metadata().is_ok_and(|found| found.is_file())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::symlink;
-
-    use super::*;
-
-    #[test]
-    fn where_events_were_lost_or_are_too_many_it_may_have_been_anywhere() {
-        let event = |path: &str| {
-            Ok(notify::Event::new(EventKind::Create(notify::event::CreateKind::File))
-                .add_path(path.into()))
-        };
-        let mut changed = Changed::default();
-        assert_eq!(changed.take(), None, "nothing is known at first");
-        changed.note(&event("/a.toml"));
-        assert_eq!(changed.take(), Some(HashSet::from(["/a.toml".into()])));
-        assert_eq!(changed.take(), Some(HashSet::new()));
-        for lost in [
-            Ok(notify::Event::new(EventKind::Other).set_flag(notify::event::Flag::Rescan)),
-            Err(notify::Error::generic("lost")),
-        ] {
-            changed.note(&event("/a.toml"));
-            changed.note(&lost);
-            changed.note(&event("/b.toml"));
-            assert_eq!(changed.take(), None);
-        }
-        (0..=PLACES_MAX).for_each(|number| changed.note(&event(&format!("/{number}.toml"))));
-        assert_eq!(changed.take(), None);
-    }
-
-    /// The reloader gives its wait up whenever a version has been made.
-    #[tokio::test]
-    async fn a_wait_that_is_given_up_loses_no_change() {
-        let directory = tempfile::tempdir().unwrap();
-        let mut events = Events::new().unwrap();
-        let file = directory.path().join("a.toml");
-        events.follow([Follow::Path(&file)]);
-        events.changed().await;
-        std::fs::write(&file, "x").unwrap();
-        for _ in 0..20 {
-            assert!(timeout(QUIET / 10, events.changed()).await.is_err(), "too early");
-        }
-        timeout(Duration::from_secs(10), events.changed()).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn what_changes_while_it_is_read_is_read_again_but_not_for_ever() {
-        let directory = tempfile::tempdir().unwrap();
-        let mut events = Events::new().unwrap();
-        let file = directory.path().join("a.toml");
-        events.follow([Follow::Path(&file)]);
-        for disturbed in [true, true, true, false, true] {
-            events.changed().await;
-            std::fs::write(&file, "x").unwrap();
-            let told = events.told;
-            while events.heard.writes().changes == told {
-                tokio::task::yield_now().await;
-            }
-            assert_eq!(events.is_disturbed(), disturbed);
-        }
-    }
-
-    #[tokio::test]
-    async fn changes_are_heard_of_when_the_thread_that_hears_has_ended() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("a.toml");
-        let mut events = Events::new().unwrap();
-        events.follow([Follow::Path(&file)]);
-        events.changed().await;
-        // It goes as it does when the thread unwinds.
-        drop(std::mem::replace(&mut events.watcher, Events::new().unwrap().watcher));
-        let deadline = Duration::from_secs(10);
-        while !events.heard.is_deaf.load(Ordering::Relaxed) {
-            tokio::task::yield_now().await;
-        }
-        // Something may have happened meanwhile.
-        timeout(deadline, events.changed()).await.unwrap();
-        assert!(!events.heard.is_deaf.load(Ordering::Relaxed));
-        std::fs::write(file, "x").unwrap();
-        timeout(deadline, events.changed()).await.unwrap();
-    }
-
-    #[test]
-    fn links_lead_to_the_directories_they_are_in_and_point_to() {
-        let root = tempfile::tempdir().unwrap();
-        let path = |name: &str| root.path().join(name);
-        std::fs::create_dir_all(path("release-1")).unwrap();
-        std::fs::create_dir_all(path("store")).unwrap();
-        std::fs::write(path("store/app.wasm"), "").unwrap();
-        symlink("release-1", path("current")).unwrap();
-        symlink("../store/app.wasm", path("release-1/app.wasm")).unwrap();
-        let mut directories = Directories::default();
-        directories.gather(&path("current/app.wasm"), MOST_LINKS);
-        let found: HashSet<_> =
-            directories.found.iter().map(|directory| directory.canonicalize().unwrap()).collect();
-        let root = root.path().canonicalize().unwrap();
-        let expected = [root.clone(), root.join("release-1"), root.join("store")];
-        assert_eq!(found, HashSet::from(expected));
-    }
-
-    #[test]
-    fn what_does_not_exist_is_watched_for_from_above() {
-        let root = tempfile::tempdir().unwrap();
-        let mut directories = Directories::default();
-        directories.gather(&root.path().join("no/such/app.wasm"), MOST_LINKS);
-        assert_eq!(directories.found, HashSet::from([root.path().to_path_buf()]));
-    }
-
-    /// Waits for a change, if there is one soon.
-    async fn hears(events: &mut Events) -> bool {
-        timeout(2 * LONGEST, events.changed()).await.is_ok()
-    }
-
-    #[tokio::test]
-    async fn what_is_not_followed_is_not_heard() {
-        let root = tempfile::tempdir().unwrap();
-        let path = |name: &str| root.path().join(name);
-        let mut events = Events::new().unwrap();
-        let (main, missing) = (path("watershed.toml"), path("services"));
-        events.follow([Follow::Path(&main), Follow::Path(&missing)]);
-        events.changed().await;
-        std::fs::write(path("log"), "a line").unwrap();
-        assert!(!hears(&mut events).await);
-        assert_eq!(events.heard.writes().end(Instant::now()), None, "nobody waits for its end");
-        std::fs::create_dir(path("services")).unwrap();
-        assert!(hears(&mut events).await, "a directory that appears");
-        std::fs::rename(path("log"), &main).unwrap();
-        assert!(hears(&mut events).await, "a file that takes the place of another");
-    }
-
-    #[tokio::test]
-    async fn a_name_that_begins_to_matter_counts_as_changed() {
-        let root = tempfile::tempdir().unwrap();
-        let [a, b] = ["a", "b"].map(|name| root.path().join(name));
-        let mut events = Events::new().unwrap();
-        events.follow([Follow::Path(&a)]);
-        events.changed().await;
-        events.follow([Follow::Path(&a)]);
-        assert!(!hears(&mut events).await);
-        events.follow([Follow::Path(&a), Follow::Path(&b)]);
-        assert!(hears(&mut events).await);
-    }
-
-    /// The kernel has one watch of a directory, whatever the number of its names.
-    #[tokio::test]
-    async fn a_directory_with_two_names_is_heard_by_what_matters_under_each() {
-        let root = tempfile::tempdir().unwrap();
-        let path = |name: &str| root.path().join(name);
-        std::fs::create_dir(path("release")).unwrap();
-        symlink("release", path("current")).unwrap();
-        let (a, b) = (path("current/a"), path("release/b"));
-        let mut events = Events::new().unwrap();
-        events.follow([Follow::Path(&a), Follow::Path(&b)]);
-        events.changed().await;
-        for name in ["release/a", "current/b"] {
-            std::fs::write(path(name), "x").unwrap();
-            assert!(hears(&mut events).await, "{name}");
-        }
-        // Without one of its names, it is still the same directory.
-        for only in [&b, &a, &b] {
-            events.follow([Follow::Path(only)]);
-            while hears(&mut events).await {}
-            std::fs::write(only, "y").unwrap();
-            assert!(hears(&mut events).await, "{only:?}");
-        }
-    }
-
-    #[tokio::test]
-    async fn what_cannot_be_watched_is_told_and_tried_again() {
-        let root = tempfile::tempdir().unwrap();
-        let directory = root.path().join("private");
-        std::fs::create_dir(&directory).unwrap();
-        let mut events = Events::new().unwrap();
-        // As after the kernel has given out its last watch.
-        events.unseen.insert(directory.clone());
-        assert!(events.is_blind());
-        events.follow([Follow::Path(&directory.join("a"))]);
-        assert!(!events.is_blind() && events.followed.contains_key(&directory));
     }
 }

@@ -1,10 +1,10 @@
-//! Changes that a test tells of, where the real ones take real time.
+//! Changes reported by tests, because real changes take real time.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio::sync::Notify;
 
-/// What a test says of the files.
+/// The changes that a test reports.
 #[derive(Debug, Default)]
 pub struct Fake {
     changed: Notify,
@@ -15,12 +15,12 @@ pub struct Fake {
 }
 
 impl Fake {
-    /// Tells of a change.
+    /// Reports a change.
     pub fn change(&self) {
         self.changed.notify_one();
     }
 
-    /// Disturbs so many loads, and tells of a change after each.
+    /// Disturbs this many loads, and reports a change after each.
     pub fn disturb(&self, loads: u32) {
         self.disturbing.store(loads, Ordering::Relaxed);
     }

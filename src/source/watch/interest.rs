@@ -1,6 +1,6 @@
-//! What matters in the directories that are watched. The kernel tells of everything in them: also of
-//! a log that grows beside the main file, and of what editors put beside a file. What no
-//! configuration leads to is neither a change nor a write to wait for.
+//! Which names matter in the watched directories. The kernel reports every event in them, also for
+//! a log that grows beside the main file and for an editor's temporary files. An event for a name
+//! that no configuration leads to is neither a change nor a write to wait for.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
@@ -11,35 +11,35 @@ use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
 
 use crate::source::Names;
 
-/// What matters in one directory, beside itself.
+/// The names that matter in one directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Interest {
-    /// Files, directories and links on the way to what is followed.
+    /// Files, directories and links on the way to followed paths.
     names: HashSet<OsString>,
-    /// What could become a service, or a directory of services.
+    /// Globs for names that could become a service file, or a directory of service files.
     globs: HashSet<Names>,
 }
 
 impl Interest {
-    /// Takes an interest in one name.
+    /// Adds one name.
     pub fn add_name(&mut self, name: &OsStr) {
         if !self.names.contains(name) {
             self.names.insert(name.to_owned());
         }
     }
 
-    /// Takes an interest in what a glob means.
+    /// Adds a glob.
     pub fn add_glob(&mut self, names: &Names) {
         self.globs.insert(names.clone());
     }
 
-    /// Takes an interest in all that `other` does.
+    /// Adds everything that matters to `other`.
     pub fn add(&mut self, other: Self) {
         self.names.extend(other.names);
         self.globs.extend(other.globs);
     }
 
-    /// Whether nothing in it is new to `other`.
+    /// Whether everything that matters here also matters to `other`.
     pub fn is_within(&self, other: &Self) -> bool {
         let is_known = |name: &OsString| {
             other.names.contains(name) || other.globs.iter().any(|names| names.mean(name))
@@ -53,7 +53,7 @@ impl Interest {
     }
 }
 
-/// Whether an event may be of what a glob means: directories are not written.
+/// Whether an event may concern an entry that a glob means. Directories are never written.
 fn may_be_of(kind: EventKind, names: &Names) -> bool {
     let is_write = matches!(
         kind,
@@ -63,12 +63,13 @@ fn may_be_of(kind: EventKind, names: &Names) -> bool {
     !(is_write && names.are_directories())
 }
 
-/// What matters in every directory that is watched, by the path that it is watched by.
+/// The names that matter, for each watched directory.
 #[derive(Debug, Default)]
 pub struct Interests(HashMap<PathBuf, Interest>);
 
 impl Interests {
-    /// What matters from now on. Whether some of it did not until now, in a directory that did.
+    /// Replaces the names that matter. Returns whether a name is new in a directory that was
+    /// watched before.
     pub fn replace(&mut self, with: HashMap<PathBuf, Interest>) -> bool {
         let is_wider = |(path, now): (&PathBuf, &Interest)| {
             self.0.get(path).is_some_and(|before| !now.is_within(before))
@@ -78,7 +79,7 @@ impl Interests {
         widens
     }
 
-    /// Takes an interest in more of a directory.
+    /// Adds names that matter in a directory.
     pub fn add(&mut self, directory: &Path, interest: Interest) {
         match self.0.get_mut(directory) {
             Some(known) => known.add(interest),
@@ -86,8 +87,8 @@ impl Interests {
         }
     }
 
-    /// An event without what does not matter of it; `None` if none of it does. An error, or an event
-    /// without a path, says that events were lost: that matters.
+    /// Reduces an event to the paths that matter; `None` if none does. Errors and events without a
+    /// path always matter: they say that events were lost.
     pub fn of(&self, event: notify::Result<Event>) -> Option<notify::Result<Event>> {
         let Ok(mut event) = event else { return Some(event) };
         if event.paths.is_empty() {

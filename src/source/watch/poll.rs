@@ -1,5 +1,5 @@
-//! Looks for changes: for file systems whose changes the kernel does not tell, such as NFS, 9p and
-//! some of FUSE and of containers.
+//! Looks for changes at intervals, for file systems where the kernel reports none, such as NFS, 9p,
+//! some of FUSE and some of containers.
 //!
 //! Not by notify's own `PollWatcher`: it compares modification times in whole seconds and, unless
 //! it reads every file, nothing else (`system_time_to_seconds` in its `poll.rs`), so it misses the
@@ -23,10 +23,11 @@ use super::PATIENCE;
 use crate::source::{Fingerprint, Followed, Names};
 use crate::transient::is_transient;
 
-/// How far apart two looks are that must see the same before a change counts as complete.
+/// The time between two looks that must agree before a change counts as complete.
 const SETTLED: Duration = Duration::from_millis(500);
 
-/// Looks from a thread of its own, which a file system that hangs may hold up. It ends with this.
+/// Looks from a thread of its own, because a file system may hang. The thread ends when this is
+/// dropped.
 #[derive(Debug)]
 pub struct Poller {
     followed: Sender<HashSet<Followed>>,
@@ -46,7 +47,7 @@ impl Poller {
             since: None,
         };
         thread::Builder::new().name("poller".to_owned()).spawn(move || {
-            // A panic must not be the end of looking: it goes on with what it has seen.
+            // After a panic, the thread goes on with the state that it has.
             while catch_unwind(AssertUnwindSafe(|| looker.run())).is_err() {
                 thread::sleep(interval);
             }
@@ -54,37 +55,37 @@ impl Poller {
         Ok(Self { followed, changed })
     }
 
-    /// Looks at exactly these from now on. A look follows links, so a link that is switched
-    /// anywhere on the way shows as another file.
+    /// Looks at exactly these paths from now on. Looks follow links, so a changed link anywhere on
+    /// the way shows as another file.
     pub fn follow(&mut self, paths: HashSet<Followed>) {
-        // The thread runs for as long as this exists.
+        // Cannot fail: the thread runs as long as this exists.
         self.followed.send(paths).ok();
     }
 
-    /// Waits for a change that is complete.
+    /// Waits for a complete change.
     pub async fn changed(&mut self) {
         self.changed.notified().await;
     }
 }
 
-/// What something that is followed was at the last look.
+/// The state of a followed path at the last look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sight {
     Nothing,
     File(Fingerprint),
-    /// Its time stamps tell of names that do not matter, and where they are coarse, not of those that
-    /// do. So the names that matter count, as one number.
+    /// A hash of the names that matter. The directory's time stamp also changes for names that do
+    /// not matter and, where stamps are coarse, may miss those that do.
     Directory {
         device: u64,
         inode: u64,
         names: u64,
     },
-    /// Not even looked at yet: an error of a moment is in the way.
+    /// Not looked at yet, because of a transient error.
     Unknown,
 }
 
 impl Sight {
-    /// What is there now; `None` where an error of a moment is in the way.
+    /// The present state; `None` on a transient error.
     fn of(followed: &Followed) -> Option<Self> {
         let (path, names) = match followed {
             Followed::Path(path) => (path, None),
@@ -106,7 +107,7 @@ impl Sight {
     }
 }
 
-/// The same for the same names, in whatever order they come.
+/// A hash of names that does not depend on their order.
 fn names(directory: &Path, wanted: &Names) -> io::Result<u64> {
     let mut sum = 0u64;
     for entry in fs::read_dir(directory)? {
@@ -120,13 +121,13 @@ fn names(directory: &Path, wanted: &Names) -> io::Result<u64> {
     Ok(sum)
 }
 
-/// The thread's side.
+/// The state of the thread.
 struct Looker {
     interval: Duration,
     orders: Receiver<HashSet<Followed>>,
     changed: Arc<Notify>,
     seen: HashMap<Followed, Sight>,
-    /// When the change began that has not been told yet.
+    /// When the change began that has not been reported yet.
     since: Option<Instant>,
 }
 
@@ -155,7 +156,7 @@ impl Looker {
     fn look(&mut self) {
         let mut differs = false;
         for (path, seen) in &mut self.seen {
-            // What cannot be looked at for a moment is what it was.
+            // After a transient error, a path counts as unchanged.
             let sight = Sight::of(path).unwrap_or(*seen);
             differs |= *seen != sight;
             *seen = sight;

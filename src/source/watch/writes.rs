@@ -1,5 +1,5 @@
-//! Which files are being written, as far as the kernel tells: those that were modified and not yet
-//! closed. Filled by the thread that hears of events, read by the reloader's.
+//! Which files are being written, as far as the kernel reports: those that were modified and not
+//! closed yet. Filled by the thread that receives events, read by the reloader's task.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
 
 use super::PATIENCE;
 
-/// How long after its last modification a file is taken to be finished even if it stays open.
+/// How long after its last modification a file counts as complete even if it stays open.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// One file that is being written.
@@ -20,31 +20,31 @@ struct Writing {
 }
 
 impl Writing {
-    /// Until when it is waited for.
+    /// When waiting for it ends.
     fn end(self) -> Instant {
         (self.last + PAUSE).min(self.first + PATIENCE)
     }
 }
 
-/// The files that are being written, and how much has changed.
+/// The files that are being written, and the number of changes.
 #[derive(Debug, Default)]
 pub struct Writes {
     open: HashMap<PathBuf, Writing>,
-    /// How many changes there were in all.
+    /// The number of changes since the start.
     pub changes: u64,
 }
 
 impl Writes {
-    /// Takes note of an event. Whether somebody who waits for changes should be woken.
+    /// Notes an event. Returns whether to wake the task that waits for changes.
     pub fn note(&mut self, event: &notify::Result<notify::Event>, now: Instant) -> bool {
-        // An error: events were lost, so look at the files.
+        // An error means that events were lost, so any file may have changed.
         let Ok(event) = event else { return self.change() };
         match event.kind {
             EventKind::Access(AccessKind::Close(AccessMode::Write)) => {
-                // Who opens a file for writing and changes nothing has not changed it.
+                // A file that was opened for writing and not modified has not changed.
                 event.paths.iter().any(|path| self.open.remove(path).is_some())
             }
-            // To answer what reads files with a reload, which reads them, would never end.
+            // Reads must not count: a reload reads files, so it would cause the next reload.
             EventKind::Access(_) => false,
             EventKind::Modify(ModifyKind::Data(_)) => {
                 for path in &event.paths {
@@ -68,9 +68,10 @@ impl Writes {
         true
     }
 
-    /// Until when to wait for the files that are being written; `None` when there is none.
+    /// When waiting for the files being written ends; `None` if no file is being written.
     pub fn end(&mut self, now: Instant) -> Option<Instant> {
-        // One that goes on being written beyond our patience stays, so that it does not start anew.
+        // A file that is still being written after its time stays in the list, so that waiting for
+        // it does not start anew.
         self.open.retain(|_, writing| now < writing.last + PAUSE);
         self.open.values().map(|writing| writing.end()).filter(|end| now < *end).max()
     }

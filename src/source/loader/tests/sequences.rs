@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
-use crate::config::ServiceName;
+use crate::config::{Environment, Service, ServiceName};
 
 #[derive(Clone, Debug)]
 enum Step {

@@ -1,0 +1,80 @@
+//! The JSON schemas say of keys, defaults, words and bounds what the model says.
+
+use super::*;
+
+#[test]
+fn the_schema_knows_every_key_and_every_default() {
+    let (watershed, service) = schema();
+    let server = &watershed["properties"]["server"]["properties"];
+    assert_eq!(server["grace-period"]["default"], "10s");
+    assert_eq!(server["listen"]["default"][0], "127.0.0.1:8080");
+    assert_eq!(server["listen"]["items"]["type"], "string");
+    assert_eq!(server["watch"]["default"], "events");
+    let limits = &server["limits"]["properties"];
+    assert_eq!(
+        (&limits["head"]["default"], &limits["headers"]["default"]),
+        (&"64KiB".into(), &128.into())
+    );
+    let limits = &watershed["properties"]["defaults"]["properties"]["limits"]["properties"];
+    assert_eq!(limits["memory"]["default"], "128MiB");
+    assert_eq!(limits["memory"]["anyOf"][0]["type"], "integer");
+    assert_eq!(watershed["title"], "watershed.toml");
+    let version = &service["properties"]["versions"]["items"];
+    assert_eq!(version["required"], serde_json::json!(["name", "component"]));
+    assert_eq!(version.get("description"), None);
+    assert_eq!(version["additionalProperties"], false);
+    let env = &version["properties"]["env"];
+    assert_eq!(env["type"], "object");
+    assert_eq!(env["additionalProperties"]["anyOf"][0]["type"], "string");
+    let secret = &env["additionalProperties"]["anyOf"][1];
+    assert_eq!(secret["additionalProperties"], false);
+    assert_eq!(secret["properties"]["from-env"]["type"], "string");
+    assert_eq!((&secret["minProperties"], &secret["maxProperties"]), (&1.into(), &1.into()));
+    let split = &service["properties"]["traffic"]["properties"]["split"];
+    assert_eq!(split["additionalProperties"]["maximum"], 100);
+    let traffic = &service["properties"]["traffic"]["properties"];
+    let rule = &traffic["rules"]["items"];
+    assert_eq!(rule["required"], serde_json::json!(["name"]));
+    assert_eq!(rule["oneOf"][1]["required"], serde_json::json!(["split"]));
+    assert_eq!(rule["properties"]["otherwise"]["default"], "next");
+    assert_eq!(traffic["sticky"]["properties"]["cookie"]["properties"]["ttl"]["default"], "720h");
+    assert_eq!(version["properties"]["reach"]["default"], "live");
+    for schema in [watershed, service] {
+        let text = schema.to_string();
+        assert!(!text.contains("null"), "{text}");
+    }
+}
+
+#[test]
+fn the_schemas_words_are_the_models() {
+    let (_, service) = schema();
+    let properties = &service["properties"];
+    let traffic = &properties["traffic"]["properties"];
+    let sticky = &traffic["sticky"]["properties"];
+    let same_site = &sticky["cookie"]["properties"]["same-site"];
+    let reach = &properties["versions"]["items"]["properties"]["reach"];
+    let otherwise = &traffic["rules"]["items"]["properties"]["otherwise"];
+    let words = |schema: &serde_json::Value| schema["enum"].clone();
+    assert_eq!(words(reach), serde_json::json!(Reach::ALL.map(Reach::as_str)));
+    assert_eq!(words(&traffic["pick"]), serde_json::json!(Pick::ALL.map(Pick::as_str)));
+    assert_eq!(words(otherwise), serde_json::json!(Otherwise::ALL.map(Otherwise::as_str)));
+    assert_eq!(words(same_site), serde_json::json!(SameSite::ALL.map(SameSite::as_str)));
+    let modes = [StickyMode::HASH, StickyMode::PIN];
+    assert_eq!(words(&sticky["mode"]), serde_json::json!(modes));
+}
+
+#[test]
+fn the_schemas_bounds_are_the_models() {
+    let (watershed, service) = schema();
+    let bounds = |schema: &serde_json::Value| {
+        schema["minimum"].as_i64().unwrap()..=schema["maximum"].as_i64().unwrap()
+    };
+    let server = &watershed["properties"]["server"]["properties"];
+    assert_eq!(bounds(&server["threads"]), ServerSettings::THREADS);
+    let headers = &server["limits"]["properties"]["headers"];
+    assert_eq!(bounds(headers), ConnectionLimits::HEADERS);
+    let version = &service["properties"]["versions"]["items"]["properties"];
+    let limits = &version["limits"]["properties"];
+    assert_eq!(bounds(&limits["concurrency"]), Limits::CONCURRENCY);
+    assert_eq!(bounds(&limits["instance-reuse"]), GuestLimits::INSTANCE_REUSE);
+}

@@ -1,0 +1,259 @@
+//! One service in a snapshot: what serves it, and what operators see of it. Made by
+//! [`Snapshot`](super::Snapshot).
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::super::decider::Decider;
+use super::super::secrets::{self, Found};
+use super::super::status::Status;
+use super::super::version::ReadyVersion;
+use super::ServiceKey;
+use super::secret::{Secret, look};
+use crate::api::Explanation;
+use crate::config::{
+    DomainPattern, Percent, Route, SecretSource, Service, VersionName, VersionSpec,
+};
+use crate::policy::explain::Question;
+use crate::policy::{Case, Obstacle, Serve, Verdict};
+use crate::routing::{HostPattern, Part};
+use crate::source::Look;
+use crate::telemetry::Tally;
+
+/// A service as it is served, and its declaration, which may differ.
+#[derive(Debug)]
+pub struct ServiceEntry {
+    pub key: ServiceKey,
+    pub declared: Arc<Service>,
+    /// The generation in which the service changed last.
+    pub since: u64,
+    pub decider: Decider,
+    /// How often each version was drawn since the split last changed, in the order of
+    /// [`Decider::shares`].
+    pub tally: Arc<Tally>,
+    /// Why what is declared is not what is served.
+    pub held: Option<String>,
+    pub versions: Vec<VersionView>,
+    secret: Secret,
+}
+
+#[derive(Clone, Debug)]
+pub struct VersionView {
+    pub name: VersionName,
+    pub remark: Option<String>,
+    pub status: Status,
+    /// Its share of the traffic now.
+    pub share: Percent,
+    /// Its share by the file. Under `latest`, the newest version without an obstacle has 100 %.
+    pub declared_share: Percent,
+    /// Why it takes no share, if it takes none.
+    pub obstacle: Option<Obstacle>,
+}
+
+impl VersionView {
+    /// Whether the version is normal and gets no traffic because of a quarantine entry.
+    pub fn is_quarantined(&self) -> bool {
+        self.status.normal().is_some() && matches!(self.obstacle, Some(Obstacle::Quarantined(_)))
+    }
+}
+
+impl ServiceEntry {
+    /// Releases what versions have kept idle for too long, and samples the counters of all
+    /// versions, including those without traffic.
+    pub fn sweep(&self, now: Instant) {
+        let serving: Vec<_> = self.decider.entries().collect();
+        let is_serving = |version| serving.iter().any(|other| Arc::ptr_eq(version, *other));
+        let normal = self.versions.iter().filter_map(|view| view.status.normal());
+        let others = normal.filter(|version| !is_serving(version));
+        for version in serving.iter().copied().chain(others) {
+            version.backend.sweep();
+            version.meter.sample(now);
+        }
+        self.tally.sample(now);
+        if let Some(pins) = self.decider.pins() {
+            pins.sweep(now);
+        }
+    }
+
+    /// The hosts and paths that lead to the service.
+    pub(super) fn parts(&self) -> impl Iterator<Item = (HostPattern<'_>, Part<'_>)> {
+        let overrides = self.declared.policy.overrides.as_ref();
+        let has_previews = overrides.is_some_and(|overrides| overrides.preview_domains);
+        let Service { domains, routes, .. } = &*self.declared;
+        let domains = domains.iter().map(|domain| (domain, Route::WHOLE));
+        let parts = domains.chain(routes.iter().map(|it| (&it.domain, it.path.as_str())));
+        parts.map(move |(domain, path)| {
+            let host = match domain {
+                DomainPattern::Exact(host) => HostPattern::Exact(host),
+                DomainPattern::Wildcard(suffix) => HostPattern::Wildcard(suffix),
+            };
+            (host, Part { path, has_previews })
+        })
+    }
+
+    /// Explains the decision for a request.
+    pub fn explain(&self, question: &Question, generation: u64) -> Explanation {
+        Explanation {
+            generation: Some(generation),
+            held: self.held.clone(),
+            ..self.decider.explain(self.key.environment.as_str(), question, Instant::now())
+        }
+    }
+
+    /// What is wrong with the service although it is served as declared.
+    pub fn warning(&self) -> Option<String> {
+        let missing = self.secret.missing.as_ref()?;
+        Some(format!("every override is denied, since its secret cannot be read: {missing}"))
+    }
+
+    /// Whether the file with the secret of overrides has changed since it was read, and can be read
+    /// now.
+    pub fn has_stale_secret(&self) -> bool {
+        self.secret_source().is_some_and(|source| {
+            look(source).differs_from(self.secret.look)
+                && !matches!(secrets::lock(source), Found::Obscured(_))
+        })
+    }
+
+    /// Whether the file with the secret of overrides has, or may have, changed since it was read.
+    pub fn awaits_secret(&self) -> bool {
+        self.secret_source().is_some_and(|source| {
+            let look = look(source);
+            look == Look::Obscured || look != self.secret.look
+        })
+    }
+
+    /// Whether it has a secret of overrides.
+    pub fn has_secret(&self) -> bool {
+        self.secret_source().is_some()
+    }
+
+    fn secret_source(&self) -> Option<&SecretSource> {
+        self.declared.policy.overrides.as_ref()?.secret.as_ref()
+    }
+
+    /// Whether a new entry for this declaration and these statuses would be equal to this one.
+    pub(super) fn is_still(&self, service: &Arc<Service>, statuses: &[Status]) -> bool {
+        let declared = self.versions.iter().take(service.versions.len());
+        self.declared == *service
+            && !self.has_stale_secret()
+            && declared.len() == statuses.len()
+            && declared.zip(statuses).all(|(view, status)| view.status == *status)
+    }
+
+    pub(super) fn new(
+        key: ServiceKey,
+        service: &Arc<Service>,
+        statuses: &[Status],
+        last: Option<&Arc<Self>>,
+        since: u64,
+    ) -> Self {
+        let before = last.map(|last| &last.decider);
+        let overrides = service.policy.overrides.as_ref();
+        let source = overrides.and_then(|overrides| overrides.secret.as_ref());
+        let same = last.filter(|last| last.secret_source() == source);
+        let secret = Secret::look(source, same.map(|last| &last.secret));
+        let lock = secret.lock.clone();
+        let standings: Vec<_> = statuses.iter().map(Status::standing).collect();
+        let was = before.map(Decider::before);
+        let case = Case { service, standings: &standings, before: was.as_ref() };
+        let Verdict { serve, held, eligibilities, declared, .. } = case.verdict();
+        let environment = key.environment.as_str();
+        let obstacles =
+            eligibilities.iter().map(|eligibility| eligibility.obstacle().cloned()).collect();
+        let decider = match (serve, before) {
+            (Serve::Before(base), Some(before)) => before.held(environment, service, base, lock),
+            // Where nothing goes on, overrides can still choose the versions that are normal.
+            (Serve::Declared(base) | Serve::Before(base), _) => {
+                let versions = (eligibilities, entries(service, statuses, before));
+                Decider::new(environment, service, versions, base, lock, before)
+            }
+        };
+        let versions = views(service, statuses, &decider, (obstacles, declared));
+        let tally = tally(&decider, last);
+        Self { key, declared: service.clone(), since, decider, tally, held, versions, secret }
+    }
+
+    /// Whether the service's traffic, if it should have any, has versions to go to.
+    pub fn is_ready(&self) -> bool {
+        self.versions.is_empty() || !self.decider.is_nothing()
+    }
+
+    /// Whether no version of it is still being made.
+    pub fn is_settled(&self) -> bool {
+        !self.versions.iter().any(|version| matches!(version.status, Status::Creating))
+    }
+
+    /// The address under which a client on this machine reaches the service, by its default domain.
+    pub fn url(&self, port: u16) -> String {
+        let domain =
+            self.declared.domains.first().map(DomainPattern::to_string).unwrap_or_default();
+        match port {
+            80 => format!("http://{domain}"),
+            port => format!("http://{domain}:{port}"),
+        }
+    }
+}
+
+/// The tally of `last` if the same versions have the same shares, else a new one. So an edit that
+/// leaves the shares unchanged does not restart the count.
+fn tally(decider: &Decider, last: Option<&Arc<ServiceEntry>>) -> Arc<Tally> {
+    let odds = |decider: &Decider| -> Vec<(VersionName, Percent)> {
+        let shares = decider.shares().into_iter();
+        shares.map(|(version, share)| (version.spec.name.clone(), share)).collect()
+    };
+    match last.filter(|last| odds(&last.decider) == odds(decider)) {
+        Some(last) => last.tally.clone(),
+        None => Arc::new(Tally::new(Instant::now(), decider.shares().len())),
+    }
+}
+
+/// The version that takes the requests of each declared version. While a version is being made
+/// again, the version of that name that was served before.
+fn entries(
+    service: &Service,
+    statuses: &[Status],
+    before: Option<&Decider>,
+) -> Vec<Option<Arc<ReadyVersion>>> {
+    let entry = |(spec, status): (&VersionSpec, &Status)| match status {
+        Status::Normal(entry) => Some(entry.clone()),
+        Status::Creating => before.and_then(|before| before.named(&spec.name)).cloned(),
+        Status::Error(_) => None,
+    };
+    service.versions.iter().zip(statuses).map(entry).collect()
+}
+
+/// Each declared version, and then the versions that are served without being declared any more.
+fn views(
+    service: &Service,
+    statuses: &[Status],
+    decider: &Decider,
+    (obstacles, shares): (Vec<Option<Obstacle>>, Vec<Percent>),
+) -> Vec<VersionView> {
+    let served = decider.shares();
+    let share_of = |name: &VersionName| {
+        let found = served.iter().find(|(version, _)| version.spec.name == *name);
+        found.map_or(Percent::ZERO, |(_, share)| *share)
+    };
+    let declared = service.versions.iter().zip(statuses).zip(obstacles.into_iter().zip(shares));
+    let declared = declared.map(|((spec, status), (obstacle, declared_share))| VersionView {
+        name: spec.name.clone(),
+        remark: spec.remark.clone(),
+        status: status.clone(),
+        share: share_of(&spec.name),
+        declared_share,
+        obstacle,
+    });
+    let kept = served
+        .iter()
+        .filter(|(version, _)| !service.versions.iter().any(|spec| spec.name == version.spec.name));
+    let kept = kept.map(|(version, share)| VersionView {
+        name: version.spec.name.clone(),
+        remark: version.spec.remark.clone(),
+        status: Status::Normal((*version).clone()),
+        share: *share,
+        declared_share: Percent::ZERO,
+        obstacle: None,
+    });
+    declared.chain(kept).collect()
+}
