@@ -10,8 +10,8 @@ use http::HeaderName;
 use http::header::COOKIE;
 use libfuzzer_sys::fuzz_target;
 use watershed_fuzz::routing::{
-    Affinity, Asked, Base, Candidate, KeySource, Owner, Pins, Policy, Shares, Sticky, Text, Ways,
-    bucket,
+    Affinity, Asked, Base, KeySource, KnownVersion, Owner, Pins, Policy, Splitter, Sticky, Text,
+    Ways, bucket,
 };
 
 fuzz_target!(|key: &[u8]| {
@@ -46,11 +46,11 @@ fn stays(asked: Asked<'_>, affinity: Affinity) {
     let owner = |(index, name)| Owner { name, share: 5_000, index };
     let owners: Vec<_> = names.into_iter().enumerate().map(owner).collect();
     thread_local! {
-        static SHARES: std::cell::OnceCell<std::sync::Arc<Shares>> = const { std::cell::OnceCell::new() };
+        static SHARES: std::cell::OnceCell<std::sync::Arc<Splitter>> = const { std::cell::OnceCell::new() };
     }
     let ways = Ways { is_sticky: true, is_smooth: false };
-    let shares = SHARES.with(|it| it.get_or_init(|| Shares::new(&owners, ways).into()).clone());
-    let candidate = |(index, name): (usize, &str)| Candidate {
+    let shares = SHARES.with(|it| it.get_or_init(|| Splitter::new(&owners, ways).into()).clone());
+    let candidate = |(index, name): (usize, &str)| KnownVersion {
         index,
         name: name.to_owned(),
         hash: index as u64,
@@ -60,7 +60,7 @@ fn stays(asked: Asked<'_>, affinity: Affinity) {
     let versions: Vec<_> = names.into_iter().enumerate().map(candidate).collect();
     let policy = |pins| Policy {
         sticky: Some(Sticky { affinity: affinity.clone(), pins }),
-        ..Policy::plain(Base::Shares(shares.clone()), versions.clone())
+        ..Policy::plain(Base::Split(shares.clone()), versions.clone())
     };
     let now = Instant::now();
     let pinned = policy(Some(Pins::new(Duration::from_secs(60))));

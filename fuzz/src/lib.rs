@@ -1,23 +1,27 @@
 //! What the targets share: [`Bed`] holds the two files of a configuration, and [`Bed::check`] loads them and asserts
 //! what must hold for every outcome, whatever the files say.
 
-#[path = "../../src/config/mod.rs"]
-pub mod config;
-#[path = "../../src/routing/mod.rs"]
-pub mod routing;
-#[path = "../../src/secret.rs"]
-pub mod secret;
-#[path = "../../src/transient.rs"]
-pub mod transient;
+#[path = "../../src"]
+mod rooms {
+    pub mod config;
+    pub mod edit;
+    pub mod routing;
+    pub mod secret;
+    pub mod source;
+    pub mod transient;
+}
+
+pub use rooms::{config, edit, routing, secret, source, transient};
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use config::{
-    Config, CookieSettings, Destination, EnvironmentName, Followed, Match, Overrides, Policy,
-    Problem, Reach, Rejected, Report, Route, RuleName, SameSite, Service, ServiceName, Split,
-    Sticky, StickyKey, StickyMode, Traffic, VersionName, Warnings,
+    Config, CookieSettings, Destination, EnvironmentName, Match, Overrides, PolicySpec, Problem,
+    Reach, Report, Route, RuleName, SameSite, Service, ServiceName, Split, Sticky, StickyKey,
+    StickyMode, Traffic, VersionName, Warnings,
 };
+use source::Rejected;
 
 /// The main file under which services are fuzzed.
 pub const WATERSHED: &str = include_str!("../../config/watershed.toml");
@@ -52,8 +56,8 @@ impl Bed {
         }
         fs::write(&self.main, main).expect("the main file is written");
         fs::write(&self.service, service).expect("the service's file is written");
-        let first = config::inspect(&self.main);
-        let second = config::load(&self.main);
+        let first = source::inspect(&self.main);
+        let second = source::load(&self.main);
         match (first, second) {
             (Ok(config), Ok(again)) => {
                 assert_eq!(config, again, "loaded twice, it differs");
@@ -94,9 +98,6 @@ fn leaves(main: &[u8], directory: &Path) -> bool {
 
 fn accepted(config: &Config) {
     assert!(!config.server.listen.is_empty());
-    assert!(config.watch.iter().all(|followed| match followed {
-        Followed::Path(path) | Followed::Names(path, _) => path.is_absolute(),
-    }));
     for environment in &config.environments {
         assert!(EnvironmentName::new(environment.name.as_str()).is_ok());
         assert_eq!(config::domain(&environment.domain).as_deref(), Ok(&*environment.domain));
@@ -120,7 +121,7 @@ fn accepted_service(service: &Service) {
             "two are called {}",
             version.name
         );
-        assert!(version.component.is_absolute());
+        assert!(version.files().all(|file| file.is_absolute()));
     }
     for Route { domain, path } in &service.routes {
         assert_eq!(domain.to_string().parse().as_ref(), Ok(domain));
@@ -144,8 +145,8 @@ fn accepted_split(split: &Split, versions: usize) {
     assert_eq!(split.is_offline(), sum == 0);
 }
 
-fn accepted_policy(policy: &Policy, versions: usize) {
-    let Policy { pick: _, propagate: _, overrides, rules, sticky, reach } = policy;
+fn accepted_policy(policy: &PolicySpec, versions: usize) {
+    let PolicySpec { pick: _, propagate: _, overrides, rules, sticky, reach } = policy;
     assert_eq!(reach.len(), versions);
     for (index, rule) in rules.iter().enumerate() {
         assert!(RuleName::new(rule.name.as_str()).is_ok());

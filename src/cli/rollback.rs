@@ -39,7 +39,7 @@ pub(super) struct Arguments {
     /// The service.
     #[arg(add = complete::services())]
     service: ServiceName,
-    /// What to go back to [default: the generation before the served one].
+    /// What to go back to [default: what was served before].
     #[arg(long, value_name = "GENERATION|VERSION", add = complete::versions())]
     to: Option<String>,
     /// Take back the shares alone, and say what still differs from the generation.

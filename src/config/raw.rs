@@ -105,8 +105,8 @@ pub struct RawServer {
     /// watershed-generation.
     #[schemars(extend("enum" = ["none", "version", "decision"]))]
     pub expose: Field<String>,
-    /// How changes of files are noticed: "events", or "poll:" with an interval from 100ms to 1h, for file systems
-    /// without events, such as NFS.
+    /// How changes of files are noticed: "events", or "poll:" with an interval (100ms to 1h), for file systems without
+    /// events, such as NFS.
     #[schemars(extend("pattern" = WATCH))]
     pub watch: Field<String>,
     /// What a client may use of the listener before its request is served.
@@ -232,8 +232,7 @@ pub struct RawLimits {
     /// CPU time of one request, by the clock of its thread, from 1ms to 1h.
     #[schemars(extend("pattern" = DURATION))]
     pub cpu_time: Field<String>,
-    /// Time until the response head, and then between two parts of the body, not counting time that the client takes;
-    /// from 1ms to 24h.
+    /// Time until the response head, then between two parts of the body, less the client's time, from 1ms to 24h.
     #[schemars(extend("pattern" = DURATION))]
     pub wall_time: Field<String>,
     /// The largest request body, up to 1TiB.
