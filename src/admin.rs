@@ -38,7 +38,7 @@ pub use token::{Token, TokenError, TokenFile};
 use crate::api::{self, Attribution, HistoryQuery, StatusQuery};
 use crate::config::Config;
 use crate::descriptors::Descriptors;
-use crate::reload::Reloads;
+use crate::reload::ReloadHandle;
 use crate::telemetry::{Ailment, Telemetry};
 use crate::versions::Live;
 
@@ -64,7 +64,7 @@ const NAMED: usize = 100;
 #[derive(Clone, Debug)]
 pub struct Admin {
     pub live: Arc<Live>,
-    pub reloads: Arc<Reloads>,
+    pub reloads: Arc<ReloadHandle>,
     pub telemetry: Telemetry,
     pub token: Option<TokenFile>,
     pub descriptors: Descriptors,

@@ -2,16 +2,16 @@
 //! [`ServiceText`] is parsed, changed and written out; it knows no file system. `source` reads and writes the file, and
 //! the commands that upgrade a service say what changes.
 //!
-//! Files, in reading order: `service` and `restore` (the changes), `list`, `keys` and `row` (the forms in which TOML
+//! Files, in reading order: `service` and `restore` (the changes), `list`, `keys` and `bracketed` (the forms in which TOML
 //! may be written), `comments` (which comments go), `form` and `diff` (lines).
 
+mod bracketed;
 mod comments;
 mod diff;
 mod form;
 mod keys;
 mod list;
 mod restore;
-mod row;
 mod service;
 
 use std::fmt;

@@ -2,7 +2,7 @@
 //!
 //! One [`Reloader`] runs for the life of the process. Only the reloader publishes, so generations
 //! follow one another. When a step fails, the process keeps serving the last good generation, and
-//! [`Reloads`] reports the failure. `load` reads changed files, `take` compares the result with
+//! [`ReloadHandle`] reports the failure. `load` reads changed files, `take` compares the result with
 //! what is served, `publish` makes the next generation.
 
 mod candidates;
@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior};
 
-pub use outcome::{Outcome, Reload, Reloads};
+pub use outcome::{Outcome, Reload, ReloadHandle};
 
 use crate::config::{Config, Service};
 use crate::history::Attribution;
@@ -53,7 +53,7 @@ pub struct Reloader {
     path: PathBuf,
     loader: Arc<Mutex<Loader>>,
     live: Arc<Live>,
-    reloads: Arc<Reloads>,
+    reloads: Arc<ReloadHandle>,
     telemetry: Telemetry,
     /// The configuration loaded last, and the one that the process started with.
     config: Arc<Config>,
@@ -109,7 +109,7 @@ impl Reloader {
         (config, watch, rejected): (Arc<Config>, Vec<Followed>, Vec<Rejection>),
         preparer: Preparer,
         live: Arc<Live>,
-        reloads: Arc<Reloads>,
+        reloads: Arc<ReloadHandle>,
         telemetry: Telemetry,
     ) -> Self {
         let path = loader.path().to_owned();

@@ -21,7 +21,7 @@ use crate::admin::{Admin, AdminListener, TokenError, TokenFile};
 use crate::config::{BackendSpec, Config, ServerSettings};
 use crate::descriptors::Descriptors;
 use crate::proxy::Gateway;
-use crate::reload::{Reloader, Reloads};
+use crate::reload::{ReloadHandle, Reloader};
 use crate::runtime::{CompileCache, Compiler, Engine, EngineError, PoolSize};
 use crate::source::{Loaded, Loader, WatchError, Watcher};
 use crate::telemetry::Telemetry;
@@ -106,7 +106,7 @@ pub fn run(loader: Loader, loaded: Loaded, telemetry: Telemetry) -> Result<(), S
 struct Shared {
     telemetry: Telemetry,
     live: Arc<Live>,
-    reloads: Arc<Reloads>,
+    reloads: Arc<ReloadHandle>,
     descriptors: Descriptors,
     drain: Drain,
 }

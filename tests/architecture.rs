@@ -109,7 +109,7 @@ const KNOW_GUESTS: [&str; 12] = [
     "versions/backend.rs",
     "versions/guest.rs",
     "versions/guest/error.rs",
-    "versions/guest/programs.rs",
+    "versions/guest/program_cache.rs",
     "versions/prepare.rs",
     "versions/secrets.rs",
 ];

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use super::model::EnvironmentName;
 use super::report::Problem;
 use super::source::{Complaint, Spot};
-use super::validate::claims::{What, taken};
+use super::validate::claims::{NameKind, taken};
 use super::validate::service::{Claim, Draft};
 
 /// A service's file, as it reads now and as it was last served.
@@ -34,12 +34,12 @@ pub struct Verdict {
 }
 
 /// A name and its kind. Services of two environments may share a name, but not a domain.
-pub type Claimed<'a> = (What, Option<&'a EnvironmentName>, &'a str);
+pub type Claimed<'a> = (NameKind, Option<&'a EnvironmentName>, &'a str);
 
 impl Claim {
     /// The names that a service of an environment claims.
     pub fn name_in<'a>(&'a self, environment: &'a EnvironmentName) -> Claimed<'a> {
-        let environment = (self.what == What::Service).then_some(environment);
+        let environment = (self.what == NameKind::Service).then_some(environment);
         (self.what, environment, &self.name)
     }
 }
@@ -140,7 +140,7 @@ fn lost(
         if *owner == index || (number == 1 && name_is_lost) {
             continue;
         }
-        name_is_lost |= claim.what == What::Service;
+        name_is_lost |= claim.what == NameKind::Service;
         problems.push(late(claim, spot));
     }
     problems

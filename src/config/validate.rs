@@ -23,7 +23,7 @@ use std::path::PathBuf;
 
 pub use self::field::{EMPTY_MAIN, EMPTY_SERVICE};
 
-use self::claims::{Claims, What};
+use self::claims::{Claims, NameKind};
 use super::document::Document;
 use super::model::{
     AdminSettings, AllLimits, Environment, EnvironmentName, ServerSettings, StateSettings,
@@ -113,12 +113,12 @@ fn plan(
     let RawEnvironment { name, domain, services } = raw;
     let name = main.required(&table, "name", name).and_then(|(span, text)| {
         let name = main.check(span.clone(), field::environment_name(&text))?;
-        names.take(main, span, name.as_str(), What::Environment);
+        names.take(main, span, name.as_str(), NameKind::Environment);
         Some(name)
     });
     let domain = main.required(&table, "domain", domain).and_then(|(span, text)| {
         let domain = main.check(span.clone(), field::domain(&text))?;
-        domains.take(main, span, &domain, What::EnvironmentDomain);
+        domains.take(main, span, &domain, NameKind::EnvironmentDomain);
         Some(domain)
     });
     // The services of a wrong environment are checked nevertheless, under a name of our own.

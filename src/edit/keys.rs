@@ -3,8 +3,8 @@
 
 use toml_edit::{InlineTable, Item, Table, TableLike, Value};
 
+use super::bracketed;
 use super::comments;
-use super::row;
 
 /// A table that is being changed.
 pub enum Keys<'a> {
@@ -67,7 +67,7 @@ impl<'a> Keys<'a> {
             Self::Table(table) => {
                 table.insert(key, Item::Value(value));
             }
-            Self::Inline(table) => row::insert(table, key, value),
+            Self::Inline(table) => bracketed::insert(table, key, value),
         }
     }
 
@@ -116,7 +116,7 @@ impl<'a> Keys<'a> {
     pub fn remove(&mut self, key: &str) {
         match self {
             Self::Table(table) => remove_key(table, key),
-            Self::Inline(table) => row::remove_key(table, key),
+            Self::Inline(table) => bracketed::remove_key(table, key),
         }
     }
 

@@ -2,9 +2,9 @@
 
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, Value};
 
+use super::bracketed;
 use super::comments;
 use super::keys::{Keys, in_braces};
-use super::row;
 
 /// The numbers of the tables in a list for which a condition holds, the last first.
 pub fn find(
@@ -44,7 +44,7 @@ pub fn push(
     position: Option<isize>,
 ) {
     if let Some(Item::Value(Value::Array(items))) = document.get_mut(key) {
-        row::push(items, Value::InlineTable(in_braces(entries)));
+        bracketed::push(items, Value::InlineTable(in_braces(entries)));
         return;
     }
     let entries = entries.into_iter().map(|(key, value)| (key, Item::Value(value)));
@@ -60,7 +60,7 @@ pub fn push(
 /// Removes a table of a list, with everything below it.
 pub fn remove(document: &mut DocumentMut, key: &str, index: usize) {
     match document.get_mut(key) {
-        Some(Item::Value(Value::Array(items))) => row::remove(items, index),
+        Some(Item::Value(Value::Array(items))) => bracketed::remove(items, index),
         Some(Item::ArrayOfTables(tables)) if index < tables.len() => {
             let removed = tables.remove(index);
             if tables.is_empty() {

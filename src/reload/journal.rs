@@ -13,7 +13,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::outcome::Reloads;
+use super::outcome::ReloadHandle;
 use crate::config::Service;
 use crate::history::{Attribution, FileState, History, HistoryError, reserve, reserved};
 use crate::telemetry::Telemetry;
@@ -28,7 +28,7 @@ const UNWRITTEN_MAX: usize = 1_000;
 /// Records what is published.
 pub struct Journal {
     directory: PathBuf,
-    reloads: Arc<Reloads>,
+    reloads: Arc<ReloadHandle>,
     telemetry: Telemetry,
     history: Option<History>,
     /// The last generation that was in the history when it was opened.
@@ -50,7 +50,7 @@ pub struct Journal {
 impl Journal {
     /// A journal of what is published by `reloads`' reloader. The history is opened at the first
     /// publish.
-    pub fn new(directory: PathBuf, reloads: Arc<Reloads>, telemetry: Telemetry) -> Self {
+    pub fn new(directory: PathBuf, reloads: Arc<ReloadHandle>, telemetry: Telemetry) -> Self {
         Self {
             directory,
             reloads,

@@ -1,5 +1,5 @@
 //! The outcome of reloads, for the status API, for commands that wait for their edit, and for the
-//! log. [`Reloads`] is how other rooms see the reloader's work and ask it for a reload.
+//! log. [`ReloadHandle`] is how other rooms see the reloader's work and ask it for a reload.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -56,7 +56,7 @@ pub struct Reload {
 
 /// What other rooms see of the reloader's work, and how they request a reload.
 #[derive(Debug)]
-pub struct Reloads {
+pub struct ReloadHandle {
     last: ArcSwapOption<Reload>,
     rejected: ArcSwap<Vec<Rejection>>,
     warnings: ArcSwap<Vec<Problem>>,
@@ -92,7 +92,7 @@ pub(super) struct Askers {
     pub attributions: Vec<Attribution>,
 }
 
-impl Default for Reloads {
+impl Default for ReloadHandle {
     fn default() -> Self {
         Self {
             last: ArcSwapOption::empty(),
@@ -108,7 +108,7 @@ impl Default for Reloads {
     }
 }
 
-impl Reloads {
+impl ReloadHandle {
     /// The last load that found something changed.
     pub fn last(&self) -> Option<Arc<Reload>> {
         self.last.load_full()

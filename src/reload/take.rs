@@ -1,7 +1,7 @@
 //! The result of a load: either a configuration, which is compared with what is served, or a
-//! rejected main file. Both are reported in the log, the metrics and [`Reloads`]. Called by `load`.
+//! rejected main file. Both are reported in the log, the metrics and [`ReloadHandle`]. Called by `load`.
 //!
-//! [`Reloads`]: super::Reloads
+//! [`ReloadHandle`]: super::ReloadHandle
 
 use std::collections::HashSet;
 use std::path::Path;

@@ -77,7 +77,7 @@ struct Bench {
     stage: Arc<Stage>,
     watch: Arc<FakeWatch>,
     live: Arc<Live>,
-    reloads: Arc<Reloads>,
+    reloads: Arc<ReloadHandle>,
     began: Instant,
 }
 
@@ -112,7 +112,7 @@ impl Bench {
             plans: Mutex::new(plans),
             tries: Mutex::default(),
         });
-        let (live, reloads) = <(Arc<Live>, Arc<Reloads>)>::default();
+        let (live, reloads) = <(Arc<Live>, Arc<ReloadHandle>)>::default();
         let preparer = Preparer::new(engine, None, telemetry.clone());
         let Loaded { config, rejected, changes, .. } = loaded;
         let read = (config, changes.watch().to_vec(), rejected);

@@ -9,7 +9,7 @@ use pingora::server::{ShutdownSignal, ShutdownSignalWatch};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::supervise::Task;
-use crate::reload::Reloads;
+use crate::reload::ReloadHandle;
 use crate::transport::Drain;
 
 /// Handles SIGXFSZ, which the kernel sends when a file has grown to the limit of the process
@@ -28,7 +28,7 @@ pub(super) fn outlive_file_limit() {
 }
 
 /// SIGHUP makes the reloader read every file again at once.
-pub(super) struct ReloadOnHangup(pub Arc<Reloads>);
+pub(super) struct ReloadOnHangup(pub Arc<ReloadHandle>);
 
 #[async_trait]
 impl Task for ReloadOnHangup {

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::printer::Printer;
 use super::supervise::Task;
-use crate::reload::Reloads;
+use crate::reload::ReloadHandle;
 use crate::versions::{Live, ServiceEntry, Snapshot};
 
 /// How long clients wait for the first versions at most. After that, services without a version
@@ -23,7 +23,7 @@ pub(super) struct Startup {
     addresses: Vec<String>,
     port: u16,
     live: Arc<Live>,
-    reloads: Arc<Reloads>,
+    reloads: Arc<ReloadHandle>,
 }
 
 impl Startup {
@@ -33,7 +33,7 @@ impl Startup {
         ready: oneshot::Sender<()>,
         (addresses, port): (Vec<String>, u16),
         live: Arc<Live>,
-        reloads: Arc<Reloads>,
+        reloads: Arc<ReloadHandle>,
     ) -> Self {
         Self { ready: Mutex::new(Some(ready)), addresses, port, live, reloads }
     }

@@ -1,14 +1,14 @@
 //! Making a guest ready: the component is read and checked (`component`), compiled once for each
-//! digest (`programs`, in the `turns` that memory and cores allow), given its environment, and tried
+//! digest (`program_cache`, in the `turns` that memory and cores allow), given its environment, and tried
 //! out in one sandbox. `error` says what the operator reads where one of these steps fails.
 
 mod component;
 mod error;
-mod programs;
+mod program_cache;
 mod turns;
 
 pub use component::{check_digest, digest_at};
-pub use programs::Programs;
+pub use program_cache::ProgramCache;
 
 use super::backend::GuestBackend;
 use super::secrets::{self, Resolved};
@@ -24,7 +24,7 @@ use crate::runtime::{Grant, Guest, GuestEnv};
 ///
 /// Why the guest cannot become ready as its files are now.
 pub async fn prepare(
-    programs: &Programs,
+    programs: &ProgramCache,
     key: &ServiceKey,
     spec: &VersionSpec,
     guest: &GuestSpec,

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::backend::Backend;
-use super::guest::{self, Programs};
+use super::guest::{self, ProgramCache};
 use super::snapshot::ServiceKey;
 use super::status::StatusError;
 use super::version::ReadyVersion;
@@ -15,14 +15,14 @@ use crate::telemetry::Telemetry;
 /// Makes versions ready, and keeps what several of them share. Cheap to clone: clones share it too.
 #[derive(Clone, Debug)]
 pub struct Preparer {
-    programs: Programs,
+    programs: ProgramCache,
     telemetry: Telemetry,
 }
 
 impl Preparer {
     /// A preparer that has compiled nothing yet.
     pub fn new(engine: Engine, cache: Option<CompileCache>, telemetry: Telemetry) -> Self {
-        Self { programs: Programs::new(engine, cache), telemetry }
+        Self { programs: ProgramCache::new(engine, cache), telemetry }
     }
 
     /// Takes a version from declared to normal.

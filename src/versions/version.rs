@@ -11,7 +11,7 @@ use crate::config::{Digest, VersionSpec};
 use crate::policy::Incumbent;
 use crate::telemetry::VersionMeter;
 
-/// A version whose status is `normal`. Reloads that do not change the version keep this value.
+/// A version whose status is `normal`. ReloadHandle that do not change the version keep this value.
 #[derive(Debug)]
 pub struct ReadyVersion {
     pub spec: VersionSpec,

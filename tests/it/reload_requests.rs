@@ -1,4 +1,4 @@
-//! Reloads on request, and what scripts can see of generations.
+//! ReloadHandle on request, and what scripts can see of generations.
 
 use nix::sys::signal::Signal;
 

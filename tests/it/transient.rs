@@ -178,7 +178,7 @@ fn a_wrong_main_file_is_told_once_while_a_version_is_tried_again() {
     watershed.await_greeting("Hello from v1!\n");
     watershed.site.link("bin/copy.wasm", FAILING);
     eventually("a try", || watershed.unread() > 0.5);
-    watershed.site.write("watershed.toml", "nonsense");
+    watershed.site.replace("watershed.toml", "nonsense");
     watershed.log_line(&["configuration rejected"]);
     let reloads = watershed.metric("watershed_reloads_total", &[]);
     thread::sleep(Duration::from_secs(1));

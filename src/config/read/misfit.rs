@@ -13,11 +13,11 @@ use super::{At, Path};
 #[derive(Debug, PartialEq, Eq)]
 pub struct Misfit {
     pub span: Range<usize>,
-    pub what: What,
+    pub what: MisfitKind,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub enum What {
+pub enum MisfitKind {
     /// A key that its table does not have.
     UnknownKey {
         /// The keys that lead to the table; empty at the top of the file.
@@ -107,7 +107,7 @@ impl Misfits {
         if let Some(meant) = meant {
             self.lose(table, meant);
         }
-        let what = What::UnknownKey {
+        let what = MisfitKind::UnknownKey {
             table: table.path.map(Path::keys).unwrap_or_default(),
             key: name.to_owned(),
             allowed,
@@ -125,7 +125,8 @@ impl Misfits {
     ) {
         if !self.is_full() {
             let found = Found::of(value, &span);
-            self.found.push(Misfit { span, what: What::WrongType { subject, expected, found } });
+            self.found
+                .push(Misfit { span, what: MisfitKind::WrongType { subject, expected, found } });
         }
     }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::super::raw::{RawService, RawWatershed};
 use super::super::schema;
 use super::super::source::Source;
-use super::misfit::What;
+use super::misfit::MisfitKind;
 use super::*;
 
 /// The misfits of a text, in the order of the text.
@@ -154,7 +154,7 @@ fn assert_same_keys<T: FromValue>(schema: &Value) {
     let mut known = BTreeMap::new();
     for misfit in misfits::<T>(&text).found {
         match misfit.what {
-            What::UnknownKey { table, key, allowed, .. } if key == STRANGER => {
+            MisfitKind::UnknownKey { table, key, allowed, .. } if key == STRANGER => {
                 known.insert(table.join("."), allowed.iter().map(ToString::to_string).collect());
             }
             what => panic!("{what:?}\n{text}"),

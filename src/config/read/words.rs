@@ -3,7 +3,7 @@
 use super::super::source::{Complaint, Source};
 use super::super::suggest;
 use super::homes::Homes;
-use super::misfit::{Found, Kind, Misfit, Subject, What};
+use super::misfit::{Found, Kind, Misfit, MisfitKind, Subject};
 
 /// Reports what does not fit in one file.
 pub struct Words<'a> {
@@ -18,10 +18,10 @@ impl<'a> Words<'a> {
 
     pub fn say(&self, misfit: &Misfit) -> Complaint {
         match &misfit.what {
-            What::UnknownKey { table, key, allowed, meant } => {
+            MisfitKind::UnknownKey { table, key, allowed, meant } => {
                 self.unknown_key(table, key, allowed, *meant)
             }
-            What::WrongType { subject, expected, found } => {
+            MisfitKind::WrongType { subject, expected, found } => {
                 let has_header = found.is_header(self.written(misfit));
                 wrong_type(subject, *expected, found, has_header)
             }

@@ -10,7 +10,7 @@ use super::super::source::{Complaint, Findings, Spot};
 
 /// The kind of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum What {
+pub enum NameKind {
     Environment,
     EnvironmentDomain,
     Service,
@@ -21,7 +21,7 @@ pub enum What {
     Rule,
 }
 
-impl What {
+impl NameKind {
     fn words(self) -> &'static str {
         match self {
             Self::Environment => "the name of an environment",
@@ -48,7 +48,7 @@ impl Claims {
         at: &mut Findings<'_>,
         span: Range<usize>,
         name: &str,
-        what: What,
+        what: NameKind,
     ) -> bool {
         if let Some(first) = self.taken.get(name) {
             at.add(span, taken(name, what, first, &at.source.path));
@@ -65,7 +65,7 @@ impl Claims {
 }
 
 /// The complaint to a second claimant, which is in `file`.
-pub fn taken(name: &str, what: What, first: &Spot, file: &Path) -> Complaint {
+pub fn taken(name: &str, what: NameKind, first: &Spot, file: &Path) -> Complaint {
     let other = short_path(&first.file).display();
     let place = match first.line {
         Some(line) if first.file == file => format!("on line {line}"),

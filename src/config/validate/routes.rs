@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::super::model::{DomainPattern, Route};
 use super::super::raw::{Field, Located, RawRoute};
 use super::super::source::{Complaint, Findings};
-use super::claims::{Claims, What};
+use super::claims::{Claims, NameKind};
 use super::field;
 use super::service::Claim;
 
@@ -20,13 +20,13 @@ impl<'a> Claiming<'a> {
     /// Continues after the default domain, which is claimed already.
     pub fn after(claims: &'a mut Vec<Claim>) -> Self {
         let mut own = Claims::default();
-        for claim in claims.iter().filter(|claim| claim.what == What::Domain) {
+        for claim in claims.iter().filter(|claim| claim.what == NameKind::Domain) {
             own.put(&claim.name, &claim.spot);
         }
         Self { own, claims }
     }
 
-    fn take(&mut self, file: &mut Findings<'_>, span: Range<usize>, name: String, what: What) {
+    fn take(&mut self, file: &mut Findings<'_>, span: Range<usize>, name: String, what: NameKind) {
         if self.own.take(file, span.clone(), &name, what) {
             self.claims.push(Claim { what, name, spot: file.source.spot(span) });
         }
@@ -46,7 +46,7 @@ pub fn domains(
         let Some(domain) = file.check(span.clone(), field::domain_pattern(&text)) else {
             continue;
         };
-        claiming.take(file, span, domain.to_string(), What::Domain);
+        claiming.take(file, span, domain.to_string(), NameKind::Domain);
         domains.push(domain);
     }
     domains
@@ -78,7 +78,7 @@ fn route(
     let route = Route { domain, path };
     // A route whose path is wrong was not meant for the whole domain.
     if !is_lost {
-        let what = if route.path == Route::WHOLE { What::Domain } else { What::Route };
+        let what = if route.path == Route::WHOLE { NameKind::Domain } else { NameKind::Route };
         claiming.take(file, span, route.to_string(), what);
     }
     Some(route)

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::super::model::{Destination, Otherwise, Rule};
 use super::super::raw::{Field, Located, RawRule, RawSplit};
 use super::super::source::{Complaint, Findings};
-use super::claims::{Claims, What};
+use super::claims::{Claims, NameKind};
 use super::field;
 use super::matches::matches;
 use super::split::{self, Names};
@@ -44,7 +44,7 @@ fn rule(
     let RawRule { name, matches: raw_matches, version, split, otherwise } = raw;
     let name = file.required(table, "name", name).and_then(|(span, text)| {
         let name = file.check(span.clone(), field::rule_name(&text))?;
-        claims.take(file, span.clone(), &text, What::Rule);
+        claims.take(file, span.clone(), &text, NameKind::Rule);
         Some((name, span))
     });
     let raw_matches = raw_matches.map(Located::into_parts);

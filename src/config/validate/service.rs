@@ -12,7 +12,7 @@ use super::super::model::{
 use super::super::raw::{Field, Located, RawService, RawVersion};
 use super::super::report::Problem;
 use super::super::source::{Complaint, Findings, Spot};
-use super::claims::{Claims, What};
+use super::claims::{Claims, NameKind};
 use super::policy::{Decided, decided};
 use super::routes::{Claiming, domains, routes};
 use super::split::Names;
@@ -40,7 +40,7 @@ pub struct Draft {
 /// A name that only one service may have, and where it is written.
 #[derive(Clone, Debug)]
 pub struct Claim {
-    pub what: What,
+    pub what: NameKind,
     pub name: String,
     pub spot: Spot,
 }
@@ -57,8 +57,8 @@ pub fn draft(
     let mut claims = Vec::new();
     let name = self::name(&mut file, name).map(|(name, spot)| {
         let domain = default_domain(&name, &around.domain);
-        claims.push(Claim { what: What::Service, name: name.to_string(), spot: spot.clone() });
-        claims.push(Claim { what: What::Domain, name: domain.clone(), spot });
+        claims.push(Claim { what: NameKind::Service, name: name.to_string(), spot: spot.clone() });
+        claims.push(Claim { what: NameKind::Domain, name: domain.clone(), spot });
         (name, DomainPattern::Exact(domain))
     });
     let (name, default_domain) = name.unzip();
@@ -80,7 +80,7 @@ impl Draft {
         let mut service = Service::clone(&self.service);
         let mut claims = self.claims.clone();
         let domain = default_domain(&service.name, domain);
-        if let Some(claim) = claims.iter_mut().find(|claim| claim.what == What::Domain) {
+        if let Some(claim) = claims.iter_mut().find(|claim| claim.what == NameKind::Domain) {
             claim.name.clone_from(&domain);
         }
         if let Some(default) = service.domains.first_mut() {
@@ -175,6 +175,6 @@ fn version_name(
     claims: &mut Claims,
 ) -> Option<VersionName> {
     let name = file.check(span.clone(), field::version_name(text))?;
-    claims.take(file, span, text, What::Version);
+    claims.take(file, span, text, NameKind::Version);
     Some(name)
 }

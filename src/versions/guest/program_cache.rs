@@ -26,7 +26,7 @@ const READ_AT_ONCE: usize = 8;
 
 /// Compiles programs, and keeps them. Cheap to clone: clones share the programs.
 #[derive(Clone, Debug)]
-pub struct Programs {
+pub struct ProgramCache {
     engine: Engine,
     cache: Option<CompileCache>,
     known: Arc<Mutex<HashMap<[u8; 32], Compiled>>>,
@@ -36,7 +36,7 @@ pub struct Programs {
     compiling: Turns,
 }
 
-impl Programs {
+impl ProgramCache {
     /// Nothing is compiled yet.
     pub fn new(engine: Engine, cache: Option<CompileCache>) -> Self {
         let (known, digests) = Default::default();
