@@ -25,7 +25,7 @@ use crate::versions::{
 enum Plan {
     /// It is normal after so many milliseconds.
     After(u64),
-    /// An error of a moment is in the way, after so many milliseconds.
+    /// A transient error, after so many milliseconds.
     Held(u64),
 }
 
