@@ -64,7 +64,9 @@ impl Source {
         let start = self.text.floor_char_boundary(span.start);
         let end = self.text.floor_char_boundary(span.end).max(start);
         let (line, at) = self.line(start);
-        let marked = first_line(self.text.get(start..end).unwrap_or_default());
+        // Up to the line's end, whose two bytes may be on both sides of the span's end.
+        let until = line.floor_char_boundary(at + (end - start));
+        let marked = line.get(at..until).unwrap_or_default();
         Spot {
             file: self.path.clone(),
             line: Some(self.line_of(start)),

@@ -231,3 +231,19 @@ fn value() -> impl Strategy<Value = String> {
         ]
     })
 }
+
+/// A text that does not end on its line may be marked up to between the two bytes of the line's end.
+#[test]
+fn a_mark_ends_with_its_line() {
+    let text = "a = \u{1a}\r\n\"a= \u{1a}\r\n\"a\",\r\n]\r\n".to_owned();
+    let source = Source::new(Path::new("/x.toml"), text);
+    let (_, errors) = DeTable::parse_recoverable(&source.text);
+    let complaints = explain(&source, &errors);
+    assert!(!complaints.is_empty());
+    for (span, complaint) in complaints {
+        let problem = source.spot(span).problem(complaint);
+        let length = problem.source.unwrap().chars().count();
+        let (column, width) = (problem.column.unwrap(), problem.width.unwrap());
+        assert!(column + width - 1 <= length.max(column), "{column} {width} {length}");
+    }
+}
