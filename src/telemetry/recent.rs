@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::histogram::{Buckets, quantile};
+use super::histogram::Buckets;
 use super::samples::{MINUTE, Samples};
 
 /// The shortest time over which a rate is computed, so that one request to a new version does not look like thousands a
@@ -42,11 +42,8 @@ impl Recent {
 
 impl Counts {
     fn since(&self, earlier: &Self, span: Duration) -> Recent {
-        let mut buckets = self.buckets;
-        for (count, before) in buckets.iter_mut().zip(earlier.buckets) {
-            *count = count.saturating_sub(before);
-        }
-        let requests: u64 = buckets.iter().sum();
+        let buckets = self.buckets.since(&earlier.buckets);
+        let requests = buckets.total();
         let errors = self.errors.saturating_sub(earlier.errors);
         Recent {
             requests,
@@ -56,8 +53,8 @@ impl Counts {
                 // The counters are read one after the other, while requests end.
                 requests => (errors as f64 / requests as f64).min(1.0),
             },
-            p50: quantile(&buckets, 0.5),
-            p99: quantile(&buckets, 0.99),
+            p50: buckets.quantile(0.5),
+            p99: buckets.quantile(0.99),
         }
     }
 }
@@ -65,14 +62,15 @@ impl Counts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::histogram::Histogram;
 
     const SWEEP: u64 = 5;
 
-    /// Requests of 5 to 10 ms, and how many of them were errors.
+    /// Requests of 7 ms, and how many of them were errors.
     fn counts(requests: u64, errors: u64) -> Counts {
-        let mut counts = Counts { errors, ..Counts::default() };
-        counts.buckets[6] = requests;
-        counts
+        let histogram = Histogram::default();
+        (0..requests).for_each(|_| histogram.observe(Duration::from_millis(7)));
+        Counts { errors, buckets: histogram.buckets() }
     }
 
     fn seconds(count: u64) -> Duration {
@@ -104,8 +102,8 @@ mod tests {
         assert_rate(&recent, 10.0);
         assert!((recent.error_rate - 0.1).abs() < 1e-9, "{recent:?}");
         assert!((550..=600).contains(&recent.requests), "{recent:?}");
-        assert_eq!(recent.p50, Some(Duration::from_micros(7_500)));
-        assert_eq!(recent.p99, Some(Duration::from_micros(9_950)));
+        assert_eq!(recent.p50, Some(Duration::from_micros(6_900)));
+        assert_eq!(recent.p99, Some(Duration::from_micros(6_998)));
     }
 
     #[test]
