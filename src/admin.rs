@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, RawQuery, State};
 use axum::http::{StatusCode, header};
@@ -270,10 +270,9 @@ async fn show_history(
 /// Has the files read again at once. Every file is read, or only changed ones where the body says who has changed what.
 /// 422 where something is wrong with the files.
 async fn reload(State(admin): State<Arc<Admin>>, body: Body) -> Response {
-    let body = match timeout(BODY_TIME, to_bytes(body, 2 * ATTRIBUTION_MAX)).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(_)) => return refused(StatusCode::BAD_REQUEST, too_long()),
-        Err(_) => return refused(StatusCode::REQUEST_TIMEOUT, "the body did not come in time"),
+    let body = match read(body, 2 * ATTRIBUTION_MAX, too_long).await {
+        Ok(body) => body,
+        Err(refusal) => return refusal,
     };
     admin.look_at_token().await;
     let reload = match attribution(&body) {
@@ -294,6 +293,19 @@ async fn reload(State(admin): State<Arc<Admin>>, body: Body) -> Response {
 /// The answer where there is no document: one line of plain text. Every refusal of the API is written here.
 fn refused(status: StatusCode, why: impl std::fmt::Display) -> Response {
     (status, format!("{why}\n")).into_response()
+}
+
+/// The body of a request, within a bound of length and time; or the answer that refuses it.
+async fn read(
+    body: Body,
+    longest: usize,
+    too_long: impl Fn() -> String,
+) -> Result<Bytes, Response> {
+    match timeout(BODY_TIME, to_bytes(body, longest)).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(_)) => Err(refused(StatusCode::BAD_REQUEST, too_long())),
+        Err(_) => Err(refused(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")),
+    }
 }
 
 /// The attribution in a body, if there is one.

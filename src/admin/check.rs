@@ -3,13 +3,12 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
-use tokio::time::timeout;
 
-use super::{Admin, BODY_TIME};
+use super::{Admin, read, refused};
 use crate::api::{CheckDocument, CheckQuestion};
 use crate::config::{Problem, Report};
 use crate::source::{FILE_MAX, Objection};
@@ -31,21 +30,24 @@ impl From<Result<(), Objection>> for CheckDocument {
 /// 200 if the configuration would be right, 422 if not.
 pub async fn show(State(admin): State<Arc<Admin>>, body: Body) -> Response {
     let longest = usize::try_from(LONGEST).unwrap_or(usize::MAX);
-    let body = match timeout(BODY_TIME, to_bytes(body, longest)).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(_)) => return (StatusCode::BAD_REQUEST, "the body is too long\n").into_response(),
-        Err(_) => {
-            return (StatusCode::REQUEST_TIMEOUT, "the body did not come in time\n")
-                .into_response();
-        }
+    let too_long = || {
+        format!("the body has more than {LONGEST} bytes: a file has at most {} MiB", FILE_MAX >> 20)
+    };
+    let body = match read(body, longest, too_long).await {
+        Ok(body) => body,
+        Err(refusal) => return refusal,
     };
     let CheckQuestion { file, is_there, text } = match serde_json::from_slice(&body) {
         Ok(question) => question,
         Err(error) => {
-            let why = format!("send a JSON object with `file`, `is_there` and `text`: {error}\n");
-            return (StatusCode::BAD_REQUEST, why).into_response();
+            let why = format!("send a JSON object with `file`, `is_there` and `text`: {error}");
+            return refused(StatusCode::BAD_REQUEST, why);
         }
     };
+    if !file.is_absolute() {
+        let why = format!("`file` is {}: give an absolute path", file.display());
+        return refused(StatusCode::BAD_REQUEST, why);
+    }
     if u64::try_from(text.len()).is_ok_and(|length| length > FILE_MAX) {
         let message = format!("the file would have more than {} MiB", FILE_MAX >> 20);
         let help = "write a smaller file: a reload reads no larger one";
@@ -54,8 +56,7 @@ pub async fn show(State(admin): State<Arc<Admin>>, body: Body) -> Response {
         return (StatusCode::UNPROCESSABLE_ENTITY, Json(document)).into_response();
     }
     let Some(checked) = admin.reloads.check(file, is_there, text).await else {
-        let why = "nothing can be checked yet: see the log\n";
-        return (StatusCode::SERVICE_UNAVAILABLE, why).into_response();
+        return refused(StatusCode::SERVICE_UNAVAILABLE, "nothing can be checked yet: see the log");
     };
     let status = match checked {
         Ok(()) => StatusCode::OK,

@@ -12,7 +12,6 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use crate::config::{Config, Service, VersionName, VersionSpec};
-use crate::source::has_other_names;
 use crate::versions::{
     ReadyVersion, ServiceKey, Status, StatusCode, StatusError, Statuses, declared,
 };
@@ -163,13 +162,12 @@ impl Versions {
         }
         let secret = service.and_then(|service| service.policy.file());
         for file in specs.iter().flat_map(VersionSpec::files).chain(secret) {
+            // A file that is known may have become a link since.
+            self.have_links |= looks.has_other_names(file);
             match self.users.get_mut(file) {
                 Some(users) if users.contains(key) => {}
                 Some(users) => users.extend([key.clone()]),
-                None => {
-                    self.have_links |= has_other_names(file);
-                    self.users.extend([(file.to_owned(), HashSet::from([key.clone()]))]);
-                }
+                None => self.users.extend([(file.to_owned(), HashSet::from([key.clone()]))]),
             }
         }
         renewed

@@ -43,11 +43,8 @@ impl Reloader {
         // even if the process is killed.
         self.journal.record(&before, &snapshot, keys.as_ref()).await;
         self.telemetry.published(generation);
-        let changed: Vec<&Arc<ServiceEntry>> = match &keys {
-            Some(keys) => keys.iter().filter_map(|key| snapshot.get(key)).collect(),
-            None => snapshot.services.iter().collect(),
-        };
-        for service in changed.into_iter().filter(|service| service.since == generation) {
+        let (changed, gone) = differences(&before, &snapshot, keys.as_ref());
+        for service in &changed {
             let name = &service.key.service;
             match &service.held {
                 Some(why) if service.is_settled() => {
@@ -60,7 +57,12 @@ impl Reloader {
                 tracing::warn!(target: LOG, service = %name, "{warning}");
             }
         }
-        let services = tell_changes(&before, &snapshot, keys.as_ref());
+        if !gone.is_empty() {
+            let what = "not declared any more: requests for its domains get 404 `no-service`";
+            tracing::warn!(target: LOG, services = named(&gone), "{what}");
+        }
+        let services = named(&changed);
+        drop((changed, gone));
         self.journal.settle(&snapshot);
         self.live.publish(snapshot);
         let took_us = started.elapsed().as_micros();
@@ -141,11 +143,16 @@ pub(super) fn yield_to_requests() {
 /// How many services one publish names in the log; the others are counted.
 const NAMED: usize = 5;
 
-/// Warns of services that a publish takes away. Returns the services that it changes, in words.
-fn tell_changes(before: &Snapshot, after: &Snapshot, keys: Option<&HashSet<ServiceKey>>) -> String {
+/// The services that a publish changes, and those that it takes away. `keys` are the services that
+/// may differ; without them, any may.
+fn differences<'a>(
+    before: &'a Snapshot,
+    after: &'a Snapshot,
+    keys: Option<&HashSet<ServiceKey>>,
+) -> (Vec<&'a Arc<ServiceEntry>>, Vec<&'a Arc<ServiceEntry>>) {
     let is_changed = |entry: &&Arc<ServiceEntry>| entry.since == after.generation;
     let is_gone = |entry: &&Arc<ServiceEntry>| after.get(&entry.key).is_none();
-    let (changed, gone): (Vec<_>, Vec<_>) = match keys {
+    match keys {
         Some(keys) => (
             keys.iter().filter_map(|key| after.get(key)).filter(is_changed).collect(),
             keys.iter().filter_map(|key| before.get(key)).filter(is_gone).collect(),
@@ -154,12 +161,7 @@ fn tell_changes(before: &Snapshot, after: &Snapshot, keys: Option<&HashSet<Servi
             after.services.iter().filter(is_changed).collect(),
             before.services.iter().filter(is_gone).collect(),
         ),
-    };
-    if !gone.is_empty() {
-        let what = "not declared any more: requests for its domains get 404 `no-service`";
-        tracing::warn!(target: LOG, services = named(&gone), "{what}");
     }
-    named(&changed)
 }
 
 /// The names of services, sorted; of more than a few, how many more there are.

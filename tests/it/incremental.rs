@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::support::{Site, eventually, greeter, split};
+use crate::support::{Site, eventually, greeter, plugin, split};
 
 fn two(first: u8) -> String {
     greeter("v1") + &greeter("v2") + &split(&format!("v1 = {first}, v2 = {}", 100 - first))
@@ -36,6 +36,10 @@ fn a_process_says_what_would_be_wrong_before_it_is_written() {
     let missed = verdict(check("services/c.txt", false, &two(1)));
     assert_eq!(missed, (422, "not-found".into()));
     assert_eq!(watershed.admin_post_json("/api/v1/check", &json!({})).status, 400);
+    let relative = json!({ "file": "services/a.toml", "is_there": true, "text": two(1) });
+    let refused = watershed.admin_post_json("/api/v1/check", &relative);
+    assert_eq!(refused.status, 400);
+    assert!(refused.text().contains("give an absolute path"), "{}", refused.text());
     // Nothing was kept of the refused edit.
     assert_eq!(watershed.service("a")["versions"][0]["share"], 90.0);
 }
@@ -101,4 +105,38 @@ fn the_log_says_which_services_a_publish_changes_and_takes_away() {
     watershed.log_line(&["WARN", "not declared any more", "services=\"a\""]);
     assert_eq!(watershed.get("a.localhost", "/").status, 404);
     assert_eq!(watershed.get("b.localhost", "/").status, 200);
+}
+
+/// A write through one name of a component is seen by the service that names it by a link, also where it was no link
+/// when the process started.
+#[test]
+fn a_component_that_becomes_a_link_is_followed_through_it() {
+    let site = Site::new();
+    for name in ["app.wasm", "app-1.wasm"] {
+        site.write(name, fs::read(plugin("greeter")).unwrap());
+    }
+    let version = |name: &str| {
+        let component = site.path(name);
+        format!(
+            "[[versions]]\nname = \"v1\"\ncomponent = {component:?}\nenv = {{ VERSION = \"v1\" }}\n"
+        )
+    };
+    let (linked, named) = (version("app.wasm"), version("app-1.wasm"));
+    let watershed = site.service("a", &linked).service("b", &named).start();
+    let digest = |service: &str| watershed.service(service)["versions"][0]["digest"].clone();
+    let before = digest("a");
+    assert!(before.is_string() && before == digest("b"));
+    fs::remove_file(watershed.site.path("app.wasm")).unwrap();
+    watershed.site.link("app.wasm", "app-1.wasm");
+    // Until the link is known, a change of its target says nothing of it.
+    let reloads = || watershed.metric("watershed_reloads_total", &[]);
+    let seen = reloads();
+    eventually("the link is seen", || reloads() > seen);
+    watershed.site.replace("app-1.wasm", fs::read(plugin("lab")).unwrap());
+    for service in ["a", "b"] {
+        eventually("the new component is served", || {
+            let now = digest(service);
+            now.is_string() && now != before
+        });
+    }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Again;
 use crate::config::VersionSpec;
-use crate::source::Look;
+use crate::source::{Look, has_other_names};
 use crate::versions::Status;
 
 /// How the files of a version look from outside, in the order of [`VersionSpec::files`].
@@ -57,12 +57,18 @@ impl Candidate {
 #[derive(Default)]
 pub(super) struct Looks<'a> {
     seen: HashMap<&'a Path, Look>,
+    linked: HashMap<&'a Path, bool>,
 }
 
 impl<'a> Looks<'a> {
     pub(super) fn at(&mut self, spec: &'a VersionSpec) -> Sights {
         let look = |path| *self.seen.entry(path).or_insert_with(|| Look::at(path));
         spec.files().map(look).collect()
+    }
+
+    /// Whether a file may change through another name than this path.
+    pub(super) fn has_other_names(&mut self, path: &'a Path) -> bool {
+        *self.linked.entry(path).or_insert_with(|| has_other_names(path))
     }
 
     /// How many of these files could not be looked at.
