@@ -126,7 +126,6 @@ fn a_component_that_becomes_a_link_is_followed_through_it() {
     let digest = |service: &str| watershed.service(service)["versions"][0]["digest"].clone();
     let before = digest("a");
     assert!(before.is_string() && before == digest("b"));
-    fs::remove_file(watershed.site.path("app.wasm")).unwrap();
     watershed.site.link("app.wasm", "app-1.wasm");
     // Until the link is known, a change of its target says nothing of it.
     let reloads = || watershed.metric("watershed_reloads_total", &[]);
