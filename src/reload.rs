@@ -32,7 +32,7 @@ use crate::telemetry::Telemetry;
 use crate::versions::{Live, Preparer, ServiceKey, Snapshot, declared};
 use candidates::{Again, Prepared, Versions};
 use journal::{Journal, key_of};
-use load::Look;
+use load::Scope;
 use outcome::Askers;
 use publish::PUBLISH_PATIENCE;
 use retry::Retry;
@@ -225,15 +225,15 @@ impl Reloader {
         match cause {
             Cause::Change => {
                 let (reading, again) = (Reading::Changed, Again::Passing);
-                let look = Look { reading, again, is_everywhere: false };
-                if let Some(reload) = self.reload(look, watcher).await {
+                let scope = Scope { reading, again, is_everywhere: false };
+                if let Some(reload) = self.reload(scope, watcher).await {
                     self.note(&Arc::new(reload));
                 }
             }
             Cause::Retry => {
                 let (reading, again) = (Reading::Changed, Again::Transient);
-                let look = Look { reading, again, is_everywhere: true };
-                let reload = self.reload(look, watcher).await;
+                let scope = Scope { reading, again, is_everywhere: true };
+                let reload = self.reload(scope, watcher).await;
                 // A retry that changed nothing is not worth a report.
                 if let Some(reload) = reload.filter(|reload| self.is_news(reload)) {
                     self.note(&Arc::new(reload));
@@ -260,17 +260,17 @@ impl Reloader {
             Reading::Changed => Again::Passing,
             Reading::Everything => Again::All,
         };
-        let mut look = Look { reading, again, is_everywhere };
+        let mut scope = Scope { reading, again, is_everywhere };
         let (began, mut pause) = (Instant::now(), retry::FIRST);
         let reload = loop {
-            match self.reload(look, watcher).await {
+            match self.reload(scope, watcher).await {
                 Some(_) if self.unread.files > 0 && began.elapsed() < ASKERS_PATIENCE => {
                     tokio::time::sleep(pause).await;
                     pause *= 2;
                     // Everything but the files with transient errors was handled in the first
                     // round.
                     let (reading, again) = (Reading::Changed, Again::Transient);
-                    look = Look { reading, again, is_everywhere: true };
+                    scope = Scope { reading, again, is_everywhere: true };
                 }
                 Some(reload) => break Arc::new(reload),
                 None => {}

@@ -51,7 +51,7 @@ pub struct Guard {
 
 /// Why a request is refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-enum Refusal {
+enum Denial {
     #[error("say which host you mean, once: `host: 127.0.0.1`")]
     NoHost,
     #[error(
@@ -70,7 +70,7 @@ enum Refusal {
     Draining,
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for Denial {
     fn into_response(self) -> Response {
         let text = format!("{self}\n");
         match self {
@@ -89,12 +89,12 @@ impl IntoResponse for Refusal {
 pub async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let allowed = guard.allows(&request);
     let allowed = match (allowed, authorization(&request, &guard)) {
-        (Ok(()), Some((token, sent))) if !token.admits(&sent).await => Err(Refusal::Token),
+        (Ok(()), Some((token, sent))) if !token.admits(&sent).await => Err(Denial::Token),
         (allowed, _) => allowed,
     };
     let is_draining = guard.draining.load(Ordering::Relaxed);
     let mut response = match allowed {
-        Ok(()) if is_draining && !request.method().is_safe() => Refusal::Draining.into_response(),
+        Ok(()) if is_draining && !request.method().is_safe() => Denial::Draining.into_response(),
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal.into_response(),
     };
@@ -119,31 +119,31 @@ fn authorization(request: &Request, guard: &Guard) -> Option<(TokenFile, String)
 }
 
 impl Guard {
-    fn allows(&self, request: &Request) -> Result<(), Refusal> {
+    fn allows(&self, request: &Request) -> Result<(), Denial> {
         let host = self.host(request)?;
         match request.method().is_safe() || is_ours(request.headers(), host.as_ref()) {
             true => Ok(()),
-            false => Err(Refusal::Origin),
+            false => Err(Denial::Origin),
         }
     }
 
     /// The host that the request is for. HTTP/1.0 clients may name none; no browser speaks HTTP/1.0.
-    fn host(&self, request: &Request) -> Result<Option<Authority>, Refusal> {
+    fn host(&self, request: &Request) -> Result<Option<Authority>, Denial> {
         let mut hosts = request.headers().get_all(HOST).iter();
         let header = match (hosts.next(), hosts.next()) {
             (Some(only), None) => Some(parse(only)?),
             (None, _) => None,
-            (Some(_), Some(_)) => return Err(Refusal::NoHost),
+            (Some(_), Some(_)) => return Err(Denial::NoHost),
         };
         let target = request.uri().authority().cloned();
         for named in [&target, &header].into_iter().flatten() {
             if !self.answers(named) {
-                return Err(Refusal::Host(named.as_str().to_owned()));
+                return Err(Denial::Host(named.as_str().to_owned()));
             }
         }
         // RFC 9112, section 3.2.2: an absolute target takes precedence over `Host`.
         match target.or(header) {
-            None if request.version() > Version::HTTP_10 => Err(Refusal::NoHost),
+            None if request.version() > Version::HTTP_10 => Err(Denial::NoHost),
             named => Ok(named),
         }
     }
@@ -169,10 +169,10 @@ impl Guard {
     }
 }
 
-fn parse(host: &HeaderValue) -> Result<Authority, Refusal> {
+fn parse(host: &HeaderValue) -> Result<Authority, Denial> {
     Authority::try_from(host.as_bytes()).map_err(|_| {
         let shown = String::from_utf8_lossy(host.as_bytes()).chars().take(100).collect();
-        Refusal::Host(shown)
+        Denial::Host(shown)
     })
 }
 
@@ -261,7 +261,7 @@ mod tests {
             "a b",
         ] {
             let refused = guard().allows(&request("GET", "/livez", &[("host", host)]));
-            assert!(matches!(refused, Err(Refusal::Host(_))), "{host}: {refused:?}");
+            assert!(matches!(refused, Err(Denial::Host(_))), "{host}: {refused:?}");
         }
     }
 
@@ -274,8 +274,8 @@ mod tests {
         assert_eq!(allows("http://localhost:9090/livez", &["localhost:9090"]), Ok(()));
         assert!(allows("http://evil.example/livez", &["localhost"]).is_err());
         assert!(allows("http://localhost/livez", &["evil.example"]).is_err());
-        assert_eq!(allows("/livez", &["localhost", "localhost"]), Err(Refusal::NoHost));
-        assert_eq!(allows("/livez", &[]), Err(Refusal::NoHost));
+        assert_eq!(allows("/livez", &["localhost", "localhost"]), Err(Denial::NoHost));
+        assert_eq!(allows("/livez", &[]), Err(Denial::NoHost));
     }
 
     #[test]
@@ -313,7 +313,7 @@ mod tests {
             &[("sec-fetch-site", "cross-site")],
             &[("sec-fetch-site", "same-site")],
         ] {
-            assert_eq!(post(foreign), Err(Refusal::Origin), "{foreign:?}");
+            assert_eq!(post(foreign), Err(Denial::Origin), "{foreign:?}");
         }
         let cross = [("host", "localhost:9090"), ("origin", "http://evil.example")];
         assert_eq!(guard().allows(&request("GET", "/metrics", &cross)), Ok(()));

@@ -51,7 +51,7 @@ impl From<Gone> for Failure {
 }
 
 /// What a client sees of a failure.
-struct Policy {
+struct Answer {
     status: StatusCode,
     code: &'static str,
     /// The text that the client gets.
@@ -61,12 +61,12 @@ struct Policy {
 impl Failure {
     /// The stable code, for the header `watershed-error`, metrics and logs.
     pub fn code(&self) -> &'static str {
-        self.policy().code
+        self.answer().code
     }
 
     /// The status that the client gets.
     pub fn status(&self) -> StatusCode {
-        self.policy().status
+        self.answer().status
     }
 
     /// The outcome for metrics and the log. What a guest did is worth a warning.
@@ -80,65 +80,65 @@ impl Failure {
     }
 
     /// The whole table of failures.
-    fn policy(&self) -> Policy {
+    fn answer(&self) -> Answer {
         match self {
-            Self::BadRequest => policy(
+            Self::BadRequest => answer(
                 StatusCode::BAD_REQUEST,
                 "bad-request",
                 "The request is malformed, or names no host or several.",
             ),
-            Self::RequestHead => policy(
+            Self::RequestHead => answer(
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 "request-head",
                 "The request has more header fields, or larger ones, than are accepted.",
             ),
-            Self::RequestTimeout => policy(
+            Self::RequestTimeout => answer(
                 StatusCode::REQUEST_TIMEOUT,
                 "request-timeout",
                 "The request did not come to its end in time.",
             ),
-            Self::TransferCoding => policy(
+            Self::TransferCoding => answer(
                 StatusCode::NOT_IMPLEMENTED,
                 "transfer-coding",
                 "The request's body has a transfer coding other than chunked.",
             ),
-            Self::Connect => policy(
+            Self::Connect => answer(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "method-not-allowed",
                 "Tunnels are not opened here.",
             ),
-            Self::TooManyStreams => policy(
+            Self::TooManyStreams => answer(
                 StatusCode::TOO_MANY_REQUESTS,
                 "too-many-streams",
                 "The connection carries too many requests at once.",
             ),
             Self::NoService => {
-                policy(StatusCode::NOT_FOUND, "no-service", "No service has this host.")
+                answer(StatusCode::NOT_FOUND, "no-service", "No service has this host.")
             }
-            Self::Offline => policy(
+            Self::Offline => answer(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "offline",
                 "The service is offline: no version has a share of its traffic.",
             ),
-            Self::NoVersion => policy(
+            Self::NoVersion => answer(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "no-version",
                 "No version of the service can take requests now.",
             ),
-            Self::Overload => policy(
+            Self::Overload => answer(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "overload",
                 "Every place for a request of this version is taken.",
             ),
-            Self::RequestBody => policy(
+            Self::RequestBody => answer(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "request-body",
                 "The request body is larger than this version accepts.",
             ),
-            Self::Guest(failure) => guest_policy(failure),
+            Self::Guest(failure) => guest_answer(failure),
             // The client is gone, so no response is sent.
             Self::ClientGone => {
-                policy(StatusCode::BAD_REQUEST, "client-gone", "The client has left.")
+                answer(StatusCode::BAD_REQUEST, "client-gone", "The client has left.")
             }
         }
     }
@@ -172,7 +172,7 @@ impl Failure {
     }
 
     fn document(&self, request_id: &str) -> Bytes {
-        let Policy { status, code, detail } = self.policy();
+        let Answer { status, code, detail } = self.answer();
         let document = serde_json::json!({
             "type": format!("urn:watershed:error:{code}"),
             "title": status.canonical_reason().unwrap_or("Error"),
@@ -184,43 +184,43 @@ impl Failure {
     }
 }
 
-fn policy(status: StatusCode, code: &'static str, detail: &'static str) -> Policy {
-    Policy { status, code, detail }
+fn answer(status: StatusCode, code: &'static str, detail: &'static str) -> Answer {
+    Answer { status, code, detail }
 }
 
 /// The rows of the table for a guest's failures.
-fn guest_policy(failure: &GuestFailure) -> Policy {
+fn guest_answer(failure: &GuestFailure) -> Answer {
     match failure {
-        GuestFailure::Trap(_) => policy(
+        GuestFailure::Trap(_) => answer(
             StatusCode::INTERNAL_SERVER_ERROR,
             "trap",
             "The version failed while it served this request.",
         ),
-        GuestFailure::Memory(_) => policy(
+        GuestFailure::Memory(_) => answer(
             StatusCode::INTERNAL_SERVER_ERROR,
             "memory",
             "The version ran out of memory for this request.",
         ),
-        GuestFailure::CpuTime => policy(
+        GuestFailure::CpuTime => answer(
             StatusCode::GATEWAY_TIMEOUT,
             "cpu-time",
             "The version used up its CPU time for this request.",
         ),
         GuestFailure::WallTime => {
-            policy(StatusCode::GATEWAY_TIMEOUT, "wall-time", "The version did not respond in time.")
+            answer(StatusCode::GATEWAY_TIMEOUT, "wall-time", "The version did not respond in time.")
         }
         GuestFailure::NoResponse(_) => {
-            policy(StatusCode::BAD_GATEWAY, "no-response", "The version ended without a response.")
+            answer(StatusCode::BAD_GATEWAY, "no-response", "The version ended without a response.")
         }
         GuestFailure::Truncated(_) => {
-            policy(StatusCode::BAD_GATEWAY, "truncated", "The version broke off its response.")
+            answer(StatusCode::BAD_GATEWAY, "truncated", "The version broke off its response.")
         }
-        GuestFailure::BadResponse(_) => policy(
+        GuestFailure::BadResponse(_) => answer(
             StatusCode::BAD_GATEWAY,
             "bad-response",
             "The version gave a response that is not HTTP as it should be.",
         ),
-        GuestFailure::PoolExhausted(_) => Failure::Overload.policy(),
+        GuestFailure::PoolExhausted(_) => Failure::Overload.answer(),
     }
 }
 
@@ -280,7 +280,7 @@ fn response(
 
 fn bare_response(failure: &Failure, request_id: &str) -> Result<(ResponseHeader, Bytes)> {
     let body = failure.document(request_id);
-    let mut head = ResponseHeader::build(failure.policy().status, Some(8))?;
+    let mut head = ResponseHeader::build(failure.answer().status, Some(8))?;
     head.insert_header(header::CONTENT_TYPE, "application/problem+json")?;
     head.insert_header(header::CONTENT_LENGTH, body.len())?;
     head.insert_header(header::CACHE_CONTROL, "no-store")?;

@@ -16,7 +16,7 @@ use crate::versions::ServiceKey;
 
 /// How thoroughly a load looks for changes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Look {
+pub(super) struct Scope {
     pub(super) reading: Reading,
     pub(super) again: Again,
     /// Whether every file is looked at, and not only those that the watcher or a command named.
@@ -26,8 +26,8 @@ pub(super) struct Look {
 impl Reloader {
     /// Loads once. `None` if files changed while they were read: the watcher then reports another
     /// change.
-    pub(super) async fn reload(&mut self, look: Look, watcher: &mut Watcher) -> Option<Reload> {
-        let Look { reading, again, is_everywhere } = look;
+    pub(super) async fn reload(&mut self, scope: Scope, watcher: &mut Watcher) -> Option<Reload> {
+        let Scope { reading, again, is_everywhere } = scope;
         self.changed.add(match watcher.places().filter(|_| !is_everywhere) {
             Some(paths) => Places::Paths(paths),
             None => Places::Everywhere,

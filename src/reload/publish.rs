@@ -61,7 +61,7 @@ impl Reloader {
             let what = "not declared any more: requests for its domains get 404 `no-service`";
             tracing::warn!(target: LOG, services = named(&gone), "{what}");
         }
-        let services = named(&changed);
+        let services = (!changed.is_empty()).then(|| named(&changed));
         drop((changed, gone));
         self.journal.settle(&snapshot);
         self.live.publish(snapshot);

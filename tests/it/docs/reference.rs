@@ -100,8 +100,8 @@ fn blocks_that_are_not_run_are_few() {
 #[test]
 fn every_failure_is_in_the_table_of_failures() {
     let source = read("src/proxy/failure.rs");
-    let policy = Regex::new(r#"policy\(\s*StatusCode::(\w+),\s*"([a-z-]+)""#).unwrap();
-    let known: BTreeSet<_> = policy
+    let answer = Regex::new(r#"answer\(\s*StatusCode::(\w+),\s*"([a-z-]+)""#).unwrap();
+    let known: BTreeSet<_> = answer
         .captures_iter(&source)
         .map(|found| (found[2].to_owned(), found[1].to_owned()))
         .collect();
