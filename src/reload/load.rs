@@ -8,7 +8,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::Reloader;
 use super::candidates::Again;
 use super::outcome::{Outcome, Reload};
-use super::publish::yield_to_requests;
 use super::stale::Places;
 use super::take::Unread;
 use crate::source::{Loader, Reading, Watcher};
@@ -33,12 +32,8 @@ impl Reloader {
             None => Places::Everywhere,
         });
         let (paths, touched) = self.to_look_at();
-        let (loader, is_settled) = (self.loader.clone(), self.is_settled);
+        let loader = self.loader.clone();
         let load = move || {
-            // Threads for blocking work may be older than the reloader's priority.
-            if is_settled {
-                yield_to_requests();
-            }
             let mut loader = lock(&loader);
             let only = paths
                 .as_ref()

@@ -20,8 +20,10 @@ pub(super) const PUBLISH_PATIENCE: Duration = Duration::from_millis(150);
 /// mostly publish.
 const START_PATIENCE: Duration = Duration::from_secs(5);
 
-/// The nice value of the reloading thread, see nice(2).
-const NICE: i32 = 10;
+/// The nice value of the reloading thread, see nice(2). On a machine without a core to spare, it gets a
+/// third of a serving thread's time: at 10 it would be a tenth, and a version that must be cut off
+/// would wait.
+const NICE: i32 = 5;
 
 impl Reloader {
     /// Publishes the next generation, after a short wait for versions that are nearly ready.
@@ -131,9 +133,9 @@ impl Reloader {
     }
 }
 
-/// Lowers the priority of the calling thread, and of the threads that it starts, so that requests go
-/// first. Edits take some milliseconds longer.
-pub(super) fn yield_to_requests() {
+/// Lowers the priority of the thread that publishes, so that requests go first. Files are read by
+/// threads for blocking work, which keep their priority.
+fn yield_to_requests() {
     // On Linux, this sets the priority of the calling thread only.
     if let Err(error) = rustix::process::setpriority_process(None, NICE) {
         tracing::debug!(target: LOG, "the priority of the reloader is not lowered: {error}");
