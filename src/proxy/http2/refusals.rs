@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -24,8 +25,9 @@ const HEADERS: u8 = 0x1;
 const RST_STREAM: u8 = 0x3;
 const END_STREAM: u8 = 0x1;
 
-/// How many of the last accepted requests are remembered. h2 may reset those too, and each has a record of its own.
-const ACCEPTED: usize = 256;
+/// How many gaps between accepted streams are remembered. A client that leaves out more numbers than that hides some of
+/// its refusals.
+const GAPS: usize = 256;
 
 /// A connection that notes what h2 refuses.
 pub struct Observed {
@@ -45,24 +47,38 @@ struct Refused {
 /// The refusals of one connection.
 pub struct Refusals {
     refused: Arc<Mutex<Vec<Refused>>>,
-    accepted: VecDeque<u32>,
+    /// The last accepted stream. h2 accepts streams in the order of their numbers, which only grow.
+    last: Option<u32>,
+    /// Numbers before it that were not accepted: of refused streams, and those that the client left out.
+    gaps: VecDeque<Range<u32>>,
 }
 
 impl Refusals {
     /// The connection for h2 to use, and the refusals that h2 makes on it.
     pub fn of(connection: Connection) -> (Observed, Self) {
         let refused = Arc::<Mutex<Vec<Refused>>>::default();
-        let accepted = VecDeque::with_capacity(ACCEPTED);
-        let this = Self { refused: refused.clone(), accepted };
+        let this = Self { refused: refused.clone(), last: None, gaps: VecDeque::new() };
         (Observed { connection, frames: Frames::default(), refused }, this)
     }
 
     /// Remembers that a request was accepted.
     pub fn accepted(&mut self, stream: u32) {
-        if self.accepted.len() == ACCEPTED {
-            self.accepted.pop_front();
+        // A client's streams have odd numbers.
+        let next = self.last.map_or(1, |last| last.saturating_add(2));
+        if stream > next {
+            if self.gaps.len() == GAPS {
+                self.gaps.pop_front();
+            }
+            self.gaps.push_back(next..stream);
         }
-        self.accepted.push_back(stream);
+        self.last = self.last.max(Some(stream));
+    }
+
+    /// Whether a request was accepted on a stream. h2 may reset or end such a stream too, and the request has a record
+    /// of its own.
+    fn is_accepted(&self, stream: u32) -> bool {
+        self.last.is_some_and(|last| stream <= last)
+            && !self.gaps.iter().any(|gap| gap.contains(&stream))
     }
 
     /// The requests that were refused since the last call, with the statuses that the client was sent. All requests
@@ -71,13 +87,13 @@ impl Refusals {
         let mut refused = std::mem::take(&mut *lock(&self.refused));
         // An answered stream may have been reset afterwards.
         refused.dedup_by_key(|refused| refused.stream);
-        refused.retain(|refused| !self.accepted.contains(&refused.stream));
+        refused.retain(|refused| !self.is_accepted(refused.stream));
         refused.into_iter().filter_map(Refused::failure).collect()
     }
 }
 
 impl Refused {
-    /// Resets for other reasons are ours, or end a stream that was accepted long ago.
+    /// Resets for other reasons are ours.
     fn failure(self) -> Option<(Failure, Option<StatusCode>)> {
         match self.reason {
             None => Some((Failure::RequestHead, Some(Failure::RequestHead.status()))),
@@ -204,6 +220,26 @@ mod tests {
 
     fn reset(stream: u32, reason: Reason) -> Vec<u8> {
         frame(RST_STREAM, 0, stream, &u32::from(reason).to_be_bytes())
+    }
+
+    /// A request that is answered late, without a body, after many others is none that h2 refused.
+    #[test]
+    fn only_streams_that_were_not_accepted_are_refused() {
+        let mut refusals = Refusals { refused: Arc::default(), last: None, gaps: VecDeque::new() };
+        // 3 and 9 are never accepted, and then the client leaves out very many.
+        for stream in [1, 5, 7].into_iter().chain((11..2_000).step_by(2)).chain([1 << 30]) {
+            refusals.accepted(stream);
+        }
+        let seen = [1, 3, 5, 9, 11, 1_001, 1 << 30, (1 << 30) + 2];
+        lock(&refusals.refused).extend(seen.map(|stream| Refused { stream, reason: None }));
+        let refused: Vec<_> = seen.into_iter().filter(|it| !refusals.is_accepted(*it)).collect();
+        assert_eq!(refused, [3, 9, (1 << 30) + 2]);
+        assert_eq!(refusals.take().len(), 3);
+        // However many gaps there are, what was accepted stays so.
+        for stream in (1..2_000).map(|it| (1 << 30) + 8 * it) {
+            refusals.accepted(stream + 1);
+        }
+        assert!(refusals.is_accepted(1) && refusals.gaps.len() == GAPS);
     }
 
     /// Frames that contain the bytes of other frames, an empty one, and those that are looked for.
