@@ -6,10 +6,12 @@
 //! `paths` has the addresses and queries. Then one file for each answer: `status`, `reload` (with the
 //! body of the request), `history`, `explanation`, `description` (the answer of `/api/v1/config`) and
 //! `plan` (the difference between two descriptions, printed by `watershed plan --json`). `standing`
-//! says where a version stands, in several of them.
+//! says where a version stands, in several of them, and `error` is what every command and path answers
+//! when something is wrong.
 
 mod check;
 mod description;
+mod error;
 mod explanation;
 mod history;
 mod paths;
@@ -23,6 +25,7 @@ pub use description::{
     BackendDescription, Description, EnvironmentDescription, ServiceDescription, Settings,
     TrafficKind, Value, VersionDescription,
 };
+pub use error::{ErrorDocument, ErrorPlace, ProblemDocument};
 pub use explanation::{Chance, Explanation, RuleStep, StickyStep, Wish};
 pub use history::{
     Author, HistoryDocument, Parts, Record, RecordOutcome, RecordedVersion, Served, ServedVersion,
