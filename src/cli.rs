@@ -51,8 +51,12 @@ use crate::source::EditError;
 use crate::telemetry::Telemetry;
 use crate::versions::{StatusCode, StatusError};
 
-/// The exit code with which clap reports a wrong command line.
-const USAGE: u8 = 2;
+/// The exit code for wrong usage: `EX_USAGE` of sysexits.h. clap's own would be 2, which says that something would
+/// change.
+pub const USAGE: u8 = 64;
+
+/// The exit code of a compiler that could not do its work. 1 would blame the component.
+const COMPILER_STOPPED: u8 = 2;
 
 /// The main file where `--config` does not name one.
 const DEFAULT_CONFIG: &str = "config/watershed.toml";
@@ -246,7 +250,7 @@ impl CliError {
     /// The exit code. By a compiler's code the server knows whether the component is at fault.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Compile(ProgramError::CompilerStopped(_)) => ExitCode::from(2),
+            Self::Compile(ProgramError::CompilerStopped(_)) => ExitCode::from(COMPILER_STOPPED),
             Self::OfflineShares | Self::EnvTwice(_) | Self::NotATarget(_) | Self::Question(_) => {
                 ExitCode::from(USAGE)
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Parser;
 use mimalloc::MiMalloc;
 use tracing_subscriber::EnvFilter;
-use watershed::cli::Cli;
+use watershed::cli::{Cli, CliError, USAGE};
 use watershed::log::{Log, tell_panics};
 use watershed::telemetry::Telemetry;
 
@@ -23,7 +23,10 @@ const FAREWELL: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     Cli::complete();
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => return show(&answer),
+    };
     let telemetry = Telemetry::default();
     let log = Log::new(io::stderr(), telemetry.clone());
     let _farewell = Farewell(&log);
@@ -45,6 +48,19 @@ fn main() -> ExitCode {
             }
             error.exit_code()
         }
+    }
+}
+
+/// Shows what clap answers instead of running a command: help, the version, or what is wrong with the command line.
+fn show(answer: &clap::Error) -> ExitCode {
+    match answer.print() {
+        _ if answer.use_stderr() => ExitCode::from(USAGE),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            let error = CliError::Output(error);
+            writeln!(io::stderr(), "{}", error.text()).ok();
+            error.exit_code()
+        }
+        _ => ExitCode::SUCCESS,
     }
 }
 

@@ -41,7 +41,7 @@ fn version_is_the_packages() {
 #[test]
 fn an_unknown_command_is_a_usage_error() {
     let unknown = watershed(&["chekc"]);
-    assert_eq!(unknown.code, Some(2), "{unknown:?}");
+    assert_eq!(unknown.code, Some(64), "{unknown:?}");
     assert!(unknown.stderr.contains("check"), "{unknown:?}");
 }
 
@@ -209,4 +209,29 @@ fn a_wrong_configuration_is_not_served() {
     assert_eq!(finished.code, Some(1), "{finished:?}");
     assert!(finished.stderr.contains("greeter.toml:"), "{finished:?}");
     assert_eq!(finished.stdout, "");
+}
+
+/// 2 would say that something would change (`plan`, `--dry-run`), so a script could not tell a typing error from that.
+#[test]
+fn wrong_usage_has_a_code_of_its_own() {
+    for wrong in
+        [&["--nonsense"][..], &["env"], &["status", "--limit"], &["plan", "x"], &["history"]]
+    {
+        let finished = watershed(wrong);
+        assert_eq!(finished.code, Some(64), "{finished:?}");
+        assert_eq!(finished.stdout, "", "{finished:?}");
+    }
+    for asked in [&["-h"][..], &["-V"], &["help", "env"], &["status", "--help"]] {
+        let finished = watershed(asked);
+        assert_eq!((finished.code, finished.stderr.as_str()), (Some(0), ""), "{finished:?}");
+    }
+}
+
+#[test]
+fn help_that_cannot_be_written_is_a_failure() {
+    let full = || fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut help = Command::new(env!("CARGO_BIN_EXE_watershed"));
+    let finished = help.arg("--help").stdout(full()).output().unwrap();
+    assert_eq!(finished.status.code(), Some(1), "{finished:?}");
+    assert!(String::from_utf8_lossy(&finished.stderr).contains("standard output"), "{finished:?}");
 }

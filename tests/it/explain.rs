@@ -97,7 +97,7 @@ fn the_command_asks_the_process_or_reads_the_files() {
     let json: Value = serde_json::from_str(&explain(&["--json"]).stdout).unwrap();
     assert_eq!(json["decision"], "random");
     let wrong = explain(&["--method", "G T"]);
-    assert_eq!(wrong.code, Some(2), "{}", wrong.said());
+    assert_eq!(wrong.code, Some(64), "{}", wrong.said());
     let unknown = watershed.site.run(&["explain", "gretter", "--admin", &admin]);
     assert_eq!(unknown.code, Some(1));
     assert!(unknown.said().contains("greeter"), "{}", unknown.said());
@@ -122,7 +122,7 @@ fn a_ramp_tells_where_a_user_moves() {
     assert_eq!(version_at(at), "v2");
     assert_eq!(version_at(at - 0.01), "v1");
     let wrong = site.run(&["explain", "greeter", "--key", "ann", "--ramp", "v2"]);
-    assert_eq!(wrong.code, Some(2));
+    assert_eq!(wrong.code, Some(64));
     assert!(wrong.said().contains("it looks like v2=0..100"), "{}", wrong.said());
     let unknown = site.run(&["explain", "greeter", "--key", "ann", "--ramp", "v7=0..100"]);
     assert_eq!(unknown.code, Some(1));

@@ -254,7 +254,7 @@ fn without_a_process_the_way_on_is_told() {
     let finished = site.run(&["plan", "--admin", "https://127.0.0.1:1"]);
     assert!(finished.stderr.contains("never https"), "{finished:?}");
     let finished = site.run(&["plan", "--admin", "127.0.0.1:1", "--from", "."]);
-    assert_eq!(finished.code, Some(2), "a usage error: {finished:?}");
+    assert_eq!(finished.code, Some(64), "a usage error: {finished:?}");
 }
 
 #[test]

@@ -108,7 +108,7 @@ fn what_makes_no_sense_is_refused_and_changes_nothing() {
         &["delete", "greeter"],
         &["deploy", "greeter", "v3"],
     ] {
-        assert_eq!(tell(&watershed, wrong).code, Some(2), "{wrong:?}");
+        assert_eq!(tell(&watershed, wrong).code, Some(64), "{wrong:?}");
     }
 }
 
