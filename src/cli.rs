@@ -10,10 +10,12 @@ mod components;
 mod delete;
 mod deploy;
 mod env;
+mod error;
 mod explain;
 mod files;
 mod history;
 mod init;
+mod json;
 mod plan;
 mod process;
 mod progress;
@@ -37,10 +39,12 @@ use clap_complete::CompleteEnv;
 
 pub use explain::RampError;
 pub use init::InitError;
+pub use json::{wants_json, write_usage};
 pub use process::ProcessError;
 pub use select::SelectError;
 pub use site::SiteError;
 
+use crate::code::{Coded, ErrorCode};
 use crate::config::Report;
 use crate::history::HistoryError;
 use crate::policy::explain::QuestionError;
@@ -49,7 +53,7 @@ use crate::runtime::{EngineError, ProgramError};
 use crate::server::StartError;
 use crate::source::EditError;
 use crate::telemetry::Telemetry;
-use crate::versions::{StatusCode, StatusError};
+use crate::versions::StatusError;
 
 /// The exit code for wrong usage: `EX_USAGE` of sysexits.h. clap's own would be 2, which says that something would
 /// change.
@@ -156,7 +160,8 @@ enum Command {
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
-    #[error("{0}")]
+    /// The message is the first problem's.
+    #[error("{}", .0.problems.first().map_or("the files are wrong", |first| &first.message))]
     Config(Report),
     #[error("{0}")]
     Engine(#[from] EngineError),
@@ -172,9 +177,7 @@ pub enum CliError {
     History(#[from] HistoryError),
     #[error("{0}")]
     Refused(Box<Refusal>),
-    #[error(
-        "the process rejected the edit and serves what it served before; the file is changed:\n\n{0}"
-    )]
+    #[error("the process rejected the edit and serves what it served before; the file is changed")]
     Rejected(Report),
     #[error("what is declared is not served: {0}")]
     Held(String),
@@ -184,19 +187,19 @@ pub enum CliError {
     Site(#[from] SiteError),
     #[error(transparent)]
     Ramp(#[from] RampError),
-    #[error(
-        "--component ({}): {}\n  help: {}",
-        .0.code.as_str(), .0.detail, component_help(.0)
-    )]
+    #[error("--component ({}): {}", .0.code.as_str(), .0.detail)]
     Component(#[from] StatusError),
-    #[error("`--offline` gives every version 0 %: leave out the shares, or `--offline`")]
+    /// The files are right, and versions that they declare cannot be served.
+    #[error("{0} cannot be served")]
+    InError(String),
+    #[error("`--offline` gives every version 0 %")]
     OfflineShares,
-    #[error("`--env {0}=…` is given twice: give each variable once")]
+    #[error("`--env {0}=…` is given twice")]
     EnvTwice(String),
-    #[error("{0:?} is neither a generation nor a version: give a number or a name for `--to`")]
+    #[error("{0:?} is neither a generation nor a version")]
     NotATarget(String),
     /// A plan needs no process.
-    #[error("{0}; or compare with files by `--from PATH`")]
+    #[error("{0}")]
     NoneToCompare(ProcessError),
     #[error("{0}")]
     Select(#[from] SelectError),
@@ -207,16 +210,6 @@ pub enum CliError {
     Compile(#[from] ProgramError),
     #[error("cannot write to standard output: {0}")]
     Output(#[from] std::io::Error),
-}
-
-/// What to do about a component file that `--component` names and no service's file does yet.
-fn component_help(error: &StatusError) -> &'static str {
-    match error.code {
-        StatusCode::NotFound => {
-            "build the component, or correct the path; it is relative to the current directory"
-        }
-        _ => error.suggestion,
-    }
 }
 
 impl From<Refusal> for CliError {
@@ -237,23 +230,11 @@ impl CliError {
         matches!(self, Self::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
     }
 
-    /// The error as a terminal shows it. Every command shows its errors here, so a form for `--json` would be added
-    /// here.
-    pub fn text(&self) -> String {
-        match self {
-            // A report begins each of its problems with "error" already, and a program reads a compiler's line.
-            Self::Config(_) | Self::Compile(_) => self.to_string(),
-            _ => format!("error: {self}"),
-        }
-    }
-
     /// The exit code. By a compiler's code the server knows whether the component is at fault.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Compile(ProgramError::CompilerStopped(_)) => ExitCode::from(COMPILER_STOPPED),
-            Self::OfflineShares | Self::EnvTwice(_) | Self::NotATarget(_) | Self::Question(_) => {
-                ExitCode::from(USAGE)
-            }
+            _ if self.code() == ErrorCode::Usage => ExitCode::from(USAGE),
             _ => ExitCode::FAILURE,
         }
     }

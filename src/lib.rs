@@ -7,6 +7,7 @@
 
 // The modules in reading order; the blank lines keep rustfmt from sorting them.
 
+pub mod code;
 pub mod secret;
 pub mod transient;
 

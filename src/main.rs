@@ -1,5 +1,6 @@
 //! The entry point: sets up logging, and is the one place where an error becomes text and an exit code.
 
+use std::env;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use clap::Parser;
 use mimalloc::MiMalloc;
 use tracing_subscriber::EnvFilter;
-use watershed::cli::{Cli, CliError, USAGE};
+use watershed::cli::{Cli, CliError, USAGE, wants_json, write_usage};
 use watershed::log::{Log, tell_panics};
 use watershed::telemetry::Telemetry;
 
@@ -41,6 +42,9 @@ fn main() -> ExitCode {
         Err(error) => {
             if serves {
                 log.say(&error.text());
+            } else if wants_json(env::args_os()) {
+                // Where nobody takes the object, the exit code says enough.
+                error.write_json().ok();
             } else {
                 log.flush(FAREWELL);
                 // A reader of a long report may take time; for a reader that has left, nothing waits.
@@ -53,7 +57,11 @@ fn main() -> ExitCode {
 
 /// Shows what clap answers instead of running a command: help, the version, or what is wrong with the command line.
 fn show(answer: &clap::Error) -> ExitCode {
-    match answer.print() {
+    let shown = match answer.use_stderr() && wants_json(env::args_os()) {
+        true => write_usage(answer),
+        false => answer.print(),
+    };
+    match shown {
         _ if answer.use_stderr() => ExitCode::from(USAGE),
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             let error = CliError::Output(error);

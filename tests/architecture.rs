@@ -15,16 +15,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, in reading order, and those that each may use beside itself.
-const ROOMS: [(&str, &[&str]); 20] = [
+const ROOMS: [(&str, &[&str]); 21] = [
+    ("code", &[]),
     ("secret", &[]),
     ("transient", &[]),
     ("descriptors", &[]),
     ("config", &["transient"]),
     ("routing", &["secret"]),
-    ("api", &["config"]),
+    ("api", &["code", "config"]),
     ("edit", &["config"]),
-    ("source", &["config", "edit", "transient"]),
-    ("policy", &["api", "config", "routing"]),
+    ("source", &["code", "config", "edit", "transient"]),
+    ("policy", &["api", "code", "config", "routing"]),
     ("telemetry", &[]),
     ("log", &["telemetry"]),
     ("runtime", &["transient"]),
@@ -32,9 +33,9 @@ const ROOMS: [(&str, &[&str]); 20] = [
         "versions",
         &["api", "config", "policy", "routing", "runtime", "source", "telemetry", "transient"],
     ),
-    ("history", &["api"]),
-    ("reload", &["config", "history", "source", "telemetry", "transient", "versions"]),
-    ("rollout", &["api", "config", "edit", "history", "policy", "source"]),
+    ("history", &["api", "code"]),
+    ("reload", &["code", "config", "history", "source", "telemetry", "transient", "versions"]),
+    ("rollout", &["api", "code", "config", "edit", "history", "policy", "source"]),
     ("plan", &["api", "config", "policy"]),
     ("transport", &["descriptors"]),
     ("proxy", &["config", "routing", "runtime", "telemetry", "transport", "versions"]),
@@ -42,6 +43,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
         "admin",
         &[
             "api",
+            "code",
             "config",
             "descriptors",
             "history",

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::code::Coded;
+use crate::config::Problem;
+
 /// What went wrong, and what to do about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorDocument {
@@ -19,6 +22,14 @@ pub struct ErrorDocument {
     pub place: Option<ErrorPlace>,
 }
 
+impl ErrorDocument {
+    /// An error as scripts read it. Whoever knows the place adds it.
+    pub fn of(error: &(impl Coded + ?Sized)) -> Self {
+        let code = error.code().as_str().to_owned();
+        Self { code, message: error.to_string(), help: error.help(), place: None }
+    }
+}
+
 /// A place in a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorPlace {
@@ -30,6 +41,12 @@ pub struct ErrorPlace {
     /// In characters, counted from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<usize>,
+}
+
+impl From<&Problem> for ErrorPlace {
+    fn from(problem: &Problem) -> Self {
+        Self { file: problem.file.clone(), line: problem.line, column: problem.column }
+    }
 }
 
 /// An error of the admin API, sent as `application/problem+json`

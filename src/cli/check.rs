@@ -12,6 +12,7 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 
 use super::components::Digests;
+use super::json::{write_failed, write_json};
 use super::{CliError, trial};
 use crate::admin::TokenFile;
 use crate::config::{Config, Problem, Report, Service, VersionSpec, Warnings};
@@ -43,7 +44,6 @@ pub(super) struct Arguments {
 /// What the check found.
 #[derive(Debug, Serialize)]
 struct Findings {
-    ok: bool,
     /// Problems in the files.
     problems: Vec<Problem>,
     /// Warnings about the files: what is right and yet can hardly be meant, and what would not be served.
@@ -90,16 +90,27 @@ pub(super) fn check(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliE
     if !warnings.is_empty() && !arguments.json {
         writeln!(out, "{}", Warnings(&warnings))?;
     }
-    let ok = report.is_none() && versions.iter().all(|version| version.code.is_none());
     let problems = report.map_or(Vec::new(), |report| report.problems);
-    let findings = Findings { ok, problems, warnings, declared, versions };
-    if arguments.json {
-        let json = serde_json::to_string_pretty(&findings).map_err(std::io::Error::from)?;
-        writeln!(out, "{json}")?;
-    } else {
-        print(&mut out, path, &findings, arguments.no_compile)?;
+    let findings = Findings { problems, warnings, declared, versions };
+    let error = findings.error();
+    match &error {
+        _ if !arguments.json => print(&mut out, path, &findings, arguments.no_compile)?,
+        None => write_json(&mut out, &findings)?,
+        Some(error) => write_failed(&mut out, error.document().without_problems(), &findings)?,
     }
-    Ok(if findings.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(error.map_or(ExitCode::SUCCESS, |error| error.exit_code()))
+}
+
+impl Findings {
+    /// What is wrong, files before versions.
+    fn error(&self) -> Option<CliError> {
+        if !self.problems.is_empty() {
+            return Some(CliError::Config(Report { problems: self.problems.clone() }));
+        }
+        let wrong = self.versions.iter().filter(|version| version.code.is_some());
+        let names: Vec<_> = wrong.map(|it| format!("{} of {}", it.version, it.service)).collect();
+        (!names.is_empty()).then(|| CliError::InError(names.join(", ")))
+    }
 }
 
 /// What is wrong with the file of the admin listener's token: `run` would not start.
@@ -161,7 +172,7 @@ fn print(
             _ => writeln!(out, "{service} {version}: {status}")?,
         }
     }
-    let verdict = match (findings.ok, no_compile) {
+    let verdict = match (findings.error().is_none(), no_compile) {
         (true, true) => format!("good: {}, not compiled", many(findings.declared, "version")),
         (true, false) => format!("good: {}", many(findings.versions.len(), "version")),
         (false, _) => format!("not good: {}", wrong(findings, no_compile)),

@@ -1,14 +1,13 @@
 //! Arguments that all commands about a service or a running process share.
 
-use std::io::Write;
 use std::path::Path;
-
-use serde::Serialize;
 
 use super::process::Process;
 use super::{CliError, complete};
 use crate::config::AdminSettings;
 use crate::source::Loader;
+
+pub(super) use super::json::write_json;
 
 /// Flattened into the arguments of each of these commands.
 #[derive(Debug, clap::Args)]
@@ -39,12 +38,4 @@ impl Common {
         };
         Ok(Process::new(self.admin.as_deref(), &settings)?)
     }
-}
-
-/// Prints a document as `--json` does.
-pub(super) fn write_json(
-    out: &mut impl Write,
-    document: &impl Serialize,
-) -> Result<(), std::io::Error> {
-    writeln!(out, "{}", serde_json::to_string_pretty(document)?)
 }

@@ -6,7 +6,6 @@
 mod files;
 
 use std::ffi::OsStr;
-use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -17,6 +16,7 @@ use serde::Serialize;
 use self::files::{Found, Made, Tree};
 use super::CliError;
 use super::common::write_json;
+use crate::code::{Coded, ErrorCode};
 use crate::config;
 
 const EXAMPLES: &str = "\
@@ -47,29 +47,46 @@ pub(super) struct Arguments {
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
     #[error(
-        "{} there already, and nothing was written:\n{}  help: choose another directory by \
-         `watershed init DIR`, or move what is there out of the way",
-        if .0.len() == 1 { "a file of the configuration is" } else { "files of the configuration are" },
-        lines(.0)
+        "{} there already, and nothing was written:",
+        if .0.len() == 1 { "a file of the configuration is" } else { "files of the configuration are" }
     )]
     Exists(Vec<PathBuf>),
-    #[error("cannot write {}: {error}{}\n  help: {}", .path.display(), remains(.left), advice(.error))]
+    #[error("cannot write {}: {error}; {}", .path.display(), remains(.left))]
     Write { path: PathBuf, error: io::Error, left: Vec<PathBuf> },
 }
 
-fn lines(paths: &[PathBuf]) -> String {
-    paths.iter().fold(String::new(), |mut text, path| {
-        // Writing to a string does not fail.
-        writeln!(text, "  {}", path.display()).ok();
-        text
-    })
+impl InitError {
+    /// The files that are in the way, or that were left behind.
+    pub fn files(&self) -> &[PathBuf] {
+        match self {
+            Self::Exists(files) | Self::Write { left: files, .. } => files,
+        }
+    }
+}
+
+impl Coded for InitError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Exists(_) => ErrorCode::FileExists,
+            Self::Write { .. } => ErrorCode::WriteFailed,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::Exists(_) => "choose another directory by `watershed init DIR`, or move what is \
+                                there out of the way"
+                .to_owned(),
+            Self::Write { error, .. } => advice(error).to_owned(),
+        })
+    }
 }
 
 /// Files and directories that could not be removed again.
-fn remains(paths: &[PathBuf]) -> String {
+fn remains(paths: &[PathBuf]) -> &'static str {
     match paths {
-        [] => "; nothing was left behind".to_owned(),
-        paths => format!("; these files could not be removed again:\n{}", lines(paths).trim_end()),
+        [] => "nothing was left behind",
+        _ => "these files could not be removed again:",
     }
 }
 
@@ -94,7 +111,6 @@ fn advice(error: &io::Error) -> &'static str {
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
 struct Document {
-    ok: bool,
     /// The main file.
     config: String,
     /// The files that were written.
@@ -119,7 +135,7 @@ pub(super) fn init(config: &Path, arguments: &Arguments) -> Result<ExitCode, Cli
     if arguments.json {
         let show = |path: &PathBuf| path.display().to_string();
         let written = written.iter().map(show).collect();
-        write_json(&mut out, &Document { ok: true, config: show(&main), written, run })?;
+        write_json(&mut out, &Document { config: show(&main), written, run })?;
         return Ok(ExitCode::SUCCESS);
     }
     for path in &written {

@@ -1,5 +1,6 @@
 //! `watershed plan`: shows what a reload of the files would do.
 
+use std::fmt;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -7,11 +8,11 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::CliError;
-use super::common::write_json;
 use super::components::Digests;
+use super::json::{write_failed, write_json};
 use super::process::Process;
 use crate::api::{self, Description, Plan};
-use crate::config::{Config, Problem, Report};
+use crate::config::{Config, Report};
 use crate::plan::Text;
 use crate::source::Loader;
 
@@ -45,35 +46,59 @@ pub(super) struct Arguments {
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
 struct Document<'a> {
-    /// Whether there is no error.
-    ok: bool,
     /// Whether there is anything to do.
     changes: bool,
-    before: &'a str,
-    after: &'a str,
+    before: &'a Place,
+    after: &'a Place,
     #[serde(flatten)]
     plan: &'a Plan,
 }
 
-/// What `--json` prints where the files are wrong.
+/// Where one side of the plan is from: a process or files.
 #[derive(Debug, Serialize)]
-struct Wrong<'a> {
-    ok: bool,
-    problems: &'a [Problem],
+struct Place {
+    /// The admin listener of the process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    process: Option<String>,
+    /// What the process serves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generation: Option<u64>,
+    /// The main file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    config: Option<PathBuf>,
+}
+
+impl Place {
+    fn files(path: &Path) -> Self {
+        Self { process: None, generation: None, config: Some(path.to_owned()) }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { process, generation, config } = self;
+        process.iter().try_for_each(|url| f.write_str(url))?;
+        generation.iter().try_for_each(|generation| write!(f, ", generation {generation}"))?;
+        config.iter().try_for_each(|path| write!(f, "{}", path.display()))
+    }
 }
 
 pub(super) fn plan(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliError> {
     let files = match Files::load(path) {
         Ok(files) => files,
-        Err(report) => return wrong(&report, arguments.json),
+        Err(report) if arguments.json => return Err(CliError::Config(report)),
+        Err(report) => {
+            writeln!(std::io::stdout().lock(), "{report}")?;
+            return Ok(ExitCode::FAILURE);
+        }
     };
-    let (before, name) = match &arguments.from {
+    let (before, place) = match &arguments.from {
         Some(from) => before_by_files(from)?,
         None => served(arguments.admin.as_deref(), &files.config)?,
     };
     let after = files.describe(Some(&before))?;
     let plan = Plan::between(&before, &after);
-    print(&plan, &name, &path.display().to_string(), arguments.json)?;
+    print(&plan, &place, &Place::files(path), arguments.json)?;
     Ok(match (plan.errors.is_empty(), plan.is_empty()) {
         (false, _) => ExitCode::FAILURE,
         (true, false) => ExitCode::from(CHANGES),
@@ -81,21 +106,14 @@ pub(super) fn plan(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliEr
     })
 }
 
-fn wrong(report: &Report, json: bool) -> Result<ExitCode, CliError> {
+fn print(plan: &Plan, before: &Place, after: &Place, json: bool) -> Result<(), CliError> {
     let mut out = std::io::stdout().lock();
     if json {
-        write_json(&mut out, &Wrong { ok: false, problems: &report.problems })?;
-    } else {
-        writeln!(out, "{report}")?;
-    }
-    Ok(ExitCode::FAILURE)
-}
-
-fn print(plan: &Plan, before: &str, after: &str, json: bool) -> Result<(), CliError> {
-    let mut out = std::io::stdout().lock();
-    if json {
-        let (ok, changes) = (plan.errors.is_empty(), !plan.is_empty());
-        write_json(&mut out, &Document { ok, changes, before, after, plan })?;
+        let document = Document { changes: !plan.is_empty(), before, after, plan };
+        match error(plan) {
+            None => write_json(&mut out, &document)?,
+            Some(error) => write_failed(&mut out, error.document(), &document)?,
+        }
         return Ok(());
     }
     let base = std::env::current_dir().unwrap_or_default();
@@ -103,21 +121,25 @@ fn print(plan: &Plan, before: &str, after: &str, json: bool) -> Result<(), CliEr
     Ok(())
 }
 
-/// What a process serves, and the name of that process in the output.
-fn served(admin: Option<&str>, config: &Config) -> Result<(Description, String), CliError> {
-    let process = Process::new(admin, &config.admin).map_err(CliError::NoneToCompare)?;
-    let description: Description = process.get(api::CONFIG).map_err(CliError::NoneToCompare)?;
-    let name = match description.generation {
-        Some(generation) => format!("{}, generation {generation}", process.url()),
-        None => process.url().to_owned(),
-    };
-    Ok((description, name))
+/// That versions cannot be normal after the reload.
+fn error(plan: &Plan) -> Option<CliError> {
+    let versions = plan.errors.iter().map(|it| &it.version);
+    let names: Vec<_> = versions.map(|it| format!("{} of {}", it.version, it.service)).collect();
+    (!names.is_empty()).then(|| CliError::InError(names.join(", ")))
 }
 
-fn before_by_files(from: &Path) -> Result<(Description, String), CliError> {
+/// What a process serves.
+fn served(admin: Option<&str>, config: &Config) -> Result<(Description, Place), CliError> {
+    let process = Process::new(admin, &config.admin).map_err(CliError::NoneToCompare)?;
+    let description: Description = process.get(api::CONFIG).map_err(CliError::NoneToCompare)?;
+    let (process, generation) = (Some(process.url().to_owned()), description.generation);
+    Ok((description, Place { process, generation, config: None }))
+}
+
+fn before_by_files(from: &Path) -> Result<(Description, Place), CliError> {
     let path = if from.is_dir() { from.join("watershed.toml") } else { from.to_owned() };
     let files = Files::load(&path).map_err(CliError::Config)?;
-    Ok((files.describe(None)?, path.display().to_string()))
+    Ok((files.describe(None)?, Place::files(&path)))
 }
 
 /// A configuration, and its directory.

@@ -11,6 +11,7 @@ use ureq::http::Response;
 use ureq::{Body, RequestBuilder};
 
 use crate::admin::{Token, TokenError};
+use crate::code::{Coded, ErrorCode};
 use crate::config::AdminSettings;
 
 /// How long an answer may take.
@@ -39,41 +40,63 @@ pub struct Process {
 /// Why a process did not answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
-    #[error(
-        "`listen` under [admin] has port 0, another one at every start: give `--admin URL` as the \
-         process printed it"
-    )]
+    #[error("`listen` under [admin] has port 0, another one at every start")]
     NoPort,
-    #[error(
-        "{0} is not the address of an admin listener: it looks like http://127.0.0.1:9090, and is \
-         never https"
-    )]
+    #[error("{0} is not the address of an admin listener")]
     NotAUrl(String),
     /// Nothing listens at the address.
-    #[error(
-        "no process answers at {url}: start it with `watershed run`, or give `--admin URL` if it \
-         listens elsewhere"
-    )]
+    #[error("no process answers at {url}")]
     NotRunning { url: String },
-    #[error(
-        "no process answers at {url}: {reason}; see whether it is well, or give `--admin URL` if \
-         it listens elsewhere"
-    )]
+    #[error("no process answers at {url}: {reason}")]
     Unreachable { url: String, reason: Box<ureq::Error> },
     #[error("the request to {url} cannot be written as JSON: {reason}")]
     Unspeakable { url: String, reason: serde_json::Error },
-    #[error("{url} wants a token: set `token-file` under [admin] to the file with the token")]
+    #[error("{url} wants a token")]
     TokenWanted { url: String },
-    #[error("{url} does not take the token in {}: the process's `token-file` has another one", .file.display())]
+    #[error("{url} does not take the token in {}", .file.display())]
     TokenRefused { url: String, file: PathBuf },
-    #[error(
-        "{url} answers {answer}: is that the admin listener of a watershed as new as this one?"
-    )]
+    #[error("{url} answers {answer}")]
     Stranger { url: String, answer: String },
     #[error("{url} refuses with status {status}: {why}")]
     Refused { url: String, status: u16, why: String },
     #[error(transparent)]
     Token(#[from] TokenError),
+}
+
+impl Coded for ProcessError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::NoPort => ErrorCode::NoAdminAddress,
+            Self::NotAUrl(_) => ErrorCode::InvalidAdminUrl,
+            Self::NotRunning { .. } => ErrorCode::NoProcess,
+            Self::Unreachable { .. } | Self::Unspeakable { .. } => ErrorCode::ProcessUnreachable,
+            Self::TokenWanted { .. } => ErrorCode::TokenWanted,
+            Self::TokenRefused { .. } => ErrorCode::TokenRefused,
+            Self::Stranger { .. } => ErrorCode::UnexpectedAnswer,
+            Self::Refused { .. } => ErrorCode::ProcessRefused,
+            Self::Token(_) => ErrorCode::TokenFile,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        let help = match self {
+            Self::NoPort => "give `--admin URL` as the process printed it",
+            Self::NotAUrl(_) => "it looks like http://127.0.0.1:9090, and is never https",
+            Self::NotRunning { .. } => {
+                "start it with `watershed run`, or give `--admin URL` if it listens elsewhere"
+            }
+            Self::Unreachable { .. } => {
+                "see whether it is well, or give `--admin URL` if it listens elsewhere"
+            }
+            Self::TokenWanted { .. } => "set `token-file` under [admin] to the file with the token",
+            Self::TokenRefused { .. } => "take the token that the process's `token-file` has",
+            Self::Stranger { .. } => {
+                "see whether that is the admin listener of a watershed as new as this one"
+            }
+            Self::Unspeakable { .. } | Self::Refused { .. } | Self::Token(_) => return None,
+        };
+        Some(help.to_owned())
+    }
 }
 
 impl ProcessError {
@@ -287,7 +310,7 @@ mod tests {
         drop(listener);
         let error = post(&url).unwrap_err();
         assert!(error.is_not_running(), "{error}");
-        assert!(error.to_string().contains("`watershed run`"), "{error}");
+        assert!(error.line().contains("`watershed run`"), "{error}");
     }
 
     #[test]

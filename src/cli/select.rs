@@ -3,22 +3,42 @@
 use std::sync::Arc;
 
 use crate::api::{EnvironmentDocument, ServiceDocument};
+use crate::code::{Coded, ErrorCode};
 use crate::config::{Config, Environment, Service, suggest};
 
 /// Why the service that is meant cannot be told.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SelectError {
-    #[error("there is no environment `{name}`: {help}")]
+    #[error("there is no environment `{name}`")]
     UnknownEnvironment { name: String, help: String },
-    #[error("there is no service `{name}`{place}: {help}")]
+    #[error("there is no service `{name}`{place}")]
     UnknownService {
         name: String,
         /// ` in the environment …`, if one was given.
         place: String,
         help: String,
     },
-    #[error("{environments} each have a service `{name}`: say which by `--environment NAME`")]
+    #[error("{environments} each have a service `{name}`")]
     Ambiguous { name: String, environments: String },
+}
+
+impl Coded for SelectError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::UnknownEnvironment { .. } => ErrorCode::UnknownEnvironment,
+            Self::UnknownService { .. } => ErrorCode::UnknownService,
+            Self::Ambiguous { .. } => ErrorCode::AmbiguousService,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::UnknownEnvironment { help, .. } | Self::UnknownService { help, .. } => {
+                help.clone()
+            }
+            Self::Ambiguous { .. } => "say which by `--environment NAME`".to_owned(),
+        })
+    }
 }
 
 /// An environment with services, from the files or from a process.
@@ -154,7 +174,7 @@ mod tests {
 
     #[track_caller]
     fn assert_error(config: &Config, environment: Option<&str>, name: &str, expected: &str) {
-        assert_eq!(service(config, environment, name).unwrap_err().to_string(), expected);
+        assert_eq!(service(config, environment, name).unwrap_err().line(), expected);
     }
 
     #[test]
@@ -169,7 +189,7 @@ mod tests {
     #[test]
     fn what_is_in_several_environments_needs_one() {
         let config = config(&[("test", &["greeter"]), ("prod", &["greeter"]), ("dev", &[])]);
-        let expected = "`test` and `prod` each have a service `greeter`: say which by \
+        let expected = "`test` and `prod` each have a service `greeter`; say which by \
                         `--environment NAME`";
         assert_error(&config, None, "greeter", expected);
     }
@@ -177,13 +197,13 @@ mod tests {
     #[test]
     fn a_slip_is_told_with_what_there_is() {
         let config = config(&[("test", &["greeter", "lab"]), ("prod", &["greeter"])]);
-        let expected = "there is no service `greter`: did you mean `greeter`? There are \
+        let expected = "there is no service `greter`; did you mean `greeter`? There are \
                         `greeter` and `lab`";
         assert_error(&config, None, "greter", expected);
-        let expected = "there is no service `lab` in the environment `prod`: `greeter` is the only \
+        let expected = "there is no service `lab` in the environment `prod`; `greeter` is the only \
                         one";
         assert_error(&config, Some("prod"), "lab", expected);
-        let expected = "there is no environment `prd`: did you mean `prod`? There are `prod` and \
+        let expected = "there is no environment `prd`; did you mean `prod`? There are `prod` and \
                         `test`";
         assert_error(&config, Some("prd"), "lab", expected);
     }
@@ -193,13 +213,13 @@ mod tests {
         let names: Vec<_> = (0..30).map(|number| format!("service-{number:02}")).collect();
         let names: Vec<_> = names.iter().map(String::as_str).collect();
         let config = config(&[("test", &names)]);
-        let error = service(&config, None, "x").unwrap_err().to_string();
+        let error = service(&config, None, "x").unwrap_err().line();
         assert!(error.ends_with("`service-09` and 20 more"), "{error}");
     }
 
     #[test]
     fn where_nothing_is_declared_that_is_said() {
         let config = config(&[("test", &[])]);
-        assert_error(&config, None, "lab", "there is no service `lab`: none is declared");
+        assert_error(&config, None, "lab", "there is no service `lab`; none is declared");
     }
 }

@@ -6,27 +6,48 @@ use super::common::Common;
 use super::process::{Process, ProcessError};
 use super::{CliError, select};
 use crate::api::{StatusDocument, StatusQuery};
+use crate::code::{Coded, ErrorCode};
 use crate::config::{AdminSettings, Report, ServiceName, suggest};
 use crate::source::{Loaded, Loader, Reading};
 
 /// Why the configuration or the process of a command cannot be told.
 #[derive(Debug, thiserror::Error)]
 pub enum SiteError {
-    #[error(
-        "the process at {url} serves {serves}, and not {}: give the `--config` that it serves, or \
-         its `--admin URL` if it is the same by another path",
-        .main.display()
-    )]
+    #[error("the process at {url} serves {serves}, and not {}", .main.display())]
     OtherFiles { url: String, serves: String, main: PathBuf },
-    #[error("there is a service {service} in {environment} already: leave out `--new-service`")]
+    #[error("there is a service {service} in {environment} already")]
     ServiceExists { service: ServiceName, environment: String },
-    #[error("say by `--environment` where the service is to be: in {0}")]
+    #[error("the service may be in {0}, and nothing says in which")]
     WhichEnvironment(String),
-    #[error(
-        "`services` of {environment} names a file or several directories: write the service's file \
-         by hand, or give `services` a glob in one directory, such as \"services/*.toml\""
-    )]
+    #[error("`services` of {environment} names a file or several directories")]
     NoPlace { environment: String },
+}
+
+impl Coded for SiteError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::OtherFiles { .. } => ErrorCode::OtherConfiguration,
+            Self::ServiceExists { .. } => ErrorCode::ServiceExists,
+            Self::WhichEnvironment(_) => ErrorCode::AmbiguousEnvironment,
+            Self::NoPlace { .. } => ErrorCode::NoPlace,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        let help = match self {
+            Self::OtherFiles { .. } => {
+                "give the `--config` that it serves, or its `--admin URL` if it is the same by \
+                 another path"
+            }
+            Self::ServiceExists { .. } => "leave out `--new-service`",
+            Self::WhichEnvironment(_) => "say by `--environment` where it is to be",
+            Self::NoPlace { .. } => {
+                "write the service's file by hand, or give `services` a glob in one directory, such \
+                 as \"services/*.toml\""
+            }
+        };
+        Some(help.to_owned())
+    }
 }
 
 /// The configuration of a command, and the process that serves it if one runs.

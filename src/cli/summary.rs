@@ -5,7 +5,7 @@ use std::io::Write;
 use serde::Serialize;
 
 use super::CliError;
-use super::common::write_json;
+use super::json::{write_failed, write_json};
 use super::rollback::text;
 use super::target::Target;
 use crate::config::{Percent, VersionName};
@@ -85,7 +85,6 @@ pub(super) struct Summary<'a> {
 
 #[derive(Serialize)]
 struct Document<'a> {
-    ok: bool,
     outcome: &'static str,
     environment: &'a str,
     service: &'a str,
@@ -140,15 +139,20 @@ impl<'a> Summary<'a> {
     /// Where what is declared is not what is served.
     pub(super) fn print(&self) -> Result<std::process::ExitCode, CliError> {
         let mut out = anstream::stdout().lock();
-        if self.json {
-            write_json(&mut out, &self.document())?;
-        } else {
-            self.tell(&mut out)?;
+        let held = self.held().map(|why| CliError::Held(why.to_owned()));
+        match (held, self.json) {
+            (None, true) => write_json(&mut out, &self.document())?,
+            (None, false) => self.tell(&mut out)?,
+            (Some(held), true) => {
+                write_failed(&mut out, held.document(), &self.document())?;
+                return Ok(held.exit_code());
+            }
+            (Some(held), false) => {
+                self.tell(&mut out)?;
+                return Err(held);
+            }
         }
-        match self.held() {
-            Some(why) => Err(CliError::Held(why.to_owned())),
-            None => Ok(std::process::ExitCode::SUCCESS),
-        }
+        Ok(std::process::ExitCode::SUCCESS)
     }
 
     fn held(&self) -> Option<&str> {
@@ -201,7 +205,6 @@ impl<'a> Summary<'a> {
             after: number(after),
         });
         Document {
-            ok: self.held().is_none(),
             outcome: self.action.word(),
             environment: self.target.view().environment.as_str(),
             service: self.target.view().service.name.as_str(),

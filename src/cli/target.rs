@@ -17,6 +17,7 @@ use crate::api::{
     self, Attribution, ExplainQuery, Explanation, HistoryDocument, HistoryQuery, ReloadDocument,
     Standing, StatusDocument, StatusQuery,
 };
+use crate::code::Coded;
 use crate::config::{
     AdminSettings, Digest, EnvValue, EnvironmentName, Report, SecretSource, Service, VersionName,
     VersionSpec,
@@ -126,7 +127,7 @@ impl Target {
             Err(CliError::Process(error)) => {
                 let file = self.view.service.file.display();
                 let left = format!("{file} has changed already: a process that serves it reads it");
-                Err(Refusal::HalfDone { why: error.to_string(), left }.into())
+                Err(Refusal::HalfDone { why: error.told(), fault: None, left }.into())
             }
             Err(error) => Err(error),
         }

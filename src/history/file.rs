@@ -12,6 +12,7 @@ use redb::{Builder, Database};
 use rustix::fs::{FlockOperation, flock};
 
 use super::{History, make_tables};
+use crate::code::{Coded, ErrorCode};
 
 /// Bytes of the file that are kept in memory. Its newest pages are what is asked for.
 const CACHE: usize = 8 << 20;
@@ -20,23 +21,47 @@ const CACHE: usize = 8 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
     #[error(
-        "another process has the history in {} open: ask that one for it, or end it first", .path.display()
+        "another process has the history in {} open", .path.display()
     )]
     InUse { path: PathBuf },
     #[error(
-        "cannot use the history in {}: {reason}; let the user that runs watershed write there, or set `directory` under [state]", .path.display()
+        "cannot use the history in {}: {reason}", .path.display()
     )]
     Unusable { path: PathBuf, reason: io::Error },
     #[error(
-        "the history in {} is damaged: {reason}; `watershed run` moves the file aside and begins a new one", .path.display()
+        "the history in {} is damaged: {reason}", .path.display()
     )]
     Damaged { path: PathBuf, reason: Box<redb::Error> },
-    #[error("the history in {} cannot be read or written: {reason}; is the disk full or gone?", .path.display())]
+    #[error("the history in {} cannot be read or written: {reason}", .path.display())]
     Failed { path: PathBuf, reason: Box<redb::Error> },
     #[error(
-        "a record of the history in {} is not as expected: {reason}; was it written by a newer watershed?", .path.display()
+        "a record of the history in {} is not as expected: {reason}", .path.display()
     )]
     Record { path: PathBuf, reason: serde_json::Error },
+}
+
+impl Coded for HistoryError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::InUse { .. } => ErrorCode::HistoryInUse,
+            Self::Unusable { .. } => ErrorCode::HistoryUnusable,
+            Self::Damaged { .. } => ErrorCode::HistoryDamaged,
+            Self::Failed { .. } | Self::Record { .. } => ErrorCode::HistoryFailed,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        let help = match self {
+            Self::InUse { .. } => "ask that one for it, or end it first",
+            Self::Unusable { .. } => {
+                "let the user that runs watershed write there, or set `directory` under [state]"
+            }
+            Self::Damaged { .. } => "`watershed run` moves the file aside and begins a new one",
+            Self::Failed { .. } => "see whether the disk is full or gone",
+            Self::Record { .. } => "use the newer watershed that wrote it",
+        };
+        Some(help.to_owned())
+    }
 }
 
 impl HistoryError {

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use toml::{Table, Value};
 
 use super::*;
+use crate::code::Coded;
 
 const DAY: u64 = 24 * 3600 * 1000;
 /// A time of records, long after 1970.
@@ -229,7 +230,7 @@ fn a_directory_is_made_and_one_that_cannot_be_is_told() {
     fs::write(directory.path().join("file"), "").unwrap();
     let error = History::open(&directory.path().join("file")).unwrap_err();
     assert!(matches!(error, HistoryError::Unusable { .. }), "{error}");
-    assert!(error.to_string().contains("[state]"), "{error}");
+    assert!(error.line().contains("[state]"), "{error}");
 }
 
 #[test]
@@ -245,7 +246,7 @@ fn a_record_of_a_stranger_shape_is_told_and_outlived() {
         .unwrap();
     let error = history.of("default", "shop", 1).unwrap_err();
     assert!(matches!(error, HistoryError::Record { .. }), "{error}");
-    assert!(error.to_string().contains("newer watershed"), "{error}");
+    assert!(error.line().contains("newer watershed"), "{error}");
     let records: Vec<_> = (2..=22).map(|generation| edit(generation, "shop")).collect();
     history.record(&records).unwrap();
     assert_eq!(generations(&history, "shop").len(), 21);

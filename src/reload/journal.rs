@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::outcome::ReloadHandle;
+use crate::code::Coded;
 use crate::config::Service;
 use crate::history::{Attribution, FileState, History, HistoryError, reserve, reserved};
 use crate::telemetry::Telemetry;
@@ -120,7 +121,8 @@ impl Journal {
             ),
             Err(why) => tracing::error!(
                 "the history's file in {directory} {what}: begun anew with what is served, since its \
-                 records are lost: {why}"
+                 records are lost: {}",
+                why.line()
             ),
         }
     }
@@ -160,7 +162,7 @@ impl Journal {
         let written = written.and_then(|written| {
             written.map_err(|Unwritten { why, left }| {
                 self.unwritten.keep(left, UNWRITTEN_MAX);
-                why.to_string()
+                why.line()
             })
         });
         let is_written = written.is_ok();
@@ -377,7 +379,7 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, HistoryError> + Send + 'static,
 ) -> Result<T, String> {
     match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done.map_err(|error| error.to_string()),
+        Ok(done) => done.map_err(|error| error.line()),
         Err(panicked) => Err(panicked.to_string()),
     }
 }

@@ -9,6 +9,7 @@ use super::restore::Restoration;
 use super::shares::Shares;
 use super::view::ServiceView;
 use crate::api::{HistoryDocument, Standing};
+use crate::code::Coded;
 use crate::config::{Percent, Quarantined, SecretSource, VersionName};
 use crate::edit::{NewVersion, ServiceText};
 
@@ -16,7 +17,7 @@ use crate::edit::{NewVersion, ServiceText};
 /// may edit the file.
 pub trait Control {
     /// Why something could not be read or done.
-    type Error: From<Refusal> + Display;
+    type Error: From<Refusal> + Coded;
     /// What puts an edited file back.
     type Saved;
 

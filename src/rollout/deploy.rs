@@ -12,6 +12,7 @@ use super::refusal::Refusal;
 use super::shares::Shares;
 use super::view::ServiceView;
 use crate::api::{Fault, Standing};
+use crate::code::Coded;
 use crate::config::{
     BackendSpec, EnvValue, Percent, Quarantined, Service, Traffic, VersionName, show_duration,
 };
@@ -302,7 +303,8 @@ impl<C: Control> Run<'_, C> {
         } else {
             self.declared_without_traffic()
         };
-        half_done(&Refusal::InError { service, version, fault }, left)
+        let why = Refusal::InError { service, version, fault: fault.clone() }.told();
+        Refusal::HalfDone { why, fault: Some(fault), left }.into()
     }
 
     fn words(&self, back: &PutBack<C::Error>) -> String {
@@ -340,8 +342,8 @@ impl<C: Control> Run<'_, C> {
     }
 }
 
-fn half_done<E: From<Refusal>>(why: &impl fmt::Display, left: String) -> E {
-    Refusal::HalfDone { why: why.to_string(), left }.into()
+fn half_done<E: From<Refusal>>(why: &impl Coded, left: String) -> E {
+    Refusal::HalfDone { why: why.told(), fault: None, left }.into()
 }
 
 /// Variables as the configuration has them: sorted, and each with a value of its own.

@@ -5,68 +5,44 @@ use std::path::PathBuf;
 use super::rollback::RollbackError;
 use super::shares::SharesError;
 use crate::api::Fault;
+use crate::code::{Coded, ErrorCode, Told};
 use crate::config::{Percent, Reach, ServiceName, VersionName, suggest};
 use crate::policy::Obstacle;
 
-/// Something that is not done, and what to do instead.
+/// Something that is not done. The message says what is wrong, and [`Coded::help`] what to do instead.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    #[error(
-        "{service} has a version {version} already, and versions do not change: choose another \
-         name, or `--replace` it in its place"
-    )]
+    #[error("{service} has a version {version} already, and versions do not change")]
     Exists { service: ServiceName, version: VersionName },
-    #[error("{service} has no version {version}: {help}")]
+    #[error("{service} has no version {version}")]
     NoVersion { service: ServiceName, version: VersionName, help: String },
-    #[error(
-        "{version} of {service} is not normal yet: wait until `watershed status {service}` says so"
-    )]
+    #[error("{version} of {service} is not normal yet")]
     Creating { service: ServiceName, version: VersionName },
-    #[error(
-        "{version} of {service} is in error ({}): {}\n  help: {}",
-        .fault.code, .fault.detail, .fault.suggestion
-    )]
+    #[error("{version} of {service} is in error ({}): {}", .fault.code, .fault.detail)]
     InError { service: ServiceName, version: VersionName, fault: Fault },
-    #[error(
-        "{version} of {service} is quarantined: somebody rolled back from it with `--bad`; \
-         `--force` gives it traffic all the same, and takes the quarantine away"
-    )]
+    #[error("{version} of {service} is quarantined: somebody rolled back from it with `--bad`")]
     Quarantined { service: ServiceName, version: VersionName },
     #[error(
-        "the reach of {version} of {service} is `{}`, and a share is for everybody: set \
-         `reach = \"live\"` first",
+        "the reach of {version} of {service} is `{}`, and a share is for everybody",
         .reach.as_str()
     )]
     Closed { service: ServiceName, version: VersionName, reach: Reach },
     #[error(
         "{version} serves {service} and is not in its file any more, so that it cannot be given a \
-         share there: put it back, or give the traffic to another by `watershed promote {service} …`"
+         share there"
     )]
     NotDeclared { service: ServiceName, version: VersionName },
-    #[error(
-        "{} was changed by somebody else meanwhile, so that nothing was done: look at it, and give \
-         the command again",
-        .file.display()
-    )]
+    #[error("{} was changed by somebody else meanwhile, so that nothing was done", .file.display())]
     Changed { file: PathBuf },
     #[error("{version} of {service} was replaced by somebody else meanwhile")]
     Replaced { service: ServiceName, version: VersionName },
-    #[error(
-        "{version} of {service} has {share} % of the traffic: give it to others first, by \
-         `watershed traffic {service} …`"
-    )]
+    #[error("{version} of {service} has {share} % of the traffic")]
     HasTraffic { service: ServiceName, version: VersionName, share: Percent },
-    #[error("{version} is the only version of {service}: remove the service's file {} to end the service", .file.display())]
+    #[error("{version} is the only version of {service}")]
     OnlyVersion { service: ServiceName, version: VersionName, file: PathBuf },
-    #[error(
-        "{} is what {other} was made of, with other content: put the new component into a file of \
-         its own, so that {other} can be made again",
-        .component.display()
-    )]
+    #[error("{} is what {other} was made of, with other content", .component.display())]
     OverwritesComponent { component: PathBuf, other: VersionName },
-    #[error(
-        "{version} of {service} did not become normal within {patience}: `watershed status {service}` says how it stands"
-    )]
+    #[error("{version} of {service} did not become normal within {patience}")]
     TooSlow { service: ServiceName, version: VersionName, patience: String },
     #[error("{service} does not go back{}: {why}", .generation.map(|it| format!(" to generation {it}")).unwrap_or_default())]
     NotBack { service: ServiceName, generation: Option<u64>, why: String },
@@ -74,9 +50,70 @@ pub enum Refusal {
     Shares(#[from] SharesError),
     #[error(transparent)]
     Rollback(#[from] RollbackError),
-    /// Something had been done already; `left` says how things stand.
-    #[error("{why}\n{left}")]
-    HalfDone { why: String, left: String },
+    /// Something had been done already; `left` says how things stand, and `fault` what is wrong with a version.
+    #[error("{why}")]
+    HalfDone { why: Told, fault: Option<Fault>, left: String },
+}
+
+impl Coded for Refusal {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Exists { .. } => ErrorCode::VersionExists,
+            Self::NoVersion { .. } => ErrorCode::UnknownVersion,
+            Self::Creating { .. } => ErrorCode::VersionCreating,
+            Self::InError { .. } => ErrorCode::VersionInError,
+            Self::Quarantined { .. } => ErrorCode::VersionQuarantined,
+            Self::Closed { .. } => ErrorCode::VersionClosed,
+            Self::NotDeclared { .. } => ErrorCode::VersionUndeclared,
+            Self::Changed { .. } | Self::Replaced { .. } => ErrorCode::ChangedMeanwhile,
+            Self::HasTraffic { .. } => ErrorCode::VersionHasTraffic,
+            Self::OnlyVersion { .. } => ErrorCode::OnlyVersion,
+            Self::OverwritesComponent { .. } => ErrorCode::OverwritesComponent,
+            Self::TooSlow { .. } => ErrorCode::VersionTimeout,
+            Self::NotBack { .. } => ErrorCode::RollbackFailed,
+            Self::Shares(error) => error.code(),
+            Self::Rollback(error) => error.code(),
+            Self::HalfDone { why, .. } => why.code,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::Exists { .. } => "choose another name, or `--replace` it in its place".to_owned(),
+            Self::NoVersion { help, .. } => help.clone(),
+            Self::Creating { service, .. } => {
+                format!("wait until `watershed status {service}` says so")
+            }
+            Self::InError { fault, .. } => fault.suggestion.clone(),
+            Self::Quarantined { .. } => "`--force` gives it traffic all the same, and takes the \
+                                         quarantine away"
+                .to_owned(),
+            Self::Closed { .. } => "set `reach = \"live\"` first".to_owned(),
+            Self::NotDeclared { service, .. } => format!(
+                "put it back, or give the traffic to another by `watershed promote {service} …`"
+            ),
+            Self::Changed { .. } => "look at it, and give the command again".to_owned(),
+            Self::Replaced { service, .. } => {
+                format!("`watershed history {service}` says who; talk to them")
+            }
+            Self::HasTraffic { service, .. } => {
+                format!("give it to others first, by `watershed traffic {service} …`")
+            }
+            Self::OnlyVersion { file, .. } => {
+                format!("remove the service's file {} to end the service", file.display())
+            }
+            Self::OverwritesComponent { other, .. } => format!(
+                "put the new component into a file of its own, so that {other} can be made again"
+            ),
+            Self::TooSlow { service, .. } => {
+                format!("`watershed status {service}` says how it stands")
+            }
+            Self::NotBack { .. } => return None,
+            Self::Shares(error) => return error.help(),
+            Self::Rollback(error) => return error.help(),
+            Self::HalfDone { why, .. } => return why.help.clone(),
+        })
+    }
 }
 
 impl Refusal {

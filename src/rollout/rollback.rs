@@ -13,6 +13,7 @@ use super::refusal::Refusal;
 use super::restore::{Ground, Restoration};
 use super::shares::Shares;
 use crate::api::{HistoryDocument, HistoryQuery, Record, Standing};
+use crate::code::Coded;
 use crate::config::{Quarantined, VersionName, show_duration};
 use crate::history::Contents;
 
@@ -139,7 +140,7 @@ pub fn carry_out<C: Control>(
     }
     if let Err(error) = control.look() {
         let left = "the file is changed; what is served then is not known".to_owned();
-        return Err(Refusal::HalfDone { why: error.to_string(), left }.into());
+        return Err(Refusal::HalfDone { why: error.told(), fault: None, left }.into());
     }
     let mut back = std::mem::take(&mut plan.back);
     if let Some(newest) = look_again(control, &plan, &mut back) {
@@ -226,8 +227,8 @@ fn put_back<C: Control>(
     let back: PutBack<C::Error> = control.put_back(edited, request.note.put_back());
     let left = back.words("nothing was changed: the file is again what it was");
     let service = control.view().service.name.clone();
-    let why = Refusal::NotBack { service, generation, why }.to_string();
-    Refusal::HalfDone { why, left }.into()
+    let why = Refusal::NotBack { service, generation, why }.told();
+    Refusal::HalfDone { why, fault: None, left }.into()
 }
 
 fn contents_of(generation: u64, history: &HistoryDocument) -> Option<Contents<'_>> {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::code::{Coded, ErrorCode};
 use crate::config::{Percent, Service, Traffic, VersionName, gap, spread};
 
 /// Percentages of a service's versions: exactly 100 together, or all 0 (the service is offline).
@@ -11,20 +12,36 @@ pub struct Shares(Vec<(VersionName, Percent)>);
 /// Why percentages cannot be shares.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SharesError {
-    #[error("{0} is given a share twice: name each version once")]
+    #[error("{0} is given a share twice")]
     Twice(VersionName),
     #[error("the shares add up to {sum}, not 100: {}", gap((*hundredths).into()))]
     Sum { sum: String, hundredths: u32 },
-    #[error(
-        "no version is named: give each that is to have traffic its share, such as v1=90 v2=10"
-    )]
+    #[error("no version is named")]
     Empty,
-    #[error(
-        "all shares are 0, which takes the service offline: say `--offline` too if that is meant"
-    )]
+    #[error("all shares are 0, which takes the service offline")]
     Offline,
-    #[error("{0} cannot get {1} %: no other version has traffic to share with; give it all of it")]
+    #[error("{0} cannot get {1} %: no other version has traffic to share with")]
     Alone(VersionName, Percent),
+}
+
+impl Coded for SharesError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Twice(_) | Self::Sum { .. } | Self::Empty | Self::Offline => ErrorCode::Usage,
+            Self::Alone(..) => ErrorCode::NothingToShareWith,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        let help = match self {
+            Self::Twice(_) => "name each version once",
+            Self::Sum { .. } => "give percentages that add up to exactly 100",
+            Self::Empty => "give each that is to have traffic its share, such as v1=90 v2=10",
+            Self::Offline => "say `--offline` if that is meant",
+            Self::Alone(..) => "give it all of the traffic",
+        };
+        Some(help.to_owned())
+    }
 }
 
 impl Shares {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::by_files;
 use crate::cli::CliError;
 use crate::cli::target::Target;
+use crate::code::{Coded, ErrorCode};
 use crate::config::{Percent, ServiceName, VersionName};
 use crate::rollout::{self, Refusal};
 use crate::routing::{Owner, Splitter, Ways, bucket};
@@ -16,11 +17,25 @@ use crate::routing::{Owner, Splitter, Ways, bucket};
 pub enum RampError {
     #[error("{service} has no `[traffic.sticky]`: users do not stay with versions")]
     NotSticky { service: ServiceName },
-    #[error(
-        "users are known by `client-address` here, and {key:?} is none: give `--key` an address such \
-         as 10.1.2.3"
-    )]
+    #[error("users are known by `client-address` here, and {key:?} is none")]
     NotAnAddress { key: String },
+}
+
+impl Coded for RampError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::NotSticky { .. } => ErrorCode::NotSticky,
+            Self::NotAnAddress { .. } => ErrorCode::InvalidKey,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        let help = match self {
+            Self::NotSticky { .. } => "say under `[traffic.sticky]` what users are known by",
+            Self::NotAnAddress { .. } => "give `--key` an address such as 10.1.2.3",
+        };
+        Some(help.to_owned())
+    }
 }
 
 /// A version whose share grows.

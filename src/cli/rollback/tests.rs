@@ -5,6 +5,7 @@ mod world;
 
 use std::fs;
 
+use crate::code::Coded;
 use crate::config::{EnvValue, Reach, SecretSource};
 use crate::rollout::{Aim, Ground, RollbackError};
 use world::{SHOP, World, all, name, share};
@@ -26,7 +27,7 @@ fn an_environment_comes_back() {
     assert_eq!(world.text(), before, "comments, order and all");
     assert_eq!(
         world.refused(&Aim::Previous),
-        RollbackError::NothingBefore("shop".to_owned()).to_string()
+        RollbackError::NothingBefore("shop".to_owned()).line()
     );
 }
 

@@ -7,6 +7,7 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
 
 use crate::api::ExplainQuery;
+use crate::code::{Coded, ErrorCode};
 use crate::config::DomainPattern;
 
 /// A request that is not sent.
@@ -19,20 +20,35 @@ pub struct Question {
 /// Why something cannot be a part of a request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QuestionError {
-    #[error("{0:?} is not a method: it looks like GET")]
+    #[error("{0:?} is not a method")]
     Method(String),
-    #[error(
-        "{0:?} is not a path: it begins with `/`, and what is special in it is percent-encoded"
-    )]
+    #[error("{0:?} is not a path")]
     Path(String),
-    #[error("{0:?} is not a header: it looks like `x-user:ann`")]
+    #[error("{0:?} is not a header")]
     Header(String),
-    #[error("{0:?} is not a query parameter: it looks like `lane=beta`")]
+    #[error("{0:?} is not a query parameter")]
     Query(String),
-    #[error("{0:?} is not a cookie: it looks like `lane=beta`")]
+    #[error("{0:?} is not a cookie")]
     Cookie(String),
-    #[error("{0:?} is not the address of a client: it looks like 10.1.2.3")]
+    #[error("{0:?} is not the address of a client")]
     Client(String),
+}
+
+impl Coded for QuestionError {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::Usage
+    }
+
+    fn help(&self) -> Option<String> {
+        let help = match self {
+            Self::Method(_) => "it looks like GET",
+            Self::Path(_) => "it begins with `/`, and what is special in it is percent-encoded",
+            Self::Header(_) => "it looks like `x-user:ann`",
+            Self::Query(_) | Self::Cookie(_) => "it looks like `lane=beta`",
+            Self::Client(_) => "it looks like 10.1.2.3",
+        };
+        Some(help.to_owned())
+    }
 }
 
 impl Question {

@@ -3,6 +3,7 @@
 
 use super::super::restore::{Ground, Lost, Restoration, decides_alike, is_alike, serving};
 use super::super::shares::Shares;
+use crate::code::{Coded, ErrorCode};
 use crate::config::{Percent, VersionName};
 use crate::history::{Contents, Parts, Record, Share};
 
@@ -69,33 +70,57 @@ pub struct Passed {
 /// Why there is nothing to go back to.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RollbackError {
-    #[error(
-        "the history has nothing of {0} before what is served: give all to a version by \
-         `--to VERSION`"
-    )]
+    #[error("the history has nothing of {0} before what is served")]
     NothingBefore(String),
-    #[error("nothing that {service} served before can be gone back to: {}; mend one of them, take back \
-             the shares alone by `--traffic-only`, or give all to a version by `--to VERSION`", list(.passed))]
+    #[error("nothing that {service} served before can be gone back to: {}", list(.passed))]
     NothingLeft { service: String, passed: Vec<Passed> },
-    #[error(
-        "the history has no generation {generation} of {service}: `watershed history {service}` lists them"
-    )]
+    #[error("the history has no generation {generation} of {service}")]
     NoGeneration { service: String, generation: u64 },
-    #[error(
-        "generation {generation} served {shares}, and {why}; give traffic to versions as they are by \
-         `watershed traffic` (`--force` where one is quarantined), or take back the shares alone by \
-         `--traffic-only` where nothing but what they are made of is in the way"
-    )]
+    #[error("generation {generation} served {shares}, and {why}")]
     CannotServe { generation: u64, shares: Shares, why: String },
     #[error("{version} {why}")]
     CannotTake { version: VersionName, why: String },
     #[error("{0} is what is served already: nothing to do")]
     Same(Shares),
-    #[error(
-        "by {to} no version loses all of its traffic, so none is bad: choose with `--to`, or leave \
-         out `--bad`"
-    )]
+    #[error("by {to} no version loses all of its traffic, so none is bad")]
     NoneBad { to: Shares },
+}
+
+impl Coded for RollbackError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::NothingBefore(_) => ErrorCode::NothingBefore,
+            Self::NothingLeft { .. } => ErrorCode::NothingLeft,
+            Self::NoGeneration { .. } => ErrorCode::UnknownGeneration,
+            Self::CannotServe { .. } => ErrorCode::CannotServe,
+            Self::CannotTake { .. } => ErrorCode::VersionUnavailable,
+            Self::Same(_) => ErrorCode::AlreadyServed,
+            Self::NoneBad { .. } => ErrorCode::NoneBad,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::NothingBefore(_) => "give all to a version by `--to VERSION`".to_owned(),
+            Self::NothingLeft { .. } => {
+                "mend one of them, take back the shares alone by `--traffic-only`, or \
+                                         give all to a version by `--to VERSION`"
+                    .to_owned()
+            }
+            Self::NoGeneration { service, .. } => {
+                format!("`watershed history {service}` lists them")
+            }
+            Self::CannotServe { .. } => {
+                "give traffic to versions as they are by `watershed traffic` \
+                                         (`--force` where one is quarantined), or take back the \
+                                         shares alone by `--traffic-only` where nothing but what \
+                                         they are made of is in the way"
+                    .to_owned()
+            }
+            Self::NoneBad { .. } => "choose with `--to`, or leave out `--bad`".to_owned(),
+            Self::CannotTake { .. } | Self::Same(_) => return None,
+        })
+    }
 }
 
 /// Decides what to go back to.

@@ -96,7 +96,7 @@ fn what_does_not_become_normal_again_is_put_back() {
     let mut played = changed();
     let bad = played.text();
     played.fates.insert("v1".to_owned(), fault());
-    let refused = back(&mut played).unwrap_err().to_string();
+    let refused = back(&mut played).unwrap_err().said();
     assert!(
         refused.starts_with("shop does not go back to generation 1: v1 is in error"),
         "{refused}"
@@ -113,7 +113,7 @@ fn a_process_that_ends_on_the_way_is_told_with_what_is_left() {
     let bad = played.text();
     // The edit and the look after it.
     played.answers = 2;
-    let refused = back(&mut played).unwrap_err().to_string();
+    let refused = back(&mut played).unwrap_err().said();
     assert!(
         refused.contains("shop does not go back to generation 1: no process answers"),
         "{refused}"
@@ -123,7 +123,7 @@ fn a_process_that_ends_on_the_way_is_told_with_what_is_left() {
 
     let mut played = promoted();
     played.answers = 2;
-    let refused = back(&mut played).unwrap_err().to_string();
+    let refused = back(&mut played).unwrap_err().said();
     assert!(refused.contains("the file is changed; what is served then is not known"), "{refused}");
     assert_eq!(played.split(), "v1 100 %");
 }

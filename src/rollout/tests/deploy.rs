@@ -34,7 +34,7 @@ fn replacing() -> Deployment {
 /// Deploys, which fails; what is told of it.
 #[track_caller]
 fn failed(played: &mut Played, deployment: &Deployment) -> String {
-    deploy(played, deployment).unwrap_err().to_string()
+    deploy(played, deployment).unwrap_err().said()
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn a_new_service_stays_if_its_version_is_normal() {
         let edited = played.edit(&edit, Note::default()).unwrap();
         played.answers = answers;
         let done = conclude(&mut played, &deployment, edited);
-        (done.map_err(|trouble| trouble.to_string()), played.text())
+        (done.map_err(|trouble| trouble.said()), played.text())
     };
     let (done, text) = created(None, usize::MAX);
     assert_eq!(done.unwrap().before.to_string(), "offline");

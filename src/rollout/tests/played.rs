@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::api::{Author, ServiceDocument, Share, Standing};
 use crate::api::{Fault, HistoryDocument, Parts, Record, RecordOutcome, RecordedVersion, Served};
+use crate::code::{Coded, ErrorCode};
 use crate::config::{
     BackendSpec, Digest, EnvironmentName, Percent, SecretSource, Service, Split, VersionName,
     VersionSpec,
@@ -46,6 +47,33 @@ impl fmt::Display for Trouble {
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Gone => f.write_str("no process answers"),
             Self::Untried => f.write_str("there is no room for a sandbox"),
+        }
+    }
+}
+
+impl Trouble {
+    /// All that a command prints of it.
+    pub fn said(&self) -> String {
+        match self {
+            Self::Refused(Refusal::HalfDone { left, .. }) => format!("{}\n{left}", self.line()),
+            _ => self.line(),
+        }
+    }
+}
+
+impl Coded for Trouble {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Refused(refusal) => refusal.code(),
+            Self::Gone => ErrorCode::NoProcess,
+            Self::Untried => ErrorCode::NoSandboxes,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        match self {
+            Self::Refused(refusal) => refusal.help(),
+            Self::Gone | Self::Untried => None,
         }
     }
 }

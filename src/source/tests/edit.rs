@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::code::Coded;
 use crate::config::{
     BackendSpec, Config, Digest, GuestSpec, Percent, Quarantined, Service, ServiceName, Traffic,
     VersionName, VersionSpec,
@@ -120,4 +121,10 @@ fn edited(before: &str, edit: impl FnOnce(&mut ServiceText)) -> (String, Arc<Ser
     assert_eq!(site.text(), text);
     assert_eq!(site.names(), ["shop.toml"]);
     (text, site.config().environments[0].services[0].clone())
+}
+
+/// All that is told of an error.
+fn said(error: &EditError) -> String {
+    let report = error.report().map(ToString::to_string).unwrap_or_default();
+    format!("{}\n\n{report}{}", error.line(), error.change().unwrap_or_default())
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::api::Description;
+use crate::code::Coded;
 use crate::config::{
     BackendSpec, Digest, EnvValue, Percent, SecretSource, Service, VersionName, VersionSpec,
 };
@@ -216,7 +217,7 @@ impl World {
     }
 
     pub fn refused(&self, aim: &Aim) -> String {
-        self.decide(aim, false).unwrap_err().to_string()
+        self.decide(aim, false).unwrap_err().line()
     }
 
     pub fn env(&self, version: &str, key: &str) -> Option<EnvValue> {

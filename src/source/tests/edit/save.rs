@@ -63,12 +63,12 @@ fn a_new_file_must_be_one_that_is_served() {
     file.text.add_version(&version("v1", "/a.wasm"));
     let refused = file.save(&site.main()).unwrap_err();
     let expected = format!(
-        "no environment of {} would find {}; nothing was written: put it where \
+        "no environment of {} would find {}; nothing was written; put it where \
          `services/*.toml` (default) leads, or correct that",
         site.main().display(),
         site.path("other.toml").display()
     );
-    assert_eq!(refused.to_string(), expected);
+    assert_eq!(refused.line(), expected);
     assert!(!site.path("other.toml").exists());
     let nowhere = ServiceFile::create(&site.path("no/other.toml"), &service, &[]).unwrap_err();
     assert!(nowhere.to_string().starts_with("there is no directory"), "{nowhere}");
@@ -79,7 +79,7 @@ fn what_would_be_wrong_is_not_written() {
     let site = Site::new(SHOP);
     let mut file = site.open();
     file.text.set_split(&shares(&[("v1", 90.0), ("v9", 10.0)]));
-    let refused = file.save(&site.main()).unwrap_err().to_string();
+    let refused = said(&file.save(&site.main()).unwrap_err());
     assert!(refused.starts_with("the configuration would be wrong with this edit"), "{refused}");
     assert!(refused.contains("there is no version `v9`"), "{refused}");
     assert_eq!((site.text().as_str(), site.names()), (SHOP, vec!["shop.toml".to_owned()]));
@@ -92,8 +92,8 @@ fn what_was_wrong_before_is_said_and_may_be_mended() {
     file.text.set_split(&shares(&[("v1", 100.0)]));
     let refused = file.save(&site.main()).unwrap_err();
     assert!(matches!(refused, EditError::WrongBefore { .. }), "{refused}");
-    assert!(refused.to_string().contains("mend it first"), "{refused}");
-    assert!(refused.to_string().contains("there is no key `x`"), "{refused}");
+    assert!(said(&refused).contains("mend it first"), "{refused}");
+    assert!(said(&refused).contains("there is no key `x`"), "{refused}");
     assert_eq!(site.text(), WRONG);
     fs::write(site.file(), format!("{SHOP}[traffic]\nsplit = {{ v1 = 90 }}\n")).unwrap();
     let mut file = site.open();
@@ -124,7 +124,7 @@ fn a_domain_of_another_service_is_not_to_be_had() {
     let service = ServiceName::new("a").unwrap();
     let mut file = ServiceFile::create(&path, &service, &["x.example".to_owned()]).unwrap();
     file.text.add_version(&version("v1", "/a.wasm"));
-    let refused = file.save(&site.main()).unwrap_err().to_string();
+    let refused = said(&file.save(&site.main()).unwrap_err());
     assert!(refused.contains("`x.example` is already a domain of a service"), "{refused}");
     assert!(!path.exists());
 }
@@ -137,7 +137,7 @@ fn what_cannot_be_read_is_told_as_check_does() {
             Some(text) => fs::write(site.file(), text).unwrap(),
             None => fs::remove_file(site.file()).unwrap(),
         }
-        ServiceFile::open(&site.file()).unwrap_err().to_string()
+        said(&ServiceFile::open(&site.file()).unwrap_err())
     };
     let refused = refusal(Some(b"# \xff\n"));
     assert!(refused.contains("byte 3 is not UTF-8"), "{refused}");
@@ -154,10 +154,10 @@ fn what_somebody_else_writes_meanwhile_stays() {
     file.text.set_split(&shares(&[("v1", 100.0)]));
     let theirs = format!("# mine\n{SHOP}");
     fs::write(site.file(), &theirs).unwrap();
-    let refused = file.save(&site.main()).unwrap_err().to_string();
+    let refused = said(&file.save(&site.main()).unwrap_err());
     assert!(
-        refused.ends_with(
-            "was changed by somebody else meanwhile; nothing was written: look at it, and try again"
+        refused.contains(
+            "was changed by somebody else meanwhile; nothing was written; look at it, and try again"
         ),
         "{refused}"
     );
@@ -187,7 +187,7 @@ fn a_config_map_is_edited_where_it_comes_from() {
     symlink("..data/shop.toml", site.file()).unwrap();
     let mut file = site.open();
     file.text.set_split(&shares(&[("v1", 100.0)]));
-    let refused = file.save(&site.main()).unwrap_err().to_string();
+    let refused = said(&file.save(&site.main()).unwrap_err());
     assert!(refused.contains("make this change in the ConfigMap:\n\nline 4:\n"), "{refused}");
     assert!(refused.ends_with("+ [traffic]\n+ split = { v1 = 100 }\n"), "{refused}");
     assert_eq!(site.text(), SHOP);
@@ -203,7 +203,7 @@ fn a_directory_that_is_not_writable_is_told_with_the_change() {
     fs::set_permissions(site.path("services"), fs::Permissions::from_mode(0o555)).unwrap();
     let mut file = site.open();
     file.text.set_split(&shares(&[("v1", 100.0)]));
-    let refused = file.save(&site.main()).unwrap_err().to_string();
+    let refused = said(&file.save(&site.main()).unwrap_err());
     fs::set_permissions(site.path("services"), fs::Permissions::from_mode(0o755)).unwrap();
     assert!(refused.contains("is not writable for this user"), "{refused}");
     assert!(refused.ends_with("+ split = { v1 = 100 }\n"), "{refused}");
@@ -212,7 +212,7 @@ fn a_directory_that_is_not_writable_is_told_with_the_change() {
 #[test]
 fn whose_error_it_is_is_said() {
     let change = || "line 1:\n- a\n+ b\n".to_owned();
-    let say = |error| EditError::of(error, Path::new("/s/a.toml"), None, change).to_string();
+    let say = |error| said(&EditError::of(error, Path::new("/s/a.toml"), None, change));
     let denied = || std::io::Error::from(std::io::ErrorKind::ReadOnlyFilesystem);
     let refused = say(StoreError::Denied(denied()));
     assert!(refused.starts_with("/s/a.toml is not writable for this user"), "{refused}");

@@ -154,7 +154,7 @@ fn the_comment_at_the_top_stays_when_all_is_removed() {
     let mut file = site.open();
     file.text.remove_version(&name("v1"));
     assert_eq!(file.text.to_string(), "#:schema x\n# top\n\n# end\n");
-    let refused = file.save(&site.main()).unwrap_err().to_string();
+    let refused = said(&file.save(&site.main()).unwrap_err());
     assert!(refused.contains("the file declares nothing"), "{refused}");
     assert_eq!(site.text(), before);
 }

@@ -1,0 +1,184 @@
+//! An error of a command, as a terminal shows it and as `--json` prints it: one set of parts for both.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::CliError;
+use crate::api::{ErrorDocument, ErrorPlace, Fault};
+use crate::code::{Coded, ErrorCode};
+use crate::config::{Problem, Report};
+use crate::rollout::Refusal;
+use crate::versions::{StatusCode, StatusError};
+
+/// What `--json` prints where something is wrong, beside what the command printed anyway.
+#[derive(Debug, Serialize)]
+pub(super) struct FailureDocument {
+    error: ErrorDocument,
+    #[serde(flatten)]
+    details: Details,
+}
+
+/// What belongs to some errors.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Details {
+    /// Everything that is wrong in the files.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    problems: Vec<Problem>,
+    /// The edit that was not made, as a unified diff.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change: Option<String>,
+    /// The files that are in the way.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    files: Vec<PathBuf>,
+    /// Why a version cannot be served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<Fault>,
+    /// How things stand, where something had been done already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left: Option<String>,
+}
+
+impl FailureDocument {
+    /// The same beside a document that has the problems already.
+    pub(super) fn without_problems(self) -> Self {
+        Self { details: Details { problems: Vec::new(), ..self.details }, ..self }
+    }
+}
+
+impl CliError {
+    /// The error as a terminal shows it.
+    pub fn text(&self) -> String {
+        match self {
+            // A report begins each of its problems with "error" already, and a program reads a compiler's line.
+            Self::Config(report) => return report.to_string(),
+            Self::Compile(_) => return self.to_string(),
+            _ => {}
+        }
+        let mut text = format!("error: {self}");
+        let Details { change, files, left, .. } = self.details();
+        for file in files {
+            // Writing to a string does not fail.
+            write!(text, "\n  {}", file.display()).ok();
+        }
+        if let Some(help) = self.help() {
+            write!(text, "\n  help: {help}").ok();
+        }
+        left.iter().for_each(|left| text.extend(["\n", left]));
+        change.iter().for_each(|change| text.extend(["\n\n", change]));
+        if let Some(report) = self.report() {
+            write!(text, "\n\n{report}").ok();
+        }
+        text
+    }
+
+    /// The error as `--json` prints it.
+    pub(super) fn document(&self) -> FailureDocument {
+        let error = ErrorDocument { place: self.place(), ..ErrorDocument::of(self) };
+        FailureDocument { error, details: self.details() }
+    }
+
+    fn place(&self) -> Option<ErrorPlace> {
+        self.report()?.problems.first().map(ErrorPlace::from)
+    }
+
+    fn report(&self) -> Option<&Report> {
+        match self {
+            Self::Config(report) | Self::Rejected(report) => Some(report),
+            Self::Edit(error) => error.report(),
+            _ => None,
+        }
+    }
+
+    fn details(&self) -> Details {
+        let problems = self.report().map_or_else(Vec::new, |report| report.problems.clone());
+        let details = Details { problems, ..Details::default() };
+        match self {
+            Self::Edit(error) => Details { change: error.change().map(str::to_owned), ..details },
+            Self::Init(error) => Details { files: error.files().to_vec(), ..details },
+            Self::Component(error) => Details { fault: Some(error.into()), ..details },
+            Self::Refused(refusal) => match &**refusal {
+                Refusal::InError { fault, .. } => Details { fault: Some(fault.clone()), ..details },
+                Refusal::HalfDone { left, fault, .. } => {
+                    Details { left: Some(left.clone()), fault: fault.clone(), ..details }
+                }
+                _ => details,
+            },
+            _ => details,
+        }
+    }
+}
+
+impl Coded for CliError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Config(report) if report.is_transient() => ErrorCode::UnreadableConfiguration,
+            Self::Config(_) => ErrorCode::InvalidConfiguration,
+            Self::Engine(_) => ErrorCode::NoSandboxes,
+            Self::Start(_) => ErrorCode::CannotStart,
+            Self::Init(error) => error.code(),
+            Self::Process(error) | Self::NoneToCompare(error) => error.code(),
+            Self::Edit(error) => error.code(),
+            Self::History(error) => error.code(),
+            Self::Refused(refusal) => refusal.code(),
+            Self::Rejected(_) => ErrorCode::Rejected,
+            Self::Held(_) => ErrorCode::Held,
+            Self::NotConfirmed => ErrorCode::NotConfirmed,
+            Self::Site(error) => error.code(),
+            Self::Ramp(error) => error.code(),
+            Self::Component(_) => ErrorCode::InvalidComponent,
+            Self::InError(_) => ErrorCode::VersionInError,
+            Self::OfflineShares | Self::EnvTwice(_) | Self::NotATarget(_) => ErrorCode::Usage,
+            Self::Select(error) => error.code(),
+            Self::Question(error) => error.code(),
+            Self::Compile(_) => ErrorCode::CompileFailed,
+            Self::Output(_) => ErrorCode::OutputFailed,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        let help = match self {
+            Self::Config(report) => {
+                return report.problems.first().map(|problem| problem.help.clone());
+            }
+            Self::Init(error) => return error.help(),
+            Self::Process(error) => return error.help(),
+            Self::NoneToCompare(error) => {
+                let other = "compare with files by `--from PATH`";
+                let help = error.help().map(|help| format!("{help}; or {other}"));
+                return Some(help.unwrap_or_else(|| other.to_owned()));
+            }
+            Self::Edit(error) => return error.help(),
+            Self::History(error) => return error.help(),
+            Self::Refused(refusal) => return refusal.help(),
+            Self::Site(error) => return error.help(),
+            Self::Ramp(error) => return error.help(),
+            Self::Component(error) => component_help(error),
+            Self::Select(error) => return error.help(),
+            Self::Question(error) => return error.help(),
+            Self::OfflineShares => "leave out the shares, or `--offline`",
+            Self::EnvTwice(_) => "give each variable once",
+            Self::NotATarget(_) => "give a number or a name for `--to`",
+            Self::Engine(_)
+            | Self::Start(_)
+            | Self::Rejected(_)
+            | Self::Held(_)
+            | Self::NotConfirmed
+            | Self::InError(_)
+            | Self::Compile(_)
+            | Self::Output(_) => return None,
+        };
+        Some(help.to_owned())
+    }
+}
+
+/// What to do about a component file that `--component` names and no service's file does yet.
+fn component_help(error: &StatusError) -> &'static str {
+    match error.code {
+        StatusCode::NotFound => {
+            "build the component, or correct the path; it is relative to the current directory"
+        }
+        _ => error.suggestion,
+    }
+}
