@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::CliError;
 use super::common::write_json;
 use super::components::Digests;
-use super::process::Process;
+use super::process::{Process, ProcessError};
 use crate::api::{self, Description, Plan};
 use crate::config::{Config, Problem, Report};
 use crate::plan::Text;
@@ -73,12 +73,7 @@ pub(super) fn plan(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliEr
     };
     let after = files.describe(Some(&before))?;
     let plan = Plan::between(&before, &after);
-    print(&plan, &name, &path.display().to_string(), arguments.json)?;
-    Ok(match (plan.errors.is_empty(), plan.is_empty()) {
-        (false, _) => ExitCode::FAILURE,
-        (true, false) => ExitCode::from(CHANGES),
-        (true, true) => ExitCode::SUCCESS,
-    })
+    print(&plan, &name, &path.display().to_string(), arguments.json)
 }
 
 fn wrong(report: &Report, json: bool) -> Result<ExitCode, CliError> {
@@ -91,22 +86,41 @@ fn wrong(report: &Report, json: bool) -> Result<ExitCode, CliError> {
     Ok(ExitCode::FAILURE)
 }
 
-fn print(plan: &Plan, before: &str, after: &str, json: bool) -> Result<(), CliError> {
+/// Prints a plan, and says by the exit code whether it changes something.
+pub(super) fn print(
+    plan: &Plan,
+    before: &str,
+    after: &str,
+    json: bool,
+) -> Result<ExitCode, CliError> {
     let mut out = std::io::stdout().lock();
+    let (ok, changes) = (plan.errors.is_empty(), !plan.is_empty());
     if json {
-        let (ok, changes) = (plan.errors.is_empty(), !plan.is_empty());
         write_json(&mut out, &Document { ok, changes, before, after, plan })?;
-        return Ok(());
+    } else {
+        write!(out, "before  {before}\nafter   {after}\n\n{}", text(plan))?;
     }
+    Ok(match (ok, changes) {
+        (false, _) => ExitCode::FAILURE,
+        (true, true) => ExitCode::from(CHANGES),
+        (true, false) => ExitCode::SUCCESS,
+    })
+}
+
+/// A plan for people, with paths as they lead from the current directory.
+pub(super) fn text(plan: &Plan) -> String {
     let base = std::env::current_dir().unwrap_or_default();
-    write!(out, "before  {before}\nafter   {after}\n\n{}", Text { plan, base: &base })?;
-    Ok(())
+    Text { plan, base: &base }.to_string()
+}
+
+fn served(admin: Option<&str>, config: &Config) -> Result<(Description, String), CliError> {
+    let process = Process::new(admin, &config.admin).map_err(CliError::NoneToCompare)?;
+    described(&process).map_err(CliError::NoneToCompare)
 }
 
 /// What a process serves, and the name of that process in the output.
-fn served(admin: Option<&str>, config: &Config) -> Result<(Description, String), CliError> {
-    let process = Process::new(admin, &config.admin).map_err(CliError::NoneToCompare)?;
-    let description: Description = process.get(api::CONFIG).map_err(CliError::NoneToCompare)?;
+pub(super) fn described(process: &Process) -> Result<(Description, String), ProcessError> {
+    let description: Description = process.get(api::CONFIG)?;
     let name = match description.generation {
         Some(generation) => format!("{}, generation {generation}", process.url()),
         None => process.url().to_owned(),

@@ -1,0 +1,166 @@
+//! What an edit would change, before it is made: the plan of `watershed plan` for the text that the edit would write.
+//! Nothing is written and no process is told; a process that runs is asked what it serves, and whether the text would be
+//! right beside all other files.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use super::Target;
+use crate::api::{
+    ChangeKind, Description, KeyChange, Plan, ServiceChange, ServiceDescription, Settings, Standing,
+};
+use crate::cli::{CliError, components, plan};
+use crate::config::{Destination, Percent, Service, VersionSpec};
+use crate::rollout::{Edit, ServiceView, Step};
+use crate::source::{Proposal, ServiceFile};
+
+/// The plan of an edit.
+#[derive(Debug)]
+pub struct Preview {
+    plan: Plan,
+    /// What is served before, and by which command it would change.
+    before: String,
+    after: String,
+    /// The versions that get requests now.
+    taking: Vec<String>,
+}
+
+impl Target {
+    /// What the edit of a command would change.
+    ///
+    /// # Errors
+    ///
+    /// Where the edit would be refused.
+    pub fn preview(&mut self, edit: &Edit, command: &str) -> Result<Preview, CliError> {
+        let path = self.view.service.file.clone();
+        self.is_as_decided()?;
+        let text = ServiceFile::preview(&path, |text| edit.apply(text))?;
+        let Self { files, process, view, .. } = self;
+        files.check(process.as_ref(), Proposal { path: &path, is_there: true, text: &text })?;
+        let after = files.with_text(&view.environment, &path, &text)?;
+        let (before, name) = self.described()?;
+        let plan = self.plan(&before, &after, edit);
+        let taking = taking(&self.view.service, self.served(&before));
+        Ok(Preview { plan, before: name, after: command.to_owned(), taking })
+    }
+
+    /// What is served now, or would be by a start, and by whom.
+    fn described(&self) -> Result<(Description, String), CliError> {
+        if let Some(process) = &self.process {
+            return Ok(plan::described(process)?);
+        }
+        let view = &self.view;
+        let standing = |spec: &VersionSpec| self.standing(spec, &Edit::default());
+        let mut description = self.nothing();
+        let service =
+            ServiceDescription::declared(self.files.directory(), &view.service, None, standing);
+        description.push(view.environment.as_str(), service);
+        Ok((description, view.service.file.display().to_string()))
+    }
+
+    /// The service in a description.
+    fn served<'a>(&self, description: &'a Description) -> Option<&'a ServiceDescription> {
+        let ServiceView { environment, service, .. } = &self.view;
+        description.service(environment.as_str(), service.name.as_str())
+    }
+
+    /// A description without services and settings.
+    fn nothing(&self) -> Description {
+        let root = self.files.directory();
+        Description::new(root, Settings::new(), Settings::new(), None)
+    }
+
+    /// The plan of the service alone.
+    fn plan(&self, before: &Description, after: &Arc<Service>, edit: &Edit) -> Plan {
+        let (environment, last) = (self.view.environment.as_str(), self.served(before));
+        let standing = |spec: &VersionSpec| self.standing(spec, edit);
+        let served = last.filter(|_| self.process.is_some());
+        let root = self.files.directory();
+        let service = ServiceDescription::declared(root, after, served, standing);
+        let (mut old, mut new) = (self.nothing(), self.nothing());
+        new.push(environment, service);
+        if let Some(last) = last {
+            old.push(environment, last.clone());
+        }
+        let mut plan = Plan::between(&old, &new);
+        // What was in error before is no reason against the edit.
+        let was_in_error = |name: &str| {
+            let mut versions = last.iter().flat_map(|last| &last.versions);
+            versions.any(|version| version.name == name && version.fault().is_some())
+        };
+        let errors = std::mem::take(&mut plan.errors).into_iter();
+        let (known, new) = errors.partition(|error| was_in_error(&error.version.version));
+        plan.errors = new;
+        plan.in_error.extend::<Vec<_>>(known);
+        plan
+    }
+
+    /// Where a version will stand: as it does now, unless the edit changes it.
+    fn standing(&self, spec: &VersionSpec, edit: &Edit) -> Standing {
+        let new = edit.0.iter().find_map(|step| match step {
+            Step::Add(new) | Step::Replace(new) if new.name == spec.name => Some(new.digest),
+            _ => None,
+        });
+        let is_known = self.view.version(&spec.name) == Some(spec);
+        let known = self.view.standing(&spec.name).filter(|_| is_known).cloned();
+        match (new, known) {
+            // Its component has been read.
+            (Some(digest), _) => Standing::Normal { digest },
+            (None, Some(known)) => known,
+            (None, None) => components::standing(spec),
+        }
+    }
+}
+
+/// The versions that get requests: by their shares, or by rules.
+fn taking(service: &Service, served: Option<&ServiceDescription>) -> Vec<String> {
+    let served = served.iter().flat_map(|served| &served.versions);
+    let by_share = served.filter(|version| version.share > Percent::ZERO);
+    let named = service.policy.rules.iter().flat_map(|rule| match &rule.to {
+        Destination::Version(index) => vec![*index],
+        Destination::Split(split) => split.shares().iter().map(|(index, _)| *index).collect(),
+    });
+    let by_rule = named.filter_map(|index| service.versions.get(index));
+    let by_rule = by_rule.map(|spec| spec.name.to_string());
+    by_share.map(|version| version.name.clone()).chain(by_rule).collect()
+}
+
+impl Preview {
+    /// As `watershed plan` prints it.
+    pub fn text(&self) -> String {
+        plan::text(&self.plan)
+    }
+
+    /// Prints it for `--dry-run`. The exit code says whether there is something to do.
+    pub fn print(&self, json: bool) -> Result<ExitCode, CliError> {
+        let Self { plan, before, after, .. } = self;
+        plan::print(plan, before, after, json)
+    }
+
+    /// Whether a version loses traffic or the way to get some: its share falls, it is removed or quarantined, it is
+    /// another one under its name while it has traffic, or rules and other keys that decide change.
+    pub fn takes_away(&self) -> bool {
+        self.plan.services.iter().any(|service| self.takes_from(service))
+    }
+
+    fn takes_from(&self, service: &ServiceChange) -> bool {
+        let ServiceChange { keys, versions, shares, .. } = service;
+        let loses = shares.iter().any(|share| share.after < share.before);
+        let goes = versions.iter().any(|version| match version.change {
+            ChangeKind::Added => false,
+            ChangeKind::Changed => self.taking.contains(&version.version),
+            ChangeKind::Removed => true,
+        });
+        loses || goes || keys.iter().any(decides)
+    }
+}
+
+/// Whether a key that changes may keep requests from where they went. `latest` and a split say the same where the shares
+/// do, and a quarantine that goes keeps nobody from anything.
+fn decides(change: &KeyChange) -> bool {
+    match change.key.as_str() {
+        "traffic" => false,
+        "quarantine" => change.after.is_some(),
+        _ => true,
+    }
+}
