@@ -25,7 +25,7 @@ mod view;
 pub use change::Change;
 pub use control::{Control, Done, Edit, Edited, Note, PutBack, Step};
 pub use delete::{Deletion, plan_deletion};
-pub use deploy::{Deployment, Portion, conclude, deploy};
+pub use deploy::{Deployment, Portion, conclude, deploy, proposal};
 pub use refusal::Refusal;
 pub use restore::{Ground, Lost, Restoration};
 pub use rollback::{

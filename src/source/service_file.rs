@@ -107,6 +107,30 @@ impl ServiceFile {
         Ok(after)
     }
 
+    /// The text of a new file. It takes no lock, and writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Where the file exists, or its directory does not.
+    pub fn preview_new(
+        path: &Path,
+        name: &ServiceName,
+        domains: &[String],
+        fill: impl FnOnce(&mut ServiceText),
+    ) -> Result<String, EditError> {
+        let path = by_names(path);
+        let directory = path.parent().unwrap_or(&path);
+        match (fs::symlink_metadata(&path), directory.is_dir()) {
+            (Ok(_), _) => Err(EditError::Exists { path }),
+            (Err(_), false) => Err(EditError::NoDirectory { directory: directory.to_owned() }),
+            (Err(_), true) => {
+                let mut text = ServiceText::new(&path, name, domains);
+                fill(&mut text);
+                Ok(text.to_string())
+            }
+        }
+    }
+
     fn look(path: &Path) -> Result<ServiceText, EditError> {
         let unreadable = |problems| EditError::Unreadable {
             path: path.to_owned(),

@@ -2,15 +2,19 @@
 //! Nothing is written and no process is told; a process that runs is asked what it serves, and whether the text would be
 //! right beside all other files.
 
+use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use super::Target;
 use crate::api::{
-    ChangeKind, Description, KeyChange, Plan, ServiceChange, ServiceDescription, Settings, Standing,
+    ChangeKind, Compilation, Description, KeyChange, Plan, ServiceChange, ServiceDescription,
+    Settings, Standing,
 };
+use crate::cli::common::Common;
+use crate::cli::files::Files;
+use crate::cli::site::Site;
 use crate::cli::{CliError, components, plan};
-use crate::config::{Destination, Percent, Service, VersionSpec};
+use crate::config::{Destination, Digest, EnvironmentName, Percent, Service, VersionSpec};
 use crate::rollout::{Edit, ServiceView, Step};
 use crate::source::{Proposal, ServiceFile};
 
@@ -51,9 +55,9 @@ impl Target {
         }
         let view = &self.view;
         let standing = |spec: &VersionSpec| self.standing(spec, &Edit::default());
-        let mut description = self.nothing();
-        let service =
-            ServiceDescription::declared(self.files.directory(), &view.service, None, standing);
+        let root = self.files.directory();
+        let mut description = nothing(root);
+        let service = ServiceDescription::declared(root, &view.service, None, standing);
         description.push(view.environment.as_str(), service);
         Ok((description, view.service.file.display().to_string()))
     }
@@ -64,34 +68,15 @@ impl Target {
         description.service(environment.as_str(), service.name.as_str())
     }
 
-    /// A description without services and settings.
-    fn nothing(&self) -> Description {
-        let root = self.files.directory();
-        Description::new(root, Settings::new(), Settings::new(), None)
-    }
-
     /// The plan of the service alone.
-    fn plan(&self, before: &Description, after: &Arc<Service>, edit: &Edit) -> Plan {
-        let (environment, last) = (self.view.environment.as_str(), self.served(before));
+    fn plan(&self, before: &Description, after: &Service, edit: &Edit) -> Plan {
+        let last = self.served(before);
         let standing = |spec: &VersionSpec| self.standing(spec, edit);
         let served = last.filter(|_| self.process.is_some());
         let root = self.files.directory();
-        let service = ServiceDescription::declared(root, after, served, standing);
-        let (mut old, mut new) = (self.nothing(), self.nothing());
-        new.push(environment, service);
-        if let Some(last) = last {
-            old.push(environment, last.clone());
-        }
-        let mut plan = Plan::between(&old, &new);
-        // What was in error before is no reason against the edit.
-        let was_in_error = |name: &str| {
-            let mut versions = last.iter().flat_map(|last| &last.versions);
-            versions.any(|version| version.name == name && version.fault().is_some())
-        };
-        let errors = std::mem::take(&mut plan.errors).into_iter();
-        let (known, new) = errors.partition(|error| was_in_error(&error.version.version));
-        plan.errors = new;
-        plan.in_error.extend::<Vec<_>>(known);
+        let after = ServiceDescription::declared(root, after, served, standing);
+        let mut plan = between(root, &self.view.environment, last, after);
+        plan.compile.retain(|compilation| !is_made(before, compilation));
         plan
     }
 
@@ -112,6 +97,43 @@ impl Target {
     }
 }
 
+/// A description without services and settings.
+fn nothing(root: &Path) -> Description {
+    Description::new(root, Settings::new(), Settings::new(), None)
+}
+
+/// The plan of one service.
+fn between(
+    root: &Path,
+    environment: &EnvironmentName,
+    before: Option<&ServiceDescription>,
+    after: ServiceDescription,
+) -> Plan {
+    let (mut old, mut new) = (nothing(root), nothing(root));
+    new.push(environment.as_str(), after);
+    if let Some(before) = before {
+        old.push(environment.as_str(), before.clone());
+    }
+    let mut plan = Plan::between(&old, &new);
+    // What is in error already is no reason against the edit.
+    let was_in_error = |name: &str| {
+        let mut versions = before.iter().flat_map(|before| &before.versions);
+        versions.any(|version| version.name == name && version.fault().is_some())
+    };
+    let errors = std::mem::take(&mut plan.errors).into_iter();
+    let (known, new): (Vec<_>, _) = errors.partition(|error| was_in_error(&error.version.version));
+    plan.errors = new;
+    plan.in_error.extend(known);
+    plan
+}
+
+/// Whether a version of any service is made of a component already.
+fn is_made(served: &Description, compilation: &Compilation) -> bool {
+    let services = served.environments.iter().flat_map(|environment| &environment.services);
+    let digests = services.flat_map(|service| &service.versions).filter_map(|it| it.digest());
+    digests.map(|digest| digest.to_string()).any(|digest| digest == compilation.digest)
+}
+
 /// The versions that get requests: by their shares, or by rules.
 fn taking(service: &Service, served: Option<&ServiceDescription>) -> Vec<String> {
     let served = served.iter().flat_map(|served| &served.versions);
@@ -126,6 +148,41 @@ fn taking(service: &Service, served: Option<&ServiceDescription>) -> Vec<String>
 }
 
 impl Preview {
+    /// What the file of a new service would change, at `place` in the environment that is given or is the only one. Its version
+    /// is made of the component with `digest`.
+    ///
+    /// # Errors
+    ///
+    /// Where the file would be refused.
+    pub fn of_new(
+        site: Site,
+        common: &Common,
+        place: &Path,
+        text: &str,
+        digest: Digest,
+        command: &str,
+    ) -> Result<Self, CliError> {
+        let environment = site.environment(common.environment.as_deref())?.name.clone();
+        let Site { loader, loaded: _, process } = site;
+        let mut files = Files::of(loader);
+        files.check(process.as_ref(), Proposal { path: place, is_there: false, text })?;
+        let service = files.with_text(&environment, place, text)?;
+        let root = files.directory();
+        // Its component has been read.
+        let standing = |_: &VersionSpec| Standing::Normal { digest };
+        let after = ServiceDescription::declared(root, &service, None, standing);
+        let mut plan = between(root, &environment, None, after);
+        let before = match &process {
+            Some(process) => {
+                let (before, name) = plan::described(process)?;
+                plan.compile.retain(|compilation| !is_made(&before, compilation));
+                name
+            }
+            None => root.display().to_string(),
+        };
+        Ok(Self { plan, before, after: command.to_owned(), taking: Vec::new() })
+    }
+
     /// As `watershed plan` prints it.
     pub fn text(&self) -> String {
         plan::text(&self.plan)
