@@ -7,6 +7,7 @@ mod compile;
 mod complete;
 mod completions;
 mod components;
+mod consent;
 mod delete;
 mod deploy;
 mod env;
@@ -37,6 +38,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::CompleteEnv;
 
+pub use consent::ConsentError;
 pub use explain::RampError;
 pub use init::InitError;
 pub use json::{wants_json, write_usage};
@@ -181,8 +183,8 @@ pub enum CliError {
     Rejected(Report),
     #[error("what is declared is not served: {0}")]
     Held(String),
-    #[error("nothing was done, since the answer was not yes")]
-    NotConfirmed,
+    #[error(transparent)]
+    NotConfirmed(#[from] ConsentError),
     #[error(transparent)]
     Site(#[from] SiteError),
     #[error(transparent)]

@@ -70,7 +70,7 @@ macro_rules! codes {
 
 codes! {
     Usage = "usage": "The command line is wrong.",
-    NotConfirmed = "not-confirmed": "Somebody was asked and did not say yes. Nothing was done.",
+    NotConfirmed = "not-confirmed": "Nobody agreed: the answer was not yes, or nobody could be asked. Nothing was done.",
 
     InvalidConfiguration = "invalid-configuration": "Files of the configuration are wrong; `problems` has all of it.",
     UnreadableConfiguration = "unreadable-configuration": "A file cannot be read for now. Try again.",

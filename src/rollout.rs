@@ -4,10 +4,11 @@
 //! fulfil directly.
 //!
 //! Rooms, in reading order: `shares` (who gets what, by names), `view` (a service as it was seen
-//! last), `control` (what a rollout can read and do), `deploy`, `traffic` and `delete` (the changes by
-//! hand), `rollback` (what a rollback goes back to, and how it gets there), `restore` (what comes back
+//! last), `control` (what a rollout can read and do), `deploy`, `change`, `traffic` and `delete` (the
+//! changes by hand), `rollback` (what a rollback goes back to, and how it gets there), `restore` (what comes back
 //! beside the shares, said in `text`), `refusal` (why nothing is done, or what is left half done).
 
+mod change;
 mod control;
 mod delete;
 mod deploy;
@@ -21,9 +22,10 @@ mod text;
 mod traffic;
 mod view;
 
+pub use change::Change;
 pub use control::{Control, Done, Edit, Edited, Note, PutBack, Step};
-pub use delete::{Deletion, delete};
-pub use deploy::{Deployment, Portion, conclude, deploy};
+pub use delete::{Deletion, plan_deletion};
+pub use deploy::{Deployment, Portion, conclude, deploy, proposal};
 pub use refusal::Refusal;
 pub use restore::{Ground, Lost, Restoration};
 pub use rollback::{
@@ -31,5 +33,5 @@ pub use rollback::{
     carry_out, plan, rollback,
 };
 pub use shares::{Shares, SharesError};
-pub use traffic::set_traffic;
+pub use traffic::plan_traffic;
 pub use view::ServiceView;

@@ -1,9 +1,11 @@
 //! `watershed delete`: removes versions that are no longer needed.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
 
 use super::common::Common;
+use super::consent::{Consent, Intent};
 use super::summary::{Action, Summary};
 use super::target::Target;
 use super::{CliError, complete};
@@ -15,9 +17,10 @@ Examples:
   watershed delete greeter v1        one version, which has no traffic
   watershed delete greeter --keep 3  all but the three newest; never one that has traffic
 
-The file loses its entry; the component's file stays.
+A deletion asks first, also of a version that nobody gets, and without a terminal it refuses unless
+`--yes`. The file loses its entry; the component's file stays.
 
-Exit codes: 0 done, 1 refused or failed, 2 wrong usage.";
+Exit codes: 0 done, or nothing to do; 1 refused or failed; 2 `--dry-run`, and it would change something.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -32,11 +35,13 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "N")]
     keep: Option<std::num::NonZeroUsize>,
     #[command(flatten)]
+    consent: Consent,
+    #[command(flatten)]
     common: Common,
 }
 
 pub(super) fn delete(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliError> {
-    let Arguments { service, version, keep, common } = arguments;
+    let Arguments { service, version, keep, consent, common } = arguments;
     let mut target = Target::find(path, common, service.as_str())?;
     let (deletion, words) = match (version, keep) {
         (Some(version), _) => (Deletion::One(version.clone()), version.to_string()),
@@ -46,7 +51,18 @@ pub(super) fn delete(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cli
         }
     };
     let command = format!("watershed delete {service} {words}");
+    let (deleted, change) = rollout::plan_deletion(&mut target, &deletion)?;
+    let question = format!("Delete {} from {service}", listed(&deleted));
+    let (edit, json) = (&change.edit, common.json);
+    let intent = Intent { edit, command: &command, question: &question, json };
+    if let ControlFlow::Break(code) = consent.settle(&mut target, &intent)? {
+        return Ok(code);
+    }
     let note = Note { command, ..Note::default() };
-    let (deleted, done) = rollout::delete(&mut target, &deletion, note)?;
+    let done = change.carry_out(&mut target, note)?;
     Summary::new(&target, Action::Deleted(&deleted), &done, common.json).print()
+}
+
+fn listed(versions: &[VersionName]) -> String {
+    versions.iter().map(VersionName::as_str).collect::<Vec<_>>().join(", ")
 }

@@ -3,15 +3,18 @@
 mod arguments;
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
 
 use super::CliError;
+use super::consent::Intent;
 use super::site::Site;
 use super::summary::{Action, Summary};
 use super::target::Target;
+use super::target::preview::Preview;
 use crate::config::{Digest, Percent};
-use crate::edit::NewVersion;
+use crate::edit::{NewVersion, ServiceText};
 use crate::rollout::{self, Deployment, Done, Note, Portion};
 use crate::source::ServiceFile;
 use crate::versions::digest_at;
@@ -31,9 +34,13 @@ pub(super) fn deploy(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cli
         env: arguments.env.clone(),
         remark: arguments.remark.clone(),
     };
-    let (target, done) = match arguments.new_service {
+    let deployed = match arguments.new_service {
         true => create(path, arguments, version)?,
         false => add(path, arguments, version)?,
+    };
+    let (target, done) = match deployed {
+        ControlFlow::Continue(deployed) => deployed,
+        ControlFlow::Break(code) => return Ok(code),
     };
     let action = match target.server() {
         Some(_) => Action::Normal(&arguments.version),
@@ -42,35 +49,61 @@ pub(super) fn deploy(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cli
     Summary::new(&target, action, &done, arguments.common.json).print()
 }
 
+/// What became of a deployment; a dry run breaks off with its exit code.
+type Deployed = ControlFlow<ExitCode, (Target, Done)>;
+
 /// Adds the version to an existing service.
-fn add(
-    path: &Path,
-    arguments: &Arguments,
-    version: NewVersion,
-) -> Result<(Target, Done), CliError> {
+fn add(path: &Path, arguments: &Arguments, version: NewVersion) -> Result<Deployed, CliError> {
     let mut target = Target::find(path, &arguments.common, arguments.service.as_str())?;
     let portion = target.view().portion(arguments.traffic.unwrap_or(Portion::Hold));
-    let done = rollout::deploy(&mut target, &arguments.deployment(version, portion))?;
-    Ok((target, done))
+    let deployment = arguments.deployment(version, portion);
+    if let ControlFlow::Break(code) = settle(arguments, &mut target, &deployment)? {
+        return Ok(ControlFlow::Break(code));
+    }
+    let done = rollout::deploy(&mut target, &deployment)?;
+    Ok(ControlFlow::Continue((target, done)))
+}
+
+/// Shows what the deployment does, and asks where it takes traffic from others or replaces a version that has some.
+fn settle(
+    arguments: &Arguments,
+    target: &mut Target,
+    deployment: &Deployment,
+) -> Result<ControlFlow<ExitCode>, CliError> {
+    let Arguments { consent, service, common, .. } = arguments;
+    if consent.is_given() {
+        return Ok(ControlFlow::Continue(()));
+    }
+    let edit = rollout::proposal(target, deployment)?;
+    let question = format!("Deploy {} of {service}", deployment.version.name);
+    let (command, json) = (deployment.note.command.as_str(), common.json);
+    consent.settle(target, &Intent { edit: &edit, command, question: &question, json })
 }
 
 /// Creates a service with this one version.
-fn create(
-    path: &Path,
-    arguments: &Arguments,
-    version: NewVersion,
-) -> Result<(Target, Done), CliError> {
-    let site = Site::open(path, &arguments.common)?;
-    let place = site.place(arguments.common.environment.as_deref(), &arguments.service)?;
-    let mut file = ServiceFile::create(&place, &arguments.service, &arguments.domain)?;
-    file.text.add_version(&version);
-    file.text.set_split(&[(version.name.clone(), Percent::ALL)]);
+fn create(path: &Path, arguments: &Arguments, version: NewVersion) -> Result<Deployed, CliError> {
+    let Arguments { service, domain, consent, common, .. } = arguments;
+    let site = Site::open(path, common)?;
+    let place = site.place(common.environment.as_deref(), service)?;
+    let fill = |text: &mut ServiceText| {
+        text.add_version(&version);
+        text.set_split(&[(version.name.clone(), Percent::ALL)]);
+    };
+    if consent.is_dry_run() {
+        let text = ServiceFile::preview_new(&place, service, domain, fill)?;
+        let digest = version.digest;
+        let command = arguments.deployment(version, Portion::All).note.command;
+        let preview = Preview::of_new(site, common, &place, &text, digest, &command)?;
+        return Ok(ControlFlow::Break(preview.print(common.json)?));
+    }
+    let mut file = ServiceFile::create(&place, service, domain)?;
+    fill(&mut file.text);
     let saved = file.save(site.main())?;
-    let mut target = Target::created(site, &arguments.common, arguments.service.as_str())?;
+    let mut target = Target::created(site, common, service.as_str())?;
     let deployment = arguments.deployment(version, Portion::All);
     let edited = target.published(saved, deployment.note.clone())?;
     let done = rollout::conclude(&mut target, &deployment, edited)?;
-    Ok((target, done))
+    Ok(ControlFlow::Continue((target, done)))
 }
 
 impl Arguments {

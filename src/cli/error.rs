@@ -124,7 +124,7 @@ impl Coded for CliError {
             Self::Refused(refusal) => refusal.code(),
             Self::Rejected(_) => ErrorCode::Rejected,
             Self::Held(_) => ErrorCode::Held,
-            Self::NotConfirmed => ErrorCode::NotConfirmed,
+            Self::NotConfirmed(error) => error.code(),
             Self::Site(error) => error.code(),
             Self::Ramp(error) => error.code(),
             Self::Component(_) => ErrorCode::InvalidComponent,
@@ -154,6 +154,7 @@ impl Coded for CliError {
             Self::Refused(refusal) => return refusal.help(),
             Self::Site(error) => return error.help(),
             Self::Ramp(error) => return error.help(),
+            Self::NotConfirmed(error) => return error.help(),
             Self::Component(error) => component_help(error),
             Self::Select(error) => return error.help(),
             Self::Question(error) => return error.help(),
@@ -164,7 +165,6 @@ impl Coded for CliError {
             | Self::Start(_)
             | Self::Rejected(_)
             | Self::Held(_)
-            | Self::NotConfirmed
             | Self::InError(_)
             | Self::Compile(_)
             | Self::Output(_) => return None,

@@ -41,6 +41,21 @@ impl Files {
         self.0.read_one(environment, file).map_err(CliError::Config)
     }
 
+    /// What a service's file would say with another text.
+    pub fn with_text(
+        &self,
+        environment: &EnvironmentName,
+        file: &Path,
+        text: &str,
+    ) -> Result<Arc<Service>, CliError> {
+        self.0.read_text(environment, file, text).map_err(CliError::Config)
+    }
+
+    /// The directory of the main file.
+    pub fn directory(&self) -> &Path {
+        self.0.directory()
+    }
+
     /// All files, as far as they are right.
     pub fn config(&mut self) -> Result<Arc<Config>, CliError> {
         Ok(load(&mut self.0)?.config)

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::CliError;
 use super::components::Digests;
 use super::json::{write_failed, write_json};
-use super::process::Process;
+use super::process::{Process, ProcessError};
 use crate::api::{self, Description, Plan};
 use crate::config::{Config, Report};
 use crate::plan::Text;
@@ -54,9 +54,9 @@ struct Document<'a> {
     plan: &'a Plan,
 }
 
-/// Where one side of the plan is from: a process or files.
-#[derive(Debug, Serialize)]
-struct Place {
+/// Where one side of the plan is from: a process, files, or a command that would edit them.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(super) struct Place {
     /// The admin listener of the process.
     #[serde(skip_serializing_if = "Option::is_none")]
     process: Option<String>,
@@ -66,20 +66,32 @@ struct Place {
     /// The main file.
     #[serde(skip_serializing_if = "Option::is_none")]
     config: Option<PathBuf>,
+    /// The command, with its arguments.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command: Option<String>,
 }
 
 impl Place {
-    fn files(path: &Path) -> Self {
-        Self { process: None, generation: None, config: Some(path.to_owned()) }
+    pub(super) fn files(path: &Path) -> Self {
+        Self { config: Some(path.to_owned()), ..Self::default() }
+    }
+
+    pub(super) fn command(command: &str) -> Self {
+        Self { command: Some(command.to_owned()), ..Self::default() }
+    }
+
+    fn process(url: &str, generation: Option<u64>) -> Self {
+        Self { process: Some(url.to_owned()), generation, ..Self::default() }
     }
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { process, generation, config } = self;
+        let Self { process, generation, config, command } = self;
         process.iter().try_for_each(|url| f.write_str(url))?;
         generation.iter().try_for_each(|generation| write!(f, ", generation {generation}"))?;
-        config.iter().try_for_each(|path| write!(f, "{}", path.display()))
+        config.iter().try_for_each(|path| write!(f, "{}", path.display()))?;
+        command.iter().try_for_each(|command| f.write_str(command))
     }
 }
 
@@ -98,27 +110,43 @@ pub(super) fn plan(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliEr
     };
     let after = files.describe(Some(&before))?;
     let plan = Plan::between(&before, &after);
-    print(&plan, &place, &Place::files(path), arguments.json)?;
-    Ok(match (plan.errors.is_empty(), plan.is_empty()) {
-        (false, _) => ExitCode::FAILURE,
-        (true, false) => ExitCode::from(CHANGES),
-        (true, true) => ExitCode::SUCCESS,
-    })
+    print(&plan, &place, &Place::files(path), arguments.json)
 }
 
-fn print(plan: &Plan, before: &Place, after: &Place, json: bool) -> Result<(), CliError> {
+/// Prints a plan, and says by the exit code whether it changes something.
+pub(super) fn print(
+    plan: &Plan,
+    before: &Place,
+    after: &Place,
+    json: bool,
+) -> Result<ExitCode, CliError> {
     let mut out = std::io::stdout().lock();
+    let changes = !plan.is_empty();
     if json {
-        let document = Document { changes: !plan.is_empty(), before, after, plan };
+        let document = Document { changes, before, after, plan };
         match error(plan) {
             None => write_json(&mut out, &document)?,
             Some(error) => write_failed(&mut out, error.document(), &document)?,
         }
-        return Ok(());
+    } else {
+        write!(out, "before  {before}\nafter   {after}\n\n{}", text(plan))?;
     }
+    Ok(match (plan.errors.is_empty(), changes) {
+        (false, _) => ExitCode::FAILURE,
+        (true, true) => ExitCode::from(CHANGES),
+        (true, false) => ExitCode::SUCCESS,
+    })
+}
+
+/// A plan for people, with paths as they lead from the current directory.
+pub(super) fn text(plan: &Plan) -> String {
     let base = std::env::current_dir().unwrap_or_default();
-    write!(out, "before  {before}\nafter   {after}\n\n{}", Text { plan, base: &base })?;
-    Ok(())
+    Text { plan, base: &base }.to_string()
+}
+
+fn served(admin: Option<&str>, config: &Config) -> Result<(Description, Place), CliError> {
+    let process = Process::new(admin, &config.admin).map_err(CliError::NoneToCompare)?;
+    described(&process).map_err(CliError::NoneToCompare)
 }
 
 /// That versions cannot be normal after the reload.
@@ -129,11 +157,10 @@ fn error(plan: &Plan) -> Option<CliError> {
 }
 
 /// What a process serves.
-fn served(admin: Option<&str>, config: &Config) -> Result<(Description, Place), CliError> {
-    let process = Process::new(admin, &config.admin).map_err(CliError::NoneToCompare)?;
-    let description: Description = process.get(api::CONFIG).map_err(CliError::NoneToCompare)?;
-    let (process, generation) = (Some(process.url().to_owned()), description.generation);
-    Ok((description, Place { process, generation, config: None }))
+pub(super) fn described(process: &Process) -> Result<(Description, Place), ProcessError> {
+    let description: Description = process.get(api::CONFIG)?;
+    let generation = description.generation;
+    Ok((description, Place::process(process.url(), generation)))
 }
 
 fn before_by_files(from: &Path) -> Result<(Description, Place), CliError> {

@@ -4,12 +4,13 @@
 mod tests;
 pub(super) mod text;
 
-use std::io::IsTerminal;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use super::common::Common;
+use super::consent::{Consent, ask};
 use super::deploy::patience;
 use super::summary::{Action, Summary};
 use super::target::Target;
@@ -31,7 +32,9 @@ differs, nothing is made anew. A secret that is another one now, and a component
 cannot come back: that is refused. Domains, routes, the quarantine and an override's secret stay as
 they are, and no version's `reach` is widened.
 
-Exit codes: 0 done, 1 refused or failed, 2 wrong usage.";
+A rollback asks first, and without a terminal it refuses unless `--yes`.
+
+Exit codes: 0 done, or nothing to do; 1 refused or failed; 2 `--dry-run`, and it would change something.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -49,9 +52,6 @@ pub(super) struct Arguments {
     /// environment, gets no traffic again under any name without `--force`.
     #[arg(long)]
     bad: bool,
-    /// Do not ask for confirmation. Without a terminal, nobody is asked.
-    #[arg(long, short)]
-    yes: bool,
     /// How long to wait for the versions that are made anew to become normal.
     #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = patience)]
     timeout: Duration,
@@ -59,11 +59,13 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "TEXT")]
     remark: Option<String>,
     #[command(flatten)]
+    consent: Consent,
+    #[command(flatten)]
     common: Common,
 }
 
 pub(super) fn rollback(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliError> {
-    let Arguments { service, to, bad, traffic_only, yes, timeout, common, .. } = arguments;
+    let Arguments { service, to, bad, traffic_only, timeout, common, .. } = arguments;
     let mut target = Target::find(path, common, service.as_str())?;
     let request = Request {
         aim: aim(&target, to.as_deref())?,
@@ -73,14 +75,34 @@ pub(super) fn rollback(path: &Path, arguments: &Arguments) -> Result<ExitCode, C
         note: note(arguments),
     };
     let plan = rollout::plan(&target, &request)?;
-    if !*yes && !common.json && std::io::stdin().is_terminal() {
-        text::confirm(&target, &plan)?;
+    if let ControlFlow::Break(code) = settle(arguments, &mut target, &request, &plan)? {
+        return Ok(code);
     }
     let rolled_back = rollout::carry_out(&mut target, &request, plan)?;
     let RolledBack { before, restores, generation, back, quarantined } = &rolled_back;
     let done = Done { before: before.clone(), generation: *generation };
     let action = Action::RolledBack { generation: *restores, quarantined, back };
     Summary::new(&target, action, &done, common.json).print()
+}
+
+/// Shows the plan and asks about it. A rollback takes traffic away, whatever it goes back to.
+fn settle(
+    arguments: &Arguments,
+    target: &mut Target,
+    request: &Request,
+    plan: &rollout::Plan,
+) -> Result<ControlFlow<ExitCode>, CliError> {
+    let Arguments { service, consent, common, .. } = arguments;
+    if consent.is_given() {
+        return Ok(ControlFlow::Continue(()));
+    }
+    let preview = target.preview(plan.edit(), &request.note.command)?;
+    if consent.is_dry_run() {
+        return Ok(ControlFlow::Break(preview.print(common.json)?));
+    }
+    let shown = format!("{}\n{}", text::plan(plan)?, preview.text());
+    ask(&shown, &format!("Roll {service} back"), common.json)?;
+    Ok(ControlFlow::Continue(()))
 }
 
 fn note(arguments: &Arguments) -> Note {

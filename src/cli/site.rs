@@ -7,7 +7,7 @@ use super::process::{Process, ProcessError};
 use super::{CliError, select};
 use crate::api::{StatusDocument, StatusQuery};
 use crate::code::{Coded, ErrorCode};
-use crate::config::{AdminSettings, Report, ServiceName, suggest};
+use crate::config::{AdminSettings, Environment, Report, ServiceName, suggest};
 use crate::source::{Loaded, Loader, Reading};
 
 /// Why the configuration or the process of a command cannot be told.
@@ -80,14 +80,7 @@ impl Site {
         service: &ServiceName,
     ) -> Result<PathBuf, CliError> {
         let config = &self.loaded.config;
-        let environment = match (environment, config.environments.as_slice()) {
-            (Some(name), _) => select::environment_among(&config.environments, name)?,
-            (None, [only]) => only,
-            (None, several) => {
-                let names: Vec<_> = several.iter().map(|it| it.name.as_str()).collect();
-                return Err(SiteError::WhichEnvironment(suggest::list(&names)).into());
-            }
-        };
+        let environment = self.environment(environment)?;
         let there = environment.services.iter().any(|it| it.name == *service);
         let name = environment.name.to_string();
         if there {
@@ -103,6 +96,19 @@ impl Site {
                 Ok(self.loader.directory().join(directory).join(format!("{service}.toml")))
             }
             _ => Err(SiteError::NoPlace { environment: name }.into()),
+        }
+    }
+
+    /// The environment for a new service: the one of this name or, without a name, the only one.
+    pub fn environment(&self, name: Option<&str>) -> Result<&Environment, CliError> {
+        let environments = &self.loaded.config.environments;
+        match (name, environments.as_slice()) {
+            (Some(name), _) => Ok(select::environment_among(environments, name)?),
+            (None, [only]) => Ok(only),
+            (None, several) => {
+                let names: Vec<_> = several.iter().map(|it| it.name.as_str()).collect();
+                Err(SiteError::WhichEnvironment(suggest::list(&names)).into())
+            }
         }
     }
 

@@ -1,6 +1,8 @@
 //! The service of a command. The command edits the service's file, tells the process that serves it to read the file,
 //! and asks what came of the edit.
 
+pub(super) mod preview;
+
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,15 +1,17 @@
 //! `watershed traffic` and `watershed promote`: set the shares by hand.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
 
 use super::arguments::share;
 use super::common::Common;
+use super::consent::{Consent, Intent};
 use super::summary::{Action, Summary};
 use super::target::Target;
 use super::{CliError, complete};
 use crate::config::{Percent, ServiceName, VersionName};
-use crate::rollout::{Note, Refusal, Shares, set_traffic};
+use crate::rollout::{Note, Refusal, Shares, plan_traffic};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,7 +20,9 @@ Examples:
   watershed traffic greeter --offline       nobody gets anything; the service answers 503
   watershed promote greeter v2              v2 gets 100 %
 
-Exit codes: 0 done, 1 refused or failed, 2 wrong usage.";
+What takes traffic from a version asks first, and without a terminal it refuses unless `--yes`.
+
+Exit codes: 0 done, or nothing to do; 1 refused or failed; 2 `--dry-run`, and it would change something.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -43,8 +47,9 @@ Examples:
   watershed promote greeter v2 --remark \"holds since Monday\"
 
 The file gets a split with 100 % for the version and 0 for the others; `watershed rollback` goes back.
+Where that takes traffic from others, it asks first, and without a terminal it refuses unless `--yes`.
 
-Exit codes: 0 done, 1 refused or failed, 2 wrong usage.";
+Exit codes: 0 done, or nothing to do; 1 refused or failed; 2 `--dry-run`, and it would change something.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = PROMOTE)]
@@ -67,6 +72,8 @@ struct How {
     /// A note for people, in the history.
     #[arg(long, value_name = "TEXT")]
     remark: Option<String>,
+    #[command(flatten)]
+    consent: Consent,
     #[command(flatten)]
     common: Common,
 }
@@ -97,9 +104,16 @@ fn set(
     how: &How,
     command: String,
 ) -> Result<ExitCode, CliError> {
-    let How { force, remark, common } = how;
+    let How { force, remark, consent, common } = how;
     let mut target = Target::find(path, common, service.as_str())?;
+    let change = plan_traffic(&mut target, wanted, *force)?;
+    let question = format!("Change the traffic of {service}");
+    let (edit, json) = (&change.edit, common.json);
+    let intent = Intent { edit, command: &command, question: &question, json };
+    if let ControlFlow::Break(code) = consent.settle(&mut target, &intent)? {
+        return Ok(code);
+    }
     let note = Note { command, remark: remark.clone(), restores: None };
-    let done = set_traffic(&mut target, wanted, *force, note)?;
+    let done = change.carry_out(&mut target, note)?;
     Summary::new(&target, Action::Traffic, &done, common.json).print()
 }

@@ -29,24 +29,9 @@ impl Description {
         let mut description = Self::new(root, applied, started_with(root, config), None);
         for (environment, service) in config.services() {
             let environment = environment.name.as_str();
-            let standings: Vec<_> = service.versions.iter().map(&standing).collect();
             let last = before.and_then(|before| before.service(environment, service.name.as_str()));
-            let served = last.map(|last| Served::of(last, service));
-            let served = served.as_ref().map(Served::before);
-            let case = Case { service, standings: &standings, before: served.as_ref() };
-            let Verdict { held, shares, .. } = case.verdict();
-            let share = |name: &VersionName| {
-                let found = shares.iter().find(|(taker, _)| taker == name);
-                found.map_or(Percent::ZERO, |(_, share)| *share)
-            };
-            let versions = service.versions.iter().zip(standings);
-            let mut versions: Vec<_> = versions
-                .map(|(spec, standing)| {
-                    VersionDescription::of(root, spec, share(&spec.name), standing)
-                })
-                .collect();
-            versions.extend(last.into_iter().flat_map(|last| kept(last, service, share)));
-            description.push(environment, ServiceDescription::of(root, service, held, versions));
+            let service = ServiceDescription::declared(root, service, last, &standing);
+            description.push(environment, service);
         }
         description
     }
@@ -61,7 +46,8 @@ impl Description {
         Self { generation, root: root.to_owned(), settings, started_with, environments: Vec::new() }
     }
 
-    fn service(&self, environment: &str, name: &str) -> Option<&ServiceDescription> {
+    /// A service of an environment.
+    pub fn service(&self, environment: &str, name: &str) -> Option<&ServiceDescription> {
         let environment = self.environments.iter().find(|known| known.name == environment)?;
         environment.services.iter().find(|service| service.name == name)
     }
@@ -153,6 +139,32 @@ impl<'a> Served<'a> {
 }
 
 impl ServiceDescription {
+    /// Describes what a process would serve by this declaration: a process that serves `last` now, or
+    /// one that starts. `standing` says where each version stands.
+    pub fn declared(
+        root: &Path,
+        service: &Service,
+        last: Option<&Self>,
+        standing: impl Fn(&VersionSpec) -> Standing,
+    ) -> Self {
+        let standings: Vec<_> = service.versions.iter().map(standing).collect();
+        let served = last.map(|last| Served::of(last, service));
+        let served = served.as_ref().map(Served::before);
+        let case = Case { service, standings: &standings, before: served.as_ref() };
+        let Verdict { held, shares, .. } = case.verdict();
+        let share = |name: &VersionName| {
+            let found = shares.iter().find(|(taker, _)| taker == name);
+            found.map_or(Percent::ZERO, |(_, share)| *share)
+        };
+        let versions = service.versions.iter().zip(standings);
+        let versions = versions.map(|(spec, standing)| {
+            VersionDescription::of(root, spec, share(&spec.name), standing)
+        });
+        let mut versions: Vec<_> = versions.collect();
+        versions.extend(last.into_iter().flat_map(|last| kept(last, service, share)));
+        Self::of(root, service, held, versions)
+    }
+
     /// A service with these versions.
     pub fn of(
         root: &Path,

@@ -1,6 +1,7 @@
 //! Versions that are not needed any more.
 
-use super::control::{Control, Done, Edit, Edited, Note, Step, prove};
+use super::change::Change;
+use super::control::{Control, Edit, Step, prove};
 use super::refusal::Refusal;
 use super::view::ServiceView;
 use crate::config::{Percent, Traffic, VersionName};
@@ -13,21 +14,19 @@ pub enum Deletion {
     AllBut(usize),
 }
 
-/// Removes versions without traffic from the service's file. Says which.
+/// Decides which versions leave the service's file: only versions without traffic, and maybe none.
 ///
 /// # Errors
 ///
-/// Where a version is not declared, is the only one, or has traffic, or the edit fails.
-pub fn delete<C: Control>(
+/// Where a version is not declared, is the only one, or has traffic.
+pub fn plan_deletion<C: Control>(
     control: &mut C,
     deletion: &Deletion,
-    note: Note,
-) -> Result<(Vec<VersionName>, Done), C::Error> {
+) -> Result<(Vec<VersionName>, Change), C::Error> {
     if control.view().service.traffic == Traffic::Latest {
         prove(control)?;
     }
     let view = control.view();
-    let before = view.shares();
     let doomed = match deletion {
         Deletion::One(version) => {
             may_go(view, version)?;
@@ -35,12 +34,8 @@ pub fn delete<C: Control>(
         }
         Deletion::AllBut(keep) => surplus(view, *keep),
     };
-    if doomed.is_empty() {
-        return Ok((doomed, Done { before, generation: None }));
-    }
     let edit = Edit(doomed.iter().cloned().map(Step::Remove).collect());
-    let Edited { generation, .. } = control.edit(&edit, note)?;
-    Ok((doomed, Done { before, generation }))
+    Ok((doomed, Change { before: view.shares(), edit }))
 }
 
 fn may_go(view: &ServiceView, version: &VersionName) -> Result<(), Refusal> {

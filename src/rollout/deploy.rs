@@ -4,6 +4,8 @@
 //! gets its share in a second edit, once the process has made it normal. Where no process runs, both
 //! are one edit, which is put back if a trial of the version fails.
 
+mod proposal;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -18,6 +20,8 @@ use crate::config::{
 };
 use crate::edit::NewVersion;
 use crate::policy::Obstacle;
+
+pub use proposal::proposal;
 
 /// What is to be deployed, and how.
 #[derive(Clone, Debug)]
@@ -167,8 +171,13 @@ impl<C: Control> Run<'_, C> {
 
     /// Adds the version to the file, or puts it in the place of the old one.
     fn declare(&mut self) -> Result<Edited<C::Saved>, C::Error> {
+        let edit = self.declaration(self.first_shares()?);
+        self.control.edit(&edit, self.deployment.note.clone())
+    }
+
+    /// The version in the file, with a split beside it if there is one to write.
+    fn declaration(&self, shares: Option<Shares>) -> Edit {
         let version = self.deployment.version.clone();
-        let shares = self.first_shares()?;
         let split = shares.map(|shares| split(&self.view().service, Some(self.name()), &shares));
         let declared = match self.deployment.replaces {
             true => Step::Replace(version),
@@ -176,7 +185,7 @@ impl<C: Control> Run<'_, C> {
         };
         let released = self.quarantined().filter(|_| self.deployment.forced).cloned();
         let steps = [declared].into_iter().chain(split).chain(released.map(Step::Release));
-        self.control.edit(&Edit(steps.collect()), self.deployment.note.clone())
+        Edit(steps.collect())
     }
 
     /// The split that is written together with the version; none if the traffic stays as it is.

@@ -107,6 +107,11 @@ pub fn plan<C: Control>(control: &C, request: &Request) -> Result<Plan, C::Error
 }
 
 impl Plan {
+    /// What it does to the service's file.
+    pub fn edit(&self) -> &Edit {
+        &self.edit
+    }
+
     /// What comes back beside the shares.
     fn restoration(&self) -> Option<&Restoration> {
         self.found.restoration().filter(|_| !self.traffic_only)

@@ -1,26 +1,25 @@
 //! Shares that are set by hand.
 
-use super::control::{Control, Done, Edit, Edited, Note, Step};
+use super::change::Change;
+use super::control::{Control, Edit, Step};
 use super::shares::Shares;
 use crate::config::{Percent, VersionName};
 
-/// Gives versions their shares. Versions that are not named get nothing. A quarantined version gets
-/// its share only if that is `forced`, and its quarantine is removed then.
+/// Decides how versions get their shares. Versions that are not named get nothing. A quarantined
+/// version gets its share only if that is `forced`, and its quarantine is removed then.
 ///
 /// # Errors
 ///
-/// Where a version is not declared or takes no traffic, or the edit fails.
-pub fn set_traffic<C: Control>(
+/// Where a version is not declared or takes no traffic.
+pub fn plan_traffic<C: Control>(
     control: &mut C,
     wanted: &Shares,
     forced: bool,
-    note: Note,
-) -> Result<Done, C::Error> {
+) -> Result<Change, C::Error> {
     let view = control.view();
     if let Some(unknown) = wanted.names().find(|name| view.version(name).is_none()) {
         return Err(view.unknown(unknown).into());
     }
-    let before = view.shares();
     for (version, _) in wanted.takers() {
         may_take(control, version, forced)?;
     }
@@ -28,8 +27,7 @@ pub fn set_traffic<C: Control>(
     let released = wanted.takers().filter_map(|(version, _)| view.quarantine(version));
     let split = Step::Split(wanted.over(view.names()));
     let edit = Edit([split].into_iter().chain(released.map(Step::Release)).collect());
-    let Edited { generation, .. } = control.edit(&edit, note)?;
-    Ok(Done { before, generation })
+    Ok(Change { before: view.shares(), edit })
 }
 
 /// Whether a version may have traffic. Where no process runs that would know, one that has none yet is

@@ -83,9 +83,61 @@ impl ServiceFile {
         })?;
         let place = Place::lock(&target, PATIENCE)
             .map_err(|error| EditError::of(error, &path, target.parent(), String::new))?;
-        let before = raw_text(&path).map_err(|problem| unreadable(vec![*problem]))?;
-        let text = ServiceText::parse(&path, before).map_err(unreadable)?;
+        let text = Self::look(&path)?;
         Ok(Self { text, path, place })
+    }
+
+    /// The text that a change would make of a file. It takes no lock, and writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be read or is not TOML, or no edit of it would last.
+    pub fn preview(
+        path: &Path,
+        change: impl FnOnce(&mut ServiceText),
+    ) -> Result<String, EditError> {
+        let path = by_names(path);
+        let mut text = Self::look(&path)?;
+        change(&mut text);
+        let after = text.to_string();
+        if text.is_changed() && config_map::leads_through(&path) {
+            let change = show_change(text.before().unwrap_or_default(), &after);
+            return Err(EditError::ConfigMap { path, change });
+        }
+        Ok(after)
+    }
+
+    /// The text of a new file. It takes no lock, and writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Where the file exists, or its directory does not.
+    pub fn preview_new(
+        path: &Path,
+        name: &ServiceName,
+        domains: &[String],
+        fill: impl FnOnce(&mut ServiceText),
+    ) -> Result<String, EditError> {
+        let path = by_names(path);
+        let directory = path.parent().unwrap_or(&path);
+        match (fs::symlink_metadata(&path), directory.is_dir()) {
+            (Ok(_), _) => Err(EditError::Exists { path }),
+            (Err(_), false) => Err(EditError::NoDirectory { directory: directory.to_owned() }),
+            (Err(_), true) => {
+                let mut text = ServiceText::new(&path, name, domains);
+                fill(&mut text);
+                Ok(text.to_string())
+            }
+        }
+    }
+
+    fn look(path: &Path) -> Result<ServiceText, EditError> {
+        let unreadable = |problems| EditError::Unreadable {
+            path: path.to_owned(),
+            report: Report::new(problems),
+        };
+        let before = raw_text(path).map_err(|problem| unreadable(vec![*problem]))?;
+        ServiceText::parse(path, before).map_err(unreadable)
     }
 
     /// Begins a file of a service without versions, in a directory that exists.

@@ -278,7 +278,7 @@ fn without_a_process_the_file_goes_back() {
     let mut watershed = watershed;
     watershed.wait(DEADLINE);
     watershed.site.write(FILE, text.replace("VERSION = \"v1\"", "VERSION = \"bad\""));
-    let finished = watershed.site.run(&["rollback", "greeter"]);
+    let finished = watershed.site.run(&["rollback", "greeter", "--yes"]);
     assert_eq!(finished.code, Some(0), "{finished:?}");
     assert!(
         finished.stdout.starts_with("the file of greeter is back at what generation "),

@@ -11,7 +11,7 @@ mod watershed;
 
 use std::time::{Duration, Instant};
 
-pub use commands::{done, refused, tell};
+pub use commands::{agreed, done, refused, tell};
 pub use http1::Http1;
 pub use http2::{Http2, request};
 pub use load::{StopOnDrop, while_requested};

@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 use watershed::config::Digest;
 
-use crate::support::{Finished, GREETER, Site, greeter, lab, one_version, plugin, split};
+use crate::support::{Finished, GREETER, Site, agreed, greeter, lab, one_version, plugin, split};
 
 /// A site whose admin port is known and free, so that the commands look for a process there.
 fn site() -> Site {
@@ -17,7 +17,7 @@ fn site() -> Site {
 
 #[track_caller]
 fn done(site: &Site, arguments: &[&str]) -> String {
-    let finished = site.run(arguments);
+    let finished = site.run(&agreed(arguments));
     assert_eq!(finished.code, Some(0), "{arguments:?}: {finished:?}");
     finished.stdout
 }
@@ -171,7 +171,7 @@ fn a_process_that_serves_other_files_is_not_asked() {
     let other = Site::new()
         .admin(&format!("listen = \"{admin}\""))
         .service("greeter", &(greeter("v1") + &greeter("v2") + &split("v1 = 100")));
-    let finished = other.run(&["promote", "greeter", "v2"]);
+    let finished = other.run(&["promote", "greeter", "v2", "--yes"]);
     assert_eq!(finished.code, Some(1), "{finished:?}");
     assert!(
         finished.stderr.contains("serves") && finished.stderr.contains("--config"),
@@ -183,7 +183,7 @@ fn a_process_that_serves_other_files_is_not_asked() {
 fn a_wrong_file_is_told_and_not_edited() {
     let site = site().service("greeter", &(greeter("v1") + &split("v1 = 99")));
     let before = site.read("services/greeter.toml");
-    let finished = site.run(&["promote", "greeter", "v1"]);
+    let finished = site.run(&["promote", "greeter", "v1", "--yes"]);
     assert_eq!(finished.code, Some(1), "{finished:?}");
     assert!(finished.stderr.contains("the shares add up to 99"), "{finished:?}");
     assert_eq!(site.read("services/greeter.toml"), before);
@@ -198,7 +198,7 @@ fn a_config_map_is_not_edited() {
     site.link("..data", "..2026_01_01");
     std::fs::create_dir(site.path("services")).unwrap();
     site.link("services/greeter.toml", "../..data/greeter.toml");
-    let finished = site.run(&["promote", "greeter", "v2"]);
+    let finished = site.run(&["promote", "greeter", "v2", "--yes"]);
     assert_eq!(finished.code, Some(1), "{finished:?}");
     assert!(finished.stderr.contains("ConfigMap"), "{finished:?}");
     assert!(site.read("services/greeter.toml").contains("v1 = 100"));

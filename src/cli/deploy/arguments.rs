@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::cli::arguments::{percent, variable};
 use crate::cli::common::Common;
 use crate::cli::complete;
+use crate::cli::consent::Consent;
 use crate::config::{ServiceName, VersionName, parse_duration};
 use crate::rollout::Portion;
 
@@ -19,7 +20,11 @@ Examples:
                                     a full upgrade: all of it, at once, when it is normal
   watershed deploy shop v1 --component shop.wasm --new-service --domain shop.example.com
 
-Exit codes: 0 the version is normal and has its traffic, 1 refused or failed, 2 wrong usage.";
+What takes traffic from other versions, or replaces a version that has traffic, asks first, and without
+a terminal it refuses unless `--yes`. A dry run does not compile the component.
+
+Exit codes: 0 the version is normal and has its traffic; 1 refused or failed; 2 `--dry-run`, and it would
+change something.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -58,6 +63,8 @@ pub struct Arguments {
     /// How long to wait for the version to become normal.
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = patience)]
     pub timeout: Duration,
+    #[command(flatten)]
+    pub consent: Consent,
     #[command(flatten)]
     pub common: Common,
 }

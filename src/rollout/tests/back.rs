@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::played::{Played, Trouble, fault, name};
+use crate::config::VersionName;
 use crate::rollout::{
-    Aim, Control, Deletion, Note, Plan, Refusal, Request, RolledBack, Shares, carry_out, delete,
-    plan, set_traffic,
+    Aim, Control, Deletion, Done, Note, Plan, Refusal, Request, RolledBack, Shares, carry_out,
+    plan, plan_deletion, plan_traffic,
 };
 
 const SHOP: &str = "\
@@ -36,10 +37,19 @@ fn note(command: &str) -> Note {
     Note { command: command.to_owned(), ..Note::default() }
 }
 
+fn set_traffic(played: &mut Played, wanted: &Shares) -> Result<Done, Trouble> {
+    plan_traffic(played, wanted, false)?.carry_out(played, note("promote"))
+}
+
+fn delete(played: &mut Played, deletion: &Deletion) -> Result<(Vec<VersionName>, Done), Trouble> {
+    let (deleted, change) = plan_deletion(played, deletion)?;
+    Ok((deleted, change.carry_out(played, note("delete"))?))
+}
+
 /// A shop in which all traffic has gone to v2.
 fn promoted() -> Played {
     let mut played = Played::new(SHOP);
-    set_traffic(&mut played, &Shares::all(name("v2")), false, note("promote")).unwrap();
+    set_traffic(&mut played, &Shares::all(name("v2"))).unwrap();
     assert_eq!(played.split(), "v2 100 %");
     played
 }
@@ -132,12 +142,12 @@ fn a_process_that_ends_on_the_way_is_told_with_what_is_left() {
 fn what_has_traffic_is_not_deleted_and_what_has_none_is() {
     let mut played = Played::new(SHOP);
     let text = played.text();
-    let refused = delete(&mut played, &Deletion::One(name("v1")), note("delete")).unwrap_err();
+    let refused = delete(&mut played, &Deletion::One(name("v1"))).unwrap_err();
     assert!(refused.to_string().contains("v1 of shop has 100 % of the traffic"), "{refused}");
     assert_eq!(played.text(), text);
-    let (deleted, done) = delete(&mut played, &Deletion::AllBut(1), note("delete")).unwrap();
+    let (deleted, done) = delete(&mut played, &Deletion::AllBut(1)).unwrap();
     assert_eq!((deleted, done.generation), (vec![name("v2")], Some(2)));
-    let (deleted, done) = delete(&mut played, &Deletion::AllBut(1), note("delete")).unwrap();
+    let (deleted, done) = delete(&mut played, &Deletion::AllBut(1)).unwrap();
     assert_eq!((deleted, done.generation), (Vec::new(), None));
 }
 
@@ -146,9 +156,9 @@ fn nothing_in_error_gets_traffic_by_hand() {
     for mut played in [Played::new(SHOP), Played::offline(SHOP)] {
         played.fates.insert("v2".to_owned(), fault());
         played.look().unwrap();
-        let promoted = set_traffic(&mut played, &Shares::all(name("v2")), false, note("promote"));
+        let promoted = set_traffic(&mut played, &Shares::all(name("v2")));
         assert!(promoted.unwrap_err().to_string().contains("v2 of shop is in error"));
-        let promoted = set_traffic(&mut played, &Shares::all(name("v9")), false, note("promote"));
+        let promoted = set_traffic(&mut played, &Shares::all(name("v9")));
         assert!(promoted.unwrap_err().to_string().contains("shop has no version v9"));
         assert_eq!(played.text(), SHOP);
     }

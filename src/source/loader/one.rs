@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use super::Loader;
 use super::file::File;
-use crate::config::{AdminSettings, EnvironmentName, Report, Service, StateSettings, Surroundings};
+use crate::config::{
+    AdminSettings, EnvironmentName, Problem, Report, Service, Source, StateSettings, Surroundings,
+};
 use crate::source::text::read_source;
 
 /// The settings of the main file that a command needs.
@@ -43,6 +45,36 @@ impl Loader {
         environment: &EnvironmentName,
         path: &Path,
     ) -> Result<Option<Arc<Service>>, Report> {
+        let file = self.read_alone(environment, read_source(path, self.reading))?;
+        Ok(file.and_then(|file| file.as_valid().map(|draft| draft.service.clone())))
+    }
+
+    /// The service that a text would declare in an environment, in place of the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// Where the main file is wrong or has no such environment, or the text is wrong by itself.
+    pub fn read_text(
+        &self,
+        environment: &EnvironmentName,
+        path: &Path,
+        text: &str,
+    ) -> Result<Arc<Service>, Report> {
+        let file = self.read_alone(environment, Ok(Source::new(path, text.to_owned())))?;
+        let file = file.ok_or_else(|| {
+            let message = format!("there is no environment {environment} any more");
+            Report::new(vec![Problem::of_file(&self.path, message, "put it back")])
+        })?;
+        let service = file.as_valid().map(|draft| draft.service.clone());
+        service.ok_or(Report::new(file.problems))
+    }
+
+    /// What a file says by itself; `None` if there is no such environment.
+    fn read_alone(
+        &self,
+        environment: &EnvironmentName,
+        source: Result<Source, Box<Problem>>,
+    ) -> Result<Option<File>, Report> {
         let (main, problems) = self.main().map_err(|rejected| rejected.report)?;
         if !problems.is_empty() {
             return Err(Report::new(problems));
@@ -51,7 +83,6 @@ impl Loader {
             return Ok(None);
         };
         let around = Surroundings { domain: plan.domain.clone(), limits: main.limits.clone() };
-        let file = File::read(read_source(path, self.reading), None, &Arc::new(around), None);
-        Ok(file.as_valid().map(|draft| draft.service.clone()))
+        Ok(Some(File::read(source, None, &Arc::new(around), None)))
     }
 }

@@ -4,10 +4,19 @@ use super::watershed::{Finished, Watershed};
 
 const FILE: &str = "services/greeter.toml";
 
-/// Runs a command against a process.
+/// The commands that ask before they take traffic away.
+const ASKING: [&str; 5] = ["deploy", "traffic", "promote", "rollback", "delete"];
+
+/// Runs a command against a process. Nobody is at a terminal, so what would be asked is agreed to.
 pub fn tell(watershed: &Watershed, arguments: &[&str]) -> Finished {
     let admin = format!("http://{}", watershed.admin_address());
-    watershed.site.run(&[arguments, &["--admin", &admin]].concat())
+    watershed.site.run(&[&agreed(arguments)[..], &["--admin", &admin]].concat())
+}
+
+/// A command with `--yes`, if it is one that asks.
+pub fn agreed<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+    let asks = arguments.first().is_some_and(|command| ASKING.contains(command));
+    arguments.iter().copied().chain(asks.then_some("--yes")).collect()
 }
 
 /// Runs a command that must succeed.
