@@ -219,10 +219,12 @@ impl Journal {
 
     /// Notes that commands have changed files and that the reload that they requested begins now.
     pub fn expect(&mut self, attributions: Vec<Attribution>) {
-        for attribution in attributions {
-            self.commands.retain(|command| !command.is_of_same(&attribution));
-            self.commands.push(Command { attribution, is_new: true, is_recorded: false });
+        // Several commands may have changed one file in turn: its text tells whose edit is served.
+        for attribution in &attributions {
+            self.commands.retain(|command| !command.is_of_same(attribution));
         }
+        let command = |attribution| Command { attribution, is_new: true, is_recorded: false };
+        self.commands.extend(attributions.into_iter().map(command));
     }
 
     /// Records what `after` changes, before anybody sees it. If that fails, it is logged and
@@ -335,12 +337,12 @@ impl Journal {
             }
             _ => {
                 self.found.remove(&change.key);
-                let mut commands = self.commands.iter_mut();
-                let command = commands.find(|command| command.is_of(&change.key));
-                Some(command.map_or(Cause::FileEdit, |command| {
+                let own = self.commands.iter_mut().filter(|command| command.is_of(&change.key));
+                let own = own.map(|command| {
                     command.is_recorded = true;
-                    Cause::Command(command.clone())
-                }))
+                    command.attribution.clone()
+                });
+                Some(Cause::Edit(own.collect()))
             }
         }
     }

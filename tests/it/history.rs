@@ -235,3 +235,45 @@ fn the_history_is_for_those_who_know_the_token() {
     assert_eq!(ask("", &[]).status, 401, "whoever may not ask is not told how");
     assert_eq!(ask("?service=greeter", &["authorization: Bearer s3cret"]).status, 200);
 }
+
+/// Two commands have changed the file in turn, and the first one tells of its edit after the second one has
+/// written.
+#[test]
+fn a_record_names_the_command_whose_text_is_served() {
+    let site = Site::new().server(ONLY_ASKED).service("greeter", &two_versions("v1 = 90, v2 = 10"));
+    let watershed = site.start();
+    let first = attribution(&watershed.site);
+    watershed.site.write(FILE, two_versions("v1 = 20, v2 = 80"));
+    reload_by(&watershed, &first);
+    let record = newest(&watershed, "greeter", 2);
+    assert_eq!((record.author, record.after[0].share), (Author::FileEdit, 20.0));
+    let mut second = attribution(&watershed.site);
+    second["command"] = json!("watershed traffic greeter v1=20 v2=80");
+    reload_by(&watershed, &second);
+    let Author::Command { command, .. } = newest(&watershed, "greeter", 2).author else {
+        panic!("{:#?}", watershed.history("greeter"));
+    };
+    assert_eq!(command, "watershed traffic greeter v1=20 v2=80");
+}
+
+/// Both are told of while one reload runs: its record has the text of the second.
+#[test]
+fn of_two_commands_in_one_reload_the_last_one_is_named() {
+    let site = Site::new().server(ONLY_ASKED).service("greeter", &two_versions("v1 = 90, v2 = 10"));
+    let watershed = site.start();
+    watershed.site.write(FILE, two_versions("v1 = 50, v2 = 50"));
+    let first = attribution(&watershed.site);
+    watershed.site.write(FILE, two_versions("v1 = 20, v2 = 80"));
+    let mut second = attribution(&watershed.site);
+    second["user"] = json!("bob");
+    std::thread::scope(|scope| {
+        let tell = |attribution: &Value| {
+            watershed.admin_post_json("/api/v1/reload", attribution);
+        };
+        scope.spawn(move || tell(&second));
+        scope.spawn(move || tell(&first));
+    });
+    let record = newest(&watershed, "greeter", 2);
+    let Author::Command { user, .. } = &record.author else { panic!("{record:#?}") };
+    assert_eq!((user.as_str(), record.after[0].share), ("bob", 20.0));
+}

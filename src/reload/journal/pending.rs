@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use super::change::Change;
-use crate::config::{EnvironmentName, ServiceName};
+use crate::config::{Digest, EnvironmentName, ServiceName};
 use crate::history::{Attribution, Author, History, HistoryError, Parts, Record};
 use crate::versions::{ServiceKey, Snapshot};
 
@@ -29,8 +29,8 @@ pub enum Cause {
     /// The service was found in this state when recording began. It is recorded only if the last
     /// record differs.
     Found,
-    FileEdit,
-    Command(Command),
+    /// Somebody edited the file: the last of these commands that left it as it is, or somebody unknown.
+    Edit(Vec<Attribution>),
 }
 
 /// The services that exist, by environment and name. A service that is only in the history was
@@ -52,11 +52,14 @@ impl Command {
         let Attribution { environment, service, .. } = &self.attribution;
         *environment == other.environment && *service == other.service
     }
+}
 
-    /// Whether this command caused a record that is made now. Once its reload is over, it caused only
-    /// the records in which the file is still as the command left it.
-    fn has_caused(&self, record: &Record) -> bool {
-        self.is_new || record.is_with_file(&self.attribution.file_digest)
+/// Whether a command left the file as a record has found it. The command that removed a file tells the
+/// digest of no text.
+fn has_left(command: &Attribution, record: &Record) -> bool {
+    match &record.file_digest {
+        Some(digest) => *digest == command.file_digest,
+        None => command.file_digest == Digest::of("").to_string(),
     }
 }
 
@@ -141,15 +144,12 @@ impl PendingRecord {
     /// in its state, because the history decides whether to record that.
     pub fn remember(&self, generation: u64) -> Option<(Record, Parts)> {
         let Self { change, cause } = self;
-        if matches!(cause, Cause::Found) {
-            return None;
-        }
+        let Cause::Edit(commands) = cause else { return None };
         let (record, parts) = change.record(generation, Author::FileEdit);
-        Some(match cause {
-            Cause::Command(command) if command.has_caused(&record) => {
-                (record.attributed(&command.attribution), parts)
-            }
-            Cause::Found | Cause::FileEdit | Cause::Command(_) => (record, parts),
+        let author = commands.iter().rfind(|command| has_left(command, &record));
+        Some(match author {
+            Some(command) => (record.attributed(command), parts),
+            None => (record, parts),
         })
     }
 
