@@ -109,7 +109,7 @@ codes! {
     NothingToShareWith = "nothing-to-share-with": "A version gets less than 100 %, and no other has traffic.",
 
     NothingBefore = "nothing-before": "The history has nothing before what is served.",
-    NothingLeft = "nothing-left": "Nothing that the history has can be served again.",
+    NothingLeft = "nothing-left": "Everything before was rolled back from, or cannot be served again; `skipped` has it.",
     CannotServe = "cannot-serve": "What the generation served cannot be served again.",
     AlreadyServed = "already-served": "What is asked for is what is served.",
     NoneBad = "none-bad": "No version loses all of its traffic, so `--bad` means none.",

@@ -29,7 +29,7 @@ pub use deploy::{Deployment, Portion, conclude, deploy, proposal};
 pub use refusal::Refusal;
 pub use restore::{Ground, Lost, Restoration};
 pub use rollback::{
-    Aim, Back, Passed, Plan, Question, Request, Rollback, RollbackError, RolledBack, State,
+    Aim, Back, Passed, Plan, Question, Request, Rollback, RollbackError, RolledBack, State, Why,
     carry_out, plan, rollback,
 };
 pub use shares::{Shares, SharesError};

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::CliError;
+use super::rollback::SkippedDocument;
 use crate::api::{ErrorDocument, ErrorPlace, Fault};
 use crate::code::{Coded, ErrorCode};
 use crate::config::{Problem, Report};
-use crate::rollout::Refusal;
+use crate::rollout::{Refusal, RollbackError};
 use crate::versions::{StatusCode, StatusError};
 
 /// What `--json` prints where something is wrong, beside what the command printed anyway.
@@ -35,6 +36,9 @@ pub(super) struct Details {
     /// Why a version cannot be served.
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<Fault>,
+    /// The generations that a rollback passed over, where none is left.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    skipped: Vec<SkippedDocument>,
     /// How things stand, where something had been done already.
     #[serde(skip_serializing_if = "Option::is_none")]
     left: Option<String>,
@@ -103,6 +107,10 @@ impl CliError {
                 Refusal::HalfDone { left, fault, .. } => {
                     Details { left: Some(left.clone()), fault: fault.clone(), ..details }
                 }
+                Refusal::Rollback(RollbackError::NothingLeft { passed, .. }) => Details {
+                    skipped: passed.iter().map(SkippedDocument::from).collect(),
+                    ..details
+                },
                 _ => details,
             },
             _ => details,

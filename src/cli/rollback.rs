@@ -1,9 +1,13 @@
 //! `watershed rollback`: goes back to what served before.
 
+mod skipped;
 #[cfg(test)]
 mod tests;
 pub(super) mod text;
 
+pub(super) use skipped::SkippedDocument;
+
+use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
@@ -16,6 +20,7 @@ use super::summary::{Action, Summary};
 use super::target::Target;
 use super::{CliError, complete};
 use crate::config::{ServiceName, VersionName};
+use crate::history::ROLLBACK;
 use crate::rollout::{self, Aim, Done, Note, Request, RolledBack};
 
 const EXAMPLES: &str = "\
@@ -26,7 +31,8 @@ Examples:
   watershed rollback greeter --traffic-only the shares alone
   watershed rollback greeter --bad --yes    and never again to what loses its traffic by it
 
-Going back twice goes two steps back. With the shares come back the components, environments and
+Going back twice goes two steps back. What somebody rolled back from is passed over, unless `--to` names
+it or it was served again on purpose. With the shares come back the components, environments and
 limits of the versions that served, and the rules, stickiness and overrides; where nothing but shares
 differs, nothing is made anew. A secret that is another one now, and a component whose bytes are gone,
 cannot come back: that is refused. Domains, routes, the quarantine and an override's secret stay as
@@ -98,6 +104,9 @@ fn settle(
     }
     let preview = target.preview(plan.edit(), &request.note.command)?;
     if consent.is_dry_run() {
+        if !common.json {
+            write!(anstream::stdout(), "{}", text::plan(plan)?)?;
+        }
         return Ok(ControlFlow::Break(preview.print(common.json)?));
     }
     let shown = format!("{}\n{}", text::plan(plan)?, preview.text());
@@ -111,7 +120,7 @@ fn note(arguments: &Arguments) -> Note {
     let traffic_only = if *traffic_only { " --traffic-only" } else { "" };
     let bad = if *bad { " --bad" } else { "" };
     Note {
-        command: format!("watershed rollback {service}{to}{traffic_only}{bad}"),
+        command: format!("{ROLLBACK}{service}{to}{traffic_only}{bad}"),
         remark: remark.clone(),
         restores: None,
     }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::CliError;
 use super::json::{write_failed, write_json};
-use super::rollback::text;
+use super::rollback::{SkippedDocument, text};
 use super::target::Target;
 use crate::config::{Percent, VersionName};
 use crate::rollout::{Back, Done, Shares};
@@ -113,7 +113,9 @@ struct BackDocument<'a> {
     differs: Vec<&'a String>,
     /// Parts that may differ: whether they do is not known.
     unknown: &'a [String],
-    /// Generations that were skipped, and what the file said that was never served.
+    /// Generations that were passed over.
+    skipped: Vec<SkippedDocument>,
+    /// What the file said that was never served.
     notes: &'a [String],
 }
 
@@ -176,7 +178,7 @@ impl<'a> Summary<'a> {
         }
         shares(out, service, &self.changes())?;
         if let Action::RolledBack { quarantined, back, .. } = &self.action {
-            back.notes.iter().try_for_each(|line| writeln!(out, "{line}"))?;
+            back.asides().iter().try_for_each(|line| writeln!(out, "{line}"))?;
             text::tell(back, out)?;
             for version in *quarantined {
                 // The version goes on under another environment or component.
@@ -225,6 +227,7 @@ impl<'a> Summary<'a> {
             restored: &back.lines,
             differs: back.left.iter().chain(&back.differs).collect(),
             unknown: &back.unknown,
+            skipped: back.passed.iter().map(SkippedDocument::from).collect(),
             notes: &back.notes,
         })
     }

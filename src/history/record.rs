@@ -2,6 +2,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use jiff::Timestamp;
+
 use crate::api::{Attribution, Author, Record, RecordOutcome, RecordedVersion};
 
 impl Attribution {
@@ -47,6 +49,18 @@ impl Record {
         self.versions.is_empty() && self.file_digest.is_none()
     }
 
+    /// Whether it came of a rollback: to a generation, or to a version, which restores none. Putting back
+    /// what a rollback has written is none.
+    pub fn is_rollback(&self) -> bool {
+        let is_command = match &self.author {
+            Author::Command { command, .. } => {
+                command.starts_with(ROLLBACK) && !command.ends_with(PUT_BACK)
+            }
+            Author::Start | Author::FileEdit => false,
+        };
+        self.restores.is_some() || is_command
+    }
+
     /// Whether it came of an edit that left the file with a digest, or that removed it.
     pub fn is_of_edit(&self, file_digest: &str) -> bool {
         self.author == Author::FileEdit && self.is_with_file(file_digest)
@@ -86,8 +100,29 @@ impl Record {
     }
 }
 
+/// How the commands begin that roll back, as they are recorded.
+pub const ROLLBACK: &str = "watershed rollback ";
+
+/// How the commands end that put back what they had written, as they are recorded.
+pub const PUT_BACK: &str = " (put back)";
+
 /// The status of a version that is still being made.
 pub const CREATING: &str = "creating";
+
+/// A time of a record for people, to the second: `2026-11-26T04:16:36Z`.
+pub fn show_time(at: u64) -> String {
+    format!("{:.0}", timestamp(at - at % 1_000))
+}
+
+/// A time of a record for scripts, to the millisecond: `2026-11-26T04:16:36.123Z`.
+pub fn exact_time(at: u64) -> String {
+    format!("{:.3}", timestamp(at))
+}
+
+fn timestamp(at: u64) -> Timestamp {
+    let at = i64::try_from(at).ok().and_then(|at| Timestamp::from_millisecond(at).ok());
+    at.unwrap_or(Timestamp::UNIX_EPOCH)
+}
 
 /// Milliseconds since 1970.
 pub fn now() -> u64 {

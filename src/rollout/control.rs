@@ -12,6 +12,7 @@ use crate::api::{HistoryDocument, Standing};
 use crate::code::Coded;
 use crate::config::{Percent, Quarantined, SecretSource, VersionName};
 use crate::edit::{NewVersion, ServiceText};
+use crate::history::PUT_BACK;
 
 /// One service under a rollout. Whatever it asks may fail at any time: the process may end, and others
 /// may edit the file.
@@ -148,7 +149,7 @@ impl Note {
     /// The note of an edit that puts back what an edit with this note has changed.
     pub fn put_back(&self) -> Self {
         let Self { command, remark, restores: _ } = self;
-        Self { command: format!("{command} (put back)"), remark: remark.clone(), restores: None }
+        Self { command: format!("{command}{PUT_BACK}"), remark: remark.clone(), restores: None }
     }
 }
 

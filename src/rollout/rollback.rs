@@ -5,6 +5,8 @@
 mod back;
 mod decision;
 mod ground;
+mod left;
+mod passed;
 
 use std::time::Duration;
 
@@ -18,8 +20,9 @@ use crate::config::{Quarantined, VersionName, show_duration};
 use crate::history::Contents;
 
 pub use back::Back;
-pub use decision::{Aim, Passed, Question, Rollback, RollbackError, State, rollback};
+pub use decision::{Aim, Question, Rollback, RollbackError, State, rollback};
 use ground::Now;
+pub use passed::{Passed, Why};
 
 /// A rollback that somebody asks for.
 #[derive(Clone, Debug)]

@@ -15,7 +15,7 @@ pub fn plan(plan: &Plan) -> std::io::Result<String> {
         Some(generation) => writeln!(out, "back to what generation {generation} served:")?,
         None => writeln!(out, "back to:")?,
     }
-    back.notes.iter().try_for_each(|line| writeln!(out, "  {line}"))?;
+    back.asides().iter().try_for_each(|line| writeln!(out, "  {line}"))?;
     tell(back, &mut out)?;
     for version in losers {
         writeln!(out, "{version} would be quarantined, as it is now")?;

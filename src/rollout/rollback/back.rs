@@ -1,6 +1,7 @@
 //! What comes back with the shares and what does not, a line each, as it is said before and after.
 
 use super::decision::Rollback;
+use super::passed::{self, Passed};
 
 /// What comes back beside the shares, and what does not.
 #[derive(Clone, Debug, Default)]
@@ -15,7 +16,9 @@ pub struct Back {
     pub unknown: Vec<String>,
     /// What turned out not to come back, once it was served.
     pub lost: Vec<String>,
-    /// What was passed over, and what the file said that nobody was served.
+    /// The generations that were passed over.
+    pub passed: Vec<Passed>,
+    /// What the file said that nobody was served, and what does not come back by design.
     pub notes: Vec<String>,
 }
 
@@ -30,7 +33,7 @@ const SHARES_ONLY: &str = "it was recorded by an older watershed: shares only, a
 impl Back {
     /// `held` is why what the file said before was not what was served.
     pub fn of(found: &Rollback, traffic_only: bool, held: Option<&str>) -> Self {
-        let mut back = Self { notes: passed(found), ..Self::default() };
+        let mut back = Self { passed: found.passed.clone(), ..Self::default() };
         let note = |why| format!("the file said something else than what was served ({why})");
         back.notes.extend(held.map(note));
         match &found.rest {
@@ -51,13 +54,11 @@ impl Back {
     pub fn is_all(&self) -> bool {
         self.left.is_empty() && self.differs.is_empty() && self.unknown.is_empty()
     }
-}
 
-/// What was passed over, and why.
-fn passed(found: &Rollback) -> Vec<String> {
-    let passed = found.passed.iter().map(|passed| {
-        let (generation, shares, why) = (passed.generation, &passed.shares, &passed.why);
-        format!("not to generation {generation}, which served {shares}: {why}")
-    });
-    passed.collect()
+    /// What was passed over, and the notes, a line each.
+    pub fn asides(&self) -> Vec<String> {
+        let mut lines = passed::lines(&self.passed);
+        lines.extend(self.notes.iter().cloned());
+        lines
+    }
 }

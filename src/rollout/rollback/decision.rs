@@ -3,6 +3,8 @@
 
 use super::super::restore::{Ground, Lost, Restoration, decides_alike, is_alike, serving};
 use super::super::shares::Shares;
+use super::left::{Left, left};
+use super::passed::{self, Passed, Why};
 use crate::code::{Coded, ErrorCode};
 use crate::config::{Percent, VersionName};
 use crate::history::{Contents, Parts, Record, Share};
@@ -59,20 +61,12 @@ pub struct Rollback {
     pub passed: Vec<Passed>,
 }
 
-/// A generation that cannot be gone back to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Passed {
-    pub generation: u64,
-    pub shares: Shares,
-    pub why: String,
-}
-
 /// Why there is nothing to go back to.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RollbackError {
     #[error("the history has nothing of {0} before what is served")]
     NothingBefore(String),
-    #[error("nothing that {service} served before can be gone back to: {}", list(.passed))]
+    #[error("nothing that {service} served before is gone back to: {}", passed::list(.passed))]
     NothingLeft { service: String, passed: Vec<Passed> },
     #[error("the history has no generation {generation} of {service}")]
     NoGeneration { service: String, generation: u64 },
@@ -102,10 +96,8 @@ impl Coded for RollbackError {
     fn help(&self) -> Option<String> {
         Some(match self {
             Self::NothingBefore(_) => "give all to a version by `--to VERSION`".to_owned(),
-            Self::NothingLeft { .. } => {
-                "mend one of them, take back the shares alone by `--traffic-only`, or \
-                                         give all to a version by `--to VERSION`"
-                    .to_owned()
+            Self::NothingLeft { passed, .. } => {
+                format!("{}, or give all to a version by `--to VERSION`", passed::advice(passed))
             }
             Self::NoGeneration { service, .. } => {
                 format!("`watershed history {service}` lists them")
@@ -197,6 +189,14 @@ impl<'a> State<'a> {
     }
 }
 
+/// What was passed over: each state, its generation, and why.
+type Way<'a> = Vec<(State<'a>, u64, Why)>;
+
+fn passed_on(way: Way<'_>) -> Vec<Passed> {
+    let each = |(State { shares, .. }, generation, why)| Passed { generation, shares, why };
+    way.into_iter().map(each).collect()
+}
+
 /// What cannot be gone back to, and whether older generations may be.
 struct Refused {
     why: String,
@@ -221,49 +221,72 @@ impl<G: Ground> Question<'_, G> {
         })
     }
 
-    /// The newest state that was served before the present one, differs from it, and can still be
-    /// served. Two rollbacks go back two steps: after a rollback to a generation, the search begins
-    /// before that generation.
+    /// The newest state that was served before the present one, differs from it, was not left by a
+    /// rollback, and can still be served. Two rollbacks go back two steps: after a rollback to a
+    /// generation, the search begins before that generation.
     fn previous(&self) -> Result<Rollback, RollbackError> {
-        let is_now = |record: &&Record| self.is_now(record);
-        let came_with = self.records.iter().take_while(is_now).last();
-        let restored = came_with.and_then(|record| record.restores);
-        let before = restored.or(came_with.map(|record| record.generation)).unwrap_or(u64::MAX);
-        let mut passed: Vec<(State<'_>, Passed)> = Vec::new();
-        for record in self.records.iter().filter(|record| record.generation < before) {
-            let (state, generation) = (State::of(record, self.parts), record.generation);
-            let is_known = passed.iter().any(|(known, _)| self.is_alike(known, &state));
-            if state.shares.is_offline() || self.is_now(record) || is_known {
+        let (before, left) = (self.beginning(), left(self.records, self.parts));
+        let (older, newer): (Vec<_>, Vec<_>) =
+            self.records.iter().partition(|record| record.generation < before);
+        let mut way: Way<'_> = Vec::new();
+        for record in older {
+            let state = State::of(record, self.parts);
+            if self.is_no_step(&state, &way) {
                 continue;
             }
-            match self.back(record) {
-                Ok(found) if self.bad && found.losers(&self.now.shares).is_empty() => {}
-                Ok(found) => {
-                    let passed = passed.into_iter().map(|(_, passed)| passed).collect();
-                    return Ok(Rollback { passed, ..found });
+            let why = match (self.leaver(&state, &left), self.back(record)) {
+                (Some(why), _) => why,
+                (None, Ok(found)) if self.bad && found.losers(&self.now.shares).is_empty() => {
+                    continue;
                 }
-                Err(Refused { why, is_final: true }) => {
-                    let shares = state.shares;
+                (None, Ok(found)) => return Ok(Rollback { passed: passed_on(way), ..found }),
+                (None, Err(Refused { why, is_final: true })) => {
+                    let (generation, shares) = (record.generation, state.shares);
                     return Err(RollbackError::CannotServe { generation, shares, why });
                 }
-                Err(Refused { why, .. }) => {
-                    let shares = state.shares.clone();
-                    passed.push((state, Passed { generation, shares, why }));
-                }
-            }
+                (None, Err(Refused { why, .. })) => Why::Cannot(why),
+            };
+            way.push((state, record.generation, why));
+        }
+        // What the rollbacks that led here have left is between the two: it is said too.
+        for record in newer {
+            let state = State::of(record, self.parts);
+            let why = self.leaver(&state, &left).filter(|_| !self.is_no_step(&state, &way));
+            way.extend(why.map(|why| (state, record.generation, why)));
         }
         let service = self.service.to_owned();
+        let mut passed = passed_on(way);
+        passed.sort_by_key(|passed| std::cmp::Reverse(passed.generation));
         Err(match passed.is_empty() {
             true => RollbackError::NothingBefore(service),
-            false => RollbackError::NothingLeft {
-                service,
-                passed: passed.into_iter().map(|(_, passed)| passed).collect(),
-            },
+            false => RollbackError::NothingLeft { service, passed },
         })
     }
 
-    fn is_now(&self, record: &Record) -> bool {
-        self.is_alike(&State::of(record, self.parts), self.now)
+    /// The generation before which the search begins.
+    fn beginning(&self) -> u64 {
+        let is_now = |record: &&Record| self.is_alike(&State::of(record, self.parts), self.now);
+        let came_with = self.records.iter().take_while(is_now).last();
+        let restored = came_with.and_then(|record| record.restores);
+        restored.or(came_with.map(|record| record.generation)).unwrap_or(u64::MAX)
+    }
+
+    /// Whether a state is served already, serves nobody, or was passed over already.
+    fn is_no_step(&self, state: &State<'_>, way: &Way<'_>) -> bool {
+        state.shares.is_offline()
+            || self.is_alike(state, self.now)
+            || way.iter().any(|(known, ..)| self.is_alike(known, state))
+    }
+
+    /// By what somebody left the state that going back to this one would serve.
+    fn leaver(&self, state: &State<'_>, left: &[Left<'_>]) -> Option<Why> {
+        let contents = match self.traffic_only {
+            true => self.now.contents.clone(),
+            false => state.contents.clone(),
+        };
+        let then = State { shares: state.shares.clone(), contents };
+        let left = left.iter().find(|left| then.is_like(&left.state))?;
+        Some(Why::Left { at: left.at, by: left.by })
     }
 
     /// Whether two states are the same for this rollback.
@@ -310,11 +333,4 @@ fn shares(recorded: &[Share]) -> Shares {
         Some((version, Percent::from_f64(recorded.share).ok()?))
     };
     Shares::served(recorded.iter().filter_map(share))
-}
-
-fn list(passed: &[Passed]) -> String {
-    let each = |Passed { generation, shares, why }: &Passed| {
-        format!("generation {generation} served {shares}, and {why}")
-    };
-    passed.iter().map(each).collect::<Vec<_>>().join("; ")
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::played::{Played, Trouble, fault, name};
-use crate::config::VersionName;
+use crate::config::{Percent, VersionName};
 use crate::rollout::{
     Aim, Control, Deletion, Done, Note, Plan, Refusal, Request, RolledBack, Shares, carry_out,
     plan, plan_deletion, plan_traffic,
@@ -78,6 +78,48 @@ fn shares_and_environments_come_back() {
     let mut played = changed();
     assert_eq!(back(&mut played).unwrap().back.lines, ["v1  env.GREETING `bad` → `Hello`"]);
     assert_eq!(played.text(), SHOP);
+}
+
+/// Promote, roll back, promote another, roll back, roll back: as it was seen.
+#[test]
+fn what_was_rolled_back_from_is_passed_over() {
+    let mut played = promoted();
+    back(&mut played).unwrap();
+    let half = Shares::new(vec![(name("v1"), half()), (name("v2"), half())]).unwrap();
+    set_traffic(&mut played, &half).unwrap();
+    let planned = plan(&played, &request()).unwrap();
+    assert!(planned.back.asides().is_empty(), "{planned:?}");
+    assert_eq!(back(&mut played).unwrap().restores, Some(3));
+    assert_eq!(played.split(), "v1 100 %");
+    let (text, told) = (played.text(), played.told.len());
+    let refused = back(&mut played).unwrap_err().to_string();
+    assert!(
+        refused.contains("generation 2 served v2 100 %, and somebody rolled back from it at"),
+        "{refused}"
+    );
+    assert_eq!((played.text(), played.told.len()), (text, told));
+    let named = Request { aim: Aim::Generation(2), ..request() };
+    let planned = plan(&played, &named).unwrap();
+    carry_out(&mut played, &named, planned).unwrap();
+    assert_eq!(played.split(), "v2 100 %");
+}
+
+/// A rollback that is put back has left nothing.
+#[test]
+fn a_rollback_that_fails_leaves_nothing() {
+    let mut played = changed();
+    played.fates.insert("v1".to_owned(), fault());
+    back(&mut played).unwrap_err();
+    played.fates.clear();
+    set_traffic(&mut played, &Shares::all(name("v2"))).unwrap();
+    let bad = played.text();
+    back(&mut played).unwrap();
+    assert_ne!(played.text(), bad);
+    assert!(played.text().contains("bad") && played.split() == "v1 100 %", "{}", played.text());
+}
+
+fn half() -> Percent {
+    Percent::from_hundredths(5_000).unwrap()
 }
 
 /// A rollback where there is nothing to take back does nothing at all.

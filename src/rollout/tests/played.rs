@@ -311,8 +311,12 @@ impl Played {
             return Ok(None);
         }
         self.ask()?;
-        self.told.push(note.command);
+        self.told.push(note.command.clone());
         self.publish();
+        if let Some(newest) = self.records.first_mut() {
+            newest.author = Author::Command { user: "ada".to_owned(), command: note.command };
+            newest.restores = note.restores;
+        }
         Ok(Some(self.generation))
     }
 }

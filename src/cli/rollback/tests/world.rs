@@ -10,10 +10,12 @@ use crate::config::{
     BackendSpec, Digest, EnvValue, Percent, SecretSource, Service, VersionName, VersionSpec,
 };
 use crate::history::{
-    Author, MadeOf, Parts, Record, RecordOutcome, RecordedVersion, Served, Share,
+    Author, MadeOf, Parts, ROLLBACK, Record, RecordOutcome, RecordedVersion, Served, Share,
 };
 use crate::policy::Standing;
-use crate::rollout::{Aim, Ground, Question, Rollback, RollbackError, Shares, State, rollback};
+use crate::rollout::{
+    Aim, Ground, Question, Restoration, Rollback, RollbackError, Shares, State, rollback,
+};
 use crate::source::{Loader, ServiceFile};
 use crate::versions::secret_digest;
 
@@ -141,7 +143,7 @@ impl World {
     /// Serves and records what the file says.
     pub fn publish(&mut self) -> u64 {
         self.service = load(&self.directory);
-        let generation = self.records.len() as u64 + 1;
+        let generation = self.records.first().map_or(1, |newest| newest.generation + 1);
         let mut parts = std::mem::take(&mut self.parts);
         let served = Some(self.served(&mut parts));
         self.parts = parts;
@@ -201,17 +203,25 @@ impl World {
 
     /// Rolls back, and publishes the result.
     pub fn back(&mut self, aim: &Aim) -> Result<Rollback, RollbackError> {
-        let found = self.decide(aim, false)?;
+        self.back_by(aim, false)
+    }
+
+    /// The same, where perhaps the shares alone are taken back.
+    pub fn back_by(&mut self, aim: &Aim, traffic_only: bool) -> Result<Rollback, RollbackError> {
+        let found = self.decide_on(aim, false, traffic_only)?;
         let mut file = ServiceFile::open(&self.path("shop.toml")).unwrap();
-        let rest = found.restoration().unwrap();
-        rest.apply(&mut file.text);
+        let rest = found.restoration().filter(|_| !traffic_only);
+        rest.iter().for_each(|rest| rest.apply(&mut file.text));
         let names = self.service.versions.iter().map(|spec| &spec.name);
-        file.text.set_split(&found.to.over(names.chain(rest.declared())));
+        let again = rest.into_iter().flat_map(Restoration::declared);
+        file.text.set_split(&found.to.over(names.chain(again)));
         let text = file.text.to_string();
         let saved = file.save(&self.directory.path().join("watershed.toml"));
         saved.unwrap_or_else(|error| panic!("{error}\n{text}"));
         let generation = self.publish();
         self.records[0].restores = found.generation;
+        self.records[0].author =
+            Author::Command { user: "ada".to_owned(), command: format!("{ROLLBACK}shop") };
         assert_eq!(generation, self.records[0].generation);
         Ok(found)
     }

@@ -1,0 +1,41 @@
+//! What a rollback passed over, as scripts read it.
+
+use serde::Serialize;
+
+use crate::api::Share;
+use crate::config::{Percent, VersionName};
+use crate::history::exact_time;
+use crate::rollout::{Passed, Why};
+
+/// A generation that a rollback passed over.
+#[derive(Debug, Serialize)]
+pub struct SkippedDocument {
+    generation: u64,
+    shares: Vec<Share>,
+    /// `rolled-back-from`, or `cannot-serve`.
+    reason: &'static str,
+    /// When somebody rolled back from it, and the generation of that rollback.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rolled_back_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rolled_back_by: Option<u64>,
+    /// Why it cannot be served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+}
+
+impl From<&Passed> for SkippedDocument {
+    fn from(Passed { generation, shares, why }: &Passed) -> Self {
+        let share = |(version, share): (&VersionName, Percent)| Share {
+            version: version.to_string(),
+            share: f64::from(share.hundredths()) / 100.0,
+        };
+        let (reason, left, detail) = match why {
+            Why::Left { at, by } => ("rolled-back-from", Some((exact_time(*at), *by)), None),
+            Why::Cannot(why) => ("cannot-serve", None, Some(why.clone())),
+        };
+        let (rolled_back_at, rolled_back_by) = left.unzip();
+        let shares = shares.takers().map(share).collect();
+        Self { generation: *generation, shares, reason, rolled_back_at, rolled_back_by, detail }
+    }
+}
