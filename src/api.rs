@@ -28,8 +28,8 @@ pub use description::{
 pub use error::{ErrorDocument, ErrorPlace, ProblemDocument};
 pub use explanation::{Chance, Explanation, RuleStep, StickyStep, Wish};
 pub use history::{
-    Author, HistoryDocument, Parts, Record, RecordOutcome, RecordedVersion, Served, ServedVersion,
-    Share,
+    Author, FileText, HistoryDocument, Parts, Record, RecordOutcome, RecordedVersion, Served,
+    ServedVersion, Share,
 };
 pub use paths::{
     CHECK, CONFIG, EXPLAIN, ExplainQuery, HISTORY, HistoryQuery, RELOAD, STATUS, StatusQuery,

@@ -4,7 +4,7 @@
 //!
 //! The reloader records each publish before it is served; the admin listener and the command line
 //! read. Files, in reading order: `record` (one change of a service), `served` (what the service
-//! served after the change, cut into parts), `parts` (how parts are stored), `retention` (which
+//! served after the change, cut into parts), `parts` (how parts are stored), `texts` (what services' files said when they were right), `retention` (which
 //! records are kept), `file` (opening the file, and moving a damaged one aside), `reserve` (the last
 //! generation, where the history cannot be written).
 
@@ -16,6 +16,7 @@ mod retention;
 mod served;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 use std::fmt;
 use std::ops::{Bound, RangeInclusive};
@@ -31,10 +32,11 @@ pub use file::{FileState, HistoryError};
 pub use record::{CREATING, PUT_BACK, ROLLBACK, exact_time, now, show_time};
 pub use reserve::{reserve, reserved};
 pub use served::{Contents, MADE_OF, MadeOf, VALUE};
+pub use texts::Keep;
 
 pub use crate::api::{
-    Attribution, Author, Parts, Record, RecordOutcome, RecordedVersion, Served, ServedVersion,
-    Share,
+    Attribution, Author, FileText, Parts, Record, RecordOutcome, RecordedVersion, Served,
+    ServedVersion, Share,
 };
 
 use parts::{Store, Stored};
@@ -136,6 +138,7 @@ impl History {
                     taken += 1;
                 }
             }
+            texts::adopt(&read, transaction)?;
             raise(transaction, last)
         })?;
         Ok(taken)
@@ -291,11 +294,17 @@ impl History {
         &self,
         change: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>,
     ) -> Result<(), HistoryError> {
-        let commit = || {
+        self.committed(|| {
             let transaction = self.database.begin_write()?;
             change(&transaction)?;
             Ok(transaction.commit()?)
-        };
+        })
+    }
+
+    fn committed(
+        &self,
+        commit: impl FnOnce() -> Result<(), redb::Error>,
+    ) -> Result<(), HistoryError> {
         let committed = commit().map_err(|reason| HistoryError::of(&self.path, reason));
         self.opened.note_length(&self.path);
         committed
@@ -342,6 +351,7 @@ fn make_tables(database: &Database) -> Result<(), redb::Error> {
     transaction.open_table(TABLE)?;
     transaction.open_table(GENERATION)?;
     Store::open(&transaction)?;
+    texts::make_table(&transaction)?;
     Ok(transaction.commit()?)
 }
 

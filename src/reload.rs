@@ -32,7 +32,7 @@ use crate::telemetry::Telemetry;
 use crate::versions::{Live, Preparer, ServiceKey, Snapshot, declared};
 use candidates::{Again, Prepared, Versions};
 use journal::{Journal, key_of};
-use load::Scope;
+use load::{Scope, lock};
 use outcome::Askers;
 use publish::PUBLISH_PATIENCE;
 use retry::Retry;
@@ -199,9 +199,12 @@ impl Reloader {
 
     async fn begin(&mut self, rejected: Vec<Rejection>, watcher: &Watcher) {
         self.versions.renew(&self.config, Again::Passing);
+        let files = lock(&self.loader).good_files();
+        self.journal.note_texts(files);
         self.reject(rejected);
         self.warn();
         self.publish().await;
+        self.journal.keep_texts().await;
         self.count_awaited_secrets();
         self.plan_retry(watcher);
         let read = self.config.services().count();

@@ -4,9 +4,10 @@
 //! Files, in reading order: `fingerprint` (how a file looks from outside), `discover` (which files
 //! a glob means), `file` (reads a regular file), `secret` (a secret that a configuration points
 //! to), `text` (the text of a configuration file), `loader` (loads all files), `watch` (waits for
-//! changes), `service_file` (a file that a command changes), `store` (replaces a file in one step),
+//! changes), `service_file` (a file that a command changes), `broken_file` (a file that gets back what it said), `store` (replaces a file in one step),
 //! `config_map` (finds files of a Kubernetes ConfigMap), `edit_error` (why a file was not changed).
 
+mod broken_file;
 mod config_map;
 mod discover;
 mod edit_error;
@@ -21,12 +22,13 @@ mod tests;
 mod text;
 mod watch;
 
+pub use broken_file::{BrokenFile, PutBackFile};
 pub use discover::{Followed, Names};
 pub use edit_error::EditError;
 pub use file::{ReadError, read_file};
 pub use fingerprint::{Fingerprint, Look, has_other_names};
 pub use loader::{
-    Changed, Changes, Loaded, Loader, Objection, Reading, Rejected, Rejection, Settings,
+    Changed, Changes, GoodFile, Loaded, Loader, Objection, Reading, Rejected, Rejection, Settings,
 };
 pub use secret::{Unavailable, secret_of, value_of};
 pub use service_file::{Proposal, Saved, ServiceFile};

@@ -65,11 +65,14 @@ fn document(history: &History, query: &HistoryQuery) -> Result<HistoryDocument, 
     let records = records(history, query)?;
     let parts = history.parts(&records)?;
     let parts = if query.texts { parts } else { parts.without_texts(EnvValue::digest_of) };
-    Ok(HistoryDocument { records, parts })
+    let newest = records.first().filter(|_| query.file);
+    let file = newest.map(|newest| history.text_of(&newest.environment, &newest.service));
+    let file = file.transpose()?.flatten();
+    Ok(HistoryDocument { records, parts, file })
 }
 
 fn records(history: &History, query: &HistoryQuery) -> Result<Vec<Record>, QueryError> {
-    let HistoryQuery { environment, service, limit, texts: _ } = query;
+    let HistoryQuery { environment, service, limit, texts: _, file: _ } = query;
     let limit = limit.unwrap_or(LIMIT);
     if !(1..=HistoryQuery::LIMIT_MAX).contains(&limit) {
         return Err(QueryError::Limit(limit));

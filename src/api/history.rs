@@ -1,6 +1,7 @@
 //! The history of a service. A record is the same JSON here and in the file of the history.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use toml::Table;
@@ -13,6 +14,27 @@ pub struct HistoryDocument {
     /// What the records name under `served`, by digest.
     #[serde(default, skip_serializing_if = "Parts::is_empty")]
     pub parts: Parts,
+    /// The service's file as it was right last, if that is asked for and known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<FileText>,
+}
+
+/// A service's file as it was right when it was read last, with what it has in confidence.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileText {
+    pub environment: String,
+    pub service: String,
+    /// Absolute.
+    pub path: String,
+    /// The digest of the text, without a byte order mark.
+    pub digest: String,
+    pub text: String,
+}
+
+impl fmt::Debug for FileText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("FileText").field(&self.path).field(&self.digest).finish()
+    }
 }
 
 /// What a publish changed of one service.

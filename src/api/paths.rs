@@ -48,6 +48,9 @@ pub struct HistoryQuery {
     /// Whether the texts of plain environment variables are given, and not digests of them.
     #[serde(default)]
     pub texts: bool,
+    /// Whether the service's file is given as it was right last, with all that it has in confidence.
+    #[serde(default)]
+    pub file: bool,
 }
 
 impl HistoryQuery {
@@ -56,13 +59,14 @@ impl HistoryQuery {
 
     /// The path with the query.
     pub fn path(&self) -> String {
-        let Self { environment, service, limit, texts } = self;
+        let Self { environment, service, limit, texts, file } = self;
         with_query(HISTORY, |query| {
             put(query, "environment", environment.as_ref());
             put(query, "service", Some(service));
             put(query, "limit", limit.map(|limit| limit.to_string()).as_ref());
             // A process that is older than this command refuses a key that it does not know.
             put(query, "texts", texts.then(|| "true".to_owned()).as_ref());
+            put(query, "file", file.then(|| "true".to_owned()).as_ref());
         })
     }
 }

@@ -81,7 +81,7 @@ pub(super) fn history(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cl
 }
 
 /// The newest records, at most this many.
-fn rows(HistoryDocument { records, parts }: &HistoryDocument, limit: usize) -> Vec<Row<'_>> {
+fn rows(HistoryDocument { records, parts, .. }: &HistoryDocument, limit: usize) -> Vec<Row<'_>> {
     let earlier = records.iter().skip(1).map(Some).chain([None]);
     let row = |(record, earlier): (_, Option<&Record>)| Row {
         record,

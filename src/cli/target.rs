@@ -110,10 +110,10 @@ impl Target {
             let records = history.of(environment, service, limit)?;
             let parts = history.parts(&records)?;
             let parts = if texts { parts } else { parts.without_texts(EnvValue::digest_of) };
-            return Ok(HistoryDocument { records, parts });
+            return Ok(HistoryDocument { records, parts, file: None });
         };
         let (environment, service) = (Some(environment.to_owned()), service.to_owned());
-        let query = HistoryQuery { environment, service, limit: Some(limit), texts };
+        let query = HistoryQuery { environment, service, limit: Some(limit), texts, file: false };
         match process.get::<HistoryDocument>(&query.path()) {
             Ok(document) => Ok(document),
             Err(ProcessError::Refused { status: 404, .. }) => Ok(HistoryDocument::default()),

@@ -1,6 +1,6 @@
 //! What the reloader records: [`Journal`] keeps the history open, numbers the publishes, and gives
 //! each change of a service its author. `change` turns two snapshots into changes and records,
-//! `pending` writes them.
+//! `pending` writes them, `texts` keeps what services' files said when they were right.
 //!
 //! A process serves without a history as well as with one. While another process has the history
 //! open, as in a rolling restart, or it cannot be written, each publish tries to open it again. Once
@@ -8,6 +8,7 @@
 
 mod change;
 mod pending;
+mod texts;
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ use crate::versions::{ServiceKey, Snapshot};
 use change::{Change, changes, changes_of};
 pub use pending::key_of;
 use pending::{Cause, Command, PendingRecord, Unrecorded, Unwritten, amend, known, write};
+use texts::Texts;
 
 /// How many records that could not be written are kept for later.
 const UNWRITTEN_MAX: usize = 1_000;
@@ -40,6 +42,8 @@ pub struct Journal {
     /// still being made.
     found: HashMap<ServiceKey, Arc<Service>>,
     commands: Vec<Command>,
+    /// Files that are right, and whose texts are not kept yet.
+    texts: Texts,
     /// Records that could not be written yet, in the order of generations.
     unwritten: Unrecorded,
     /// A history whose file is gone; the next history takes over its records.
@@ -61,6 +65,7 @@ impl Journal {
             is_fresh: false,
             found: HashMap::new(),
             commands: Vec::new(),
+            texts: Texts::default(),
             unwritten: Unrecorded::default(),
             lost: None,
             was_open: false,
@@ -94,6 +99,7 @@ impl Journal {
         if self.is_fresh && now.generation > 0 && now.generation >= self.floor {
             self.record_all(now).await;
         }
+        self.keep_texts().await;
     }
 
     /// Makes the history anew if its file is gone or was cut off.

@@ -32,7 +32,8 @@ impl Reloader {
         touched: &HashSet<ServiceKey>,
         again: Again,
     ) -> Reload {
-        lock(&self.loader).keep(&loaded);
+        let read = lock(&self.loader).keep(&loaded);
+        self.journal.note_texts(read);
         let Loaded { config, rejected, read, changes, .. } = loaded;
         let before = std::mem::replace(&mut self.config, config);
         let is_changed = match changes {
@@ -46,13 +47,17 @@ impl Reloader {
         // Asked in any case: it notes the services to publish.
         let is_rotated = self.has_stale_secret();
         if is_changed || is_rotated {
+            self.journal.keep_few_texts().await;
             self.publish().await;
+            self.journal.keep_texts().await;
             let outcome = match restart_keys(&self.started_with, &self.config) {
                 keys if keys.is_empty() => Outcome::Published,
                 keys => Outcome::NeedsRestart(keys),
             };
             return self.came_of(outcome, read);
         }
+        // A comment that was edited changes nothing that is served.
+        self.journal.keep_texts().await;
         let outcome = match rejected_anew {
             true => Outcome::Rejected,
             false if self.unread.files > 0 => Outcome::Postponed,

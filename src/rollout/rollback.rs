@@ -71,7 +71,7 @@ pub struct RolledBack {
 /// Where the history cannot be read, or there is nothing to go back to.
 pub fn plan<C: Control>(control: &C, request: &Request) -> Result<Plan, C::Error> {
     let history = control.history(HistoryQuery::LIMIT_MAX)?;
-    let HistoryDocument { records, parts } = &history;
+    let HistoryDocument { records, parts, .. } = &history;
     let now = Now::new(control, records.first(), parts);
     let (view, declared) = (control.view(), now.declared());
     let (state, shares) = (now.state(&declared), view.declared());
@@ -195,7 +195,7 @@ fn settle<C: Control>(
 fn look_again<C: Control>(control: &C, plan: &Plan, back: &mut Back) -> Option<u64> {
     let then = plan.then()?;
     let has_process = control.view().has_process();
-    let HistoryDocument { records, parts } = match control.history(1) {
+    let HistoryDocument { records, parts, .. } = match control.history(1) {
         Ok(document) => document,
         Err(error) => {
             back.unknown.push(format!("what is served now: {error}"));
@@ -240,7 +240,7 @@ fn put_back<C: Control>(
 }
 
 fn contents_of(generation: u64, history: &HistoryDocument) -> Option<Contents<'_>> {
-    let HistoryDocument { records, parts } = history;
+    let HistoryDocument { records, parts, .. } = history;
     let is_it = |record: &&Record| record.generation == generation;
     records.iter().find(is_it)?.contents(parts)
 }

@@ -2,7 +2,7 @@
 //! service file, and reads only files that may have changed. Where files claim the same name, it
 //! decides anew only among the files that a change concerns. Files, in reading order: `loaded` (the
 //! result of a load), `layout` (which files there are), `file` (the state of one file), `look`
-//! (reads files that may have changed), `claimants` (which files a change concerns), `decide`
+//! (reads files that may have changed), `good` (a file that was right when it was read), `claimants` (which files a change concerns), `decide`
 //! (which state of each file is served), `check` (a text that a command wants to write), `one` (one
 //! service file by itself).
 
@@ -10,6 +10,7 @@ mod check;
 mod claimants;
 mod decide;
 mod file;
+mod good;
 mod layout;
 mod loaded;
 mod look;
@@ -34,6 +35,7 @@ use layout::Layout;
 use look::is_there;
 
 pub use check::{Objection, check_instead};
+pub use good::GoodFile;
 pub use loaded::{Changed, Changes, Loaded, Rejected, Rejection};
 pub use one::Settings;
 
@@ -266,8 +268,9 @@ impl Loader {
     }
 
     /// Makes this load the one that wrong files fall back to from now on, and forgets files that
-    /// were gone in it.
-    pub fn keep(&mut self, loaded: &Loaded) {
+    /// were gone in it. Returns the files that are right and were read anew.
+    pub fn keep(&mut self, loaded: &Loaded) -> Vec<GoodFile> {
+        let mut read = Vec::new();
         self.touched.clear();
         for key in std::mem::take(&mut self.gone) {
             self.forget(&key);
@@ -280,6 +283,7 @@ impl Loader {
             };
             if self.files.get(key).is_some_and(|file| !is_same(file)) {
                 self.update(key, |file| file.good.clone_from(good));
+                read.extend(good.as_ref().map(|good| GoodFile::new(key, good)));
                 // Files that claim the same names may get them now.
                 if self.claimants.has_rivals(key, self.files.get(key)) {
                     self.touched.insert(key.clone());
@@ -287,6 +291,17 @@ impl Loader {
             }
         }
         self.kept = Some((loaded.loads, loaded.config.clone()));
+        read
+    }
+
+    /// Every file whose state is served as it was read last.
+    pub fn good_files(&self) -> Vec<GoodFile> {
+        let is_newest = |file: &File| match (file.as_valid(), &file.good) {
+            (Some(newest), Some(good)) => Arc::ptr_eq(newest, good),
+            _ => false,
+        };
+        let good = self.files.iter().filter(|(_, file)| is_newest(file));
+        good.filter_map(|(key, file)| Some(GoodFile::new(key, file.good.as_ref()?))).collect()
     }
 
     /// Reads every file anew, for checking: no file falls back to an earlier state.

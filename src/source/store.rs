@@ -80,6 +80,41 @@ impl Place {
         Ok(())
     }
 
+    /// Replaces a file by a text, if it `is_it`, and keeps it beside it under another name.
+    pub fn replace_and_keep(
+        &self,
+        after: &str,
+        is_it: impl Fn(&Path) -> bool,
+        aside: &Path,
+    ) -> Result<(), StoreError> {
+        let old = fs::metadata(&self.path).map_err(gone)?;
+        let temporary = self.write(after, Some(&old))?;
+        if !is_it(&self.path) {
+            return Err(StoreError::Changed);
+        }
+        match exchange(&temporary.path, &self.path) {
+            Ok(()) => {
+                let kept = match is_it(&temporary.path) {
+                    true => {
+                        rename_to_nothing(&temporary.path, aside).map_err(|it| denied(it.into()))
+                    }
+                    false => Err(StoreError::Changed),
+                };
+                if kept.is_err() {
+                    exchange(&temporary.path, &self.path).map_err(io::Error::from)?;
+                }
+                kept?;
+            }
+            Err(error) if is_unsupported(error) => {
+                fs::hard_link(&self.path, aside).map_err(denied)?;
+                fs::rename(&temporary.path, &self.path).map_err(denied)?;
+            }
+            Err(error) => return Err(gone(error.into())),
+        }
+        self.sync();
+        Ok(())
+    }
+
     /// Creates a file.
     pub fn create(&self, text: &str) -> Result<(), StoreError> {
         let temporary = self.write(text, None)?;
@@ -204,7 +239,8 @@ fn give(file: &File, like: &Metadata) -> Result<(), StoreError> {
         let owner = |error| StoreError::Owner { user, group, error };
         fchown(file, Some(user), Some(group)).map_err(owner)?;
     }
-    Ok(file.set_permissions(fs::Permissions::from_mode(like.mode() & 0o7777))?)
+    // A file that its owner may not read would be one more that nobody can load.
+    Ok(file.set_permissions(fs::Permissions::from_mode(like.mode() & 0o7777 | 0o400))?)
 }
 
 fn exchange(one: &Path, other: &Path) -> Result<(), Errno> {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use super::super::document::Document;
 use super::super::model::{
-    AllLimits, DomainPattern, GuestSpec, Reach, Service, ServiceName, VersionName, VersionSpec,
+    AllLimits, Digest, DomainPattern, GuestSpec, Reach, Service, ServiceName, VersionName,
+    VersionSpec,
 };
 use super::super::raw::{Field, Located, RawService, RawVersion};
 use super::super::report::Problem;
@@ -35,6 +36,8 @@ pub struct Draft {
     pub claims: Vec<Claim>,
     /// Warnings: what is right and yet can hardly be meant.
     pub warnings: Vec<Problem>,
+    /// Of the text, without its byte order mark.
+    pub digest: Digest,
 }
 
 /// A name that only one service may have, and where it is written.
@@ -68,10 +71,10 @@ pub fn draft(
     let Declared { names, versions, reach } = self::versions(&mut file, versions, &around.limits);
     let quarantine = quarantine::quarantine(&mut file, quarantine);
     let Decided { traffic, policy, warnings } = decided(&mut file, traffic, &names, reach);
-    let file = source.path.clone();
+    let (file, digest) = (source.path.clone(), Digest::of(&source.text));
     let name = name?;
     let service = Service { name, domains, routes, versions, traffic, policy, quarantine, file };
-    Some(Draft { service: Arc::new(service), claims, warnings })
+    Some(Draft { service: Arc::new(service), claims, warnings, digest })
 }
 
 impl Draft {
@@ -86,7 +89,8 @@ impl Draft {
         if let Some(default) = service.domains.first_mut() {
             *default = DomainPattern::Exact(domain);
         }
-        Self { service: Arc::new(service), claims, warnings: self.warnings.clone() }
+        let (warnings, digest) = (self.warnings.clone(), self.digest);
+        Self { service: Arc::new(service), claims, warnings, digest }
     }
 }
 

@@ -407,7 +407,7 @@ impl Control for Played {
 
     fn history(&self, limit: usize) -> Result<HistoryDocument, Trouble> {
         let records = self.records.iter().take(limit).cloned().collect();
-        Ok(HistoryDocument { records, parts: self.parts.clone() })
+        Ok(HistoryDocument { records, parts: self.parts.clone(), file: None })
     }
 
     fn digest_at(&self, _: &Path) -> Result<String, String> {
