@@ -257,7 +257,7 @@ fn one_service_may_be_asked_for() {
     assert_eq!(document["generation"], watershed.generation());
     let unknown = status(&watershed, &["greter"]);
     assert_eq!((unknown.code, unknown.stdout.as_str()), (Some(1), ""), "{unknown:?}");
-    let expected = "error: there is no service `greter`: did you mean `greeter`? There are \
+    let expected = "error: there is no service `greter`\n  help: did you mean `greeter`? There are \
                     `greeter` and `lab`\n";
     assert_eq!(unknown.stderr, expected);
 }
@@ -277,7 +277,7 @@ fn a_service_of_several_environments_needs_its_environment() {
     assert_eq!(serde_json::to_value(named).unwrap(), expected);
     let ambiguous = status(&watershed, &["greeter"]);
     assert_eq!(ambiguous.code, Some(1), "{ambiguous:?}");
-    let expected = "`test` and `prod` each have a service `greeter`: say which by `--environment";
+    let expected = "`test` and `prod` each have a service `greeter`\n  help: say which by `--environment";
     assert!(ambiguous.stderr.contains(expected), "{ambiguous:?}");
     for more in [&["greeter", "--environment", "prod"][..], &["--environment", "prod"]] {
         let document = status_json(&watershed, more);
@@ -324,7 +324,7 @@ fn without_a_process_that_is_said() {
     let finished = site.run(&["status"]);
     assert_eq!((finished.code, finished.stdout.as_str()), (Some(1), ""), "{finished:?}");
     let expected = format!(
-        "error: no process answers at http://{gone}: start it with `watershed run`, or give \
+        "error: no process answers at http://{gone}\n  help: start it with `watershed run`, or give \
          `--admin URL` if it listens elsewhere\n"
     );
     assert_eq!(finished.stderr, expected);

@@ -87,12 +87,11 @@ fn what_makes_no_sense_is_refused_and_changes_nothing() {
     let greeter = component("greeter");
     refused(&watershed, &deploy("v2", &greeter, "A=b"), &["a version v2 already", "--replace"]);
     refused(&watershed, &deploy("v3", "/no/such.wasm", "A=b"), &["there is no file /no/such.wasm"]);
-    refused(
-        &watershed,
-        &["traffic", "greeter", "v1=90", "v2=9"],
-        &["99, not 100", "1 % is missing"],
-    );
-    refused(&watershed, &["traffic", "greeter", "v1=0"], &["--offline"]);
+    for (shares, told) in [(&["v1=90", "v2=9"][..], "99, not 100: 1 % is missing"), (&["v1=0"], "--offline")] {
+        let finished = run(&watershed, &[&["traffic", "greeter"], shares].concat());
+        assert_eq!(finished.code, Some(64), "{finished:?}");
+        assert!(finished.stderr.contains(told), "{finished:?}");
+    }
     refused(&watershed, &["traffic", "greeter", "v1=90", "v3=10"], &["no version v3"]);
     refused(&watershed, &["promote", "greeter", "v22"], &["no version v22", "did you mean `v2`"]);
     refused(&watershed, &["promote", "greter", "v2"], &["did you mean `greeter`"]);
