@@ -56,7 +56,7 @@ fn row(arguments: &Arguments, services: usize) -> Result<String> {
     let edit = median(&edits, Duration::as_secs_f64).ok_or("no edits")?;
     let url = format!("http://{admin}");
     let command = |words: &[&str]| command(arguments, &site, &[words, &["--admin", &url]].concat());
-    let traffic = command(&["traffic", NAME, "v1=70", "v2=30"])?;
+    let traffic = command(&["traffic", NAME, "v1=70", "v2=30", "--yes"])?;
     let component = site::greeter().display().to_string();
     let hold = ["--component", component.as_str(), "--traffic", "hold"];
     let deploy = command(&[&["deploy", NAME, "v3"], &hold[..]].concat())?;

@@ -7,6 +7,7 @@ mod http2;
 mod load;
 mod response;
 mod site;
+mod terminal;
 mod watershed;
 
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ pub use http2::{Http2, request};
 pub use load::{StopOnDrop, while_requested};
 pub use response::{Response, assert_problem};
 pub use site::{LABS, Site, greeter, lab, lab_p3, limits, one_version, plugin, split};
+pub use terminal::{AtTerminal, Streams};
 pub use watershed::{Finished, Watershed};
 
 /// The host of the service `greeter`.
