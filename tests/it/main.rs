@@ -17,6 +17,7 @@ mod cli;
 mod clients;
 mod compile_cache;
 mod compiling;
+mod completions;
 mod cpu_time;
 mod decide;
 mod docs;
