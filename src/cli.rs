@@ -14,9 +14,11 @@ mod env;
 mod error;
 mod explain;
 mod files;
+mod help;
 mod history;
 mod init;
 mod json;
+mod manual;
 mod plan;
 mod process;
 mod progress;
@@ -35,9 +37,10 @@ mod trial;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{FromArgMatches, Parser, Subcommand};
 use clap_complete::CompleteEnv;
 
+pub use completions::ManError;
 pub use consent::ConsentError;
 pub use explain::RampError;
 pub use init::InitError;
@@ -57,36 +60,45 @@ use crate::source::EditError;
 use crate::telemetry::Telemetry;
 use crate::versions::StatusError;
 
+/// The exit code where something was refused, or has failed.
+const FAILED: u8 = 1;
+
+/// The exit code where something would change, of what changes nothing itself.
+const WOULD_CHANGE: u8 = 2;
+
 /// The exit code for wrong usage: `EX_USAGE` of sysexits.h. clap's own would be 2, which says that something would
 /// change.
 pub const USAGE: u8 = 64;
 
-/// The exit code of a compiler that could not do its work. 1 would blame the component.
+/// The exit code of a compiler that could not do its work. [`FAILED`] would blame the component.
 const COMPILER_STOPPED: u8 = 2;
 
 /// The main file where `--config` does not name one.
 const DEFAULT_CONFIG: &str = "config/watershed.toml";
 
 const EXAMPLES: &str = "\
-Begin with:
-  watershed init demo                             writes a small configuration
-  watershed run --config demo/watershed.toml      serves it
-  watershed help deploy                           explains a command
+Examples:
+  watershed init demo                          writes a small configuration
+  watershed run --config demo/watershed.toml   serves it
+  watershed help deploy                        explains a command
 
-Environment: WATERSHED_LOG says what is logged, as `debug` or `watershed::proxy=trace` [default: info];
-NO_COLOR takes colours away.";
+Environment:
+  WATERSHED_LOG  what is logged: `debug`, or `watershed::proxy=trace` for one
+                 part [default: info]
+  NO_COLOR       with any value: no colours; CLICOLOR_FORCE=1 has them in files
+                 and pipes too
+  TZ             the time zone of `watershed history` [default: the system's]
+  USER           who did it, in the history; under sudo, SUDO_USER";
 
 const RUN: &str = "\
 Examples:
   watershed run
-  watershed run --config /etc/watershed/watershed.toml 2>>/var/log/watershed.log
+  watershed run --config /etc/watershed/watershed.toml 2>>watershed.log
 
-Signals: SIGTERM and SIGINT drain and end; a second one ends at once. SIGHUP reads every file again.
+SIGTERM and SIGINT end it once the requests in flight are finished, or cut off after `grace-period`.
+A second one ends it at once, with exit code 1. SIGHUP reads every file again.";
 
-Exit codes: 0 ended by a signal, with requests in flight finished or cut off after `grace-period`;
-1 could not start, or ended by a second signal; 2 wrong usage.";
-
-/// Splits live traffic between sandboxed versions of services.
+/// Split live traffic between sandboxed versions of services.
 ///
 /// A service's versions are WebAssembly components (wasi:http); its file says which share of the traffic each version
 /// gets. Watershed follows the files while it runs: it serves an edit at once, and a bad edit changes nothing and is
@@ -109,9 +121,10 @@ enum Command {
     /// Prints the addresses and services on standard output, and the log on standard error.
     #[command(after_help = RUN)]
     Run,
-    /// Write a small configuration with a component of its own, to begin with.
+    /// Write a small configuration with a component, to begin with.
     ///
-    /// It has one service with two versions and a split, and comments that say what to try next. Nothing that exists is
+    /// It has one service with two versions and a split, and comments that say what to try next. The component is part
+    /// of this program. Nothing that exists is
     /// overwritten.
     Init(init::Arguments),
     /// Check all files and compile what they name, without serving.
@@ -133,7 +146,9 @@ enum Command {
     Traffic(traffic::Arguments),
     /// Give a version all of the traffic.
     Promote(traffic::PromoteArguments),
-    /// Go back to what was served before: shares, components, environments, limits and rules.
+    /// Go back to what was served before.
+    ///
+    /// Shares, components, environments, limits and rules come back.
     Rollback(rollback::Arguments),
     /// Show what a service served, since when, and who changed it.
     History(history::Arguments),
@@ -146,11 +161,13 @@ enum Command {
     /// Say which version a request would get, and why.
     Explain(explain::Arguments),
     /// List environments.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = env::EXAMPLES)]
     Env(env::Command),
     /// Print the JSON Schema of a configuration file.
     Schema(schema::Arguments),
-    /// Print a script that makes a shell complete commands, services and versions.
+    /// Print a script by which a shell completes commands and names.
+    ///
+    /// The names are those of the files, and of the process that serves them: services, versions, generations.
     Completions(completions::Arguments),
     /// Print the manual, or write it as man pages.
     Man(completions::ManArguments),
@@ -171,6 +188,8 @@ pub enum CliError {
     Start(#[from] StartError),
     #[error("{0}")]
     Init(#[from] InitError),
+    #[error("{0}")]
+    Man(#[from] ManError),
     #[error("{0}")]
     Process(#[from] ProcessError),
     #[error("{0}")]
@@ -237,15 +256,36 @@ impl CliError {
         match self {
             Self::Compile(ProgramError::CompilerStopped(_)) => ExitCode::from(COMPILER_STOPPED),
             _ if self.code() == ErrorCode::Usage => ExitCode::from(USAGE),
-            _ => ExitCode::FAILURE,
+            _ => ExitCode::from(FAILED),
         }
     }
 }
 
 impl Cli {
+    /// Reads the command line.
+    ///
+    /// # Errors
+    ///
+    /// What clap answers instead of running a command: help, the version, or what is wrong with the command line.
+    pub fn read() -> Result<Self, clap::Error> {
+        let mut command = help::command();
+        let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
+        Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+    }
+
+    /// What is wrong with a command line, in the colours of a terminal, and where to read on.
+    pub fn wrong_usage(answer: &clap::Error) -> String {
+        let text = answer.render().ansi().to_string();
+        // clap's own last line names no command.
+        match text.split_once("\nFor more information") {
+            Some((what, _)) => format!("{what}\nhelp: {}\n", help::hint(std::env::args_os())),
+            None => text,
+        }
+    }
+
     /// Answers a shell that asks for completions of its line, and then exits. Must be called first.
     pub fn complete() {
-        CompleteEnv::with_factory(Self::command).var(completions::VARIABLE).complete();
+        CompleteEnv::with_factory(help::command).var(completions::VARIABLE).complete();
     }
 
     /// Whether the command logs. A compiler writes one message to standard error, or nothing.

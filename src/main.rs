@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
 use mimalloc::MiMalloc;
 use tracing_subscriber::EnvFilter;
 use watershed::cli::{Cli, CliError, USAGE, wants_json, write_usage};
@@ -24,7 +23,7 @@ const FAREWELL: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     Cli::complete();
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(answer) => return show(&answer),
     };
@@ -57,9 +56,10 @@ fn main() -> ExitCode {
 
 /// Shows what clap answers instead of running a command: help, the version, or what is wrong with the command line.
 fn show(answer: &clap::Error) -> ExitCode {
-    let shown = match answer.use_stderr() && wants_json(env::args_os()) {
-        true => write_usage(answer),
-        false => answer.print(),
+    let shown = match (answer.use_stderr(), wants_json(env::args_os())) {
+        (true, true) => write_usage(answer),
+        (true, false) => write!(anstream::stderr(), "{}", Cli::wrong_usage(answer)),
+        (false, _) => answer.print(),
     };
     match shown {
         _ if answer.use_stderr() => ExitCode::from(USAGE),

@@ -26,9 +26,7 @@ Examples:
   watershed check --no-compile --config new/watershed.toml
   watershed check --json | jq -r '.problems[].message'
 
-What was compiled is kept in the state directory, for the next start.
-
-Exit codes: 0 everything is right, warnings or not; 1 something is wrong; 2 wrong usage.";
+Warnings alone are no failure. What was compiled is kept in the state directory, for the next start.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]

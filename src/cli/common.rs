@@ -16,7 +16,7 @@ pub(super) struct Common {
     #[arg(long, value_name = "NAME", add = complete::environments())]
     pub(super) environment: Option<String>,
     /// The admin listener of the running process [default: `[admin] listen` of the files]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", add = complete::admins())]
     pub(super) admin: Option<String>,
     /// Print one JSON object.
     #[arg(long)]

@@ -15,12 +15,11 @@ use crate::rollout::{self, Deletion, Note};
 const EXAMPLES: &str = "\
 Examples:
   watershed delete greeter v1        one version, which has no traffic
-  watershed delete greeter --keep 3  all but the three newest; never one that has traffic
+  watershed delete greeter --keep 3  all but the three newest, and but those
+                                     that have traffic
 
 A deletion asks first, also of a version that nobody gets, and without a terminal it refuses unless
-`--yes`. The file loses its entry; the component's file stays.
-
-Exit codes: 0 done, or nothing to do; 1 refused or failed; 2 `--dry-run`, and it would change something.";
+`--yes`. The file loses its entry; the component's file stays.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]

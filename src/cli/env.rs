@@ -13,12 +13,10 @@ use super::common::write_json;
 use super::table::{self, Align};
 use crate::source::{Loaded, Loader, Reading};
 
-const EXAMPLES: &str = "\
+pub(super) const EXAMPLES: &str = "\
 Examples:
   watershed env list
-  watershed env list --json | jq -r '.environments[].domain'
-
-Exit codes: 0 listed, 1 the main file is wrong, 2 wrong usage.";
+  watershed env list --json | jq -r '.environments[].domain'";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {

@@ -126,6 +126,7 @@ impl Coded for CliError {
             Self::Engine(_) => ErrorCode::NoSandboxes,
             Self::Start(_) => ErrorCode::CannotStart,
             Self::Init(error) => error.code(),
+            Self::Man(error) => error.code(),
             Self::Process(error) | Self::NoneToCompare(error) => error.code(),
             Self::Edit(error) => error.code(),
             Self::History(error) => error.code(),
@@ -151,6 +152,7 @@ impl Coded for CliError {
                 return report.problems.first().map(|problem| problem.help.clone());
             }
             Self::Init(error) => return error.help(),
+            Self::Man(error) => return error.help(),
             Self::Process(error) => return error.help(),
             Self::NoneToCompare(error) => {
                 let other = "compare with files by `--from PATH`";

@@ -22,17 +22,18 @@ pub use ramp::RampError;
 
 const EXAMPLES: &str = "\
 Examples:
-  watershed explain greeter                                       a request without anything
-  watershed explain greeter --path /app/x --header x-user:ann     one of Ann's
+  watershed explain greeter                  a request without anything
+  watershed explain greeter --path /app/x --header x-user:ann
+                                             one of Ann's
   watershed explain greeter --query lane=beta --cookie uid=7 --client 10.1.2.3
-  watershed explain greeter --header host:v2--greeter.localhost   by a preview domain
-  watershed explain greeter --key ann --ramp v2=0..100            from which percentage on Ann gets v2
+  watershed explain greeter --header host:v2--greeter.localhost
+                                             by a preview domain
+  watershed explain greeter --key ann --ramp v2=0..100
+                                             from which share on Ann gets v2
 
 Nothing is sent to the service. Where a process serves the files, it is asked what it would do; where
 none runs, or with --offline, the files are read as if all versions were ready whose components are
-there.
-
-Exit codes: 0 explained, 1 there is no such service or the files are wrong, 2 wrong usage.";
+there.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -62,7 +63,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "KEY", requires = "ramp")]
     key: Option<String>,
     /// Say at which percentage of a version the user of --key moves to it. The others keep their proportions.
-    #[arg(long, value_name = "VERSION=FROM..TO", requires = "key", value_parser = Ramp::parse)]
+    #[arg(long, value_name = "VERSION=FROM..TO", requires = "key", value_parser = Ramp::parse, add = complete::ramps())]
     #[arg(conflicts_with_all = ["method", "path", "headers", "query", "cookies", "client"])]
     ramp: Option<Ramp>,
     /// Explain by the files, and ask no process.

@@ -21,9 +21,7 @@ Examples:
   watershed history greeter --limit 5 --json
 
 Where no process runs, the history is read from the state directory. A service has at most 1,000
-records, of 90 days.
-
-Exit codes: 0 done, 1 failed, 2 wrong usage.";
+records, of 90 days.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]

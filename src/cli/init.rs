@@ -26,9 +26,7 @@ Examples:
   watershed init demo --json | jq -r .config
 
 A file that is there already stays as it is: where it says something else, nothing is written.
-A second `init` of the same directory writes what is missing.
-
-Exit codes: 0 everything is there, 1 refused or failed, 2 wrong usage.";
+A second `init` of the same directory writes what is missing.";
 
 /// The guest that is part of the program: 62 KiB.
 const GUEST: &[u8] = include_bytes!("../../plugins/dist/greeter.wasm");

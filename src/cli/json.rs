@@ -5,8 +5,8 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::CliError;
 use super::error::FailureDocument;
+use super::{CliError, help};
 use crate::api::ErrorDocument;
 use crate::code::ErrorCode;
 
@@ -82,7 +82,7 @@ fn usage(text: &str) -> ErrorDocument {
     let usage = text.lines().find_map(|line| line.strip_prefix("Usage: "));
     let help = match (help.as_slice(), usage) {
         ([], Some(usage)) => Some(format!("write it as `{usage}`")),
-        ([], None) => None,
+        ([], None) => Some(help::hint(std::env::args_os())),
         (tips, _) => Some(tips.join("; ")),
     };
     let code = ErrorCode::Usage.as_str().to_owned();

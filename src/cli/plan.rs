@@ -7,27 +7,22 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::CliError;
 use super::components::Digests;
 use super::json::{write_failed, write_json};
 use super::process::{Process, ProcessError};
+use super::{CliError, WOULD_CHANGE};
 use crate::api::{self, Description, Plan};
 use crate::config::{Config, Report};
 use crate::plan::Text;
 use crate::source::Loader;
 
-/// The exit code where there is something to do; 1 is an error.
-const CHANGES: u8 = 2;
-
 const EXAMPLES: &str = "\
 Examples:
-  watershed plan                                  the files, and the process that they configure
-  watershed plan --admin http://127.0.0.1:9090    the files, and that process
-  watershed --config new/watershed.toml plan --from /etc/watershed
-                                                  two configurations; no process is asked
-  watershed plan --json | jq .services            for scripts
-
-Exit codes: 0 nothing to do, 2 changes, 1 errors.";
+  watershed plan                                the files, and their process
+  watershed plan --admin http://127.0.0.1:9090  the files, and that process
+  watershed plan --config new/watershed.toml --from /etc/watershed
+                                                two configurations, no process
+  watershed plan --json | jq .services          for scripts";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -133,7 +128,7 @@ pub(super) fn print(
     }
     Ok(match (plan.errors.is_empty(), changes) {
         (false, _) => ExitCode::FAILURE,
-        (true, true) => ExitCode::from(CHANGES),
+        (true, true) => ExitCode::from(WOULD_CHANGE),
         (true, false) => ExitCode::SUCCESS,
     })
 }

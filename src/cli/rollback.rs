@@ -25,11 +25,13 @@ use crate::rollout::{self, Aim, Done, Note, Request, RolledBack};
 
 const EXAMPLES: &str = "\
 Examples:
-  watershed rollback greeter                to what was served before this
-  watershed rollback greeter --to 41        to what generation 41 served (see `watershed history`)
-  watershed rollback greeter --to v1        all to v1, as it is
-  watershed rollback greeter --traffic-only the shares alone
-  watershed rollback greeter --bad --yes    and never again to what loses its traffic by it
+  watershed rollback greeter                 to what was served before this
+  watershed rollback greeter --to 41         to what generation 41 served
+  watershed rollback greeter --to v1         all to v1, as it is
+  watershed rollback greeter --traffic-only  the shares alone
+  watershed rollback greeter --bad --yes     and never again to what it leaves
+
+`watershed history` shows the generations.
 
 Going back twice goes two steps back. What somebody rolled back from is passed over, unless `--to` names
 it or it was served again on purpose. With the shares come back the components, environments and
@@ -38,9 +40,7 @@ differs, nothing is made anew. A secret that is another one now, and a component
 cannot come back: that is refused. Domains, routes, the quarantine and an override's secret stay as
 they are, and no version's `reach` is widened.
 
-A rollback asks first, and without a terminal it refuses unless `--yes`.
-
-Exit codes: 0 done, or nothing to do; 1 refused or failed; 2 `--dry-run`, and it would change something.";
+A rollback asks first, and without a terminal it refuses unless `--yes`.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -49,7 +49,7 @@ pub(super) struct Arguments {
     #[arg(add = complete::services())]
     service: ServiceName,
     /// What to go back to [default: what was served before].
-    #[arg(long, value_name = "GENERATION|VERSION", add = complete::versions())]
+    #[arg(long, value_name = "GENERATION|VERSION", add = complete::aims())]
     to: Option<String>,
     /// Take back the shares alone, and say what still differs from the generation.
     #[arg(long)]

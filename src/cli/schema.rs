@@ -12,9 +12,7 @@ const EXAMPLES: &str = "\
 Examples:
   watershed schema service > config/schema/service.json
 
-An editor with the first line `#:schema schema/watershed.json` of a file checks and completes it.
-
-Exit codes: 0 printed, 1 failed, 2 wrong usage.";
+An editor with the first line `#:schema schema/watershed.json` of a file checks and completes it.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]

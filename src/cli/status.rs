@@ -27,17 +27,16 @@ const CLEAR_BELOW: &str = "\x1b[J";
 
 const EXAMPLES: &str = "\
 Examples:
-  watershed status                                  everything, of the process that the files configure
-  watershed status greeter --watch                  one service, until Ctrl-C
-  watershed status --admin http://127.0.0.1:9090    of that process
-  watershed status --json | jq -r '.environments[].services[] | select(.held) | .name'
+  watershed status                                everything that is served
+  watershed status greeter --watch                one service, until Ctrl-C
+  watershed status --admin http://127.0.0.1:9090  of that process
+  watershed status --json |
+    jq -r '.environments[].services[] | select(.held) | .name'
 
 REQ/S, ERRORS, OBSERVED, P50 and P99 are of the last minute. SHARE is `now → declared` where they differ.
 OBSERVED is the share of all requests, those included that were not decided at random. A `!` before it says
 that a version is drawn more or less often than chance explains; a line below the table says how often.
---json has the draws of the last minute, the last hour and since the publish.
-
-Exit codes: 0 shown, 1 no process answers or there is no such service, 2 wrong usage.";
+--json has the draws of the last minute, the last hour and since the publish.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]

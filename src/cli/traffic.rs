@@ -15,14 +15,12 @@ use crate::rollout::{Note, Refusal, Shares, plan_traffic};
 
 const EXAMPLES: &str = "\
 Examples:
-  watershed traffic greeter v1=90 v2=10     a gray upgrade: one request in ten goes to v2
+  watershed traffic greeter v1=90 v2=10     a gray upgrade: v2 gets one in ten
   watershed traffic greeter v1=99.5 v2=0.5  two decimals at most
-  watershed traffic greeter --offline       nobody gets anything; the service answers 503
+  watershed traffic greeter --offline       nothing for any: it answers 503
   watershed promote greeter v2              v2 gets 100 %
 
-What takes traffic from a version asks first, and without a terminal it refuses unless `--yes`.
-
-Exit codes: 0 done, or nothing to do; 1 refused or failed; 2 `--dry-run`, and it would change something.";
+What takes traffic from a version asks first, and without a terminal it refuses unless `--yes`.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -47,9 +45,7 @@ Examples:
   watershed promote greeter v2 --remark \"holds since Monday\"
 
 The file gets a split with 100 % for the version and 0 for the others; `watershed rollback` goes back.
-Where that takes traffic from others, it asks first, and without a terminal it refuses unless `--yes`.
-
-Exit codes: 0 done, or nothing to do; 1 refused or failed; 2 `--dry-run`, and it would change something.";
+Where that takes traffic from others, it asks first, and without a terminal it refuses unless `--yes`.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = PROMOTE)]

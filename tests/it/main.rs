@@ -18,6 +18,7 @@ mod clients;
 mod compile_cache;
 mod compiling;
 mod consent;
+mod completions;
 mod cpu_time;
 mod decide;
 mod docs;

@@ -1,8 +1,6 @@
-//! The upgrade commands where no process runs: they edit the files, and a later process serves what the files say. Also
-//! what shells and packages get from them.
+//! The upgrade commands where no process runs: they edit the files, and a later process serves what the files say.
 
 use std::net::TcpListener;
-use std::process::Command;
 
 use serde_json::Value;
 use watershed::config::Digest;
@@ -214,54 +212,4 @@ fn an_answer_for_scripts() {
     assert_eq!(document["generation"], Value::Null);
     assert_eq!(document["shares"][1]["version"], "v2");
     assert_eq!(document["shares"][1]["after"], 10.0);
-}
-
-/// The real bash loads the script and asks for completions.
-#[test]
-fn a_shell_completes_services_and_versions() {
-    let site = site()
-        .service("greeter", &(greeter("v1") + &greeter("v2") + &split("v1 = 100")))
-        .service("shop", &one_version("v7"));
-    let complete = |line: &str| {
-        let program = std::path::Path::new(env!("CARGO_BIN_EXE_watershed"));
-        let main = site.main_file().display().to_string();
-        let current = line.rsplit(' ').next().unwrap();
-        let script = format!(
-            "source <(watershed completions bash); COMP_WORDS=(watershed --config {main} {line}); \
-             COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); COMP_TYPE=9; \
-             _clap_complete_watershed watershed {current} ''; printf '%s\\n' \"${{COMPREPLY[@]}}\""
-        );
-        let path = std::env::var("PATH").unwrap_or_default();
-        let output = Command::new("bash")
-            .args(["--norc", "-c", &script])
-            .env("PATH", format!("{}:{path}", program.parent().unwrap().display()))
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{output:?}");
-        said.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>()
-    };
-    assert_eq!(complete("traffic gr"), ["greeter"]);
-    assert_eq!(complete("promote greeter v"), ["v1", "v2"]);
-    assert_eq!(complete("promote shop v"), ["v7"]);
-    assert!(complete("rollb").contains(&"rollback".to_owned()));
-}
-
-#[test]
-fn scripts_and_manuals_for_packages() {
-    let site = Site::new();
-    for shell in ["bash", "zsh", "fish"] {
-        assert!(done(&site, &["completions", shell]).contains("COMPLETE"), "{shell}");
-    }
-    assert_eq!(site.run(&["completions", "cmd"]).code, Some(64));
-    assert!(done(&site, &["man"]).contains(".TH watershed 1"));
-    let pages = site.path("man").display().to_string();
-    done(&site, &["man", &pages]);
-    for page in ["watershed.1", "watershed-deploy.1", "watershed-rollback.1"] {
-        assert!(site.path("man").join(page).exists(), "{page}");
-    }
-    for command in ["deploy", "traffic", "promote", "rollback", "history", "delete", "status"] {
-        let help = done(&site, &[command, "--help"]);
-        assert!(help.contains("Exit codes: 0 ") && help.contains("Examples:"), "{command}: {help}");
-    }
 }

@@ -17,14 +17,12 @@ Examples:
   watershed deploy greeter v3 --component greeter.wasm --traffic 10
                                     10 % of the traffic once it is normal
   watershed deploy greeter v3 --component greeter.wasm --traffic all
-                                    a full upgrade: all of it, at once, when it is normal
-  watershed deploy shop v1 --component shop.wasm --new-service --domain shop.example.com
+                                    a full upgrade: all of it, once it is normal
+  watershed deploy shop v1 --component shop.wasm --new-service \\
+    --domain shop.example.com       a new service
 
 What takes traffic from other versions, or replaces a version that has traffic, asks first, and without
-a terminal it refuses unless `--yes`. A dry run does not compile the component.
-
-Exit codes: 0 the version is normal and has its traffic; 1 refused or failed; 2 `--dry-run`, and it would
-change something.";
+a terminal it refuses unless `--yes`. A dry run does not compile the component.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -46,7 +44,7 @@ pub struct Arguments {
     pub remark: Option<String>,
     /// What the version gets once it is normal: `all`, `hold` (nothing), or a percentage, which the other versions give
     /// up in proportion. A service's first version gets all [default: hold].
-    #[arg(long, value_name = "all|hold|PERCENT", conflicts_with = "replace", value_parser = portion)]
+    #[arg(long, value_name = "all|hold|PERCENT", conflicts_with = "replace", value_parser = portion, add = complete::portions())]
     pub traffic: Option<Portion>,
     /// Replace the version of this name; put the old one back if the new one does not become normal.
     #[arg(long)]
