@@ -17,6 +17,7 @@ mod init;
 mod plan;
 mod process;
 mod progress;
+mod remote;
 mod rollback;
 mod run;
 mod schema;

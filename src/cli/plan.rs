@@ -10,6 +10,7 @@ use super::CliError;
 use super::common::write_json;
 use super::components::Digests;
 use super::process::Process;
+use super::site::here;
 use crate::api::{self, Description, Plan};
 use crate::config::{Config, Problem, Report};
 use crate::plan::Text;
@@ -34,8 +35,11 @@ pub(super) struct Arguments {
     /// The admin listener of the process to compare with [default: `[admin] listen` of the files]
     #[arg(long, value_name = "URL")]
     admin: Option<String>,
+    /// The file with the token of that listener [default: `[admin] token-file` of the files]
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
     /// Compare with another configuration: a watershed.toml, or its directory.
-    #[arg(long, value_name = "PATH", conflicts_with = "admin")]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["admin", "token_file"])]
     from: Option<PathBuf>,
     /// Print one JSON object.
     #[arg(long)]
@@ -63,13 +67,15 @@ struct Wrong<'a> {
 }
 
 pub(super) fn plan(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliError> {
+    let Arguments { admin, token_file, .. } = arguments;
+    here(Loader::new(path).path(), admin.as_deref(), token_file.as_deref())?;
     let files = match Files::load(path) {
         Ok(files) => files,
         Err(report) => return wrong(&report, arguments.json),
     };
     let (before, name) = match &arguments.from {
         Some(from) => before_by_files(from)?,
-        None => served(arguments.admin.as_deref(), &files.config)?,
+        None => served(arguments, &files.config)?,
     };
     let after = files.describe(Some(&before))?;
     let plan = Plan::between(&before, &after);
@@ -104,8 +110,10 @@ fn print(plan: &Plan, before: &str, after: &str, json: bool) -> Result<(), CliEr
 }
 
 /// What a process serves, and the name of that process in the output.
-fn served(admin: Option<&str>, config: &Config) -> Result<(Description, String), CliError> {
-    let process = Process::new(admin, &config.admin).map_err(CliError::NoneToCompare)?;
+fn served(arguments: &Arguments, config: &Config) -> Result<(Description, String), CliError> {
+    let Arguments { admin, token_file, .. } = arguments;
+    let process = Process::new(admin.as_deref(), token_file.as_deref(), &config.admin);
+    let process = process.map_err(CliError::NoneToCompare)?;
     let description: Description = process.get(api::CONFIG).map_err(CliError::NoneToCompare)?;
     let name = match description.generation {
         Some(generation) => format!("{}, generation {generation}", process.url()),

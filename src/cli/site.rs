@@ -18,6 +18,13 @@ pub enum SiteError {
         .main.display()
     )]
     OtherFiles { url: String, serves: String, main: PathBuf },
+    /// A process elsewhere can be asked what it serves, and not be given other files.
+    #[error(
+        "{} is not on this machine, and this command reads the configuration's files: run it on the \
+         machine of the process at {url}, which serves {serves}, or give the same files by `--config`",
+        .main.display()
+    )]
+    FilesElsewhere { url: String, serves: String, main: PathBuf },
     #[error("there is a service {service} in {environment} already: leave out `--new-service`")]
     ServiceExists { service: ServiceName, environment: String },
     #[error("say by `--environment` where the service is to be: in {0}")]
@@ -40,8 +47,9 @@ impl Site {
     /// Loads the files, as far as they are right, and looks for the process.
     pub fn open(path: &Path, common: &Common) -> Result<Self, CliError> {
         let mut loader = Loader::new(path);
+        here(loader.path(), common.admin.as_deref(), common.token_file.as_deref())?;
         let loaded = load(&mut loader)?;
-        let process = running(loader.path(), &loaded.config.admin, common.admin.as_deref())?;
+        let process = running(loader.path(), &loaded.config.admin, common)?;
         Ok(Self { loader, loaded, process })
     }
 
@@ -118,21 +126,45 @@ pub(super) fn load(loader: &mut Loader) -> Result<Loaded, CliError> {
 pub(super) fn running(
     main: &Path,
     settings: &AdminSettings,
-    admin: Option<&str>,
+    common: &Common,
 ) -> Result<Option<Process>, CliError> {
-    let process = match Process::new(admin, settings) {
-        Err(ProcessError::NoPort) if admin.is_none() => return Ok(None),
+    let is_named = common.admin.is_some();
+    let process = match common.process_by(settings) {
+        Err(ProcessError::NoPort) if !is_named => return Ok(None),
         process => process?,
     };
-    // The process alone, without files: no service has this name.
-    let query = StatusQuery { service: Some(String::new()), ..StatusQuery::default() };
-    let status: StatusDocument = match process.get(&query.path()) {
-        Err(error) if error.is_not_running() && admin.is_none() => return Ok(None),
+    let status = match alone(&process) {
+        Err(error) if error.is_not_running() && !is_named => return Ok(None),
         status => status?,
     };
-    if admin.is_none() && !is_same(Path::new(&status.config), main) {
+    if !is_named && !is_same(Path::new(&status.config), main) {
         let (url, serves) = (process.url().to_owned(), status.config);
         return Err(SiteError::OtherFiles { url, serves, main: main.to_owned() }.into());
     }
     Ok(Some(process))
+}
+
+/// The process itself, without its services.
+fn alone(process: &Process) -> Result<StatusDocument, ProcessError> {
+    process.get(&StatusQuery { process_alone: true, ..StatusQuery::default() }.path())
+}
+
+/// Whether the main file is on this machine. A command that needs it says where it is instead, as far as the process at
+/// `--admin` tells.
+///
+/// # Errors
+///
+/// Where the file is not here, and the process at `--admin` may have it elsewhere.
+pub(super) fn here(
+    main: &Path,
+    admin: Option<&str>,
+    token_file: Option<&Path>,
+) -> Result<(), CliError> {
+    let is_missing = || matches!(main.try_exists(), Ok(false));
+    if admin.is_none() || !is_missing() {
+        return Ok(());
+    }
+    let process = Process::new(admin, token_file, &AdminSettings::default())?;
+    let (url, serves) = (process.url().to_owned(), alone(&process)?.config);
+    Err(SiteError::FilesElsewhere { url, serves, main: main.to_owned() }.into())
 }

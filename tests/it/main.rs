@@ -12,6 +12,7 @@
 )]
 
 mod admin;
+mod admin_errors;
 mod bodies;
 mod cli;
 mod clients;
