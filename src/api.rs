@@ -3,11 +3,11 @@
 //! decided elsewhere. A reader ignores fields that it does not know, so an older command understands
 //! a newer process.
 //!
-//! `paths` has the addresses and queries. Then one file for each answer: `status`, `reload` (with the
-//! body of the request), `history`, `explanation`, `description` (the answer of `/api/v1/config`) and
-//! `plan` (the difference between two descriptions, printed by `watershed plan --json`). `standing`
-//! says where a version stands, in several of them, and `error` is what every command and path answers
-//! when something is wrong.
+//! `paths` has the addresses and queries, and `query` reads a query string. Then one file for each
+//! answer: `status`, `reload` (with the body of the request), `history`, `explanation`, `description`
+//! (the answer of `/api/v1/config`) and `plan` (the difference between two descriptions, printed by
+//! `watershed plan --json`). `standing` says where a version stands, in several of them, and `error` is
+//! what every command and path answers when something is wrong.
 
 mod check;
 mod description;
@@ -16,6 +16,7 @@ mod explanation;
 mod history;
 mod paths;
 mod plan;
+mod query;
 mod reload;
 mod standing;
 mod status;
@@ -32,12 +33,14 @@ pub use history::{
     ServedVersion, Share,
 };
 pub use paths::{
-    CHECK, CONFIG, EXPLAIN, ExplainQuery, HISTORY, HistoryQuery, RELOAD, STATUS, StatusQuery,
+    CHECK, CONFIG, EXPLAIN, ExplainQuery, HISTORY, HistoryQuery, RELOAD, ReadinessQuery, STATUS,
+    StatusQuery,
 };
 pub use plan::{
     ChangeKind, Compilation, KeyChange, Plan, ServiceChange, ShareChange, VersionChange,
     VersionFault, VersionRef,
 };
+pub use query::{Parameters, QueryError};
 pub use reload::{Attribution, RejectionDocument, ReloadDocument, ReportDocument};
 pub use standing::{Fault, Standing};
 pub use status::{

@@ -22,6 +22,7 @@ mod manual;
 mod plan;
 mod process;
 mod progress;
+mod remote;
 mod rollback;
 mod run;
 mod schema;

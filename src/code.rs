@@ -120,6 +120,7 @@ codes! {
     NoProcess = "no-process": "Nothing listens at the admin address.",
     ProcessUnreachable = "process-unreachable": "The process does not answer, or not in time.",
     OtherConfiguration = "other-configuration": "The process serves another configuration than the command is about.",
+    FilesElsewhere = "files-elsewhere": "The command reads the configuration's files, and they are not on this machine.",
     TokenFile = "token-file": "The file of the admin token cannot be used.",
     TokenWanted = "token-wanted": "The process wants a token, and the files name none.",
     TokenRefused = "token-refused": "The process has another token.",

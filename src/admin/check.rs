@@ -3,18 +3,27 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::extract::State;
-use axum::http::StatusCode;
+use axum::extract::{RawQuery, Request, State};
 use axum::response::{IntoResponse, Json, Response};
 
-use super::{Admin, read, refused};
+use super::Admin;
+use super::body::Expected;
+use super::error::AdminError;
+use super::routes::no_parameters;
 use crate::api::{CheckDocument, CheckQuestion};
 use crate::config::{Problem, Report};
 use crate::source::{FILE_MAX, Objection};
 
 /// Largest question, in bytes. JSON may write each character of the text with six bytes.
 const LONGEST: u64 = 6 * FILE_MAX + 4096;
+
+fn expected() -> Expected {
+    Expected {
+        longest: usize::try_from(LONGEST).unwrap_or(usize::MAX),
+        too_long: format!("send a smaller text: a file has at most {} MiB", FILE_MAX >> 20),
+        help: "send a JSON object with `file`, `is_there` and `text`",
+    }
+}
 
 impl From<Result<(), Objection>> for CheckDocument {
     fn from(checked: Result<(), Objection>) -> Self {
@@ -28,39 +37,35 @@ impl From<Result<(), Objection>> for CheckDocument {
 }
 
 /// 200 if the configuration would be right, 422 if not.
-pub async fn show(State(admin): State<Arc<Admin>>, body: Body) -> Response {
-    let longest = usize::try_from(LONGEST).unwrap_or(usize::MAX);
-    let too_long = || {
-        format!("the body has more than {LONGEST} bytes: a file has at most {} MiB", FILE_MAX >> 20)
-    };
-    let body = match read(body, longest, too_long).await {
-        Ok(body) => body,
-        Err(refusal) => return refusal,
-    };
-    let CheckQuestion { file, is_there, text } = match serde_json::from_slice(&body) {
-        Ok(question) => question,
-        Err(error) => {
-            let why = format!("send a JSON object with `file`, `is_there` and `text`: {error}");
-            return refused(StatusCode::BAD_REQUEST, why);
-        }
-    };
+pub async fn show(
+    State(admin): State<Arc<Admin>>,
+    RawQuery(query): RawQuery,
+    request: Request,
+) -> Result<Response, AdminError> {
+    no_parameters(query)?;
+    let question: Option<CheckQuestion> = expected().read(request).await?;
+    let question = question.ok_or_else(|| expected().malformed("it is empty"))?;
+    let CheckQuestion { file, is_there, text } = question;
     if !file.is_absolute() {
         let why = format!("`file` is {}: give an absolute path", file.display());
-        return refused(StatusCode::BAD_REQUEST, why);
+        return Err(expected().malformed(why));
     }
     if u64::try_from(text.len()).is_ok_and(|length| length > FILE_MAX) {
         let message = format!("the file would have more than {} MiB", FILE_MAX >> 20);
         let help = "write a smaller file: a reload reads no larger one";
         let report = Report { problems: vec![Problem::of_file(&file, message, help)] };
-        let document = CheckDocument::from(Err(Objection::Wrong(report)));
-        return (StatusCode::UNPROCESSABLE_ENTITY, Json(document)).into_response();
+        return Ok(answer(Err(Objection::Wrong(report))));
     }
-    let Some(checked) = admin.reloads.check(file, is_there, text).await else {
-        return refused(StatusCode::SERVICE_UNAVAILABLE, "nothing can be checked yet: see the log");
+    let checked = admin.reloads.check(file, is_there, text).await;
+    Ok(answer(checked.ok_or(AdminError::NothingLoaded)?))
+}
+
+fn answer(checked: Result<(), Objection>) -> Response {
+    let document = CheckDocument::from(checked);
+    let problems = match &document {
+        CheckDocument::Right => return Json(document).into_response(),
+        CheckDocument::Wrong { problems } | CheckDocument::WrongBefore { problems } => problems,
+        CheckDocument::NotFound { .. } => &[][..],
     };
-    let status = match checked {
-        Ok(()) => StatusCode::OK,
-        Err(_) => StatusCode::UNPROCESSABLE_ENTITY,
-    };
-    (status, Json(CheckDocument::from(checked))).into_response()
+    AdminError::files_wrong(problems).with(&document)
 }

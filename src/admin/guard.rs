@@ -12,12 +12,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, CONNECTION, HOST, ORIGIN, WWW_AUTHENTICATE};
+use axum::http::header::{AUTHORIZATION, CONNECTION, HOST, ORIGIN};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Version};
+use axum::http::{HeaderMap, HeaderValue, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::error::AdminError;
 use super::token::TokenFile;
 
 /// Paths that need no token, only a right host: probes know no token.
@@ -49,52 +50,21 @@ pub struct Guard {
     pub draining: Arc<AtomicBool>,
 }
 
-/// Why a request is refused.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-enum Denial {
-    #[error("say which host you mean, once: `host: 127.0.0.1`")]
-    NoHost,
-    #[error(
-        "this listener does not answer for the host {0:?}: use an IP address or localhost, or add the \
-         name to `hosts` under [admin]"
-    )]
-    Host(String),
-    #[error("refused: the request comes from a web page of another origin")]
-    Origin,
-    #[error("send the token: `authorization: Bearer …`")]
-    Token,
-    #[error(
-        "draining: this process ends and is asked for no changes any more; the next one reads the files \
-         when it starts"
-    )]
-    Draining,
-}
-
-impl IntoResponse for Denial {
-    fn into_response(self) -> Response {
-        let text = format!("{self}\n");
-        match self {
-            Self::NoHost => (StatusCode::BAD_REQUEST, text).into_response(),
-            Self::Host(_) => (StatusCode::MISDIRECTED_REQUEST, text).into_response(),
-            Self::Origin => (StatusCode::FORBIDDEN, text).into_response(),
-            Self::Token => {
-                (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")], text).into_response()
-            }
-            Self::Draining => (StatusCode::SERVICE_UNAVAILABLE, text).into_response(),
-        }
-    }
-}
-
 /// Passes on the requests that may be answered.
 pub async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let allowed = guard.allows(&request);
     let allowed = match (allowed, authorization(&request, &guard)) {
-        (Ok(()), Some((token, sent))) if !token.admits(&sent).await => Err(Denial::Token),
+        (Ok(()), Some((token, sent))) if !token.admits(&sent).await => Err(match sent.is_empty() {
+            true => AdminError::TokenMissing,
+            false => AdminError::TokenWrong,
+        }),
         (allowed, _) => allowed,
     };
     let is_draining = guard.draining.load(Ordering::Relaxed);
     let mut response = match allowed {
-        Ok(()) if is_draining && !request.method().is_safe() => Denial::Draining.into_response(),
+        Ok(()) if is_draining && !request.method().is_safe() => {
+            AdminError::Draining.into_response()
+        }
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal.into_response(),
     };
@@ -119,31 +89,31 @@ fn authorization(request: &Request, guard: &Guard) -> Option<(TokenFile, String)
 }
 
 impl Guard {
-    fn allows(&self, request: &Request) -> Result<(), Denial> {
+    fn allows(&self, request: &Request) -> Result<(), AdminError> {
         let host = self.host(request)?;
         match request.method().is_safe() || is_ours(request.headers(), host.as_ref()) {
             true => Ok(()),
-            false => Err(Denial::Origin),
+            false => Err(AdminError::ForeignOrigin),
         }
     }
 
     /// The host that the request is for. HTTP/1.0 clients may name none; no browser speaks HTTP/1.0.
-    fn host(&self, request: &Request) -> Result<Option<Authority>, Denial> {
+    fn host(&self, request: &Request) -> Result<Option<Authority>, AdminError> {
         let mut hosts = request.headers().get_all(HOST).iter();
         let header = match (hosts.next(), hosts.next()) {
             (Some(only), None) => Some(parse(only)?),
             (None, _) => None,
-            (Some(_), Some(_)) => return Err(Denial::NoHost),
+            (Some(_), Some(_)) => return Err(AdminError::HostMissing),
         };
         let target = request.uri().authority().cloned();
         for named in [&target, &header].into_iter().flatten() {
             if !self.answers(named) {
-                return Err(Denial::Host(named.as_str().to_owned()));
+                return Err(AdminError::HostUnknown(named.as_str().to_owned()));
             }
         }
         // RFC 9112, section 3.2.2: an absolute target takes precedence over `Host`.
         match target.or(header) {
-            None if request.version() > Version::HTTP_10 => Err(Denial::NoHost),
+            None if request.version() > Version::HTTP_10 => Err(AdminError::HostMissing),
             named => Ok(named),
         }
     }
@@ -169,10 +139,10 @@ impl Guard {
     }
 }
 
-fn parse(host: &HeaderValue) -> Result<Authority, Denial> {
+fn parse(host: &HeaderValue) -> Result<Authority, AdminError> {
     Authority::try_from(host.as_bytes()).map_err(|_| {
         let shown = String::from_utf8_lossy(host.as_bytes()).chars().take(100).collect();
-        Denial::Host(shown)
+        AdminError::HostUnknown(shown)
     })
 }
 
@@ -236,7 +206,7 @@ mod tests {
             "ops.example.com",
             "OPS.example.com.:443",
         ] {
-            assert_eq!(guard().allows(&request("GET", "/livez", &[("host", host)])), Ok(()));
+            assert!(guard().allows(&request("GET", "/livez", &[("host", host)])).is_ok(), "{host}");
         }
     }
 
@@ -261,7 +231,7 @@ mod tests {
             "a b",
         ] {
             let refused = guard().allows(&request("GET", "/livez", &[("host", host)]));
-            assert!(matches!(refused, Err(Denial::Host(_))), "{host}: {refused:?}");
+            assert!(matches!(refused, Err(AdminError::HostUnknown(_))), "{host}: {refused:?}");
         }
     }
 
@@ -271,18 +241,20 @@ mod tests {
             let headers: Vec<_> = hosts.iter().map(|host| ("host", *host)).collect();
             guard().allows(&request("GET", target, &headers))
         };
-        assert_eq!(allows("http://localhost:9090/livez", &["localhost:9090"]), Ok(()));
+        assert!(allows("http://localhost:9090/livez", &["localhost:9090"]).is_ok());
         assert!(allows("http://evil.example/livez", &["localhost"]).is_err());
         assert!(allows("http://localhost/livez", &["evil.example"]).is_err());
-        assert_eq!(allows("/livez", &["localhost", "localhost"]), Err(Denial::NoHost));
-        assert_eq!(allows("/livez", &[]), Err(Denial::NoHost));
+        let twice = allows("/livez", &["localhost", "localhost"]);
+        assert!(matches!(twice, Err(AdminError::HostMissing)), "{twice:?}");
+        let nameless = allows("/livez", &[]);
+        assert!(matches!(nameless, Err(AdminError::HostMissing)), "{nameless:?}");
     }
 
     #[test]
     fn a_client_of_http_1_0_names_no_host() {
         let mut probe = request("GET", "/livez", &[]);
         *probe.version_mut() = Version::HTTP_10;
-        assert_eq!(guard().allows(&probe), Ok(()));
+        assert!(guard().allows(&probe).is_ok());
         let mut probe = request("GET", "/livez", &[("host", "evil.example")]);
         *probe.version_mut() = Version::HTTP_10;
         assert!(guard().allows(&probe).is_err());
@@ -300,7 +272,7 @@ mod tests {
             &[("origin", "https://LOCALHOST:9090"), ("sec-fetch-site", "same-origin")],
             &[("sec-fetch-site", "none")],
         ] {
-            assert_eq!(post(ours), Ok(()), "{ours:?}");
+            assert!(post(ours).is_ok(), "{ours:?}");
         }
         for foreign in [
             &[("origin", "http://evil.example")][..],
@@ -313,10 +285,11 @@ mod tests {
             &[("sec-fetch-site", "cross-site")],
             &[("sec-fetch-site", "same-site")],
         ] {
-            assert_eq!(post(foreign), Err(Denial::Origin), "{foreign:?}");
+            let refused = post(foreign);
+            assert!(matches!(refused, Err(AdminError::ForeignOrigin)), "{foreign:?}: {refused:?}");
         }
         let cross = [("host", "localhost:9090"), ("origin", "http://evil.example")];
-        assert_eq!(guard().allows(&request("GET", "/metrics", &cross)), Ok(()));
+        assert!(guard().allows(&request("GET", "/metrics", &cross)).is_ok());
     }
 
     #[test]

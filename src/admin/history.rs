@@ -1,68 +1,25 @@
 //! `GET /api/v1/history`: what was published of a service, when, and by whom.
 
-use axum::extract::Query;
-use axum::extract::rejection::QueryRejection;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Json, Response};
-
-use super::refused;
+use super::error::AdminError;
 use crate::api::{HistoryDocument, HistoryQuery, Record};
-use crate::config::EnvValue;
+use crate::config::{EnvValue, suggest};
 use crate::history::{History, HistoryError};
 
 /// How many records an answer has by default.
 const LIMIT: usize = 100;
 
-/// Why a query has no answer.
-#[derive(Debug, thiserror::Error)]
-enum QueryError {
-    #[error("{0}; ask with ?service=NAME, and with &environment=NAME and &limit=N if you like")]
-    Query(String),
-    #[error("`limit` is {0}: it must be between 1 and {most}", most = HistoryQuery::LIMIT_MAX)]
-    Limit(usize),
-    #[error("{service} is in {environments}: say which by `environment`")]
-    Ambiguous { service: String, environments: String },
-    #[error("the history has no service {service}; /api/v1/status has those that are served")]
-    NoService { service: String },
-    #[error("the history has no service {service} in {environment}; it has it in {others}")]
-    Elsewhere { service: String, environment: String, others: String },
-    #[error("there is no history: {0}")]
-    NoHistory(String),
-    #[error(transparent)]
-    Unreadable(#[from] HistoryError),
-}
-
-impl IntoResponse for QueryError {
-    fn into_response(self) -> Response {
-        let status = match self {
-            Self::Query(_) | Self::Limit(_) | Self::Ambiguous { .. } => StatusCode::BAD_REQUEST,
-            Self::NoService { .. } | Self::Elsewhere { .. } => StatusCode::NOT_FOUND,
-            Self::NoHistory(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Unreadable(_) => StatusCode::INTERNAL_SERVER_ERROR,
-        };
-        refused(status, self)
-    }
-}
-
 /// Answers a query.
-pub async fn show(
+pub async fn records(
     history: Result<History, String>,
-    query: Result<Query<HistoryQuery>, QueryRejection>,
-) -> Response {
-    let answer = async {
-        let Query(query) = query.map_err(|wrong| QueryError::Query(wrong.body_text()))?;
-        let history = history.map_err(QueryError::NoHistory)?;
-        let read = tokio::task::spawn_blocking(move || document(&history, &query));
-        read.await.unwrap_or_else(|panicked| Err(QueryError::NoHistory(panicked.to_string())))
-    };
-    match answer.await {
-        Ok(document) => Json(document).into_response(),
-        Err(error) => error.into_response(),
-    }
+    query: HistoryQuery,
+) -> Result<HistoryDocument, AdminError> {
+    let history = history.map_err(AdminError::NoHistory)?;
+    let read = tokio::task::spawn_blocking(move || document(&history, &query));
+    read.await.unwrap_or_else(|failed| Err(AdminError::Internal(failed.to_string())))
 }
 
-fn document(history: &History, query: &HistoryQuery) -> Result<HistoryDocument, QueryError> {
-    let records = records(history, query)?;
+fn document(history: &History, query: &HistoryQuery) -> Result<HistoryDocument, AdminError> {
+    let records = found(history, query)?;
     let parts = history.parts(&records)?;
     let parts = if query.texts { parts } else { parts.without_texts(EnvValue::digest_of) };
     let newest = records.first().filter(|_| query.file);
@@ -71,12 +28,9 @@ fn document(history: &History, query: &HistoryQuery) -> Result<HistoryDocument, 
     Ok(HistoryDocument { records, parts, file })
 }
 
-fn records(history: &History, query: &HistoryQuery) -> Result<Vec<Record>, QueryError> {
+fn found(history: &History, query: &HistoryQuery) -> Result<Vec<Record>, AdminError> {
     let HistoryQuery { environment, service, limit, texts: _, file: _ } = query;
     let limit = limit.unwrap_or(LIMIT);
-    if !(1..=HistoryQuery::LIMIT_MAX).contains(&limit) {
-        return Err(QueryError::Limit(limit));
-    }
     if let Some(environment) = environment {
         let records = history.of(environment, service, limit)?;
         if !records.is_empty() {
@@ -98,17 +52,22 @@ fn the_only(
     asked: Option<&str>,
     service: &str,
     mut environments: Vec<String>,
-) -> Result<String, QueryError> {
-    let service = service.to_owned();
-    let listed = environments.join(", ");
+) -> Result<String, AdminError> {
+    let name = service.chars().take(100).collect();
+    let listed = suggest::list(&environments.iter().map(String::as_str).collect::<Vec<_>>());
     match (environments.pop(), asked) {
-        (None, _) => Err(QueryError::NoService { service }),
+        (None, _) => {
+            let help = "the history has no record of it; `/api/v1/status` has what is served";
+            let environment = asked.map(str::to_owned);
+            Err(AdminError::UnknownService { name, environment, help: help.to_owned() })
+        }
         (Some(_), Some(asked)) => {
-            let environment = asked.to_owned();
-            Err(QueryError::Elsewhere { service, environment, others: listed })
+            let help = format!("the history has it in {listed}");
+            let environment = Some(asked.to_owned());
+            Err(AdminError::UnknownService { name, environment, help })
         }
         (Some(only), None) if environments.is_empty() => Ok(only),
-        (Some(_), None) => Err(QueryError::Ambiguous { service, environments: listed }),
+        (Some(_), None) => Err(AdminError::AmbiguousService { name, environments: listed }),
     }
 }
 
@@ -120,13 +79,20 @@ mod tests {
     fn the_environment_is_asked_for_where_it_matters() {
         let the_only = |asked: Option<&str>, known: &[&str]| {
             let known = known.iter().map(|name| (*name).to_owned()).collect();
-            the_only(asked, "shop", known).map_err(|error| error.to_string())
+            the_only(asked, "shop", known)
         };
         assert_eq!(the_only(None, &["prod"]).unwrap(), "prod");
-        assert!(the_only(None, &["prod", "test"]).unwrap_err().contains("prod, test"));
-        assert!(
-            the_only(Some("dev"), &["prod"]).unwrap_err().contains("in dev; it has it in prod")
-        );
-        assert!(the_only(None, &[]).unwrap_err().contains("no service shop"));
+        let ambiguous = the_only(None, &["prod", "test"]).unwrap_err();
+        assert!(matches!(
+            &ambiguous,
+            AdminError::AmbiguousService { environments, .. } if environments == "`prod` and `test`"
+        ));
+        let elsewhere = the_only(Some("dev"), &["prod"]).unwrap_err();
+        assert!(matches!(
+            &elsewhere,
+            AdminError::UnknownService { help, .. } if help == "the history has it in `prod`"
+        ));
+        let nowhere = the_only(None, &[]).unwrap_err().to_string();
+        assert_eq!(nowhere, "there is no service `shop`");
     }
 }

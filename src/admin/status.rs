@@ -8,44 +8,39 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use super::{Admin, TokenFile};
+use super::error::AdminError;
+use super::{Admin, TokenFile, find};
 use crate::api::{
     DescriptorsDocument, EnvironmentDocument, Fault, RejectionDocument, ReloadDocument,
     ReportDocument, ServiceDocument, StatusDocument, StatusQuery, VersionDocument,
 };
-use crate::config::{EnvironmentName, Percent, Reach, Report, ServiceName, Traffic};
+use crate::config::{Percent, Reach, Report, Traffic};
 use crate::descriptors::Use;
 use crate::reload::{Outcome, Reload};
 use crate::source::Rejection;
 use crate::telemetry::Recent;
-use crate::versions::{
-    EnvironmentView, ReadyVersion, ServiceEntry, ServiceKey, Snapshot, VersionView,
-};
+use crate::versions::{EnvironmentView, ReadyVersion, ServiceEntry, Snapshot, VersionView};
 use observed::{Observed, observed};
 
 pub(super) use observed::shares;
 
 /// The document of what is served now, reduced to the services that the query asks for.
-pub(super) fn document(admin: &Admin, query: &StatusQuery) -> StatusDocument {
+pub(super) fn document(admin: &Admin, query: &StatusQuery) -> Result<StatusDocument, AdminError> {
     let (last, rejected) = (admin.reloads.last(), admin.reloads.rejected());
     let snapshot = admin.live.load();
     let (port, now) = (admin.port, Instant::now());
-    let mut services = snapshot.services.iter().peekable();
+    let mut services = wanted(admin, &snapshot, query)?.into_iter().peekable();
     let environment = |EnvironmentView { name, domain }: &EnvironmentView| {
-        let document =
-            |service: &Arc<ServiceEntry>| service_document(service, &rejected, port, now);
-        let own = match &query.service {
-            // One service is looked up by name, because a search would visit a hundred thousand.
-            Some(service) => only(&snapshot, name, service, query).map(document).collect(),
-            None => iter::from_fn(|| services.next_if(|it| it.key.environment == *name))
-                .filter(|service| is_wanted(query, &service.key))
-                .map(document)
-                .collect(),
-        };
-        EnvironmentDocument { name: name.to_string(), domain: domain.clone(), services: own }
+        let own = iter::from_fn(|| services.next_if(|it| it.key.environment == *name))
+            .map(|service| service_document(service, &rejected, port, now));
+        EnvironmentDocument {
+            name: name.to_string(),
+            domain: domain.clone(),
+            services: own.collect(),
+        }
     };
     let descriptors = admin.descriptors.look();
-    StatusDocument {
+    Ok(StatusDocument {
         generation: snapshot.generation,
         ready: snapshot.is_ready() && !admin.draining.load(Ordering::Relaxed),
         draining: admin.draining.load(Ordering::Relaxed),
@@ -56,26 +51,25 @@ pub(super) fn document(admin: &Admin, query: &StatusQuery) -> StatusDocument {
         last_reload: last.as_deref().map(reload_document),
         descriptors: Some(descriptors.into()),
         troubles: troubles(admin, descriptors),
-    }
+    })
 }
 
-/// The service with a name in an environment, if it exists and the query asks for it.
-fn only<'a>(
+/// The services that a query asks for, in the order of the snapshot.
+fn wanted<'a>(
+    admin: &Admin,
     snapshot: &'a Snapshot,
-    environment: &EnvironmentName,
-    service: &str,
     query: &StatusQuery,
-) -> impl Iterator<Item = &'a Arc<ServiceEntry>> {
-    let service = ServiceName::new(service).ok();
-    let key = service.map(|service| ServiceKey { environment: environment.clone(), service });
-    let key = key.filter(|key| is_wanted(query, key));
-    key.and_then(|key| snapshot.get(&key)).into_iter()
-}
-
-fn is_wanted(query: &StatusQuery, key: &ServiceKey) -> bool {
-    let is =
-        |wanted: &Option<String>, name: &str| wanted.as_ref().is_none_or(|wanted| wanted == name);
-    is(&query.environment, key.environment.as_str()) && is(&query.service, key.service.as_str())
+) -> Result<Vec<&'a Arc<ServiceEntry>>, AdminError> {
+    let StatusQuery { environment, service, process_alone } = query;
+    let environment = environment.as_deref();
+    if let Some(name) = service {
+        return find::services(admin, snapshot, environment, name);
+    }
+    let within = environment.map(|name| find::environment(snapshot, name)).transpose()?;
+    let is_within = |entry: &&Arc<ServiceEntry>| {
+        !process_alone && within.is_none_or(|name| entry.key.environment == *name)
+    };
+    Ok(snapshot.services.iter().filter(is_within).collect())
 }
 
 fn troubles(admin: &Admin, descriptors: Use) -> Vec<String> {

@@ -2,7 +2,8 @@
 //! wanted. Both sides write and read them here.
 
 use form_urlencoded::Serializer;
-use serde::Deserialize;
+
+use super::query::{Parameters, QueryError, malformed};
 
 /// The status: see [`StatusDocument`](super::StatusDocument).
 pub const STATUS: &str = "/api/v1/status";
@@ -18,44 +19,103 @@ pub const CHECK: &str = "/api/v1/check";
 /// Posted to, has the files read again: see [`ReloadDocument`](super::ReloadDocument).
 pub const RELOAD: &str = "/api/v1/reload";
 
+/// What a switch may be.
+const TRUTH: &str = "`true` or `false`";
+
+/// The parameters that describe a request, after those that name its service.
+const EXPLAINED: &[&str] =
+    &["environment", "service", "method", "path", "header", "query", "cookie", "client"];
+
 /// Which services the status tells of: all, unless something is said.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StatusQuery {
     pub environment: Option<String>,
     pub service: Option<String>,
+    /// Whether the process alone is asked for, without any service.
+    pub process_alone: bool,
 }
 
 impl StatusQuery {
+    /// Reads a query string.
+    ///
+    /// # Errors
+    ///
+    /// Where a parameter is unknown, repeated or malformed.
+    pub fn parse(text: &str) -> Result<Self, QueryError> {
+        let mut query = Parameters::read(text, &["environment", "service", "services"])?;
+        let services = query.value("services", TRUTH)?.unwrap_or(true);
+        let (environment, service) = (query.name("environment")?, query.name("service")?);
+        Ok(Self { environment, service, process_alone: !services })
+    }
+
     /// The path with the query.
     pub fn path(&self) -> String {
-        let Self { environment, service } = self;
+        let Self { environment, service, process_alone } = self;
         with_query(STATUS, |query| {
             put(query, "environment", environment.as_ref());
             put(query, "service", service.as_ref());
+            put(query, "services", process_alone.then(|| "false".to_owned()).as_ref());
         })
     }
 }
 
+/// What a probe of readiness waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReadinessQuery {
+    /// The lowest generation that has to be served.
+    pub generation: Option<u64>,
+}
+
+impl ReadinessQuery {
+    /// Reads a query string.
+    ///
+    /// # Errors
+    ///
+    /// Where a parameter is unknown, repeated or malformed.
+    pub fn parse(text: &str) -> Result<Self, QueryError> {
+        let mut query = Parameters::read(text, &["generation"])?;
+        Ok(Self { generation: query.value("generation", "the number of a generation")? })
+    }
+}
+
 /// Whose records, and how many.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HistoryQuery {
     /// Not needed where only one environment has such a service.
     pub environment: Option<String>,
     pub service: String,
     pub limit: Option<usize>,
     /// Whether the texts of plain environment variables are given, and not digests of them.
-    #[serde(default)]
     pub texts: bool,
     /// Whether the service's file is given as it was right last, with all that it has in confidence.
-    #[serde(default)]
     pub file: bool,
 }
 
 impl HistoryQuery {
     /// The most records that may be asked for: no more are kept.
     pub const LIMIT_MAX: usize = 1_000;
+
+    /// Reads a query string.
+    ///
+    /// # Errors
+    ///
+    /// Where a parameter is unknown, repeated or malformed, or the service is missing.
+    pub fn parse(text: &str) -> Result<Self, QueryError> {
+        let known = &["environment", "service", "limit", "texts", "file"];
+        let mut query = Parameters::read(text, known)?;
+        let expected = format!("a number between 1 and {}", Self::LIMIT_MAX);
+        let limit = query.value("limit", &expected)?;
+        if let Some(limit) = limit.filter(|limit| !(1..=Self::LIMIT_MAX).contains(limit)) {
+            return Err(malformed("limit", &limit.to_string(), &expected));
+        }
+        Ok(Self {
+            environment: query.name("environment")?,
+            service: query.name("service")?.ok_or(QueryError::Missing { name: "service" })?,
+            limit,
+            texts: query.value("texts", TRUTH)?.unwrap_or(false),
+            file: query.value("file", TRUTH)?.unwrap_or(false),
+        })
+    }
 
     /// The path with the query.
     pub fn path(&self) -> String {
@@ -93,23 +153,19 @@ impl ExplainQuery {
     ///
     /// # Errors
     ///
-    /// The first key that is none of these.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let mut query = Self::default();
-        for (key, value) in form_urlencoded::parse(text.as_bytes()).into_owned() {
-            match key.as_str() {
-                "environment" => query.environment = Some(value),
-                "service" => query.service = Some(value),
-                "method" => query.method = Some(value),
-                "path" => query.path = Some(value),
-                "header" => query.headers.push(value),
-                "query" => query.query.push(value),
-                "cookie" => query.cookies.push(value),
-                "client" => query.client = Some(value),
-                _ => return Err(key),
-            }
-        }
-        Ok(query)
+    /// Where a parameter is unknown, or is repeated and may not be.
+    pub fn parse(text: &str) -> Result<Self, QueryError> {
+        let mut query = Parameters::read(text, EXPLAINED)?;
+        Ok(Self {
+            environment: query.name("environment")?,
+            service: query.name("service")?,
+            method: query.text("method")?,
+            path: query.text("path")?,
+            headers: query.all("header"),
+            query: query.all("query"),
+            cookies: query.all("cookie"),
+            client: query.text("client")?,
+        })
     }
 
     /// The path with the query.
@@ -156,8 +212,9 @@ mod tests {
     #[test]
     fn a_path_says_what_is_wanted_and_no_more() {
         assert_eq!(StatusQuery::default().path(), "/api/v1/status");
-        let nobody = StatusQuery { service: some(""), ..StatusQuery::default() };
-        assert_eq!(nobody.path(), "/api/v1/status?service=");
+        let alone = StatusQuery { process_alone: true, ..StatusQuery::default() };
+        assert_eq!(alone.path(), "/api/v1/status?services=false");
+        assert_eq!(StatusQuery::parse("services=false").unwrap(), alone);
         let records = HistoryQuery { service: "shop".to_owned(), ..HistoryQuery::default() };
         assert_eq!(records.path(), "/api/v1/history?service=shop");
         let records =
@@ -166,6 +223,20 @@ mod tests {
             records.path(),
             "/api/v1/history?environment=prod&service=shop&limit=5&texts=true"
         );
+        let text = "environment=prod&service=shop&limit=5&texts=true";
+        assert_eq!(HistoryQuery::parse(text).unwrap(), records);
+    }
+
+    #[test]
+    fn what_is_not_in_its_bounds_is_refused() {
+        for limit in ["0", "1001", "-1", "many", ""] {
+            let error = HistoryQuery::parse(&format!("service=shop&limit={limit}")).unwrap_err();
+            assert!(error.to_string().contains("between 1 and 1000"), "{limit}: {error}");
+        }
+        let missing = HistoryQuery::parse("limit=1").unwrap_err();
+        assert_eq!(missing, QueryError::Missing { name: "service" });
+        assert!(ReadinessQuery::parse("generation=3x").is_err());
+        assert!(StatusQuery::parse("services=no").is_err());
     }
 
     #[test]
@@ -184,6 +255,7 @@ mod tests {
         let path = query.path();
         let text = path.strip_prefix("/api/v1/explain?").unwrap();
         assert_eq!(ExplainQuery::parse(text).unwrap(), query);
-        assert_eq!(ExplainQuery::parse("service=shop&x=1").unwrap_err(), "x");
+        let unknown = ExplainQuery::parse("service=shop&x=1").unwrap_err();
+        assert!(matches!(&unknown, QueryError::Unknown { name, .. } if name == "x"), "{unknown}");
     }
 }

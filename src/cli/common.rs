@@ -1,8 +1,9 @@
 //! Arguments that all commands about a service or a running process share.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::process::Process;
+use super::process::{Process, ProcessError};
+use super::remote::Remote;
 use super::{CliError, complete};
 use crate::config::AdminSettings;
 use crate::source::Loader;
@@ -18,6 +19,9 @@ pub(super) struct Common {
     /// The admin listener of the running process [default: `[admin] listen` of the files]
     #[arg(long, value_name = "URL", add = complete::admins())]
     pub(super) admin: Option<String>,
+    /// The file with the token of that listener [default: `[admin] token-file` of the files]
+    #[arg(long, value_name = "FILE")]
+    pub(super) token_file: Option<PathBuf>,
     /// Print one JSON object.
     #[arg(long)]
     pub(super) json: bool,
@@ -32,10 +36,30 @@ impl Common {
     pub(super) fn process(&self, config: &Path) -> Result<Process, CliError> {
         let settings = match Loader::new(config).admin() {
             Ok(settings) => settings,
-            // With `--admin` no files are needed, unless the process wants a token.
+            // With `--admin` no files are needed, unless they say where the token is.
             Err(_) if self.admin.is_some() => AdminSettings::default(),
             Err(report) => return Err(CliError::Config(report)),
         };
-        Ok(Process::new(self.admin.as_deref(), &settings)?)
+        Ok(self.process_by(&settings)?)
+    }
+
+    /// The process at `--admin`, or else at the admin address of `settings`.
+    ///
+    /// # Errors
+    ///
+    /// Where neither gives an address.
+    pub(super) fn process_by(&self, settings: &AdminSettings) -> Result<Process, ProcessError> {
+        Process::new(self.admin.as_deref(), self.token_file.as_deref(), settings)
+    }
+
+    /// The process at `--admin`, to be asked without any file of this machine; `None` where `--admin` is not given.
+    ///
+    /// # Errors
+    ///
+    /// Where `--admin` is no address.
+    pub(super) fn remote(&self, config: &Path) -> Result<Option<Remote>, CliError> {
+        let Some(_) = &self.admin else { return Ok(None) };
+        let (process, environment) = (self.process(config)?, self.environment.clone());
+        Ok(Some(Remote { process, environment }))
     }
 }

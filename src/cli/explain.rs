@@ -33,7 +33,7 @@ Examples:
 
 Nothing is sent to the service. Where a process serves the files, it is asked what it would do; where
 none runs, or with --offline, the files are read as if all versions were ready whose components are
-there.";
+there. With --admin, that process is asked, and only --ramp reads files of this machine.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -67,7 +67,7 @@ pub(super) struct Arguments {
     #[arg(conflicts_with_all = ["method", "path", "headers", "query", "cookies", "client"])]
     ramp: Option<Ramp>,
     /// Explain by the files, and ask no process.
-    #[arg(long, conflicts_with = "admin")]
+    #[arg(long, conflicts_with_all = ["admin", "token_file"])]
     offline: bool,
     #[command(flatten)]
     common: Common,
@@ -75,6 +75,12 @@ pub(super) struct Arguments {
 
 pub(super) fn explain(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliError> {
     let Arguments { service, key, ramp, offline, common, .. } = arguments;
+    if let Some(remote) = common.remote(path)?.filter(|_| ramp.is_none()) {
+        let query = arguments.query();
+        // A wrong question is reported without asking a process.
+        Question::new(&query)?;
+        return show(&remote.explain(service.as_str(), query)?, common.json);
+    }
     let target = match offline {
         true => Target::find_offline(path, common, service.as_str())?,
         false => Target::find(path, common, service.as_str())?,
@@ -98,9 +104,15 @@ pub(super) fn explain(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cl
             ..by_files(&target, |explainer| explainer.explain(&question))
         },
     };
-    match common.json {
-        true => write_json(&mut out, &explanation)?,
-        false => print(&mut out, &explanation)?,
+    drop(out);
+    show(&explanation, common.json)
+}
+
+fn show(explanation: &Explanation, json: bool) -> Result<ExitCode, CliError> {
+    let mut out = std::io::stdout().lock();
+    match json {
+        true => write_json(&mut out, explanation)?,
+        false => print(&mut out, explanation)?,
     }
     Ok(ExitCode::SUCCESS)
 }

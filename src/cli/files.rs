@@ -105,11 +105,14 @@ fn ask(
 pub(super) fn served(path: &Path, common: &Common, name: &str) -> Result<Option<Served>, CliError> {
     let loader = Loader::new(path);
     let Ok(Settings { admin, state }) = loader.settings() else { return Ok(None) };
-    let Some(process) = running(loader.path(), &admin, common.admin.as_deref())? else {
+    let Some(process) = running(loader.path(), &admin, common)? else {
         return Ok(None);
     };
     let query = StatusQuery { service: Some(name.to_owned()), ..StatusQuery::default() };
-    let status: StatusDocument = process.get(&query.path())?;
+    let status: StatusDocument = match process.get(&query.path()) {
+        Err(error) if error.is_unknown() => return Ok(None),
+        status => status?,
+    };
     if !is_same(Path::new(&status.config), loader.path()) || is_rejected(&status, name) {
         return Ok(None);
     }

@@ -19,7 +19,9 @@ const EXAMPLES: &str = "\
 Examples:
   watershed history greeter
   watershed history greeter --limit 5 --json
+  watershed history greeter --admin http://10.0.0.7:9090 --token-file ~/token
 
+With --admin, that process is asked, and no file of this machine is read but that of the token.
 Where no process runs, the history is read from the state directory. A service has at most 1,000
 records, of 90 days.";
 
@@ -58,14 +60,24 @@ struct Row<'a> {
 
 pub(super) fn history(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliError> {
     let Arguments { service, limit, common } = arguments;
-    let target = Target::find(path, common, service.as_str())?;
     // The record before the first one shown is needed to say what the first one changed.
     let limit = usize::from(*limit);
-    let document = target.records((limit + 1).min(HistoryQuery::LIMIT_MAX), false)?;
+    let asked = (limit + 1).min(HistoryQuery::LIMIT_MAX);
+    let (environment, document) = match common.remote(path)? {
+        Some(remote) => {
+            let document = remote.records(service.as_str(), asked)?;
+            let environment = document.records.first().map(|record| record.environment.clone());
+            (environment.unwrap_or_default(), document)
+        }
+        None => {
+            let target = Target::find(path, common, service.as_str())?;
+            (target.view().environment.to_string(), target.records(asked, false)?)
+        }
+    };
     let rows = rows(&document, limit);
     let mut out = anstream::stdout().lock();
     if common.json {
-        let (environment, service) = (target.view().environment.as_str(), service.as_str());
+        let (environment, service) = (environment.as_str(), service.as_str());
         let parts = &document.parts;
         write_json(&mut out, &Document { environment, service, records: rows, parts })?;
     } else if rows.is_empty() {

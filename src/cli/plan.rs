@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::components::Digests;
 use super::json::{write_failed, write_json};
 use super::process::{Process, ProcessError};
+use super::site::here;
 use super::{CliError, WOULD_CHANGE};
 use crate::api::{self, Description, Plan};
 use crate::config::{Config, Report};
@@ -30,8 +31,11 @@ pub(super) struct Arguments {
     /// The admin listener of the process to compare with [default: `[admin] listen` of the files]
     #[arg(long, value_name = "URL")]
     admin: Option<String>,
+    /// The file with the token of that listener [default: `[admin] token-file` of the files]
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
     /// Compare with another configuration: a watershed.toml, or its directory.
-    #[arg(long, value_name = "PATH", conflicts_with = "admin")]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["admin", "token_file"])]
     from: Option<PathBuf>,
     /// Print one JSON object.
     #[arg(long)]
@@ -91,6 +95,8 @@ impl fmt::Display for Place {
 }
 
 pub(super) fn plan(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliError> {
+    let Arguments { admin, token_file, .. } = arguments;
+    here(Loader::new(path).path(), admin.as_deref(), token_file.as_deref())?;
     let files = match Files::load(path) {
         Ok(files) => files,
         Err(report) if arguments.json => return Err(CliError::Config(report)),
@@ -101,7 +107,7 @@ pub(super) fn plan(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliEr
     };
     let (before, place) = match &arguments.from {
         Some(from) => before_by_files(from)?,
-        None => served(arguments.admin.as_deref(), &files.config)?,
+        None => served(arguments, &files.config)?,
     };
     let after = files.describe(Some(&before))?;
     let plan = Plan::between(&before, &after);
@@ -139,9 +145,10 @@ pub(super) fn text(plan: &Plan) -> String {
     Text { plan, base: &base }.to_string()
 }
 
-fn served(admin: Option<&str>, config: &Config) -> Result<(Description, Place), CliError> {
-    let process = Process::new(admin, &config.admin).map_err(CliError::NoneToCompare)?;
-    described(&process).map_err(CliError::NoneToCompare)
+fn served(arguments: &Arguments, config: &Config) -> Result<(Description, Place), CliError> {
+    let Arguments { admin, token_file, .. } = arguments;
+    let process = Process::new(admin.as_deref(), token_file.as_deref(), &config.admin);
+    described(&process.map_err(CliError::NoneToCompare)?).map_err(CliError::NoneToCompare)
 }
 
 /// That versions cannot be normal after the reload.

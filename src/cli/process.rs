@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -11,6 +11,7 @@ use ureq::http::Response;
 use ureq::{Body, RequestBuilder};
 
 use crate::admin::{Token, TokenError};
+use crate::api::{ErrorDocument, ProblemDocument};
 use crate::code::{Coded, ErrorCode};
 use crate::config::AdminSettings;
 
@@ -23,6 +24,12 @@ const WORK_PATIENCE: Duration = Duration::from_secs(60);
 /// Statuses of answers that are documents: the process did what was asked, or could not because of the files.
 const DOCUMENTS: [u16; 2] = [200, 422];
 
+/// The media type of a process's refusals.
+const PROBLEM: &str = "application/problem+json";
+
+/// What the process calls a service or an environment that it does not have.
+const UNKNOWN: [&str; 2] = ["unknown-service", "unknown-environment"];
+
 /// Longest text of a process that an error repeats, in characters.
 const REPEATED_MAX: usize = 300;
 
@@ -33,8 +40,19 @@ const LONGEST: u64 = 64 << 20;
 #[derive(Debug)]
 pub struct Process {
     url: String,
-    token_file: Option<PathBuf>,
+    token: TokenSource,
     agent: ureq::Agent,
+}
+
+/// Where the token for the listener is.
+#[derive(Debug)]
+enum TokenSource {
+    /// Nobody says that there is one.
+    None,
+    /// In the file that `--token-file` names.
+    Given(PathBuf),
+    /// Where the files say. The process that is asked may have other files, and want no token.
+    Configured(PathBuf),
 }
 
 /// Why a process did not answer.
@@ -44,6 +62,8 @@ pub enum ProcessError {
     NoPort,
     #[error("{0} is not the address of an admin listener")]
     NotAUrl(String),
+    #[error("{0} cannot be asked: an admin listener speaks plain HTTP, and so do the commands")]
+    Encrypted(String),
     /// Nothing listens at the address.
     #[error("no process answers at {url}")]
     NotRunning { url: String },
@@ -57,8 +77,9 @@ pub enum ProcessError {
     TokenRefused { url: String, file: PathBuf },
     #[error("{url} answers {answer}")]
     Stranger { url: String, answer: String },
-    #[error("{url} refuses with status {status}: {why}")]
-    Refused { url: String, status: u16, why: String },
+    /// In the process's own words.
+    #[error("{url} refuses with status {status}: {}", .error.message)]
+    Refused { url: String, status: u16, error: Box<ErrorDocument> },
     #[error(transparent)]
     Token(#[from] TokenError),
 }
@@ -67,7 +88,7 @@ impl Coded for ProcessError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::NoPort => ErrorCode::NoAdminAddress,
-            Self::NotAUrl(_) => ErrorCode::InvalidAdminUrl,
+            Self::NotAUrl(_) | Self::Encrypted(_) => ErrorCode::InvalidAdminUrl,
             Self::NotRunning { .. } => ErrorCode::NoProcess,
             Self::Unreachable { .. } | Self::Unspeakable { .. } => ErrorCode::ProcessUnreachable,
             Self::TokenWanted { .. } => ErrorCode::TokenWanted,
@@ -81,19 +102,30 @@ impl Coded for ProcessError {
     fn help(&self) -> Option<String> {
         let help = match self {
             Self::NoPort => "give `--admin URL` as the process printed it",
-            Self::NotAUrl(_) => "it looks like http://127.0.0.1:9090, and is never https",
+            Self::NotAUrl(_) => "it looks like http://127.0.0.1:9090",
+            Self::Encrypted(_) => {
+                "give its http:// address, which `ssh -L 9090:127.0.0.1:9090 MACHINE` brings here as \
+                 http://127.0.0.1:9090"
+            }
             Self::NotRunning { .. } => {
                 "start it with `watershed run`, or give `--admin URL` if it listens elsewhere"
             }
             Self::Unreachable { .. } => {
                 "see whether it is well, or give `--admin URL` if it listens elsewhere"
             }
-            Self::TokenWanted { .. } => "set `token-file` under [admin] to the file with the token",
-            Self::TokenRefused { .. } => "take the token that the process's `token-file` has",
+            Self::TokenWanted { .. } => {
+                "give `--token-file FILE`, or set `token-file` under [admin] to the file with the token"
+            }
+            Self::TokenRefused { .. } => {
+                "the process's `token-file` has another one: give `--token-file FILE` if that is elsewhere"
+            }
+            Self::Token(_) => "give `--token-file FILE` if the token is elsewhere",
             Self::Stranger { .. } => {
                 "see whether that is the admin listener of a watershed as new as this one"
             }
-            Self::Unspeakable { .. } | Self::Refused { .. } | Self::Token(_) => return None,
+            // In the process's own words.
+            Self::Refused { error, .. } => return error.help.clone(),
+            Self::Unspeakable { .. } => return None,
         };
         Some(help.to_owned())
     }
@@ -104,15 +136,25 @@ impl ProcessError {
     pub fn is_not_running(&self) -> bool {
         matches!(self, Self::NotRunning { .. })
     }
+
+    /// Whether the process has no service, or no environment, of the name that it was asked for.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Self::Refused { error, .. } if UNKNOWN.contains(&error.code.as_str()))
+    }
 }
 
 impl Process {
-    /// The process at `url`, or else at the admin address of `settings`.
+    /// The process at `url`, or else at the admin address of `settings`. The token is in `token_file`, or else where
+    /// `settings` say.
     ///
     /// # Errors
     ///
     /// Where neither gives an address.
-    pub fn new(url: Option<&str>, settings: &AdminSettings) -> Result<Self, ProcessError> {
+    pub fn new(
+        url: Option<&str>,
+        token_file: Option<&Path>,
+        settings: &AdminSettings,
+    ) -> Result<Self, ProcessError> {
         let url = match url {
             Some(url) => checked(url)?,
             None => format!("http://{}", local(settings.listen)?),
@@ -125,7 +167,12 @@ impl Process {
             .proxy(None)
             .build()
             .new_agent();
-        Ok(Self { url, token_file: settings.token_file.clone(), agent })
+        let token = match (token_file, &settings.token_file) {
+            (Some(given), _) => TokenSource::Given(given.to_owned()),
+            (None, Some(configured)) => TokenSource::Configured(configured.clone()),
+            (None, None) => TokenSource::None,
+        };
+        Ok(Self { url, token, agent })
     }
 
     pub fn url(&self) -> &str {
@@ -172,8 +219,14 @@ impl Process {
     }
 
     fn authorized<B>(&self, request: RequestBuilder<B>) -> Result<RequestBuilder<B>, ProcessError> {
-        Ok(match &self.token_file {
-            Some(file) => request.header("authorization", format!("Bearer {}", Token::text(file)?)),
+        let token = match &self.token {
+            TokenSource::None => None,
+            TokenSource::Given(file) => Some(Token::text(file)?),
+            // If the process wants one, its refusal tells of the file.
+            TokenSource::Configured(file) => Token::text(file).ok(),
+        };
+        Ok(match token {
+            Some(token) => request.header("authorization", format!("Bearer {token}")),
             None => request,
         })
     }
@@ -203,22 +256,52 @@ impl Process {
 
     fn refused(&self, url: String, mut response: Response<Body>) -> ProcessError {
         let status = response.status().as_u16();
-        match (status, &self.token_file) {
-            (401, Some(file)) => ProcessError::TokenRefused { url, file: file.clone() },
-            (401, None) => ProcessError::TokenWanted { url },
-            // Our own refusals give the reason in plain text; anything else was written by something in between.
-            _ if response.body().mime_type() == Some("text/plain") => {
-                let text = response.body_mut().read_to_string().unwrap_or_default();
-                let why = text.trim().chars().take(REPEATED_MAX).collect();
-                ProcessError::Refused { url, status, why }
+        if status == 401 {
+            return self.unauthorized(url);
+        }
+        let kind = response.body().mime_type().map(str::to_owned);
+        let mut text = || response.body_mut().read_to_string().unwrap_or_default();
+        let error = match kind.as_deref() {
+            Some(PROBLEM) => {
+                serde_json::from_str::<ProblemDocument>(&text()).ok().map(|it| it.error)
             }
-            _ => ProcessError::Stranger { url, answer: format!("with status {status}") },
+            // The refusals of older processes; anything else was written by something in between.
+            Some("text/plain") => Some(ErrorDocument { message: text(), ..Default::default() }),
+            _ => None,
+        };
+        match error {
+            Some(error) => ProcessError::Refused { url, status, error: Box::new(shortened(error)) },
+            None => ProcessError::Stranger { url, answer: format!("with status {status}") },
+        }
+    }
+
+    fn unauthorized(&self, url: String) -> ProcessError {
+        match &self.token {
+            TokenSource::None => ProcessError::TokenWanted { url },
+            TokenSource::Given(file) | TokenSource::Configured(file) => match Token::text(file) {
+                Ok(_) => ProcessError::TokenRefused { url, file: file.clone() },
+                Err(unreadable) => unreadable.into(),
+            },
         }
     }
 }
 
+/// As much of what a process says as an error repeats, without what a terminal would obey.
+fn shortened(error: ErrorDocument) -> ErrorDocument {
+    let shortened = |text: String| {
+        let shown = text.trim().chars().filter(|character| !character.is_control());
+        shown.take(REPEATED_MAX).collect()
+    };
+    let ErrorDocument { code, message, help, place } = error;
+    let (code, message) = (shortened(code), shortened(message));
+    ErrorDocument { code, message, help: help.map(shortened), place }
+}
+
 /// A URL as people write it: with a `/` at its end, or without its scheme.
 fn checked(url: &str) -> Result<String, ProcessError> {
+    if url.starts_with("https://") {
+        return Err(ProcessError::Encrypted(url.to_owned()));
+    }
     let authority = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/');
     let is_authority = authority.parse::<http::uri::Authority>().is_ok();
     match is_authority && !authority.contains('@') {
@@ -254,9 +337,11 @@ mod tests {
             assert_eq!(checked(url).unwrap(), "http://127.0.0.1:9090");
         }
         assert_eq!(checked("[::1]:9090").unwrap(), "http://[::1]:9090");
-        for url in ["https://127.0.0.1:9090", "", "http://", "a b", "localhost:1/api", "u@h:1"] {
+        for url in ["", "http://", "a b", "localhost:1/api", "u@h:1"] {
             assert!(matches!(checked(url), Err(ProcessError::NotAUrl(_))), "{url}");
         }
+        let encrypted = checked("https://127.0.0.1:9090").unwrap_err().to_string();
+        assert!(encrypted.contains("speaks plain HTTP"), "{encrypted}");
     }
 
     /// Starts a process that gives every client this answer. Returns its address, and the requests that it got.
@@ -277,7 +362,7 @@ mod tests {
     }
 
     fn post(url: &str) -> Result<(u16, Value), ProcessError> {
-        let process = Process::new(Some(url), &AdminSettings::default()).unwrap();
+        let process = Process::new(Some(url), None, &AdminSettings::default()).unwrap();
         process.post("/api/v1/reload", &serde_json::json!({ "user": "me" }))
     }
 
@@ -290,6 +375,20 @@ mod tests {
         assert!(asked.starts_with("POST /api/v1/reload HTTP/1.1\r\n"), "{asked}");
         assert!(asked.contains("content-type: application/json\r\n"), "{asked}");
         assert!(asked.ends_with("{\"user\":\"me\"}"), "{asked}");
+    }
+
+    /// Whatever answers there is not trusted with the terminal.
+    #[test]
+    fn a_problem_document_is_repeated_with_its_advice() {
+        let body = r#"{"status":404,"title":"Not Found","detail":"no","code":"unknown-service","message":"no \u001b[31mshop","help":"try `shop`","more":1}"#;
+        let head = "HTTP/1.1 404 Not Found\r\ncontent-type: application/problem+json\r\n";
+        let answer = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+        let (url, _) = answering(answer.leak());
+        let error = post(&url).unwrap_err();
+        let expected =
+            format!("{url}/api/v1/reload refuses with status 404: no [31mshop\n  help: try `shop`");
+        assert_eq!(error.to_string(), expected);
+        assert!(error.is_unknown());
     }
 
     #[test]

@@ -15,6 +15,13 @@ use crate::source::{Loaded, Loader, Reading};
 pub enum SiteError {
     #[error("the process at {url} serves {serves}, and not {}", .main.display())]
     OtherFiles { url: String, serves: String, main: PathBuf },
+    /// A process elsewhere can be asked what it serves, and not be given other files.
+    #[error(
+        "{} is not on this machine, and this command reads the configuration's files; the process at \
+         {url} serves {serves}",
+        .main.display()
+    )]
+    FilesElsewhere { url: String, serves: String, main: PathBuf },
     #[error("there is a service {service} in {environment} already")]
     ServiceExists { service: ServiceName, environment: String },
     #[error("the service may be in {0}, and nothing says in which")]
@@ -27,6 +34,7 @@ impl Coded for SiteError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::OtherFiles { .. } => ErrorCode::OtherConfiguration,
+            Self::FilesElsewhere { .. } => ErrorCode::FilesElsewhere,
             Self::ServiceExists { .. } => ErrorCode::ServiceExists,
             Self::WhichEnvironment(_) => ErrorCode::AmbiguousEnvironment,
             Self::NoPlace { .. } => ErrorCode::NoPlace,
@@ -38,6 +46,9 @@ impl Coded for SiteError {
             Self::OtherFiles { .. } => {
                 "give the `--config` that it serves, or its `--admin URL` if it is the same by \
                  another path"
+            }
+            Self::FilesElsewhere { .. } => {
+                "run it on the machine of that process, or give the same files by `--config`"
             }
             Self::ServiceExists { .. } => "leave out `--new-service`",
             Self::WhichEnvironment(_) => "say by `--environment` where it is to be",
@@ -61,8 +72,9 @@ impl Site {
     /// Loads the files, as far as they are right, and looks for the process.
     pub fn open(path: &Path, common: &Common) -> Result<Self, CliError> {
         let mut loader = Loader::new(path);
+        here(loader.path(), common.admin.as_deref(), common.token_file.as_deref())?;
         let loaded = load(&mut loader)?;
-        let process = running(loader.path(), &loaded.config.admin, common.admin.as_deref())?;
+        let process = running(loader.path(), &loaded.config.admin, common)?;
         Ok(Self { loader, loaded, process })
     }
 
@@ -145,21 +157,45 @@ pub(super) fn load(loader: &mut Loader) -> Result<Loaded, CliError> {
 pub(super) fn running(
     main: &Path,
     settings: &AdminSettings,
-    admin: Option<&str>,
+    common: &Common,
 ) -> Result<Option<Process>, CliError> {
-    let process = match Process::new(admin, settings) {
-        Err(ProcessError::NoPort) if admin.is_none() => return Ok(None),
+    let is_named = common.admin.is_some();
+    let process = match common.process_by(settings) {
+        Err(ProcessError::NoPort) if !is_named => return Ok(None),
         process => process?,
     };
-    // The process alone, without files: no service has this name.
-    let query = StatusQuery { service: Some(String::new()), ..StatusQuery::default() };
-    let status: StatusDocument = match process.get(&query.path()) {
-        Err(error) if error.is_not_running() && admin.is_none() => return Ok(None),
+    let status = match alone(&process) {
+        Err(error) if error.is_not_running() && !is_named => return Ok(None),
         status => status?,
     };
-    if admin.is_none() && !is_same(Path::new(&status.config), main) {
+    if !is_named && !is_same(Path::new(&status.config), main) {
         let (url, serves) = (process.url().to_owned(), status.config);
         return Err(SiteError::OtherFiles { url, serves, main: main.to_owned() }.into());
     }
     Ok(Some(process))
+}
+
+/// The process itself, without its services.
+fn alone(process: &Process) -> Result<StatusDocument, ProcessError> {
+    process.get(&StatusQuery { process_alone: true, ..StatusQuery::default() }.path())
+}
+
+/// Whether the main file is on this machine. A command that needs it says where it is instead, as far as the process at
+/// `--admin` tells.
+///
+/// # Errors
+///
+/// Where the file is not here, and the process at `--admin` may have it elsewhere.
+pub(super) fn here(
+    main: &Path,
+    admin: Option<&str>,
+    token_file: Option<&Path>,
+) -> Result<(), CliError> {
+    let is_missing = || matches!(main.try_exists(), Ok(false));
+    if admin.is_none() || !is_missing() {
+        return Ok(());
+    }
+    let process = Process::new(admin, token_file, &AdminSettings::default())?;
+    let (url, serves) = (process.url().to_owned(), alone(&process)?.config);
+    Err(SiteError::FilesElsewhere { url, serves, main: main.to_owned() }.into())
 }

@@ -292,10 +292,13 @@ fn view(
     let query = StatusQuery {
         environment: Some(environment.to_string()),
         service: Some(service.name.to_string()),
+        ..StatusQuery::default()
     };
-    let status: StatusDocument = process.get(&query.path())?;
-    let mut services = status.environments.into_iter().flat_map(|it| it.services);
-    Ok(ServiceView::of_process(environment, service, services.next()))
+    let served = match process.get::<StatusDocument>(&query.path()) {
+        Err(error) if error.is_unknown() => None,
+        status => status?.environments.into_iter().flat_map(|it| it.services).next(),
+    };
+    Ok(ServiceView::of_process(environment, service, served))
 }
 
 /// The author of the command: under sudo, the user who called it.

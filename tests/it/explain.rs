@@ -62,8 +62,8 @@ fn what_is_explained_is_what_happens() {
 fn what_is_no_question_is_refused() {
     let watershed = site().start();
     for (query, status, says) in [
-        ("", 400, "say which service"),
-        ("service=nobody", 404, "there is no service \"nobody\""),
+        ("", 400, "the parameter `service` is missing"),
+        ("service=nobody", 404, "there is no service `nobody`"),
         ("service=greeter&header=x-user", 400, "is not a header"),
         ("service=greeter&path=app", 400, "is not a path"),
         ("service=greeter&client=here", 400, "is not the address of a client"),

@@ -156,7 +156,7 @@ fn a_command_that_comes_after_the_watcher_is_the_author_all_the_same() {
     watershed.site.write(FILE, two_versions("v1 = 10, v2 = 90"));
     let edit = newest(&watershed, "greeter", 2);
     assert_eq!(edit.author, Author::FileEdit);
-    let other = Value::from("sha256:00");
+    let other = Value::from(format!("sha256:{:064}", 0));
     let mut attribution = attribution(&watershed.site);
     let digest = std::mem::replace(&mut attribution["file_digest"], other);
     reload_by(&watershed, &attribution);
@@ -184,19 +184,20 @@ fn a_question_or_an_attribution_that_is_wrong_is_told_why() {
     let watershed = site.start();
     for (query, status, why) in [
         ("", 400, "service"),
-        ("?service=greeter", 400, "prod, test"),
+        ("?service=greeter", 400, "`prod` and `test`"),
         ("?service=greeter&limit=0", 400, "between 1 and 1000"),
         ("?service=greeter&limit=many", 400, "limit"),
         ("?service=greeter&environment=prod&generation=1", 400, "generation"),
-        ("?service=greetre", 404, "no service greetre"),
-        ("?service=greeter&environment=dev", 404, "it has it in prod, test"),
+        ("?service=greetre", 404, "no service `greetre`"),
+        ("?service=greeter&environment=dev", 404, "the history has it in `prod` and `test`"),
         ("?service=greeter&environment=prod&limit=1", 200, "\"records\":[{"),
     ] {
         let answer = watershed.admin(&format!("/api/v1/history{query}"));
         assert_eq!(answer.status, status, "{query}: {answer:?}");
         assert!(answer.text().contains(why), "{query}: {}", answer.text());
     }
-    let right = attribution(&watershed.site);
+    let mut right = attribution(&watershed.site);
+    right["environment"] = "prod".into();
     let without = |key: &str| {
         let mut wrong = right.clone();
         wrong.as_object_mut().unwrap().remove(key);
@@ -216,7 +217,7 @@ fn a_question_or_an_attribution_that_is_wrong_is_told_why() {
     }
     let mut long = right.clone();
     long["remark"] = Value::from("long ".repeat(20_000));
-    assert_eq!(watershed.admin_post_json("/api/v1/reload", &long).status, 400);
+    assert_eq!(watershed.admin_post_json("/api/v1/reload", &long).status, 413);
     reload_by(&watershed, &right);
     assert_eq!(watershed.admin_post("/api/v1/reload").status, 200);
 }

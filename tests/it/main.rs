@@ -12,13 +12,14 @@
 )]
 
 mod admin;
+mod admin_errors;
 mod bodies;
 mod cli;
 mod clients;
 mod compile_cache;
 mod compiling;
-mod consent;
 mod completions;
+mod consent;
 mod cpu_time;
 mod decide;
 mod docs;

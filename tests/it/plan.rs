@@ -252,7 +252,7 @@ fn without_a_process_the_way_on_is_told() {
     let finished = site.run(&["plan"]);
     assert!(finished.stderr.contains("port 0"), "{finished:?}");
     let finished = site.run(&["plan", "--admin", "https://127.0.0.1:1"]);
-    assert!(finished.stderr.contains("never https"), "{finished:?}");
+    assert!(finished.stderr.contains("speaks plain HTTP"), "{finished:?}");
     let finished = site.run(&["plan", "--admin", "127.0.0.1:1", "--from", "."]);
     assert_eq!(finished.code, Some(64), "a usage error: {finished:?}");
 }

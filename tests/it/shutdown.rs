@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 
-use crate::support::{DEADLINE, Http1, LAB, Site, Watershed, eventually, lab, request};
+use crate::support::{
+    DEADLINE, Http1, LAB, Site, Watershed, assert_admin_problem, eventually, lab, request,
+};
 
 /// A grace period longer than any test.
 const LONG: &str = "60s";
@@ -146,13 +148,14 @@ fn what_comes_within_the_delay_is_served() {
     assert_eq!(kept.get(LAB, "/count").header("connection"), Some("keep-alive"));
     watershed.signal(SIGTERM);
     eventually("not ready", || watershed.admin("/readyz").status == 503);
-    assert_eq!(watershed.admin("/readyz").text(), "not ready: draining\n");
+    assert_admin_problem(&watershed.admin("/readyz"), 503, "not-ready");
+    assert_eq!(watershed.admin("/readyz").json()["detail"], "not ready: draining");
     assert_eq!(watershed.admin("/livez").status, 200);
     assert_eq!(watershed.status()["draining"], true);
     // The next process should get further changes, and the next request of a kept connection.
     let refused = watershed.admin_post("/api/v1/reload");
     assert_eq!((refused.status, refused.header("connection")), (503, Some("close")));
-    assert!(refused.text().starts_with("draining: "), "{refused:?}");
+    assert_admin_problem(&refused, 503, "draining");
     for client in [&mut kept, &mut watershed.http1()] {
         let response = client.get(LAB, "/count");
         assert_eq!((response.status, response.header("connection")), (200, Some("close")));

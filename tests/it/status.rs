@@ -277,7 +277,8 @@ fn a_service_of_several_environments_needs_its_environment() {
     assert_eq!(serde_json::to_value(named).unwrap(), expected);
     let ambiguous = status(&watershed, &["greeter"]);
     assert_eq!(ambiguous.code, Some(1), "{ambiguous:?}");
-    let expected = "`test` and `prod` each have a service `greeter`\n  help: say which by `--environment";
+    let expected =
+        "`test` and `prod` each have a service `greeter`\n  help: say which by `--environment";
     assert!(ambiguous.stderr.contains(expected), "{ambiguous:?}");
     for more in [&["greeter", "--environment", "prod"][..], &["--environment", "prod"]] {
         let document = status_json(&watershed, more);

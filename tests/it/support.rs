@@ -16,7 +16,7 @@ pub use commands::{agreed, done, refused, tell};
 pub use http1::Http1;
 pub use http2::{Http2, request};
 pub use load::{StopOnDrop, while_requested};
-pub use response::{Response, assert_problem};
+pub use response::{Response, assert_admin_problem, assert_problem};
 pub use site::{LABS, Site, greeter, lab, lab_p3, limits, one_version, plugin, split};
 pub use terminal::{AtTerminal, Streams};
 pub use watershed::{Finished, Watershed};

@@ -87,8 +87,10 @@ fn what_makes_no_sense_is_refused_and_changes_nothing() {
     let greeter = component("greeter");
     refused(&watershed, &deploy("v2", &greeter, "A=b"), &["a version v2 already", "--replace"]);
     refused(&watershed, &deploy("v3", "/no/such.wasm", "A=b"), &["there is no file /no/such.wasm"]);
-    for (shares, told) in [(&["v1=90", "v2=9"][..], "99, not 100: 1 % is missing"), (&["v1=0"], "--offline")] {
-        let finished = run(&watershed, &[&["traffic", "greeter"], shares].concat());
+    for (shares, told) in
+        [(&["v1=90", "v2=9"][..], "99, not 100: 1 % is missing"), (&["v1=0"], "--offline")]
+    {
+        let finished = tell(&watershed, &[&["traffic", "greeter"], shares].concat());
         assert_eq!(finished.code, Some(64), "{finished:?}");
         assert!(finished.stderr.contains(told), "{finished:?}");
     }

@@ -81,7 +81,7 @@ impl Names {
     /// The address of the admin listener, as the files have it.
     pub fn admin(&self) -> Option<String> {
         let config = self.config.as_ref()?;
-        Process::new(None, &config.admin).ok().map(|process| process.url().to_owned())
+        Process::new(None, None, &config.admin).ok().map(|process| process.url().to_owned())
     }
 
     fn declared(&self) -> impl Iterator<Item = (&str, &Service)> {
@@ -111,7 +111,8 @@ impl Names {
 
     fn process(&self) -> Option<Process> {
         let settings = self.config.as_ref().map(|config| config.admin.clone()).unwrap_or_default();
-        Process::new(self.line.value("--admin"), &settings).ok()
+        let token_file = self.line.value("--token-file").map(Path::new);
+        Process::new(self.line.value("--admin"), token_file, &settings).ok()
     }
 
     /// The newest records of a service. Where no process runs, its history is a file.

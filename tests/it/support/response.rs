@@ -61,3 +61,23 @@ pub fn assert_problem(response: &Response, status: u16, code: &str) {
     let retries = matches!(code, "no-version" | "overload");
     assert_eq!(response.header("retry-after").is_some(), retries, "{response:?}");
 }
+
+/// Asserts that a response of the admin listener is the problem document of an error.
+#[track_caller]
+pub fn assert_admin_problem(response: &Response, status: u16, code: &str) {
+    assert_eq!(response.status, status, "{code}: {response:?}");
+    assert_eq!(response.header("content-type"), Some("application/problem+json"), "{response:?}");
+    let document = response.json();
+    assert_eq!((&document["status"], &document["code"]), (&status.into(), &code.into()));
+    assert_eq!(document["detail"], document["message"], "{document}");
+    for key in ["title", "detail", "help"] {
+        let text = document[key].as_str();
+        // The message of a malformed part says what to do about it.
+        let may_lack = key == "help" && code == "bad-parameter";
+        assert!(may_lack || text.is_some_and(|text| !text.is_empty()), "{key}: {document}");
+    }
+    if status == 401 {
+        assert!(response.header("www-authenticate").unwrap().starts_with("Bearer"));
+    }
+    assert_eq!(response.header("allow").is_some(), status == 405, "{response:?}");
+}

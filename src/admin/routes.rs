@@ -1,0 +1,186 @@
+//! Which paths the admin listener has, what each takes, and what answers. `guard` is in front of all of them.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use axum::Router;
+use axum::extract::{RawQuery, Request, State};
+use axum::http::header::ALLOW;
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::{get, post};
+
+use super::error::AdminError;
+use super::{Admin, check, description, explain, guard, history, metrics, probes, reload, status};
+use crate::api::{self, ExplainQuery, HistoryQuery, Parameters, QueryError, StatusQuery};
+
+/// What a path that is read takes, and what a path that is posted to takes.
+const READ: &str = "GET, HEAD, OPTIONS";
+const POSTED: &str = "POST, OPTIONS";
+
+/// Every path, and its methods.
+const PATHS: [(&str, &str); 9] = [
+    ("/livez", READ),
+    ("/readyz", READ),
+    ("/metrics", READ),
+    (api::STATUS, READ),
+    (api::CONFIG, READ),
+    (api::EXPLAIN, READ),
+    (api::HISTORY, READ),
+    (api::RELOAD, POSTED),
+    (api::CHECK, POSTED),
+];
+
+/// The paths, as a person is told of them.
+pub fn list() -> String {
+    let shown = PATHS.map(|(path, methods)| match methods {
+        POSTED => format!("POST {path}"),
+        _ => path.to_owned(),
+    });
+    shown.join(", ")
+}
+
+pub fn routes(admin: Admin) -> Router {
+    let hosts = admin.started_with.admin.hosts.clone().into();
+    let (token, draining) = (admin.token.clone(), admin.draining.clone());
+    let guard = guard::Guard { hosts, token, draining };
+    let answers = Router::new()
+        .route("/livez", get(probes::livez))
+        .route("/readyz", get(probes::readyz))
+        .route("/metrics", get(metrics::show))
+        .route(api::STATUS, get(show_status))
+        .route(api::CONFIG, get(show_config))
+        .route(api::EXPLAIN, get(show_explanation))
+        .route(api::HISTORY, get(show_history))
+        .route(api::RELOAD, post(reload::reload))
+        .route(api::CHECK, post(check::show))
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_route)
+        .with_state(Arc::new(admin));
+    // Around all of it: a router would add to a refusal which methods the path takes.
+    Router::new()
+        .fallback_service(answers)
+        .layer(from_fn_with_state(guard, guard::guard))
+        .layer(from_fn(survive))
+}
+
+/// Answers where no handler does: OPTIONS of a path, a method that the path does not take, and other paths.
+async fn no_route(request: Request) -> Response {
+    let path = request.uri().path();
+    let Some((_, allow)) = PATHS.iter().find(|(known, _)| *known == path) else {
+        return AdminError::UnknownPath(path.chars().take(100).collect()).into_response();
+    };
+    match request.method() {
+        &Method::OPTIONS => {
+            let allow = [(ALLOW, HeaderValue::from_static(allow))];
+            (StatusCode::NO_CONTENT, allow).into_response()
+        }
+        method => {
+            let (method, path) = (method.clone(), path.to_owned());
+            AdminError::MethodNotAllowed { method, path, allow }.into_response()
+        }
+    }
+}
+
+/// Answers 500 where a handler panics. The log has the panic.
+async fn survive(request: Request, next: Next) -> Response {
+    let mut answer = pin!(next.run(request));
+    std::future::poll_fn(|context| {
+        // Nothing of the request is used again, and what handlers share is behind atomics and locks.
+        let polled = catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(context)));
+        polled.unwrap_or_else(|_| {
+            let why = "a handler panicked".to_owned();
+            Poll::Ready(AdminError::Internal(why).into_response())
+        })
+    })
+    .await
+}
+
+async fn show_status(
+    State(admin): State<Arc<Admin>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, AdminError> {
+    let query = StatusQuery::parse(&query.unwrap_or_default())?;
+    Ok(Json(status::document(&admin, &query)?).into_response())
+}
+
+/// What is declared and served, so that a client can compare it with files.
+async fn show_config(
+    State(admin): State<Arc<Admin>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, AdminError> {
+    no_parameters(query)?;
+    let snapshot = admin.live.load();
+    let served = description::description(&snapshot, &admin.root, &admin.started_with);
+    Ok(Json(served).into_response())
+}
+
+/// Says which version a described request would get, and why.
+async fn show_explanation(
+    State(admin): State<Arc<Admin>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, AdminError> {
+    let query = ExplainQuery::parse(&query.unwrap_or_default())?;
+    Ok(Json(explain::explanation(&admin, &query)?).into_response())
+}
+
+async fn show_history(
+    State(admin): State<Arc<Admin>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, AdminError> {
+    let query = HistoryQuery::parse(&query.unwrap_or_default())?;
+    Ok(Json(history::records(admin.reloads.history(), query).await?).into_response())
+}
+
+/// Refuses parameters where there are none: an ignored one would mislead.
+pub fn no_parameters(query: Option<String>) -> Result<(), QueryError> {
+    Parameters::read(&query.unwrap_or_default(), &[]).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use axum::body::{Body, to_bytes};
+    use hyper::service::Service;
+    use hyper_util::service::TowerToHyperService;
+
+    use super::*;
+
+    async fn ask(routes: Router, path: &str) -> Response {
+        let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+        TowerToHyperService::new(routes).call(request).await.unwrap()
+    }
+
+    /// At once, and after it has waited for something.
+    #[tokio::test]
+    async fn a_handler_that_panics_is_answered_for() {
+        let routes = Router::new()
+            .route("/at-once", get(async || -> &'static str { panic!("at once") }))
+            .route(
+                "/later",
+                get(async || -> &'static str {
+                    tokio::task::yield_now().await;
+                    poll_fn(|_| -> Poll<&'static str> { panic!("later") }).await
+                }),
+            )
+            .layer(from_fn(survive));
+        for path in ["/at-once", "/later"] {
+            let answer = ask(routes.clone(), path).await;
+            assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR, "{path}");
+            assert_eq!(answer.headers()["content-type"], "application/problem+json");
+            let body = to_bytes(answer.into_body(), 10_000).await.unwrap();
+            let problem: api::ProblemDocument = serde_json::from_slice(&body).unwrap();
+            assert_eq!((problem.status, problem.error.code.as_str()), (500, "internal"));
+        }
+    }
+
+    #[test]
+    fn every_path_is_listed() {
+        let list = list();
+        assert!(list.starts_with("/livez, ") && list.ends_with("POST /api/v1/check"), "{list}");
+    }
+}
