@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::routes;
 use crate::api::{ErrorDocument, ErrorPlace, ProblemDocument, QueryError};
+use crate::code::{Coded, ErrorCode};
 use crate::config::{Problem, suggest};
 use crate::history::HistoryError;
 use crate::policy::explain::QuestionError;
@@ -91,53 +92,127 @@ impl AdminError {
         Self::FilesWrong { message, first: first.cloned().map(Box::new) }
     }
 
-    /// The status of the answer, and the code that scripts compare.
-    fn kind(&self) -> (StatusCode, &'static str) {
+    fn status(&self) -> StatusCode {
         match self {
-            Self::HostMissing => (StatusCode::BAD_REQUEST, "host-missing"),
-            Self::HostUnknown(_) => (StatusCode::MISDIRECTED_REQUEST, "host-unknown"),
-            Self::ForeignOrigin => (StatusCode::FORBIDDEN, "foreign-origin"),
-            Self::TokenMissing => (StatusCode::UNAUTHORIZED, "token-missing"),
-            Self::TokenWrong => (StatusCode::UNAUTHORIZED, "token-wrong"),
-            Self::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
-            Self::UnknownPath(_) => (StatusCode::NOT_FOUND, "unknown-path"),
-            Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed"),
-            Self::Query(QueryError::Unknown { .. }) => {
-                (StatusCode::BAD_REQUEST, "unknown-parameter")
-            }
-            Self::Query(QueryError::Missing { .. }) => {
-                (StatusCode::BAD_REQUEST, "missing-parameter")
-            }
-            Self::Query(QueryError::Repeated { .. } | QueryError::Malformed { .. })
-            | Self::Question(_) => (StatusCode::BAD_REQUEST, "bad-parameter"),
-            Self::UnknownService { .. } | Self::RejectedService { .. } => {
-                (StatusCode::NOT_FOUND, "unknown-service")
-            }
-            Self::UnknownEnvironment { .. } => (StatusCode::NOT_FOUND, "unknown-environment"),
-            Self::AmbiguousService { .. } => (StatusCode::BAD_REQUEST, "ambiguous-service"),
-            Self::BodyTooLong { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-long"),
-            Self::UnsupportedMediaType(_) => {
-                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type")
-            }
-            Self::BodyMalformed { .. } => (StatusCode::BAD_REQUEST, "bad-body"),
-            Self::BodyLate => (StatusCode::REQUEST_TIMEOUT, "body-late"),
-            Self::BodyIncomplete(_) => (StatusCode::BAD_REQUEST, "body-incomplete"),
-            Self::NotAlive(_) => (StatusCode::SERVICE_UNAVAILABLE, "not-alive"),
-            Self::NotReady(_) => (StatusCode::SERVICE_UNAVAILABLE, "not-ready"),
-            Self::Ending => (StatusCode::SERVICE_UNAVAILABLE, "ending"),
-            Self::NothingLoaded => (StatusCode::SERVICE_UNAVAILABLE, "nothing-loaded"),
-            Self::NoHistory(_) => (StatusCode::SERVICE_UNAVAILABLE, "no-history"),
-            Self::HistoryUnreadable(_) => (StatusCode::INTERNAL_SERVER_ERROR, "history-unreadable"),
-            Self::FilesWrong { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "files-wrong"),
-            Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+            Self::HostMissing
+            | Self::Query(_)
+            | Self::Question(_)
+            | Self::AmbiguousService { .. }
+            | Self::BodyMalformed { .. }
+            | Self::BodyIncomplete(_) => StatusCode::BAD_REQUEST,
+            Self::TokenMissing | Self::TokenWrong => StatusCode::UNAUTHORIZED,
+            Self::ForeignOrigin => StatusCode::FORBIDDEN,
+            Self::UnknownPath(_)
+            | Self::UnknownService { .. }
+            | Self::RejectedService { .. }
+            | Self::UnknownEnvironment { .. } => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BodyLate => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::HostUnknown(_) => StatusCode::MISDIRECTED_REQUEST,
+            Self::FilesWrong { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::HistoryUnreadable(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Draining
+            | Self::NotAlive(_)
+            | Self::NotReady(_)
+            | Self::Ending
+            | Self::NothingLoaded
+            | Self::NoHistory(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
-    /// What to do about it; `None` where the message says it already.
+    /// Where in the files the cause is.
+    fn place(&self) -> Option<ErrorPlace> {
+        let problem = match self {
+            Self::RejectedService { problem, .. } => problem,
+            Self::FilesWrong { first, .. } => first.as_ref()?,
+            _ => return None,
+        };
+        Some(ErrorPlace::from(&**problem))
+    }
+
+    fn document(&self) -> ProblemDocument {
+        let status = self.status();
+        ProblemDocument {
+            status: status.as_u16(),
+            title: status.canonical_reason().unwrap_or_default().to_owned(),
+            detail: self.to_string(),
+            error: ErrorDocument { place: self.place(), ..ErrorDocument::of(self) },
+        }
+    }
+
+    /// The answer, which has the members of `document` too.
+    pub fn with(&self, document: &impl Serialize) -> Response {
+        self.answer(Some(document))
+    }
+
+    /// Writes every answer that is not a success.
+    fn answer(&self, document: Option<&impl Serialize>) -> Response {
+        #[derive(Serialize)]
+        struct Answer<'a, T> {
+            #[serde(flatten)]
+            problem: ProblemDocument,
+            #[serde(flatten)]
+            document: Option<&'a T>,
+        }
+        let status = self.status();
+        let mut body = serde_json::to_string(&Answer { problem: self.document(), document })
+            .unwrap_or_else(|_| "{}".to_owned());
+        body.push('\n');
+        let mut response = (status, [(CONTENT_TYPE, PROBLEM)], body).into_response();
+        let header = match self {
+            Self::MethodNotAllowed { allow, .. } => Some((ALLOW, *allow)),
+            Self::TokenMissing => Some((WWW_AUTHENTICATE, "Bearer")),
+            // RFC 6750, section 3.1.
+            Self::TokenWrong => Some((WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"")),
+            _ => None,
+        };
+        if let Some((name, value)) = header {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        response
+    }
+}
+
+impl Coded for AdminError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::HostMissing => ErrorCode::HostMissing,
+            Self::HostUnknown(_) => ErrorCode::HostUnknown,
+            Self::ForeignOrigin => ErrorCode::ForeignOrigin,
+            Self::TokenMissing => ErrorCode::TokenWanted,
+            Self::TokenWrong => ErrorCode::TokenRefused,
+            Self::Draining | Self::Ending => ErrorCode::Draining,
+            Self::UnknownPath(_) => ErrorCode::UnknownPath,
+            Self::MethodNotAllowed { .. } => ErrorCode::MethodNotAllowed,
+            Self::Query(QueryError::Unknown { .. }) => ErrorCode::UnknownParameter,
+            Self::Query(QueryError::Missing { .. }) => ErrorCode::MissingParameter,
+            Self::Query(QueryError::Repeated { .. } | QueryError::Malformed { .. })
+            | Self::Question(_) => ErrorCode::BadParameter,
+            Self::UnknownService { .. } | Self::RejectedService { .. } => ErrorCode::UnknownService,
+            Self::UnknownEnvironment { .. } => ErrorCode::UnknownEnvironment,
+            Self::AmbiguousService { .. } => ErrorCode::AmbiguousService,
+            Self::BodyTooLong { .. } => ErrorCode::BodyTooLong,
+            Self::UnsupportedMediaType(_) => ErrorCode::UnsupportedMediaType,
+            Self::BodyMalformed { .. } => ErrorCode::BadBody,
+            Self::BodyLate => ErrorCode::BodyLate,
+            Self::BodyIncomplete(_) => ErrorCode::BodyIncomplete,
+            Self::NotAlive(_) => ErrorCode::NotAlive,
+            Self::NotReady(_) => ErrorCode::NotReady,
+            Self::NothingLoaded => ErrorCode::NothingLoaded,
+            Self::NoHistory(_) => ErrorCode::HistoryUnusable,
+            Self::HistoryUnreadable(error) => error.code(),
+            Self::FilesWrong { .. } => ErrorCode::InvalidConfiguration,
+            Self::Internal(_) => ErrorCode::Internal,
+        }
+    }
+
     fn help(&self) -> Option<String> {
         let fixed = match self {
             Self::Query(error) => return Some(help_for(error)),
-            Self::Question(_) | Self::HistoryUnreadable(_) => return None,
+            Self::Question(error) => return error.help(),
+            Self::HistoryUnreadable(error) => return error.help(),
             Self::UnknownService { help, .. }
             | Self::UnknownEnvironment { help, .. }
             | Self::BodyTooLong { help, .. } => return Some(help.clone()),
@@ -168,65 +243,6 @@ impl AdminError {
             Self::Internal(_) => "see the log of the process",
         };
         Some(fixed.to_owned())
-    }
-
-    /// Where in the files the cause is.
-    fn place(&self) -> Option<ErrorPlace> {
-        let problem = match self {
-            Self::RejectedService { problem, .. } => problem,
-            Self::FilesWrong { first, .. } => first.as_ref()?,
-            _ => return None,
-        };
-        let Problem { file, line, column, .. } = &**problem;
-        Some(ErrorPlace { file: file.clone(), line: *line, column: *column })
-    }
-
-    fn document(&self) -> ProblemDocument {
-        let (status, code) = self.kind();
-        let message = self.to_string();
-        ProblemDocument {
-            status: status.as_u16(),
-            title: status.canonical_reason().unwrap_or_default().to_owned(),
-            detail: message.clone(),
-            error: ErrorDocument {
-                code: code.to_owned(),
-                message,
-                help: self.help(),
-                place: self.place(),
-            },
-        }
-    }
-
-    /// The answer, which has the members of `document` too.
-    pub fn with(&self, document: &impl Serialize) -> Response {
-        self.answer(Some(document))
-    }
-
-    /// Writes every answer that is not a success.
-    fn answer(&self, document: Option<&impl Serialize>) -> Response {
-        #[derive(Serialize)]
-        struct Answer<'a, T> {
-            #[serde(flatten)]
-            problem: ProblemDocument,
-            #[serde(flatten)]
-            document: Option<&'a T>,
-        }
-        let (status, _) = self.kind();
-        let mut body = serde_json::to_string(&Answer { problem: self.document(), document })
-            .unwrap_or_else(|_| "{}".to_owned());
-        body.push('\n');
-        let mut response = (status, [(CONTENT_TYPE, PROBLEM)], body).into_response();
-        let header = match self {
-            Self::MethodNotAllowed { allow, .. } => Some((ALLOW, *allow)),
-            Self::TokenMissing => Some((WWW_AUTHENTICATE, "Bearer")),
-            // RFC 6750, section 3.1.
-            Self::TokenWrong => Some((WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"")),
-            _ => None,
-        };
-        if let Some((name, value)) = header {
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
-        }
-        response
     }
 }
 

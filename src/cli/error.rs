@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::CliError;
+use super::process::ProcessError;
 use super::rollback::SkippedDocument;
 use crate::api::{ErrorDocument, ErrorPlace, Fault};
 use crate::code::{Coded, ErrorCode};
@@ -79,7 +80,11 @@ impl CliError {
 
     /// The error as `--json` prints it.
     pub(super) fn document(&self) -> FailureDocument {
-        let error = ErrorDocument { place: self.place(), ..ErrorDocument::of(self) };
+        let error = match self {
+            // The process's own error, whose code says more than that it refused.
+            Self::Process(ProcessError::Refused { error, .. }) => (**error).clone(),
+            _ => ErrorDocument { place: self.place(), ..ErrorDocument::of(self) },
+        };
         FailureDocument { error, details: self.details() }
     }
 

@@ -207,7 +207,7 @@ fn a_wrong_body_is_refused_before_anything_is_done() {
 fn wrong_files_are_a_problem_with_a_place() {
     let watershed = serve();
     let answer = watershed.admin_post("/api/v1/reload");
-    assert_admin_problem(&answer, 422, "files-wrong");
+    assert_admin_problem(&answer, 422, "invalid-configuration");
     let document = answer.json();
     assert_eq!(document["outcome"], "unchanged", "{document}");
     assert_eq!(document["place"]["line"], document["problems"][0]["line"]);
@@ -215,7 +215,7 @@ fn wrong_files_are_a_problem_with_a_place() {
     let file = watershed.site.path("services/greeter.toml");
     let question = json!({ "file": file, "is_there": true, "text": "nonsense" });
     let answer = watershed.admin_post_json("/api/v1/check", &question);
-    assert_admin_problem(&answer, 422, "files-wrong");
+    assert_admin_problem(&answer, 422, "invalid-configuration");
     assert_eq!(answer.json()["verdict"], "wrong");
 }
 
@@ -254,9 +254,9 @@ fn what_the_guard_refuses_is_a_problem_too() {
     for path in READ.iter().skip(2).chain(&POSTED).chain(&["/nonsense"]) {
         for method in ["GET", "POST", "OPTIONS"] {
             let missing = ask(&watershed, method, path, &[], b"");
-            assert_admin_problem(&missing, 401, "token-missing");
+            assert_admin_problem(&missing, 401, "token-wanted");
             let wrong = ask(&watershed, method, path, &["authorization: Bearer no"], b"");
-            assert_admin_problem(&wrong, 401, "token-wrong");
+            assert_admin_problem(&wrong, 401, "token-refused");
             assert!(!wrong.text().contains("s3cret"), "{wrong:?}");
         }
         let foreign = connect().ask("GET", "evil.example", path, &[right], b"");
