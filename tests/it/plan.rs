@@ -288,7 +288,12 @@ fn the_process_of_the_files_is_asked_with_its_token() {
     let stranger = Site::new().service("greeter", &greeter("v1"));
     let finished = plan(&stranger, &watershed, &[]);
     assert_eq!(finished.code, Some(1), "{finished:?}");
-    assert!(finished.stderr.contains("wants a token\n  help: set `token-file`"), "{finished:?}");
+    assert!(
+        finished
+            .stderr
+            .contains("wants a token\n  help: give `--token-file FILE`, or set `token-file`"),
+        "{finished:?}"
+    );
     let stranger = stranger.admin(&settings);
     let finished = stranger.run(&["plan"]);
     assert!(finished.stderr.contains("cannot read `token-file`"), "{finished:?}");
