@@ -6,14 +6,15 @@
 //! `paths` has the addresses and queries, and `query` reads a query string. Then one file for each
 //! answer: `status`, `reload` (with the body of the request), `history`, `explanation`, `description`
 //! (the answer of `/api/v1/config`) and `plan` (the difference between two descriptions, printed by
-//! `watershed plan --json`). `standing` says where a version stands, in several of them, and `error` is
-//! what every command and path answers when something is wrong.
+//! `watershed plan --json`). `standing` says where a version stands, in several of them, `moment` is
+//! how each of them writes a time, and `error` is what every command and path answers when something is wrong.
 
 mod check;
 mod description;
 mod error;
 mod explanation;
 mod history;
+pub mod moment;
 mod paths;
 mod plan;
 mod query;
@@ -23,13 +24,13 @@ mod status;
 
 pub use check::{CheckDocument, CheckQuestion};
 pub use description::{
-    BackendDescription, Description, EnvironmentDescription, ServiceDescription, Settings,
-    TrafficKind, Value, VersionDescription,
+    BackendDescription, Description, EnvironmentDescription, QuarantineDescription,
+    ServiceDescription, Settings, TrafficKind, Value, VersionDescription,
 };
 pub use error::{ErrorDocument, ErrorPlace, ProblemDocument};
 pub use explanation::{Chance, Explanation, RuleStep, StickyStep, Wish};
 pub use history::{
-    Author, FileText, HistoryDocument, Parts, Record, RecordOutcome, RecordedVersion, Served,
+    Author, ChangedPart, FileText, HistoryDocument, Parts, Record, RecordOutcome, RecordedVersion, Served,
     ServedVersion, Share,
 };
 pub use paths::{

@@ -164,7 +164,7 @@ enum Command {
     /// List environments.
     #[command(subcommand, after_help = env::EXAMPLES)]
     Env(env::Command),
-    /// Print the JSON Schema of a configuration file.
+    /// Print the JSON Schema of a configuration file, or of what `--json` prints.
     Schema(schema::Arguments),
     /// Print a script by which a shell completes commands and names.
     ///

@@ -70,7 +70,8 @@ macro_rules! codes {
 
 codes! {
     Usage = "usage": "The command line is wrong.",
-    NotConfirmed = "not-confirmed": "Nobody agreed: the answer was not yes, or nobody could be asked. Nothing was done.",
+    NotConfirmed = "not-confirmed": "Somebody was asked and did not say yes. Nothing was done.",
+    NobodyToAsk = "nobody-to-ask": "The command takes traffic away, `--yes` is not given, and there is no terminal.",
 
     InvalidConfiguration = "invalid-configuration": "Files of the configuration are wrong; `problems` has all of it.",
     UnreadableConfiguration = "unreadable-configuration": "A file cannot be read for now. Try again.",

@@ -320,10 +320,14 @@ impl History {
     }
 
     fn encoded(&self, records: &[Record]) -> Result<Vec<Vec<u8>>, HistoryError> {
-        records
-            .iter()
-            .map(|record| serde_json::to_vec(record).map_err(|e| self.strange(e)))
-            .collect()
+        let encode = |record: &Record| {
+            let mut value = serde_json::to_value(record)?;
+            // An older watershed reads the milliseconds only.
+            let members = value.as_object_mut();
+            members.and_then(|members| members.insert("at".to_owned(), record.at.into()));
+            serde_json::to_vec(&value)
+        };
+        records.iter().map(|record| encode(record).map_err(|error| self.strange(error))).collect()
     }
 
     fn decoded(&self, value: &[u8]) -> Result<Record, HistoryError> {

@@ -6,7 +6,7 @@ mod observed;
 use std::iter;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::error::AdminError;
 use super::{Admin, TokenFile, find};
@@ -211,6 +211,11 @@ fn rejection_document(rejection: &Rejection) -> RejectionDocument {
     }
 }
 
+fn milliseconds_since_1970(at: SystemTime) -> u64 {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// The document of a reload's outcome.
 pub(super) fn reload_document(reload: &Reload) -> ReloadDocument {
     let Reload { at, outcome, generation, read, report } = reload;
@@ -219,7 +224,7 @@ pub(super) fn reload_document(reload: &Reload) -> ReloadDocument {
         Outcome::Published | Outcome::Unchanged | Outcome::Rejected | Outcome::Postponed => &[],
     };
     ReloadDocument {
-        at: at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+        at: milliseconds_since_1970(*at),
         outcome: outcome.word().to_owned(),
         generation: *generation,
         files_read: *read,

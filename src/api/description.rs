@@ -60,11 +60,23 @@ pub struct ServiceDescription {
     /// Why what is declared is not what is served.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held: Option<String>,
-    /// What must not get traffic: name and digests. Empty from a process that knows none.
+    /// What must not get traffic. Empty from a process that knows none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub quarantine: Vec<String>,
+    pub quarantined: Vec<QuarantineDescription>,
     /// In the order of declaration, then those that are only served.
     pub versions: Vec<VersionDescription>,
+}
+
+/// What must not get traffic, under any name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuarantineDescription {
+    /// The name that it had.
+    pub version: String,
+    /// Of its component.
+    pub digest: String,
+    /// Of its environment, where it is only bad with that one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env: Option<String>,
 }
 
 /// How a service says who gets what.

@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::code::Coded;
 use crate::config::Problem;
 
 /// What went wrong, and what to do about it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorDocument {
     /// A word that stays the same from release to release, such as `no-version`.
     pub code: String,
@@ -31,7 +32,7 @@ impl ErrorDocument {
 }
 
 /// A place in a file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorPlace {
     /// Absolute.
     pub file: PathBuf,
@@ -51,7 +52,7 @@ impl From<&Problem> for ErrorPlace {
 
 /// An error of the admin API, sent as `application/problem+json`
 /// ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457#section-3.1)).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProblemDocument {
     /// The status of the response.
     pub status: u16,

@@ -1,9 +1,10 @@
 //! An explanation: what a request would get, and why.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a request would get.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Explanation {
     pub environment: String,
     pub service: String,
@@ -35,7 +36,7 @@ pub struct Explanation {
 }
 
 /// A version, and how likely it is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Chance {
     pub version: String,
     /// Percent.
@@ -43,7 +44,7 @@ pub struct Chance {
 }
 
 /// A version that was asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Wish {
     pub version: String,
     /// `granted`, `unknown` or `denied`.
@@ -52,7 +53,7 @@ pub struct Wish {
 }
 
 /// A rule that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RuleStep {
     pub name: String,
     /// Whether the request is like it says.
@@ -63,7 +64,7 @@ pub struct RuleStep {
 }
 
 /// The sticky key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StickyStep {
     /// Where it is looked for, as in the file.
     pub key: String,

@@ -1,13 +1,14 @@
-//! The history of a service. A record is the same JSON here and in the file of the history.
+//! The history of a service. A record is the same JSON here and in the file of the history, but for its time.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
 /// `GET /api/v1/history`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HistoryDocument {
     /// The newest first.
     pub records: Vec<Record>,
@@ -38,10 +39,12 @@ impl fmt::Debug for FileText {
 }
 
 /// What a publish changed of one service.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
 pub struct Record {
     pub generation: u64,
-    /// Milliseconds since 1970.
+    /// When it was published; in the file of the history, milliseconds since 1970.
+    #[serde(with = "super::moment")]
+    #[schemars(with = "String")]
     pub at: u64,
     pub environment: String,
     pub service: String,
@@ -68,15 +71,34 @@ pub struct Record {
     pub file_digest: Option<String>,
 }
 
+/// Something that a publish changed beside the shares.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
+pub struct ChangedPart {
+    /// The version; none where it is the service's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The key, as in the service's file.
+    pub key: String,
+}
+
+impl fmt::Display for ChangedPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.version {
+            Some(version) => write!(f, "{} of {version}", self.key),
+            None => f.write_str(&self.key),
+        }
+    }
+}
+
 /// A version and its percent of the traffic.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
 pub struct Share {
     pub version: String,
     pub share: f64,
 }
 
 /// A declared version as it stood.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
 pub struct RecordedVersion {
     pub name: String,
     /// `creating`, `normal` or `error`.
@@ -87,7 +109,7 @@ pub struct RecordedVersion {
 }
 
 /// Who caused a change.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Author {
     /// Nobody: a process found it different from what was recorded when it began to record.
@@ -99,7 +121,7 @@ pub enum Author {
 }
 
 /// Whether what was declared is what was served.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum RecordOutcome {
     Published,
@@ -110,7 +132,7 @@ pub enum RecordOutcome {
 }
 
 /// What decided what was served, by the digests of its parts.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
 pub struct Served {
     /// Of `[traffic]` without the shares, and of domains and routes.
     pub policy: String,
@@ -119,16 +141,19 @@ pub struct Served {
 }
 
 /// A version, and the digest of the part that tells of it.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
 pub struct ServedVersion {
     pub name: String,
     pub part: String,
 }
 
 /// Parts by their digests.
-#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, JsonSchema)]
 #[serde(transparent)]
-pub struct Parts(BTreeMap<String, Table>);
+pub struct Parts(
+    #[schemars(with = "BTreeMap<String, BTreeMap<String, serde_json::Value>>")]
+    BTreeMap<String, Table>,
+);
 
 impl Parts {
     /// The part with a digest.

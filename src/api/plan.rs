@@ -1,5 +1,6 @@
 //! A plan: the difference between two descriptions.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::description::percent;
@@ -7,7 +8,7 @@ use super::standing::Fault;
 use crate::config::Percent;
 
 /// What is different after from what was before. Empty where a reload would do nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Plan {
     /// Those that change: in the order of declaration, then those that are removed.
     pub services: Vec<ServiceChange>,
@@ -24,7 +25,7 @@ pub struct Plan {
 }
 
 /// Whether something is new, changed or gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ChangeKind {
     Added,
@@ -33,7 +34,7 @@ pub enum ChangeKind {
 }
 
 /// What becomes of a service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ServiceChange {
     pub environment: String,
     pub service: String,
@@ -46,6 +47,7 @@ pub struct ServiceChange {
     /// How much of its traffic goes somewhere else than before: half the sum of the differences
     /// of the shares, where what no version gets counts like one. 0 for a service that is new.
     #[serde(with = "percent")]
+    #[schemars(with = "f64", range(min = 0, max = 100))]
     pub moves: Percent,
     /// Versions that had a share before and have none after.
     pub unreachable: Vec<String>,
@@ -58,7 +60,7 @@ pub struct ServiceChange {
 }
 
 /// What becomes of a version.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct VersionChange {
     pub version: String,
     pub change: ChangeKind,
@@ -67,7 +69,7 @@ pub struct VersionChange {
 }
 
 /// A key that says something else. Not set before: added; not set after: removed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct KeyChange {
     pub key: String,
     pub before: Option<String>,
@@ -75,17 +77,19 @@ pub struct KeyChange {
 }
 
 /// A version's share of its service's traffic.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ShareChange {
     pub version: String,
     #[serde(with = "percent")]
+    #[schemars(with = "f64", range(min = 0, max = 100))]
     pub before: Percent,
     #[serde(with = "percent")]
+    #[schemars(with = "f64", range(min = 0, max = 100))]
     pub after: Percent,
 }
 
 /// A component to compile, and for whom.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Compilation {
     pub digest: String,
     pub component: String,
@@ -93,7 +97,7 @@ pub struct Compilation {
 }
 
 /// The name of a version over all environments.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct VersionRef {
     pub environment: String,
     pub service: String,
@@ -101,7 +105,7 @@ pub struct VersionRef {
 }
 
 /// A version in error, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct VersionFault {
     #[serde(flatten)]
     pub version: VersionRef,

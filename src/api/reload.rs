@@ -1,5 +1,6 @@
 //! A reload: what the request for one says, and what came of it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Problem;
@@ -21,7 +22,7 @@ pub struct Attribution {
 }
 
 /// What is wrong with files.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ReportDocument {
     pub problems: Vec<Problem>,
     /// The problems as text.
@@ -29,7 +30,7 @@ pub struct ReportDocument {
 }
 
 /// A service's file that is wrong.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct RejectionDocument {
     pub environment: String,
     pub file: String,
@@ -41,9 +42,11 @@ pub struct RejectionDocument {
 }
 
 /// What a load did: the last one in the status, or the answer to `POST /api/v1/reload`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ReloadDocument {
-    /// Seconds since 1970.
+    /// When it ended.
+    #[serde(with = "super::moment")]
+    #[schemars(with = "String")]
     pub at: u64,
     /// `published`, `unchanged`, `rejected`, `needs-restart`, or `postponed`: something cannot be read
     /// for a moment, and is tried again.

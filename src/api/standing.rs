@@ -1,12 +1,13 @@
 //! Where a version stands by itself: its status, as processes tell it to each other.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Digest;
 
 /// Where a version stands: as a process says, or as far as its files tell. Whether the version may
 /// have traffic depends on its service too: see [`Eligibility`](crate::policy::Eligibility).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "status", rename_all = "kebab-case")]
 pub enum Standing {
     /// It is being made ready.
@@ -14,13 +15,14 @@ pub enum Standing {
     Normal {
         /// Of what serves the version: of a guest, its component's. Written `sha256:…`.
         #[serde(with = "text")]
+        #[schemars(with = "String")]
         digest: Digest,
     },
     Error(Fault),
 }
 
 /// Why a version is in error.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fault {
     pub code: String,
     pub detail: String,

@@ -1,5 +1,6 @@
 //! The status: what is served, where each version stands, how it does, and what the last reload did.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::reload::{RejectionDocument, ReloadDocument, ReportDocument};
@@ -7,7 +8,7 @@ use super::standing::Fault;
 use crate::config::Problem;
 
 /// `GET /api/v1/status`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct StatusDocument {
     /// The number of the configuration that is served.
     pub generation: u64,
@@ -36,7 +37,7 @@ pub struct StatusDocument {
 }
 
 /// Files and sockets of the process.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct DescriptorsDocument {
     /// Open now; none where the kernel does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -51,7 +52,7 @@ pub struct DescriptorsDocument {
     pub connections_max: usize,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct EnvironmentDocument {
     pub name: String,
     /// Its services' default domains end in it.
@@ -59,7 +60,7 @@ pub struct EnvironmentDocument {
     pub services: Vec<ServiceDocument>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceDocument {
     pub name: String,
     /// Where a client on the same machine reaches it.
@@ -91,7 +92,7 @@ pub struct ServiceDocument {
 }
 
 /// A version. What it does is told of the last minute, or of the time since it was made ready.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct VersionDocument {
     pub name: String,
     /// `creating`, `normal` or `error`.
@@ -138,7 +139,7 @@ pub struct VersionDocument {
 
 /// How often a version was drawn. No window begins before the split as it is was published, or
 /// before the process began.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ObservedDocument {
     /// The last minute, up to 5 seconds less.
     pub minute: DrawnDocument,
@@ -148,7 +149,7 @@ pub struct ObservedDocument {
 }
 
 /// How often a version was drawn in a window, and whether that fits its share.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct DrawnDocument {
     pub drawn: u64,
     /// Draws of all versions of the service.

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::task::JoinSet;
 
@@ -40,8 +41,8 @@ pub(super) struct Arguments {
 }
 
 /// What the check found.
-#[derive(Debug, Serialize)]
-struct Findings {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Findings {
     /// Problems in the files.
     problems: Vec<Problem>,
     /// Warnings about the files: what is right and yet can hardly be meant, and what would not be served.
@@ -52,7 +53,7 @@ struct Findings {
     versions: Vec<Version>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Version {
     environment: String,
     service: String,

@@ -35,7 +35,10 @@ pub enum ConsentError {
 
 impl Coded for ConsentError {
     fn code(&self) -> ErrorCode {
-        ErrorCode::NotConfirmed
+        match self {
+            Self::Declined => ErrorCode::NotConfirmed,
+            Self::NobodyToAsk(_) => ErrorCode::NobodyToAsk,
+        }
     }
 
     fn help(&self) -> Option<String> {

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::CliError;
@@ -15,7 +16,7 @@ use crate::rollout::{Refusal, RollbackError};
 use crate::versions::{StatusCode, StatusError};
 
 /// What `--json` prints where something is wrong, beside what the command printed anyway.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct FailureDocument {
     error: ErrorDocument,
     #[serde(flatten)]
@@ -23,12 +24,12 @@ pub(super) struct FailureDocument {
 }
 
 /// What belongs to some errors.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 pub(super) struct Details {
     /// Everything that is wrong in the files.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     problems: Vec<Problem>,
-    /// The edit that was not made, as a unified diff.
+    /// The edit that was not made: lines with their numbers, `-` and `+`.
     #[serde(skip_serializing_if = "Option::is_none")]
     change: Option<String>,
     /// The files that are in the way.

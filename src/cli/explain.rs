@@ -18,6 +18,7 @@ use crate::policy::{Serve, Verdict};
 use crate::versions::secret_lock;
 use ramp::Ramp;
 
+pub(super) use ramp::Moves;
 pub use ramp::RampError;
 
 const EXAMPLES: &str = "\

@@ -6,13 +6,16 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::common::{Common, write_json};
 use super::table::{self, Align};
 use super::target::Target;
 use super::{CliError, complete};
-use crate::api::{Author, HistoryDocument, HistoryQuery, Parts, Record, RecordOutcome, Share};
+use crate::api::{
+    Author, ChangedPart, HistoryDocument, HistoryQuery, Parts, Record, RecordOutcome, Share,
+};
 use crate::config::ServiceName;
 
 const EXAMPLES: &str = "\
@@ -38,8 +41,8 @@ pub(super) struct Arguments {
     common: Common,
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Document<'a> {
     environment: &'a str,
     service: &'a str,
     records: Vec<Row<'a>>,
@@ -49,13 +52,13 @@ struct Document<'a> {
 }
 
 /// A record, and what the record changed beside the shares.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Row<'a> {
     #[serde(flatten)]
     record: &'a Record,
-    /// As `env of v1` or `rules`; `None` where the record does not say.
+    /// Empty where the record does not say.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    changed: Vec<String>,
+    changed: Vec<ChangedPart>,
 }
 
 pub(super) fn history(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliError> {
@@ -100,7 +103,7 @@ fn rows(HistoryDocument { records, parts, .. }: &HistoryDocument, limit: usize) 
     records.iter().zip(earlier).map(row).take(limit).collect()
 }
 
-fn changed(record: &Record, earlier: Option<&Record>, parts: &Parts) -> Option<Vec<String>> {
+fn changed(record: &Record, earlier: Option<&Record>, parts: &Parts) -> Option<Vec<ChangedPart>> {
     Some(record.contents(parts)?.changes_since(&earlier?.contents(parts)?))
 }
 
@@ -156,6 +159,7 @@ fn note(Row { record, changed }: &Row<'_>) -> String {
         RecordOutcome::Held { why } => Some(format!("held: {why}")),
     };
     let back = record.restores.map(|generation| format!("back to generation {generation}"));
+    let changed: Vec<_> = changed.iter().map(ToString::to_string).collect();
     let changed = (!changed.is_empty()).then(|| changed.join(", "));
     let said = back.into_iter().chain(record.remark.iter().cloned()).chain(changed);
     let notes: Vec<String> = said.chain(standing).chain(held).collect();

@@ -11,6 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use self::files::{Found, Made, Tree};
@@ -107,8 +108,8 @@ fn advice(error: &io::Error) -> &'static str {
 }
 
 /// What `--json` prints.
-#[derive(Debug, Serialize)]
-struct Document {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Document {
     /// The main file.
     config: String,
     /// The files that were written.

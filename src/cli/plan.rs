@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::components::Digests;
@@ -43,8 +44,8 @@ pub(super) struct Arguments {
 }
 
 /// What `--json` prints.
-#[derive(Debug, Serialize)]
-struct Document<'a> {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Document<'a> {
     /// Whether there is anything to do.
     changes: bool,
     before: &'a Place,
@@ -54,7 +55,7 @@ struct Document<'a> {
 }
 
 /// Where one side of the plan is from: a process, files, or a command that would edit them.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub(super) struct Place {
     /// The admin listener of the process.
     #[serde(skip_serializing_if = "Option::is_none")]

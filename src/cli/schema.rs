@@ -1,4 +1,6 @@
-//! `watershed schema`: what editors use to check and complete configuration files.
+//! `watershed schema`: what editors use to check and complete configuration files, and scripts to read output.
+
+mod output;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -11,13 +13,14 @@ use crate::config;
 const EXAMPLES: &str = "\
 Examples:
   watershed schema service > config/schema/service.json
+  watershed schema output | jq '.[\"$defs\"].deploy'
 
 An editor with the first line `#:schema schema/watershed.json` of a file checks and completes it.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// Which file's schema [default: one object with both]
+    /// What to describe [default: one object with all of them]
     file: Option<File>,
 }
 
@@ -27,6 +30,8 @@ enum File {
     Watershed,
     /// services/*.toml
     Service,
+    /// What commands print with `--json`
+    Output,
 }
 
 pub(super) fn schema(arguments: &Arguments) -> Result<ExitCode, CliError> {
@@ -34,7 +39,11 @@ pub(super) fn schema(arguments: &Arguments) -> Result<ExitCode, CliError> {
     let schema = match arguments.file {
         Some(File::Watershed) => watershed,
         Some(File::Service) => service,
-        None => serde_json::json!({ "watershed": watershed, "service": service }),
+        Some(File::Output) => output::schema(),
+        None => {
+            let output = output::schema();
+            serde_json::json!({ "watershed": watershed, "service": service, "output": output })
+        }
     };
     writeln!(std::io::stdout().lock(), "{schema:#}")?;
     Ok(ExitCode::SUCCESS)

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::CliError;
@@ -83,8 +84,8 @@ pub(super) struct Summary<'a> {
     json: bool,
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Document<'a> {
     outcome: &'static str,
     environment: &'a str,
     service: &'a str,
@@ -101,7 +102,7 @@ struct Document<'a> {
 }
 
 /// Of a rollback.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct BackDocument<'a> {
     /// The generation that the rollback went back to; `None` where it went back to a version.
     restores: Option<u64>,
@@ -119,7 +120,7 @@ struct BackDocument<'a> {
     notes: &'a [String],
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct ShareDocument<'a> {
     version: &'a str,
     before: f64,

@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Every problem of a configuration: the main file's first, then by file and line. Never empty.
@@ -17,7 +18,7 @@ pub struct Report {
 }
 
 /// One thing that is wrong, where it is, and what to do about it. A warning has the same form and refuses nothing.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// Absolute.
     pub file: PathBuf,

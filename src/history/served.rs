@@ -7,7 +7,7 @@
 use sha2::{Digest as _, Sha256};
 use toml::{Table, Value};
 
-use crate::api::{Parts, Record, Served, ServedVersion};
+use crate::api::{ChangedPart, Parts, Record, Served, ServedVersion};
 
 /// The key of a version's part that holds the digest of the component that it was made of.
 pub const MADE_OF: &str = "made-of";
@@ -120,22 +120,26 @@ impl<'a> Contents<'a> {
         self.versions.iter().find(|(known, _)| *known == name).map(|(_, part)| *part)
     }
 
-    /// What is another one than in an earlier record, beside the shares, in a few words each.
-    pub fn changes_since(&self, earlier: &Self) -> Vec<String> {
-        let mut words = Vec::new();
-        for (name, part) in &self.versions {
+    /// What is another one than in an earlier record, beside the shares.
+    pub fn changes_since(&self, earlier: &Self) -> Vec<ChangedPart> {
+        let part = |version: Option<&str>, key: &str| ChangedPart {
+            version: version.map(str::to_owned),
+            key: key.to_owned(),
+        };
+        let mut changed = Vec::new();
+        for (name, now) in &self.versions {
             let Some(before) = earlier.version(name) else { continue };
-            let keys = differing(before, part);
+            let keys = differing(before, now);
             // A component is told by what it is made of.
             let is_made_anew = keys.contains(&MADE_OF);
             let keys = keys.into_iter().filter(|key| !matches!(*key, "digest" | MADE_OF));
             let keys = keys.filter(|key| *key != "component" || !is_made_anew);
-            words.extend(is_made_anew.then(|| format!("component of {name}")));
-            words.extend(keys.map(|key| format!("{key} of {name}")));
+            changed.extend(is_made_anew.then(|| part(Some(name), "component")));
+            changed.extend(keys.map(|key| part(Some(name), key)));
         }
         let traffic = differing(earlier.policy, self.policy).into_iter();
-        words.extend(traffic.map(str::to_owned));
-        words
+        changed.extend(traffic.map(|key| part(None, key)));
+        changed
     }
 }
 

@@ -289,6 +289,7 @@ fn a_part_is_stored_once_for_as_long_as_a_record_names_it() {
     assert_eq!(parts.iter().count(), 4, "a policy and three versions");
     let changed =
         records[0].contents(&parts).unwrap().changes_since(&records[1].contents(&parts).unwrap());
+    let changed: Vec<_> = changed.iter().map(ToString::to_string).collect();
     assert_eq!(changed, ["env of v1"]);
     let later: Vec<_> = (5..=1_004).map(|generation| edit(generation, "shop")).collect();
     history.record(&later).unwrap();
@@ -345,4 +346,20 @@ fn a_record_of_an_older_watershed_is_read() {
     assert!(record.contents(&Parts::default()).is_none());
     let (now, _) = with_parts(2, &[]);
     assert!(now.differs_from(&record), "it is recorded once more, with all of it");
+}
+
+/// The file is for older watersheds too, and documents are for scripts.
+#[test]
+fn the_file_has_milliseconds_and_a_document_has_a_date() {
+    let directory = directory();
+    let history = open(&directory);
+    let record = edit(1, "shop");
+    let stored = history.encoded(std::slice::from_ref(&record)).unwrap().remove(0);
+    let stored: serde_json::Value = serde_json::from_slice(&stored).unwrap();
+    assert_eq!(stored["at"], NOW);
+    let shown = serde_json::to_value(&record).unwrap();
+    assert_eq!(shown["at"].as_str(), Some(crate::api::moment::text(NOW).as_str()));
+    for value in [stored, shown] {
+        assert_eq!(history.decoded(value.to_string().as_bytes()).unwrap(), record);
+    }
 }

@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::api::{
-    BackendDescription, ChangeKind, Compilation, Description, KeyChange, Plan, ServiceChange,
-    ServiceDescription, Settings, ShareChange, Standing, TrafficKind, VersionChange,
-    VersionDescription, VersionFault, VersionRef,
+    BackendDescription, ChangeKind, Compilation, Description, KeyChange, Plan,
+    QuarantineDescription, ServiceChange, ServiceDescription, Settings, ShareChange, Standing,
+    TrafficKind, VersionChange, VersionDescription, VersionFault, VersionRef,
 };
 use crate::config::Percent;
 
@@ -111,7 +111,7 @@ fn keys(before: Option<&ServiceDescription>, after: Option<&ServiceDescription>)
     let routes = both.map(|service| service.map_or(&[][..], |it| &it.routes));
     let nothing = Settings::new();
     let [old, new] = both.map(|service| service.map_or(&nothing, |it| &it.policy));
-    let quarantine = both.map(|service| service.map_or(&[][..], |it| &it.quarantine));
+    let quarantine = both.map(|service| service.map_or(&[][..], |it| &it.quarantined));
     let kinds = before.zip(after).map(|(before, after)| (before.traffic, after.traffic));
     let kind = kinds.filter(|(before, after)| before != after).map(|(before, after)| KeyChange {
         key: "traffic".to_owned(),
@@ -120,24 +120,51 @@ fn keys(before: Option<&ServiceDescription>, after: Option<&ServiceDescription>)
     });
     let listed = come_and_gone("domains", domains)
         .chain(come_and_gone("routes", routes))
-        .chain(come_and_gone("quarantine", quarantine));
+        .chain(quarantines(quarantine));
     listed.chain(kind).chain(changes(old, new)).collect()
 }
 
 /// Items that only one of two lists has, as changes of a key.
 fn come_and_gone<'a>(
     key: &'a str,
-    [old, new]: [&'a [String]; 2],
+    lists: [&'a [String]; 2],
 ) -> impl Iterator<Item = KeyChange> + 'a {
-    let change = |before: Option<&String>, after: Option<&String>| KeyChange {
+    let change = |(before, after): (Option<&String>, Option<&String>)| KeyChange {
         key: key.to_owned(),
         before: before.cloned(),
         after: after.cloned(),
     };
-    let gone = old.iter().filter(|item| !new.contains(item));
-    let come = new.iter().filter(|item| !old.contains(item));
-    let gone = gone.map(move |item| change(Some(item), None));
-    gone.chain(come.map(move |item| change(None, Some(item))))
+    apart(lists).map(change)
+}
+
+/// What only one of two lists has: on the side where it is.
+fn apart<'a, T: PartialEq>(
+    [old, new]: [&'a [T]; 2],
+) -> impl Iterator<Item = (Option<&'a T>, Option<&'a T>)> {
+    let gone = old.iter().filter(|item| !new.contains(item)).map(|item| (Some(item), None));
+    gone.chain(new.iter().filter(|item| !old.contains(item)).map(|item| (None, Some(item))))
+}
+
+/// Under the name of the version: its digest and, if it matters, that of its environment.
+fn quarantines(lists: [&[QuarantineDescription]; 2]) -> Vec<KeyChange> {
+    let keys =
+        |(before, after): (Option<&QuarantineDescription>, Option<&QuarantineDescription>)| {
+            let name = before.or(after).map_or("", |entry| &entry.version);
+            let digest = |entry: &QuarantineDescription| entry.digest.clone();
+            let env = |entry: &QuarantineDescription| entry.env.clone();
+            let digest = KeyChange {
+                key: format!("quarantine.{name}"),
+                before: before.map(digest),
+                after: after.map(digest),
+            };
+            let env = KeyChange {
+                key: format!("quarantine.{name}.env"),
+                before: before.and_then(env),
+                after: after.and_then(env),
+            };
+            [Some(digest), Some(env).filter(|it| it.before.is_some() || it.after.is_some())]
+        };
+    apart(lists).flat_map(keys).flatten().collect()
 }
 
 impl TrafficKind {

@@ -5,8 +5,8 @@ use std::path::{Component, Path, PathBuf};
 
 use super::policy;
 use crate::api::{
-    BackendDescription, Description, EnvironmentDescription, Fault, ServiceDescription, Settings,
-    Standing, TrafficKind, Value, VersionDescription,
+    BackendDescription, Description, EnvironmentDescription, Fault, QuarantineDescription,
+    ServiceDescription, Settings, Standing, TrafficKind, Value, VersionDescription,
 };
 use crate::config::{
     BackendSpec, Config, ConnectionLimits, Digest, EnvValue, Expose, GuestSpec, Limits, Percent,
@@ -185,16 +185,19 @@ impl ServiceDescription {
             },
             policy: policy::settings(root, service),
             held,
-            quarantine: quarantine.iter().map(quarantined).collect(),
+            quarantined: quarantine.iter().map(quarantined).collect(),
             versions,
         }
     }
 }
 
-fn quarantined(entry: &Quarantined) -> String {
+fn quarantined(entry: &Quarantined) -> QuarantineDescription {
     let Quarantined { digest, env, version, remark: _ } = entry;
-    let env = env.map(|env| format!(" with env {env}")).unwrap_or_default();
-    format!("{version} {digest}{env}")
+    QuarantineDescription {
+        version: version.to_string(),
+        digest: digest.to_string(),
+        env: env.map(|env| env.to_string()),
+    }
 }
 
 impl VersionDescription {

@@ -6,8 +6,8 @@ use std::path::Path;
 use super::description::place;
 use crate::api::{Settings, Value};
 use crate::config::{
-    CookieSettings, Destination, Match, Overrides, Percent, Pick, PolicySpec, Reach, Rule, Service,
-    Split, Sticky, StickyKey, StickyMode, VersionSpec, show_duration,
+    CookieSettings, Destination, Match, Otherwise, Overrides, Percent, Pick, PolicySpec, Reach,
+    Rule, Service, Sticky, StickyKey, StickyMode, VersionSpec, show_duration,
 };
 
 /// The settings of a service in a configuration whose main file is in `root`.
@@ -28,7 +28,7 @@ pub fn settings(root: &Path, service: &Service) -> Settings {
         said.sticky(sticky);
     }
     for (index, rule) in rules.iter().enumerate() {
-        said.text(&format!("rules.{}", rule.name), &shown(index + 1, rule, versions));
+        said.rule(index + 1, rule, versions);
     }
     let limited = versions.iter().zip(reach).filter(|(_, reach)| **reach != Reach::default());
     for (version, reach) in limited {
@@ -47,6 +47,35 @@ impl Said {
 
     fn text(&mut self, key: &str, text: &str) {
         self.put(key, Value::text(text));
+    }
+
+    /// A rule, key by key, with its place: the first that matches decides.
+    fn rule(&mut self, number: usize, rule: &Rule, versions: &[VersionSpec]) {
+        let Rule { name: rule, matches, to, otherwise } = rule;
+        let key = |key: &str| format!("rules.{rule}.{key}");
+        self.text(&key("place"), &number.to_string());
+        let Match { path, method, header, query, cookie, client } = matches;
+        path.iter().for_each(|glob| self.text(&key("match.path"), &glob.to_string()));
+        method.iter().for_each(|method| self.text(&key("match.method"), method));
+        for (kind, conditions) in [("header", header), ("query", query), ("cookie", cookie)] {
+            for (name, glob) in conditions {
+                self.text(&key(&format!("match.{kind}.{name}")), &glob.to_string());
+            }
+        }
+        client.iter().for_each(|network| self.text(&key("match.client"), &network.to_string()));
+        match to {
+            Destination::Version(version) => self.text(&key("version"), name(versions, *version)),
+            Destination::Split(split) => {
+                let some = split.shares().iter().filter(|(_, share)| *share > Percent::ZERO);
+                for (version, share) in some {
+                    let version = name(versions, *version);
+                    self.text(&key(&format!("split.{version}")), &share.to_string());
+                }
+            }
+        }
+        if *otherwise != Otherwise::default() {
+            self.text(&key("otherwise"), otherwise.as_str());
+        }
     }
 
     fn overrides(&mut self, root: &Path, overrides: &Overrides) {
@@ -84,36 +113,6 @@ impl Said {
         self.text("sticky.cookie.http-only", &http_only.to_string());
         self.text("sticky.cookie.same-site", same_site.as_str());
     }
-}
-
-/// A rule in words, with its place: the first that matches decides.
-fn shown(number: usize, rule: &Rule, versions: &[VersionSpec]) -> String {
-    let Rule { name: _, matches, to, otherwise } = rule;
-    let matches = conditions(matches);
-    let matches = if matches.is_empty() { "every request".to_owned() } else { matches.join(", ") };
-    let to = match to {
-        Destination::Version(version) => name(versions, *version).to_owned(),
-        Destination::Split(split) => shares(split, versions),
-    };
-    format!("#{number} {matches}: {to}, otherwise {}", otherwise.as_str())
-}
-
-fn conditions(matches: &Match) -> Vec<String> {
-    let Match { path, method, header, query, cookie, client } = matches;
-    let path = path.iter().map(|glob| format!("path {glob}"));
-    let method = method.iter().map(|method| format!("method {method}"));
-    let client = client.iter().map(|network| format!("client {network}"));
-    let many = [("query", query), ("header", header), ("cookie", cookie)];
-    let many = many.into_iter().flat_map(|(kind, conditions)| {
-        conditions.iter().map(move |(name, glob)| format!("{kind} {name}={glob}"))
-    });
-    path.chain(method).chain(many).chain(client).collect()
-}
-
-fn shares(split: &Split, versions: &[VersionSpec]) -> String {
-    let some = split.shares().iter().filter(|(_, share)| *share > Percent::ZERO);
-    let each = some.map(|(version, share)| format!("{} {share} %", name(versions, *version)));
-    each.collect::<Vec<_>>().join(" and ")
 }
 
 fn name(versions: &[VersionSpec], index: usize) -> &str {

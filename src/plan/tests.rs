@@ -10,8 +10,8 @@ use serde_json::json;
 
 use super::*;
 use crate::api::{
-    ChangeKind, Description, Fault, KeyChange, ServiceChange, ServiceDescription, Settings,
-    Standing, TrafficKind, Value, VersionDescription,
+    ChangeKind, Description, Fault, KeyChange, QuarantineDescription, ServiceChange,
+    ServiceDescription, Settings, Standing, TrafficKind, Value, VersionDescription,
 };
 use crate::config::{
     ByteSize, ConnectionLimits, Destination, Digest, EnvValue, Expose, Glob, GuestLimits,
@@ -56,7 +56,7 @@ fn service(name: &str, versions: Vec<VersionDescription>) -> ServiceDescription 
         policy: Settings::new(),
         traffic: TrafficKind::Split,
         held: None,
-        quarantine: Vec::new(),
+        quarantined: Vec::new(),
         versions,
     }
 }
@@ -179,17 +179,28 @@ fn who_gets_what_may_be_said_in_another_way() {
 
 #[test]
 fn what_is_quarantined_comes_and_goes() {
-    let entry = |letter| format!("v2 {}", digest(letter));
+    let env = digest('e').to_string();
+    let entry = |letter| QuarantineDescription {
+        version: "v2".to_owned(),
+        digest: digest(letter).to_string(),
+        env: (letter == 'c').then(|| env.clone()),
+    };
     let with = |letters: &[char]| {
         shop(&[("v1", 100.0)])
-            .edit(|shop| shop.quarantine = letters.iter().map(|letter| entry(*letter)).collect())
+            .edit(|shop| shop.quarantined = letters.iter().map(|letter| entry(*letter)).collect())
     };
     let change = only_service(with(&['a', 'b']), with(&['b', 'c']));
-    let key = |before, after| KeyChange { key: "quarantine".to_owned(), before, after };
-    assert_eq!(change.keys, [key(Some(entry('a')), None), key(None, Some(entry('c')))]);
+    let text = |letter| Some(digest(letter).to_string());
+    let key = |key: &str, before, after| KeyChange { key: key.to_owned(), before, after };
+    let expected = [
+        key("quarantine.v2", text('a'), None),
+        key("quarantine.v2", None, text('c')),
+        key("quarantine.v2.env", None, text('e')),
+    ];
+    assert_eq!(change.keys, expected);
     let plan = Plan::between(&with(&[]).0, &with(&['a']).0);
     let text = Text { plan: &plan, base: Path::new("/") }.to_string();
-    assert!(text.contains("quarantine  + v2 sha256:aaaaaaaaaaaa\n"), "{text}");
+    assert!(text.contains("quarantine.v2  + sha256:aaaaaaaaaaaa\n"), "{text}");
 }
 
 #[test]

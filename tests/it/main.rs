@@ -36,6 +36,7 @@ mod history_file;
 mod http2;
 mod incremental;
 mod init;
+mod json;
 mod last_good;
 mod late_failures;
 mod lengths;

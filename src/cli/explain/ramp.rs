@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::by_files;
@@ -47,7 +48,7 @@ pub struct Ramp {
 }
 
 /// What happens to a user while the version grows.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Moves {
     service: String,
     version: String,

@@ -48,15 +48,16 @@ fn a_rule_that_is_changed_is_shown_before_and_after() {
         (change.key.as_str(), text(&change.before), text(&change.after))
     });
     let keys: Vec<_> = keys.collect();
-    let (old, new) = (
-        "#1 path /app/*, header x-team=core: v2, otherwise fail",
-        "#2 path /app/*, header x-team=core: v1 75 % and v2 25 %, otherwise fail",
-    );
     let expected = [
         ("routes", "shop.example.com", ""),
         ("routes", "", "shop.example.com/api"),
-        ("rules.all", "", "#1 every request: v1, otherwise fail"),
-        ("rules.beta", old, new),
+        ("rules.all.otherwise", "", "fail"),
+        ("rules.all.place", "", "1"),
+        ("rules.all.version", "", "v1"),
+        ("rules.beta.place", "1", "2"),
+        ("rules.beta.split.v1", "", "75"),
+        ("rules.beta.split.v2", "", "25"),
+        ("rules.beta.version", "v2", ""),
         ("versions.v2.reach", "", "cutoff"),
     ];
     assert_eq!(keys, expected.map(|(key, old, new)| (key, old.to_owned(), new.to_owned())));

@@ -8,6 +8,7 @@ use regex::Regex;
 use super::blocks::{Block, Step, blocks};
 use super::keys::every_key_is_in_the_tables;
 use super::likeness::{Generations, difference};
+use super::reference::every_error_code_is_in_the_table;
 use super::session::Session;
 use super::{blesses, repository};
 use crate::support::{DEADLINE, within};
@@ -134,13 +135,14 @@ fn part(lines: &[String], wanted: &[String]) -> Option<Vec<String>> {
 }
 
 /// The pages that are run, each by a test of its own.
-pub const RUN: [&str; 6] = [
+pub const RUN: [&str; 7] = [
     "README.md",
     "docs/traffic.md",
     "docs/upgrades.md",
     "docs/configuration.md",
     "docs/guests.md",
     "docs/operations.md",
+    "docs/scripts.md",
 ];
 
 #[test]
@@ -173,4 +175,11 @@ fn guests() {
 #[test]
 fn operations() {
     Page::run(RUN[5]);
+}
+
+#[test]
+fn scripts() {
+    // One after the other, since both may write the page.
+    every_error_code_is_in_the_table();
+    Page::run(RUN[6]);
 }

@@ -8,6 +8,7 @@ use std::process::Command;
 use http::StatusCode;
 use regex::Regex;
 use serde_json::Value;
+use watershed::code::ErrorCode;
 
 use super::blocks::{Block, blocks};
 use super::pages::RUN;
@@ -15,13 +16,14 @@ use super::{blesses, repository};
 use crate::support::{Finished, GREETER, Site, greeter, one_version, split};
 
 /// The pages of the documentation.
-const PAGES: [&str; 7] = [
+const PAGES: [&str; 8] = [
     "README.md",
     "docs/traffic.md",
     "docs/upgrades.md",
     "docs/configuration.md",
     "docs/guests.md",
     "docs/operations.md",
+    "docs/scripts.md",
     "docs/performance.md",
 ];
 
@@ -126,6 +128,23 @@ fn every_code_of_a_version_is_in_the_table_of_codes() {
     assert!(known.len() > 10, "{known:?}");
     let table = section("docs/operations.md", "## Versions in error");
     assert_eq!(found(r"(?m)^\| `([a-z-]+)` \|", &table), known);
+}
+
+/// The table is written from the list that the program has.
+pub fn every_error_code_is_in_the_table() {
+    let (page, heading) = ("docs/scripts.md", "## Codes of errors");
+    let row = |code: &ErrorCode| format!("| `{}` | {} |\n", code.as_str(), code.meaning());
+    let rows: String = ErrorCode::ALL.iter().map(row).collect();
+    let told = section(page, heading);
+    let table: String = told
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .fold(String::new(), |table, line| table + line + "\n");
+    if blesses() {
+        fs::write(repository(page), read(page).replace(&table, &rows)).unwrap();
+    } else {
+        assert_eq!(table, rows, "WATERSHED_BLESS=1 writes the table anew");
+    }
 }
 
 /// Traefik documented metrics that nothing sets, and had others that no page lists (traefik/traefik#8752, #10928).
