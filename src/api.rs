@@ -30,8 +30,8 @@ pub use description::{
 pub use error::{ErrorDocument, ErrorPlace, ProblemDocument};
 pub use explanation::{Chance, Explanation, RuleStep, StickyStep, Wish};
 pub use history::{
-    Author, ChangedPart, FileText, HistoryDocument, Parts, Record, RecordOutcome, RecordedVersion, Served,
-    ServedVersion, Share,
+    Author, ChangedPart, FileText, HistoryDocument, Parts, Record, RecordOutcome, RecordedVersion,
+    Served, ServedVersion, Share,
 };
 pub use paths::{
     CHECK, CONFIG, EXPLAIN, ExplainQuery, HISTORY, HistoryQuery, RELOAD, ReadinessQuery, STATUS,

@@ -1,5 +1,6 @@
 //! What a rollback passed over, as scripts read it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::api::Share;
@@ -8,7 +9,7 @@ use crate::history::exact_time;
 use crate::rollout::{Passed, Why};
 
 /// A generation that a rollback passed over.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct SkippedDocument {
     generation: u64,
     shares: Vec<Share>,
