@@ -35,7 +35,7 @@ pub use meter::{InFlight, VersionMeter};
 pub use recent::Recent;
 pub use record::{Ending, Fault, RequestRecord};
 pub use shares::VersionShares;
-pub use tally::{Draws, Tally, Windows};
+pub use tally::{Decisions, Tally, Window, Windows};
 
 use histogram::Histogram;
 use process::Process;

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
@@ -112,9 +112,10 @@ impl VersionMeter {
         }
     }
 
-    /// What the version did in the last minute, or since it was made.
-    pub fn recent(&self, now: Instant) -> Recent {
-        Recent::of(&self.samples, now, || self.counts())
+    /// What the version did in a window of at most a minute, or since it was made. A window begins at the sample that
+    /// was taken last before it or, within it, first: so have a sample taken where one must begin.
+    pub fn recent(&self, window: Duration, now: Instant) -> Recent {
+        Recent::of(&self.samples, window, now, || self.counts())
     }
 
     /// Requests that versions of this name are serving now.
