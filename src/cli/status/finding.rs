@@ -156,7 +156,7 @@ fn reason(why: &str, service: &ServiceDocument) -> String {
 
 /// Why a version cannot serve, and who serves its requests.
 fn error(version: &VersionDocument) -> Option<Finding> {
-    let VersionDocument { name, share, declared_share, error, .. } = version;
+    let VersionDocument { name, share, error, .. } = version;
     let fault = error.as_ref()?;
     let label = format!("error[{}]", fault.code);
     let gets = match version.predecessor_serves {
@@ -164,8 +164,7 @@ fn error(version: &VersionDocument) -> Option<Finding> {
             format!("{share} % of the requests still go to {name} as it was before")
         }
         true => format!("requests for it still go to {name} as it was before"),
-        false if *declared_share > 0.0 => "it gets no requests, and is to have some".to_owned(),
-        false => "it is to have no requests".to_owned(),
+        false => "it gets no requests".to_owned(),
     };
     let finding = Finding::new(WRONG, &label, format!("version {name}: {}; {gets}", fault.detail));
     Some(finding.help(&fault.suggestion))

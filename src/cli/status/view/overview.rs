@@ -1,6 +1,6 @@
 //! All services: how many there are of each kind, then those with a problem, then the others, one or two lines each.
 
-use super::super::figures::{age, errors, latency, rate};
+use super::super::figures::{age, counted, errors, latency, rate};
 use super::super::finding::{self, Finding, Mood};
 use super::super::grid::{Column, Grid};
 use super::super::page::{BOLD, DIM, PLAIN, Page, WAITING, WRONG, cut};
@@ -157,9 +157,9 @@ fn observed(service: &ServiceDocument) -> Option<String> {
     let shares = windows.iter().filter_map(|(name, it)| Some(format!("{name} {:.2} %", it.share?)));
     let shares: Vec<_> = shares.collect();
     Some(match first.service_requests {
-        0 => since + "no requests",
+        0 => return None,
         requests if shares.is_empty() => {
-            let requests = super::super::figures::counted(requests, "request");
+            let requests = counted(requests, "request");
             format!("{since}too early ({requests})")
         }
         _ => since + &shares.join(", "),

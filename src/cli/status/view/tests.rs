@@ -154,8 +154,7 @@ needs a look  `watershed status SERVICE` shows all of one
 shop  serves nothing
   down: nothing is served, and requests get 503 `no-version`: the split gives v1
     100 %, and v1 cannot become normal
-  error[not-found]: version v1: there is no file x.wasm; it gets no requests,
-    and is to have some
+  error[not-found]: version v1: there is no file x.wasm; it gets no requests
     help: build it
 api  serves v1 100 %, errors 50.00 %, P99 30.00 s
   held: goes on as it was: the split gives v2 50 %, and v2 cannot become normal
