@@ -98,10 +98,21 @@ impl VersionMeter {
         self.failures.admit((code, committed), Instant::now())
     }
 
-    /// Samples the counters, and logs how many failures were not logged. [`recent`](Self::recent) covers the last
-    /// minute only if this is called every few seconds.
+    /// Samples the counters, tells the metrics of the last minute, and logs how many failures were not logged.
+    /// [`recent`](Self::recent) covers the last minute only if this is called every few seconds.
     pub fn sample(&self, now: Instant) {
-        self.samples.take(now, self.counts());
+        let counts = self.counts();
+        self.samples.take(now, counts.clone());
+        let recent = Recent::of(&self.samples, MINUTE, now, || counts);
+        for (share, family) in &self.telemetry.quantiles {
+            match recent.quantile(*share) {
+                Some(took) => {
+                    drop(family.get_or_create_owned(&self.labels).set(took.as_secs_f64()))
+                }
+                // A version without requests has none, and adds no series.
+                None => drop(family.remove(&self.labels)),
+            }
+        }
         self.tell(&self.failures.overdue(now));
     }
 
@@ -140,6 +151,8 @@ impl VersionMeter {
 impl Drop for VersionMeter {
     fn drop(&mut self) {
         self.tell(&self.failures.rest());
+        // The next version of this name tells its own within seconds.
+        self.telemetry.quantiles.iter().for_each(|(_, family)| drop(family.remove(&self.labels)));
     }
 }
 
