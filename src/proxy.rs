@@ -139,10 +139,10 @@ fn decide(session: &Session, ctx: &mut RequestCtx, snapshot: &Snapshot) -> Resul
         snapshot.routes.find(parts).ok_or(Failure::NoService)?;
     ctx.service = Some(service.clone());
     let client = Some(session.client().ip());
-    let Decided { version, decision, made, drawn, hash } =
+    let Decided { version, decision, made, place, is_drawn, hash } =
         service.decider.decide(Asked { parts, client, preview }, ctx.started);
-    if let Some(index) = drawn {
-        service.tally.drew(index);
+    if let Some(index) = place {
+        service.tally.decided(index, is_drawn);
     }
     ctx.decision = Some(decision.clone());
     match version {

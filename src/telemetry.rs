@@ -35,13 +35,22 @@ pub use meter::{InFlight, VersionMeter};
 pub use recent::Recent;
 pub use record::{Ending, Fault, RequestRecord};
 pub use shares::VersionShares;
-pub use tally::{Draws, Tally, Windows};
+pub use tally::{Decisions, Tally, Window, Windows};
 
 use histogram::Histogram;
 use process::Process;
 
 /// What the names of all metrics begin with.
 const PREFIX: &str = "watershed";
+
+/// The metrics of the last minute's quantiles, without prefix and unit.
+const QUANTILES: [(&str, &str); 2] = [
+    (
+        "request_duration_p50",
+        "What half of the requests of the last minute stayed below, within 5 %",
+    ),
+    ("request_duration_p99", "What 99 of 100 requests of the last minute stayed below, within 5 %"),
+];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -75,6 +84,8 @@ pub struct Telemetry {
     registry: Arc<Registry>,
     requests: Family<RequestLabels, Counter>,
     duration: Family<VersionLabels, Histogram>,
+    /// Of the last minute: the buckets of `duration` that `/metrics` shows are too coarse for quantiles.
+    quantiles: [(f64, Family<VersionLabels, Gauge<f64, AtomicU64>>); 2],
     in_flight: Family<VersionLabels, Gauge>,
     generation: Gauge,
     generations: Gauge,
@@ -96,6 +107,7 @@ impl Default for Telemetry {
     fn default() -> Self {
         let requests = Family::default();
         let duration = Family::default();
+        let quantiles = [0.5, 0.99].map(|share| (share, Family::default()));
         let in_flight = Family::default();
         let generation = Gauge::default();
         let generations = Gauge::default();
@@ -121,6 +133,9 @@ impl Default for Telemetry {
             Unit::Seconds,
             duration.clone(),
         );
+        for ((_, family), (name, help)) in quantiles.iter().zip(QUANTILES) {
+            registry.register_with_unit(name, help, Unit::Seconds, family.clone());
+        }
         registry.register("in_flight", "Requests being served", in_flight.clone());
         registry.register(
             "config_generation",
@@ -174,6 +189,7 @@ impl Default for Telemetry {
             registry,
             requests,
             duration,
+            quantiles,
             in_flight,
             generation,
             generations,

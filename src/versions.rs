@@ -30,7 +30,8 @@ pub use decider::{Decided, Decider, Decision};
 pub use guest::{check_digest, digest_at};
 pub use prepare::Preparer;
 pub use snapshot::{
-    EnvironmentView, ServiceEntry, ServiceKey, Snapshot, Statuses, Update, VersionView, declared,
+    EnvironmentView, ServiceEntry, ServiceKey, Snapshot, Statuses, TrafficSince, Update,
+    VersionView, declared,
 };
 pub use status::{Status, StatusCode, StatusError};
 pub use version::{Admission, ReadyVersion};

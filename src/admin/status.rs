@@ -20,7 +20,7 @@ use crate::reload::{Outcome, Reload};
 use crate::source::Rejection;
 use crate::telemetry::Recent;
 use crate::versions::{EnvironmentView, ReadyVersion, ServiceEntry, Snapshot, VersionView};
-use observed::{Observed, observed};
+use observed::{Observed, rounded};
 
 pub(super) use observed::shares;
 
@@ -99,7 +99,26 @@ pub fn service_document(
         rejection.environment == service.key.environment
             && rejection.serves.as_ref() == Some(&service.key.service)
     });
-    let versions = version_documents(service, now);
+    let observed = Observed::of(service, now);
+    let mut all = Recent::default();
+    let versions: Vec<_> = service
+        .versions
+        .iter()
+        .enumerate()
+        .map(|(index, view)| {
+            let taker = taker(service, view);
+            let recent = taker.map(|taker| taker.meter.recent(observed.lately(), now));
+            recent.iter().for_each(|recent| all.add(recent));
+            VersionDocument {
+                reach: reach(service, index),
+                observed: observed.document(&view.name),
+                requests_per_second: observed.rate_of(&view.name),
+                in_flight: taker.map_or(0, |taker| taker.meter.in_flight()),
+                ..version_document(view, taker, &recent.unwrap_or_default())
+            }
+        })
+        .collect();
+    let since = service.traffic_since;
     ServiceDocument {
         name: service.key.service.to_string(),
         url: service.url(port),
@@ -108,6 +127,15 @@ pub fn service_document(
         file: declared.file.display().to_string(),
         latest: declared.traffic == Traffic::Latest,
         since_generation: service.since,
+        serving: serving(service).to_owned(),
+        traffic_since: time(since.at),
+        traffic_generation: since.generation,
+        traffic_age_seconds: rounded(service.tally.age(now).as_secs_f64(), 1000.0),
+        traffic_since_start: since.is_start,
+        requests_per_second: observed.rate(),
+        error_ratio: all.error_ratio().map(ratio),
+        p50_ms: all.quantile(0.5).map(milliseconds),
+        p99_ms: all.quantile(0.99).map(milliseconds),
         in_flight: versions.iter().map(|version| version.in_flight).sum(),
         held: service.held.clone(),
         warning: service.warning(),
@@ -116,59 +144,43 @@ pub fn service_document(
     }
 }
 
-fn version_documents(service: &ServiceEntry, now: Instant) -> Vec<VersionDocument> {
-    let serving = service.decider.shares();
-    let counted = service.versions.iter().map(|view| counted(view, &serving));
-    let counted: Vec<_> = counted
-        .map(|entry| match entry {
-            Some(entry) => (entry.meter.recent(now), entry.meter.in_flight()),
-            None => (Recent::default(), 0),
-        })
-        .collect();
-    let requests = counted.iter().map(|(recent, _)| recent.requests).sum();
-    let drawn = observed(service, now);
-    let drawn = |view: &VersionView| drawn.iter().find(|it| *it.version == view.name);
-    let views = service.versions.iter().zip(counted).enumerate();
-    let document =
-        |(index, (view, (recent, in_flight))): (usize, (&VersionView, (Recent, u64)))| {
-            VersionDocument {
-                reach: reach(service, index),
-                observed_share: observed_share(recent.requests, requests),
-                observed: drawn(view).map(|Observed { windows, .. }| windows.into()),
-                requests_per_second: recent.requests_per_second,
-                error_rate: recent.error_rate,
-                p50_ms: recent.p50.map(milliseconds),
-                p99_ms: recent.p99.map(milliseconds),
-                in_flight,
-                ..version_document(view)
-            }
-        };
-    views.map(document).collect()
+/// What requests get that no override decides.
+fn serving(service: &ServiceEntry) -> &'static str {
+    match &service.decider {
+        decider if decider.is_offline() => "offline",
+        decider if !decider.takes_traffic() => "nothing",
+        _ if service.held.is_some() => "held",
+        _ => "declared",
+    }
 }
 
-/// What takes the traffic of a version. While a version is being made anew, its predecessor may still take it.
-fn counted<'a>(
-    view: &'a VersionView,
-    serving: &[(&'a Arc<ReadyVersion>, Percent)],
-) -> Option<&'a Arc<ReadyVersion>> {
-    let served = serving.iter().find(|(entry, _)| entry.spec.name == view.name);
-    served.map(|(entry, _)| *entry).or(view.status.normal())
+/// What takes the requests of a version. While a version is being made anew, or cannot be, what it was before may still
+/// take them.
+fn taker<'a>(service: &'a ServiceEntry, view: &'a VersionView) -> Option<&'a Arc<ReadyVersion>> {
+    let served = service.decider.entries().find(|entry| entry.spec.name == view.name);
+    served.or(view.status.normal())
 }
 
-/// The state of a version, without its requests.
-fn version_document(view: &VersionView) -> VersionDocument {
+/// The state of a version, without its place in the service.
+fn version_document(
+    view: &VersionView,
+    taker: Option<&Arc<ReadyVersion>>,
+    recent: &Recent,
+) -> VersionDocument {
+    let own = view.status.normal();
+    let is_own = |taker: &Arc<ReadyVersion>| own.is_some_and(|own| Arc::ptr_eq(own, taker));
     VersionDocument {
         name: view.name.to_string(),
         status: view.status.word().to_owned(),
+        predecessor_serves: taker.is_some_and(|taker| !is_own(taker)),
         share: percent(view.share),
         reach: None,
         declared_share: percent(view.declared_share),
-        observed_share: None,
         observed: None,
-        requests_per_second: 0.0,
-        error_rate: 0.0,
-        p50_ms: None,
-        p99_ms: None,
+        requests_per_second: None,
+        error_ratio: recent.error_ratio().map(ratio),
+        p50_ms: recent.quantile(0.5).map(milliseconds),
+        p99_ms: recent.quantile(0.99).map(milliseconds),
         in_flight: 0,
         quarantined: view.is_quarantined(),
         digest: view.status.normal().map(|entry| entry.digest().to_string()),
@@ -183,16 +195,21 @@ fn reach(service: &ServiceEntry, index: usize) -> Option<String> {
     (reach != Reach::Live).then(|| reach.as_str().to_owned())
 }
 
-fn observed_share(requests: u64, of: u64) -> Option<f64> {
-    (of > 0).then(|| requests as f64 / of as f64 * 100.0)
-}
-
 fn percent(share: Percent) -> f64 {
     f64::from(share.hundredths()) / 100.0
 }
 
 fn milliseconds(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1000.0
+    rounded(duration.as_secs_f64() * 1000.0, 1000.0)
+}
+
+fn ratio(ratio: f64) -> f64 {
+    rounded(ratio, 10_000.0)
+}
+
+/// RFC 3339, in UTC and with milliseconds.
+fn time(at: SystemTime) -> String {
+    jiff::Timestamp::try_from(at).map(|at| format!("{at:.3}")).unwrap_or_default()
 }
 
 impl From<&Report> for ReportDocument {

@@ -76,6 +76,31 @@ pub struct ServiceDocument {
     pub latest: bool,
     /// The generation in which it changed last.
     pub since_generation: u64,
+    /// What requests get that no override decides: `declared` for what the file declares, `held` for something else
+    /// (what was served before goes on), `offline` for 503 `offline`, and `nothing` for 503 `no-version`.
+    #[serde(default)]
+    pub serving: String,
+    /// When a publish last changed who gets its requests, or what a version that gets some is made of, RFC 3339.
+    #[serde(default)]
+    pub traffic_since: String,
+    /// The generation of that publish.
+    #[serde(default)]
+    pub traffic_generation: u64,
+    /// How long ago it was.
+    #[serde(default)]
+    pub traffic_age_seconds: f64,
+    /// Whether it was the first publish of the process: the traffic may have been the same before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub traffic_since_start: bool,
+    /// Requests to all its versions, as of a version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests_per_second: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_ratio: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p50_ms: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p99_ms: Option<f64>,
     /// Requests that its versions serve now.
     pub in_flight: u64,
     /// Why what is declared is not what is served.
@@ -91,12 +116,16 @@ pub struct ServiceDocument {
     pub versions: Vec<VersionDocument>,
 }
 
-/// A version. What it does is told of the last minute, or of the time since it was made ready.
+/// A version. Rates, errors and times are of the last minute, or of the time since the publish that last changed the
+/// service's traffic if that is shorter: for all versions of a service the same.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct VersionDocument {
     pub name: String,
     /// `creating`, `normal` or `error`.
     pub status: String,
+    /// Whether its requests go to what it was before: it is being made anew, or cannot be.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub predecessor_serves: bool,
     /// Who may get it, where that is not everybody: `pinned`, `override` or `cutoff`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reach: Option<String>,
@@ -104,18 +133,16 @@ pub struct VersionDocument {
     pub share: f64,
     /// Percent of the traffic as it is declared; with `latest`, 100 for the newest normal version.
     pub declared_share: f64,
-    /// Percent of the service's requests in the last minute, whatever they were decided by, and so
-    /// nothing to hold against `share`; none if there were none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed_share: Option<f64>,
-    /// How often it was drawn, against `share`: only decisions at random count. For versions with a
-    /// share of a split.
+    /// What it had of the service's requests. None for a version that nobody can get.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed: Option<ObservedDocument>,
-    pub requests_per_second: f64,
-    /// From 0 to 1: requests that failed, or that the version answered with a status of 500 or
-    /// more.
-    pub error_rate: f64,
+    /// Requests decided for it, divided by the seconds of `observed.minute`; none before five seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests_per_second: Option<f64>,
+    /// From 0 to 1: of the requests that ended, those that failed, or that it answered with a status of 500 or more;
+    /// none without requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_ratio: Option<f64>,
     /// Milliseconds from a request's head to the end of its response, which half of the requests
     /// stayed below; none without requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -137,26 +164,47 @@ pub struct VersionDocument {
     pub error: Option<Fault>,
 }
 
-/// How often a version was drawn. No window begins before the split as it is was published, or
-/// before the process began.
+/// What a version had of its service's requests. No window begins before the publish that last changed the service's
+/// traffic.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ObservedDocument {
+    pub since_publish: WindowDocument,
     /// The last minute, up to 5 seconds less.
-    pub minute: DrawnDocument,
+    pub minute: WindowDocument,
     /// The last hour, up to a minute less.
-    pub hour: DrawnDocument,
-    pub since_publish: DrawnDocument,
+    pub hour: WindowDocument,
 }
 
-/// How often a version was drawn in a window, and whether that fits its share.
+/// What a version had of its service's requests in a window that ends now.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct WindowDocument {
+    /// How long the window is, for all versions of the service the same.
+    pub seconds: f64,
+    /// Requests that were decided for it, whatever decided.
+    pub requests: u64,
+    /// The same of all versions of the service.
+    pub service_requests: u64,
+    /// Percent; none where it is too early.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
+    /// Whether the service had too few requests, fewer than 20, to say a share.
+    #[serde(default)]
+    pub too_early: bool,
+    /// How often it was drawn, against its share. For versions with a share of a split.
+    #[serde(default, flatten, skip_serializing_if = "Option::is_none")]
+    pub draws: Option<DrawnDocument>,
+}
+
+/// How often a version was drawn in a window, and whether that fits its share: only decisions by the service's own
+/// shares count.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct DrawnDocument {
     pub drawn: u64,
     /// Draws of all versions of the service.
-    pub of: u64,
+    pub drawn_of: u64,
     /// Percent; none if nothing was drawn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub share: Option<f64>,
+    pub drawn_share: Option<f64>,
     /// From 0 to 1: how likely a difference of this size is where the share is kept, by the exact
     /// binomial test, two-sided.
     pub p_value: f64,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::process::{Process, ProcessError};
 use super::remote::Remote;
-use super::{CliError, complete};
+use super::{CliError, complete, site};
 use crate::config::AdminSettings;
 use crate::source::Loader;
 
@@ -28,17 +28,19 @@ pub(super) struct Common {
 }
 
 impl Common {
-    /// The process at `--admin`, or else at the main file's admin address. The process need not run.
+    /// The process at `--admin`, or else at the main file's admin address. The process need not run. Where the main
+    /// file is broken, a process that serves it is looked for by what is left of the file.
     ///
     /// # Errors
     ///
     /// Where neither gives an address.
     pub(super) fn process(&self, config: &Path) -> Result<Process, CliError> {
-        let settings = match Loader::new(config).admin() {
+        let loader = Loader::new(config);
+        let settings = match loader.admin() {
             Ok(settings) => settings,
             // With `--admin` no files are needed, unless they say where the token is.
             Err(_) if self.admin.is_some() => AdminSettings::default(),
-            Err(report) => return Err(CliError::Config(report)),
+            Err(report) => return self.guessed(&loader).ok_or(CliError::Config(report)),
         };
         Ok(self.process_by(&settings)?)
     }
@@ -61,5 +63,11 @@ impl Common {
         let Some(_) = &self.admin else { return Ok(None) };
         let (process, environment) = (self.process(config)?, self.environment.clone());
         Ok(Some(Remote { process, environment }))
+    }
+
+    /// The process that serves a main file that is not TOML any more.
+    fn guessed(&self, loader: &Loader) -> Option<Process> {
+        let settings = loader.guess_admin()?;
+        site::running(loader.path(), &settings, self).ok().flatten()
     }
 }

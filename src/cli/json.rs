@@ -38,6 +38,20 @@ pub(super) fn write_failed(
     write(out, &Outcome { ok: false, error: Some(failure), document })
 }
 
+/// Prints the same as [`write_json`] on one line, for a command that prints one after the other.
+pub(super) fn write_json_line(out: &mut impl Write, document: &impl Serialize) -> io::Result<()> {
+    write_line(out, &Outcome { ok: true, error: None::<Nothing>, document })
+}
+
+/// Prints an error on one line, and the command goes on.
+pub(super) fn write_failed_line(out: &mut impl Write, error: &CliError) -> io::Result<()> {
+    write_line(out, &Outcome { ok: false, error: Some(error.document()), document: &Nothing {} })
+}
+
+fn write_line(out: &mut impl Write, document: &impl Serialize) -> io::Result<()> {
+    writeln!(out, "{}", serde_json::to_string(document)?)
+}
+
 fn write(out: &mut impl Write, document: &impl Serialize) -> io::Result<()> {
     writeln!(out, "{}", serde_json::to_string_pretty(document)?)
 }

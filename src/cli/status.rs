@@ -1,100 +1,156 @@
-//! `watershed status`: what a running process serves, and how each version does.
+//! `watershed status`: what a running process serves, and how each version does. `view` lays the document out, `watch`
+//! shows it again and again.
 
-mod text;
+mod figures;
+mod finding;
+mod grid;
+mod page;
+mod screen;
+mod view;
+mod watch;
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use std::thread;
 use std::time::Duration;
 
-use anstream::ColorChoice;
-
 use super::common::{Common, write_json};
+use super::json::{write_failed_line, write_json_line};
 use super::process::Process;
 use super::select::{SelectError, environment_among, service_among};
 use super::{CliError, complete};
 use crate::api::{EnvironmentDocument, StatusDocument, StatusQuery};
 use crate::config::Problem;
-use text::Text;
+use page::Page;
+use screen::Screen;
 
-/// How often `--watch` refreshes.
-const PERIOD: Duration = Duration::from_secs(2);
-
-/// Moves to the upper left corner, without clearing what is about to be overwritten.
-const HOME: &str = "\x1b[H";
-const CLEAR_TO_END_OF_LINE: &str = "\x1b[K";
-const CLEAR_BELOW: &str = "\x1b[J";
+/// The shortest and the longest time between two looks, in seconds.
+const PERIOD_MIN: f64 = 0.1;
+const PERIOD_MAX: f64 = 86_400.0;
 
 const EXAMPLES: &str = "\
 Examples:
-  watershed status                                everything that is served
-  watershed status greeter --watch                one service, until Ctrl-C
+  watershed status                                what has a problem, then the rest
+  watershed status greeter --watch                one service with every detail
   watershed status --admin http://127.0.0.1:9090  of that process
   watershed status --json |
     jq -r '.environments[].services[] | select(.held) | .name'
 
-REQ/S, ERRORS, OBSERVED, P50 and P99 are of the last minute. SHARE is `now → declared` where they differ.
-OBSERVED is the share of all requests, those included that were not decided at random. A `!` before it says
-that a version is drawn more or less often than chance explains; a line below the table says how often.
---json has the draws of the last minute, the last hour and since the publish.";
+SHARE is `now → declared` where they differ. SINCE PUBLISH is the share of all
+requests, whatever decided, since a publish last changed the service's traffic.
+LAST MINUTE is the same for the last minute of that time. Both are told from 20
+requests on. A `!` before a share says that the version is drawn more or less
+often than chance explains. REQ/S (from 5 seconds on), ERRORS, P50 and P99 are
+of the last minute, or since that publish if it is shorter.
+
+The text is as wide as the terminal, and else 80 columns or COLUMNS. --watch
+draws in one place on a terminal, and elsewhere prints one text after the other;
+with --json, one object a line.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// Show this service only.
+    /// Show this service only, with every detail.
     #[arg(add = complete::services())]
     service: Option<String>,
     #[command(flatten)]
     common: Common,
-    /// Refresh every two seconds, until Ctrl-C.
-    #[arg(long)]
-    watch: bool,
+    /// Show it again every SECONDS, until Ctrl-C [default: 2]
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true,
+          default_missing_value = "2", value_parser = period)]
+    watch: Option<Duration>,
+}
+
+/// What is asked of which process.
+#[derive(Debug)]
+struct Question {
+    process: Process,
+    environment: Option<String>,
+    service: Option<String>,
 }
 
 pub(super) fn status(config: &Path, arguments: &Arguments) -> Result<ExitCode, CliError> {
-    let process = arguments.common.process(config)?;
-    let document = arguments.ask(&process)?;
-    let mut screen = Screen::new(arguments.watch);
-    arguments.show(&document, &process, &mut screen)?;
-    if arguments.watch {
-        arguments.follow(&process, &mut screen)?;
+    let Arguments { service, common, watch } = arguments;
+    let process = common.process(config)?;
+    let (environment, service) = (common.environment.clone(), service.clone());
+    let question = Question { process, environment, service };
+    let document = question.ask()?;
+    let mut screen = Screen::new();
+    match watch {
+        Some(period) if common.json => follow_json(&question, document, *period)?,
+        Some(period) if screen.is_terminal() => watch::draw(question, document, *period)?,
+        Some(period) => follow(&question, &document, *period, &mut screen)?,
+        None if common.json => write_json(&mut std::io::stdout().lock(), &document)?,
+        None => screen.print(&question.page(&document, &screen))?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-impl Arguments {
-    fn ask(&self, process: &Process) -> Result<StatusDocument, CliError> {
-        let document: StatusDocument = process.get(&StatusQuery::default().path())?;
-        let environment = self.common.environment.as_deref();
-        Ok(narrow(document, environment, self.service.as_deref())?)
+impl Question {
+    fn ask(&self) -> Result<StatusDocument, CliError> {
+        let document: StatusDocument = self.process.get(&StatusQuery::default().path())?;
+        Ok(narrow(document, self.environment.as_deref(), self.service.as_deref())?)
     }
 
-    /// Refreshes until something fails for good.
-    fn follow(&self, process: &Process, screen: &mut Screen) -> Result<(), CliError> {
-        loop {
-            std::thread::sleep(PERIOD);
-            match self.ask(process) {
-                Ok(document) => self.show(&document, process, screen)?,
-                // The process may be started again, or the service may be declared again.
-                Err(error) if !self.common.json => screen.show(&format!("{}\n", error.text()))?,
-                Err(error) => return Err(error),
+    fn url(&self) -> &str {
+        self.process.url()
+    }
+
+    fn page(&self, document: &StatusDocument, screen: &Screen) -> Page {
+        view::page(document, self.url(), screen.columns())
+    }
+}
+
+/// Prints one page after the other. A process that does not answer is asked again: it may be started anew.
+fn follow(
+    question: &Question,
+    first: &StatusDocument,
+    period: Duration,
+    screen: &mut Screen,
+) -> Result<(), CliError> {
+    screen.print(&question.page(first, screen))?;
+    loop {
+        thread::sleep(period);
+        let page = match question.ask() {
+            Ok(document) => question.page(&document, screen),
+            Err(error) => {
+                let mut page = Page::default();
+                error.text().lines().for_each(|line| page.push(page::WRONG, line));
+                page
             }
-        }
+        };
+        screen.print(&page)?;
     }
+}
 
-    fn show(
-        &self,
-        document: &StatusDocument,
-        process: &Process,
-        screen: &mut Screen,
-    ) -> Result<(), CliError> {
-        if self.common.json {
-            write_json(&mut std::io::stdout().lock(), document)?;
-        } else {
-            screen.show(&Text { document, url: process.url() }.to_string())?;
+/// Prints one object a line. A process that does not answer is asked again.
+fn follow_json(
+    question: &Question,
+    first: StatusDocument,
+    period: Duration,
+) -> Result<(), CliError> {
+    let mut answer = Ok(first);
+    loop {
+        let mut out = std::io::stdout().lock();
+        match answer {
+            Ok(document) => write_json_line(&mut out, &document)?,
+            Err(error) => write_failed_line(&mut out, &error)?,
         }
-        Ok(())
+        out.flush()?;
+        drop(out);
+        thread::sleep(period);
+        answer = question.ask();
     }
+}
+
+/// The time between two looks.
+fn period(seconds: &str) -> Result<Duration, String> {
+    let range = PERIOD_MIN..=PERIOD_MAX;
+    let number = seconds.parse().ok().filter(|number| range.contains(number));
+    let number = number
+        .ok_or(format!("a number of seconds from {PERIOD_MIN} to {PERIOD_MAX} is expected"))?;
+    Duration::try_from_secs_f64(number).map_err(|error| error.to_string())
 }
 
 /// The parts of a document that are about an environment or a service.
@@ -126,39 +182,4 @@ fn narrow(
     document.warnings.retain(is_own);
     document.environments = vec![EnvironmentDocument { name, domain, services }];
     Ok(document)
-}
-
-/// Where text is shown, once or repeatedly.
-struct Screen {
-    /// In one place, by moving the cursor.
-    redraws: bool,
-    /// Whether the output may have colours.
-    colours: bool,
-    has_shown: bool,
-}
-
-impl Screen {
-    fn new(again_and_again: bool) -> Self {
-        let out = std::io::stdout();
-        let redraws = again_and_again && out.is_terminal();
-        let colours = anstream::AutoStream::choice(&out) != ColorChoice::Never;
-        Self { redraws, colours, has_shown: false }
-    }
-
-    fn show(&mut self, text: &str) -> Result<(), std::io::Error> {
-        let text = match self.colours {
-            true => text.to_owned(),
-            false => anstream::adapter::strip_str(text).to_string(),
-        };
-        let mut out = std::io::stdout().lock();
-        if self.redraws {
-            let text = text.replace('\n', &format!("{CLEAR_TO_END_OF_LINE}\n"));
-            write!(out, "{HOME}{text}{CLEAR_BELOW}")?;
-        } else {
-            let separator = if self.has_shown { "\n---\n\n" } else { "" };
-            write!(out, "{separator}{text}")?;
-        }
-        self.has_shown = true;
-        out.flush()
-    }
 }

@@ -4,8 +4,9 @@
 //! result of a load), `layout` (which files there are), `file` (the state of one file), `look`
 //! (reads files that may have changed), `good` (a file that was right when it was read), `claimants` (which files a change concerns), `decide`
 //! (which state of each file is served), `check` (a text that a command wants to write), `one` (one
-//! service file by itself).
+//! service file by itself), `admin` (where operators reach the process).
 
+mod admin;
 mod check;
 mod claimants;
 mod decide;
@@ -26,9 +27,7 @@ use std::sync::Arc;
 use super::Fingerprint;
 use super::discover::Followed;
 use super::text::{self, read_source};
-use crate::config::{
-    self, AdminSettings, Config, Draft, EnvironmentName, Main, Problem, Report, absolute,
-};
+use crate::config::{self, Config, Draft, EnvironmentName, Main, Problem, Report, absolute};
 use claimants::Claimants;
 use file::File;
 use layout::Layout;
@@ -317,16 +316,6 @@ impl Loader {
             Some(config) if rejected.report.problems.is_empty() => Ok(*config),
             rest => Err(Rejected { rest, ..rejected }),
         }
-    }
-
-    /// The admin settings of the main file, even if other parts of it are wrong: an operator may
-    /// need them because something is wrong.
-    ///
-    /// # Errors
-    ///
-    /// Where the main file cannot be read at all.
-    pub fn admin(&self) -> Result<AdminSettings, Report> {
-        self.main().map(|(main, _)| main.admin).map_err(|rejected| rejected.report)
     }
 
     /// The main file, and what is wrong with it.

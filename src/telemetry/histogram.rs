@@ -136,6 +136,20 @@ impl Buckets {
         self.0.iter().map(|(_, count)| count).sum()
     }
 
+    /// Adds what another histogram counted.
+    pub fn add(&mut self, other: &Self) {
+        for (bucket, count) in &other.0 {
+            match self.0.binary_search_by_key(bucket, |(known, _)| *known) {
+                Ok(place) => {
+                    if let Some((_, sum)) = self.0.get_mut(place) {
+                        *sum += count;
+                    }
+                }
+                Err(place) => self.0.insert(place, (*bucket, *count)),
+            }
+        }
+    }
+
     /// What was counted after an earlier look.
     pub fn since(&self, earlier: &Self) -> Self {
         let mut before = earlier.0.iter().copied().peekable();

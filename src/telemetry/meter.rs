@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
@@ -98,10 +98,23 @@ impl VersionMeter {
         self.failures.admit((code, committed), Instant::now())
     }
 
-    /// Samples the counters, and logs how many failures were not logged. [`recent`](Self::recent) covers the last
-    /// minute only if this is called every few seconds.
+    /// Samples the counters, tells the metrics of the last minute, and logs how many failures were not logged.
+    /// [`recent`](Self::recent) covers the last minute only if this is called every few seconds.
     pub fn sample(&self, now: Instant) {
-        self.samples.take(now, self.counts());
+        let counts = self.counts();
+        self.samples.take(now, counts.clone());
+        let recent = Recent::of(&self.samples, MINUTE, now, || counts);
+        for (share, family) in &self.telemetry.quantiles {
+            match recent.quantile(*share) {
+                Some(took) => {
+                    family.get_or_create_owned(&self.labels).set(took.as_secs_f64());
+                }
+                // A version without requests has none, and adds no series.
+                None => {
+                    family.remove(&self.labels);
+                }
+            }
+        }
         self.tell(&self.failures.overdue(now));
     }
 
@@ -112,9 +125,10 @@ impl VersionMeter {
         }
     }
 
-    /// What the version did in the last minute, or since it was made.
-    pub fn recent(&self, now: Instant) -> Recent {
-        Recent::of(&self.samples, now, || self.counts())
+    /// What the version did in a window of at most a minute, or since it was made. A window begins at the sample that
+    /// was taken last before it or, within it, first: so have a sample taken where one must begin.
+    pub fn recent(&self, window: Duration, now: Instant) -> Recent {
+        Recent::of(&self.samples, window, now, || self.counts())
     }
 
     /// Requests that versions of this name are serving now.
@@ -139,6 +153,10 @@ impl VersionMeter {
 impl Drop for VersionMeter {
     fn drop(&mut self) {
         self.tell(&self.failures.rest());
+        // The next version of this name tells its own within seconds.
+        for (_, family) in &self.telemetry.quantiles {
+            family.remove(&self.labels);
+        }
     }
 }
 

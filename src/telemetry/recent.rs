@@ -1,13 +1,9 @@
-//! What a version did in the last minute: the difference between its counters then and now.
+//! What a version did lately: the difference between its counters then and now.
 
 use std::time::{Duration, Instant};
 
 use super::histogram::Buckets;
 use super::samples::{MINUTE, Samples};
-
-/// The shortest time over which a rate is computed, so that one request to a new version does not look like thousands a
-/// second.
-const SHORTEST: Duration = Duration::from_secs(1);
 
 /// The counts since the counters began.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,46 +12,54 @@ pub struct Counts {
     pub errors: u64,
 }
 
-/// What a version did lately.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Recent {
-    pub requests: u64,
-    pub requests_per_second: f64,
-    /// From 0 to 1: requests that failed, or got a status of 500 or more.
-    pub error_rate: f64,
-    /// The duration below which half of the requests stayed; `None` without requests.
-    pub p50: Option<Duration>,
-    /// The same for 99 of 100 requests.
-    pub p99: Option<Duration>,
-}
+/// The requests that ended lately: how many, with what, and how long they took.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recent(Counts);
 
 impl Recent {
-    /// What was done in the last minute, or since the first sample.
-    pub fn of(samples: &Samples<Counts>, now: Instant, counts: impl FnOnce() -> Counts) -> Self {
+    /// What has ended in a window of at most a minute, or since the first sample.
+    pub fn of(
+        samples: &Samples<Counts>,
+        window: Duration,
+        now: Instant,
+        counts: impl FnOnce() -> Counts,
+    ) -> Self {
         let held = samples.hold();
-        match held.at_start(MINUTE, now) {
-            Some(start) => counts().since(&start.counts, start.span(MINUTE, now).max(SHORTEST)),
+        match held.at_start(window.min(MINUTE), now) {
+            Some(start) => Self(counts().since(&start.counts)),
             None => Self::default(),
         }
+    }
+
+    /// Adds what another version did.
+    pub fn add(&mut self, other: &Self) {
+        self.0.buckets.add(&other.0.buckets);
+        self.0.errors += other.0.errors;
+    }
+
+    /// Requests that ended.
+    pub fn ended(&self) -> u64 {
+        self.0.buckets.total()
+    }
+
+    /// From 0 to 1: of the requests that ended, those that failed or got a status of 500 or more; `None` without
+    /// requests.
+    pub fn error_ratio(&self) -> Option<f64> {
+        let ended = self.ended();
+        // The counters are read one after the other, while requests end.
+        (ended > 0).then(|| (self.0.errors as f64 / ended as f64).min(1.0))
+    }
+
+    /// The duration below which this share of the requests stayed, from 0 to 1; `None` without requests.
+    pub fn quantile(&self, share: f64) -> Option<Duration> {
+        self.0.buckets.quantile(share)
     }
 }
 
 impl Counts {
-    fn since(&self, earlier: &Self, span: Duration) -> Recent {
+    fn since(&self, earlier: &Self) -> Self {
         let buckets = self.buckets.since(&earlier.buckets);
-        let requests = buckets.total();
-        let errors = self.errors.saturating_sub(earlier.errors);
-        Recent {
-            requests,
-            requests_per_second: requests as f64 / span.as_secs_f64(),
-            error_rate: match requests {
-                0 => 0.0,
-                // The counters are read one after the other, while requests end.
-                requests => (errors as f64 / requests as f64).min(1.0),
-            },
-            p50: buckets.quantile(0.5),
-            p99: buckets.quantile(0.99),
-        }
+        Self { buckets, errors: self.errors.saturating_sub(earlier.errors) }
     }
 }
 
@@ -63,8 +67,6 @@ impl Counts {
 mod tests {
     use super::*;
     use crate::telemetry::histogram::Histogram;
-
-    const SWEEP: u64 = 5;
 
     /// Requests of 7 ms, and how many of them were errors.
     fn counts(requests: u64, errors: u64) -> Counts {
@@ -82,16 +84,11 @@ mod tests {
     }
 
     fn recent(window: &Samples<Counts>, now: Instant, counts: Counts) -> Recent {
-        Recent::of(window, now, || counts)
-    }
-
-    #[track_caller]
-    fn assert_rate(recent: &Recent, rate: f64) {
-        assert!((recent.requests_per_second - rate).abs() < 1e-9, "{recent:?}, and not {rate}");
+        Recent::of(window, MINUTE, now, || counts)
     }
 
     #[test]
-    fn a_steady_rate_is_told_as_it_is() {
+    fn the_last_minute_is_told_as_it_is() {
         let start = Instant::now();
         let window = window(start, Counts::default());
         for second in (0..600).step_by(5) {
@@ -99,11 +96,9 @@ mod tests {
         }
         // Between two sweeps of the server.
         let recent = recent(&window, start + seconds(598), counts(5_980, 598));
-        assert_rate(&recent, 10.0);
-        assert!((recent.error_rate - 0.1).abs() < 1e-9, "{recent:?}");
-        assert!((550..=600).contains(&recent.requests), "{recent:?}");
-        assert_eq!(recent.p50, Some(Duration::from_micros(6_900)));
-        assert_eq!(recent.p99, Some(Duration::from_micros(6_998)));
+        assert_eq!((recent.ended(), recent.error_ratio()), (580, Some(0.1)));
+        assert_eq!(recent.quantile(0.5), Some(Duration::from_micros(6_900)));
+        assert_eq!(recent.quantile(0.99), Some(Duration::from_micros(6_998)));
     }
 
     #[test]
@@ -112,25 +107,23 @@ mod tests {
         let window = window(start, counts(7, 3));
         let recent = recent(&window, start + seconds(30), counts(7, 3));
         assert_eq!(recent, Recent::default(), "what was before it does not count");
+        assert_eq!((recent.error_ratio(), recent.quantile(0.5)), (None, None));
     }
 
+    /// A publish changes the traffic: what ended before it says nothing about it.
     #[test]
-    fn a_new_version_is_told_since_it_began() {
-        let start = Instant::now();
-        let window = window(start, counts(100, 0));
-        assert_rate(&recent(&window, start, counts(110, 0)), 10.0);
-        assert_rate(&recent(&window, start + seconds(2), counts(110, 0)), 5.0);
-        assert_rate(&recent(&window, start + seconds(40), counts(110, 0)), 0.25);
-    }
-
-    #[test]
-    fn a_burst_after_a_long_rest_is_spread_over_the_minute() {
+    fn a_window_may_begin_with_a_publish() {
         let start = Instant::now();
         let window = window(start, Counts::default());
-        for second in (0..=600).step_by(5) {
-            window.take(start + seconds(second), Counts::default());
+        for second in (5..=120).step_by(5) {
+            window.take(start + seconds(second), counts(second, second));
         }
-        assert_rate(&recent(&window, start + seconds(602), counts(60, 0)), 1.0);
+        let published = start + seconds(122);
+        window.take(published, counts(122, 122));
+        window.take(start + seconds(125), counts(125, 122));
+        let now = start + seconds(126);
+        let since = Recent::of(&window, now - published, now, || counts(126, 122));
+        assert_eq!((since.ended(), since.error_ratio()), (4, Some(0.0)));
     }
 
     #[test]
@@ -145,13 +138,15 @@ mod tests {
         assert_eq!(recent, Recent::default());
     }
 
-    /// After the machine has slept, there is no newer sample to compare with.
+    /// The figures of a service are those of all its requests, and no mean of its versions' figures.
     #[test]
-    fn a_late_look_is_told_over_the_time_that_it_is_of() {
-        let start = Instant::now();
-        let window = window(start, Counts::default());
-        window.take(start + seconds(SWEEP), Counts::default());
-        let recent = recent(&window, start + seconds(SWEEP + 120), counts(240, 0));
-        assert_rate(&recent, 2.0);
+    fn versions_are_added_up() {
+        let mut all = Recent(counts(98, 0));
+        let slow = Histogram::default();
+        (0..2).for_each(|_| slow.observe(Duration::from_millis(700)));
+        all.add(&Recent(Counts { buckets: slow.buckets(), errors: 2 }));
+        assert_eq!((all.ended(), all.error_ratio()), (100, Some(0.02)));
+        assert_eq!(all.quantile(0.5).map(|it| it.as_millis()), Some(6));
+        assert_eq!(all.quantile(0.99), Some(Duration::from_millis(690)));
     }
 }

@@ -46,6 +46,17 @@ impl<C: PartialEq> Samples<C> {
         thin(&mut samples, now, self.longest);
     }
 
+    /// The same samples of other counters, made from these.
+    pub fn map(&self, change: impl Fn(&C) -> C) -> Self {
+        let Held(samples) = self.hold();
+        let one = |Sample { from, until, counts }: &Sample<C>| Sample {
+            from: *from,
+            until: *until,
+            counts: change(counts),
+        };
+        Self { longest: self.longest, samples: Mutex::new(samples.iter().map(one).collect()) }
+    }
+
     /// Locks the samples: counters that are read after this are newer than all of them.
     pub fn hold(&self) -> Held<'_, C> {
         Held(self.samples.lock().unwrap_or_else(PoisonError::into_inner))

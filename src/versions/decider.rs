@@ -82,8 +82,10 @@ pub struct Decided<'a> {
     pub decision: Decision,
     /// The sticky key that was made for the client, if one was.
     pub made: Option<Id>,
-    /// The index among the [`shares`](Decider::shares), where the version was drawn by these.
-    pub drawn: Option<usize>,
+    /// The version's index in what is served; none where the request gets no version.
+    pub place: Option<usize>,
+    /// Whether the version was drawn by the service's own shares.
+    pub is_drawn: bool,
     /// The hash of the request's sticky key, where something asked for the key.
     pub hash: Option<u64>,
 }
@@ -163,17 +165,15 @@ impl Decider {
     /// Chooses the version of one request. Draws once; allocates nothing.
     pub fn decide(&self, asked: Asked<'_>, now: Instant) -> Decided<'_> {
         let Choice { version, reason, hash, made, is_drawn } = self.policy.decide(asked, now);
-        let place = || {
-            let index = version.ok()?;
-            self.shares.iter().position(|(share, _)| *share == index)
-        };
         let entry = |index| self.entry(index).ok_or(Refused::NoVersion);
         // A service that passes lanes on needs the hash of every request.
         let lane = || self.policy.sticky.as_ref()?.affinity.hash(asked);
         let hash = hash.or_else(|| if self.propagates() { lane() } else { None });
+        let entry = version.and_then(entry);
         Decided {
-            drawn: if is_drawn { place() } else { None },
-            version: version.and_then(entry),
+            place: if entry.is_ok() { version.ok() } else { None },
+            is_drawn,
+            version: entry,
             decision: reason.into(),
             made,
             hash,
@@ -227,6 +227,45 @@ impl Decider {
     pub fn shares(&self) -> Vec<(&Arc<ReadyVersion>, Percent)> {
         let share = |(index, share): &(usize, Percent)| Some((self.entry(*index)?, *share));
         self.shares.iter().filter_map(share).collect()
+    }
+
+    /// The index of every version with a share, and that share, in the order of declaration.
+    pub fn places(&self) -> impl Iterator<Item = (usize, Percent)> {
+        self.shares.iter().copied().filter(|(index, _)| self.entry(*index).is_some())
+    }
+
+    /// The index of a version in what is served.
+    pub fn place(&self, name: &VersionName) -> Option<usize> {
+        self.declared.versions.iter().position(|spec| spec.name == *name)
+    }
+
+    /// Whether requests get the same as they did by `other`: by the same shares and policy, from versions that are
+    /// made of the same. Versions that nobody could get before, or can get now, do not count.
+    pub fn serves_as(&self, other: &Self) -> bool {
+        let shares = |decider: &Self| -> Vec<(VersionName, Percent)> {
+            let shares = decider.shares().into_iter();
+            shares.map(|(version, share)| (version.spec.name.clone(), share)).collect()
+        };
+        let reaches = |decider: &Self, spec: &VersionSpec| {
+            let index = decider.place(&spec.name)?;
+            Some(decider.declared.policy.reach_of(index))
+        };
+        let is_same = |version: &Arc<ReadyVersion>| {
+            let before = other.named(&version.spec.name);
+            before.is_none_or(|before| {
+                let reach = reaches(self, &version.spec) == reaches(other, &version.spec);
+                reach && version.is_made_as(before)
+            })
+        };
+        std::mem::discriminant(&self.base) == std::mem::discriminant(&other.base)
+            && shares(self) == shares(other)
+            && self.declared.written_policy() == other.declared.written_policy()
+            && self.entries().all(is_same)
+    }
+
+    /// Whether the service is offline: no version gets requests, as it is declared.
+    pub fn is_offline(&self) -> bool {
+        self.base == Base::Offline
     }
 
     /// Whether requests that ask for no version get an answer.

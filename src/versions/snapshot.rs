@@ -15,7 +15,7 @@ use crate::config::{
 };
 use crate::routing::{RouteTable, RouteTableBuilder, Shards};
 
-pub use entry::{ServiceEntry, VersionView};
+pub use entry::{ServiceEntry, TrafficSince, VersionView};
 
 /// Identifies a service across all environments.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -122,12 +122,13 @@ impl Snapshot {
     ) -> Self {
         let mut routes = RouteTableBuilder::default();
         let mut services = Vec::with_capacity(previous.services.len());
+        let since = (generation, previous.generation == 0);
         for (environment, service) in config.services() {
             let key = ServiceKey::of(environment, service);
             let statuses = statuses.get(&key).map_or(&[][..], Vec::as_slice);
             let entry = match previous.get(&key) {
                 Some(same) if same.is_still(service, statuses) => Arc::clone(same),
-                last => Arc::new(ServiceEntry::new(key, service, statuses, last, generation)),
+                last => Arc::new(ServiceEntry::new(key, service, statuses, last, since)),
             };
             for (host, part) in entry.parts() {
                 routes.route(host, part, entry.clone());
@@ -146,6 +147,7 @@ impl Snapshot {
     pub fn updated(generation: u64, previous: &Self, updates: Vec<Update>) -> Self {
         let mut next = Self { generation, ..previous.clone() };
         let mut changes = Vec::new();
+        let since = (generation, previous.generation == 0);
         for Update { key, now } in updates {
             let last = previous.get(&key);
             let entry = match (now, last) {
@@ -155,7 +157,7 @@ impl Snapshot {
                     continue;
                 }
                 (Some((service, statuses)), last) => {
-                    Some(Arc::new(ServiceEntry::new(key, &service, &statuses, last, generation)))
+                    Some(Arc::new(ServiceEntry::new(key, &service, &statuses, last, since)))
                 }
             };
             changes.push((last, entry));

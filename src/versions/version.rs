@@ -63,6 +63,16 @@ impl ReadyVersion {
         Incumbent { name: &self.spec.name, digest: Some(self.digest()), env: Some(self.spec.env()) }
     }
 
+    /// Whether another version answers as this one does: it is made of the same, with the same environment and limits.
+    pub fn is_made_as(&self, other: &Self) -> bool {
+        let Self { spec: VersionSpec { name, remark: _, backend, limits }, .. } = self;
+        *name == other.spec.name
+            && *backend == other.spec.backend
+            && *limits == other.spec.limits
+            && self.digest() == other.digest()
+            && self.backend.secrets() == other.backend.secrets()
+    }
+
     /// The digest of what serves the version: see [`Backend::digest`].
     pub fn digest(&self) -> Digest {
         self.backend.digest()

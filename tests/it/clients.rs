@@ -222,7 +222,7 @@ fn a_client_that_does_not_send_its_body_is_told_so() {
     assert_problem(&http2.response(exchange.response).unwrap(), 408, "request-timeout");
     watershed.await_outcomes("request-timeout", 2);
     let status = watershed.admin("/api/v1/status").text();
-    assert!(status.contains("\"error_rate\":0"), "{status}");
+    assert!(status.contains("\"error_ratio\":0"), "{status}");
     // A slow guest is the version's failure.
     assert_problem(&watershed.get(LAB, "/hang"), 504, "wall-time");
 }

@@ -43,29 +43,29 @@ fn assert_close(value: &Value, expected: f64) {
 #[test]
 fn a_version_is_told_with_what_it_did_lately() {
     let watershed = serve();
-    for path in ["/count", "/count", "/count", "/trap"] {
+    for path in ["/count", "/count", "/count", "/trap"].repeat(5) {
         watershed.get("lab.localhost", path);
         watershed.get(GREETER, "/");
     }
-    watershed.await_metric("watershed_requests_total", &[("service", "lab")], 4.0);
-    watershed.await_metric("watershed_requests_total", &[("service", "greeter")], 4.0);
+    watershed.await_metric("watershed_requests_total", &[("service", "lab")], 20.0);
+    watershed.await_metric("watershed_requests_total", &[("service", "greeter")], 20.0);
     let v1 = watershed.version("lab", "v1");
-    assert_close(&v1["error_rate"], 0.25);
-    assert_close(&v1["observed_share"], 100.0);
+    assert_close(&v1["error_ratio"], 0.25);
+    assert_close(&v1["observed"]["since_publish"]["share"], 100.0);
     assert_close(&v1["declared_share"], 100.0);
     assert_eq!(v1["in_flight"], 0, "{v1:#}");
-    let rate = v1["requests_per_second"].as_f64().unwrap();
-    assert!(rate > 0.0 && rate <= 4.0, "{v1:#}");
     let (p50, p99) = (v1["p50_ms"].as_f64().unwrap(), v1["p99_ms"].as_f64().unwrap());
     assert!(p50 > 0.0 && p50 <= p99 && p99 < 10_000.0, "{v1:#}");
     let (lab, greeter) = (watershed.service("lab"), watershed.service("greeter"));
     assert_eq!((&lab["latest"], &greeter["latest"]), (&true.into(), &false.into()));
 
     let [v1, v2] = ["v1", "v2"].map(|name| watershed.version("greeter", name));
-    assert_close(&v1["observed_share"], 100.0);
-    assert_close(&v2["observed_share"], 0.0);
-    assert_close(&v1["error_rate"], 0.0);
-    assert_eq!((&v2["p50_ms"], &v2["requests_per_second"]), (&Value::Null, &0.0.into()));
+    assert_close(&v1["observed"]["minute"]["share"], 100.0);
+    assert_close(&v2["observed"]["minute"]["share"], 0.0);
+    assert_close(&v1["error_ratio"], 0.0);
+    assert_eq!((&v2["p50_ms"], &v2["error_ratio"]), (&Value::Null, &Value::Null));
+    assert_eq!(greeter["error_ratio"], 0.0, "{greeter:#}");
+    assert_eq!(lab["p99_ms"], watershed.version("lab", "v1")["p99_ms"]);
     let status = watershed.status();
     assert_eq!(status["config"], watershed.site.main_file().display().to_string());
     assert_eq!(status["environments"][0]["domain"], "localhost");
@@ -90,7 +90,7 @@ fn requests_are_in_flight_until_they_have_ended() {
 fn drawn(watershed: &Watershed, window: &str) -> ([u64; 2], u64) {
     let observed = ["v1", "v2"].map(|name| watershed.version("greeter", name)["observed"].clone());
     let count = |version: &Value, field| version[window][field].as_u64().unwrap();
-    let [of, same] = observed.each_ref().map(|version| count(version, "of"));
+    let [of, same] = observed.each_ref().map(|version| count(version, "drawn_of"));
     assert_eq!(of, same, "{observed:?}");
     (observed.map(|version| count(&version, "drawn")), of)
 }
@@ -99,7 +99,8 @@ fn drawn(watershed: &Watershed, window: &str) -> ([u64; 2], u64) {
 #[test]
 fn draws_are_told_beside_their_shares() {
     let watershed = Site::new().service("greeter", &two("v1 = 50, v2 = 50")).start();
-    assert!(watershed.version("greeter", "v1")["observed"]["minute"]["share"].is_null());
+    let minute = watershed.version("greeter", "v1")["observed"]["minute"].clone();
+    assert_eq!((&minute["share"], &minute["too_early"]), (&Value::Null, &true.into()));
     let mut connection = watershed.http1();
     for _ in 0..200 {
         connection.get(GREETER, "/");
@@ -108,6 +109,7 @@ fn draws_are_told_beside_their_shares() {
         let ([v1, v2], of) = drawn(&watershed, window);
         assert_eq!((v1 + v2, of), (200, 200), "{window}");
         let told = watershed.version("greeter", "v1")["observed"][window].clone();
+        assert_close(&told["drawn_share"], v1 as f64 / 2.0);
         assert_close(&told["share"], v1 as f64 / 2.0);
         assert_eq!(told["beyond_chance"], false, "{told:#}");
         assert!(told["p_value"].as_f64().is_some_and(|p| p <= 1.0 && p > 1e-6), "{told:#}");
@@ -128,7 +130,7 @@ fn draws_are_told_beside_their_shares() {
     assert!(!shown.stdout.contains("beyond chance"), "{shown:?}");
 }
 
-/// A new remark changes nothing about the draws, and a new share does.
+/// A new remark or a version that nobody gets changes nothing about the draws, and a new share does.
 #[test]
 fn draws_are_counted_anew_under_other_shares() {
     let watershed = Site::new().service("greeter", &two("v1 = 50, v2 = 50")).start();
@@ -140,6 +142,12 @@ fn draws_are_counted_anew_under_other_shares() {
     watershed.site.write("services/greeter.toml", remarked("v1 = 50, v2 = 50"));
     eventually("the remark", || watershed.version("greeter", "v1")["remark"] == "greets");
     assert_eq!(drawn(&watershed, "since_publish").1, 20);
+    let since = watershed.service("greeter")["traffic_generation"].clone();
+    let more = greeter("v0") + &remarked("v1 = 50, v2 = 50");
+    watershed.site.write("services/greeter.toml", more);
+    eventually("v0", || watershed.service("greeter")["versions"][0]["status"] == "normal");
+    assert_eq!(drawn(&watershed, "since_publish").1, 20);
+    assert_eq!(watershed.service("greeter")["traffic_generation"], since);
     watershed.site.write("services/greeter.toml", remarked("v1 = 75, v2 = 25"));
     eventually("the shares", || watershed.version("greeter", "v1")["share"] == 75.0);
     for window in ["minute", "hour", "since_publish"] {
@@ -154,9 +162,12 @@ fn draws_are_counted_anew_under_other_shares() {
 fn only_what_is_drawn_is_tested() {
     let watershed = serve();
     watershed.get("lab.localhost", "/count");
-    assert!(watershed.version("lab", "v1")["observed"].is_null());
-    assert!(watershed.version("greeter", "v1")["observed"].is_object());
-    assert!(watershed.version("greeter", "v2")["observed"].is_null(), "it has no share");
+    let minute =
+        |service, version| watershed.version(service, version)["observed"]["minute"].clone();
+    let lab = minute("lab", "v1");
+    assert_eq!((&lab["requests"], &lab["drawn"]), (&1.into(), &Value::Null), "{lab:#}");
+    assert_eq!(minute("greeter", "v1")["drawn"], 0);
+    assert!(minute("greeter", "v2")["drawn"].is_null(), "it has no share");
     assert!(
         !watershed
             .admin("/metrics")
@@ -172,39 +183,90 @@ fn a_version_made_anew_begins_anew() {
     for _ in 0..3 {
         watershed.get("lab.localhost", "/trap");
     }
-    eventually("errors", || watershed.version("lab", "v1")["error_rate"] == 1.0);
+    eventually("errors", || watershed.version("lab", "v1")["error_ratio"] == 1.0);
     watershed.site.write("services/lab.toml", lab("v1") + &limits("memory = \"48MiB\""));
     eventually("the edit", || watershed.version("lab", "v1")["p50_ms"].is_null());
     watershed.assert_serves("lab.localhost", "/count");
     let labels = [("service", "lab")];
     watershed.await_metric("watershed_request_duration_seconds_count", &labels, 4.0);
     let v1 = watershed.version("lab", "v1");
-    assert_close(&v1["error_rate"], 0.0);
-    assert_close(&v1["observed_share"], 100.0);
+    assert_close(&v1["error_ratio"], 0.0);
+    assert_eq!(v1["observed"]["since_publish"]["requests"], 1, "{v1:#}");
+}
+
+/// Four seconds after a promote, the version before it used to be shown with 92 % of the requests, and a version that
+/// was just made with a rate that others were not divided by.
+#[test]
+fn after_a_promote_requests_count_from_there() {
+    let watershed = serve();
+    let get = |count: usize| {
+        let mut connection = watershed.http1();
+        (0..count).for_each(|_| assert_eq!(connection.get(GREETER, "/").status, 200));
+    };
+    get(300);
+    watershed.site.write("services/greeter.toml", two("v1 = 0, v2 = 100"));
+    eventually("the promote", || watershed.version("greeter", "v2")["share"] == 100.0);
+    get(30);
+    let [v1, v2] = ["v1", "v2"].map(|name| watershed.version("greeter", name));
+    for window in ["since_publish", "minute"] {
+        let told = [&v1, &v2].map(|version| version["observed"][window].clone());
+        assert_eq!(told.each_ref().map(|it| &it["requests"]), [0, 30], "{told:?}");
+        assert_eq!(told.each_ref().map(|it| &it["share"]), [0.0, 100.0], "{told:?}");
+    }
+    let seconds = |version: &Value| version["observed"]["minute"]["seconds"].as_f64().unwrap();
+    assert!(seconds(&v1) < 60.0, "{v1:#}");
+    assert_eq!(v1["p50_ms"], Value::Null, "what ended before the publish does not count: {v1:#}");
+    let service = watershed.service("greeter");
+    assert_eq!(service["traffic_generation"], service["since_generation"]);
+    assert!(service["traffic_since_start"].is_null(), "{service:#}");
+    eventually("rates of one denominator", || {
+        let service = watershed.service("greeter");
+        let v2 = &service["versions"][1];
+        let rate = v2["requests_per_second"].as_f64();
+        let expected = |rate: f64| (rate - 30.0 / seconds(v2)).abs() < 0.01;
+        rate.is_some_and(expected) && service["versions"][0]["requests_per_second"] == 0.0
+    });
+}
+
+/// A request that an override leads to a version is none of the draws, and counts for what the version had.
+#[test]
+fn whatever_decides_a_request_it_counts() {
+    let service = two("v1 = 100, v2 = 0") + "[traffic.override]\nquery = \"v\"\n";
+    let watershed = Site::new().service("greeter", &service).start();
+    let mut connection = watershed.http1();
+    for number in 0..40 {
+        let path = if number % 4 == 0 { "/?v=v2" } else { "/" };
+        assert_eq!(connection.get(GREETER, path).status, 200);
+    }
+    let minute = |name| watershed.version("greeter", name)["observed"]["minute"].clone();
+    let (v1, v2) = (minute("v1"), minute("v2"));
+    assert_eq!((&v1["requests"], &v2["requests"]), (&30.into(), &10.into()));
+    assert_eq!((&v1["share"], &v2["share"]), (&75.0.into(), &25.0.into()));
+    assert_eq!(
+        (&v1["drawn"], &v1["drawn_of"], &v1["beyond_chance"]),
+        (&30.into(), &30.into(), &false.into())
+    );
 }
 
 /// A service that goes on as it was is shown as it is, beside the declaration.
 #[test]
 fn what_is_held_has_two_shares() {
     let watershed = Site::new().service("greeter", &one_version("v1")).start();
-    watershed.get(GREETER, "/");
     let wanted = greeter("v1") + MISSING + &split("v1 = 25, broken = 75");
     watershed.site.write("services/greeter.toml", wanted);
     eventually("held", || watershed.service("greeter")["held"].is_string());
     let [v1, broken] = ["v1", "broken"].map(|name| watershed.version("greeter", name));
     assert_eq!((&v1["share"], &v1["declared_share"]), (&100.0.into(), &25.0.into()));
     assert_eq!((&broken["share"], &broken["declared_share"]), (&0.0.into(), &75.0.into()));
-    assert_close(&v1["observed_share"], 100.0);
+    assert_eq!(watershed.service("greeter")["serving"], "held");
 
     let shown = status(&watershed, &[]);
     assert_eq!((shown.code, shown.stderr.as_str()), (Some(0), ""), "{shown:?}");
     let file = watershed.site.path("services/greeter.toml").display().to_string();
-    for part in ["100 → 25 %", "0 → 75 %", "error[not-found]: version broken of greeter: ", &file]
-    {
+    for part in ["100 → 25 %", "0 → 75 %", "error[not-found]: version broken: ", &file] {
         assert!(shown.stdout.contains(part), "{part}\n{}", shown.stdout);
     }
-    for part in ["  help: build the component", "held: greeter goes on as it was: the split gives"]
-    {
+    for part in ["  help: build the component", "held: goes on as it was: the split gives"] {
         assert!(shown.stdout.contains(part), "{part}\n{}", shown.stdout);
     }
 
@@ -225,23 +287,32 @@ fn a_service_reads_as_a_row_for_each_version() {
     let shown = status(&watershed, &[]);
     assert_eq!((shown.code, shown.stderr.as_str()), (Some(0), ""), "{shown:?}");
     let text = &shown.stdout;
-    let admin = format!("http://{}, generation ", watershed.admin_address());
-    assert!(text.starts_with(&format!("process  {admin}")), "{text}");
+    let admin = format!("process   http://{}, generation ", watershed.admin_address());
+    assert!(text.starts_with(&admin), "{text}");
     let main = watershed.site.main_file().display().to_string();
+    assert!(text.contains(&format!("files     {main}\nservices  2: 2 fine\n")), "{text}");
+    let rows = |text: &str| -> Vec<Vec<String>> {
+        text.lines().map(|line| line.split_whitespace().map(str::to_owned).collect()).collect()
+    };
     assert!(
-        text.contains(&format!("files    {main}\n\nenvironment default  localhost\n")),
+        rows(text).iter().any(|row| row.starts_with(&[
+            "greeter".into(),
+            "v1".into(),
+            "100".into()
+        ])),
         "{text}"
     );
-    let url = format!("\ngreeter  http://greeter.localhost:{}\n", watershed.address().port());
-    assert!(text.contains(&url), "{text}");
-    let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
-    let digest = watershed.version("greeter", "v1")["digest"].as_str().unwrap()[7..19].to_owned();
-    let v1 = rows.iter().find(|row| row.starts_with(&["v1", "normal", "100", "%"])).unwrap();
-    assert_eq!(v1[4..6], ["100.00", "%"], "{text}");
-    assert_eq!(v1[v1.len() - 2..], ["0", &digest], "{text}");
-    let v2 = ["v2", "normal", "0", "%", "0.00", "%", "0.0", "-", "-", "-", "0", &digest];
-    assert!(rows.iter().any(|row| *row == v2), "{text}");
     assert!(!text.contains('\x1b'), "colours where nobody sees them: {text:?}");
+
+    let shown = status(&watershed, &["greeter"]);
+    let text = &shown.stdout;
+    let url = format!("\ngreeter   http://greeter.localhost:{}\n", watershed.address().port());
+    assert!(text.contains(&url), "{text}");
+    let digest = watershed.version("greeter", "v1")["digest"].as_str().unwrap()[7..19].to_owned();
+    let row = format!("v1 normal 100 % too early too early {digest}");
+    assert!(rows(text).iter().any(|it| it.join(" ") == row), "{text}");
+    let row = format!("v2 normal 0 % too early too early {digest}");
+    assert!(rows(text).iter().any(|it| it.join(" ") == row), "{text}");
 }
 
 #[test]
@@ -249,7 +320,7 @@ fn one_service_may_be_asked_for() {
     let watershed = serve();
     let shown = status(&watershed, &["lab"]);
     assert_eq!(shown.code, Some(0), "{shown:?}");
-    assert!(shown.stdout.contains("lab  http://"), "{shown:?}");
+    assert!(shown.stdout.contains("\nlab       http://"), "{shown:?}");
     assert!(!shown.stdout.contains("greeter"), "{shown:?}");
     let document = status_json(&watershed, &["lab"]);
     let services = document["environments"][0]["services"].as_array().unwrap();
@@ -302,10 +373,14 @@ fn files_that_are_wrong_are_told() {
         watershed.site.path("services/new.toml").display().to_string(),
     );
     for part in [
-        &format!("rejected: {greeter}, and greeter goes on as it was\n  error: the shares add up"),
-        &format!("rejected: {new}, and it is not served\n"),
+        &format!("rejected: {greeter}, and it goes on as it was"),
+        "    error: the shares add up",
+        &format!(
+            "rejected: {new}, and nothing is served from it: its domains get 404 `no-service`"
+        ),
     ] {
-        assert!(shown.stdout.contains(part), "{part}\n{}", shown.stdout);
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words(&shown.stdout).contains(&words(part)), "{part}\n{}", shown.stdout);
     }
     let shown = status(&watershed, &["lab"]);
     assert!(!shown.stdout.contains("rejected"), "that is not about the lab: {shown:?}");
@@ -313,8 +388,11 @@ fn files_that_are_wrong_are_told() {
     let main = watershed.site.read("watershed.toml");
     watershed.site.write("watershed.toml", main + "\n[serve]\n");
     let main = watershed.site.main_file().display().to_string();
-    let expected = format!("rejected: {main}, and nothing changed\n");
-    eventually("the reload", || status(&watershed, &["lab"]).stdout.contains(&expected));
+    let expected = format!("rejected: {main}, and what is served has not changed since");
+    eventually("the reload", || {
+        let shown = status(&watershed, &["lab"]).stdout;
+        shown.split_whitespace().collect::<Vec<_>>().join(" ").contains(&expected)
+    });
 }
 
 #[test]
@@ -356,11 +434,11 @@ fn watching_shows_it_again_until_it_is_ended() {
     command.stdin(Stdio::null()).stdout(File::create(&path).unwrap());
     let mut child = command.spawn().unwrap();
     let shown = || fs::read_to_string(&path).unwrap();
-    eventually("shown twice", || shown().matches("environment default").count() == 2);
+    eventually("shown twice", || shown().matches("process   http://").count() == 2);
     child.kill().unwrap();
     child.wait().unwrap();
     let shown = shown();
-    assert_eq!(shown.matches("\n---\n\nprocess  http://").count(), 1, "{shown}");
+    assert_eq!(shown.matches("\n---\n\nprocess   http://").count(), 1, "{shown}");
     assert!(!shown.contains('\x1b'), "no terminal, no cursor: {shown:?}");
 }
 
@@ -415,9 +493,14 @@ some files are wrong: `watershed check` says why
 fn help_has_examples() {
     let help = Site::new().run(&["status", "--help"]);
     assert_eq!(help.code, Some(0), "{help:?}");
-    for part in
-        ["[SERVICE]", "--environment <NAME>", "--admin <URL>", "--watch", "--json", "OBSERVED is"]
-    {
+    for part in [
+        "[SERVICE]",
+        "--environment <NAME>",
+        "--admin <URL>",
+        "--watch",
+        "--json",
+        "SINCE PUBLISH is",
+    ] {
         assert!(help.stdout.contains(part), "{part}\n{}", help.stdout);
     }
     for help in [help, Site::new().run(&["env", "list", "--help"])] {

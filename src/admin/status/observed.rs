@@ -1,45 +1,86 @@
-//! How often the versions of splits were drawn, beside their shares. The status document and `/metrics` show it.
+//! What the versions of a service had of its requests, beside their shares. The status document and `/metrics` show it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::api::{DrawnDocument, ObservedDocument};
+use crate::api::{DrawnDocument, ObservedDocument, WindowDocument};
 use crate::config::{Percent, VersionName};
-use crate::telemetry::{Comparison, VersionShares, Windows};
+use crate::telemetry::{Comparison, VersionShares, Window, Windows};
 use crate::versions::{ServiceEntry, Snapshot};
 
-/// A version of a split, its share, and its draws compared with the share.
+/// How many requests of a service it takes until a share of them is told: one request is at most 5 points of it then.
+const REQUESTS_MIN: u64 = 20;
+
+/// How long a window is before a rate is told: as long as the time between two samples.
+const RATE_MIN: Duration = Duration::from_secs(5);
+
+/// What was decided for the versions of a service.
 pub(super) struct Observed<'a> {
-    pub version: &'a VersionName,
-    pub share: Percent,
-    pub windows: Windows<Comparison>,
+    service: &'a ServiceEntry,
+    windows: Windows<Window>,
 }
 
-/// Every version that has a share of the service's split; empty where nothing is drawn.
-pub(super) fn observed(service: &ServiceEntry, now: Instant) -> Vec<Observed<'_>> {
-    if !service.decider.is_split() {
-        return Vec::new();
+impl<'a> Observed<'a> {
+    pub(super) fn of(service: &'a ServiceEntry, now: Instant) -> Self {
+        Self { service, windows: service.tally.observed(now) }
     }
-    let draws = service.tally.observed(now);
-    let shares = service.decider.shares().into_iter().enumerate();
-    let observed = shares.map(|(index, (version, share))| Observed {
-        version: &version.spec.name,
-        share,
-        windows: draws.compare(index, ratio(share)),
-    });
-    observed.collect()
+
+    /// How far back rates, errors and times go: for all versions of the service the same.
+    pub(super) fn lately(&self) -> Duration {
+        self.windows.minute.length
+    }
+
+    /// Requests a second to all versions; none where it is too early.
+    pub(super) fn rate(&self) -> Option<f64> {
+        self.per_second(self.windows.minute.total())
+    }
+
+    /// The same to one version.
+    pub(super) fn rate_of(&self, version: &VersionName) -> Option<f64> {
+        let requests = |index| self.windows.minute.of(index).total();
+        self.per_second(self.service.decider.place(version).map_or(0, requests))
+    }
+
+    fn per_second(&self, requests: u64) -> Option<f64> {
+        let length = self.lately();
+        (length >= RATE_MIN).then(|| rounded(requests as f64 / length.as_secs_f64(), 100.0))
+    }
+
+    /// What one version had; none where nobody can get it.
+    pub(super) fn document(&self, version: &VersionName) -> Option<ObservedDocument> {
+        let decider = &self.service.decider;
+        let index = decider.place(version).filter(|index| decider.entry(*index).is_some())?;
+        let share = decider.places().find(|(place, _)| *place == index).map(|(_, share)| share);
+        let share = share.filter(|_| decider.is_split());
+        let Windows { minute, hour, since_publish } = self.windows.map(|window| {
+            let (requests, of) = (window.of(index).total(), window.total());
+            let is_enough = of >= REQUESTS_MIN;
+            WindowDocument {
+                seconds: rounded(window.length.as_secs_f64(), 1000.0),
+                requests,
+                service_requests: of,
+                share: is_enough.then(|| percent_of(requests as f64 / of as f64)),
+                too_early: !is_enough,
+                draws: share.map(|share| DrawnDocument::of(&window.compare(index, ratio(share)))),
+            }
+        });
+        Some(ObservedDocument { minute, hour, since_publish })
+    }
 }
 
-/// The shares that `/metrics` shows.
+/// The shares that `/metrics` shows: of every version that has a share of a split.
 pub fn shares(snapshot: &Snapshot, now: Instant) -> Vec<VersionShares> {
-    let services = snapshot.services.iter().map(|service| (service, observed(service, now)));
-    let versions = services.flat_map(|(service, observed)| {
-        let key = &service.key;
-        observed.into_iter().map(|it| VersionShares {
-            environment: key.environment.as_str().into(),
-            service: key.service.as_str().into(),
-            version: it.version.as_str().into(),
-            declared: ratio(it.share),
-            observed: it.windows,
+    let splits = snapshot.services.iter().filter(|service| service.decider.is_split());
+    let versions = splits.flat_map(|service| {
+        let (key, decider) = (&service.key, &service.decider);
+        let windows = service.tally.observed(now);
+        decider.places().filter_map(move |(index, share)| {
+            Some(VersionShares {
+                environment: key.environment.as_str().into(),
+                service: key.service.as_str().into(),
+                version: decider.entry(index)?.spec.name.as_str().into(),
+                declared: ratio(share),
+                observed: windows.map(|window| window.compare(index, ratio(share))),
+            })
         })
     });
     versions.collect()
@@ -50,19 +91,22 @@ fn ratio(share: Percent) -> f64 {
     f64::from(share.hundredths()) / f64::from(Percent::ALL.hundredths())
 }
 
-impl From<&Windows<Comparison>> for ObservedDocument {
-    fn from(windows: &Windows<Comparison>) -> Self {
-        let Windows { minute, hour, since_publish } = windows.map(DrawnDocument::of);
-        Self { minute, hour, since_publish }
-    }
+/// A ratio from 0 to 1 as percent, with two decimals.
+fn percent_of(ratio: f64) -> f64 {
+    rounded(ratio * 100.0, 100.0)
+}
+
+/// A number with as many decimals as `parts` says: 100 for two.
+pub(super) fn rounded(number: f64, parts: f64) -> f64 {
+    (number * parts).round() / parts
 }
 
 impl DrawnDocument {
     fn of(compared: &Comparison) -> Self {
         Self {
             drawn: compared.drawn,
-            of: compared.of,
-            share: compared.share().map(|share| share * 100.0),
+            drawn_of: compared.of,
+            drawn_share: compared.share().map(percent_of),
             p_value: compared.p_value,
             beyond_chance: compared.is_beyond_chance(),
         }

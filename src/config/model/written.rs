@@ -128,7 +128,8 @@ impl Service {
         table
     }
 
-    fn written_policy(&self) -> Table {
+    /// The keys of `[traffic]` beside the shares.
+    pub fn written_policy(&self) -> Table {
         // The reach of a version stands in its `[[versions]]` entry.
         let PolicySpec { pick, propagate, overrides, rules, sticky, reach: _ } = &self.policy;
         let mut table = Table::new();

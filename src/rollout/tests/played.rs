@@ -279,7 +279,7 @@ impl Played {
         let versions = self.view.service.versions.iter().map(|spec| {
             let mut version = json!({
                 "name": spec.name.as_str(), "share": 0.0, "declared_share": 0.0,
-                "requests_per_second": 0.0, "error_rate": 0.0, "in_flight": 0,
+                "requests_per_second": 0.0, "in_flight": 0,
             });
             let share = self.served.iter().find(|(name, _)| *name == spec.name);
             if let Some((_, share)) = share {

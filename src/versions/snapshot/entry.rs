@@ -2,7 +2,7 @@
 //! [`Snapshot`](super::Snapshot).
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use super::super::decider::Decider;
 use super::super::secrets::{self, Found};
@@ -28,13 +28,25 @@ pub struct ServiceEntry {
     /// The generation in which the service changed last.
     pub since: u64,
     pub decider: Decider,
-    /// How often each version was drawn since the split last changed, in the order of
-    /// [`Decider::shares`].
+    /// How often a request was decided for each version since the traffic last changed, by the
+    /// versions' indexes in the decider.
     pub tally: Arc<Tally>,
+    /// Since when the traffic is as it is.
+    pub traffic_since: TrafficSince,
     /// Why what is declared is not what is served.
     pub held: Option<String>,
     pub versions: Vec<VersionView>,
     secret: Secret,
+}
+
+/// The publish that last changed who gets a service's requests, or what a version that may get some is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrafficSince {
+    pub generation: u64,
+    /// By the wall clock.
+    pub at: SystemTime,
+    /// Whether it is the first publish of the process, so that the traffic may have been the same before.
+    pub is_start: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -146,7 +158,7 @@ impl ServiceEntry {
         service: &Arc<Service>,
         statuses: &[Status],
         last: Option<&Arc<Self>>,
-        since: u64,
+        (since, is_start): (u64, bool),
     ) -> Self {
         let before = last.map(|last| &last.decider);
         let overrides = service.policy.overrides.as_ref();
@@ -170,8 +182,25 @@ impl ServiceEntry {
             }
         };
         let versions = views(service, statuses, &decider, (obstacles, declared));
-        let tally = tally(&decider, last);
-        Self { key, declared: service.clone(), since, decider, tally, held, versions, secret }
+        let (tally, traffic_since) = match last.filter(|last| decider.serves_as(&last.decider)) {
+            Some(last) => (last.tally_for(&decider), last.traffic_since),
+            None => (new_tally(&decider), TrafficSince::now(since, is_start)),
+        };
+        let declared = service.clone();
+        Self { key, declared, since, decider, tally, traffic_since, held, versions, secret }
+    }
+
+    /// The tally for a decider that serves the same. An edit that leaves the traffic as it is does not restart the
+    /// count, also where it adds or deletes a version that nobody gets.
+    fn tally_for(&self, decider: &Decider) -> Arc<Tally> {
+        let versions = &decider.declared().0.versions;
+        let places: Vec<_> = versions.iter().map(|spec| self.decider.place(&spec.name)).collect();
+        let same = self.decider.declared().0.versions.len() == places.len();
+        let is_same = |(index, place): (usize, &Option<usize>)| *place == Some(index);
+        match same && places.iter().enumerate().all(is_same) {
+            true => self.tally.clone(),
+            false => Arc::new(self.tally.reordered(&places)),
+        }
     }
 
     /// Whether the service's traffic, if it should have any, has versions to go to.
@@ -195,17 +224,18 @@ impl ServiceEntry {
     }
 }
 
-/// The tally of `last` if the same versions have the same shares, else a new one. So an edit that
-/// leaves the shares unchanged does not restart the count.
-fn tally(decider: &Decider, last: Option<&Arc<ServiceEntry>>) -> Arc<Tally> {
-    let odds = |decider: &Decider| -> Vec<(VersionName, Percent)> {
-        let shares = decider.shares().into_iter();
-        shares.map(|(version, share)| (version.spec.name.clone(), share)).collect()
-    };
-    match last.filter(|last| odds(&last.decider) == odds(decider)) {
-        Some(last) => last.tally.clone(),
-        None => Arc::new(Tally::new(Instant::now(), decider.shares().len())),
+impl TrafficSince {
+    fn now(generation: u64, is_start: bool) -> Self {
+        Self { generation, at: SystemTime::now(), is_start }
     }
+}
+
+/// A tally that begins now. The counters of all versions are sampled at the same moment, so that what is measured since
+/// then is measured over the same time.
+fn new_tally(decider: &Decider) -> Arc<Tally> {
+    let now = Instant::now();
+    decider.entries().for_each(|version| version.meter.sample(now));
+    Arc::new(Tally::new(now, decider.declared().0.versions.len()))
 }
 
 /// The version that takes the requests of each declared version. While a version is being made

@@ -1,0 +1,75 @@
+//! The status document as a person reads it: a summary, and then one service with every detail, or an overview of all.
+
+mod detail;
+mod overview;
+#[cfg(test)]
+mod tests;
+
+use super::finding::Finding;
+use super::page::{PLAIN, Page};
+use crate::api::{ServiceDocument, StatusDocument};
+
+/// Lays out a document for a terminal of so many columns. `url` is the address of the process.
+pub fn page(document: &StatusDocument, url: &str, columns: usize) -> Page {
+    let mut services = document.environments.iter().flat_map(|it| {
+        let environment = it.name.as_str();
+        it.services.iter().map(move |service| (environment, service))
+    });
+    let mut page = Page::default();
+    head(&mut page, document, url, columns);
+    match (services.next(), services.next()) {
+        (Some(only), None) => detail::write(&mut page, document, only, columns),
+        _ => overview::write(&mut page, document, columns),
+    }
+    page
+}
+
+fn head(page: &mut Page, document: &StatusDocument, url: &str, columns: usize) {
+    let ready = match document {
+        StatusDocument { draining: true, .. } => ", draining",
+        StatusDocument { ready: false, .. } => ", not ready",
+        StatusDocument { .. } => "",
+    };
+    let generation = document.generation;
+    let process = format!("{url}, generation {generation}{ready}");
+    write_key(page, "process", &process, columns);
+    write_key(page, "files", &document.config, columns);
+}
+
+/// A line of what is looked at, after its name.
+fn write_key(page: &mut Page, key: &str, text: &str, columns: usize) {
+    page.push_wrapped((PLAIN, &format!("{key:10}")), text, columns, 10);
+}
+
+/// Something to look at, two columns to the right. Where it is `brief`, only the first of several problems of a file is
+/// shown.
+fn write_finding(page: &mut Page, finding: &Finding, columns: usize, brief: bool) {
+    let Finding { style, label, text, more, quoted, is_passing: _ } = finding;
+    page.push_wrapped((*style, &format!("  {label}:")), text, columns, 4);
+    for text in more {
+        page.push_wrapped((PLAIN, "    "), text, columns, 6);
+    }
+    // Problems are apart by an empty line.
+    let mut problems = quoted.split(String::is_empty);
+    let shown = if brief { 1 } else { usize::MAX };
+    for line in problems.by_ref().take(shown).flatten() {
+        page.push(PLAIN, &format!("    {line}"));
+    }
+    let more = match problems.count() {
+        0 => return,
+        1 => "1 more problem: `watershed check` shows it".to_owned(),
+        more => format!("{more} more problems: `watershed check` shows them"),
+    };
+    page.push_wrapped((PLAIN, "    "), &more, columns, 4);
+}
+
+/// What a service serves: `v1 90 %, v2 10 %`.
+fn traffic(service: &ServiceDocument) -> String {
+    let takers = service.versions.iter().filter(|version| version.share > 0.0);
+    let takers: Vec<_> = takers.map(|it| format!("{} {} %", it.name, it.share)).collect();
+    match service.serving.as_str() {
+        "offline" => "offline".to_owned(),
+        "nothing" => "nothing".to_owned(),
+        _ => takers.join(", "),
+    }
+}
