@@ -1,6 +1,7 @@
 //! The command line: one file for each command, each of them thin.
 
 mod arguments;
+mod broken;
 mod check;
 mod common;
 mod compile;
@@ -20,6 +21,7 @@ mod json;
 mod plan;
 mod process;
 mod progress;
+mod records;
 mod rollback;
 mod run;
 mod schema;
@@ -38,11 +40,13 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::CompleteEnv;
 
+pub use broken::BrokenError;
 pub use consent::ConsentError;
 pub use explain::RampError;
 pub use init::InitError;
 pub use json::{wants_json, write_usage};
 pub use process::ProcessError;
+pub use rollback::RestoreFileError;
 pub use select::SelectError;
 pub use site::SiteError;
 
@@ -185,6 +189,10 @@ pub enum CliError {
     Held(String),
     #[error(transparent)]
     NotConfirmed(#[from] ConsentError),
+    #[error(transparent)]
+    Broken(#[from] BrokenError),
+    #[error(transparent)]
+    RestoreFile(#[from] RestoreFileError),
     #[error(transparent)]
     Site(#[from] SiteError),
     #[error(transparent)]
