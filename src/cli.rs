@@ -1,6 +1,7 @@
 //! The command line: one file for each command, each of them thin.
 
 mod arguments;
+mod broken;
 mod check;
 mod common;
 mod compile;
@@ -22,6 +23,7 @@ mod manual;
 mod plan;
 mod process;
 mod progress;
+mod records;
 mod remote;
 mod rollback;
 mod run;
@@ -41,12 +43,14 @@ use std::process::ExitCode;
 use clap::{FromArgMatches, Parser, Subcommand};
 use clap_complete::CompleteEnv;
 
+pub use broken::BrokenError;
 pub use completions::ManError;
 pub use consent::ConsentError;
 pub use explain::RampError;
 pub use init::InitError;
 pub use json::{wants_json, write_usage};
 pub use process::ProcessError;
+pub use rollback::RestoreFileError;
 pub use select::SelectError;
 pub use site::SiteError;
 
@@ -205,6 +209,10 @@ pub enum CliError {
     Held(String),
     #[error(transparent)]
     NotConfirmed(#[from] ConsentError),
+    #[error(transparent)]
+    Broken(#[from] BrokenError),
+    #[error(transparent)]
+    RestoreFile(#[from] RestoreFileError),
     #[error(transparent)]
     Site(#[from] SiteError),
     #[error(transparent)]

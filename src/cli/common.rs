@@ -11,7 +11,7 @@ use crate::source::Loader;
 pub(super) use super::json::write_json;
 
 /// Flattened into the arguments of each of these commands.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(super) struct Common {
     /// The environment; needed only where several have a service of the same name.
     #[arg(long, value_name = "NAME", add = complete::environments())]

@@ -27,7 +27,7 @@ pub enum ConsentError {
     #[error("nothing was done, since the answer was not yes")]
     Declined,
     #[error(
-        "nothing was done: this takes traffic away, and {0} is not a terminal where somebody could \
+        "nothing was done: this is asked about first, and {0} is not a terminal where somebody could \
          be asked"
     )]
     NobodyToAsk(&'static str),

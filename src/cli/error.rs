@@ -97,6 +97,7 @@ impl CliError {
         match self {
             Self::Config(report) | Self::Rejected(report) => Some(report),
             Self::Edit(error) => error.report(),
+            Self::Broken(error) => error.report(),
             _ => None,
         }
     }
@@ -140,6 +141,8 @@ impl Coded for CliError {
             Self::Rejected(_) => ErrorCode::Rejected,
             Self::Held(_) => ErrorCode::Held,
             Self::NotConfirmed(error) => error.code(),
+            Self::Broken(error) => error.code(),
+            Self::RestoreFile(error) => error.code(),
             Self::Site(error) => error.code(),
             Self::Ramp(error) => error.code(),
             Self::Component(_) => ErrorCode::InvalidComponent,
@@ -168,6 +171,8 @@ impl Coded for CliError {
             Self::Edit(error) => return error.help(),
             Self::History(error) => return error.help(),
             Self::Refused(refusal) => return refusal.help(),
+            Self::Broken(error) => return error.help(),
+            Self::RestoreFile(error) => return error.help(),
             Self::Site(error) => return error.help(),
             Self::Ramp(error) => return error.help(),
             Self::NotConfirmed(error) => return error.help(),

@@ -1,10 +1,12 @@
 //! `watershed rollback`: goes back to what served before.
 
+mod restore_file;
 mod skipped;
 #[cfg(test)]
 mod tests;
 pub(super) mod text;
 
+pub use restore_file::RestoreFileError;
 pub(super) use skipped::SkippedDocument;
 
 use std::io::Write;
@@ -30,6 +32,7 @@ Examples:
   watershed rollback greeter --to v1         all to v1, as it is
   watershed rollback greeter --traffic-only  the shares alone
   watershed rollback greeter --bad --yes     and never again to what it leaves
+  watershed rollback greeter --restore-file  puts back a broken file's last good text
 
 `watershed history` shows the generations.
 
@@ -58,6 +61,10 @@ pub(super) struct Arguments {
     /// environment, gets no traffic again under any name without `--force`.
     #[arg(long)]
     bad: bool,
+    /// Put back what the service's file said when it was right last, where it is broken or gone. What it says meanwhile is
+    /// kept in a hidden file beside it.
+    #[arg(long, conflicts_with_all = ["to", "traffic_only", "bad"])]
+    restore_file: bool,
     /// How long to wait for the versions that are made anew to become normal.
     #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = patience)]
     timeout: Duration,
@@ -71,6 +78,9 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn rollback(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliError> {
+    if arguments.restore_file {
+        return restore_file::restore_file(path, arguments);
+    }
     let Arguments { service, to, bad, traffic_only, timeout, common, .. } = arguments;
     let mut target = Target::find(path, common, service.as_str())?;
     let request = Request {

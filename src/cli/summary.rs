@@ -1,6 +1,7 @@
 //! What a command has done to a service, for people or as JSON.
 
 use std::io::Write;
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -27,6 +28,10 @@ pub(super) enum Action<'a> {
         back: &'a Back,
     },
     Deleted(&'a [VersionName]),
+    /// The file has its last good text again; what it said is kept aside.
+    FileRestored {
+        aside: Option<&'a Path>,
+    },
 }
 
 impl Action<'_> {
@@ -37,13 +42,14 @@ impl Action<'_> {
             Self::Traffic => "traffic",
             Self::RolledBack { .. } => "rolled-back",
             Self::Deleted(_) => "deleted",
+            Self::FileRestored { .. } => "file-restored",
         }
     }
 
     fn versions(&self) -> Vec<&str> {
         match self {
             Self::Normal(version) | Self::Declared(version) => vec![version.as_str()],
-            Self::Traffic => Vec::new(),
+            Self::Traffic | Self::FileRestored { .. } => Vec::new(),
             Self::RolledBack { quarantined: versions, .. } | Self::Deleted(versions) => {
                 versions.iter().map(VersionName::as_str).collect()
             }
@@ -68,6 +74,14 @@ impl Action<'_> {
                     None => format!("{file}{service} is rolled back"),
                 }
             }
+            Self::FileRestored { aside: None } => {
+                format!("the file of {service} is there again, as it was when it was right last")
+            }
+            Self::FileRestored { aside: Some(aside) } => format!(
+                "the file of {service} says again what it said when it was right last; what it said \
+                 meanwhile is in {}",
+                aside.display()
+            ),
             Self::Deleted([]) => "nothing to delete".to_owned(),
             Self::Deleted(_) => format!("deleted from {service}: {}", self.versions().join(", ")),
         })
@@ -97,6 +111,9 @@ pub(super) struct Document<'a> {
     /// The admin listener of the process that serves it.
     process: Option<&'a str>,
     file: String,
+    /// Where what a broken file said is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aside: Option<&'a Path>,
     #[serde(flatten)]
     back: Option<BackDocument<'a>>,
 }
@@ -216,6 +233,10 @@ impl<'a> Summary<'a> {
             generation: self.generation,
             process: self.target.server(),
             file: self.target.view().service.file.display().to_string(),
+            aside: match &self.action {
+                Action::FileRestored { aside } => *aside,
+                _ => None,
+            },
             back: self.back(),
         }
     }

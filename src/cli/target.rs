@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::broken::BrokenError;
 use super::common::Common;
 use super::files::{self, Files, Served};
-use super::process::{Process, ProcessError};
+use super::process::Process;
 use super::progress::Waiting;
+use super::records::records;
 use super::select;
 use super::site::{Site, load};
 use super::{CliError, components, trial};
@@ -21,10 +23,8 @@ use crate::api::{
 };
 use crate::code::Coded;
 use crate::config::{
-    AdminSettings, Digest, EnvValue, EnvironmentName, Report, SecretSource, Service, VersionName,
-    VersionSpec,
+    AdminSettings, Digest, EnvironmentName, Report, SecretSource, Service, VersionName, VersionSpec,
 };
-use crate::history::History;
 use crate::rollout::{Control, Edit, Edited, Note, PutBack, Refusal, ServiceView};
 use crate::source::{FILE_MAX, Saved, ServiceFile, read_file};
 use crate::versions::secret_digest;
@@ -51,7 +51,8 @@ impl Target {
     /// Where there is no such service, its file is wrong, or the process gives an unexpected answer.
     pub fn find(path: &Path, common: &Common, name: &str) -> Result<Self, CliError> {
         let Some(served) = files::served(path, common, name)? else {
-            return Self::within(Site::open(path, common)?, common, name);
+            let site = Site::open(path, common).map_err(BrokenError::of)?;
+            return Self::within(site, common, name);
         };
         let Served { files, process, environment, service, admin, state } = served;
         let view = view(Some(&process), environment, service, &[])?;
@@ -66,8 +67,8 @@ impl Target {
     /// Finds the service in files that are loaded already.
     pub fn within(site: Site, common: &Common, name: &str) -> Result<Self, CliError> {
         // A wrong file's problems say more than that the service is unknown, or was right once.
-        if let Some(report) = site.report(name) {
-            return Err(CliError::Config(report));
+        if let Some(broken) = site.broken(common.environment.as_deref(), name) {
+            return Err(broken.into());
         }
         let Site { loader, loaded, process } = site;
         let config = &loaded.config;
@@ -101,24 +102,21 @@ impl Target {
     /// What was published of the service, newest first; empty where no history was written. Environments are given as
     /// digests, unless `texts` are wanted.
     pub fn records(&self, limit: usize, texts: bool) -> Result<HistoryDocument, CliError> {
-        let (environment, service) =
-            (self.view.environment.as_str(), self.view.service.name.as_str());
-        let Some(process) = &self.process else {
-            let Some(history) = History::read(&self.state)? else {
-                return Ok(HistoryDocument::default());
-            };
-            let records = history.of(environment, service, limit)?;
-            let parts = history.parts(&records)?;
-            let parts = if texts { parts } else { parts.without_texts(EnvValue::digest_of) };
-            return Ok(HistoryDocument { records, parts, file: None });
+        let query = HistoryQuery {
+            environment: Some(self.view.environment.to_string()),
+            service: self.view.service.name.to_string(),
+            limit: Some(limit),
+            texts,
+            ..HistoryQuery::default()
         };
-        let (environment, service) = (Some(environment.to_owned()), service.to_owned());
-        let query = HistoryQuery { environment, service, limit: Some(limit), texts, file: false };
-        match process.get::<HistoryDocument>(&query.path()) {
-            Ok(document) => Ok(document),
-            Err(ProcessError::Refused { status: 404, .. }) => Ok(HistoryDocument::default()),
-            Err(error) => Err(error.into()),
-        }
+        records(self.process.as_ref(), &self.state, &query)
+    }
+
+    /// Has the process read the file, which somebody has written, and returns the generation that is served then.
+    pub fn announce(&mut self, digest: Digest, note: Note) -> Result<Option<u64>, CliError> {
+        let generation = self.tell(digest, note)?;
+        self.reread()?;
+        Ok(generation)
     }
 
     /// Has the process serve the saved file, and returns what came of that.

@@ -51,6 +51,7 @@ mod reload;
 mod reload_files;
 mod reload_load;
 mod reload_requests;
+mod restore_file;
 mod rollback;
 mod routes;
 mod sandbox;

@@ -1,0 +1,78 @@
+//! What the history has, for commands: from the process, or from the state directory where no process runs.
+
+use std::path::Path;
+
+use super::CliError;
+use super::process::{Process, ProcessError};
+use super::select::SelectError;
+use crate::api::{FileText, HistoryDocument, HistoryQuery};
+use crate::config::{EnvValue, suggest};
+use crate::history::History;
+
+/// The answer to a query; empty where there is no record yet.
+///
+/// # Errors
+///
+/// Where the process does not answer, the history cannot be read, or several environments have such a service.
+pub(super) fn records(
+    process: Option<&Process>,
+    state: &Path,
+    query: &HistoryQuery,
+) -> Result<HistoryDocument, CliError> {
+    if let Some(process) = process {
+        return match process.get(&query.path()) {
+            Ok(document) => Ok(document),
+            Err(ProcessError::Refused { status: 404, .. }) => Ok(HistoryDocument::default()),
+            Err(error) => Err(error.into()),
+        };
+    }
+    let Some(history) = History::read(state)? else { return Ok(HistoryDocument::default()) };
+    let HistoryQuery { service, limit, texts, file, .. } = query;
+    let Some(environment) = environment(&history, query)? else {
+        return Ok(HistoryDocument::default());
+    };
+    let records = history.of(&environment, service, limit.unwrap_or(HistoryQuery::LIMIT_MAX))?;
+    let parts = history.parts(&records)?;
+    let parts = if *texts { parts } else { parts.without_texts(EnvValue::digest_of) };
+    let file = if *file { history.text_of(&environment, service)? } else { None };
+    Ok(HistoryDocument { records, parts, file })
+}
+
+/// The environment of a query, or else the only one that has such a service.
+fn environment(history: &History, query: &HistoryQuery) -> Result<Option<String>, CliError> {
+    if let Some(environment) = &query.environment {
+        return Ok(Some(environment.clone()));
+    }
+    let services = history.services()?.into_iter();
+    let own = services.filter(|(_, name)| *name == query.service);
+    let mut environments: Vec<_> = own.map(|(environment, _)| environment).collect();
+    match environments.as_slice() {
+        [] | [_] => Ok(environments.pop()),
+        several => {
+            let names: Vec<_> = several.iter().map(String::as_str).collect();
+            let environments = suggest::list_at_most(suggest::AMONG_MAX, &names);
+            Err(SelectError::Ambiguous { name: query.service.clone(), environments }.into())
+        }
+    }
+}
+
+/// A service's file as it was right last, if that is known.
+///
+/// # Errors
+///
+/// As those of [`records`].
+pub(super) fn last_good(
+    process: Option<&Process>,
+    state: &Path,
+    environment: Option<&str>,
+    service: &str,
+) -> Result<Option<FileText>, CliError> {
+    let query = HistoryQuery {
+        environment: environment.map(str::to_owned),
+        service: service.to_owned(),
+        limit: Some(1),
+        file: true,
+        ..HistoryQuery::default()
+    };
+    Ok(records(process, state, &query)?.file)
+}
