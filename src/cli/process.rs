@@ -98,14 +98,17 @@ pub enum ProcessError {
     )]
     Stranger { url: String, answer: String },
     /// In the process's own words.
-    #[error("{url} refuses with status {status}: {}{}", .error.message, advice(.error))]
+    #[error("{}", refusal(.url, *.status, .error))]
     Refused { url: String, status: u16, error: Box<ErrorDocument> },
     #[error("{0}; give `--token-file FILE` if the token is elsewhere")]
     Token(#[from] TokenError),
 }
 
-fn advice(error: &ErrorDocument) -> String {
-    error.help.as_ref().map(|help| format!("\n  help: {help}")).unwrap_or_default()
+fn refusal(url: &str, status: u16, error: &ErrorDocument) -> String {
+    let ErrorDocument { message, help, .. } = error;
+    let path = url.split('?').next().unwrap_or(url);
+    let help = help.as_ref().map(|help| format!("\n  help: {help}")).unwrap_or_default();
+    format!("{message} ({path}, status {status}){help}")
 }
 
 impl ProcessError {
@@ -362,8 +365,7 @@ mod tests {
         let answer = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
         let (url, _) = answering(answer.leak());
         let error = post(&url).unwrap_err();
-        let expected =
-            format!("{url}/api/v1/reload refuses with status 404: no [31mshop\n  help: try `shop`");
+        let expected = format!("no [31mshop ({url}/api/v1/reload, status 404)\n  help: try `shop`");
         assert_eq!(error.to_string(), expected);
         assert!(error.is_unknown());
     }
@@ -374,7 +376,7 @@ mod tests {
                       content-length: 9\r\n\r\nno user.\n";
         let (url, _) = answering(answer);
         let error = post(&url).unwrap_err();
-        let expected = format!("{url}/api/v1/reload refuses with status 400: no user.");
+        let expected = format!("no user. ({url}/api/v1/reload, status 400)");
         assert_eq!(error.to_string(), expected);
         assert!(!error.is_not_running());
     }
