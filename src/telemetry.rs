@@ -7,20 +7,23 @@
 //! counters, which the server takes every few seconds.
 
 mod chance;
+mod exposition;
 mod failures;
 mod health;
 mod histogram;
+mod label;
 mod meter;
 mod process;
 mod recent;
 mod record;
 mod samples;
 mod shares;
+mod states;
 mod tally;
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
@@ -30,15 +33,18 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
 pub use chance::Comparison;
+pub use exposition::Format;
 pub use health::{Ailment, Health};
 pub use meter::{InFlight, VersionMeter};
+pub use process::Sockets;
 pub use recent::Recent;
 pub use record::{Ending, Fault, RequestRecord};
 pub use shares::VersionShares;
+pub use states::{ServiceStates, States};
 pub use tally::{Decisions, Tally, Window, Windows};
 
 use histogram::Histogram;
-use process::Process;
+use label::Label;
 
 /// What the names of all metrics begin with.
 const PREFIX: &str = "watershed";
@@ -54,18 +60,18 @@ const QUANTILES: [(&str, &str); 2] = [
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
-    environment: Arc<str>,
-    service: Arc<str>,
-    version: Arc<str>,
-    decision: Arc<str>,
+    environment: Label,
+    service: Label,
+    version: Label,
+    decision: Label,
     outcome: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct VersionLabels {
-    environment: Arc<str>,
-    service: Arc<str>,
-    version: Arc<str>,
+    environment: Label,
+    service: Label,
+    version: Label,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -75,7 +81,7 @@ struct ReloadLabels {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TaskLabels {
-    task: Arc<str>,
+    task: Label,
 }
 
 /// Every metric of the process. Cheap to clone.
@@ -93,7 +99,6 @@ pub struct Telemetry {
     rejected: Gauge,
     unread: Gauge,
     history_errors: Counter,
-    process: Process,
     log_dropped: Counter,
     panics: Family<TaskLabels, Counter>,
     health: Health,
@@ -101,6 +106,18 @@ pub struct Telemetry {
     /// Seconds since `good_at`, as of the last scrape.
     good_age: Gauge<f64, AtomicU64>,
     good_at: Arc<Mutex<Instant>>,
+    began: SystemTime,
+}
+
+/// What is true at the moment of a scrape, beside what was counted.
+#[derive(Debug, Default)]
+pub struct Scrape<'a> {
+    /// How many generations are in memory.
+    pub generations: usize,
+    /// The versions whose shares are shown.
+    pub shares: &'a [VersionShares],
+    pub states: States,
+    pub sockets: Sockets,
 }
 
 impl Default for Telemetry {
@@ -120,8 +137,6 @@ impl Default for Telemetry {
         let history_restored = Counter::default();
         let good_age = Gauge::default();
         let mut registry = Registry::with_prefix(PREFIX);
-        let process = Process::default();
-        process.register(&mut registry);
         registry.register(
             "requests",
             "Requests ended, by decision and by status class or failure code",
@@ -197,13 +212,13 @@ impl Default for Telemetry {
             rejected,
             unread,
             history_errors,
-            process,
             log_dropped,
             panics,
             health: Health::default(),
             history_restored,
             good_age,
             good_at,
+            began: SystemTime::now(),
         }
     }
 }
@@ -211,7 +226,9 @@ impl Default for Telemetry {
 impl Telemetry {
     /// The handles of one version, which keeps them as long as it is served.
     pub fn version(&self, environment: &str, service: &str, version: &str) -> VersionMeter {
-        VersionMeter::new(self, environment.into(), service.into(), version.into())
+        let (environment, service) = (environment.into(), service.into());
+        let labels = VersionLabels { environment, service, version: version.into() };
+        VersionMeter::new(self, labels)
     }
 
     /// Counts and logs a request that has ended; `meter` is that of the version that took it.
@@ -263,11 +280,6 @@ impl Telemetry {
         self.history_errors.inc_by(u64::try_from(records).unwrap_or(u64::MAX));
     }
 
-    /// Sets how many files and sockets are open and how many may be, and the same for connections of clients.
-    pub fn descriptors(&self, (open, max): (usize, usize), (clients, clients_max): (usize, usize)) {
-        self.process.set([open, max, clients, clients_max]);
-    }
-
     /// Counts lines of the log that were dropped.
     pub fn unlogged(&self, lines: u64) {
         self.log_dropped.inc_by(lines);
@@ -288,24 +300,23 @@ impl Telemetry {
         self.history_restored.inc();
     }
 
-    /// All metrics in the OpenMetrics text format, which Prometheus reads. `generations` is how many are in memory now,
-    /// and `versions` are those whose shares are shown.
+    /// All metrics as text. No sample, and so no series, is of a version that had no request: ten thousand services
+    /// without traffic add none.
     ///
     /// # Errors
     ///
     /// Where a metric cannot be written as text. All of ours can.
-    pub fn render(
-        &self,
-        generations: usize,
-        versions: &[VersionShares],
-    ) -> Result<String, std::fmt::Error> {
+    pub fn render(&self, scrape: Scrape<'_>, format: Format) -> Result<String, std::fmt::Error> {
+        let Scrape { generations, shares, states, sockets } = scrape;
         self.generations.set(i64::try_from(generations).unwrap_or(i64::MAX));
         let good_at = *self.good_at.lock().unwrap_or_else(PoisonError::into_inner);
         self.good_age.set(good_at.elapsed().as_secs_f64());
         let mut text = String::new();
         encode_registry(&mut text, &self.registry)?;
-        shares::write(&mut text, versions)?;
+        shares::write(&mut text, shares)?;
+        states.write(&mut text)?;
+        process::write(&mut text, self.began, sockets)?;
         encode_eof(&mut text)?;
-        Ok(text)
+        Ok(format.of(text))
     }
 }

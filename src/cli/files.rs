@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::CliError;
 use super::common::Common;
 use super::process::{Process, ProcessError};
-use super::site::{is_same, load, running};
+use super::site::{is_of, is_same, load, running};
 use crate::api::{
     self, CheckDocument, CheckQuestion, EnvironmentDocument, StatusDocument, StatusQuery,
 };
@@ -72,6 +72,9 @@ impl Files {
             Some(checked) => checked,
             None => self.check_here(proposal)?,
         };
+        if let (Some(process), Err(Objection::NotFound(_))) = (process, &checked) {
+            is_of(process, self.0.path(), proposal.path)?;
+        }
         let refused = |objection| EditError::objection(objection, proposal.path, self.0.path());
         Ok(checked.map_err(refused)?)
     }

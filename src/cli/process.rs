@@ -78,7 +78,7 @@ pub enum ProcessError {
     #[error("{url} answers {answer}")]
     Stranger { url: String, answer: String },
     /// In the process's own words.
-    #[error("{url} refuses with status {status}: {}", .error.message)]
+    #[error("{} ({}, status {status})", .error.message, .url.split('?').next().unwrap_or(.url))]
     Refused { url: String, status: u16, error: Box<ErrorDocument> },
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -385,8 +385,7 @@ mod tests {
         let answer = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
         let (url, _) = answering(answer.leak());
         let error = post(&url).unwrap_err();
-        let expected =
-            format!("{url}/api/v1/reload refuses with status 404: no [31mshop\n  help: try `shop`");
+        let expected = format!("no [31mshop ({url}/api/v1/reload, status 404)\n  help: try `shop`");
         assert_eq!(error.to_string(), expected);
         assert!(error.is_unknown());
     }
@@ -397,7 +396,7 @@ mod tests {
                       content-length: 9\r\n\r\nno user.\n";
         let (url, _) = answering(answer);
         let error = post(&url).unwrap_err();
-        let expected = format!("{url}/api/v1/reload refuses with status 400: no user.");
+        let expected = format!("no user. ({url}/api/v1/reload, status 400)");
         assert_eq!(error.to_string(), expected);
         assert!(!error.is_not_running());
     }

@@ -15,6 +15,11 @@ use crate::source::{Loaded, Loader, Reading};
 pub enum SiteError {
     #[error("the process at {url} serves {serves}, and not {}", .main.display())]
     OtherFiles { url: String, serves: String, main: PathBuf },
+    #[error(
+        "the process at {url} serves {serves}, and does not read {}; nothing was written",
+        .file.display()
+    )]
+    NotItsFile { url: String, serves: String, file: PathBuf },
     /// A process elsewhere can be asked what it serves, and not be given other files.
     #[error(
         "{} is not on this machine, and this command reads the configuration's files; the process at \
@@ -33,7 +38,7 @@ pub enum SiteError {
 impl Coded for SiteError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::OtherFiles { .. } => ErrorCode::OtherConfiguration,
+            Self::OtherFiles { .. } | Self::NotItsFile { .. } => ErrorCode::OtherConfiguration,
             Self::FilesElsewhere { .. } => ErrorCode::FilesElsewhere,
             Self::ServiceExists { .. } => ErrorCode::ServiceExists,
             Self::WhichEnvironment(_) => ErrorCode::AmbiguousEnvironment,
@@ -46,6 +51,9 @@ impl Coded for SiteError {
             Self::OtherFiles { .. } => {
                 "give the `--config` that it serves, or its `--admin URL` if it is the same by \
                  another path"
+            }
+            Self::NotItsFile { .. } => {
+                "run the command on the machine of that process, or give the `--config` that it serves"
             }
             Self::FilesElsewhere { .. } => {
                 "run it on the machine of that process, or give the same files by `--config`"
@@ -178,6 +186,20 @@ pub(super) fn running(
 /// The process itself, without its services.
 fn alone(process: &Process) -> Result<StatusDocument, ProcessError> {
     process.get(&StatusQuery { process_alone: true, ..StatusQuery::default() }.path())
+}
+
+/// Whether a process serves a configuration. `file` is of the configuration, and the process does not read it.
+///
+/// # Errors
+///
+/// Where the process serves another one.
+pub(super) fn is_of(process: &Process, main: &Path, file: &Path) -> Result<(), CliError> {
+    let serves = alone(process)?.config;
+    if is_same(Path::new(&serves), main) {
+        return Ok(());
+    }
+    let (url, file) = (process.url().to_owned(), file.to_owned());
+    Err(SiteError::NotItsFile { url, serves, file }.into())
 }
 
 /// Whether the main file is on this machine. A command that needs it says where it is instead, as far as the process at

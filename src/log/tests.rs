@@ -10,6 +10,7 @@ use std::path::Path;
 use rustix::fs::{FileType, Mode, OFlags};
 
 use super::*;
+use crate::telemetry::{Format, Scrape};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -19,7 +20,7 @@ fn log_to(target: impl AsFd + Send + Sync + 'static) -> (Log, Telemetry) {
 }
 
 fn dropped(telemetry: &Telemetry) -> usize {
-    let text = telemetry.render(1, &[]).unwrap();
+    let text = telemetry.render(Scrape::default(), Format::Text).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix("watershed_log_dropped_total "));
     line.unwrap().parse().unwrap()
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 
 use super::failures::{FailureLog, Key, Suppressed};
@@ -20,8 +21,9 @@ use super::{RequestLabels, Telemetry, VersionLabels};
 pub struct VersionMeter {
     telemetry: Telemetry,
     labels: VersionLabels,
-    duration: Histogram,
-    in_flight: Gauge,
+    /// Made with the first request of a version of this name, and so is the next.
+    duration: OnceLock<Histogram>,
+    in_flight: OnceLock<Gauge>,
     errors: AtomicU64,
     samples: Samples<Counts>,
     successes: Successes,
@@ -47,18 +49,13 @@ impl Successes {
 }
 
 impl VersionMeter {
-    pub(super) fn new(
-        telemetry: &Telemetry,
-        environment: Arc<str>,
-        service: Arc<str>,
-        version: Arc<str>,
-    ) -> Self {
-        let labels = VersionLabels { environment, service, version };
-        let duration = telemetry.duration.get_or_create_owned(&labels);
-        let counts = Counts { buckets: duration.buckets(), errors: 0 };
+    pub(super) fn new(telemetry: &Telemetry, labels: VersionLabels) -> Self {
+        let duration = known(&telemetry.duration, &labels);
+        let buckets = duration.as_ref().map(Histogram::buckets).unwrap_or_default();
+        let counts = Counts { buckets, errors: 0 };
         Self {
-            duration,
-            in_flight: telemetry.in_flight.get_or_create_owned(&labels),
+            duration: duration.map_or_else(OnceLock::new, OnceLock::from),
+            in_flight: OnceLock::new(),
             errors: AtomicU64::new(0),
             samples: Samples::new(Instant::now(), counts, MINUTE),
             telemetry: telemetry.clone(),
@@ -70,13 +67,16 @@ impl VersionMeter {
 
     /// Counts a request as in flight until what this returns is dropped.
     pub fn enter(&self) -> InFlight {
-        self.in_flight.inc();
-        InFlight(self.in_flight.clone())
+        let make = || self.telemetry.in_flight.get_or_create_owned(&self.labels);
+        let in_flight = self.in_flight.get_or_init(make);
+        in_flight.inc();
+        InFlight(in_flight.clone())
     }
 
     /// Counts a request that has ended.
     pub(super) fn count(&self, record: &RequestRecord<'_>) {
-        self.duration.observe(record.duration);
+        let make = || self.telemetry.duration.get_or_create_owned(&self.labels);
+        self.duration.get_or_init(make).observe(record.duration);
         if record.is_error() {
             self.errors.fetch_add(1, Ordering::Relaxed);
         }
@@ -133,13 +133,15 @@ impl VersionMeter {
 
     /// Requests that versions of this name are serving now.
     pub fn in_flight(&self) -> u64 {
-        u64::try_from(self.in_flight.get()).unwrap_or(0)
+        let in_flight = known(&self.telemetry.in_flight, &self.labels);
+        in_flight.map_or(0, |in_flight| u64::try_from(in_flight.get()).unwrap_or(0))
     }
 
     /// Errors are read first: each error is also among the requests, which are read after it.
     fn counts(&self) -> Counts {
         let errors = self.errors.load(Ordering::Relaxed);
-        Counts { buckets: self.duration.buckets(), errors }
+        let duration = self.duration.get();
+        Counts { buckets: duration.map(Histogram::buckets).unwrap_or_default(), errors }
     }
 
     fn counter(&self, decision: &str, outcome: &'static str) -> Counter {
@@ -148,6 +150,11 @@ impl VersionMeter {
         let labels = RequestLabels { environment, service, version, decision, outcome };
         self.telemetry.requests.get_or_create_owned(&labels)
     }
+}
+
+/// The metric of these labels, if there is one.
+fn known<M: Clone>(family: &Family<VersionLabels, M>, labels: &VersionLabels) -> Option<M> {
+    family.get(labels).map(|metric| metric.clone())
 }
 
 impl Drop for VersionMeter {
@@ -174,10 +181,11 @@ impl Drop for InFlight {
 mod tests {
     use super::super::record::Fault;
     use super::super::record::tests::{answered, failed};
+    use super::super::{Format, Scrape};
     use super::*;
 
     fn counted(telemetry: &Telemetry, decision: &str, outcome: &str) -> Option<u64> {
-        let text = telemetry.render(1, &[]).unwrap();
+        let text = telemetry.render(Scrape::default(), Format::Text).unwrap();
         let labels = format!(r#"version="v1",decision="{decision}",outcome="{outcome}"}} "#);
         let line = text.lines().find(|line| line.contains(&labels))?;
         line.rsplit(' ').next()?.parse().ok()

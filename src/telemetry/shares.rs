@@ -9,7 +9,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode_registry;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Registry, Unit};
 
 use super::chance::Comparison;
 use super::tally::Windows;
@@ -51,9 +51,9 @@ impl Gauges {
     fn set(&self, shares: &VersionShares) {
         let VersionShares { environment, service, version, declared, observed } = shares;
         let labels = VersionLabels {
-            environment: environment.clone(),
-            service: service.clone(),
-            version: version.clone(),
+            environment: environment.clone().into(),
+            service: service.clone().into(),
+            version: version.clone().into(),
         };
         let Windows { minute, hour, since_publish } = observed;
         for (window, compared) in [("minute", minute), ("hour", hour), ("publish", since_publish)] {
@@ -73,14 +73,17 @@ impl Gauges {
     fn registry(self) -> Registry {
         let Self { declared, observed, beyond_chance } = self;
         let mut registry = Registry::with_prefix(PREFIX);
-        registry.register(
+        let ratio = || Unit::Other("ratio".to_owned());
+        registry.register_with_unit(
             "declared_share",
             "Share of a service's random decisions that a version is to have, 0 to 1",
+            ratio(),
             declared,
         );
-        registry.register(
+        registry.register_with_unit(
             "observed_share",
             "Share of a service's random decisions that a version had in a window, 0 to 1",
+            ratio(),
             observed,
         );
         registry.register(
@@ -96,9 +99,10 @@ impl Gauges {
 mod tests {
     use super::*;
 
-    const EXPECTED: &str = r#"# HELP watershed_declared_share Share of a service's random decisions that a version is to have, 0 to 1.
-# TYPE watershed_declared_share gauge
-watershed_declared_share{environment="default",service="greeter",version="v2"} 0.1
+    const EXPECTED: &str = r#"# HELP watershed_declared_share_ratio Share of a service's random decisions that a version is to have, 0 to 1.
+# TYPE watershed_declared_share_ratio gauge
+# UNIT watershed_declared_share_ratio ratio
+watershed_declared_share_ratio{environment="default",service="greeter",version="v2"} 0.1
 "#;
 
     fn written(minute: Comparison) -> String {
@@ -121,7 +125,7 @@ watershed_declared_share{environment="default",service="greeter",version="v2"} 0
         assert!(text.starts_with(EXPECTED), "{text}");
         let labels = r#"environment="default",service="greeter",version="v2""#;
         for line in [
-            format!("watershed_observed_share{{{labels},window=\"minute\"}} 0.25\n"),
+            format!("watershed_observed_share_ratio{{{labels},window=\"minute\"}} 0.25\n"),
             format!("watershed_share_beyond_chance{{{labels},window=\"minute\"}} 0\n"),
             format!("watershed_share_beyond_chance{{{labels},window=\"hour\"}} 1\n"),
             format!("watershed_share_beyond_chance{{{labels},window=\"publish\"}} 1\n"),
@@ -136,7 +140,7 @@ watershed_declared_share{environment="default",service="greeter",version="v2"} 0
         let minute = text.lines().filter(|line| line.contains("window=\"minute\""));
         let shown: Vec<_> = minute.filter(|line| line.starts_with("watershed_observed")).collect();
         assert_eq!(shown, Vec::<&str>::new());
-        assert_eq!(text.matches("\nwatershed_observed_share{").count(), 2, "{text}");
+        assert_eq!(text.matches("\nwatershed_observed_share_ratio{").count(), 2, "{text}");
         assert_eq!(text.matches("\nwatershed_share_beyond_chance{").count(), 3, "{text}");
     }
 }

@@ -41,6 +41,7 @@ mod last_good;
 mod late_failures;
 mod lengths;
 mod log;
+mod metrics;
 mod operators;
 mod p3;
 mod plan;

@@ -161,8 +161,8 @@ fn the_soft_limit_of_descriptors_locks_nobody_out() {
     let number = |key: &str| descriptors[key].as_u64().unwrap();
     assert!(number("limit") > 400, "{descriptors}");
     assert!(number("connections") >= 400 && number("open") > 400, "{descriptors}");
-    assert!(watershed.metric("watershed_open_descriptors", &[]) > 400.0);
-    assert!(watershed.metric("watershed_max_descriptors", &[]) > 400.0);
+    assert!(watershed.metric("process_open_fds", &[]) > 400.0);
+    assert!(watershed.metric("process_max_fds", &[]) > 400.0);
     watershed.site.write("services/greeter.toml", one_version("v2"));
     watershed.await_greeting("Hello from v2!\n");
     drop(kept);

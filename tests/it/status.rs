@@ -117,14 +117,14 @@ fn draws_are_told_beside_their_shares() {
     let labels = |window| [("service", "greeter"), ("version", "v1"), ("window", window)];
     let ([v1, _], _) = drawn(&watershed, "since_publish");
     for window in ["minute", "hour", "publish"] {
-        let share = watershed.metric("watershed_observed_share", &labels(window));
+        let share = watershed.metric("watershed_observed_share_ratio", &labels(window));
         assert_close(&share.into(), v1 as f64 / 200.0);
         assert_close(
             &watershed.metric("watershed_share_beyond_chance", &labels(window)).into(),
             0.0,
         );
     }
-    let declared = watershed.metric("watershed_declared_share", &[("version", "v1")]);
+    let declared = watershed.metric("watershed_declared_share_ratio", &[("version", "v1")]);
     assert_close(&declared.into(), 0.5);
     let shown = status(&watershed, &[]);
     assert!(!shown.stdout.contains("beyond chance"), "{shown:?}");

@@ -21,7 +21,7 @@ use watershed::source::load;
 
 use watershed::runtime::Engine;
 use watershed::server::pool_size;
-use watershed::telemetry::Telemetry;
+use watershed::telemetry::{Format, Scrape, Telemetry};
 use watershed::transport::{Connection, ConnectionLimit, Drain, Handler, Stream};
 use watershed::versions::{Live, Preparer, Snapshot, Status, Statuses, declared};
 
@@ -122,7 +122,7 @@ impl Served {
     }
 
     fn count(&self, outcome: &str) -> u64 {
-        let metrics = self.telemetry.render(1, &[]).unwrap();
+        let metrics = self.telemetry.render(Scrape::default(), Format::Text).unwrap();
         let requests = metrics.lines().filter(|line| line.starts_with("watershed_requests_total{"));
         let ended = requests.filter(|line| line.contains(&format!("outcome=\"{outcome}\"")));
         ended.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
