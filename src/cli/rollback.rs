@@ -58,7 +58,7 @@ pub(super) struct Arguments {
     /// environment, gets no traffic again under any name without `--force`.
     #[arg(long)]
     bad: bool,
-    /// How long to wait for the versions that are made anew to become normal.
+    /// How long to wait for the versions that are made anew to become normal, such as 30s.
     #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = patience)]
     timeout: Duration,
     /// A note for people, in the history.
