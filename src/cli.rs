@@ -287,7 +287,9 @@ impl Cli {
         let text = answer.render().ansi().to_string();
         // clap's own last line names no command.
         match text.split_once("\nFor more information") {
-            Some((what, _)) => format!("{what}\nhelp: {}\n", help::hint(std::env::args_os())),
+            Some((what, _)) => {
+                format!("{what}\nhelp: {}\n", help::advice(answer, std::env::args_os()))
+            }
             None => text,
         }
     }

@@ -54,7 +54,7 @@ fn a_panic_is_logged_and_counted_and_the_other_tasks_go_on() {
     assert!(has_line(&["ERROR", "proxy", "tests/panics.rs", "no place 7"]), "{text}");
     assert!(has_line(&["ERROR", "proxy", "while it waits"]), "{text}");
     assert!(has_line(&["ERROR", "unnamed", "no message"]), "{text}");
-    let metrics = telemetry.render(1, &[]).unwrap();
+    let metrics = telemetry.render(Scrape::default(), Format::Text).unwrap();
     for (task, panics) in [("proxy", 2), ("unnamed", 1)] {
         let sample = format!("watershed_task_panics_total{{task=\"{task}\"}} {panics}");
         assert!(metrics.contains(&sample), "{sample}\n{metrics}");

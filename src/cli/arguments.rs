@@ -1,5 +1,7 @@
 //! How values of the command line are read. A wrong value is wrong usage: clap names the argument.
 
+use std::num::NonZeroUsize;
+
 use crate::config::{Percent, VersionName};
 
 /// `90`, `12.5` or `90%`.
@@ -17,6 +19,11 @@ pub(super) fn share(text: &str) -> Result<(VersionName, Percent), String> {
     let version =
         VersionName::new(version).map_err(|error| format!("`{version}` is no version: {error}"))?;
     Ok((version, percent(share)?))
+}
+
+/// `3`, and not `0`.
+pub(super) fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "give a whole number, at least 1".to_owned())
 }
 
 /// `KEY=VALUE`, where the value may be empty.
@@ -40,6 +47,12 @@ mod tests {
         for text in ["v2", "v2=", "v2=x", "v2=101", "v2=-1", "v2=1.234", "=5", "V2=5", "v2=NaN"] {
             assert!(share(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn none_is_not_at_least_one() {
+        assert_eq!(at_least_one("3").unwrap().get(), 3);
+        assert!(["0", "-1", "x", "1.5", ""].iter().all(|text| at_least_one(text).is_err()));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
 
+use super::arguments::at_least_one;
 use super::common::Common;
 use super::consent::{Consent, Intent};
 use super::summary::{Action, Summary};
@@ -30,8 +31,8 @@ pub(super) struct Arguments {
     /// The version.
     #[arg(add = complete::versions(), required_unless_present = "keep", conflicts_with = "keep")]
     version: Option<VersionName>,
-    /// Delete the oldest versions without traffic until this many are left; versions with traffic always stay.
-    #[arg(long, value_name = "N")]
+    /// Delete the oldest versions without traffic until this many are left, at least 1; versions with traffic always stay.
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     keep: Option<std::num::NonZeroUsize>,
     #[command(flatten)]
     consent: Consent,

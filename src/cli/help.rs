@@ -3,7 +3,10 @@
 
 use std::ffi::OsString;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Command, CommandFactory};
+
+use crate::config::suggest;
 
 use super::{Cli, FAILED, USAGE, WOULD_CHANGE};
 
@@ -19,7 +22,7 @@ pub(super) const EXIT_CODES: [(u8, &str); 4] = [
 ];
 
 /// Options that many commands share, in their order.
-const SHARED: [&str; 4] = ["environment", "config", "admin", "json"];
+const SHARED: [&str; 5] = ["environment", "config", "admin", "token_file", "json"];
 
 /// clap numbers a command's own options from 0 on, and puts `--help` last.
 const AFTER_OWN: usize = 900;
@@ -116,8 +119,25 @@ fn text(parts: &[Part<'_>]) -> String {
     text.trim_end().to_owned()
 }
 
+/// What to do about a wrong command line: the command that may be meant, where clap does not name it, and the help of
+/// the command that the line names.
+pub(super) fn advice(wrong: &clap::Error, words: impl IntoIterator<Item = OsString>) -> String {
+    let unknown = match wrong.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(name)) => Some(name),
+        _ => None,
+    };
+    // clap names it after `watershed`, and not after `watershed help`.
+    let unknown = unknown.filter(|_| wrong.get(ContextKind::SuggestedSubcommand).is_none());
+    let root = command();
+    let names = root.get_subcommands().filter(|command| !command.is_hide_set());
+    let names: Vec<_> = names.map(Command::get_name).collect();
+    let meant = unknown.and_then(|name| suggest::closest(name, &names));
+    let meant = meant.map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
+    meant + &hint(words)
+}
+
 /// Where to read on after a wrong command line: the help of the command that it names.
-pub fn hint(words: impl IntoIterator<Item = OsString>) -> String {
+fn hint(words: impl IntoIterator<Item = OsString>) -> String {
     let root = command();
     let mut found = &root;
     let mut path = root.get_name().to_owned();
@@ -205,6 +225,19 @@ mod tests {
         ];
         assert_eq!(parts(notes), expected);
         assert_eq!(text(&expected), notes.replace("note\nof", "note of"));
+    }
+
+    #[test]
+    fn the_command_that_is_meant_is_named_after_help_too() {
+        let advice = |line: &str| {
+            let words = || line.split(' ').map(OsString::from);
+            advice(&command().try_get_matches_from(words()).unwrap_err(), words())
+        };
+        let expected = "did you mean `status`? `watershed --help` shows its options and examples";
+        assert_eq!(advice("watershed help stauts"), expected);
+        // clap has said it already.
+        assert!(advice("watershed stauts").starts_with("`watershed --help`"));
+        assert!(advice("watershed help nothing-like-it").starts_with("`watershed --help`"));
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub(super) struct Arguments {
     /// The service.
     #[arg(add = complete::services())]
     service: ServiceName,
-    /// How many generations to show, newest first.
+    /// How many generations to show, newest first: 1 to 1,000.
     #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u16).range(1..=1000))]
     limit: u16,
     #[command(flatten)]

@@ -73,7 +73,7 @@ impl CliError {
 ///
 /// Where standard output cannot be written to.
 pub fn write_usage(wrong: &clap::Error) -> io::Result<()> {
-    let error = usage(&wrong.render().to_string());
+    let error = usage(&wrong.render().to_string(), &help::advice(wrong, std::env::args_os()));
     write(
         &mut io::stdout().lock(),
         &Outcome { ok: false, error: Some(Usage { error }), document: &Nothing {} },
@@ -86,7 +86,7 @@ struct Usage {
 }
 
 /// Takes clap's text apart: a message, perhaps tips, the usage, and where to read more.
-fn usage(text: &str) -> ErrorDocument {
+fn usage(text: &str, advice: &str) -> ErrorDocument {
     let mut parts = text.split("\n\n").map(str::trim);
     let message = parts.next().unwrap_or_default();
     let message = message.strip_prefix("error: ").unwrap_or(message);
@@ -96,7 +96,7 @@ fn usage(text: &str) -> ErrorDocument {
     let usage = text.lines().find_map(|line| line.strip_prefix("Usage: "));
     let help = match (help.as_slice(), usage) {
         ([], Some(usage)) => Some(format!("write it as `{usage}`")),
-        ([], None) => Some(help::hint(std::env::args_os())),
+        ([], None) => Some(advice.to_owned()),
         (tips, _) => Some(tips.join("; ")),
     };
     let code = ErrorCode::Usage.as_str().to_owned();
@@ -117,13 +117,13 @@ mod tests {
     fn a_wrong_line_is_taken_apart() {
         let text = "error: unexpected argument '--trafic' found\n\n  tip: a similar argument exists: '--traffic'\n\n\
                     Usage: watershed deploy <SERVICE>\n\nFor more information, try '--help'.\n";
-        let ErrorDocument { code, message, help, place } = usage(text);
+        let ErrorDocument { code, message, help, place } = usage(text, "see the help");
         assert_eq!((code.as_str(), place), ("usage", None));
         assert_eq!(message, "unexpected argument '--trafic' found");
         assert_eq!(help.as_deref(), Some("a similar argument exists: '--traffic'"));
         let text = "error: the following required arguments were not provided:\n  <SERVICE>\n  <VERSION>\n\n\
                     Usage: watershed promote <SERVICE> <VERSION>\n\nFor more information, try '--help'.\n";
-        let ErrorDocument { message, help, .. } = usage(text);
+        let ErrorDocument { message, help, .. } = usage(text, "see the help");
         assert_eq!(
             message,
             "the following required arguments were not provided: <SERVICE> <VERSION>"

@@ -98,7 +98,7 @@ fn literal(line: &str) -> String {
 
 /// A paragraph; what stands between backquotes is bold.
 fn prose(text: &str) -> String {
-    let is_paired = text.matches('`').count() % 2 == 0;
+    let is_paired = text.matches('`').count().is_multiple_of(2);
     if !is_paired {
         return format!("\\&{}", escaped(text));
     }

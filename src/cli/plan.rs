@@ -12,7 +12,7 @@ use super::components::Digests;
 use super::json::{write_failed, write_json};
 use super::process::{Process, ProcessError};
 use super::site::here;
-use super::{CliError, WOULD_CHANGE};
+use super::{CliError, WOULD_CHANGE, complete};
 use crate::api::{self, Description, Plan};
 use crate::config::{Config, Report};
 use crate::plan::Text;
@@ -30,7 +30,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
     /// The admin listener of the process to compare with [default: `[admin] listen` of the files]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", add = complete::admins())]
     admin: Option<String>,
     /// The file with the token of that listener [default: `[admin] token-file` of the files]
     #[arg(long, value_name = "FILE")]

@@ -65,7 +65,7 @@ pub(super) struct Arguments {
     /// kept in a hidden file beside it.
     #[arg(long, conflicts_with_all = ["to", "traffic_only", "bad"])]
     restore_file: bool,
-    /// How long to wait for the versions that are made anew to become normal.
+    /// How long to wait for the versions that are made anew to become normal, such as 30s.
     #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = patience)]
     timeout: Duration,
     /// A note for people, in the history.

@@ -13,7 +13,8 @@
 //!   lines that the page shows must appear on their standard output, and then the page goes on.
 //! - Lines that the command itself does not print must appear in the log of the process meanwhile.
 //! - A ```` ```toml ```` block whose first line is `# PATH` is written to that file; `# add to PATH`
-//!   appends it.
+//!   appends it, and the lines of `# in PATH` must be in the file already.
+//! - A block that is not run is one after `<!-- not run: REASON -->`.
 //! - After such a block, and after `sed -i`, the process is asked to read the files, because the next
 //!   command comes sooner than a reader could type it.
 //! - The shipped components are compiled beforehand.

@@ -58,7 +58,7 @@ pub struct Arguments {
     /// Give traffic to a quarantined component, and remove its quarantine entry.
     #[arg(long)]
     pub force: bool,
-    /// How long to wait for the version to become normal.
+    /// How long to wait for the version to become normal, such as 30s.
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = patience)]
     pub timeout: Duration,
     #[command(flatten)]

@@ -59,6 +59,9 @@ impl Page {
         let Some(name) = block.lines.first().and_then(|line| line.strip_prefix("# ")) else {
             return;
         };
+        if let Some(path) = name.strip_prefix("in ") {
+            return self.session.assert_in(path, &block.lines[1..]);
+        }
         let (adds, path) = match name.strip_prefix("add to ") {
             Some(path) => (true, path),
             None => (false, name),

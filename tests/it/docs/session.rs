@@ -124,6 +124,19 @@ impl Session {
         fs::write(path, self.to_run(&(before + text))).unwrap();
     }
 
+    /// Fails unless a reader's file has these lines, in this order; the page may leave out others.
+    #[track_caller]
+    pub fn assert_in(&self, path: &str, wanted: &[String]) {
+        let text = fs::read_to_string(self.directory.path().join("home").join(path)).unwrap();
+        let mut lines = text.lines();
+        for line in wanted.iter().filter(|line| !line.is_empty()) {
+            assert!(
+                lines.any(|own| own == line),
+                "{line:?} is not in {path}, or not there:\n{text}"
+            );
+        }
+    }
+
     fn read(&self, name: &str) -> String {
         let bytes = fs::read(self.directory.path().join(name)).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
