@@ -48,12 +48,16 @@ impl Source {
         self.lines.partition_point(|start| *start <= byte) + 1
     }
 
+    /// Where the line of a place starts, in bytes.
+    pub fn line_start(&self, byte: usize) -> usize {
+        let before = self.line_of(byte).checked_sub(2);
+        before.and_then(|before| self.lines.get(before)).copied().unwrap_or(0)
+    }
+
     /// The line of a place, and the place's offset in that line, in bytes. A place between the two bytes of a line's
     /// end counts as the line's end.
     pub fn line(&self, byte: usize) -> (&str, usize) {
-        let number = self.line_of(byte);
-        let start = number.checked_sub(2).and_then(|before| self.lines.get(before));
-        let start = start.copied().unwrap_or(0);
+        let (number, start) = (self.line_of(byte), self.line_start(byte));
         let end = self.lines.get(number - 1).copied().unwrap_or(self.text.len());
         let line = first_line(self.text.get(start..end).unwrap_or_default());
         (line, line.floor_char_boundary(byte.saturating_sub(start)))
@@ -144,6 +148,8 @@ pub struct Findings<'a> {
     pub source: &'a Source,
     pub lost: &'a [Lost],
     pub problems: &'a mut Vec<Problem>,
+    /// What is right and yet can hardly be meant.
+    pub warnings: Vec<Problem>,
 }
 
 impl Findings<'_> {
@@ -162,6 +168,20 @@ impl Findings<'_> {
         } else {
             self.problems.push(problem);
         }
+    }
+
+    /// Warns of a place in the file, if there is room for it.
+    pub fn warn(&mut self, span: Range<usize>, complaint: Complaint) {
+        if self.warnings.len() < PROBLEMS_MAX {
+            self.warnings.push(self.source.spot(span).problem(complaint));
+        }
+    }
+
+    /// The warnings so far, in the order of the text.
+    pub fn take_warnings(&mut self) -> Vec<Problem> {
+        let mut warnings = std::mem::take(&mut self.warnings);
+        warnings.sort();
+        warnings
     }
 
     /// Whether this file has so many problems that no more will be reported.
