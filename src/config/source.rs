@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::read::Lost;
 use super::report::Problem;
+use crate::plural::many;
 use crate::transient::advice;
 
 /// How many problems of one file are reported; the rest wait for the next run.
@@ -192,7 +193,7 @@ impl Findings<'_> {
     /// Says that there are more problems than are reported.
     pub fn add_rest(&mut self) {
         let count = self.reported().filter(|problem| problem.line.is_some()).count();
-        let message = format!("there are more than {count} problems in this file");
+        let message = format!("there are more than {} in this file", many(count, "problem"));
         let help = "correct these; the next run shows the others";
         self.add_to_file(Complaint::new(message, help));
     }

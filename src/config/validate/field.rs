@@ -15,6 +15,7 @@ use super::super::raw::{Field, Located, RawSize};
 use super::super::source::{Complaint, Findings};
 use super::super::suggest;
 use super::suspect;
+use crate::plural::many;
 
 const DURATION_HELP: &str = "write a whole number and a unit, such as `250ms`, `10s`, `2m` or `1h`";
 
@@ -99,8 +100,9 @@ impl Findings<'_> {
         let parsed = text.parse().map_err(|error| bad_size(key, &text, &error));
         let bounded = parsed.and_then(|size| within(key, size, bounds, ByteSize::to_string));
         let bounded = bounded.map_err(|complaint| match lacks_unit(&text, bounds) {
-            Some(meant) => {
-                let message = format!("`{key}` is {text} bytes, less than {}", bounds.start());
+            Some((bytes, meant)) => {
+                let message =
+                    format!("`{key}` is {}, less than {}", many(bytes, "byte"), bounds.start());
                 Complaint::new(
                     message,
                     format!("write a unit in quotation marks, such as `\"{meant}\"`"),
@@ -243,14 +245,14 @@ fn duration_unit(written: &str) -> Option<&'static str> {
 }
 
 /// The size that is probably meant by a number of bytes that is far too small.
-fn lacks_unit(text: &str, bounds: &RangeInclusive<ByteSize>) -> Option<String> {
+fn lacks_unit(text: &str, bounds: &RangeInclusive<ByteSize>) -> Option<(u64, String)> {
     let number = text.parse::<u64>().ok().filter(|number| *number > 0)?;
-    let units = ["KiB", "MiB", "GiB"].map(|unit| format!("{number}{unit}"));
-    let meant = |text: &String| text.parse().is_ok_and(|size| bounds.contains(&size));
     let is_small = ByteSize::new(number) < *bounds.start();
+    let fits = |text: &String| text.parse().is_ok_and(|size| bounds.contains(&size));
     // Limits are mostly thought of in MiB.
-    let [kib, mib, gib] = units;
-    [mib, kib, gib].into_iter().find(|text| is_small && meant(text))
+    let meant = ["MiB", "KiB", "GiB"].map(|unit| format!("{number}{unit}"));
+    let meant = meant.into_iter().find(|text| is_small && fits(text))?;
+    Some((number, meant))
 }
 
 /// The first letter of the unit that is probably meant: of `M`, `mb`, `Mi` or `megabytes`.
