@@ -8,6 +8,7 @@
 // The modules in reading order; the blank lines keep rustfmt from sorting them.
 
 pub mod code;
+pub mod plural;
 pub mod secret;
 pub mod transient;
 

@@ -22,6 +22,7 @@ use tracing_subscriber::fmt::time::FormatTime;
 
 pub use panics::tell_panics;
 
+use crate::plural::many;
 use crate::telemetry::Telemetry;
 use queue::{Batch, Queue, lines};
 use sink::Sink;
@@ -181,7 +182,8 @@ fn note(lines: u64) -> String {
     // If the time cannot be written, the line is written without it.
     tracing_subscriber::fmt::time::SystemTime.format_time(&mut Writer::new(&mut note)).ok();
     format!(
-        "{note}  WARN watershed::log: {lines} lines dropped: nobody read them, or they could not be written\n"
+        "{note}  WARN watershed::log: {} dropped: nobody read them, or they could not be written\n",
+        many(lines, "line")
     )
 }
 

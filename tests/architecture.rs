@@ -15,26 +15,30 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, in reading order, and those that each may use beside itself.
-const ROOMS: [(&str, &[&str]); 21] = [
+const ROOMS: [(&str, &[&str]); 22] = [
     ("code", &[]),
+    ("plural", &[]),
     ("secret", &[]),
     ("transient", &[]),
     ("descriptors", &[]),
-    ("config", &["transient"]),
+    ("config", &["plural", "transient"]),
     ("routing", &["secret"]),
     ("api", &["code", "config"]),
     ("edit", &["config"]),
     ("source", &["code", "config", "edit", "transient"]),
     ("policy", &["api", "code", "config", "routing"]),
     ("telemetry", &[]),
-    ("log", &["telemetry"]),
-    ("runtime", &["transient"]),
+    ("log", &["plural", "telemetry"]),
+    ("runtime", &["plural", "transient"]),
     (
         "versions",
         &["api", "config", "policy", "routing", "runtime", "source", "telemetry", "transient"],
     ),
     ("history", &["api", "code"]),
-    ("reload", &["code", "config", "history", "source", "telemetry", "transient", "versions"]),
+    (
+        "reload",
+        &["code", "config", "history", "plural", "source", "telemetry", "transient", "versions"],
+    ),
     ("rollout", &["api", "code", "config", "edit", "history", "policy", "source"]),
     ("plan", &["api", "config", "policy"]),
     ("transport", &["descriptors"]),

@@ -13,7 +13,7 @@ use watershed::admin::{Admin, AdminListener};
 use watershed::descriptors::Descriptors;
 use watershed::log::{Log, tell_panics};
 use watershed::source::{Loader, Reading};
-use watershed::telemetry::{Ailment, Telemetry};
+use watershed::telemetry::{Ailment, Format, Scrape, Telemetry};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 

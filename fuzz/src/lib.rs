@@ -3,15 +3,17 @@
 
 #[path = "../../src"]
 mod rooms {
+    pub mod code;
     pub mod config;
     pub mod edit;
+    pub mod plural;
     pub mod routing;
     pub mod secret;
     pub mod source;
     pub mod transient;
 }
 
-pub use rooms::{config, edit, routing, secret, source, transient};
+pub use rooms::{code, config, edit, plural, routing, secret, source, transient};
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -16,7 +16,8 @@ use super::components::Digests;
 use super::json::{write_failed, write_json};
 use super::{CliError, trial};
 use crate::admin::TokenFile;
-use crate::config::{Config, Problem, Report, Service, VersionSpec, Warnings};
+use crate::config::{Config, Place, Problem, Report, Service, VersionSpec, Warnings};
+use crate::plural::many;
 use crate::policy::{Fault, Standing};
 use crate::source::{self, Rejected};
 use crate::versions::{Preparer, ServiceKey, StatusError, declared};
@@ -59,6 +60,10 @@ struct Version {
     service: String,
     version: String,
     file: String,
+    /// The line of the file that names what serves the version.
+    line: Option<usize>,
+    #[serde(skip)]
+    place: Place,
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'static str>,
@@ -161,12 +166,13 @@ fn print(
     no_compile: bool,
 ) -> Result<(), CliError> {
     for version in &findings.versions {
-        let Version { service, version, file, status, code, detail, suggestion, .. } = version;
+        let Version { service, version, file, place, status, code, detail, suggestion, .. } =
+            version;
         match (code, detail, suggestion) {
             (Some(code), Some(detail), Some(suggestion)) => {
-                writeln!(out, "error[{code}]: version {version} of service {service}: {detail}")?;
-                writeln!(out, "  --> {file}")?;
-                writeln!(out, "  help: {suggestion}")?;
+                let message = format!("version {version} of service {service}: {detail}");
+                let problem = place.problem(Path::new(file), message, *suggestion);
+                writeln!(out, "{}", problem.with_code(code))?;
             }
             _ => writeln!(out, "{service} {version}: {status}")?,
         }
@@ -196,13 +202,6 @@ fn wrong(findings: &Findings, no_compile: bool) -> String {
         parts.push("no version was tried".to_owned());
     }
     parts.join(", ")
-}
-
-fn many(count: usize, what: &str) -> String {
-    match count {
-        1 => format!("1 {what}"),
-        count => format!("{count} {what}s"),
-    }
 }
 
 /// Makes every declared version as far as possible.
@@ -242,6 +241,8 @@ fn version(
         service: key.service.to_string(),
         version: spec.name.to_string(),
         file: service.file.display().to_string(),
+        line: spec.place.line(),
+        place: spec.place.clone(),
         status: if error.is_some() { "error" } else { "normal" },
         code: error.as_ref().map(|error| error.code.as_str()),
         detail: error.as_ref().map(|error| error.detail.clone()),
@@ -255,6 +256,6 @@ fn progress(done: usize, total: usize) {
     if err.is_terminal() {
         let end = if done == total { "\r\x1b[K" } else { "" };
         // A terminal that is gone needs no progress.
-        write!(err, "\rchecked {done} of {total} versions{end}").ok();
+        write!(err, "\rchecked {done} of {}{end}", many(total, "version")).ok();
     }
 }

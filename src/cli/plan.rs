@@ -14,7 +14,7 @@ use super::process::{Process, ProcessError};
 use super::site::here;
 use super::{CliError, WOULD_CHANGE, complete};
 use crate::api::{self, Description, Plan};
-use crate::config::{Config, Report};
+use crate::config::{Config, Problem, Report, Warnings};
 use crate::plan::Text;
 use crate::source::Loader;
 
@@ -52,6 +52,8 @@ pub(super) struct Document<'a> {
     after: &'a Place,
     #[serde(flatten)]
     plan: &'a Plan,
+    /// What is right in the files and yet can hardly be meant.
+    warnings: &'a [Problem],
 }
 
 /// Where one side of the plan is from: a process, files, or a command that would edit them.
@@ -112,7 +114,8 @@ pub(super) fn plan(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliEr
     };
     let after = files.describe(Some(&before))?;
     let plan = Plan::between(&before, &after);
-    print(&plan, &place, &Place::files(path), arguments.json)
+    let warnings = &files.config.warnings;
+    print_warned(&plan, &place, &Place::files(path), warnings, arguments.json)
 }
 
 /// Prints a plan, and says by the exit code whether it changes something.
@@ -122,16 +125,30 @@ pub(super) fn print(
     after: &Place,
     json: bool,
 ) -> Result<ExitCode, CliError> {
+    print_warned(plan, before, after, &[], json)
+}
+
+/// The same with warnings about the files, which change nothing about the exit code.
+fn print_warned(
+    plan: &Plan,
+    before: &Place,
+    after: &Place,
+    warnings: &[Problem],
+    json: bool,
+) -> Result<ExitCode, CliError> {
     let mut out = std::io::stdout().lock();
     let changes = !plan.is_empty();
     if json {
-        let document = Document { changes, before, after, plan };
+        let document = Document { changes, before, after, plan, warnings };
         match error(plan) {
             None => write_json(&mut out, &document)?,
             Some(error) => write_failed(&mut out, error.document(), &document)?,
         }
     } else {
         write!(out, "before  {before}\nafter   {after}\n\n{}", text(plan))?;
+        if !warnings.is_empty() {
+            writeln!(out, "\n{}", Warnings(warnings))?;
+        }
     }
     Ok(match (plan.errors.is_empty(), changes) {
         (false, _) => ExitCode::FAILURE,

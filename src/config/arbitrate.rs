@@ -107,18 +107,28 @@ fn reject_late_comers(contenders: &[Contender<'_>], verdicts: &mut [Verdict]) ->
 fn owners<'a>(
     contenders: &[Contender<'a>],
     verdicts: &[Verdict],
-) -> HashMap<Claimed<'a>, (usize, &'a Spot)> {
+) -> HashMap<Claimed<'a>, Owner<'a>> {
     let drafts =
         contenders.iter().zip(verdicts).filter_map(|(it, verdict)| it.draft(verdict.choice));
     let mut owners = HashMap::with_capacity(drafts.map(|draft| draft.claims.len()).sum());
     for held in [true, false] {
         for (index, (contender, verdict)) in contenders.iter().zip(verdicts).enumerate() {
             for claim in contender.claims(verdict.choice, held) {
-                owners.entry(claim.name_in(contender.environment)).or_insert((index, &claim.spot));
+                let owner = Owner { index, environment: contender.environment, spot: &claim.spot };
+                owners.entry(claim.name_in(contender.environment)).or_insert(owner);
             }
         }
     }
     owners
+}
+
+/// Who has a name.
+#[derive(Clone, Copy)]
+struct Owner<'a> {
+    /// Among the contenders.
+    index: usize,
+    environment: &'a EnvironmentName,
+    spot: &'a Spot,
 }
 
 /// A problem for each name that a contender claims and another one owns.
@@ -126,27 +136,41 @@ fn lost(
     contender: &Contender<'_>,
     choice: Choice,
     index: usize,
-    owners: &HashMap<Claimed<'_>, (usize, &Spot)>,
+    owners: &HashMap<Claimed<'_>, Owner<'_>>,
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut name_is_lost = false;
     for (number, claim) in
         contender.draft(choice).into_iter().flat_map(|draft| &draft.claims).enumerate()
     {
-        let Some((owner, spot)) = owners.get(&claim.name_in(contender.environment)) else {
+        let Some(owner) = owners.get(&claim.name_in(contender.environment)) else {
             continue;
         };
         // Two services of one name share their default domain, the second claim: the problem about the name is enough.
-        if *owner == index || (number == 1 && name_is_lost) {
+        if owner.index == index || (number == 1 && name_is_lost) {
             continue;
         }
         name_is_lost |= claim.what == NameKind::Service;
-        problems.push(late(claim, spot));
+        problems.push(late(claim, contender.environment, owner));
     }
     problems
 }
 
-fn late(claim: &Claim, owner: &Spot) -> Problem {
-    let complaint: Complaint = taken(&claim.name, claim.what, owner, &claim.spot.file);
+fn late(claim: &Claim, environment: &EnvironmentName, owner: &Owner<'_>) -> Problem {
+    let is_shared = claim.spot.file == owner.spot.file;
+    let complaint: Complaint = match is_shared {
+        true => twice_read(&claim.name, environment, owner.environment),
+        false => taken(&claim.name, claim.what, owner.spot, &claim.spot.file),
+    };
     claim.spot.clone().problem(complaint)
+}
+
+/// The complaint about a name in a file that two environments read.
+fn twice_read(name: &str, environment: &EnvironmentName, other: &EnvironmentName) -> Complaint {
+    let message = format!(
+        "`{name}` belongs to the environment `{other}` already, and `{environment}` reads this file too"
+    );
+    let help = "give each environment files of its own by `services`, or leave the name out: a service has a default \
+                domain in each environment";
+    Complaint::new(message, help)
 }

@@ -46,7 +46,7 @@ pub fn syntax_of(path: &Path, text: &str) -> Vec<Problem> {
 
 fn parse<'a>(source: &'a Source, problems: &mut Vec<Problem>) -> Option<DeTable<'a>> {
     let (root, errors) = DeTable::parse_recoverable(&source.text);
-    let mut findings = Findings { source, lost: &[], problems };
+    let mut findings = Findings { source, lost: &[], problems, warnings: Vec::new() };
     for (span, complaint) in syntax::explain(source, &errors) {
         findings.add(span, complaint);
     }
@@ -60,7 +60,8 @@ fn fit<T: FromValue>(
 ) -> Option<(T, Vec<Lost>)> {
     let mut misfits = Misfits::default();
     let raw = read::file(table, &mut misfits);
-    let (words, mut findings) = (Words::of(source), Findings { source, lost: &[], problems });
+    let (words, mut findings) =
+        (Words::of(source), Findings { source, lost: &[], problems, warnings: Vec::new() });
     for misfit in &misfits.found {
         findings.add(misfit.span.clone(), words.say(misfit));
     }

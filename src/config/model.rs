@@ -8,6 +8,7 @@ mod connection;
 mod env;
 mod glob;
 mod name;
+mod place;
 mod policy;
 mod quantity;
 mod quarantine;
@@ -22,6 +23,7 @@ pub use name::{
     DomainError, DomainPattern, EnvironmentName, LabelError, RuleName, ServiceName, VersionName,
     domain,
 };
+pub use place::Place;
 pub use policy::{
     CookieSettings, Destination, Match, Otherwise, Overrides, Pick, PolicySpec, Reach, Route, Rule,
     SameSite, Sticky, StickyKey, StickyMode,

@@ -2,6 +2,8 @@
 //! a value of the wrong type, an array with such an item, an unknown key. Each misfit is data with its place; `words`
 //! puts it into a sentence. `document` calls [`file`].
 
+mod advice;
+mod elsewhere;
 mod homes;
 mod misfit;
 mod table;

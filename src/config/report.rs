@@ -7,7 +7,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet, Title};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -57,9 +57,14 @@ impl Problem {
         }
     }
 
-    fn render(&self, renderer: &Renderer, level: Level<'_>) -> String {
+    /// The problem for people, as an error with a code that scripts know too.
+    pub fn with_code(&self, code: &str) -> String {
+        let title = Level::ERROR.primary_title(&self.message).id(code);
+        self.render(&Renderer::plain(), title)
+    }
+
+    fn render(&self, renderer: &Renderer, title: Title<'_>) -> String {
         let path = short_path(&self.file).display().to_string();
-        let title = level.primary_title(&self.message);
         let mut group = match &self.source {
             Some(source) => title.element(self.snippet(source, path)),
             None => title.element(self.origin(path)),
@@ -151,7 +156,11 @@ fn write_all(f: &mut fmt::Formatter<'_>, problems: &[Problem], level: &Level<'_>
     let renderer = Renderer::plain();
     for (index, problem) in problems.iter().enumerate() {
         let gap = if index == 0 { "" } else { "\n\n" };
-        write!(f, "{gap}{}", problem.render(&renderer, level.clone()))?;
+        write!(
+            f,
+            "{gap}{}",
+            problem.render(&renderer, level.clone().primary_title(&problem.message))
+        )?;
     }
     Ok(())
 }

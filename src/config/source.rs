@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::read::Lost;
 use super::report::Problem;
+use crate::plural::many;
 use crate::transient::advice;
 
 /// How many problems of one file are reported; the rest wait for the next run.
@@ -48,12 +49,16 @@ impl Source {
         self.lines.partition_point(|start| *start <= byte) + 1
     }
 
+    /// Where the line of a place starts, in bytes.
+    pub fn line_start(&self, byte: usize) -> usize {
+        let before = self.line_of(byte).checked_sub(2);
+        before.and_then(|before| self.lines.get(before)).copied().unwrap_or(0)
+    }
+
     /// The line of a place, and the place's offset in that line, in bytes. A place between the two bytes of a line's
     /// end counts as the line's end.
     pub fn line(&self, byte: usize) -> (&str, usize) {
-        let number = self.line_of(byte);
-        let start = number.checked_sub(2).and_then(|before| self.lines.get(before));
-        let start = start.copied().unwrap_or(0);
+        let (number, start) = (self.line_of(byte), self.line_start(byte));
         let end = self.lines.get(number - 1).copied().unwrap_or(self.text.len());
         let line = first_line(self.text.get(start..end).unwrap_or_default());
         (line, line.floor_char_boundary(byte.saturating_sub(start)))
@@ -144,6 +149,8 @@ pub struct Findings<'a> {
     pub source: &'a Source,
     pub lost: &'a [Lost],
     pub problems: &'a mut Vec<Problem>,
+    /// What is right and yet can hardly be meant.
+    pub warnings: Vec<Problem>,
 }
 
 impl Findings<'_> {
@@ -164,6 +171,20 @@ impl Findings<'_> {
         }
     }
 
+    /// Warns of a place in the file, if there is room for it.
+    pub fn warn(&mut self, span: Range<usize>, complaint: Complaint) {
+        if self.warnings.len() < PROBLEMS_MAX {
+            self.warnings.push(self.source.spot(span).problem(complaint));
+        }
+    }
+
+    /// The warnings so far, in the order of the text.
+    pub fn take_warnings(&mut self) -> Vec<Problem> {
+        let mut warnings = std::mem::take(&mut self.warnings);
+        warnings.sort();
+        warnings
+    }
+
     /// Whether this file has so many problems that no more will be reported.
     pub fn is_full(&self) -> bool {
         self.reported().count() > PROBLEMS_MAX
@@ -172,7 +193,7 @@ impl Findings<'_> {
     /// Says that there are more problems than are reported.
     pub fn add_rest(&mut self) {
         let count = self.reported().filter(|problem| problem.line.is_some()).count();
-        let message = format!("there are more than {count} problems in this file");
+        let message = format!("there are more than {} in this file", many(count, "problem"));
         let help = "correct these; the next run shows the others";
         self.add_to_file(Complaint::new(message, help));
     }

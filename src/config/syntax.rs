@@ -3,7 +3,9 @@
 //! broken files were written by people with another language, or another keyboard, in mind. `document` calls
 //! [`explain`].
 
+mod foreign;
 mod hint;
+mod look_alike;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -26,10 +28,32 @@ pub fn explain(source: &Source, errors: &[Error]) -> Vec<(Range<usize>, Complain
     if errors.is_empty() {
         return Vec::new();
     }
+    let faults = faults(source, errors);
+    let has_error = |place: &Range<usize>| {
+        let first = faults.partition_point(|fault| fault.span.start < place.start);
+        faults.get(first).is_some_and(|fault| fault.span.start <= place.end)
+    };
+    let foreign = foreign::parts(&source.text, has_error);
+    let is_apart = |fault: &Fault<'_>| {
+        !foreign
+            .iter()
+            .any(|part| part.whole.start <= fault.span.start && fault.span.start <= part.whole.end)
+    };
+    let apart: Vec<_> = faults.into_iter().filter(is_apart).collect();
+    let mut complaints: Vec<_> =
+        foreign.into_iter().map(|part| part.hint.complaint("", part.mark)).collect();
+    complaints.extend(each(source, apart));
+    complaints
+}
+
+/// A complaint for each fault that does not follow from another one.
+fn each(source: &Source, faults: Vec<Fault<'_>>) -> Vec<(Range<usize>, Complaint)> {
     let unclosed = scan::unclosed(&source.text);
     let mut scanner = Scanner::new(&source.text);
     let (mut complaints, mut lines, mut lacks_comma) = (Vec::new(), HashSet::new(), false);
-    for Fault { span, message } in faults(source, errors) {
+    // Up to where keys are there twice because their table is.
+    let mut second_table = 0;
+    for Fault { span, message } in faults {
         if complaints.len() > PROBLEMS_MAX || !lines.insert(source.line_of(span.start)) {
             continue;
         }
@@ -39,12 +63,18 @@ pub fn explain(source: &Source, errors: &[Error]) -> Vec<(Range<usize>, Complain
         if let Some(opened) = unclosed.as_ref().filter(|opened| opened.span.end <= span.start)
             && !place.is_too_deep()
         {
-            complaints.push((opened.span.clone(), not_closed(opened).complaint(message)));
+            complaints.push(not_closed(opened).complaint(message, opened.span.clone()));
             break;
+        }
+        if span.start < second_table && hint::is_key(source, &span) {
+            continue;
+        }
+        if place.is_second_header() {
+            second_table = hint::section_end(&source.text, span.end);
         }
         let is_echo = std::mem::replace(&mut lacks_comma, place.lacks_comma()) && lacks_comma;
         if !is_echo {
-            complaints.push((span, place.hint().complaint(message)));
+            complaints.push(place.hint().complaint(message, span));
         }
         if place.hides_closing() {
             break;

@@ -6,6 +6,7 @@ pub mod claims;
 mod doors;
 mod env;
 mod field;
+mod host;
 mod limits;
 mod matches;
 mod overrides;
@@ -17,6 +18,7 @@ mod rules;
 pub mod service;
 mod split;
 mod sticky;
+mod suspect;
 mod unreachable;
 
 use std::path::PathBuf;
@@ -41,6 +43,8 @@ pub struct Main {
     /// Limits of versions that set none.
     pub limits: AllLimits,
     pub plans: Vec<Plan>,
+    /// Warnings: what is right and yet can hardly be meant.
+    pub warnings: Vec<Problem>,
     /// Where the file is.
     pub directory: PathBuf,
 }
@@ -60,7 +64,7 @@ pub struct Plan {
 pub fn main(document: Document<RawWatershed>, problems: &mut Vec<Problem>) -> Main {
     let Document { source, raw, lost } = document;
     let RawWatershed { server, admin, state, defaults, environments } = raw;
-    let mut main = Findings { source: &source, lost: &lost, problems };
+    let mut main = Findings { source: &source, lost: &lost, problems, warnings: Vec::new() };
     let (server, admin) = doors::doors(&mut main, server, admin);
     Main {
         server,
@@ -68,6 +72,7 @@ pub fn main(document: Document<RawWatershed>, problems: &mut Vec<Problem>) -> Ma
         state: self::state(&mut main, state),
         limits: self::defaults(&mut main, defaults),
         plans: plans(&mut main, environments),
+        warnings: main.take_warnings(),
         directory: source.directory().to_owned(),
     }
 }
@@ -117,7 +122,7 @@ fn plan(
         Some(name)
     });
     let domain = main.required(&table, "domain", domain).and_then(|(span, text)| {
-        let domain = main.check(span.clone(), field::domain(&text))?;
+        let domain = main.check(span.clone(), host::domain(&text))?;
         domains.take(main, span, &domain, NameKind::EnvironmentDomain);
         Some(domain)
     });

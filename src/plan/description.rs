@@ -203,7 +203,7 @@ fn quarantined(entry: &Quarantined) -> QuarantineDescription {
 impl VersionDescription {
     /// A version with this share.
     pub fn of(root: &Path, spec: &VersionSpec, share: Percent, standing: Standing) -> Self {
-        let VersionSpec { name, remark, backend, limits } = spec;
+        let VersionSpec { name, remark, backend, limits, place: _ } = spec;
         let mut settings = limit_settings(limits);
         settings.extend(remark.as_ref().map(|text| ("remark".to_owned(), Value::text(text))));
         let backend = match backend {

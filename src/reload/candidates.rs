@@ -140,7 +140,10 @@ impl Versions {
             let key = (key.clone(), spec.name.clone());
             let sights = looks.at(spec);
             let candidate = match self.take(&key) {
-                Some(known) if known.is_still(spec, &sights, again) => self.keep(&key, known),
+                Some(mut known) if known.is_still(spec, &sights, again) => {
+                    known.spec.place = spec.place.clone();
+                    self.keep(&key, known)
+                }
                 before => {
                     renewed = true;
                     self.has_dropped |= before.is_some();
@@ -310,7 +313,8 @@ impl Versions {
                 Status::Error(error)
             }
             Err(error) => {
-                tracing::error!(%service, %version, code = error.code.as_str(), "{error}");
+                let (code, place) = (error.code.as_str(), &candidate.spec.place);
+                tracing::error!(%service, %version, code, %place, "{error}");
                 self.has_dropped = true;
                 Status::Error(error)
             }

@@ -18,6 +18,7 @@ use super::outcome::ReloadHandle;
 use crate::code::Coded;
 use crate::config::Service;
 use crate::history::{Attribution, FileState, History, HistoryError, reserve, reserved};
+use crate::plural::many;
 use crate::telemetry::Telemetry;
 use crate::versions::{ServiceKey, Snapshot};
 use change::{Change, changes, changes_of};
@@ -123,7 +124,8 @@ impl Journal {
         self.telemetry.history_restored();
         match taken {
             Ok(records) => tracing::warn!(
-                "the history's file in {directory} {what}: made anew, with {records} records of it"
+                "the history's file in {directory} {what}: made anew, with {} of it",
+                many(records, "record")
             ),
             Err(why) => tracing::error!(
                 "the history's file in {directory} {what}: begun anew with what is served, since its \
@@ -300,7 +302,7 @@ impl Journal {
     /// opens it again.
     fn told(&mut self, written: Result<(), String>, records: usize) {
         if let Err(why) = written {
-            tracing::error!("{records} changes are not recorded: {why}");
+            tracing::error!("not recorded, {}: {why}", many(records, "change"));
             self.telemetry.unrecorded(records);
             self.close(why);
         }

@@ -19,6 +19,7 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError};
 
 use super::sandbox::Grant;
+use crate::plural::many;
 
 /// How many bytes of a line are kept.
 const LONGEST_LINE: usize = 4 << 10;
@@ -180,7 +181,8 @@ fn log(grant: &Grant, request_id: &str, stream: Stream, line: &Line) {
     if dropped > 0 {
         tracing::warn!(
             target: "watershed::guest", %service, %version,
-            "{dropped} lines dropped: over {LINES_A_SECOND} lines a second"
+            "{} dropped: over {LINES_A_SECOND} lines a second",
+            many(dropped, "line")
         );
     }
     let stream = match stream {

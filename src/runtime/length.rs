@@ -5,6 +5,7 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode, response};
 
 use super::invoke::GuestFailure;
+use crate::plural::many;
 
 /// The promised length of the body, and how much of it is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,8 +66,9 @@ impl Length {
     pub fn end(self) -> Result<(), GuestFailure> {
         match self {
             Self::Promised { length, left } if left > 0 => Err(GuestFailure::Truncated(format!(
-                "its body ended after {} of {length} bytes",
-                length - left
+                "its body ended after {} of {}",
+                length - left,
+                many(length, "byte")
             ))),
             _ => Ok(()),
         }

@@ -12,7 +12,7 @@ use super::artifact::io_error;
 use super::cache::CompileCache;
 use super::engine::{Engine, Host};
 use super::sandbox::Sandbox;
-use super::world::{World, exports, is_draft, is_handler};
+use super::world::{World, exports, is_draft, is_handler, is_of_wasi_1};
 use crate::transient::{advice, is_transient};
 
 /// The first bytes of a binary: the magic number, then the version and layer.
@@ -24,6 +24,8 @@ const MODULE_MAGIC: &[u8] = b"\0asm\x01\0\0\0";
 pub enum ProgramError {
     #[error("{0}")]
     NotAComponent(&'static str),
+    #[error("it is a core module for WASI 0.1, not a component: it imports wasi_snapshot_preview1")]
+    Wasi1,
     #[error(
         "it exports {exports}, and neither wasi:http/incoming-handler@0.2 nor wasi:http/handler@0.3"
     )]
@@ -158,9 +160,15 @@ fn recognise(bytes: &[u8]) -> Result<(), ProgramError> {
     if bytes.starts_with(COMPONENT_MAGIC) {
         Ok(())
     } else if bytes.starts_with(MODULE_MAGIC) {
-        Err(ProgramError::NotAComponent("it is a core module, not a component"))
+        Err(match is_of_wasi_1(bytes) {
+            true => ProgramError::Wasi1,
+            false => ProgramError::NotAComponent("it is a core module, not a component"),
+        })
     } else if bytes.is_empty() {
         Err(ProgramError::NotAComponent("the file is empty"))
+    } else if bytes.trim_ascii_start().starts_with(b"(") {
+        let why = "it is WebAssembly as text, of which `wasm-tools parse` makes a binary";
+        Err(ProgramError::NotAComponent(why))
     } else {
         Err(ProgramError::NotAComponent("it is not a WebAssembly binary"))
     }

@@ -63,6 +63,18 @@ impl World {
     }
 }
 
+/// Whether a core module is made for WASI 0.1, by its imports.
+pub(super) fn is_of_wasi_1(module: &[u8]) -> bool {
+    const NAMES: [&str; 2] = ["wasi_snapshot_preview1", "wasi_unstable"];
+    let payloads = Parser::new(0).parse_all(module).map_while(Result::ok);
+    let imports = payloads.filter_map(|payload| match payload {
+        Payload::ImportSection(imports) => Some(imports),
+        _ => None,
+    });
+    let mut imports = imports.flat_map(|imports| imports.into_imports().map_while(Result::ok));
+    imports.any(|import| NAMES.contains(&import.module))
+}
+
 /// There is no world of this name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a world is p2 or p3")]

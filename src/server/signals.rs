@@ -9,6 +9,7 @@ use pingora::server::{ShutdownSignal, ShutdownSignalWatch};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::supervise::Task;
+use crate::plural::many;
 use crate::reload::ReloadHandle;
 use crate::transport::Drain;
 
@@ -82,7 +83,7 @@ impl ShutdownSignalWatch for Signals {
         tokio::select! {
             () = self.drain.finished() => tracing::info!("drained"),
             () = tokio::time::sleep(self.grace_period) => {
-                tracing::warn!("{} connections cut off by the grace period", self.drain.open());
+                tracing::warn!("{} cut off by the grace period", many(self.drain.open(), "connection"));
             }
             () = next(&mut terminate, &mut interrupt) => std::process::exit(1),
         }

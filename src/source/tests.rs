@@ -185,6 +185,7 @@ fn first_version(tree: &Tree) -> VersionSpec {
         name: VersionName::new("v1").unwrap(),
         remark: Some("first release".to_owned()),
         backend: BackendSpec::Guest(first_guest(tree)),
+        place: Place::default(),
         limits: Limits {
             wall_time: Duration::from_secs(60),
             request_body: ByteSize::new(1_000_000),

@@ -120,8 +120,8 @@ impl StatusCode {
                  file is meant"
             }
             Self::NotAComponent => {
-                "build for the target wasm32-wasip2, or wrap a core module with \
-                 `wasm-tools component new`"
+                "build for the target wasm32-wasip2, or make a component of a core module with \
+                 `wasm-tools component new`, and `--adapt` if the module is for WASI 0.1"
             }
             Self::UnsupportedWorld => {
                 "export wasi:http/incoming-handler@0.2 (the world wasi:http/proxy) or \

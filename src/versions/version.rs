@@ -65,7 +65,7 @@ impl ReadyVersion {
 
     /// Whether another version answers as this one does: it is made of the same, with the same environment and limits.
     pub fn is_made_as(&self, other: &Self) -> bool {
-        let Self { spec: VersionSpec { name, remark: _, backend, limits }, .. } = self;
+        let Self { spec: VersionSpec { name, remark: _, backend, limits, place: _ }, .. } = self;
         *name == other.spec.name
             && *backend == other.spec.backend
             && *limits == other.spec.limits

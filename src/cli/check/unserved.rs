@@ -40,7 +40,7 @@ fn of_service(service: &Service, standings: &[Standing]) -> Vec<Problem> {
             Traffic::Latest => "cannot be the latest, since it".to_owned(),
         };
         let message = format!("{version} of {} {what} {obstacle}: {instead}", service.name);
-        Problem::of_file(&service.file, message, help(&obstacle))
+        problem(service, index, message, help(&obstacle))
     });
     let rules =
         service.policy.rules.iter().filter_map(|rule| leads_nowhere(service, rule, &verdict));
@@ -90,5 +90,11 @@ fn leads_nowhere(service: &Service, rule: &Rule, verdict: &Verdict) -> Option<Pr
     let version = service.versions.get(index)?.name.as_str();
     let (rule, name) = (&rule.name, &service.name);
     let message = format!("rule `{rule}` of {name} leads to {version}, which {obstacle}");
-    Some(Problem::of_file(&service.file, message, help(obstacle)))
+    Some(problem(service, index, message, help(obstacle)))
+}
+
+/// A problem at the place of a version.
+fn problem(service: &Service, version: usize, message: String, help: String) -> Problem {
+    let place = service.versions.get(version).map(|spec| spec.place.clone());
+    place.unwrap_or_default().problem(&service.file, message, help)
 }

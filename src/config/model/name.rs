@@ -4,6 +4,7 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::net::{Ipv6Addr, SocketAddrV6};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -145,6 +146,12 @@ pub enum DomainError {
     TooLong(usize),
     #[error("it has a port, and a service answers on every port that the server listens on")]
     Port,
+    #[error("it is an IPv6 address, not a host name")]
+    Ipv6,
+    #[error("it ends with a dot")]
+    LastDot,
+    #[error("it begins with a dot")]
+    FirstDot,
     #[error("it is an address with a scheme or a path, not a host name")]
     Url,
     #[error("`*` may only stand for one whole label, the first")]
@@ -169,14 +176,30 @@ pub fn domain(text: &str) -> Result<String, DomainError> {
     if lower.contains('*') {
         return Err(DomainError::Wildcard);
     }
+    if is_ipv6(&lower) {
+        return Err(DomainError::Ipv6);
+    }
     if lower.contains(':') {
         return Err(DomainError::Port);
+    }
+    // The only empty label is the last or the first one.
+    let has_empty = lower.contains("..");
+    if lower.ends_with('.') && !has_empty {
+        return Err(DomainError::LastDot);
+    }
+    if lower.starts_with('.') && !has_empty {
+        return Err(DomainError::FirstDot);
     }
     if lower.len() > DOMAIN_MAX {
         return Err(DomainError::TooLong(lower.len()));
     }
     lower.split('.').try_for_each(check_domain_label)?;
     Ok(lower)
+}
+
+fn is_ipv6(text: &str) -> bool {
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    bare.parse::<Ipv6Addr>().is_ok() || text.parse::<SocketAddrV6>().is_ok()
 }
 
 fn check_domain_label(label: &str) -> Result<(), DomainError> {
@@ -250,6 +273,11 @@ mod tests {
         assert_eq!("a.org:80".parse::<DomainPattern>(), Err(DomainError::Port));
         assert_eq!("http://a.org".parse::<DomainPattern>(), Err(DomainError::Url));
         assert_eq!("".parse::<DomainPattern>(), Err(DomainError::Empty));
+        for ipv6 in ["[::1]", "::1", "[::1]:80"] {
+            assert_eq!(ipv6.parse::<DomainPattern>(), Err(DomainError::Ipv6), "{ipv6}");
+        }
+        assert_eq!("a.org.".parse::<DomainPattern>(), Err(DomainError::LastDot));
+        assert_eq!(".a.org".parse::<DomainPattern>(), Err(DomainError::FirstDot));
         assert!(matches!("a..org".parse::<DomainPattern>(), Err(DomainError::Label { .. })));
     }
 }

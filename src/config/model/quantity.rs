@@ -8,6 +8,8 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
+use crate::plural::many;
+
 /// A number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ByteSize(u64);
@@ -135,7 +137,7 @@ pub struct Digest([u8; 32]);
 pub enum DigestError {
     #[error("it does not start with `sha256:`")]
     Algorithm,
-    #[error("it has {0} characters after `sha256:`, not 64")]
+    #[error("it has {} after `sha256:`, not 64", many(*.0, "character"))]
     Length(usize),
     #[error("{0:?} is not a hexadecimal digit")]
     Digit(char),

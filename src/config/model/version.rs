@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{ByteSize, Digest, EnvValue, VersionName, hours};
+use super::{ByteSize, Digest, EnvValue, Place, VersionName, hours};
 
 /// One immutable deployable of a service, as declared: nothing has been read or compiled yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct VersionSpec {
     pub remark: Option<String>,
     pub backend: BackendSpec,
     pub limits: Limits,
+    /// Where the file names what serves it.
+    pub place: Place,
 }
 
 /// What serves a version, as declared.
@@ -71,7 +73,13 @@ pub struct AllLimits {
 impl VersionSpec {
     /// A version with the default limits.
     pub fn new(name: VersionName, backend: impl Into<BackendSpec>) -> Self {
-        Self { name, remark: None, backend: backend.into(), limits: Limits::default() }
+        Self {
+            name,
+            remark: None,
+            backend: backend.into(),
+            limits: Limits::default(),
+            place: Place::default(),
+        }
     }
 
     /// Every file that the version is made from, in an order that depends on the declaration alone: a guest's component

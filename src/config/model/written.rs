@@ -23,7 +23,7 @@ impl VersionSpec {
 
     /// The `[[versions]]` entry of a version, without `reach`.
     pub fn written(&self) -> Table {
-        let Self { name, remark, backend, limits } = self;
+        let Self { name, remark, backend, limits, place: _ } = self;
         let (mut table, mut limits) = (Table::new(), limits.written());
         put(&mut table, "name", name.as_str());
         if let Some(remark) = remark {

@@ -4,6 +4,7 @@ use super::super::source::{Complaint, Source};
 use super::super::suggest;
 use super::homes::Homes;
 use super::misfit::{Found, Kind, Misfit, MisfitKind, Subject};
+use super::{advice, elsewhere};
 
 /// Reports what does not fit in one file.
 pub struct Words<'a> {
@@ -19,13 +20,34 @@ impl<'a> Words<'a> {
     pub fn say(&self, misfit: &Misfit) -> Complaint {
         match &misfit.what {
             MisfitKind::UnknownKey { table, key, allowed, meant } => {
-                self.unknown_key(table, key, allowed, *meant)
+                match self.dotted(misfit.span.start).filter(|_| is_chosen(table)) {
+                    Some(dotted) => advice::dotted(&dotted, Kind::Text),
+                    None => self.unknown_key(table, key, allowed, *meant),
+                }
             }
             MisfitKind::WrongType { subject, expected, found } => {
                 let has_header = found.is_header(self.written(misfit));
-                wrong_type(subject, *expected, found, has_header)
+                match self.dotted(misfit.span.end).filter(|_| *found == Found::Table) {
+                    Some(dotted) if matches!(expected, Kind::Number | Kind::Text) => {
+                        advice::dotted(&dotted, *expected)
+                    }
+                    _ => wrong_type(subject, *expected, found, has_header),
+                }
             }
         }
+    }
+
+    /// The key at the start of a line or of an entry, if it has a dot at this place or right before it.
+    fn dotted(&self, at: usize) -> Option<String> {
+        let (line, at) = self.source.line(at);
+        let (before, after) = line.split_at(at);
+        let is_dotted = before.ends_with('.') || after.starts_with('.');
+        if !is_dotted || line.trim_start().starts_with('[') {
+            return None;
+        }
+        let start = before.rfind(['{', ',', ' ', '\t']).map_or(0, |at| at + 1);
+        let end = at + after.find(['=', ' ', '\t']).unwrap_or(after.len());
+        line.get(start..end).map(str::to_owned)
     }
 
     /// The text of the file from a misfit on.
@@ -45,8 +67,12 @@ impl<'a> Words<'a> {
             path => format!("in `{}`", path.join(".")),
         };
         let list = format!("the keys here are {}", suggest::list(allowed));
+        let is_slip = meant.is_some_and(|meant| meant.starts_with(&key.to_lowercase()));
+        let called = elsewhere::called(table, allowed, key).filter(|_| !is_slip);
         let help = if let Some(header) = nested(key).filter(|_| allowed.contains(&"traffic")) {
             format!("`{key}` is written `{header}`; {list}")
+        } else if let Some(called) = called {
+            format!("{called}; {list}")
         } else {
             match self.homes.of(key).as_slice() {
                 homes @ [_, ..] if meant.is_none() => {
@@ -96,6 +122,11 @@ impl Kind {
     }
 }
 
+/// Whether people choose the keys of the table around this one.
+fn is_chosen(table: &[String]) -> bool {
+    table.iter().rev().nth(1).is_some_and(|around| around == "env")
+}
+
 fn wrong_type(subject: &Subject, expected: Kind, found: &Found, has_header: bool) -> Complaint {
     let (named, key) = match subject {
         Subject::Value(key) => (format!("`{key}`"), key.as_str()),
@@ -110,80 +141,14 @@ fn wrong_type(subject: &Subject, expected: Kind, found: &Found, has_header: bool
         return Complaint::new(message, "write a number that is nearer to 0");
     }
     let message = format!("{named} must be {}, not {}", expected.words(), found.words());
-    Complaint::new(message, advice(key, expected, has_header))
-}
-
-fn advice(key: &str, expected: Kind, has_header: bool) -> String {
-    match expected {
-        Kind::Array if has_header => {
-            let (table, first) = (table(key), first_key(key));
-            format!(
-                "write `[[{table}]]`, in two pairs of brackets, above each of them, and its `{first}` below"
-            )
-        }
-        Kind::Table if has_header => {
-            format!("write `[{}]`, in one pair of brackets, and once only", table(key))
-        }
-        Kind::Table => format!("write `{}`, or a `[table]` of its own", example(key)),
-        Kind::Text if key.ends_with("-time") || key.ends_with("-period") => {
-            "write a whole number and a unit in quotation marks, such as `\"250ms\"`".to_owned()
-        }
-        other => plain_advice(other).to_owned(),
-    }
-}
-
-fn plain_advice(expected: Kind) -> &'static str {
-    match expected {
-        Kind::Text => "write a text in quotation marks",
-        Kind::Array => "write `[ … ]` around the value, with commas between items",
-        Kind::TextOrSecret => {
-            "write a text in quotation marks, `{ file = \"…\" }` or `{ from-env = \"…\" }`"
-        }
-        Kind::Boolean => "write `true` or `false`, without quotation marks",
-        Kind::Whole => "write digits only, without quotation marks",
-        Kind::Number => "write the number alone, without quotation marks and `%`",
-        Kind::Size => "write a whole number and a unit in quotation marks",
-        Kind::Table => "write `{ key = value }`, or a `[table]` of its own",
-    }
+    let help = if has_header { None } else { advice::of_value(key, expected, found) };
+    let help = help.unwrap_or_else(|| advice::of_kind(key, expected, has_header));
+    Complaint::new(message, help)
 }
 
 /// The header of a table that always stands inside another one.
 fn nested(key: &str) -> Option<String> {
-    let table = table(key);
+    let table = advice::table(key);
     let header = if key == "rules" { format!("[[{table}]]") } else { format!("[{table}]") };
     (table != key).then_some(header)
-}
-
-/// What stands in the brackets of a table's header.
-fn table(key: &str) -> &str {
-    match key {
-        "rules" => "traffic.rules",
-        "match" => "traffic.rules.match",
-        "sticky" => "traffic.sticky",
-        "override" => "traffic.override",
-        "secret" => "traffic.override.secret",
-        key => key,
-    }
-}
-
-/// What each table of an array must have.
-fn first_key(array: &str) -> &'static str {
-    match array {
-        "quarantine" => "digest",
-        "routes" => "domain",
-        _ => "name",
-    }
-}
-
-fn example(key: &str) -> &'static str {
-    match key {
-        "match" => "{ path = \"/app/*\" }",
-        "query" | "header" | "cookie" => "{ name = \"value\" }",
-        "sticky" => "{ key = \"generated\" }",
-        "override" => "{ header = true }",
-        "secret" => "{ file = \"override.key\" }",
-        "split" => "{ v1 = 90, v2 = 10 }",
-        "env" => "{ NAME = \"value\" }",
-        _ => "{ key = value }",
-    }
 }

@@ -1,14 +1,17 @@
-//! Guesses what was meant at the place where the parser stopped.
+//! Guesses what was meant at the place where the parser stopped. `header`, `key` and `value` guess for one kind of place
+//! each; this file decides which of them is asked.
+
+mod header;
+mod key;
+mod value;
 
 use std::ops::Range;
 
-use toml::de::DeValue;
-
 use super::super::source::{Complaint, LINE_MAX, Source};
+use super::look_alike;
 use super::scan::{Scanner, Within};
 
-/// Quotation marks that word processors and web pages make of straight ones, and others that TOML does not know.
-const FALSE_QUOTES: [char; 9] = ['“', '”', '„', '‘', '’', '‚', '«', '»', '`'];
+pub use header::section_end;
 
 /// Characters that end a word.
 const DELIMITERS: [char; 9] = ['=', ',', '[', ']', '{', '}', '"', '\'', '#'];
@@ -16,18 +19,29 @@ const DELIMITERS: [char; 9] = ['=', ',', '[', ']', '{', '}', '"', '\'', '#'];
 /// Nesting from which on an error is only about the number of brackets or tables. toml's own limit is 80.
 const DEPTH_MAX: usize = 64;
 
+/// How many bytes before a place are searched for what it repeats. A file that people write is shorter.
+const SEARCHED_MAX: usize = 256 << 10;
+
+/// Letters behind a backslash that have a meaning in regular expressions, and none in TOML.
+const REGEX_ESCAPES: &str = "dDwWsSB.()[]{}|+*?^$/-";
+
 /// What to do about an error, and a better message than the parser's own.
 pub struct Hint {
     message: Option<String>,
     help: String,
+    /// What to mark instead of the place of the error.
+    mark: Option<Range<usize>>,
 }
 
 /// Where the parser stopped.
 pub struct Place<'a> {
+    source: &'a Source,
     line: &'a str,
-    /// The line up to there.
+    /// Where the line starts in the text.
+    line_start: usize,
+    /// The line up to the place.
     before: &'a str,
-    /// The line from there on.
+    /// The line from the place on.
     after: &'a str,
     /// The text that the error marks; may be empty.
     token: &'a str,
@@ -65,17 +79,24 @@ fn is_bare(character: char) -> bool {
 
 impl Hint {
     pub fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { message: Some(message.into()), help: help.into() }
+        Self { message: Some(message.into()), help: help.into(), mark: None }
     }
 
-    /// Chooses the hint by the parser's message.
+    /// A hint beside the parser's own message.
     fn help(help: impl Into<String>) -> Self {
-        Self { message: None, help: help.into() }
+        Self { message: None, help: help.into(), mark: None }
     }
 
-    pub fn complaint(self, error: &str) -> Complaint {
+    /// The same about another place.
+    fn at(self, mark: Range<usize>) -> Self {
+        Self { mark: Some(mark), ..self }
+    }
+
+    /// The complaint, and what it is about: the place of the error unless the hint knows better.
+    pub fn complaint(self, error: &str, span: Range<usize>) -> (Range<usize>, Complaint) {
         let message = self.message.as_deref().unwrap_or(error);
-        Complaint::new(format!("this is not TOML: {message}"), self.help)
+        let complaint = Complaint::new(format!("this is not TOML: {message}"), self.help);
+        (self.mark.unwrap_or(span), complaint)
     }
 }
 
@@ -88,7 +109,9 @@ impl<'a> Place<'a> {
         let token = source.text.get(span.clone()).and_then(|token| token.lines().next());
         let token = token.unwrap_or_default();
         Self {
+            source,
             line,
+            line_start: source.line_start(span.start),
             before,
             after,
             token,
@@ -115,6 +138,11 @@ impl<'a> Place<'a> {
         self.within == Within::Quoted && self.after.is_empty() && self.has_opened_here
     }
 
+    /// Whether the place is a header of a table that exists already. Keys below it may be there twice because of that.
+    pub fn is_second_header(&self) -> bool {
+        self.within == Within::Header && self.is_key
+    }
+
     pub fn is_too_deep(&self) -> bool {
         let key = self.after.split(['=', ']', '"', '\'']).next().unwrap_or_default();
         self.depth >= DEPTH_MAX || key.bytes().filter(|byte| *byte == b'.').count() >= DEPTH_MAX
@@ -129,11 +157,7 @@ impl<'a> Place<'a> {
         }
         match self.within {
             Within::Quoted => self.quoted(),
-            Within::Header if self.is_key => Hint::help(self.twice()),
-            Within::Header if self.before.trim_start().starts_with("[[") => {
-                Hint::help("write `[[name]]` on a line of its own")
-            }
-            Within::Header => Hint::help("write `[name]` on a line of its own"),
+            Within::Header => self.header(),
             Within::Key => self.key(),
             Within::InlineKey => self.inline_key(),
             Within::Value => self.value().unwrap_or_else(|| self.behind_value()),
@@ -145,7 +169,7 @@ impl<'a> Place<'a> {
         if self.after.is_empty() {
             let message = "a text that begins with a quotation mark does not end with one";
             let latest = self.before.chars().next_back();
-            return match latest.filter(|latest| FALSE_QUOTES.contains(latest)) {
+            return match latest.filter(|latest| look_alike::is_quote(*latest)) {
                 Some(latest) => {
                     let help =
                         format!("close it with a straight quotation mark: `\"`, not `{latest}`");
@@ -161,7 +185,15 @@ impl<'a> Place<'a> {
         let escape = self.escape();
         let message = format!("`\\{escape}` stands for no character here");
         let help = "write `\\\\` for a backslash, or put the text in single quotation marks: `'…'`";
-        Hint::new(message, help)
+        let is_regex = escape.chars().all(|letter| REGEX_ESCAPES.contains(letter));
+        match is_regex && !escape.is_empty() {
+            true => {
+                let note =
+                    "a pattern is no regular expression: `*` stands for any run of characters";
+                Hint::new(message, format!("{help}; {note}"))
+            }
+            false => Hint::new(message, help),
+        }
     }
 
     /// What follows the backslash before the place, as far as it is meant as one character.
@@ -174,69 +206,16 @@ impl<'a> Place<'a> {
         letter.into_iter().chain(digits).collect()
     }
 
-    /// A hint about a value that TOML does not know.
-    fn value(&self) -> Option<Hint> {
-        let (head, word) = self.word();
-        if self.after.starts_with('=') && head.ends_with('=') {
-            return Some(Hint::new("extra `=`", "remove it"));
-        }
-        let latest = head.chars().next_back().unwrap_or(self.latest);
-        let is_begun =
-            head.is_empty() && self.within == Within::Array && !self.before.trim().is_empty();
-        if !"=[,".contains(latest) && !is_begun {
-            return None;
-        }
-        if self.after.starts_with(FALSE_QUOTES) {
-            let message = match self.token {
-                "" => "a text must be in quotation marks".to_owned(),
-                token => format!("`{token}` is not a value"),
-            };
-            return Some(Hint::new(message, "write straight quotation marks: `\"…\"`"));
-        }
-        if word.is_empty() {
-            let is_missing = head.ends_with('=') && self.rest().is_empty();
-            let help = "write a value behind `=`, or remove the key";
-            return is_missing.then(|| Hint::new("there is no value here", help));
-        }
-        // The value itself is right; what follows is wrong.
-        let is_value = word.starts_with(DELIMITERS) || DeValue::parse(word).is_ok();
-        (!is_value).then(|| Hint::new(format!("`{word}` is not a value"), self.word_help(word)))
-    }
-
-    fn word_help(&self, word: &str) -> String {
-        let number = word.trim_end_matches(['%', ';']).trim_end();
-        match word.to_lowercase().as_str() {
-            lower @ ("true" | "false") => format!("write `{lower}`"),
-            "yes" | "on" => "write `true`, or put a text in quotation marks".to_owned(),
-            "no" | "off" => "write `false`, or put a text in quotation marks".to_owned(),
-            "null" | "nil" | "none" | "undefined" => {
-                "leave the key out, or put a text in quotation marks".to_owned()
-            }
-            _ if word.contains(" //") => "write `#` before a comment".to_owned(),
-            _ if number != word && number.parse::<f64>().is_ok() => {
-                let end = word.get(number.len()..).unwrap_or_default().trim_start();
-                format!("write `{number}`, without `{end}`")
-            }
-            lower => match lower.parse::<f64>().ok().filter(|number| number.is_finite()) {
-                Some(number) => format!("write `{number}`, or put a text in quotation marks"),
-                None if self.depth > 0 && word.contains(char::is_whitespace) => {
-                    "write `,` between two values, and put texts in quotation marks".to_owned()
-                }
-                None => "put a text in quotation marks".to_owned(),
-            },
-        }
-    }
-
-    /// The line before the word with the error, and the word.
-    fn word(&self) -> (&'a str, &'a str) {
-        let is_end = |c: char| c.is_whitespace() || DELIMITERS.contains(&c);
-        let first = self.before.rsplit(is_end).next().unwrap_or_default();
-        let rest = self.after.get(self.token.len()..).unwrap_or_default();
-        let last = rest.split(is_end).next().unwrap_or_default();
-        let start = self.before.len() - first.len();
-        let end = self.line.len() - rest.len() + last.len();
-        let head = self.line.get(..start).unwrap_or_default();
-        (head.trim_end(), self.line.get(start..end).unwrap_or_default().trim_end())
+    /// The lines before the place's, and where each starts in the text.
+    fn earlier_lines(&self) -> impl Iterator<Item = (usize, &'a str)> {
+        let text = self.source.text.as_str();
+        let start = text.floor_char_boundary(self.line_start.saturating_sub(SEARCHED_MAX));
+        let before = text.get(start..self.line_start).unwrap_or_default();
+        before.split_inclusive('\n').scan(start, |at, line| {
+            let start = *at;
+            *at += line.len();
+            Some((start, line))
+        })
     }
 
     /// The line from the place on, without a comment.
@@ -244,109 +223,38 @@ impl<'a> Place<'a> {
         self.after.split('#').next().unwrap_or_default().trim()
     }
 
-    fn behind_value(&self) -> Hint {
-        let is_torn = self.before.ends_with('\'') && self.after.starts_with(is_bare);
-        if is_torn {
-            return Hint::help("put a text that has `'` in it in double quotation marks: `\"…\"`");
-        }
-        Hint::help(match self.depth {
-            _ if self.after.starts_with("//") => "write `#` before a comment",
-            _ if self.after.starts_with([',', ';']) => "remove it",
-            0 => "write `key = value` on a line of its own",
-            _ if self.after.starts_with(is_bare) => {
-                "write `,` before this, or `}` where the table ends"
-            }
-            _ => "write `{ key = value, other = value }`",
-        })
+    /// The first character from the place on that looks like one of ASCII and is another one.
+    fn look_alike(&self) -> Option<Hint> {
+        let mut all = self.after.char_indices().take_while(|(_, c)| !c.is_ascii());
+        let (_, character) = all.find(|(_, c)| look_alike::ascii_of(*c).is_some())?;
+        Some(self.strange(character))
     }
 
-    fn item(&self) -> Hint {
-        if self.lacks_comma() {
-            return Hint::help("write `,` before this, or `]` where the array ends");
-        }
-        if self.after.starts_with(',') {
-            return Hint::help("remove it, or write an item before it");
-        }
-        Hint::help("write `[first, second]`")
-    }
-
-    fn inline_key(&self) -> Hint {
-        if let Some(hint) = self.colon().or_else(|| self.stranger()) {
-            return hint;
-        }
-        let mut parts = self.before.rsplit(',').map(str::trim);
-        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        let decimals = parts.next().unwrap_or_default();
-        let whole =
-            parts.next().and_then(|part| part.rsplit(['=', ' ']).next()).unwrap_or_default();
-        if is_number(decimals) && is_number(whole) {
-            return Hint::help(format!("write a decimal with a point: `{whole}.{decimals}`"));
-        }
-        if self.is_key {
-            return Hint::help(self.twice());
-        }
-        Hint::help("write `{ key = value, other = value }`")
-    }
-
-    fn key(&self) -> Hint {
-        let start = self.before.trim_start();
-        let line = if start.is_empty() { self.after } else { start };
-        if start.is_empty() && self.after.starts_with(['{', '}']) {
-            let help = "write lines of `key = value`; JSON is not read";
-            return Hint::new("there are no braces around a file", help);
-        }
-        if line.starts_with("---") {
-            let message = "a file is one document, without lines between";
-            return Hint::new(message, "remove this line");
-        }
-        if line.starts_with("//") || line.starts_with(';') {
-            return Hint::new("this is no comment", "write `#` before a comment");
-        }
-        if start.starts_with("- ") {
-            return Hint::new("this is an item of a YAML list", "write `key = [first, second]`");
-        }
-        if let Some(hint) = self.colon().or_else(|| self.stranger()) {
-            return hint;
-        }
-        Hint::help(match self.is_key {
-            true => self.twice(),
-            false => "write `key = value` on a line of its own",
-        })
-    }
-
-    /// What to do about a well-written key.
-    fn twice(&self) -> &'static str {
-        let is_dotted =
-            self.after.get(self.token.len()..).is_some_and(|rest| rest.starts_with('.'));
-        match is_dotted && self.within != Within::Header {
-            true => "put a key that has a dot in quotation marks",
-            false => "keep one of the two",
-        }
-    }
-
-    fn colon(&self) -> Option<Hint> {
-        let is_colon = self.before.trim_end().ends_with(':') || self.after.starts_with(':');
-        is_colon.then(|| {
-            let help = "write `key = value`, and `[name]` above the keys of a table; \
-                        JSON and YAML are not read";
-            Hint::new("there is a `:` where a `=` should be", help)
-        })
-    }
-
-    /// A character that a key cannot have, and that may be invisible.
-    fn stranger(&self) -> Option<Hint> {
-        let character = self.after.chars().next()?;
-        let help = match character {
-            quote if FALSE_QUOTES.contains(&quote) => "write straight quotation marks: `\"…\"`",
-            c if c.is_ascii() => return None,
-            c if c.is_whitespace() => "write a plain space there: this one looks like it only",
-            c if c.is_alphanumeric() => "put a key that is not in ASCII in quotation marks",
-            _ => "remove it, or put the key in quotation marks",
-        };
+    /// A hint about a character that looks like one of ASCII, or like nothing.
+    fn strange(&self, character: char) -> Hint {
         let code = u32::from(character);
         let shown = character.escape_debug();
-        let message =
-            format!("`{shown}` (U+{code:04X}) cannot be in a key without quotation marks");
-        Some(Hint::new(message, help))
+        match look_alike::ascii_of(character) {
+            Some(' ') => Hint::new(
+                format!("`{shown}` (U+{code:04X}) is a space that TOML does not know"),
+                "write a plain space there",
+            ),
+            Some('"') => Hint::new(
+                format!("`{shown}` (U+{code:04X}) is a quotation mark that TOML does not know"),
+                "write straight quotation marks: `\"…\"`",
+            ),
+            Some(':') => Hint::new(
+                format!("there is a `{shown}` (U+{code:04X}) where a `=` should be"),
+                "write `key = value`",
+            ),
+            Some(ascii) => Hint::new(
+                format!("`{shown}` (U+{code:04X}) looks like `{ascii}`, and is another character"),
+                format!("write `{ascii}`"),
+            ),
+            None => Hint::new(
+                format!("`{shown}` (U+{code:04X}) is a character that nobody sees"),
+                "remove it: delete the text around it, and type that again",
+            ),
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::super::model::{AdminSettings, ConnectionLimits, Expose, ServerSettings};
 use super::super::raw::{Located, RawAdmin, RawConnectionLimits, RawServer};
 use super::super::source::{Complaint, Findings};
-use super::field;
+use super::{field, host};
 
 /// An address, and where it is written.
 type Written = (Range<usize>, SocketAddr);
@@ -79,7 +79,7 @@ fn listen(main: &mut Findings<'_>, raw: Located<Vec<Located<String>>>) -> Vec<Wr
     let mut listed: Vec<Written> = Vec::new();
     for item in items {
         let (span, text) = item.into_parts();
-        let Some(address) = main.check(span.clone(), field::address(&text)) else {
+        let Some(address) = main.check(span.clone(), host::address(&text)) else {
             continue;
         };
         if let Some((_, other)) = listed.iter().find(|(_, other)| overlap(*other, address)) {
@@ -109,7 +109,7 @@ fn admin(main: &mut Findings<'_>, raw: RawAdmin, server: &ServerSettings) -> Adm
         return AdminSettings { token_file, hosts, ..default };
     };
     let (span, text) = listen.into_parts();
-    let listen = main.check(span.clone(), field::address(&text));
+    let listen = main.check(span.clone(), host::address(&text));
     let listen = listen.unwrap_or(default.listen);
     if !listen.ip().is_loopback() && !has_token {
         let message = format!("anybody who reaches {listen} could see what is served, and how");
@@ -142,7 +142,7 @@ fn hosts(main: &mut Findings<'_>, items: Vec<Located<String>>) -> Vec<String> {
     let mut hosts = Vec::new();
     for item in items {
         let (span, text) = item.into_parts();
-        let Some(host) = main.check(span.clone(), field::admin_host(&text)) else {
+        let Some(host) = main.check(span.clone(), host::admin_host(&text)) else {
             continue;
         };
         if seen.insert(host.clone()) {

@@ -63,7 +63,9 @@ pub fn source(
     let RawSecret { file, from_env } = raw;
     if file.is_some() && from_env.is_some() {
         let message = format!("`{key}` has both `file` and `from-env`");
-        at.add(table, Complaint::new(message, "keep the one that has the value"));
+        let help = "remove one of them: `file` names a file with the value, `from-env` a variable of watershed's own \
+                    environment";
+        at.add(table, Complaint::new(message, help));
         return None;
     }
     if file.is_none() && from_env.is_none() && !at.has_lost_any(&table) {

@@ -1,25 +1,26 @@
 //! Checks one value at a time: texts and numbers of a file become values of the model, or problems that say what is
 //! wrong and what to do. Callers ask for a key and get its value, or `None` with the problem already reported.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::super::model::{
-    self, ByteSize, Digest, DomainPattern, EnvironmentName, LabelError, Percent, QuantityError,
+    self, ByteSize, Digest, EnvironmentName, LabelError, Percent, PercentError, QuantityError,
     RuleName, ServiceName, VersionName, Watch, show_duration,
 };
 use super::super::path::absolute;
 use super::super::raw::{Field, Located, RawSize};
 use super::super::source::{Complaint, Findings};
 use super::super::suggest;
+use super::suspect;
+use crate::plural::many;
 
 const DURATION_HELP: &str = "write a whole number and a unit, such as `250ms`, `10s`, `2m` or `1h`";
 
 const LABEL_HELP: &str =
-    "use 1 to 63 of the characters a-z, 0-9 and `-`, with no `-` at either end";
+    "a name has 1 to 63 of the characters a-z, 0-9 and `-`, with no `-` at either end";
 
 /// What to do about a main file without any key.
 pub const EMPTY_MAIN: &str =
@@ -98,21 +99,37 @@ impl Findings<'_> {
         };
         let parsed = text.parse().map_err(|error| bad_size(key, &text, &error));
         let bounded = parsed.and_then(|size| within(key, size, bounds, ByteSize::to_string));
+        let bounded = bounded.map_err(|complaint| match lacks_unit(&text, bounds) {
+            Some((bytes, meant)) => {
+                let message =
+                    format!("`{key}` is {}, less than {}", many(bytes, "byte"), bounds.start());
+                Complaint::new(
+                    message,
+                    format!("write a unit in quotation marks, such as `\"{meant}\"`"),
+                )
+            }
+            None => complaint,
+        });
         self.check(span, bounded)
     }
 
     /// A path relative to the file, made absolute.
     pub fn path(&mut self, key: &str, field: Field<String>) -> Option<PathBuf> {
         let (span, text) = field?.into_parts();
-        self.check(span, self.path_from(key, &text))
+        self.path_at(key, span, &text)
     }
 
-    pub fn path_from(&self, key: &str, text: &str) -> Result<PathBuf, Complaint> {
+    /// The path at a place, made absolute.
+    pub fn path_at(&mut self, key: &str, span: Range<usize>, text: &str) -> Option<PathBuf> {
         if text.is_empty() || text.contains('\0') {
             let message = format!("`{key}` is not a path");
-            return Err(Complaint::new(message, "give a path relative to this file"));
+            self.add(span, Complaint::new(message, "give a path relative to this file"));
+            return None;
         }
-        Ok(self.resolve(text))
+        if let Some(complaint) = suspect::path(key, text) {
+            self.warn(span, complaint);
+        }
+        Some(self.resolve(text))
     }
 
     pub fn resolve(&self, path: &str) -> PathBuf {
@@ -152,13 +169,62 @@ fn bad_duration(key: &str, text: &str, error: &QuantityError) -> Complaint {
         QuantityError::NoUnit => {
             format!("add a unit, such as `{text}s` for seconds; the units are ms, s, m and h")
         }
-        QuantityError::Unit(unit) => match duration_unit(unit) {
-            Some(unit) => format!("write `{}{unit}`", digits_of(text)),
+        QuantityError::Unit(unit) => match (duration_unit(unit), in_one_unit(text)) {
+            (Some(unit), _) => format!("write `{}{unit}`", digits_of(text)),
+            (None, Some(duration)) => format!("write it in one unit: `{duration}`"),
+            (None, None) => DURATION_HELP.to_owned(),
+        },
+        _ => match whole_duration(text) {
+            Some(duration) => format!("write whole numbers: `{duration}`"),
             None => DURATION_HELP.to_owned(),
         },
-        _ => DURATION_HELP.to_owned(),
     };
     Complaint::new(format!("`{key}` is not a duration: {error}"), help)
+}
+
+/// A duration of several parts or of days, such as `1m30s` or `2d`, in the units that there are.
+fn in_one_unit(text: &str) -> Option<String> {
+    let mut total = Duration::ZERO;
+    let mut rest = text.trim();
+    while !rest.is_empty() {
+        let digits = digits_of(rest);
+        let after = rest.get(digits.len()..)?.trim_start();
+        let end = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
+        let (unit, next) = after.split_at(end);
+        let part = match unit.trim() {
+            "d" | "day" | "days" => {
+                model::parse_duration(&format!("{digits}h")).ok()?.checked_mul(24)?
+            }
+            unit => model::parse_duration(&format!("{digits}{}", duration_unit(unit)?)).ok()?,
+        };
+        (total, rest) = (total.checked_add(part)?, next);
+    }
+    Some(show_duration(total))
+}
+
+/// A duration with a fraction, such as `1.5s`, in whole numbers.
+fn whole_duration(text: &str) -> Option<String> {
+    let (number, unit) = fraction(text)?;
+    let one = model::parse_duration(&format!("1{}", duration_unit(unit)?)).ok()?;
+    let millis = number * one.as_millis() as f64;
+    let is_whole = millis.fract() == 0.0 && (1.0..1e12).contains(&millis);
+    is_whole.then(|| show_duration(Duration::from_millis(millis as u64)))
+}
+
+/// A size with a fraction, such as `1.5GiB`, in whole numbers.
+fn whole_size(text: &str) -> Option<ByteSize> {
+    let (number, unit) = fraction(text)?;
+    let one: ByteSize = format!("1{unit}").parse().ok()?;
+    let bytes = number * one.bytes() as f64;
+    let is_whole = bytes.fract() == 0.0 && (1.0..1e15).contains(&bytes);
+    is_whole.then(|| ByteSize::new(bytes as u64))
+}
+
+fn fraction(text: &str) -> Option<(f64, &str)> {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let (number, unit) = text.split_at(end);
+    Some((number.parse().ok()?, unit.trim_start()))
 }
 
 fn digits_of(text: &str) -> &str {
@@ -176,6 +242,17 @@ fn duration_unit(written: &str) -> Option<&'static str> {
         "h" | "hr" | "hrs" | "hour" | "hours" => Some("h"),
         _ => None,
     }
+}
+
+/// The size that is probably meant by a number of bytes that is far too small.
+fn lacks_unit(text: &str, bounds: &RangeInclusive<ByteSize>) -> Option<(u64, String)> {
+    let number = text.parse::<u64>().ok().filter(|number| *number > 0)?;
+    let is_small = ByteSize::new(number) < *bounds.start();
+    let fits = |text: &String| text.parse().is_ok_and(|size| bounds.contains(&size));
+    // Limits are mostly thought of in MiB.
+    let meant = ["MiB", "KiB", "GiB"].map(|unit| format!("{number}{unit}"));
+    let meant = meant.into_iter().find(|text| is_small && fits(text))?;
+    Some((number, meant))
 }
 
 /// The first letter of the unit that is probably meant: of `M`, `mb`, `Mi` or `megabytes`.
@@ -198,7 +275,12 @@ fn bad_size(key: &str, text: &str, error: &QuantityError) -> Complaint {
                 "write `{number}{unit}iB` (powers of 1024) or `{number}{unit}B` (powers of 1000)"
             )
         }
-        _ => "write a whole number and a unit, such as `128MiB`, `16MB` or `512KiB`".to_owned(),
+        _ => match whole_size(text) {
+            Some(size) => format!("write whole numbers: `{size}`"),
+            None => {
+                "write a whole number and a unit, such as `128MiB`, `16MB` or `512KiB`".to_owned()
+            }
+        },
     };
     Complaint::new(format!("`{key}` is not a size: {error}"), help)
 }
@@ -242,27 +324,6 @@ pub fn watch(text: &str) -> Result<Watch, Complaint> {
     Err(Complaint::new(format!("`watch` cannot be {text:?}"), help))
 }
 
-pub fn address(text: &str) -> Result<SocketAddr, Complaint> {
-    let local = text.strip_prefix("localhost:").and_then(|port| port.parse().ok());
-    let local = local.map(|port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
-    local.map_or_else(|| text.parse(), Ok).map_err(|_| {
-        let message = format!("{text:?} is not an address with a port");
-        Complaint::new(message, address_help(text))
-    })
-}
-
-fn address_help(text: &str) -> String {
-    if let Some(port) = text.strip_prefix(':').filter(|port| port.parse::<u16>().is_ok()) {
-        return format!(
-            "write `127.0.0.1:{port}` for this machine only, or `0.0.0.0:{port}` for all"
-        );
-    }
-    if let Ok(ip) = text.parse::<IpAddr>() {
-        return format!("add a port, such as `{}`", SocketAddr::new(ip, 8080));
-    }
-    "write an IP address and a port, such as `127.0.0.1:8080` or `[::1]:8080`".to_owned()
-}
-
 pub fn environment_name(text: &str) -> Result<EnvironmentName, Complaint> {
     EnvironmentName::new(text).map_err(|error| bad_label("an environment", text, &error))
 }
@@ -281,15 +342,23 @@ pub fn rule_name(text: &str) -> Result<RuleName, Complaint> {
 
 fn bad_label(of: &str, text: &str, error: &LabelError) -> Complaint {
     let message = format!("{text:?} cannot be the name of {of}: {error}");
-    let lower = text.to_ascii_lowercase();
     let help = match error {
         LabelError::DoubleHyphen => format!("write {:?}", shorten_hyphens(text)),
-        LabelError::Character(_) if ServiceName::new(&lower).is_ok() => {
-            format!("write {lower:?} in lower case")
-        }
-        _ => LABEL_HELP.to_owned(),
+        LabelError::Empty | LabelError::TooLong(_) => LABEL_HELP.to_owned(),
+        LabelError::Character(_) | LabelError::Edge => match label_like(text) {
+            Some(label) => format!("write {label:?}: {LABEL_HELP}"),
+            None => LABEL_HELP.to_owned(),
+        },
     };
     Complaint::new(message, help)
+}
+
+/// The label that is most like a text of ASCII.
+fn label_like(text: &str) -> Option<String> {
+    let lower = text.to_ascii_lowercase();
+    let label = lower.replace(|c: char| c.is_ascii() && !c.is_ascii_alphanumeric(), "-");
+    let label = shorten_hyphens(&label);
+    VersionName::new(&label).is_ok().then_some(label)
 }
 
 fn shorten_hyphens(text: &str) -> String {
@@ -297,43 +366,14 @@ fn shorten_hyphens(text: &str) -> String {
     parts.join("-")
 }
 
-pub fn domain(text: &str) -> Result<String, Complaint> {
-    model::domain(text).map_err(|error| {
-        let help = "write a host name without wildcard and port, such as `prod.example.com`";
-        Complaint::new(format!("{text:?} cannot be the domain of an environment: {error}"), help)
-    })
-}
-
-pub fn domain_pattern(text: &str) -> Result<DomainPattern, Complaint> {
-    text.parse().map_err(|error: model::DomainError| {
-        let help = "write a host name such as `hello.example.com`, or `*.example.com`";
-        Complaint::new(format!("{text:?} cannot be a domain: {error}"), help)
-    })
-}
-
-/// A host name under which the admin listener answers.
-pub fn admin_host(text: &str) -> Result<String, Complaint> {
-    let bare = text.trim_start_matches('[').trim_end_matches(']');
-    if bare.parse::<IpAddr>().is_ok() || text.parse::<SocketAddr>().is_ok() {
-        let message =
-            format!("{text:?} is an address, and the listener answers under every address");
-        return Err(Complaint::new(message, "remove it"));
-    }
-    // Container names may have underscores.
-    model::domain(&text.replace('_', "x")).map(|_| text.to_ascii_lowercase()).map_err(|error| {
-        let why = match error {
-            model::DomainError::Port => "it has a port".to_owned(),
-            model::DomainError::Wildcard => "it has a wildcard".to_owned(),
-            other => other.to_string(),
-        };
-        let help = "write a host name without wildcard and port, such as `ops.example.com`";
-        Complaint::new(format!("{text:?} cannot be a host of the admin listener: {why}"), help)
-    })
-}
-
 pub fn digest(text: &str) -> Result<Digest, Complaint> {
     text.parse().map_err(|error: model::DigestError| {
-        let help = "write `sha256:` and the 64 digits that `sha256sum` prints for the component";
+        let usual = "write `sha256:` and the 64 digits that `sha256sum` prints for the component";
+        let meant = format!("sha256:{}", text.trim());
+        let help = match meant.parse::<Digest>() {
+            Ok(_) => "write `sha256:` in front of it".to_owned(),
+            Err(_) => usual.to_owned(),
+        };
         Complaint::new(format!("`digest` is not a digest: {error}"), help)
     })
 }
@@ -349,6 +389,14 @@ pub fn env_digest(text: &str) -> Result<Digest, Complaint> {
 pub fn percent(version: &str, value: f64) -> Result<Percent, Complaint> {
     Percent::from_f64(value).map_err(|error| {
         let message = format!("{value} cannot be the share of `{version}`: {error}");
-        Complaint::new(message, "write a percentage from 0 to 100 with at most two decimals")
+        let help = "write a percentage from 0 to 100 with at most two decimals";
+        let near = (value * 100.0).round() / 100.0;
+        Complaint::new(
+            message,
+            match error {
+                PercentError::TooFine => format!("{help}, such as `{near}`"),
+                _ => help.to_owned(),
+            },
+        )
     })
 }

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::ops::Range;
 
 use ipnet::IpNet;
 
 use super::super::model::{Glob, GlobError, Match};
-use super::super::raw::{Entries, RawConditions, RawMatch};
+use super::super::raw::{Entries, Field, RawConditions, RawMatch};
 use super::super::source::{Complaint, Findings};
-use super::request;
+use super::{request, suspect};
 
 /// The methods of RFC 9110, section 9, and RFC 5789.
 const METHODS: [&str; 9] =
@@ -18,8 +19,11 @@ const METHODS: [&str; 9] =
 pub fn matches(file: &mut Findings<'_>, raw: RawMatch) -> Match {
     let RawMatch { path, method, query, header, cookie, client } = raw;
     Match {
-        path: file.text(path, path_glob),
-        method: file.text(method, self::method),
+        path: path.and_then(|path| {
+            let (span, text) = path.into_parts();
+            glob_at(file, span, path_glob(&text), true)
+        }),
+        method: self::method(file, method),
         header: conditions(file, header, request::header_name),
         query: conditions(file, query, request::query_name),
         cookie: conditions(file, cookie, request::cookie_name),
@@ -41,7 +45,8 @@ fn conditions(
     for (key, value) in raw {
         let (span, key) = key.into_parts();
         let name = file.check(span.clone(), name(&key));
-        let glob = file.text(Some(value), glob);
+        let (value_span, value) = value.into_parts();
+        let glob = glob_at(file, value_span, glob(&value), false);
         let Some(name) = name else { continue };
         if let Some(first) = written.insert(name.clone(), key) {
             let message = format!("`{name}` is here twice, the first time as `{first}`");
@@ -52,6 +57,20 @@ fn conditions(
     }
     conditions.sort_unstable();
     conditions
+}
+
+/// The pattern at a place, with a warning where it can hardly be meant.
+fn glob_at(
+    file: &mut Findings<'_>,
+    span: Range<usize>,
+    glob: Result<Glob, Complaint>,
+    is_path: bool,
+) -> Option<Glob> {
+    let glob = file.check(span.clone(), glob)?;
+    if let Some(complaint) = suspect::pattern(glob.as_str(), is_path) {
+        file.warn(span, complaint);
+    }
+    Some(glob)
 }
 
 fn glob(text: &str) -> Result<Glob, Complaint> {
@@ -67,12 +86,29 @@ fn glob(text: &str) -> Result<Glob, Complaint> {
 fn path_glob(text: &str) -> Result<Glob, Complaint> {
     if !text.starts_with(['/', '*']) {
         let message = format!("{text:?} matches no path: each begins with `/`");
-        return Err(Complaint::new(message, format!("write `/{text}`, or `*{text}`")));
+        let help = match suspect::glob_of(text).filter(|glob| glob.starts_with('/')) {
+            Some(glob) => format!(
+                "write `{glob}`: a pattern is no regular expression, and `*` stands for any run of characters"
+            ),
+            None => format!("write `/{text}`, or `*{text}`"),
+        };
+        return Err(Complaint::new(message, help));
     }
     glob(text)
 }
 
-fn method(text: &str) -> Result<String, Complaint> {
+fn method(file: &mut Findings<'_>, raw: Field<String>) -> Option<String> {
+    let (span, text) = raw?.into_parts();
+    let method = file.check(span.clone(), one_method(&text))?;
+    if method.contains('|') {
+        let message = format!("`{method}` is one method, and no request has it");
+        let help = "write one method, and another `[[traffic.rules]]` for each other one";
+        file.warn(span, Complaint::new(message, help));
+    }
+    Some(method)
+}
+
+fn one_method(text: &str) -> Result<String, Complaint> {
     let upper = text.to_ascii_uppercase();
     if upper != text && METHODS.contains(&upper.as_str()) {
         let message = format!("`{text}` is not the method `{upper}`: the case of a method matters");

@@ -7,7 +7,7 @@ use super::super::model::{DomainPattern, Route};
 use super::super::raw::{Field, Located, RawRoute};
 use super::super::source::{Complaint, Findings};
 use super::claims::{Claims, NameKind};
-use super::field;
+use super::host;
 use super::service::Claim;
 
 /// The claims of one file, and who in it made each first.
@@ -43,7 +43,7 @@ pub fn domains(
     let mut domains: Vec<DomainPattern> = default.into_iter().collect();
     for item in raw.into_iter().flatten() {
         let (span, text) = item.into_parts();
-        let Some(domain) = file.check(span.clone(), field::domain_pattern(&text)) else {
+        let Some(domain) = file.check(span.clone(), host::domain_pattern(&text)) else {
             continue;
         };
         claiming.take(file, span, domain.to_string(), NameKind::Domain);
@@ -70,7 +70,7 @@ fn route(
     let (table, RawRoute { domain, path }) = raw.into_parts();
     let is_lost = file.has_lost(Some(&table), "path");
     let domain = file.required(&table, "domain", domain).and_then(|(span, text)| {
-        let domain = file.check(span.clone(), field::domain_pattern(&text))?;
+        let domain = file.check(span.clone(), host::domain_pattern(&text))?;
         Some((domain, span))
     });
     let path = self::path(file, path);

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::super::document::Document;
 use super::super::model::{
-    AllLimits, Digest, DomainPattern, GuestSpec, Reach, Service, ServiceName, VersionName,
+    AllLimits, Digest, DomainPattern, GuestSpec, Place, Reach, Service, ServiceName, VersionName,
     VersionSpec,
 };
 use super::super::raw::{Field, Located, RawService, RawVersion};
@@ -17,7 +18,7 @@ use super::claims::{Claims, NameKind};
 use super::policy::{Decided, decided};
 use super::routes::{Claiming, domains, routes};
 use super::split::Names;
-use super::{env, field, limits, quarantine};
+use super::{env, field, limits, quarantine, suspect};
 
 /// What a service's file needs from the main file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +56,7 @@ pub fn draft(
     problems: &mut Vec<Problem>,
 ) -> Option<Draft> {
     let Document { source, raw, lost } = document;
-    let mut file = Findings { source: &source, lost: &lost, problems };
+    let mut file = Findings { source: &source, lost: &lost, problems, warnings: Vec::new() };
     let RawService { name, domains, routes, versions, traffic, quarantine } = raw;
     let mut claims = Vec::new();
     let name = self::name(&mut file, name).map(|(name, spot)| {
@@ -70,7 +71,10 @@ pub fn draft(
     let routes = self::routes(&mut file, routes, &mut claiming);
     let Declared { names, versions, reach } = self::versions(&mut file, versions, &around.limits);
     let quarantine = quarantine::quarantine(&mut file, quarantine);
-    let Decided { traffic, policy, warnings } = decided(&mut file, traffic, &names, reach);
+    let Decided { traffic, policy, warnings: of_rules } =
+        decided(&mut file, traffic, &names, reach);
+    let mut warnings = file.take_warnings();
+    warnings.extend(of_rules);
     let (file, digest) = (source.path.clone(), Digest::of(&source.text));
     let name = name?;
     let service = Service { name, domains, routes, versions, traffic, policy, quarantine, file };
@@ -161,15 +165,31 @@ fn version(
     let name = file.required(table, "name", name);
     let name = name.and_then(|(span, text)| version_name(file, span, &text, claims));
     let component = file.required(table, "component", component);
-    let component = component.and_then(|(span, text)| {
-        let path = file.path_from("component", &text);
-        file.check(span, path)
-    });
+    let component = component.and_then(|(span, text)| component_at(file, span, &text));
+    let (place, component) = component.unzip();
     let digest = file.text(digest, field::digest);
     let env = env::env(file, env);
     let AllLimits { version: limits, guest } = limits::over(file, raw_limits, limits);
     let guest = GuestSpec { component: component?, digest, env, limits: guest };
-    Some(VersionSpec { name: name?, remark, backend: guest.into(), limits })
+    let place = place.unwrap_or_default();
+    Some(VersionSpec { name: name?, remark, backend: guest.into(), limits, place })
+}
+
+/// The path of a component, and where it is written.
+fn component_at(
+    file: &mut Findings<'_>,
+    span: Range<usize>,
+    text: &str,
+) -> Option<(Place, PathBuf)> {
+    if let Some(complaint) = suspect::address(text) {
+        file.add(span, complaint);
+        return None;
+    }
+    if let Some(complaint) = suspect::image(text) {
+        file.warn(span.clone(), complaint);
+    }
+    let place = Place::of(file.source.spot(span.clone()));
+    Some((place, file.path_at("component", span, text)?))
 }
 
 fn version_name(

@@ -8,6 +8,12 @@ use super::super::source::{Complaint, Findings};
 use super::super::suggest;
 use super::field;
 
+/// The largest sum of shares, in hundredths of a percent, that is taken for one of weights.
+const WEIGHTS_MAX: u32 = 2_000;
+
+/// The largest number of versions whose shares a complaint shows.
+const VERSIONS_SHOWN: usize = 6;
+
 /// The names of the versions in the file, with their indexes.
 pub struct Names {
     /// Whether there may be further versions, whose names could not be read.
@@ -62,21 +68,22 @@ fn split(
     file: &mut Findings<'_>,
     raw: Located<RawSplit>,
     names: &Names,
-    explain: impl Fn(&SplitError) -> Complaint,
+    explain: impl Fn(&SplitError, Option<String>) -> Complaint,
 ) -> Option<Split> {
     let (span, Entries(raw)) = raw.into_parts();
     // Without all of its shares, the sum of a split says nothing.
     let mut complete = !file.has_lost_any(&span);
-    let mut shares = Vec::new();
+    let (mut shares, mut written) = (Vec::new(), Vec::new());
     for (version, percent) in raw {
         let share = share(file, &version, percent, names);
         complete &= share.is_some();
         shares.extend(share);
+        written.extend(share.map(|(_, percent)| (version.into_parts().1, percent)));
     }
     if !complete {
         return None;
     }
-    let split = Split::new(shares).map_err(|error| explain(&error));
+    let split = Split::new(shares).map_err(|error| explain(&error, as_percentages(&written)));
     file.check(span, split)
 }
 
@@ -92,22 +99,42 @@ fn share(
     Some((index?, percent?))
 }
 
-fn of_service_error(error: &SplitError) -> Complaint {
-    explained(error, error.to_string())
+fn of_service_error(error: &SplitError, meant: Option<String>) -> Complaint {
+    explained(error, error.to_string(), meant)
 }
 
-fn of_rule_error(error: &SplitError) -> Complaint {
+fn of_rule_error(error: &SplitError, meant: Option<String>) -> Complaint {
     let message = match error {
         SplitError::Sum { hundredths } => {
             format!("the shares add up to {}, not 100", show_hundredths(*hundredths))
         }
         SplitError::Empty | SplitError::Twice(_) => error.to_string(),
     };
-    explained(error, message)
+    explained(error, message, meant)
 }
 
-fn explained(error: &SplitError, message: String) -> Complaint {
+/// What weights are as percentages, if their sum is too far from 100 to be a slip.
+fn as_percentages(written: &[(String, Percent)]) -> Option<String> {
+    let sum: u32 = written.iter().map(|(_, share)| u32::from(share.hundredths())).sum();
+    let is_weights = (1..=WEIGHTS_MAX).contains(&sum) && written.len() > 1;
+    let percent = |share: &Percent| {
+        let scaled = u64::from(share.hundredths()) * 10_000;
+        let is_exact = scaled.checked_rem(u64::from(sum)) == Some(0);
+        is_exact.then(|| show_hundredths(scaled / u64::from(sum)))
+    };
+    let mut parts = Vec::with_capacity(written.len().min(VERSIONS_SHOWN));
+    for (name, share) in written.iter().filter(|_| is_weights && written.len() <= VERSIONS_SHOWN) {
+        parts.push(format!("{name} = {}", percent(share)?));
+    }
+    (!parts.is_empty()).then(|| format!("{{ {} }}", parts.join(", ")))
+}
+
+fn explained(error: &SplitError, message: String, meant: Option<String>) -> Complaint {
     match error {
+        SplitError::Sum { .. } if meant.is_some() => {
+            let meant = meant.unwrap_or_default();
+            Complaint::new(message, format!("write percentages, not weights: `{meant}`"))
+        }
         SplitError::Sum { hundredths: 100 } => {
             Complaint::new(message, "write percentages: `90` is 90 %, and `0.9` is less than 1 %")
         }

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::{Journal, blocking};
 use crate::history::{FileText, History, HistoryError, Keep};
+use crate::plural::many;
 use crate::source::GoodFile;
 use crate::versions::ServiceKey;
 
@@ -71,7 +72,10 @@ impl Journal {
         }
         let again = files.clone();
         if let Err(why) = blocking(move || keep(&history, &files, when)).await {
-            tracing::error!("the last good texts of {} files are not kept: {why}", again.len());
+            tracing::error!(
+                "the last good texts of {} are not kept: {why}",
+                many(again.len(), "file")
+            );
             self.texts.note(again);
             self.texts.not_before = Some(Instant::now() + PAUSE);
             self.close(why);

@@ -136,9 +136,10 @@ impl Loader {
 fn configured(
     layout: &Layout,
     services: impl Iterator<Item = Vec<Arc<Service>>>,
-    warnings: Vec<Problem>,
+    of_services: Vec<Problem>,
 ) -> Config {
-    let Main { server, admin, state, .. } = layout.main.clone();
+    let Main { server, admin, state, mut warnings, .. } = layout.main.clone();
+    warnings.extend(of_services);
     let environments = layout.areas.iter().zip(services).map(|(area, services)| Environment {
         name: area.plan.name.clone(),
         domain: area.plan.domain.clone(),

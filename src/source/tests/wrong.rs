@@ -1,5 +1,5 @@
-//! Wrong configurations: each gets a report, and every one under `tests/config/invalid` the report
-//! beside it.
+//! Wrong configurations: each gets a report, and every one under `tests/config/invalid` the report beside it. Those under
+//! `tests/config/warned` are right, and get the warnings beside them.
 
 use super::*;
 
@@ -106,20 +106,38 @@ proptest! {
 
 #[test]
 fn every_wrong_configuration_has_its_expected_report() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/invalid");
+    let report = |case: &Path| match load(&case.join("watershed.toml")) {
+        Ok(config) => Err(format!("{} is valid: {config:?}", case.display())),
+        Err(report) => Ok(report.to_string()),
+    };
+    goldens("invalid", 95, report);
+}
+
+#[test]
+fn every_suspect_configuration_has_its_expected_warnings() {
+    let warnings = |case: &Path| match load(&case.join("watershed.toml")) {
+        Ok(config) => Ok(Warnings(&config.warnings).to_string()),
+        Err(report) => Err(format!("{} is wrong: {report}", case.display())),
+    };
+    goldens("warned", 2, warnings);
+}
+
+/// Compares what is said about each case of a kind with what is beside it; there are at least so many.
+fn goldens(kind: &str, least: usize, say: impl Fn(&Path) -> Result<String, String>) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config").join(kind);
     let mut cases: Vec<PathBuf> =
         fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
     cases.sort();
-    assert!(cases.len() >= 68, "only {} cases", cases.len());
-    let wrong: Vec<String> = cases.iter().filter_map(|case| golden(case)).collect();
+    assert!(cases.len() >= least, "only {} cases", cases.len());
+    let wrong: Vec<String> = cases.iter().filter_map(|case| golden(case, &say)).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
-/// What differs from the expected report of a case, if anything.
-fn golden(case: &Path) -> Option<String> {
-    let actual = match load(&case.join("watershed.toml")) {
-        Ok(config) => return Some(format!("{} is valid: {config:?}", case.display())),
-        Err(report) => without_directory(&report, case),
+/// What differs from what is expected of a case, if anything.
+fn golden(case: &Path, say: impl Fn(&Path) -> Result<String, String>) -> Option<String> {
+    let actual = match say(case) {
+        Ok(said) => without_directory(&said, case),
+        Err(why) => return Some(why),
     };
     let expected = case.join("expected.txt");
     if env::var_os("WATERSHED_UPDATE_GOLDEN").is_some() {
@@ -132,9 +150,9 @@ fn golden(case: &Path) -> Option<String> {
     })
 }
 
-fn without_directory(report: &Report, case: &Path) -> String {
+fn without_directory(said: &str, case: &Path) -> String {
     let short = short_path(case).display().to_string();
-    let text = report.to_string().replace(&format!("{}/", case.display()), "");
+    let text = said.replace(&format!("{}/", case.display()), "");
     text.replace(&format!("{short}/"), "") + "\n"
 }
 

@@ -7,6 +7,10 @@ use crate::runtime::ProgramError;
 /// What to do about a component that was built for another host.
 const REBUILD: &str = "rebuild it for a release of WASI: 0.2 (in Rust, the target wasm32-wasip2) or \
                        0.3.0 (in Rust, the crate wasip3 0.9; elsewhere, the WIT of wasi:http@0.3.0)";
+/// What to do about a core module for WASI 0.1.
+const ADAPT: &str = "build it for WASI 0.2 (in Rust, the target wasm32-wasip2), or make a component of it with the \
+                     adapter of a Wasmtime release: `wasm-tools component new THIS.wasm --adapt \
+                     wasi_snapshot_preview1.reactor.wasm -o component.wasm`";
 /// What to do about a component that calls another component.
 const COMPOSE: &str = "compose it with the component that it calls, and deploy what comes of that: \
                        `wac plug THIS.wasm --plug OTHER.wasm -o composed.wasm` \
@@ -18,7 +22,7 @@ const OLDER_BINDINGS: &str = "build it with the WIT of WASI 0.2.12 or older, or 
 impl From<ProgramError> for StatusError {
     fn from(error: ProgramError) -> Self {
         let code = match &error {
-            ProgramError::NotAComponent(_) => StatusCode::NotAComponent,
+            ProgramError::NotAComponent(_) | ProgramError::Wasi1 => StatusCode::NotAComponent,
             ProgramError::UnsupportedWorld { .. } | ProgramError::ReleaseCandidate { .. } => {
                 StatusCode::UnsupportedWorld
             }
@@ -33,6 +37,7 @@ impl From<ProgramError> for StatusError {
             ProgramError::StartFailed(_) => StatusCode::StartFailed,
         };
         let suggestion = match &error {
+            ProgramError::Wasi1 => ADAPT,
             ProgramError::ReleaseCandidate { .. } => REBUILD,
             ProgramError::ImportsHandler { .. } => COMPOSE,
             ProgramError::NotLinked(_) => OLDER_BINDINGS,
@@ -58,6 +63,12 @@ mod tests {
                 "unsupported-world",
                 "built for a release candidate of WASI: it exports wasi:http/handler@0.3.0-rc",
                 "rebuild it for a release",
+            ),
+            (
+                ProgramError::Wasi1,
+                "not-a-component",
+                "core module for WASI 0.1",
+                "build it for WASI 0.2",
             ),
             (
                 ProgramError::ImportsHandler { handler },

@@ -207,7 +207,7 @@ fn version(limits: BoxedStrategy<AllLimits>) -> impl Strategy<Value = VersionSpe
             let env = env.into_iter().collect();
             let guest = GuestSpec { component, digest, env, limits: guest };
             let name = VersionName::new("later").unwrap();
-            VersionSpec { name, remark, backend: guest.into(), limits }
+            VersionSpec { name, remark, backend: guest.into(), limits, place: Place::default() }
         },
     )
 }

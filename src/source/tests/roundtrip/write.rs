@@ -131,7 +131,7 @@ impl Writer<'_> {
     }
 
     fn version(&self, text: &mut String, version: &VersionSpec, reach: Reach) {
-        let VersionSpec { name, remark, backend, limits } = version;
+        let VersionSpec { name, remark, backend, limits, place: _ } = version;
         let BackendSpec::Guest(GuestSpec { component, digest, env, limits: guest }) = backend;
         let limits = AllLimits { version: limits.clone(), guest: guest.clone() };
         self.key(text, "name", quoted(name), false);

@@ -1,0 +1,164 @@
+//! What to do about a value that does not fit. `words` asks with the value's key, the type that it must have, and what
+//! it is instead.
+
+use super::super::source::Complaint;
+use super::misfit::{Found, Kind};
+
+/// The longest text, in bytes, that an advice repeats.
+const REPEATED_MAX: usize = 80;
+
+/// A key with dots in a table whose keys people choose: each dot makes a table in a table.
+pub fn dotted(key: &str, expected: Kind) -> Complaint {
+    let message = format!("`{key}` is a table in a table: that is what a `.` in a key means");
+    let help = match expected {
+        Kind::Number => {
+            let name = key.replace('.', "-");
+            format!(
+                "the names of versions have no dots: write `{name}` here and as the version's `name`"
+            )
+        }
+        _ => format!("put the key in quotation marks: `\"{key}\"`"),
+    };
+    Complaint::new(message, help)
+}
+
+/// What to do about this very value; `None` where nothing better is known than the type that it must have.
+pub fn of_value(key: &str, expected: Kind, found: &Found) -> Option<String> {
+    match (expected, found) {
+        (Kind::Array, Found::Text(text)) if text.len() <= REPEATED_MAX => {
+            let items = text.split([',', ' ']).filter(|item| !item.is_empty());
+            let items: Vec<_> = items.map(|item| format!("{item:?}")).collect();
+            let list = items.join(", ");
+            (!list.is_empty()).then(|| format!("write `{key} = [{list}]`"))
+        }
+        (Kind::Array, Found::Whole(port)) if key == "listen" => {
+            Some(format!("write `listen = [\"127.0.0.1:{port}\"]`"))
+        }
+        (Kind::Array, Found::Table) => {
+            Some(format!("write `{key} = [{{ … }}]`, or `[[{}]]` above each of them", table(key)))
+        }
+        (Kind::Boolean, Found::Text(text)) => boolean(key, text),
+        (Kind::Boolean, Found::Whole(number)) if number == "1" => Some("write `true`".to_owned()),
+        (Kind::Boolean, Found::Whole(number)) if number == "0" => Some("write `false`".to_owned()),
+        (Kind::Text, Found::Boolean(_)) if key == "query" || key == "cookie" => {
+            Some(format!("write the name of what says the version, such as `{key} = \"version\"`"))
+        }
+        (Kind::Text, Found::Whole(number) | Found::Number(number)) if is_duration(key) => {
+            let number = number.split('.').next().filter(|number| *number != "0").unwrap_or("1");
+            Some(format!(
+                "write a whole number and a unit in quotation marks, such as `\"{number}s\"` or `\"250ms\"`"
+            ))
+        }
+        (Kind::Text | Kind::TextOrSecret, Found::Whole(value) | Found::Number(value)) => {
+            Some(format!("write a text in quotation marks: `\"{value}\"`"))
+        }
+        (Kind::TextOrSecret, Found::Boolean(value)) => {
+            Some(format!("write a text in quotation marks: `\"{value}\"`"))
+        }
+        (Kind::Text, Found::Array) if ["method", "path", "client"].contains(&key) => {
+            Some(format!("write one `{key}`, and another `[[traffic.rules]]` for each other one"))
+        }
+        (Kind::Whole | Kind::Number, Found::Text(text)) => {
+            let number = text.trim().trim_end_matches('%').trim_end();
+            let is_number = number.parse::<f64>().is_ok_and(f64::is_finite);
+            is_number.then(|| {
+                format!(
+                    "write `{number}`, without quotation marks{}",
+                    if number == text { "" } else { " and `%`" }
+                )
+            })
+        }
+        (Kind::Size, Found::Number(number)) => Some(format!(
+            "write a whole number and a unit in quotation marks, such as `\"{}MiB\"`",
+            number.split(['.', 'e', 'E']).next().unwrap_or("128")
+        )),
+        _ => None,
+    }
+}
+
+fn boolean(key: &str, text: &str) -> Option<String> {
+    match text.to_lowercase().as_str() {
+        "true" | "yes" | "on" | "1" => Some("write `true`, without quotation marks".to_owned()),
+        "false" | "no" | "off" | "0" => Some("write `false`, without quotation marks".to_owned()),
+        _ if key == "header" => {
+            Some("write `true`: the header that may name the version is called `watershed-version`".to_owned())
+        }
+        _ if key == "latest" => {
+            Some("write `true` for the latest version, or remove it and write shares as `split = { v1 = 90, v2 = 10 }`".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn is_duration(key: &str) -> bool {
+    key.ends_with("-time") || key.ends_with("-period") || key.ends_with("-delay") || key == "ttl"
+}
+
+/// What to do about a value of a wrong type, by the type that it must have.
+pub fn of_kind(key: &str, expected: Kind, has_header: bool) -> String {
+    match expected {
+        Kind::Array if has_header => {
+            let (table, first) = (table(key), first_key(key));
+            format!(
+                "write `[[{table}]]`, in two pairs of brackets, above each of them, and its `{first}` below"
+            )
+        }
+        Kind::Table if has_header => {
+            format!("write `[{}]`, in one pair of brackets, and once only", table(key))
+        }
+        Kind::Table => format!("write `{}`, or a `[table]` of its own", example(key)),
+        Kind::Text if is_duration(key) => {
+            "write a whole number and a unit in quotation marks, such as `\"250ms\"`".to_owned()
+        }
+        other => plain(other).to_owned(),
+    }
+}
+
+fn plain(expected: Kind) -> &'static str {
+    match expected {
+        Kind::Text => "write a text in quotation marks",
+        Kind::Array => "write `[ … ]` around the value, with commas between items",
+        Kind::TextOrSecret => {
+            "write a text in quotation marks, `{ file = \"…\" }` or `{ from-env = \"…\" }`"
+        }
+        Kind::Boolean => "write `true` or `false`, without quotation marks",
+        Kind::Whole => "write digits only, without quotation marks",
+        Kind::Number => "write the number alone, without quotation marks and `%`",
+        Kind::Size => "write a whole number and a unit in quotation marks",
+        Kind::Table => "write `{ key = value }`, or a `[table]` of its own",
+    }
+}
+
+/// What stands in the brackets of a table's header.
+pub fn table(key: &str) -> &str {
+    match key {
+        "rules" => "traffic.rules",
+        "match" => "traffic.rules.match",
+        "sticky" => "traffic.sticky",
+        "override" => "traffic.override",
+        "secret" => "traffic.override.secret",
+        key => key,
+    }
+}
+
+/// What each table of an array must have.
+fn first_key(array: &str) -> &'static str {
+    match array {
+        "quarantine" => "digest",
+        "routes" => "domain",
+        _ => "name",
+    }
+}
+
+fn example(key: &str) -> &'static str {
+    match key {
+        "match" => "{ path = \"/app/*\" }",
+        "query" | "header" | "cookie" => "{ name = \"value\" }",
+        "sticky" => "{ key = \"generated\" }",
+        "override" => "{ header = true }",
+        "secret" => "{ file = \"override.key\" }",
+        "split" => "{ v1 = 90, v2 = 10 }",
+        "env" => "{ NAME = \"value\" }",
+        _ => "{ key = value }",
+    }
+}

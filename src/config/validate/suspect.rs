@@ -1,0 +1,291 @@
+//! Texts that are right and can hardly be meant: patterns that are written as regular expressions, and paths that are
+//! written as for a shell, for Windows or for a registry. Each gets a warning. A `\` before a character of a pattern
+//! says that the character is meant.
+
+use super::super::source::Complaint;
+
+/// Letters that a backslash makes a class of characters in a regular expression.
+const CLASSES: &str = "dDwWsSbB";
+
+/// Characters that have a meaning in regular expressions.
+const REGEX: &str = "^$.+?()[]{}|\\";
+
+/// Modifiers of nginx in front of a path.
+const MODIFIERS: [&str; 4] = ["^~ ", "~* ", "~ ", "= "];
+
+/// Registries of images whose names need no tag to be known.
+const REGISTRIES: [&str; 6] =
+    ["ghcr.io", "docker.io", "quay.io", "gcr.io", "registry.k8s.io", "mcr.microsoft.com"];
+
+/// What to do about a component that is somewhere else.
+const FETCH: &str = "a component is a file: fetch it (from a registry with `wkg oci pull` or `oras pull`), and write its \
+                     path, relative to this file";
+
+/// What is strange about a pattern, if anything is.
+pub fn pattern(text: &str, is_path: bool) -> Option<Complaint> {
+    let plain = without_escapes(text);
+    let sign = sign(text, &plain).or_else(|| path_sign(&plain).filter(|_| is_path))?;
+    let message = match sign {
+        "?" => format!("{text:?} matches no path: what follows a `?` is the query"),
+        "{" | ":" => format!(
+            "{text:?} is a pattern in which `{sign}` stands for itself, and not for a parameter"
+        ),
+        sign if sign.starts_with('\\') => {
+            let letter = sign.trim_start_matches('\\');
+            format!(
+                "{text:?} looks like a regular expression, and is a pattern: `{sign}` stands for `{letter}`"
+            )
+        }
+        sign => format!(
+            "{text:?} looks like a regular expression, and is a pattern: `{sign}` stands for itself"
+        ),
+    };
+    let help = match sign {
+        "?" => "write the path alone, and parameters under `query`".to_owned(),
+        "{" | ":" => "write `*` for any run of characters".to_owned(),
+        _ => match glob_of(text) {
+            Some(glob) => format!("write `{glob}`: `*` stands for any run of characters"),
+            None => "write `*` for any run of characters; nothing else has a meaning in a pattern"
+                .to_owned(),
+        },
+    };
+    let first = sign.trim_start_matches(['/', ')', ']']);
+    let kept = if sign.starts_with('\\') { "`\\\\`" } else { first.get(..1).unwrap_or_default() };
+    let kept = kept.trim_matches('`');
+    let help = match sign {
+        "?" => help,
+        sign if sign.starts_with('\\') => help,
+        _ => format!("{help}; to keep it as it is, write `\\{kept}` for `{kept}`"),
+    };
+    Some(Complaint::new(message, help))
+}
+
+/// The pattern that is probably meant by a regular expression.
+pub fn glob_of(text: &str) -> Option<String> {
+    let bare = MODIFIERS.iter().find_map(|modifier| text.strip_prefix(modifier)).unwrap_or(text);
+    let (begins, bare) = bare.strip_prefix('^').map_or((false, bare), |rest| (true, rest));
+    let (ends, bare) = bare.strip_suffix('$').map_or((false, bare), |rest| (true, rest));
+    let glob = bare.replace(".*", "*").replace(".+", "*").replace("\\.", ".");
+    let is_rest = glob.chars().any(|c| c != '.' && REGEX.contains(c));
+    if is_rest || glob.is_empty() {
+        return None;
+    }
+    let (before, after) = match (begins, ends) {
+        (true, false) => ("", "*"),
+        (false, true) if !glob.starts_with('/') => ("*", ""),
+        _ => ("", ""),
+    };
+    let mut glob = format!("{before}{glob}{after}");
+    while glob.contains("**") {
+        glob = glob.replace("**", "*");
+    }
+    Some(glob)
+}
+
+/// A pattern in which characters behind a `\` are letters.
+fn without_escapes(text: &str) -> String {
+    let mut is_escaped = false;
+    let plain = text.chars().map(|c| {
+        let was_escaped = std::mem::take(&mut is_escaped);
+        is_escaped = c == '\\' && !was_escaped;
+        if was_escaped { 'x' } else { c }
+    });
+    plain.collect()
+}
+
+/// What in a pattern has a meaning only in a regular expression.
+fn sign(text: &str, plain: &str) -> Option<&'static str> {
+    if plain.starts_with('^') {
+        return Some("^");
+    }
+    let classes = ["\\d", "\\D", "\\w", "\\W", "\\s", "\\S", "\\b", "\\B"];
+    let after = text.split('\\').skip(1).filter_map(|rest| rest.chars().next());
+    if let Some(letter) = after.into_iter().find(|letter| CLASSES.contains(*letter)) {
+        return classes.into_iter().find(|class| class.ends_with(letter));
+    }
+    let runs = [".*", ".+"].iter().map(|run| plain.matches(run).count()).sum::<usize>();
+    let is_run =
+        plain.starts_with(".*") || plain.contains(".+") || plain.contains("/.*") || runs > 1;
+    if is_run {
+        return Some(if plain.contains(".+") { ".+" } else { ".*" });
+    }
+    if plain.len() > 1 && plain.ends_with('$') {
+        return Some("$");
+    }
+    let group = plain.find('(').and_then(|at| plain.get(at..));
+    if group.is_some_and(|group| group.contains('|') && group.contains(')')) {
+        return Some("(");
+    }
+    is_class(plain).then_some("[")
+}
+
+/// Whether a pattern has a class of characters, such as `[0-9]`, `[a-z]+` or `[Ff]`.
+fn is_class(plain: &str) -> bool {
+    let Some((inside, after)) = plain.split_once('[').and_then(|(_, rest)| rest.split_once(']'))
+    else {
+        return false;
+    };
+    let letters: Vec<char> = inside.chars().collect();
+    let is_range = letters.windows(3).any(|three| match three {
+        [from, '-', to] => from.is_ascii_alphanumeric() && to.is_ascii_alphanumeric(),
+        _ => false,
+    });
+    let is_both_cases = matches!(letters.as_slice(), [one, other]
+        if one != other && one.eq_ignore_ascii_case(other));
+    is_range || is_both_cases || after.starts_with('+') || inside.starts_with('^')
+}
+
+/// What in a pattern for a path is no part of a path.
+fn path_sign(plain: &str) -> Option<&'static str> {
+    let mut segments = plain.split('/');
+    if plain.contains('?') {
+        return Some("?");
+    }
+    segments.find_map(|segment| {
+        let is_name = |name: &str| name.starts_with(|c: char| c.is_ascii_alphabetic());
+        let in_braces = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+        if in_braces.is_some_and(is_name) {
+            return Some("{");
+        }
+        segment.strip_prefix(':').is_some_and(is_name).then_some(":")
+    })
+}
+
+/// What is strange about a path, if anything is.
+pub fn path(key: &str, text: &str) -> Option<Complaint> {
+    let (why, help) = if text == "~" || text.starts_with("~/") {
+        let help = "write the path from `/` on, or relative to this file".to_owned();
+        ("`~` is not replaced by a home directory", help)
+    } else if text.starts_with('$') || text.contains("${") || text.contains("/$") {
+        ("variables are not replaced in a path", "write the path itself".to_owned())
+    } else if text.trim() != text {
+        ("it begins or ends with a space", format!("write {:?}", text.trim()))
+    } else if text.contains('\\') {
+        let help = format!("write `{}`", text.replace('\\', "/"));
+        ("`\\` separates no directories here", help)
+    } else {
+        return None;
+    };
+    Some(Complaint::new(format!("{text:?} can hardly be meant for `{key}`: {why}"), help))
+}
+
+/// The complaint about a component that is an address of the network.
+pub fn address(text: &str) -> Option<Complaint> {
+    let (scheme, rest) = text.split_once("://")?;
+    let is_scheme = !scheme.is_empty()
+        && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+.-".contains(&b));
+    if !is_scheme {
+        return None;
+    }
+    let help = match scheme {
+        "file" => format!("write `{rest}`"),
+        _ => FETCH.to_owned(),
+    };
+    Some(Complaint::new(format!("{text:?} is an address, and not the path of a component"), help))
+}
+
+/// What is strange about a component that looks like the name of an image in a registry.
+pub fn image(text: &str) -> Option<Complaint> {
+    let (first, rest) = text.split_once('/')?;
+    let last = rest.rsplit('/').next().unwrap_or_default();
+    let is_tagged = last.contains([':', '@']) && !last.ends_with(".wasm");
+    let is_host = first.contains(['.', ':']) && !first.starts_with('.');
+    let is_image =
+        REGISTRIES.contains(&first) || (is_host && is_tagged) || last.contains("@sha256:");
+    let message = || format!("{text:?} looks like an image in a registry, and is taken for a path");
+    is_image.then(|| Complaint::new(message(), FETCH))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regular_expressions_are_told_from_patterns() {
+        let paths = [
+            ("/app/.*", Some("/app/*")),
+            ("/app/(a|b)", None),
+            ("/app/[0-9]+", None),
+            ("/app$", Some("/app")),
+            (r"/app/\d+", None),
+        ];
+        for (text, glob) in paths {
+            let complaint = pattern(text, true).unwrap_or_else(|| panic!("{text}"));
+            assert!(complaint.message.contains("regular expression"), "{}", complaint.message);
+            assert_eq!(glob_of(text).as_deref(), glob, "{text}");
+        }
+        let values = [
+            ("^Moz.*$", Some("Moz*")),
+            (".*Firefox.*", Some("*Firefox*")),
+            ("^beta", Some("beta*")),
+            ("[Ff]irefox", None),
+            ("beta$", Some("*beta")),
+            ("~ ^/app", Some("/app*")),
+        ];
+        for (text, glob) in values {
+            assert_eq!(glob_of(text).as_deref(), glob, "{text}");
+        }
+        for text in ["/users/{id}", "/users/:id/posts", "/a?b=c"] {
+            assert!(pattern(text, true).is_some(), "{text}");
+            assert!(pattern(text, false).is_none(), "{text}");
+        }
+    }
+
+    /// A warning that comes for what is meant teaches people to read past warnings.
+    #[test]
+    fn patterns_that_are_meant_are_left_alone() {
+        for text in [
+            "*",
+            "/app/*",
+            "/app.html",
+            "/a/.well-known/*",
+            "*.png",
+            "1.*",
+            "10.0.*",
+            "index.*",
+            "*Firefox*",
+            "a[0]",
+            "[FBAN/*",
+            "$5",
+            "a+b",
+            "(x)",
+            "/a:b",
+            "/v1/x:cancel",
+            r"/app/\.*",
+            r"\^a",
+            "Mozilla/5.0 (X11; *",
+            "de|fr",
+            "*@example.org",
+        ] {
+            let complaint = pattern(text, text.starts_with('/'));
+            assert!(complaint.is_none(), "{complaint:?}");
+        }
+    }
+
+    #[test]
+    fn components_of_registries_and_of_shells_are_known() {
+        for text in [
+            "ghcr.io/x/y",
+            "ghcr.io/x/y:1",
+            "localhost:5000/x:latest",
+            "r.example.com:5000/x/y@sha256:aa",
+        ] {
+            assert!(image(text).is_some(), "{text}");
+        }
+        for text in ["app.wasm", "build.d/app.wasm", "../a.b/c:d.wasm", "./x/y:1", "a/b"] {
+            assert!(image(text).is_none(), "{text}");
+        }
+        for text in ["~/a.wasm", "$HOME/a.wasm", "${A}/a.wasm", " a.wasm", r"build\a.wasm"] {
+            assert!(path("component", text).is_some(), "{text}");
+        }
+        for text in ["a.wasm", "/srv/a b.wasm", "a~/b", "../x"] {
+            assert!(path("component", text).is_none(), "{text}");
+        }
+        for text in
+            ["https://a.org/x.wasm", "oci://ghcr.io/x", "s3://b/a.wasm", "file:///srv/a.wasm"]
+        {
+            assert!(address(text).is_some(), "{text}");
+        }
+        assert!(address("a://b").is_some() && address("a b://c").is_none());
+    }
+}
