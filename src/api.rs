@@ -30,16 +30,16 @@ pub use description::{
 pub use error::{ErrorDocument, ErrorPlace, ProblemDocument};
 pub use explanation::{Chance, Explanation, RuleStep, StickyStep, Wish};
 pub use history::{
-    Author, ChangedPart, FileText, HistoryDocument, Parts, Record, RecordOutcome, RecordedVersion, Served,
-    ServedVersion, Share,
+    Author, ChangedPart, FileText, HistoryDocument, Parts, Record, RecordOutcome, RecordedVersion,
+    Served, ServedVersion, Share,
 };
 pub use paths::{
     CHECK, CONFIG, EXPLAIN, ExplainQuery, HISTORY, HistoryQuery, RELOAD, ReadinessQuery, STATUS,
     StatusQuery,
 };
 pub use plan::{
-    ChangeKind, Compilation, KeyChange, Plan, ServiceChange, ShareChange, VersionChange,
-    VersionFault, VersionRef,
+    ChangeKind, Compilation, KeyChange, Plan, RestoredKey, ServiceChange, ShareChange,
+    VersionChange, VersionFault, VersionRef,
 };
 pub use query::{Parameters, QueryError};
 pub use reload::{Attribution, RejectionDocument, ReloadDocument, ReportDocument};

@@ -21,7 +21,7 @@ pub struct HistoryDocument {
 }
 
 /// A service's file as it was right when it was read last, with what it has in confidence.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FileText {
     pub environment: String,
     pub service: String,
