@@ -38,8 +38,8 @@ pub use paths::{
     StatusQuery,
 };
 pub use plan::{
-    ChangeKind, Compilation, KeyChange, Plan, ServiceChange, ShareChange, VersionChange,
-    VersionFault, VersionRef,
+    ChangeKind, Compilation, KeyChange, Plan, RestoredKey, ServiceChange, ShareChange,
+    VersionChange, VersionFault, VersionRef,
 };
 pub use query::{Parameters, QueryError};
 pub use reload::{Attribution, RejectionDocument, ReloadDocument, ReportDocument};

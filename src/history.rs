@@ -29,7 +29,7 @@ use redb::{
 };
 
 pub use file::{FileState, HistoryError};
-pub use record::{CREATING, PUT_BACK, ROLLBACK, exact_time, now, show_time};
+pub use record::{CREATING, PUT_BACK, ROLLBACK, now, show_time};
 pub use reserve::{reserve, reserved};
 pub use served::{Contents, MADE_OF, MadeOf, VALUE};
 pub use texts::Keep;

@@ -76,6 +76,16 @@ pub struct KeyChange {
     pub after: Option<String>,
 }
 
+/// A key that a rollback brings back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RestoredKey {
+    /// The version; none where it is the service's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    #[serde(flatten)]
+    pub change: KeyChange,
+}
+
 /// A version's share of its service's traffic.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ShareChange {

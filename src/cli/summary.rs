@@ -10,6 +10,7 @@ use super::CliError;
 use super::json::{write_failed, write_json};
 use super::rollback::{SkippedDocument, text};
 use super::target::Target;
+use crate::api::RestoredKey;
 use crate::config::{Percent, VersionName};
 use crate::rollout::{Back, Done, Shares};
 
@@ -126,7 +127,7 @@ struct BackDocument<'a> {
     /// Whether everything that decided what was served then is restored.
     complete: bool,
     /// What came back beside the shares.
-    restored: &'a [String],
+    restored: &'a [RestoredKey],
     /// What differs from then.
     differs: Vec<&'a String>,
     /// Parts that may differ: whether they do is not known.
@@ -246,7 +247,7 @@ impl<'a> Summary<'a> {
         Some(BackDocument {
             restores: *generation,
             complete: generation.is_some() && back.is_all() && self.held().is_none(),
-            restored: &back.lines,
+            restored: &back.keys,
             differs: back.left.iter().chain(&back.differs).collect(),
             unknown: &back.unknown,
             skipped: back.passed.iter().map(SkippedDocument::from).collect(),

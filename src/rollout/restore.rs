@@ -11,6 +11,7 @@ use toml::{Table, Value};
 
 use super::shares::Shares;
 use super::text::{self, of};
+use crate::api::{KeyChange, RestoredKey};
 use crate::config::{EnvValue, SecretSource, Service, VersionName, VersionSpec};
 use crate::edit::{PutRule, ServiceText};
 use crate::history::{Contents, MADE_OF, VALUE};
@@ -104,6 +105,11 @@ impl Restoration {
         self.pieces.iter().flat_map(Piece::lines).collect()
     }
 
+    /// The same as data. Of rules, only that they are others; of a version that is declared again, its component.
+    pub fn keys(&self) -> Vec<RestoredKey> {
+        self.pieces.iter().map(Piece::key).collect()
+    }
+
     /// The versions that the process makes anew.
     pub fn remade(&self) -> Vec<&VersionName> {
         self.versions(|_| true)
@@ -167,6 +173,25 @@ impl Change {
 }
 
 impl Piece {
+    fn key(&self) -> RestoredKey {
+        let shown = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let changed = |Change { key, now, then }: &Change| KeyChange {
+            key: key.join("."),
+            before: now.as_ref().map(shown),
+            after: then.as_ref().map(shown),
+        };
+        let whole = |key: &str, after| KeyChange { key: key.to_owned(), before: None, after };
+        let (version, change) = match self {
+            Self::Declare { name, version } => {
+                (Some(name), whole("component", version.get("component").map(shown)))
+            }
+            Self::Version { name, change } => (Some(name), changed(change)),
+            Self::Traffic(change) => (None, changed(change)),
+            Self::Rules { .. } => (None, whole("rules", None)),
+        };
+        RestoredKey { version: version.map(ToString::to_string), change }
+    }
+
     fn lines(&self) -> Vec<String> {
         let changed = |lead: &str, Change { key, now, then }: &Change| {
             let is_env = key.first().is_some_and(|key| key == "env");

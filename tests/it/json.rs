@@ -166,7 +166,8 @@ fn every_command_that_is_refused_says_so_in_one_shape() {
     refused(&["rollback", "greeter"], "nothing-before");
     refused(&["rollback", "greeter", "--to", "99"], "unknown-generation");
     refused(&["delete", "greeter", "v1"], "version-has-traffic");
-    refused(&["history", "greeter", "--environment", "prod"], "unknown-environment");
+    refused(&["history", "greter"], "unknown-service");
+    refused(&["status", "--environment", "prod"], "unknown-environment");
     refused(&["status", "greter"], "unknown-service");
     refused(&["explain", "greeter", "--client", "me"], "usage");
     refused(&["explain", "greeter", "--ramp", "v2"], "usage");

@@ -85,7 +85,10 @@ fn a_generation_is_all_that_it_served() {
         (&said["complete"], &said["restores"]),
         (&true.into(), &first.parse::<u64>().unwrap().into())
     );
-    assert_eq!(said["restored"][0], "v1  env.VERSION `bad` → `v1`");
+    let restored = serde_json::json!({
+        "version": "v1", "key": "env.VERSION", "before": "bad", "after": "v1",
+    });
+    assert_eq!(said["restored"][0], restored);
     assert_eq!(watershed.get(GREETER, "/").text(), "Hello from v1!\n");
 }
 

@@ -2,12 +2,15 @@
 
 use super::decision::Rollback;
 use super::passed::{self, Passed};
+use crate::api::RestoredKey;
 
 /// What comes back beside the shares, and what does not.
 #[derive(Clone, Debug, Default)]
 pub struct Back {
     /// What comes back, a line each.
     pub lines: Vec<String>,
+    /// The same as data.
+    pub keys: Vec<RestoredKey>,
     /// What would come back too if it were not for the shares alone.
     pub left: Vec<String>,
     /// What differs from the generation in any case.
@@ -43,6 +46,7 @@ impl Back {
             Some(Ok(rest)) => {
                 let lines = if traffic_only { &mut back.left } else { &mut back.lines };
                 *lines = rest.lines();
+                back.keys = if traffic_only { Vec::new() } else { rest.keys() };
                 back.differs.extend(rest.kept.iter().cloned());
                 back.unknown.clone_from(&rest.unknown);
             }
