@@ -91,7 +91,7 @@ fn reject_late_comers(contenders: &[Contender<'_>], verdicts: &mut [Verdict]) ->
     let owners = owners(contenders, verdicts);
     let mut rejected = false;
     for (index, (contender, verdict)) in contenders.iter().zip(verdicts.iter_mut()).enumerate() {
-        let lost = lost(contender, verdict.choice, index, &owners);
+        let lost = lost(contenders, verdict.choice, index, &owners);
         if lost.is_empty() {
             continue;
         }
@@ -123,13 +123,14 @@ fn owners<'a>(
 
 /// A problem for each name that a contender claims and another one owns.
 fn lost(
-    contender: &Contender<'_>,
+    contenders: &[Contender<'_>],
     choice: Choice,
     index: usize,
     owners: &HashMap<Claimed<'_>, (usize, &Spot)>,
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut name_is_lost = false;
+    let Some(contender) = contenders.get(index) else { return problems };
     for (number, claim) in
         contender.draft(choice).into_iter().flat_map(|draft| &draft.claims).enumerate()
     {
@@ -141,9 +142,24 @@ fn lost(
             continue;
         }
         name_is_lost |= claim.what == NameKind::Service;
-        problems.push(late(claim, spot));
+        problems.push(match contenders.get(*owner) {
+            Some(other) if claim.spot.file == spot.file => shared(claim, other.environment),
+            _ => late(claim, spot),
+        });
     }
     problems
+}
+
+/// The complaint to a file that two environments read: each would have a service with the same name or domain.
+fn shared(claim: &Claim, other: &EnvironmentName) -> Problem {
+    let name = &claim.name;
+    let message = format!(
+        "`{name}` is already {} of the environment `{other}`, whose `services` in the main file \
+         leads to this file too",
+        claim.what.words()
+    );
+    let help = "have the `services` of one environment lead elsewhere, or remove this line";
+    claim.spot.clone().problem(Complaint::new(message, help))
 }
 
 fn late(claim: &Claim, owner: &Spot) -> Problem {
