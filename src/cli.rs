@@ -205,7 +205,8 @@ pub enum CliError {
     Refused(Box<Refusal>),
     #[error("the process rejected the edit and serves what it served before; the file is changed")]
     Rejected(Report),
-    #[error("what is declared is not served: {0}")]
+    /// What is served instead, and why.
+    #[error("{0}")]
     Held(String),
     #[error(transparent)]
     NotConfirmed(#[from] ConsentError),

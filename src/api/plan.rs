@@ -51,6 +51,8 @@ pub struct ServiceChange {
     pub moves: Percent,
     /// Versions that had a share before and have none after.
     pub unreachable: Vec<String>,
+    /// Whether no version gets anything after: requests that ask for none get 503.
+    pub serves_nothing: bool,
     /// Why what was declared before is not what is served.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held: Option<String>,

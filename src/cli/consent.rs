@@ -22,28 +22,25 @@ pub(super) struct Consent {
 }
 
 /// Why a command did nothing: nobody agreed to what takes traffic away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConsentError {
     #[error("nothing was done, since the answer was not yes")]
     Declined,
-    #[error(
-        "nothing was done: this is asked about first, and {0} is not a terminal where somebody could \
-         be asked"
-    )]
-    NobodyToAsk(&'static str),
+    #[error("nothing was done: `{question}?` is asked first, and {stream} is not a terminal")]
+    NobodyToAsk { question: String, stream: &'static str },
 }
 
 impl Coded for ConsentError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Declined => ErrorCode::NotConfirmed,
-            Self::NobodyToAsk(_) => ErrorCode::NobodyToAsk,
+            Self::NobodyToAsk { .. } => ErrorCode::NobodyToAsk,
         }
     }
 
     fn help(&self) -> Option<String> {
         let help = "give `--yes` to do it, or `--dry-run` to see what it would do";
-        matches!(self, Self::NobodyToAsk(_)).then(|| help.to_owned())
+        matches!(self, Self::NobodyToAsk { .. }).then(|| help.to_owned())
     }
 }
 
@@ -109,7 +106,8 @@ pub(super) fn ask(shown: &str, question: &str, json: bool) -> Result<(), Consent
         output: output.is_terminal() && !json,
     };
     let text = format!("{}\n\n{question}? [y/N] ", shown.trim_end());
-    let written = match here.seen()? {
+    let nobody = |stream| ConsentError::NobodyToAsk { question: question.to_owned(), stream };
+    let written = match here.seen().map_err(nobody)? {
         Seen::Errors => write(&mut errors.lock(), &text),
         Seen::Output => write(&mut output.lock(), &text),
     };
@@ -148,12 +146,13 @@ enum Seen {
 }
 
 impl Terminals {
-    fn seen(self) -> Result<Seen, ConsentError> {
+    /// Or else the stream that keeps everybody from answering.
+    fn seen(self) -> Result<Seen, &'static str> {
         match self {
-            Self { input: false, .. } => Err(ConsentError::NobodyToAsk("standard input")),
+            Self { input: false, .. } => Err("standard input"),
             Self { errors: true, .. } => Ok(Seen::Errors),
             Self { output: true, .. } => Ok(Seen::Output),
-            _ => Err(ConsentError::NobodyToAsk("standard error")),
+            _ => Err("standard error"),
         }
     }
 }
@@ -178,8 +177,8 @@ mod tests {
         assert_eq!(seen(true, true, true), Ok(Seen::Errors));
         assert_eq!(seen(true, true, false), Ok(Seen::Errors));
         assert_eq!(seen(true, false, true), Ok(Seen::Output));
-        assert_eq!(seen(true, false, false), Err(ConsentError::NobodyToAsk("standard error")));
+        assert_eq!(seen(true, false, false), Err("standard error"));
         // The answer of a pipe, as of `yes |`, is nobody's.
-        assert_eq!(seen(false, true, true), Err(ConsentError::NobodyToAsk("standard input")));
+        assert_eq!(seen(false, true, true), Err("standard input"));
     }
 }

@@ -4,6 +4,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
 
+use clap::ArgGroup;
+
 use super::arguments::at_least_one;
 use super::common::Common;
 use super::consent::{Consent, Intent};
@@ -24,12 +26,14 @@ A deletion asks first, also of a version that nobody gets, and without a termina
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
+#[command(override_usage = "watershed delete [OPTIONS] <SERVICE> <VERSION | --keep <N>>")]
+#[command(group = ArgGroup::new("which").required(true).args(["version", "keep"]))]
 pub(super) struct Arguments {
     /// The service.
     #[arg(add = complete::services())]
     service: ServiceName,
     /// The version.
-    #[arg(add = complete::versions(), required_unless_present = "keep", conflicts_with = "keep")]
+    #[arg(add = complete::versions())]
     version: Option<VersionName>,
     /// Delete the oldest versions without traffic until this many are left, at least 1; versions with traffic always stay.
     #[arg(long, value_name = "N", value_parser = at_least_one)]

@@ -54,7 +54,11 @@ type Deployed = ControlFlow<ExitCode, (Target, Done)>;
 
 /// Adds the version to an existing service.
 fn add(path: &Path, arguments: &Arguments, version: NewVersion) -> Result<Deployed, CliError> {
-    let mut target = Target::find(path, &arguments.common, arguments.service.as_str())?;
+    let found = Target::find(path, &arguments.common, arguments.service.as_str());
+    let mut target = found.map_err(|error| match error {
+        CliError::Select(error) => CliError::Select(error.or_new()),
+        other => other,
+    })?;
     let portion = target.view().portion(arguments.traffic.unwrap_or(Portion::Hold));
     let deployment = arguments.deployment(version, portion);
     if let ControlFlow::Break(code) = settle(arguments, &mut target, &deployment)? {

@@ -15,8 +15,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use self::files::{Found, Made, Tree};
-use super::CliError;
 use super::common::write_json;
+use super::{CliError, WOULD_CHANGE};
 use crate::code::{Coded, ErrorCode};
 use crate::config;
 
@@ -37,6 +37,9 @@ const GUEST: &[u8] = include_bytes!("../../plugins/dist/greeter.wasm");
 pub(super) struct Arguments {
     /// Where to write; it is created if it is missing [default: the directory of --config]
     directory: Option<PathBuf>,
+    /// Print which files would be written, and write none.
+    #[arg(long)]
+    dry_run: bool,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -114,6 +117,9 @@ pub(super) struct Document {
     config: String,
     /// The files that were written.
     written: Vec<String>,
+    /// The files that a dry run would have written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<Vec<String>>,
     /// The command that serves the configuration.
     run: String,
 }
@@ -123,18 +129,16 @@ pub(super) fn init(config: &Path, arguments: &Arguments) -> Result<ExitCode, Cli
         Some(directory) => directory.join("watershed.toml"),
         None => config.to_owned(),
     };
+    if arguments.dry_run {
+        return show(&main, &missing(&tree(&main))?, arguments.json);
+    }
     let written = write(&tree(&main))?;
     let mut out = io::stdout().lock();
-    // A path that begins with a dash would be taken for an option.
-    let shown = match main.as_os_str().as_encoded_bytes().starts_with(b"-") {
-        true => Path::new(".").join(&main),
-        false => main.clone(),
-    };
-    let run = format!("watershed run --config {}", quoted(shown.as_os_str()));
+    let run = command(&main);
     if arguments.json {
-        let show = |path: &PathBuf| path.display().to_string();
-        let written = written.iter().map(show).collect();
-        write_json(&mut out, &Document { config: show(&main), written, run })?;
+        let config = main.display().to_string();
+        let document = Document { config, written: listed(&written), missing: None, run };
+        write_json(&mut out, &document)?;
         return Ok(ExitCode::SUCCESS);
     }
     for path in &written {
@@ -145,6 +149,38 @@ pub(super) fn init(config: &Path, arguments: &Arguments) -> Result<ExitCode, Cli
     }
     writeln!(out, "\nserve it:  {run}\nand ask:   curl greeter.localhost:8080")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints what would be written. The exit code says whether that is something.
+fn show(main: &Path, missing: &[PathBuf], json: bool) -> Result<ExitCode, CliError> {
+    let mut out = io::stdout().lock();
+    if json {
+        let (config, missing) = (main.display().to_string(), Some(listed(missing)));
+        let document = Document { config, written: Vec::new(), missing, run: command(main) };
+        write_json(&mut out, &document)?;
+    } else {
+        for path in missing {
+            writeln!(out, "would write {}", path.display())?;
+        }
+        if missing.is_empty() {
+            writeln!(out, "{} is there already", main.display())?;
+        }
+    }
+    Ok(if missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(WOULD_CHANGE) })
+}
+
+fn listed(paths: &[PathBuf]) -> Vec<String> {
+    paths.iter().map(|path| path.display().to_string()).collect()
+}
+
+/// The command that serves the configuration.
+fn command(main: &Path) -> String {
+    // A path that begins with a dash would be taken for an option.
+    let shown = match main.as_os_str().as_encoded_bytes().starts_with(b"-") {
+        true => Path::new(".").join(main),
+        false => main.to_owned(),
+    };
+    format!("watershed run --config {}", quoted(shown.as_os_str()))
 }
 
 /// The files, in the order in which they are written.
@@ -161,14 +197,24 @@ fn tree(main: &Path) -> Tree {
     ])
 }
 
-/// Writes the missing files, and returns their paths. On failure, removes them again.
-fn write(tree: &Tree) -> Result<Vec<PathBuf>, InitError> {
+/// What is at each path of the tree: nothing, or the same file.
+fn look(tree: &Tree) -> Result<Vec<(&Path, Found)>, InitError> {
     let found = tree.look().map_err(|(path, error)| failed(path, error, Vec::new()))?;
     let others = found.iter().filter(|(_, found)| *found == Found::Another);
     let others: Vec<_> = others.map(|(path, _)| path.to_path_buf()).collect();
-    if !others.is_empty() {
-        return Err(InitError::Exists(others));
-    }
+    if others.is_empty() { Ok(found) } else { Err(InitError::Exists(others)) }
+}
+
+/// The paths of the missing files.
+fn missing(tree: &Tree) -> Result<Vec<PathBuf>, InitError> {
+    let found = look(tree)?;
+    let missing = tree.missing(&found).map(|(path, _)| path.to_owned()).collect();
+    Ok(missing)
+}
+
+/// Writes the missing files, and returns their paths. On failure, removes them again.
+fn write(tree: &Tree) -> Result<Vec<PathBuf>, InitError> {
+    let found = look(tree)?;
     let mut made = Made::default();
     for (path, bytes) in tree.missing(&found) {
         if let Err(error) = made.file(path, bytes) {

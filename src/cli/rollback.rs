@@ -95,8 +95,8 @@ pub(super) fn rollback(path: &Path, arguments: &Arguments) -> Result<ExitCode, C
         return Ok(code);
     }
     let rolled_back = rollout::carry_out(&mut target, &request, plan)?;
-    let RolledBack { before, restores, generation, back, quarantined } = &rolled_back;
-    let done = Done { before: before.clone(), generation: *generation };
+    let RolledBack { before, restores, generation, is_change, back, quarantined } = &rolled_back;
+    let done = Done { before: before.clone(), generation: *generation, is_change: *is_change };
     let action = Action::RolledBack { generation: *restores, quarantined, back };
     Summary::new(&target, action, &done, common.json).print()
 }

@@ -1,5 +1,6 @@
 //! Finds the service of a command, in the files or in what a process says. Where it is not found, says what there is.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::api::{EnvironmentDocument, ServiceDocument};
@@ -16,7 +17,12 @@ pub enum SelectError {
         name: String,
         /// ` in the environment …`, if one was given.
         place: String,
-        help: String,
+        /// The services that there are.
+        names: Vec<String>,
+        /// Files that are wrong, so that it is not known which services they declare.
+        wrong: Vec<PathBuf>,
+        /// Whether the command can create it.
+        creatable: bool,
     },
     #[error("{environments} each have a service `{name}`")]
     Ambiguous { name: String, environments: String },
@@ -33,12 +39,60 @@ impl Coded for SelectError {
 
     fn help(&self) -> Option<String> {
         Some(match self {
-            Self::UnknownEnvironment { help, .. } | Self::UnknownService { help, .. } => {
-                help.clone()
+            Self::UnknownEnvironment { help, .. } => help.clone(),
+            Self::UnknownService { name, names, wrong, creatable, .. } => {
+                let create = if *creatable { "; `--new-service` creates it" } else { "" };
+                among(name, names, wrong) + create
             }
             Self::Ambiguous { .. } => "say which by `--environment NAME`".to_owned(),
         })
     }
+}
+
+impl SelectError {
+    /// The same where files are wrong: any of them may declare the service.
+    pub(super) fn beside<'a>(self, files: impl IntoIterator<Item = &'a Path>) -> Self {
+        match self {
+            Self::UnknownService { name, place, names, creatable, .. } => {
+                let wrong = files.into_iter().map(Path::to_owned).collect();
+                Self::UnknownService { name, place, names, wrong, creatable }
+            }
+            other => other,
+        }
+    }
+
+    /// The same for a command that can create the service.
+    pub(super) fn or_new(self) -> Self {
+        match self {
+            Self::UnknownService { name, place, names, wrong, .. } => {
+                Self::UnknownService { name, place, names, wrong, creatable: true }
+            }
+            other => other,
+        }
+    }
+}
+
+/// What may be meant by the name of a service, and which services there are, as far as that is known.
+fn among(name: &str, names: &[String], wrong: &[PathBuf]) -> String {
+    let mut names: Vec<_> = names.iter().map(String::as_str).collect();
+    let files: Vec<_> = wrong.iter().map(|file| file.display().to_string()).collect();
+    let files: Vec<_> = files.iter().map(String::as_str).collect();
+    let may = match files.as_slice() {
+        [] => return suggest::among(name, names),
+        [_] => "is wrong, and may declare it",
+        _ => "are wrong, and may declare it",
+    };
+    names.sort_unstable();
+    names.dedup();
+    let right = match names.as_slice() {
+        [] => "no service's file is right".to_owned(),
+        names => {
+            format!("the right files declare {}", suggest::list_at_most(suggest::AMONG_MAX, names))
+        }
+    };
+    let files = suggest::list_at_most(suggest::AMONG_MAX, &files);
+    let all = format!("{right}; {files} {may}: `watershed check` says why");
+    suggest::help(suggest::closest(name, &names), &all)
 }
 
 /// An environment with services, from the files or from a process.
@@ -112,10 +166,16 @@ pub(super) fn service_among<'a, E: Services>(
     match (found.next(), found.next()) {
         (Some(only), None) => Ok(only),
         (None, _) => {
-            let names: Vec<_> = pairs().map(|(_, service)| E::name_of(service)).collect();
+            let names = pairs().map(|(_, service)| E::name_of(service).to_owned()).collect();
             let place = given.map(|it| format!(" in the environment `{}`", it.name()));
             let (name, place) = (name.to_owned(), place.unwrap_or_default());
-            Err(SelectError::UnknownService { help: suggest::among(&name, names), name, place })
+            Err(SelectError::UnknownService {
+                name,
+                place,
+                names,
+                wrong: Vec::new(),
+                creatable: false,
+            })
         }
         (Some((one, _)), Some((other, _))) => {
             let others = found.map(|(environment, _)| environment.name());
@@ -215,6 +275,24 @@ mod tests {
         let config = config(&[("test", &names)]);
         let error = service(&config, None, "x").unwrap_err().line();
         assert!(error.ends_with("`service-09` and 20 more"), "{error}");
+    }
+
+    #[test]
+    fn beside_wrong_files_nobody_is_the_only_one() {
+        let config = config(&[("test", &["greeter"])]);
+        let one = Path::new("/shop.toml");
+        let error = service(&config, None, "lab").unwrap_err();
+        let help = error.clone().beside([one]).help().unwrap();
+        assert_eq!(
+            help,
+            "the right files declare `greeter`; `/shop.toml` is wrong, and may declare it: \
+             `watershed check` says why"
+        );
+        let help = error.beside([one, Path::new("/api.toml")]).help().unwrap();
+        assert!(help.contains("`/shop.toml` and `/api.toml` are wrong"), "{help}");
+        let config = self::config(&[("test", &[])]);
+        let help = service(&config, None, "lab").unwrap_err().beside([one]).help().unwrap();
+        assert!(help.starts_with("no service's file is right; "), "{help}");
     }
 
     #[test]

@@ -167,7 +167,11 @@ fn narrow(
             (chosen, chosen.services.clone())
         }
         (_, Some(name)) => {
-            let (chosen, service) = service_among(environments, environment, name)?;
+            let rejected = document.rejected.iter();
+            let wrong = rejected.filter(|it| environment.is_none_or(|name| it.environment == name));
+            let wrong = wrong.map(|rejection| Path::new(&rejection.file));
+            let found = service_among(environments, environment, name);
+            let (chosen, service) = found.map_err(|error| error.beside(wrong))?;
             (chosen, vec![service.clone()])
         }
     };

@@ -96,6 +96,7 @@ pub(super) struct Summary<'a> {
     before: &'a Shares,
     after: Shares,
     generation: Option<u64>,
+    is_change: bool,
     json: bool,
 }
 
@@ -148,9 +149,10 @@ struct ShareDocument<'a> {
 impl<'a> Summary<'a> {
     /// What became of `target`, which was looked at again after the edit.
     pub(super) fn new(target: &'a Target, action: Action<'a>, done: &'a Done, json: bool) -> Self {
-        let Done { before, generation } = done;
-        let (after, generation) = (target.view().shares(), *generation);
-        Self { target, action, before, after, generation, json }
+        let Done { before, generation, is_change } = done;
+        let (generation, is_change) = (*generation, *is_change);
+        let after = target.view().shares();
+        Self { target, action, before, after, generation, is_change, json }
     }
 
     /// Prints it.
@@ -160,7 +162,7 @@ impl<'a> Summary<'a> {
     /// Where what is declared is not what is served.
     pub(super) fn print(&self) -> Result<std::process::ExitCode, CliError> {
         let mut out = anstream::stdout().lock();
-        let held = self.held().map(|why| CliError::Held(why.to_owned()));
+        let held = self.held().map(|why| CliError::Held(self.instead(why)));
         match (held, self.json) {
             (None, true) => write_json(&mut out, &self.document())?,
             (None, false) => self.tell(&mut out)?,
@@ -174,6 +176,15 @@ impl<'a> Summary<'a> {
             }
         }
         Ok(std::process::ExitCode::SUCCESS)
+    }
+
+    /// What is served instead of what the file declares, and why.
+    fn instead(&self, why: &str) -> String {
+        let service = &self.target.view().service.name;
+        match self.after.is_offline() {
+            true => format!("nothing of {service} is served, and requests get 503: {why}"),
+            false => format!("what is declared is not served, but {}: {why}", self.after),
+        }
     }
 
     fn held(&self) -> Option<&str> {
@@ -214,7 +225,7 @@ impl<'a> Summary<'a> {
             }
             // Nothing was edited, so no process had to be told.
             _ if matches!(self.action, Action::Deleted([])) => Ok(()),
-            _ => writeln!(out, "{}", self.target.nobody()),
+            _ => writeln!(out, "{}", self.target.nobody(self.is_change)),
         }
     }
 
@@ -226,7 +237,7 @@ impl<'a> Summary<'a> {
             after: number(after),
         });
         Document {
-            outcome: self.action.word(),
+            outcome: if self.is_change { self.action.word() } else { "unchanged" },
             environment: self.target.view().environment.as_str(),
             service: self.target.view().service.name.as_str(),
             versions: self.action.versions(),

@@ -26,7 +26,7 @@ use crate::config::{
     AdminSettings, Digest, EnvironmentName, Report, SecretSource, Service, VersionName, VersionSpec,
 };
 use crate::rollout::{Control, Edit, Edited, Note, PutBack, Refusal, ServiceView};
-use crate::source::{FILE_MAX, Saved, ServiceFile, read_file};
+use crate::source::{FILE_MAX, Rejection, Saved, ServiceFile, read_file};
 use crate::versions::secret_digest;
 
 /// How often the process is asked how far it is: often at first, because some edits take no time.
@@ -72,7 +72,12 @@ impl Target {
         }
         let Site { loader, loaded, process } = site;
         let config = &loaded.config;
-        let (environment, service) = select::service(config, common.environment.as_deref(), name)?;
+        let wanted = common.environment.as_deref();
+        let is_searched =
+            |it: &&Rejection| wanted.is_none_or(|name| it.environment.as_str() == name);
+        let wrong = loaded.rejected.iter().filter(is_searched).map(|it| it.file.as_path());
+        let found = select::service(config, wanted, name);
+        let (environment, service) = found.map_err(|error| error.beside(wrong))?;
         let (environment, service) = (environment.name.clone(), service.clone());
         let (admin, state) = (config.admin.clone(), config.state.directory.clone());
         let view = view(process.as_ref(), environment, service, &[])?;
@@ -123,10 +128,13 @@ impl Target {
     pub fn published(&mut self, saved: Saved, note: Note) -> Result<Edited<Saved>, CliError> {
         let told = self.tell(saved.digest, note);
         match told.and_then(|generation| self.reread().map(|()| generation)) {
-            Ok(generation) => Ok(Edited { saved, generation }),
+            Ok(generation) => Ok(Edited { is_change: saved.is_change(), saved, generation }),
             Err(CliError::Process(error)) => {
                 let file = self.view.service.file.display();
-                let left = format!("{file} has changed already: a process that serves it reads it");
+                let left = match saved.is_change() {
+                    true => format!("{file} is edited already: a process that serves it reads it"),
+                    false => format!("{file} said all of this before: it is not edited"),
+                };
                 Err(Refusal::HalfDone { why: error.told(), fault: None, left }.into())
             }
             Err(error) => Err(error),
@@ -170,13 +178,17 @@ impl Target {
         self.process.as_ref().map(Process::url)
     }
 
-    /// Why no process was asked, for messages.
-    pub fn nobody(&self) -> String {
+    /// Why no process was asked, and whether the file was edited, for messages.
+    pub fn nobody(&self, is_change: bool) -> String {
+        let what = match is_change {
+            true => "only the file was edited",
+            false => "the file says this already",
+        };
         match self.admin.listen.port() {
-            0 => "no process was asked, since [admin] has port 0 (give `--admin URL`): only the \
-                  file was edited"
-                .to_owned(),
-            _ => format!("no process answers at {}: only the file was edited", self.admin.listen),
+            0 => format!(
+                "no process was asked, since [admin] has port 0 (give `--admin URL`): {what}"
+            ),
+            _ => format!("no process answers at {}: {what}", self.admin.listen),
         }
     }
 }

@@ -4,6 +4,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
 
+use clap::ArgGroup;
+
 use super::arguments::share;
 use super::common::Common;
 use super::consent::{Consent, Intent};
@@ -24,13 +26,16 @@ What takes traffic from a version asks first, and without a terminal it refuses 
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
+#[command(
+    override_usage = "watershed traffic [OPTIONS] <SERVICE> <VERSION=PERCENT... | --offline>"
+)]
+#[command(group = ArgGroup::new("who").required(true).multiple(true).args(["shares", "offline"]))]
 pub(super) struct Arguments {
     /// The service.
     #[arg(add = complete::services())]
     service: ServiceName,
     /// A version and its percentage; together they are 100. Versions that are not named get 0.
     #[arg(value_name = "VERSION=PERCENT", value_parser = share, add = complete::shares())]
-    #[arg(required_unless_present = "offline")]
     shares: Vec<(VersionName, Percent)>,
     /// Take the service offline: every version gets 0.
     #[arg(long)]

@@ -77,6 +77,9 @@ fn service(
     if change == ChangeKind::Changed && is_same {
         return None;
     }
+    let nobody = |after: &ServiceDescription| {
+        after.versions.iter().all(|version| version.share == Percent::ZERO)
+    };
     let is_lost =
         |share: &&ShareChange| share.before > Percent::ZERO && share.after == Percent::ZERO;
     let lost = shares.iter().filter(is_lost);
@@ -89,6 +92,7 @@ fn service(
         moves: if change == ChangeKind::Added { Percent::ZERO } else { moves(&shares) },
         unreachable: lost.map(|share| share.version.clone()).collect(),
         shares,
+        serves_nothing: after.is_some_and(nobody),
         held,
         waits,
     })

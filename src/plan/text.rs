@@ -218,7 +218,8 @@ fn below_each_other(rows: &mut [Row]) {
 }
 
 fn traffic(service: &ServiceChange) -> Vec<Row> {
-    let ServiceChange { change, shares, moves, unreachable, held, waits, .. } = service;
+    let ServiceChange { change, shares, moves, unreachable, serves_nothing, held, waits, .. } =
+        service;
     let share = |share: Percent| format!("{share} %");
     let split = shares.iter().map(|it| match change {
         ChangeKind::Added => Row::new("split", format!("{} {}", it.version, share(it.after))),
@@ -236,6 +237,9 @@ fn traffic(service: &ServiceChange) -> Vec<Row> {
     }
     if !unreachable.is_empty() {
         rows.push(Row::new("unreachable", unreachable.join(", ")));
+    }
+    if *serves_nothing {
+        rows.push(Row::new("serves", "nothing: requests get 503"));
     }
     rows.extend(held.iter().map(|why| Row::new("held now", why)));
     rows.extend(waits.iter().map(|why| Row::new("would be held", why)));

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::stale::Stale;
 use super::{LOG, Reloader};
-use crate::versions::{ServiceEntry, ServiceKey, Snapshot, Update};
+use crate::versions::{Decider, ServiceEntry, ServiceKey, Snapshot, Update};
 
 /// How long a publish waits for versions that need no compilation, so that most edits are one
 /// generation and not two.
@@ -50,7 +50,8 @@ impl Reloader {
             let name = &service.key.service;
             match &service.held {
                 Some(why) if service.is_settled() => {
-                    tracing::warn!(target: LOG, service = %name, "what is declared is not served: {why}");
+                    let instead = instead(&service.decider);
+                    tracing::warn!(target: LOG, service = %name, "{instead}: {why}");
                 }
                 Some(why) => tracing::debug!(target: LOG, service = %name, "not served yet: {why}"),
                 None => {}
@@ -139,6 +140,20 @@ fn yield_to_requests() {
     // On Linux, this sets the priority of the calling thread only.
     if let Err(error) = rustix::process::setpriority_process(None, NICE) {
         tracing::debug!(target: LOG, "the priority of the reloader is not lowered: {error}");
+    }
+}
+
+/// What requests get of a service that is not served as it is declared.
+fn instead(decider: &Decider) -> String {
+    let shares = decider.shares();
+    let shares = shares.iter().map(|(version, share)| format!("{} {share} %", version.spec.name));
+    match (decider.takes_traffic(), decider.is_nothing()) {
+        (true, _) => {
+            let shares = shares.collect::<Vec<_>>().join(", ");
+            format!("what is declared is not served, but {shares}")
+        }
+        (false, true) => "nothing is served, and requests get 503 `no-version`".to_owned(),
+        (false, false) => "it stays offline, and requests get 503 `offline`".to_owned(),
     }
 }
 

@@ -13,7 +13,9 @@ use super::load::lock;
 use super::outcome::{Outcome, Reload};
 use super::stale::Stale;
 use super::{Following, LOG, Reloader, declared_in};
-use crate::config::{Config, Report, Service, VersionSpec, Warnings, restart_keys};
+use crate::config::{
+    Config, EnvironmentName, Report, Service, ServiceName, VersionSpec, Warnings, restart_keys,
+};
 use crate::source::{Changed, Changes, Followed, Loaded, Rejected, Rejection};
 use crate::versions::ServiceKey;
 
@@ -173,8 +175,14 @@ impl Reloader {
         let wrong = rejected.iter().filter(|rejection| !rejection.report.is_transient());
         for rejection in wrong.filter(|rejection| !before.contains(rejection)) {
             anew = true;
-            let Rejection { serves, report, .. } = rejection;
+            let Rejection { environment, serves, report, .. } = rejection;
             match serves {
+                Some(name) if self.serves_nothing(environment, name) => {
+                    tracing::error!(
+                        target: LOG,
+                        "rejected; {name} goes by what its file said before, and nothing of it is served:\n{report}"
+                    );
+                }
                 Some(name) => {
                     tracing::error!(target: LOG, "rejected; {name} is served as before:\n{report}");
                 }
@@ -187,6 +195,12 @@ impl Reloader {
         self.reloads.reject(rejected);
         self.telemetry.rejected(self.wrong_files());
         anew
+    }
+
+    /// Whether requests for a service that is published get 503.
+    fn serves_nothing(&self, environment: &EnvironmentName, service: &ServiceName) -> bool {
+        let key = ServiceKey { environment: environment.clone(), service: service.clone() };
+        self.live.load().get(&key).is_some_and(|entry| !entry.decider.takes_traffic())
     }
 
     /// How many service files are wrong, not counting those with transient errors.

@@ -131,6 +131,8 @@ impl Edit {
 #[derive(Debug)]
 pub struct Edited<S> {
     pub saved: S,
+    /// Whether the file says something else than before.
+    pub is_change: bool,
     /// The generation that is served with it; none where no process runs.
     pub generation: Option<u64>,
 }
@@ -186,6 +188,8 @@ pub struct Done {
     pub before: Shares,
     /// The generation that is served with it; none where no process runs, or nothing was to be done.
     pub generation: Option<u64>,
+    /// Whether the file says something else than before.
+    pub is_change: bool,
 }
 
 /// How a version stands in the end: as the process says or, where none runs, as a trial shows.

@@ -35,7 +35,7 @@ pub fn plan_deletion<C: Control>(
         Deletion::AllBut(keep) => surplus(view, *keep),
     };
     let edit = Edit(doomed.iter().cloned().map(Step::Remove).collect());
-    Ok((doomed, Change { before: view.shares(), edit }))
+    Ok((doomed, Change { before: view.shares(), edit, wanted: None }))
 }
 
 fn may_go(view: &ServiceView, version: &VersionName) -> Result<(), Refusal> {

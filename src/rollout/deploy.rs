@@ -269,7 +269,7 @@ impl<C: Control> Run<'_, C> {
     /// Gives the version, which is normal, what it is to get.
     fn give(mut self, before: Shares, generation: Option<u64>) -> Result<Done, C::Error> {
         match self.shift() {
-            Ok(shifted) => Ok(Done { before, generation: shifted.or(generation) }),
+            Ok(shifted) => Ok(Done { before, generation: shifted.or(generation), is_change: true }),
             Err(error) => {
                 let (service, name) = (&self.view().service.name, self.name());
                 let left = format!(

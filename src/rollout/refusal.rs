@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::rollback::RollbackError;
-use super::shares::SharesError;
+use super::shares::{Shares, SharesError};
 use crate::api::Fault;
 use crate::code::{Coded, ErrorCode, Told};
 use crate::config::{Percent, Reach, ServiceName, VersionName, suggest};
@@ -34,6 +34,16 @@ pub enum Refusal {
     NotDeclared { service: ServiceName, version: VersionName },
     #[error("{} was changed by somebody else meanwhile, so that nothing was done", .file.display())]
     Changed { file: PathBuf },
+    #[error(
+        "the traffic of {service} was set to {written}, and somebody else has set it to {} since",
+        .now.as_ref().map_or_else(|| "`latest = true`".to_owned(), Shares::to_string)
+    )]
+    Overtaken {
+        service: ServiceName,
+        written: Shares,
+        /// None under `latest = true`.
+        now: Option<Shares>,
+    },
     #[error("{version} of {service} was replaced by somebody else meanwhile")]
     Replaced { service: ServiceName, version: VersionName },
     #[error("{version} of {service} has {share} % of the traffic")]
@@ -65,7 +75,9 @@ impl Coded for Refusal {
             Self::Quarantined { .. } => ErrorCode::VersionQuarantined,
             Self::Closed { .. } => ErrorCode::VersionClosed,
             Self::NotDeclared { .. } => ErrorCode::VersionUndeclared,
-            Self::Changed { .. } | Self::Replaced { .. } => ErrorCode::ChangedMeanwhile,
+            Self::Changed { .. } | Self::Overtaken { .. } | Self::Replaced { .. } => {
+                ErrorCode::ChangedMeanwhile
+            }
             Self::HasTraffic { .. } => ErrorCode::VersionHasTraffic,
             Self::OnlyVersion { .. } => ErrorCode::OnlyVersion,
             Self::OverwritesComponent { .. } => ErrorCode::OverwritesComponent,
@@ -93,7 +105,7 @@ impl Coded for Refusal {
                 "put it back, or give the traffic to another by `watershed promote {service} …`"
             ),
             Self::Changed { .. } => "look at it, and give the command again".to_owned(),
-            Self::Replaced { service, .. } => {
+            Self::Overtaken { service, .. } | Self::Replaced { service, .. } => {
                 format!("`watershed history {service}` says who; talk to them")
             }
             Self::HasTraffic { service, .. } => {

@@ -60,6 +60,8 @@ pub struct RolledBack {
     pub restores: Option<u64>,
     /// The generation that is served with it; none where no process runs.
     pub generation: Option<u64>,
+    /// Whether the file says something else than before.
+    pub is_change: bool,
     pub back: Back,
     pub quarantined: Vec<VersionName>,
 }
@@ -140,7 +142,7 @@ pub fn carry_out<C: Control>(
 ) -> Result<RolledBack, C::Error> {
     let note = Note { restores: plan.found.generation, ..request.note.clone() };
     let edited = control.edit(&plan.edit, note)?;
-    let mut generation = edited.generation;
+    let (mut generation, is_change) = (edited.generation, edited.is_change);
     if let Some(restoration) = plan.restoration()
         && let Err(why) = settle(control, restoration, request.patience)
     {
@@ -159,7 +161,7 @@ pub fn carry_out<C: Control>(
         return Err(put_back(control, request, edited, plan.found.generation, why));
     }
     let Plan { found, before, losers: quarantined, .. } = plan;
-    Ok(RolledBack { before, restores: found.generation, generation, back, quarantined })
+    Ok(RolledBack { before, restores: found.generation, generation, is_change, back, quarantined })
 }
 
 /// Waits until every version that is made anew is normal, or says why it is not.

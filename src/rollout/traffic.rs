@@ -27,7 +27,7 @@ pub fn plan_traffic<C: Control>(
     let released = wanted.takers().filter_map(|(version, _)| view.quarantine(version));
     let split = Step::Split(wanted.over(view.names()));
     let edit = Edit([split].into_iter().chain(released.map(Step::Release)).collect());
-    Ok(Change { before: view.shares(), edit })
+    Ok(Change { before: view.shares(), edit, wanted: Some(wanted.clone()) })
 }
 
 /// Whether a version may have traffic. Where no process runs that would know, one that has none yet is

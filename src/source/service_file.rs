@@ -216,6 +216,11 @@ impl ServiceFile {
 }
 
 impl Saved {
+    /// Whether the file says something else than before.
+    pub fn is_change(&self) -> bool {
+        self.is_new || self.before != self.after
+    }
+
     /// Puts the old text back, or removes a file that was created.
     ///
     /// # Errors

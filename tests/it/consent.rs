@@ -234,6 +234,85 @@ fn a_dry_run_shows_and_does_nothing() {
     assert!(!watershed.site.path("services/shop.toml").exists());
 }
 
+/// As helm's: a plan that shows what is told in confidence.
+#[test]
+fn a_dry_run_tells_no_secret() {
+    let watershed = serve();
+    let component = component();
+    let deploy = ["deploy", "greeter", "v3", "--component", &component, "--env", "TOKEN=5ecret"];
+    for more in [&["--dry-run"][..], &["--dry-run", "--json"]] {
+        let finished = run(&watershed, &[&deploy[..], more].concat());
+        assert_eq!(finished.code, Some(2), "{finished:?}");
+        assert!(!finished.said().contains("5ecret"), "{finished:?}");
+    }
+}
+
+/// A script may run under a terminal that nobody looks at.
+#[test]
+fn a_yes_beforehand_is_not_asked_again_at_a_terminal() {
+    let watershed = serve();
+    let agreed = [&PROMOTE[..], &["--yes"]].concat();
+    let (finished, shown) = AtTerminal::start(command(&watershed, &agreed), Streams::ALL).end();
+    assert_eq!(finished.code, Some(0), "{shown}");
+    assert!(!shown.contains("[y/N]"), "{shown}");
+}
+
+#[test]
+fn init_shows_what_it_would_write() {
+    let site = Site::new();
+    let init = |more: &[&str]| site.run(&[&["init", "demo"], more].concat());
+    let finished = init(&["--dry-run"]);
+    assert_eq!(finished.code, Some(2), "{finished:?}");
+    assert!(finished.stdout.contains("would write demo/watershed.toml\n"), "{finished:?}");
+    assert!(!site.path("demo").exists());
+    assert_eq!(init(&[]).code, Some(0));
+    let finished = init(&["--dry-run", "--json"]);
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    let document: Value = serde_json::from_str(&finished.stdout).unwrap();
+    assert_eq!(document["missing"], serde_json::json!([]));
+}
+
+/// What is said beside the shares is so.
+#[test]
+fn what_was_not_done_is_not_told_as_done() {
+    let text = greeter("v1") + &greeter("v2") + &split("v1 = 100, v2 = 0");
+    let site = Site::new().service("greeter", &text);
+    for arguments in [&["delete", "greeter", "--keep", "3"][..], &["traffic", "greeter", "v1=100"]]
+    {
+        let finished = site.run(arguments);
+        assert_eq!(finished.code, Some(0), "{arguments:?}: {finished:?}");
+        assert!(!finished.stdout.contains("edited"), "{arguments:?}: {finished:?}");
+        let finished = site.run(&[arguments, &["--json"]].concat());
+        let document: Value = serde_json::from_str(&finished.stdout).unwrap();
+        assert_eq!(document["outcome"], "unchanged", "{arguments:?}: {document:#}");
+    }
+    let finished = site.run(&["traffic", "greeter", "v1=50", "v2=50", "--yes"]);
+    assert!(finished.stdout.contains("only the file was edited"), "{finished:?}");
+    // A file that is wrong may declare what is asked for.
+    site.write("services/shop.toml", "[");
+    let finished = site.run(&["promote", "lab", "v1"]);
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(!finished.stderr.contains("the only one"), "{finished:?}");
+    assert!(finished.stderr.contains("shop.toml` is wrong, and may declare it"), "{finished:?}");
+}
+
+/// A wrong command line is answered with what is missing, in the order in which it is written.
+#[test]
+fn usage_names_both_ways() {
+    let site = Site::new();
+    for (command, usage) in [
+        ("delete", "Usage: watershed delete [OPTIONS] <SERVICE> <VERSION | --keep <N>>"),
+        (
+            "traffic",
+            "Usage: watershed traffic [OPTIONS] <SERVICE> <VERSION=PERCENT... | --offline>",
+        ),
+    ] {
+        let finished = site.run(&[command, "greeter"]);
+        assert_eq!(finished.code, Some(64), "{finished:?}");
+        assert!(finished.stderr.contains(usage), "{finished:?}");
+    }
+}
+
 #[test]
 fn the_exit_code_of_a_dry_run_tells_a_script_what_would_come_of_it() {
     let watershed = serve();

@@ -106,7 +106,7 @@ fn announce(
     let mut target = Target::find(path, common, service)?;
     let before = target.view().shares();
     let generation = target.announce(digest, note)?;
-    Ok((target, Done { before, generation }))
+    Ok((target, Done { before, generation, is_change: true }))
 }
 
 /// The file is written by now, whatever goes wrong.

@@ -22,7 +22,8 @@ pub enum NameKind {
 }
 
 impl NameKind {
-    fn words(self) -> &'static str {
+    /// What something with such a name is.
+    pub fn words(self) -> &'static str {
         match self {
             Self::Environment => "the name of an environment",
             Self::EnvironmentDomain => "the domain of an environment",

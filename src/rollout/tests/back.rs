@@ -205,3 +205,22 @@ fn nothing_in_error_gets_traffic_by_hand() {
         assert_eq!(played.text(), SHOP);
     }
 }
+
+/// Two people move traffic at once: each is told of the own shares, and that they do not count any more.
+#[test]
+fn shares_that_somebody_else_has_replaced_are_not_told_as_done() {
+    let mut played = Played::new(SHOP);
+    played.after_edit = Some(Box::new(|text| text.replace("v1 = 0, v2 = 100", "v1 = 10, v2 = 90")));
+    let overtaken = set_traffic(&mut played, &Shares::all(name("v2"))).unwrap_err();
+    assert_eq!(
+        overtaken.to_string(),
+        "the traffic of shop was set to v2 100 %, and somebody else has set it to v1 10 %, v2 90 % \
+         since"
+    );
+    assert_eq!(played.split(), "v1 10 %, v2 90 %");
+    // The same shares by another hand are what was asked for.
+    let mut played = Played::new(SHOP);
+    played.after_edit = Some(Box::new(|text| format!("{text}# mine\n")));
+    assert!(set_traffic(&mut played, &Shares::all(name("v2"))).unwrap().is_change);
+    assert!(!set_traffic(&mut played, &Shares::all(name("v2"))).unwrap().is_change);
+}

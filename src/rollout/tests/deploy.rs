@@ -40,7 +40,7 @@ fn failed(played: &mut Played, deployment: &Deployment) -> String {
 #[test]
 fn a_normal_version_gets_its_share_in_a_second_edit() {
     let mut played = Played::new(SHOP);
-    let Done { before, generation } = deploy(&mut played, &deployment("v2", tenth())).unwrap();
+    let Done { before, generation, .. } = deploy(&mut played, &deployment("v2", tenth())).unwrap();
     assert_eq!(before.to_string(), "v1 100 %");
     assert_eq!(generation, Some(3), "of the second edit");
     assert_eq!(played.told, ["deploy", "deploy"]);

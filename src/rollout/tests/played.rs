@@ -92,6 +92,8 @@ pub struct Played {
     /// What others do to the file while a version is waited for, and right before an edit.
     pub meanwhile: Option<Somebody>,
     pub before_edit: Vec<Option<Somebody>>,
+    /// Edits the file right after an edit, and has it served, before the command looks again.
+    pub after_edit: Option<Somebody>,
     pub is_untried: bool,
     /// The text as it was last seen, and after each edit.
     seen: String,
@@ -164,6 +166,7 @@ impl Played {
             answers: usize::MAX,
             meanwhile: None,
             before_edit: Vec::new(),
+            after_edit: None,
             is_untried: false,
             seen: text.to_owned(),
             texts: Vec::new(),
@@ -368,8 +371,13 @@ impl Control for Played {
         fs::write(self.file(), &after).unwrap();
         self.texts.push(after.clone());
         let generation = self.tell(note)?;
+        if let Some(somebody) = self.after_edit.take() {
+            fs::write(self.file(), somebody(&after)).unwrap();
+            self.publish();
+        }
         self.reread()?;
-        Ok(Edited { saved: (before, after), generation })
+        let is_change = before != after;
+        Ok(Edited { saved: (before, after), is_change, generation })
     }
 
     fn put_back(&mut self, edited: Edited<Self::Saved>, note: Note) -> PutBack<Trouble> {
