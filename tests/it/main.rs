@@ -67,3 +67,4 @@ mod transient;
 mod upgrade;
 mod upgrade_files;
 mod versions;
+mod watch;
