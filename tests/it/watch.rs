@@ -158,7 +158,9 @@ fn text_fits_where_it_goes() {
     let watershed = site.start();
     let shown = |columns: Option<&str>, more: &[&str]| {
         let mut command = command(&watershed, more);
-        columns.iter().for_each(|columns| drop(command.env("COLUMNS", columns)));
+        if let Some(columns) = columns {
+            command.env("COLUMNS", columns);
+        }
         Finished::of(command).stdout
     };
     let is_narrow = |text: &str, columns: usize| {
