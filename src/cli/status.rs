@@ -31,7 +31,7 @@ const PERIOD_MAX: f64 = 86_400.0;
 
 const EXAMPLES: &str = "\
 Examples:
-  watershed status                                what has a problem, then the rest
+  watershed status                                problems first, then the rest
   watershed status greeter --watch                one service with every detail
   watershed status --admin http://127.0.0.1:9090  of that process
   watershed status --json |

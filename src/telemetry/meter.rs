@@ -24,6 +24,9 @@ pub struct VersionMeter {
     /// Made with the first request of a version of this name, and so is the next.
     duration: OnceLock<Histogram>,
     in_flight: OnceLock<Gauge>,
+    /// Requests of this version alone that have ended: `duration` also counts those of versions of the same name that
+    /// were replaced.
+    ended: AtomicU64,
     errors: AtomicU64,
     samples: Samples<Counts>,
     successes: Successes,
@@ -52,10 +55,11 @@ impl VersionMeter {
     pub(super) fn new(telemetry: &Telemetry, labels: VersionLabels) -> Self {
         let duration = known(&telemetry.duration, &labels);
         let buckets = duration.as_ref().map(Histogram::buckets).unwrap_or_default();
-        let counts = Counts { buckets, errors: 0 };
+        let counts = Counts { buckets, ended: 0, errors: 0 };
         Self {
             duration: duration.map_or_else(OnceLock::new, OnceLock::from),
             in_flight: OnceLock::new(),
+            ended: AtomicU64::new(0),
             errors: AtomicU64::new(0),
             samples: Samples::new(Instant::now(), counts, MINUTE),
             telemetry: telemetry.clone(),
@@ -77,6 +81,7 @@ impl VersionMeter {
     pub(super) fn count(&self, record: &RequestRecord<'_>) {
         let make = || self.telemetry.duration.get_or_create_owned(&self.labels);
         self.duration.get_or_init(make).observe(record.duration);
+        self.ended.fetch_add(1, Ordering::Relaxed);
         if record.is_error() {
             self.errors.fetch_add(1, Ordering::Relaxed);
         }
@@ -140,8 +145,9 @@ impl VersionMeter {
     /// Errors are read first: each error is also among the requests, which are read after it.
     fn counts(&self) -> Counts {
         let errors = self.errors.load(Ordering::Relaxed);
+        let ended = self.ended.load(Ordering::Relaxed);
         let duration = self.duration.get();
-        Counts { buckets: duration.map(Histogram::buckets).unwrap_or_default(), errors }
+        Counts { buckets: duration.map(Histogram::buckets).unwrap_or_default(), ended, errors }
     }
 
     fn counter(&self, decision: &str, outcome: &'static str) -> Counter {
@@ -207,6 +213,17 @@ mod tests {
         assert_eq!(counted(&telemetry, "rule:1", "trap"), Some(1));
         assert_eq!(counted(&telemetry, "rule:1", "2xx"), Some(3));
         assert_eq!(meter.counts().errors, 1);
+    }
+
+    /// Requests of the version before end when the next one of its name serves already.
+    #[test]
+    fn a_replaced_version_is_no_part_of_the_next() {
+        let telemetry = Telemetry::default();
+        let [before, after] = [(); 2].map(|()| telemetry.version("default", "greeter", "v1"));
+        (0..9).for_each(|_| telemetry.record(&answered("random", 200), Some(&before)));
+        telemetry.record(&failed("random", "trap", Fault::Server), Some(&after));
+        let recent = after.recent(MINUTE, Instant::now());
+        assert_eq!((recent.ended(), recent.error_ratio()), (1, Some(1.0)));
     }
 
     /// The first counter is the one that most requests use.

@@ -9,6 +9,7 @@ use super::samples::{MINUTE, Samples};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     pub buckets: Buckets,
+    pub ended: u64,
     pub errors: u64,
 }
 
@@ -34,12 +35,13 @@ impl Recent {
     /// Adds what another version did.
     pub fn add(&mut self, other: &Self) {
         self.0.buckets.add(&other.0.buckets);
+        self.0.ended += other.0.ended;
         self.0.errors += other.0.errors;
     }
 
     /// Requests that ended.
     pub fn ended(&self) -> u64 {
-        self.0.buckets.total()
+        self.0.ended
     }
 
     /// From 0 to 1: of the requests that ended, those that failed or got a status of 500 or more; `None` without
@@ -59,7 +61,8 @@ impl Recent {
 impl Counts {
     fn since(&self, earlier: &Self) -> Self {
         let buckets = self.buckets.since(&earlier.buckets);
-        Self { buckets, errors: self.errors.saturating_sub(earlier.errors) }
+        let ended = self.ended.saturating_sub(earlier.ended);
+        Self { buckets, ended, errors: self.errors.saturating_sub(earlier.errors) }
     }
 }
 
@@ -72,7 +75,7 @@ mod tests {
     fn counts(requests: u64, errors: u64) -> Counts {
         let histogram = Histogram::default();
         (0..requests).for_each(|_| histogram.observe(Duration::from_millis(7)));
-        Counts { errors, buckets: histogram.buckets() }
+        Counts { errors, ended: requests, buckets: histogram.buckets() }
     }
 
     fn seconds(count: u64) -> Duration {
@@ -144,7 +147,7 @@ mod tests {
         let mut all = Recent(counts(98, 0));
         let slow = Histogram::default();
         (0..2).for_each(|_| slow.observe(Duration::from_millis(700)));
-        all.add(&Recent(Counts { buckets: slow.buckets(), errors: 2 }));
+        all.add(&Recent(Counts { buckets: slow.buckets(), ended: 2, errors: 2 }));
         assert_eq!((all.ended(), all.error_ratio()), (100, Some(0.02)));
         assert_eq!(all.quantile(0.5).map(|it| it.as_millis()), Some(6));
         assert_eq!(all.quantile(0.99), Some(Duration::from_millis(690)));

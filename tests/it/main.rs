@@ -68,3 +68,4 @@ mod transient;
 mod upgrade;
 mod upgrade_files;
 mod versions;
+mod watch;

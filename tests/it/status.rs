@@ -509,3 +509,75 @@ fn help_has_examples() {
         }
     }
 }
+
+/// A row of zeros does not say that requests get no answer.
+#[test]
+fn a_service_that_is_offline_says_so() {
+    let watershed = serve();
+    watershed.site.write("services/greeter.toml", two("v1 = 0, v2 = 0"));
+    eventually("offline", || watershed.service("greeter")["serving"] == "offline");
+    assert_eq!(watershed.get(GREETER, "/").status, 503);
+    let generation = watershed.generation();
+    let shown = status(&watershed, &[]).stdout;
+    assert!(shown.contains("services  2: 1 fine, 1 offline\n"), "{shown}");
+    let expected =
+        format!("\noffline  requests get 503 `offline`\ngreeter  since generation {generation}, ");
+    assert!(shown.contains(&expected), "{shown}");
+    let shown = status(&watershed, &["greeter"]).stdout;
+    let expected = "\ntraffic   offline: requests get 503 `offline`; since generation ";
+    assert!(shown.contains(expected), "{shown}");
+
+    let watershed = watershed.restart();
+    assert_eq!(watershed.service("greeter")["traffic_since_start"], true);
+    let shown = status(&watershed, &[]).stdout;
+    assert!(shown.contains("greeter  since the start of the process or longer, "), "{shown}");
+}
+
+/// Two kinds of a version in error: one that nobody serves, and one whose predecessor goes on.
+#[test]
+fn what_serves_is_told_beside_an_error() {
+    let site = Site::new().service("greeter", &one_version("v1")).service("shop", MISSING);
+    let watershed = site.start();
+    let missing = one_version("v1").replace("greeter.wasm", "gone.wasm");
+    watershed.site.write("services/greeter.toml", missing);
+    eventually("the error", || watershed.version("greeter", "v1")["status"] == "error");
+    let v1 = watershed.version("greeter", "v1");
+    assert_eq!((&v1["predecessor_serves"], &v1["share"]), (&true.into(), &100.0.into()), "{v1:#}");
+    watershed.assert_serves(GREETER, "/");
+    let (greeter, shop) = (watershed.service("greeter"), watershed.service("shop"));
+    assert_eq!((&greeter["serving"], &shop["serving"]), (&"held".into(), &"nothing".into()));
+    let shown = status(&watershed, &[]).stdout;
+    let shown = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in [
+        "services 2: 1 serves nothing, 1 needs a look",
+        "shop serves nothing down: nothing is served, and requests get 503 `no-version`: no declared \
+         version is normal error[not-found]: version broken:",
+        "missing.wasm; it gets no requests help: build the component",
+        "held: goes on as it was: the split gives v1 100 %, and v1 cannot become normal error",
+        "100 % of the requests still go to v1 as it was before",
+    ] {
+        assert!(shown.contains(part), "{part}\n{shown}");
+    }
+}
+
+/// Somebody looks at the status because the main file is broken.
+#[test]
+fn a_broken_main_file_does_not_hide_its_process() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let site = Site::new().admin(&format!("listen = \"{port}\"")).service("lab", &lab("v1"));
+    let mut watershed = site.start();
+    let main = watershed.site.read("watershed.toml");
+    watershed.site.write("watershed.toml", format!("{main}\n[[environments]\n"));
+    let shown = watershed.site.run(&["status"]);
+    assert_eq!((shown.code, shown.stderr.as_str()), (Some(0), ""), "{shown:?}");
+    assert!(shown.stdout.contains("\nlab       http://"), "{shown:?}");
+    // A process of other files is not meant.
+    let other = Site::new().admin(&format!("listen = \"{port}\""));
+    other.write("watershed.toml", format!("{}\n[[environments]\n", other.read("watershed.toml")));
+    let shown = other.run(&["status"]);
+    assert_eq!((shown.code, shown.stdout.as_str()), (Some(1), ""), "{shown:?}");
+    assert!(shown.stderr.contains("[[environments]"), "{shown:?}");
+    watershed.kill();
+    let shown = watershed.site.run(&["status"]);
+    assert_eq!((shown.code, shown.stdout.as_str()), (Some(1), ""), "{shown:?}");
+}

@@ -4,8 +4,9 @@
 //! | --- | --- |
 //! | a time or a date, or seconds since 1970 in JSON | any other |
 //! | 12, 32 or 64 hexadecimal digits: digests and ids | any others |
-//! | a figure with its unit: `1.30 ms`, `89.60 %` (two decimals: observed, not declared) | any other, or `-` |
-//! | a rate before a share, as `65.2   0 %` in a row of the status | any other, or `-` |
+//! | a figure with its unit: `1.30 ms`, `89.60 %` (two decimals: observed, not declared) | any other, `-` or `too early` |
+//! | an age and a number of requests: `4 s ago`, `12,345 requests` | any other |
+//! | a rate before a share, as `65.2   0 %` in a row of the status | any other, `-` or `too early` |
 //! | spaces in a row | any number of them, since columns are as wide as figures |
 //! | counts of `uniq -c` | others that the same shares explain: Fisher's exact test at 10⁻⁹ |
 //! | generation numbers | others, each always for the same one and all in the same order |
@@ -32,6 +33,9 @@ static DIGITS: LazyLock<Regex> =
 static FIGURES: LazyLock<Regex> = LazyLock::new(|| regex(r"\b\d+(\.\d+)? (ms|µs)|\b\d+\.\d\d %"));
 static RATES: LazyLock<Regex> =
     LazyLock::new(|| regex(r"  \d+(?:\.\d)?(  +(?:\d+(?:\.\d+)? %|-))"));
+static AGES: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r"\b\d+ (s|min|h \d+ min|days?( \d+ h)?)( ago| since)|\b\d+(,\d{3})* requests?\b")
+});
 static SPACES: LazyLock<Regex> = LazyLock::new(|| regex(r" {2,}"));
 static COUNTS: LazyLock<Regex> = LazyLock::new(|| regex(r"^ *(\d+) (.+)$"));
 static GENERATIONS: LazyLock<Regex> = LazyLock::new(|| {
@@ -94,7 +98,9 @@ fn normal(line: &str) -> String {
     });
     let line = TIMES.replace_all(&line, "<time>");
     let line = DIGITS.replace_all(&line, "<digits>");
+    let line = AGES.replace_all(&line, "<age>");
     let line = FIGURES.replace_all(&line, "<figure>");
+    let line = line.replace("too early", "-");
     let line = RATES.replace_all(&line, "  <rate>$1");
     let line = SPACES.replace_all(&line, "  ");
     // A version without requests has no figures.

@@ -159,7 +159,7 @@ pub fn every_error_code_is_in_the_table() {
 #[test]
 fn every_metric_is_in_the_table_of_metrics() {
     let page = section("docs/operations.md", "## Metrics");
-    let told = found(r"(?m)^\| `(watershed_[a-z_]+)` \|", &page);
+    let told = found(r"(?m)^\| `(watershed_[a-z0-9_]+)` \|", &page);
     let site = Site::new()
         .service("greeter", &(greeter("v1") + &greeter("v2") + &split("v1 = 50, v2 = 50")))
         .service("wrong", "nonsense")

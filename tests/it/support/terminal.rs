@@ -8,6 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use nix::pty::{OpenptyResult, openpty};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use rustix::termios::{Winsize, tcsetwinsize};
 
 use super::{DEADLINE, Finished, eventually, within};
 
@@ -49,6 +52,18 @@ impl AtTerminal {
         let terminal = File::from(master.try_clone().unwrap());
         let (shown, reading) = follow(master);
         Self { child, terminal, shown, reading }
+    }
+
+    /// Makes the terminal so large, and tells the command.
+    pub fn resize(&self, columns: u16, rows: u16) {
+        let size = Winsize { ws_col: columns, ws_row: rows, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&self.terminal, size).unwrap();
+        self.signal(Signal::SIGWINCH);
+    }
+
+    /// Sends the command a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
     }
 
     /// Waits for a question, and types an answer.
