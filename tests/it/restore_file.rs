@@ -82,7 +82,7 @@ fn a_broken_file_blocks_no_way_out() {
     );
     assert_eq!(watershed.site.read(FILE), good);
     assert_eq!(aside(&watershed.site), [broken.into_bytes()]);
-    assert_eq!(watershed.status()["rejected"], Value::Array(Vec::new()));
+    assert!(watershed.status().get("rejected").is_none());
     assert_eq!(watershed.get(GREETER, "/").text(), "Hello from v2!\n");
     refused(&watershed, &RESTORE, &["is right", "`watershed rollback greeter`"]);
 }
