@@ -1,5 +1,8 @@
 //! A running process, asked at its admin listener by commands.
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -78,10 +81,15 @@ pub enum ProcessError {
     #[error("{url} answers {answer}")]
     Stranger { url: String, answer: String },
     /// In the process's own words.
-    #[error("{} ({}, status {status})", .error.message, .url.split('?').next().unwrap_or(.url))]
+    #[error("{} ({}, status {status})", .error.message, path(.url))]
     Refused { url: String, status: u16, error: Box<ErrorDocument> },
     #[error(transparent)]
     Token(#[from] TokenError),
+}
+
+/// An address without its query.
+fn path(url: &str) -> &str {
+    url.split('?').next().unwrap_or(url)
 }
 
 impl Coded for ProcessError {
@@ -320,103 +328,5 @@ fn local(listen: SocketAddr) -> Result<SocketAddr, ProcessError> {
     match listen.port() {
         0 => Err(ProcessError::NoPort),
         port => Ok(SocketAddr::new(ip, port)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::Value;
-    use std::io::{Read, Write};
-    use std::net::TcpListener;
-    use std::thread::JoinHandle;
-
-    #[test]
-    fn a_url_is_taken_as_people_write_it() {
-        for url in ["http://127.0.0.1:9090", "http://127.0.0.1:9090/", "127.0.0.1:9090"] {
-            assert_eq!(checked(url).unwrap(), "http://127.0.0.1:9090");
-        }
-        assert_eq!(checked("[::1]:9090").unwrap(), "http://[::1]:9090");
-        for url in ["", "http://", "a b", "localhost:1/api", "u@h:1"] {
-            assert!(matches!(checked(url), Err(ProcessError::NotAUrl(_))), "{url}");
-        }
-        let encrypted = checked("https://127.0.0.1:9090").unwrap_err().to_string();
-        assert!(encrypted.contains("speaks plain HTTP"), "{encrypted}");
-    }
-
-    /// Starts a process that gives every client this answer. Returns its address, and the requests that it got.
-    fn answering(answer: &'static str) -> (String, JoinHandle<String>) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let asked = std::thread::spawn(move || {
-            let (mut client, _) = listener.accept().unwrap();
-            let mut asked = vec![0; 4096];
-            let mut read = 0;
-            while !asked[..read].ends_with(b"}") {
-                read += client.read(&mut asked[read..]).unwrap();
-            }
-            client.write_all(answer.as_bytes()).unwrap();
-            String::from_utf8_lossy(&asked[..read]).into_owned()
-        });
-        (url, asked)
-    }
-
-    fn post(url: &str) -> Result<(u16, Value), ProcessError> {
-        let process = Process::new(Some(url), None, &AdminSettings::default()).unwrap();
-        process.post("/api/v1/reload", &serde_json::json!({ "user": "me" }))
-    }
-
-    #[test]
-    fn what_is_posted_is_json_and_so_is_the_answer() {
-        let answer = "HTTP/1.1 422 Unprocessable Entity\r\ncontent-length: 9\r\n\r\n{\"at\": 7}";
-        let (url, asked) = answering(answer);
-        assert_eq!(post(&url).unwrap(), (422, serde_json::json!({ "at": 7 })));
-        let asked = asked.join().unwrap();
-        assert!(asked.starts_with("POST /api/v1/reload HTTP/1.1\r\n"), "{asked}");
-        assert!(asked.contains("content-type: application/json\r\n"), "{asked}");
-        assert!(asked.ends_with("{\"user\":\"me\"}"), "{asked}");
-    }
-
-    /// Whatever answers there is not trusted with the terminal.
-    #[test]
-    fn a_problem_document_is_repeated_with_its_advice() {
-        let body = r#"{"status":404,"title":"Not Found","detail":"no","code":"unknown-service","message":"no \u001b[31mshop","help":"try `shop`","more":1}"#;
-        let head = "HTTP/1.1 404 Not Found\r\ncontent-type: application/problem+json\r\n";
-        let answer = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
-        let (url, _) = answering(answer.leak());
-        let error = post(&url).unwrap_err();
-        let expected = format!("no [31mshop ({url}/api/v1/reload, status 404)\n  help: try `shop`");
-        assert_eq!(error.to_string(), expected);
-        assert!(error.is_unknown());
-    }
-
-    #[test]
-    fn a_refusal_in_plain_text_is_repeated() {
-        let answer = "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\n\
-                      content-length: 9\r\n\r\nno user.\n";
-        let (url, _) = answering(answer);
-        let error = post(&url).unwrap_err();
-        let expected = format!("no user. ({url}/api/v1/reload, status 400)");
-        assert_eq!(error.to_string(), expected);
-        assert!(!error.is_not_running());
-    }
-
-    #[test]
-    fn where_nobody_listens_no_process_runs() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        drop(listener);
-        let error = post(&url).unwrap_err();
-        assert!(error.is_not_running(), "{error}");
-        assert!(error.line().contains("`watershed run`"), "{error}");
-    }
-
-    #[test]
-    fn a_listener_on_every_address_is_reached_on_loopback() {
-        let local = |listen: &str| local(listen.parse().unwrap());
-        assert_eq!(local("0.0.0.0:9090").unwrap().to_string(), "127.0.0.1:9090");
-        assert_eq!(local("[::]:9090").unwrap().to_string(), "[::1]:9090");
-        assert_eq!(local("10.0.0.1:9090").unwrap().to_string(), "10.0.0.1:9090");
-        assert!(matches!(local("127.0.0.1:0"), Err(ProcessError::NoPort)));
     }
 }

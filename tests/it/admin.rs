@@ -88,15 +88,14 @@ fn the_metrics_are_what_prometheus_reads() {
     watershed.await_metric("watershed_in_flight", &[], 0.0);
     let response = watershed.admin("/metrics");
     let kind = response.header("content-type").unwrap();
-    assert!(kind.starts_with("application/openmetrics-text"), "{kind}");
+    assert_eq!(kind, "text/plain; version=0.0.4; charset=utf-8");
     let text = response.text();
     for line in [
-        "# TYPE watershed_requests counter",
+        "# TYPE watershed_requests_total counter",
         "# TYPE watershed_request_duration_seconds histogram",
-        "# UNIT watershed_request_duration_seconds seconds",
         "# TYPE watershed_in_flight gauge",
         "# TYPE watershed_config_generation gauge",
-        "# TYPE watershed_reloads counter",
+        "# TYPE watershed_reloads_total counter",
         "watershed_requests_total{environment=\"default\",service=\"lab\",version=\"v1\",\
          decision=\"latest\",outcome=\"2xx\"} 3",
         "watershed_requests_total{environment=\"default\",service=\"lab\",version=\"v1\",\
@@ -107,7 +106,6 @@ fn the_metrics_are_what_prometheus_reads() {
         "watershed_request_duration_seconds_count{environment=\"default\",service=\"lab\",\
          version=\"v1\"} 4",
         "watershed_reloads_total{outcome=\"published\"} 1",
-        "# EOF",
     ] {
         assert!(text.lines().any(|shown| shown == line), "{line}\n{text}");
     }

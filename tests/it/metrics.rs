@@ -153,9 +153,11 @@ fn assert_histogram(name: &str, family: &Family) {
     let mut by_series: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
     for (series, value) in &family.samples {
         let Some((_, labels)) = series.split_once("_bucket{") else { continue };
-        let (labels, bound) = labels.rsplit_once("le=\"").unwrap();
-        let bound = bound.trim_end_matches("\"}").parse().unwrap();
-        by_series.entry(labels.trim_end_matches(',').to_owned()).or_default().push((bound, *value));
+        let mut labels: Vec<_> = labels.trim_end_matches('}').split(',').collect();
+        let place = labels.iter().position(|label| label.starts_with("le=")).unwrap();
+        let bound = labels.remove(place).trim_start_matches("le=").trim_matches('"');
+        let bound: f64 = bound.parse().unwrap();
+        by_series.entry(labels.join(",")).or_default().push((bound, *value));
     }
     for (labels, mut buckets) in by_series {
         buckets.sort_by(|one, other| one.0.total_cmp(&other.0));
@@ -261,7 +263,7 @@ fn what_is_held_or_quarantined_has_a_series_until_it_ends() {
     eventually("held", || has("watershed_service_held"));
     watershed.site.write("services/greeter.toml", both("v1 = 0, v2 = 100"));
     eventually("held no more", || !has("watershed_service_held"));
-    done(&watershed, &["rollback", "greeter", "--bad", "--yes"]);
+    done(&watershed, &["rollback", "greeter", "--bad"]);
     eventually("quarantined", || {
         let labels = [("service", "greeter"), ("version", "v2")];
         watershed.metric("watershed_version_quarantined", &labels) > 0.5
