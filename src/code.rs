@@ -58,6 +58,11 @@ macro_rules! codes {
                 }
             }
 
+            /// The code of a word, as another process has sent it.
+            pub fn of(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|code| code.as_str() == word)
+            }
+
             /// One sentence for the documentation.
             pub const fn meaning(self) -> &'static str {
                 match self {
@@ -129,7 +134,7 @@ codes! {
     TokenWanted = "token-wanted": "The process wants a token, and the files name none.",
     TokenRefused = "token-refused": "The process has another token.",
     UnexpectedAnswer = "unexpected-answer": "What answers is no watershed, or a much older one.",
-    ProcessRefused = "process-refused": "The process refuses the request.",
+    ProcessRefused = "process-refused": "The process refuses the request, with a word that this command does not know.",
     Rejected = "rejected": "The file was edited, and the process rejects it; `problems` says why.",
     Held = "held": "The file was edited, and what it declares is not what is served.",
 

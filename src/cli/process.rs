@@ -102,7 +102,9 @@ impl Coded for ProcessError {
             Self::TokenWanted { .. } => ErrorCode::TokenWanted,
             Self::TokenRefused { .. } => ErrorCode::TokenRefused,
             Self::Stranger { .. } => ErrorCode::UnexpectedAnswer,
-            Self::Refused { .. } => ErrorCode::ProcessRefused,
+            Self::Refused { error, .. } => {
+                ErrorCode::of(&error.code).unwrap_or(ErrorCode::ProcessRefused)
+            }
             Self::Token(_) => ErrorCode::TokenFile,
         }
     }

@@ -14,7 +14,10 @@ use schema::Schema;
 
 /// The members that are percentages of traffic.
 const SHARES: [&str; 7] =
-    ["share", "declared_share", "observed_share", "moves", "before", "after", "from"];
+    ["share", "declared_share", "drawn_share", "moves", "before", "after", "from"];
+
+/// The members that are times.
+const TIMES: [&str; 3] = ["at", "traffic_since", "rolled_back_at"];
 
 /// The schema, and the commands that were compared with it.
 struct Commands {
@@ -76,7 +79,7 @@ fn assert_well_kept(name: &str, value: &Value) {
             assert!(decimals <= 2 && !text.contains('e'), "{name} is {text}");
             assert!((0.0..=100.0).contains(&number.as_f64().unwrap()), "{name} is {text}");
         }
-        Value::String(text) if name == "at" => {
+        Value::String(text) if TIMES.contains(&name) => {
             assert!(text.len() == 24 && text.ends_with('Z') && text.contains('T'), "{text}");
         }
         _ => {}
@@ -163,6 +166,8 @@ fn every_command_that_is_refused_says_so_in_one_shape() {
     let unsaid = watershed.site.run(&[&unsaid[..], &[&admin]].concat());
     commands.refused(&unsaid, "traffic", "nobody-to-ask");
     refused(&["promote", "greter", "v2"], "unknown-service");
+    // The process's own word, and not that it refuses.
+    refused(&["explain", "greter"], "unknown-service");
     refused(&["rollback", "greeter"], "nothing-before");
     refused(&["rollback", "greeter", "--to", "99"], "unknown-generation");
     refused(&["delete", "greeter", "v1"], "version-has-traffic");

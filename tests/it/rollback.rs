@@ -134,8 +134,8 @@ fn limits_rules_and_stickiness_come_back() {
     let config = watershed.admin("/api/v1/config").json().to_string();
     assert!(!config.contains("64MiB"), "{config}");
     let history = done(&watershed, &["history", "greeter", "--json"]);
-    for word in ["limits of v1", "rules", "sticky"] {
-        assert!(history.contains(&format!("\"{word}\"")), "{word}: {history}");
+    for word in ["limits", "rules", "sticky"] {
+        assert!(history.contains(&format!("\"key\": \"{word}\"")), "{word}: {history}");
     }
 }
 
