@@ -114,11 +114,6 @@ pub fn show_time(at: u64) -> String {
     format!("{:.0}", timestamp(at - at % 1_000))
 }
 
-/// A time of a record for scripts, to the millisecond: `2026-11-26T04:16:36.123Z`.
-pub fn exact_time(at: u64) -> String {
-    format!("{:.3}", timestamp(at))
-}
-
 fn timestamp(at: u64) -> Timestamp {
     let at = i64::try_from(at).ok().and_then(|at| Timestamp::from_millisecond(at).ok());
     at.unwrap_or(Timestamp::UNIX_EPOCH)

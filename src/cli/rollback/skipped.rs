@@ -3,9 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::api::Share;
+use crate::api::{Share, moment};
 use crate::config::{Percent, VersionName};
-use crate::history::exact_time;
 use crate::rollout::{Passed, Why};
 
 /// A generation that a rollback passed over.
@@ -32,7 +31,7 @@ impl From<&Passed> for SkippedDocument {
             share: f64::from(share.hundredths()) / 100.0,
         };
         let (reason, left, detail) = match why {
-            Why::Left { at, by } => ("rolled-back-from", Some((exact_time(*at), *by)), None),
+            Why::Left { at, by } => ("rolled-back-from", Some((moment::text(*at), *by)), None),
             Why::Cannot(why) => ("cannot-serve", None, Some(why.clone())),
         };
         let (rolled_back_at, rolled_back_by) = left.unzip();
