@@ -4,11 +4,13 @@
 //!
 //! The reloader records each publish before it is served; the admin listener and the command line
 //! read. Files, in reading order: `record` (one change of a service), `served` (what the service
-//! served after the change, cut into parts), `parts` (how parts are stored), `texts` (what services' files said when they were right), `retention` (which
+//! served after the change, cut into parts), `parts` (how parts are stored), `texts` (what services' files said when they were right),
+//! `newest` (the newest records of all services), `retention` (which
 //! records are kept), `file` (opening the file, and moving a damaged one aside), `reserve` (the last
 //! generation, where the history cannot be written).
 
 mod file;
+mod newest;
 mod parts;
 mod record;
 mod reserve;

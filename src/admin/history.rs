@@ -22,7 +22,7 @@ fn document(history: &History, query: &HistoryQuery) -> Result<HistoryDocument, 
     let records = found(history, query)?;
     let parts = history.parts(&records)?;
     let parts = if query.texts { parts } else { parts.without_texts(EnvValue::digest_of) };
-    let newest = records.first().filter(|_| query.file);
+    let newest = records.first().filter(|_| query.file && query.service.is_some());
     let file = newest.map(|newest| history.text_of(&newest.environment, &newest.service));
     let file = file.transpose()?.flatten();
     Ok(HistoryDocument { records, parts, file })
@@ -31,6 +31,9 @@ fn document(history: &History, query: &HistoryQuery) -> Result<HistoryDocument, 
 fn found(history: &History, query: &HistoryQuery) -> Result<Vec<Record>, AdminError> {
     let HistoryQuery { environment, service, limit, texts: _, file: _ } = query;
     let limit = limit.unwrap_or(LIMIT);
+    let Some(service) = service else {
+        return Ok(history.newest(environment.as_deref(), limit)?);
+    };
     if let Some(environment) = environment {
         let records = history.of(environment, service, limit)?;
         if !records.is_empty() {

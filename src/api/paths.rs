@@ -83,7 +83,8 @@ impl ReadinessQuery {
 pub struct HistoryQuery {
     /// Not needed where only one environment has such a service.
     pub environment: Option<String>,
-    pub service: String,
+    /// None where the records of all services are meant.
+    pub service: Option<String>,
     pub limit: Option<usize>,
     /// Whether the texts of plain environment variables are given, and not digests of them.
     pub texts: bool,
@@ -101,16 +102,22 @@ impl HistoryQuery {
     ///
     /// Where a parameter is unknown, repeated or malformed, or the service is missing.
     pub fn parse(text: &str) -> Result<Self, QueryError> {
-        let known = &["environment", "service", "limit", "texts", "file"];
+        let known = &["environment", "service", "all", "limit", "texts", "file"];
         let mut query = Parameters::read(text, known)?;
         let expected = format!("a number between 1 and {}", Self::LIMIT_MAX);
         let limit = query.value("limit", &expected)?;
         if let Some(limit) = limit.filter(|limit| !(1..=Self::LIMIT_MAX).contains(limit)) {
             return Err(malformed("limit", &limit.to_string(), &expected));
         }
+        let (service, all) = (query.name("service")?, query.value("all", TRUTH)?.unwrap_or(false));
+        match (&service, all) {
+            (None, false) => return Err(QueryError::Missing { name: "service" }),
+            (Some(_), true) => return Err(malformed("all", "true", "for a query with `service`")),
+            _ => {}
+        }
         Ok(Self {
             environment: query.name("environment")?,
-            service: query.name("service")?.ok_or(QueryError::Missing { name: "service" })?,
+            service,
             limit,
             texts: query.value("texts", TRUTH)?.unwrap_or(false),
             file: query.value("file", TRUTH)?.unwrap_or(false),
@@ -122,7 +129,8 @@ impl HistoryQuery {
         let Self { environment, service, limit, texts, file } = self;
         with_query(HISTORY, |query| {
             put(query, "environment", environment.as_ref());
-            put(query, "service", Some(service));
+            put(query, "service", service.as_ref());
+            put(query, "all", service.is_none().then(|| "true".to_owned()).as_ref());
             put(query, "limit", limit.map(|limit| limit.to_string()).as_ref());
             // A process that is older than this command refuses a key that it does not know.
             put(query, "texts", texts.then(|| "true".to_owned()).as_ref());
@@ -215,7 +223,7 @@ mod tests {
         let alone = StatusQuery { process_alone: true, ..StatusQuery::default() };
         assert_eq!(alone.path(), "/api/v1/status?services=false");
         assert_eq!(StatusQuery::parse("services=false").unwrap(), alone);
-        let records = HistoryQuery { service: "shop".to_owned(), ..HistoryQuery::default() };
+        let records = HistoryQuery { service: some("shop"), ..HistoryQuery::default() };
         assert_eq!(records.path(), "/api/v1/history?service=shop");
         let records =
             HistoryQuery { limit: Some(5), texts: true, environment: some("prod"), ..records };
@@ -233,6 +241,12 @@ mod tests {
             let error = HistoryQuery::parse(&format!("service=shop&limit={limit}")).unwrap_err();
             assert!(error.to_string().contains("between 1 and 1000"), "{limit}: {error}");
         }
+        let all = HistoryQuery::parse("all=true").unwrap();
+        assert_eq!(
+            (all.path().as_str(), all),
+            ("/api/v1/history?all=true", HistoryQuery::default())
+        );
+        assert!(HistoryQuery::parse("all=true&service=shop").is_err());
         let missing = HistoryQuery::parse("limit=1").unwrap_err();
         assert_eq!(missing, QueryError::Missing { name: "service" });
         assert!(ReadinessQuery::parse("generation=3x").is_err());

@@ -1,50 +1,72 @@
-//! `watershed history`: what was published of a service, when, and by whom.
+//! `watershed history`: what was published, when, and by whom. It needs no file where a process is named, and a service
+//! that is gone has a history as long as its records are kept.
 
-use std::io::Write;
-use std::path::Path;
+mod rows;
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::common::{Common, write_json};
-use super::table::{self, Align};
-use super::target::Target;
-use super::{CliError, complete};
+use super::process::Process;
+use super::records::records;
+use super::site::{Site, running};
+use super::status::columns;
+use super::{CliError, complete, select};
 use crate::api::{
-    Author, ChangedPart, HistoryDocument, HistoryQuery, Parts, Record, RecordOutcome, Share,
+    ChangedPart, HistoryDocument, HistoryQuery, Parts, Record, StatusDocument, StatusQuery,
 };
-use crate::config::ServiceName;
+use crate::config::{ServiceName, parse_duration};
+use crate::history::now;
+use crate::source::{Loader, Settings};
+use rows::{Look, lines};
+
+/// How many records are shown where nothing is said.
+const LIMIT: usize = 20;
 
 const EXAMPLES: &str = "\
 Examples:
   watershed history greeter
   watershed history greeter --limit 5 --json
+  watershed history --all --since 2h
+  watershed history greeter --since 2026-11-26T04:00:00Z
   watershed history greeter --admin http://10.0.0.7:9090 --token-file ~/token
 
 With --admin, that process is asked, and no file of this machine is read but that of the token.
 Where no process runs, the history is read from the state directory. A service has at most 1,000
-records, of 90 days.";
+records, of 90 days; a service that is gone keeps its newest 20. Times are in UTC. On a terminal the
+table is as wide as that, and what does not fit ends with `…`; --json has all of it.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
     /// The service.
-    #[arg(add = complete::services())]
-    service: ServiceName,
-    /// How many generations to show, newest first: 1 to 1,000.
-    #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u16).range(1..=1000))]
-    limit: u16,
+    #[arg(add = complete::services(), required_unless_present = "all", conflicts_with = "all")]
+    service: Option<ServiceName>,
+    /// Show the records of all services.
+    #[arg(long)]
+    all: bool,
+    /// Show what was published since then: a time such as 2026-11-26T04:00:00Z, or how long ago, as 2h.
+    #[arg(long, value_name = "TIME|DURATION", value_parser = since)]
+    since: Option<u64>,
+    /// How many records to show, newest first: 1 to 1,000 [default: 20; with --since 1,000].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    limit: Option<u16>,
     #[command(flatten)]
     common: Common,
 }
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Document<'a> {
-    environment: &'a str,
-    service: &'a str,
+    /// With `--all`, each record has its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    environment: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<&'a str>,
     records: Vec<Row<'a>>,
     /// What the records name under `served`, by digest. For plain environment variables, these are digests too.
     #[serde(skip_serializing_if = "Parts::is_empty")]
@@ -62,106 +84,138 @@ struct Row<'a> {
 }
 
 pub(super) fn history(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliError> {
-    let Arguments { service, limit, common } = arguments;
-    // The record before the first one shown is needed to say what the first one changed.
-    let limit = usize::from(*limit);
-    let asked = (limit + 1).min(HistoryQuery::LIMIT_MAX);
-    let (environment, document) = match common.remote(path)? {
-        Some(remote) => {
-            let document = remote.records(service.as_str(), asked)?;
-            let environment = document.records.first().map(|record| record.environment.clone());
-            (environment.unwrap_or_default(), document)
-        }
-        None => {
-            let target = Target::find(path, common, service.as_str())?;
-            (target.view().environment.to_string(), target.records(asked, false)?)
-        }
+    let Arguments { service, all: _, since, limit, common } = arguments;
+    let most = since.map_or(LIMIT, |_| HistoryQuery::LIMIT_MAX);
+    let limit = limit.map_or(most, usize::from);
+    // The record before one is needed to say what that one changed.
+    let asked = match (service, since) {
+        (Some(_), None) => (limit + 1).min(HistoryQuery::LIMIT_MAX),
+        _ => HistoryQuery::LIMIT_MAX,
     };
-    let rows = rows(&document, limit);
-    let mut out = anstream::stdout().lock();
-    if common.json {
-        let (environment, service) = (environment.as_str(), service.as_str());
-        let parts = &document.parts;
-        write_json(&mut out, &Document { environment, service, records: rows, parts })?;
-    } else if rows.is_empty() {
-        writeln!(out, "nothing was published of {service} yet")?;
-    } else {
-        for line in lines(&rows) {
-            writeln!(out, "{line}")?;
-        }
+    let query = HistoryQuery {
+        environment: common.environment.clone(),
+        service: service.as_ref().map(ToString::to_string),
+        limit: Some(asked),
+        ..HistoryQuery::default()
+    };
+    let source = Source::find(path, common)?;
+    let document = records(source.process.as_ref(), &source.state, &query)?;
+    if let Some(service) = service.as_ref().filter(|_| document.records.is_empty()) {
+        source.knows(path, common, service.as_str())?;
     }
+    let mut rows = rows(&document);
+    rows.retain(|row| since.is_none_or(|since| row.record.at >= since));
+    rows.truncate(limit);
+    show(service.as_ref(), rows, &document, common.json)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The newest records, at most this many.
-fn rows(HistoryDocument { records, parts, .. }: &HistoryDocument, limit: usize) -> Vec<Row<'_>> {
-    let earlier = records.iter().skip(1).map(Some).chain([None]);
-    let row = |(record, earlier): (_, Option<&Record>)| Row {
-        record,
-        changed: changed(record, earlier, parts).unwrap_or_default(),
+fn show(
+    service: Option<&ServiceName>,
+    rows: Vec<Row<'_>>,
+    document: &HistoryDocument,
+    json: bool,
+) -> Result<(), CliError> {
+    let mut out = anstream::stdout().lock();
+    if json {
+        let service = service.map(ServiceName::as_str);
+        let newest = document.records.first().filter(|_| service.is_some());
+        let environment = newest.map(|newest| newest.environment.as_str());
+        let parts = &document.parts;
+        return Ok(write_json(&mut out, &Document { environment, service, records: rows, parts })?);
+    }
+    if rows.is_empty() {
+        let whose = service.map(|service| format!(" of {service}")).unwrap_or_default();
+        let when = if document.records.is_empty() { "yet" } else { "since then" };
+        return Ok(writeln!(out, "nothing was published{whose} {when}")?);
+    }
+    let columns = std::io::stdout().is_terminal().then(columns);
+    let look = Look { columns, has_services: service.is_none() };
+    lines(&rows, look).iter().try_for_each(|line| writeln!(out, "{line}"))?;
+    Ok(())
+}
+
+/// Where records are read.
+struct Source {
+    process: Option<Process>,
+    state: PathBuf,
+}
+
+impl Source {
+    /// The process that is named or runs, or the state directory.
+    fn find(path: &Path, common: &Common) -> Result<Self, CliError> {
+        if let Some(remote) = common.remote(path)? {
+            return Ok(Self { process: Some(remote.process), state: PathBuf::new() });
+        }
+        let loader = Loader::new(path);
+        match loader.settings() {
+            Ok(Settings { admin, state }) => {
+                let process = running(loader.path(), &admin, common)?;
+                Ok(Self { process, state: state.directory })
+            }
+            // A process that serves a main file that is wrong by now has the history all the same.
+            Err(_) => Ok(Self { process: Some(common.process(path)?), state: PathBuf::new() }),
+        }
+    }
+
+    /// Whether there is a service without records: it may be too new.
+    fn knows(&self, path: &Path, common: &Common, service: &str) -> Result<(), CliError> {
+        let environment = common.environment.as_deref();
+        match &self.process {
+            Some(process) => {
+                let status: StatusDocument = process.get(&StatusQuery::default().path())?;
+                select::service_among(&status.environments, environment, service)?;
+            }
+            None => {
+                let site = Site::open_offline(path)?;
+                select::service(&site.loaded.config, environment, service)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A time, or how long ago it was.
+fn since(text: &str) -> Result<u64, String> {
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return u64::try_from(time.as_millisecond()).map_err(|_| "it is before 1970".to_owned());
+    }
+    let ago = parse_duration(text).map_err(|_| {
+        "it is neither a time such as 2026-11-26T04:00:00Z nor a duration such as 2h".to_owned()
+    })?;
+    Ok(now().saturating_sub(u64::try_from(ago.as_millis()).unwrap_or(u64::MAX)))
+}
+
+/// Each record, with what it changed since the one before it of its service.
+fn rows(HistoryDocument { records, parts, .. }: &HistoryDocument) -> Vec<Row<'_>> {
+    let row = |(index, record): (usize, _)| {
+        let earlier = records.iter().skip(index + 1).find(|other| is_of_same(record, other));
+        Row { record, changed: changed(record, earlier, parts).unwrap_or_default() }
     };
-    records.iter().zip(earlier).map(row).take(limit).collect()
+    records.iter().enumerate().map(row).collect()
+}
+
+fn is_of_same(one: &Record, other: &Record) -> bool {
+    (&one.environment, &one.service) == (&other.environment, &other.service)
 }
 
 fn changed(record: &Record, earlier: Option<&Record>, parts: &Parts) -> Option<Vec<ChangedPart>> {
     Some(record.contents(parts)?.changes_since(&earlier?.contents(parts)?))
 }
 
-fn lines(rows: &[Row<'_>]) -> Vec<String> {
-    let header = [
-        ("GENERATION", Align::Right),
-        ("WHEN", Align::Left),
-        ("TRAFFIC", Align::Left),
-        ("WHO", Align::Left),
-        ("NOTE", Align::Left),
-    ];
-    let line = |row: &Row<'_>| {
-        let Row { record, .. } = row;
-        let generation = record.generation.to_string();
-        [generation, when(record.at), traffic(record), who(&record.author), note(row)]
-    };
-    table::lines(header, rows.iter().map(line))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// In the reader's time zone.
-fn when(at: u64) -> String {
-    let at = i64::try_from(at).ok().and_then(|at| Timestamp::from_millisecond(at).ok());
-    let at = at.unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(TimeZone::system());
-    at.strftime("%Y-%m-%d %H:%M:%S").to_string()
-}
-
-fn traffic(record: &Record) -> String {
-    let (before, after) = (shares(&record.before), shares(&record.after));
-    if before == after { after } else { format!("{before} → {after}") }
-}
-
-fn shares(shares: &[Share]) -> String {
-    let each = |Share { version, share }: &Share| format!("{version} {share} %");
-    match shares {
-        [] => "nothing".to_owned(),
-        shares => shares.iter().map(each).collect::<Vec<_>>().join(", "),
+    #[test]
+    fn a_time_is_told_by_itself_or_by_how_long_ago_it_was() {
+        assert_eq!(since("2026-11-26T04:16:36.123Z"), Ok(1_795_666_596_123));
+        assert_eq!(since("2026-11-26T05:16:36+01:00"), Ok(1_795_666_596_000));
+        let hour = since("1h").unwrap();
+        assert!((3_600_000..3_700_000).contains(&(now() - hour)));
+        assert_eq!(since("1000000h").map(|at| at < now()), Ok(true));
+        for wrong in ["", "monday", "2026-11-26", "-1h", "5"] {
+            assert!(since(wrong).is_err(), "{wrong}");
+        }
     }
-}
-
-fn who(author: &Author) -> String {
-    match author {
-        Author::Start => "start".to_owned(),
-        Author::FileEdit => "file edit".to_owned(),
-        Author::Command { user, command } => format!("{user}: {command}"),
-    }
-}
-
-fn note(Row { record, changed }: &Row<'_>) -> String {
-    let versions = record.versions.iter().filter(|version| version.status != "normal");
-    let standing = versions.map(|version| format!("{} is {}", version.name, version.status));
-    let held = match &record.outcome {
-        RecordOutcome::Published => None,
-        RecordOutcome::Held { why } => Some(format!("held: {why}")),
-    };
-    let back = record.restores.map(|generation| format!("back to generation {generation}"));
-    let changed: Vec<_> = changed.iter().map(ToString::to_string).collect();
-    let changed = (!changed.is_empty()).then(|| changed.join(", "));
-    let said = back.into_iter().chain(record.remark.iter().cloned()).chain(changed);
-    let notes: Vec<String> = said.chain(standing).chain(held).collect();
-    notes.join("; ")
 }

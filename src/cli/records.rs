@@ -27,31 +27,41 @@ pub(super) fn records(
         };
     }
     let Some(history) = History::read(state)? else { return Ok(HistoryDocument::default()) };
-    let HistoryQuery { service, limit, texts, file, .. } = query;
-    let Some(environment) = environment(&history, query)? else {
-        return Ok(HistoryDocument::default());
+    let HistoryQuery { environment, service, limit, texts, file } = query;
+    let limit = limit.unwrap_or(HistoryQuery::LIMIT_MAX);
+    let (records, file) = match service {
+        None => (history.newest(environment.as_deref(), limit)?, None),
+        Some(service) => match own_environment(&history, environment.as_deref(), service)? {
+            None => return Ok(HistoryDocument::default()),
+            Some(environment) => {
+                let file = if *file { history.text_of(&environment, service)? } else { None };
+                (history.of(&environment, service, limit)?, file)
+            }
+        },
     };
-    let records = history.of(&environment, service, limit.unwrap_or(HistoryQuery::LIMIT_MAX))?;
     let parts = history.parts(&records)?;
     let parts = if *texts { parts } else { parts.without_texts(EnvValue::digest_of) };
-    let file = if *file { history.text_of(&environment, service)? } else { None };
     Ok(HistoryDocument { records, parts, file })
 }
 
-/// The environment of a query, or else the only one that has such a service.
-fn environment(history: &History, query: &HistoryQuery) -> Result<Option<String>, CliError> {
-    if let Some(environment) = &query.environment {
-        return Ok(Some(environment.clone()));
+/// The environment that is given, or else the only one that has such a service.
+fn own_environment(
+    history: &History,
+    given: Option<&str>,
+    service: &str,
+) -> Result<Option<String>, CliError> {
+    if let Some(given) = given {
+        return Ok(Some(given.to_owned()));
     }
     let services = history.services()?.into_iter();
-    let own = services.filter(|(_, name)| *name == query.service);
+    let own = services.filter(|(_, name)| name == service);
     let mut environments: Vec<_> = own.map(|(environment, _)| environment).collect();
     match environments.as_slice() {
         [] | [_] => Ok(environments.pop()),
         several => {
             let names: Vec<_> = several.iter().map(String::as_str).collect();
             let environments = suggest::list_at_most(suggest::AMONG_MAX, &names);
-            Err(SelectError::Ambiguous { name: query.service.clone(), environments }.into())
+            Err(SelectError::Ambiguous { name: service.to_owned(), environments }.into())
         }
     }
 }
@@ -69,7 +79,7 @@ pub(super) fn last_good(
 ) -> Result<Option<FileText>, CliError> {
     let query = HistoryQuery {
         environment: environment.map(str::to_owned),
-        service: service.to_owned(),
+        service: Some(service.to_owned()),
         limit: Some(1),
         file: true,
         ..HistoryQuery::default()

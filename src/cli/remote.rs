@@ -1,7 +1,7 @@
 //! A process that is asked by its address alone, from wherever that is reached: no file of this machine is read.
 
 use super::process::{Process, ProcessError};
-use crate::api::{ExplainQuery, Explanation, HistoryDocument, HistoryQuery};
+use crate::api::{ExplainQuery, Explanation};
 
 /// The process at `--admin`, and the environment of `--environment`.
 pub(super) struct Remote {
@@ -18,17 +18,5 @@ impl Remote {
     pub fn explain(&self, service: &str, query: ExplainQuery) -> Result<Explanation, ProcessError> {
         let (environment, service) = (self.environment.clone(), Some(service.to_owned()));
         self.process.get(&ExplainQuery { environment, service, ..query }.path())
-    }
-
-    /// What was published of a service, newest first. Environments of versions are given as digests.
-    ///
-    /// # Errors
-    ///
-    /// Where it does not answer, or has no record of the service.
-    pub fn records(&self, service: &str, limit: usize) -> Result<HistoryDocument, ProcessError> {
-        let (environment, service) = (self.environment.clone(), service.to_owned());
-        let query =
-            HistoryQuery { environment, service, limit: Some(limit), ..HistoryQuery::default() };
-        self.process.get(&query.path())
     }
 }

@@ -23,7 +23,9 @@ use super::{CliError, complete};
 use crate::api::{EnvironmentDocument, StatusDocument, StatusQuery};
 use crate::config::Problem;
 use page::Page;
+pub(super) use page::{cut, width};
 use screen::Screen;
+pub(super) use screen::columns;
 
 /// The shortest and the longest time between two looks, in seconds.
 const PERIOD_MIN: f64 = 0.1;

@@ -109,7 +109,7 @@ impl Target {
     pub fn records(&self, limit: usize, texts: bool) -> Result<HistoryDocument, CliError> {
         let query = HistoryQuery {
             environment: Some(self.view.environment.to_string()),
-            service: self.view.service.name.to_string(),
+            service: Some(self.view.service.name.to_string()),
             limit: Some(limit),
             texts,
             ..HistoryQuery::default()

@@ -1,13 +1,16 @@
 //! The history: what every publish changed, and by whom, as the admin listener shows it.
 
 use std::fs;
+use std::process::Command;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use watershed::history::{Author, Record, RecordOutcome, Share};
 
 use crate::heavy_component::heavy;
-use crate::support::{Http1, Site, Watershed, eventually, greeter, one_version, plugin, split};
+use crate::support::{
+    Finished, Http1, Site, Watershed, done, eventually, greeter, one_version, plugin, split, tell,
+};
 
 const FILE: &str = "services/greeter.toml";
 
@@ -277,4 +280,64 @@ fn of_two_commands_in_one_reload_the_last_one_is_named() {
     let record = newest(&watershed, "greeter", 2);
     let Author::Command { user, .. } = &record.author else { panic!("{record:#?}") };
     assert_eq!((user.as_str(), record.after[0].share), ("bob", 20.0));
+}
+
+/// One row a record, of all services, from another machine: no file is there.
+#[test]
+fn the_history_of_all_services_is_one_table() {
+    let watershed = Site::new()
+        .service("greeter", &two_versions("v1 = 100, v2 = 0"))
+        .service("other", &greeter("v1"))
+        .start();
+    done(&watershed, &["promote", "greeter", "v2", "--remark", "two\nlines\tand \u{1b}[31mred"]);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let admin = format!("http://{}", watershed.admin_address());
+    let ask = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_watershed"));
+        command.current_dir(elsewhere.path()).args(["history", "--admin", &admin]).args(arguments);
+        let finished = Finished::of(command);
+        assert_eq!(finished.code, Some(0), "{finished:?}");
+        finished.stdout
+    };
+    let table = ask(&["--all"]);
+    assert_eq!(table.lines().count(), 4, "{table}");
+    let newest = table.lines().nth(1).unwrap();
+    for words in
+        ["Z  greeter  v1 100 % → v2 100 %", ": promote v2", "two\\nlines\\tand \\u{1b}[31mred"]
+    {
+        assert!(newest.contains(words), "{table}");
+    }
+    assert!(table.starts_with("GEN  WHEN (UTC)"), "{table}");
+    let json: Value = serde_json::from_str(&ask(&["--all", "--json", "--limit", "2"])).unwrap();
+    assert_eq!((json["ok"].as_bool(), json["records"].as_array().unwrap().len()), (Some(true), 2));
+    assert_eq!(json["records"][0]["remark"], "two\nlines\tand \u{1b}[31mred");
+    assert!(json.get("service").is_none(), "{json:#}");
+    assert_eq!(
+        ask(&["--all", "--since", "2100-01-01T00:00:00Z"]),
+        "nothing was published since then\n"
+    );
+    assert_eq!(ask(&["greeter", "--since", "1h"]).lines().count(), 3);
+}
+
+/// While its records are kept, and whether or not a process runs.
+#[test]
+fn a_service_that_is_gone_has_a_history() {
+    let site = Site::new()
+        .service("greeter", &two_versions("v1 = 100, v2 = 0"))
+        .service("other", &greeter("v1"));
+    let mut watershed = site.start();
+    fs::remove_file(watershed.site.path(FILE)).unwrap();
+    newest(&watershed, "greeter", 2);
+    let history = done(&watershed, &["history", "greeter"]);
+    assert!(history.contains("v1 100 % → nothing"), "{history}");
+    let unknown = tell(&watershed, &["history", "greter"]);
+    assert_eq!(unknown.code, Some(1), "{unknown:?}");
+    assert!(unknown.stderr.contains("no service `greter`"), "{unknown:?}");
+    watershed.kill();
+    let finished = watershed.site.run(&["history", "greeter"]);
+    assert_eq!((finished.code, finished.stdout), (Some(0), history));
+    let finished = watershed.site.run(&["history", "--all"]);
+    assert_eq!((finished.code, finished.stdout.lines().count()), (Some(0), 4), "{finished:?}");
+    let unknown = watershed.site.run(&["history", "greter"]);
+    assert!(unknown.stderr.contains("no service `greter`"), "{unknown:?}");
 }

@@ -119,7 +119,7 @@ impl Names {
     fn records(&self, environment: &str, service: &str) -> Option<Vec<Record>> {
         let query = HistoryQuery {
             environment: Some(environment.to_owned()),
-            service: service.to_owned(),
+            service: Some(service.to_owned()),
             limit: Some(GENERATIONS),
             ..HistoryQuery::default()
         };

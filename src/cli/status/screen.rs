@@ -124,6 +124,11 @@ impl Screen {
     }
 }
 
+/// The columns of the terminal on standard output, or else by `COLUMNS`.
+pub fn columns() -> usize {
+    Screen::new().size().0
+}
+
 impl Drop for Screen {
     fn drop(&mut self) {
         // A terminal that is gone needs nothing back.
