@@ -6,8 +6,8 @@ use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 
 use super::super::model::{
-    Digest, EnvironmentName, LabelError, Percent, PercentError, RuleName, ServiceName, VersionName,
-    Watch,
+    Digest, DigestError, EnvironmentName, LabelError, Percent, PercentError, RuleName, ServiceName,
+    VersionName, Watch,
 };
 use super::super::path::absolute;
 use super::super::raw::{Field, Located};
@@ -178,7 +178,7 @@ fn shorten_hyphens(text: &str) -> String {
 }
 
 pub fn digest(text: &str) -> Result<Digest, Complaint> {
-    text.parse().map_err(|error: model::DigestError| {
+    text.parse().map_err(|error: DigestError| {
         let usual = "write `sha256:` and the 64 digits that `sha256sum` prints for the component";
         let meant = format!("sha256:{}", text.trim());
         let help = match meant.parse::<Digest>() {
@@ -191,7 +191,7 @@ pub fn digest(text: &str) -> Result<Digest, Complaint> {
 
 /// The digest of an environment. Nobody computes one by hand.
 pub fn env_digest(text: &str) -> Result<Digest, Complaint> {
-    text.parse().map_err(|error: model::DigestError| {
+    text.parse().map_err(|error: DigestError| {
         let help = "leave it out to mean every environment, or write `sha256:` and 64 digits";
         Complaint::new(format!("`env` is not a digest: {error}"), help)
     })
