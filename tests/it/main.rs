@@ -52,6 +52,7 @@ mod reload;
 mod reload_files;
 mod reload_load;
 mod reload_requests;
+mod remote;
 mod restore_file;
 mod rollback;
 mod routes;
