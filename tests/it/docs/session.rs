@@ -174,9 +174,9 @@ fn compiled() -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("docs");
     ONCE.call_once(|| {
         copy(&repository("config"), &directory.join("config"));
-        if !directory.join("plugins").exists() {
-            symlink(repository("plugins"), directory.join("plugins")).unwrap();
-        }
+        // A link of an earlier run may lead to a clone that is gone.
+        fs::remove_file(directory.join("plugins")).ok();
+        symlink(repository("plugins"), directory.join("plugins")).unwrap();
         let mut check = Command::new(env!("CARGO_BIN_EXE_watershed"));
         check.args(["check"]).current_dir(&directory);
         let checked = check.output().unwrap();
