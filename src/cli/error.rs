@@ -111,9 +111,11 @@ impl CliError {
             Self::Component(error) => Details { fault: Some(error.into()), ..details },
             Self::Refused(refusal) => match &**refusal {
                 Refusal::InError { fault, .. } => Details { fault: Some(fault.clone()), ..details },
-                Refusal::HalfDone { left, fault, .. } => {
-                    Details { left: Some(left.clone()), fault: fault.clone(), ..details }
-                }
+                Refusal::HalfDone { left, fault, .. } => Details {
+                    left: Some(left.clone()),
+                    fault: fault.as_deref().cloned(),
+                    ..details
+                },
                 Refusal::Rollback(RollbackError::NothingLeft { passed, .. }) => Details {
                     skipped: passed.iter().map(SkippedDocument::from).collect(),
                     ..details

@@ -141,10 +141,11 @@ fn come_and_gone<'a>(
     apart(lists).map(change)
 }
 
+/// An item before or after.
+type Apart<'a, T> = (Option<&'a T>, Option<&'a T>);
+
 /// What only one of two lists has: on the side where it is.
-fn apart<'a, T: PartialEq>(
-    [old, new]: [&'a [T]; 2],
-) -> impl Iterator<Item = (Option<&'a T>, Option<&'a T>)> {
+fn apart<'a, T: PartialEq>([old, new]: [&'a [T]; 2]) -> impl Iterator<Item = Apart<'a, T>> {
     let gone = old.iter().filter(|item| !new.contains(item)).map(|item| (Some(item), None));
     gone.chain(new.iter().filter(|item| !old.contains(item)).map(|item| (None, Some(item))))
 }

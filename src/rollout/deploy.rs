@@ -313,7 +313,7 @@ impl<C: Control> Run<'_, C> {
             self.declared_without_traffic()
         };
         let why = Refusal::InError { service, version, fault: fault.clone() }.told();
-        Refusal::HalfDone { why, fault: Some(fault), left }.into()
+        Refusal::HalfDone { why, fault: Some(Box::new(fault)), left }.into()
     }
 
     fn words(&self, back: &PutBack<C::Error>) -> String {

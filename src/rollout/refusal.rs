@@ -62,7 +62,7 @@ pub enum Refusal {
     Rollback(#[from] RollbackError),
     /// Something had been done already; `left` says how things stand, and `fault` what is wrong with a version.
     #[error("{why}")]
-    HalfDone { why: Told, fault: Option<Fault>, left: String },
+    HalfDone { why: Told, fault: Option<Box<Fault>>, left: String },
 }
 
 impl Coded for Refusal {

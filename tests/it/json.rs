@@ -200,7 +200,7 @@ fn files_that_are_wrong_are_told_with_their_place_by_every_command() {
             (Some(&*file), true),
             "{place}"
         );
-        assert_eq!(refused["problems"][0]["message"], refused["error"]["message"]);
+        assert_eq!(refused["problems"][0]["file"], place["file"]);
     }
     // The environments are those of the main file.
     commands.done(&site.run(&["env", "list", "--json"]), "env", 0);
