@@ -99,7 +99,7 @@ fn gauge(value: usize) -> Gauge {
     gauge
 }
 
-/// A figure of the kernel's status of the process: `VmRSS:	    1234 kB`.
+/// A figure of the kernel's status of the process: `VmRSS: 1234 kB`.
 fn figure(status: &str, key: &str) -> Option<usize> {
     let line = status.lines().find_map(|line| line.strip_prefix(key))?;
     line.split_whitespace().next()?.parse().ok()
