@@ -11,6 +11,7 @@ mod limits;
 mod matches;
 mod overrides;
 mod policy;
+mod quantity;
 mod quarantine;
 mod request;
 mod routes;

@@ -83,7 +83,8 @@ fn check_says_the_same_of_all_at_once() {
         let title = format!("error[{code}]: version v1 of service {service}: ");
         assert!(checked.stdout.contains(&title), "{title}\n{}", checked.stdout);
     }
-    assert_eq!(checked.stdout.matches("  help: ").count(), BROKEN.len(), "{}", checked.stdout);
+    assert_eq!(checked.stdout.matches("error[").count(), BROKEN.len(), "{}", checked.stdout);
+    assert!(checked.stdout.matches("= help: ").count() >= BROKEN.len(), "{}", checked.stdout);
     let neither = "it exports nothing, and neither wasi:http/incoming-handler@0.2 nor \
                    wasi:http/handler@0.3";
     assert!(checked.stdout.contains(neither), "{}", checked.stdout);
@@ -103,6 +104,47 @@ fn check_looks_on_behind_a_file_that_is_wrong() {
         "the shares add up to 99",
         "error[not-found]",
         "1 problem in 1 file, 9 of 11 versions in error",
+    ] {
+        assert!(checked.stdout.contains(part), "{part}\n{}", checked.stdout);
+    }
+}
+
+/// Whoever looks for a missing component looks for the line that names it.
+#[test]
+fn a_wrong_component_is_told_with_its_line() {
+    let text = "# the shop\n[[versions]]\nname = \"v1\"\ncomponent = \"nowhere.wasm\"\n";
+    let site = Site::new().service("shop", text).service("fine", &greeter("v1"));
+    let checked = site.run(&["check"]);
+    for part in ["shop.toml:4:13", "4 | component = \"nowhere.wasm\"", "^^^^^^^^^^^^^^"] {
+        assert!(checked.stdout.contains(part), "{part}\n{}", checked.stdout);
+    }
+    let checked = site.run(&["check", "--json"]);
+    let findings: serde_json::Value = serde_json::from_str(&checked.stdout).unwrap();
+    let versions = findings["versions"].as_array().unwrap();
+    let shop = versions.iter().find(|version| version["service"] == "shop").unwrap();
+    assert_eq!(shop["line"], 4, "{findings:#}");
+    let watershed = site.start();
+    watershed.log_line(&["shop", "not-found", "shop.toml:4"]);
+    // The line moves with the file.
+    let other = text.replace("nowhere", "elsewhere");
+    watershed.site.write("services/shop.toml", format!("\n\n{other}"));
+    watershed.log_line(&["shop", "elsewhere.wasm", "shop.toml:6"]);
+}
+
+/// A module as a compiler for `wasm32-wasip1` makes it, as far as anybody looks at it.
+#[test]
+fn a_module_for_wasi_0_1_is_told_how_it_becomes_a_component() {
+    let mut module = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x02\x1b\x01\x16".to_vec();
+    module.extend(b"wasi_snapshot_preview1\x01f\0\0");
+    let text = "[[versions]]\nname = \"v1\"\ncomponent = \"old.wasm\"\n";
+    let site = Site::new().service("old", text);
+    site.write("services/old.wasm", module);
+    let checked = site.run(&["check"]);
+    for part in [
+        "error[not-a-component]",
+        "core module for WASI 0.1",
+        "wasm-tools component new",
+        "--adapt",
     ] {
         assert!(checked.stdout.contains(part), "{part}\n{}", checked.stdout);
     }

@@ -160,7 +160,8 @@ fn keys_that_are_none_get_a_hint() {
     assert_eq!(hint("[a]\n[a]"), "keep one of the two, with all keys below it");
     assert_eq!(hint("[a]\nx = 1\n[[a]]"), "keep one of the two, with all keys below it");
     assert_eq!(hint("a = 1\rb = 2"), "end lines as on Unix (LF) or as on Windows (CRLF)");
-    assert_eq!(hint("a = 1\n\u{feff}b = 2"), "remove it, or put the key in quotation marks");
+    let unseen = "remove it: delete the text around it, and type that again";
+    assert_eq!(hint("a = 1\n\u{feff}b = 2"), unseen);
 }
 
 /// Keys below a header that the parser could not read are not at fault for what it says about them.
@@ -246,5 +247,46 @@ fn a_mark_ends_with_its_line() {
         let length = problem.source.unwrap().chars().count();
         let (column, width) = (problem.column.unwrap(), problem.width.unwrap());
         assert!(column + width - 1 <= length.max(column), "{column} {width} {length}");
+    }
+}
+
+/// Reports of other projects: what their parsers said, people took for something else (volta-cli/volta#199 and
+/// rust-lang/rust#32059 about merges, Deltares/imod_coupler#313 and toml-rs/toml#1108 about texts without quotation
+/// marks).
+#[test]
+fn what_misled_people_elsewhere_is_told_in_their_words() {
+    let text = "a = 1\n<<<<<<< HEAD\nb = 1\n=======\nb = 2\n>>>>>>> other\nc = 3\n";
+    let told: Vec<_> = said(text).into_iter().map(|(line, message, _)| (line, message)).collect();
+    let merge = "a merge left two versions of this text, up to line 6".to_owned();
+    assert_eq!(told, [(2, merge)]);
+    let [(_, message, help)] = said("dll = \\path\\to\\MetaSWAP.dll").try_into().unwrap();
+    assert_eq!(message, "`\\path\\to\\MetaSWAP.dll` is not a value");
+    assert_eq!(help, "put a text in quotation marks: `'\\path\\to\\MetaSWAP.dll'`");
+    let [(_, message, _)] = said("x = 42_hello").try_into().unwrap();
+    assert_eq!(message, "`42_hello` is not a value");
+}
+
+/// A text in several lines may show a merge, and be right.
+#[test]
+fn what_is_quoted_is_no_merge() {
+    let text = "a = \"\"\"\n<<<<<<< HEAD\n=======\n>>>>>>> other\n\"\"\"\nb = yes\n";
+    let lines: Vec<usize> = said(text).iter().map(|(line, ..)| *line).collect();
+    assert_eq!(lines, [6]);
+}
+
+/// A shower of reports about one cause is read by nobody.
+#[test]
+fn a_text_in_another_language_is_told_once() {
+    for (text, language) in [
+        ("name: s\nversions:\n  - name: v1\n", "YAML"),
+        ("{\n  \"name\": \"s\"\n}\n", "JSON"),
+        ("<a>\n  <b c=\"d\"/>\n</a>\n", "XML"),
+        ("server {\n  listen 80;\n}\n", "nginx"),
+        ("--- a\n+++ b\n@@ -1 +1 @@\n-a = 1\n+a = 2\n", "diff"),
+        ("a = 1\n{{ if b }}\nc = {{ d }}\n", "template"),
+    ] {
+        let [(_, message, help)] = said(text).try_into().unwrap();
+        assert!(message.contains(language), "{message}");
+        assert!(!help.is_empty());
     }
 }

@@ -65,6 +65,7 @@ pub fn glob_of(text: &str) -> Option<String> {
     let bare = MODIFIERS.iter().find_map(|modifier| text.strip_prefix(modifier)).unwrap_or(text);
     let (begins, bare) = bare.strip_prefix('^').map_or((false, bare), |rest| (true, rest));
     let (ends, bare) = bare.strip_suffix('$').map_or((false, bare), |rest| (true, rest));
+    let bare = bare.replace("(.*)", ".*");
     let glob = bare.replace(".*", "*").replace(".+", "*").replace("\\.", ".");
     let is_rest = glob.chars().any(|c| c != '.' && REGEX.contains(c));
     if is_rest || glob.is_empty() {
@@ -104,8 +105,9 @@ fn sign(text: &str, plain: &str) -> Option<&'static str> {
         return classes.into_iter().find(|class| class.ends_with(letter));
     }
     let runs = [".*", ".+"].iter().map(|run| plain.matches(run).count()).sum::<usize>();
-    let is_run =
-        plain.starts_with(".*") || plain.contains(".+") || plain.contains("/.*") || runs > 1;
+    let is_run = plain.starts_with(".*")
+        || ["/.*", "(.*", ".+"].iter().any(|run| plain.contains(run))
+        || runs > 1;
     if is_run {
         return Some(if plain.contains(".+") { ".+" } else { ".*" });
     }
@@ -208,6 +210,10 @@ mod tests {
             ("/app/[0-9]+", None),
             ("/app$", Some("/app")),
             (r"/app/\d+", None),
+            // istio/istio#1772, kubernetes/ingress-nginx#10281 and #10200
+            ("/.well-known/acme-challenge/.*", Some("/.well-known/acme-challenge/*")),
+            ("/wlmdb(.*)", Some("/wlmdb*")),
+            ("/something(/|$)(.*)", None),
         ];
         for (text, glob) in paths {
             let complaint = pattern(text, true).unwrap_or_else(|| panic!("{text}"));

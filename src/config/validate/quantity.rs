@@ -1,0 +1,199 @@
+//! Checks durations, sizes and counts: each has a unit and bounds. A quantity that is written as in another language is
+//! refused with the one that was probably meant.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::super::model::{self, ByteSize, QuantityError, show_duration};
+use super::super::raw::{Field, RawSize};
+use super::super::source::{Complaint, Findings};
+use crate::plural::many;
+
+const DURATION_HELP: &str = "write a whole number and a unit, such as `250ms`, `10s`, `2m` or `1h`";
+
+impl Findings<'_> {
+    pub fn duration(
+        &mut self,
+        key: &str,
+        field: Field<String>,
+        bounds: &RangeInclusive<Duration>,
+    ) -> Option<Duration> {
+        let (span, text) = field?.into_parts();
+        self.check(span, duration(key, &text, bounds))
+    }
+
+    pub fn size(
+        &mut self,
+        key: &str,
+        field: Field<RawSize>,
+        bounds: &RangeInclusive<ByteSize>,
+    ) -> Option<ByteSize> {
+        let (span, raw) = field?.into_parts();
+        let text = match raw {
+            RawSize::Bytes(count) => count.to_string(),
+            RawSize::Text(text) => text,
+        };
+        let parsed = text.parse().map_err(|error| bad_size(key, &text, &error));
+        let bounded = parsed.and_then(|size| within(key, size, bounds, ByteSize::to_string));
+        let bounded = bounded.map_err(|complaint| match lacks_unit(&text, bounds) {
+            Some((bytes, meant)) => {
+                let message =
+                    format!("`{key}` is {}, less than {}", many(bytes, "byte"), bounds.start());
+                Complaint::new(
+                    message,
+                    format!("write a unit in quotation marks, such as `\"{meant}\"`"),
+                )
+            }
+            None => complaint,
+        });
+        self.check(span, bounded)
+    }
+}
+
+pub fn within<T: PartialOrd>(
+    key: &str,
+    value: T,
+    bounds: &RangeInclusive<T>,
+    show: impl Fn(&T) -> String,
+) -> Result<T, Complaint> {
+    if bounds.contains(&value) {
+        return Ok(value);
+    }
+    let (least, most) = (show(bounds.start()), show(bounds.end()));
+    let side = if value < *bounds.start() { "less" } else { "more" };
+    let bound = if value < *bounds.start() { &least } else { &most };
+    let message = format!("`{key}` is {}, {side} than {bound}", show(&value));
+    let help = format!("choose from {least} to {most}");
+    Err(Complaint::new(message, help))
+}
+
+pub fn duration(
+    key: &str,
+    text: &str,
+    bounds: &RangeInclusive<Duration>,
+) -> Result<Duration, Complaint> {
+    let parsed = model::parse_duration(text).map_err(|error| bad_duration(key, text, &error));
+    let show = |duration: &Duration| show_duration(*duration);
+    parsed.and_then(|duration| within(key, duration, bounds, show))
+}
+
+fn bad_duration(key: &str, text: &str, error: &QuantityError) -> Complaint {
+    let help = match error {
+        QuantityError::NoUnit => {
+            format!("add a unit, such as `{text}s` for seconds; the units are ms, s, m and h")
+        }
+        QuantityError::Unit(unit) => match (duration_unit(unit), in_one_unit(text)) {
+            (Some(unit), _) => format!("write `{}{unit}`", digits_of(text)),
+            (None, Some(duration)) => format!("write it in one unit: `{duration}`"),
+            (None, None) => DURATION_HELP.to_owned(),
+        },
+        _ => match whole_duration(text) {
+            Some(duration) => format!("write whole numbers: `{duration}`"),
+            None => DURATION_HELP.to_owned(),
+        },
+    };
+    Complaint::new(format!("`{key}` is not a duration: {error}"), help)
+}
+
+/// A duration of several parts or of days, such as `1m30s` or `2d`, in the units that there are.
+fn in_one_unit(text: &str) -> Option<String> {
+    let mut total = Duration::ZERO;
+    let mut rest = text.trim();
+    while !rest.is_empty() {
+        let digits = digits_of(rest);
+        let after = rest.get(digits.len()..)?.trim_start();
+        let end = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
+        let (unit, next) = after.split_at(end);
+        let part = match unit.trim() {
+            "d" | "day" | "days" => {
+                model::parse_duration(&format!("{digits}h")).ok()?.checked_mul(24)?
+            }
+            unit => model::parse_duration(&format!("{digits}{}", duration_unit(unit)?)).ok()?,
+        };
+        (total, rest) = (total.checked_add(part)?, next);
+    }
+    Some(show_duration(total))
+}
+
+/// A duration with a fraction, such as `1.5s`, in whole numbers.
+fn whole_duration(text: &str) -> Option<String> {
+    let (number, unit) = fraction(text)?;
+    let one = model::parse_duration(&format!("1{}", duration_unit(unit)?)).ok()?;
+    let millis = number * one.as_millis() as f64;
+    let is_whole = millis.fract() == 0.0 && (1.0..1e12).contains(&millis);
+    is_whole.then(|| show_duration(Duration::from_millis(millis as u64)))
+}
+
+/// A size with a fraction, such as `1.5GiB`, in whole numbers.
+fn whole_size(text: &str) -> Option<ByteSize> {
+    let (number, unit) = fraction(text)?;
+    let one: ByteSize = format!("1{unit}").parse().ok()?;
+    let bytes = number * one.bytes() as f64;
+    let is_whole = bytes.fract() == 0.0 && (1.0..1e15).contains(&bytes);
+    is_whole.then(|| ByteSize::new(bytes as u64))
+}
+
+fn fraction(text: &str) -> Option<(f64, &str)> {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let (number, unit) = text.split_at(end);
+    Some((number.parse().ok()?, unit.trim_start()))
+}
+
+fn digits_of(text: &str) -> &str {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit());
+    text.get(..end.unwrap_or(text.len())).unwrap_or_default()
+}
+
+/// The unit that is probably meant by a unit of another language.
+fn duration_unit(written: &str) -> Option<&'static str> {
+    match written.to_lowercase().as_str() {
+        "ms" | "msec" | "msecs" | "millis" | "millisecond" | "milliseconds" => Some("ms"),
+        "s" | "sec" | "secs" | "second" | "seconds" => Some("s"),
+        "m" | "min" | "mins" | "minute" | "minutes" => Some("m"),
+        "h" | "hr" | "hrs" | "hour" | "hours" => Some("h"),
+        _ => None,
+    }
+}
+
+/// The size that is probably meant by a number of bytes that is far too small.
+fn lacks_unit(text: &str, bounds: &RangeInclusive<ByteSize>) -> Option<(u64, String)> {
+    let number = text.parse::<u64>().ok().filter(|number| *number > 0)?;
+    let is_small = ByteSize::new(number) < *bounds.start();
+    let fits = |text: &String| text.parse().is_ok_and(|size| bounds.contains(&size));
+    // Limits are mostly thought of in MiB.
+    let meant = ["MiB", "KiB", "GiB"].map(|unit| format!("{number}{unit}"));
+    let meant = meant.into_iter().find(|text| is_small && fits(text))?;
+    Some((number, meant))
+}
+
+/// The first letter of the unit that is probably meant: of `M`, `mb`, `Mi` or `megabytes`.
+fn size_prefix(written: &str) -> Option<char> {
+    const WORDS: [&str; 4] = ["kilobyte", "megabyte", "gigabyte", "terabyte"];
+    let lower = written.to_lowercase();
+    let prefix = lower.chars().next().filter(|prefix| "kmgt".contains(*prefix))?;
+    let rest = lower.get(1..).unwrap_or_default();
+    let meant =
+        ["", "b", "i", "ib"].contains(&rest) || WORDS.contains(&lower.trim_end_matches('s'));
+    meant.then(|| prefix.to_ascii_uppercase())
+}
+
+fn bad_size(key: &str, text: &str, error: &QuantityError) -> Complaint {
+    let help = match error {
+        QuantityError::Unit(unit) if size_prefix(unit).is_some() => {
+            let number = digits_of(text);
+            let unit = size_prefix(unit).unwrap_or_default();
+            format!(
+                "write `{number}{unit}iB` (powers of 1024) or `{number}{unit}B` (powers of 1000)"
+            )
+        }
+        _ => match whole_size(text) {
+            Some(size) => format!("write whole numbers: `{size}`"),
+            None => {
+                "write a whole number and a unit, such as `128MiB`, `16MB` or `512KiB`".to_owned()
+            }
+        },
+    };
+    Complaint::new(format!("`{key}` is not a size: {error}"), help)
+}
