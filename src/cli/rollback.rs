@@ -32,7 +32,7 @@ Examples:
   watershed rollback greeter --to v1         all to v1, as it is
   watershed rollback greeter --traffic-only  the shares alone
   watershed rollback greeter --bad --yes     and never again to what it leaves
-  watershed rollback greeter --restore-file  puts back a broken file's last good text
+  watershed rollback greeter --restore-file  its file's last good text
 
 `watershed history` shows the generations.
 
