@@ -1,7 +1,7 @@
 //! Asks before a command takes traffic away: on a terminal by a question, and without one by `--yes`. `--dry-run` shows
 //! what a command would do. Every command that changes something flattens [`Consent`] into its arguments.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 
@@ -9,6 +9,9 @@ use super::CliError;
 use super::target::Target;
 use crate::code::{Coded, ErrorCode};
 use crate::rollout::Edit;
+
+/// Longest answer that is read, in bytes.
+const LONGEST: u64 = 1024;
 
 /// Flattened into the arguments of each command that changes something.
 #[derive(Debug, clap::Args)]
@@ -113,7 +116,7 @@ pub(super) fn ask(shown: &str, question: &str, json: bool) -> Result<(), Consent
     };
     let mut answer = String::new();
     // A question that could not be shown has no answer.
-    let read = written.and_then(|()| input.lock().read_line(&mut answer));
+    let read = written.and_then(|()| input.lock().take(LONGEST).read_line(&mut answer));
     match read.is_ok() && is_yes(&answer) {
         true => Ok(()),
         false => Err(ConsentError::Declined),
@@ -125,8 +128,9 @@ fn write(out: &mut impl Write, text: &str) -> io::Result<()> {
     out.flush()
 }
 
+/// Whether a line says yes. What is cut off before its end, as where the terminal hangs up, is no line.
 fn is_yes(answer: &str) -> bool {
-    matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+    answer.ends_with('\n') && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
 }
 
 /// Which of the streams are terminals.
@@ -163,10 +167,10 @@ mod tests {
 
     #[test]
     fn only_a_yes_is_a_yes() {
-        for answer in ["y\n", "Y", "yes\r\n", " YES \n"] {
+        for answer in ["y\n", "Y\n", "yes\r\n", " YES \n"] {
             assert!(is_yes(answer), "{answer:?}");
         }
-        for answer in ["", "\n", "n\n", "no", "yep", "y n", "да"] {
+        for answer in ["", "\n", "n\n", "no\n", "yep\n", "y n\n", "да\n", "y"] {
             assert!(!is_yes(answer), "{answer:?}");
         }
     }
