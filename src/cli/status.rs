@@ -21,7 +21,7 @@ use super::process::Process;
 use super::select::{SelectError, environment_among, service_among};
 use super::{CliError, complete};
 use crate::api::{EnvironmentDocument, StatusDocument, StatusQuery};
-use crate::config::Problem;
+use crate::config::{AdminSettings, Problem};
 use page::Page;
 pub(super) use page::{cut, width};
 use screen::Screen;
@@ -74,7 +74,15 @@ struct Question {
 
 pub(super) fn status(config: &Path, arguments: &Arguments) -> Result<ExitCode, CliError> {
     let Arguments { service, common, watch } = arguments;
-    let process = common.process(config)?;
+    let process = common.process(config).inspect_err(|error| {
+        if let (CliError::Config(_), false) = (error, common.json) {
+            let listen = AdminSettings::default().listen;
+            let other = format!("`watershed status --admin http://{listen}`");
+            // The error itself follows, so it does not matter whether somebody reads this.
+            writeln!(std::io::stderr(), "a running process is asked without the files by {other}")
+                .ok();
+        }
+    })?;
     let (environment, service) = (common.environment.clone(), service.clone());
     let question = Question { process, environment, service };
     let document = question.ask()?;

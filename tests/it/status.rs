@@ -577,6 +577,8 @@ fn a_broken_main_file_does_not_hide_its_process() {
     let shown = other.run(&["status"]);
     assert_eq!((shown.code, shown.stdout.as_str()), (Some(1), ""), "{shown:?}");
     assert!(shown.stderr.contains("[[environments]"), "{shown:?}");
+    let help = "by `watershed status --admin http://127.0.0.1:9090`\n";
+    assert!(shown.stderr.contains(help), "{shown:?}");
     watershed.kill();
     let shown = watershed.site.run(&["status"]);
     assert_eq!((shown.code, shown.stdout.as_str()), (Some(1), ""), "{shown:?}");
