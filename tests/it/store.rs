@@ -245,7 +245,7 @@ fn a_deleted_version_that_served_comes_back_from_its_copy() {
     assert_eq!(said["copies"][0]["deleted"], false, "{said}");
     let why = said["copies"][0]["why"].as_str().unwrap();
     assert!(why.starts_with("generation ") && why.contains("a rollback may go back"), "{why}");
-    done(&watershed, &["rollback", "greeter", "--yes"]);
+    done(&watershed, &["rollback", "greeter"]);
     assert_eq!(watershed.get(GREETER, "/").text(), "Hello from r1!\n");
     // A version that nobody was served by takes its copy along.
     done(&watershed, &deploy("r2", &[]));
@@ -266,7 +266,7 @@ fn a_replaced_version_comes_back_from_the_copy_that_it_had() {
     let file = text(&watershed.site);
     assert!(file.contains("remark = \"one\"") && file.contains("VERSION = \"r1\""), "{file}");
     assert_eq!(copies(&watershed.site).len(), 2, "the old one served");
-    done(&watershed, &["rollback", "greeter", "--yes"]);
+    done(&watershed, &["rollback", "greeter"]);
     assert_eq!(watershed.get(GREETER, "/").text(), "Hello from r1!\n");
 }
 
