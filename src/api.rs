@@ -46,5 +46,5 @@ pub use reload::{Attribution, RejectionDocument, ReloadDocument, ReportDocument}
 pub use standing::{Fault, Standing};
 pub use status::{
     DescriptorsDocument, DrawnDocument, EnvironmentDocument, ObservedDocument, ServiceDocument,
-    StatusDocument, VersionDocument, WindowDocument,
+    StatusDocument, SubstituteDocument, VersionDocument, WindowDocument,
 };

@@ -9,6 +9,7 @@ mod complete;
 mod completions;
 mod components;
 mod consent;
+mod copies;
 mod delete;
 mod deploy;
 mod env;
@@ -61,7 +62,7 @@ use crate::policy::explain::QuestionError;
 use crate::rollout::Refusal;
 use crate::runtime::{EngineError, ProgramError};
 use crate::server::StartError;
-use crate::source::EditError;
+use crate::source::{ComponentStoreError, EditError};
 use crate::telemetry::Telemetry;
 use crate::versions::StatusError;
 
@@ -199,6 +200,8 @@ pub enum CliError {
     Process(#[from] ProcessError),
     #[error("{0}")]
     Edit(Box<EditError>),
+    #[error("{0}")]
+    Store(#[from] ComponentStoreError),
     #[error("{0}")]
     History(#[from] HistoryError),
     #[error("{0}")]

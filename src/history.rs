@@ -42,6 +42,7 @@ pub use crate::api::{
 };
 
 use parts::{Store, Stored};
+pub use retention::AGE as RETENTION;
 use retention::{AGELESS, prune};
 
 /// Environment, service, generation.

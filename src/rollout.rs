@@ -5,13 +5,14 @@
 //!
 //! Rooms, in reading order: `shares` (who gets what, by names), `view` (a service as it was seen
 //! last), `control` (what a rollout can read and do), `deploy`, `change`, `traffic` and `delete` (the
-//! changes by hand), `rollback` (what a rollback goes back to, and how it gets there), `restore` (what comes back
+//! changes by hand), `needs` (what a rollback may need), `rollback` (what a rollback goes back to, and how it gets there), `restore` (what comes back
 //! beside the shares, said in `text`), `refusal` (why nothing is done, or what is left half done).
 
 mod change;
 mod control;
 mod delete;
 mod deploy;
+mod needs;
 mod refusal;
 mod restore;
 mod rollback;
@@ -26,6 +27,7 @@ pub use change::Change;
 pub use control::{Control, Done, Edit, Edited, Note, PutBack, Step};
 pub use delete::{Deletion, plan_deletion};
 pub use deploy::{Deployment, Portion, conclude, deploy, proposal};
+pub use needs::served_in;
 pub use refusal::Refusal;
 pub use restore::{Ground, Lost, Restoration};
 pub use rollback::{

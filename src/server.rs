@@ -23,7 +23,7 @@ use crate::descriptors::Descriptors;
 use crate::proxy::Gateway;
 use crate::reload::{ReloadHandle, Reloader};
 use crate::runtime::{CompileCache, Compiler, Engine, EngineError, PoolSize};
-use crate::source::{Loaded, Loader, WatchError, Watcher};
+use crate::source::{ComponentStore, Loaded, Loader, WatchError, Watcher};
 use crate::telemetry::Telemetry;
 use crate::transport::{Acceptor, ConnectionLimit, Drain, ListenError, listen};
 use crate::versions::{Live, Preparer, declared};
@@ -67,7 +67,8 @@ pub fn run(loader: Loader, loaded: Loaded, telemetry: Telemetry) -> Result<(), S
     let engine = engine(&config)?;
     let Shared { telemetry, live, reloads, drain, .. } = shared.clone();
 
-    let preparer = Preparer::new(engine, cache(&config), telemetry.clone());
+    let preparer = Preparer::new(engine, cache(&config), telemetry.clone())
+        .with_store(ComponentStore::new(&config.components.directory));
     let files = (loader.path().to_owned(), loader.directory().to_owned());
     let reloader = Reloader::new(
         loader,

@@ -5,9 +5,11 @@
 //! a glob means), `file` (reads a regular file), `secret` (a secret that a configuration points
 //! to), `text` (the text of a configuration file), `loader` (loads all files), `watch` (waits for
 //! changes), `service_file` (a file that a command changes), `broken_file` (a file that gets back what it said), `store` (replaces a file in one step),
-//! `config_map` (finds files of a Kubernetes ConfigMap), `edit_error` (why a file was not changed).
+//! `component_store` (keeps copies of components), `config_map` (finds files of a Kubernetes ConfigMap),
+//! `edit_error` (why a file was not changed).
 
 mod broken_file;
+mod component_store;
 mod config_map;
 mod discover;
 mod edit_error;
@@ -23,6 +25,9 @@ mod text;
 mod watch;
 
 pub use broken_file::{BrokenFile, PutBackFile};
+pub use component_store::{
+    ComponentCopy, ComponentStore, ComponentStoreError, LARGEST_COMPONENT, Locked,
+};
 pub use discover::{Followed, Names};
 pub use edit_error::EditError;
 pub use file::{ReadError, read_file};

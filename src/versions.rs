@@ -27,7 +27,7 @@ use crate::routing::Lock;
 
 pub use backend::{Backend, GuestBackend, Reserved};
 pub use decider::{Decided, Decider, Decision};
-pub use guest::{check_digest, digest_at};
+pub use guest::{Substitute, SubstituteSource, check_digest, digest_at, read_component};
 pub use prepare::Preparer;
 pub use snapshot::{
     EnvironmentView, ServiceEntry, ServiceKey, Snapshot, Statuses, TrafficSince, Update,

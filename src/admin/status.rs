@@ -12,14 +12,17 @@ use super::error::AdminError;
 use super::{Admin, TokenFile, find};
 use crate::api::{
     DescriptorsDocument, EnvironmentDocument, Fault, RejectionDocument, ReloadDocument,
-    ReportDocument, ServiceDocument, StatusDocument, StatusQuery, VersionDocument,
+    ReportDocument, ServiceDocument, Share, StatusDocument, StatusQuery, SubstituteDocument,
+    VersionDocument,
 };
-use crate::config::{Percent, Reach, Report, Traffic};
+use crate::config::{Percent, Reach, Report, Traffic, VersionName};
 use crate::descriptors::Use;
 use crate::reload::{Outcome, Reload};
 use crate::source::Rejection;
 use crate::telemetry::Recent;
-use crate::versions::{EnvironmentView, ReadyVersion, ServiceEntry, Snapshot, VersionView};
+use crate::versions::{
+    EnvironmentView, ReadyVersion, ServiceEntry, Snapshot, Substitute, VersionView,
+};
 use observed::{Observed, rounded};
 
 pub(super) use observed::shares;
@@ -138,6 +141,7 @@ pub fn service_document(
         p99_ms: all.quantile(0.99).map(milliseconds),
         in_flight: versions.iter().map(|version| version.in_flight).sum(),
         held: service.held.clone(),
+        after_restart: after_restart(service, rejected),
         warning: service.warning(),
         rejected: rejected.map(|rejection| (&rejection.report).into()),
         versions,
@@ -186,7 +190,35 @@ fn version_document(
         digest: view.status.normal().map(|entry| entry.digest().to_string()),
         remark: view.remark.clone(),
         error: view.status.error().map(Fault::from),
+        substitute: substitute(view),
     }
+}
+
+fn substitute(view: &VersionView) -> Option<SubstituteDocument> {
+    let substitute = view.status.normal()?.backend.substitute()?;
+    let Substitute { fault, source } = substitute;
+    Some(SubstituteDocument {
+        code: fault.code.as_str().to_owned(),
+        detail: fault.detail.clone(),
+        from: source.as_str().to_owned(),
+        outlives_process: substitute.outlives_process(),
+    })
+}
+
+/// What a start would serve of a service, where that is not what is served. A start serves nothing of a service whose
+/// file is wrong.
+fn after_restart(service: &ServiceEntry, rejected: Option<&Rejection>) -> Option<Vec<Share>> {
+    let is_wrong = |rejection: &Rejection| {
+        !rejection.report.problems.iter().all(|problem| problem.is_transient)
+    };
+    if rejected.is_some_and(is_wrong) {
+        return Some(Vec::new());
+    }
+    let share = |(version, share): (VersionName, Percent)| Share {
+        version: version.to_string(),
+        share: percent(share),
+    };
+    Some(service.after_restart()?.into_iter().map(share).collect())
 }
 
 /// The reach of a version, if it is not the default.

@@ -28,6 +28,9 @@ pub struct Fault {
     pub detail: String,
     /// What to do.
     pub suggestion: String,
+    /// Whether the same files may succeed at the next try.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_pass: bool,
 }
 
 impl Standing {

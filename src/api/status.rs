@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::history::Share;
 use super::reload::{RejectionDocument, ReloadDocument, ReportDocument};
 use super::standing::Fault;
 use crate::config::Problem;
@@ -109,6 +110,10 @@ pub struct ServiceDocument {
     /// What is wrong although it is served as declared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
+    /// What a process that starts now would serve, where that is not what is served; empty where it would
+    /// serve nothing of the service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_restart: Option<Vec<Share>>,
     /// Why the file as it is now is not what is served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected: Option<ReportDocument>,
@@ -162,6 +167,21 @@ pub struct VersionDocument {
     pub remark: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Fault>,
+    /// What the version is made from, where its file does not have what is declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub substitute: Option<SubstituteDocument>,
+}
+
+/// A component that has the declared digest, and is not in the declared file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SubstituteDocument {
+    /// What is wrong with the file, as the code of an error: `not-found`, `digest-mismatch`.
+    pub code: String,
+    pub detail: String,
+    /// Where the component is: `store`, `cache` (the compile cache) or `memory` (of the process).
+    pub from: String,
+    /// Whether a process that starts now would find it too.
+    pub outlives_process: bool,
 }
 
 /// What a version had of its service's requests. No window begins before the publish that last changed the service's

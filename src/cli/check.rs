@@ -139,7 +139,8 @@ fn warnings(
     // The problems of a file say more than these warnings would.
     let is_right = |service: &Service| problems.iter().all(|problem| problem.file != service.file);
     let unserved = unserved::warnings(config, is_right, standing);
-    Ok(config.warnings.iter().cloned().chain(unserved).collect())
+    let substituted = digests.warnings(config);
+    Ok(config.warnings.iter().cloned().chain(substituted).chain(unserved).collect())
 }
 
 impl Version {
@@ -155,6 +156,7 @@ impl Version {
             code: self.code?.to_owned(),
             detail: self.detail.clone()?,
             suggestion: self.suggestion?.to_owned(),
+            may_pass: false,
         })
     }
 }

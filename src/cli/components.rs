@@ -4,41 +4,120 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::CliError;
-use crate::config::{BackendSpec, Config, Digest, GuestSpec, VersionSpec};
+use super::trial::Elsewhere;
+use crate::config::{BackendSpec, Config, Digest, GuestSpec, Problem, ServiceName, VersionSpec};
 use crate::policy::Standing;
 use crate::versions::{StatusError, check_digest, declared, digest_at};
 
 /// The digest of every component of a configuration, or why it has none.
-pub(super) struct Digests(HashMap<PathBuf, Result<Digest, StatusError>>);
+pub(super) struct Digests {
+    files: HashMap<PathBuf, Result<Digest, StatusError>>,
+    /// Where components are whose files are gone or changed.
+    elsewhere: HashMap<Digest, &'static str>,
+}
 
 impl Digests {
     /// Reads each component once.
     pub(super) fn of(config: &Config) -> Result<Self, CliError> {
-        let specs = declared(config).map(|(_, _, spec)| spec);
-        Ok(Self(read(specs)?))
+        let specs = || declared(config).map(|(_, service, spec)| (&service.name, spec));
+        Self::among(specs, &Elsewhere::of(config))
+    }
+
+    fn among<'a, S: Iterator<Item = (&'a ServiceName, &'a VersionSpec)>>(
+        specs: impl Fn() -> S,
+        elsewhere: &Elsewhere,
+    ) -> Result<Self, CliError> {
+        let mut digests = Self { files: read(specs())?, elsewhere: HashMap::new() };
+        for (service, spec) in specs() {
+            let BackendSpec::Guest(guest) = &spec.backend;
+            let wanted = guest.digest.filter(|_| digests.fault(guest).is_some());
+            let Some(wanted) = wanted.filter(|it| !digests.elsewhere.contains_key(it)) else {
+                continue;
+            };
+            if let Some(place) = elsewhere.holds(service, &wanted) {
+                digests.elsewhere.insert(wanted, place);
+            }
+        }
+        Ok(digests)
     }
 
     /// Where a version stands, as far as its files tell.
     pub(super) fn standing(&self, spec: &VersionSpec) -> Standing {
-        match &spec.backend {
-            BackendSpec::Guest(guest) => match self.0.get(&guest.component) {
-                Some(digest) => by_digest(guest, digest.clone()),
+        let BackendSpec::Guest(guest) = &spec.backend;
+        let instead = guest.digest.filter(|digest| self.elsewhere.contains_key(digest));
+        match (self.files.get(&guest.component), instead) {
+            (None, _) => Standing::Creating,
+            (Some(Ok(digest)), _) if check_digest(guest, *digest).is_ok() => {
+                Standing::Normal { digest: *digest }
+            }
+            (Some(_), Some(digest)) => Standing::Normal { digest },
+            (Some(_), None) => match self.fault(guest) {
+                Some(fault) => Standing::Error((&fault).into()),
                 None => Standing::Creating,
             },
         }
     }
+
+    /// Warns of versions whose files do not have what is declared, where a start finds it elsewhere.
+    pub(super) fn warnings(&self, config: &Config) -> Vec<Problem> {
+        let warning = |spec: &VersionSpec, service: &crate::config::Service| {
+            let BackendSpec::Guest(guest) = &spec.backend;
+            let place = self.elsewhere.get(&guest.digest?)?;
+            let fault = self.fault(guest)?;
+            let (version, name) = (&spec.name, &service.name);
+            let message = format!(
+                "{version} of {name}: {}; {}",
+                fault.detail,
+                match *place {
+                    "store" => "a start serves the declared component from the store",
+                    _ =>
+                        "a start serves the declared component from the compile cache, until that is \
+                         emptied or watershed is upgraded",
+                }
+            );
+            let help = format!(
+                "put the declared component back, or deploy the new one under another name: \
+                 `watershed deploy {name} …`"
+            );
+            Some(Problem::of_file(&service.file, message, help))
+        };
+        let specs = declared(config);
+        let mut warnings: Vec<_> =
+            specs.filter_map(|(_, service, spec)| warning(spec, service)).collect();
+        // Two environments may share a file.
+        warnings.dedup();
+        warnings
+    }
+
+    /// Why the file of a component does not have what is declared.
+    fn fault(&self, guest: &GuestSpec) -> Option<StatusError> {
+        match self.files.get(&guest.component)? {
+            Ok(digest) => check_digest(guest, *digest).err(),
+            Err(error) => Some(error.clone()),
+        }
+    }
 }
 
-/// Where each version stands by its files.
-pub(super) fn standings(specs: &[VersionSpec]) -> Vec<Standing> {
-    let digests = read(specs).map(Digests).ok();
+/// Where each version of a service stands by its files.
+pub(super) fn standings(
+    service: &ServiceName,
+    specs: &[VersionSpec],
+    elsewhere: &Elsewhere,
+) -> Vec<Standing> {
+    let all = || specs.iter().map(|spec| (service, spec));
+    let digests = Digests::among(all, elsewhere).ok();
     let standing = |spec| digests.as_ref().map_or(Standing::Creating, |it| it.standing(spec));
     specs.iter().map(standing).collect()
 }
 
-/// Where one version stands by its files.
-pub(super) fn standing(spec: &VersionSpec) -> Standing {
-    standings(std::slice::from_ref(spec)).pop().unwrap_or(Standing::Creating)
+/// Where one version of a service stands by its files.
+pub(super) fn standing(
+    service: &ServiceName,
+    spec: &VersionSpec,
+    elsewhere: &Elsewhere,
+) -> Standing {
+    let found = standings(service, std::slice::from_ref(spec), elsewhere).pop();
+    found.unwrap_or(Standing::Creating)
 }
 
 /// The digest of a component.
@@ -54,12 +133,12 @@ pub(super) fn digest(component: &Path) -> Result<String, String> {
 }
 
 fn read<'a>(
-    specs: impl IntoIterator<Item = &'a VersionSpec>,
+    specs: impl Iterator<Item = (&'a ServiceName, &'a VersionSpec)>,
 ) -> Result<HashMap<PathBuf, Result<Digest, StatusError>>, CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     runtime.block_on(async {
         let mut digests = HashMap::new();
-        for spec in specs {
+        for (_, spec) in specs {
             match &spec.backend {
                 BackendSpec::Guest(GuestSpec { component, .. }) => {
                     if !digests.contains_key(component) {
@@ -70,11 +149,4 @@ fn read<'a>(
         }
         Ok(digests)
     })
-}
-
-fn by_digest(guest: &GuestSpec, digest: Result<Digest, StatusError>) -> Standing {
-    match digest.and_then(|digest| check_digest(guest, digest).map(|()| digest)) {
-        Ok(digest) => Standing::Normal { digest },
-        Err(error) => Standing::Error((&error).into()),
-    }
 }

@@ -9,6 +9,7 @@ use clap::ArgGroup;
 use super::arguments::at_least_one;
 use super::common::Common;
 use super::consent::{Consent, Intent};
+use super::copies::{copies_of, sweep};
 use super::summary::{Action, Summary};
 use super::target::Target;
 use super::{CliError, complete};
@@ -22,7 +23,8 @@ Examples:
                                      that have traffic
 
 A deletion asks first, also of a version that nobody gets, and without a terminal it refuses unless
-`--yes`. The file loses its entry; the component's file stays.";
+`--yes`. The file loses its entry. The copy that `deploy` made of the component goes too, unless
+something names it or a rollback may need it; other files stay.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -63,8 +65,12 @@ pub(super) fn delete(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cli
         return Ok(code);
     }
     let note = Note { command, ..Note::default() };
+    let declared = target.view().service.clone();
     let done = change.carry_out(&mut target, note)?;
-    Summary::new(&target, Action::Deleted(&deleted), &done, common.json).print()
+    let gone = declared.versions.iter().filter(|spec| deleted.contains(&spec.name));
+    let copies = sweep(&target, &copies_of(target.store(), gone));
+    let summary = Summary::new(&target, Action::Deleted(&deleted), &done, common.json);
+    summary.with_copies(&copies).print()
 }
 
 fn listed(versions: &[VersionName]) -> String {

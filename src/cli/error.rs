@@ -138,6 +138,7 @@ impl Coded for CliError {
             Self::Man(error) => error.code(),
             Self::Process(error) | Self::NoneToCompare(error) => error.code(),
             Self::Edit(error) => error.code(),
+            Self::Store(error) => error.code(),
             Self::History(error) => error.code(),
             Self::Refused(refusal) => refusal.code(),
             Self::Rejected(_) => ErrorCode::Rejected,
@@ -171,6 +172,7 @@ impl Coded for CliError {
                 return Some(help.unwrap_or_else(|| other.to_owned()));
             }
             Self::Edit(error) => return error.help(),
+            Self::Store(error) => return error.help(),
             Self::History(error) => return error.help(),
             Self::Refused(refusal) => return refusal.help(),
             Self::Broken(error) => return error.help(),

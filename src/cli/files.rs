@@ -8,11 +8,12 @@ use super::CliError;
 use super::common::Common;
 use super::process::{Process, ProcessError};
 use super::site::{is_of, is_same, load, running};
+use super::trial::Elsewhere;
 use crate::api::{
     self, CheckDocument, CheckQuestion, EnvironmentDocument, StatusDocument, StatusQuery,
 };
 use crate::config::{AdminSettings, Config, EnvironmentName, Report, Service};
-use crate::source::{EditError, Loader, Objection, Proposal, Settings};
+use crate::source::{ComponentStore, EditError, Loader, Objection, Proposal, Settings};
 
 /// The main file and what it leads to.
 pub(super) struct Files(Loader);
@@ -24,12 +25,17 @@ pub(super) struct Served {
     pub environment: EnvironmentName,
     pub service: Arc<Service>,
     pub admin: AdminSettings,
-    pub state: PathBuf,
+    pub elsewhere: Elsewhere,
 }
 
 impl Files {
     pub fn of(loader: Loader) -> Self {
         Self(loader)
+    }
+
+    /// The main file.
+    pub fn main(&self) -> &Path {
+        self.0.path()
     }
 
     /// What a service's file says now; `None` if the file is wrong by itself.
@@ -107,7 +113,7 @@ fn ask(
 /// runs or something is wrong: then all files are read, and tell what is wrong.
 pub(super) fn served(path: &Path, common: &Common, name: &str) -> Result<Option<Served>, CliError> {
     let loader = Loader::new(path);
-    let Ok(Settings { admin, state }) = loader.settings() else { return Ok(None) };
+    let Ok(Settings { admin, state, components }) = loader.settings() else { return Ok(None) };
     let Some(process) = running(loader.path(), &admin, common)? else {
         return Ok(None);
     };
@@ -126,8 +132,9 @@ pub(super) fn served(path: &Path, common: &Common, name: &str) -> Result<Option<
     let service = files.service(&environment, &file)?;
     let is_it = |service: &Arc<Service>| service.name.as_str() == name;
     Ok(service.filter(is_it).map(|service| {
-        let state = state.directory;
-        Served { files, process, environment, service, admin, state }
+        let store = ComponentStore::new(&components.directory);
+        let elsewhere = Elsewhere { store, state: state.directory };
+        Served { files, process, environment, service, admin, elsewhere }
     }))
 }
 

@@ -150,7 +150,7 @@ impl Source {
         }
         let loader = Loader::new(path);
         match loader.settings() {
-            Ok(Settings { admin, state }) => {
+            Ok(Settings { admin, state, .. }) => {
                 let process = running(loader.path(), &admin, common)?;
                 Ok(Self { process, state: state.directory })
             }

@@ -112,10 +112,10 @@ pub(super) fn plan(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliEr
         Some(from) => before_by_files(from)?,
         None => served(arguments, &files.config)?,
     };
-    let after = files.describe(Some(&before))?;
+    let (after, substituted) = files.describe(Some(&before))?;
     let plan = Plan::between(&before, &after);
-    let warnings = &files.config.warnings;
-    print_warned(&plan, &place, &Place::files(path), warnings, arguments.json)
+    let warnings = [files.config.warnings.clone(), substituted].concat();
+    print_warned(&plan, &place, &Place::files(path), &warnings, arguments.json)
 }
 
 /// Prints a plan, and says by the exit code whether it changes something.
@@ -186,7 +186,7 @@ pub(super) fn described(process: &Process) -> Result<(Description, Place), Proce
 fn before_by_files(from: &Path) -> Result<(Description, Place), CliError> {
     let path = if from.is_dir() { from.join("watershed.toml") } else { from.to_owned() };
     let files = Files::load(&path).map_err(CliError::Config)?;
-    Ok((files.describe(None)?, Place::files(&path)))
+    Ok((files.describe(None)?.0, Place::files(&path)))
 }
 
 /// A configuration, and its directory.
@@ -204,10 +204,14 @@ impl Files {
 
     /// What a process that serves `before` would serve after the reload, and how far each version would get without
     /// compilation.
-    fn describe(&self, before: Option<&Description>) -> Result<Description, CliError> {
+    fn describe(
+        &self,
+        before: Option<&Description>,
+    ) -> Result<(Description, Vec<Problem>), CliError> {
         let Self { directory, config } = self;
         let digests = Digests::of(config)?;
         let standing = |spec: &_| digests.standing(spec);
-        Ok(Description::of_files(config, directory, before, standing))
+        let description = Description::of_files(config, directory, before, standing);
+        Ok((description, digests.warnings(config)))
     }
 }

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::CliError;
+use super::copies::CopyDocument;
 use super::json::{write_failed, write_json};
 use super::rollback::{SkippedDocument, text};
 use super::target::Target;
@@ -97,6 +98,7 @@ pub(super) struct Summary<'a> {
     after: Shares,
     generation: Option<u64>,
     is_change: bool,
+    copies: &'a [CopyDocument],
     json: bool,
 }
 
@@ -116,6 +118,9 @@ pub(super) struct Document<'a> {
     /// Where what a broken file said is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     aside: Option<&'a Path>,
+    /// Copies of components whose versions are gone.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    copies: &'a [CopyDocument],
     #[serde(flatten)]
     back: Option<BackDocument<'a>>,
 }
@@ -152,7 +157,12 @@ impl<'a> Summary<'a> {
         let Done { before, generation, is_change } = done;
         let (generation, is_change) = (*generation, *is_change);
         let after = target.view().shares();
-        Self { target, action, before, after, generation, is_change, json }
+        Self { target, action, before, after, generation, is_change, copies: &[], json }
+    }
+
+    /// Tells also of copies of components.
+    pub(super) fn with_copies(self, copies: &'a [CopyDocument]) -> Self {
+        Self { copies, ..self }
     }
 
     /// Prints it.
@@ -207,6 +217,7 @@ impl<'a> Summary<'a> {
             writeln!(out, "{sentence}")?;
         }
         shares(out, service, &self.changes())?;
+        self.copies.iter().try_for_each(|copy| writeln!(out, "{}", copy.line()))?;
         if let Action::RolledBack { quarantined, back, .. } = &self.action {
             back.asides().iter().try_for_each(|line| writeln!(out, "{line}"))?;
             text::tell(back, out)?;
@@ -249,6 +260,7 @@ impl<'a> Summary<'a> {
                 Action::FileRestored { aside } => *aside,
                 _ => None,
             },
+            copies: self.copies,
             back: self.back(),
         }
     }

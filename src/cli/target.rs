@@ -10,23 +10,27 @@ use std::time::{Duration, Instant};
 
 use super::broken::BrokenError;
 use super::common::Common;
+use super::copies::{Pending, undo};
 use super::files::{self, Files, Served};
 use super::process::Process;
 use super::progress::Waiting;
 use super::records::records;
 use super::select;
 use super::site::{Site, load};
-use super::{CliError, components, trial};
+use super::trial::{self, Elsewhere};
+use super::{CliError, components};
 use crate::api::{
     self, Attribution, ExplainQuery, Explanation, HistoryDocument, HistoryQuery, ReloadDocument,
-    Standing, StatusDocument, StatusQuery,
+    ServiceDocument, Standing, StatusDocument, StatusQuery,
 };
 use crate::code::Coded;
 use crate::config::{
     AdminSettings, Digest, EnvironmentName, Report, SecretSource, Service, VersionName, VersionSpec,
 };
 use crate::rollout::{Control, Edit, Edited, Note, PutBack, Refusal, ServiceView};
-use crate::source::{FILE_MAX, Rejection, Saved, ServiceFile, read_file};
+use crate::source::{
+    ComponentCopy, ComponentStore, FILE_MAX, Rejection, Saved, ServiceFile, read_file,
+};
 use crate::versions::secret_digest;
 
 /// How often the process is asked how far it is: often at first, because some edits take no time.
@@ -36,11 +40,13 @@ const LOOKS: RangeInclusive<Duration> = Duration::from_millis(5)..=Duration::fro
 pub(super) struct Target {
     files: Files,
     admin: AdminSettings,
-    state: PathBuf,
+    elsewhere: Elsewhere,
     process: Option<Process>,
     view: ServiceView,
     /// The outcomes of trials, where no process runs.
     tried: Vec<(VersionSpec, Standing)>,
+    /// The copy of a component that the next edit names.
+    copy: Option<Pending>,
 }
 
 impl Target {
@@ -54,9 +60,10 @@ impl Target {
             let site = Site::open(path, common).map_err(BrokenError::of)?;
             return Self::within(site, common, name);
         };
-        let Served { files, process, environment, service, admin, state } = served;
-        let view = view(Some(&process), environment, service, &[])?;
-        Ok(Self { files, admin, state, process: Some(process), view, tried: Vec::new() })
+        let Served { files, process, environment, service, admin, elsewhere } = served;
+        let view = view(Some(&process), environment, service, &[], &elsewhere)?;
+        let process = Some(process);
+        Ok(Self { files, admin, elsewhere, process, view, tried: Vec::new(), copy: None })
     }
 
     /// Finds it in the files alone.
@@ -79,9 +86,10 @@ impl Target {
         let found = select::service(config, wanted, name);
         let (environment, service) = found.map_err(|error| error.beside(wrong))?;
         let (environment, service) = (environment.name.clone(), service.clone());
-        let (admin, state) = (config.admin.clone(), config.state.directory.clone());
-        let view = view(process.as_ref(), environment, service, &[])?;
-        Ok(Self { files: Files::of(loader), admin, state, process, view, tried: Vec::new() })
+        let (admin, elsewhere) = (config.admin.clone(), Elsewhere::of(config));
+        let view = view(process.as_ref(), environment, service, &[], &elsewhere)?;
+        let (files, tried) = (Files::of(loader), Vec::new());
+        Ok(Self { files, admin, elsewhere, process, view, tried, copy: None })
     }
 
     /// A service whose file has just been written.
@@ -107,14 +115,28 @@ impl Target {
     /// What was published of the service, newest first; empty where no history was written. Environments are given as
     /// digests, unless `texts` are wanted.
     pub fn records(&self, limit: usize, texts: bool) -> Result<HistoryDocument, CliError> {
+        self.records_of(self.view.environment.as_str(), limit, texts)
+    }
+
+    /// All that is known of the service of this name in an environment.
+    pub fn records_in(&self, environment: &str) -> Result<HistoryDocument, CliError> {
+        self.records_of(environment, HistoryQuery::LIMIT_MAX, false)
+    }
+
+    fn records_of(
+        &self,
+        environment: &str,
+        limit: usize,
+        texts: bool,
+    ) -> Result<HistoryDocument, CliError> {
         let query = HistoryQuery {
-            environment: Some(self.view.environment.to_string()),
+            environment: Some(environment.to_owned()),
             service: Some(self.view.service.name.to_string()),
             limit: Some(limit),
             texts,
             ..HistoryQuery::default()
         };
-        records(self.process.as_ref(), &self.state, &query)
+        records(self.process.as_ref(), &self.elsewhere.state, &query)
     }
 
     /// Has the process read the file, which somebody has written, and returns the generation that is served then.
@@ -122,6 +144,37 @@ impl Target {
         let generation = self.tell(digest, note)?;
         self.reread()?;
         Ok(generation)
+    }
+
+    /// The services of this name in all environments, as the process serves them; none where no process runs.
+    pub fn everywhere(&self) -> Result<Vec<ServiceDocument>, CliError> {
+        let Some(process) = &self.process else { return Ok(Vec::new()) };
+        let query = StatusQuery {
+            service: Some(self.view.service.name.to_string()),
+            ..StatusQuery::default()
+        };
+        let status: StatusDocument = process.get(&query.path())?;
+        Ok(status.environments.into_iter().flat_map(|it| it.services).collect())
+    }
+
+    /// The main file.
+    pub fn main(&self) -> &Path {
+        self.files.main()
+    }
+
+    /// Where copies of components are.
+    pub fn store(&self) -> &ComponentStore {
+        &self.elsewhere.store
+    }
+
+    /// Has the next edit copy a component into the store.
+    pub fn copies(&mut self, pending: Option<Pending>) {
+        self.copy = pending;
+    }
+
+    /// The copy that an edit has made for a version.
+    pub fn copied(&self, version: &VersionName) -> Option<ComponentCopy> {
+        self.copy.as_ref()?.made(version)
     }
 
     /// Has the process serve the saved file, and returns what came of that.
@@ -203,7 +256,8 @@ impl Control for Target {
 
     fn look(&mut self) -> Result<(), CliError> {
         let (environment, service) = (self.view.environment.clone(), self.view.service.clone());
-        self.view = view(self.process.as_ref(), environment, service, &self.tried)?;
+        let Self { process, tried, elsewhere, .. } = self;
+        self.view = view(process.as_ref(), environment, service, tried, elsewhere)?;
         Ok(())
     }
 
@@ -220,8 +274,12 @@ impl Control for Target {
         let mut file = ServiceFile::open(&self.view.service.file)?;
         self.is_as_decided()?;
         edit.apply(&mut file.text);
-        let Self { files, process, .. } = self;
-        let saved = file.save_if(|proposal| files.check(process.as_ref(), proposal))?;
+        let Self { files, process, copy, elsewhere: Elsewhere { store, .. }, .. } = self;
+        // Locked until the file names the copy.
+        let locked = copy.as_mut().map(|copy| copy.keep(store, file.directory())).transpose()?;
+        let saved = file.save_if(|proposal| files.check(process.as_ref(), proposal));
+        let saved = saved.inspect_err(|_: &CliError| undo(store, copy.as_ref(), &locked))?;
+        drop(locked);
         self.published(saved, note)
     }
 
@@ -263,7 +321,7 @@ impl Control for Target {
         waiting.end();
         let standing = match fault? {
             Some(fault) => Standing::Error(fault),
-            None => components::standing(&spec),
+            None => components::standing(name, &spec, &self.elsewhere),
         };
         self.view.learn(version, standing.clone());
         self.tried.push((spec, standing.clone()));
@@ -278,6 +336,11 @@ impl Control for Target {
         components::digest(component)
     }
 
+    fn stored(&self, digest: &str) -> Option<PathBuf> {
+        let found = self.store().find(&self.view.service.name, &digest.parse().ok()?)?;
+        Some(found.0)
+    }
+
     fn secret_digest(&self, key: &str, place: &SecretSource) -> Result<String, String> {
         secret_digest(key, place)
     }
@@ -289,9 +352,10 @@ fn view(
     environment: EnvironmentName,
     service: Arc<Service>,
     tried: &[(VersionSpec, Standing)],
+    elsewhere: &Elsewhere,
 ) -> Result<ServiceView, CliError> {
     let Some(process) = process else {
-        let mut standings = components::standings(&service.versions);
+        let mut standings = components::standings(&service.name, &service.versions, elsewhere);
         for (spec, standing) in service.versions.iter().zip(&mut standings) {
             if let Some((_, shown)) = tried.iter().rev().find(|(tried, _)| tried == spec) {
                 *standing = shown.clone();

@@ -49,6 +49,7 @@ pub struct Config {
     pub server: ServerSettings,
     pub admin: AdminSettings,
     pub state: StateSettings,
+    pub components: ComponentSettings,
     pub environments: Vec<Environment>,
     /// Warnings: what is right in the services' files and yet can hardly be meant, in the order of files.
     pub warnings: Vec<Problem>,
@@ -64,10 +65,11 @@ impl Config {
 
     /// Whether two configurations are served alike. Warnings, and the lines that they are on, do not matter.
     pub fn is_served_like(&self, other: &Self) -> bool {
-        let Self { server, admin, state, environments, warnings: _ } = self;
+        let Self { server, admin, state, components, environments, warnings: _ } = self;
         *server == other.server
             && *admin == other.admin
             && *state == other.state
+            && *components == other.components
             && *environments == other.environments
     }
 }
@@ -189,6 +191,18 @@ pub struct StateSettings {
 impl StateSettings {
     /// Relative to the main file.
     pub const DIRECTORY: &str = "../state";
+}
+
+/// Where `deploy` keeps copies of components.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ComponentSettings {
+    /// Absolute. Holds a directory for each service. It need not exist.
+    pub directory: PathBuf,
+}
+
+impl ComponentSettings {
+    /// Relative to the main file.
+    pub const DIRECTORY: &str = "components";
 }
 
 /// A namespace of services with one domain.

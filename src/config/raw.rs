@@ -75,6 +75,8 @@ pub struct RawWatershed {
     pub admin: Option<RawAdmin>,
     /// Where state is kept that must survive a restart.
     pub state: Option<RawState>,
+    /// Where `watershed deploy` keeps copies of components.
+    pub components: Option<RawComponents>,
     /// Defaults for every version that sets no limits of its own.
     pub defaults: Option<RawDefaults>,
     /// Namespaces of services, each with one domain. Without any, there is one environment, "default", at localhost.
@@ -144,6 +146,13 @@ pub struct RawAdmin {
 #[schemars(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawState {
     /// Where the history and the compile cache are, relative to this file.
+    pub directory: Field<String>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawComponents {
+    /// Where `watershed deploy` copies components to, relative to this file.
     pub directory: Field<String>,
 }
 

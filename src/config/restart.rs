@@ -3,7 +3,9 @@
 
 use std::path::PathBuf;
 
-use super::model::{AdminSettings, Config, ServerSettings, StateSettings, show_duration};
+use super::model::{
+    AdminSettings, ComponentSettings, Config, ServerSettings, StateSettings, show_duration,
+};
 
 /// The value of a key, as it would be written in its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +17,7 @@ pub enum Setting {
 
 impl Config {
     /// Every key that only a restart changes, with its value if it is set.
-    pub fn fixed(&self) -> [(&'static str, Option<Setting>); 10] {
+    pub fn fixed(&self) -> [(&'static str, Option<Setting>); 11] {
         let ServerSettings {
             listen,
             threads,
@@ -28,6 +30,7 @@ impl Config {
         } = &self.server;
         let AdminSettings { listen: admin, token_file, hosts } = &self.admin;
         let StateSettings { directory } = &self.state;
+        let ComponentSettings { directory: components } = &self.components;
         let listen: Vec<_> = listen.iter().map(ToString::to_string).collect();
         let text = |text: String| Some(Setting::Text(text));
         [
@@ -41,6 +44,7 @@ impl Config {
             ("admin.token-file", token_file.clone().map(Setting::Path)),
             ("admin.hosts", text(hosts.join(", ")).filter(|_| !hosts.is_empty())),
             ("state.directory", Some(Setting::Path(directory.clone()))),
+            ("components.directory", Some(Setting::Path(components.clone()))),
         ]
     }
 }
@@ -63,6 +67,7 @@ mod tests {
             server: ServerSettings::default(),
             admin: AdminSettings::default(),
             state: StateSettings { directory: "/state".into() },
+            components: ComponentSettings { directory: "/components".into() },
             environments: Vec::new(),
             warnings: Vec::new(),
         };

@@ -6,8 +6,9 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::model::{
-    AdminSettings, ConnectionLimits, CookieSettings, Environment, GuestLimits, Limits, Otherwise,
-    Pick, Reach, Route, ServerSettings, StateSettings, Sticky, StickyMode, show_duration,
+    AdminSettings, ComponentSettings, ConnectionLimits, CookieSettings, Environment, GuestLimits,
+    Limits, Otherwise, Pick, Reach, Route, ServerSettings, StateSettings, Sticky, StickyMode,
+    show_duration,
 };
 use super::raw::{RawService, RawWatershed};
 
@@ -134,6 +135,7 @@ fn defaults() -> Vec<(String, Value)> {
         ("/admin/listen".to_owned(), json!(admin.listen)),
         ("/admin/hosts".to_owned(), json!(admin.hosts)),
         ("/state/directory".to_owned(), json!(StateSettings::DIRECTORY)),
+        ("/components/directory".to_owned(), json!(ComponentSettings::DIRECTORY)),
         ("/environments[]/services".to_owned(), json!(Environment::SERVICES)),
     ];
     let limits =

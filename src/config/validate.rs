@@ -29,9 +29,10 @@ pub use self::field::{EMPTY_MAIN, EMPTY_SERVICE};
 use self::claims::{Claims, NameKind};
 use super::document::Document;
 use super::model::{
-    AdminSettings, AllLimits, Environment, EnvironmentName, ServerSettings, StateSettings,
+    AdminSettings, AllLimits, ComponentSettings, Environment, EnvironmentName, ServerSettings,
+    StateSettings,
 };
-use super::raw::{Located, RawDefaults, RawEnvironment, RawState, RawWatershed};
+use super::raw::{Located, RawComponents, RawDefaults, RawEnvironment, RawState, RawWatershed};
 use super::report::Problem;
 use super::source::{Findings, Spot};
 
@@ -41,6 +42,7 @@ pub struct Main {
     pub server: ServerSettings,
     pub admin: AdminSettings,
     pub state: StateSettings,
+    pub components: ComponentSettings,
     /// Limits of versions that set none.
     pub limits: AllLimits,
     pub plans: Vec<Plan>,
@@ -64,13 +66,14 @@ pub struct Plan {
 /// Checks the main file. The result counts only if no problem was added.
 pub fn main(document: Document<RawWatershed>, problems: &mut Vec<Problem>) -> Main {
     let Document { source, raw, lost } = document;
-    let RawWatershed { server, admin, state, defaults, environments } = raw;
+    let RawWatershed { server, admin, state, components, defaults, environments } = raw;
     let mut main = Findings { source: &source, lost: &lost, problems, warnings: Vec::new() };
     let (server, admin) = doors::doors(&mut main, server, admin);
     Main {
         server,
         admin,
         state: self::state(&mut main, state),
+        components: self::components(&mut main, components),
         limits: self::defaults(&mut main, defaults),
         plans: plans(&mut main, environments),
         warnings: main.take_warnings(),
@@ -82,6 +85,12 @@ fn state(main: &mut Findings<'_>, raw: Option<RawState>) -> StateSettings {
     let directory = raw.and_then(|RawState { directory }| main.path("directory", directory));
     let default = || main.resolve(StateSettings::DIRECTORY);
     StateSettings { directory: directory.unwrap_or_else(default) }
+}
+
+fn components(main: &mut Findings<'_>, raw: Option<RawComponents>) -> ComponentSettings {
+    let directory = raw.and_then(|RawComponents { directory }| main.path("directory", directory));
+    let default = || main.resolve(ComponentSettings::DIRECTORY);
+    ComponentSettings { directory: directory.unwrap_or_else(default) }
 }
 
 fn defaults(main: &mut Findings<'_>, raw: Option<RawDefaults>) -> AllLimits {

@@ -104,14 +104,6 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// Sets a key to a value, or removes it.
-    pub fn put_or_remove(&mut self, key: &str, value: Option<Value>) {
-        match value {
-            Some(value) => self.put(key, value),
-            None => self.remove(key),
-        }
-    }
-
     /// Removes a key with the comment right above it.
     pub fn remove(&mut self, key: &str) {
         match self {

@@ -29,7 +29,7 @@ pub fn add_version(document: &mut DocumentMut, directory: &Path, version: &NewVe
     list::push(document, VERSIONS, entries, position);
 }
 
-/// Replaces a version in its place, and keeps its limits. Adds the version if none has its name.
+/// Replaces a version in its place, and keeps its limits, its reach, and a remark where none is given. Adds the version if none has its name.
 pub fn replace_version(document: &mut DocumentMut, directory: &Path, version: &NewVersion) {
     let found = list::find(document, VERSIONS, |table| is_named(table, &version.name));
     let Some(index) = found.first() else {
@@ -37,7 +37,9 @@ pub fn replace_version(document: &mut DocumentMut, directory: &Path, version: &N
     };
     let Some(mut table) = list::table(document, VERSIONS, *index) else { return };
     for (key, value) in version_keys(directory, version) {
-        table.put_or_remove(key, value);
+        if let Some(value) = value {
+            table.put(key, value);
+        }
     }
     if !version.env.is_empty() {
         table.put_table("env", variables(version));

@@ -15,7 +15,7 @@ pub(super) const RECORDS: usize = 1_000;
 pub(super) const AGELESS: usize = 20;
 
 /// How long the others are kept.
-pub(super) const AGE: Duration = Duration::from_hours(90 * 24);
+pub const AGE: Duration = Duration::from_hours(90 * 24);
 
 /// Drops the oldest records of one service: of the one that `record` is of. What a record costs does
 /// not depend on the number of services.

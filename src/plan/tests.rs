@@ -70,7 +70,8 @@ fn normal(letter: char) -> Standing {
 }
 
 fn fault() -> Fault {
-    Fault { code: "not-found".into(), detail: "there is no file".into(), suggestion: "fix".into() }
+    let (code, detail) = ("not-found".into(), "there is no file".into());
+    Fault { code, detail, suggestion: "fix".into(), may_pass: false }
 }
 
 fn version(name: &str, share: f64) -> VersionDescription {

@@ -52,6 +52,7 @@ fn standings(letters: &str) -> Vec<Standing> {
             code: "not-found".to_owned(),
             detail: "there is no file".to_owned(),
             suggestion: "build it".to_owned(),
+            may_pass: false,
         }),
     };
     letters.chars().enumerate().map(standing).collect()

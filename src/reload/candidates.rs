@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::config::{Config, Service, VersionName, VersionSpec};
 use crate::versions::{
-    ReadyVersion, ServiceKey, Status, StatusCode, StatusError, Statuses, declared,
+    ReadyVersion, ServiceKey, Status, StatusCode, StatusError, Statuses, Substitute, declared,
 };
 use candidate::{Candidate, Looks, Progress, Sights};
 
@@ -302,6 +302,10 @@ impl Versions {
         let status = match result {
             Ok(entry) => {
                 tracing::info!(%service, %version, digest = %entry.digest(), "version is normal");
+                if let Some(Substitute { fault, source }) = entry.backend.substitute() {
+                    let (code, from) = (fault.code.as_str(), source.as_str());
+                    tracing::warn!(%service, %version, code, from, "is not made from its file: {fault}");
+                }
                 Status::Normal(entry)
             }
             // Logged once for all waiting versions, by `Retry`.

@@ -1,14 +1,14 @@
 //! What a rollout can read and do. The decisions know nothing of files and sockets.
 
 use std::fmt::Display;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::refusal::Refusal;
 use super::restore::Restoration;
 use super::shares::Shares;
 use super::view::ServiceView;
-use crate::api::{HistoryDocument, Standing};
+use crate::api::{Fault, HistoryDocument, Standing};
 use crate::code::Coded;
 use crate::config::{Percent, Quarantined, SecretSource, VersionName};
 use crate::edit::{NewVersion, ServiceText};
@@ -80,6 +80,9 @@ pub trait Control {
     ///
     /// Why there is none.
     fn digest_at(&self, component: &Path) -> Result<String, String>;
+
+    /// A copy in the store of the component with a digest.
+    fn stored(&self, digest: &str) -> Option<PathBuf>;
 
     /// The digest of a secret's value, as it can be read here.
     ///
@@ -153,7 +156,19 @@ impl Note {
         let Self { command, remark, restores: _ } = self;
         Self { command: format!("{command}{PUT_BACK}"), remark: remark.clone(), restores: None }
     }
+
+    /// The note of an edit that takes a version out of the file which cannot become normal: with the
+    /// error, which nothing else tells of afterwards.
+    pub fn failed(&self, version: &VersionName, fault: &Fault) -> Self {
+        let Fault { code, detail, .. } = fault;
+        let words: Vec<_> = detail.split_whitespace().collect();
+        let detail: String = words.join(" ").chars().take(KEPT).collect();
+        Self { remark: Some(format!("{version} failed ({code}): {detail}")), ..self.put_back() }
+    }
 }
+
+/// Characters of an error that the history keeps.
+const KEPT: usize = 300;
 
 /// What became of a file that was to be put back.
 #[derive(Debug)]

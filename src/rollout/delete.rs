@@ -38,7 +38,8 @@ pub fn plan_deletion<C: Control>(
     Ok((doomed, Change { before: view.shares(), edit, wanted: None }))
 }
 
-fn may_go(view: &ServiceView, version: &VersionName) -> Result<(), Refusal> {
+/// Whether a version may be removed.
+pub(super) fn may_go(view: &ServiceView, version: &VersionName) -> Result<(), Refusal> {
     let (service, name) = (view.service.name.clone(), version.clone());
     if view.version(version).is_none() {
         return Err(view.unknown(version));

@@ -4,20 +4,19 @@
 //! gets its share in a second edit, once the process has made it normal. Where no process runs, both
 //! are one edit, which is put back if a trial of the version fails.
 
+mod failed;
 mod proposal;
 
 use std::fmt;
 use std::time::Duration;
 
-use super::control::{Control, Done, Edit, Edited, Note, PutBack, Step, prove, settled};
+use super::control::{Control, Done, Edit, Edited, Note, Step, prove, settled};
 use super::refusal::Refusal;
 use super::shares::Shares;
 use super::view::ServiceView;
-use crate::api::{Fault, Standing};
+use crate::api::Standing;
 use crate::code::Coded;
-use crate::config::{
-    BackendSpec, EnvValue, Percent, Quarantined, Service, Traffic, VersionName, show_duration,
-};
+use crate::config::{BackendSpec, EnvValue, Percent, Quarantined, Service, Traffic, VersionName};
 use crate::edit::NewVersion;
 use crate::policy::Obstacle;
 
@@ -35,6 +34,8 @@ pub struct Deployment {
     pub creates: bool,
     /// Whether a quarantine of it is removed.
     pub forced: bool,
+    /// Whether a version that cannot become normal stays in the file, without traffic.
+    pub keeps_failed: bool,
     /// How long the process may take to make it.
     pub patience: Duration,
     pub note: Note,
@@ -299,55 +300,6 @@ impl<C: Control> Run<'_, C> {
         }
         let edit = Edit(vec![split(&self.view().service, None, &shares)]);
         Ok(self.control.edit(&edit, self.deployment.note.clone())?.generation)
-    }
-
-    /// Says that the version is in error, and puts the file back if the version is not to stay there:
-    /// where it replaced another, where the service was made for it, and where no process runs.
-    fn fail(self, edited: Edited<C::Saved>, fault: Fault) -> C::Error {
-        let Deployment { replaces, creates, note, .. } = self.deployment;
-        let (service, version) = (self.view().service.name.clone(), self.name().clone());
-        let left = if *replaces || *creates || !self.view().has_process() {
-            let back = self.control.put_back(edited, note.put_back());
-            self.words(&back)
-        } else {
-            self.declared_without_traffic()
-        };
-        let why = Refusal::InError { service, version, fault: fault.clone() }.told();
-        Refusal::HalfDone { why, fault: Some(Box::new(fault)), left }.into()
-    }
-
-    fn words(&self, back: &PutBack<C::Error>) -> String {
-        match self.deployment.replaces {
-            true => back.words(&format!("{} is again what it was", self.name())),
-            false => back.words("nothing was changed"),
-        }
-    }
-
-    /// What the file says where the deployment could not be seen through, and a process runs.
-    fn as_it_stands(&self) -> String {
-        let (service, name) = (&self.view().service.name, self.name());
-        let says = format!("`watershed status {service}` says how it stands");
-        match self.portion {
-            _ if self.deployment.replaces => format!("{name} stays replaced in the file: {says}"),
-            Portion::All if self.deployment.creates || self.is_latest() => {
-                format!("{name} stays declared, and gets everything once it is normal: {says}")
-            }
-            _ => self.declared_without_traffic(),
-        }
-    }
-
-    fn declared_without_traffic(&self) -> String {
-        let (service, name) = (&self.view().service.name, self.name());
-        format!(
-            "the traffic is as it was; {name} stays declared without any: `--replace` it, or \
-             `watershed delete {service} {name}`"
-        )
-    }
-
-    fn too_slow(&self) -> C::Error {
-        let (service, version) = (self.view().service.name.clone(), self.name().clone());
-        let patience = show_duration(self.deployment.patience);
-        Refusal::TooSlow { service, version, patience }.into()
     }
 }
 

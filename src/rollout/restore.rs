@@ -5,7 +5,7 @@
 mod restoring;
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
@@ -40,6 +40,9 @@ pub trait Ground {
     ///
     /// Why there is none.
     fn digest_at(&self, component: &Path) -> Result<String, String>;
+
+    /// A copy in the store of the component with a digest.
+    fn stored(&self, digest: &str) -> Option<PathBuf>;
 
     /// The digest of a secret's value, as a version would get it now.
     ///

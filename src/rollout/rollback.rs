@@ -20,6 +20,7 @@ use crate::config::{Quarantined, VersionName, show_duration};
 use crate::history::Contents;
 
 pub use back::Back;
+pub(super) use decision::shares as recorded_shares;
 pub use decision::{Aim, Question, Rollback, RollbackError, State, rollback};
 use ground::Now;
 pub use passed::{Passed, Why};

@@ -19,6 +19,8 @@ use std::time::SystemTime;
 use wasmtime::component::Component;
 
 use super::artifact::{Artifact, io_error, memory_file};
+use super::engine::settings;
+use super::world::World;
 
 /// The most bytes of all artifacts together. The least recently used are removed first.
 const CAPACITY: u64 = 1 << 30;
@@ -48,13 +50,18 @@ pub struct CompileCache {
 }
 
 impl CompileCache {
+    /// Where the cache of a state directory is.
+    pub fn directory(state: &Path) -> PathBuf {
+        state.join("compiled")
+    }
+
     /// The cache in `state/compiled`, made if it is missing.
     ///
     /// # Errors
     ///
     /// Where the directory cannot be made, or other users could write to it.
     pub fn open(state: &Path) -> Result<Self, CacheError> {
-        let directory = state.join("compiled");
+        let directory = Self::directory(state);
         let unusable = |reason| CacheError::Unusable { path: directory.clone(), reason };
         make(&directory).map_err(unusable)?;
         let found = fs::metadata(&directory).map_err(unusable)?;
@@ -73,7 +80,7 @@ impl CompileCache {
     /// As for [`CompileCache::open`], and where other users have access to the directory or to the
     /// one that it would be made in.
     pub fn open_beside(state: &Path) -> Result<Self, CacheError> {
-        let directory = state.join("compiled");
+        let directory = Self::directory(state);
         let found = directory.ancestors().find_map(|path| {
             let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
             fs::metadata(path).ok().map(|found| (path, found))
@@ -107,6 +114,17 @@ impl CompileCache {
                 None
             }
         }
+    }
+
+    /// The file of the compiled component with this digest, if the cache has it complete for the engines
+    /// of this program. Makes no engine with pools, so it is for commands too.
+    pub fn holds(&self, digest: &[u8; 32]) -> Option<PathBuf> {
+        [World::P2, World::P3].into_iter().find_map(|world| {
+            let engine = wasmtime::Engine::new(&settings(world)).ok()?;
+            let path = self.path(&engine, digest);
+            let is_whole = whole(&mut File::open(&path).ok()?).is_ok_and(|found| found.is_some());
+            is_whole.then_some(path)
+        })
     }
 
     /// Stores a compiled component. A failure is logged as a warning once, until storing succeeds

@@ -108,6 +108,21 @@ impl Program {
         Ok(Self { engine: engine.clone(), world, pre, digest })
     }
 
+    /// Takes a component from the cache alone, by its digest: its bytes are not needed. `None` where the
+    /// cache does not have it for this engine, or it does not link any more. Reads a file of some MiB, so
+    /// call it on a blocking thread.
+    pub fn cached(engine: &Engine, cache: &CompileCache, digest: [u8; 32]) -> Option<Self> {
+        [World::P2, World::P3].into_iter().find_map(|world| {
+            let host = engine.host(world);
+            let component = cache.load(&host.wasm, &digest)?;
+            let ty = component.component_type();
+            let exports: Vec<_> = ty.exports(&host.wasm).map(|(name, _)| name).collect();
+            World::of(&exports).filter(|made_for| *made_for == world)?;
+            let pre = link(host, world, &component).ok()?;
+            Some(Self { engine: engine.clone(), world, pre, digest })
+        })
+    }
+
     /// The engine that makes its sandboxes.
     pub(super) fn host(&self) -> &Host {
         self.engine.host(self.world)

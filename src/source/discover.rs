@@ -37,9 +37,12 @@ pub struct Names {
 }
 
 impl Names {
-    /// Whether it means a name.
+    /// Whether it means a name. A component is never a service's file, so that `services` may also lead to
+    /// where components are.
     pub fn mean(&self, name: &OsStr) -> bool {
-        name.to_str().is_some_and(|name| self.pattern.matches_with(name, OPTIONS))
+        let is_meant = |name: &str| self.pattern.matches_with(name, OPTIONS);
+        let is_component = |name: &str| !self.are_directories && name.ends_with(COMPONENT);
+        name.to_str().is_some_and(|name| is_meant(name) && !is_component(name))
     }
 
     /// Whether it means the directories of these names, and not the files.
@@ -82,6 +85,9 @@ impl DiscoverError {
 /// How many files and directories a search looks at. A glob that starts too high is reported
 /// instead of searching the whole machine.
 const ENTRIES_MAX: usize = 1_000_000;
+
+/// How the names of components end.
+const COMPONENT: &str = ".wasm";
 
 /// An editor's hidden lock and swap files are not services.
 const OPTIONS: MatchOptions = MatchOptions {

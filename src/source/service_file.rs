@@ -159,6 +159,11 @@ impl ServiceFile {
         Ok(Self { text: ServiceText::new(&path, name, domains), path, place })
     }
 
+    /// The directory of the file itself, which is locked.
+    pub fn directory(&self) -> &Path {
+        self.place.directory()
+    }
+
     /// Checks the whole configuration of `main` with the new text in place of the file, then writes
     /// the file to disk in one step. Existing problems of unrelated files do not count.
     ///

@@ -118,12 +118,7 @@ impl Place {
     /// Creates a file.
     pub fn create(&self, text: &str) -> Result<(), StoreError> {
         let temporary = self.write(text, None)?;
-        let moved = match rename_to_nothing(&temporary.path, &self.path) {
-            // A link is never put over a file either.
-            Err(error) if is_unsupported(error) => fs::hard_link(&temporary.path, &self.path),
-            moved => moved.map_err(io::Error::from),
-        };
-        moved.map_err(|error| match error.kind() {
+        rename_over_nothing(&temporary.path, &self.path).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => StoreError::Exists,
             _ => denied(error),
         })?;
@@ -193,16 +188,24 @@ impl Place {
 
     /// A path beside this one that no `services` glob finds.
     fn hidden(&self) -> PathBuf {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let name = format!(".watershed-{}-{}", std::process::id(), now.as_nanos());
-        self.directory.join(name)
+        self.directory.join(hidden(".watershed-"))
     }
 
-    /// What is in the directory is on the disk then. Where that cannot be had, the file is written
-    /// all the same, so it is no error.
     fn sync(&self) {
-        File::open(&self.directory).and_then(|directory| directory.sync_all()).ok();
+        sync(&self.directory);
     }
+}
+
+/// A name that no other command uses at the same time.
+pub fn hidden(prefix: &str) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("{prefix}{}-{}", std::process::id(), now.as_nanos())
+}
+
+/// What is in the directory is on the disk then. Where that cannot be had, the file is written all
+/// the same, so it is no error.
+pub fn sync(directory: &Path) {
+    File::open(directory).and_then(|directory| directory.sync_all()).ok();
 }
 
 /// Removes a file when dropped.
@@ -217,7 +220,8 @@ impl Drop for Temporary {
     }
 }
 
-fn lock(directory: &File, patience: Duration) -> Result<Option<File>, StoreError> {
+/// Locks a directory, waiting for at most `patience`; `None` where its file system has no such locks.
+pub fn lock(directory: &File, patience: Duration) -> Result<Option<File>, StoreError> {
     let directory = directory.try_clone()?;
     let deadline = Instant::now() + patience;
     loop {
@@ -249,6 +253,15 @@ fn exchange(one: &Path, other: &Path) -> Result<(), Errno> {
 
 fn rename_to_nothing(from: &Path, to: &Path) -> Result<(), Errno> {
     renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE)
+}
+
+/// Moves a file to a name that is free. A file of that name is never replaced.
+pub fn rename_over_nothing(from: &Path, to: &Path) -> io::Result<()> {
+    match rename_to_nothing(from, to) {
+        // A link is never put over a file either.
+        Err(error) if is_unsupported(error) => fs::hard_link(from, to),
+        moved => Ok(moved?),
+    }
 }
 
 fn is_unsupported(error: Errno) -> bool {

@@ -295,6 +295,7 @@ fn a_main_file_that_sets_nothing_is_all_defaults() {
     assert_eq!(config.admin.token_file, None);
     assert_eq!(config.admin.hosts, [""; 0]);
     assert_eq!(config.state.directory, tree.path("state"));
+    assert_eq!(config.components.directory, tree.path("config/components"));
     assert_eq!(config.environments[0].name, EnvironmentName::default());
     assert_eq!(config.environments[0].domain, "localhost");
     assert_eq!(config.environments[0].services, []);

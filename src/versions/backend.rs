@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::guest::Substitute;
 use crate::config::Digest;
 use crate::runtime::{Guest, Reservation};
 
@@ -18,6 +19,8 @@ pub struct GuestBackend {
     pub guest: Arc<Guest>,
     /// For each secret of the environment: the variable, and a digest that stands for its value.
     secrets: Vec<(String, String)>,
+    /// What it is made from where its file is not what is declared.
+    substitute: Option<Substitute>,
 }
 
 /// What a backend has reserved for one request. Dropping it gives it back.
@@ -29,7 +32,13 @@ pub enum Reserved<'a> {
 impl GuestBackend {
     /// A guest that was made with these secrets: variables, and digests that stand for their values.
     pub fn new(guest: Guest, secrets: Vec<(String, String)>) -> Self {
-        Self { guest: Arc::new(guest), secrets }
+        Self { guest: Arc::new(guest), secrets, substitute: None }
+    }
+
+    /// The same, made from what takes the place of its file.
+    #[must_use]
+    pub fn with_substitute(self, substitute: Option<Substitute>) -> Self {
+        Self { substitute, ..self }
     }
 }
 
@@ -49,6 +58,13 @@ impl Backend {
     pub fn secrets(&self) -> &[(String, String)] {
         match self {
             Self::Guest(guest) => &guest.secrets,
+        }
+    }
+
+    /// What the backend was made from, where the file of the version is not what is declared.
+    pub fn substitute(&self) -> Option<&Substitute> {
+        match self {
+            Self::Guest(guest) => guest.substitute.as_ref(),
         }
     }
 

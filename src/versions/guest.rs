@@ -1,14 +1,17 @@
 //! Making a guest ready: the component is read and checked (`component`), compiled once for each
 //! digest (`program_cache`, in the `turns` that memory and cores allow), given its environment, and tried
-//! out in one sandbox. `error` says what the operator reads where one of these steps fails.
+//! out in one sandbox. `substitute` says what takes the place of a file that is gone or changed, and
+//! `error` what the operator reads where one of these steps fails.
 
 mod component;
 mod error;
 mod program_cache;
+mod substitute;
 mod turns;
 
-pub use component::{check_digest, digest_at};
+pub use component::{check_digest, digest_at, read as read_component};
 pub use program_cache::ProgramCache;
+pub use substitute::{Substitute, SubstituteSource};
 
 use super::backend::GuestBackend;
 use super::secrets::{self, Resolved};
@@ -29,11 +32,11 @@ pub async fn prepare(
     spec: &VersionSpec,
     guest: &GuestSpec,
 ) -> Result<GuestBackend, StatusError> {
-    let program = programs.get(guest).await?;
+    let (program, substitute) = programs.get(&key.service, guest).await?;
     let Resolved { env, digests } = secrets::resolve(&guest.env).await?;
     let ready = Guest::new(program, grant(key, spec, guest, env));
     ready.try_out().await?;
-    Ok(GuestBackend::new(ready, digests))
+    Ok(GuestBackend::new(ready, digests).with_substitute(substitute))
 }
 
 fn grant(key: &ServiceKey, spec: &VersionSpec, guest: &GuestSpec, env: GuestEnv) -> Grant {

@@ -10,6 +10,7 @@ use super::status::StatusError;
 use super::version::ReadyVersion;
 use crate::config::{BackendSpec, VersionSpec};
 use crate::runtime::{CompileCache, Engine};
+use crate::source::ComponentStore;
 use crate::telemetry::Telemetry;
 
 /// Makes versions ready, and keeps what several of them share. Cheap to clone: clones share it too.
@@ -23,6 +24,12 @@ impl Preparer {
     /// A preparer that has compiled nothing yet.
     pub fn new(engine: Engine, cache: Option<CompileCache>, telemetry: Telemetry) -> Self {
         Self { programs: ProgramCache::new(engine, cache), telemetry }
+    }
+
+    /// The same, which takes components from a store where their files are gone or changed.
+    #[must_use]
+    pub fn with_store(self, store: ComponentStore) -> Self {
+        Self { programs: self.programs.with_store(store), ..self }
     }
 
     /// Takes a version from declared to normal.

@@ -195,6 +195,7 @@ impl From<&StatusError> for Fault {
     fn from(error: &StatusError) -> Self {
         let StatusError { code, detail, suggestion, is_transient: _ } = error;
         Self {
+            may_pass: error.may_pass(),
             code: code.as_str().to_owned(),
             detail: detail.clone(),
             suggestion: (*suggestion).to_owned(),

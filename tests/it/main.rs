@@ -62,6 +62,7 @@ mod shutdown;
 mod simulation;
 mod split;
 mod status;
+mod store;
 mod streams;
 mod support;
 mod tasks;

@@ -118,8 +118,10 @@ fn a_version_that_cannot_become_normal_gets_nothing() {
     let watershed = serve(&one_version("v1"));
     watershed.site.write("bad.wasm", "not a component");
     let bad = watershed.site.path("bad.wasm").display().to_string();
-    let finished =
-        tell(&watershed, &["deploy", "greeter", "v2", "--component", &bad, "--traffic", "all"]);
+    let finished = tell(
+        &watershed,
+        &["deploy", "greeter", "v2", "--component", &bad, "--traffic", "all", "--keep-failed"],
+    );
     assert_eq!(finished.code, Some(1), "{finished:?}");
     for words in ["not-a-component", "help: build for", "the traffic is as it was"] {
         assert!(finished.stderr.contains(words), "{finished:?}");

@@ -35,6 +35,10 @@ pub struct Arguments {
     /// The WebAssembly component.
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub component: PathBuf,
+    /// Name the component where it is, instead of copying it into the store of components. A build that overwrites it
+    /// then leaves the version without its component.
+    #[arg(long)]
+    pub in_place: bool,
     /// A variable that the guest sees; may be given more than once. With `--replace` and without `--env`, the version
     /// keeps its variables.
     #[arg(long, value_name = "K=V", value_parser = variable)]
@@ -49,6 +53,9 @@ pub struct Arguments {
     /// Replace the version of this name; put the old one back if the new one does not become normal.
     #[arg(long)]
     pub replace: bool,
+    /// Leave a version that cannot become normal in the file, without traffic.
+    #[arg(long, conflicts_with = "replace")]
+    pub keep_failed: bool,
     /// Create the service: a file of its own beside the others of the environment.
     #[arg(long, conflicts_with = "replace")]
     pub new_service: bool,

@@ -6,7 +6,7 @@ mod world;
 
 use std::fs;
 
-use crate::config::{EnvValue, Reach, SecretSource};
+use crate::config::{Digest, EnvValue, Reach, SecretSource};
 use crate::rollout::{Aim, Ground, RollbackError};
 use world::{SHOP, World, all, name, share};
 
@@ -104,6 +104,30 @@ fn a_component_that_is_gone_is_told() {
     assert!(refused.contains("a.wasm has the digest sha256:"), "{refused}");
     fs::remove_file(world.path("a.wasm")).unwrap();
     assert!(world.refused(&Aim::Generation(1)).contains("No such file"));
+}
+
+/// What `deploy` copied comes back, whatever became of the path that the version had.
+#[test]
+fn a_copy_in_the_store_takes_the_place_of_a_component_that_is_gone() {
+    let mut world = World::new();
+    world.keep("v1", b"a");
+    fs::write(world.path("a.wasm"), "a new build").unwrap();
+    world.publish();
+    let found = world.back(&Aim::Generation(1)).unwrap();
+    let lines = found.restoration().unwrap().lines();
+    assert!(lines[0].contains("components/shop/v1-"), "{lines:?}");
+    let text = world.text();
+    assert!(text.contains("component = \"../components/shop/v1-"), "{text}");
+    assert!(text.contains(&format!("digest = \"{}\"", Digest::of("a"))), "{text}");
+    // So does a version that was deleted.
+    let mut world = World::new();
+    world.keep("v1", b"a");
+    let only_two = SHOP.find("# The second.").map(|at| &SHOP[at..]).unwrap();
+    world.write(&only_two.replace("v1 = 100, v2 = 0", "v2 = 100"));
+    fs::remove_file(world.path("a.wasm")).unwrap();
+    world.back(&Aim::Generation(1)).unwrap();
+    assert!(world.text().contains("../components/shop/v1-"), "{}", world.text());
+    assert!(world.shares().is_same(&all("v1")));
 }
 
 #[test]

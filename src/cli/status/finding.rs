@@ -3,7 +3,9 @@
 
 use super::figures::{beyond_chance, grouped, likelihood};
 use super::page::{WAITING, WRONG};
-use crate::api::{RejectionDocument, ServiceDocument, StatusDocument, VersionDocument};
+use crate::api::{
+    RejectionDocument, ServiceDocument, StatusDocument, SubstituteDocument, VersionDocument,
+};
 use crate::config::Problem;
 use anstyle::Style;
 
@@ -76,6 +78,8 @@ pub fn of_service(
     let rejected = document.rejected.iter().filter(own);
     let rejected = rejected.map(|rejection| rejected_file(rejection, Some(service)));
     let mut findings: Vec<_> = held(service).into_iter().chain(rejected).chain(errors).collect();
+    findings.extend(service.versions.iter().filter_map(|version| substituted(version, service)));
+    findings.extend(after_restart(service));
     findings.extend(service.versions.iter().filter_map(difference));
     let warning = service.warning.iter().map(|why| Finding::new(WAITING, "warning", why));
     findings.extend(warning.chain(warnings.map(warned)));
@@ -168,6 +172,38 @@ fn error(version: &VersionDocument) -> Option<Finding> {
     };
     let finding = Finding::new(WRONG, &label, format!("version {name}: {}; {gets}", fault.detail));
     Some(finding.help(&fault.suggestion))
+}
+
+/// A version whose file does not have what is declared: what is served, and what a restart would serve.
+fn substituted(version: &VersionDocument, service: &ServiceDocument) -> Option<Finding> {
+    let SubstituteDocument { code, detail, from, outlives_process } =
+        version.substitute.as_ref()?;
+    let served = match (from.as_str(), outlives_process) {
+        ("store", true) => "the declared component is served from the store, also after a restart",
+        ("cache", true) => {
+            "the declared component is served, and after a restart too, from the compile cache, until \
+             that is emptied or watershed is upgraded"
+        }
+        _ => "the declared component is served from memory, and cannot be made after a restart",
+    };
+    let text = format!("version {}: {detail}; {served}", version.name);
+    let help = format!(
+        "put the declared component back, or deploy the new one under another name: \
+         `watershed deploy {} …`",
+        service.name
+    );
+    Some(Finding::new(WAITING, &format!("file[{code}]"), text).help(&help))
+}
+
+/// What a restart would serve, where that is not what is served.
+fn after_restart(service: &ServiceDocument) -> Option<Finding> {
+    let shares = service.after_restart.as_deref()?;
+    let each = shares.iter().map(|share| format!("{} {} %", share.version, share.share));
+    let text = match shares {
+        [] => format!("nothing of {} is served", service.name),
+        _ => format!("{} serves {}", service.name, each.collect::<Vec<_>>().join(", ")),
+    };
+    Some(Finding::new(WAITING, "after a restart", text))
 }
 
 /// A version that is drawn more or less often than it should be.

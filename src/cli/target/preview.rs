@@ -93,7 +93,7 @@ impl Target {
             // Its component has been read.
             (Some(digest), _) => Standing::Normal { digest },
             (None, Some(known)) => known,
-            (None, None) => components::standing(spec),
+            (None, None) => components::standing(&self.view.service.name, spec, &self.elsewhere),
         }
     }
 }

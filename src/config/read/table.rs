@@ -3,9 +3,9 @@
 use toml::de::DeValue;
 
 use super::super::raw::{
-    RawAdmin, RawConnectionLimits, RawCookie, RawDefaults, RawEnvironment, RawLimits, RawMatch,
-    RawOverrides, RawQuarantined, RawRoute, RawRule, RawSecret, RawServer, RawService, RawState,
-    RawSticky, RawTraffic, RawVersion, RawWatershed,
+    RawAdmin, RawComponents, RawConnectionLimits, RawCookie, RawDefaults, RawEnvironment,
+    RawLimits, RawMatch, RawOverrides, RawQuarantined, RawRoute, RawRule, RawSecret, RawServer,
+    RawService, RawState, RawSticky, RawTraffic, RawVersion, RawWatershed,
 };
 use super::misfit::{Kind, Misfits};
 use super::{At, FromValue, Table};
@@ -35,6 +35,7 @@ tables! {
         server: "server",
         admin: "admin",
         state: "state",
+        components: "components",
         defaults: "defaults",
         environments: "environments"
     }
@@ -56,6 +57,7 @@ tables! {
     }
     RawAdmin { listen: "listen", token_file: "token-file", hosts: "hosts" }
     RawState { directory: "directory" }
+    RawComponents { directory: "directory" }
     RawDefaults { limits: "limits" }
     RawEnvironment { name: "name", domain: "domain", services: "services" }
 

@@ -62,6 +62,7 @@ fn what_files_declare_is_what_would_be_served() {
             server: Default::default(),
             admin: Default::default(),
             state: crate::config::StateSettings { directory: "/site/state".into() },
+            components: crate::config::ComponentSettings { directory: "/site/components".into() },
             environments: vec![crate::config::Environment {
                 name: Default::default(),
                 domain: "localhost".to_owned(),

@@ -1,7 +1,7 @@
 //! Compares what a generation recorded with what is declared now, version by version and key by key.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
@@ -69,26 +69,26 @@ impl<'a, G: Ground> Restoring<'a, G> {
     /// A version that was deleted since: it is declared again if its component is still there.
     fn declare(&mut self, name: &VersionName, then: &Table) {
         let path = of(then, "component");
-        match (self.ground.digest_at(Path::new(&path)), then.get(MADE_OF).and_then(Value::as_str)) {
-            (Ok(now), Some(made)) if now == made => {}
-            (Ok(_), None) => {}
-            (Ok(now), Some(made)) => {
-                let (now, made) = (text::short(&now), text::short(made));
+        let made = then.get(MADE_OF).and_then(Value::as_str);
+        let stored = match self.found(&path, made) {
+            Ok(stored) => stored,
+            Err(Ok(now)) => {
+                let (now, made) = (text::short(&now), text::short(made.unwrap_or_default()));
                 return self.lose(format!(
                     "{name} was deleted since, and its component {path} is another one now \
                      ({now}, and {made} then)"
                 ));
             }
-            (Err(why), _) => {
+            Err(Err(why)) => {
                 return self.lose(format!("{name} was deleted since, and its component: {why}"));
             }
-        }
+        };
         self.env(name, &[], then);
         // The whole version is declared below, with its variables.
         self.found
             .pieces
             .retain(|piece| !matches!(piece, Piece::Version { name: it, .. } if it == name));
-        let mut version = then.clone();
+        let mut version = from(then, stored.as_deref());
         version.remove(MADE_OF);
         let is_live = of(then, "reach") == Reach::Live.as_str();
         if is_live {
@@ -106,6 +106,27 @@ impl<'a, G: Ground> Restoring<'a, G> {
         self.is_let(name, then);
     }
 
+    /// Finds the component that a version was made of: `None` if it is where it was, or else the copy in
+    /// the store.
+    ///
+    /// # Errors
+    ///
+    /// The digest of what is there now, or why there is none.
+    fn found(
+        &self,
+        path: &str,
+        made: Option<&str>,
+    ) -> Result<Option<PathBuf>, Result<String, String>> {
+        let found = self.ground.digest_at(Path::new(path));
+        if found.as_ref().is_ok_and(|found| made.is_none_or(|made| made == found)) {
+            return Ok(None);
+        }
+        match made.and_then(|made| self.ground.stored(made)) {
+            Some(stored) => Ok(Some(stored)),
+            None => Err(found),
+        }
+    }
+
     /// Keeps the component if it has the recorded digest, and else looks where it was.
     fn component(&mut self, spec: &VersionSpec, then: &Table) {
         let name = &spec.name;
@@ -121,11 +142,10 @@ impl<'a, G: Ground> Restoring<'a, G> {
         if is_there && (pin.is_none() || made.is_none() || pin.as_deref() == made) {
             return;
         }
-        let is_back = |found: &str| made.is_none_or(|made| made == found);
-        match self.ground.digest_at(Path::new(&path)) {
-            _ if is_there => {}
-            Ok(found) if is_back(&found) => {}
-            found => {
+        let stored = match self.found(&path, made) {
+            _ if is_there => None,
+            Ok(stored) => stored,
+            Err(found) => {
                 let found = match found {
                     Ok(found) => format!("{path} has the digest {} now", text::short(&found)),
                     Err(why) => why,
@@ -133,7 +153,8 @@ impl<'a, G: Ground> Restoring<'a, G> {
                 let made = text::short(made.unwrap_or_default());
                 return self.lose(format!("the component of {name} was {made}, and {found}"));
             }
-        }
+        };
+        let then = &from(then, stored.as_deref());
         if let Some(made) = made.filter(|_| !is_there) {
             self.found.components.push((name.clone(), made.to_owned()));
         }
@@ -307,6 +328,16 @@ impl<'a, G: Ground> Restoring<'a, G> {
         let put = after.into_iter().map(|rule| PutRule { is_kept: before.contains(&rule), rule });
         self.found.pieces.push(Piece::Rules { lines, rules: put.collect() });
     }
+}
+
+/// A version as it was recorded, made from a copy of its component if there is one.
+fn from(then: &Table, stored: Option<&Path>) -> Table {
+    let mut then = then.clone();
+    if let Some((stored, made)) = stored.zip(then.get(MADE_OF).cloned()) {
+        then.insert("component".to_owned(), stored.to_string_lossy().into_owned().into());
+        then.insert("digest".to_owned(), made);
+    }
+    then
 }
 
 fn rules_of(policy: &Table) -> Vec<Table> {

@@ -327,7 +327,8 @@ impl<G: Ground> Question<'_, G> {
 }
 
 /// The shares of a record. Shares that make no sense, which we never write, count as nothing.
-fn shares(recorded: &[Share]) -> Shares {
+/// The shares of a record.
+pub fn shares(recorded: &[Share]) -> Shares {
     let share = |recorded: &Share| {
         let version = VersionName::new(&recorded.version).ok()?;
         Some((version, Percent::from_f64(recorded.share).ok()?))

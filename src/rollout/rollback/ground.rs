@@ -1,7 +1,7 @@
 //! What a rollback stands on: what the file declares, what the process has made of it, and what is
 //! where the history says.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::super::control::Control;
 use super::super::restore::Ground;
@@ -108,6 +108,10 @@ impl<C: Control> Ground for Now<'_, C> {
 
     fn digest_at(&self, component: &Path) -> Result<String, String> {
         self.control.digest_at(component)
+    }
+
+    fn stored(&self, digest: &str) -> Option<PathBuf> {
+        self.control.stored(digest)
     }
 
     /// The process's word goes first: it need not run as the user of this command.

@@ -1,9 +1,13 @@
 //! A deployment, through every way that it can take: the file must say at any time only what can be
 //! served, and an error must say how things stand.
 
-use super::played::{Played, Trouble, deployment, digest, fault, name};
-use crate::api::Standing;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::played::{Played, Trouble, digest, fault, name};
+use crate::api::{Fault, Standing};
 use crate::config::Percent;
+use crate::edit::NewVersion;
 use crate::rollout::{
     Control, Deployment, Done, Edit, Note, Portion, Refusal, Step, conclude, deploy,
 };
@@ -22,6 +26,26 @@ const LATEST: &str = "[[versions]]\nname = \"v1\"\ncomponent = \"a.wasm\"\n";
 
 /// A service without versions.
 const EMPTY: &str = "domains = [\"shop.example.com\"]\n";
+
+/// A deployment of a version that is to get this.
+fn deployment(version: &str, portion: Portion) -> Deployment {
+    Deployment {
+        version: NewVersion {
+            name: name(version),
+            component: PathBuf::from("/components/new.wasm"),
+            digest: digest(7),
+            env: Vec::new(),
+            remark: None,
+        },
+        portion,
+        replaces: false,
+        creates: false,
+        forced: false,
+        keeps_failed: false,
+        patience: Duration::from_secs(60),
+        note: Note { command: "deploy".to_owned(), ..Note::default() },
+    }
+}
 
 fn tenth() -> Portion {
     Portion::Share(Percent::from_hundredths(1_000).unwrap())
@@ -68,14 +92,83 @@ fn a_version_on_hold_takes_one_edit_and_no_traffic() {
 }
 
 #[test]
-fn a_version_in_error_stays_declared_without_traffic() {
+fn a_version_that_never_was_normal_is_taken_out_again() {
+    for (text, portion) in [(SHOP, Portion::All), (SHOP, tenth()), (LATEST, Portion::Hold)] {
+        let mut played = Played::new(text);
+        played.fates.insert("v2".to_owned(), fault());
+        let told = failed(&mut played, &deployment("v2", portion));
+        assert!(told.starts_with("v2 of shop is in error (not-a-component): it is text"), "{told}");
+        assert!(
+            told.contains("the traffic is as it was, and v2 is taken out of the file"),
+            "{told}"
+        );
+        assert_eq!((played.text().as_str(), played.texts.len()), (text, 1));
+        assert_eq!(played.told, ["deploy", "deploy (put back)"]);
+        // The name is free for the next try.
+        played.fates.clear();
+        deploy(&mut played, &deployment("v2", Portion::Hold)).unwrap();
+    }
+}
+
+#[test]
+fn a_version_that_failed_stays_where_it_is_wanted_or_tried_again() {
+    let may_pass = match fault() {
+        Standing::Error(fault) => Standing::Error(Fault { may_pass: true, ..fault }),
+        other => other,
+    };
+    for (fate, keeps_failed) in [(fault(), true), (may_pass, false)] {
+        let mut played = Played::new(SHOP);
+        played.fates.insert("v2".to_owned(), fate);
+        let kept = Deployment { keeps_failed, ..deployment("v2", Portion::All) };
+        let told = failed(&mut played, &kept);
+        assert!(told.ends_with("`watershed delete shop v2`"), "{told}");
+        assert_eq!((played.texts.len(), played.split().as_str()), (1, "v1 100 %"));
+        assert!(played.text().contains("name = \"v2\""));
+    }
+    // Without a process it would get its share at the next start, so it is declared without any.
+    let mut played = Played::offline(SHOP);
+    played.fates.insert("v2".to_owned(), fault());
+    let kept = Deployment { keeps_failed: true, ..deployment("v2", Portion::All) };
+    let told = failed(&mut played, &kept);
+    assert!(told.ends_with("`watershed delete shop v2`"), "{told}");
+    assert_eq!(played.split(), "v1 100 %");
+    assert!(played.text().contains("name = \"v2\""));
+}
+
+/// What others wrote meanwhile stays, and the version goes all the same.
+#[test]
+fn a_version_that_failed_is_taken_out_of_a_file_that_others_have_edited() {
     let mut played = Played::new(SHOP);
     played.fates.insert("v2".to_owned(), fault());
-    let told = failed(&mut played, &deployment("v2", Portion::All));
-    assert!(told.starts_with("v2 of shop is in error (not-a-component): it is text"), "{told}");
-    assert!(told.ends_with("`watershed delete shop v2`"), "{told}");
-    assert_eq!((played.texts.len(), played.split().as_str()), (1, "v1 100 %"));
-    assert!(played.text().contains("name = \"v2\""));
+    played.meanwhile = Some(Box::new(|text| {
+        text.replace(
+            "[traffic]",
+            "[[versions]]\nname = \"v3\"\ncomponent = \"c.wasm\"\n\n[traffic]",
+        )
+    }));
+    let told = failed(&mut played, &deployment("v2", tenth()));
+    assert!(told.contains("v2 is taken out of the file again"), "{told}");
+    let text = played.text();
+    assert!(text.contains("name = \"v3\"") && !text.contains("name = \"v2\""), "{text}");
+    // A version of the same name that somebody else has put there is theirs.
+    let (ours, theirs) = (digest(7).to_string(), digest(8).to_string());
+    let mut played = Played::new(SHOP);
+    played.fates.insert("v2".to_owned(), fault());
+    played.meanwhile = Some(Box::new(move |text| text.replace(&ours, &theirs)));
+    let told = failed(&mut played, &deployment("v2", tenth()));
+    assert!(told.contains("the file could not be put back"), "{told}");
+    assert!(played.text().contains(&digest(8).to_string()));
+}
+
+#[test]
+fn the_error_of_a_version_is_one_line_of_the_history() {
+    let Standing::Error(fault) = fault() else { panic!() };
+    let fault = Fault { detail: format!("two\n lines\t{}", "x".repeat(1_000)), ..fault };
+    let note = Note { command: "deploy".to_owned(), ..Note::default() }.failed(&name("v2"), &fault);
+    assert_eq!(note.command, "deploy (put back)");
+    let remark = note.remark.unwrap();
+    assert!(remark.starts_with("v2 failed (not-a-component): two lines xxx"), "{remark}");
+    assert!(remark.len() < 400, "{}", remark.len());
 }
 
 #[test]

@@ -17,12 +17,10 @@ use crate::config::{
     BackendSpec, Digest, EnvironmentName, Percent, SecretSource, Service, Split, VersionName,
     VersionSpec,
 };
-use crate::edit::{NewVersion, ServiceText};
+use crate::edit::ServiceText;
 use crate::history::MadeOf;
 use crate::policy::{Base, Before, Case};
-use crate::rollout::{
-    Control, Deployment, Edit, Edited, Note, Portion, PutBack, Refusal, ServiceView,
-};
+use crate::rollout::{Control, Edit, Edited, Note, PutBack, Refusal, ServiceView};
 use crate::source::Loader;
 
 /// Why the played control does not do something.
@@ -89,7 +87,7 @@ pub struct Played {
     pub fates: HashMap<String, Standing>,
     /// How many more questions the process answers.
     pub answers: usize,
-    /// What others do to the file while a version is waited for, and right before an edit.
+    /// What others do while a version is waited for, and right before an edit.
     pub meanwhile: Option<Somebody>,
     pub before_edit: Vec<Option<Somebody>>,
     /// Edits the file right after an edit, and has it served, before the command looks again.
@@ -119,26 +117,8 @@ pub fn fault() -> Standing {
         code: "not-a-component".to_owned(),
         detail: "it is text".to_owned(),
         suggestion: "build it".to_owned(),
+        may_pass: false,
     })
-}
-
-/// A deployment of a version that is to get this.
-pub fn deployment(version: &str, portion: Portion) -> Deployment {
-    Deployment {
-        version: NewVersion {
-            name: name(version),
-            component: PathBuf::from("/components/new.wasm"),
-            digest: digest(7),
-            env: Vec::new(),
-            remark: None,
-        },
-        portion,
-        replaces: false,
-        creates: false,
-        forced: false,
-        patience: Duration::from_secs(60),
-        note: Note { command: "deploy".to_owned(), ..Note::default() },
-    }
 }
 
 impl Played {
@@ -420,6 +400,10 @@ impl Control for Played {
 
     fn digest_at(&self, _: &Path) -> Result<String, String> {
         Ok(digest(0).to_string())
+    }
+
+    fn stored(&self, _: &str) -> Option<PathBuf> {
+        None
     }
 
     fn secret_digest(&self, _: &str, _: &SecretSource) -> Result<String, String> {

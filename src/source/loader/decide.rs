@@ -138,14 +138,15 @@ fn configured(
     services: impl Iterator<Item = Vec<Arc<Service>>>,
     of_services: Vec<Problem>,
 ) -> Config {
-    let Main { server, admin, state, mut warnings, .. } = layout.main.clone();
+    let Main { server, admin, state, components, mut warnings, .. } = layout.main.clone();
     warnings.extend(of_services);
     let environments = layout.areas.iter().zip(services).map(|(area, services)| Environment {
         name: area.plan.name.clone(),
         domain: area.plan.domain.clone(),
         services,
     });
-    Config { server, admin, state, environments: environments.collect(), warnings }
+    let environments = environments.collect();
+    Config { server, admin, state, components, environments, warnings }
 }
 
 /// The warnings of all drafts; those of a file that two environments share are listed once.

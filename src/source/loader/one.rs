@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::Loader;
 use super::file::File;
 use crate::config::{
-    AdminSettings, EnvironmentName, Problem, Report, Service, Source, StateSettings, Surroundings,
+    AdminSettings, ComponentSettings, EnvironmentName, Main, Problem, Report, Service, Source,
+    StateSettings, Surroundings,
 };
 use crate::source::text::read_source;
 
@@ -16,6 +17,7 @@ use crate::source::text::read_source;
 pub struct Settings {
     pub admin: AdminSettings,
     pub state: StateSettings,
+    pub components: ComponentSettings,
 }
 
 impl Loader {
@@ -27,7 +29,8 @@ impl Loader {
     pub fn settings(&self) -> Result<Settings, Report> {
         match self.main() {
             Ok((main, problems)) if problems.is_empty() => {
-                Ok(Settings { admin: main.admin, state: main.state })
+                let Main { admin, state, components, .. } = main;
+                Ok(Settings { admin, state, components })
             }
             Ok((_, problems)) => Err(Report::new(problems)),
             Err(rejected) => Err(rejected.report),

@@ -25,6 +25,7 @@ fn placed(mut config: Config, root: &Path) -> Config {
         }
     };
     place(&mut config.state.directory);
+    place(&mut config.components.directory);
     config.admin.token_file.iter_mut().for_each(place);
     for (index, environment) in config.environments.iter_mut().enumerate() {
         let directory = main.join(format!("e{index}"));

@@ -4,10 +4,7 @@ use std::path::Path;
 
 use super::super::status::{StatusCode, StatusError};
 use crate::config::{Digest, GuestSpec};
-use crate::source::{ReadError, read_file};
-
-/// Bytes of the largest component that is read.
-const LARGEST_COMPONENT: u64 = 256 << 20;
+use crate::source::{LARGEST_COMPONENT, ReadError, read_file};
 
 /// The digest of a component as its file is now. Nothing is compiled.
 ///

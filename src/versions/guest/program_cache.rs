@@ -9,10 +9,11 @@ use tokio::sync::{OnceCell, Semaphore};
 
 use super::super::status::{StatusCode, StatusError};
 use super::component::{check_digest, read};
+use super::substitute::{Substitute, SubstituteSource, is_about_file};
 use super::turns::Turns;
-use crate::config::{Digest, GuestSpec};
+use crate::config::{Digest, GuestSpec, ServiceName};
 use crate::runtime::{CompileCache, Engine, Program};
-use crate::source::Fingerprint;
+use crate::source::{ComponentStore, Fingerprint};
 
 /// The program of a digest, or why there is none. Both are kept while a version names the digest; an
 /// error that may pass is given to the versions that waited for it, and then forgotten.
@@ -29,6 +30,7 @@ const READ_AT_ONCE: usize = 8;
 pub struct ProgramCache {
     engine: Engine,
     cache: Option<CompileCache>,
+    store: Option<ComponentStore>,
     known: Arc<Mutex<HashMap<[u8; 32], Compiled>>>,
     /// The digests of files that have not changed since they were read.
     digests: Arc<Mutex<HashMap<Read, [u8; 32]>>>,
@@ -43,30 +45,108 @@ impl ProgramCache {
         let reading = Arc::new(Semaphore::new(READ_AT_ONCE));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let compiling = Turns::new(cores.min(READ_AT_ONCE));
-        Self { engine, cache, known, digests, reading, compiling }
+        Self { engine, cache, store: None, known, digests, reading, compiling }
     }
 
-    /// The program of a guest's component: a known one, or else the component is read and compiled.
+    /// The same, which finds components in a store too.
+    pub fn with_store(self, store: ComponentStore) -> Self {
+        Self { store: Some(store), ..self }
+    }
+
+    /// The program of a guest's component: a known one, or else the component is read and compiled. Where
+    /// the file does not have the declared component, it is taken from where it still is.
     ///
     /// # Errors
     ///
     /// Why there is no program for the component as its file is now.
-    pub async fn get(&self, guest: &GuestSpec) -> Result<Program, StatusError> {
+    pub async fn get(
+        &self,
+        service: &ServiceName,
+        guest: &GuestSpec,
+    ) -> Result<(Program, Option<Substitute>), StatusError> {
         // A known program does not wait for those that are compiled now.
-        if let Some(known) = self.read_before(guest) {
-            return known;
+        if let Some(Ok(known)) = self.read_before(guest) {
+            return Ok((known?, None));
         }
         let _turn = self.reading.acquire().await;
         // Another version may have named the same file meanwhile.
-        if let Some(known) = self.read_before(guest) {
-            return known;
+        let fault = match self.read_before(guest) {
+            Some(Ok(known)) => return Ok((known?, None)),
+            Some(Err(fault)) => fault,
+            None => {
+                let file = settled(guest);
+                match self.read(guest).await {
+                    Ok((digest, bytes)) => {
+                        lock(&self.digests).extend(file.map(|file| (file, digest)));
+                        return Ok((self.made(digest, bytes).await?, None));
+                    }
+                    Err(fault) => fault,
+                }
+            }
+        };
+        match guest.digest.filter(|_| is_about_file(&fault)) {
+            Some(declared) => self.instead(service, *declared.as_bytes(), fault).await,
+            None => Err(fault),
         }
-        let file = settled(guest);
+    }
+
+    /// The component in the declared file, if it is the declared one.
+    async fn read(&self, guest: &GuestSpec) -> Result<([u8; 32], Vec<u8>), StatusError> {
         let bytes = read(&guest.component).await?;
         let digest = Digest::of(&bytes);
         check_digest(guest, digest)?;
-        let digest = *digest.as_bytes();
-        lock(&self.digests).extend(file.map(|file| (file, digest)));
+        Ok((*digest.as_bytes(), bytes))
+    }
+
+    /// The program of a digest whose file is gone or changed: from the store, from the compile cache, or
+    /// from a version that runs it.
+    async fn instead(
+        &self,
+        service: &ServiceName,
+        digest: [u8; 32],
+        fault: StatusError,
+    ) -> Result<(Program, Option<Substitute>), StatusError> {
+        let (store, service) = (self.store.clone(), service.clone());
+        let find = move || store?.find(&service, &Digest::from_bytes(digest));
+        if let Ok(Some((path, bytes))) = tokio::task::spawn_blocking(find).await {
+            let program = self.made(digest, bytes).await?;
+            let source = SubstituteSource::Store(path);
+            return Ok((program, Some(Substitute { fault, source })));
+        }
+        let kept = lock(&self.known).get(&digest).and_then(|known| known.get().cloned());
+        let kept = kept.and_then(Result::ok);
+        let (engine, cache, is_kept) = (self.engine.clone(), self.cache.clone(), kept.is_some());
+        let load = move || {
+            let file = cache.as_ref()?.holds(&digest)?;
+            let load = || Program::cached(&engine, cache.as_ref()?, digest);
+            Some((if is_kept { None } else { Some(load()?) }, file))
+        };
+        let found = tokio::task::spawn_blocking(load).await.ok().flatten();
+        let (loaded, source) = match found {
+            Some((loaded, file)) => (loaded, SubstituteSource::Cache(file)),
+            None => (None, SubstituteSource::Memory),
+        };
+        let program = match (kept, loaded) {
+            (Some(program), _) => program,
+            (None, Some(program)) => self.keep(digest, program),
+            (None, None) => return Err(fault),
+        };
+        Ok((program, Some(Substitute { fault, source })))
+    }
+
+    /// Keeps a program, unless another is known by now.
+    fn keep(&self, digest: [u8; 32], program: Program) -> Program {
+        let known = lock(&self.known).entry(digest).or_default().clone();
+        // It is set already where another version came first.
+        known.set(Ok(program.clone())).ok();
+        match known.get() {
+            Some(Ok(known)) => known.clone(),
+            _ => program,
+        }
+    }
+
+    /// The program of a component with this digest.
+    async fn made(&self, digest: [u8; 32], bytes: Vec<u8>) -> Result<Program, StatusError> {
         let compiled = lock(&self.known).entry(digest).or_default().clone();
         let program = compiled.get_or_init(|| self.compile(digest, bytes)).await.clone();
         if program.as_ref().is_err_and(StatusError::may_pass) {
@@ -100,10 +180,17 @@ impl ProgramCache {
 
     /// The program of a component whose file has not changed since it was read, if that was compiled
     /// by now.
-    fn read_before(&self, guest: &GuestSpec) -> Option<Result<Program, StatusError>> {
+    ///
+    /// # Errors
+    ///
+    /// Where the file has another component than the declared one.
+    fn read_before(
+        &self,
+        guest: &GuestSpec,
+    ) -> Option<Result<Result<Program, StatusError>, StatusError>> {
         let digest = *lock(&self.digests).get(&settled(guest)?)?;
         let program = lock(&self.known).get(&digest)?.get()?.clone();
-        Some(check_digest(guest, Digest::from_bytes(digest)).and(program))
+        Some(check_digest(guest, Digest::from_bytes(digest)).map(|()| program))
     }
 
     async fn compile(&self, digest: [u8; 32], bytes: Vec<u8>) -> Result<Program, StatusError> {

@@ -6,11 +6,11 @@ use std::time::{Instant, SystemTime};
 
 use super::super::decider::Decider;
 use super::super::secrets::{self, Found};
-use super::super::status::Status;
+use super::super::status::{Status, StatusError};
 use super::super::version::ReadyVersion;
 use super::ServiceKey;
 use super::secret::{Secret, look};
-use crate::api::Explanation;
+use crate::api::{Explanation, Standing};
 use crate::config::{
     DomainPattern, Percent, Route, SecretSource, Service, VersionName, VersionSpec,
 };
@@ -63,6 +63,12 @@ pub struct VersionView {
 }
 
 impl VersionView {
+    /// Why a process that starts now could not make the version, although it is normal here.
+    fn lost(&self) -> Option<&StatusError> {
+        let substitute = self.status.normal()?.backend.substitute()?;
+        (!substitute.outlives_process()).then_some(&substitute.fault)
+    }
+
     /// Whether the version is normal and gets no traffic because of a quarantine entry.
     pub fn is_quarantined(&self) -> bool {
         self.status.normal().is_some() && matches!(self.obstacle, Some(Obstacle::Quarantined(_)))
@@ -101,6 +107,31 @@ impl ServiceEntry {
             };
             (host, Part { path, has_previews })
         })
+    }
+
+    /// Who would get what from a process that starts now, where that is not what is served. `None` also
+    /// while a version is being made: what becomes of it is not known yet.
+    pub fn after_restart(&self) -> Option<Vec<(VersionName, Percent)>> {
+        let declared = || self.versions.iter().take(self.declared.versions.len());
+        let is_certain = self.held.is_none() && declared().all(|view| view.lost().is_none());
+        if is_certain || !self.is_settled() {
+            return None;
+        }
+        let standing = |view: &VersionView| match view.lost() {
+            Some(fault) => Standing::Error(fault.into()),
+            None => view.status.standing(),
+        };
+        let standings: Vec<_> = declared().map(standing).collect();
+        let case = Case { service: &self.declared, standings: &standings, before: None };
+        let (then, now) = (case.verdict().shares, self.decider.shares());
+        let of = |shares: &[(VersionName, Percent)]| {
+            let some = shares.iter().filter(|(_, share)| *share > Percent::ZERO);
+            some.cloned().collect::<Vec<_>>()
+        };
+        let now: Vec<_> =
+            now.into_iter().map(|(version, share)| (version.spec.name.clone(), share)).collect();
+        let then = of(&then);
+        (then != of(&now)).then_some(then)
     }
 
     /// Explains the decision for a request.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use watershed::config::{
-    AdminSettings, Config, Destination, Digest, EnvValue, Environment, EnvironmentName, Glob,
-    GuestSpec, Match, Otherwise, Overrides, Percent, Pick, PolicySpec, Quarantined, Reach, Rule,
-    RuleName, ServerSettings, Service, ServiceName, Split, StateSettings, Sticky, StickyKey,
-    StickyMode, Traffic, VersionName, VersionSpec,
+    AdminSettings, ComponentSettings, Config, Destination, Digest, EnvValue, Environment,
+    EnvironmentName, Glob, GuestSpec, Match, Otherwise, Overrides, Percent, Pick, PolicySpec,
+    Quarantined, Reach, Rule, RuleName, ServerSettings, Service, ServiceName, Split, StateSettings,
+    Sticky, StickyKey, StickyMode, Traffic, VersionName, VersionSpec,
 };
 
 /// The services of the site.
@@ -113,6 +113,7 @@ impl Site {
             server: ServerSettings::default(),
             admin: AdminSettings::default(),
             state: StateSettings { directory: "/site/state".into() },
+            components: ComponentSettings { directory: "/site/components".into() },
             environments: vec![Environment {
                 name: EnvironmentName::new("default").unwrap(),
                 domain: "localhost".to_owned(),

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::api::Description;
 use crate::code::Coded;
 use crate::config::{
-    BackendSpec, Digest, EnvValue, Percent, SecretSource, Service, VersionName, VersionSpec,
+    BackendSpec, Digest, EnvValue, Percent, SecretSource, Service, ServiceName, VersionName,
+    VersionSpec,
 };
 use crate::history::{
     Author, MadeOf, Parts, ROLLBACK, Record, RecordOutcome, RecordedVersion, Served, Share,
@@ -16,7 +17,7 @@ use crate::policy::Standing;
 use crate::rollout::{
     Aim, Ground, Question, Restoration, Rollback, RollbackError, Shares, State, rollback,
 };
-use crate::source::{Loader, ServiceFile};
+use crate::source::{ComponentStore, Loader, ServiceFile};
 use crate::versions::secret_digest;
 
 pub fn name(text: &str) -> VersionName {
@@ -83,6 +84,12 @@ impl Ground for World {
         Ok(Digest::of(bytes).to_string())
     }
 
+    fn stored(&self, digest: &str) -> Option<PathBuf> {
+        let name = ServiceName::new("shop").ok()?;
+        let store = ComponentStore::new(&self.directory.path().join("components"));
+        Some(store.find(&name, &digest.parse().ok()?)?.0)
+    }
+
     fn secret(&self, _: &str, key: &str, place: &SecretSource) -> Result<String, String> {
         secret_digest(key, place)
     }
@@ -106,6 +113,15 @@ impl World {
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join("services").join(name)
+    }
+
+    /// Has a copy of a component in the store.
+    pub fn keep(&self, version: &str, bytes: &[u8]) {
+        let (name, version) =
+            (ServiceName::new("shop").unwrap(), VersionName::new(version).unwrap());
+        let store = ComponentStore::new(&self.directory.path().join("components"));
+        let place = store.place(&name, &version, &Digest::of(bytes));
+        store.keep(&place, bytes, Path::new("")).unwrap();
     }
 
     pub fn text(&self) -> String {

@@ -87,11 +87,11 @@ fn a_replaced_version_keeps_its_place_its_limits_and_its_comments() {
     let digest = digest(1);
     let expected = format!(
         "component = \"/srv/x.wasm\" # built by hand\n\
-         env = {{ A = \"2\", C = \"3\" }} # what it sees\ndigest = \"{digest}\"\n"
+         env = {{ A = \"2\", C = \"3\" }} # what it sees\nremark = \"first\"\ndigest = \"{digest}\"\n"
     );
     assert_eq!(text, format!("{before}{expected}{after}"));
     assert_eq!(guest(&service.versions[0]).limits.memory.to_string(), "64MiB");
-    assert_eq!((service.versions[0].remark.as_deref(), service.versions.len()), (None, 2));
+    assert_eq!((service.versions[0].remark.as_deref(), service.versions.len()), (Some("first"), 2));
 }
 
 #[test]

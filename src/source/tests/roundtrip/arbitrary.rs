@@ -21,12 +21,14 @@ pub struct Meant {
 }
 
 pub fn meant() -> impl Strategy<Value = Meant> {
-    (limits(), doors(), path()).prop_flat_map(|(defaults, (server, admin), directory)| {
+    (limits(), doors(), (path(), path())).prop_flat_map(|(defaults, (server, admin), paths)| {
         let limits = prop_oneof![Just(defaults.clone()), limits()].boxed();
         environments(limits).prop_map(move |environments| {
-            let state = StateSettings { directory: directory.clone() };
+            let state = StateSettings { directory: paths.0.clone() };
+            let components = ComponentSettings { directory: paths.1.clone() };
             let (server, admin) = (server.clone(), admin.clone());
-            let config = Config { server, admin, state, environments, warnings: Vec::new() };
+            let warnings = Vec::new();
+            let config = Config { server, admin, state, components, environments, warnings };
             Meant { config, defaults: defaults.clone() }
         })
     })

@@ -39,7 +39,7 @@ impl Writer<'_> {
     }
 
     fn main(&self, config: &Config) -> String {
-        let Config { server, admin, state, environments, warnings: _ } = config;
+        let Config { server, admin, state, components, environments, warnings: _ } = config;
         let mut text = String::new();
         let default = ServerSettings::default();
         let ServerSettings {
@@ -74,6 +74,10 @@ impl Writer<'_> {
         text += "[state]\n";
         let StateSettings { directory } = state;
         let is_default = *directory == self.root.join("state");
+        self.key(&mut text, "directory", self.path(directory, ".."), is_default);
+        text += "[components]\n";
+        let ComponentSettings { directory } = components;
+        let is_default = *directory == self.root.join("config/components");
         self.key(&mut text, "directory", self.path(directory, ".."), is_default);
         text += "[defaults.limits]\n";
         for (key, value) in limits(self.defaults, &AllLimits::default(), self.style.is_terse) {
