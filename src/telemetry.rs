@@ -49,6 +49,9 @@ use label::Label;
 /// What the names of all metrics begin with.
 const PREFIX: &str = "watershed";
 
+/// A quantile of each version's durations in the last minute, in seconds.
+type Quantile = Family<VersionLabels, Gauge<f64, AtomicU64>>;
+
 /// The metrics of the last minute's quantiles, without prefix and unit.
 const QUANTILES: [(&str, &str); 2] = [
     (
@@ -91,7 +94,7 @@ pub struct Telemetry {
     requests: Family<RequestLabels, Counter>,
     duration: Family<VersionLabels, Histogram>,
     /// Of the last minute: the buckets of `duration` that `/metrics` shows are too coarse for quantiles.
-    quantiles: [(f64, Family<VersionLabels, Gauge<f64, AtomicU64>>); 2],
+    quantiles: [(f64, Quantile); 2],
     in_flight: Family<VersionLabels, Gauge>,
     generation: Gauge,
     generations: Gauge,

@@ -18,6 +18,9 @@ pub struct Decisions {
     pub led: u64,
 }
 
+/// The decisions for each version, by its index.
+type Counted = Box<[Decisions]>;
+
 #[derive(Debug, Default)]
 struct Counter {
     drawn: AtomicU64,
@@ -29,7 +32,7 @@ struct Counter {
 pub struct Tally {
     began: Instant,
     counters: Box<[Arc<Counter>]>,
-    samples: Samples<Box<[Decisions]>>,
+    samples: Samples<Counted>,
 }
 
 /// What was decided in a window of time that ends now.
@@ -84,7 +87,7 @@ impl Tally {
     pub fn reordered(&self, places: &[Option<usize>]) -> Self {
         let counter = |place: &Option<usize>| place.and_then(|place| self.counters.get(place));
         let counters = places.iter().map(|place| counter(place).cloned().unwrap_or_default());
-        let decided = |decisions: &Box<[Decisions]>| -> Box<[Decisions]> {
+        let decided = |decisions: &Counted| -> Counted {
             let one = |place: &Option<usize>| place.and_then(|place| decisions.get(place).copied());
             places.iter().map(|place| one(place).unwrap_or_default()).collect()
         };

@@ -25,7 +25,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What may happen while the status is watched.
 enum Event {
-    Answer(Result<StatusDocument, CliError>),
+    Answer(Box<Result<StatusDocument, CliError>>),
     Resize,
     Suspend,
     End,
@@ -68,10 +68,10 @@ fn follow(
     loop {
         screen.draw(&shown.page(question.url(), screen.columns(), period))?;
         match events.recv() {
-            Ok(Event::Answer(Ok(document))) => {
-                *shown = Shown { document, at: Timestamp::now(), error: None };
-            }
-            Ok(Event::Answer(Err(error))) => shown.error = Some(error.text()),
+            Ok(Event::Answer(answer)) => match *answer {
+                Ok(document) => *shown = Shown { document, at: Timestamp::now(), error: None },
+                Err(error) => shown.error = Some(error.text()),
+            },
             Ok(Event::Resize) => {}
             Ok(Event::Suspend) => {
                 screen.close()?;
@@ -106,7 +106,7 @@ fn ask_again(question: Arc<Question>, period: Duration, answers: Sender<Event>) 
     thread::spawn(move || {
         loop {
             thread::sleep(period);
-            if answers.send(Event::Answer(question.ask())).is_err() {
+            if answers.send(Event::Answer(Box::new(question.ask()))).is_err() {
                 break;
             }
         }
