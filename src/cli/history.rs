@@ -14,8 +14,9 @@ use serde::Serialize;
 use super::common::{Common, write_json};
 use super::process::Process;
 use super::records::records;
-use super::site::{Site, running};
+use super::site::running;
 use super::status::columns;
+use super::target::Target;
 use super::{CliError, complete, select};
 use crate::api::{
     ChangedPart, HistoryDocument, HistoryQuery, Parts, Record, StatusDocument, StatusQuery,
@@ -166,9 +167,9 @@ impl Source {
                 let status: StatusDocument = process.get(&StatusQuery::default().path())?;
                 select::service_among(&status.environments, environment, service)?;
             }
+            // A file that is wrong says why nothing was published.
             None => {
-                let site = Site::open_offline(path)?;
-                select::service(&site.loaded.config, environment, service)?;
+                Target::find_offline(path, common, service)?;
             }
         }
         Ok(())

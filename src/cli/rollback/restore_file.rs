@@ -143,7 +143,7 @@ fn find(path: &Path, common: &Common, service: &str) -> Result<Restoration, CliE
 
 /// Whether the files that a process reads are those of this command: the process names the file that is written.
 fn serves_these(process: &Process, main: &Path) -> Result<(), CliError> {
-    let query = StatusQuery { service: Some(String::new()), ..StatusQuery::default() };
+    let query = StatusQuery { process_alone: true, ..StatusQuery::default() };
     let status: StatusDocument = process.get(&query.path())?;
     match is_same(Path::new(&status.config), main) {
         true => Ok(()),
