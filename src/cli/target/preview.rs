@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use super::Target;
 use crate::api::{
     ChangeKind, Compilation, Description, KeyChange, Plan, ServiceChange, ServiceDescription,
-    Settings, Standing,
+    Settings, Standing, VersionDescription,
 };
 use crate::cli::common::Common;
 use crate::cli::files::Files;
@@ -131,7 +131,8 @@ fn between(
 /// Whether a version of any service is made of a component already.
 fn is_made(served: &Description, compilation: &Compilation) -> bool {
     let services = served.environments.iter().flat_map(|environment| &environment.services);
-    let digests = services.flat_map(|service| &service.versions).filter_map(|it| it.digest());
+    let digests =
+        services.flat_map(|service| &service.versions).filter_map(VersionDescription::digest);
     digests.map(|digest| digest.to_string()).any(|digest| digest == compilation.digest)
 }
 
