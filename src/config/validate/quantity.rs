@@ -119,18 +119,21 @@ fn in_one_unit(text: &str) -> Option<String> {
 fn whole_duration(text: &str) -> Option<String> {
     let (number, unit) = fraction(text)?;
     let one = model::parse_duration(&format!("1{}", duration_unit(unit)?)).ok()?;
-    let millis = number * one.as_millis() as f64;
-    let is_whole = millis.fract() == 0.0 && (1.0..1e12).contains(&millis);
-    is_whole.then(|| show_duration(Duration::from_millis(millis as u64)))
+    let millis = whole(number * one.as_millis() as f64, 1e12)?;
+    Some(show_duration(Duration::from_millis(millis)))
 }
 
 /// A size with a fraction, such as `1.5GiB`, in whole numbers.
 fn whole_size(text: &str) -> Option<ByteSize> {
     let (number, unit) = fraction(text)?;
     let one: ByteSize = format!("1{unit}").parse().ok()?;
-    let bytes = number * one.bytes() as f64;
-    let is_whole = bytes.fract() == 0.0 && (1.0..1e15).contains(&bytes);
-    is_whole.then(|| ByteSize::new(bytes as u64))
+    Some(ByteSize::new(whole(number * one.bytes() as f64, 1e15)?))
+}
+
+/// A whole number from 1 up to below `end`.
+fn whole(number: f64, end: f64) -> Option<u64> {
+    // A number without a fraction is written without one.
+    (1.0..end).contains(&number).then(|| number.to_string().parse().ok())?
 }
 
 fn fraction(text: &str) -> Option<(f64, &str)> {
