@@ -153,8 +153,11 @@ impl Target {
             service: Some(self.view.service.name.to_string()),
             ..StatusQuery::default()
         };
-        let status: StatusDocument = process.get(&query.path())?;
-        Ok(status.environments.into_iter().flat_map(|it| it.services).collect())
+        match process.get::<StatusDocument>(&query.path()) {
+            Ok(status) => Ok(status.environments.into_iter().flat_map(|it| it.services).collect()),
+            Err(error) if error.is_unknown() => Ok(Vec::new()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The main file.

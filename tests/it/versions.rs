@@ -134,7 +134,7 @@ fn a_wrong_component_is_told_with_its_line() {
 /// A module as a compiler for `wasm32-wasip1` makes it, as far as anybody looks at it.
 #[test]
 fn a_module_for_wasi_0_1_is_told_how_it_becomes_a_component() {
-    let mut module = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x02\x1b\x01\x16".to_vec();
+    let mut module = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x02\x1c\x01\x16".to_vec();
     module.extend(b"wasi_snapshot_preview1\x01f\0\0");
     let text = "[[versions]]\nname = \"v1\"\ncomponent = \"old.wasm\"\n";
     let site = Site::new().service("old", text);

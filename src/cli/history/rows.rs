@@ -193,7 +193,7 @@ mod tests {
             let lines = shown(&record(&remark, "watershed promote shop v2"), columns, false);
             assert_eq!(lines.len(), 2, "{lines:#?}");
             assert!(
-                lines[1].starts_with("1234  2026-11-26T04:16:36Z  v1 90 % → v2 100 %  "),
+                lines[1].starts_with("1234  2026-11-26T04:16:36Z  v1 90 % → v2 1"),
                 "{lines:#?}"
             );
             assert!(lines[1].ends_with('…') && !lines[1].contains(char::is_control), "{lines:#?}");
