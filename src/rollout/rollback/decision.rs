@@ -66,7 +66,7 @@ pub struct Rollback {
 pub enum RollbackError {
     #[error("the history has nothing of {0} before what is served")]
     NothingBefore(String),
-    #[error("nothing that {service} served before is gone back to: {}", passed::list(.passed))]
+    #[error("{service} has nothing left to go back to: {}", passed::list(.passed))]
     NothingLeft { service: String, passed: Vec<Passed> },
     #[error("the history has no generation {generation} of {service}")]
     NoGeneration { service: String, generation: u64 },
