@@ -83,7 +83,9 @@ impl CliError {
     pub(super) fn document(&self) -> FailureDocument {
         let error = match self {
             // The process's own error, whose code says more than that it refused.
-            Self::Process(ProcessError::Refused { error, .. }) => (**error).clone(),
+            Self::Process(ProcessError::Refused { error, .. }) => {
+                ErrorDocument { help: self.help(), ..(**error).clone() }
+            }
             _ => ErrorDocument { place: self.place(), ..ErrorDocument::of(self) },
         };
         FailureDocument { error, details: self.details() }

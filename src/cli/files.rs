@@ -122,7 +122,7 @@ pub(super) fn served(path: &Path, common: &Common, name: &str) -> Result<Option<
         Err(error) if error.is_unknown() => return Ok(None),
         status => status?,
     };
-    if !is_same(Path::new(&status.config), loader.path()) || is_rejected(&status, name) {
+    if !is_same(Path::new(&status.config), loader.path()) || is_rejected(&status, common, name) {
         return Ok(None);
     }
     let Some((environment, file)) = only(status, common.environment.as_deref()) else {
@@ -139,8 +139,9 @@ pub(super) fn served(path: &Path, common: &Common, name: &str) -> Result<Option<
 }
 
 /// Whether a file is wrong that may be the service's.
-fn is_rejected(status: &StatusDocument, name: &str) -> bool {
-    status.rejected.iter().any(|rejection| {
+fn is_rejected(status: &StatusDocument, common: &Common, name: &str) -> bool {
+    let is_wanted = |own: &str| common.environment.as_deref().is_none_or(|wanted| wanted == own);
+    status.rejected.iter().filter(|it| is_wanted(&it.environment)).any(|rejection| {
         let is_it = Path::new(&rejection.file).file_stem().is_some_and(|stem| stem == name);
         is_it || rejection.serves.as_deref() == Some(name)
     })

@@ -133,8 +133,11 @@ impl Coded for ProcessError {
             Self::Stranger { .. } => {
                 "see whether that is the admin listener of a watershed as new as this one"
             }
-            // In the process's own words.
-            Self::Refused { error, .. } => return error.help.clone(),
+            // In the process's own words, but for what is a flag here and a parameter there.
+            Self::Refused { error, .. } => {
+                let help = error.help.as_ref();
+                return help.map(|help| help.replace("`environment=NAME`", "`--environment NAME`"));
+            }
             Self::Unspeakable { .. } => return None,
         };
         Some(help.to_owned())

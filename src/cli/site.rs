@@ -7,8 +7,8 @@ use super::process::{Process, ProcessError};
 use super::{CliError, select};
 use crate::api::{StatusDocument, StatusQuery};
 use crate::code::{Coded, ErrorCode};
-use crate::config::{AdminSettings, Environment, Report, ServiceName, suggest};
-use crate::source::{Loaded, Loader, Reading};
+use crate::config::{AdminSettings, Environment, ServiceName, suggest};
+use crate::source::{Loaded, Loader, Reading, Rejection};
 
 /// Why the configuration or the process of a command cannot be told.
 #[derive(Debug, thiserror::Error)]
@@ -137,15 +137,13 @@ impl Site {
         self.loader.path()
     }
 
-    /// Whether a file of a service of this name is wrong.
-    pub fn report(&self, name: &str) -> Option<Report> {
+    /// The file of a service of this name, if it is wrong: in one environment, or in any.
+    pub fn wrong(&self, environment: Option<&str>, name: &str) -> Option<&Rejection> {
         let is_it = |file: &Path| file.file_stem().is_some_and(|stem| stem == name);
-        let rejected = self.loaded.rejected.iter();
-        let mut own = rejected.filter(|rejection| {
-            rejection.serves.as_ref().is_some_and(|serves| serves.as_str() == name)
-                || is_it(&rejection.file)
-        });
-        own.next().map(|rejection| rejection.report.clone())
+        self.loaded.rejected.iter().find(|Rejection { environment: own, serves, file, .. }| {
+            environment.is_none_or(|wanted| own.as_str() == wanted)
+                && (serves.as_ref().is_some_and(|serves| serves.as_str() == name) || is_it(file))
+        })
     }
 }
 

@@ -200,3 +200,39 @@ fn the_text_is_for_its_user_and_for_whoever_asks_for_it() {
     let answer = watershed.admin("/api/v1/history?service=greeter&limit=1&file=true").json();
     assert_eq!(answer["file"]["text"], watershed.site.read(FILE));
 }
+
+/// A broken file in one environment is no reason to refuse what is asked of another, whose files are right.
+#[test]
+fn a_broken_file_blocks_no_other_environment() {
+    let environment = |name: &str, services: &str| {
+        format!(
+            "[[environments]]\nname = \"{name}\"\ndomain = \"{name}.test\"\nservices = \"{services}/*.toml\"\n"
+        )
+    };
+    let site =
+        Site::new().tables(&(environment("prod", "services") + &environment("test", "test")));
+    site.write("test/greeter.toml", both("v1 = 100"));
+    let watershed = site.service("greeter", &both("v1 = 100")).start();
+    let in_prod = ["--environment", "prod"];
+    let broken = both("v1 = 100") + "[[broken\n";
+    fs::write(watershed.site.path("test/greeter.toml"), &broken).unwrap();
+    let is_told = || watershed.status()["rejected"].as_array().is_some_and(|it| it.len() == 1);
+    eventually("the file is rejected", is_told);
+
+    done(&watershed, &[&["promote", "greeter", "v2"][..], &in_prod].concat());
+    done(&watershed, &[&["rollback", "greeter"][..], &in_prod].concat());
+    // Without an environment, nobody knows which is meant.
+    let expected = [
+        "the file of greeter in test is wrong",
+        "`watershed rollback greeter --restore-file --environment test`",
+        "`--environment NAME` says which greeter is meant",
+    ];
+    refused(&watershed, &["promote", "greeter", "v2"], &expected);
+    refused(&watershed, &RESTORE, &["add `--environment NAME`: it is in `prod` and `test`"]);
+
+    fs::write(watershed.site.path(FILE), &broken).unwrap();
+    let is_told = || watershed.status()["rejected"].as_array().is_some_and(|it| it.len() == 2);
+    eventually("both files are rejected", is_told);
+    let said = done(&watershed, &[&RESTORE[..], &in_prod].concat());
+    assert!(said.starts_with("the file of greeter says again what it said"), "{said}");
+}

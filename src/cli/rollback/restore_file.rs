@@ -103,7 +103,11 @@ fn announce(
     digest: Digest,
     note: Note,
 ) -> Result<(Target, Done), CliError> {
-    let mut target = Target::find(path, common, service)?;
+    // That the file is broken again is no reason to say that nothing was done.
+    let mut target = Target::find(path, common, service).map_err(|error| match &error {
+        CliError::Broken(broken) => broken.report().cloned().map_or(error, CliError::Config),
+        _ => error,
+    })?;
     let before = target.view().shares();
     let generation = target.announce(digest, note)?;
     Ok((target, Done { before, generation, is_change: true }))
