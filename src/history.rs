@@ -5,12 +5,13 @@
 //! The reloader records each publish before it is served; the admin listener and the command line
 //! read. Files, in reading order: `record` (one change of a service), `served` (what the service
 //! served after the change, cut into parts), `parts` (how parts are stored), `texts` (what services' files said when they were right),
-//! `newest` (the newest records of all services), `retention` (which
+//! `newest` (the newest records of all services), `offline` (edits while no process ran), `retention` (which
 //! records are kept), `file` (opening the file, and moving a damaged one aside), `reserve` (the last
 //! generation, where the history cannot be written).
 
 mod file;
 mod newest;
+mod offline;
 mod parts;
 mod record;
 mod reserve;
@@ -142,6 +143,7 @@ impl History {
                 }
             }
             texts::adopt(&read, transaction)?;
+            offline::adopt(&read, transaction)?;
             raise(transaction, last)
         })?;
         Ok(taken)
@@ -176,6 +178,7 @@ impl History {
                     store.release(&record.environment, &record.service, replaced.value())?;
                 }
                 prune(&mut table, &mut store, record)?;
+                offline::forget(transaction, &record.environment, &record.service)?;
             }
             raise(transaction, last.unwrap_or(0))
         })
@@ -359,6 +362,7 @@ fn make_tables(database: &Database) -> Result<(), redb::Error> {
     transaction.open_table(GENERATION)?;
     Store::open(&transaction)?;
     texts::make_table(&transaction)?;
+    offline::make_table(&transaction)?;
     Ok(transaction.commit()?)
 }
 

@@ -5,9 +5,11 @@ use std::path::Path;
 use super::CliError;
 use super::process::{Process, ProcessError};
 use super::select::SelectError;
-use crate::api::{FileText, HistoryDocument, HistoryQuery};
-use crate::config::{EnvValue, suggest};
+use crate::api::{Attribution, FileText, HistoryDocument, HistoryQuery, Record, Share};
+use crate::config::{Digest, EnvValue, Percent, VersionName, suggest};
 use crate::history::History;
+use crate::rollout::ServiceView;
+use crate::source::{FILE_MAX, read_file};
 
 /// The answer to a query; empty where there is no record yet.
 ///
@@ -85,4 +87,42 @@ pub(super) fn last_good(
         ..HistoryQuery::default()
     };
     Ok(records(process, state, &query)?.file)
+}
+
+/// Keeps what a command tells of its edit, for the process that starts next.
+pub(super) fn keep_offline(state: &Path, command: &Attribution) {
+    if let Ok(Some(history)) = History::read(state) {
+        // The edit is made. Without it, the next start is the author, as of an edit by hand.
+        history.keep_offline(command).ok();
+    }
+}
+
+/// What the next start will record of a service whose file a command has edited since its newest record, while no
+/// process ran. Without it, a second rollback would not know of the first.
+pub(super) fn edited_offline(
+    state: &Path,
+    view: &ServiceView,
+    newest: Option<&Record>,
+) -> Option<Record> {
+    let (newest, service) = (newest?, &view.service);
+    let history = History::read(state).ok()??;
+    let found = history.offline(view.environment.as_str(), service.name.as_str()).ok()?;
+    let (at, command) = found?;
+    let file_digest = Digest::of(read_file(&service.file, FILE_MAX).ok()?).to_string();
+    let share = |(version, share): (&VersionName, Percent)| Share {
+        version: version.to_string(),
+        share: f64::from(share.hundredths()) / 100.0,
+    };
+    let after = view.shares().takers().map(share).collect();
+    let record = Record {
+        generation: newest.generation.saturating_add(1),
+        at,
+        before: newest.after.clone(),
+        after,
+        served: None,
+        file_digest: Some(file_digest),
+        ..newest.clone()
+    };
+    let is_its = record.file_digest.as_ref() == Some(&command.file_digest);
+    is_its.then(|| record.attributed(&command))
 }

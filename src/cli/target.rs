@@ -14,7 +14,7 @@ use super::copies::{Pending, undo};
 use super::files::{self, Files, Served};
 use super::process::Process;
 use super::progress::Waiting;
-use super::records::records;
+use super::records::{edited_offline, keep_offline, records};
 use super::select;
 use super::site::{Site, load};
 use super::trial::{self, Elsewhere};
@@ -208,7 +208,6 @@ impl Target {
 
     /// The generation of the edit, if a process serves it.
     fn tell(&self, text: Digest, note: Note) -> Result<Option<u64>, CliError> {
-        let Some(process) = &self.process else { return Ok(None) };
         let Note { command, remark, restores } = note;
         let attribution = Attribution {
             environment: self.view.environment.to_string(),
@@ -218,6 +217,10 @@ impl Target {
             remark,
             restores,
             file_digest: text.to_string(),
+        };
+        let Some(process) = &self.process else {
+            keep_offline(&self.elsewhere.state, &attribution);
+            return Ok(None);
         };
         let (_, reload): (u16, ReloadDocument) = process.post(api::RELOAD, &attribution)?;
         let problems = reload.report.map_or(Vec::new(), |report| report.problems);
@@ -332,7 +335,13 @@ impl Control for Target {
     }
 
     fn history(&self, limit: usize) -> Result<HistoryDocument, CliError> {
-        self.records(limit, true)
+        let mut document = self.records(limit, true)?;
+        if self.process.is_none() {
+            let edited =
+                edited_offline(&self.elsewhere.state, &self.view, document.records.first());
+            document.records.splice(0..0, edited);
+        }
+        Ok(document)
     }
 
     fn digest_at(&self, component: &Path) -> Result<String, String> {

@@ -363,3 +363,25 @@ fn the_file_has_milliseconds_and_a_document_has_a_date() {
         assert_eq!(history.decoded(value.to_string().as_bytes()).unwrap(), record);
     }
 }
+
+#[test]
+fn an_edit_while_nobody_serves_is_kept_until_the_next_record() {
+    let directory = directory();
+    let command = |name: &str| Attribution {
+        environment: "default".to_owned(),
+        service: "greeter".to_owned(),
+        user: "someone".to_owned(),
+        command: name.to_owned(),
+        remark: None,
+        restores: Some(3),
+        file_digest: FILE_DIGEST.to_owned(),
+    };
+    open(&directory).keep_offline(&command("one")).unwrap();
+    let history = open(&directory);
+    history.keep_offline(&command("two")).unwrap();
+    history.record(&[edit(1, "other")]).unwrap();
+    let kept = |history: &History| history.offline("default", "greeter").unwrap();
+    assert_eq!(kept(&history).unwrap().1, command("two"));
+    history.record(&[edit(2, "greeter")]).unwrap();
+    assert_eq!(kept(&history), None);
+}

@@ -352,3 +352,32 @@ fn shares_alone_are_served_at_once() {
     assert_eq!(watershed.get(GREETER, "/").text(), "Hello from v1!\n");
     assert_eq!(made(), 2, "shares need no new version");
 }
+
+/// What somebody left by a rollback while no process ran is left too, for the rollbacks before and after the next start.
+#[test]
+fn a_rollback_while_nobody_serves_counts() {
+    let versions = ["v1", "v2", "v3"].map(greeter).concat();
+    let mut watershed = serve(&(versions + &split("v1 = 100, v2 = 0, v3 = 0")));
+    done(&watershed, &["promote", "greeter", "v2"]);
+    done(&watershed, &["promote", "greeter", "v3"]);
+    watershed.kill();
+    done_offline(&watershed, &["rollback", "greeter"]);
+    assert!(watershed.site.read(FILE).contains("v2 = 100"), "{}", watershed.site.read(FILE));
+    done_offline(&watershed, &["rollback", "greeter"]);
+    assert!(watershed.site.read(FILE).contains("v1 = 100"), "{}", watershed.site.read(FILE));
+
+    done_offline(&watershed, &["promote", "greeter", "v3"]);
+    done_offline(&watershed, &["rollback", "greeter", "--remark", "at night"]);
+    let watershed = watershed.restart();
+    let record = &watershed.history("greeter")[0];
+    assert!(record.is_rollback(), "{record:?}");
+    assert_eq!(record.remark.as_deref(), Some("at night"));
+    done(&watershed, &["rollback", "greeter"]);
+    watershed.await_greeting("Hello from v1!\n");
+}
+
+#[track_caller]
+fn done_offline(watershed: &Watershed, arguments: &[&str]) {
+    let said = watershed.site.run(&[arguments, &["--yes"]].concat());
+    assert_eq!(said.code, Some(0), "{said:?}");
+}

@@ -166,6 +166,10 @@ impl PendingRecord {
         let newest = newest(history, environment.as_str(), service.as_str())?;
         change.before = newest.as_ref().map_or_else(Vec::new, |it| it.after.clone());
         let (record, parts) = change.record(generation, Author::Start);
+        let record = match offline(history, environment.as_str(), service.as_str())? {
+            Some(command) if has_left(&command, &record) => record.attributed(&command),
+            _ => record,
+        };
         let is_known = newest.is_some_and(|newest| !record.differs_from(&newest));
         Ok((!is_known).then_some((record, parts)))
     }
@@ -180,6 +184,20 @@ fn newest(
 ) -> Result<Option<Record>, HistoryError> {
     match history.of(environment, service, 1) {
         Ok(mut newest) => Ok(newest.pop()),
+        Err(HistoryError::Record { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The command that edited a service's file last, while no process ran. One that this version of
+/// watershed cannot read counts as none.
+fn offline(
+    history: &History,
+    environment: &str,
+    service: &str,
+) -> Result<Option<Attribution>, HistoryError> {
+    match history.offline(environment, service) {
+        Ok(found) => Ok(found.map(|(_, command)| command)),
         Err(HistoryError::Record { .. }) => Ok(None),
         Err(error) => Err(error),
     }
