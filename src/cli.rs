@@ -282,7 +282,8 @@ impl Cli {
     /// What clap answers instead of running a command: help, the version, or what is wrong with the command line.
     pub fn read() -> Result<Self, clap::Error> {
         let mut command = help::command();
-        let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
+        let matches = command.try_get_matches_from_mut(std::env::args_os());
+        let mut matches = matches.map_err(help::corrected)?;
         Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
     }
 

@@ -14,11 +14,11 @@ use super::site::Site;
 use super::summary::{Action, Summary};
 use super::target::Target;
 use super::target::preview::Preview;
-use crate::config::{Digest, Percent, VersionName, absolute};
+use crate::config::{self, Digest, Percent, VersionName, absolute};
 use crate::edit::{NewVersion, ServiceText};
 use crate::rollout::{self, Deployment, Done, Note, Portion};
 use crate::source::{ComponentStore, ServiceFile};
-use crate::versions::read_component;
+use crate::versions::{StatusCode, StatusError, read_component};
 
 pub(super) use arguments::{Arguments, patience};
 
@@ -129,9 +129,11 @@ struct Component {
 
 impl Component {
     fn read(path: &Path) -> Result<Self, CliError> {
+        let given = path.display().to_string();
         let path = absolute(Path::new("/"), &std::path::absolute(path)?);
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-        let bytes = runtime.block_on(read_component(&path))?;
+        let bytes = runtime.block_on(read_component(&path));
+        let bytes = bytes.map_err(|error| as_given(error, &given))?;
         let digest = Digest::of(&bytes);
         Ok(Self { path, bytes, digest })
     }
@@ -175,6 +177,23 @@ impl Arguments {
             patience: self.timeout,
             note: Note { command, remark: self.remark.clone(), restores: None },
         }
+    }
+}
+
+/// An error about a path as it was given on the command line.
+fn as_given(error: StatusError, given: &str) -> StatusError {
+    match (error.code, config::elsewhere(given)) {
+        (StatusCode::NotFound, Some(detail)) => {
+            let suggestion = "a component is a file: fetch it (from a registry with `wkg oci pull` or `oras pull`), and \
+                              give its path";
+            StatusError { detail, suggestion, ..error }
+        }
+        (StatusCode::NotFound, None) => {
+            let suggestion =
+                "build the component, or correct the path; it is relative to the current directory";
+            StatusError { suggestion, ..error }
+        }
+        _ => error,
     }
 }
 

@@ -13,7 +13,6 @@ use crate::api::{ErrorDocument, ErrorPlace, Fault};
 use crate::code::{Coded, ErrorCode};
 use crate::config::{Problem, Report};
 use crate::rollout::{Refusal, RollbackError};
-use crate::versions::{StatusCode, StatusError};
 
 /// What `--json` prints where something is wrong, beside what the command printed anyway.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -182,7 +181,7 @@ impl Coded for CliError {
             Self::Site(error) => return error.help(),
             Self::Ramp(error) => return error.help(),
             Self::NotConfirmed(error) => return error.help(),
-            Self::Component(error) => component_help(error),
+            Self::Component(error) => error.suggestion,
             Self::Select(error) => return error.help(),
             Self::Question(error) => return error.help(),
             Self::OfflineShares => "leave out the shares, or `--offline`",
@@ -197,15 +196,5 @@ impl Coded for CliError {
             | Self::Output(_) => return None,
         };
         Some(help.to_owned())
-    }
-}
-
-/// What to do about a component file that `--component` names and no service's file does yet.
-fn component_help(error: &StatusError) -> &'static str {
-    match error.code {
-        StatusCode::NotFound => {
-            "build the component, or correct the path; it is relative to the current directory"
-        }
-        _ => error.suggestion,
     }
 }

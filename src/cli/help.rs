@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Command, CommandFactory};
 
-use crate::config::suggest;
+use crate::config::{LABEL_HELP, LabelError, suggest};
 
 use super::{Cli, FAILED, USAGE, WOULD_CHANGE};
 
@@ -119,6 +119,18 @@ fn text(parts: &[Part<'_>]) -> String {
     text.trim_end().to_owned()
 }
 
+/// Commands of other programs, and what they are called here.
+const CALLED: [(&[&str], &str); 8] = [
+    (&["start", "serve", "server", "up"], "run"),
+    (&["validate", "verify", "lint", "test", "configtest"], "check"),
+    (&["list", "ls", "ps", "get", "services", "top", "watch"], "status"),
+    (&["diff", "preview"], "plan"),
+    (&["undo", "revert"], "rollback"),
+    (&["remove", "rm", "prune", "gc"], "delete"),
+    (&["split", "canary", "shift", "set", "weight"], "traffic"),
+    (&["add", "create", "push", "publish", "release"], "deploy"),
+];
+
 /// What to do about a wrong command line: the command that may be meant, where clap does not name it, and the help of
 /// the command that the line names.
 pub(super) fn advice(wrong: &clap::Error, words: impl IntoIterator<Item = OsString>) -> String {
@@ -133,7 +145,25 @@ pub(super) fn advice(wrong: &clap::Error, words: impl IntoIterator<Item = OsStri
     let names: Vec<_> = names.map(Command::get_name).collect();
     let meant = unknown.and_then(|name| suggest::closest(name, &names));
     let meant = meant.map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
-    meant + &hint(words)
+    let name = std::error::Error::source(wrong).is_some_and(|error| error.is::<LabelError>());
+    let allowed = if name { format!("{LABEL_HELP}; ") } else { String::new() };
+    meant + &allowed + &hint(words)
+}
+
+/// An answer of clap without what it guesses wrongly: an unknown option is hardly meant as a value, and the commands of
+/// other programs are not called what they are spelt like.
+pub(super) fn corrected(mut answer: clap::Error) -> clap::Error {
+    answer.remove(ContextKind::Suggested);
+    let unknown = match answer.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(name)) => name.as_str(),
+        _ => return answer,
+    };
+    let called = CALLED.iter().find(|(words, _)| words.contains(&unknown));
+    if let Some((_, called)) = called {
+        let called = ContextValue::String((*called).to_owned());
+        answer.insert(ContextKind::SuggestedSubcommand, called);
+    }
+    answer
 }
 
 /// Where to read on after a wrong command line: the help of the command that it names.

@@ -24,7 +24,8 @@ mod unreachable;
 
 use std::path::PathBuf;
 
-pub use self::field::{EMPTY_MAIN, EMPTY_SERVICE};
+pub use self::field::{EMPTY_MAIN, EMPTY_SERVICE, LABEL_HELP};
+pub use self::suspect::elsewhere;
 
 use self::claims::{Claims, NameKind};
 use super::document::Document;

@@ -225,6 +225,21 @@ fn a_bad_version_loses_everything() {
     assert!(matches!(refused, RollbackError::NoneBad { .. }), "{refused}");
 }
 
+/// Nobody loses traffic that nobody has: the history has something to go back to all the same.
+#[test]
+fn nothing_is_bad_where_nobody_has_traffic() {
+    let records = vec![
+        record(6, "v1=0 v2=0", None),
+        record(5, "v2=100", None),
+        record(4, "v1=100", Some(2)),
+        record(3, "v1=50 v2=50", None),
+        record(2, "v1=100", None),
+    ];
+    let previous = |bad| decide(&Aim::Previous, "v1=0 v2=0", &records, &BOTH, bad);
+    assert_eq!(previous(false).unwrap().generation, Some(5));
+    assert!(matches!(previous(true).unwrap_err(), RollbackError::NoneBad { .. }));
+}
+
 #[test]
 fn a_generation_serves_what_the_last_change_before_it_says() {
     let mut records = ramp();

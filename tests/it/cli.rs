@@ -228,6 +228,25 @@ fn wrong_usage_has_a_code_of_its_own() {
 }
 
 #[test]
+fn wrong_usage_names_what_is_meant_and_nothing_else() {
+    for (wrong, told) in [
+        (&["start"][..], "'run'"),
+        (&["list"], "'status'"),
+        (&["validate"], "'check'"),
+        (&["promote", "greeter", "v1.2"], "a name has 1 to 63 of the characters a-z, 0-9 and `-`"),
+        (&["promote", "Greeter", "v1"], "a name has 1 to 63 of the characters a-z, 0-9 and `-`"),
+    ] {
+        let finished = watershed(wrong);
+        assert!(finished.stderr.contains(told), "{finished:?}");
+    }
+    // Nobody who types an option means it as the name of a service.
+    for option in ["--format", "-w"] {
+        let finished = watershed(&["status", option]);
+        assert!(!finished.stderr.contains("-- -"), "{finished:?}");
+    }
+}
+
+#[test]
 fn help_that_cannot_be_written_is_a_failure() {
     let full = || fs::File::options().write(true).open("/dev/full").unwrap();
     let mut help = Command::new(env!("CARGO_BIN_EXE_watershed"));

@@ -87,6 +87,11 @@ fn what_makes_no_sense_is_refused_and_changes_nothing() {
     let greeter = component("greeter");
     refused(&watershed, &deploy("v2", &greeter, "A=b"), &["a version v2 already", "--replace"]);
     refused(&watershed, &deploy("v3", "/no/such.wasm", "A=b"), &["there is no file /no/such.wasm"]);
+    for elsewhere in ["https://example.org/a.wasm", "ghcr.io/me/app:1", "me/app:latest"] {
+        let told = [elsewhere, "a component is a file", "and give its path"];
+        refused(&watershed, &deploy("v3", elsewhere, "A=b"), &told);
+    }
+    refused(&watershed, &deploy("v3", "/", "A=b"), &["/ is a directory", "the component in it"]);
     for (shares, told) in
         [(&["v1=90", "v2=9"][..], "99, not 100: 1 % is missing"), (&["v1=0"], "--offline")]
     {

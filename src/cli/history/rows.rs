@@ -135,7 +135,10 @@ fn who(Record { author, service, .. }: &Record) -> String {
 
 fn note(Row { record, changed }: &Row<'_>) -> String {
     let versions = record.versions.iter().filter(|version| version.status != "normal");
-    let standing = versions.map(|version| format!("{} is {}", version.name, version.status));
+    let standing = versions.map(|version| match version.status.as_str() {
+        "error" => format!("{} is in error", version.name),
+        status => format!("{} is {status}", version.name),
+    });
     let held = match &record.outcome {
         RecordOutcome::Published => None,
         RecordOutcome::Held { why } => Some(format!("held: {why}")),

@@ -25,6 +25,13 @@ pub fn dotted(key: &str, expected: Kind) -> Complaint {
 /// What to do about this very value; `None` where nothing better is known than the type that it must have.
 pub fn of_value(key: &str, expected: Kind, found: &Found) -> Option<String> {
     match (expected, found) {
+        (Kind::Array, Found::Text(text)) if key == "listen" && is_port(text) => {
+            let port = text.trim_start_matches([':', '*']);
+            Some(format!("write `listen = [\"127.0.0.1:{port}\"]`"))
+        }
+        (Kind::Text, Found::Whole(port)) if key == "listen" => {
+            Some(format!("write `listen = \"127.0.0.1:{port}\"`"))
+        }
         (Kind::Array, Found::Text(text)) if text.len() <= REPEATED_MAX => {
             let items = text.split([',', ' ']).filter(|item| !item.is_empty());
             let items: Vec<_> = items.map(|item| format!("{item:?}")).collect();
@@ -74,6 +81,11 @@ pub fn of_value(key: &str, expected: Kind, found: &Found) -> Option<String> {
         )),
         _ => None,
     }
+}
+
+/// Whether an address is a port alone.
+fn is_port(text: &str) -> bool {
+    text.trim_start_matches([':', '*']).parse::<u16>().is_ok()
 }
 
 fn boolean(key: &str, text: &str) -> Option<String> {

@@ -2,7 +2,7 @@
 //! and its service meshes, and words that are just as good as ours. `words` asks about keys that do not exist.
 
 /// The tables of the main file.
-const MAIN: [&str; 5] = ["server", "admin", "state", "defaults", "environments"];
+const MAIN: [&str; 6] = ["server", "admin", "state", "components", "defaults", "environments"];
 
 /// Words that mean one thing, in lower case and without `-` and `_`; and what it is here.
 const CALLED: [(&[&str], &str); 24] = [
@@ -311,6 +311,30 @@ pub fn called(table: &[String], allowed: &[&str], key: &str) -> Option<&'static 
         "environment" if !is_main => {
             Some("environment variables are `env = { NAME = \"value\" }` in `[[versions]]`")
         }
+        "path" | "dir" | "folder" | "location" | "root" if allowed == ["directory"] => {
+            Some("the path of a directory is `directory = \"…\"`")
+        }
+        "port" | "bind" | "address" | "addr" if allowed.contains(&"token-file") => {
+            Some("the address of the admin listener is `listen = \"127.0.0.1:9090\"`")
+        }
+        "service" | "services" if allowed.contains(&"environments") => {
+            Some("each service has a file of its own, which `services` in `[[environments]]` finds")
+        }
+        "ip" | "clientip" | "sourceip" | "remoteip" | "remoteaddr" | "source" | "address"
+            if allowed.contains(&"method") =>
+        {
+            Some("the address of a client is `client`, such as `client = \"10.0.0.0/8\"`")
+        }
+        "useragent" | "referer" | "accept" | "acceptlanguage" | "authorization" | "contenttype"
+            if allowed.contains(&"method") =>
+        {
+            Some(
+                "headers are compared under `header`, such as `header = { user-agent = \"*bot*\" }`",
+            )
+        }
+        version if allowed.contains(&"split") && is_version(version) => {
+            Some("shares of versions are in `split`: `split = { v1 = 90, v2 = 10 }`")
+        }
         "host" | "hosts" | "hostname" if allowed.contains(&"method") => Some(
             "a rule is about requests of its own service, whose hosts are its `domains`; `host` in `header` tells them apart",
         ),
@@ -332,6 +356,12 @@ pub fn called(table: &[String], allowed: &[&str], key: &str) -> Option<&'static 
             found.map(|(_, called)| *called)
         }
     }
+}
+
+/// Whether a key looks like the name of a version, such as `v1`.
+fn is_version(key: &str) -> bool {
+    let number = key.strip_prefix('v').unwrap_or(key);
+    number.starts_with(|c: char| c.is_ascii_digit()) || ["green", "blue"].contains(&key)
 }
 
 #[cfg(test)]

@@ -247,6 +247,14 @@ impl<'a> Place<'a> {
                 format!("there is a `{shown}` (U+{code:04X}) where a `=` should be"),
                 "write `key = value`",
             ),
+            Some(';') => Hint::new(
+                format!("there is a `{shown}` (U+{code:04X}), and TOML has no such mark"),
+                "write `,` between two values, and no mark at the end of a line",
+            ),
+            Some('(' | ')') => Hint::new(
+                format!("there is a `{shown}` (U+{code:04X}), and TOML has no parentheses"),
+                "write `{ … }` around a table, `[ … ]` around an array, and nothing around another value",
+            ),
             Some(ascii) => Hint::new(
                 format!("`{shown}` (U+{code:04X}) looks like `{ascii}`, and is another character"),
                 format!("write `{ascii}`"),

@@ -126,12 +126,28 @@ fn an_open_text_is_told_and_not_what_it_hides() {
     assert_eq!(lines, [2, 3, 5]);
 }
 
+const SEMICOLON: &str = "write `,` between two values, and no mark at the end of a line";
+const PARENTHESES: &str =
+    "write `{ … }` around a table, `[ … ]` around an array, and nothing around another value";
+
+/// What the advice says is written next, so it must be right.
 #[test]
 fn values_that_are_none_get_a_hint() {
     let hint = |value: &str| helps(&format!("a = {value}")).remove(0);
     assert_eq!(hint("90%"), "write `90`, without `%`");
     assert_eq!(hint("90 %"), "write `90`, without `%`");
     assert_eq!(hint("90;"), "write `90`, without `;`");
+    assert_eq!(hint("{ b = 90; c = 10 }"), "write `,` between two values");
+    assert_eq!(hint("{ b = 90; \"c\" = 10 }"), "write `,` between two values");
+    assert_eq!(hint("{ b = 90; }"), "write `90`, without `;`");
+    assert_eq!(hint("{ b = 90； c = 10 }"), SEMICOLON);
+    assert_eq!(hint("90；"), "write `90`");
+    assert_eq!(hint("90％"), "write `90`");
+    assert_eq!(hint("1; b = 2"), "write each `key = value` on a line of its own");
+    assert_eq!(hint("{ b => 90, c => 10 }"), "write `=`");
+    assert_eq!(hint("( b = 90, c = 10 )"), PARENTHESES);
+    assert_eq!(hint("(1, 2)"), PARENTHESES);
+    assert_eq!(hint("（1）"), PARENTHESES);
     assert_eq!(hint("3 // three"), "write `#` before a comment");
     assert_eq!(hint(".5"), "write `0.5`, or put a text in quotation marks");
     assert_eq!(hint("[01, 2]"), "write `1`, or put a text in quotation marks");

@@ -15,7 +15,8 @@ use super::super::source::{Complaint, Findings};
 use super::super::suggest;
 use super::{quantity, suspect};
 
-const LABEL_HELP: &str =
+/// What a name may be.
+pub const LABEL_HELP: &str =
     "a name has 1 to 63 of the characters a-z, 0-9 and `-`, with no `-` at either end";
 
 /// What to do about a main file without any key.

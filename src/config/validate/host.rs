@@ -125,10 +125,22 @@ fn domain_help(text: &str, error: &DomainError, usual: &str) -> String {
             is_domain(name).then(help)
         }
         DomainError::Label { .. } if !text.is_ascii() => in_ascii(text),
-        DomainError::Label { .. } => Some(PARTS_HELP.to_owned()),
+        DomainError::Label { .. } => Some(several(text).unwrap_or_else(|| PARTS_HELP.to_owned())),
         DomainError::Empty | DomainError::TooLong(_) | DomainError::Wildcard => None,
     };
     help.unwrap_or_else(|| usual.to_owned())
+}
+
+/// What to do about several names in one text.
+fn several(text: &str) -> Option<String> {
+    let names = text.split([',', ' ', ';', '|']).filter(|name| !name.is_empty());
+    let names: Vec<_> = names
+        .map(|name| name.parse::<DomainPattern>().map(|_| name))
+        .collect::<Result<_, _>>()
+        .ok()?;
+    let each: Vec<_> = names.iter().map(|name| format!("{name:?}")).collect();
+    let are_names = each.len() > 1 && names.iter().all(|name| name.contains('.'));
+    are_names.then(|| format!("write each name as a text of its own: `{}`", each.join(", ")))
 }
 
 /// The form in which a name of another script is sent by clients (RFC 5890, section 2.3.2.1).

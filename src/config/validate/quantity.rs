@@ -74,7 +74,20 @@ pub fn duration(
 ) -> Result<Duration, Complaint> {
     let parsed = model::parse_duration(text).map_err(|error| bad_duration(key, text, &error));
     let show = |duration: &Duration| show_duration(*duration);
-    parsed.and_then(|duration| within(key, duration, bounds, show))
+    let bounded = parsed.and_then(|duration| within(key, duration, bounds, show));
+    bounded.map_err(|complaint| match text.strip_suffix('m').map(|digits| format!("{digits}ms")) {
+        // Kubernetes writes a thousandth so.
+        Some(thousandths)
+            if model::parse_duration(&thousandths).is_ok_and(|it| bounds.contains(&it)) =>
+        {
+            let help = format!(
+                "`m` stands for minutes: write `{thousandths}` for milliseconds; {}",
+                complaint.help
+            );
+            Complaint { help, ..complaint }
+        }
+        _ => complaint,
+    })
 }
 
 fn bad_duration(key: &str, text: &str, error: &QuantityError) -> Complaint {

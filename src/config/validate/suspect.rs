@@ -10,6 +10,9 @@ const CLASSES: &str = "dDwWsSbB";
 /// Characters that have a meaning in regular expressions.
 const REGEX: &str = "^$.+?()[]{}|\\";
 
+/// How many characters of a pattern an advice escapes.
+const ESCAPES_MAX: usize = 16;
+
 /// Modifiers of nginx in front of a path.
 const MODIFIERS: [&str; 4] = ["^~ ", "~* ", "~ ", "= "];
 
@@ -49,15 +52,37 @@ pub fn pattern(text: &str, is_path: bool) -> Option<Complaint> {
                 .to_owned(),
         },
     };
-    let first = sign.trim_start_matches(['/', ')', ']']);
-    let kept = if sign.starts_with('\\') { "`\\\\`" } else { first.get(..1).unwrap_or_default() };
-    let kept = kept.trim_matches('`');
-    let help = match sign {
-        "?" => help,
-        sign if sign.starts_with('\\') => help,
-        _ => format!("{help}; to keep it as it is, write `\\{kept}` for `{kept}`"),
+    let help = match kept(text, is_path) {
+        Some(kept) if sign != "?" => format!("{help}; to keep it as it is, write `{kept}`"),
+        _ => help,
     };
     Some(Complaint::new(message, help))
+}
+
+/// The same pattern, written so that nothing is strange about it, with its quotation marks: a `\` is none of TOML's
+/// escapes between double ones.
+fn kept(text: &str, is_path: bool) -> Option<String> {
+    let mut kept = text.to_owned();
+    for _ in 0..ESCAPES_MAX {
+        let plain = without_escapes(&kept);
+        let sign = sign(&kept, &plain).or_else(|| path_sign(&plain).filter(|_| is_path));
+        let Some(sign) = sign else {
+            return Some(if kept.contains('\'') {
+                format!("{kept:?}")
+            } else {
+                format!("'{kept}'")
+            });
+        };
+        if sign.starts_with('\\') {
+            return None;
+        }
+        let found = if sign == "$" { plain.rfind(sign) } else { plain.find(sign) };
+        // An escaped character is one character of `plain` too, and may be longer.
+        let place = plain.get(..found?)?.chars().count();
+        let at = kept.char_indices().nth(place).map(|(at, _)| at)?;
+        kept.insert(at, '\\');
+    }
+    None
 }
 
 /// The pattern that is probably meant by a regular expression.
@@ -98,6 +123,10 @@ fn without_escapes(text: &str) -> String {
 fn sign(text: &str, plain: &str) -> Option<&'static str> {
     if plain.starts_with('^') {
         return Some("^");
+    }
+    // `(?i)` and the like.
+    if plain.contains("(?") {
+        return Some("(");
     }
     let classes = ["\\d", "\\D", "\\w", "\\W", "\\s", "\\S", "\\b", "\\B"];
     let after = text.split('\\').skip(1).filter_map(|rest| rest.chars().next());
@@ -171,6 +200,11 @@ pub fn path(key: &str, text: &str) -> Option<Complaint> {
     Some(Complaint::new(format!("{text:?} can hardly be meant for `{key}`: {why}"), help))
 }
 
+/// What a text is that names no file, if it looks like an address of the network or a name in a registry.
+pub fn elsewhere(component: &str) -> Option<String> {
+    address(component).or_else(|| image(component)).map(|complaint| complaint.message)
+}
+
 /// The complaint about a component that is an address of the network.
 pub fn address(text: &str) -> Option<Complaint> {
     let (scheme, rest) = text.split_once("://")?;
@@ -188,12 +222,12 @@ pub fn address(text: &str) -> Option<Complaint> {
 
 /// What is strange about a component that looks like the name of an image in a registry.
 pub fn image(text: &str) -> Option<Complaint> {
-    let (first, rest) = text.split_once('/')?;
+    let (first, rest) = text.split_once('/').unwrap_or(("", text));
     let last = rest.rsplit('/').next().unwrap_or_default();
     let is_tagged = last.contains([':', '@']) && !last.ends_with(".wasm");
+    let is_named = last.contains("@sha256:") || last.ends_with(":latest");
     let is_host = first.contains(['.', ':']) && !first.starts_with('.');
-    let is_image =
-        REGISTRIES.contains(&first) || (is_host && is_tagged) || last.contains("@sha256:");
+    let is_image = REGISTRIES.contains(&first) || (is_host && is_tagged) || is_named;
     let message = || format!("{text:?} looks like an image in a registry, and is taken for a path");
     is_image.then(|| Complaint::new(message(), FETCH))
 }
@@ -226,6 +260,7 @@ mod tests {
             ("^beta", Some("beta*")),
             ("[Ff]irefox", None),
             ("beta$", Some("*beta")),
+            ("(?i)chrome", None),
             ("~ ^/app", Some("/app*")),
         ];
         for (text, glob) in values {
@@ -234,6 +269,20 @@ mod tests {
         for text in ["/users/{id}", "/users/:id/posts", "/a?b=c"] {
             assert!(pattern(text, true).is_some(), "{text}");
             assert!(pattern(text, false).is_none(), "{text}");
+        }
+    }
+
+    /// Typed as the advice says, with its quotation marks, a pattern is read, and gets no warning.
+    #[test]
+    fn a_pattern_is_kept_as_it_is_by_the_advice() {
+        for text in ["/app/.*", "^Moz.*$", "/(a|b)/*", "/users/{id}/:x", "(?i)it's", "ä[0-9]+$"] {
+            let Complaint { help, .. } = pattern(text, true).unwrap();
+            let (_, advice) = help.split_once("to keep it as it is, write `").unwrap();
+            let advice = advice.trim_end_matches('`');
+            let table: toml::Table = toml::from_str(&format!("a = {advice}")).unwrap();
+            let kept = table["a"].as_str().unwrap();
+            assert!(pattern(kept, true).is_none(), "{kept}");
+            assert_eq!(kept.replace('\\', ""), text);
         }
     }
 
@@ -274,6 +323,8 @@ mod tests {
             "ghcr.io/x/y",
             "ghcr.io/x/y:1",
             "localhost:5000/x:latest",
+            "x/y:latest",
+            "y@sha256:aa",
             "r.example.com:5000/x/y@sha256:aa",
         ] {
             assert!(image(text).is_some(), "{text}");

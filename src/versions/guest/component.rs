@@ -38,7 +38,12 @@ fn unreadable(component: &Path, error: &ReadError) -> StatusError {
         return StatusError::transient(StatusCode::Unreadable, detail, error);
     }
     match error {
-        ReadError::Directory | ReadError::NotRegular => {
+        ReadError::Directory => {
+            let detail = format!("{path} is a directory");
+            let suggestion = "name the file of the component in it";
+            StatusError { suggestion, ..StatusError::new(StatusCode::NotAComponent, detail) }
+        }
+        ReadError::NotRegular => {
             let detail = format!("{path} is not a regular file");
             StatusError::new(StatusCode::NotAComponent, detail)
         }

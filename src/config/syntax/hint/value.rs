@@ -57,8 +57,21 @@ impl<'a> Place<'a> {
         if let Some(hint) = self.strange_value(word) {
             return hint;
         }
-        if word == ">" && self.before.ends_with('=') {
+        if word.starts_with('>') && self.word().head.ends_with('=') {
             return Hint::new("`=>` is not `=`", "write `=`");
+        }
+        if word.starts_with('(') {
+            let help = "write `{ … }` around a table, `[ … ]` around an array, and nothing around another value";
+            return Hint::new("there are no values in parentheses", help);
+        }
+        let value = word.split_once(';').map(|(value, _)| value.trim_end());
+        let value = value.filter(|value| !self.ends_after(word) && DeValue::parse(value).is_ok());
+        if let Some(value) = value {
+            let help = match self.depth {
+                0 => "write each `key = value` on a line of its own",
+                _ => "write `,` between two values",
+            };
+            return Hint::new(format!("there is a `;` behind `{value}`"), help);
         }
         let first = word.split_whitespace().next().unwrap_or_default();
         if self.depth > 0 && first != word && DeValue::parse(first).is_ok() {
@@ -68,11 +81,18 @@ impl<'a> Place<'a> {
         Hint::new(format!("`{word}` is not a value"), self.word_help(word))
     }
 
+    /// Whether a word ends with a `;`, and nothing but what closes a table or an array follows.
+    fn ends_after(&self, word: &str) -> bool {
+        let rest = self.line.get(self.word().span.end..).unwrap_or_default().trim_start();
+        word.ends_with(';') && (rest.is_empty() || rest.starts_with(['}', ']', '#']))
+    }
+
     /// A hint about a value with a character that only looks right.
     fn strange_value(&self, word: &str) -> Option<Hint> {
         let is_digit = |c: char| look_alike::ascii_of(c).is_some_and(|c| c.is_ascii_digit());
         let character = word.chars().find(|c| look_alike::is_strange(*c) || is_digit(*c))?;
         let meant = look_alike::in_ascii(word);
+        let meant = meant.trim_end_matches(['%', ';']);
         if meant.chars().all(|c| c.is_ascii_digit() || "-.".contains(c)) {
             let message = format!("`{word}` is not a value");
             return Some(Hint::new(message, format!("write `{meant}`")));
