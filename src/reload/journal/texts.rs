@@ -93,9 +93,12 @@ fn keep(history: &History, files: &[GoodFile], keep: Keep) -> Result<(), History
     let known = history.has_texts(keys)?;
     let new: Vec<_> =
         named.iter().zip(known).filter(|(_, is_known)| !is_known).map(|(it, _)| it).collect();
-    for some in new.chunks(AT_ONCE) {
+    let mut chunks = new.chunks(AT_ONCE).peekable();
+    while let Some(some) = chunks.next() {
         let texts: Vec<_> = some.iter().filter_map(|it| it.text()).collect();
-        history.keep_texts(&texts, keep)?;
+        // One wait for the disk, and not one for every few of a hundred thousand files.
+        let is_last = chunks.peek().is_none();
+        history.keep_texts(&texts, if is_last { keep } else { Keep::WithNextRecord })?;
     }
     Ok(())
 }
