@@ -4,10 +4,10 @@
 //!
 //! The reloader records each publish before it is served; the admin listener and the command line
 //! read. Files, in reading order: `record` (one change of a service), `served` (what the service
-//! served after the change, cut into parts), `parts` (how parts are stored), `texts` (what services' files said when they were right),
-//! `newest` (the newest records of all services), `offline` (edits while no process ran), `retention` (which
-//! records are kept), `file` (opening the file, and moving a damaged one aside), `reserve` (the last
-//! generation, where the history cannot be written).
+//! served after the change, cut into parts), `parts` (how parts are stored), `texts` (what services'
+//! files said when they were right), `newest` (the newest records of all services), `offline` (edits
+//! while no process ran), `retention` (which records are kept), `file` (opening the file, and moving
+//! a damaged one aside), `reserve` (the last generation, where the history cannot be written).
 
 mod file;
 mod newest;
@@ -32,7 +32,7 @@ use redb::{
 };
 
 pub use file::{FileState, HistoryError};
-pub use record::{CREATING, PUT_BACK, ROLLBACK, now, show_time};
+pub use record::{CREATING, PUT_BACK, ROLLBACK, now};
 pub use reserve::{reserve, reserved};
 pub use served::{Contents, MADE_OF, MadeOf, VALUE};
 pub use texts::Keep;

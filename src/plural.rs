@@ -4,13 +4,19 @@ use std::fmt::Display;
 
 /// A count of things: "1 version", "2 versions", "0 entries".
 pub fn many<N: Display + PartialEq + From<u8>>(count: N, thing: &str) -> String {
-    if count == N::from(1) {
-        return format!("{count} {thing}");
+    let things = noun(&count, thing);
+    format!("{count} {things}")
+}
+
+/// The word for so many things, for whoever writes the number in another way.
+pub fn noun<N: PartialEq + From<u8>>(count: &N, thing: &str) -> String {
+    if *count == N::from(1) {
+        return thing.to_owned();
     }
     let is_vowel = |letter: char| "aeiou".contains(letter);
     match thing.strip_suffix('y').filter(|stem| !stem.ends_with(is_vowel)) {
-        Some(stem) => format!("{count} {stem}ies"),
-        None => format!("{count} {thing}s"),
+        Some(stem) => format!("{stem}ies"),
+        None => format!("{thing}s"),
     }
 }
 

@@ -39,7 +39,7 @@ const ROOMS: [(&str, &[&str]); 22] = [
         "reload",
         &["code", "config", "history", "plural", "source", "telemetry", "transient", "versions"],
     ),
-    ("rollout", &["api", "code", "config", "edit", "history", "policy", "source"]),
+    ("rollout", &["api", "code", "config", "edit", "history", "plural", "policy", "source"]),
     ("plan", &["api", "config", "policy"]),
     ("transport", &["descriptors"]),
     ("proxy", &["config", "routing", "runtime", "telemetry", "transport", "versions"]),

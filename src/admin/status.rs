@@ -13,7 +13,7 @@ use super::{Admin, TokenFile, find};
 use crate::api::{
     DescriptorsDocument, EnvironmentDocument, Fault, RejectionDocument, ReloadDocument,
     ReportDocument, ServiceDocument, Share, StatusDocument, StatusQuery, SubstituteDocument,
-    VersionDocument,
+    VersionDocument, moment,
 };
 use crate::config::{Percent, Reach, Report, Traffic, VersionName};
 use crate::descriptors::Use;
@@ -131,7 +131,7 @@ pub fn service_document(
         latest: declared.traffic == Traffic::Latest,
         since_generation: service.since,
         serving: serving(service).to_owned(),
-        traffic_since: time(since.at),
+        traffic_since: moment::text(milliseconds_since_1970(since.at)),
         traffic_generation: since.generation,
         traffic_age_seconds: rounded(service.tally.age(now).as_secs_f64(), 1000.0),
         traffic_since_start: since.is_start,
@@ -237,11 +237,6 @@ fn milliseconds(duration: Duration) -> f64 {
 
 fn ratio(ratio: f64) -> f64 {
     rounded(ratio, 10_000.0)
-}
-
-/// RFC 3339, in UTC and with milliseconds.
-fn time(at: SystemTime) -> String {
-    jiff::Timestamp::try_from(at).map(|at| format!("{at:.3}")).unwrap_or_default()
 }
 
 impl From<&Report> for ReportDocument {

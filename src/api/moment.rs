@@ -7,9 +7,17 @@ use serde::ser::Serializer;
 
 /// The text of a moment.
 pub fn text(milliseconds: u64) -> String {
+    format!("{:.3}", timestamp(milliseconds))
+}
+
+/// A moment for people, to the second that it is in: `2026-11-26T04:16:36Z`.
+pub fn short(milliseconds: u64) -> String {
+    format!("{:.0}", timestamp(milliseconds - milliseconds % 1_000))
+}
+
+fn timestamp(milliseconds: u64) -> Timestamp {
     let at = i64::try_from(milliseconds).ok();
-    let at = at.and_then(|at| Timestamp::from_millisecond(at).ok());
-    format!("{:.3}", at.unwrap_or(Timestamp::UNIX_EPOCH))
+    at.and_then(|at| Timestamp::from_millisecond(at).ok()).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 pub fn serialize<S: Serializer>(milliseconds: &u64, to: S) -> Result<S::Ok, S::Error> {
@@ -45,6 +53,12 @@ mod tests {
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     struct Stamped(#[serde(with = "super")] u64);
+
+    #[test]
+    fn people_are_told_the_second() {
+        assert_eq!(super::short(1_795_666_596_999), "2026-11-26T04:16:36Z");
+        assert_eq!(super::short(u64::MAX), "1970-01-01T00:00:00Z", "no time at all");
+    }
 
     #[test]
     fn a_moment_has_milliseconds_even_where_they_are_zero() {

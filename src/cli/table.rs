@@ -14,6 +14,13 @@ pub(super) enum Align {
 /// Shown where a value is not known.
 pub(super) const NONE: &str = "-";
 
+/// Whether a character of somebody else's text is only shown: it does not move the cursor, and does not turn the
+/// direction of what is written beside it.
+pub(super) fn is_harmless(char: char) -> bool {
+    !matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        && !char.is_control()
+}
+
 /// The lines of a table, its header first, without white space at their ends.
 pub(super) fn lines<const N: usize>(
     header: [(&str, Align); N],
@@ -35,6 +42,12 @@ pub(super) fn lines<const N: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_moves_or_turns_text_is_not_harmless() {
+        assert!("aß→日… ".chars().all(is_harmless));
+        assert!("\n\t\u{1b}\u{9b}\u{7f}\u{202e}\u{2066}".chars().all(|char| !is_harmless(char)));
+    }
 
     #[test]
     fn columns_are_as_wide_as_what_is_in_them() {

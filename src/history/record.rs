@@ -2,8 +2,6 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use jiff::Timestamp;
-
 use crate::api::{Attribution, Author, Record, RecordOutcome, RecordedVersion};
 
 impl Attribution {
@@ -108,16 +106,6 @@ pub const PUT_BACK: &str = " (put back)";
 
 /// The status of a version that is still being made.
 pub const CREATING: &str = "creating";
-
-/// A time of a record for people, to the second: `2026-11-26T04:16:36Z`.
-pub fn show_time(at: u64) -> String {
-    format!("{:.0}", timestamp(at - at % 1_000))
-}
-
-fn timestamp(at: u64) -> Timestamp {
-    let at = i64::try_from(at).ok().and_then(|at| Timestamp::from_millisecond(at).ok());
-    at.unwrap_or(Timestamp::UNIX_EPOCH)
-}
 
 /// Milliseconds since 1970.
 pub fn now() -> u64 {

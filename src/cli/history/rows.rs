@@ -2,10 +2,9 @@
 //! as wide as that, where it can be.
 
 use super::super::status::{cut, width};
-use super::super::table::{self, Align};
+use super::super::table::{self, Align, is_harmless};
 use super::Row;
-use crate::api::{Author, Record, RecordOutcome, Share};
-use crate::history::show_time;
+use crate::api::{Author, Record, RecordOutcome, Share, moment};
 
 /// Columns that traffic, author and note take at most where nobody looks at a terminal, and that they keep at least
 /// where one is narrow.
@@ -32,7 +31,7 @@ pub fn lines(rows: &[Row<'_>], look: Look) -> Vec<String> {
     let lead: Vec<_> = rows.iter().map(|row| Lead::of(row.record)).collect();
     let cells = rows
         .iter()
-        .map(|row| [traffic(row.record), who(row.record), note(row)].map(|text| harmless(&text)));
+        .map(|row| [traffic(row.record), who(row.record), note(row)].map(|text| escaped(&text)));
     let cells: Vec<_> = cells.collect();
     let widths = fitted(&cells, &lead, look);
     let cut_to = |[a, b, c]: [String; 3]| {
@@ -70,8 +69,8 @@ impl Lead {
         };
         Self {
             generation: generation.to_string(),
-            when: show_time(*at),
-            service: harmless(&service),
+            when: moment::short(*at),
+            service: escaped(&service),
         }
     }
 }
@@ -151,20 +150,13 @@ fn note(Row { record, changed }: &Row<'_>) -> String {
     notes.join("; ")
 }
 
-/// A text on one line: what would move the cursor, or turn the direction of writing, is escaped.
-fn harmless(text: &str) -> String {
+/// A text on one line: what is not harmless is escaped.
+fn escaped(text: &str) -> String {
     let mut line = String::new();
     for char in text.chars() {
-        match char {
-            '\u{61c}'
-            | '\u{200e}'
-            | '\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}' => {
-                line.extend(char.escape_unicode());
-            }
-            char if char.is_control() => line.extend(char.escape_default()),
-            char => line.push(char),
+        match is_harmless(char) {
+            true => line.push(char),
+            false => line.extend(char.escape_default()),
         }
     }
     line

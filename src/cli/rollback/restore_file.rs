@@ -5,7 +5,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::super::CliError;
 use super::super::common::Common;
 use super::super::consent::ask;
 use super::super::files::Files;
@@ -15,16 +14,14 @@ use super::super::records::last_good;
 use super::super::site::{SiteError, is_same, running};
 use super::super::summary::{Action, Summary};
 use super::super::target::Target;
+use super::super::{CliError, WOULD_CHANGE};
 use super::Arguments;
-use crate::api::{FileText, StatusDocument, StatusQuery};
+use crate::api::{FileText, StatusDocument, StatusQuery, moment};
 use crate::code::{Coded, ErrorCode};
 use crate::config::{Digest, EnvironmentName};
-use crate::history::{ROLLBACK, now, show_time};
+use crate::history::{ROLLBACK, now};
 use crate::rollout::{Done, Note, Refusal};
 use crate::source::{BrokenFile, Loader, Proposal, PutBackFile, Settings};
-
-/// The exit code of a dry run that would change something.
-const WOULD_CHANGE: u8 = 2;
 
 /// Why a file does not get back its last good text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -72,7 +69,7 @@ pub(super) fn restore_file(path: &Path, arguments: &Arguments) -> Result<ExitCod
     let Arguments { service, consent, common, remark, .. } = arguments;
     let mut restoration = find(path, common, service.as_str())?;
     restoration.check()?;
-    let stamp = show_time(now()).replace(['-', ':'], "");
+    let stamp = moment::short(now()).replace(['-', ':'], "");
     let shown = restoration.shown();
     if consent.is_dry_run() {
         restoration.print(common.json)?;

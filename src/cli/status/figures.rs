@@ -2,6 +2,7 @@
 
 use crate::api::{ObservedDocument, VersionDocument, WindowDocument};
 use crate::cli::table::NONE;
+use crate::plural::noun;
 
 /// Digits of a digest that are enough to tell two digests apart.
 const DIGITS: usize = 12;
@@ -102,8 +103,7 @@ pub fn age(seconds: f64) -> String {
 
 /// A number of something, with a comma after each three digits.
 pub fn counted(number: u64, what: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} {what}{plural}", grouped(number))
+    format!("{} {}", grouped(number), noun(&number, what))
 }
 
 pub fn grouped(number: u64) -> String {

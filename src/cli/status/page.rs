@@ -6,6 +6,9 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthStr;
 
+use crate::cli::table::is_harmless;
+use crate::plural::many;
+
 pub const PLAIN: Style = Style::new();
 pub const BOLD: Style = Style::new().bold();
 pub const DIM: Style = Style::new().dimmed();
@@ -112,8 +115,8 @@ impl Page {
         };
         let more = self.lines.len() - shown;
         let note = (more > 0).then(|| {
-            let what = if more == 1 { "line" } else { "lines" };
-            Line::new(DIM, &format!("{more} more {what}: make the terminal taller"))
+            let more = many(more, "more line");
+            Line::new(DIM, &format!("{more}: make the terminal taller"))
         });
         let lines = self.lines.iter().take(shown).chain(&note);
         let text = |line: &Line| {
@@ -161,12 +164,12 @@ pub fn wrapped(beginning: &str, text: &str, columns: usize, indent: usize) -> Ve
     lines
 }
 
-/// A text without control characters, which could move the cursor or worse.
+/// A text with something else in the place of what is not harmless.
 fn harmless(text: &str) -> String {
     let one = |char: char| match char {
         '\t' => ' ',
-        char if char.is_control() => char::REPLACEMENT_CHARACTER,
-        char => char,
+        char if is_harmless(char) => char,
+        _ => char::REPLACEMENT_CHARACTER,
     };
     text.chars().map(one).collect()
 }

@@ -333,7 +333,6 @@ impl<G: Ground> Question<'_, G> {
 }
 
 /// The shares of a record. Shares that make no sense, which we never write, count as nothing.
-/// The shares of a record.
 pub fn shares(recorded: &[Share]) -> Shares {
     let share = |recorded: &Share| {
         let version = VersionName::new(&recorded.version).ok()?;

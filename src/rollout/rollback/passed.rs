@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::super::shares::Shares;
-use crate::history::show_time;
+use crate::api::moment;
+use crate::plural::many;
 
 /// How many generations a message names.
 const NAMED: usize = 5;
@@ -30,7 +31,11 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Left { at, by } => {
-                write!(f, "somebody rolled back from it at {} (generation {by})", show_time(*at))
+                write!(
+                    f,
+                    "somebody rolled back from it at {} (generation {by})",
+                    moment::short(*at)
+                )
             }
             Self::Cannot(why) => f.write_str(why),
         }
@@ -60,8 +65,7 @@ pub fn lines(passed: &[Passed]) -> Vec<String> {
 fn others(passed: &[Passed]) -> Option<String> {
     match passed.len().saturating_sub(NAMED) {
         0 => None,
-        1 => Some("1 older generation".to_owned()),
-        more => Some(format!("{more} older generations")),
+        more => Some(many(more, "older generation")),
     }
 }
 
