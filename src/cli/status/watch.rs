@@ -49,7 +49,7 @@ pub fn draw(question: Question, first: StatusDocument, period: Duration) -> Resu
     screen.open()?;
     let question = Arc::new(question);
     let mut shown = Shown { document: first, at: Timestamp::now(), error: None };
-    ask_again(question.clone(), period, sender);
+    ask_again(question.clone(), period, sender)?;
     let ended = follow(&mut screen, &mut shown, &question, period, &events);
     screen.close()?;
     ended?;
@@ -102,15 +102,17 @@ impl Shown {
 }
 
 /// Asks until nobody listens.
-fn ask_again(question: Arc<Question>, period: Duration, answers: Sender<Event>) {
-    thread::spawn(move || {
+fn ask_again(question: Arc<Question>, period: Duration, answers: Sender<Event>) -> io::Result<()> {
+    let ask = move || {
         loop {
             thread::sleep(period);
             if answers.send(Event::Answer(Box::new(question.ask()))).is_err() {
                 break;
             }
         }
-    });
+    };
+    thread::Builder::new().spawn(ask)?;
+    Ok(())
 }
 
 /// Passes signals on as events. Whoever waits for a terminal that takes no output sees no event: the process ends then
@@ -123,7 +125,7 @@ fn forward_signals(events: Sender<Event>) -> io::Result<()> {
     let mut resize = signal(SignalKind::window_change())?;
     let mut suspend = signal(SignalKind::from_raw(SUSPEND))?;
     drop(entered);
-    thread::spawn(move || {
+    let wait = move || {
         runtime.block_on(async {
             loop {
                 let event = tokio::select! {
@@ -139,7 +141,8 @@ fn forward_signals(events: Sender<Event>) -> io::Result<()> {
             tokio::time::timeout(FAREWELL, ended(&mut interrupt, &mut terminate)).await.ok();
             std::process::exit(1);
         });
-    });
+    };
+    thread::Builder::new().spawn(wait)?;
     Ok(())
 }
 
