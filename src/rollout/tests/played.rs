@@ -1,8 +1,9 @@
 //! A service in a file, and a process that is played: what it makes of versions, when it ends, and who
 //! else edits the file are up to the test.
 
+mod trouble;
+
 use std::collections::HashMap;
-use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +13,6 @@ use serde_json::json;
 
 use crate::api::{Author, ServiceDocument, Share, Standing};
 use crate::api::{Fault, HistoryDocument, Parts, Record, RecordOutcome, RecordedVersion, Served};
-use crate::code::{Coded, ErrorCode};
 use crate::config::{
     BackendSpec, Digest, EnvironmentName, Percent, SecretSource, Service, Split, VersionName,
     VersionSpec,
@@ -23,58 +23,7 @@ use crate::policy::{Base, Before, Case};
 use crate::rollout::{Control, Edit, Edited, Note, PutBack, Refusal, ServiceView};
 use crate::source::Loader;
 
-/// Why the played control does not do something.
-#[derive(Debug)]
-pub enum Trouble {
-    Refused(Refusal),
-    /// The process does not answer.
-    Gone,
-    /// A version cannot be tried here.
-    Untried,
-}
-
-impl From<Refusal> for Trouble {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-impl fmt::Display for Trouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused(refusal) => refusal.fmt(f),
-            Self::Gone => f.write_str("no process answers"),
-            Self::Untried => f.write_str("there is no room for a sandbox"),
-        }
-    }
-}
-
-impl Trouble {
-    /// All that a command prints of it.
-    pub fn said(&self) -> String {
-        match self {
-            Self::Refused(Refusal::HalfDone { left, .. }) => format!("{}\n{left}", self.line()),
-            _ => self.line(),
-        }
-    }
-}
-
-impl Coded for Trouble {
-    fn code(&self) -> ErrorCode {
-        match self {
-            Self::Refused(refusal) => refusal.code(),
-            Self::Gone => ErrorCode::NoProcess,
-            Self::Untried => ErrorCode::NoSandboxes,
-        }
-    }
-
-    fn help(&self) -> Option<String> {
-        match self {
-            Self::Refused(refusal) => refusal.help(),
-            Self::Gone | Self::Untried => None,
-        }
-    }
-}
+pub use trouble::Trouble;
 
 /// Somebody else who edits the file.
 pub type Somebody = Box<dyn FnOnce(&str) -> String>;
