@@ -101,7 +101,8 @@ impl ServiceText {
         self.edit(|document| service::add_version(document, &directory, version));
     }
 
-    /// Replaces a version in its place, and keeps its limits, its reach, and its remark where none is given. A version that does not exist is added.
+    /// Replaces a version in its place, and keeps its limits, its reach, and its remark where none is given. A version
+    /// that does not exist is added.
     pub fn replace_version(&mut self, version: &NewVersion) {
         let directory = self.directory.clone();
         self.edit(|document| service::replace_version(document, &directory, version));

@@ -5,8 +5,9 @@
 //!
 //! Rooms, in reading order: `shares` (who gets what, by names), `view` (a service as it was seen
 //! last), `control` (what a rollout can read and do), `deploy`, `change`, `traffic` and `delete` (the
-//! changes by hand), `needs` (what a rollback may need), `rollback` (what a rollback goes back to, and how it gets there), `restore` (what comes back
-//! beside the shares, said in `text`), `refusal` (why nothing is done, or what is left half done).
+//! changes by hand), `needs` (what a rollback may need), `rollback` (what a rollback goes back to, and
+//! how it gets there), `restore` (what comes back beside the shares, said in `text`), `refusal` (why
+//! nothing is done, or what is left half done).
 
 mod change;
 mod control;

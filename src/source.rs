@@ -4,9 +4,10 @@
 //! Files, in reading order: `fingerprint` (how a file looks from outside), `discover` (which files
 //! a glob means), `file` (reads a regular file), `secret` (a secret that a configuration points
 //! to), `text` (the text of a configuration file), `loader` (loads all files), `watch` (waits for
-//! changes), `service_file` (a file that a command changes), `broken_file` (a file that gets back what it said), `store` (replaces a file in one step),
-//! `component_store` (keeps copies of components), `config_map` (finds files of a Kubernetes ConfigMap),
-//! `edit_error` (why a file was not changed).
+//! changes), `service_file` (a file that a command changes), `broken_file` (a file that gets back
+//! what it said), `store` (replaces a file in one step), `component_store` (keeps copies of
+//! components), `config_map` (finds files of a Kubernetes ConfigMap), `edit_error` (why a file was not
+//! changed).
 
 mod broken_file;
 mod component_store;

@@ -49,8 +49,8 @@ pub(super) struct ManArguments {
     directory: Option<PathBuf>,
 }
 
-/// The variable by which the scripts ask for completions: its value is the shell. It is not clap's `COMPLETE`, because a server may be started
-/// with a `COMPLETE` that is meant for another program.
+/// The variable by which the scripts ask for completions: its value is the shell. It is not clap's `COMPLETE`, because
+/// a server may be started with a `COMPLETE` that is meant for another program.
 pub(super) const VARIABLE: &str = "WATERSHED_COMPLETE";
 
 pub(super) fn completions(arguments: &Arguments) -> Result<ExitCode, CliError> {

@@ -29,7 +29,8 @@ pub fn add_version(document: &mut DocumentMut, directory: &Path, version: &NewVe
     list::push(document, VERSIONS, entries, position);
 }
 
-/// Replaces a version in its place, and keeps its limits, its reach, and a remark where none is given. Adds the version if none has its name.
+/// Replaces a version in its place, and keeps its limits, its reach, and a remark where none is given. Adds the version
+/// if none has its name.
 pub fn replace_version(document: &mut DocumentMut, directory: &Path, version: &NewVersion) {
     let found = list::find(document, VERSIONS, |table| is_named(table, &version.name));
     let Some(index) = found.first() else {

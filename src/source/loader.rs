@@ -2,9 +2,10 @@
 //! service file, and reads only files that may have changed. Where files claim the same name, it
 //! decides anew only among the files that a change concerns. Files, in reading order: `loaded` (the
 //! result of a load), `layout` (which files there are), `file` (the state of one file), `look`
-//! (reads files that may have changed), `good` (a file that was right when it was read), `claimants` (which files a change concerns), `decide`
-//! (which state of each file is served), `check` (a text that a command wants to write), `one` (one
-//! service file by itself), `admin` (where operators reach the process).
+//! (reads files that may have changed), `good` (a file that was right when it was read), `claimants`
+//! (which files a change concerns), `decide` (which state of each file is served), `check` (a text
+//! that a command wants to write), `one` (one service file by itself), `admin` (where operators reach
+//! the process).
 
 mod admin;
 mod check;

@@ -150,8 +150,8 @@ fn taking(service: &Service, served: Option<&ServiceDescription>) -> Vec<String>
 }
 
 impl Preview {
-    /// What the file of a new service would change, at `place` in the environment that is given or is the only one. Its version
-    /// is made of the component with `digest`.
+    /// What the file of a new service would change, at `place` in the environment that is given or is the only one. Its
+    /// version is made of the component with `digest`.
     ///
     /// # Errors
     ///
