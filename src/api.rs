@@ -34,8 +34,8 @@ pub use history::{
     Served, ServedVersion, Share,
 };
 pub use paths::{
-    CHECK, CONFIG, EXPLAIN, ExplainQuery, HISTORY, HistoryQuery, RELOAD, ReadinessQuery, STATUS,
-    StatusQuery,
+    CHECK, CONFIG, ConfigQuery, EXPLAIN, ExplainQuery, HISTORY, HistoryQuery, RELOAD,
+    ReadinessQuery, STATUS, StatusQuery,
 };
 pub use plan::{
     ChangeKind, Compilation, KeyChange, Plan, RestoredKey, ServiceChange, ShareChange,

@@ -2,6 +2,7 @@
 //! was started with. `watershed plan` compares files with it.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::api::{Description, ServiceDescription, VersionDescription};
 use crate::config::Config;
@@ -10,10 +11,20 @@ use crate::versions::{ServiceEntry, Snapshot, Status, VersionView};
 
 /// The description of a snapshot, in a process that was started with a configuration in `root`.
 pub fn description(snapshot: &Snapshot, root: &Path, started: &Config) -> Description {
+    described(snapshot, &snapshot.services.iter().collect::<Vec<_>>(), root, started)
+}
+
+/// The same with these services alone.
+pub fn described(
+    snapshot: &Snapshot,
+    services: &[&Arc<ServiceEntry>],
+    root: &Path,
+    started: &Config,
+) -> Description {
     let generation = Some(snapshot.generation);
     let applied = applied(snapshot.expose, &snapshot.limits);
     let mut description = Description::new(root, applied, started_with(root, started), generation);
-    for entry in &snapshot.services {
+    for entry in services {
         description.push(entry.key.environment.as_str(), service(entry, root));
     }
     description

@@ -15,7 +15,9 @@ use axum::routing::{get, post};
 
 use super::error::AdminError;
 use super::{Admin, check, description, explain, guard, history, metrics, probes, reload, status};
-use crate::api::{self, ExplainQuery, HistoryQuery, Parameters, QueryError, StatusQuery};
+use crate::api::{
+    self, ConfigQuery, ExplainQuery, HistoryQuery, Parameters, QueryError, StatusQuery,
+};
 
 /// What a path that is read takes, and what a path that is posted to takes.
 const READ: &str = "GET, HEAD, OPTIONS";
@@ -112,9 +114,11 @@ async fn show_config(
     State(admin): State<Arc<Admin>>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, AdminError> {
-    no_parameters(query)?;
+    let ConfigQuery { environment, service } = ConfigQuery::parse(&query.unwrap_or_default())?;
     let snapshot = admin.live.load();
-    let served = description::description(&snapshot, &admin.root, &admin.started_with);
+    let query = StatusQuery { environment, service, process_alone: false };
+    let services = status::wanted(&admin, &snapshot, &query)?;
+    let served = description::described(&snapshot, &services, &admin.root, &admin.started_with);
     Ok(Json(served).into_response())
 }
 

@@ -58,7 +58,7 @@ pub(super) fn document(admin: &Admin, query: &StatusQuery) -> Result<StatusDocum
 }
 
 /// The services that a query asks for, in the order of the snapshot.
-fn wanted<'a>(
+pub(super) fn wanted<'a>(
     admin: &Admin,
     snapshot: &'a Snapshot,
     query: &StatusQuery,

@@ -59,6 +59,34 @@ impl StatusQuery {
     }
 }
 
+/// Which services are described: all, unless something is said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigQuery {
+    pub environment: Option<String>,
+    pub service: Option<String>,
+}
+
+impl ConfigQuery {
+    /// Reads a query string.
+    ///
+    /// # Errors
+    ///
+    /// Where a parameter is unknown, repeated or malformed.
+    pub fn parse(text: &str) -> Result<Self, QueryError> {
+        let mut query = Parameters::read(text, &["environment", "service"])?;
+        Ok(Self { environment: query.name("environment")?, service: query.name("service")? })
+    }
+
+    /// The path with the query.
+    pub fn path(&self) -> String {
+        let Self { environment, service } = self;
+        with_query(CONFIG, |query| {
+            put(query, "environment", environment.as_ref());
+            put(query, "service", service.as_ref());
+        })
+    }
+}
+
 /// What a probe of readiness waits for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReadinessQuery {
@@ -220,6 +248,10 @@ mod tests {
     #[test]
     fn a_path_says_what_is_wanted_and_no_more() {
         assert_eq!(StatusQuery::default().path(), "/api/v1/status");
+        assert_eq!(ConfigQuery::default().path(), "/api/v1/config");
+        let one = ConfigQuery { environment: some("prod"), service: some("shop") };
+        assert_eq!(ConfigQuery::parse("environment=prod&service=shop").unwrap(), one);
+        assert_eq!(one.path(), "/api/v1/config?environment=prod&service=shop");
         let alone = StatusQuery { process_alone: true, ..StatusQuery::default() };
         assert_eq!(alone.path(), "/api/v1/status?services=false");
         assert_eq!(StatusQuery::parse("services=false").unwrap(), alone);

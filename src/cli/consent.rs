@@ -85,10 +85,10 @@ impl Consent {
         let Intent { edit, command, question, json } = *intent;
         let preview = target.preview(edit, command)?;
         if self.dry_run {
-            return Ok(ControlFlow::Break(preview.print(json)?));
+            return Ok(ControlFlow::Break(target.beside_others(preview)?.print(json)?));
         }
         if preview.takes_away() {
-            ask(&preview.text(), question, json)?;
+            ask(&target.beside_others(preview)?.text(), question, json)?;
         }
         Ok(ControlFlow::Continue(()))
     }

@@ -13,7 +13,7 @@ use super::json::{write_failed, write_json};
 use super::process::{Process, ProcessError};
 use super::site::here;
 use super::{CliError, WOULD_CHANGE, complete};
-use crate::api::{self, Description, Plan};
+use crate::api::{ConfigQuery, Description, Plan};
 use crate::config::{Config, Problem, Report, Warnings};
 use crate::plan::Text;
 use crate::source::Loader;
@@ -166,7 +166,8 @@ pub(super) fn text(plan: &Plan) -> String {
 fn served(arguments: &Arguments, config: &Config) -> Result<(Description, Place), CliError> {
     let Arguments { admin, token_file, .. } = arguments;
     let process = Process::new(admin.as_deref(), token_file.as_deref(), &config.admin);
-    described(&process.map_err(CliError::NoneToCompare)?).map_err(CliError::NoneToCompare)
+    let process = process.map_err(CliError::NoneToCompare)?;
+    described(&process, &ConfigQuery::default()).map_err(CliError::NoneToCompare)
 }
 
 /// That versions cannot be normal after the reload.
@@ -176,9 +177,12 @@ fn error(plan: &Plan) -> Option<CliError> {
     (!names.is_empty()).then(|| CliError::InError(names.join(", ")))
 }
 
-/// What a process serves.
-pub(super) fn described(process: &Process) -> Result<(Description, Place), ProcessError> {
-    let description: Description = process.get(api::CONFIG)?;
+/// What a process serves of what a query asks for.
+pub(super) fn described(
+    process: &Process,
+    query: &ConfigQuery,
+) -> Result<(Description, Place), ProcessError> {
+    let description: Description = process.get(&query.path())?;
     let generation = description.generation;
     Ok((description, Place::process(process.url(), generation)))
 }

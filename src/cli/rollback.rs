@@ -113,6 +113,7 @@ fn settle(
         return Ok(ControlFlow::Continue(()));
     }
     let preview = target.preview(plan.edit(), &request.note.command)?;
+    let preview = target.beside_others(preview)?;
     if consent.is_dry_run() {
         if !common.json {
             write!(anstream::stdout(), "{}", text::plan(plan)?)?;

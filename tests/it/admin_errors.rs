@@ -103,7 +103,8 @@ fn a_wrong_parameter_is_named_with_what_there_is() {
     let unknown = "unknown-parameter";
     for (path, status, code, says) in [
         ("/api/v1/status?servce=greeter", 400, unknown, "did you mean `service`?"),
-        ("/api/v1/config?service=greeter", 400, unknown, "takes no parameters"),
+        ("/api/v1/config?services=false", 400, unknown, "`service`"),
+        ("/api/v1/config?service=greter", 404, "unknown-service", "did you mean `greeter`?"),
         ("/api/v1/history?service=greeter&generation=1", 400, unknown, "`limit`"),
         ("/api/v1/explain?service=greeter&colour=red", 400, unknown, "`header`"),
         ("/readyz?verbose", 400, unknown, "`generation` is the only one"),

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::support::{
-    AtTerminal, Finished, GREETER, Site, Streams, Watershed, done, greeter, plugin, split,
+    AtTerminal, Finished, GREETER, Site, Streams, Watershed, done, greeter, lab, plugin, split,
 };
 
 const FILE: &str = "services/greeter.toml";
@@ -352,4 +352,36 @@ fn files_alone_are_enough_for_a_dry_run() {
     let finished = site.run(&["promote", "greeter", "v2"]);
     assert_eq!(finished.code, Some(1), "{finished:?}");
     assert_eq!(site.read(FILE), text);
+}
+
+/// A preview is about one service, and what another one is made of is compiled already.
+#[test]
+fn what_another_service_is_made_of_is_not_to_be_compiled() {
+    let lab = lab("v1");
+    let watershed = Site::new()
+        .service("greeter", &(greeter("v1") + &split("v1 = 100")))
+        .service("lab", &lab)
+        .start();
+    let served = watershed.admin("/api/v1/config?environment=default&service=lab").json();
+    let names: Vec<_> = served["environments"][0]["services"].as_array().unwrap().iter().collect();
+    assert_eq!((names.len(), &names[0]["name"]), (1, &"lab".into()), "{served:#}");
+    for (component, compilations) in [("lab", 0), ("greeter", 0), ("custom", 1)] {
+        let component = match component {
+            "custom" => {
+                // A custom section makes it another component that does the same.
+                let mut bytes = std::fs::read(plugin("greeter")).unwrap();
+                bytes.extend([0, 2, 1, b'x']);
+                watershed.site.write("custom.wasm", bytes);
+                watershed.site.path("custom.wasm")
+            }
+            plugin => self::plugin(plugin),
+        };
+        let component = component.display().to_string();
+        let deploy = ["deploy", "greeter", "v2", "--component", &component, "--dry-run", "--json"];
+        let shown = run(&watershed, &deploy);
+        assert_eq!(shown.code, Some(2), "{shown:?}");
+        let plan: Value = serde_json::from_str(&shown.stdout).unwrap();
+        let compile = plan["compile"].as_array().map_or(0, Vec::len);
+        assert_eq!(compile, compilations, "{component}: {plan:#}");
+    }
 }

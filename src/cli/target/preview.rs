@@ -7,12 +7,13 @@ use std::process::ExitCode;
 
 use super::Target;
 use crate::api::{
-    ChangeKind, Compilation, Description, KeyChange, Plan, ServiceChange, ServiceDescription,
-    Settings, Standing, VersionDescription,
+    ChangeKind, Compilation, ConfigQuery, Description, KeyChange, Plan, ServiceChange,
+    ServiceDescription, Settings, Standing, VersionDescription,
 };
 use crate::cli::common::Common;
 use crate::cli::files::Files;
 use crate::cli::plan::{self, Place};
+use crate::cli::process::{Process, ProcessError};
 use crate::cli::site::Site;
 use crate::cli::{CliError, components};
 use crate::config::{Destination, Digest, EnvironmentName, Percent, Service, VersionSpec};
@@ -31,7 +32,7 @@ pub struct Preview {
 }
 
 impl Target {
-    /// What the edit of a command would change.
+    /// What the edit of a command would change. What it costs does not depend on the number of services.
     ///
     /// # Errors
     ///
@@ -52,7 +53,7 @@ impl Target {
     /// What is served now, or would be by a start, and by whom.
     fn described(&self) -> Result<(Description, Place), CliError> {
         if let Some(process) = &self.process {
-            return Ok(plan::described(process)?);
+            return Ok(self.described_by(process)?);
         }
         let view = &self.view;
         let standing = |spec: &VersionSpec| self.standing(spec, &Edit::default());
@@ -61,6 +62,34 @@ impl Target {
         let service = ServiceDescription::declared(root, &view.service, None, standing);
         description.push(view.environment.as_str(), service);
         Ok((description, Place::files(&view.service.file)))
+    }
+
+    /// What a process serves of the service.
+    fn described_by(&self, process: &Process) -> Result<(Description, Place), ProcessError> {
+        let ServiceView { environment, service, .. } = &self.view;
+        let query = ConfigQuery {
+            environment: Some(environment.to_string()),
+            service: Some(service.name.to_string()),
+        };
+        match plan::described(process, &query) {
+            // It may not serve the service yet.
+            Err(error) if error.is_unknown() => plan::described(process, &ConfigQuery::default()),
+            described => described,
+        }
+    }
+
+    /// The same preview without compilations of what versions of other services are made of already. Asks the process
+    /// for all of them, so only who shows the preview does.
+    ///
+    /// # Errors
+    ///
+    /// Where the process does not answer.
+    pub fn beside_others(&self, mut preview: Preview) -> Result<Preview, CliError> {
+        if let Some(process) = self.process.as_ref().filter(|_| !preview.plan.compile.is_empty()) {
+            let (all, _) = plan::described(process, &ConfigQuery::default())?;
+            preview.plan.compile.retain(|compilation| !is_made(&all, compilation));
+        }
+        Ok(preview)
     }
 
     /// The service in a description.
@@ -176,7 +205,7 @@ impl Preview {
         let mut plan = between(root, &environment, None, after);
         let before = match &process {
             Some(process) => {
-                let (before, name) = plan::described(process)?;
+                let (before, name) = plan::described(process, &ConfigQuery::default())?;
                 plan.compile.retain(|compilation| !is_made(&before, compilation));
                 name
             }
