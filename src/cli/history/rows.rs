@@ -2,7 +2,7 @@
 //! as wide as that, where it can be.
 
 use super::super::status::{cut, width};
-use super::super::table::{self, Align, is_harmless};
+use super::super::table::{self, Align, harmless};
 use super::Row;
 use crate::api::{Author, Record, RecordOutcome, Share, moment};
 
@@ -31,7 +31,7 @@ pub fn lines(rows: &[Row<'_>], look: Look) -> Vec<String> {
     let lead: Vec<_> = rows.iter().map(|row| Lead::of(row.record)).collect();
     let cells = rows
         .iter()
-        .map(|row| [traffic(row.record), who(row.record), note(row)].map(|text| escaped(&text)));
+        .map(|row| [traffic(row.record), who(row.record), note(row)].map(|text| harmless(&text)));
     let cells: Vec<_> = cells.collect();
     let widths = fitted(&cells, &lead, look);
     let cut_to = |[a, b, c]: [String; 3]| {
@@ -70,7 +70,7 @@ impl Lead {
         Self {
             generation: generation.to_string(),
             when: moment::short(*at),
-            service: escaped(&service),
+            service: harmless(&service),
         }
     }
 }
@@ -148,18 +148,6 @@ fn note(Row { record, changed }: &Row<'_>) -> String {
     let said = back.into_iter().chain(record.remark.iter().cloned()).chain(changed);
     let notes: Vec<String> = said.chain(standing).chain(held).collect();
     notes.join("; ")
-}
-
-/// A text on one line: what is not harmless is escaped.
-fn escaped(text: &str) -> String {
-    let mut line = String::new();
-    for char in text.chars() {
-        match is_harmless(char) {
-            true => line.push(char),
-            false => line.extend(char.escape_default()),
-        }
-    }
-    line
 }
 
 #[cfg(test)]
