@@ -145,7 +145,7 @@ pub(super) fn advice(wrong: &clap::Error, words: impl IntoIterator<Item = OsStri
     let names: Vec<_> = names.map(Command::get_name).collect();
     let meant = unknown.and_then(|name| suggest::closest(name, &names));
     let meant = meant.map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
-    let name = std::error::Error::source(wrong).is_some_and(|error| error.is::<LabelError>());
+    let name = matches!(std::error::Error::source(wrong), Some(error) if error.is::<LabelError>());
     let allowed = if name { format!("{LABEL_HELP}; ") } else { String::new() };
     meant + &allowed + &hint(words)
 }
