@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use crate::config::{Percent, VersionName};
+use crate::config::{LABEL_HELP, Percent, VersionName};
 
 /// `90`, `12.5` or `90%`.
 pub(super) fn percent(text: &str) -> Result<Percent, String> {
@@ -16,8 +16,8 @@ pub(super) fn share(text: &str) -> Result<(VersionName, Percent), String> {
     let (version, share) = text
         .split_once('=')
         .ok_or_else(|| "give a version and its percentage, such as v1=90".to_owned())?;
-    let version =
-        VersionName::new(version).map_err(|error| format!("`{version}` is no version: {error}"))?;
+    let version = VersionName::new(version)
+        .map_err(|error| format!("`{version}` is no version: {error}; {LABEL_HELP}"))?;
     Ok((version, percent(share)?))
 }
 

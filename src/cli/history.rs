@@ -55,7 +55,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "TIME|DURATION", value_parser = since)]
     since: Option<u64>,
     /// How many records to show, newest first: 1 to 1,000 [default: 20; with --since 1,000].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, value_name = "N", value_parser = limit)]
     limit: Option<u16>,
     #[command(flatten)]
     common: Common,
@@ -174,6 +174,12 @@ impl Source {
         }
         Ok(())
     }
+}
+
+/// Reads `--limit`.
+fn limit(text: &str) -> Result<u16, String> {
+    let limit = text.parse().ok().filter(|limit| (1..=1000).contains(limit));
+    limit.ok_or_else(|| "give a whole number from 1 to 1,000".to_owned())
 }
 
 /// A time, or how long ago it was.

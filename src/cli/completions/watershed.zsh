@@ -31,5 +31,6 @@ else
         compdef _watershed watershed
     }
     autoload -Uz add-zsh-hook && add-zsh-hook precmd _watershed_at_the_first_prompt
-    (( $+functions[compdef] )) && compdef _watershed watershed
+    # A startup file that ends with this line has not failed.
+    if (( $+functions[compdef] )); then compdef _watershed watershed; fi
 fi

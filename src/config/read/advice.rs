@@ -32,6 +32,9 @@ pub fn of_value(key: &str, expected: Kind, found: &Found) -> Option<String> {
         (Kind::Text, Found::Whole(port)) if key == "listen" => {
             Some(format!("write `listen = \"127.0.0.1:{port}\"`"))
         }
+        (Kind::Array, _) if is_of_tables(key) && *found != Found::Table => {
+            Some(of_kind(key, Kind::Array, true))
+        }
         (Kind::Array, Found::Text(text)) if text.len() <= REPEATED_MAX => {
             let items = text.split([',', ' ']).filter(|item| !item.is_empty());
             let items: Vec<_> = items.map(|item| format!("{item:?}")).collect();
@@ -65,6 +68,9 @@ pub fn of_value(key: &str, expected: Kind, found: &Found) -> Option<String> {
         (Kind::Text, Found::Array) if ["method", "path", "client"].contains(&key) => {
             Some(format!("write one `{key}`, and another `[[traffic.rules]]` for each other one"))
         }
+        (Kind::Text, Found::Array) => {
+            Some("write one text in quotation marks, without `[` and `]`".to_owned())
+        }
         (Kind::Whole | Kind::Number, Found::Text(text)) => {
             let number = text.trim().trim_end_matches('%').trim_end();
             let is_number = number.parse::<f64>().is_ok_and(f64::is_finite);
@@ -81,6 +87,11 @@ pub fn of_value(key: &str, expected: Kind, found: &Found) -> Option<String> {
         )),
         _ => None,
     }
+}
+
+/// Whether an array is one of tables, each under a header of its own.
+fn is_of_tables(key: &str) -> bool {
+    ["versions", "environments", "routes", "rules", "quarantine"].contains(&key)
 }
 
 /// Whether an address is a port alone.

@@ -1,290 +1,12 @@
 //! What keys of other programs are called here: those of proxies (nginx, HAProxy, Caddy, Traefik, Envoy), of Kubernetes
 //! and its service meshes, and words that are just as good as ours. `words` asks about keys that do not exist.
 
+mod called;
+
+use called::CALLED;
+
 /// The tables of the main file.
 const MAIN: [&str; 6] = ["server", "admin", "state", "components", "defaults", "environments"];
-
-/// Words that mean one thing, in lower case and without `-` and `_`; and what it is here.
-const CALLED: [(&[&str], &str); 24] = [
-    (
-        &[
-            "host",
-            "hosts",
-            "hostname",
-            "hostnames",
-            "servername",
-            "servernames",
-            "serveralias",
-            "virtualhost",
-            "virtualhosts",
-            "vhost",
-            "domainname",
-            "domainnames",
-        ],
-        "the hosts of a service are `domains = [\"…\"]` at the top of its file",
-    ),
-    (
-        &["location", "locations", "pathprefix", "prefix", "basepath", "uri", "route"],
-        "a part of a domain is `[[routes]]` with `domain` and `path`; requests are told apart by `[[traffic.rules]]`",
-    ),
-    (
-        &[
-            "proxypass",
-            "fastcgipass",
-            "reverseproxy",
-            "upstream",
-            "upstreams",
-            "backend",
-            "backends",
-            "usebackend",
-            "defaultbackend",
-            "endpoint",
-            "endpoints",
-            "cluster",
-            "clusters",
-            "loadbalancer",
-            "servers",
-            "url",
-            "target",
-            "targets",
-            "targetport",
-            "forwardto",
-            "lbpolicy",
-            "address",
-        ],
-        "requests are not passed on to other servers: a WebAssembly component, `component` in `[[versions]]`, answers them",
-    ),
-    (
-        &["service", "services", "app", "apps", "application"],
-        "each service has a file of its own, and its `[[versions]]` there",
-    ),
-    (
-        &[
-            "image",
-            "images",
-            "container",
-            "containers",
-            "module",
-            "wasm",
-            "binary",
-            "artifact",
-            "executable",
-            "command",
-            "entrypoint",
-            "source",
-            "src",
-        ],
-        "what runs is `component` in `[[versions]]`: the file of a WebAssembly component",
-    ),
-    (
-        &[
-            "weight",
-            "weights",
-            "percent",
-            "percentage",
-            "share",
-            "shares",
-            "canary",
-            "canaryweight",
-            "splits",
-            "weightedclusters",
-            "weightedservices",
-            "trafficsplit",
-            "strategy",
-            "rollout",
-            "distribution",
-        ],
-        "percentages are in `[traffic]`: `split = { v1 = 90, v2 = 10 }`",
-    ),
-    (
-        &[
-            "replicas",
-            "replica",
-            "instances",
-            "minreplicas",
-            "maxreplicas",
-            "scale",
-            "autoscaling",
-            "workers",
-            "workerprocesses",
-            "processes",
-        ],
-        "one process serves all versions: `concurrency` in `[versions.limits]` bounds a version's requests, `threads` and `sandboxes` in `[server]` of watershed.toml the process",
-    ),
-    (
-        &[
-            "apiversion",
-            "kind",
-            "metadata",
-            "spec",
-            "status",
-            "selector",
-            "template",
-            "namespace",
-            "annotations",
-            "labels",
-            "matchlabels",
-        ],
-        "this is a key of Kubernetes: a service's file has `domains`, `[[versions]]` and `[traffic]`",
-    ),
-    (
-        &[
-            "router",
-            "routers",
-            "http",
-            "tcp",
-            "routeconfig",
-            "rule",
-            "if",
-            "when",
-            "condition",
-            "conditions",
-            "virtualservice",
-            "destinationrule",
-        ],
-        "kinds of requests are told apart by `[[traffic.rules]]`, parts of domains by `[[routes]]`",
-    ),
-    (
-        &[
-            "destination",
-            "destinations",
-            "subset",
-            "subsets",
-            "trafficpolicy",
-            "to",
-            "dest",
-            "then",
-            "action",
-        ],
-        "a rule leads to `version = \"…\"` or `split = { … }`",
-    ),
-    (
-        &[
-            "entrypoints",
-            "listener",
-            "listeners",
-            "bind",
-            "port",
-            "ports",
-            "listenaddress",
-            "listenaddr",
-            "listenport",
-        ],
-        "addresses are `listen = [\"127.0.0.1:8080\"]` in `[server]` of watershed.toml",
-    ),
-    (
-        &[
-            "middleware",
-            "middlewares",
-            "plugin",
-            "plugins",
-            "filter",
-            "filters",
-            "httpfilters",
-            "filterchains",
-            "interceptors",
-        ],
-        "nothing runs between a request and its version: a component does it, or is composed with one that does",
-    ),
-    (
-        &[
-            "tls",
-            "ssl",
-            "https",
-            "sslcertificate",
-            "sslcertificatekey",
-            "certificate",
-            "certificates",
-            "cert",
-            "certfile",
-            "keyfile",
-            "acme",
-            "letsencrypt",
-        ],
-        "TLS is not served here: put Watershed behind something that ends it",
-    ),
-    (
-        &[
-            "timeout",
-            "timeouts",
-            "readtimeout",
-            "proxyreadtimeout",
-            "requesttimeout",
-            "responsetimeout",
-            "maxduration",
-            "deadline",
-        ],
-        "a request's time is bounded by `wall-time` and `cpu-time` in `[versions.limits]`",
-    ),
-    (
-        &["clientmaxbodysize", "maxbodysize", "bodylimit", "bodysize", "maxrequestbody"],
-        "the size of a request is bounded by `request-body` in `[versions.limits]`",
-    ),
-    (
-        &["resources", "resource", "cpu", "cpus", "mem", "memorylimit", "maxmemory", "memorymax"],
-        "a version's bounds are `memory`, `cpu-time` and `concurrency` in `[versions.limits]`",
-    ),
-    (
-        &[
-            "environmentvariables",
-            "envvars",
-            "envs",
-            "variables",
-            "variable",
-            "vars",
-            "secrets",
-            "configmap",
-        ],
-        "environment variables are `env = { NAME = \"value\" }` in `[[versions]]`",
-    ),
-    (
-        &["description", "comment", "comments", "note", "notes", "reason", "annotation"],
-        "a note for people is `remark = \"…\"` in `[[versions]]`",
-    ),
-    (
-        &["sha256", "sha", "checksum", "hash", "integrity"],
-        "the digest of a component is `digest = \"sha256:…\"` in `[[versions]]`",
-    ),
-    (
-        &[
-            "default",
-            "defaultversion",
-            "primary",
-            "stable",
-            "active",
-            "current",
-            "live",
-            "enabled",
-            "disabled",
-            "enable",
-        ],
-        "`[traffic]` says which versions get requests, by `split` or `latest = true`; `reach` in `[[versions]]` who may get one at all",
-    ),
-    (
-        &[
-            "affinity",
-            "sessionaffinity",
-            "stickysession",
-            "stickysessions",
-            "session",
-            "persistence",
-            "iphash",
-        ],
-        "users stay with a version by `[traffic.sticky]`",
-    ),
-    (
-        &["include", "includes", "import", "imports", "extends"],
-        "files are not included: `services` in `[[environments]]` of watershed.toml finds the services' files",
-    ),
-    (
-        &["log", "logs", "logging", "loglevel", "accesslog", "errorlog"],
-        "the environment variable WATERSHED_LOG says what is logged",
-    ),
-    (
-        &["healthcheck", "healthchecks", "livenessprobe", "readinessprobe", "health", "probe"],
-        "there is nothing to set: each version is tried out before it gets requests, and the admin listener has /livez and /readyz",
-    ),
-];
 
 /// What a key of another program is called here; `table` leads to the table that has the key.
 pub fn called(table: &[String], allowed: &[&str], key: &str) -> Option<&'static str> {
@@ -295,6 +17,9 @@ pub fn called(table: &[String], allowed: &[&str], key: &str) -> Option<&'static 
     match plain.as_str() {
         "env" | "variable" | "fromenvironment" | "environment" if allowed.contains(&"from-env") => {
             Some("a variable of watershed's own environment is `from-env = \"…\"`")
+        }
+        "value" if table.last().is_some_and(|last| last == "secret") => {
+            Some("the secret is in a file, `file = \"…\"`, or in a variable, `from-env = \"…\"`")
         }
         "value" if allowed.contains(&"from-env") => {
             Some("a value that is no secret is a text in quotation marks, without braces")
@@ -350,6 +75,11 @@ pub fn called(table: &[String], allowed: &[&str], key: &str) -> Option<&'static 
             Some("a rule leads to `version = \"…\"` or `split = { … }`")
         }
         "host" | "hosts" | "hostname" | "services" | "service" if is_main => None,
+        "enabled" | "disabled" | "enable" | "default" | "active"
+            if is_main || table.len() > 1 && !allowed.contains(&"otherwise") =>
+        {
+            None
+        }
         "to" | "then" | "destination" | "action" if !allowed.contains(&"otherwise") => None,
         _ => {
             let found = CALLED.iter().find(|(words, _)| words.contains(&plain.as_str()));

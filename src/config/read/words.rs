@@ -31,6 +31,9 @@ impl<'a> Words<'a> {
                     Some(dotted) if matches!(expected, Kind::Number | Kind::Text) => {
                         advice::dotted(&dotted, *expected)
                     }
+                    _ if *found == Found::Tables && *expected == Kind::Table => {
+                        self.one_table(subject, misfit)
+                    }
                     _ => wrong_type(subject, *expected, found, has_header),
                 }
             }
@@ -53,6 +56,19 @@ impl<'a> Words<'a> {
     /// The text of the file from a misfit on.
     fn written(&self, misfit: &Misfit) -> &str {
         self.source.text.get(misfit.span.start..).unwrap_or_default()
+    }
+
+    /// About a table with a header of an array, which says where the table is.
+    fn one_table(&self, subject: &Subject, misfit: &Misfit) -> Complaint {
+        let complaint = wrong_type(subject, Kind::Table, &Found::Tables, true);
+        let header = self.written(misfit).strip_prefix("[[").and_then(|it| it.split_once("]]"));
+        match header.filter(|(name, _)| !name.contains('\n')) {
+            Some((name, _)) => {
+                let help = format!("write `[{name}]`, in one pair of brackets, and once only");
+                Complaint { help, ..complaint }
+            }
+            None => complaint,
+        }
     }
 
     fn unknown_key(
@@ -141,7 +157,13 @@ fn wrong_type(subject: &Subject, expected: Kind, found: &Found, has_header: bool
         return Complaint::new(message, "write a number that is nearer to 0");
     }
     let message = format!("{named} must be {}, not {}", expected.words(), found.words());
-    let help = if has_header { None } else { advice::of_value(key, expected, found) };
+    let help = match subject {
+        Subject::Item(array) if expected == Kind::Table => {
+            Some(advice::of_kind(array, Kind::Array, true))
+        }
+        _ if has_header => None,
+        _ => advice::of_value(key, expected, found),
+    };
     let help = help.unwrap_or_else(|| advice::of_kind(key, expected, has_header));
     Complaint::new(message, help)
 }

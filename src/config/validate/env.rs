@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::super::model::{EnvValue, SecretSource};
 use super::super::raw::{Entries, Field, RawEnvValue, RawSecret};
 use super::super::source::{Complaint, Findings};
+use super::suspect;
 
 /// The variables of a table, sorted by name.
 pub fn env(file: &mut Findings<'_>, raw: Option<Entries<RawEnvValue>>) -> Vec<(String, EnvValue)> {
@@ -17,7 +18,12 @@ pub fn env(file: &mut Findings<'_>, raw: Option<Entries<RawEnvValue>>) -> Vec<(S
         file.check(key_span, variable(&key));
         let (span, value) = value.into_parts();
         let value = match value {
-            RawEnvValue::Plain(text) => file.check(span, plain(&key, text)),
+            RawEnvValue::Plain(text) => {
+                if let Some(complaint) = suspect::variable(&text) {
+                    file.warn(span.clone(), complaint);
+                }
+                file.check(span, plain(&key, text))
+            }
             RawEnvValue::Secret(raw) => secret(file, &key, span, raw),
         };
         env.extend(value.map(|value| (key, value)));

@@ -100,7 +100,13 @@ fn prefix(text: &str) -> Result<String, Complaint> {
         Complaint::new(format!("{text:?} cannot be the path of a route: {why}"), help)
     };
     let Some(segments) = text.strip_prefix('/') else {
-        let help = format!("write `/{text}`");
+        let help = match text.starts_with(['^', '~', '=']) {
+            true => {
+                "write whole segments as they are, such as `/api`: a path is no regular expression"
+                    .to_owned()
+            }
+            false => format!("write `/{text}`"),
+        };
         return Err(wrong("it does not begin with `/`".to_owned(), help));
     };
     let is_strange = |c: &char| "%?#*".contains(*c) || c.is_whitespace() || c.is_control();

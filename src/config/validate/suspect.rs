@@ -2,7 +2,11 @@
 //! written as for a shell, for Windows or for a registry. Each gets a warning. A `\` before a character of a pattern
 //! says that the character is meant.
 
+mod outside;
+
 use super::super::source::Complaint;
+
+pub use outside::{address, elsewhere, image, path, variable};
 
 /// Letters that a backslash makes a class of characters in a regular expression.
 const CLASSES: &str = "dDwWsSbB";
@@ -16,20 +20,13 @@ const ESCAPES_MAX: usize = 16;
 /// Modifiers of nginx in front of a path.
 const MODIFIERS: [&str; 4] = ["^~ ", "~* ", "~ ", "= "];
 
-/// Registries of images whose names need no tag to be known.
-const REGISTRIES: [&str; 6] =
-    ["ghcr.io", "docker.io", "quay.io", "gcr.io", "registry.k8s.io", "mcr.microsoft.com"];
-
-/// What to do about a component that is somewhere else.
-const FETCH: &str = "a component is a file: fetch it (from a registry with `wkg oci pull` or `oras pull`), and write its \
-                     path, relative to this file";
-
 /// What is strange about a pattern, if anything is.
 pub fn pattern(text: &str, is_path: bool) -> Option<Complaint> {
     let plain = without_escapes(text);
     let sign = sign(text, &plain).or_else(|| path_sign(&plain).filter(|_| is_path))?;
     let message = match sign {
         "?" => format!("{text:?} matches no path: what follows a `?` is the query"),
+        "%" => format!("{text:?} is compared with a path whose percent-encoding is undone"),
         "{" | ":" => format!(
             "{text:?} is a pattern in which `{sign}` stands for itself, and not for a parameter"
         ),
@@ -45,6 +42,7 @@ pub fn pattern(text: &str, is_path: bool) -> Option<Complaint> {
     };
     let help = match sign {
         "?" => "write the path alone, and parameters under `query`".to_owned(),
+        "%" => "write the character that `%` and its two digits stand for".to_owned(),
         "{" | ":" => "write `*` for any run of characters".to_owned(),
         _ => match glob_of(text) {
             Some(glob) => format!("write `{glob}`: `*` stands for any run of characters"),
@@ -172,6 +170,12 @@ fn path_sign(plain: &str) -> Option<&'static str> {
     if plain.contains('?') {
         return Some("?");
     }
+    // `%2F` alone stays as it is sent.
+    let encoded = plain.split('%').skip(1).filter_map(|rest| rest.get(..2));
+    let is_code = |code: &str| code.bytes().all(|digit| digit.is_ascii_hexdigit());
+    if encoded.into_iter().any(|code| is_code(code) && !code.eq_ignore_ascii_case("2f")) {
+        return Some("%");
+    }
     segments.find_map(|segment| {
         let is_name = |name: &str| name.starts_with(|c: char| c.is_ascii_alphabetic());
         let in_braces = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
@@ -180,56 +184,6 @@ fn path_sign(plain: &str) -> Option<&'static str> {
         }
         segment.strip_prefix(':').is_some_and(is_name).then_some(":")
     })
-}
-
-/// What is strange about a path, if anything is.
-pub fn path(key: &str, text: &str) -> Option<Complaint> {
-    let (why, help) = if text == "~" || text.starts_with("~/") {
-        let help = "write the path from `/` on, or relative to this file".to_owned();
-        ("`~` is not replaced by a home directory", help)
-    } else if text.starts_with('$') || text.contains("${") || text.contains("/$") {
-        ("variables are not replaced in a path", "write the path itself".to_owned())
-    } else if text.trim() != text {
-        ("it begins or ends with a space", format!("write {:?}", text.trim()))
-    } else if text.contains('\\') {
-        let help = format!("write `{}`", text.replace('\\', "/"));
-        ("`\\` separates no directories here", help)
-    } else {
-        return None;
-    };
-    Some(Complaint::new(format!("{text:?} can hardly be meant for `{key}`: {why}"), help))
-}
-
-/// What a text is that names no file, if it looks like an address of the network or a name in a registry.
-pub fn elsewhere(component: &str) -> Option<String> {
-    address(component).or_else(|| image(component)).map(|complaint| complaint.message)
-}
-
-/// The complaint about a component that is an address of the network.
-pub fn address(text: &str) -> Option<Complaint> {
-    let (scheme, rest) = text.split_once("://")?;
-    let is_scheme = !scheme.is_empty()
-        && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+.-".contains(&b));
-    if !is_scheme {
-        return None;
-    }
-    let help = match scheme {
-        "file" => format!("write `{rest}`"),
-        _ => FETCH.to_owned(),
-    };
-    Some(Complaint::new(format!("{text:?} is an address, and not the path of a component"), help))
-}
-
-/// What is strange about a component that looks like the name of an image in a registry.
-pub fn image(text: &str) -> Option<Complaint> {
-    let (first, rest) = text.split_once('/').unwrap_or(("", text));
-    let last = rest.rsplit('/').next().unwrap_or_default();
-    let is_tagged = last.contains([':', '@']) && !last.ends_with(".wasm");
-    let is_named = last.contains("@sha256:") || last.ends_with(":latest");
-    let is_host = first.contains(['.', ':']) && !first.starts_with('.');
-    let is_image = REGISTRIES.contains(&first) || (is_host && is_tagged) || is_named;
-    let message = || format!("{text:?} looks like an image in a registry, and is taken for a path");
-    is_image.then(|| Complaint::new(message(), FETCH))
 }
 
 #[cfg(test)]
@@ -266,7 +220,7 @@ mod tests {
         for (text, glob) in values {
             assert_eq!(glob_of(text).as_deref(), glob, "{text}");
         }
-        for text in ["/users/{id}", "/users/:id/posts", "/a?b=c"] {
+        for text in ["/users/{id}", "/users/:id/posts", "/a?b=c", "/a%20b", "/%c3%bc"] {
             assert!(pattern(text, true).is_some(), "{text}");
             assert!(pattern(text, false).is_none(), "{text}");
         }
@@ -275,7 +229,15 @@ mod tests {
     /// Typed as the advice says, with its quotation marks, a pattern is read, and gets no warning.
     #[test]
     fn a_pattern_is_kept_as_it_is_by_the_advice() {
-        for text in ["/app/.*", "^Moz.*$", "/(a|b)/*", "/users/{id}/:x", "(?i)it's", "ä[0-9]+$"] {
+        for text in [
+            "/app/.*",
+            "^Moz.*$",
+            "/(a|b)/*",
+            "/users/{id}/:x",
+            "/a%20b/%c3",
+            "(?i)it's",
+            "ä[0-9]+$",
+        ] {
             let Complaint { help, .. } = pattern(text, true).unwrap();
             let (_, advice) = help.split_once("to keep it as it is, write `").unwrap();
             let advice = advice.trim_end_matches('`');
@@ -311,38 +273,11 @@ mod tests {
             "Mozilla/5.0 (X11; *",
             "de|fr",
             "*@example.org",
+            "/a%2Fb/%2f",
+            "/100%",
         ] {
             let complaint = pattern(text, text.starts_with('/'));
             assert!(complaint.is_none(), "{complaint:?}");
         }
-    }
-
-    #[test]
-    fn components_of_registries_and_of_shells_are_known() {
-        for text in [
-            "ghcr.io/x/y",
-            "ghcr.io/x/y:1",
-            "localhost:5000/x:latest",
-            "x/y:latest",
-            "y@sha256:aa",
-            "r.example.com:5000/x/y@sha256:aa",
-        ] {
-            assert!(image(text).is_some(), "{text}");
-        }
-        for text in ["app.wasm", "build.d/app.wasm", "../a.b/c:d.wasm", "./x/y:1", "a/b"] {
-            assert!(image(text).is_none(), "{text}");
-        }
-        for text in ["~/a.wasm", "$HOME/a.wasm", "${A}/a.wasm", " a.wasm", r"build\a.wasm"] {
-            assert!(path("component", text).is_some(), "{text}");
-        }
-        for text in ["a.wasm", "/srv/a b.wasm", "a~/b", "../x"] {
-            assert!(path("component", text).is_none(), "{text}");
-        }
-        for text in
-            ["https://a.org/x.wasm", "oci://ghcr.io/x", "s3://b/a.wasm", "file:///srv/a.wasm"]
-        {
-            assert!(address(text).is_some(), "{text}");
-        }
-        assert!(address("a://b").is_some() && address("a b://c").is_none());
     }
 }
