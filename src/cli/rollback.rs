@@ -23,7 +23,9 @@ use super::target::Target;
 use super::{CliError, complete};
 use crate::config::{ServiceName, VersionName};
 use crate::history::ROLLBACK;
-use crate::rollout::{self, Aim, Done, Note, Request, RolledBack};
+use crate::rollout::{
+    self, Aim, Done, Edit, Note, Refusal, Request, RollbackError, RolledBack, Shares,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -90,7 +92,16 @@ pub(super) fn rollback(path: &Path, arguments: &Arguments) -> Result<ExitCode, C
         patience: *timeout,
         note: note(arguments),
     };
-    let plan = rollout::plan(&target, &request)?;
+    let plan = match rollout::plan(&target, &request) {
+        Err(CliError::Refused(refusal)) => match *refusal {
+            // Whoever calls something bad wants that kept away, which is not so by having nothing to do.
+            Refusal::Rollback(RollbackError::Same(shares)) if !request.bad => {
+                return nothing_to_do(arguments, &mut target, &request.note.command, &shares);
+            }
+            refusal => return Err(refusal.into()),
+        },
+        plan => plan?,
+    };
     if let ControlFlow::Break(code) = settle(arguments, &mut target, &request, &plan)? {
         return Ok(code);
     }
@@ -99,6 +110,20 @@ pub(super) fn rollback(path: &Path, arguments: &Arguments) -> Result<ExitCode, C
     let done = Done { before: before.clone(), generation: *generation, is_change: *is_change };
     let action = Action::RolledBack { generation: *restores, quarantined, back };
     Summary::new(&target, action, &done, common.json).print()
+}
+
+/// What is asked for is what is served, and what the file says: a command that is given twice succeeds twice.
+fn nothing_to_do(
+    Arguments { consent, common, .. }: &Arguments,
+    target: &mut Target,
+    command: &str,
+    shares: &Shares,
+) -> Result<ExitCode, CliError> {
+    if consent.is_dry_run() {
+        return target.preview(&Edit::default(), command)?.print(common.json);
+    }
+    let done = Done { before: shares.clone(), generation: None, is_change: false };
+    Summary::new(target, Action::AlreadyServed(shares), &done, common.json).print()
 }
 
 /// Shows the plan and asks about it. A rollback takes traffic away, whatever it goes back to.

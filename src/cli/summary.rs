@@ -29,6 +29,8 @@ pub(super) enum Action<'a> {
         quarantined: &'a [VersionName],
         back: &'a Back,
     },
+    /// A rollback has nothing to do.
+    AlreadyServed(&'a Shares),
     Deleted(&'a [VersionName]),
     /// The file has its last good text again; what it said is kept aside.
     FileRestored {
@@ -43,6 +45,8 @@ impl Action<'_> {
             Self::Declared(_) => "declared",
             Self::Traffic => "traffic",
             Self::RolledBack { .. } => "rolled-back",
+            // It never changes anything.
+            Self::AlreadyServed(_) => "unchanged",
             Self::Deleted(_) => "deleted",
             Self::FileRestored { .. } => "file-restored",
         }
@@ -51,7 +55,7 @@ impl Action<'_> {
     fn versions(&self) -> Vec<&str> {
         match self {
             Self::Normal(version) | Self::Declared(version) => vec![version.as_str()],
-            Self::Traffic | Self::FileRestored { .. } => Vec::new(),
+            Self::Traffic | Self::AlreadyServed(_) | Self::FileRestored { .. } => Vec::new(),
             Self::RolledBack { quarantined: versions, .. } | Self::Deleted(versions) => {
                 versions.iter().map(VersionName::as_str).collect()
             }
@@ -64,6 +68,9 @@ impl Action<'_> {
             Self::Normal(version) => format!("{version} of {service} is normal"),
             Self::Declared(version) => format!("{version} of {service} is declared"),
             Self::Traffic => return None,
+            Self::AlreadyServed(shares) => {
+                format!("{shares} is what is served already: nothing to do")
+            }
             Self::RolledBack { generation, back, .. } => {
                 let file = if is_served { "" } else { "the file of " };
                 match generation {
@@ -235,7 +242,7 @@ impl<'a> Summary<'a> {
                 writeln!(out, "generation {generation} is served at {url}")
             }
             // Nothing was edited, so no process had to be told.
-            _ if matches!(self.action, Action::Deleted([])) => Ok(()),
+            _ if matches!(self.action, Action::Deleted([]) | Action::AlreadyServed(_)) => Ok(()),
             _ => writeln!(out, "{}", self.target.nobody(self.is_change)),
         }
     }

@@ -381,3 +381,22 @@ fn done_offline(watershed: &Watershed, arguments: &[&str]) {
     let said = watershed.site.run(&[arguments, &["--yes"]].concat());
     assert_eq!(said.code, Some(0), "{said:?}");
 }
+
+/// A script that gives a command again, because the answer was lost, must not hear of a failure.
+#[test]
+fn what_is_served_already_is_done() {
+    let mut watershed = serve(&both("v1 = 100, v2 = 0"));
+    done(&watershed, &["promote", "greeter", "v2"]);
+    done(&watershed, &["rollback", "greeter", "--to", "v1"]);
+    let before = newest(&watershed);
+    let said = done(&watershed, &["rollback", "greeter", "--to", "v1"]);
+    assert!(said.starts_with("v1 100 % is what is served already: nothing to do\n"), "{said}");
+    let said = done(&watershed, &["rollback", "greeter", "--to", "v1", "--dry-run"]);
+    assert!(said.ends_with("\nnothing to do\n"), "{said}");
+    let said = done(&watershed, &["rollback", "greeter", "--to", "v1", "--json"]);
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((&said["ok"], &said["outcome"]), (&true.into(), &"unchanged".into()), "{said:#}");
+    assert_eq!(newest(&watershed), before);
+    watershed.kill();
+    done_offline(&watershed, &["rollback", "greeter", "--to", "v1"]);
+}
