@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::CliError;
 use super::process::ProcessError;
 use super::rollback::SkippedDocument;
+use super::table::harmless_lines;
 use crate::api::{ErrorDocument, ErrorPlace, Fault};
 use crate::code::{Coded, ErrorCode};
 use crate::config::{Problem, Report};
@@ -53,14 +54,17 @@ impl FailureDocument {
 }
 
 impl CliError {
-    /// The error as a terminal shows it.
+    /// The error as a terminal shows it. What a file or a process says may have characters that a terminal would obey.
     pub fn text(&self) -> String {
         match self {
             // A report begins each of its problems with "error" already, and a program reads a compiler's line.
-            Self::Config(report) => return report.to_string(),
-            Self::Compile(_) => return self.to_string(),
-            _ => {}
+            Self::Config(report) => harmless_lines(&report.to_string()),
+            Self::Compile(_) => self.to_string(),
+            _ => harmless_lines(&self.words()),
         }
+    }
+
+    fn words(&self) -> String {
         let mut text = format!("error: {self}");
         let Details { change, files, left, .. } = self.details();
         for file in files {
@@ -81,9 +85,10 @@ impl CliError {
     /// The error as `--json` prints it.
     pub(super) fn document(&self) -> FailureDocument {
         let error = match self {
-            // The process's own error, whose code says more than that it refused.
+            // The process's own error. Its code stays, unless it is none that scripts know.
             Self::Process(ProcessError::Refused { error, .. }) => {
-                ErrorDocument { help: self.help(), ..(**error).clone() }
+                let code = self.code().as_str().to_owned();
+                ErrorDocument { code, help: self.help(), ..(**error).clone() }
             }
             _ => ErrorDocument { place: self.place(), ..ErrorDocument::of(self) },
         };

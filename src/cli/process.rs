@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use ureq::http::Response;
 use ureq::{Body, RequestBuilder};
 
+use super::table::is_harmful;
 use crate::admin::{Token, TokenError};
 use crate::api::{ErrorDocument, ProblemDocument};
 use crate::code::{Coded, ErrorCode};
@@ -263,6 +264,9 @@ impl Process {
             ureq::Error::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 ProcessError::NotRunning { url }
             }
+            ureq::Error::BodyExceedsLimit(limit) => {
+                ProcessError::Stranger { url, answer: format!("more than {limit} bytes") }
+            }
             reason => ProcessError::Unreachable { url, reason: Box::new(reason) },
         }
     }
@@ -302,7 +306,7 @@ impl Process {
 /// As much of what a process says as an error repeats, without what a terminal would obey.
 fn shortened(error: ErrorDocument) -> ErrorDocument {
     let shortened = |text: String| {
-        let shown = text.trim().chars().filter(|character| !character.is_control());
+        let shown = text.trim().chars().filter(|character| !is_harmful(*character));
         shown.take(REPEATED_MAX).collect()
     };
     let ErrorDocument { code, message, help, place } = error;

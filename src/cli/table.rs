@@ -32,9 +32,43 @@ pub(super) fn lines<const N: usize>(
     table.lines().map(|line| line.trim_end().to_owned()).collect()
 }
 
+/// Whether a terminal obeys a character instead of showing it: it moves the cursor, or turns the direction of writing.
+pub(super) fn is_harmful(char: char) -> bool {
+    let turns = matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    turns || char.is_control()
+}
+
+/// A text on one line, with what a terminal would obey escaped.
+pub(super) fn harmless(text: &str) -> String {
+    escaped(text, is_harmful)
+}
+
+/// The same of a text that may have several lines, with tabs in them.
+pub(super) fn harmless_lines(text: &str) -> String {
+    escaped(text, |char| is_harmful(char) && !matches!(char, '\n' | '\t'))
+}
+
+fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for char in text.chars() {
+        match is_escaped(char) {
+            true => shown.extend(char.escape_default()),
+            false => shown.push(char),
+        }
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_escaped() {
+        let text = "a\tb\nc\u{1b}[2J\u{202e}d\u{9b}版";
+        assert_eq!(harmless(text), "a\\tb\\nc\\u{1b}[2J\\u{202e}d\\u{9b}版");
+        assert_eq!(harmless_lines(text), "a\tb\nc\\u{1b}[2J\\u{202e}d\\u{9b}版");
+    }
 
     #[test]
     fn columns_are_as_wide_as_what_is_in_them() {

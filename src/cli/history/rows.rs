@@ -2,7 +2,7 @@
 //! as wide as that, where it can be.
 
 use super::super::status::{cut, width};
-use super::super::table::{self, Align};
+use super::super::table::{self, Align, harmless};
 use super::Row;
 use crate::api::{Author, Record, RecordOutcome, Share};
 use crate::history::show_time;
@@ -149,25 +149,6 @@ fn note(Row { record, changed }: &Row<'_>) -> String {
     let said = back.into_iter().chain(record.remark.iter().cloned()).chain(changed);
     let notes: Vec<String> = said.chain(standing).chain(held).collect();
     notes.join("; ")
-}
-
-/// A text on one line: what would move the cursor, or turn the direction of writing, is escaped.
-fn harmless(text: &str) -> String {
-    let mut line = String::new();
-    for char in text.chars() {
-        match char {
-            '\u{61c}'
-            | '\u{200e}'
-            | '\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}' => {
-                line.extend(char.escape_unicode());
-            }
-            char if char.is_control() => line.extend(char.escape_default()),
-            char => line.push(char),
-        }
-    }
-    line
 }
 
 #[cfg(test)]

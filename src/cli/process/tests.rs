@@ -1,6 +1,7 @@
 //! A process as a command meets it: what it refuses, and what answers in its place.
 
 use super::*;
+use crate::cli::CliError;
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -74,6 +75,31 @@ fn a_refusal_in_plain_text_is_repeated() {
     let expected = format!("no user. ({url}/api/v1/reload, status 400)");
     assert_eq!(error.to_string(), expected);
     assert!(!error.is_not_running());
+    let document = serde_json::to_value(CliError::from(error).document()).unwrap();
+    assert_eq!(document["error"]["code"], "process-refused");
+}
+
+/// What is no code of ours means nothing to a script, and could be anything.
+#[test]
+fn a_foreign_code_is_not_repeated() {
+    let refused = |code: &str| {
+        let error = ErrorDocument { code: code.to_owned(), ..ErrorDocument::default() };
+        let url = "http://127.0.0.1:1".to_owned();
+        let error = ProcessError::Refused { url, status: 400, error: Box::new(error) };
+        serde_json::to_value(CliError::from(error).document()).unwrap()["error"]["code"].clone()
+    };
+    for foreign in ["", "c]0;pwn", "CODE", "no-such-code"] {
+        assert_eq!(refused(foreign), "process-refused", "{foreign}");
+    }
+    assert_eq!(refused("draining"), "draining");
+}
+
+#[test]
+fn nothing_that_a_process_says_moves_the_cursor() {
+    let url = "http://127.0.0.1:1/".to_owned();
+    let answer = "unknown variant `\u{1b}[2J\u{202e}\r`".to_owned();
+    let text = CliError::from(ProcessError::Stranger { url, answer }).text();
+    assert!(text.contains("`\\u{1b}[2J\\u{202e}\\r`\n  help: "), "{text}");
 }
 
 #[test]

@@ -6,6 +6,8 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthStr;
 
+use crate::cli::table::is_harmful;
+
 pub const PLAIN: Style = Style::new();
 pub const BOLD: Style = Style::new().bold();
 pub const DIM: Style = Style::new().dimmed();
@@ -161,11 +163,11 @@ pub fn wrapped(beginning: &str, text: &str, columns: usize, indent: usize) -> Ve
     lines
 }
 
-/// A text without control characters, which could move the cursor or worse.
+/// A text without characters that could move the cursor, or turn the direction of writing.
 fn harmless(text: &str) -> String {
     let one = |char: char| match char {
         '\t' => ' ',
-        char if char.is_control() => char::REPLACEMENT_CHARACTER,
+        char if is_harmful(char) => char::REPLACEMENT_CHARACTER,
         char => char,
     };
     text.chars().map(one).collect()
@@ -199,8 +201,8 @@ mod tests {
     #[test]
     fn no_text_moves_the_cursor() {
         let mut page = Page::default();
-        page.push(PLAIN, "a\x1b[2Jb\rc\nd\te");
-        assert_eq!(page.text(true), "a\u{fffd}[2Jb\u{fffd}c\u{fffd}d e\n");
+        page.push(PLAIN, "a\x1b[2Jb\rc\nd\te\u{202e}");
+        assert_eq!(page.text(true), "a\u{fffd}[2Jb\u{fffd}c\u{fffd}d e\u{fffd}\n");
     }
 
     #[test]

@@ -92,8 +92,10 @@ impl Shown {
         let head = format!("{at:.0}, every {period} s, Ctrl-C ends");
         page.lines.push(Line::new(DIM, &head));
         if let Some(error) = error {
-            let text = format!("{error}; asked again every {period} s. Before, it said:");
-            wrapped("", &text, columns, 2).iter().for_each(|line| page.push(WRONG, line));
+            for text in error.lines() {
+                wrapped("", text, columns, 2).iter().for_each(|line| page.push(WRONG, line));
+            }
+            page.push(DIM, &format!("It is asked again every {period} s. Before, it said:"));
         }
         page.gap();
         page.lines.extend(view::page(document, url, columns).lines);
