@@ -93,7 +93,6 @@ Environment:
                  part [default: info]
   NO_COLOR       with any value: no colours; CLICOLOR_FORCE=1 has them in files
                  and pipes too
-  TZ             the time zone of `watershed history` [default: the system's]
   USER           who did it, in the history; under sudo, SUDO_USER";
 
 const RUN: &str = "\
