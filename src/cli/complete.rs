@@ -14,6 +14,8 @@ use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use line::Line;
 use names::Names;
 
+use super::table::harmless;
+
 /// How long files and processes may take to answer.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -104,12 +106,20 @@ fn in_time(find: Find) -> Vec<Offer> {
 /// The offers that continue what is typed, in their order.
 fn offer(current: &OsStr, offers: Vec<Offer>) -> Vec<CompletionCandidate> {
     let begun = current.to_string_lossy();
-    let fitting = offers.into_iter().filter(|(value, _)| value.starts_with(begun.as_ref()));
+    let fitting = offers
+        .into_iter()
+        .filter(|(value, _)| value.starts_with(begun.as_ref()) && value.chars().all(is_plain));
     let candidate = |(order, (value, meaning)): (usize, Offer)| {
-        let candidate = CompletionCandidate::new(value).help(meaning.map(Into::into));
+        let meaning = meaning.map(|meaning| harmless(&meaning).into());
+        let candidate = CompletionCandidate::new(value).help(meaning);
         candidate.display_order(Some(order))
     };
     fitting.enumerate().map(candidate).collect()
+}
+
+/// Whether a shell takes a character as it is. What comes from a process or a file's name could be a command.
+fn is_plain(char: char) -> bool {
+    char.is_alphanumeric() || "-_.:/=[]".contains(char)
 }
 
 fn shares_of(line: &Line, versions: Vec<String>) -> Vec<String> {
@@ -145,6 +155,19 @@ mod tests {
         assert_eq!(shares("traffic greeter v1=90 v2=0.5 v3="), "v3=9.5");
         assert_eq!(shares("traffic greeter v1=90 v2=20 v3="), "");
         assert_eq!(shares("traffic greeter v1="), "v1=1 v1=5 v1=10 v1=25 v1=50 v1=100");
+    }
+
+    #[test]
+    fn nothing_is_offered_that_a_shell_or_a_terminal_would_obey() {
+        let offers =
+            ["v1", "1.2.3", "v$(reboot)", "v`id`", "v;id", "v\n", "v\u{1b}[2J", "v\u{202e}"];
+        let offers = offers.map(|value| (value.to_owned(), Some("a\u{1b}[2J\nb".to_owned())));
+        let offered = offer(OsStr::new(""), offers.to_vec());
+        let values: Vec<_> = offered.iter().map(CompletionCandidate::get_value).collect();
+        assert_eq!(values, ["v1", "1.2.3"]);
+        let meaning = offered[0].get_help().unwrap().to_string();
+        assert_eq!(meaning, "a\\u{1b}[2J\\nb");
+        assert!("http://[::1]:9090=0..100 v-1_a".split(' ').all(|it| it.chars().all(is_plain)));
     }
 
     #[test]

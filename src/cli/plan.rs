@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::components::Digests;
 use super::json::{write_failed, write_json};
 use super::process::{Process, ProcessError};
+use super::rollback::WayDocument;
 use super::site::here;
 use super::{CliError, WOULD_CHANGE, complete};
 use crate::api::{ConfigQuery, Description, Plan};
@@ -52,8 +53,18 @@ pub(super) struct Document<'a> {
     after: &'a Place,
     #[serde(flatten)]
     plan: &'a Plan,
+    #[serde(flatten)]
+    beside: Beside<'a>,
+}
+
+/// What is told beside the plan.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub(super) struct Beside<'a> {
     /// What is right in the files and yet can hardly be meant.
-    warnings: &'a [Problem],
+    pub(super) warnings: &'a [Problem],
+    /// Where a rollback goes.
+    #[serde(flatten)]
+    pub(super) way: Option<WayDocument>,
 }
 
 /// Where one side of the plan is from: a process, files, or a command that would edit them.
@@ -115,39 +126,30 @@ pub(super) fn plan(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliEr
     let (after, substituted) = files.describe(Some(&before))?;
     let plan = Plan::between(&before, &after);
     let warnings = [files.config.warnings.clone(), substituted].concat();
-    print_warned(&plan, &place, &Place::files(path), &warnings, arguments.json)
+    let beside = Beside { warnings: &warnings, way: None };
+    print(&plan, &place, &Place::files(path), beside, arguments.json)
 }
 
-/// Prints a plan, and says by the exit code whether it changes something.
+/// Prints a plan, and says by the exit code whether it changes something. What is beside it changes nothing about that.
 pub(super) fn print(
     plan: &Plan,
     before: &Place,
     after: &Place,
-    json: bool,
-) -> Result<ExitCode, CliError> {
-    print_warned(plan, before, after, &[], json)
-}
-
-/// The same with warnings about the files, which change nothing about the exit code.
-fn print_warned(
-    plan: &Plan,
-    before: &Place,
-    after: &Place,
-    warnings: &[Problem],
+    beside: Beside<'_>,
     json: bool,
 ) -> Result<ExitCode, CliError> {
     let mut out = std::io::stdout().lock();
     let changes = !plan.is_empty();
     if json {
-        let document = Document { changes, before, after, plan, warnings };
+        let document = Document { changes, before, after, plan, beside };
         match error(plan) {
             None => write_json(&mut out, &document)?,
             Some(error) => write_failed(&mut out, error.document(), &document)?,
         }
     } else {
         write!(out, "before  {before}\nafter   {after}\n\n{}", text(plan))?;
-        if !warnings.is_empty() {
-            writeln!(out, "\n{}", Warnings(warnings))?;
+        if !beside.warnings.is_empty() {
+            writeln!(out, "\n{}", Warnings(beside.warnings))?;
         }
     }
     Ok(match (plan.errors.is_empty(), changes) {

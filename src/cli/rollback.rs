@@ -6,8 +6,9 @@ mod skipped;
 mod tests;
 pub(super) mod text;
 
+pub(super) use restore_file::Preview as RestoreFilePreview;
 pub use restore_file::RestoreFileError;
-pub(super) use skipped::SkippedDocument;
+pub(super) use skipped::{SkippedDocument, WayDocument};
 
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use super::common::Common;
 use super::consent::{Consent, ask};
 use super::deploy::patience;
+use super::plan::Beside;
 use super::summary::{Action, Summary};
 use super::target::Target;
 use super::{CliError, complete};
@@ -143,7 +145,8 @@ fn settle(
         if !common.json {
             write!(anstream::stdout(), "{}", text::plan(plan)?)?;
         }
-        return Ok(ControlFlow::Break(preview.print(common.json)?));
+        let beside = Beside { way: Some(plan.into()), ..Beside::default() };
+        return Ok(ControlFlow::Break(preview.print_beside(beside, common.json)?));
     }
     let shown = format!("{}\n{}", text::plan(plan)?, preview.text());
     ask(&shown, &format!("Roll {service} back"), common.json)?;

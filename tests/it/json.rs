@@ -178,6 +178,38 @@ fn every_command_that_is_refused_says_so_in_one_shape() {
     refused(&["explain", "greeter", "--ramp", "v2"], "usage");
 }
 
+/// A script that asks before it acts needs what a person is shown.
+#[test]
+fn a_dry_rollback_says_where_it_goes_and_what_it_passes_over() {
+    let (commands, watershed) = (Commands::new(), serve());
+    for (command, arguments) in [
+        ("traffic", &["traffic", "greeter", "v1=50", "v2=50"][..]),
+        ("promote", &["promote", "greeter", "v2"]),
+        ("rollback", &["rollback", "greeter"]),
+    ] {
+        commands.done(&ask(&watershed, arguments), command, 0);
+    }
+    let dry = ask(&watershed, &["rollback", "greeter", "--dry-run"]);
+    let planned = commands.done(&dry, "rollback", 2);
+    assert!(planned["restores"].is_u64(), "{planned:#}");
+    assert!(planned["skipped"].is_array(), "{planned:#}");
+    let named = ["rollback", "greeter", "--to", "v1", "--bad", "--dry-run"];
+    let planned = commands.done(&ask(&watershed, &named), "rollback", 2);
+    assert_eq!(planned["restores"], Value::Null);
+    assert_eq!(planned["quarantines"], serde_json::json!(["v2"]), "{planned:#}");
+}
+
+#[test]
+fn what_a_broken_file_would_get_back_has_the_shape_too() {
+    let (commands, watershed) = (Commands::new(), serve());
+    watershed.site.write("services/greeter.toml", "[[broken\n");
+    let arguments = ["rollback", "greeter", "--restore-file", "--dry-run"];
+    let planned = commands.done(&ask(&watershed, &arguments), "rollback", 2);
+    assert_eq!(planned["outcome"], "would-restore-file");
+    assert_eq!(planned["changes"], true);
+    assert!(planned["change"].as_str().unwrap().contains("- [[broken\n"), "{planned:#}");
+}
+
 #[test]
 fn files_that_are_wrong_are_told_with_their_place_by_every_command() {
     let commands = Commands::new();

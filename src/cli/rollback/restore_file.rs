@@ -5,6 +5,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::super::common::Common;
 use super::super::consent::ask;
 use super::super::files::Files;
@@ -55,6 +58,19 @@ impl Coded for RestoreFileError {
                 .to_owned(),
         })
     }
+}
+
+/// What `--json` prints for a dry run.
+#[derive(Serialize, JsonSchema)]
+pub(in crate::cli) struct Preview<'a> {
+    outcome: &'static str,
+    /// Whether there is anything to do: always.
+    changes: bool,
+    environment: &'a str,
+    service: &'a str,
+    file: &'a str,
+    /// The lines that would change.
+    change: String,
 }
 
 /// A broken file, and what it gets back.
@@ -185,15 +201,6 @@ impl Restoration {
 
     /// Prints what would change, for a dry run.
     fn print(&self, json: bool) -> Result<(), CliError> {
-        #[derive(serde::Serialize)]
-        struct Document<'a> {
-            outcome: &'static str,
-            environment: &'a str,
-            service: &'a str,
-            file: &'a str,
-            /// The lines that would change.
-            change: String,
-        }
         let mut out = anstream::stdout().lock();
         if !json {
             return Ok(write!(out, "{}", self.shown())?);
@@ -201,6 +208,7 @@ impl Restoration {
         let FileText { environment, service, path: file, .. } = &self.good;
         let change = self.file.change_to(&self.good.text);
         let outcome = "would-restore-file";
-        Ok(write_json(&mut out, &Document { outcome, environment, service, file, change })?)
+        let document = Preview { outcome, changes: true, environment, service, file, change };
+        Ok(write_json(&mut out, &document)?)
     }
 }

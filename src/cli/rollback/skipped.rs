@@ -1,11 +1,33 @@
-//! What a rollback passed over, as scripts read it.
+//! Which way a rollback goes, and what it passes over, as scripts read it.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::api::{Share, moment};
 use crate::config::{Percent, VersionName};
-use crate::rollout::{Passed, Why};
+use crate::rollout::{Passed, Plan, Why};
+
+/// Which way a rollback would go.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct WayDocument {
+    /// The generation that it would go back to; none where it would go back to a version.
+    restores: Option<u64>,
+    /// Generations that it would pass over.
+    skipped: Vec<SkippedDocument>,
+    /// Versions that it would quarantine.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    quarantines: Vec<String>,
+}
+
+impl From<&Plan> for WayDocument {
+    fn from(Plan { found, back, losers, .. }: &Plan) -> Self {
+        Self {
+            restores: found.generation,
+            skipped: back.passed.iter().map(SkippedDocument::from).collect(),
+            quarantines: losers.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
 
 /// A generation that a rollback passed over.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::api::{Explanation, StatusDocument};
 use crate::cli::error::FailureDocument;
 use crate::cli::explain::Moves;
+use crate::cli::rollback::RestoreFilePreview;
 use crate::cli::{check, env, history, init, plan, summary};
 use crate::code::ErrorCode;
 
@@ -16,6 +17,10 @@ type Describe = fn(&mut SchemaGenerator) -> Schema;
 /// What changes a service, or shows what it would change.
 const CHANGE: &[Describe] = &[summary::Document::json_schema, plan::Document::json_schema];
 
+/// The same of `rollback`, which may be about a file alone.
+const ROLLBACK: &[Describe] =
+    &[summary::Document::json_schema, plan::Document::json_schema, RestoreFilePreview::json_schema];
+
 /// The documents of each command that takes `--json`.
 const COMMANDS: [(&str, &[Describe]); 12] = [
     ("init", &[init::Document::json_schema]),
@@ -24,7 +29,7 @@ const COMMANDS: [(&str, &[Describe]); 12] = [
     ("deploy", CHANGE),
     ("traffic", CHANGE),
     ("promote", CHANGE),
-    ("rollback", CHANGE),
+    ("rollback", ROLLBACK),
     ("delete", CHANGE),
     ("history", &[history::Document::json_schema]),
     ("status", &[StatusDocument::json_schema]),

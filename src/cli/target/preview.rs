@@ -12,7 +12,7 @@ use crate::api::{
 };
 use crate::cli::common::Common;
 use crate::cli::files::Files;
-use crate::cli::plan::{self, Place};
+use crate::cli::plan::{self, Beside, Place};
 use crate::cli::process::{Process, ProcessError};
 use crate::cli::site::Site;
 use crate::cli::{CliError, components};
@@ -221,8 +221,13 @@ impl Preview {
 
     /// Prints it for `--dry-run`. The exit code says whether there is something to do.
     pub fn print(&self, json: bool) -> Result<ExitCode, CliError> {
+        self.print_beside(Beside::default(), json)
+    }
+
+    /// The same, with what a script is told beside it.
+    pub fn print_beside(&self, beside: Beside<'_>, json: bool) -> Result<ExitCode, CliError> {
         let Self { plan, before, after, .. } = self;
-        plan::print(plan, before, after, json)
+        plan::print(plan, before, after, beside, json)
     }
 
     /// Whether a version loses traffic or the way to get some: its share falls, it is removed or quarantined, it is
