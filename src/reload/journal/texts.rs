@@ -127,3 +127,35 @@ impl<'a> Named<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::config::{Digest, EnvironmentName, ServiceName};
+
+    /// Only the last of several transactions waits for the disk. A kill right after it loses nothing.
+    #[test]
+    fn all_of_many_texts_are_on_the_disk() {
+        let [site, killed] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let count = 2 * AT_ONCE + 1;
+        let file = |number: usize| {
+            let service = ServiceName::new(&format!("shop-{number}")).unwrap();
+            let path = site.path().join(format!("{service}.toml"));
+            let text = format!("# {number}\n");
+            fs::write(&path, &text).unwrap();
+            let environment = EnvironmentName::default();
+            GoodFile { environment, service, path, digest: Digest::of(text) }
+        };
+        let files: Vec<_> = (0..count).map(file).collect();
+        let history = History::open(site.path()).unwrap();
+        keep(&history, &files, Keep::Now).unwrap();
+        fs::copy(site.path().join(History::FILE), killed.path().join(History::FILE)).unwrap();
+        let history = History::read(killed.path()).unwrap().unwrap();
+        for (number, file) in files.iter().enumerate() {
+            let found = history.text_of("default", file.service.as_str()).unwrap();
+            assert_eq!(found.map(|found| found.text), Some(format!("# {number}\n")));
+        }
+    }
+}
