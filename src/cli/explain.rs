@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use super::common::{Common, write_json};
+use super::table::harmless_lines;
 use super::target::Target;
 use super::{CliError, complete};
 use crate::api::{ExplainQuery, Explanation, StickyStep, Wish};
@@ -113,7 +114,7 @@ fn show(explanation: &Explanation, json: bool) -> Result<ExitCode, CliError> {
     let mut out = std::io::stdout().lock();
     match json {
         true => write_json(&mut out, explanation)?,
-        false => print(&mut out, explanation)?,
+        false => write!(out, "{}", text(explanation)?)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -145,6 +146,13 @@ fn by_files<T>(target: &Target, explain: impl FnOnce(&Explainer<'_>) -> T) -> T 
     let secret = service.policy.overrides.as_ref().and_then(|it| it.secret.as_ref());
     let policy = inputs.policy(secret.map(secret_lock).unwrap_or_default(), None);
     explain(&Explainer { inputs, policy: &policy, now: Instant::now() })
+}
+
+/// The explanation for people. Names, rules and keys are as a file, a process or the command line has them.
+fn text(explanation: &Explanation) -> Result<String, std::io::Error> {
+    let mut out = Vec::new();
+    print(&mut out, explanation)?;
+    Ok(harmless_lines(&String::from_utf8_lossy(&out)))
 }
 
 fn print(out: &mut impl Write, explanation: &Explanation) -> Result<(), std::io::Error> {
@@ -205,5 +213,21 @@ fn sticky(step: &StickyStep) -> String {
         (Some((bucket, hash)), Some(version)) => format!(
             "sticky {key} ({mode}): bucket {bucket} of 10,000, hash {hash}, pinned to {version}"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_explanation_moves_no_cursor() {
+        let explanation = serde_json::json!({
+            "environment": "default", "service": "shop\u{1b}[2J", "decision": "latest", "version": "v1\u{202e}",
+            "distribution": [], "held": "a\rb",
+        });
+        let explanation = serde_json::from_value(explanation).unwrap();
+        let expected = "shop\\u{1b}[2J, by the files: v1\\u{202e} (latest)\n  held: a\\rb\n";
+        assert_eq!(text(&explanation).unwrap(), expected);
     }
 }

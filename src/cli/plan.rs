@@ -13,6 +13,7 @@ use super::json::{write_failed, write_json};
 use super::process::{Process, ProcessError};
 use super::rollback::WayDocument;
 use super::site::here;
+use super::table::harmless_lines;
 use super::{CliError, WOULD_CHANGE, complete};
 use crate::api::{ConfigQuery, Description, Plan};
 use crate::config::{Config, Problem, Report, Warnings};
@@ -159,10 +160,11 @@ pub(super) fn print(
     })
 }
 
-/// A plan for people, with paths as they lead from the current directory.
+/// A plan for people, with paths as they lead from the current directory, and without what a terminal would obey: names
+/// are as a process says them.
 pub(super) fn text(plan: &Plan) -> String {
     let base = std::env::current_dir().unwrap_or_default();
-    Text { plan, base: &base }.to_string()
+    harmless_lines(&Text { plan, base: &base }.to_string())
 }
 
 fn served(arguments: &Arguments, config: &Config) -> Result<(Description, Place), CliError> {

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use crate::cli::table::harmless_lines;
 use crate::rollout::{Back, Plan};
 
 /// The heading of what `--traffic-only` leaves different.
@@ -20,7 +21,7 @@ pub fn plan(plan: &Plan) -> std::io::Result<String> {
     for version in losers {
         writeln!(out, "{version} would be quarantined, as it is now")?;
     }
-    Ok(String::from_utf8_lossy(&out).into_owned())
+    Ok(harmless_lines(&String::from_utf8_lossy(&out)))
 }
 
 /// Prints what comes back with the shares, and what does not.
