@@ -161,7 +161,7 @@ enum Command {
     Delete(delete::Arguments),
     /// Show what a running process serves, and how each version does.
     ///
-    /// Shares, request rates, errors and times are those of the last minute.
+    /// What has a problem comes first, with what to do. Figures begin when a publish last changed the traffic.
     Status(status::Arguments),
     /// Say which version a request would get, and why.
     Explain(explain::Arguments),
