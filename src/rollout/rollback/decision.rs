@@ -228,7 +228,7 @@ impl<G: Ground> Question<'_, G> {
         let (before, left) = (self.beginning(), left(self.records, self.parts));
         let (older, newer): (Vec<_>, Vec<_>) =
             self.records.iter().partition(|record| record.generation < before);
-        let mut way: Way<'_> = Vec::new();
+        let (mut way, mut none_bad): (Way<'_>, _) = (Vec::new(), None);
         for record in older {
             let state = State::of(record, self.parts);
             if self.is_no_step(&state, &way) {
@@ -237,6 +237,7 @@ impl<G: Ground> Question<'_, G> {
             let why = match (self.leaver(&state, &left), self.back(record)) {
                 (Some(why), _) => why,
                 (None, Ok(found)) if self.bad && found.losers(&self.now.shares).is_empty() => {
+                    none_bad.get_or_insert(found.to);
                     continue;
                 }
                 (None, Ok(found)) => return Ok(Rollback { passed: passed_on(way), ..found }),
@@ -247,6 +248,9 @@ impl<G: Ground> Question<'_, G> {
                 (None, Err(Refused { why, .. })) => Why::Cannot(why),
             };
             way.push((state, record.generation, why));
+        }
+        if let Some(to) = none_bad {
+            return Err(RollbackError::NoneBad { to });
         }
         // What the rollbacks that led here have left is between the two: it is said too.
         for record in newer {
