@@ -239,7 +239,9 @@ impl Coded for AdminError {
             Self::NotReady(_) => "wait, or see `watershed status`",
             Self::Ending => "ask the next process",
             Self::NothingLoaded => "try again, or see the log",
-            Self::NoHistory(_) => "correct `directory` under [state], or see the log",
+            Self::NoHistory(_) => {
+                "wait if the process has just started, or correct `directory` under [state], as the log says"
+            }
             Self::Internal(_) => "see the log of the process",
         };
         Some(fixed.to_owned())

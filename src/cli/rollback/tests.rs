@@ -224,6 +224,11 @@ fn a_replaced_environment_can_be_what_is_bad() {
     world.replace("\"128MiB\"", "\"64MiB\"");
     let refused = world.decide(&Aim::Generation(1), true).unwrap_err();
     assert!(matches!(refused, RollbackError::NoneBad { .. }), "a limit is not what is bad");
+    let refused = world.decide(&Aim::Previous, true).unwrap_err();
+    assert!(
+        matches!(refused, RollbackError::NoneBad { .. }),
+        "there is something before: {refused}"
+    );
 }
 
 #[test]
