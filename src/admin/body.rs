@@ -46,6 +46,10 @@ impl Expected {
         if body.trim_ascii().is_empty() {
             return Ok(None);
         }
+        if !body.trim_ascii_start().starts_with(b"{") {
+            // What the parser says of an array names types of this program.
+            return Err(self.malformed("it is no JSON object"));
+        }
         serde_json::from_slice(&body).map(Some).map_err(|error| self.malformed(error))
     }
 

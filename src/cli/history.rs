@@ -6,6 +6,7 @@ mod rows;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -51,7 +52,7 @@ pub(super) struct Arguments {
     /// Show the records of all services.
     #[arg(long)]
     all: bool,
-    /// Show what was published since then: a time such as 2026-11-26T04:00:00Z, or how long ago, as 2h.
+    /// Show what was published since then: a time such as 2026-11-26T04:00:00Z, or how long ago, as 2h or 3d.
     #[arg(long, value_name = "TIME|DURATION", value_parser = since)]
     since: Option<u64>,
     /// How many records to show, newest first: 1 to 1,000 [default: 20; with --since 1,000].
@@ -187,10 +188,17 @@ fn since(text: &str) -> Result<u64, String> {
     if let Ok(time) = text.parse::<Timestamp>() {
         return u64::try_from(time.as_millisecond()).map_err(|_| "it is before 1970".to_owned());
     }
-    let ago = parse_duration(text).map_err(|_| {
-        "it is neither a time such as 2026-11-26T04:00:00Z nor a duration such as 2h".to_owned()
+    let ago = days(text).or_else(|| parse_duration(text).ok()).ok_or_else(|| {
+        "it is neither a time such as 2026-11-26T04:00:00Z nor a duration such as 2h or 3d"
+            .to_owned()
     })?;
     Ok(now().saturating_sub(u64::try_from(ago.as_millis()).unwrap_or(u64::MAX)))
+}
+
+/// A number of days, such as `3d`.
+fn days(text: &str) -> Option<Duration> {
+    let days: u64 = text.strip_suffix('d')?.trim_end().parse().ok()?;
+    Some(Duration::from_secs(days.checked_mul(24 * 60 * 60)?))
 }
 
 /// Each record, with what it changed since the one before it of its service.
@@ -220,8 +228,12 @@ mod tests {
         assert_eq!(since("2026-11-26T05:16:36+01:00"), Ok(1_795_666_596_000));
         let hour = since("1h").unwrap();
         assert!((3_600_000..3_700_000).contains(&(now() - hour)));
+        let day = since("2d").unwrap();
+        assert!((172_800_000..172_900_000).contains(&(now() - day)));
         assert_eq!(since("1000000h").map(|at| at < now()), Ok(true));
-        for wrong in ["", "monday", "2026-11-26", "-1h", "5"] {
+        for wrong in
+            ["", "monday", "2026-11-26", "-1h", "5", "d", "-1d", "1.5d", "99999999999999999d"]
+        {
             assert!(since(wrong).is_err(), "{wrong}");
         }
     }

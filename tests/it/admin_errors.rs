@@ -198,6 +198,8 @@ fn a_wrong_body_is_refused_before_anything_is_done() {
     let field = changed("who", "ada".into());
     let answer = ask(&watershed, "POST", "/api/v1/reload", &[JSON], field.as_bytes());
     assert!(answer.text().contains("unknown field `who`"), "{}", answer.text());
+    let answer = ask(&watershed, "POST", "/api/v1/reload", &[JSON], b"[]");
+    assert!(answer.text().contains("it is no JSON object"), "{}", answer.text());
     assert!((reloads() - before).abs() < 0.5, "nothing was reloaded");
     // A client that sends what curl sends by itself, but nothing in it.
     assert_eq!(ask(&watershed, "POST", "/api/v1/reload", &[form], b"").status, 422);
