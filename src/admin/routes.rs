@@ -106,7 +106,10 @@ async fn show_status(
     RawQuery(query): RawQuery,
 ) -> Result<Response, AdminError> {
     let query = StatusQuery::parse(&query.unwrap_or_default())?;
-    Ok(Json(status::document(&admin, &query)?).into_response())
+    // Whether copies of components are still there is looked up on a disk, which may not answer.
+    let document = tokio::task::spawn_blocking(move || status::document(&admin, &query)).await;
+    let document = document.unwrap_or_else(|failed| Err(AdminError::Internal(failed.to_string())));
+    Ok(Json(document?).into_response())
 }
 
 /// What is declared and served, so that a client can compare it with files.
