@@ -34,6 +34,7 @@ use redb::{
 pub use file::{FileState, HistoryError};
 pub use record::{CREATING, PUT_BACK, ROLLBACK, now};
 pub use reserve::{reserve, reserved};
+pub use retention::AGE as RETENTION;
 pub use served::{Contents, MADE_OF, MadeOf, VALUE};
 pub use texts::Keep;
 
@@ -42,9 +43,10 @@ pub use crate::api::{
     ServedVersion, Share,
 };
 
+use offline::OFFLINE;
 use parts::{Store, Stored};
-pub use retention::AGE as RETENTION;
 use retention::{AGELESS, prune};
+use texts::TEXTS;
 
 /// Environment, service, generation.
 type Key<'a> = (&'a str, &'a str, u64);
@@ -142,8 +144,8 @@ impl History {
                     taken += 1;
                 }
             }
-            texts::adopt(&read, transaction)?;
-            offline::adopt(&read, transaction)?;
+            adopt(TEXTS, &read, transaction)?;
+            adopt(OFFLINE, &read, transaction)?;
             raise(transaction, last)
         })?;
         Ok(taken)
@@ -361,9 +363,25 @@ fn make_tables(database: &Database) -> Result<(), redb::Error> {
     transaction.open_table(TABLE)?;
     transaction.open_table(GENERATION)?;
     Store::open(&transaction)?;
-    texts::make_table(&transaction)?;
-    offline::make_table(&transaction)?;
+    transaction.open_table(TEXTS)?;
+    transaction.open_table(OFFLINE)?;
     Ok(transaction.commit()?)
+}
+
+/// Takes over the entries of a table that only another history has.
+fn adopt<V: redb::Value + 'static>(
+    table: TableDefinition<'_, (&'static str, &'static str), V>,
+    from: &ReadTransaction,
+    to: &WriteTransaction,
+) -> Result<(), redb::Error> {
+    let (from, mut to) = (from.open_table(table)?, to.open_table(table)?);
+    for entry in from.iter()? {
+        let (key, value) = entry?;
+        if to.get(key.value())?.is_none() {
+            to.insert(key.value(), value.value())?;
+        }
+    }
+    Ok(())
 }
 
 /// A generation only grows.

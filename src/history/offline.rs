@@ -2,13 +2,14 @@
 //! and a rollback among them is one: the next ones do not go back to what it left. The last command of
 //! each service is kept, until the service has another record.
 
-use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{TableDefinition, WriteTransaction};
 
 use super::{History, HistoryError, now};
 use crate::api::Attribution;
 
 /// By environment and service: when, in milliseconds since 1970, and the attribution as JSON.
-const OFFLINE: TableDefinition<'_, (&str, &str), (u64, &[u8])> = TableDefinition::new("offline");
+pub(super) const OFFLINE: TableDefinition<'_, (&str, &str), (u64, &[u8])> =
+    TableDefinition::new("offline");
 
 impl History {
     /// Keeps what a command tells of its edit, in the place of the one before it.
@@ -50,12 +51,6 @@ impl History {
     }
 }
 
-/// Makes the table, so that a reader finds it in a new file too.
-pub(super) fn make_table(transaction: &WriteTransaction) -> Result<(), redb::Error> {
-    transaction.open_table(OFFLINE)?;
-    Ok(())
-}
-
 /// Forgets the command of a service that gets a record.
 pub(super) fn forget(
     transaction: &WriteTransaction,
@@ -63,17 +58,5 @@ pub(super) fn forget(
     service: &str,
 ) -> Result<(), redb::Error> {
     transaction.open_table(OFFLINE)?.remove((environment, service))?;
-    Ok(())
-}
-
-/// Takes over the commands that only another history has.
-pub(super) fn adopt(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), redb::Error> {
-    let (from, mut to) = (from.open_table(OFFLINE)?, to.open_table(OFFLINE)?);
-    for entry in from.iter()? {
-        let (key, value) = entry?;
-        if to.get(key.value())?.is_none() {
-            to.insert(key.value(), value.value())?;
-        }
-    }
     Ok(())
 }

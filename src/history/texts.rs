@@ -2,13 +2,14 @@
 //! back where a file is broken or gone. One text a service, of 16 MiB at most, as a file has; it stays
 //! when the service is removed.
 
-use redb::{Durability, ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{Durability, ReadableTable, TableDefinition, WriteTransaction};
 
 use super::{History, HistoryError};
 use crate::api::FileText;
 
 /// By environment and service: path, digest, text.
-const TEXTS: TableDefinition<'_, (&str, &str), (&str, &str, &str)> = TableDefinition::new("texts");
+pub(super) const TEXTS: TableDefinition<'_, (&str, &str), (&str, &str, &str)> =
+    TableDefinition::new("texts");
 
 /// When a text must be on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,24 +110,6 @@ impl History {
         };
         self.committed(commit)
     }
-}
-
-/// Makes the table, so that a reader finds it in a new file too.
-pub(super) fn make_table(transaction: &WriteTransaction) -> Result<(), redb::Error> {
-    transaction.open_table(TEXTS)?;
-    Ok(())
-}
-
-/// Takes over the texts that only another history has.
-pub(super) fn adopt(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), redb::Error> {
-    let (from, mut to) = (from.open_table(TEXTS)?, to.open_table(TEXTS)?);
-    for entry in from.iter()? {
-        let (key, value) = entry?;
-        if to.get(key.value())?.is_none() {
-            to.insert(key.value(), value.value())?;
-        }
-    }
-    Ok(())
 }
 
 fn text(

@@ -24,69 +24,94 @@ pub fn dotted(key: &str, expected: Kind) -> Complaint {
 
 /// What to do about this very value; `None` where nothing better is known than the type that it must have.
 pub fn of_value(key: &str, expected: Kind, found: &Found) -> Option<String> {
-    match (expected, found) {
-        (Kind::Array, Found::Text(text)) if key == "listen" && is_port(text) => {
+    match expected {
+        Kind::Array => of_array(key, found),
+        Kind::Boolean => of_boolean(key, found),
+        Kind::Text | Kind::TextOrSecret => of_text(key, expected, found),
+        Kind::Whole | Kind::Number => of_number(found),
+        Kind::Size => of_size(found),
+        Kind::Table => None,
+    }
+}
+
+fn of_array(key: &str, found: &Found) -> Option<String> {
+    match found {
+        Found::Text(text) if key == "listen" && is_port(text) => {
             let port = text.trim_start_matches([':', '*']);
             Some(format!("write `listen = [\"127.0.0.1:{port}\"]`"))
         }
-        (Kind::Text, Found::Whole(port)) if key == "listen" => {
-            Some(format!("write `listen = \"127.0.0.1:{port}\"`"))
-        }
-        (Kind::Array, _) if is_of_tables(key) && *found != Found::Table => {
+        found if is_of_tables(key) && *found != Found::Table => {
             Some(of_kind(key, Kind::Array, true))
         }
-        (Kind::Array, Found::Text(text)) if text.len() <= REPEATED_MAX => {
+        Found::Text(text) if text.len() <= REPEATED_MAX => {
             let items = text.split([',', ' ']).filter(|item| !item.is_empty());
             let items: Vec<_> = items.map(|item| format!("{item:?}")).collect();
             let list = items.join(", ");
             (!list.is_empty()).then(|| format!("write `{key} = [{list}]`"))
         }
-        (Kind::Array, Found::Whole(port)) if key == "listen" => {
+        Found::Whole(port) if key == "listen" => {
             Some(format!("write `listen = [\"127.0.0.1:{port}\"]`"))
         }
-        (Kind::Array, Found::Table) => {
+        Found::Table => {
             Some(format!("write `{key} = [{{ … }}]`, or `[[{}]]` above each of them", table(key)))
         }
-        (Kind::Boolean, Found::Text(text)) => boolean(key, text),
-        (Kind::Boolean, Found::Whole(number)) if number == "1" => Some("write `true`".to_owned()),
-        (Kind::Boolean, Found::Whole(number)) if number == "0" => Some("write `false`".to_owned()),
-        (Kind::Text, Found::Boolean(_)) if key == "query" || key == "cookie" => {
+        _ => None,
+    }
+}
+
+fn of_boolean(key: &str, found: &Found) -> Option<String> {
+    match found {
+        Found::Text(text) => boolean(key, text),
+        Found::Whole(number) if number == "1" => Some("write `true`".to_owned()),
+        Found::Whole(number) if number == "0" => Some("write `false`".to_owned()),
+        _ => None,
+    }
+}
+
+/// A secret may be a text too; what `expected` says beside that is of texts alone.
+fn of_text(key: &str, expected: Kind, found: &Found) -> Option<String> {
+    let is_text = expected == Kind::Text;
+    match found {
+        Found::Whole(port) if is_text && key == "listen" => {
+            Some(format!("write `listen = \"127.0.0.1:{port}\"`"))
+        }
+        Found::Boolean(_) if is_text && (key == "query" || key == "cookie") => {
             Some(format!("write the name of what says the version, such as `{key} = \"version\"`"))
         }
-        (Kind::Text, Found::Whole(number) | Found::Number(number)) if is_duration(key) => {
+        Found::Whole(number) | Found::Number(number) if is_text && is_duration(key) => {
             let number = number.split('.').next().filter(|number| *number != "0").unwrap_or("1");
             Some(format!(
                 "write a whole number and a unit in quotation marks, such as `\"{number}s\"` or `\"250ms\"`"
             ))
         }
-        (Kind::Text | Kind::TextOrSecret, Found::Whole(value) | Found::Number(value)) => {
+        Found::Whole(value) | Found::Number(value) => {
             Some(format!("write a text in quotation marks: `\"{value}\"`"))
         }
-        (Kind::TextOrSecret, Found::Boolean(value)) => {
+        Found::Boolean(value) if !is_text => {
             Some(format!("write a text in quotation marks: `\"{value}\"`"))
         }
-        (Kind::Text, Found::Array) if ["method", "path", "client"].contains(&key) => {
+        Found::Array if is_text && ["method", "path", "client"].contains(&key) => {
             Some(format!("write one `{key}`, and another `[[traffic.rules]]` for each other one"))
         }
-        (Kind::Text, Found::Array) => {
+        Found::Array if is_text => {
             Some("write one text in quotation marks, without `[` and `]`".to_owned())
         }
-        (Kind::Whole | Kind::Number, Found::Text(text)) => {
-            let number = text.trim().trim_end_matches('%').trim_end();
-            let is_number = number.parse::<f64>().is_ok_and(f64::is_finite);
-            is_number.then(|| {
-                format!(
-                    "write `{number}`, without quotation marks{}",
-                    if number == text { "" } else { " and `%`" }
-                )
-            })
-        }
-        (Kind::Size, Found::Number(number)) => Some(format!(
-            "write a whole number and a unit in quotation marks, such as `\"{}MiB\"`",
-            number.split(['.', 'e', 'E']).next().unwrap_or("128")
-        )),
         _ => None,
     }
+}
+
+fn of_number(found: &Found) -> Option<String> {
+    let Found::Text(text) = found else { return None };
+    let number = text.trim().trim_end_matches('%').trim_end();
+    let is_number = number.parse::<f64>().is_ok_and(f64::is_finite);
+    let percent = if number == text { "" } else { " and `%`" };
+    is_number.then(|| format!("write `{number}`, without quotation marks{percent}"))
+}
+
+fn of_size(found: &Found) -> Option<String> {
+    let Found::Number(number) = found else { return None };
+    let whole = number.split(['.', 'e', 'E']).next().unwrap_or("128");
+    Some(format!("write a whole number and a unit in quotation marks, such as `\"{whole}MiB\"`"))
 }
 
 /// Whether an array is one of tables, each under a header of its own.

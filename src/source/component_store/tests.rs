@@ -1,3 +1,5 @@
+//! The store of components on real directories: what it keeps, refuses and deletes, whatever lies in its way.
+
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::thread;
 use std::time::Duration;
