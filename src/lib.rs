@@ -30,7 +30,11 @@ pub mod telemetry;
 
 pub mod log;
 
+pub mod exchange;
+
 pub mod runtime;
+
+pub mod upstream;
 
 pub mod versions;
 

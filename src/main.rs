@@ -23,6 +23,10 @@ const FAREWELL: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     Cli::complete();
+    if env::var_os("TERM").is_some_and(|term| term == "dumb") {
+        // anstream would colour on any terminal where `CI` is set.
+        anstream::ColorChoice::Never.write_global();
+    }
     let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(answer) => return show(&answer),

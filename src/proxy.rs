@@ -7,6 +7,7 @@
 //! need, and every request moves it twice.
 
 mod ctx;
+mod exchange;
 mod execute;
 mod failure;
 mod headers;

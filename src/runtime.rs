@@ -30,7 +30,7 @@ pub use compile::Compiler;
 pub use engine::{Engine, EngineError, PoolSize, Slot};
 pub use guest::{Guest, Reservation};
 pub use guest_env::GuestEnv;
-pub use invoke::{BodyFeed, Event, GuestFailure, Invocation};
+pub use invoke::{Event, GuestFailure, Invocation};
 pub use program::{Program, ProgramError, digest_of};
 pub use sandbox::Grant;
 pub use world::World;

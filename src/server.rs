@@ -201,6 +201,7 @@ pub fn pool_size(config: &Config) -> PoolSize {
                 concurrency = concurrency.saturating_add(spec.limits.concurrency.get());
                 memory = guest.limits.memory.bytes().max(memory);
             }
+            BackendSpec::Upstream(_) => {}
         }
     }
     let memory = usize::try_from(memory).unwrap_or(usize::MAX);

@@ -15,7 +15,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, in reading order, and those that each may use beside itself.
-const ROOMS: [(&str, &[&str]); 22] = [
+const ROOMS: [(&str, &[&str]); 24] = [
     ("code", &[]),
     ("plural", &[]),
     ("secret", &[]),
@@ -29,10 +29,22 @@ const ROOMS: [(&str, &[&str]); 22] = [
     ("policy", &["api", "code", "config", "routing"]),
     ("telemetry", &[]),
     ("log", &["plural", "telemetry"]),
-    ("runtime", &["plural", "transient"]),
+    ("exchange", &[]),
+    ("runtime", &["exchange", "plural", "transient"]),
+    ("upstream", &["config", "exchange"]),
     (
         "versions",
-        &["api", "config", "policy", "routing", "runtime", "source", "telemetry", "transient"],
+        &[
+            "api",
+            "config",
+            "policy",
+            "routing",
+            "runtime",
+            "source",
+            "telemetry",
+            "transient",
+            "upstream",
+        ],
     ),
     ("history", &["api", "code"]),
     (
@@ -42,7 +54,19 @@ const ROOMS: [(&str, &[&str]); 22] = [
     ("rollout", &["api", "code", "config", "edit", "history", "plural", "policy", "source"]),
     ("plan", &["api", "config", "policy"]),
     ("transport", &["descriptors"]),
-    ("proxy", &["config", "routing", "runtime", "telemetry", "transport", "versions"]),
+    (
+        "proxy",
+        &[
+            "config",
+            "exchange",
+            "routing",
+            "runtime",
+            "telemetry",
+            "transport",
+            "upstream",
+            "versions",
+        ],
+    ),
     (
         "admin",
         &[
@@ -67,13 +91,15 @@ const ROOMS: [(&str, &[&str]); 22] = [
 const COMPOSITION: [&str; 4] = ["server", "cli", "main", "lib"];
 
 /// Libraries that only some rooms may name, by how their crates begin.
-const LIBRARIES: [(&str, &[&str]); 15] = [
+const LIBRARIES: [(&str, &[&str]); 17] = [
     ("mimalloc", &["main"]),
     ("libmimalloc", &["runtime"]),
     ("subtle", &["secret"]),
     ("wasmtime", &["runtime"]),
     ("pingora", &["transport", "proxy", "server"]),
-    ("h2", &["proxy"]),
+    ("h2", &["proxy", "upstream"]),
+    ("rustls", &["upstream"]),
+    ("tokio_rustls", &["upstream"]),
     ("axum", &["admin"]),
     ("notify", &["source"]),
     ("prometheus_client", &["telemetry"]),
@@ -105,10 +131,11 @@ const FILES: [&str; 9] = [
 
 /// The files outside of `runtime` that may name it. All others ask a `versions::Backend`, so that a
 /// version is not taken for a component again.
-const KNOW_GUESTS: [&str; 12] = [
+const KNOW_GUESTS: [&str; 13] = [
     "cli.rs",
     "cli/compile.rs",
     "cli/trial.rs",
+    "proxy/exchange.rs",
     "proxy/execute.rs",
     "proxy/failure.rs",
     "server.rs",

@@ -107,6 +107,8 @@ pub struct VersionDescription {
 pub enum BackendDescription {
     /// A guest, by the path of its component.
     Component(Value),
+    /// The targets of an upstream.
+    Upstream(Value),
 }
 
 /// A percentage as a JSON number.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::CliError;
 use super::trial::Elsewhere;
-use crate::config::{BackendSpec, Config, Digest, GuestSpec, Problem, ServiceName, VersionSpec};
+use crate::config::{Config, Digest, GuestSpec, Problem, ServiceName, VersionSpec};
 use crate::policy::Standing;
 use crate::versions::{StatusError, check_digest, declared, digest_at};
 
@@ -29,7 +29,7 @@ impl Digests {
     ) -> Result<Self, CliError> {
         let mut digests = Self { files: read(specs())?, elsewhere: HashMap::new() };
         for (service, spec) in specs() {
-            let BackendSpec::Guest(guest) = &spec.backend;
+            let Some(guest) = spec.guest() else { continue };
             let wanted = guest.digest.filter(|_| digests.fault(guest).is_some());
             let Some(wanted) = wanted.filter(|it| !digests.elsewhere.contains_key(it)) else {
                 continue;
@@ -43,7 +43,12 @@ impl Digests {
 
     /// Where a version stands, as far as its files tell.
     pub(super) fn standing(&self, spec: &VersionSpec) -> Standing {
-        let BackendSpec::Guest(guest) = &spec.backend;
+        let Some(guest) = spec.guest() else {
+            // What an upstream is made of is its declaration; whether it answers is seen where it is served.
+            return spec
+                .declared_digest()
+                .map_or(Standing::Creating, |digest| Standing::Normal { digest });
+        };
         let instead = guest.digest.filter(|digest| self.elsewhere.contains_key(digest));
         match (self.files.get(&guest.component), instead) {
             (None, _) => Standing::Creating,
@@ -61,7 +66,7 @@ impl Digests {
     /// Warns of versions whose files do not have what is declared, where a start finds it elsewhere.
     pub(super) fn warnings(&self, config: &Config) -> Vec<Problem> {
         let warning = |spec: &VersionSpec, service: &crate::config::Service| {
-            let BackendSpec::Guest(guest) = &spec.backend;
+            let guest = spec.guest()?;
             let place = self.elsewhere.get(&guest.digest?)?;
             let fault = self.fault(guest)?;
             let (version, name) = (&spec.name, &service.name);
@@ -139,12 +144,9 @@ fn read<'a>(
     runtime.block_on(async {
         let mut digests = HashMap::new();
         for (_, spec) in specs {
-            match &spec.backend {
-                BackendSpec::Guest(GuestSpec { component, .. }) => {
-                    if !digests.contains_key(component) {
-                        digests.insert(component.clone(), digest_at(component).await);
-                    }
-                }
+            let Some(GuestSpec { component, .. }) = spec.guest() else { continue };
+            if !digests.contains_key(component) {
+                digests.insert(component.clone(), digest_at(component).await);
             }
         }
         Ok(digests)

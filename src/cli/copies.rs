@@ -10,7 +10,7 @@ use super::CliError;
 use super::site::is_same;
 use super::target::Target;
 use crate::api::{ServiceDocument, VersionDocument};
-use crate::config::{BackendSpec, Config, Digest, GuestSpec, VersionName, VersionSpec};
+use crate::config::{Config, Digest, GuestSpec, VersionName, VersionSpec};
 use crate::history::RETENTION;
 use crate::rollout::served_in;
 use crate::source::{ComponentCopy, ComponentStore, ComponentStoreError, Loader, Locked, Reading};
@@ -83,7 +83,7 @@ pub(super) fn copies_of<'a>(
     specs: impl Iterator<Item = &'a VersionSpec>,
 ) -> Vec<ComponentCopy> {
     let copy = |spec: &VersionSpec| {
-        let BackendSpec::Guest(GuestSpec { component, digest, .. }) = &spec.backend;
+        let GuestSpec { component, digest, .. } = spec.guest()?;
         let digest = digest.filter(|digest| store.is_copy(component, digest))?;
         Some(ComponentCopy { path: component.clone(), version: spec.name.clone(), digest })
     };
@@ -176,7 +176,7 @@ impl<'a> Needs<'a> {
             service.versions.iter().map(move |spec| (environment, service, spec))
         });
         let is_it = |spec: &VersionSpec| {
-            let BackendSpec::Guest(GuestSpec { component, .. }) = &spec.backend;
+            let Some(GuestSpec { component, .. }) = spec.guest() else { return false };
             component == &copy.path
                 || component.file_name() == copy.path.file_name() && is_same(component, &copy.path)
         };

@@ -13,6 +13,7 @@ mod policy;
 mod quantity;
 mod quarantine;
 mod share;
+mod upstream;
 mod version;
 mod written;
 
@@ -25,13 +26,17 @@ pub use name::{
 };
 pub use place::Place;
 pub use policy::{
-    CookieSettings, Destination, Match, Otherwise, Overrides, Pick, PolicySpec, Reach, Route, Rule,
-    SameSite, Sticky, StickyKey, StickyMode,
+    CookieSettings, Destination, Match, Otherwise, Overrides, Pick, PolicySpec, Reach, Rescue,
+    Route, Rule, SameSite, Sticky, StickyKey, StickyMode, WhenUnhealthy,
 };
 pub use quantity::{ByteSize, Digest, DigestError, QuantityError, parse_duration, show_duration};
 pub use quarantine::Quarantined;
 pub use share::{Percent, PercentError, Split, SplitError, gap, show_hundredths, spread};
-pub use version::{AllLimits, BackendSpec, GuestLimits, GuestSpec, Limits, VersionSpec};
+pub use upstream::{
+    Balance, EjectSpec, HealthSpec, HostHeader, IdentitySpec, Protocol, RetrySpec, TargetAddress,
+    TargetSpec, TlsSpec, UpstreamSpec,
+};
+pub use version::{AllLimits, BackendSpec, GuestLimits, GuestSpec, IdleTime, Limits, VersionSpec};
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

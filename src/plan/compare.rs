@@ -229,6 +229,7 @@ fn rebuilt(before: &VersionDescription, after: &VersionDescription) -> Option<Ke
             let change = change(key, Some(&old.to_string()), Some(&new.to_string()));
             (old != new).then_some(change)
         }
+        BackendDescription::Upstream(_) => None,
     }
 }
 
@@ -306,7 +307,7 @@ fn compile(before: &Description, after: &Description) -> Vec<Compilation> {
         before.versions().filter_map(|(_, version)| version.digest()).collect();
     let mut compile: Vec<Compilation> = Vec::new();
     for (key, version) in after.versions() {
-        let BackendDescription::Component(component) = &version.backend;
+        let BackendDescription::Component(component) = &version.backend else { continue };
         let Some(digest) = version.digest().filter(|digest| !compiled.contains(digest)) else {
             continue;
         };

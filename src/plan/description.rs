@@ -211,6 +211,11 @@ impl VersionDescription {
                 settings.extend(guest_settings(root, guest));
                 BackendDescription::Component(Value::path(root, &guest.component))
             }
+            BackendSpec::Upstream(upstream) => {
+                let targets: Vec<_> =
+                    upstream.targets.iter().map(|it| it.address.to_string()).collect();
+                BackendDescription::Upstream(Value::text(&targets.join(", ")))
+            }
         };
         Self { name: name.to_string(), backend, settings, share, standing }
     }
@@ -257,6 +262,7 @@ impl BackendDescription {
     pub(super) fn entry(&self) -> (&'static str, &Value) {
         match self {
             Self::Component(path) => ("component", path),
+            Self::Upstream(targets) => ("upstream", targets),
         }
     }
 }

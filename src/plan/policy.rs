@@ -13,7 +13,7 @@ use crate::config::{
 /// The settings of a service in a configuration whose main file is in `root`.
 pub fn settings(root: &Path, service: &Service) -> Settings {
     let versions = &service.versions;
-    let PolicySpec { pick, propagate, overrides, rules, sticky, reach } = &service.policy;
+    let PolicySpec { pick, propagate, overrides, rules, sticky, reach, .. } = &service.policy;
     let mut said = Said::default();
     if *pick != Pick::default() {
         said.text("pick", pick.as_str());

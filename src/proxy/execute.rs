@@ -16,12 +16,15 @@ use pingora::http::ResponseHeader;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::ctx::{Chosen, RequestCtx};
+use super::exchange::Exchange;
 use super::failure::Failure;
 use super::headers::{self, WATERSHED_DECISION, WATERSHED_GENERATION};
 use super::session::{Gone, Input, Session};
 use crate::config::Expose;
+use crate::exchange::{Event, Feed};
 use crate::routing::WATERSHED_VERSION;
-use crate::runtime::{BodyFeed, Event, GuestFailure, Invocation};
+use crate::runtime::{GuestFailure, Invocation};
+use crate::upstream::{Attempt, FailureKind};
 use crate::versions::{Admission, ReadyVersion, Reserved};
 
 /// The code of a failure that only the log shows.
@@ -41,7 +44,7 @@ pub async fn execute(
         return Err(Failure::Overload);
     };
     let request_id = ctx.request_id(&session.request().headers);
-    Execution::start(session, ctx, chosen, admission, &request_id).run().await
+    Execution::start(session, ctx, chosen, admission, &request_id)?.run().await
 }
 
 fn declared_length(session: &Session) -> Option<u64> {
@@ -71,13 +74,13 @@ struct Execution<'a> {
     expose: Expose,
     generation: u64,
     chosen: &'a Chosen,
-    invocation: Invocation,
+    exchange: Exchange,
     /// The request's place among those of its version.
     permit: OwnedSemaphorePermit,
     /// Events that were already pulled out of the guest.
-    ahead: VecDeque<Event>,
+    ahead: VecDeque<Event<Failure>>,
     /// True until the request body is complete or no longer wanted.
-    feed: Option<BodyFeed>,
+    feed: Option<Feed>,
     /// Bytes of request body that may still come.
     body_left: u64,
     /// Whether the client waits for `100 Continue` before it sends its body.
@@ -92,42 +95,52 @@ impl<'a> Execution<'a> {
         chosen: &'a Chosen,
         Admission { reserved, permit }: Admission<'_>,
         request_id: &Arc<str>,
-    ) -> Self {
+    ) -> Result<Self, Failure> {
         let (client, scheme) = (session.client(), session.scheme().clone());
-        let Reserved::Guest(guest, place) = reserved;
         let ReadyVersion { spec, .. } = &*chosen.version;
         let mut request = headers::guest_request(session.request(), client, &scheme, request_id);
         if let Some(lane) = &chosen.lane {
             headers::tell_lane(session.request(), request.headers_mut(), lane, &spec.name);
         }
         session.set_patience(spec.limits.wall_time.max(LEAST_PATIENCE));
-        let (invocation, feed) = if session.is_body_empty() {
-            (Invocation::start(guest, place, request_id, scheme, request), None)
-        } else {
-            let (invocation, feed) =
-                Invocation::start_fed(guest, place, request_id, scheme, request);
-            (invocation, Some(feed))
+        let has_body = !session.is_body_empty();
+        let (exchange, feed) = match reserved {
+            Reserved::Guest(guest, place) if has_body => {
+                let (invocation, feed) =
+                    Invocation::start_fed(guest, place, request_id, scheme, request);
+                (Ok(Exchange::Guest(invocation)), Some(feed))
+            }
+            Reserved::Guest(guest, place) => {
+                let invocation = Invocation::start(guest, place, request_id, scheme, request);
+                (Ok(Exchange::Guest(invocation)), None)
+            }
+            Reserved::Upstream(upstream) => {
+                let (feed, fed) = has_body.then(Feed::new).unzip();
+                let exchange = upstream.start(request, fed, &Attempt::default());
+                (exchange.map(|it| Exchange::Upstream(Box::new(it))), feed)
+            }
         };
-        Self {
+        let exchange = exchange.map_err(|(failure, _)| Failure::Upstream(failure))?;
+        Ok(Self {
             awaits_continue: feed.is_some() && headers::expects_continue(session.request()),
             session,
             expose: ctx.expose,
             generation: ctx.generation,
             chosen,
-            invocation,
+            exchange,
             permit,
             ahead: VecDeque::new(),
             feed,
             body_left: spec.limits.request_body.bytes(),
             trailers: None,
-        }
+        })
     }
 
     async fn run(mut self) -> Result<(), Failure> {
         loop {
             let step = tokio::select! {
                 biased;
-                event = next(&mut self.invocation, &mut self.ahead) => self.output(event).await?,
+                event = next(&mut self.exchange, &mut self.ahead) => self.output(event).await?,
                 input = read(self.session, self.feed.as_ref(), &mut self.awaits_continue) => {
                     self.input(input)?
                 }
@@ -142,11 +155,11 @@ impl<'a> Execution<'a> {
     /// Ends the guest's part once the client has its response. A guest that goes on keeps its place and its limits; the
     /// connection is free for the next request.
     async fn settle(self) {
-        let Self { invocation, permit, chosen, .. } = self;
+        let Self { exchange, permit, chosen, .. } = self;
         let version = chosen.version.clone();
-        let running = invocation.is_running();
+        let running = exchange.is_running();
         let settle = async move {
-            if let Err(failure) = invocation.settle().await
+            if let Err(failure) = exchange.settle().await
                 && let Some(more) = version.meter.admits_warning(AFTER_RESPONSE, true)
             {
                 let version = &version.spec.name;
@@ -172,7 +185,7 @@ impl<'a> Execution<'a> {
                 let length = data.len() as u64;
                 self.body_left = self.body_left.checked_sub(length).ok_or(Failure::RequestBody)?;
                 // The time that the client takes is not charged to the guest.
-                self.invocation.reset_patience();
+                self.exchange.reset_patience();
                 let unwanted = self.feed.as_ref().is_some_and(|feed| feed.send(data).is_err());
                 if unwanted {
                     self.feed = None;
@@ -188,14 +201,14 @@ impl<'a> Execution<'a> {
     /// The guest sees the end of its body when the feed is dropped.
     fn end_of_request(&mut self, trailers: HeaderMap) {
         let Some(feed) = self.feed.take() else { return };
-        self.invocation.reset_patience();
+        self.exchange.reset_patience();
         if !trailers.is_empty() {
             // A guest that does not read its body does not miss the trailers.
             feed.finish(trailers).ok();
         }
     }
 
-    async fn output(&mut self, event: Event) -> Result<Step, Failure> {
+    async fn output(&mut self, event: Event<Failure>) -> Result<Step, Failure> {
         let written = match event {
             Event::Head(head) => self.head(*head).await,
             Event::Data(data) if self.has_body() => {
@@ -208,21 +221,22 @@ impl<'a> Execution<'a> {
                 Ok(())
             }
             Event::Data(_) | Event::Trailers(_) => Ok(()),
-            Event::Failed(GuestFailure::WallTime) if self.waits_for_client() => {
+            Event::Informational(_) => Ok(()),
+            Event::Failed(failure) if is_timeout(&failure) && self.waits_for_client() => {
                 return Err(Failure::RequestTimeout);
             }
-            Event::Failed(failure) => return Err(Failure::Guest(failure)),
+            Event::Failed(failure) => return Err(failure),
             Event::End => return self.end().await,
         };
         // The write waited for the client, so the guest is not charged for the time.
-        self.invocation.reset_patience();
+        self.exchange.reset_patience();
         written?;
         Ok(Step::More)
     }
 
     /// Whether the guest has nothing to do before the client sends more.
     fn waits_for_client(&self) -> bool {
-        self.feed.as_ref().is_some_and(BodyFeed::is_awaited)
+        self.feed.as_ref().is_some_and(Feed::is_awaited)
     }
 
     /// Yields before the last write of a response that is complete, so that responses to requests that came together
@@ -231,14 +245,14 @@ impl<'a> Execution<'a> {
     /// carries several requests.
     async fn yield_before_last_write(&mut self) {
         let alone = self.session.is_alone();
-        if alone || self.invocation.is_running() {
+        if alone || self.exchange.is_running() {
             return;
         }
         if self.ahead.is_empty() {
-            self.ahead.extend(poll_once(&mut self.invocation).await);
+            self.ahead.extend(poll_once(&mut self.exchange).await);
         }
         if matches!(self.ahead.front(), Some(Event::End)) {
-            self.invocation.release();
+            self.exchange.release();
             // Unlike a plain wake-up, this runs after the tasks that are ready now.
             tokio::task::yield_now().await;
         }
@@ -303,7 +317,7 @@ impl<'a> Execution<'a> {
     async fn length_ahead(&mut self) -> Option<usize> {
         let mut length = 0;
         loop {
-            match poll_once(&mut self.invocation).await? {
+            match poll_once(&mut self.exchange).await? {
                 Event::Data(data) => {
                     length += data.len();
                     self.ahead.push_back(Event::Data(data));
@@ -326,22 +340,31 @@ impl<'a> Execution<'a> {
     }
 }
 
+/// Whether a backend did not do its next step in time.
+fn is_timeout(failure: &Failure) -> bool {
+    match failure {
+        Failure::Guest(failure) => matches!(failure, GuestFailure::WallTime),
+        Failure::Upstream(failure) => failure.kind == FailureKind::WallTime,
+        _ => false,
+    }
+}
+
 /// Whether a response has no body whatever its headers say
 /// ([RFC 9112, section 6.3](https://www.rfc-editor.org/rfc/rfc9112#section-6.3)).
 fn bodiless(method: &Method, status: StatusCode) -> bool {
     *method == Method::HEAD || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
-async fn next(invocation: &mut Invocation, ahead: &mut VecDeque<Event>) -> Event {
+async fn next(exchange: &mut Exchange, ahead: &mut VecDeque<Event<Failure>>) -> Event<Failure> {
     match ahead.pop_front() {
         Some(event) => event,
-        None => invocation.next().await,
+        None => exchange.next().await,
     }
 }
 
 /// The guest's next event, if it has one now.
-async fn poll_once(invocation: &mut Invocation) -> Option<Event> {
-    let mut next = pin!(invocation.next());
+async fn poll_once(exchange: &mut Exchange) -> Option<Event<Failure>> {
+    let mut next = pin!(exchange.next());
     poll_fn(|context| {
         Poll::Ready(match next.as_mut().poll(context) {
             Poll::Ready(event) => Some(event),
@@ -353,7 +376,7 @@ async fn poll_once(invocation: &mut Invocation) -> Option<Event> {
 
 /// Reads the client: its body while there is more of it and the guest takes it, and then whether the client is still
 /// there.
-async fn read(session: &mut Session, feed: Option<&BodyFeed>, awaits_continue: &mut bool) -> Read {
+async fn read(session: &mut Session, feed: Option<&Feed>, awaits_continue: &mut bool) -> Read {
     let Some(feed) = feed else {
         session.gone().await;
         return Read::Client(Input::Gone);

@@ -1,6 +1,8 @@
 //! Maps each failure to what a client sees: a status, a stable code and a problem document ([RFC
 //! 9457](https://www.rfc-editor.org/rfc/rfc9457)), never an internal detail.
 
+use std::fmt;
+
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header};
 use pingora::http::ResponseHeader;
@@ -15,6 +17,7 @@ use super::session::{Gone, Session};
 use crate::config::Expose;
 use crate::runtime::GuestFailure;
 use crate::telemetry::{Ending, Fault};
+use crate::upstream::{self, FailureKind};
 
 /// `retry-after`, in seconds, of a 503 that may pass with time.
 const RETRY_AFTER: &str = "1";
@@ -40,6 +43,7 @@ pub enum Failure {
     Overload,
     RequestBody,
     Guest(GuestFailure),
+    Upstream(upstream::Failure),
     /// The client went away before its response was complete.
     ClientGone,
 }
@@ -47,6 +51,17 @@ pub enum Failure {
 impl From<Gone> for Failure {
     fn from(Gone: Gone) -> Self {
         Self::ClientGone
+    }
+}
+
+impl fmt::Display for Failure {
+    /// For the log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Guest(failure) => failure.fmt(f),
+            Self::Upstream(failure) => failure.fmt(f),
+            other => f.write_str(other.code()),
+        }
     }
 }
 
@@ -74,6 +89,7 @@ impl Failure {
         let fault = if self.is_the_clients() { Fault::Client } else { Fault::Server };
         let reason: Option<&dyn std::fmt::Display> = match self {
             Self::Guest(failure) => Some(failure),
+            Self::Upstream(failure) => Some(failure),
             _ => None,
         };
         Ending::Failed { code: self.code(), fault, reason }
@@ -136,6 +152,7 @@ impl Failure {
                 "The request body is larger than this version accepts.",
             ),
             Self::Guest(failure) => guest_answer(failure),
+            Self::Upstream(failure) => upstream_answer(failure.kind),
             // The client is gone, so no response is sent.
             Self::ClientGone => {
                 answer(StatusCode::BAD_REQUEST, "client-gone", "The client has left.")
@@ -167,7 +184,10 @@ impl Failure {
     fn passes(&self) -> bool {
         matches!(
             self,
-            Self::NoVersion | Self::Overload | Self::Guest(GuestFailure::PoolExhausted(_))
+            Self::NoVersion
+                | Self::Overload
+                | Self::Guest(GuestFailure::PoolExhausted(_))
+                | Self::Upstream(upstream::Failure { kind: FailureKind::Unhealthy, .. })
         )
     }
 
@@ -221,6 +241,40 @@ fn guest_answer(failure: &GuestFailure) -> Answer {
             "The version gave a response that is not HTTP as it should be.",
         ),
         GuestFailure::PoolExhausted(_) => Failure::Overload.answer(),
+    }
+}
+
+/// The rows of the table for an upstream's failures.
+fn upstream_answer(kind: FailureKind) -> Answer {
+    match kind {
+        FailureKind::Unhealthy => answer(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unhealthy",
+            "No server of this version is healthy.",
+        ),
+        FailureKind::Connect => answer(
+            StatusCode::BAD_GATEWAY,
+            "connect",
+            "No server of this version could be connected to.",
+        ),
+        FailureKind::Tls => answer(
+            StatusCode::BAD_GATEWAY,
+            "upstream-tls",
+            "No secure connection to a server of this version could be made.",
+        ),
+        FailureKind::Reset => answer(
+            StatusCode::BAD_GATEWAY,
+            "upstream-reset",
+            "The version's server broke off the connection.",
+        ),
+        FailureKind::Protocol => answer(
+            StatusCode::BAD_GATEWAY,
+            "upstream-protocol",
+            "The version's server gave a response that is not HTTP as it should be.",
+        ),
+        FailureKind::WallTime | FailureKind::IdleTime => {
+            answer(StatusCode::GATEWAY_TIMEOUT, "wall-time", "The version did not respond in time.")
+        }
     }
 }
 

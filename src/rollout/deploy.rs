@@ -16,7 +16,7 @@ use super::shares::Shares;
 use super::view::ServiceView;
 use crate::api::Standing;
 use crate::code::Coded;
-use crate::config::{BackendSpec, EnvValue, Percent, Quarantined, Service, Traffic, VersionName};
+use crate::config::{EnvValue, Percent, Quarantined, Service, Traffic, VersionName};
 use crate::edit::NewVersion;
 use crate::policy::Obstacle;
 
@@ -138,7 +138,7 @@ impl<C: Control> Run<'_, C> {
         }
         let others = view.service.versions.iter().filter(|spec| spec.name != name);
         for other in others {
-            let BackendSpec::Guest(guest) = &other.backend;
+            let Some(guest) = other.guest() else { continue };
             let is_pinned = guest.digest.is_some_and(|digest| digest != version.digest);
             if guest.component == version.component && is_pinned {
                 let (component, other) = (version.component.clone(), other.name.clone());

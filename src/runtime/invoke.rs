@@ -1,8 +1,8 @@
 //! Serves one request in one sandbox.
 //!
 //! The caller owns the [`Invocation`] of a request and pulls [`Event`]s out of it. Each pull polls
-//! the guest in the caller's task. Dropping the invocation ends the guest at once. `body` feeds the
-//! request body, `failure` names how guests fail.
+//! the guest in the caller's task. Dropping the invocation ends the guest at once. `body` is the request
+//! body as the guest reads it, `failure` names how guests fail.
 
 mod body;
 mod failure;
@@ -13,7 +13,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::uri::Scheme;
-use http::{HeaderMap, Method, Request, Response};
+use http::{Method, Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty};
 use tokio::sync::oneshot;
@@ -27,23 +27,16 @@ use super::guest::{Guest, Instance, Reservation, Reserved};
 use super::length::{Length, Progress};
 use failure::explain;
 
-pub use body::BodyFeed;
+use crate::exchange::{self, Feed};
+
 pub use failure::GuestFailure;
 
 /// A request, and the scheme of the connection that it came over. The request target does not
 /// reliably have the scheme: over HTTP/1.1 it is a path, and over HTTP/2 the client chooses it.
 pub(super) type Incoming = (Scheme, Request<HyperIncomingBody>);
 
-/// An event of a response: one head, then parts of the body, then the end. A failure may come at
-/// any point, and nothing follows it.
-#[derive(Debug)]
-pub enum Event {
-    Head(Box<http::response::Parts>),
-    Data(Bytes),
-    Trailers(HeaderMap),
-    End,
-    Failed(GuestFailure),
-}
+/// An event of a guest's response.
+pub type Event = exchange::Event<GuestFailure>;
 
 type Head = Result<Response<HyperOutgoingBody>, ErrorCode>;
 /// Receives the response head from a guest.
@@ -103,8 +96,8 @@ impl Invocation {
         request_id: &Arc<str>,
         scheme: Scheme,
         request: Request<()>,
-    ) -> (Self, BodyFeed) {
-        let (feed, body) = BodyFeed::new();
+    ) -> (Self, Feed) {
+        let (feed, body) = body::fed();
         let request = request.map(|()| body);
         (Self::with_body(guest, reservation, request_id, (scheme, request)), feed)
     }

@@ -191,6 +191,7 @@ fn first_version(tree: &Tree) -> VersionSpec {
             request_body: ByteSize::new(1_000_000),
             concurrency: 7.try_into().unwrap(),
             queue_time: Duration::ZERO,
+            ..Limits::default()
         },
     }
 }

@@ -1,16 +1,19 @@
 //! What serves a version, once it is ready. Everything else in this room asks a [`Backend`] and
-//! assumes no component: what is true of guests only is here, and in `guest`, which makes them ready.
+//! assumes neither component nor network: what is true of guests only is here, and in `guest`, which makes them
+//! ready; what is true of upstreams only is in the room `upstream`.
 
 use std::sync::Arc;
 
 use super::guest::Substitute;
 use crate::config::Digest;
 use crate::runtime::{Guest, Reservation};
+use crate::upstream::Upstream;
 
 /// What serves the requests of one version.
 #[derive(Debug)]
 pub enum Backend {
     Guest(GuestBackend),
+    Upstream(Arc<Upstream>),
 }
 
 /// A guest, and what it was made of beside its component.
@@ -27,6 +30,7 @@ pub struct GuestBackend {
 #[derive(Debug)]
 pub enum Reserved<'a> {
     Guest(&'a Arc<Guest>, Reservation),
+    Upstream(&'a Arc<Upstream>),
 }
 
 impl GuestBackend {
@@ -50,6 +54,7 @@ impl Backend {
             Self::Guest(GuestBackend { guest, .. }) => {
                 Digest::from_bytes(*guest.program().digest())
             }
+            Self::Upstream(upstream) => upstream.digest(),
         }
     }
 
@@ -58,6 +63,7 @@ impl Backend {
     pub fn secrets(&self) -> &[(String, String)] {
         match self {
             Self::Guest(guest) => &guest.secrets,
+            Self::Upstream(_) => &[],
         }
     }
 
@@ -65,6 +71,7 @@ impl Backend {
     pub fn substitute(&self) -> Option<&Substitute> {
         match self {
             Self::Guest(guest) => guest.substitute.as_ref(),
+            Self::Upstream(_) => None,
         }
     }
 
@@ -74,6 +81,7 @@ impl Backend {
             Self::Guest(GuestBackend { guest, .. }) => {
                 guest.try_reserve().map(|reservation| Reserved::Guest(guest, reservation))
             }
+            Self::Upstream(upstream) => Some(Reserved::Upstream(upstream)),
         }
     }
 
@@ -84,6 +92,7 @@ impl Backend {
             Self::Guest(GuestBackend { guest, .. }) => {
                 guest.reserve().await.map(|reservation| Reserved::Guest(guest, reservation))
             }
+            Self::Upstream(upstream) => Some(Reserved::Upstream(upstream)),
         }
     }
 
@@ -91,6 +100,7 @@ impl Backend {
     pub(super) fn sweep(&self) {
         match self {
             Self::Guest(GuestBackend { guest, .. }) => guest.sweep(),
+            Self::Upstream(upstream) => upstream.sweep(),
         }
     }
 
@@ -98,6 +108,7 @@ impl Backend {
     pub(super) fn program(&self) -> Option<[u8; 32]> {
         match self {
             Self::Guest(GuestBackend { guest, .. }) => Some(*guest.program().digest()),
+            Self::Upstream(_) => None,
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::config::{BackendSpec, VersionSpec};
 use crate::runtime::{CompileCache, Engine};
 use crate::source::ComponentStore;
 use crate::telemetry::Telemetry;
+use crate::upstream::Upstream;
 
 /// Makes versions ready, and keeps what several of them share. Cheap to clone: clones share it too.
 #[derive(Clone, Debug)]
@@ -45,6 +46,9 @@ impl Preparer {
         let backend = match &spec.backend {
             BackendSpec::Guest(declared) => {
                 Backend::Guest(guest::prepare(&self.programs, key, spec, declared).await?)
+            }
+            BackendSpec::Upstream(declared) => {
+                Backend::Upstream(Upstream::prepare(declared, &spec.limits).await?)
             }
         };
         let meter = self.telemetry.version(

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::version::ReadyVersion;
 use crate::policy::{Fault, Standing};
 use crate::transient::advice;
+use crate::upstream::PrepareError;
 
 /// The status of a version.
 #[derive(Clone, Debug)]
@@ -79,6 +80,9 @@ pub enum StatusCode {
     CompileFailed,
     CompilerStopped,
     SecretUnavailable,
+    Unresolved,
+    BadCertificate,
+    BadKey,
     MemoryTooSmall,
     StartFailed,
     Internal,
@@ -97,6 +101,9 @@ impl StatusCode {
             Self::CompileFailed => "compile-failed",
             Self::CompilerStopped => "compiler-stopped",
             Self::SecretUnavailable => "secret-unavailable",
+            Self::Unresolved => "unresolved",
+            Self::BadCertificate => "bad-certificate",
+            Self::BadKey => "bad-key",
             Self::MemoryTooSmall => "memory-too-small",
             Self::StartFailed => "start-failed",
             Self::Internal => "internal",
@@ -105,7 +112,7 @@ impl StatusCode {
 
     /// Whether the same files may succeed at the next try.
     pub fn may_pass(self) -> bool {
-        self == Self::CompilerStopped
+        matches!(self, Self::CompilerStopped | Self::Unresolved)
     }
 
     pub(super) fn suggestion(self) -> &'static str {
@@ -144,6 +151,18 @@ impl StatusCode {
                 "put UTF-8 text without NUL, at most 64 KiB, into the file that `file` names \
                  relative to the service's file, readable for the user that runs watershed; or \
                  start watershed with the variable that `from-env` names"
+            }
+            Self::Unresolved => {
+                "correct the name in `targets`, or see that the machine's resolver knows it \
+                 (`getent hosts NAME`)"
+            }
+            Self::BadCertificate => {
+                "put PEM certificates into the file that `ca` or `certificate` names, readable for \
+                 the user that runs watershed"
+            }
+            Self::BadKey => {
+                "put the PEM key that belongs to `certificate` into the file that `key` names, \
+                 readable for the user that runs watershed"
             }
             Self::MemoryTooSmall => "raise `memory` under [versions.limits]",
             Self::StartFailed => {
@@ -190,6 +209,17 @@ impl fmt::Display for StatusError {
 }
 
 impl std::error::Error for StatusError {}
+
+impl From<PrepareError> for StatusError {
+    fn from(error: PrepareError) -> Self {
+        let code = match &error {
+            PrepareError::Unresolved { .. } => StatusCode::Unresolved,
+            PrepareError::BadCertificate(_) => StatusCode::BadCertificate,
+            PrepareError::BadKey(_) => StatusCode::BadKey,
+        };
+        Self::new(code, error.to_string())
+    }
+}
 
 impl From<&StatusError> for Fault {
     fn from(error: &StatusError) -> Self {

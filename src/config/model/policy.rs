@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{DomainPattern, Glob, RuleName, SecretSource, Split, hours};
+use super::{ByteSize, DomainPattern, Glob, RuleName, SecretSource, Split, hours};
 
 /// The keys of `[traffic]` beside the shares.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +23,49 @@ pub struct PolicySpec {
     pub sticky: Option<Sticky>,
     /// The reach of each version, in the order of versions.
     pub reach: Vec<Reach>,
+    pub rescue: Option<Rescue>,
+    pub when_unhealthy: WhenUnhealthy,
+}
+
+/// Which version answers the requests of versions that fail before their head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rescue {
+    /// The index of the version.
+    pub version: usize,
+    /// Request bodies up to this size are kept.
+    pub buffer: ByteSize,
+    /// Methods that may be done twice beside the idempotent ones, in upper case.
+    pub methods: Vec<String>,
+    /// Statuses that count as failures. Sorted.
+    pub statuses: Vec<u16>,
+}
+
+impl Rescue {
+    pub const BUFFER: RangeInclusive<ByteSize> = ByteSize::new(0)..=ByteSize::mib(16);
+    pub const BUFFER_DEFAULT: ByteSize = ByteSize::kib(64);
+    pub const STATUSES: RangeInclusive<u16> = 500..=599;
+}
+
+/// What becomes of the share of a version without a healthy target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenUnhealthy {
+    /// Its requests fail.
+    #[default]
+    Fail,
+    /// The others get it, in proportion.
+    Others,
+}
+
+impl WhenUnhealthy {
+    pub const ALL: [Self; 2] = [Self::Fail, Self::Others];
+
+    /// As it is written in the file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fail => "fail",
+            Self::Others => "others",
+        }
+    }
 }
 
 impl PolicySpec {

@@ -24,6 +24,8 @@ pub enum PercentError {
 
 impl Percent {
     pub const ZERO: Self = Self(0);
+    pub const TWENTY: Self = Self(2_000);
+    pub const FIFTY: Self = Self(5_000);
     pub const ALL: Self = Self(10_000);
 
     /// # Errors

@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{ByteSize, Digest, EnvValue, Place, VersionName, hours};
+use super::{ByteSize, Digest, EnvValue, Place, UpstreamSpec, VersionName, hours};
 
 /// One immutable deployable of a service, as declared: nothing has been read or compiled yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,7 @@ pub struct VersionSpec {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BackendSpec {
     Guest(GuestSpec),
+    Upstream(Box<UpstreamSpec>),
 }
 
 /// A WebAssembly component, its environment and its limits.
@@ -43,13 +44,30 @@ pub struct GuestSpec {
 /// What one version may use, whatever its backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Time until the response head, and then between two body chunks.
+    /// Time until the response head.
     pub wall_time: Duration,
+    pub idle_time: IdleTime,
     pub request_body: ByteSize,
     /// Requests of the version in flight.
     pub concurrency: NonZeroU32,
     /// How long a request beyond `concurrency` waits before it gets a 503.
     pub queue_time: Duration,
+}
+
+/// How long a response may pause between two parts of its body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IdleTime {
+    /// As long as its head may take.
+    #[default]
+    WallTime,
+    After(Duration),
+    /// For ever, for streams of events.
+    Never,
+}
+
+impl IdleTime {
+    pub const NONE: &str = "none";
+    pub const RANGE: RangeInclusive<Duration> = Duration::from_millis(1)..=hours(24);
 }
 
 /// What one guest may use, beside the [`Limits`] of its version.
@@ -85,15 +103,34 @@ impl VersionSpec {
     /// Every file that the version is made from, in an order that depends on the declaration alone: a guest's component
     /// first, then the files of its secrets.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        let BackendSpec::Guest(GuestSpec { component, env, .. }) = &self.backend;
-        let secrets = env.iter().filter_map(|(_, value)| value.secret()?.file());
-        std::iter::once(component.as_path()).chain(secrets)
+        let guest = self.guest().into_iter().flat_map(|GuestSpec { component, env, .. }| {
+            let secrets = env.iter().filter_map(|(_, value)| value.secret()?.file());
+            std::iter::once(component.as_path()).chain(secrets)
+        });
+        guest.chain(self.upstream().into_iter().flat_map(UpstreamSpec::files))
+    }
+
+    /// The component that serves the version, if one does.
+    pub fn guest(&self) -> Option<&GuestSpec> {
+        match &self.backend {
+            BackendSpec::Guest(guest) => Some(guest),
+            BackendSpec::Upstream(_) => None,
+        }
+    }
+
+    /// The upstream that serves the version, if one does.
+    pub fn upstream(&self) -> Option<&UpstreamSpec> {
+        match &self.backend {
+            BackendSpec::Upstream(upstream) => Some(upstream),
+            BackendSpec::Guest(_) => None,
+        }
     }
 
     /// The environment variables of the version, sorted by key; empty where the backend has none.
     pub fn env(&self) -> &[(String, EnvValue)] {
         match &self.backend {
             BackendSpec::Guest(guest) => &guest.env,
+            BackendSpec::Upstream(_) => &[],
         }
     }
 
@@ -101,6 +138,7 @@ impl VersionSpec {
     pub fn declared_digest(&self) -> Option<Digest> {
         match &self.backend {
             BackendSpec::Guest(guest) => guest.digest,
+            BackendSpec::Upstream(upstream) => Some(upstream.digest()),
         }
     }
 }
@@ -113,6 +151,12 @@ impl GuestSpec {
     }
 }
 
+impl From<UpstreamSpec> for BackendSpec {
+    fn from(upstream: UpstreamSpec) -> Self {
+        Self::Upstream(Box::new(upstream))
+    }
+}
+
 impl From<GuestSpec> for BackendSpec {
     fn from(guest: GuestSpec) -> Self {
         Self::Guest(guest)
@@ -120,6 +164,15 @@ impl From<GuestSpec> for BackendSpec {
 }
 
 impl Limits {
+    /// How long a response may pause between two parts of its body; `None`: for ever.
+    pub fn idle_time(&self) -> Option<Duration> {
+        match self.idle_time {
+            IdleTime::WallTime => Some(self.wall_time),
+            IdleTime::After(time) => Some(time),
+            IdleTime::Never => None,
+        }
+    }
+
     pub const WALL_TIME: RangeInclusive<Duration> = Duration::from_millis(1)..=hours(24);
     pub const REQUEST_BODY: RangeInclusive<ByteSize> = ByteSize::new(0)..=ByteSize::gib(1024);
     pub const CONCURRENCY: RangeInclusive<i64> = 1..=100_000;
@@ -130,6 +183,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             wall_time: Duration::from_secs(30),
+            idle_time: IdleTime::default(),
             request_body: ByteSize::mib(16),
             concurrency: NonZeroU32::MIN.saturating_add(511),
             queue_time: Duration::from_millis(100),

@@ -9,7 +9,7 @@ use toml::{Table, Value};
 use super::{
     BackendSpec, CookieSettings, Destination, EnvValue, GuestLimits, GuestSpec, Limits, Match,
     Overrides, Percent, PolicySpec, Reach, Rule, SecretSource, Service, Split, Sticky, StickyKey,
-    StickyMode, Traffic, VersionSpec, show_duration,
+    StickyMode, Traffic, UpstreamSpec, VersionSpec, show_duration,
 };
 
 impl VersionSpec {
@@ -31,6 +31,9 @@ impl VersionSpec {
         }
         match backend {
             BackendSpec::Guest(guest) => guest.write(&mut table, &mut limits),
+            BackendSpec::Upstream(upstream) => {
+                put(&mut table, "upstream", upstream.written());
+            }
         }
         put(&mut table, "limits", limits);
         table
@@ -48,6 +51,21 @@ impl GuestSpec {
         let env: Table = env.iter().map(|(key, value)| (key.clone(), value.written())).collect();
         put(version, "env", env);
         table.extend(limits.entries().map(|(key, value)| (key.to_owned(), value)));
+    }
+}
+
+impl UpstreamSpec {
+    /// The table `[versions.upstream]`, with every default written out.
+    pub fn written(&self) -> Table {
+        let Self { targets, protocol, .. } = self;
+        let mut table = Table::new();
+        put(
+            &mut table,
+            "targets",
+            texts(&targets.iter().map(|it| &it.address).collect::<Vec<_>>()),
+        );
+        put(&mut table, "protocol", protocol.as_str());
+        table
     }
 }
 
@@ -90,7 +108,7 @@ impl SecretSource {
 impl Limits {
     /// Each limit of a version by its key, in the words of the file: a text, or a whole number.
     pub fn entries(&self) -> [(&'static str, Value); 4] {
-        let Self { wall_time, request_body, concurrency, queue_time } = self;
+        let Self { wall_time, idle_time: _, request_body, concurrency, queue_time } = self;
         [
             ("wall-time", Value::from(show_duration(*wall_time))),
             ("request-body", Value::from(request_body.to_string())),
@@ -131,7 +149,16 @@ impl Service {
     /// The keys of `[traffic]` beside the shares.
     pub fn written_policy(&self) -> Table {
         // The reach of a version stands in its `[[versions]]` entry.
-        let PolicySpec { pick, propagate, overrides, rules, sticky, reach: _ } = &self.policy;
+        let PolicySpec {
+            pick,
+            propagate,
+            overrides,
+            rules,
+            sticky,
+            reach: _,
+            rescue: _,
+            when_unhealthy: _,
+        } = &self.policy;
         let mut table = Table::new();
         put(&mut table, "pick", pick.as_str());
         put(&mut table, "propagate", *propagate);

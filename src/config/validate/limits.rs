@@ -30,6 +30,7 @@ pub fn over(at: &mut Findings<'_>, raw: Option<RawLimits>, below: &AllLimits) ->
     AllLimits {
         version: Limits {
             wall_time: wall_time.unwrap_or(version.wall_time),
+            idle_time: version.idle_time,
             request_body: request_body.unwrap_or(version.request_body),
             concurrency: concurrency.unwrap_or(version.concurrency),
             queue_time: queue_time.unwrap_or(version.queue_time),

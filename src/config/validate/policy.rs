@@ -48,6 +48,7 @@ pub fn decided(
         rules: placed.iter().map(|placed| placed.rule.clone()).collect(),
         sticky: self::sticky(file, sticky),
         reach,
+        ..PolicySpec::default()
     };
     if let Some(span) = span.filter(|_| policy.sticky.is_some()) {
         check_versions(file, span, &traffic, &policy.rules);

@@ -8,7 +8,7 @@ use toml::{Table, Value};
 use super::super::shares::Shares;
 use super::super::text::{self, of};
 use super::{Change, DECIDES, Ground, Lost, Piece, Restoration, serving};
-use crate::config::{BackendSpec, Digest, EnvValue, Reach, SecretSource, VersionName, VersionSpec};
+use crate::config::{Digest, EnvValue, Reach, SecretSource, VersionName, VersionSpec};
 use crate::edit::PutRule;
 use crate::history::{Contents, MADE_OF, VALUE};
 
@@ -130,7 +130,7 @@ impl<'a, G: Ground> Restoring<'a, G> {
     /// Keeps the component if it has the recorded digest, and else looks where it was.
     fn component(&mut self, spec: &VersionSpec, then: &Table) {
         let name = &spec.name;
-        let BackendSpec::Guest(guest) = &spec.backend;
+        let Some(guest) = spec.guest() else { return };
         let path = of(then, "component");
         let now = self.ground.made_of(spec);
         let made = then.get(MADE_OF).and_then(Value::as_str);

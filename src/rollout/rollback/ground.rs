@@ -7,7 +7,7 @@ use super::super::control::Control;
 use super::super::restore::Ground;
 use super::decision::State;
 use crate::api::{Parts, Record, Served, Standing};
-use crate::config::{BackendSpec, EnvValue, SecretSource, Service, VersionName, VersionSpec};
+use crate::config::{EnvValue, GuestSpec, SecretSource, Service, VersionName, VersionSpec};
 use crate::history::{Contents, MadeOf, VALUE};
 use crate::policy::Obstacle;
 
@@ -100,8 +100,9 @@ impl<C: Control> Ground for Now<'_, C> {
             Some(Standing::Normal { digest }) => Some(digest.to_string()),
             // What keeps it from being normal need not be the component.
             _ => {
-                let BackendSpec::Guest(guest) = &spec.backend;
-                self.digest_at(&guest.component).ok()
+                let of_file = |guest: &GuestSpec| self.digest_at(&guest.component).ok();
+                spec.guest()
+                    .map_or_else(|| spec.declared_digest().map(|it| it.to_string()), of_file)
             }
         }
     }

@@ -14,8 +14,7 @@ use serde_json::json;
 use crate::api::{Author, ServiceDocument, Share, Standing};
 use crate::api::{Fault, HistoryDocument, Parts, Record, RecordOutcome, RecordedVersion, Served};
 use crate::config::{
-    BackendSpec, Digest, EnvironmentName, Percent, SecretSource, Service, Split, VersionName,
-    VersionSpec,
+    Digest, EnvironmentName, Percent, SecretSource, Service, Split, VersionName, VersionSpec,
 };
 use crate::edit::ServiceText;
 use crate::history::MadeOf;
@@ -361,8 +360,7 @@ impl Control for Played {
 }
 
 fn pinned(spec: &VersionSpec) -> Digest {
-    let BackendSpec::Guest(guest) = &spec.backend;
-    guest.digest.unwrap_or(digest(0))
+    spec.guest().unwrap().digest.unwrap_or(digest(0))
 }
 
 fn load(directory: &Path) -> (EnvironmentName, Arc<Service>) {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use crate::code::Coded;
 use crate::config::{
-    BackendSpec, Config, Digest, GuestSpec, Percent, Quarantined, Service, ServiceName, Traffic,
-    VersionName, VersionSpec,
+    Config, Digest, GuestSpec, Percent, Quarantined, Service, ServiceName, Traffic, VersionName,
+    VersionSpec,
 };
 use crate::edit::{NewVersion, PutRule, ServiceText};
 use crate::source::{EditError, ServiceFile};
@@ -94,8 +94,7 @@ fn version(text: &str, component: impl Into<PathBuf>) -> NewVersion {
 
 /// What a version declares of its guest.
 fn guest(spec: &VersionSpec) -> &GuestSpec {
-    let BackendSpec::Guest(guest) = &spec.backend;
-    guest
+    spec.guest().unwrap()
 }
 
 fn quarantined(version: &str, byte: u8) -> Quarantined {

@@ -38,7 +38,7 @@ fn placed(mut config: Config, root: &Path) -> Config {
                 place(path);
             }
             for version in &mut service.versions {
-                let BackendSpec::Guest(guest) = &mut version.backend;
+                let BackendSpec::Guest(guest) = &mut version.backend else { continue };
                 place(&mut guest.component);
                 for (_, value) in &mut guest.env {
                     if let EnvValue::Secret(SecretSource::File(path)) = value {

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::api::Description;
 use crate::code::Coded;
 use crate::config::{
-    BackendSpec, Digest, EnvValue, Percent, SecretSource, Service, ServiceName, VersionName,
-    VersionSpec,
+    Digest, EnvValue, Percent, SecretSource, Service, ServiceName, VersionName, VersionSpec,
 };
 use crate::history::{
     Author, MadeOf, Parts, ROLLBACK, Record, RecordOutcome, RecordedVersion, Served, Share,
@@ -75,8 +74,7 @@ impl Ground for World {
     }
 
     fn made_of(&self, spec: &VersionSpec) -> Option<String> {
-        let BackendSpec::Guest(guest) = &spec.backend;
-        self.digest_at(&guest.component).ok()
+        self.digest_at(&spec.guest()?.component).ok()
     }
 
     fn digest_at(&self, component: &Path) -> Result<String, String> {

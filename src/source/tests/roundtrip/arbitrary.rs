@@ -226,6 +226,7 @@ fn limits() -> impl Strategy<Value = AllLimits> {
             request_body: ByteSize::new(sizes.1),
             concurrency: counts.0.try_into().unwrap(),
             queue_time: times.2,
+            ..Limits::default()
         },
         guest: GuestLimits {
             memory: ByteSize::new(sizes.0),

@@ -136,7 +136,8 @@ impl Writer<'_> {
 
     fn version(&self, text: &mut String, version: &VersionSpec, reach: Reach) {
         let VersionSpec { name, remark, backend, limits, place: _ } = version;
-        let BackendSpec::Guest(GuestSpec { component, digest, env, limits: guest }) = backend;
+        let BackendSpec::Guest(guest) = backend else { return };
+        let GuestSpec { component, digest, env, limits: guest } = guest;
         let limits = AllLimits { version: limits.clone(), guest: guest.clone() };
         self.key(text, "name", quoted(name), false);
         self.key(text, "component", self.path(component, "../.."), false);
@@ -218,7 +219,7 @@ fn connections(limits: &ConnectionLimits, is_terse: bool) -> Vec<(String, String
 
 fn limits(limits: &AllLimits, below: &AllLimits, is_terse: bool) -> Vec<(&'static str, String)> {
     let AllLimits { version, guest } = limits;
-    let Limits { wall_time, request_body, concurrency, queue_time } = version;
+    let Limits { wall_time, idle_time: _, request_body, concurrency, queue_time } = version;
     let GuestLimits { memory, cpu_time, instance_reuse } = guest;
     let AllLimits { version: below, guest: guest_below } = below;
     let duration = |value: &Duration| quoted(show_duration(*value));

@@ -19,7 +19,15 @@ pub fn said(versions: usize) -> BoxedStrategy<Said> {
                 let some = split.shares().iter().filter(|(_, share)| *share > Percent::ZERO);
                 some.for_each(|(version, _)| reach[*version] = Reach::Live);
             }
-            let policy = PolicySpec { pick, propagate, overrides, rules, sticky, reach };
+            let policy = PolicySpec {
+                pick,
+                propagate,
+                overrides,
+                rules,
+                sticky,
+                reach,
+                ..PolicySpec::default()
+            };
             Said { traffic, policy }
         })
         .boxed()

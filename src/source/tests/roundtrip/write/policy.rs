@@ -10,7 +10,7 @@ impl Writer<'_> {
         traffic: &Traffic,
         policy: &PolicySpec,
     ) {
-        let PolicySpec { pick, propagate, overrides, rules, sticky, reach: _ } = policy;
+        let PolicySpec { pick, propagate, overrides, rules, sticky, .. } = policy;
         *text += "[traffic]\n";
         self.key(text, "pick", quoted(pick.as_str()), *pick == Pick::Random);
         self.key(text, "propagate", propagate, !propagate);
