@@ -204,6 +204,7 @@ impl Draft {
                 rules: rules.filter_map(|(place, rule)| self.declared_rule(place, *rule)).collect(),
                 sticky: self.sticky(),
                 reach: self.versions.iter().map(|version| version.reach).collect(),
+                ..PolicySpec::default()
             },
             quarantine: self.quarantine.clone(),
             file: format!("/site/services/{}.toml", self.name).into(),
