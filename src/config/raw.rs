@@ -4,11 +4,16 @@
 
 mod env;
 mod traffic;
+mod upstream;
 
 pub use env::{RawEnvValue, RawSecret};
 pub use traffic::{
     RawConditions, RawCookie, RawMatch, RawOverrides, RawPercent, RawRule, RawSplit, RawSticky,
     RawTraffic,
+};
+pub use upstream::{
+    RawEject, RawEjectTable, RawHealth, RawRetry, RawTarget, RawTargets, RawTls, RawUpstream,
+    RawUpstreamTable, RawWeightedTarget,
 };
 
 use std::collections::BTreeMap;
@@ -53,6 +58,9 @@ pub type Field<T> = Option<Located<T>>;
 
 /// The `pattern` of a duration in the schema.
 const DURATION: &str = "^[0-9]+ *(ms|s|m|h)$";
+
+/// The `pattern` of a duration, or of its absence, in the schema.
+const DURATION_OR_NONE: &str = "^([0-9]+ *(ms|s|m|h)|none)$";
 
 /// The `pattern` of `watch` in the schema.
 const WATCH: &str = "^(events|poll: *[0-9]+ *(ms|s|m|h))$";
@@ -211,19 +219,21 @@ pub struct RawRoute {
 
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(extend("oneOf" = [{ "required": ["component"] }, { "required": ["upstream"] }]))]
 pub struct RawVersion {
     /// A DNS label without "--".
     #[schemars(extend("pattern" = LABEL))]
     #[schemars(required)]
     pub name: Field<String>,
     /// The WebAssembly component, relative to this file.
-    #[schemars(required)]
     pub component: Field<String>,
+    /// HTTP services on the network, instead of a component: their addresses, or a table with them.
+    pub upstream: Field<RawUpstream>,
     /// The component is refused if its SHA-256 differs from this one.
     #[schemars(regex(pattern = DIGEST))]
     pub digest: Field<String>,
     /// The environment variables that the guest sees: texts, or where to find secrets.
-    pub env: Option<Entries<RawEnvValue>>,
+    pub env: Field<Entries<RawEnvValue>>,
     /// A note for people.
     pub remark: Option<String>,
     /// Who may get the version: everybody; pinned users, and overrides; overrides; or nobody.
@@ -241,9 +251,13 @@ pub struct RawLimits {
     /// CPU time of one request, by the clock of its thread, from 1ms to 1h.
     #[schemars(extend("pattern" = DURATION))]
     pub cpu_time: Field<String>,
-    /// Time until the response head, then between two parts of the body, less the client's time, from 1ms to 24h.
+    /// Time until the response head, less the client's time, from 1ms to 24h.
     #[schemars(extend("pattern" = DURATION))]
     pub wall_time: Field<String>,
+    /// Time between two parts of a response, less the client's time, from 1ms to 24h; "none" for streams of events; by
+    /// default as long as wall-time.
+    #[schemars(extend("pattern" = DURATION_OR_NONE))]
+    pub idle_time: Field<String>,
     /// The largest request body, up to 1TiB.
     pub request_body: Field<RawSize>,
     /// Requests of one version in flight; more wait for queue-time.

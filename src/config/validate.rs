@@ -2,6 +2,7 @@
 //! check reports what is wrong and carries on with a default; `source` refuses the file if anything was reported. This
 //! file checks the main file (`doors` its `[server]` and `[admin]`), `service` a service's file.
 
+mod backend;
 pub mod claims;
 mod doors;
 mod env;
@@ -21,6 +22,7 @@ mod split;
 mod sticky;
 mod suspect;
 mod unreachable;
+mod upstream;
 
 use std::path::PathBuf;
 

@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Digest, Percent, hours};
+use super::{Percent, hours};
 
 /// A set of targets that serve a version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,11 +155,6 @@ impl UpstreamSpec {
             let identity = identity.iter().flat_map(|it| [&it.certificate, &it.key]);
             ca.iter().chain(identity).map(PathBuf::as_path)
         })
-    }
-
-    /// The digest of the declaration. Quarantine entries and the history name an upstream by it.
-    pub fn digest(&self) -> Digest {
-        Digest::of(self.written().to_string())
     }
 
     /// These targets, with the default settings.

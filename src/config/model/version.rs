@@ -234,6 +234,7 @@ mod tests {
         let expected = [
             "concurrency",
             "cpu-time",
+            "idle-time",
             "instance-reuse",
             "memory",
             "queue-time",

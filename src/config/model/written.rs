@@ -2,14 +2,16 @@
 //! these words of a service; a rollback compares them and writes them again. Two declarations with one meaning have the
 //! same words.
 
+mod upstream;
+
 use std::path::Path;
 
 use toml::{Table, Value};
 
 use super::{
-    BackendSpec, CookieSettings, Destination, EnvValue, GuestLimits, GuestSpec, Limits, Match,
-    Overrides, Percent, PolicySpec, Reach, Rule, SecretSource, Service, Split, Sticky, StickyKey,
-    StickyMode, Traffic, UpstreamSpec, VersionSpec, show_duration,
+    BackendSpec, CookieSettings, Destination, EnvValue, GuestLimits, GuestSpec, IdleTime, Limits,
+    Match, Overrides, Percent, PolicySpec, Reach, Rule, SecretSource, Service, Split, Sticky,
+    StickyKey, StickyMode, Traffic, VersionSpec, show_duration,
 };
 
 impl VersionSpec {
@@ -54,21 +56,6 @@ impl GuestSpec {
     }
 }
 
-impl UpstreamSpec {
-    /// The table `[versions.upstream]`, with every default written out.
-    pub fn written(&self) -> Table {
-        let Self { targets, protocol, .. } = self;
-        let mut table = Table::new();
-        put(
-            &mut table,
-            "targets",
-            texts(&targets.iter().map(|it| &it.address).collect::<Vec<_>>()),
-        );
-        put(&mut table, "protocol", protocol.as_str());
-        table
-    }
-}
-
 impl EnvValue {
     /// A value of `env`: a text, or a table with the place of a secret.
     pub fn written(&self) -> Value {
@@ -107,10 +94,13 @@ impl SecretSource {
 
 impl Limits {
     /// Each limit of a version by its key, in the words of the file: a text, or a whole number.
-    pub fn entries(&self) -> [(&'static str, Value); 4] {
+    pub fn entries(&self) -> [(&'static str, Value); 5] {
         let Self { wall_time, idle_time: _, request_body, concurrency, queue_time } = self;
+        let idle_time = self.idle_time().map(show_duration);
+        let idle_time = idle_time.unwrap_or_else(|| IdleTime::NONE.to_owned());
         [
             ("wall-time", Value::from(show_duration(*wall_time))),
+            ("idle-time", Value::from(idle_time)),
             ("request-body", Value::from(request_body.to_string())),
             ("concurrency", Value::from(concurrency.get())),
             ("queue-time", Value::from(show_duration(*queue_time))),

@@ -26,6 +26,8 @@ pub fn dotted(key: &str, expected: Kind) -> Complaint {
 pub fn of_value(key: &str, expected: Kind, found: &Found) -> Option<String> {
     match expected {
         Kind::Array => of_array(key, found),
+        Kind::Upstream => of_upstream(key, found),
+        Kind::Target | Kind::FalseOrTable => None,
         Kind::Boolean => of_boolean(key, found),
         Kind::Text | Kind::TextOrSecret => of_text(key, expected, found),
         Kind::Whole | Kind::Number => of_number(found),
@@ -59,6 +61,13 @@ fn of_array(key: &str, found: &Found) -> Option<String> {
     }
 }
 
+fn of_upstream(key: &str, found: &Found) -> Option<String> {
+    match found {
+        Found::Whole(port) => Some(format!("write `{key} = [\"127.0.0.1:{port}\"]`")),
+        found => of_array(key, found),
+    }
+}
+
 fn of_boolean(key: &str, found: &Found) -> Option<String> {
     match found {
         Found::Text(text) => boolean(key, text),
@@ -83,6 +92,9 @@ fn of_text(key: &str, expected: Kind, found: &Found) -> Option<String> {
             Some(format!(
                 "write a whole number and a unit in quotation marks, such as `\"{number}s\"` or `\"250ms\"`"
             ))
+        }
+        Found::Whole(value) | Found::Number(value) if is_percentage(key) => {
+            Some(format!("write a percentage in quotation marks: `\"{value}%\"`"))
         }
         Found::Whole(value) | Found::Number(value) => {
             Some(format!("write a text in quotation marks: `\"{value}\"`"))
@@ -139,7 +151,13 @@ fn boolean(key: &str, text: &str) -> Option<String> {
 }
 
 fn is_duration(key: &str) -> bool {
-    key.ends_with("-time") || key.ends_with("-period") || key.ends_with("-delay") || key == "ttl"
+    let is_alone = ["ttl", "timeout", "interval", "resolve", "for"].contains(&key);
+    is_alone || ["-time", "-period", "-delay", "-timeout"].iter().any(|end| key.ends_with(end))
+}
+
+/// Whether a percentage stands in a text, unlike a share.
+fn is_percentage(key: &str) -> bool {
+    ["at-most", "budget"].contains(&key)
 }
 
 /// What to do about a value of a wrong type, by the type that it must have.
@@ -169,6 +187,13 @@ fn plain(expected: Kind) -> &'static str {
         Kind::TextOrSecret => {
             "write a text in quotation marks, `{ file = \"…\" }` or `{ from-env = \"…\" }`"
         }
+        Kind::Upstream => {
+            "write `upstream = [\"127.0.0.1:9001\"]`, or `[versions.upstream]` with `targets`"
+        }
+        Kind::Target => {
+            "write an address and a port in quotation marks, or `{ address = \"127.0.0.1:9001\", weight = 2 }`"
+        }
+        Kind::FalseOrTable => "write `false`, or a table such as `{ failures = 5 }`",
         Kind::Boolean => "write `true` or `false`, without quotation marks",
         Kind::Whole => "write digits only, without quotation marks",
         Kind::Number => "write the number alone, without quotation marks and `%`",
@@ -185,6 +210,11 @@ pub fn table(key: &str) -> &str {
         "sticky" => "traffic.sticky",
         "override" => "traffic.override",
         "secret" => "traffic.override.secret",
+        "upstream" => "versions.upstream",
+        "tls" => "versions.upstream.tls",
+        "health" => "versions.upstream.health",
+        "eject" => "versions.upstream.eject",
+        "retry" => "versions.upstream.retry",
         key => key,
     }
 }
@@ -206,6 +236,9 @@ fn example(key: &str) -> &'static str {
         "override" => "{ header = true }",
         "secret" => "{ file = \"override.key\" }",
         "split" => "{ v1 = 90, v2 = 10 }",
+        "tls" => "{ ca = \"ca.pem\" }",
+        "health" => "{ path = \"/healthz\" }",
+        "retry" => "{ attempts = 2 }",
         "env" => "{ NAME = \"value\" }",
         _ => "{ key = value }",
     }

@@ -53,6 +53,11 @@ pub enum Kind {
     Size,
     /// A text, or a table that says where to find one.
     TextOrSecret,
+    /// Addresses, or a table with them.
+    Upstream,
+    /// An address, or a table with one.
+    Target,
+    FalseOrTable,
     Array,
     Table,
 }

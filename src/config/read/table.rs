@@ -3,9 +3,10 @@
 use toml::de::DeValue;
 
 use super::super::raw::{
-    RawAdmin, RawComponents, RawConnectionLimits, RawCookie, RawDefaults, RawEnvironment,
-    RawLimits, RawMatch, RawOverrides, RawQuarantined, RawRoute, RawRule, RawSecret, RawServer,
-    RawService, RawState, RawSticky, RawTraffic, RawVersion, RawWatershed,
+    RawAdmin, RawComponents, RawConnectionLimits, RawCookie, RawDefaults, RawEjectTable,
+    RawEnvironment, RawHealth, RawLimits, RawMatch, RawOverrides, RawQuarantined, RawRetry,
+    RawRoute, RawRule, RawSecret, RawServer, RawService, RawState, RawSticky, RawTls, RawTraffic,
+    RawUpstreamTable, RawVersion, RawWatershed, RawWeightedTarget,
 };
 use super::misfit::{Kind, Misfits};
 use super::{At, FromValue, Table};
@@ -73,17 +74,44 @@ tables! {
     RawVersion {
         name: "name",
         component: "component",
+        upstream: "upstream",
         digest: "digest",
         env: "env",
         remark: "remark",
         reach: "reach",
         limits: "limits"
     }
+    RawUpstreamTable {
+        targets: "targets",
+        protocol: "protocol",
+        balance: "balance",
+        host: "host",
+        resolve: "resolve",
+        connect_timeout: "connect-timeout",
+        idle_timeout: "idle-timeout",
+        tls: "tls",
+        health: "health",
+        eject: "eject",
+        retry: "retry"
+    }
+    RawWeightedTarget { address: "address", weight: "weight" }
+    RawTls { server_name: "server-name", ca: "ca", certificate: "certificate", key: "key" }
+    RawHealth {
+        path: "path",
+        status: "status",
+        interval: "interval",
+        timeout: "timeout",
+        healthy: "healthy",
+        unhealthy: "unhealthy"
+    }
+    RawEjectTable { failures: "failures", duration: "for", at_most: "at-most" }
+    RawRetry { attempts: "attempts", on: "on", budget: "budget" }
     RawSecret { file: "file", from_env: "from-env" }
     RawLimits {
         memory: "memory",
         cpu_time: "cpu-time",
         wall_time: "wall-time",
+        idle_time: "idle-time",
         request_body: "request-body",
         concurrency: "concurrency",
         queue_time: "queue-time",

@@ -131,8 +131,15 @@ fn entries_are_sorted_by_name() {
     let document = DeTable::parse(text).unwrap().into_inner();
     let service: RawService = file(document, &mut misfits).unwrap();
     let version = service.versions.unwrap().remove(0).into_parts().1;
-    let names: Vec<String> =
-        version.env.unwrap().0.into_iter().map(|(name, _)| name.into_parts().1).collect();
+    let names: Vec<String> = version
+        .env
+        .unwrap()
+        .into_parts()
+        .1
+        .0
+        .into_iter()
+        .map(|(name, _)| name.into_parts().1)
+        .collect();
     assert_eq!(names, ["A", "B", "C"]);
 }
 

@@ -4,7 +4,10 @@ use std::ops::Range;
 
 use toml::de::{DeInteger, DeValue};
 
-use super::super::raw::{Entries, Located, RawEnvValue, RawPercent, RawSecret, RawSize};
+use super::super::raw::{
+    Entries, Located, RawEject, RawEjectTable, RawEnvValue, RawPercent, RawSecret, RawSize,
+    RawTarget, RawTargets, RawUpstream, RawUpstreamTable, RawWeightedTarget,
+};
 use super::misfit::{Kind, Misfits};
 use super::{At, FromValue, read_entry, read_item};
 
@@ -70,6 +73,44 @@ impl FromValue for RawEnvValue {
         match value {
             DeValue::Table(_) => RawSecret::from_value(value, at, misfits).map(Self::Secret),
             value => String::from_value(value, at, misfits).map(Self::Plain),
+        }
+    }
+}
+
+impl FromValue for RawUpstream {
+    const KIND: Kind = Kind::Upstream;
+
+    fn from_value(value: &mut DeValue<'_>, at: At<'_>, misfits: &mut Misfits) -> Option<Self> {
+        match value {
+            DeValue::Table(_) => {
+                let table = RawUpstreamTable::from_value(value, at, misfits)?;
+                Some(Self::Table(Box::new(table)))
+            }
+            value => RawTargets::from_value(value, at, misfits).map(Self::Targets),
+        }
+    }
+}
+
+impl FromValue for RawTarget {
+    const KIND: Kind = Kind::Target;
+
+    fn from_value(value: &mut DeValue<'_>, at: At<'_>, misfits: &mut Misfits) -> Option<Self> {
+        match value {
+            DeValue::Table(_) => {
+                RawWeightedTarget::from_value(value, at, misfits).map(Self::Weighted)
+            }
+            value => String::from_value(value, at, misfits).map(Self::Address),
+        }
+    }
+}
+
+impl FromValue for RawEject {
+    const KIND: Kind = Kind::FalseOrTable;
+
+    fn from_value(value: &mut DeValue<'_>, at: At<'_>, misfits: &mut Misfits) -> Option<Self> {
+        match value {
+            DeValue::Table(_) => RawEjectTable::from_value(value, at, misfits).map(Self::Table),
+            value => value.as_bool().map(Self::Flag),
         }
     }
 }

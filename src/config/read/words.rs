@@ -131,7 +131,9 @@ impl Kind {
             Self::Whole => "a whole number",
             Self::Number => "a number",
             Self::Size => "a size such as \"128MiB\" or a whole number of bytes",
-            Self::TextOrSecret => "a string or a table",
+            Self::TextOrSecret | Self::Target => "a string or a table",
+            Self::Upstream => "an array or a table",
+            Self::FalseOrTable => "false or a table",
             Self::Array => "an array",
             Self::Table => "a table",
         }

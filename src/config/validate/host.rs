@@ -104,7 +104,7 @@ pub fn admin_host(text: &str) -> Result<String, Complaint> {
 }
 
 /// What to do about a text that is no host name; `usual` where nothing better is known.
-fn domain_help(text: &str, error: &DomainError, usual: &str) -> String {
+pub fn domain_help(text: &str, error: &DomainError, usual: &str) -> String {
     let is_domain = |name: &str| model::domain(name).is_ok();
     let written = |name: &str| is_domain(name).then(|| format!("write `{name}`"));
     let help = match error {
@@ -124,7 +124,10 @@ fn domain_help(text: &str, error: &DomainError, usual: &str) -> String {
             let help = || format!("write `*.{name}` for the names below `{name}`, or `{name}`");
             is_domain(name).then(help)
         }
-        DomainError::Label { .. } if !text.is_ascii() => in_ascii(text),
+        DomainError::Label { .. } if !text.is_ascii() => {
+            let sent = |name| format!("write `{name}`, the form in which clients send it");
+            in_ascii(text).map(sent)
+        }
         DomainError::Label { .. } => Some(several(text).unwrap_or_else(|| PARTS_HELP.to_owned())),
         DomainError::Empty | DomainError::TooLong(_) | DomainError::Wildcard => None,
     };
@@ -144,12 +147,12 @@ fn several(text: &str) -> Option<String> {
 }
 
 /// The form in which a name of another script is sent by clients (RFC 5890, section 2.3.2.1).
-fn in_ascii(text: &str) -> Option<String> {
+pub fn in_ascii(text: &str) -> Option<String> {
     let (wildcard, name) = match text.strip_prefix("*.") {
         Some(name) => ("*.", name),
         None => ("", text),
     };
     let ascii = idna::domain_to_ascii(name).ok()?;
     let ascii = model::domain(ascii.trim_end_matches('.')).ok()?;
-    Some(format!("write `{wildcard}{ascii}`, the form in which clients send it"))
+    Some(format!("{wildcard}{ascii}"))
 }

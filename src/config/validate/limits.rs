@@ -1,9 +1,21 @@
 //! Limits, which two tables may set: what a version's table leaves out comes from the main file's, and finally from the
 //! model's defaults.
 
-use super::super::model::{AllLimits, GuestLimits, Limits};
-use super::super::raw::RawLimits;
+use super::super::model::{AllLimits, GuestLimits, IdleTime, Limits};
+use super::super::raw::{Field, RawLimits};
 use super::super::source::Findings;
+use super::quantity::duration;
+
+/// The limits of a version, on top of those that hold without its own table.
+pub fn of_version(at: &mut Findings<'_>, raw: Option<RawLimits>, below: &AllLimits) -> AllLimits {
+    let mut limits = over(at, raw, below);
+    let Limits { wall_time, idle_time, .. } = &mut limits.version;
+    // Two ways to say one thing are one value, so that changing from one to the other changes nothing.
+    if *idle_time == IdleTime::After(*wall_time) {
+        *idle_time = IdleTime::WallTime;
+    }
+    limits
+}
 
 /// The limits of a table, on top of those that hold without it.
 pub fn over(at: &mut Findings<'_>, raw: Option<RawLimits>, below: &AllLimits) -> AllLimits {
@@ -14,6 +26,7 @@ pub fn over(at: &mut Findings<'_>, raw: Option<RawLimits>, below: &AllLimits) ->
         memory,
         cpu_time,
         wall_time,
+        idle_time,
         request_body,
         concurrency,
         queue_time,
@@ -22,6 +35,7 @@ pub fn over(at: &mut Findings<'_>, raw: Option<RawLimits>, below: &AllLimits) ->
     let memory = at.size("memory", memory, &GuestLimits::MEMORY);
     let cpu_time = at.duration("cpu-time", cpu_time, &GuestLimits::CPU_TIME);
     let wall_time = at.duration("wall-time", wall_time, &Limits::WALL_TIME);
+    let idle_time = self::idle_time(at, idle_time);
     let request_body = at.size("request-body", request_body, &Limits::REQUEST_BODY);
     let concurrency = at.count("concurrency", concurrency, &Limits::CONCURRENCY);
     let queue_time = at.duration("queue-time", queue_time, &Limits::QUEUE_TIME);
@@ -30,7 +44,7 @@ pub fn over(at: &mut Findings<'_>, raw: Option<RawLimits>, below: &AllLimits) ->
     AllLimits {
         version: Limits {
             wall_time: wall_time.unwrap_or(version.wall_time),
-            idle_time: version.idle_time,
+            idle_time: idle_time.unwrap_or(version.idle_time),
             request_body: request_body.unwrap_or(version.request_body),
             concurrency: concurrency.unwrap_or(version.concurrency),
             queue_time: queue_time.unwrap_or(version.queue_time),
@@ -41,4 +55,11 @@ pub fn over(at: &mut Findings<'_>, raw: Option<RawLimits>, below: &AllLimits) ->
             instance_reuse: reuse.unwrap_or(guest.instance_reuse),
         },
     }
+}
+
+fn idle_time(at: &mut Findings<'_>, raw: Field<String>) -> Option<IdleTime> {
+    at.text(raw, |text| match text {
+        IdleTime::NONE => Ok(IdleTime::Never),
+        text => duration("idle-time", text, &IdleTime::RANGE).map(IdleTime::After),
+    })
 }

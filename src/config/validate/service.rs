@@ -3,22 +3,21 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::super::document::Document;
 use super::super::model::{
-    AllLimits, Digest, DomainPattern, GuestSpec, Place, Reach, Service, ServiceName, VersionName,
-    VersionSpec,
+    AllLimits, Digest, DomainPattern, Reach, Service, ServiceName, VersionName, VersionSpec,
 };
 use super::super::raw::{Field, Located, RawService, RawVersion};
 use super::super::report::Problem;
 use super::super::source::{Complaint, Findings, Spot};
+use super::backend::{self, RawBackend, Served};
 use super::claims::{Claims, NameKind};
 use super::policy::{Decided, decided};
 use super::routes::{Claiming, domains, routes};
 use super::split::Names;
-use super::{env, field, limits, quarantine, suspect};
+use super::{field, quarantine};
 
 /// What a service's file needs from the main file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -158,38 +157,15 @@ fn version(
     file: &mut Findings<'_>,
     table: &Range<usize>,
     raw: RawVersion,
-    limits: &AllLimits,
+    below: &AllLimits,
     claims: &mut Claims,
 ) -> Option<VersionSpec> {
-    let RawVersion { name, component, digest, env, remark, reach: _, limits: raw_limits } = raw;
+    let RawVersion { name, component, upstream, digest, env, remark, reach: _, limits } = raw;
     let name = file.required(table, "name", name);
     let name = name.and_then(|(span, text)| version_name(file, span, &text, claims));
-    let component = file.required(table, "component", component);
-    let component = component.and_then(|(span, text)| component_at(file, span, &text));
-    let (place, component) = component.unzip();
-    let digest = file.text(digest, field::digest);
-    let env = env::env(file, env);
-    let AllLimits { version: limits, guest } = limits::over(file, raw_limits, limits);
-    let guest = GuestSpec { component: component?, digest, env, limits: guest };
-    let place = place.unwrap_or_default();
-    Some(VersionSpec { name: name?, remark, backend: guest.into(), limits, place })
-}
-
-/// The path of a component, and where it is written.
-fn component_at(
-    file: &mut Findings<'_>,
-    span: Range<usize>,
-    text: &str,
-) -> Option<(Place, PathBuf)> {
-    if let Some(complaint) = suspect::address(text) {
-        file.add(span, complaint);
-        return None;
-    }
-    if let Some(complaint) = suspect::image(text) {
-        file.warn(span.clone(), complaint);
-    }
-    let place = Place::of(file.source.spot(span.clone()));
-    Some((place, file.path_at("component", span, text)?))
+    let raw = RawBackend { component, upstream, digest, env, limits };
+    let Served { backend, limits, place } = backend::backend(file, table, raw, below)?;
+    Some(VersionSpec { name: name?, remark, backend, limits, place })
 }
 
 fn version_name(

@@ -1,0 +1,213 @@
+//! Addresses of targets, and the hosts that targets are asked for. A text that is neither is refused with the one that
+//! was probably meant.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use super::super::super::model::{self, TargetAddress};
+use super::super::super::source::Complaint;
+use super::super::host::{domain_help, in_ascii};
+
+const TARGET_HELP: &str = "write an IP address or a name, and a port, such as `127.0.0.1:9001`, `[::1]:9001` or `api.internal:9001`";
+
+const HOST_HELP: &str = "write `keep` for the client's host, `target` for the target's own, or a name such as \
+                         `api.example.com`";
+
+/// Schemes with the port that each stands for, and whether it means TLS.
+const SCHEMES: [(&str, u16, bool); 8] = [
+    ("http", 80, false),
+    ("h2c", 80, false),
+    ("ws", 80, false),
+    ("grpc", 80, false),
+    ("https", 443, true),
+    ("wss", 443, true),
+    ("grpcs", 443, true),
+    ("h2", 443, true),
+];
+
+/// The address of a target, in the one way in which it is written.
+pub fn target(text: &str) -> Result<TargetAddress, Complaint> {
+    parsed(text).ok_or_else(|| {
+        let (why, help) = meant(text);
+        Complaint::new(format!("{text:?} cannot be the address of a target: {why}"), help)
+    })
+}
+
+fn parsed(text: &str) -> Option<TargetAddress> {
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return (address.port() != 0).then(|| TargetAddress::Address(canonical(address)));
+    }
+    let (name, port) = text.rsplit_once(':')?;
+    Some(TargetAddress::Name(self::name(name)?, self::port(port)?))
+}
+
+/// `[::ffff:127.0.0.1]` is 127.0.0.1.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
+        IpAddr::V6(_) => address,
+    }
+}
+
+/// A host name in lower case. Names in a container network may have underscores. A name whose last part is a number is
+/// an IPv4 address to most resolvers, however few parts it has.
+fn name(text: &str) -> Option<String> {
+    let lower = model::domain(&text.replace('_', "x")).map(|_| text.to_ascii_lowercase()).ok()?;
+    let last = lower.rsplit('.').next().unwrap_or_default();
+    let is_number = last.starts_with(|c: char| c.is_ascii_digit())
+        && (last.bytes().all(|digit| digit.is_ascii_digit())
+            || last.starts_with("0x") && last.bytes().skip(2).all(|c| c.is_ascii_hexdigit()));
+    (!is_number).then_some(lower)
+}
+
+fn port(text: &str) -> Option<u16> {
+    let is_number = text.bytes().all(|digit| digit.is_ascii_digit());
+    text.parse().ok().filter(|port| is_number && *port != 0)
+}
+
+/// What is wrong about a text that is no address, and what to write.
+fn meant(text: &str) -> (&'static str, String) {
+    let text = text.trim();
+    if text.is_empty() {
+        return ("it is empty", TARGET_HELP.to_owned());
+    }
+    if text.starts_with("unix:") || text.starts_with('/') {
+        return ("Unix sockets are not connected to", TARGET_HELP.to_owned());
+    }
+    if let Some((scheme, rest)) = text.split_once("://") {
+        return ("it has a scheme", of_url(scheme, rest));
+    }
+    if let Some((_, rest)) = text.rsplit_once('@') {
+        let help = "requests keep the `authorization` that they came with";
+        return (
+            "it has a user",
+            written(rest).map_or(help.to_owned(), |it| format!("{it}: {help}")),
+        );
+    }
+    if let Some((address, _)) = text.split_once('/') {
+        let help = "requests keep their own path";
+        return (
+            "it has a path",
+            written(address).map_or(help.to_owned(), |it| format!("{it}: {help}")),
+        );
+    }
+    if let Some(several) = several(text) {
+        return ("it is several", several);
+    }
+    of_parts(text)
+}
+
+/// What to write for a text that has neither scheme nor path.
+fn of_parts(text: &str) -> (&'static str, String) {
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    let (host, port) = text.rsplit_once(':').unwrap_or((text, ""));
+    let is_port = self::port(port).is_some();
+    // `::1:9001` is an address too: the one of `::1` with a port that nobody meant.
+    if let Some(ip) = host.parse::<Ipv6Addr>().ok().filter(|_| is_port && port.len() > 1) {
+        return ("an IPv6 address stands in brackets", format!("write `[{ip}]:{port}`"));
+    }
+    if let Ok(ip) = bare.parse::<IpAddr>() {
+        let example = SocketAddr::new(ip, 80);
+        return ("it has no port", format!("add the port, such as `{example}`"));
+    }
+    if host == text && name(text).is_some() {
+        return ("it has no port", format!("add the port, such as `{text}:80`"));
+    }
+    if let Some(port) = self::port(text.trim_start_matches([':', '*'])) {
+        return ("it has no host", format!("write `127.0.0.1:{port}` for this machine"));
+    }
+    if name(host).is_some() || host.parse::<IpAddr>().is_ok() {
+        return ("its port is not a number from 1 to 65535", format!("write it as `{host}:80`"));
+    }
+    match model::domain(host) {
+        Ok(_) => ("it has a number where an IPv4 address has four", TARGET_HELP.to_owned()),
+        Err(_) if !host.is_ascii() => {
+            let ascii = in_ascii(host).map(|name| {
+                format!("write `{name}:{port}`, the form in which names are looked up")
+            });
+            (
+                "its name has characters beyond ASCII",
+                ascii.unwrap_or_else(|| TARGET_HELP.to_owned()),
+            )
+        }
+        Err(error) => ("its host is not a name", domain_help(host, &error, TARGET_HELP)),
+    }
+}
+
+fn of_url(scheme: &str, rest: &str) -> String {
+    let known = SCHEMES.iter().find(|(known, ..)| scheme.eq_ignore_ascii_case(known));
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let address = authority.rsplit_once('@').map_or(authority, |(_, address)| address);
+    let (_, port, is_tls) = known.copied().unwrap_or(("", 80, false));
+    let with_port = parsed(address).map(|it| it.to_string());
+    let Some(address) =
+        with_port.or_else(|| parsed(&format!("{address}:{port}")).map(|it| it.to_string()))
+    else {
+        return TARGET_HELP.to_owned();
+    };
+    match is_tls {
+        true => format!("write `{address}`, and `protocol = \"tls\"` in `[versions.upstream]`"),
+        false => {
+            format!("write `{address}`: what targets speak is `protocol` in `[versions.upstream]`")
+        }
+    }
+}
+
+fn written(address: &str) -> Option<String> {
+    parsed(address).map(|address| format!("write `{address}`"))
+}
+
+/// What to do about several addresses in one text.
+fn several(text: &str) -> Option<String> {
+    let parts = text.split([',', ' ', ';', '|']).filter(|part| !part.is_empty());
+    let parts: Option<Vec<_>> = parts.map(parsed).collect();
+    let each: Vec<_> = parts?.iter().map(|address| format!("\"{address}\"")).collect();
+    let list = each.join(", ");
+    (each.len() > 1).then(|| format!("write each address as a text of its own: `{list}`"))
+}
+
+/// An address that can hardly be meant.
+pub fn suspect(address: &TargetAddress) -> Option<Complaint> {
+    let TargetAddress::Address(address) = address else { return None };
+    let (ip, port) = (address.ip(), address.port());
+    if ip.is_unspecified() {
+        let local = if ip.is_ipv4() { "127.0.0.1" } else { "[::1]" };
+        let message = format!(
+            "{address} is every address of this machine, to listen on and not to connect to"
+        );
+        return Some(Complaint::new(message, format!("write `{local}:{port}`")));
+    }
+    let is_broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
+    (ip.is_multicast() || is_broadcast).then(|| {
+        let message = format!("{address} is the address of a group, which nothing can connect to");
+        Complaint::new(message, "write the address of one machine")
+    })
+}
+
+/// A host with or without a port, as targets are to see it.
+pub fn host(text: &str) -> Result<String, Complaint> {
+    let with_port = || parsed(text).map(|address| address.to_string());
+    let alone = || match text.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+        Ok(IpAddr::V6(ip)) if text.starts_with('[') => Some(format!("[{ip}]")),
+        Ok(IpAddr::V4(ip)) => Some(ip.to_string()),
+        Ok(IpAddr::V6(_)) => None,
+        Err(_) => name(text),
+    };
+    alone().or_else(with_port).ok_or_else(|| {
+        let message = format!("`host` cannot be {text:?}, which is not a host");
+        let help = model::domain(text).err().map(|error| domain_help(text, &error, HOST_HELP));
+        Complaint::new(message, help.unwrap_or_else(|| HOST_HELP.to_owned()))
+    })
+}
+
+/// Whom a certificate names: a name or an IP address.
+pub fn server_name(text: &str) -> Result<String, Complaint> {
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return Ok(ip.to_string());
+    }
+    name(text).ok_or_else(|| {
+        let usual = "write the name in the targets' certificate, such as `api.internal`, without scheme and port";
+        let message = format!("`server-name` cannot be {text:?}, which is not a name");
+        let help = model::domain(text).err().map(|error| domain_help(text, &error, usual));
+        Complaint::new(message, help.unwrap_or_else(|| usual.to_owned()))
+    })
+}
