@@ -1,28 +1,38 @@
 //! The only client of the network. An [`Upstream`] is what serves a version over HTTP: a set of targets, with
 //! their health, connections and counters. Each request is one [`Exchange`] with one target.
 
+mod call;
 mod exchange;
 mod failure;
 mod target;
+mod targets;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use arc_swap::ArcSwap;
 use http::Request;
+use tokio::time::Instant;
 
-use crate::config::{Digest, Limits, UpstreamSpec};
+use crate::config::{Digest, Limits, TargetAddress, UpstreamSpec};
 use crate::exchange::Fed;
 
+pub use call::Call;
 pub use exchange::{Event, Exchange};
 pub use failure::{Failure, FailureKind, PrepareError, Sent};
-pub use target::Target;
+pub use target::{Counters, Settings, Target};
+pub use targets::Targets;
 
 /// What serves a version over the network.
 #[derive(Debug)]
 pub struct Upstream {
     spec: UpstreamSpec,
     limits: Limits,
-    targets: Vec<Arc<Target>>,
+    registry: Targets,
+    settings: Settings,
+    /// Read by every request, replaced when names stand for other addresses.
+    set: ArcSwap<Vec<Arc<Target>>>,
     turn: AtomicUsize,
 }
 
@@ -38,15 +48,43 @@ pub struct Attempt<'a> {
 }
 
 impl Upstream {
-    /// Looks up names, reads certificates, and begins to check targets.
+    /// Looks up names, reads certificates, and begins to check targets. Targets that other versions name with the same
+    /// settings are theirs too.
     ///
     /// # Errors
     ///
     /// Where no address is known, or a file of TLS cannot be used.
-    pub async fn prepare(spec: &UpstreamSpec, limits: &Limits) -> Result<Arc<Self>, PrepareError> {
-        let targets = spec.targets.iter().map(|it| Arc::new(Target::new(it))).collect();
-        let turn = AtomicUsize::new(0);
-        Ok(Arc::new(Self { spec: spec.clone(), limits: limits.clone(), targets, turn }))
+    pub async fn prepare(
+        spec: &UpstreamSpec,
+        limits: &Limits,
+        targets: &Targets,
+    ) -> Result<Arc<Self>, PrepareError> {
+        let mut addresses = Vec::new();
+        for target in &spec.targets {
+            addresses.push(look_up(&target.address).await?);
+        }
+        let upstream = Self {
+            settings: Settings::new(spec, None),
+            spec: spec.clone(),
+            limits: limits.clone(),
+            registry: targets.clone(),
+            set: ArcSwap::default(),
+            turn: AtomicUsize::new(0),
+        };
+        upstream.renew(&addresses);
+        Ok(Arc::new(upstream))
+    }
+
+    /// Takes other addresses for the declared targets: of each target those of its name, in the order of declaration.
+    /// What is known of addresses that stay, stays.
+    pub fn renew(&self, addresses: &[Vec<SocketAddr>]) {
+        let mut set = Vec::new();
+        for (target, addresses) in self.spec.targets.iter().zip(addresses) {
+            for address in addresses {
+                set.push(self.registry.get(&target.address, *address, &self.settings));
+            }
+        }
+        self.set.store(Arc::new(set));
     }
 
     /// The digest of the declaration.
@@ -68,15 +106,43 @@ impl Upstream {
         self: &Arc<Self>,
         request: Request<()>,
         body: Option<Fed>,
-        _attempt: &Attempt<'_>,
+        attempt: &Attempt<'_>,
     ) -> Result<Exchange, (Failure, Request<()>)> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        match self.targets.get(turn % self.targets.len().max(1)) {
-            Some(target) => Ok(Exchange::new(self, target, request, body, &self.limits)),
+        let set = self.set.load();
+        match set.get(turn % set.len().max(1)) {
+            Some(target) => {
+                let call = Call::new(self.clone(), target.clone(), Instant::now());
+                Ok(Exchange::new(call, request, body, &self.limits, attempt.on_new_connection))
+            }
             None => Err((Failure::unhealthy(), request)),
         }
     }
 
+    /// Whether one more retry is within the budget. Takes it from there.
+    pub fn may_retry(&self) -> bool {
+        true
+    }
+
     /// Closes connections that have been idle for too long.
     pub fn sweep(&self) {}
+
+    fn count_failure(&self, _target: &Arc<Target>, _why: &str) {}
+
+    fn count_success(&self, _target: &Arc<Target>) {}
+}
+
+/// Every address of a target.
+async fn look_up(target: &TargetAddress) -> Result<Vec<SocketAddr>, PrepareError> {
+    let (name, port) = match target {
+        TargetAddress::Address(address) => return Ok(vec![*address]),
+        TargetAddress::Name(name, port) => (name, *port),
+    };
+    let unresolved = |reason: String| PrepareError::Unresolved { name: name.clone(), reason };
+    let found = tokio::net::lookup_host((name.as_str(), port)).await;
+    let found: Vec<_> = found.map_err(|error| unresolved(error.to_string()))?.collect();
+    match found.is_empty() {
+        true => Err(unresolved("it has no address".to_owned())),
+        false => Ok(found),
+    }
 }

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use http::Request;
 
 use super::failure::{Failure, FailureKind};
-use super::{Target, Upstream};
+use super::{Call, Target};
 use crate::config::Limits;
 use crate::exchange::{self, Fed};
 
@@ -16,19 +16,20 @@ pub type Event = exchange::Event<Failure>;
 /// A request under way. Dropping it ends it: its connection is closed, or its stream reset.
 #[derive(Debug)]
 pub struct Exchange {
-    target: Arc<Target>,
+    call: Call,
     request: Request<()>,
 }
 
 impl Exchange {
+    /// A request of `call`. Its connection is a new one where `is_fresh`.
     pub(super) fn new(
-        _upstream: &Arc<Upstream>,
-        target: &Arc<Target>,
+        call: Call,
         request: Request<()>,
         _body: Option<Fed>,
         _limits: &Limits,
+        _is_fresh: bool,
     ) -> Self {
-        Self { target: target.clone(), request }
+        Self { call, request }
     }
 
     /// The next event of the response. Cancel-safe: a dropped call loses nothing.
@@ -38,8 +39,10 @@ impl Exchange {
 
     /// Polls for the next event of the response; sends what there is of the request meanwhile.
     pub fn poll_next(&mut self, _context: &mut Context<'_>) -> Poll<Event> {
-        let detail = format!("{} is not asked yet", self.target.address());
-        Poll::Ready(Event::Failed(Failure::unsent(FailureKind::Connect, detail)))
+        let detail = format!("{} is not asked yet", self.call.target().address());
+        let failure = Failure::unsent(FailureKind::Connect, detail);
+        self.call.failed(&failure);
+        Poll::Ready(Event::Failed(failure))
     }
 
     /// Starts the time limit of the next event anew, because the exchange was waiting for the client.
@@ -47,7 +50,7 @@ impl Exchange {
 
     /// The target that was asked.
     pub fn target(&self) -> &Arc<Target> {
-        &self.target
+        self.call.target()
     }
 
     /// Gives the request back, for another attempt.

@@ -12,19 +12,21 @@ use crate::config::{BackendSpec, VersionSpec};
 use crate::runtime::{CompileCache, Engine};
 use crate::source::ComponentStore;
 use crate::telemetry::Telemetry;
-use crate::upstream::Upstream;
+use crate::upstream::{Targets, Upstream};
 
 /// Makes versions ready, and keeps what several of them share. Cheap to clone: clones share it too.
 #[derive(Clone, Debug)]
 pub struct Preparer {
     programs: ProgramCache,
+    targets: Targets,
     telemetry: Telemetry,
 }
 
 impl Preparer {
     /// A preparer that has compiled nothing yet.
     pub fn new(engine: Engine, cache: Option<CompileCache>, telemetry: Telemetry) -> Self {
-        Self { programs: ProgramCache::new(engine, cache), telemetry }
+        let programs = ProgramCache::new(engine, cache);
+        Self { programs, targets: Targets::default(), telemetry }
     }
 
     /// The same, which takes components from a store where their files are gone or changed.
@@ -48,7 +50,7 @@ impl Preparer {
                 Backend::Guest(guest::prepare(&self.programs, key, spec, declared).await?)
             }
             BackendSpec::Upstream(declared) => {
-                Backend::Upstream(Upstream::prepare(declared, &spec.limits).await?)
+                Backend::Upstream(Upstream::prepare(declared, &spec.limits, &self.targets).await?)
             }
         };
         let meter = self.telemetry.version(

@@ -45,7 +45,7 @@ pub enum TargetAddress {
 }
 
 /// The protocol that targets speak.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Protocol {
     Http1,
     /// HTTP/2 without TLS, by prior knowledge.
@@ -87,7 +87,7 @@ pub enum Balance {
 }
 
 /// Which host a target is asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum HostHeader {
     /// The client's.
     #[default]
