@@ -4,7 +4,7 @@
 //! a newer process.
 //!
 //! `paths` has the addresses and queries, and `query` reads a query string. Then one file for each
-//! answer: `status`, `reload` (with the body of the request), `history`, `explanation`, `description`
+//! answer: `status` (with the `upstream` of a version), `reload` (with the body of the request), `history`, `explanation`, `description`
 //! (the answer of `/api/v1/config`) and `plan` (the difference between two descriptions, printed by
 //! `watershed plan --json`). `standing` says where a version stands, in several of them, `moment` is
 //! how each of them writes a time, and `error` is what every command and path answers when something is wrong.
@@ -21,6 +21,7 @@ mod query;
 mod reload;
 mod standing;
 mod status;
+mod upstream;
 
 pub use check::{CheckDocument, CheckQuestion};
 pub use description::{
@@ -48,3 +49,4 @@ pub use status::{
     DescriptorsDocument, DrawnDocument, EnvironmentDocument, ObservedDocument, ServiceDocument,
     StatusDocument, SubstituteDocument, VersionDocument, WindowDocument,
 };
+pub use upstream::{TargetConnections, TargetDocument, UnresolvedDocument, UpstreamDocument};

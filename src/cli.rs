@@ -229,6 +229,11 @@ pub enum CliError {
     OfflineShares,
     #[error("`--env {0}=…` is given twice")]
     EnvTwice(String),
+    #[error("`--upstream {0}` is given twice")]
+    TargetTwice(String),
+    /// The version.
+    #[error("no target of {0} answers from here, and it is to get traffic")]
+    NoTargetAnswers(String),
     #[error("{0:?} is neither a generation nor a version")]
     NotATarget(String),
     /// A plan needs no process.

@@ -106,6 +106,7 @@ codes! {
     VersionExists = "version-exists": "The service has this version already, and versions do not change.",
     VersionCreating = "version-creating": "The version is still being made ready.",
     VersionInError = "version-in-error": "The version cannot be served; `fault` says why.",
+    VersionUnhealthy = "version-unhealthy": "No target of the version is healthy, or answers.",
     VersionTimeout = "version-timeout": "The version did not become normal in time.",
     VersionQuarantined = "version-quarantined": "Somebody rolled back from the version with `--bad`.",
     VersionClosed = "version-closed": "The version's `reach` keeps it from having a share.",

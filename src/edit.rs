@@ -22,7 +22,9 @@ use toml_edit::{DocumentMut, value};
 pub(crate) use diff::show as show_change;
 pub use restore::PutRule;
 
-use crate::config::{Digest, Percent, Problem, Quarantined, ServiceName, VersionName, syntax_of};
+use crate::config::{
+    Digest, Percent, Problem, Quarantined, ServiceName, TargetAddress, VersionName, syntax_of,
+};
 
 /// The text of a service's file that is being changed.
 ///
@@ -56,14 +58,43 @@ pub struct ServiceText {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewVersion {
     pub name: VersionName,
-    /// Absolute. Written relative to the file where both share a directory other than `/`.
-    pub component: PathBuf,
+    pub backend: NewBackend,
+    /// Of what serves the version: of a component, its file's; of an upstream, its declaration's.
     pub digest: Digest,
-    /// The whole environment: the other variables of a replaced version go. Where it is empty, a replaced version keeps
-    /// its variables: secrets, which are files or variables of watershed's own environment, can be written by hand
-    /// only.
-    pub env: Vec<(String, String)>,
     pub remark: Option<String>,
+}
+
+/// What is to serve a version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NewBackend {
+    Component {
+        /// Absolute. Written relative to the file where both share a directory other than `/`.
+        component: PathBuf,
+        /// The whole environment: the other variables of a replaced version go. Where it is empty, a replaced version
+        /// keeps its variables: secrets, which are files or variables of watershed's own environment, can be written by
+        /// hand only.
+        env: Vec<(String, String)>,
+    },
+    /// These targets. A replaced upstream keeps its other settings.
+    Upstream(Vec<TargetAddress>),
+}
+
+impl NewVersion {
+    /// The component that is to serve it, if one is.
+    pub fn component(&self) -> Option<&Path> {
+        match &self.backend {
+            NewBackend::Component { component, .. } => Some(component),
+            NewBackend::Upstream(_) => None,
+        }
+    }
+
+    /// The variables that are given; empty where the backend has none.
+    pub fn env(&self) -> &[(String, String)] {
+        match &self.backend {
+            NewBackend::Component { env, .. } => env,
+            NewBackend::Upstream(_) => &[],
+        }
+    }
 }
 
 impl ServiceText {
@@ -101,8 +132,8 @@ impl ServiceText {
         self.edit(|document| service::add_version(document, &directory, version));
     }
 
-    /// Replaces a version in its place, and keeps its limits, its reach, and its remark where none is given. A version
-    /// that does not exist is added.
+    /// Replaces a version in its place, and keeps its limits, its reach, and its remark where none is given. What only a
+    /// component has goes where an upstream takes its place. A version that does not exist is added.
     pub fn replace_version(&mut self, version: &NewVersion) {
         let directory = self.directory.clone();
         self.edit(|document| service::replace_version(document, &directory, version));

@@ -191,6 +191,8 @@ fn version_document(
         remark: view.remark.clone(),
         error: view.status.error().map(Fault::from),
         substitute: substitute(view),
+        unhealthy: false,
+        upstream: None,
     }
 }
 

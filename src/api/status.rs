@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::history::Share;
 use super::reload::{RejectionDocument, ReloadDocument, ReportDocument};
 use super::standing::Fault;
+use super::upstream::UpstreamDocument;
 use crate::config::Problem;
 
 /// `GET /api/v1/status`.
@@ -160,7 +161,10 @@ pub struct VersionDocument {
     /// Whether it gets no traffic although it is normal: somebody rolled back from it with `--bad`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub quarantined: bool,
-    /// The component's, where it is normal.
+    /// Whether no target of it takes requests. Beside its status: it holds no edit.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unhealthy: bool,
+    /// Of its component, or of the declaration of its upstream, where it is normal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -170,6 +174,9 @@ pub struct VersionDocument {
     /// What the version is made from, where its file does not have what is declared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub substitute: Option<SubstituteDocument>,
+    /// How its targets do, where it is reached over the network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<UpstreamDocument>,
 }
 
 /// A component that has the declared digest, and is not in the declared file.

@@ -1,24 +1,29 @@
-//! `watershed deploy`: a new version beside those that serve, and traffic for it once it is normal.
+//! `watershed deploy`: a new version beside those that serve, and traffic for it once it is normal. `given` is what is to
+//! serve it; `probe` asks whether an upstream's targets answer.
 
 mod arguments;
+mod given;
+mod probe;
 
 use std::collections::HashSet;
+use std::io::Write;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use super::CliError;
 use super::consent::Intent;
-use super::copies::{CopyDocument, Pending, copies_of, sweep, undo};
+use super::copies::{CopyDocument, copies_of, sweep, undo};
 use super::site::Site;
 use super::summary::{Action, Summary};
 use super::target::Target;
 use super::target::preview::Preview;
-use crate::config::{self, Digest, Percent, VersionName, absolute};
+use crate::config::{Percent, VersionName};
 use crate::edit::{NewVersion, ServiceText};
 use crate::rollout::{self, Deployment, Done, Note, Portion};
 use crate::source::{ComponentStore, ServiceFile};
-use crate::versions::{StatusCode, StatusError, read_component};
+use given::Given;
+use probe::Silent;
 
 pub(super) use arguments::{Arguments, patience};
 
@@ -26,10 +31,13 @@ pub(super) fn deploy(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cli
     if let Some(name) = twice(&arguments.env) {
         return Err(CliError::EnvTwice(name.to_owned()));
     }
-    let component = Component::read(&arguments.component)?;
+    let given = Given::of(arguments)?;
+    let silent = given.silent()?;
+    // What is told of targets does not hold the command up, so it does not matter whether somebody reads it.
+    silent.iter().for_each(|it| drop(writeln!(std::io::stderr(), "warning: {it}")));
     let deployed = match arguments.new_service {
-        true => create(path, arguments, component)?,
-        false => add(path, arguments, component)?,
+        true => create(path, arguments, given)?,
+        false => add(path, arguments, given, &silent)?,
     };
     let (target, done, copies) = match deployed {
         ControlFlow::Continue(deployed) => deployed,
@@ -39,23 +47,33 @@ pub(super) fn deploy(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cli
         Some(_) => Action::Normal(&arguments.version),
         None => Action::Declared(&arguments.version),
     };
-    Summary::new(&target, action, &done, arguments.common.json).with_copies(&copies).print()
+    let warnings: Vec<_> = silent.iter().map(Silent::to_string).collect();
+    let summary = Summary::new(&target, action, &done, arguments.common.json);
+    summary.with_copies(&copies).with_warnings(&warnings).print()
 }
 
 /// What became of a deployment; a dry run breaks off with its exit code.
 type Deployed = ControlFlow<ExitCode, (Target, Done, Vec<CopyDocument>)>;
 
 /// Adds the version to an existing service.
-fn add(path: &Path, arguments: &Arguments, component: Component) -> Result<Deployed, CliError> {
+fn add(
+    path: &Path,
+    arguments: &Arguments,
+    given: Given,
+    silent: &[Silent],
+) -> Result<Deployed, CliError> {
     let found = Target::find(path, &arguments.common, arguments.service.as_str());
     let mut target = found.map_err(|error| match error {
         CliError::Select(error) => CliError::Select(error.or_new()),
         other => other,
     })?;
-    let (version, pending) = arguments.new_version(component, target.store());
-    target.copies(pending);
-    let replaced = target.view().version(&version.name).filter(|_| arguments.replace).cloned();
+    let replaced = target.view().version(&arguments.version).filter(|_| arguments.replace).cloned();
     let portion = target.view().portion(arguments.traffic.unwrap_or(Portion::Hold));
+    if given.is_dead(silent) && !arguments.force && takes(&target, arguments, portion) {
+        return Err(CliError::NoTargetAnswers(arguments.version.to_string()));
+    }
+    let (version, pending) = given.version(arguments, target.store(), replaced.as_ref());
+    target.copies(pending);
     let deployment = arguments.deployment(version, portion);
     if let ControlFlow::Break(code) = settle(arguments, &mut target, &deployment)? {
         return Ok(ControlFlow::Break(code));
@@ -64,6 +82,16 @@ fn add(path: &Path, arguments: &Arguments, component: Component) -> Result<Deplo
     let done = done.inspect_err(|_| forget(&target, &arguments.version))?;
     let copies = sweep(&target, &copies_of(target.store(), replaced.iter()));
     Ok(ControlFlow::Continue((target, done, copies)))
+}
+
+/// Whether requests that others answer now, or the version that is replaced, go to the new version.
+fn takes(target: &Target, arguments: &Arguments, portion: Portion) -> bool {
+    let view = target.view();
+    match portion {
+        _ if arguments.replace => view.shares().of(&arguments.version) > Percent::ZERO,
+        Portion::Hold => false,
+        Portion::All | Portion::Share(_) => !view.shares().is_offline(),
+    }
 }
 
 /// Deletes the copy that was made for a version that is not deployed, unless the version stays declared.
@@ -88,12 +116,12 @@ fn settle(
 }
 
 /// Creates a service with this one version.
-fn create(path: &Path, arguments: &Arguments, component: Component) -> Result<Deployed, CliError> {
+fn create(path: &Path, arguments: &Arguments, given: Given) -> Result<Deployed, CliError> {
     let Arguments { service, domain, consent, common, .. } = arguments;
     let site = Site::open(path, common)?;
     let place = site.place(common.environment.as_deref(), service)?;
     let store = ComponentStore::new(&site.loaded.config.components.directory);
-    let (version, mut pending) = arguments.new_version(component, &store);
+    let (version, mut pending) = given.version(arguments, &store, None);
     let fill = |text: &mut ServiceText| {
         text.add_version(&version);
         text.set_split(&[(version.name.clone(), Percent::ALL)]);
@@ -119,46 +147,7 @@ fn create(path: &Path, arguments: &Arguments, component: Component) -> Result<De
     Ok(ControlFlow::Continue((target, done, Vec::new())))
 }
 
-/// The bytes that `--component` names. They are read once: the file may change meanwhile.
-struct Component {
-    /// Absolute.
-    path: PathBuf,
-    bytes: Vec<u8>,
-    digest: Digest,
-}
-
-impl Component {
-    fn read(path: &Path) -> Result<Self, CliError> {
-        let given = path.display().to_string();
-        let path = absolute(Path::new("/"), &std::path::absolute(path)?);
-        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-        let bytes = runtime.block_on(read_component(&path));
-        let bytes = bytes.map_err(|error| as_given(error, &given))?;
-        let digest = Digest::of(&bytes);
-        Ok(Self { path, bytes, digest })
-    }
-}
-
 impl Arguments {
-    /// The version to declare, and the copy to make for it, unless its component stays where it is.
-    fn new_version(
-        &self,
-        component: Component,
-        store: &ComponentStore,
-    ) -> (NewVersion, Option<Pending>) {
-        let Component { path, bytes, digest } = component;
-        let place = store.place(&self.service, &self.version, &digest);
-        let stays = self.in_place || store.has(&path, &digest);
-        let version = NewVersion {
-            name: self.version.clone(),
-            component: if stays { path } else { place.clone() },
-            digest,
-            env: self.env.clone(),
-            remark: self.remark.clone(),
-        };
-        (version, (!stays).then(|| Pending::new(bytes, place)))
-    }
-
     fn deployment(&self, version: NewVersion, portion: Portion) -> Deployment {
         let Self { service, replace, .. } = self;
         // Leaves out the environment's values, which may be secret.
@@ -177,23 +166,6 @@ impl Arguments {
             patience: self.timeout,
             note: Note { command, remark: self.remark.clone(), restores: None },
         }
-    }
-}
-
-/// An error about a path as it was given on the command line.
-fn as_given(error: StatusError, given: &str) -> StatusError {
-    match (error.code, config::elsewhere(given)) {
-        (StatusCode::NotFound, Some(detail)) => {
-            let suggestion = "a component is a file: fetch it (from a registry with `wkg oci pull` or `oras pull`), and \
-                              give its path";
-            StatusError { detail, suggestion, ..error }
-        }
-        (StatusCode::NotFound, None) => {
-            let suggestion =
-                "build the component, or correct the path; it is relative to the current directory";
-            StatusError { suggestion, ..error }
-        }
-        _ => error,
     }
 }
 

@@ -156,7 +156,11 @@ impl Coded for CliError {
             Self::Ramp(error) => error.code(),
             Self::Component(_) => ErrorCode::InvalidComponent,
             Self::InError(_) => ErrorCode::VersionInError,
-            Self::OfflineShares | Self::EnvTwice(_) | Self::NotATarget(_) => ErrorCode::Usage,
+            Self::OfflineShares
+            | Self::EnvTwice(_)
+            | Self::TargetTwice(_)
+            | Self::NotATarget(_) => ErrorCode::Usage,
+            Self::NoTargetAnswers(_) => ErrorCode::VersionUnhealthy,
             Self::Select(error) => error.code(),
             Self::Question(error) => error.code(),
             Self::Compile(_) => ErrorCode::CompileFailed,
@@ -191,6 +195,10 @@ impl Coded for CliError {
             Self::Question(error) => return error.help(),
             Self::OfflineShares => "leave out the shares, or `--offline`",
             Self::EnvTwice(_) => "give each variable once",
+            Self::TargetTwice(_) => "give each target once",
+            Self::NoTargetAnswers(_) => {
+                "start one first, or leave out `--traffic`; `--force` gives it traffic all the same"
+            }
             Self::NotATarget(_) => "give a number or a name for `--to`",
             Self::Engine(_)
             | Self::Start(_)

@@ -106,6 +106,7 @@ pub(super) struct Summary<'a> {
     generation: Option<u64>,
     is_change: bool,
     copies: &'a [CopyDocument],
+    warnings: &'a [String],
     json: bool,
 }
 
@@ -128,6 +129,9 @@ pub(super) struct Document<'a> {
     /// Copies of components whose versions are gone.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     copies: &'a [CopyDocument],
+    /// What was found that need not be wrong: targets that do not answer from where the command runs.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    warnings: &'a [String],
     #[serde(flatten)]
     back: Option<BackDocument<'a>>,
 }
@@ -164,12 +168,18 @@ impl<'a> Summary<'a> {
         let Done { before, generation, is_change } = done;
         let (generation, is_change) = (*generation, *is_change);
         let after = target.view().shares();
-        Self { target, action, before, after, generation, is_change, copies: &[], json }
+        let (copies, warnings) = (&[], &[]);
+        Self { target, action, before, after, generation, is_change, copies, warnings, json }
     }
 
     /// Tells also of copies of components.
     pub(super) fn with_copies(self, copies: &'a [CopyDocument]) -> Self {
         Self { copies, ..self }
+    }
+
+    /// Tells scripts also of warnings, which people have been told of already.
+    pub(super) fn with_warnings(self, warnings: &'a [String]) -> Self {
+        Self { warnings, ..self }
     }
 
     /// Prints it.
@@ -268,6 +278,7 @@ impl<'a> Summary<'a> {
                 _ => None,
             },
             copies: self.copies,
+            warnings: self.warnings,
             back: self.back(),
         }
     }

@@ -4,46 +4,64 @@
 use std::path::{Component, Path};
 
 use pathdiff::diff_paths;
-use toml_edit::{DocumentMut, Formatted, Item, Value};
+use toml_edit::{Array, DocumentMut, Formatted, Item, Value};
 
-use super::NewVersion;
 use super::keys::{Keys, in_braces};
-use super::{list, restore};
-use crate::config::{Digest, Percent, Quarantined, VersionName};
+use super::{NewBackend, NewVersion, list, restore};
+use crate::config::{Digest, GuestLimits, Percent, Quarantined, TargetAddress, VersionName};
 
 pub const VERSIONS: &str = "versions";
 pub const TRAFFIC: &str = "traffic";
 const QUARANTINE: &str = "quarantine";
 const SPLIT: &str = "split";
 const LATEST: &str = "latest";
+const UPSTREAM: &str = "upstream";
+const TARGETS: &str = "targets";
+const LIMITS: &str = "limits";
+/// The keys of a version that only components have, beside their limits.
+const OF_GUESTS: [&str; 4] = ["component", "digest", "env", "outbound"];
 
 /// Adds a version after the last one. `directory` is that of the file.
 pub fn add_version(document: &mut DocumentMut, directory: &Path, version: &NewVersion) {
     let name = ("name".to_owned(), Value::from(version.name.as_str()));
-    let keys = version_keys(directory, version).into_iter();
-    let keys = keys.filter_map(|(key, value)| Some((key.to_owned(), value?)));
-    let env = variables(version);
+    let keys = version_keys(directory, version);
+    let env = variables(version.env());
     let env = (!env.is_empty()).then(|| ("env".to_owned(), Value::InlineTable(in_braces(env))));
     let entries = [name].into_iter().chain(keys).chain(env).collect();
     let position = list::last_position(document, VERSIONS);
     list::push(document, VERSIONS, entries, position);
 }
 
-/// Replaces a version in its place, and keeps its limits, its reach, and a remark where none is given. Adds the version
-/// if none has its name.
+/// Replaces a version in its place, and keeps its limits, its reach, and a remark where none is given. An upstream in the
+/// place of an upstream keeps its settings beside the targets. Adds the version if none has its name.
 pub fn replace_version(document: &mut DocumentMut, directory: &Path, version: &NewVersion) {
     let found = list::find(document, VERSIONS, |table| is_named(table, &version.name));
     let Some(index) = found.first() else {
         return add_version(document, directory, version);
     };
     let Some(mut table) = list::table(document, VERSIONS, *index) else { return };
+    match &version.backend {
+        NewBackend::Component { .. } => table.remove(UPSTREAM),
+        NewBackend::Upstream(_) => remove_guest(&mut table),
+    }
     for (key, value) in version_keys(directory, version) {
-        if let Some(value) = value {
-            table.put(key, value);
+        match table.get_mut(&key).filter(|_| key == UPSTREAM).and_then(Keys::of) {
+            Some(mut upstream) => upstream.put(TARGETS, value),
+            None => table.put(&key, value),
         }
     }
-    if !version.env.is_empty() {
-        table.put_table("env", variables(version));
+    if !version.env().is_empty() {
+        table.put_table("env", variables(version.env()));
+    }
+}
+
+/// Removes what an upstream does not have.
+fn remove_guest(version: &mut Keys<'_>) {
+    OF_GUESTS.iter().for_each(|key| version.remove(key));
+    let Some(mut limits) = version.get_mut(LIMITS).and_then(Keys::of) else { return };
+    GuestLimits::default().entries().iter().for_each(|(key, _)| limits.remove(key));
+    if limits.is_empty() {
+        version.remove(LIMITS);
     }
 }
 
@@ -71,16 +89,23 @@ fn text_of(table: &mut Keys<'_>, key: &str) -> Option<String> {
     table.get_mut(key)?.as_str().map(str::to_owned)
 }
 
-fn version_keys(directory: &Path, version: &NewVersion) -> [(&'static str, Option<Value>); 3] {
-    [
-        ("component", Some(Value::from(path_in(directory, &version.component)))),
-        ("digest", Some(Value::from(version.digest.to_string()))),
-        ("remark", version.remark.as_deref().map(Value::from)),
-    ]
+fn version_keys(directory: &Path, version: &NewVersion) -> Vec<(String, Value)> {
+    let backend = match &version.backend {
+        NewBackend::Component { component, .. } => vec![
+            ("component", Value::from(path_in(directory, component))),
+            ("digest", Value::from(version.digest.to_string())),
+        ],
+        NewBackend::Upstream(targets) => {
+            let targets = targets.iter().map(TargetAddress::to_string);
+            vec![(UPSTREAM, Value::Array(targets.collect::<Array>()))]
+        }
+    };
+    let remark = version.remark.as_deref().map(|remark| ("remark", Value::from(remark)));
+    backend.into_iter().chain(remark).map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-fn variables(version: &NewVersion) -> Vec<(String, Value)> {
-    version.env.iter().map(|(name, text)| (name.clone(), Value::from(text.as_str()))).collect()
+fn variables(env: &[(String, String)]) -> Vec<(String, Value)> {
+    env.iter().map(|(name, text)| (name.clone(), Value::from(text.as_str()))).collect()
 }
 
 /// A path as it is written in a file of `directory`: relative if both share more than the root.

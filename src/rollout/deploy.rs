@@ -17,7 +17,7 @@ use super::view::ServiceView;
 use crate::api::Standing;
 use crate::code::Coded;
 use crate::config::{EnvValue, Percent, Quarantined, Service, Traffic, VersionName};
-use crate::edit::NewVersion;
+use crate::edit::{NewBackend, NewVersion};
 use crate::policy::Obstacle;
 
 pub use proposal::proposal;
@@ -32,7 +32,7 @@ pub struct Deployment {
     pub replaces: bool,
     /// Whether the service was made for it: its file goes again if the version fails.
     pub creates: bool,
-    /// Whether a quarantine of it is removed.
+    /// Whether a quarantine of it is removed, and it gets traffic although no target of it is healthy.
     pub forced: bool,
     /// Whether a version that cannot become normal stays in the file, without traffic.
     pub keeps_failed: bool,
@@ -140,8 +140,8 @@ impl<C: Control> Run<'_, C> {
         for other in others {
             let Some(guest) = other.guest() else { continue };
             let is_pinned = guest.digest.is_some_and(|digest| digest != version.digest);
-            if guest.component == version.component && is_pinned {
-                let (component, other) = (version.component.clone(), other.name.clone());
+            if version.component() == Some(&guest.component) && is_pinned {
+                let (component, other) = (guest.component.clone(), other.name.clone());
                 return Err(Refusal::OverwritesComponent { component, other });
             }
         }
@@ -162,10 +162,13 @@ impl<C: Control> Run<'_, C> {
 
     /// The quarantine of what is deployed, under whatever name it was before.
     fn quarantined(&self) -> Option<&Quarantined> {
-        let NewVersion { name, digest, env, .. } = &self.deployment.version;
-        let env = match self.view().version(name).filter(|_| env.is_empty()) {
-            Some(replaced) => replaced.env().to_vec(),
-            None => plain(env),
+        let NewVersion { name, backend, digest, .. } = &self.deployment.version;
+        let env = match backend {
+            NewBackend::Component { env, .. } if !env.is_empty() => plain(env),
+            NewBackend::Component { .. } => {
+                self.view().version(name).map_or_else(Vec::new, |replaced| replaced.env().to_vec())
+            }
+            NewBackend::Upstream(_) => Vec::new(),
         };
         self.view().service.quarantined_as(digest, &env)
     }
@@ -297,6 +300,11 @@ impl<C: Control> Run<'_, C> {
         let written = Shares::declared(&self.view().service);
         if written.is_some_and(|written| written.is_same(&shares)) {
             return Ok(None);
+        }
+        let is_given_some = shares.of(self.name()) > Percent::ZERO && !self.deployment.forced;
+        if is_given_some && self.view().is_unhealthy(self.name()) {
+            let service = self.view().service.name.clone();
+            return Err(Refusal::Unhealthy { service, version: self.name().clone() }.into());
         }
         let edit = Edit(vec![split(&self.view().service, None, &shares)]);
         Ok(self.control.edit(&edit, self.deployment.note.clone())?.generation)

@@ -20,6 +20,8 @@ pub enum Refusal {
     Creating { service: ServiceName, version: VersionName },
     #[error("{version} of {service} is in error ({}): {}", .fault.code, .fault.detail)]
     InError { service: ServiceName, version: VersionName, fault: Fault },
+    #[error("no target of {version} of {service} is healthy")]
+    Unhealthy { service: ServiceName, version: VersionName },
     #[error("{version} of {service} is quarantined: somebody rolled back from it with `--bad`")]
     Quarantined { service: ServiceName, version: VersionName },
     #[error(
@@ -72,6 +74,7 @@ impl Coded for Refusal {
             Self::NoVersion { .. } => ErrorCode::UnknownVersion,
             Self::Creating { .. } => ErrorCode::VersionCreating,
             Self::InError { .. } => ErrorCode::VersionInError,
+            Self::Unhealthy { .. } => ErrorCode::VersionUnhealthy,
             Self::Quarantined { .. } => ErrorCode::VersionQuarantined,
             Self::Closed { .. } => ErrorCode::VersionClosed,
             Self::NotDeclared { .. } => ErrorCode::VersionUndeclared,
@@ -97,6 +100,9 @@ impl Coded for Refusal {
                 format!("wait until `watershed status {service}` says so")
             }
             Self::InError { fault, .. } => fault.suggestion.clone(),
+            Self::Unhealthy { service, .. } => format!(
+                "`watershed status {service}` says why; `--force` gives it traffic all the same"
+            ),
             Self::Quarantined { .. } => "`--force` gives it traffic all the same, and takes the \
                                          quarantine away"
                 .to_owned(),

@@ -148,6 +148,12 @@ impl ServiceView {
         self.standing(name)?.digest()
     }
 
+    /// Whether the process knows that no target of a version is healthy.
+    pub fn is_unhealthy(&self, name: &VersionName) -> bool {
+        let mut versions = self.served.iter().flat_map(|service| &service.versions);
+        versions.any(|version| version.name == name.as_str() && version.unhealthy)
+    }
+
     /// The entry that keeps a version from traffic, if one does.
     pub fn quarantine(&self, name: &VersionName) -> Option<Quarantined> {
         match self.obstacle(name)? {

@@ -7,7 +7,7 @@ use crate::cli::arguments::{percent, variable};
 use crate::cli::common::Common;
 use crate::cli::complete;
 use crate::cli::consent::Consent;
-use crate::config::{ServiceName, VersionName, parse_duration};
+use crate::config::{ServiceName, TargetAddress, VersionName, parse_duration};
 use crate::rollout::Portion;
 
 const EXAMPLES: &str = "\
@@ -18,11 +18,16 @@ Examples:
                                     10 % of the traffic once it is normal
   watershed deploy greeter v3 --component greeter.wasm --traffic all
                                     a full upgrade: all of it, once it is normal
+  watershed deploy greeter legacy --upstream 10.0.0.7:9001,10.0.0.8:9001
+                                    an HTTP service that runs already
   watershed deploy shop v1 --component shop.wasm --new-service \\
     --domain shop.example.com       a new service
 
 What takes traffic from other versions, or replaces a version that has traffic, asks first, and without
-a terminal it refuses unless `--yes`. A dry run does not compile the component.";
+a terminal it refuses unless `--yes`. A dry run does not compile the component.
+
+A connection to each target of an upstream is tried from here. Targets that do not answer are a
+warning; where none does, the version gets no traffic without `--force`.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -33,15 +38,21 @@ pub struct Arguments {
     /// The name of the new version: a DNS label without `--`.
     pub version: VersionName,
     /// The WebAssembly component.
-    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
-    pub component: PathBuf,
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath,
+          required_unless_present = "upstream", conflicts_with = "upstream")]
+    pub component: Option<PathBuf>,
+    /// The targets of an HTTP service that serves the version: addresses and ports, or names and ports. With
+    /// `--replace`, an upstream keeps its other settings.
+    #[arg(long, value_name = "ADDR[,ADDR]", value_delimiter = ',', value_parser = target,
+          value_hint = clap::ValueHint::Hostname)]
+    pub upstream: Vec<TargetAddress>,
     /// Name the component where it is, instead of copying it into the store of components. A build that overwrites it
     /// then leaves the version without its component.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "upstream")]
     pub in_place: bool,
     /// A variable that the guest sees; may be given more than once. With `--replace` and without `--env`, the version
     /// keeps its variables.
-    #[arg(long, value_name = "K=V", value_parser = variable)]
+    #[arg(long, value_name = "K=V", value_parser = variable, conflicts_with = "upstream")]
     pub env: Vec<(String, String)>,
     /// A note for people, in the file and in the history.
     #[arg(long, value_name = "TEXT")]
@@ -62,7 +73,7 @@ pub struct Arguments {
     /// A domain of the new service beside its default one; may be given more than once.
     #[arg(long, value_name = "DOMAIN", requires = "new_service")]
     pub domain: Vec<String>,
-    /// Give traffic to a quarantined component, and remove its quarantine entry.
+    /// Give traffic to what is quarantined, and remove its quarantine entry; or to an upstream of which no target answers.
     #[arg(long)]
     pub force: bool,
     /// How long to wait for the version to become normal, such as 30s.
@@ -83,6 +94,16 @@ fn portion(text: &str) -> Result<Portion, String> {
             .map(Portion::Share)
             .map_err(|error| format!("{error}; or write `all` or `hold`")),
     }
+}
+
+/// A target such as `10.0.0.7:9001`, `[::1]:9001` or `api.internal:9001`.
+fn target(text: &str) -> Result<TargetAddress, String> {
+    if let Ok(address) = text.parse() {
+        return Ok(TargetAddress::Address(address));
+    }
+    let (name, port) = text.rsplit_once(':').ok_or("a port is missing")?;
+    let port = port.parse().map_err(|_| "a port is missing".to_owned())?;
+    Ok(TargetAddress::Name(name.to_owned(), port))
 }
 
 /// A duration such as `30s`.

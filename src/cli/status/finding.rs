@@ -1,6 +1,8 @@
 //! What a person should look at: what is wrong with a service, what requests get meanwhile, and what to do. Pure: from
 //! the status document to sentences.
 
+mod upstream;
+
 use super::figures::{beyond_chance, grouped, likelihood};
 use super::page::{WAITING, WRONG};
 use crate::api::{
@@ -78,6 +80,7 @@ pub fn of_service(
     let rejected = document.rejected.iter().filter(own);
     let rejected = rejected.map(|rejection| rejected_file(rejection, Some(service)));
     let mut findings: Vec<_> = held(service).into_iter().chain(rejected).chain(errors).collect();
+    findings.extend(service.versions.iter().flat_map(upstream::of_version));
     findings.extend(service.versions.iter().filter_map(|version| substituted(version, service)));
     findings.extend(after_restart(service));
     findings.extend(service.versions.iter().filter_map(difference));

@@ -82,10 +82,13 @@ impl<C: Control> Run<'_, C> {
 
     fn taken_out(&self) -> String {
         let (service, name) = (&self.view().service.name, self.name());
+        let what = match self.deployment.version.component() {
+            Some(_) => "correct the component and deploy it again",
+            None => "deploy it again once that is right",
+        };
         format!(
-            "the traffic is as it was, and {name} is taken out of the file again: correct the \
-             component and deploy it again; `watershed history {service}` keeps the error, and \
-             `--keep-failed` the version"
+            "the traffic is as it was, and {name} is taken out of the file again: {what}; \
+             `watershed history {service}` keeps the error, and `--keep-failed` the version"
         )
     }
 

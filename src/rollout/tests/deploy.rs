@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::played::{Played, Trouble, digest, fault, name};
 use crate::api::{Fault, Standing};
 use crate::config::Percent;
-use crate::edit::NewVersion;
+use crate::edit::{NewBackend, NewVersion};
 use crate::rollout::{
     Control, Deployment, Done, Edit, Note, Portion, Refusal, Step, conclude, deploy,
 };
@@ -32,9 +32,11 @@ fn deployment(version: &str, portion: Portion) -> Deployment {
     Deployment {
         version: NewVersion {
             name: name(version),
-            component: PathBuf::from("/components/new.wasm"),
+            backend: NewBackend::Component {
+                component: PathBuf::from("/components/new.wasm"),
+                env: Vec::new(),
+            },
             digest: digest(7),
-            env: Vec::new(),
             remark: None,
         },
         portion,

@@ -10,7 +10,7 @@ use crate::config::{
     Config, Digest, GuestSpec, Percent, Quarantined, Service, ServiceName, Traffic, VersionName,
     VersionSpec,
 };
-use crate::edit::{NewVersion, PutRule, ServiceText};
+use crate::edit::{NewBackend, NewVersion, PutRule, ServiceText};
 use crate::source::{EditError, ServiceFile};
 
 mod forms;
@@ -85,11 +85,17 @@ fn digest(byte: u8) -> Digest {
 fn version(text: &str, component: impl Into<PathBuf>) -> NewVersion {
     NewVersion {
         name: name(text),
-        component: component.into(),
+        backend: NewBackend::Component { component: component.into(), env: Vec::new() },
         digest: digest(1),
-        env: Vec::new(),
         remark: None,
     }
+}
+
+/// The same version with these variables.
+fn with_env(version: NewVersion, env: &[(&str, &str)]) -> NewVersion {
+    let component = version.component().unwrap().to_owned();
+    let env = env.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    NewVersion { backend: NewBackend::Component { component, env }, ..version }
 }
 
 /// What a version declares of its guest.

@@ -1,5 +1,8 @@
 //! One service, with everything that is known of it.
 
+mod targets;
+
+use anstyle::Style;
 use jiff::Timestamp;
 
 use super::super::figures::{
@@ -117,35 +120,40 @@ fn write_versions(page: &mut Page, service: &ServiceDocument, columns: usize) {
             grouped(version.in_flight),
         ]
     });
-    write_grid(page, versions, Grid::new(TRAFFIC, &traffic.collect::<Vec<_>>(), columns));
-    write_grid(page, versions, Grid::new(FIGURES, &figures.collect::<Vec<_>>(), columns));
+    let styles = || versions.iter().map(style);
+    write_rows(page, styles(), Grid::new(TRAFFIC, &traffic.collect::<Vec<_>>(), columns));
+    write_rows(page, styles(), Grid::new(FIGURES, &figures.collect::<Vec<_>>(), columns));
+    targets::write(page, versions, columns);
 }
 
-fn write_grid(page: &mut Page, versions: &[VersionDocument], grid: Grid) {
+/// A grid whose rows have these styles.
+fn write_rows(page: &mut Page, styles: impl Iterator<Item = Style>, grid: Grid) {
     page.gap();
     if let Some(header) = grid.header {
         page.push(DIM, &header);
     }
-    for (version, lines) in versions.iter().zip(grid.rows) {
-        lines.iter().for_each(|line| page.push(style(version), line));
+    for (style, lines) in styles.zip(grid.rows) {
+        lines.iter().for_each(|line| page.push(style, line));
     }
 }
 
-fn style(version: &VersionDocument) -> anstyle::Style {
+fn style(version: &VersionDocument) -> Style {
     match version.status.as_str() {
         "error" => WRONG,
         "creating" => WAITING,
+        _ if version.unhealthy => WRONG,
         _ => PLAIN,
     }
 }
 
 /// An obstacle to traffic says more than a version's availability.
 fn status(version: &VersionDocument) -> String {
-    let VersionDocument { status, reach, quarantined, predecessor_serves, .. } = version;
+    let VersionDocument { status, reach, quarantined, predecessor_serves, unhealthy, .. } = version;
     match reach {
         _ if *quarantined => "quarantined".to_owned(),
         // Not the version that is declared serves, but the one of its name before.
         _ if *predecessor_serves => format!("{status}, old serves"),
+        _ if *unhealthy => format!("{status}, unhealthy"),
         Some(reach) => format!("{status} ({reach})"),
         None => status.clone(),
     }

@@ -74,13 +74,10 @@ impl Wanted {
             Step::Replace(index, byte, has_env) => {
                 let name = version_name(*index);
                 let Some(position) = self.position(&name) else { return };
-                let env = has_env.then(|| ("KEY".to_owned(), byte.to_string()));
-                let new = NewVersion {
-                    digest: digest(*byte),
-                    env: env.into_iter().collect(),
-                    ..version(&name, "/srv/b.wasm")
-                };
-                file.replace_version(&new);
+                let new = NewVersion { digest: digest(*byte), ..version(&name, "/srv/b.wasm") };
+                let value = byte.to_string();
+                let env = has_env.then_some(("KEY", value.as_str()));
+                file.replace_version(&with_env(new, env.as_slice()));
                 self.versions[position].1 = Some(digest(*byte));
             }
             Step::Remove(index) => self.remove(&version_name(*index), file),

@@ -41,8 +41,8 @@ fn without<'a>(text: &'a str, from: &str, to: &str) -> (&'a str, &'a str) {
 #[test]
 fn a_version_comes_after_the_last_one() {
     let site = Site::new(SHOP);
-    let mut new = version("v3", site.path("bin/c.wasm"));
-    new.env = vec![("B".to_owned(), "x\"y\n".to_owned()), ("A".to_owned(), String::new())];
+    let env = [("B", "x\"y\n"), ("A", "")];
+    let mut new = with_env(version("v3", site.path("bin/c.wasm")), &env);
     new.remark = Some("third".to_owned());
     let mut file = site.open();
     file.text.add_version(&new);
@@ -80,8 +80,7 @@ fn a_component_is_relative_where_both_share_a_directory() {
 #[test]
 fn a_replaced_version_keeps_its_place_its_limits_and_its_comments() {
     let (text, service) = edited(SHOP, |file| {
-        let env = vec![("A".to_owned(), "2".to_owned()), ("C".to_owned(), "3".to_owned())];
-        file.replace_version(&NewVersion { env, ..version("v1", "/srv/x.wasm") });
+        file.replace_version(&with_env(version("v1", "/srv/x.wasm"), &[("A", "2"), ("C", "3")]));
     });
     let (before, after) = without(SHOP, "component = \"../bin/a", "\n[versions.limits]");
     let digest = digest(1);
@@ -97,8 +96,8 @@ fn a_replaced_version_keeps_its_place_its_limits_and_its_comments() {
 #[test]
 fn an_environment_in_a_table_of_its_own_stays_there() {
     let (text, _) = edited(SHOP, |file| {
-        let env = vec![("LEVEL".to_owned(), "debug".to_owned()), ("X".to_owned(), "y".to_owned())];
-        file.replace_version(&NewVersion { env, ..version("v2", "/srv/x.wasm") });
+        let env = [("LEVEL", "debug"), ("X", "y")];
+        file.replace_version(&with_env(version("v2", "/srv/x.wasm"), &env));
     });
     let expected = "[versions.env]\n# for the logs\nLEVEL = \"debug\"\nX = \"y\"\n\n# who";
     assert!(text.contains(expected), "{text}");
