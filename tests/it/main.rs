@@ -42,6 +42,7 @@ mod late_failures;
 mod lengths;
 mod log;
 mod metrics;
+mod misbehaving;
 mod operators;
 mod p3;
 mod plan;

@@ -1,0 +1,71 @@
+//! The upstreams of the tests do what their scripts say, and count what arrives.
+
+use std::time::{Duration, Instant};
+
+use ::misbehaving::{Script, Step, Upstream, refusing, silent};
+
+use crate::support::{Http1, eventually};
+
+#[test]
+fn an_echo_sends_back_the_head_the_body_and_the_trailers() {
+    let upstream = Upstream::http1(Script::echo());
+    let mut client = Http1::connect(upstream.address());
+    let response = client.ask("PUT", "a.test", "/x?y", &["x-a: 1"], b"hello");
+    assert_eq!((response.text().as_str(), response.header("echo-x-a")), ("hello", Some("1")));
+    client.send("POST / HTTP/1.1\r\nhost: a.test\r\ntransfer-encoding: chunked\r\n\r\n");
+    client.send("3\r\nabc\r\n2\r\nde\r\n0\r\nx-sum: 5\r\n\r\n");
+    let response = client.response("POST");
+    assert_eq!(response.text(), "abcde");
+    assert_eq!(response.trailers, [("x-sum".to_owned(), "5".to_owned())]);
+    let all = upstream.arrived().all();
+    assert!(all.iter().all(|request| request.is_complete && request.length == 5), "{all:?}");
+    assert_eq!((all.len(), upstream.arrived().connections()), (2, 1));
+    client.close();
+    eventually("the end of the connection", || upstream.arrived().open() == 0);
+}
+
+#[test]
+fn scripts_are_chosen_for_each_visit() {
+    let upstream = Upstream::scripted(|visit| match (visit.connection, visit.request) {
+        (0, 0) => Script::text("first"),
+        (0, _) => Script::new(),
+        _ => Script::new().reset(),
+    });
+    let mut client = Http1::connect(upstream.address());
+    assert_eq!(client.get("a.test", "/").text(), "first");
+    client.assert_closed();
+    Http1::connect(upstream.address()).assert_closed();
+    assert_eq!(upstream.arrived().requests(), 1);
+}
+
+#[test]
+fn what_breaks_the_rules_is_noted() {
+    let upstream = Upstream::http1(Script::echo());
+    let mut client = Http1::connect(upstream.address());
+    client.send("POST / HTTP/1.1\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n");
+    client.assert_closed();
+    assert_eq!(upstream.arrived().broken(), ["a length and an encoding"]);
+}
+
+#[test]
+fn a_stopped_upstream_returns_to_its_address() {
+    let first = Upstream::http1(Script::text("first").then(Step::Close));
+    assert_eq!(Http1::connect(first.address()).get("a.test", "/").text(), "first");
+    let address = first.stop();
+    std::net::TcpStream::connect(address).unwrap_err();
+    let second = Upstream::scripted_on(address, |_| Script::text("second")).unwrap();
+    assert_eq!(Http1::connect(second.address()).get("a.test", "/").text(), "second");
+}
+
+#[test]
+fn addresses_without_an_upstream_refuse_or_say_nothing() {
+    let (address, _kept) = refusing();
+    let error = std::net::TcpStream::connect(address).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+    let (address, _kept) = silent();
+    let began = Instant::now();
+    let patience = Duration::from_millis(300);
+    let error = std::net::TcpStream::connect_timeout(&address, patience).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+    assert!(began.elapsed() >= patience);
+}
