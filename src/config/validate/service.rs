@@ -18,7 +18,7 @@ use super::claims::{Claims, NameKind};
 use super::policy::{Decided, decided};
 use super::routes::{Claiming, domains, routes};
 use super::split::Names;
-use super::{env, field, limits, quarantine, suspect};
+use super::{env, field, limits, outbound, quarantine, suspect};
 
 /// What a service's file needs from the main file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,7 +161,8 @@ fn version(
     limits: &AllLimits,
     claims: &mut Claims,
 ) -> Option<VersionSpec> {
-    let RawVersion { name, component, digest, env, remark, reach: _, limits: raw_limits } = raw;
+    let RawVersion { name, component, digest, env, outbound, remark, reach: _, limits: raw_limits } =
+        raw;
     let name = file.required(table, "name", name);
     let name = name.and_then(|(span, text)| version_name(file, span, &text, claims));
     let component = file.required(table, "component", component);
@@ -169,8 +170,9 @@ fn version(
     let (place, component) = component.unzip();
     let digest = file.text(digest, field::digest);
     let env = env::env(file, env);
+    let outbound = outbound::outbound(file, outbound);
     let AllLimits { version: limits, guest } = limits::over(file, raw_limits, limits);
-    let guest = GuestSpec { component: component?, digest, env, limits: guest };
+    let guest = GuestSpec { component: component?, digest, env, outbound, limits: guest };
     let place = place.unwrap_or_default();
     Some(VersionSpec { name: name?, remark, backend: guest.into(), limits, place })
 }
