@@ -3,11 +3,13 @@
 //! else. `validate` is the only place that builds a [`Config`]; `versions` and the server read
 //! it.
 
+mod address_kind;
 mod closing;
 mod connection;
 mod env;
 mod glob;
 mod name;
+mod outbound;
 mod place;
 mod policy;
 mod quantity;
@@ -17,6 +19,7 @@ mod upstream;
 mod version;
 mod written;
 
+pub use address_kind::AddressKind;
 pub use connection::ConnectionLimits;
 pub use env::{EnvValue, SecretSource};
 pub use glob::{Glob, GlobError, Part};
@@ -24,6 +27,7 @@ pub use name::{
     DomainError, DomainPattern, EnvironmentName, LabelError, RuleName, ServiceName, VersionName,
     domain,
 };
+pub use outbound::{Host, Origin, OriginError, OriginHost, OriginScheme, split_port};
 pub use place::Place;
 pub use policy::{
     CookieSettings, Destination, Match, Otherwise, Overrides, Pick, PolicySpec, Reach, Rescue,

@@ -234,6 +234,9 @@ pub struct RawVersion {
     pub digest: Field<String>,
     /// The environment variables that the guest sees: texts, or where to find secrets.
     pub env: Field<Entries<RawEnvValue>>,
+    /// What the guest may reach: origins such as "https://api.example.com" or "http://*.svc.local:8080", networks of
+    /// addresses such as "10.1.0.0/16", and "service:ENVIRONMENT/NAME"; by default nothing.
+    pub outbound: Field<Vec<Located<String>>>,
     /// A note for people.
     pub remark: Option<String>,
     /// Who may get the version: everybody; pinned users, and overrides; overrides; or nobody.
@@ -269,6 +272,12 @@ pub struct RawLimits {
     /// Requests that one instance may serve; 1 means a fresh sandbox for every request.
     #[schemars(range(min = 1, max = u32::MAX))]
     pub instance_reuse: Field<i64>,
+    /// Calls that a guest may make for one request.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub outbound_requests: Field<i64>,
+    /// Calls of one version's guests in flight; more are refused.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub outbound_concurrency: Field<i64>,
 }
 
 /// A number of bytes, or a number with a unit.

@@ -10,6 +10,7 @@ mod field;
 mod host;
 mod limits;
 mod matches;
+mod outbound;
 mod overrides;
 mod policy;
 mod quantity;

@@ -240,9 +240,11 @@ fn limit_settings(limits: &Limits) -> Settings {
 
 /// The keys of a guest beside `component`.
 fn guest_settings(root: &Path, guest: &GuestSpec) -> Settings {
-    let GuestSpec { component: _, digest, env, limits } = guest;
+    let GuestSpec { component: _, digest, env, outbound, limits } = guest;
     let mut settings = settings_of(&limits.entries());
     settings.extend(digest.map(|digest| ("digest".to_owned(), Value::text(digest))));
+    // One key for each, so that a plan shows what is added and what is taken away.
+    settings.extend(outbound.iter().map(|it| (format!("outbound.{it}"), Value::text("allowed"))));
     let variable =
         |(key, value): &(String, EnvValue)| (format!("env.{key}"), shown(root, key, value));
     settings.extend(env.iter().map(variable));

@@ -213,6 +213,7 @@ fn every_key_of_a_version_is_compared() {
             "OTHER".to_owned(),
             EnvValue::Secret(SecretSource::FromEnv("VARIABLE".to_owned())),
         )],
+        outbound: vec!["https://api.example.com".parse().unwrap()],
         limits: GuestLimits { memory: ByteSize::mib(64), ..GuestLimits::default() },
     };
     let changed = VersionSpec {
@@ -232,6 +233,7 @@ fn every_key_of_a_version_is_compared() {
         "env.OTHER",
         "limits.memory",
         "limits.wall-time",
+        "outbound.https://api.example.com",
         "remark",
     ];
     assert_eq!(keys, expected);

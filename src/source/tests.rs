@@ -92,6 +92,7 @@ component = "../../plugins/dist/greeter.wasm"
 digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 env = { GREETING = "Hello", TOKEN = { file = "../secrets/token" }, KEY = { from-env = "APP_KEY" } }
 remark = "first release"
+outbound = ["service:greeter", "HTTPS://api.example.com:443/"]
 
 [versions.limits]
 memory = 33554432
@@ -100,6 +101,7 @@ request-body = "1MB"
 concurrency = 7
 queue-time = "0s"
 instance-reuse = 100
+outbound-requests = 8
 
 [[versions]]
 name = "v2"
@@ -209,10 +211,16 @@ fn first_guest(tree: &Tree) -> GuestSpec {
                 EnvValue::Secret(SecretSource::File(tree.path("config/secrets/token"))),
             ),
         ],
+        outbound: vec![
+            "https://api.example.com".parse().unwrap(),
+            "service:greeter".parse().unwrap(),
+        ],
         limits: GuestLimits {
             memory: ByteSize::mib(32),
             cpu_time: Duration::from_secs(2),
             instance_reuse: 100.try_into().unwrap(),
+            outbound_requests: 8.try_into().unwrap(),
+            ..GuestLimits::default()
         },
     }
 }

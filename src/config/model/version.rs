@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{ByteSize, Digest, EnvValue, Place, UpstreamSpec, VersionName, hours};
+use super::{ByteSize, Digest, EnvValue, Origin, Place, UpstreamSpec, VersionName, hours};
 
 /// One immutable deployable of a service, as declared: nothing has been read or compiled yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub struct GuestSpec {
     pub digest: Option<Digest>,
     /// Sorted by key.
     pub env: Vec<(String, EnvValue)>,
+    /// What it may reach; nothing where this is empty. Sorted, and each once.
+    pub outbound: Vec<Origin>,
     pub limits: GuestLimits,
 }
 
@@ -79,6 +81,10 @@ pub struct GuestLimits {
     pub cpu_time: Duration,
     /// Requests that one instance may serve; 1 is a fresh sandbox for every request.
     pub instance_reuse: NonZeroU32,
+    /// Calls that a guest may make for one request.
+    pub outbound_requests: NonZeroU32,
+    /// Calls of the version's guests in flight.
+    pub outbound_concurrency: NonZeroU32,
 }
 
 /// Every limit that a table `limits` can set.
@@ -144,10 +150,11 @@ impl VersionSpec {
 }
 
 impl GuestSpec {
-    /// A component without a declared digest or an environment, under the default limits.
+    /// A component without a declared digest or an environment, which may reach nothing, under the default limits.
     pub fn new(component: impl Into<PathBuf>) -> Self {
         let limits = GuestLimits::default();
-        Self { component: component.into(), digest: None, env: Vec::new(), limits }
+        let (env, outbound) = Default::default();
+        Self { component: component.into(), digest: None, env, outbound, limits }
     }
 }
 
@@ -195,6 +202,8 @@ impl GuestLimits {
     pub const MEMORY: RangeInclusive<ByteSize> = ByteSize::kib(64)..=ByteSize::gib(4);
     pub const CPU_TIME: RangeInclusive<Duration> = Duration::from_millis(1)..=hours(1);
     pub const INSTANCE_REUSE: RangeInclusive<i64> = 1..=u32::MAX as i64;
+    pub const OUTBOUND_REQUESTS: RangeInclusive<i64> = 1..=100_000;
+    pub const OUTBOUND_CONCURRENCY: RangeInclusive<i64> = 1..=100_000;
 }
 
 impl Default for GuestLimits {
@@ -203,6 +212,8 @@ impl Default for GuestLimits {
             memory: ByteSize::mib(128),
             cpu_time: Duration::from_secs(1),
             instance_reuse: NonZeroU32::MIN,
+            outbound_requests: NonZeroU32::MIN.saturating_add(63),
+            outbound_concurrency: NonZeroU32::MIN.saturating_add(255),
         }
     }
 }
@@ -237,6 +248,8 @@ mod tests {
             "idle-time",
             "instance-reuse",
             "memory",
+            "outbound-concurrency",
+            "outbound-requests",
             "queue-time",
             "request-body",
             "wall-time",

@@ -45,13 +45,16 @@ impl VersionSpec {
 impl GuestSpec {
     /// Adds the keys of a guest to those of its version.
     fn write(&self, version: &mut Table, table: &mut Table) {
-        let Self { component, digest, env, limits } = self;
+        let Self { component, digest, env, outbound, limits } = self;
         put(version, "component", path(component));
         if let Some(digest) = digest {
             put(version, "digest", digest.to_string());
         }
         let env: Table = env.iter().map(|(key, value)| (key.clone(), value.written())).collect();
         put(version, "env", env);
+        if !outbound.is_empty() {
+            put(version, "outbound", texts(outbound));
+        }
         table.extend(limits.entries().map(|(key, value)| (key.to_owned(), value)));
     }
 }
@@ -114,12 +117,15 @@ impl Limits {
 
 impl GuestLimits {
     /// Each limit of a guest by its key, in the words of the file: a text, or a whole number.
-    pub fn entries(&self) -> [(&'static str, Value); 3] {
-        let Self { memory, cpu_time, instance_reuse } = self;
+    pub fn entries(&self) -> [(&'static str, Value); 5] {
+        let Self { memory, cpu_time, instance_reuse, outbound_requests, outbound_concurrency } =
+            self;
         [
             ("memory", Value::from(memory.to_string())),
             ("cpu-time", Value::from(show_duration(*cpu_time))),
             ("instance-reuse", Value::from(instance_reuse.get())),
+            ("outbound-requests", Value::from(outbound_requests.get())),
+            ("outbound-concurrency", Value::from(outbound_concurrency.get())),
         ]
     }
 }

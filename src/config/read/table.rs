@@ -77,6 +77,7 @@ tables! {
         upstream: "upstream",
         digest: "digest",
         env: "env",
+        outbound: "outbound",
         remark: "remark",
         reach: "reach",
         limits: "limits"
@@ -115,7 +116,9 @@ tables! {
         request_body: "request-body",
         concurrency: "concurrency",
         queue_time: "queue-time",
-        instance_reuse: "instance-reuse"
+        instance_reuse: "instance-reuse",
+        outbound_requests: "outbound-requests",
+        outbound_concurrency: "outbound-concurrency"
     }
     RawQuarantined { digest: "digest", env: "env", version: "version", remark: "remark" }
     RawTraffic {

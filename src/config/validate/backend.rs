@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::super::model::{AllLimits, BackendSpec, GuestSpec, Limits, Place};
 use super::super::raw::{Entries, Field, Located, RawEnvValue, RawLimits, RawUpstream};
 use super::super::source::{Complaint, Findings};
-use super::{env, field, limits, suspect, upstream};
+use super::{env, field, limits, outbound, suspect, upstream};
 
 /// The keys of a version that depend on what serves it.
 pub struct RawBackend {
@@ -14,6 +14,7 @@ pub struct RawBackend {
     pub upstream: Field<RawUpstream>,
     pub digest: Field<String>,
     pub env: Field<Entries<RawEnvValue>>,
+    pub outbound: Field<Vec<Located<String>>>,
     pub limits: Option<RawLimits>,
 }
 
@@ -57,7 +58,7 @@ fn check_kind(file: &mut Findings<'_>, table: &Range<usize>, raw: &RawBackend) {
 }
 
 fn of_guest(file: &mut Findings<'_>, raw: RawBackend, below: &AllLimits) -> Option<Served> {
-    let RawBackend { component, upstream, digest, env, limits } = raw;
+    let RawBackend { component, upstream, digest, env, outbound, limits } = raw;
     if let Some(upstream) = upstream {
         upstream::upstream(file, upstream);
     }
@@ -65,9 +66,10 @@ fn of_guest(file: &mut Findings<'_>, raw: RawBackend, below: &AllLimits) -> Opti
     let component = component.and_then(|(span, text)| component_at(file, span, &text));
     let digest = file.text(digest, field::digest);
     let env = env::env(file, env.map(|env| env.into_parts().1));
+    let outbound = outbound::outbound(file, outbound.map(|outbound| outbound.into_parts().1));
     let AllLimits { version: limits, guest } = limits::of_version(file, limits, below);
     let (place, component) = component?;
-    let guest = GuestSpec { component, digest, env, limits: guest };
+    let guest = GuestSpec { component, digest, env, outbound, limits: guest };
     Some(Served { backend: guest.into(), limits, place })
 }
 
@@ -89,7 +91,7 @@ fn component_at(
 }
 
 fn of_upstream(file: &mut Findings<'_>, raw: RawBackend, below: &AllLimits) -> Option<Served> {
-    let RawBackend { component: _, upstream, digest, env, limits } = raw;
+    let RawBackend { component: _, upstream, digest, env, outbound, limits } = raw;
     if let Some(digest) = digest {
         let message = "`digest` is that of a component, and this version has none";
         let help = "remove it: what runs at the addresses of an upstream is not known here";
@@ -99,6 +101,11 @@ fn of_upstream(file: &mut Findings<'_>, raw: RawBackend, below: &AllLimits) -> O
         let message = "`env` is what a component sees, and this version has none";
         let help = "remove it: set variables where the upstream is started";
         file.add(env.span(), Complaint::new(message, help));
+    }
+    if let Some(outbound) = outbound {
+        let message = "`outbound` is what a component may reach, and this version has none";
+        let help = "remove it: what an upstream calls does not pass through watershed";
+        file.add(outbound.span(), Complaint::new(message, help));
     }
     if let Some(limits) = &limits {
         check_limits(file, limits);
@@ -116,6 +123,8 @@ fn check_limits(file: &mut Findings<'_>, limits: &RawLimits) {
         ("memory", limits.memory.as_ref().map(Located::span)),
         ("cpu-time", limits.cpu_time.as_ref().map(Located::span)),
         ("instance-reuse", limits.instance_reuse.as_ref().map(Located::span)),
+        ("outbound-requests", limits.outbound_requests.as_ref().map(Located::span)),
+        ("outbound-concurrency", limits.outbound_concurrency.as_ref().map(Located::span)),
     ];
     for (key, span) in spans {
         let Some(span) = span else { continue };

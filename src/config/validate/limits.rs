@@ -31,6 +31,8 @@ pub fn over(at: &mut Findings<'_>, raw: Option<RawLimits>, below: &AllLimits) ->
         concurrency,
         queue_time,
         instance_reuse,
+        outbound_requests,
+        outbound_concurrency,
     } = raw;
     let memory = at.size("memory", memory, &GuestLimits::MEMORY);
     let cpu_time = at.duration("cpu-time", cpu_time, &GuestLimits::CPU_TIME);
@@ -40,6 +42,9 @@ pub fn over(at: &mut Findings<'_>, raw: Option<RawLimits>, below: &AllLimits) ->
     let concurrency = at.count("concurrency", concurrency, &Limits::CONCURRENCY);
     let queue_time = at.duration("queue-time", queue_time, &Limits::QUEUE_TIME);
     let reuse = at.count("instance-reuse", instance_reuse, &GuestLimits::INSTANCE_REUSE);
+    let calls = at.count("outbound-requests", outbound_requests, &GuestLimits::OUTBOUND_REQUESTS);
+    let in_flight =
+        at.count("outbound-concurrency", outbound_concurrency, &GuestLimits::OUTBOUND_CONCURRENCY);
     let AllLimits { version, guest } = below;
     AllLimits {
         version: Limits {
@@ -53,6 +58,8 @@ pub fn over(at: &mut Findings<'_>, raw: Option<RawLimits>, below: &AllLimits) ->
             memory: memory.unwrap_or(guest.memory),
             cpu_time: cpu_time.unwrap_or(guest.cpu_time),
             instance_reuse: reuse.unwrap_or(guest.instance_reuse),
+            outbound_requests: calls.unwrap_or(guest.outbound_requests),
+            outbound_concurrency: in_flight.unwrap_or(guest.outbound_concurrency),
         },
     }
 }

@@ -160,10 +160,11 @@ fn version(
     below: &AllLimits,
     claims: &mut Claims,
 ) -> Option<VersionSpec> {
-    let RawVersion { name, component, upstream, digest, env, remark, reach: _, limits } = raw;
+    let RawVersion { name, component, upstream, digest, env, outbound, remark, reach: _, limits } =
+        raw;
     let name = file.required(table, "name", name);
     let name = name.and_then(|(span, text)| version_name(file, span, &text, claims));
-    let raw = RawBackend { component, upstream, digest, env, limits };
+    let raw = RawBackend { component, upstream, digest, env, outbound, limits };
     let Served { backend, limits, place } = backend::backend(file, table, raw, below)?;
     Some(VersionSpec { name: name?, remark, backend, limits, place })
 }

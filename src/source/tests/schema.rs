@@ -77,4 +77,6 @@ fn the_schemas_bounds_are_the_models() {
     let limits = &version["limits"]["properties"];
     assert_eq!(bounds(&limits["concurrency"]), Limits::CONCURRENCY);
     assert_eq!(bounds(&limits["instance-reuse"]), GuestLimits::INSTANCE_REUSE);
+    assert_eq!(bounds(&limits["outbound-requests"]), GuestLimits::OUTBOUND_REQUESTS);
+    assert_eq!(bounds(&limits["outbound-concurrency"]), GuestLimits::OUTBOUND_CONCURRENCY);
 }

@@ -3,8 +3,9 @@
 mod policy;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use ipnet::IpNet;
 use prop::collection::{btree_map, btree_set, vec};
 use prop::option;
 use prop::sample::select;
@@ -204,14 +205,40 @@ fn quarantined() -> impl Strategy<Value = Quarantined> {
 fn version(limits: BoxedStrategy<AllLimits>) -> impl Strategy<Value = VersionSpec> {
     let digest = option::of(any::<[u8; 32]>().prop_map(Digest::from_bytes));
     let env = btree_map("[^=\0]{1,6}", env_value(), 0..4);
-    (path(), digest, env, option::of("(?s).{0,12}"), limits).prop_map(
-        |(component, digest, env, remark, AllLimits { version: limits, guest })| {
-            let env = env.into_iter().collect();
-            let guest = GuestSpec { component, digest, env, limits: guest };
+    let outbound = btree_set(origin(), 0..4);
+    (path(), digest, env, outbound, option::of("(?s).{0,12}"), limits).prop_map(
+        |(component, digest, env, outbound, remark, AllLimits { version: limits, guest })| {
+            let (env, outbound) = (env.into_iter().collect(), outbound.into_iter().collect());
+            let guest = GuestSpec { component, digest, env, outbound, limits: guest };
             let name = VersionName::new("later").unwrap();
             VersionSpec { name, remark, backend: guest.into(), limits, place: Place::default() }
         },
     )
+}
+
+fn origin() -> impl Strategy<Value = Origin> {
+    let scheme = prop_oneof![Just(OriginScheme::Http), Just(OriginScheme::Https)];
+    let name = "[a-z]{1,6}(\\.[a-z]{1,6}){0,2}";
+    let address = any::<IpAddr>().prop_map(|it| it.to_canonical());
+    let host = prop_oneof![
+        name.prop_map(OriginHost::Exact),
+        name.prop_map(OriginHost::Wildcard),
+        address.prop_map(OriginHost::Address),
+    ];
+    let url = (scheme, host, 1..=u16::MAX);
+    // Networks of addresses that no guest may reach are refused.
+    let network = (Just(Ipv4Addr::new(10, 1, 2, 3)), 1..=32_u8);
+    let service = (option::of(label()), label());
+    prop_oneof![
+        url.prop_map(|(scheme, host, port)| Origin::Url { scheme, host, port }),
+        network.prop_map(|(address, length)| {
+            Origin::Network(IpNet::new(address.into(), length).unwrap().trunc())
+        }),
+        service.prop_map(|(environment, name)| Origin::Service {
+            environment: environment.map(|it| EnvironmentName::new(&it).unwrap()),
+            name: ServiceName::new(&name).unwrap(),
+        }),
+    ]
 }
 
 fn limits() -> impl Strategy<Value = AllLimits> {
@@ -219,7 +246,7 @@ fn limits() -> impl Strategy<Value = AllLimits> {
     let sizes =
         (memory.start().bytes()..=memory.end().bytes(), body.start().bytes()..=body.end().bytes());
     let times = (millis(1, 3_600_000), millis(1, 86_400_000), millis(0, 60_000));
-    let counts = (1..=100_000_u32, 1..=u32::MAX);
+    let counts = (1..=100_000_u32, 1..=u32::MAX, 1..=100_000_u32, 1..=100_000_u32);
     (sizes, times, counts).prop_map(|(sizes, times, counts)| AllLimits {
         version: Limits {
             wall_time: times.1,
@@ -232,6 +259,8 @@ fn limits() -> impl Strategy<Value = AllLimits> {
             memory: ByteSize::new(sizes.0),
             cpu_time: times.0,
             instance_reuse: counts.1.try_into().unwrap(),
+            outbound_requests: counts.2.try_into().unwrap(),
+            outbound_concurrency: counts.3.try_into().unwrap(),
         },
     })
 }

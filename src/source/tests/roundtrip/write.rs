@@ -137,7 +137,7 @@ impl Writer<'_> {
     fn version(&self, text: &mut String, version: &VersionSpec, reach: Reach) {
         let VersionSpec { name, remark, backend, limits, place: _ } = version;
         let BackendSpec::Guest(guest) = backend else { return };
-        let GuestSpec { component, digest, env, limits: guest } = guest;
+        let GuestSpec { component, digest, env, outbound, limits: guest } = guest;
         let limits = AllLimits { version: limits.clone(), guest: guest.clone() };
         self.key(text, "name", quoted(name), false);
         self.key(text, "component", self.path(component, "../.."), false);
@@ -148,6 +148,7 @@ impl Writer<'_> {
             self.key(text, "remark", quoted(remark), false);
         }
         self.key(text, "reach", quoted(reach.as_str()), reach == Reach::Live);
+        self.key(text, "outbound", array(outbound), outbound.is_empty());
         let env = env.iter().map(|(key, value)| (quoted(key), self.env_value(value)));
         self.table(text, "versions", "env", env);
         let limits = self::limits(&limits, self.defaults, self.style.is_terse);
@@ -220,7 +221,8 @@ fn connections(limits: &ConnectionLimits, is_terse: bool) -> Vec<(String, String
 fn limits(limits: &AllLimits, below: &AllLimits, is_terse: bool) -> Vec<(&'static str, String)> {
     let AllLimits { version, guest } = limits;
     let Limits { wall_time, idle_time: _, request_body, concurrency, queue_time } = version;
-    let GuestLimits { memory, cpu_time, instance_reuse } = guest;
+    let GuestLimits { memory, cpu_time, instance_reuse, outbound_requests, outbound_concurrency } =
+        guest;
     let AllLimits { version: below, guest: guest_below } = below;
     let duration = |value: &Duration| quoted(show_duration(*value));
     let mut keys = vec![
@@ -234,6 +236,16 @@ fn limits(limits: &AllLimits, below: &AllLimits, is_terse: bool) -> Vec<(&'stati
             "instance-reuse",
             instance_reuse.to_string(),
             *instance_reuse == guest_below.instance_reuse,
+        ),
+        (
+            "outbound-requests",
+            outbound_requests.to_string(),
+            *outbound_requests == guest_below.outbound_requests,
+        ),
+        (
+            "outbound-concurrency",
+            outbound_concurrency.to_string(),
+            *outbound_concurrency == guest_below.outbound_concurrency,
         ),
     ];
     keys.retain(|(_, _, is_default)| !(is_terse && *is_default));
