@@ -2,7 +2,7 @@
 //! [`Description`](crate::api::Description)s: of what a process serves, or files declare, and of what
 //! other files declare. `watershed plan` makes plans; the admin listener gives out the description of
 //! its process. Nothing here reads files or asks a process. Rooms, in reading order:
-//! `description` (with `policy`), `compare` (two of them into a plan), `text` (a plan for people).
+//! `description` (with `policy` and `upstream`), `compare` (two of them into a plan), `text` (a plan for people).
 
 mod compare;
 mod description;
@@ -10,6 +10,7 @@ mod policy;
 #[cfg(test)]
 mod tests;
 mod text;
+mod upstream;
 
 pub use description::{applied, started_with};
 pub use text::Text;

@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::model::{
     AdminSettings, ComponentSettings, ConnectionLimits, CookieSettings, Environment, GuestLimits,
-    Limits, Otherwise, Pick, Reach, Route, ServerSettings, StateSettings, Sticky, StickyMode,
-    show_duration,
+    HealthSpec, Limits, Otherwise, Pick, Reach, Rescue, Route, ServerSettings, StateSettings,
+    Sticky, StickyMode, UpstreamSpec, WhenUnhealthy, show_duration,
 };
 use super::raw::{RawService, RawWatershed};
 
@@ -51,6 +51,10 @@ fn add_tables_with<'a>(
         path.push(name);
         let items = property.get("items");
         add_tables_with(items.unwrap_or(property), key, path, items.is_some(), tables);
+        // A table that may be something else instead.
+        for choice in property.get("anyOf").and_then(Value::as_array).into_iter().flatten() {
+            add_tables_with(choice, key, path, false, tables);
+        }
         path.pop();
     }
 }
@@ -103,9 +107,10 @@ fn forget_null_choice(entries: &mut Map<String, Value>) {
     }
 }
 
-/// In a pointer, `key[]` is each item of the array at a key.
+/// In a pointer, `key[]` is each item of the array at a key, and `key{}` the table at a key that may be something else.
 fn show_default(schema: &mut Value, pointer: &str, default: Value) {
     let keys = pointer.replace('/', "/properties/").replace("[]", "/items");
+    let keys = keys.replace("{}", "/anyOf/1");
     if let Some(Value::Object(entries)) = schema.pointer_mut(&keys) {
         entries.insert("default".to_owned(), default);
     }
@@ -175,12 +180,39 @@ fn service_defaults() -> Vec<(String, Value)> {
         ("/traffic/sticky/ttl", json!(show_duration(Sticky::DEFAULT_TTL))),
         ("/traffic/override/header", json!(false)),
         ("/traffic/override/preview-domains", json!(false)),
+        ("/versions[]/upstream{}/targets[]{}/weight", json!(1)),
+        ("/traffic/rescue-buffer", json!(Rescue::BUFFER_DEFAULT.to_string())),
+        ("/traffic/rescue-methods", json!([])),
+        ("/traffic/rescue-statuses", json!([])),
+        ("/traffic/when-unhealthy", json!(WhenUnhealthy::default().as_str())),
     ];
     let others = others.map(|(key, value)| (key.to_owned(), value));
-    others.into_iter().chain(cookie).collect()
+    others.into_iter().chain(cookie).chain(upstream_defaults()).collect()
 }
 
+/// Of a table that is there: nothing is checked where there is no table `health`.
+fn upstream_defaults() -> impl Iterator<Item = (String, Value)> {
+    let health = HealthSpec { path: Some(String::new()), ..HealthSpec::default() };
+    let upstream = UpstreamSpec { health: Some(health), ..UpstreamSpec::new(Vec::new()) };
+    let tables = ["", "/health", "/eject{}", "/retry"];
+    tables.into_iter().flat_map(move |table| {
+        let mut written = upstream.written();
+        let key = table.trim_matches(['/', '{', '}']);
+        if !key.is_empty() {
+            written = written.remove(key).and_then(|it| it.as_table().cloned()).unwrap_or_default();
+        }
+        written.remove("path");
+        let values =
+            written.into_iter().filter(|(key, value)| !value.is_table() && key != "targets");
+        values.map(move |(key, value)| {
+            (format!("/versions[]/upstream{{}}{table}/{key}"), json!(value))
+        })
+    })
+}
+
+/// Without those that follow another key.
 fn limit_defaults() -> Vec<(&'static str, Value)> {
     let all = Limits::default().entries().into_iter().chain(GuestLimits::default().entries());
+    let all = all.filter(|(key, _)| *key != "idle-time");
     all.map(|(key, written)| (key, json!(written))).collect()
 }

@@ -16,6 +16,7 @@ mod policy;
 mod quantity;
 mod quarantine;
 mod request;
+mod rescue;
 mod routes;
 mod rules;
 pub mod service;

@@ -3,15 +3,15 @@
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
-use super::policy;
+use super::{policy, upstream};
 use crate::api::{
     BackendDescription, Description, EnvironmentDescription, Fault, QuarantineDescription,
     ServiceDescription, Settings, Standing, TrafficKind, Value, VersionDescription,
 };
 use crate::config::{
-    BackendSpec, Config, ConnectionLimits, Digest, EnvValue, Expose, GuestSpec, Limits, Percent,
-    Quarantined, SecretSource, ServerSettings, Service, Setting, Split, Traffic, VersionName,
-    VersionSpec, show_duration,
+    BackendSpec, Config, ConnectionLimits, Digest, EnvValue, Expose, GuestSpec, IdleTime, Limits,
+    Percent, Quarantined, SecretSource, ServerSettings, Service, Setting, Split, Traffic,
+    VersionName, VersionSpec, show_duration,
 };
 use crate::policy::{Base, Before, Case, Incumbent, Verdict};
 
@@ -212,8 +212,9 @@ impl VersionDescription {
                 BackendDescription::Component(Value::path(root, &guest.component))
             }
             BackendSpec::Upstream(upstream) => {
-                let targets: Vec<_> =
-                    upstream.targets.iter().map(|it| it.address.to_string()).collect();
+                settings.extend(upstream::settings(root, upstream));
+                let targets = upstream.targets.iter();
+                let targets: Vec<_> = targets.map(|it| it.address.to_string()).collect();
                 BackendDescription::Upstream(Value::text(&targets.join(", ")))
             }
         };
@@ -234,8 +235,13 @@ impl VersionDescription {
     }
 }
 
+/// An older process does not know `idle-time`, and has its default.
 fn limit_settings(limits: &Limits) -> Settings {
-    settings_of(&limits.entries())
+    let mut settings = settings_of(&limits.entries());
+    if limits.idle_time == IdleTime::WallTime {
+        settings.remove("limits.idle-time");
+    }
+    settings
 }
 
 /// The keys of a guest beside `component`.

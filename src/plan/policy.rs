@@ -7,13 +7,15 @@ use super::description::place;
 use crate::api::{Settings, Value};
 use crate::config::{
     CookieSettings, Destination, Match, Otherwise, Overrides, Percent, Pick, PolicySpec, Reach,
-    Rule, Service, Sticky, StickyKey, StickyMode, VersionSpec, show_duration,
+    Rescue, Rule, Service, Sticky, StickyKey, StickyMode, VersionSpec, WhenUnhealthy,
+    show_duration,
 };
 
 /// The settings of a service in a configuration whose main file is in `root`.
 pub fn settings(root: &Path, service: &Service) -> Settings {
     let versions = &service.versions;
-    let PolicySpec { pick, propagate, overrides, rules, sticky, reach, .. } = &service.policy;
+    let PolicySpec { pick, propagate, overrides, rules, sticky, reach, rescue, when_unhealthy } =
+        &service.policy;
     let mut said = Said::default();
     if *pick != Pick::default() {
         said.text("pick", pick.as_str());
@@ -26,6 +28,12 @@ pub fn settings(root: &Path, service: &Service) -> Settings {
     }
     if let Some(sticky) = sticky {
         said.sticky(sticky);
+    }
+    if let Some(rescue) = rescue {
+        said.rescue(rescue, versions);
+    }
+    if *when_unhealthy != WhenUnhealthy::default() {
+        said.text("when-unhealthy", when_unhealthy.as_str());
     }
     for (index, rule) in rules.iter().enumerate() {
         said.rule(index + 1, rule, versions);
@@ -90,6 +98,18 @@ impl Said {
         }
         if let Some(source) = secret {
             self.put("override.secret", place(root, source));
+        }
+    }
+
+    fn rescue(&mut self, rescue: &Rescue, versions: &[VersionSpec]) {
+        let Rescue { version, buffer, methods, statuses } = rescue;
+        self.text("rescue", name(versions, *version));
+        self.text("rescue-buffer", &buffer.to_string());
+        let statuses: Vec<_> = statuses.iter().map(u16::to_string).collect();
+        for (key, list) in [("rescue-methods", methods), ("rescue-statuses", &statuses)] {
+            if !list.is_empty() {
+                self.text(key, &list.join(", "));
+            }
         }
     }
 

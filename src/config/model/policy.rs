@@ -34,7 +34,7 @@ pub struct Rescue {
     pub version: usize,
     /// Request bodies up to this size are kept.
     pub buffer: ByteSize,
-    /// Methods that may be done twice beside the idempotent ones, in upper case.
+    /// Methods that may be done twice beside the idempotent ones, in upper case. Sorted.
     pub methods: Vec<String>,
     /// Statuses that count as failures. Sorted.
     pub statuses: Vec<u16>,

@@ -10,8 +10,8 @@ use toml::{Table, Value};
 
 use super::{
     BackendSpec, CookieSettings, Destination, EnvValue, GuestLimits, GuestSpec, IdleTime, Limits,
-    Match, Overrides, Percent, PolicySpec, Reach, Rule, SecretSource, Service, Split, Sticky,
-    StickyKey, StickyMode, Traffic, VersionSpec, show_duration,
+    Match, Overrides, Percent, PolicySpec, Reach, Rescue, Rule, SecretSource, Service, Split,
+    Sticky, StickyKey, StickyMode, Traffic, VersionSpec, show_duration,
 };
 
 impl VersionSpec {
@@ -152,8 +152,8 @@ impl Service {
             rules,
             sticky,
             reach: _,
-            rescue: _,
-            when_unhealthy: _,
+            rescue,
+            when_unhealthy,
         } = &self.policy;
         let mut table = Table::new();
         put(&mut table, "pick", pick.as_str());
@@ -166,6 +166,13 @@ impl Service {
         }
         let rules = rules.iter().map(|rule| Value::Table(self.written_rule(rule)));
         put(&mut table, "rules", rules.collect::<Vec<_>>());
+        if let Some(Rescue { version, buffer, methods, statuses }) = rescue {
+            put(&mut table, "rescue", self.named(*version));
+            put(&mut table, "rescue-buffer", buffer.to_string());
+            put(&mut table, "rescue-methods", methods.clone());
+            put(&mut table, "rescue-statuses", texts(statuses));
+        }
+        put(&mut table, "when-unhealthy", when_unhealthy.as_str());
         table
     }
 

@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 
-use super::{DURATION, Entries, Field, LABEL, Located, RawSecret};
+use super::{DURATION, Entries, Field, LABEL, Located, RawSecret, RawSize};
 
 /// Versions and their shares.
 pub type RawSplit = Entries<RawPercent>;
@@ -12,6 +12,9 @@ pub type RawConditions = Entries<String>;
 
 /// The `pattern` of a token in the schema (RFC 9110, section 5.6.2).
 const TOKEN: &str = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
+
+/// The `pattern` of a method without lower case in the schema.
+const METHOD: &str = "^[!#$%&'*+.^_`|~0-9A-Z-]+$";
 
 /// The `pattern` of a sticky key in the schema.
 const STICKY_KEY: &str = "^(header:.+|cookie:.+|query:.+|client-address|generated)$";
@@ -36,6 +39,20 @@ pub struct RawTraffic {
     /// How a request may ask for a version.
     #[schemars(rename = "override")]
     pub overrides: Field<RawOverrides>,
+    /// The version that answers the requests of a version that fails before its response begins.
+    pub rescue: Field<String>,
+    /// The largest request body that is kept for it, up to 16MiB.
+    pub rescue_buffer: Field<RawSize>,
+    /// Methods of requests that may be done twice, such as "POST", beside those for which that is harmless.
+    #[schemars(extend("items" = { "type": "string", "pattern": METHOD }))]
+    pub rescue_methods: Field<Vec<Located<String>>>,
+    /// Statuses that count as failures too, such as "503".
+    #[schemars(extend("items" = { "type": "string", "pattern": "^5[0-9][0-9]$" }))]
+    pub rescue_statuses: Field<Vec<Located<String>>>,
+    /// What happens to the requests of a version whose upstream has no healthy target: they fail, or the other versions
+    /// get them in proportion to their shares.
+    #[schemars(extend("enum" = ["fail", "others"]))]
+    pub when_unhealthy: Field<String>,
 }
 
 /// A percentage as it is written.

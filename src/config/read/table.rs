@@ -128,7 +128,12 @@ tables! {
         propagate: "propagate",
         rules: "rules",
         sticky: "sticky",
-        overrides: "override"
+        overrides: "override",
+        rescue: "rescue",
+        rescue_buffer: "rescue-buffer",
+        rescue_methods: "rescue-methods",
+        rescue_statuses: "rescue-statuses",
+        when_unhealthy: "when-unhealthy"
     }
     RawRule {
         name: "name",

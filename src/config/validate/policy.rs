@@ -3,12 +3,13 @@
 use std::ops::Range;
 
 use super::super::model::{
-    Destination, Percent, Pick, PolicySpec, Reach, Rule, Split, Sticky, Traffic,
+    Destination, Percent, Pick, PolicySpec, Reach, Rule, Split, Sticky, Traffic, WhenUnhealthy,
 };
 use super::super::raw::{Field, Located, RawSplit, RawTraffic};
 use super::super::report::Problem;
 use super::super::source::{Complaint, Findings};
 use super::overrides::overrides;
+use super::rescue::{RawRescue, rescue};
 use super::rules::{Placed, rules};
 use super::split::{self, Names};
 use super::sticky::sticky;
@@ -35,9 +36,32 @@ pub fn decided(
         return Decided { policy, ..Decided::default() };
     };
     let (table, raw) = raw.into_parts();
-    let RawTraffic { split, latest, pick, propagate, rules: raw_rules, sticky, overrides } = raw;
-    let is_lost = file.has_lost(Some(&table), "split");
-    let traffic = traffic(file, split, latest, is_lost, names, &reach);
+    let RawTraffic {
+        split,
+        latest,
+        pick,
+        propagate,
+        rules: raw_rules,
+        sticky,
+        overrides,
+        rescue,
+        rescue_buffer,
+        rescue_methods,
+        rescue_statuses,
+        when_unhealthy,
+    } = raw;
+    let is_lost = |key| file.has_lost(Some(&table), key);
+    let (is_split_lost, is_rescue_lost) = (is_lost("split"), is_lost("rescue"));
+    let traffic = traffic(file, split, latest, is_split_lost, names, &reach);
+    let rescue = RawRescue {
+        version: rescue,
+        buffer: rescue_buffer,
+        methods: rescue_methods,
+        statuses: rescue_statuses,
+    };
+    let rescue = self::rescue(file, rescue, is_rescue_lost, names, &reach);
+    let when = field::word("when-unhealthy", &WhenUnhealthy::ALL, WhenUnhealthy::as_str);
+    let when_unhealthy = file.text(when_unhealthy, when).unwrap_or_default();
     let span = sticky.as_ref().map(Located::span);
     let pick = file.text(pick, field::word("pick", &Pick::ALL, Pick::as_str));
     let placed = rules(file, raw_rules, names);
@@ -48,7 +72,8 @@ pub fn decided(
         rules: placed.iter().map(|placed| placed.rule.clone()).collect(),
         sticky: self::sticky(file, sticky),
         reach,
-        ..PolicySpec::default()
+        rescue,
+        when_unhealthy,
     };
     if let Some(span) = span.filter(|_| policy.sticky.is_some()) {
         check_versions(file, span, &traffic, &policy.rules);
