@@ -30,6 +30,8 @@ pub mod telemetry;
 
 pub mod log;
 
+pub mod chunked;
+
 pub mod exchange;
 
 pub mod runtime;

@@ -9,12 +9,11 @@
 //! address is taken, it does not tell which port it was given, its SIGTERM always waits the whole
 //! grace period, and its test for HTTP/2 waits for 24 bytes, which a short HTTP/1.0 request never
 //! has. Rooms, in reading order: `bind`, `accept`, `limit` (how many connections may be open),
-//! `stream`, `connection` with `inbound` (`head`, `target`, `chunked`) and `outbound`, `io` (a
+//! `stream`, `connection` with `inbound` (`head`, `target`) and `outbound`, `io` (a
 //! connection for libraries), and `drain`.
 
 mod accept;
 mod bind;
-mod chunked;
 mod connection;
 mod drain;
 mod head;

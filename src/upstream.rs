@@ -2,10 +2,15 @@
 //! their health, connections and counters. Each request is one [`Exchange`] with one target.
 
 mod call;
+mod connect;
 mod exchange;
 mod failure;
+mod http1;
+mod pool;
+mod stream;
 mod target;
 mod targets;
+mod timer;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -125,7 +130,11 @@ impl Upstream {
     }
 
     /// Closes connections that have been idle for too long.
-    pub fn sweep(&self) {}
+    pub fn sweep(&self) {
+        for target in self.set.load().iter() {
+            target.pool().sweep();
+        }
+    }
 
     fn count_failure(&self, _target: &Arc<Target>, _why: &str) {}
 

@@ -15,7 +15,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, in reading order, and those that each may use beside itself.
-const ROOMS: [(&str, &[&str]); 24] = [
+const ROOMS: [(&str, &[&str]); 25] = [
     ("code", &[]),
     ("plural", &[]),
     ("secret", &[]),
@@ -29,9 +29,10 @@ const ROOMS: [(&str, &[&str]); 24] = [
     ("policy", &["api", "code", "config", "routing"]),
     ("telemetry", &[]),
     ("log", &["plural", "telemetry"]),
+    ("chunked", &[]),
     ("exchange", &[]),
     ("runtime", &["exchange", "plural", "transient"]),
-    ("upstream", &["config", "exchange"]),
+    ("upstream", &["chunked", "config", "exchange"]),
     (
         "versions",
         &[
@@ -53,7 +54,7 @@ const ROOMS: [(&str, &[&str]); 24] = [
     ),
     ("rollout", &["api", "code", "config", "edit", "history", "plural", "policy", "source"]),
     ("plan", &["api", "config", "policy"]),
-    ("transport", &["descriptors"]),
+    ("transport", &["chunked", "descriptors"]),
     (
         "proxy",
         &[

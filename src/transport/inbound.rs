@@ -8,10 +8,10 @@ use bytes::{Buf, BytesMut};
 use http::HeaderMap;
 use tokio::io::{AsyncReadExt, ReadBuf};
 
-use super::chunked::Chunks;
 use super::head::{Framing, HeadLimits, Malformed, Scan, Seen};
 use super::stream::{Reader, Stream};
 use super::target::origin_form;
+use crate::chunked::Chunks;
 
 /// Bytes per read while a head is awaited.
 const READ: usize = 4 << 10;

@@ -1,11 +1,18 @@
 //! One request and its response, through one target.
 
+use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use http::Request;
+use tokio::time::Instant;
 
-use super::failure::{Failure, FailureKind};
+use super::connect::{Connected, connect};
+use super::failure::{Failure, FailureKind, Sent};
+use super::http1::{Connection, Host, Http1};
+use super::timer::Timer;
 use super::{Call, Target};
 use crate::config::Limits;
 use crate::exchange::{self, Fed};
@@ -13,11 +20,37 @@ use crate::exchange::{self, Fed};
 /// An event of a target's response.
 pub type Event = exchange::Event<Failure>;
 
+type Connecting = Pin<Box<dyn Future<Output = Result<Connected, Failure>> + Send>>;
+
 /// A request under way. Dropping it ends it: its connection is closed, or its stream reset.
-#[derive(Debug)]
 pub struct Exchange {
     call: Call,
     request: Request<()>,
+    body: Option<Fed>,
+    stage: Stage,
+    is_fresh: bool,
+    patience: Patience,
+}
+
+enum Stage {
+    /// Nothing was done yet.
+    Start,
+    Connecting(Connecting),
+    Http1(Box<Http1>),
+    Over,
+}
+
+/// The time limit of the next event.
+#[derive(Debug)]
+struct Patience {
+    /// Until the head.
+    wall_time: Duration,
+    /// Between two parts of the body.
+    idle_time: Option<Duration>,
+    has_head: bool,
+    /// Set while the next event is waited for.
+    deadline: Option<Instant>,
+    timer: Timer,
 }
 
 impl Exchange {
@@ -25,11 +58,24 @@ impl Exchange {
     pub(super) fn new(
         call: Call,
         request: Request<()>,
-        _body: Option<Fed>,
-        _limits: &Limits,
-        _is_fresh: bool,
+        body: Option<Fed>,
+        limits: &Limits,
+        is_fresh: bool,
     ) -> Self {
-        Self { call, request }
+        Self {
+            call,
+            request,
+            body,
+            stage: Stage::Start,
+            is_fresh,
+            patience: Patience {
+                wall_time: limits.wall_time,
+                idle_time: limits.idle_time(),
+                has_head: false,
+                deadline: None,
+                timer: Timer::default(),
+            },
+        }
     }
 
     /// The next event of the response. Cancel-safe: a dropped call loses nothing.
@@ -38,15 +84,37 @@ impl Exchange {
     }
 
     /// Polls for the next event of the response; sends what there is of the request meanwhile.
-    pub fn poll_next(&mut self, _context: &mut Context<'_>) -> Poll<Event> {
-        let detail = format!("{} is not asked yet", self.call.target().address());
-        let failure = Failure::unsent(FailureKind::Connect, detail);
-        self.call.failed(&failure);
-        Poll::Ready(Event::Failed(failure))
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Event> {
+        let mut event = match self.poll_stage(context) {
+            Poll::Ready(event) => event,
+            Poll::Pending => {
+                let limit = ready!(self.patience.poll(context));
+                Event::Failed(self.out_of_patience(limit))
+            }
+        };
+        match &mut event {
+            // A head must still come in time.
+            Event::Informational(_) => return Poll::Ready(event),
+            Event::Head(head) => {
+                self.patience.has_head = true;
+                self.call.answered(head.status);
+            }
+            Event::Data(_) | Event::Trailers(_) => {}
+            Event::End => self.end(),
+            Event::Failed(failure) => {
+                failure.detail = format!("{}: {}", self.target().declared(), failure.detail);
+                self.call.failed(failure);
+                self.stage = Stage::Over;
+            }
+        }
+        self.patience.reset();
+        Poll::Ready(event)
     }
 
     /// Starts the time limit of the next event anew, because the exchange was waiting for the client.
-    pub fn reset_patience(&mut self) {}
+    pub fn reset_patience(&mut self) {
+        self.patience.reset();
+    }
 
     /// The target that was asked.
     pub fn target(&self) -> &Arc<Target> {
@@ -56,5 +124,110 @@ impl Exchange {
     /// Gives the request back, for another attempt.
     pub fn into_request(self) -> Request<()> {
         self.request
+    }
+
+    fn poll_stage(&mut self, context: &mut Context<'_>) -> Poll<Event> {
+        loop {
+            match &mut self.stage {
+                Stage::Start => self.start(),
+                Stage::Connecting(connecting) => match ready!(connecting.as_mut().poll(context)) {
+                    Ok(Connected::Http1(connection)) => self.begin(connection),
+                    Err(failure) => return Poll::Ready(Event::Failed(failure)),
+                },
+                Stage::Http1(http1) => {
+                    let event = ready!(http1.poll_next(context));
+                    return Poll::Ready(event);
+                }
+                Stage::Over => return Poll::Ready(Event::End),
+            }
+        }
+    }
+
+    /// Takes a kept connection, or begins to make one.
+    fn start(&mut self) {
+        let kept = match self.is_fresh {
+            true => None,
+            false => self.target().pool().take(!self.is_repeatable()),
+        };
+        match kept {
+            Some(connection) => self.begin(connection),
+            None => {
+                let target = self.target().clone();
+                let connecting = async move { connect(&target).await };
+                self.stage = Stage::Connecting(Box::pin(connecting));
+            }
+        }
+    }
+
+    /// Sends the request over a connection.
+    fn begin(&mut self, mut connection: Box<Connection>) {
+        std::mem::swap(&mut self.patience.timer, &mut connection.timer);
+        let declared = &self.call.upstream().spec().host;
+        let host = Host { declared, target: self.call.target().declared() };
+        let http1 = Http1::new(connection, &self.request, host, self.body.take());
+        self.stage = Stage::Http1(Box::new(http1));
+    }
+
+    /// Whether the request may be sent twice.
+    fn is_repeatable(&self) -> bool {
+        self.request.method().is_idempotent() && self.body.is_none()
+    }
+
+    /// Keeps the connection, if that is possible, for the next request.
+    fn end(&mut self) {
+        match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Http1(http1) if http1.goes_on() => self.stage = Stage::Http1(http1),
+            Stage::Http1(http1) => {
+                if let Some((mut connection, keep_alive)) = http1.into_kept() {
+                    connection.timer = std::mem::take(&mut self.patience.timer);
+                    let time = kept_time(self.target().settings().idle_timeout, keep_alive);
+                    self.target().pool().put(connection, time);
+                }
+            }
+            Stage::Start | Stage::Connecting(_) | Stage::Over => {}
+        }
+    }
+
+    fn out_of_patience(&self, limit: Duration) -> Failure {
+        let (kind, what) = match self.patience.has_head {
+            true => (FailureKind::IdleTime, "it paused for longer than"),
+            false => (FailureKind::WallTime, "no response within"),
+        };
+        let sent = match &self.stage {
+            Stage::Http1(http1) => http1.sent(),
+            Stage::Start | Stage::Connecting(_) | Stage::Over => Sent::Nothing,
+        };
+        let detail = format!("{what} {limit:?}");
+        Failure { kind, sent, is_stale: false, detail }
+    }
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange").field("call", &self.call).finish_non_exhaustive()
+    }
+}
+
+impl Patience {
+    fn reset(&mut self) {
+        self.deadline = None;
+    }
+
+    /// Waits until the limit is reached, and tells it.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Duration> {
+        let limit = if self.has_head { self.idle_time } else { Some(self.wall_time) };
+        let Some(limit) = limit else { return Poll::Pending };
+        let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + limit);
+        self.timer.poll(context, deadline).map(|()| limit)
+    }
+}
+
+/// How long a connection is kept: less than the target keeps it, so that the target does not close it just when a
+/// request is on its way.
+fn kept_time(idle_timeout: Duration, keep_alive: Option<Duration>) -> Duration {
+    const MARGIN: Duration = Duration::from_secs(1);
+    match keep_alive {
+        Some(time) => idle_timeout.min(time.saturating_sub(MARGIN).max(time / 2)),
+        None => idle_timeout,
     }
 }

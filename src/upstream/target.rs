@@ -4,9 +4,11 @@
 //! after a reload: see `targets`.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use super::pool::Pool;
 use crate::config::{Digest, Protocol, TargetAddress, UpstreamSpec};
 
 /// A target. Dropped, with its connections, once no version names it.
@@ -15,7 +17,8 @@ pub struct Target {
     declared: TargetAddress,
     address: SocketAddr,
     settings: Settings,
-    counters: Counters,
+    counters: Arc<Counters>,
+    pool: Pool,
 }
 
 /// How connections to a target are made and kept. Targets with different settings share nothing.
@@ -44,7 +47,9 @@ impl Settings {
 
 impl Target {
     pub fn new(declared: TargetAddress, address: SocketAddr, settings: Settings) -> Self {
-        Self { declared, address, settings, counters: Counters::default() }
+        let counters = Arc::<Counters>::default();
+        let pool = Pool::new(counters.clone());
+        Self { declared, address, settings, counters, pool }
     }
 
     /// As it is declared: the host that it is asked for, and whom its certificate must name, come from there.
@@ -61,8 +66,13 @@ impl Target {
         &self.settings
     }
 
-    pub fn counters(&self) -> &Counters {
+    pub fn counters(&self) -> &Arc<Counters> {
         &self.counters
+    }
+
+    /// Its connections that wait for the next request.
+    pub(super) fn pool(&self) -> &Pool {
+        &self.pool
     }
 }
 

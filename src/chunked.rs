@@ -1,8 +1,9 @@
 //! Finds the end of a chunked body, byte by byte, and the trailer fields there ([RFC 9112, section
 //! 7.1](https://www.rfc-editor.org/rfc/rfc9112#section-7.1)).
 //!
-//! The bytes stay as they are: pingora decodes them afterwards. Anything that is not exactly a chunked body is refused,
-//! so that no reader can find another end.
+//! `transport` only looks for the end of a client's body, which pingora decodes afterwards; `upstream` decodes the bodies
+//! of targets piece by piece. Anything that is not exactly a chunked body is refused, so that no reader can find
+//! another end.
 
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TRAILER, TRANSFER_ENCODING};
@@ -34,6 +35,15 @@ pub struct Chunks {
     trailer: Vec<u8>,
 }
 
+/// What bytes of a chunked body begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// This many bytes of sizes, extensions, line ends and trailers.
+    Framing(usize),
+    /// This many bytes of data.
+    Data(usize),
+}
+
 /// What comes next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum At {
@@ -58,13 +68,32 @@ impl Chunks {
     pub fn look(&mut self, bytes: &[u8]) -> Result<usize, NotChunked> {
         let mut looked = 0;
         while let Some(rest) = bytes.get(looked..).filter(|rest| !rest.is_empty()) {
-            looked += match self.at {
-                At::Done => break,
-                At::Data => self.data(rest),
-                _ => self.step(rest.first().copied().unwrap_or_default())?,
+            looked += match self.piece(rest)? {
+                Piece::Framing(0) => break,
+                Piece::Framing(length) | Piece::Data(length) => length,
             };
         }
         Ok(looked)
+    }
+
+    /// What the next bytes begin with. Of a body that is [done](Self::is_done), it is framing without any bytes.
+    ///
+    /// # Errors
+    ///
+    /// Where the bytes are no chunked body.
+    pub fn piece(&mut self, bytes: &[u8]) -> Result<Piece, NotChunked> {
+        if self.at == At::Data {
+            return Ok(Piece::Data(self.data(bytes)));
+        }
+        let mut length = 0;
+        for byte in bytes {
+            if matches!(self.at, At::Data | At::Done) {
+                break;
+            }
+            self.step(*byte)?;
+            length += 1;
+        }
+        Ok(Piece::Framing(length))
     }
 
     /// Whether the body is complete.
@@ -101,7 +130,7 @@ impl Chunks {
         here
     }
 
-    fn step(&mut self, byte: u8) -> Result<usize, NotChunked> {
+    fn step(&mut self, byte: u8) -> Result<(), NotChunked> {
         match (self.at, byte) {
             (At::Size, b'\r') if self.digits > 0 => self.at = At::SizeEnd,
             (At::Size, b';' | b' ' | b'\t') if self.digits > 0 => {
@@ -118,7 +147,7 @@ impl Chunks {
             (At::Trailer, byte) => self.trailer(byte)?,
             _ => return Err(NotChunked),
         }
-        Ok(1)
+        Ok(())
     }
 
     fn digit(&mut self, byte: u8) -> Result<(), NotChunked> {

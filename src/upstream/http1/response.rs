@@ -1,0 +1,189 @@
+//! Reads the head of a response: where it ends, what it says, and how the body after it is framed ([RFC 9112, section
+//! 6.3](https://www.rfc-editor.org/rfc/rfc9112#section-6.3)).
+
+use std::mem::MaybeUninit;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::response::Parts;
+use http::{HeaderMap, Response, StatusCode, Version};
+
+/// Bytes of a head.
+pub const BYTES: usize = 64 << 10;
+/// Fields of a head.
+pub const FIELDS: usize = 256;
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+/// How heads begin.
+const BEGIN: &[u8] = b"HTTP/1.";
+
+/// Looks for the end of a head while it comes in. Each byte is looked at once, however many parts there are.
+#[derive(Debug, Default)]
+pub struct Scan {
+    /// Where the incomplete line begins.
+    line: usize,
+    /// Bytes in which no line end was found.
+    looked: usize,
+}
+
+/// What a head says of the body after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    Length(u64),
+    Chunked,
+    UntilClose,
+}
+
+/// A head that is complete.
+#[derive(Debug)]
+pub struct Head {
+    pub parts: Box<Parts>,
+    pub framing: Framing,
+    /// Whether the target keeps the connection open.
+    pub is_kept: bool,
+    /// How long it does, if it says so.
+    pub keep_alive: Option<Duration>,
+}
+
+/// What is wrong with a head.
+pub type Wrong = &'static str;
+
+impl Scan {
+    /// The length of the head, once it is complete. `bytes` start where they did in the last call.
+    ///
+    /// # Errors
+    ///
+    /// Where the bytes cannot become a head.
+    pub fn look(&mut self, bytes: &[u8]) -> Result<Option<usize>, Wrong> {
+        let begin = bytes.len().min(BEGIN.len());
+        if self.looked == 0 && bytes.get(..begin) != BEGIN.get(..begin) {
+            return Err("the response is not HTTP/1");
+        }
+        while let Some(rest) = bytes.get(self.looked..) {
+            let Some(end) = memchr::memchr(b'\n', rest) else {
+                self.looked = bytes.len();
+                break;
+            };
+            let end = self.looked + end;
+            let line = bytes.get(self.line..end).unwrap_or_default();
+            // Some readers take a lone LF for the end of a line, and others do not.
+            let line = line.strip_suffix(b"\r").ok_or("a line of the head ends without CR")?;
+            (self.line, self.looked) = (end + 1, end + 1);
+            if self.looked > BYTES {
+                break;
+            }
+            if line.is_empty() {
+                return Ok(Some(self.looked));
+            }
+        }
+        if bytes.len() > BYTES { Err("the head is longer than 64 KiB") } else { Ok(None) }
+    }
+}
+
+impl Head {
+    /// Reads a complete head. The values of its fields share the memory of `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// Where the head is not as RFC 9112 has it, or leaves open where its body ends.
+    pub fn read(bytes: &Bytes) -> Result<Self, Wrong> {
+        let mut fields = [const { MaybeUninit::uninit() }; FIELDS];
+        let mut response = httparse::Response::new(&mut []);
+        let parsed = httparse::ParserConfig::default()
+            .parse_response_with_uninit_headers(&mut response, bytes, &mut fields)
+            .map_err(wrong)?;
+        if parsed.is_partial() {
+            return Err("the head is incomplete");
+        }
+        let (mut parts, ()) = Response::new(()).into_parts();
+        parts.status = response
+            .code
+            .and_then(|code| StatusCode::from_u16(code).ok())
+            .ok_or("the status is not one")?;
+        parts.version = match response.version {
+            Some(1) => Version::HTTP_11,
+            _ => Version::HTTP_10,
+        };
+        parts.headers = read_fields(bytes, response.headers)?;
+        let framing = framing(&parts)?;
+        let is_kept = is_kept(&parts);
+        let keep_alive = parts.headers.get(KEEP_ALIVE).and_then(timeout);
+        Ok(Self { parts: Box::new(parts), framing, is_kept, keep_alive })
+    }
+}
+
+fn read_fields(bytes: &Bytes, fields: &[httparse::Header<'_>]) -> Result<HeaderMap, Wrong> {
+    let mut headers = HeaderMap::with_capacity(fields.len());
+    for field in fields {
+        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| "a field's name")?;
+        let value = HeaderValue::from_maybe_shared(bytes.slice_ref(field.value));
+        headers.append(name, value.map_err(|_| "a field's value has control characters")?);
+    }
+    Ok(headers)
+}
+
+fn wrong(error: httparse::Error) -> Wrong {
+    match error {
+        httparse::Error::HeaderName => "the name of a field is malformed",
+        httparse::Error::HeaderValue => "the value of a field is malformed",
+        httparse::Error::NewLine => "a line of the head ends without CR LF",
+        httparse::Error::Status => "the status line is malformed",
+        httparse::Error::Token => "the head is malformed",
+        httparse::Error::TooManyHeaders => "the head has more than 256 fields",
+        httparse::Error::Version => "the version is not HTTP/1.0 or HTTP/1.1",
+    }
+}
+
+fn framing(parts: &Parts) -> Result<Framing, Wrong> {
+    let mut codings = parts.headers.get_all(TRANSFER_ENCODING).iter();
+    let mut lengths = parts.headers.get_all(CONTENT_LENGTH).iter();
+    let (coding, length) = (codings.next(), lengths.next());
+    if codings.next().is_some() || lengths.next().is_some() {
+        return Err("the body's length is told twice");
+    }
+    match (coding, length) {
+        (Some(_), Some(_)) => Err("the head has both content-length and transfer-encoding"),
+        (Some(_), None) if parts.version == Version::HTTP_10 => {
+            Err("HTTP/1.0 has no transfer-encoding")
+        }
+        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => {
+            Ok(Framing::Chunked)
+        }
+        (Some(_), None) => Err("the transfer-encoding is not chunked"),
+        (None, Some(length)) => {
+            number(length.as_bytes()).map(Framing::Length).ok_or("content-length is not a number")
+        }
+        (None, None) => Ok(Framing::UntilClose),
+    }
+}
+
+/// Digits and nothing else: no sign, no list, no white space.
+fn number(digits: &[u8]) -> Option<u64> {
+    let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    std::str::from_utf8(digits).ok().filter(|_| is_number)?.parse().ok()
+}
+
+/// Whether the connection stays open after the response ([RFC 9112, section
+/// 9.3](https://www.rfc-editor.org/rfc/rfc9112#section-9.3)).
+fn is_kept(parts: &Parts) -> bool {
+    let has = |option: &[u8]| {
+        parts.headers.get_all(CONNECTION).iter().any(|value| {
+            let mut options = value.as_bytes().split(|byte| *byte == b',');
+            options.any(|it| it.trim_ascii().eq_ignore_ascii_case(option))
+        })
+    };
+    match parts.version {
+        Version::HTTP_11 => !has(b"close"),
+        _ => has(b"keep-alive") && !has(b"close"),
+    }
+}
+
+/// The parameter `timeout` of `keep-alive`, in seconds.
+fn timeout(value: &HeaderValue) -> Option<Duration> {
+    value.as_bytes().split(|byte| *byte == b',').find_map(|parameter| {
+        let (name, seconds) = parameter.trim_ascii().split_at_checked(b"timeout=".len())?;
+        let seconds = name.eq_ignore_ascii_case(b"timeout=").then(|| number(seconds))??;
+        Some(Duration::from_secs(seconds))
+    })
+}
