@@ -5,6 +5,8 @@ mod checks;
 mod retry;
 mod tls;
 
+pub use address::parse_target;
+
 use std::collections::HashSet;
 
 use super::super::model::{Balance, HostHeader, Protocol, TargetAddress, TargetSpec, UpstreamSpec};
