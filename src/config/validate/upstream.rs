@@ -5,6 +5,7 @@ mod checks;
 mod retry;
 mod tls;
 
+pub use address::parse_target;
 pub use self::retry::{insert, status, twice};
 
 use std::collections::HashSet;
