@@ -70,5 +70,6 @@ mod tasks;
 mod transient;
 mod upgrade;
 mod upgrade_files;
+mod upstream_misdeeds;
 mod versions;
 mod watch;
