@@ -44,10 +44,9 @@ plugins: tools ## rebuild plugins/dist/*.wasm
 	plugins/build.sh
 
 lint: tools ## check formatting, clippy and licences
-	cargo fmt --check
+	cargo fmt --all --check
 	cd plugins && cargo fmt --check
 	cd fuzz && cargo fmt --check
-	cd tests/misbehaving && cargo fmt --check
 	cargo clippy --release --locked --all-targets -- -D warnings
 	cargo clippy --release --locked -p misbehaving -- -D warnings
 	cargo deny --version >/dev/null 2>&1 || cargo install cargo-deny --locked

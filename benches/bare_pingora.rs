@@ -1,9 +1,10 @@
-//! The ceiling of `table`: a Pingora proxy, with its own listener and one thread, whose `request_filter` answers with
-//! the greeter's text.
+//! What `table` compares with: a Pingora proxy, with its own listener and one thread. Its `request_filter` answers with
+//! the greeter's text, or it sends every request on to a backend.
 //!
-//! `bare_pingora PORT`
+//! `bare_pingora PORT [ADDRESS-OF-THE-BACKEND]`
 
 use std::error::Error;
+use std::net::SocketAddr;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -20,7 +21,9 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 const BODY: &str = "Hello from v1!\n";
 
-struct Bare;
+struct Bare {
+    backend: Option<SocketAddr>,
+}
 
 #[async_trait]
 impl ProxyHttp for Bare {
@@ -29,6 +32,9 @@ impl ProxyHttp for Bare {
     fn new_ctx(&self) {}
 
     async fn request_filter(&self, session: &mut Session, (): &mut ()) -> Result<bool> {
+        if self.backend.is_some() {
+            return Ok(false);
+        }
         let mut head = ResponseHeader::build(200, Some(2))?;
         head.insert_header("content-type", "text/plain")?;
         head.insert_header("content-length", BODY.len().to_string())?;
@@ -38,15 +44,18 @@ impl ProxyHttp for Bare {
     }
 
     async fn upstream_peer(&self, _: &mut Session, (): &mut ()) -> Result<Box<HttpPeer>> {
-        Err(pingora::Error::new(ErrorType::InternalError))
+        let backend = self.backend.ok_or_else(|| pingora::Error::new(ErrorType::InternalError))?;
+        Ok(Box::new(HttpPeer::new(backend, false, String::new())))
     }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let port: u16 = std::env::args().nth(1).ok_or("usage: bare_pingora PORT")?.parse()?;
+    let mut arguments = std::env::args().skip(1);
+    let port: u16 = arguments.next().ok_or("usage: bare_pingora PORT [ADDRESS]")?.parse()?;
+    let backend = arguments.next().map(|address| address.parse()).transpose()?;
     let conf = ServerConf { threads: 1, ..ServerConf::default() };
     let mut server = Server::new_with_opt_and_conf(None, conf);
-    let mut service = http_proxy_service(&server.configuration, Bare);
+    let mut service = http_proxy_service(&server.configuration, Bare { backend });
     service.add_tcp(&format!("127.0.0.1:{port}"));
     server.add_service(service);
     server.run_forever()

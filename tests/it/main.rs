@@ -72,5 +72,6 @@ mod upgrade;
 mod upgrade_files;
 mod upstream_commands;
 mod upstreams;
+mod upstream_misdeeds;
 mod versions;
 mod watch;

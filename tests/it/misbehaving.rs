@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use ::misbehaving::{Script, Step, Upstream, refusing, silent};
+use ::misbehaving::{Script, Script2, Step, Upstream, refusing, silent};
 
-use crate::support::{Http1, eventually};
+use crate::support::{Http1, Http2, eventually, request};
 
 #[test]
 fn an_echo_sends_back_the_head_the_body_and_the_trailers() {
@@ -68,4 +68,41 @@ fn addresses_without_an_upstream_refuse_or_say_nothing() {
     let error = std::net::TcpStream::connect_timeout(&address, patience).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
     assert!(began.elapsed() >= patience);
+}
+
+#[test]
+fn an_echo_over_http2_sends_back_the_body_and_the_trailers() {
+    let upstream = Upstream::http2_echo();
+    let client = Http2::connect(upstream.address());
+    assert_eq!(client.get("a.test", "/x").header("echo-method"), Some("GET"));
+    let mut exchange = client.open(request("POST", "a.test", "/x"), true);
+    let body = vec![b'x'; 1 << 20];
+    exchange.upload.send_data(body.clone().into(), false).unwrap();
+    let mut trailers = http::HeaderMap::new();
+    trailers.insert("x-sum", "5".parse().unwrap());
+    exchange.upload.send_trailers(trailers).unwrap();
+    let response = client.response(exchange.response).unwrap();
+    assert!(response.body == body && response.complete);
+    assert_eq!(response.trailers, [("x-sum".to_owned(), "5".to_owned())]);
+}
+
+#[test]
+fn an_upstream_of_http2_follows_its_script() {
+    let upstream = Upstream::http2(|connection| match connection {
+        0 => Script2::new().read_request().head_only(200, &[("grpc-status", "5")]).serve("more"),
+        1 => Script2::new().read_request().reset_stream(7).go_away(0).close(),
+        _ => Script2::new().read_request().head(200, &[]).data("hal").reset_stream(2).hang(),
+    });
+    let client = Http2::connect(upstream.address());
+    assert_eq!(client.get("a.test", "/").header("grpc-status"), Some("5"));
+    assert_eq!(client.get("a.test", "/").text(), "more");
+    let client = Http2::connect(upstream.address());
+    let exchange = client.open(request("GET", "a.test", "/"), false);
+    let error = client.response(exchange.response).unwrap_err();
+    assert_eq!(error.reason(), Some(h2::Reason::REFUSED_STREAM));
+    let client = Http2::connect(upstream.address());
+    let exchange = client.open(request("GET", "a.test", "/"), false);
+    let (response, reason) = client.broken(exchange.response);
+    assert_eq!((response.text().as_str(), reason), ("hal", Some(h2::Reason::INTERNAL_ERROR)));
+    assert_eq!(upstream.arrived().requests(), 4);
 }

@@ -9,6 +9,7 @@ mod load;
 mod response;
 mod site;
 mod terminal;
+mod upstream;
 mod watershed;
 
 use std::time::{Duration, Instant};
@@ -16,11 +17,12 @@ use std::time::{Duration, Instant};
 pub use backend::Backend;
 pub use commands::{agreed, done, refused, tell};
 pub use http1::Http1;
-pub use http2::{Http2, request};
+pub use http2::{Http2, read, request};
 pub use load::{StopOnDrop, while_requested};
 pub use response::{Response, assert_admin_problem, assert_problem};
 pub use site::{LABS, Site, greeter, lab, lab_p3, limits, one_version, plugin, split};
 pub use terminal::{AtTerminal, Streams};
+pub use upstream::{ONCE, UP, upstream};
 pub use watershed::{Finished, Watershed};
 
 /// The host of the service `greeter`.

@@ -61,7 +61,12 @@ impl Http1 {
 
     /// Reads a response to a request with this method, however its body is framed.
     pub fn response(&mut self, method: &str) -> Response {
-        let mut response = self.head();
+        let response = self.head();
+        self.body(method, response)
+    }
+
+    /// Reads the body behind a head.
+    pub fn body(&mut self, method: &str, mut response: Response) -> Response {
         if method == "HEAD" || matches!(response.status, 100..=199 | 204 | 304) {
             response.complete = true;
         } else if response.header("transfer-encoding") == Some("chunked") {
@@ -99,7 +104,7 @@ impl Http1 {
     }
 
     /// Lines up to the empty one.
-    fn fields(&mut self) -> Vec<(String, String)> {
+    pub fn fields(&mut self) -> Vec<(String, String)> {
         let mut fields = Vec::new();
         loop {
             let line = self.line().expect("an empty line after the fields");

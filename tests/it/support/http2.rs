@@ -101,7 +101,8 @@ impl Http2 {
     }
 }
 
-async fn read(response: ResponseFuture) -> Result<(Response, Option<Reason>), h2::Error> {
+/// The response of a stream, and the reason if the stream was reset in the middle of it.
+pub async fn read(response: ResponseFuture) -> Result<(Response, Option<Reason>), h2::Error> {
     let (head, mut body) = response.await?.into_parts();
     let mut response = Response {
         status: head.status.as_u16(),

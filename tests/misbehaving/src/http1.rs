@@ -15,9 +15,12 @@ use crate::upstream::Scripts;
 const LINE: u64 = 1 << 20;
 
 /// Bytes in both directions: a socket, or TLS over one.
-pub trait Wire: Read + Write + Send {}
+pub trait Wire: Read + Write + Send {
+    /// Says that nothing more will be sent, where the protocol has words for that.
+    fn say_end(&mut self) {}
+}
 
-impl<T: Read + Write + Send> Wire for T {}
+impl Wire for TcpStream {}
 
 /// Whether the connection goes on after a step.
 #[derive(PartialEq)]
@@ -57,7 +60,7 @@ impl<'a> Connection<'a> {
     }
 
     /// Does what the scripts say, request by request, until one side has had enough.
-    pub fn serve(mut self, scripts: &Scripts) {
+    pub fn serve(mut self, scripts: &Scripts<'_>) {
         for request in 0.. {
             let script = scripts(Visit { connection: self.number, request });
             if script.steps().is_empty() {
@@ -104,7 +107,11 @@ impl<'a> Connection<'a> {
             Step::Pause(pause) => thread::sleep(*pause),
             Step::Echo => self.echo()?,
             Step::EchoBytes => self.echo_bytes()?,
-            Step::Close => return self.close(),
+            Step::Close => {
+                self.wire.get_mut().say_end();
+                return self.cut();
+            }
+            Step::Cut => return self.cut(),
             Step::EndWriting => self.socket.shutdown(Shutdown::Write)?,
             Step::Reset => return self.reset(),
             Step::Hang => self.wait_for_the_end()?,
@@ -118,7 +125,7 @@ impl<'a> Connection<'a> {
     }
 
     /// Lets the peer have all that was sent, whatever it still sends itself.
-    fn close(&mut self) -> io::Result<Then> {
+    fn cut(&mut self) -> io::Result<Then> {
         self.socket.shutdown(Shutdown::Write)?;
         // A socket that is closed with unread bytes is reset, and the peer may lose what was sent.
         self.socket.set_read_timeout(Some(Duration::from_millis(500)))?;

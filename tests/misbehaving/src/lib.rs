@@ -13,11 +13,24 @@
 //! Everything ends with the [`Upstream`]: its port is free and its connections are closed once it is dropped. An
 //! upstream whose peer breaks the rules records that, and goes on.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
+
 mod arrivals;
+mod echo2;
 mod http1;
+mod http2;
 mod script;
+mod tls;
 mod upstream;
 
 pub use arrivals::{Arrivals, Request};
+pub use http2::{Frames, Script2};
 pub use script::{Script, Step, Visit};
+pub use tls::{Authority, Identity, Tls};
 pub use upstream::{Upstream, refusing, silent};

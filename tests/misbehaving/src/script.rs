@@ -34,6 +34,8 @@ pub enum Step {
     EchoBytes,
     /// Closes both directions in an orderly way.
     Close,
+    /// The same, without TLS's word for it.
+    Cut,
     /// Ends its own side, and goes on reading.
     EndWriting,
     /// Resets the connection.

@@ -11,11 +11,14 @@ use std::time::Duration;
 use socket2::{Domain, Socket, Type};
 
 use crate::arrivals::Arrivals;
+use crate::echo2;
 use crate::http1::Connection;
+use crate::http2::{Connection2, Script2};
 use crate::script::{Script, Visit};
+use crate::tls::Tls;
 
 /// What is done with each request.
-pub type Scripts = dyn Fn(Visit) -> Script + Send + Sync;
+pub type Scripts<'a> = dyn Fn(Visit) -> Script + Send + Sync + 'a;
 
 /// How a connection is served: with its number, until it ends.
 type Serve = dyn Fn(TcpStream, &Arrivals, usize) + Send + Sync;
@@ -60,6 +63,40 @@ impl Upstream {
                 Connection::new(Box::new(stream), socket, arrivals, number).serve(&scripts);
             }
         })
+    }
+
+    /// Speaks HTTP/2 without TLS, as it should: sends back what it gets, as [`Script::echo`] does. CONNECT is agreed to.
+    pub fn http2_echo() -> Self {
+        Self::anywhere(echo2::serve)
+    }
+
+    /// Speaks HTTP/2 without TLS, with a script for each connection, from 0 on.
+    pub fn http2(scripts: impl Fn(usize) -> Script2 + Send + Sync + 'static) -> Self {
+        Self::anywhere(move |stream, arrivals, number| {
+            if let Ok(socket) = stream.try_clone() {
+                let script = scripts(number);
+                Connection2::new(Box::new(stream), socket, arrivals, number).serve(&script);
+            }
+        })
+    }
+
+    /// Speaks TLS, and in it HTTP/2 by one script where ALPN chose that, or HTTP/1.1 by the other.
+    pub fn tls(tls: &Tls, http1: Script, http2: Script2) -> Self {
+        let tls = tls.clone();
+        Self::anywhere(move |stream, arrivals, number| {
+            let Ok(socket) = stream.try_clone() else { return };
+            let Some((wire, is_http2)) = tls.accept(stream) else { return };
+            if is_http2 {
+                Connection2::new(wire, socket, arrivals, number).serve(&http2);
+            } else {
+                Connection::new(wire, socket, arrivals, number).serve(&|_| http1.clone());
+            }
+        })
+    }
+
+    fn anywhere(serve: impl Fn(TcpStream, &Arrivals, usize) + Send + Sync + 'static) -> Self {
+        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self::listen(nowhere, serve).expect("a free port")
     }
 
     /// Accepts connections, each served in a thread of its own.
