@@ -38,6 +38,8 @@ pub mod runtime;
 
 pub mod upstream;
 
+pub mod outbound;
+
 pub mod versions;
 
 pub mod history;

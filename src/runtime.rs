@@ -16,6 +16,7 @@ mod guest_env;
 mod guest_log;
 mod invoke;
 mod length;
+mod outbound;
 mod p3;
 mod pace;
 mod program;
@@ -31,6 +32,9 @@ pub use engine::{Engine, EngineError, PoolSize, Slot};
 pub use guest::{Guest, Reservation};
 pub use guest_env::GuestEnv;
 pub use invoke::{Event, GuestFailure, Invocation};
+pub use outbound::{
+    Answer, Call, CallBody, CallError, CallTimes, Caller, Chain, Outbound, Sending,
+};
 pub use program::{Program, ProgramError, digest_of};
 pub use sandbox::Grant;
 pub use world::World;

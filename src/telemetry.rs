@@ -13,6 +13,7 @@ mod health;
 mod histogram;
 mod label;
 mod meter;
+mod outbound;
 mod process;
 mod recent;
 mod record;
@@ -37,6 +38,7 @@ pub use chance::Comparison;
 pub use exposition::Format;
 pub use health::{Ailment, Health};
 pub use meter::{InFlight, VersionMeter};
+pub use outbound::OutboundMeter;
 pub use process::Sockets;
 pub use recent::Recent;
 pub use record::{Ending, Fault, RequestRecord};
@@ -80,6 +82,14 @@ struct VersionLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutboundLabels {
+    environment: Label,
+    service: Label,
+    version: Label,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReloadLabels {
     outcome: &'static str,
 }
@@ -94,6 +104,7 @@ struct TaskLabels {
 pub struct Telemetry {
     registry: Arc<Registry>,
     requests: Family<RequestLabels, Counter>,
+    outbound: Family<OutboundLabels, Counter>,
     duration: Family<VersionLabels, Histogram>,
     /// Of the last minute: the buckets of `duration` that `/metrics` shows are too coarse for quantiles.
     quantiles: [(f64, Quantile); 2],
@@ -127,7 +138,7 @@ pub struct Scrape<'a> {
 
 impl Default for Telemetry {
     fn default() -> Self {
-        let requests = Family::default();
+        let (requests, outbound) = Default::default();
         let duration = Family::default();
         let quantiles = [0.5, 0.99].map(|share| (share, Family::default()));
         let in_flight = Family::default();
@@ -146,6 +157,11 @@ impl Default for Telemetry {
             "requests",
             "Requests ended, by decision and by status class or failure code",
             requests.clone(),
+        );
+        registry.register(
+            "outbound_requests",
+            "Calls that guests made, by what came of them",
+            Family::clone(&outbound),
         );
         registry.register_with_unit(
             "request_duration",
@@ -208,6 +224,7 @@ impl Default for Telemetry {
         Self {
             registry,
             requests,
+            outbound,
             duration,
             quantiles,
             in_flight,
@@ -234,6 +251,13 @@ impl Telemetry {
         let (environment, service) = (environment.into(), service.into());
         let labels = VersionLabels { environment, service, version: version.into() };
         VersionMeter::new(self, labels)
+    }
+
+    /// What is counted of the calls of one version's guests.
+    pub fn outbound(&self, environment: &str, service: &str, version: &str) -> OutboundMeter {
+        let (environment, service) = (environment.into(), service.into());
+        let labels = VersionLabels { environment, service, version: version.into() };
+        OutboundMeter::new(self, labels)
     }
 
     /// Counts and logs a request that has ended; `meter` is that of the version that took it.

@@ -15,7 +15,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, in reading order, and those that each may use beside itself.
-const ROOMS: [(&str, &[&str]); 25] = [
+const ROOMS: [(&str, &[&str]); 26] = [
     ("code", &[]),
     ("plural", &[]),
     ("secret", &[]),
@@ -33,11 +33,13 @@ const ROOMS: [(&str, &[&str]); 25] = [
     ("exchange", &[]),
     ("runtime", &["exchange", "plural", "transient"]),
     ("upstream", &["chunked", "config", "exchange"]),
+    ("outbound", &["config", "exchange", "runtime", "telemetry", "upstream"]),
     (
         "versions",
         &[
             "api",
             "config",
+            "outbound",
             "policy",
             "routing",
             "runtime",
@@ -60,6 +62,7 @@ const ROOMS: [(&str, &[&str]); 25] = [
         &[
             "config",
             "exchange",
+            "outbound",
             "routing",
             "runtime",
             "telemetry",
@@ -132,13 +135,18 @@ const FILES: [&str; 9] = [
 
 /// The files outside of `runtime` that may name it. All others ask a `versions::Backend`, so that a
 /// version is not taken for a component again.
-const KNOW_GUESTS: [&str; 13] = [
+const KNOW_GUESTS: [&str; 18] = [
     "cli.rs",
     "cli/compile.rs",
     "cli/trial.rs",
+    "outbound.rs",
+    "outbound/body.rs",
+    "outbound/call.rs",
+    "outbound/egress.rs",
     "proxy/exchange.rs",
     "proxy/execute.rs",
     "proxy/failure.rs",
+    "proxy/local.rs",
     "server.rs",
     "versions/backend.rs",
     "versions/guest.rs",

@@ -242,6 +242,7 @@ impl Instance {
         (scheme, request): Incoming,
         reply: Reply,
     ) -> wasmtime::Result<()> {
+        let request = self.store.data_mut().hooks.begin_request(request);
         let guest = match &self.guest {
             Proxy::P2(guest) => guest,
             Proxy::P3(guest) => {

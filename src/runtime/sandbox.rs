@@ -7,13 +7,11 @@ use std::time::Duration;
 use wasmtime::component::{Linker, ResourceTable};
 use wasmtime::{ResourceLimiter, StoreContextMut};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
-use wasmtime_wasi_http::{
-    Error as HttpError, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks,
-    WasiHttpView,
-};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::guest_env::GuestEnv;
 use super::guest_log::{GuestLog, LogBudget, Stream};
+use super::outbound::{Hooks, Outbound};
 use super::world::World;
 
 /// The interfaces as `wasmtime_wasi` names them. Components find them under any 0.2 or 0.3 version.
@@ -22,8 +20,8 @@ const ENVIRONMENT_P3: &str = "wasi:cli/environment@0.3.0";
 /// The memory of one table element on the host, in bytes.
 const TABLE_ELEMENT: usize = size_of::<usize>();
 
-/// Everything that a guest of one version may see and use. It has no file system and no network.
-/// Its standard output becomes log lines.
+/// Everything that a guest of one version may see and use. It has no file system and no sockets; its
+/// calls over HTTP go through `outbound`. Its standard output becomes log lines.
 #[derive(Debug)]
 pub struct Grant {
     /// The service and version of the guest, for its log lines.
@@ -40,6 +38,8 @@ pub struct Grant {
     /// How many requests a sandbox may serve in succession. 1 means a fresh sandbox for each
     /// request.
     pub reuse: NonZeroU32,
+    /// What its calls go through; `None`: it may make none.
+    pub outbound: Option<Arc<dyn Outbound>>,
     pub(super) log: Arc<LogBudget>,
 }
 
@@ -60,6 +60,7 @@ impl Grant {
             cpu_time,
             wall_time,
             reuse: NonZeroU32::MIN,
+            outbound: None,
             log: Arc::default(),
         }
     }
@@ -68,6 +69,13 @@ impl Grant {
     #[must_use]
     pub fn with_env(mut self, env: impl Into<GuestEnv>) -> Self {
         self.env = env.into();
+        self
+    }
+
+    /// This grant with calls that go through `outbound`.
+    #[must_use]
+    pub fn with_outbound(mut self, outbound: Option<Arc<dyn Outbound>>) -> Self {
+        self.outbound = outbound;
         self
     }
 
@@ -84,7 +92,7 @@ pub(super) struct Sandbox {
     table: ResourceTable,
     wasi: WasiCtx,
     http: WasiHttpCtx,
-    hooks: NoOutbound,
+    pub hooks: Hooks,
     env: GuestEnv,
     pub memory: MemoryBudget,
 }
@@ -102,7 +110,7 @@ impl Sandbox {
             table: ResourceTable::new(),
             wasi,
             http: WasiHttpCtx::new(),
-            hooks: NoOutbound,
+            hooks: Hooks::new(grant.outbound.clone()),
             env: grant.env.clone(),
             memory: MemoryBudget { limit: grant.memory, used: 0, denied: false },
         }
@@ -138,23 +146,6 @@ impl WasiHttpView for Sandbox {
         WasiHttpCtxView { hooks: &mut self.hooks, table: &mut self.table, ctx: &mut self.http }
     }
 }
-
-/// Refuses every request that a guest tries to send.
-struct NoOutbound;
-
-impl WasiHttpHooks for NoOutbound {
-    fn send_request(
-        &mut self,
-        _request: http::Request<WasiBody>,
-        _options: Option<RequestOptions>,
-        _sent: Box<dyn Future<Output = Result<(), HttpError>> + Send>,
-    ) -> Box<dyn Future<Output = Result<Sending, HttpError>> + Send> {
-        Box::new(async { Err(HttpError::HttpRequestDenied) })
-    }
-}
-
-/// A response, and the connection that must be driven while its body is read.
-type Sending = (http::Response<WasiBody>, Box<dyn Future<Output = Result<(), HttpError>> + Send>);
 
 /// Limits all memories and tables of an instance together.
 ///

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::guest::Substitute;
 use crate::config::Digest;
+use crate::outbound::Egress;
 use crate::runtime::{Guest, Reservation};
 use crate::upstream::Upstream;
 
@@ -24,6 +25,8 @@ pub struct GuestBackend {
     secrets: Vec<(String, String)>,
     /// What it is made from where its file is not what is declared.
     substitute: Option<Substitute>,
+    /// What its calls go through, if it may make any.
+    egress: Option<Egress>,
 }
 
 /// What a backend has reserved for one request. Dropping it gives it back.
@@ -36,13 +39,19 @@ pub enum Reserved<'a> {
 impl GuestBackend {
     /// A guest that was made with these secrets: variables, and digests that stand for their values.
     pub fn new(guest: Guest, secrets: Vec<(String, String)>) -> Self {
-        Self { guest: Arc::new(guest), secrets, substitute: None }
+        Self { guest: Arc::new(guest), secrets, substitute: None, egress: None }
     }
 
     /// The same, made from what takes the place of its file.
     #[must_use]
     pub fn with_substitute(self, substitute: Option<Substitute>) -> Self {
         Self { substitute, ..self }
+    }
+
+    /// The same, whose calls go through `egress`.
+    #[must_use]
+    pub fn with_egress(self, egress: Option<Egress>) -> Self {
+        Self { egress, ..self }
     }
 }
 
@@ -99,7 +108,10 @@ impl Backend {
     /// Gives back what has been idle for too long.
     pub(super) fn sweep(&self) {
         match self {
-            Self::Guest(GuestBackend { guest, .. }) => guest.sweep(),
+            Self::Guest(GuestBackend { guest, egress, .. }) => {
+                guest.sweep();
+                egress.iter().for_each(Egress::sweep);
+            }
             Self::Upstream(upstream) => upstream.sweep(),
         }
     }

@@ -9,6 +9,7 @@ use super::snapshot::ServiceKey;
 use super::status::StatusError;
 use super::version::ReadyVersion;
 use crate::config::{BackendSpec, VersionSpec};
+use crate::outbound::Network;
 use crate::runtime::{CompileCache, Engine};
 use crate::source::ComponentStore;
 use crate::telemetry::Telemetry;
@@ -20,19 +21,25 @@ pub struct Preparer {
     programs: ProgramCache,
     targets: Targets,
     telemetry: Telemetry,
+    network: Network,
 }
 
 impl Preparer {
     /// A preparer that has compiled nothing yet.
     pub fn new(engine: Engine, cache: Option<CompileCache>, telemetry: Telemetry) -> Self {
-        let programs = ProgramCache::new(engine, cache);
-        Self { programs, targets: Targets::default(), telemetry }
+        let (programs, network) = (ProgramCache::new(engine, cache), guest::network());
+        Self { programs, targets: Targets::default(), telemetry, network }
     }
 
     /// The same, which takes components from a store where their files are gone or changed.
     #[must_use]
     pub fn with_store(self, store: ComponentStore) -> Self {
         Self { programs: self.programs.with_store(store), ..self }
+    }
+
+    /// The network that the guests of all versions call into.
+    pub fn network(&self) -> &Network {
+        &self.network
     }
 
     /// Takes a version from declared to normal.
@@ -47,7 +54,8 @@ impl Preparer {
     ) -> Result<Arc<ReadyVersion>, StatusError> {
         let backend = match &spec.backend {
             BackendSpec::Guest(declared) => {
-                Backend::Guest(guest::prepare(&self.programs, key, spec, declared).await?)
+                let shared = (&self.network, &self.telemetry);
+                Backend::Guest(guest::prepare(&self.programs, shared, key, spec, declared).await?)
             }
             BackendSpec::Upstream(declared) => {
                 Backend::Upstream(Upstream::prepare(declared, &spec.limits, &self.targets).await?)

@@ -71,7 +71,7 @@ mod transient;
 mod upgrade;
 mod upgrade_files;
 mod upstream_commands;
-mod upstreams;
 mod upstream_misdeeds;
+mod upstreams;
 mod versions;
 mod watch;

@@ -5,8 +5,8 @@ mod checks;
 mod retry;
 mod tls;
 
-pub use address::parse_target;
 pub use self::retry::{insert, status, twice};
+pub use address::parse_target;
 
 use std::collections::HashSet;
 

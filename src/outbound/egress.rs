@@ -1,0 +1,169 @@
+//! The calls of one version's guests: what they may reach, how many they may make, and what is told of them.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::allow_list::{AllowList, Destination, Grade};
+use super::connections::Connections;
+use super::{Carried, Network, Served, call};
+use crate::config::{EnvironmentName, GuestLimits, Limits, Origin, ServiceName};
+use crate::runtime::{Answer, Call, CallError, Outbound, Sending};
+use crate::telemetry::OutboundMeter;
+
+/// What the calls of one version's guests go through. Cheap to clone: clones share everything.
+#[derive(Clone, Debug)]
+pub struct Egress(Arc<Shared>);
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub allowed: AllowList,
+    pub connections: Connections,
+    pub network: Network,
+    most: u32,
+    room: Arc<Semaphore>,
+    meter: OutboundMeter,
+}
+
+impl Egress {
+    /// For a version of this environment that may reach these origins.
+    pub fn new(
+        network: Network,
+        environment: EnvironmentName,
+        origins: Vec<Origin>,
+        (limits, guest): (&Limits, &GuestLimits),
+        meter: OutboundMeter,
+    ) -> Self {
+        let room = usize::try_from(guest.outbound_concurrency.get()).unwrap_or(usize::MAX);
+        Self(Arc::new(Shared {
+            allowed: AllowList::new(environment, origins),
+            connections: Connections::new(limits.clone()),
+            network,
+            most: guest.outbound_requests.get(),
+            room: Arc::new(Semaphore::new(room.min(Semaphore::MAX_PERMITS))),
+            meter,
+        }))
+    }
+
+    /// Closes connections that have been idle for too long.
+    pub fn sweep(&self) {
+        self.0.connections.sweep();
+    }
+}
+
+impl Outbound for Egress {
+    fn carried(&self, request: &HeaderMap) -> HeaderMap {
+        let Carried { everywhere, within } = self.0.network.carried();
+        let names = everywhere.iter().chain(within);
+        let fields = names.filter_map(|name| Some((name.clone(), request.get(name)?.clone())));
+        fields.collect()
+    }
+
+    fn send(&self, call: Call) -> Sending {
+        let shared = self.0.clone();
+        Box::pin(async move {
+            let to = Destination::of(call.request.uri());
+            let answer = shared.send(call, to.as_ref()).await;
+            let to = to.as_ref().map(|to| to as &dyn std::fmt::Display);
+            match &answer {
+                Ok(_) => shared.meter.answered(),
+                Err(error) => {
+                    let (outcome, is_refusal) = outcome(error);
+                    let to = to.unwrap_or(&"a place that is no URL");
+                    shared.meter.failed(
+                        outcome,
+                        is_refusal,
+                        &format_args!("a call to {to}: {error}"),
+                    );
+                }
+            }
+            answer
+        })
+    }
+}
+
+/// The word for an error in metrics and logs, and whether we refused the call.
+fn outcome(error: &CallError) -> (&'static str, bool) {
+    match error {
+        CallError::Denied(_) | CallError::AddressDenied(_) => ("denied", true),
+        CallError::Limit(_) => ("limit", true),
+        CallError::BadUrl(_) => ("bad-url", true),
+        CallError::Lookup(_) => ("lookup", false),
+        CallError::Connect(_) => ("connect", false),
+        CallError::Tls(_) => ("tls", false),
+        CallError::Timeout(_) => ("timeout", false),
+        CallError::Reset(_) => ("reset", false),
+        CallError::Protocol(_) => ("protocol", false),
+        CallError::Body(_) => ("body", false),
+    }
+}
+
+impl Shared {
+    async fn send(
+        &self,
+        mut call: Call,
+        to: Result<&Destination, &super::UrlError>,
+    ) -> Result<Answer, CallError> {
+        let to = to.map_err(|error| CallError::BadUrl(error.to_string()))?;
+        let permit = self.admit(&call)?;
+        let grade = self.allowed.grade(to);
+        // Who may call no service and nothing of this name need not be looked for among the services, except to say
+        // which line is missing.
+        if self.allowed.has_services() || grade.is_none() {
+            self.carry(&mut call, true);
+            let allowed = |environment: &EnvironmentName, name: &ServiceName| {
+                self.allowed.has_service(environment, name)
+            };
+            call = match self.network.serve(call, &allowed) {
+                Served::Here(answer) => return answer.await.map(|it| call::keep(it, permit)),
+                Served::NotListed(call, environment, name) if grade.is_none() => {
+                    let entry = Origin::Service { environment: Some(environment), name };
+                    drop(call);
+                    return Err(denied(&entry));
+                }
+                Served::NotListed(call, ..) | Served::Elsewhere(call) => call,
+            };
+        }
+        let grade: Grade = grade.ok_or_else(|| denied(&to.entry()))?;
+        call::send(self, call, to, grade, permit).await
+    }
+
+    /// Counts a call, if the request and the version may make one more.
+    fn admit(&self, call: &Call) -> Result<OwnedSemaphorePermit, CallError> {
+        let most = self.most;
+        if call.caller.count() >= most {
+            let why = format!("the request has made its {most} calls (`outbound-requests`)");
+            return Err(CallError::Limit(why));
+        }
+        self.room.clone().try_acquire_owned().map_err(|_| {
+            let why = "the version's guests have made as many calls as they may at once \
+                       (`outbound-concurrency`)";
+            CallError::Limit(why.to_owned())
+        })
+    }
+
+    /// Adds the fields that a call carries on, where the guest has set none.
+    pub fn carry(&self, call: &mut Call, is_within: bool) {
+        let Carried { everywhere, within } = self.network.carried();
+        let within = within.iter().filter(|_| is_within);
+        let headers = call.request.headers_mut();
+        for name in everywhere.iter().chain(within) {
+            if let Some(value) = call.caller.carried.get(name)
+                && !headers.contains_key(name)
+            {
+                headers.insert(name, value.clone());
+            }
+        }
+    }
+}
+
+/// The error of a call that an entry would allow.
+pub(super) fn denied(entry: &Origin) -> CallError {
+    CallError::Denied(format!("it is not allowed; {}", advice(entry)))
+}
+
+/// The line that would allow a call.
+pub(super) fn advice(entry: &Origin) -> String {
+    format!("to allow it, write `outbound = [\"{entry}\"]` for the version")
+}
