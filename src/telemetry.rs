@@ -138,7 +138,8 @@ pub struct Scrape<'a> {
 
 impl Default for Telemetry {
     fn default() -> Self {
-        let (requests, outbound) = Default::default();
+        let requests = Family::default();
+        let outbound = Family::<OutboundLabels, Counter>::default();
         let duration = Family::default();
         let quantiles = [0.5, 0.99].map(|share| (share, Family::default()));
         let in_flight = Family::default();
@@ -161,7 +162,7 @@ impl Default for Telemetry {
         registry.register(
             "outbound_requests",
             "Calls that guests made, by what came of them",
-            Family::clone(&outbound),
+            outbound.clone(),
         );
         registry.register_with_unit(
             "request_duration",

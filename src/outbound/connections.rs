@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::config::{
     Host, Limits, OriginScheme, Protocol, TargetAddress, TargetSpec, TlsSpec, UpstreamSpec,
 };
-use crate::upstream::{PrepareError, Upstream};
+use crate::upstream::{PrepareError, Targets, Upstream};
 
 /// How long a connection, and what is known of its origin, is kept without a call.
 const IDLE: Duration = Duration::from_secs(60);
@@ -34,6 +34,8 @@ pub struct Way {
 #[derive(Debug)]
 pub struct Connections {
     limits: Limits,
+    /// Not those of other versions, so that no connection is shared with them.
+    targets: Targets,
     known: Mutex<HashMap<Way, Known>>,
 }
 
@@ -83,7 +85,7 @@ impl Way {
 impl Connections {
     /// No connection yet. A call takes at most as long as the version's own requests.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, known: Mutex::default() }
+        Self { limits, targets: Targets::default(), known: Mutex::default() }
     }
 
     /// The upstream of a way, which is made when it is first needed.
@@ -96,7 +98,7 @@ impl Connections {
             known.used = Instant::now();
             return Ok(known.upstream.clone());
         }
-        let upstream = Upstream::prepare(&way.spec(), &self.limits).await?;
+        let upstream = Upstream::prepare(&way.spec(), &self.limits, &self.targets).await?;
         let mut all = self.lock();
         if all.len() >= MOST {
             let oldest = all.iter().min_by_key(|(_, known)| known.used).map(|(way, _)| way.clone());
