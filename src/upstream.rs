@@ -1,31 +1,44 @@
 //! The only client of the network. An [`Upstream`] is what serves a version over HTTP: a set of targets, with
 //! their health, connections and counters. Each request is one [`Exchange`] with one target.
 
+mod balance;
+mod budget;
 mod call;
 mod connect;
+mod eject;
 mod exchange;
 mod failure;
+mod health;
 mod http1;
+mod moment;
 mod pool;
+mod shared;
+mod state;
 mod stream;
 mod target;
 mod targets;
 mod timer;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::Request;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::config::{Digest, Limits, TargetAddress, UpstreamSpec};
 use crate::exchange::Fed;
+use balance::{Member, TargetSet};
+use budget::Budget;
+use eject::Ejection;
 
 pub use call::Call;
 pub use exchange::{Event, Exchange};
 pub use failure::{Failure, FailureKind, PrepareError, Sent};
+pub use state::{Health, TargetState};
 pub use target::{Counters, Settings, Target};
 pub use targets::Targets;
 
@@ -37,8 +50,12 @@ pub struct Upstream {
     registry: Targets,
     settings: Settings,
     /// Read by every request, replaced when names stand for other addresses.
-    set: ArcSwap<Vec<Arc<Target>>>,
-    turn: AtomicUsize,
+    set: ArcSwap<TargetSet>,
+    renewed: Arc<Notify>,
+    budget: Budget,
+    /// Held while it is decided whether one more target may be ejected.
+    ejecting: Mutex<()>,
+    checking: OnceLock<AbortHandle>,
 }
 
 /// What is known of a request before one more attempt.
@@ -54,7 +71,7 @@ pub struct Attempt<'a> {
 
 impl Upstream {
     /// Looks up names, reads certificates, and begins to check targets. Targets that other versions name with the same
-    /// settings are theirs too.
+    /// settings are theirs too. Waits for the first check of each target, three seconds at most.
     ///
     /// # Errors
     ///
@@ -68,28 +85,55 @@ impl Upstream {
         for target in &spec.targets {
             addresses.push(look_up(&target.address).await?);
         }
+        let upstream = Arc::new(Self::new(spec, limits, targets, &addresses));
+        if spec.health.is_some() {
+            let checking = tokio::spawn(health::keep_checking(Arc::downgrade(&upstream)));
+            upstream.checking.get_or_init(|| checking.abort_handle());
+            health::first_checks(upstream.set().members()).await;
+        }
+        Ok(upstream)
+    }
+
+    fn new(
+        spec: &UpstreamSpec,
+        limits: &Limits,
+        targets: &Targets,
+        addresses: &[Vec<SocketAddr>],
+    ) -> Self {
         let upstream = Self {
             settings: Settings::new(spec, None),
             spec: spec.clone(),
             limits: limits.clone(),
             registry: targets.clone(),
-            set: ArcSwap::default(),
-            turn: AtomicUsize::new(0),
+            set: ArcSwap::from_pointee(TargetSet::new(Vec::new(), spec.balance)),
+            renewed: Arc::default(),
+            budget: Budget::new(spec.retry.budget),
+            ejecting: Mutex::default(),
+            checking: OnceLock::new(),
         };
-        upstream.renew(&addresses);
-        Ok(Arc::new(upstream))
+        upstream.renew(addresses);
+        upstream
     }
 
     /// Takes other addresses for the declared targets: of each target those of its name, in the order of declaration.
-    /// What is known of addresses that stay, stays.
+    /// Each has the target's weight. What is known of addresses that stay, stays.
     pub fn renew(&self, addresses: &[Vec<SocketAddr>]) {
-        let mut set = Vec::new();
-        for (target, addresses) in self.spec.targets.iter().zip(addresses) {
+        let UpstreamSpec { targets, health, host, eject, balance, .. } = &self.spec;
+        let mut members: Vec<Member> = Vec::new();
+        for (spec, addresses) in targets.iter().zip(addresses) {
             for address in addresses {
-                set.push(self.registry.get(&target.address, *address, &self.settings));
+                let target = self.registry.get(&spec.address, *address, &self.settings);
+                // A resolver may say an address twice.
+                if members.iter().any(|member| Arc::ptr_eq(&member.target, &target)) {
+                    continue;
+                }
+                let checks = health.as_ref().map(|health| target.checks(health, host));
+                let ejection = eject.as_ref().map(|eject| target.ejection(eject));
+                members.push(Member::new(target, spec.weight.get(), checks, ejection));
             }
         }
-        self.set.store(Arc::new(set));
+        self.set.store(Arc::new(TargetSet::new(members, *balance)));
+        self.renewed.notify_one();
     }
 
     /// The digest of the declaration.
@@ -113,11 +157,14 @@ impl Upstream {
         body: Option<Fed>,
         attempt: &Attempt<'_>,
     ) -> Result<Exchange, (Failure, Request<()>)> {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let now = Instant::now();
+        if attempt.tried.is_empty() && !attempt.on_new_connection {
+            self.budget.count_request(now);
+        }
         let set = self.set.load();
-        match set.get(turn % set.len().max(1)) {
-            Some(target) => {
-                let call = Call::new(self.clone(), target.clone(), Instant::now());
+        match set.pick(attempt, now) {
+            Some(member) => {
+                let call = Call::new(self, member, now);
                 Ok(Exchange::new(call, request, body, &self.limits, attempt.on_new_connection))
             }
             None => Err((Failure::unhealthy(), request)),
@@ -126,19 +173,57 @@ impl Upstream {
 
     /// Whether one more retry is within the budget. Takes it from there.
     pub fn may_retry(&self) -> bool {
-        true
+        self.budget.take(Instant::now())
+    }
+
+    /// Whether some target may be asked. Targets are unhealthy by their checks only: failed requests never take the
+    /// last one. Cheap enough to be asked for every request.
+    pub fn is_healthy(&self) -> bool {
+        self.spec.health.is_none() || self.set.load().is_healthy()
+    }
+
+    /// Each target as it is now.
+    pub fn states(&self) -> Vec<TargetState> {
+        let now = Instant::now();
+        self.set.load().members().iter().map(|member| TargetState::of(member, now)).collect()
     }
 
     /// Closes connections that have been idle for too long.
     pub fn sweep(&self) {
-        for target in self.set.load().iter() {
-            target.pool().sweep();
+        for member in self.set.load().members() {
+            member.target.pool().sweep();
         }
     }
 
-    fn count_failure(&self, _target: &Arc<Target>, _why: &str) {}
+    fn set(&self) -> Arc<TargetSet> {
+        self.set.load_full()
+    }
 
-    fn count_success(&self, _target: &Arc<Target>) {}
+    /// Notified once for each time that targets were renewed.
+    fn renewed(&self) -> Arc<Notify> {
+        self.renewed.clone()
+    }
+
+    fn limits_of_checks(&self, timeout: Duration) -> Limits {
+        Limits { wall_time: timeout, ..self.limits.clone() }
+    }
+
+    /// Ejects a target for its failures, unless too few would be left.
+    fn eject(&self, target: &Arc<Target>, ejection: &Ejection, why: &str, now: Instant) {
+        let Some(spec) = &self.spec.eject else { return };
+        let _deciding = self.ejecting.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.set.load().may_eject(target, spec.at_most, now) {
+            let length = ejection.eject(now, why);
+            let (declared, address) = (target.declared(), target.address());
+            tracing::warn!(%address, "target {declared} gets no requests for {length:?}: {why}");
+        }
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        self.checking.get().map(AbortHandle::abort);
+    }
 }
 
 /// Every address of a target.

@@ -4,12 +4,18 @@
 //! after a reload: see `targets`.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use super::eject::Ejection;
+use super::health::Checks;
 use super::pool::Pool;
-use crate::config::{Digest, Protocol, TargetAddress, UpstreamSpec};
+use super::shared::Shared;
+use crate::config::{
+    Digest, EjectSpec, HealthSpec, HostHeader, Protocol, TargetAddress, UpstreamSpec,
+};
 
 /// A target. Dropped, with its connections, once no version names it.
 #[derive(Debug)]
@@ -19,6 +25,10 @@ pub struct Target {
     settings: Settings,
     counters: Arc<Counters>,
     pool: Pool,
+    /// When it was first named.
+    since: SystemTime,
+    checks: Shared<(HealthSpec, HostHeader), Checks>,
+    ejections: Shared<(NonZeroU32, Duration), Ejection>,
 }
 
 /// How connections to a target are made and kept. Targets with different settings share nothing.
@@ -49,7 +59,24 @@ impl Target {
     pub fn new(declared: TargetAddress, address: SocketAddr, settings: Settings) -> Self {
         let counters = Arc::<Counters>::default();
         let pool = Pool::new(counters.clone());
-        Self { declared, address, settings, counters, pool }
+        let (checks, ejections) = Default::default();
+        let since = SystemTime::now();
+        Self { declared, address, settings, counters, pool, since, checks, ejections }
+    }
+
+    /// When some version first named it.
+    pub fn since(&self) -> SystemTime {
+        self.since
+    }
+
+    /// What is known of it by these checks.
+    pub(super) fn checks(&self, spec: &HealthSpec, host: &HostHeader) -> Arc<Checks> {
+        self.checks.get((spec.clone(), host.clone()), || Checks::new(spec))
+    }
+
+    /// Its ejections by these settings. How many targets may be ejected is no part of them.
+    pub(super) fn ejection(&self, spec: &EjectSpec) -> Arc<Ejection> {
+        self.ejections.get((spec.failures, spec.duration), || Ejection::new(spec))
     }
 
     /// As it is declared: the host that it is asked for, and whom its certificate must name, come from there.

@@ -2,16 +2,16 @@
 //! the same [`Target`], so that both know its health, use its connections and count its requests together. So a reload
 //! that touches an upstream keeps what is known of the targets that stay.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
+use super::shared::Shared;
 use super::target::{Settings, Target};
 use crate::config::TargetAddress;
 
 /// The targets that some version names. A clone is the same registry.
 #[derive(Clone, Debug, Default)]
-pub struct Targets(Arc<Mutex<HashMap<Key, Weak<Target>>>>);
+pub struct Targets(Arc<Shared<Key, Target>>);
 
 /// What makes a target the same one. The declared address is a part of it: two names with one address are two hosts.
 type Key = (TargetAddress, SocketAddr, Settings);
@@ -24,21 +24,13 @@ impl Targets {
         address: SocketAddr,
         settings: &Settings,
     ) -> Arc<Target> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (declared.clone(), address, settings.clone());
-        if let Some(target) = known.get(&key).and_then(Weak::upgrade) {
-            return target;
-        }
-        known.retain(|_, target| target.strong_count() > 0);
-        let target = Arc::new(Target::new(declared.clone(), address, settings.clone()));
-        known.insert(key, Arc::downgrade(&target));
-        target
+        let make = || Target::new(declared.clone(), address, settings.clone());
+        self.0.get((declared.clone(), address, settings.clone()), make)
     }
 
     /// How many targets some version names.
     #[cfg(test)]
     pub fn count(&self) -> usize {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.values().filter(|target| target.strong_count() > 0).count()
+        self.0.count()
     }
 }

@@ -98,7 +98,7 @@ pub enum HostHeader {
 }
 
 /// Active checks.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HealthSpec {
     /// What is asked for; `None`: a TCP connection is enough.
     pub path: Option<String>,
