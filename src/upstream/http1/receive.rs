@@ -4,7 +4,7 @@ use std::io;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use http::StatusCode;
 
 use super::Asked;
@@ -91,7 +91,7 @@ impl Receive {
         send: &mut Send,
     ) -> Poll<Result<Received, Broken>> {
         loop {
-            if let Some(received) = self.take(connection, send)? {
+            if let Some(received) = self.take(&mut connection.input, send)? {
                 return Poll::Ready(Ok(received));
             }
             match ready!(connection.poll_fill(context, self.room)) {
@@ -141,12 +141,7 @@ impl Receive {
     }
 
     /// What the bytes that have come amount to; `None` if more must come first.
-    fn take(
-        &mut self,
-        connection: &mut Connection,
-        send: &mut Send,
-    ) -> Result<Option<Received>, Broken> {
-        let input = &mut connection.input;
+    fn take(&mut self, input: &mut BytesMut, send: &mut Send) -> Result<Option<Received>, Broken> {
         match &mut self.state {
             State::Complete | State::Closed => Ok(Some(Received::End)),
             _ if input.is_empty() => Ok(None),
@@ -167,28 +162,13 @@ impl Receive {
                 }
                 Ok(Some(data_event(data)))
             }
-            State::Chunked(chunks) => loop {
-                match chunks
-                    .piece(input)
-                    .map_err(|_| Broken::Protocol("the body is not chunked"))?
-                {
-                    Piece::Data(length) => {
-                        return Ok(Some(data_event(input.split_to(length).freeze())));
-                    }
-                    Piece::Framing(length) => input.advance(length),
-                }
+            State::Chunked(chunks) => {
+                let received = take_chunk(chunks, input)?;
                 if chunks.is_done() {
-                    let trailers = chunks.trailers();
                     self.state = State::Complete;
-                    return Ok(Some(match trailers.is_empty() {
-                        true => Received::End,
-                        false => Received::Event(AnyEvent::Trailers(trailers)),
-                    }));
                 }
-                if input.is_empty() {
-                    return Ok(None);
-                }
-            },
+                Ok(received)
+            }
             State::UntilClose | State::Upgraded => Ok(Some(data_event(input.split().freeze()))),
         }
     }
@@ -265,6 +245,27 @@ impl Receive {
     }
 }
 
+/// The next data of a chunked body, or what is at its end.
+fn take_chunk(chunks: &mut Chunks, input: &mut BytesMut) -> Result<Option<Received>, Broken> {
+    while !input.is_empty() {
+        match chunks.piece(input).map_err(|_| Broken::Protocol("the body is not chunked"))? {
+            Piece::Data(length) => return Ok(Some(data_event(input.split_to(length).freeze()))),
+            Piece::Framing(length) => input.advance(length),
+        }
+        if chunks.is_done() {
+            let trailers = chunks.trailers();
+            return Ok(Some(match trailers.is_empty() {
+                true => Received::End,
+                false => Received::Event(AnyEvent::Trailers(trailers)),
+            }));
+        }
+    }
+    Ok(None)
+}
+
 fn data_event(data: Bytes) -> Received {
     Received::Event(AnyEvent::Data(data))
 }
+
+#[cfg(test)]
+mod tests;

@@ -57,7 +57,7 @@ impl Scan {
     /// Where the bytes cannot become a head.
     pub fn look(&mut self, bytes: &[u8]) -> Result<Option<usize>, Wrong> {
         let begin = bytes.len().min(BEGIN.len());
-        if self.looked == 0 && bytes.get(..begin) != BEGIN.get(..begin) {
+        if self.looked < BEGIN.len() && bytes.get(..begin) != BEGIN.get(..begin) {
             return Err("the response is not HTTP/1");
         }
         while let Some(rest) = bytes.get(self.looked..) {
