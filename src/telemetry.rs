@@ -20,6 +20,7 @@ mod samples;
 mod shares;
 mod states;
 mod tally;
+mod targets;
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,6 +43,7 @@ pub use record::{Ending, Fault, RequestRecord};
 pub use shares::VersionShares;
 pub use states::{ServiceStates, States};
 pub use tally::{Decisions, Tally, Window, Windows};
+pub use targets::TargetState;
 
 use histogram::Histogram;
 use label::Label;

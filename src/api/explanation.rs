@@ -41,6 +41,12 @@ pub struct Chance {
     pub version: String,
     /// Percent.
     pub share: f64,
+    /// The targets of its upstream, as they are declared; empty where a component serves it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub upstream: Vec<String>,
+    /// Whether none of its targets takes requests now.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unhealthy: bool,
 }
 
 /// A version that was asked for.

@@ -11,7 +11,7 @@ use super::common::{Common, write_json};
 use super::table::harmless_lines;
 use super::target::Target;
 use super::{CliError, complete};
-use crate::api::{ExplainQuery, Explanation, StickyStep, Wish};
+use crate::api::{Chance, ExplainQuery, Explanation, StickyStep, Wish};
 use crate::config::ServiceName;
 use crate::policy::PolicyInputs;
 use crate::policy::explain::{Explainer, Question};
@@ -174,10 +174,33 @@ fn print(out: &mut impl Write, explanation: &Explanation) -> Result<(), std::io:
             }
         }
     }
+    for chance in distribution {
+        backend(out, chance)?;
+    }
     if let Some(held) = held {
         writeln!(out, "  held: {held}")?;
     }
     Ok(())
+}
+
+/// How many targets are named.
+const NAMED: usize = 5;
+
+/// The upstream of a version, if it has one.
+fn backend(out: &mut impl Write, chance: &Chance) -> Result<(), std::io::Error> {
+    let Chance { version, share: _, upstream, unhealthy } = chance;
+    if !upstream.is_empty() {
+        let named: Vec<_> = upstream.iter().take(NAMED).map(String::as_str).collect();
+        let more = match upstream.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        writeln!(out, "  upstream: {version} is {}{more}", named.join(", "))?;
+    }
+    match unhealthy {
+        true => writeln!(out, "  unhealthy: no target of {version} takes requests now"),
+        false => Ok(()),
+    }
 }
 
 fn outcome(explanation: &Explanation) -> String {

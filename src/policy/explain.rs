@@ -10,7 +10,7 @@ pub use question::{Question, QuestionError};
 
 use super::PolicyInputs;
 use crate::api::{Chance, Explanation, RuleStep, StickyStep, Wish};
-use crate::config::{self, Glob, Service};
+use crate::config::{self, Glob, Service, VersionSpec};
 use crate::routing::{
     Asked, KeySource, Mismatch, Policy, Resolved, Rule, Text, To, Wanted, Witness, bucket,
 };
@@ -54,19 +54,29 @@ impl Explainer<'_> {
     }
 
     fn outcome(&self, resolved: &Resolved<'_>) -> (Vec<Chance>, Option<&'static str>) {
-        let sure = |index| vec![Chance { version: self.name(index), share: 100.0 }];
+        let sure = |index| vec![self.chance(index, 100.0)];
         match resolved.to {
             To::Version(index) => (sure(index), None),
             To::Among(shares) => {
                 let some = shares.shares().iter().filter(|(_, share)| *share > 0);
-                let chance = |(index, share): &(usize, u16)| Chance {
-                    version: self.name(*index),
-                    share: f64::from(*share) / 100.0,
-                };
+                let chance =
+                    |(index, share): &(usize, u16)| self.chance(*index, f64::from(*share) / 100.0);
                 (some.map(chance).collect(), None)
             }
             To::Offline => (Vec::new(), Some("offline")),
             To::Nothing | To::Failed => (Vec::new(), Some("no-version")),
+        }
+    }
+
+    fn chance(&self, index: usize, share: f64) -> Chance {
+        let upstream = self.inputs.service.versions.get(index).and_then(VersionSpec::upstream);
+        let targets = upstream.iter().flat_map(|upstream| &upstream.targets);
+        Chance {
+            version: self.name(index),
+            share,
+            upstream: targets.map(|target| target.address.to_string()).collect(),
+            // How targets do is not a matter of policy.
+            unhealthy: false,
         }
     }
 

@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::label::Label;
+use super::targets::{TargetState, Targets};
 use super::{PREFIX, VersionLabels};
 
 /// Every status, so that a count that is 0 is shown.
@@ -42,6 +43,7 @@ pub struct States {
     quarantined: Family<VersionLabels, Gauge>,
     held: Family<ServiceLabels, Gauge>,
     offline: Family<ServiceLabels, Gauge>,
+    targets: Targets,
 }
 
 /// A service, whose states are being told.
@@ -59,7 +61,7 @@ impl States {
 
     /// Writes the states, without the mark that ends a scrape.
     pub(super) fn write(self, text: &mut String) -> fmt::Result {
-        let Self { versions, standings, quarantined, held, offline } = self;
+        let Self { versions, standings, quarantined, held, offline, targets } = self;
         for status in STATUSES {
             versions.get_or_create_owned(&StatusLabels { status }).inc_by(0);
         }
@@ -85,6 +87,7 @@ impl States {
             "1 for a service whose file gives every version 0 %",
             offline,
         );
+        targets.register(&mut registry);
         encode_registry(text, &registry)
     }
 }
@@ -103,17 +106,30 @@ impl ServiceStates<'_> {
     /// One of its versions, its status, and whether it is quarantined.
     pub fn version(&self, version: &str, status: &'static str, is_quarantined: bool) {
         self.states.versions.get_or_create_owned(&StatusLabels { status }).inc();
-        let labels = || VersionLabels {
-            environment: self.environment.into(),
-            service: self.service.into(),
-            version: version.into(),
-        };
         if status != "normal" {
-            let labels = StandingLabels { version: labels(), status };
+            let labels = StandingLabels { version: self.of(version), status };
             self.states.standings.get_or_create_owned(&labels).set(1);
         }
         if is_quarantined {
-            self.states.quarantined.get_or_create_owned(&labels()).set(1);
+            self.states.quarantined.get_or_create_owned(&self.of(version)).set(1);
+        }
+    }
+
+    /// A target of one of its versions.
+    pub fn target(&self, version: &str, state: &TargetState<'_>) {
+        self.states.targets.target(self.of(version), state);
+    }
+
+    /// How many requests of a version were sent again.
+    pub fn retries(&self, version: &str, count: u64) {
+        self.states.targets.retries(&self.of(version), count);
+    }
+
+    fn of(&self, version: &str) -> VersionLabels {
+        VersionLabels {
+            environment: self.environment.into(),
+            service: self.service.into(),
+            version: version.into(),
         }
     }
 
@@ -137,6 +153,15 @@ mod tests {
         shop.version("v2", "error", false);
         shop.version("v3", "normal", true);
         states.service("prod", "\"a\"\\\n").offline();
+        let target = TargetState {
+            target: "api.internal:80",
+            address: "10.0.0.7:80",
+            is_healthy: true,
+            requests: 7,
+            idle: 2,
+            ..TargetState::default()
+        };
+        shop.target("v2", &target);
         let mut text = String::new();
         states.write(&mut text).unwrap();
         let samples: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
@@ -148,9 +173,12 @@ mod tests {
             r#"watershed_version_quarantined{environment="prod",service="shop",version="v3"} 1"#,
             r#"watershed_service_held{environment="prod",service="shop"} 1"#,
             r#"watershed_service_offline{environment="prod",service="\"a\"\\\n"} 1"#,
+            r#"watershed_upstream_healthy{environment="prod",service="shop",version="v2",target="api.internal:80",address="10.0.0.7:80"} 1"#,
+            r#"watershed_upstream_requests_total{environment="prod",service="shop",version="v2",target="api.internal:80",address="10.0.0.7:80"} 7"#,
+            r#"watershed_upstream_connections{environment="prod",service="shop",version="v2",target="api.internal:80",address="10.0.0.7:80",state="idle"} 2"#,
         ] {
             assert!(samples.contains(&sample), "{sample}\n{text}");
         }
-        assert_eq!(samples.len(), 7, "{text}");
+        assert_eq!(samples.len(), 14, "{text}");
     }
 }

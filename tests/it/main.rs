@@ -70,5 +70,6 @@ mod tasks;
 mod transient;
 mod upgrade;
 mod upgrade_files;
+mod upstreams;
 mod versions;
 mod watch;

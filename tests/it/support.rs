@@ -1,6 +1,7 @@
 //! What the tests share: a site of configuration files, the process that serves it, and clients.
 
 mod admin;
+mod backend;
 mod commands;
 mod http1;
 mod http2;
@@ -12,6 +13,7 @@ mod watershed;
 
 use std::time::{Duration, Instant};
 
+pub use backend::Backend;
 pub use commands::{agreed, done, refused, tell};
 pub use http1::Http1;
 pub use http2::{Http2, request};
