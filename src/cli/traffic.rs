@@ -67,7 +67,8 @@ pub(super) struct PromoteArguments {
 
 #[derive(Debug, clap::Args)]
 struct How {
-    /// Give traffic to a quarantined version, and remove its quarantine entry.
+    /// Give traffic to a version that is quarantined, and remove its quarantine entry; or to one without a healthy
+    /// target.
     #[arg(long)]
     force: bool,
     /// A note for people, in the history.

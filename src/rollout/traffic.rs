@@ -2,11 +2,13 @@
 
 use super::change::Change;
 use super::control::{Control, Edit, Step};
+use super::refusal::Refusal;
 use super::shares::Shares;
 use crate::config::{Percent, VersionName};
 
 /// Decides how versions get their shares. Versions that are not named get nothing. A quarantined
-/// version gets its share only if that is `forced`, and its quarantine is removed then.
+/// version gets its share only if that is `forced`, and its quarantine is removed then. Neither gets one that the process
+/// knows to be unhealthy more than it has.
 ///
 /// # Errors
 ///
@@ -20,8 +22,15 @@ pub fn plan_traffic<C: Control>(
     if let Some(unknown) = wanted.names().find(|name| view.version(name).is_none()) {
         return Err(view.unknown(unknown).into());
     }
-    for (version, _) in wanted.takers() {
+    for (version, share) in wanted.takers() {
         may_take(control, version, forced)?;
+        let view = control.view();
+        // What moves traffic away from an unhealthy version must go on.
+        let is_given_more = share > view.shares().of(version);
+        if is_given_more && !forced && view.is_unhealthy(version) {
+            let service = view.service.name.clone();
+            return Err(Refusal::Unhealthy { service, version: version.clone() }.into());
+        }
     }
     let view = control.view();
     let released = wanted.takers().filter_map(|(version, _)| view.quarantine(version));

@@ -70,6 +70,7 @@ mod tasks;
 mod transient;
 mod upgrade;
 mod upgrade_files;
+mod upstream_commands;
 mod upstreams;
 mod versions;
 mod watch;

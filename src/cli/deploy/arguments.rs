@@ -7,7 +7,7 @@ use crate::cli::arguments::{percent, variable};
 use crate::cli::common::Common;
 use crate::cli::complete;
 use crate::cli::consent::Consent;
-use crate::config::{ServiceName, TargetAddress, VersionName, parse_duration};
+use crate::config::{ServiceName, TargetAddress, VersionName, parse_duration, parse_target};
 use crate::rollout::Portion;
 
 const EXAMPLES: &str = "\
@@ -43,7 +43,7 @@ pub struct Arguments {
     pub component: Option<PathBuf>,
     /// The targets of an HTTP service that serves the version: addresses and ports, or names and ports. With
     /// `--replace`, an upstream keeps its other settings.
-    #[arg(long, value_name = "ADDR[,ADDR]", value_delimiter = ',', value_parser = target,
+    #[arg(long, value_name = "ADDR[,ADDR]", value_delimiter = ',', value_parser = parse_target,
           value_hint = clap::ValueHint::Hostname)]
     pub upstream: Vec<TargetAddress>,
     /// Name the component where it is, instead of copying it into the store of components. A build that overwrites it
@@ -94,16 +94,6 @@ fn portion(text: &str) -> Result<Portion, String> {
             .map(Portion::Share)
             .map_err(|error| format!("{error}; or write `all` or `hold`")),
     }
-}
-
-/// A target such as `10.0.0.7:9001`, `[::1]:9001` or `api.internal:9001`.
-fn target(text: &str) -> Result<TargetAddress, String> {
-    if let Ok(address) = text.parse() {
-        return Ok(TargetAddress::Address(address));
-    }
-    let (name, port) = text.rsplit_once(':').ok_or("a port is missing")?;
-    let port = port.parse().map_err(|_| "a port is missing".to_owned())?;
-    Ok(TargetAddress::Name(name.to_owned(), port))
 }
 
 /// A duration such as `30s`.

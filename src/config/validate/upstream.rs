@@ -6,6 +6,7 @@ mod retry;
 mod tls;
 
 pub use self::retry::{insert, status, twice};
+pub use address::parse_target;
 
 use std::collections::HashSet;
 

@@ -32,6 +32,18 @@ pub fn target(text: &str) -> Result<TargetAddress, Complaint> {
     })
 }
 
+/// The address of a target that is not in a file.
+///
+/// # Errors
+///
+/// Why the text is none, and what was probably meant.
+pub fn parse_target(text: &str) -> Result<TargetAddress, String> {
+    parsed(text).ok_or_else(|| {
+        let (why, help) = meant(text);
+        format!("{why}: {help}")
+    })
+}
+
 fn parsed(text: &str) -> Option<TargetAddress> {
     if let Ok(address) = text.parse::<SocketAddr>() {
         return (address.port() != 0).then(|| TargetAddress::Address(canonical(address)));

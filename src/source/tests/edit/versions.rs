@@ -1,7 +1,7 @@
 //! Versions that come, go and are replaced.
 
 use super::*;
-use crate::config::EnvValue;
+use crate::config::{EnvValue, parse_target};
 
 const SHOP: &str = "\
 #:schema ../schema/service.json
@@ -201,4 +201,45 @@ versions = [ # all
         text == format!("versions = [{one}]\n") || text == format!("versions = [ {one} ]\n"),
         "{text}"
     );
+}
+
+fn upstream(text: &str, targets: &[&str]) -> NewVersion {
+    let targets = targets.iter().map(|target| parse_target(target).unwrap()).collect();
+    let backend = NewBackend::Upstream(targets);
+    NewVersion { name: name(text), backend, digest: digest(1), remark: None }
+}
+
+/// In the place of a component an upstream leaves nothing of it, and in the place of an upstream it keeps the settings.
+#[test]
+fn an_upstream_takes_the_place_of_either_kind() {
+    let (text, service) = edited(SHOP, |file| {
+        file.replace_version(&upstream("v1", &["10.0.0.7:9001", "api.internal:80"]));
+    });
+    let spec = service.versions[0].upstream().unwrap();
+    assert_eq!((spec.targets.len(), service.versions[0].remark.as_deref()), (2, Some("first")));
+    let head = text.split("# the second release").next().unwrap();
+    for gone in ["component", "env", "memory", "digest"] {
+        assert!(!head.contains(gone), "{gone}: {text}");
+    }
+    assert!(text.starts_with("#:schema ../schema/service.json\n# All about the shop.\n"), "{text}");
+
+    let long = "[[versions]]\nname = \"v1\"\n[versions.upstream]\n# by hand\ntargets = [\"a:1\"]\nbalance = \"random\"\n";
+    let (text, _) = edited(long, |file| file.replace_version(&upstream("v1", &["b:2"])));
+    assert_eq!(text, long.replace("a:1", "b:2"));
+    let dotted = "[[versions]]\nname = \"v1\"\nupstream.targets = [\"a:1\"]\nupstream.balance = \"random\"\n";
+    let (text, _) = edited(dotted, |file| file.replace_version(&upstream("v1", &["b:2"])));
+    assert_eq!(text, dotted.replace("a:1", "b:2"));
+    let braces =
+        "[[versions]]\nname = \"v1\"\nupstream = { targets = [\"a:1\"], balance = \"random\" }\n";
+    let (text, _) = edited(braces, |file| file.replace_version(&upstream("v1", &["b:2"])));
+    assert_eq!(text, braces.replace("a:1", "b:2"));
+    let (text, service) = edited(long, |file| file.replace_version(&version("v1", "/srv/x.wasm")));
+    assert!(!text.contains("upstream") && service.versions[0].guest().is_some(), "{text}");
+}
+
+#[test]
+fn an_upstream_is_added_in_its_short_form() {
+    let (text, service) = edited(SHOP, |file| file.add_version(&upstream("v3", &["[::1]:80"])));
+    assert!(text.contains("\n[[versions]]\nname = \"v3\"\nupstream = [\"[::1]:80\"]\n"), "{text}");
+    assert_eq!(service.versions.len(), 3);
 }
