@@ -75,6 +75,14 @@ struct RequestLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RescueLabels {
+    environment: Label,
+    service: Label,
+    version: Label,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct VersionLabels {
     environment: Label,
     service: Label,
@@ -105,6 +113,7 @@ pub struct Telemetry {
     registry: Arc<Registry>,
     requests: Family<RequestLabels, Counter>,
     outbound: Family<OutboundLabels, Counter>,
+    rescued: Family<RescueLabels, Counter>,
     duration: Family<VersionLabels, Histogram>,
     /// Of the last minute: the buckets of `duration` that `/metrics` shows are too coarse for quantiles.
     quantiles: [(f64, Quantile); 2],
@@ -138,7 +147,7 @@ pub struct Scrape<'a> {
 
 impl Default for Telemetry {
     fn default() -> Self {
-        let (requests, outbound) = Default::default();
+        let (requests, outbound, rescued) = Default::default();
         let duration = Family::default();
         let quantiles = [0.5, 0.99].map(|share| (share, Family::default()));
         let in_flight = Family::default();
@@ -162,6 +171,11 @@ impl Default for Telemetry {
             "outbound_requests",
             "Calls that guests made, by what came of them",
             Family::clone(&outbound),
+        );
+        registry.register(
+            "rescued_requests",
+            "Requests that this version failed and another one answered, by failure code",
+            Family::clone(&rescued),
         );
         registry.register_with_unit(
             "request_duration",
@@ -225,6 +239,7 @@ impl Default for Telemetry {
             registry,
             requests,
             outbound,
+            rescued,
             duration,
             quantiles,
             in_flight,
