@@ -102,11 +102,6 @@ impl Upstream {
         &self.spec
     }
 
-    /// Whether the budget of retries has room for one more. Takes the room.
-    pub fn may_retry(&self) -> bool {
-        true
-    }
-
     /// Starts a request at one target. Nothing is sent before the first event is pulled.
     ///
     /// # Errors

@@ -122,6 +122,8 @@ pub fn tell_upstream(sent: &Parts, headers: &mut HeaderMap, awaits_continue: boo
     if let Some(protocol) = protocol(sent).filter(|_| switches) {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(UPGRADE, protocol.clone());
+        // What follows is no body, not even an empty one.
+        headers.remove(CONTENT_LENGTH);
     }
 }
 
