@@ -147,7 +147,8 @@ pub struct Scrape<'a> {
 
 impl Default for Telemetry {
     fn default() -> Self {
-        let (requests, outbound, rescued) = Default::default();
+        let requests = Family::default();
+        let (outbound, rescued) = Default::default();
         let duration = Family::default();
         let quantiles = [0.5, 0.99].map(|share| (share, Family::default()));
         let in_flight = Family::default();
