@@ -101,8 +101,8 @@ impl Gateway {
         let snapshot = self.live.load();
         (ctx.expose, ctx.generation) = (snapshot.expose, snapshot.generation);
         headers::check(session.request(), self.limits().head)?;
-        let chosen = decide(session, ctx, &snapshot)?;
-        let served = execute::execute(session, ctx, &chosen).await;
+        let mut chosen = decide(session, ctx, &snapshot)?;
+        let served = execute::execute(session, ctx, &mut chosen).await;
         ctx.chosen = Some(chosen);
         served
     }

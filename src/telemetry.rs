@@ -75,6 +75,14 @@ struct RequestLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RescueLabels {
+    environment: Label,
+    service: Label,
+    version: Label,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct VersionLabels {
     environment: Label,
     service: Label,
@@ -105,6 +113,7 @@ pub struct Telemetry {
     registry: Arc<Registry>,
     requests: Family<RequestLabels, Counter>,
     outbound: Family<OutboundLabels, Counter>,
+    rescued: Family<RescueLabels, Counter>,
     duration: Family<VersionLabels, Histogram>,
     /// Of the last minute: the buckets of `duration` that `/metrics` shows are too coarse for quantiles.
     quantiles: [(f64, Quantile); 2],
@@ -140,6 +149,7 @@ impl Default for Telemetry {
     fn default() -> Self {
         let requests = Family::default();
         let outbound = Family::<OutboundLabels, Counter>::default();
+        let rescued = Family::<RescueLabels, Counter>::default();
         let duration = Family::default();
         let quantiles = [0.5, 0.99].map(|share| (share, Family::default()));
         let in_flight = Family::default();
@@ -163,6 +173,11 @@ impl Default for Telemetry {
             "outbound_requests",
             "Calls that guests made, by what came of them",
             outbound.clone(),
+        );
+        registry.register(
+            "rescued_requests",
+            "Requests that this version failed and another one answered, by failure code",
+            rescued.clone(),
         );
         registry.register_with_unit(
             "request_duration",
@@ -226,6 +241,7 @@ impl Default for Telemetry {
             registry,
             requests,
             outbound,
+            rescued,
             duration,
             quantiles,
             in_flight,

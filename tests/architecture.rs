@@ -135,7 +135,7 @@ const FILES: [&str; 9] = [
 
 /// The files outside of `runtime` that may name it. All others ask a `versions::Backend`, so that a
 /// version is not taken for a component again.
-const KNOW_GUESTS: [&str; 18] = [
+const KNOW_GUESTS: [&str; 20] = [
     "cli.rs",
     "cli/compile.rs",
     "cli/trial.rs",
@@ -145,6 +145,8 @@ const KNOW_GUESTS: [&str; 18] = [
     "outbound/egress.rs",
     "proxy/exchange.rs",
     "proxy/execute.rs",
+    "proxy/execute/attempt.rs",
+    "proxy/execute/verdict.rs",
     "proxy/failure.rs",
     "proxy/local.rs",
     "server.rs",

@@ -9,16 +9,15 @@ use crate::config::Expose;
 use crate::telemetry::{Ending, InFlight, RequestRecord, VersionMeter};
 use crate::versions::{Decision, ReadyVersion, ServiceEntry};
 
-/// The version of a request: decided once, and then kept.
+/// The version of a request: decided once, and then kept, unless another one rescues the request.
 pub struct Chosen {
     pub version: Arc<ReadyVersion>,
     pub decision: Decision,
     /// The `set-cookie` header for a client that was given a sticky key.
     pub cookie: Option<String>,
-    /// The lane that the guest is told to pass on, where the service propagates lanes.
+    /// The lane that the backend is told to pass on, where the service propagates lanes.
     pub lane: Option<Lane>,
     /// Counts the request as in flight until dropped.
-    #[expect(dead_code, reason = "held for its drop")]
     pub in_flight: InFlight,
 }
 
@@ -61,6 +60,8 @@ pub struct RequestCtx {
     /// `None` until the decision is made; set even where the version is unavailable.
     pub decision: Option<Decision>,
     pub chosen: Option<Chosen>,
+    /// How many targets and versions were asked.
+    pub attempts: u32,
 }
 
 impl RequestCtx {
@@ -73,6 +74,7 @@ impl RequestCtx {
             service: None,
             decision: None,
             chosen: None,
+            attempts: 1,
         }
     }
 
@@ -113,6 +115,7 @@ impl RequestCtx {
             version: self.chosen.as_ref().map_or("", |chosen| chosen.version.spec.name.as_str()),
             decision: self.decision.as_ref().map_or("", Decision::as_str),
             generation: self.generation,
+            attempts: self.attempts,
             request_id: self.request_id.as_deref().unwrap_or(""),
             client: session.client(),
             scheme: session.scheme().as_str(),

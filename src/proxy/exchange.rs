@@ -1,8 +1,11 @@
 //! One request through whatever backend serves it.
 
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
 use crate::exchange::Event;
 use crate::runtime::Invocation;
-use crate::upstream;
+use crate::upstream::{self, Target};
 
 use super::failure::Failure;
 
@@ -13,11 +16,23 @@ pub enum Exchange {
 }
 
 impl Exchange {
-    /// The next event of the response. Cancel-safe: a dropped call loses nothing.
-    pub async fn next(&mut self) -> Event<Failure> {
+    /// Polls for the next event of the response.
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Event<Failure>> {
         match self {
-            Self::Guest(guest) => guest.next().await.map_failure(Failure::Guest),
-            Self::Upstream(upstream) => upstream.next().await.map_failure(Failure::Upstream),
+            Self::Guest(guest) => {
+                guest.poll_next(context).map(|event| event.map_failure(Failure::Guest))
+            }
+            Self::Upstream(upstream) => {
+                upstream.poll_next(context).map(|event| event.map_failure(Failure::Upstream))
+            }
+        }
+    }
+
+    /// The target that is asked; a guest has none.
+    pub fn target(&self) -> Option<&Arc<Target>> {
+        match self {
+            Self::Guest(_) => None,
+            Self::Upstream(upstream) => Some(upstream.target()),
         }
     }
 

@@ -33,10 +33,14 @@ pub enum Failure {
     RequestTimeout,
     /// Its body has a transfer coding other than chunked.
     TransferCoding,
-    /// It asks for a tunnel, which this proxy does not open.
+    /// It asks for a tunnel, which this proxy does not open; or for another protocol over HTTP/2, which the version does
+    /// not speak.
     Connect,
     /// Its HTTP/2 connection carries as many requests as allowed already.
     TooManyStreams,
+    /// It has come through too many services, which call each other.
+    #[expect(dead_code, reason = "made where guests call out")]
+    Loop,
     NoService,
     Offline,
     NoVersion,
@@ -121,12 +125,17 @@ impl Failure {
             Self::Connect => answer(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "method-not-allowed",
-                "Tunnels are not opened here.",
+                "No tunnel or other protocol is available here.",
             ),
             Self::TooManyStreams => answer(
                 StatusCode::TOO_MANY_REQUESTS,
                 "too-many-streams",
                 "The connection carries too many requests at once.",
+            ),
+            Self::Loop => answer(
+                StatusCode::LOOP_DETECTED,
+                "loop",
+                "The request has passed through too many services that call each other.",
             ),
             Self::NoService => {
                 answer(StatusCode::NOT_FOUND, "no-service", "No service has this host.")
@@ -226,7 +235,7 @@ fn guest_answer(failure: &GuestFailure) -> Answer {
             "cpu-time",
             "The version used up its CPU time for this request.",
         ),
-        GuestFailure::WallTime => {
+        GuestFailure::WallTime | GuestFailure::IdleTime => {
             answer(StatusCode::GATEWAY_TIMEOUT, "wall-time", "The version did not respond in time.")
         }
         GuestFailure::NoResponse(_) => {

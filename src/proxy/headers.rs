@@ -1,13 +1,13 @@
-//! Decides which headers cross the proxy, and makes those that the proxy adds.
+//! Decides which headers cross the proxy, and makes those that the proxy adds. `connection` knows the fields that concern
+//! one connection only.
+
+mod connection;
 
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderName, HeaderValue, TE, TRAILER,
-    TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::uri::Scheme;
 use http::{HeaderMap, Method, Request, Version};
@@ -19,6 +19,10 @@ use crate::config::VersionName;
 use crate::routing::{self, Asked, Id, Text, WATERSHED_KEY, WATERSHED_STICKY, WATERSHED_VERSION};
 use crate::transport::HeadLimits;
 
+pub use connection::{
+    asks_to_switch, keep_end_to_end, keep_of_switch, keep_trailers, tell_upstream,
+};
+
 pub const WATERSHED_ERROR: &str = "watershed-error";
 pub const WATERSHED_DECISION: &str = "watershed-decision";
 pub const WATERSHED_GENERATION: &str = "watershed-generation";
@@ -29,17 +33,6 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 const LANE: [HeaderName; 3] = [WATERSHED_VERSION, WATERSHED_KEY, WATERSHED_STICKY];
-const HOP_BY_HOP: [HeaderName; 3] = [CONNECTION, TE, EXPECT];
-/// Response fields about the connection, which are ours to write. HTTP/2 forbids them ([RFC 9113, section
-/// 8.2.2](https://www.rfc-editor.org/rfc/rfc9113#section-8.2.2)).
-const OF_THE_CONNECTION: [HeaderName; 6] = [
-    CONNECTION,
-    TE,
-    TRANSFER_ENCODING,
-    UPGRADE,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-];
 /// What HTTP/2 adds to the length of each field
 /// ([RFC 9113, section 6.5.2](https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2)).
 const FIELD_OVERHEAD: usize = 32;
@@ -95,7 +88,7 @@ fn names_one_host(request: &Parts) -> bool {
         && matches!(request.uri.path().as_bytes(), [b'/', ..] | b"*")
 }
 
-/// Whether there is at most one `content-length`, and it is a number. HTTP/2 frames bodies by itself, but the guest
+/// Whether there is at most one `content-length`, and it is a number. HTTP/2 frames bodies by itself, but the backend
 /// sees the field.
 fn is_framed_once(request: &Parts) -> bool {
     let mut lengths = request.headers.get_all(CONTENT_LENGTH).iter();
@@ -103,31 +96,16 @@ fn is_framed_once(request: &Parts) -> bool {
     lengths.next().is_none_or(is_number) && lengths.next().is_none()
 }
 
-/// Removes fields that may not be trailers from a guest's trailers ([RFC 9110, section
-/// 6.5.1](https://www.rfc-editor.org/rfc/rfc9110#section-6.5.1)).
-pub fn keep_trailers(trailers: &mut HeaderMap) {
-    keep_end_to_end(trailers);
-    for name in [CONTENT_LENGTH, HOST, TRAILER] {
-        trailers.remove(name);
-    }
-}
-
-/// Removes the fields that are ours to write from a guest's response.
-pub fn keep_end_to_end(headers: &mut HeaderMap) {
-    for name in &OF_THE_CONNECTION {
-        headers.remove(name);
-    }
-}
-
-/// The request as the guest sees it: what the client sent, without the fields that concern only the connection ([RFC
-/// 9110, section 7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)), and with where the request came from.
-pub fn guest_request(
+/// The request as every backend sees it: what the client sent, without the fields that concern only the connection ([RFC
+/// 9110, section 7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)), and with where the request came from. No
+/// `via` is added: a backend that sees one may switch compression off, and loops are found otherwise.
+pub fn request(
     request: &RequestHeader,
     client: SocketAddr,
     scheme: &Scheme,
     request_id: &str,
 ) -> Request<()> {
-    let mut headers = end_to_end(&request.headers);
+    let mut headers = connection::end_to_end(&request.headers, MADE_HERE, copy);
     let hops = forwarded_for(&headers, client.ip().to_canonical());
     insert(&mut headers, X_FORWARDED_FOR, hops);
     headers.insert(X_FORWARDED_PROTO, proto(scheme));
@@ -135,11 +113,11 @@ pub fn guest_request(
         headers.insert(X_FORWARDED_HOST, host);
     }
     insert(&mut headers, HeaderName::from_static(X_REQUEST_ID), request_id);
-    let mut guest = Request::new(());
-    *guest.method_mut() = request.method.clone();
-    *guest.uri_mut() = request.uri.clone();
-    *guest.headers_mut() = headers;
-    guest
+    let mut outgoing = Request::new(());
+    *outgoing.method_mut() = request.method.clone();
+    *outgoing.uri_mut() = request.uri.clone();
+    *outgoing.headers_mut() = headers;
+    outgoing
 }
 
 /// A scheme as a field's value, without an allocation.
@@ -147,8 +125,8 @@ fn proto(scheme: &Scheme) -> HeaderValue {
     HeaderValue::from_static(if *scheme == Scheme::HTTPS { "https" } else { "http" })
 }
 
-/// Tells a guest the lane of its request, in the headers by which services behind the guest decide alike if it passes
-/// them on.
+/// Tells a backend the lane of its request, in the headers by which services behind it decide alike if it passes them
+/// on.
 pub fn tell_lane(
     sent: &RequestHeader,
     headers: &mut HeaderMap,
@@ -210,28 +188,15 @@ fn is_sane(id: &str) -> bool {
     (1..=LONGEST_REQUEST_ID).contains(&id.len()) && id.bytes().all(plain)
 }
 
-/// A copy without the fields that concern only the connection, and with room for those that are added.
-fn end_to_end(sent: &HeaderMap) -> HeaderMap {
-    let named: Vec<HeaderName> = sent
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|connection| connection.to_str().ok())
-        .flat_map(|connection| connection.split(','))
-        .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
-        // A client cannot ask for `host` to be removed: without it there is no request.
-        .filter(|name| name != HOST)
-        .collect();
-    let mut headers = HeaderMap::with_capacity(sent.len() + MADE_HERE);
-    for (name, value) in sent {
-        if HOP_BY_HOP.contains(name) || named.contains(name) || is_lane(name) {
-            continue;
-        }
-        match *name == COOKIE && has_key(value) {
-            true => headers.extend(without_key(value).map(|value| (COOKIE, value))),
-            false => drop(headers.append(name, value.clone())),
-        }
+/// Copies a field, without what is for watershed alone.
+fn copy(headers: &mut HeaderMap, name: &HeaderName, value: &HeaderValue) {
+    if is_lane(name) {
+        return;
     }
-    headers
+    match *name == COOKIE && has_key(value) {
+        true => headers.extend(without_key(value).map(|value| (COOKIE, value))),
+        false => drop(headers.append(name, value.clone())),
+    }
 }
 
 /// Headers for watershed alone, unless the service passes lanes on. A key is a secret.
@@ -303,7 +268,7 @@ mod tests {
             request.append_header(*name, *value).unwrap();
         }
         let client = "192.0.2.7:4711".parse().unwrap();
-        guest_request(&request, client, &Scheme::HTTPS, "id").into_parts().0.headers
+        super::request(&request, client, &Scheme::HTTPS, "id").into_parts().0.headers
     }
 
     #[test]

@@ -161,6 +161,16 @@ impl Http1 {
         self.session.write_continue_response().await.map_err(|_| Gone)
     }
 
+    pub async fn write_informational(&mut self, head: ResponseHeader) -> Result<(), Gone> {
+        self.session.write_response_header(Box::new(head)).await.map_err(|_| Gone)
+    }
+
+    /// The connection ends with the protocol that is switched to.
+    pub async fn switch(&mut self, head: ResponseHeader) -> Result<(), Gone> {
+        self.connection.switch();
+        self.session.write_response_header(Box::new(head)).await.map_err(|_| Gone)
+    }
+
     pub async fn write_head(&mut self, head: ResponseHeader) -> Result<(), Gone> {
         self.is_chunked = head.headers.contains_key(header::TRANSFER_ENCODING);
         if self.draining.load(Ordering::Relaxed) {

@@ -5,6 +5,7 @@
 
 mod refusals;
 mod stream;
+mod switch;
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -46,6 +47,7 @@ pub async fn serve(gateway: Gateway, connection: Connection) {
     // Up to twice the limit, we refuse a stream; beyond, h2 does.
     let longest = u32::try_from(head.bytes).unwrap_or(u32::MAX).saturating_mul(2);
     builder.max_header_list_size(longest).max_concurrent_streams(STREAMS);
+    builder.enable_connect_protocol();
     // A request whose body nothing reads must not use up the window of the others.
     builder.initial_connection_window_size(STREAMS * WINDOW);
     let (observed, mut refusals) = Refusals::of(connection.clone());

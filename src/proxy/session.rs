@@ -135,6 +135,33 @@ impl Session {
         }
     }
 
+    /// An informational response, which more follow. The client must know such responses.
+    pub async fn write_informational(&mut self, head: ResponseHeader) -> Result<(), Gone> {
+        match &mut self.codec {
+            Codec::Http1(session) => session.write_informational(head).await,
+            Codec::Http2(session) => session.write_informational(head),
+        }
+    }
+
+    /// Whether the client takes any success for a switch to the protocol that it asks for, as with HTTP/2.
+    pub fn is_tunnel(&self) -> bool {
+        match &self.codec {
+            Codec::Http1(_) => false,
+            Codec::Http2(session) => session.is_tunnel(),
+        }
+    }
+
+    /// The head of a response that switches protocols. All that is read and written afterwards belongs to the new one.
+    pub async fn switch(&mut self, head: ResponseHeader) -> Result<(), Gone> {
+        let status = head.status;
+        match &mut self.codec {
+            Codec::Http1(session) => session.switch(head).await?,
+            Codec::Http2(session) => session.switch(head)?,
+        }
+        self.sent_head = Some((status, Instant::now()));
+        Ok(())
+    }
+
     /// The head of the response.
     pub async fn write_head(&mut self, head: ResponseHeader) -> Result<(), Gone> {
         let status = head.status;

@@ -10,6 +10,7 @@ mod failure;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::uri::Scheme;
@@ -128,15 +129,11 @@ impl Invocation {
         }
     }
 
-    /// The next event of the response. Cancel-safe: a dropped call loses nothing.
-    pub async fn next(&mut self) -> Event {
-        std::future::poll_fn(|context| self.poll_next(context)).await
-    }
-
     /// Starts the guest's time limit anew, because it was waiting for the client.
     pub fn reset_patience(&mut self) {
-        if let Some(patience) = &mut self.patience {
-            patience.as_mut().reset(Instant::now() + self.guest.grant().wall_time);
+        let limit = self.limit();
+        if let Some((patience, limit)) = self.patience.as_mut().zip(limit) {
+            patience.as_mut().reset(Instant::now() + limit);
         }
     }
 
@@ -175,7 +172,8 @@ impl Invocation {
         Ok(())
     }
 
-    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Event> {
+    /// Polls the guest, for the next event of the response. A wake-up that is missed loses nothing.
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Event> {
         if let Some(event) = self.ahead.take() {
             if matches!(event, Event::Failed(_)) {
                 self.answer = Answer::Over;
@@ -323,11 +321,25 @@ impl Invocation {
     }
 
     fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<GuestFailure> {
-        let wall_time = self.guest.grant().wall_time;
-        let patience = self.patience.get_or_insert_with(|| Box::pin(tokio::time::sleep(wall_time)));
+        let Some(limit) = self.limit() else { return Poll::Pending };
+        let patience = self.patience.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
         ready!(patience.as_mut().poll(context));
-        self.stage = Stage::Failed(GuestFailure::WallTime);
-        Poll::Ready(GuestFailure::WallTime)
+        let failure = match self.answer {
+            Answer::Body(_) => GuestFailure::IdleTime,
+            Answer::Awaited(_) | Answer::Over => GuestFailure::WallTime,
+        };
+        self.stage = Stage::Failed(failure.clone());
+        Poll::Ready(failure)
+    }
+
+    /// How long the next event may take: the head, or work after the response, `wall-time`; a part of the body
+    /// `idle-time`, which may be for ever.
+    fn limit(&self) -> Option<Duration> {
+        let grant = self.guest.grant();
+        match self.answer {
+            Answer::Body(_) => grant.idle_time,
+            Answer::Awaited(_) | Answer::Over => Some(grant.wall_time),
+        }
     }
 }
 

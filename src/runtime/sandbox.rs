@@ -33,8 +33,10 @@ pub struct Grant {
     pub memory: usize,
     /// The most CPU time of guest code for one request.
     pub cpu_time: Duration,
-    /// The most time until the response head, and then between two parts of the body.
+    /// The most time until the response head.
     pub wall_time: Duration,
+    /// The most time between two parts of the response body; `None`: for ever.
+    pub idle_time: Option<Duration>,
     /// How many requests a sandbox may serve in succession. 1 means a fresh sandbox for each
     /// request.
     pub reuse: NonZeroU32,
@@ -59,6 +61,7 @@ impl Grant {
             memory,
             cpu_time,
             wall_time,
+            idle_time: Some(wall_time),
             reuse: NonZeroU32::MIN,
             outbound: None,
             log: Arc::default(),
@@ -76,6 +79,13 @@ impl Grant {
     #[must_use]
     pub fn with_outbound(mut self, outbound: Option<Arc<dyn Outbound>>) -> Self {
         self.outbound = outbound;
+        self
+    }
+
+    /// This grant with another time between two parts of a response body than `wall_time`.
+    #[must_use]
+    pub fn with_idle_time(mut self, idle_time: Option<Duration>) -> Self {
+        self.idle_time = idle_time;
         self
     }
 

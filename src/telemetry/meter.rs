@@ -13,7 +13,7 @@ use super::histogram::Histogram;
 use super::recent::{Counts, Recent};
 use super::record::{RequestRecord, SUCCESS};
 use super::samples::{MINUTE, Samples};
-use super::{RequestLabels, Telemetry, VersionLabels};
+use super::{RequestLabels, RescueLabels, Telemetry, VersionLabels};
 
 /// The metrics of one version. Versions that follow one another under one name share counters, so that the counters go
 /// on; errors and samples belong to this version alone.
@@ -95,6 +95,16 @@ impl VersionMeter {
             Some(successes) => successes.inc(),
             None => make().inc(),
         };
+    }
+
+    /// Counts a request that this version failed, and that another version answers: as an error of this one, but among
+    /// the requests of the other one, so that each is counted once there.
+    pub fn rescued(&self, code: &'static str) {
+        self.ended.fetch_add(1, Ordering::Relaxed);
+        self.errors.fetch_add(1, Ordering::Relaxed);
+        let VersionLabels { environment, service, version } = self.labels.clone();
+        let labels = RescueLabels { environment, service, version, outcome: code };
+        self.telemetry.rescued.get_or_create_owned(&labels).inc();
     }
 
     /// Whether a failure with this code, before or after a head was sent, is written to the log, and how many of its

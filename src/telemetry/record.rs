@@ -36,6 +36,8 @@ pub struct RequestRecord<'a> {
     pub decision: &'a str,
     /// The generation that decided; 0 where none did.
     pub generation: u64,
+    /// How many targets and versions were asked; 1 unless something was asked again.
+    pub attempts: u32,
     /// The client's id or ours. Empty where none was needed.
     pub request_id: &'a str,
     pub client: SocketAddr,
@@ -99,6 +101,7 @@ impl<'a> RequestRecord<'a> {
             version: "",
             decision: "",
             generation: 0,
+            attempts: 1,
             request_id: "",
             client,
             scheme: "",
@@ -128,7 +131,7 @@ impl<'a> RequestRecord<'a> {
 
     /// Writes the request's line of the log: as a warning where the version misbehaved, else at debug level.
     pub(super) fn log(&self, meter: Option<&VersionMeter>) {
-        let Self { service, version, decision, request_id, committed, .. } = *self;
+        let Self { service, version, decision, request_id, committed, attempts, .. } = *self;
         let code = self.label();
         match self.ending {
             Ending::Failed { reason: Some(reason), .. } => {
@@ -144,6 +147,7 @@ impl<'a> RequestRecord<'a> {
                         request_id,
                         code,
                         committed,
+                        attempts,
                         "{reason}{more}"
                     );
                 }
@@ -155,6 +159,7 @@ impl<'a> RequestRecord<'a> {
                 request_id,
                 code,
                 committed,
+                attempts,
                 client = %self.client,
                 method = self.method,
                 path = self.path,
@@ -168,6 +173,7 @@ impl<'a> RequestRecord<'a> {
                     decision,
                     request_id,
                     status,
+                    attempts,
                     client = %self.client,
                     method = self.method,
                     path = self.path,

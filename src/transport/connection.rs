@@ -178,6 +178,12 @@ impl Connection {
         self.state().inbound.is_malformed()
     }
 
+    /// Gives everything that the client sends from now on to whoever reads, because the connection has switched to another
+    /// protocol. No other request can follow.
+    pub fn switch(&self) {
+        self.state().inbound.switch();
+    }
+
     /// Has these trailers end the chunked body that is being written, which pingora 0.9 cannot do. The next write must
     /// be the body's last chunk.
     pub fn end_with_trailers(&self, trailers: &HeaderMap) {

@@ -38,7 +38,7 @@ enum Stage {
     /// This many more bytes of a body.
     Length(u64),
     Chunked(Box<Chunks>),
-    /// Everything: HTTP/2 has frames of its own.
+    /// Everything: HTTP/2 has frames of its own, and other protocols are not looked into.
     Raw,
 }
 
@@ -105,6 +105,11 @@ impl Inbound {
             self.inbox = BytesMut::new();
         }
         read
+    }
+
+    /// Ends the framing by requests: all that comes belongs to another protocol.
+    pub fn switch(&mut self) {
+        self.stage = Stage::Raw;
     }
 
     /// The trailers of the body that was read to its end.

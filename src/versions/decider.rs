@@ -7,11 +7,11 @@ use std::time::Instant;
 use super::version::ReadyVersion;
 use crate::api::Explanation;
 use crate::config::{
-    CookieSettings, Percent, SameSite, Service, StickyKey, VersionName, VersionSpec,
+    CookieSettings, Percent, Rescue, SameSite, Service, StickyKey, VersionName, VersionSpec,
 };
 use crate::policy::explain::{Explainer, Question};
-use crate::policy::{self, Base, Before, Eligibility, PolicyInputs, closed};
-use crate::routing::{Asked, Choice, Id, Lock, Pins, Policy, Reason, Refused};
+use crate::policy::{self, Base, Before, Eligibility, Obstacle, PolicyInputs, closed};
+use crate::routing::{Affinity, Asked, Choice, Id, KeySource, Lock, Pins, Policy, Reason, Refused};
 
 /// The versions of a service that requests can get, and the policy that chooses one. Built once a
 /// publish; a clone shares the policy.
@@ -50,6 +50,8 @@ pub enum Decision {
 impl Decision {
     pub const OVERRIDE: Self = Self::Word("override");
     pub const OVERRIDE_UNKNOWN: Self = Self::Word("override-unknown");
+    /// Another version was chosen and failed.
+    pub const RESCUE: Self = Self::Word("rescue");
 
     /// The word for it in headers, logs and metrics.
     pub fn as_str(&self) -> &str {
@@ -178,6 +180,28 @@ impl Decider {
             made,
             hash,
         }
+    }
+
+    /// Which version answers where others fail, if one does.
+    pub fn rescue(&self) -> Option<&Rescue> {
+        self.declared.policy.rescue.as_ref()
+    }
+
+    /// The version that answers where `failed` does not, if it is another one and may take requests.
+    pub fn rescuer(&self, failed: &Arc<ReadyVersion>) -> Option<(&Rescue, &Arc<ReadyVersion>)> {
+        let rescue = self.rescue()?;
+        let version = self.entry(rescue.version)?;
+        let obstacle = self.eligibilities.get(rescue.version).and_then(Eligibility::obstacle);
+        let is_closed = obstacle.is_some_and(Obstacle::is_closed);
+        (!is_closed && !Arc::ptr_eq(version, failed)).then_some((rescue, version))
+    }
+
+    /// A number that requests of one user share: the hash of the sticky key, or else of the client's address.
+    pub fn hash(&self, asked: Asked<'_>) -> u64 {
+        let sticky = self.policy.sticky.as_ref();
+        let key = sticky.and_then(|sticky| sticky.affinity.hash(asked));
+        let address = || Affinity::new(KeySource::ClientAddress, "", "", false).hash(asked);
+        key.or_else(address).unwrap_or_default()
     }
 
     /// A version by its index in the policy, if it can answer.

@@ -88,5 +88,6 @@ fn grant(key: &ServiceKey, spec: &VersionSpec, guest: &GuestSpec, env: GuestEnv)
         spec.limits.wall_time,
     )
     .with_env(env)
+    .with_idle_time(spec.limits.idle_time())
     .with_reuse(limits.instance_reuse)
 }

@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use tokio::time::timeout;
 
+use super::switch;
 use crate::proxy::session::{Gone, Input};
 use crate::transport::Progress;
 
@@ -26,6 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// One request, and the stream that it came on.
 pub struct Http2 {
     request: RequestHeader,
+    /// Whether the client asks for another protocol, so that any success means that it has it.
+    is_tunnel: bool,
     client: SocketAddr,
     /// Progress of everything that the client takes on the connection.
     progress: Progress,
@@ -45,7 +48,9 @@ impl Http2 {
     ) -> Self {
         let (mut head, body) = request.into_parts();
         join_cookies(&mut head.headers);
+        let is_tunnel = switch::take(&mut head);
         Self {
+            is_tunnel,
             request: head.into(),
             client,
             progress,
@@ -66,7 +71,11 @@ impl Http2 {
     }
 
     pub fn is_body_empty(&self) -> bool {
-        self.body.is_end_stream()
+        self.is_tunnel || self.body.is_end_stream()
+    }
+
+    pub fn is_tunnel(&self) -> bool {
+        self.is_tunnel
     }
 
     pub async fn read(&mut self) -> Input {
@@ -101,6 +110,15 @@ impl Http2 {
         let mut head = Response::new(());
         *head.status_mut() = StatusCode::CONTINUE;
         self.respond.send_informational(head).map_err(|_| Gone)
+    }
+
+    pub fn write_informational(&mut self, head: ResponseHeader) -> Result<(), Gone> {
+        let head = Response::from_parts(head.as_owned_parts(), ());
+        self.respond.send_informational(head).map_err(|_| Gone)
+    }
+
+    pub fn switch(&mut self, head: ResponseHeader) -> Result<(), Gone> {
+        self.write_head(switch::answer(head))
     }
 
     pub fn write_head(&mut self, mut head: ResponseHeader) -> Result<(), Gone> {

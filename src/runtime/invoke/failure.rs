@@ -17,6 +17,8 @@ pub enum GuestFailure {
     CpuTime,
     #[error("the guest used up its wall time")]
     WallTime,
+    #[error("the guest's response paused for longer than its idle time")]
+    IdleTime,
     #[error("the guest gave no response: {0}")]
     NoResponse(String),
     #[error("the guest broke off its response body: {0}")]

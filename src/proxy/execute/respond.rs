@@ -1,0 +1,150 @@
+//! Writes a response to the client: informational heads, the head with what is ours to say, and its framing.
+
+use http::response::Parts;
+use http::{Method, StatusCode, Version, header};
+use pingora::http::ResponseHeader;
+
+use super::{Execution, poll_once};
+use crate::config::Expose;
+use crate::exchange::Event;
+use crate::proxy::failure::Failure;
+use crate::proxy::headers::{self, WATERSHED_DECISION, WATERSHED_GENERATION};
+use crate::proxy::session::Gone;
+use crate::routing::WATERSHED_VERSION;
+
+impl Execution<'_> {
+    /// An informational response goes to clients that know such responses ([RFC 9110, section
+    /// 15.2](https://www.rfc-editor.org/rfc/rfc9110#section-15.2)). `100` goes only to a client that waits for it, and
+    /// once.
+    pub(super) async fn informational(&mut self, mut head: Parts) -> Result<(), Gone> {
+        let attempts = &mut self.attempts;
+        if head.status == StatusCode::CONTINUE {
+            return match std::mem::take(&mut attempts.upload.awaits_continue) {
+                true => attempts.session.write_continue().await,
+                false => Ok(()),
+            };
+        }
+        if attempts.session.request().version < Version::HTTP_11 {
+            return Ok(());
+        }
+        headers::keep_end_to_end(&mut head.headers);
+        head.version = Version::HTTP_11;
+        attempts.session.write_informational(ResponseHeader::from(head)).await
+    }
+
+    /// The head of the response.
+    pub(super) async fn head(&mut self, mut head: Parts) -> Result<(), Failure> {
+        let is_switch = head.status == StatusCode::SWITCHING_PROTOCOLS;
+        match is_switch {
+            true => headers::keep_of_switch(&mut head.headers),
+            false => headers::keep_end_to_end(&mut head.headers),
+        }
+        let chosen = &self.attempts.chosen;
+        let expose = self.attempts.ctx.expose;
+        let version = chosen.version.header.as_ref().filter(|_| expose != Expose::None);
+        if let Some(version) = version {
+            head.headers.insert(WATERSHED_VERSION, version.clone());
+        }
+        // The version is that of the target's connection.
+        head.version = Version::HTTP_11;
+        let mut response = ResponseHeader::from(head);
+        self.tell(&mut response).map_err(|_| Gone)?;
+        if is_switch {
+            return self.switch(response).await;
+        }
+        if self.attempts.session.is_tunnel() && response.status.is_success() {
+            // Any success would tell the client that the protocol was switched (RFC 8441, section 5).
+            return Err(Failure::Connect);
+        }
+        self.frame(&mut response).await.map_err(|_| Gone)?;
+        if let Some(Event::Failed(failure)) = self.ahead.back() {
+            // Nothing is committed yet, so the client gets the truth.
+            return Err(failure.clone());
+        }
+        if std::mem::take(&mut self.attempts.upload.awaits_continue) {
+            // A client that was not told to continue need not send its body, so the next bytes could be a body or a
+            // request.
+            self.attempts.session.close_after();
+        }
+        self.attempts.commit();
+        Ok(self.attempts.session.write_head(response).await?)
+    }
+
+    /// From here on, both sides are bytes.
+    async fn switch(&mut self, response: ResponseHeader) -> Result<(), Failure> {
+        self.is_switched = true;
+        self.attempts.commit();
+        self.attempts.upload.switch();
+        Ok(self.attempts.session.switch(response).await?)
+    }
+
+    /// Adds the decision's headers, and the cookie with the key by which a user stays with the version.
+    fn tell(&self, response: &mut ResponseHeader) -> pingora::Result<()> {
+        let (ctx, chosen) = (&self.attempts.ctx, &self.attempts.chosen);
+        if ctx.expose == Expose::Decision {
+            response.insert_header(WATERSHED_DECISION, chosen.decision.as_str())?;
+            response.insert_header(WATERSHED_GENERATION, ctx.generation)?;
+        }
+        if let Some(cookie) = &chosen.cookie {
+            response.append_header(header::SET_COOKIE, cookie)?;
+        }
+        Ok(())
+    }
+
+    /// Makes sure that the client can tell where the body ends.
+    async fn frame(&mut self, response: &mut ResponseHeader) -> pingora::Result<()> {
+        if response.status == StatusCode::NO_CONTENT {
+            response.remove_header(&header::CONTENT_LENGTH);
+        }
+        let request = self.attempts.session.request();
+        let is_http_1_1 = request.version == Version::HTTP_11;
+        if bodiless(&request.method, response.status)
+            || response.headers.contains_key(header::CONTENT_LENGTH)
+        {
+            return Ok(());
+        }
+        if let Some(length) = self.length_ahead().await {
+            response.insert_header(header::CONTENT_LENGTH, length)?;
+        } else if is_http_1_1 {
+            response.insert_header(header::TRANSFER_ENCODING, "chunked")?;
+        } else {
+            self.attempts.session.close_after();
+        }
+        Ok(())
+    }
+
+    /// The length of the body, if the backend has written all of it already: then head and body leave in one packet, and
+    /// need no chunks.
+    async fn length_ahead(&mut self) -> Option<usize> {
+        let mut length = 0;
+        loop {
+            match poll_once(&mut self.exchange).await? {
+                Event::Data(data) => {
+                    length += data.len();
+                    self.ahead.push_back(Event::Data(data));
+                }
+                event => {
+                    let is_end = matches!(event, Event::End);
+                    self.ahead.push_back(event);
+                    return is_end.then_some(length);
+                }
+            }
+            if self.ahead.len() > 1 {
+                return None;
+            }
+        }
+    }
+
+    /// Whether data is a part of the response: after a switch, all of it is.
+    pub(super) fn has_body(&self) -> bool {
+        let session = &self.attempts.session;
+        let method = &session.request().method;
+        session.sent_head().is_some_and(|(status, _)| !bodiless(method, status))
+    }
+}
+
+/// Whether a response has no body whatever its headers say
+/// ([RFC 9112, section 6.3](https://www.rfc-editor.org/rfc/rfc9112#section-6.3)).
+fn bodiless(method: &Method, status: StatusCode) -> bool {
+    *method == Method::HEAD || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}

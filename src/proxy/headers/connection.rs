@@ -1,0 +1,223 @@
+//! Fields that concern one connection only, and so do not cross the proxy in either direction ([RFC 9110, section
+//! 7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)), except where the proxy does for the next connection what
+//! was asked of it for this one.
+
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::request::Parts;
+use http::{HeaderMap, Version};
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+
+/// Fields of requests that are for us. Whoever asks for a protocol is asked again by [`tell_upstream`].
+const OF_REQUESTS: [HeaderName; 9] = [
+    CONNECTION,
+    TE,
+    EXPECT,
+    UPGRADE,
+    TRANSFER_ENCODING,
+    PROXY_AUTHORIZATION,
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+    HTTP2_SETTINGS,
+];
+/// Fields of responses that are ours to write. HTTP/2 forbids them ([RFC 9113, section
+/// 8.2.2](https://www.rfc-editor.org/rfc/rfc9113#section-8.2.2)).
+const OF_RESPONSES: [HeaderName; 7] =
+    [CONNECTION, TE, TRANSFER_ENCODING, UPGRADE, PROXY_AUTHENTICATE, KEEP_ALIVE, PROXY_CONNECTION];
+/// Protocols that are versions of HTTP, or wrap it. Whoever switches to one of them could send requests past the checks
+/// and decisions that are made here.
+const OF_HTTP: [&[u8]; 3] = [b"h2", b"http", b"tls"];
+
+/// The fields that the sender names as those of its connection.
+fn named(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> {
+    let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let names = values.flat_map(|value| value.split(','));
+    names.filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
+}
+
+/// A copy of a request's fields without those of the connection, and with room for `more`. `copy` puts each of the others
+/// into it.
+pub fn end_to_end(
+    sent: &HeaderMap,
+    more: usize,
+    copy: impl Fn(&mut HeaderMap, &HeaderName, &HeaderValue),
+) -> HeaderMap {
+    // A client cannot ask for `host` to be removed: without it there is no request.
+    let named: Vec<HeaderName> = named(sent).filter(|name| name != HOST).collect();
+    let mut headers = HeaderMap::with_capacity(sent.len() + more);
+    for (name, value) in sent {
+        if !OF_REQUESTS.contains(name) && !named.contains(name) {
+            copy(&mut headers, name, value);
+        }
+    }
+    headers
+}
+
+/// Removes the fields that are ours to write from a response, and those that its sender names.
+pub fn keep_end_to_end(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        // Whoever names the length does not make the response longer.
+        let named: Vec<_> = named(headers).filter(|name| name != CONTENT_LENGTH).collect();
+        named.iter().for_each(|name| drop(headers.remove(name)));
+    }
+    for name in &OF_RESPONSES {
+        headers.remove(name);
+    }
+}
+
+/// Removes fields that may not be trailers from a backend's trailers ([RFC 9110, section
+/// 6.5.1](https://www.rfc-editor.org/rfc/rfc9110#section-6.5.1)).
+pub fn keep_trailers(trailers: &mut HeaderMap) {
+    keep_end_to_end(trailers);
+    for name in [CONTENT_LENGTH, HOST, TRAILER] {
+        trailers.remove(name);
+    }
+}
+
+/// Removes the fields of the connection from a `101`, but for the protocol that is switched to.
+pub fn keep_of_switch(headers: &mut HeaderMap) {
+    let protocol = headers.remove(UPGRADE);
+    keep_end_to_end(headers);
+    headers.remove(CONTENT_LENGTH);
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.extend(protocol.map(|protocol| (UPGRADE, protocol)));
+}
+
+/// Whether a client asks for another protocol on its connection ([RFC 9110, section
+/// 7.8](https://www.rfc-editor.org/rfc/rfc9110#section-7.8)), and may have it.
+pub fn asks_to_switch(request: &Parts) -> bool {
+    protocol(request).is_some() && request.version >= Version::HTTP_11
+}
+
+fn protocol(request: &Parts) -> Option<&HeaderValue> {
+    let mut protocols = request.headers.get_all(UPGRADE).iter();
+    let protocol = protocols.next().filter(|_| protocols.next().is_none())?;
+    let is_http = protocol.as_bytes().split(|byte| *byte == b',').any(|name| {
+        let name = name.trim_ascii();
+        let begins = |prefix: &&[u8]| {
+            name.get(..prefix.len()).is_some_and(|it| it.eq_ignore_ascii_case(prefix))
+        };
+        name.is_empty() || OF_HTTP.iter().any(begins)
+    });
+    let is_named = named(&request.headers).any(|name| name == UPGRADE);
+    (is_named && !is_http).then_some(protocol)
+}
+
+/// Tells an upstream what concerns its own connection: that trailers are understood, that the client waits for `100
+/// Continue`, and the protocol that the client wants to switch to.
+pub fn tell_upstream(sent: &Parts, headers: &mut HeaderMap, awaits_continue: bool, switches: bool) {
+    let mut wishes = sent.headers.get_all(TE).iter().filter_map(|wish| wish.to_str().ok());
+    let is_trailers = |wish: &str| wish.trim().eq_ignore_ascii_case("trailers");
+    if wishes.any(|wish| wish.split(',').any(is_trailers)) {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    if awaits_continue {
+        headers.insert(EXPECT, HeaderValue::from_static("100-continue"));
+    }
+    if let Some(protocol) = protocol(sent).filter(|_| switches) {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(UPGRADE, protocol.clone());
+        // What follows is no body, not even an empty one.
+        headers.remove(CONTENT_LENGTH);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        let value = |value| HeaderValue::from_static(value);
+        fields.iter().map(|(name, it)| (HeaderName::from_static(name), value(it))).collect()
+    }
+
+    fn request(sent: &[(&'static str, &'static str)]) -> Parts {
+        let (mut parts, ()) = http::Request::new(()).into_parts();
+        for (name, value) in sent {
+            parts.headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        parts
+    }
+
+    fn names(headers: &HeaderMap) -> Vec<&str> {
+        headers.keys().map(HeaderName::as_str).collect()
+    }
+
+    #[test]
+    fn responses_keep_what_is_for_the_client() {
+        let mut headers = fields(&[
+            ("connection", "x-hop, Content-Length, close"),
+            ("x-hop", "1"),
+            ("keep-alive", "timeout=5"),
+            ("proxy-authenticate", "Basic"),
+            ("proxy-connection", "keep-alive"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "h2c"),
+            ("content-length", "5"),
+            ("x-kept", "1"),
+        ]);
+        keep_end_to_end(&mut headers);
+        assert_eq!(names(&headers), ["content-length", "x-kept"]);
+    }
+
+    #[test]
+    fn a_switch_names_its_protocol() {
+        let mut headers = fields(&[
+            ("connection", "Upgrade, x-hop"),
+            ("upgrade", "websocket"),
+            ("x-hop", "1"),
+            ("content-length", "0"),
+            ("sec-websocket-accept", "x"),
+        ]);
+        keep_of_switch(&mut headers);
+        let mut names = names(&headers);
+        names.sort_unstable();
+        assert_eq!(names, ["connection", "sec-websocket-accept", "upgrade"]);
+    }
+
+    #[test]
+    fn protocols_that_carry_requests_are_not_switched_to() {
+        let asks = |upgrade, connection| {
+            asks_to_switch(&request(&[("upgrade", upgrade), ("connection", connection)]))
+        };
+        assert!(asks("websocket", "Upgrade") && asks("WebSocket, chat/1", "keep-alive, upgrade"));
+        assert!(!asks("websocket", "keep-alive"));
+        for protocol in ["h2c", "H2C", "websocket, h2c", "HTTP/2.0", "TLS/1.3", "", "a,,b"] {
+            assert!(!asks(protocol, "upgrade"), "{protocol:?}");
+        }
+        let twice = [("upgrade", "a"), ("upgrade", "b"), ("connection", "upgrade")];
+        assert!(!asks_to_switch(&request(&twice)));
+        let mut old = request(&[("upgrade", "a"), ("connection", "upgrade")]);
+        old.version = Version::HTTP_10;
+        assert!(!asks_to_switch(&old));
+    }
+
+    #[test]
+    fn an_upstream_is_asked_for_what_the_client_asked_for() {
+        let sent = request(&[
+            ("te", "gzip;q=0.5, Trailers"),
+            ("expect", "100-continue"),
+            ("upgrade", "websocket"),
+            ("connection", "te, upgrade"),
+        ]);
+        let mut headers = HeaderMap::new();
+        tell_upstream(&sent, &mut headers, true, true);
+        assert_eq!(
+            headers,
+            fields(&[
+                ("te", "trailers"),
+                ("expect", "100-continue"),
+                ("connection", "upgrade"),
+                ("upgrade", "websocket"),
+            ])
+        );
+        let mut headers = HeaderMap::new();
+        tell_upstream(&request(&[("te", "gzip")]), &mut headers, false, false);
+        assert!(headers.is_empty());
+    }
+}
