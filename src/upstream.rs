@@ -11,6 +11,7 @@ mod stream;
 mod target;
 mod targets;
 mod timer;
+mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
