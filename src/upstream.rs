@@ -6,6 +6,7 @@ mod connect;
 mod exchange;
 mod failure;
 mod http1;
+mod http2;
 mod pool;
 mod stream;
 mod target;
