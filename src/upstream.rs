@@ -8,6 +8,7 @@ mod failure;
 mod http1;
 mod http2;
 mod pool;
+mod resolve;
 mod stream;
 mod target;
 mod targets;
