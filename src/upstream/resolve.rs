@@ -81,8 +81,8 @@ impl Found {
     }
 }
 
-/// Looks up the names of an upstream's targets again and again, until `take` says that the upstream is gone. It is given
-/// what was found whenever that is new.
+/// Looks up the names of an upstream's targets again and again. `take` is given what was found whenever that is new, and
+/// says whether the upstream is still there.
 pub async fn follow(
     names: Names,
     targets: Vec<TargetAddress>,
@@ -101,12 +101,10 @@ pub async fn follow(
         // Many processes that were started at once must not ask all at once.
         sleep(pause.mul_f64(rand::random_range(0.9..1.1))).await;
         let now = found.renewed(&names, &targets, AGAIN).await;
-        let is_new = now != found;
-        found = now;
-        // Whether it is gone is asked each time.
-        if !take(&found) && is_new {
+        if now != found && !take(&now) {
             return;
         }
+        found = now;
     }
 }
 

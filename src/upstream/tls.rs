@@ -7,10 +7,9 @@ mod told;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustls::client::Resumption;
-use rustls::pki_types::{ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
@@ -94,7 +93,10 @@ impl Tls {
             Some(files) => {
                 let Identity { chain, key, digest } = files::identity(files)?;
                 content = format!("{content} {digest}");
-                warn_of_own(&chain, files);
+                if let Some(flaw) = own_flaw(&chain) {
+                    let file = files.certificate.display();
+                    tracing::warn!("{file}: {flaw}; targets will refuse it");
+                }
                 builder
                     .with_client_auth_cert(chain, key)
                     .map_err(|error| files::unfit(&error, files))?
@@ -217,26 +219,18 @@ fn own_roots(ca: Option<&Path>, content: &mut String) -> Result<RootCertStore, P
     Ok(roots)
 }
 
-/// Warns where our own certificate is one that targets will refuse. It may be renewed at any time, so the version is made all the same.
-fn warn_of_own(chain: &[rustls::pki_types::CertificateDer<'static>], files: &IdentitySpec) {
-    let Some((own, issuers)) = chain.split_first() else { return };
+/// What targets will not like about our own certificate. It may be renewed at any time, so the version is made all the
+/// same.
+fn own_flaw(chain: &[CertificateDer<'static>]) -> Option<String> {
+    let (own, issuers) = chain.split_first()?;
     let mut roots = RootCertStore::empty();
-    if roots.add(own.clone()).is_err() {
-        return;
-    }
+    roots.add(own.clone()).ok()?;
     let ring = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), ring).build();
-    let Ok(verifier) = verifier else { return };
-    let now = UnixTime::since_unix_epoch(
-        std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap_or(Duration::ZERO),
-    );
-    if let Err(rustls::Error::InvalidCertificate(error)) =
-        verifier.verify_client_cert(own, issuers, now)
-        && let Some(why) = told::flaw(&error)
-    {
-        tracing::warn!("{}: {why}; targets will refuse it", files.certificate.display());
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), ring).build().ok()?;
+    match verifier.verify_client_cert(own, issuers, UnixTime::now()) {
+        Err(rustls::Error::InvalidCertificate(error)) => told::flaw(&error),
+        _ => None,
     }
 }
 
