@@ -10,14 +10,17 @@ mod exchange;
 mod failure;
 mod health;
 mod http1;
+mod http2;
 mod moment;
 mod pool;
+mod resolve;
 mod shared;
 mod state;
 mod stream;
 mod target;
 mod targets;
 mod timer;
+mod tls;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};

@@ -32,7 +32,7 @@ const ROOMS: [(&str, &[&str]); 26] = [
     ("chunked", &[]),
     ("exchange", &[]),
     ("runtime", &["exchange", "plural", "transient"]),
-    ("upstream", &["chunked", "config", "exchange"]),
+    ("upstream", &["chunked", "config", "exchange", "transient"]),
     ("outbound", &["config", "exchange", "runtime", "telemetry", "upstream"]),
     (
         "versions",

@@ -69,4 +69,7 @@ pub enum PrepareError {
     BadCertificate(String),
     #[error("{0}")]
     BadKey(String),
+    /// A file cannot be read now. That says nothing about the file, and passes by itself.
+    #[error("{detail}")]
+    Passing { is_key: bool, detail: String, advice: &'static str },
 }

@@ -212,12 +212,22 @@ impl std::error::Error for StatusError {}
 
 impl From<PrepareError> for StatusError {
     fn from(error: PrepareError) -> Self {
-        let code = match &error {
-            PrepareError::Unresolved { .. } => StatusCode::Unresolved,
-            PrepareError::BadCertificate(_) => StatusCode::BadCertificate,
-            PrepareError::BadKey(_) => StatusCode::BadKey,
+        let (code, advice) = match &error {
+            PrepareError::Unresolved { .. } => (StatusCode::Unresolved, None),
+            PrepareError::BadCertificate(_) => (StatusCode::BadCertificate, None),
+            PrepareError::BadKey(_) => (StatusCode::BadKey, None),
+            PrepareError::Passing { is_key: true, advice, .. } => {
+                (StatusCode::BadKey, Some(*advice))
+            }
+            PrepareError::Passing { is_key: false, advice, .. } => {
+                (StatusCode::BadCertificate, Some(*advice))
+            }
         };
-        Self::new(code, error.to_string())
+        let told = Self::new(code, error.to_string());
+        let suggestion = advice.unwrap_or(told.suggestion);
+        // A name may resolve at any time, without an edit that would tell.
+        let is_transient = advice.is_some() || code == StatusCode::Unresolved;
+        Self { suggestion, is_transient, ..told }
     }
 }
 

@@ -98,8 +98,7 @@ fn a_body_beyond_the_buffer_is_not_rescued() {
     let v1 = Upstream::http1(Script::echo());
     let bad = Upstream::http1(Script::new().read_head().read_body().reset());
     let v2 = upstream("v2", &[bad.address()], "");
-    let watershed =
-        serve(&upstream("v1", &[v1.address()], ""), &v2, "rescue-buffer = \"10B\"");
+    let watershed = serve(&upstream("v1", &[v1.address()], ""), &v2, "rescue-buffer = \"10B\"");
     assert_rescued(&ask(&watershed, "PUT", "/", b"0123456789"), "0123456789");
     assert_eq!(ask(&watershed, "PUT", "/", b"0123456789x").status, 502);
 }
@@ -121,7 +120,10 @@ fn a_request_is_rescued_once() {
     let watershed =
         serve(&upstream("v1", &[v1.address()], "retry = { attempts = 0 }"), &lab("v2"), "");
     let response = ask(&watershed, "GET", "/trap", b"");
-    assert_eq!((response.status, response.header("watershed-error")), (502, Some("upstream-reset")));
+    assert_eq!(
+        (response.status, response.header("watershed-error")),
+        (502, Some("upstream-reset"))
+    );
     assert_eq!(response.header("watershed-decision"), Some("rescue"));
     assert_eq!(v1.arrived().requests(), 1);
 }

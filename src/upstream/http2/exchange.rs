@@ -1,0 +1,216 @@
+//! One request over HTTP/2.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use h2::client::ResponseFuture;
+use h2::{RecvStream, SendStream};
+use http::uri::Scheme;
+use http::{Request, Response};
+
+use super::failed::failed;
+use super::{Place, request};
+use crate::exchange::{Event, Fed, Part};
+use crate::upstream::failure::{Failure, FailureKind, Sent};
+
+/// Informational responses of one request. They come without being asked for, and nothing else bounds them.
+const INFORMATIONAL: u32 = 64;
+
+/// A request on a connection. Dropping it resets its stream, if anything of it is still to come.
+#[derive(Debug)]
+pub struct Http2Exchange {
+    place: Place,
+    target: String,
+    response: Awaited,
+    upload: Option<Upload>,
+    informational: u32,
+}
+
+/// What of the response comes next.
+#[derive(Debug)]
+enum Awaited {
+    Head(ResponseFuture),
+    Body {
+        stream: RecvStream,
+        /// Bytes that were handed on. The target may send as many again once the next event is asked for: then those were
+        /// taken.
+        handed: usize,
+    },
+    Nothing,
+}
+
+/// A request body on its way.
+#[derive(Debug)]
+struct Upload {
+    stream: SendStream<Bytes>,
+    body: Fed,
+    /// What the target gives no room for yet.
+    part: Bytes,
+}
+
+impl Http2Exchange {
+    /// Sends the head of a request; for `host` if one is given, or else for the request's own.
+    ///
+    /// # Errors
+    ///
+    /// Where the connection takes no more requests, and another one will, or HTTP/2 cannot say what is asked. Nothing was
+    /// sent, and the place and the body come back.
+    pub fn start(
+        place: Place,
+        asked: &Request<()>,
+        body: Option<Fed>,
+        scheme: Scheme,
+        host: Option<&str>,
+        target: String,
+    ) -> Result<Self, (Failure, Option<Fed>)> {
+        let head = match request::head(asked, scheme, host) {
+            Ok(head) => head,
+            Err(why) => {
+                let detail = format!("HTTP/2 cannot ask {target} for the request: {why}");
+                return Err((Failure::unsent(FailureKind::Protocol, detail), body));
+            }
+        };
+        let mut send = place.connection().send();
+        if head.extensions().get::<h2::ext::Protocol>().is_some()
+            && !send.is_extended_connect_protocol_enabled()
+        {
+            let detail =
+                format!("{target} takes no extended CONNECT, which upgrades over HTTP/2 need");
+            return Err((Failure::unsent(FailureKind::Protocol, detail), body));
+        }
+        match send.send_request(head, body.is_none()) {
+            Ok((response, stream)) => {
+                let upload = body.map(|body| Upload { stream, body, part: Bytes::new() });
+                let response = Awaited::Head(response);
+                Ok(Self { place, target, response, upload, informational: 0 })
+            }
+            Err(error) => {
+                place.give_up();
+                let failure = failed(&error, &place, &target, false);
+                // It was never on the wire.
+                Err((Failure { sent: Sent::Nothing, ..failure }, body))
+            }
+        }
+    }
+
+    /// Polls for the next event of the response; sends what there is of the request meanwhile.
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Event<Failure>> {
+        if let Some(upload) = &mut self.upload
+            && upload.poll(context).is_ready()
+        {
+            self.upload = None;
+        }
+        let event = match &mut self.response {
+            Awaited::Head(_) => ready!(self.poll_head(context)),
+            Awaited::Body { .. } => ready!(self.poll_body(context)),
+            Awaited::Nothing => Ok(Event::End),
+        };
+        Poll::Ready(event.unwrap_or_else(|failure| {
+            self.response = Awaited::Nothing;
+            self.upload = None;
+            Event::Failed(failure)
+        }))
+    }
+
+    fn poll_head(&mut self, context: &mut Context<'_>) -> Poll<Result<Event<Failure>, Failure>> {
+        let Awaited::Head(response) = &mut self.response else { return Poll::Pending };
+        // The head is asked for only once nothing can come before it: that would be lost.
+        let head = match ready!(response.poll_informational(context)) {
+            Some(Ok(informational)) => return Poll::Ready(self.informational(informational)),
+            Some(Err(error)) => Err(error),
+            None => ready!(Pin::new(response).poll(context)),
+        };
+        Poll::Ready(match head {
+            Ok(head) => {
+                self.place.connection().answered();
+                let (head, stream) = head.into_parts();
+                self.response = Awaited::Body { stream, handed: 0 };
+                Ok(Event::Head(Box::new(head)))
+            }
+            Err(error) => Err(failed(&error, &self.place, &self.target, false)),
+        })
+    }
+
+    fn informational(&mut self, head: Response<()>) -> Result<Event<Failure>, Failure> {
+        self.informational += 1;
+        let why = match self.informational > INFORMATIONAL {
+            true => "sends one informational response after the other",
+            // HTTP/2 has no such switch (RFC 9113, section 8.6).
+            false if head.status() == http::StatusCode::SWITCHING_PROTOCOLS => {
+                "answers 101 over HTTP/2"
+            }
+            false => return Ok(Event::Informational(Box::new(head.into_parts().0))),
+        };
+        let (kind, detail) = (FailureKind::Protocol, format!("{} {why}", self.target));
+        Err(Failure { kind, sent: Sent::Maybe, is_stale: false, detail })
+    }
+
+    fn poll_body(&mut self, context: &mut Context<'_>) -> Poll<Result<Event<Failure>, Failure>> {
+        let Awaited::Body { stream, handed } = &mut self.response else { return Poll::Pending };
+        // It fails only where the stream is over, which the next read tells.
+        stream.flow_control().release_capacity(std::mem::take(handed)).ok();
+        let trailers = loop {
+            match ready!(stream.poll_data(context)) {
+                Some(Ok(data)) if data.is_empty() => {}
+                Some(Ok(data)) => {
+                    *handed = data.len();
+                    return Poll::Ready(Ok(Event::Data(data)));
+                }
+                Some(Err(error)) => break Err(error),
+                None => break ready!(stream.poll_trailers(context)),
+            }
+        };
+        Poll::Ready(match trailers {
+            Ok(trailers) => {
+                self.response = Awaited::Nothing;
+                Ok(trailers.map_or(Event::End, Event::Trailers))
+            }
+            Err(error) => Err(failed(&error, &self.place, &self.target, true)),
+        })
+    }
+}
+
+impl Upload {
+    /// Ready once the body is sent, or nobody wants it. Why nobody does, the response tells.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            while !self.part.is_empty() {
+                let room = match ready!(self.poll_room(context)) {
+                    Some(room) => room.min(self.part.len()),
+                    None => return Poll::Ready(()),
+                };
+                let part = self.part.split_to(room);
+                if self.stream.send_data(part, false).is_err() {
+                    return Poll::Ready(());
+                }
+            }
+            // A failure is told by the response.
+            match ready!(self.body.poll_part(context)) {
+                Some(Part::Data(data)) => self.part = data,
+                Some(Part::Trailers(trailers)) => {
+                    self.stream.send_trailers(request::trailers(trailers)).ok();
+                    return Poll::Ready(());
+                }
+                None => {
+                    self.stream.send_data(Bytes::new(), true).ok();
+                    return Poll::Ready(());
+                }
+            }
+        }
+    }
+
+    /// How many bytes the target gives room for; `None`: it takes no more.
+    fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<Option<usize>> {
+        self.stream.reserve_capacity(self.part.len());
+        loop {
+            match self.stream.capacity() {
+                0 => match ready!(self.stream.poll_capacity(context)) {
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) | None => return Poll::Ready(None),
+                },
+                room => return Poll::Ready(Some(room)),
+            }
+        }
+    }
+}
