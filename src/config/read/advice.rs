@@ -94,6 +94,9 @@ fn of_text(key: &str, expected: Kind, found: &Found) -> Option<String> {
             ))
         }
         Found::Whole(value) | Found::Number(value) if is_percentage(key) => {
+            // A part of 1 is meant where it has a fraction.
+            let part = value.parse::<f64>().ok().filter(|part| *part < 1.0 && value.contains('.'));
+            let value = part.map_or_else(|| value.clone(), |part| (part * 100.0).to_string());
             Some(format!("write a percentage in quotation marks: `\"{value}%\"`"))
         }
         Found::Whole(value) | Found::Number(value) => {

@@ -2,6 +2,7 @@
 //! and its service meshes, and words that are just as good as ours. `words` asks about keys that do not exist.
 
 mod called;
+mod upstream;
 
 use called::CALLED;
 
@@ -14,6 +15,9 @@ pub fn called(table: &[String], allowed: &[&str], key: &str) -> Option<&'static 
         key.chars().filter(|c| !"-_".contains(*c)).map(|c| c.to_ascii_lowercase()).collect();
     let is_main = table.first().is_some_and(|first| MAIN.contains(&first.as_str()))
         || allowed.contains(&"environments");
+    if let Some(called) = upstream::called(allowed, &plain) {
+        return Some(called);
+    }
     match plain.as_str() {
         "env" | "variable" | "fromenvironment" | "environment" if allowed.contains(&"from-env") => {
             Some("a variable of watershed's own environment is `from-env = \"…\"`")

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::super::model::{AllLimits, BackendSpec, GuestSpec, Limits, Place};
 use super::super::raw::{Entries, Field, Located, RawEnvValue, RawLimits, RawUpstream};
 use super::super::source::{Complaint, Findings};
+use super::service::Surroundings;
 use super::{env, field, limits, outbound, suspect, upstream};
 
 /// The keys of a version that depend on what serves it.
@@ -25,17 +26,17 @@ pub struct Served {
     pub place: Place,
 }
 
-/// Checks the keys of the version at `table`, on top of the limits that hold without its own.
+/// Checks the keys of the version at `table`, in these surroundings.
 pub fn backend(
     file: &mut Findings<'_>,
     table: &Range<usize>,
     raw: RawBackend,
-    below: &AllLimits,
+    around: &Surroundings,
 ) -> Option<Served> {
     check_kind(file, table, &raw);
     match raw.upstream.is_some() && raw.component.is_none() {
-        true => of_upstream(file, raw, below),
-        false => of_guest(file, raw, below),
+        true => of_upstream(file, raw, around),
+        false => of_guest(file, raw, around),
     }
 }
 
@@ -57,17 +58,17 @@ fn check_kind(file: &mut Findings<'_>, table: &Range<usize>, raw: &RawBackend) {
     }
 }
 
-fn of_guest(file: &mut Findings<'_>, raw: RawBackend, below: &AllLimits) -> Option<Served> {
+fn of_guest(file: &mut Findings<'_>, raw: RawBackend, around: &Surroundings) -> Option<Served> {
     let RawBackend { component, upstream, digest, env, outbound, limits } = raw;
     if let Some(upstream) = upstream {
-        upstream::upstream(file, upstream);
+        upstream::upstream(file, upstream, &around.listen);
     }
     let component = component.map(Located::into_parts);
     let component = component.and_then(|(span, text)| component_at(file, span, &text));
     let digest = file.text(digest, field::digest);
     let env = env::env(file, env.map(|env| env.into_parts().1));
     let outbound = outbound::outbound(file, outbound.map(|outbound| outbound.into_parts().1));
-    let AllLimits { version: limits, guest } = limits::of_version(file, limits, below);
+    let AllLimits { version: limits, guest } = limits::of_version(file, limits, &around.limits);
     let (place, component) = component?;
     let guest = GuestSpec { component, digest, env, outbound, limits: guest };
     Some(Served { backend: guest.into(), limits, place })
@@ -83,14 +84,14 @@ fn component_at(
         file.add(span, complaint);
         return None;
     }
-    if let Some(complaint) = suspect::image(text) {
+    if let Some(complaint) = suspect::image(text).or_else(|| suspect::service(text)) {
         file.warn(span.clone(), complaint);
     }
     let place = Place::of(file.source.spot(span.clone()));
     Some((place, file.path_at("component", span, text)?))
 }
 
-fn of_upstream(file: &mut Findings<'_>, raw: RawBackend, below: &AllLimits) -> Option<Served> {
+fn of_upstream(file: &mut Findings<'_>, raw: RawBackend, around: &Surroundings) -> Option<Served> {
     let RawBackend { component: _, upstream, digest, env, outbound, limits } = raw;
     if let Some(digest) = digest {
         let message = "`digest` is that of a component, and this version has none";
@@ -110,10 +111,10 @@ fn of_upstream(file: &mut Findings<'_>, raw: RawBackend, below: &AllLimits) -> O
     if let Some(limits) = &limits {
         check_limits(file, limits);
     }
-    let limits = limits::of_version(file, limits, below).version;
+    let limits = limits::of_version(file, limits, &around.limits).version;
     let upstream = upstream?;
     let place = Place::of(file.source.spot(upstream.span()));
-    let backend = upstream::upstream(file, upstream)?.into();
+    let backend = upstream::upstream(file, upstream, &around.listen)?.into();
     Some(Served { backend, limits, place })
 }
 

@@ -3,7 +3,7 @@
 
 use super::super::model::{AllLimits, GuestLimits, IdleTime, Limits};
 use super::super::raw::{Field, RawLimits};
-use super::super::source::Findings;
+use super::super::source::{Complaint, Findings};
 use super::quantity::duration;
 
 /// The limits of a version, on top of those that hold without its own table.
@@ -67,6 +67,11 @@ pub fn over(at: &mut Findings<'_>, raw: Option<RawLimits>, below: &AllLimits) ->
 fn idle_time(at: &mut Findings<'_>, raw: Field<String>) -> Option<IdleTime> {
     at.text(raw, |text| match text {
         IdleTime::NONE => Ok(IdleTime::Never),
-        text => duration("idle-time", text, &IdleTime::RANGE).map(IdleTime::After),
+        text => duration("idle-time", text, &IdleTime::RANGE).map(IdleTime::After).map_err(or_none),
     })
+}
+
+fn or_none(complaint: Complaint) -> Complaint {
+    let help = format!("{}, or `{}` for pauses of any length", complaint.help, IdleTime::NONE);
+    Complaint { help, ..complaint }
 }

@@ -2,6 +2,7 @@
 //! environment whose text or surroundings changed.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -26,6 +27,8 @@ pub struct Surroundings {
     pub domain: String,
     /// Limits of versions that set none.
     pub limits: AllLimits,
+    /// The addresses of the server.
+    pub listen: Vec<SocketAddr>,
 }
 
 /// A service's file by itself: whether its names belong to others is not known yet.
@@ -68,7 +71,7 @@ pub fn draft(
     let mut claiming = Claiming::after(&mut claims);
     let domains = self::domains(&mut file, domains, default_domain, &mut claiming);
     let routes = self::routes(&mut file, routes, &mut claiming);
-    let Declared { names, versions, reach } = self::versions(&mut file, versions, &around.limits);
+    let Declared { names, versions, reach } = self::versions(&mut file, versions, around);
     let quarantine = quarantine::quarantine(&mut file, quarantine);
     let Decided { traffic, policy, warnings: of_rules } =
         decided(&mut file, traffic, &names, reach);
@@ -133,7 +136,7 @@ struct Declared {
 fn versions(
     file: &mut Findings<'_>,
     raw: Option<Vec<Located<RawVersion>>>,
-    limits: &AllLimits,
+    around: &Surroundings,
 ) -> Declared {
     let mut claims = Claims::default();
     let mut names = Names { incomplete: file.has_lost(None, "versions"), indexes: BTreeMap::new() };
@@ -148,7 +151,7 @@ fn versions(
         }
         let own = file.text(raw.reach.take(), field::word("reach", &Reach::ALL, Reach::as_str));
         reach.push(own.unwrap_or_default());
-        versions.extend(version(file, &table, raw, limits, &mut claims));
+        versions.extend(version(file, &table, raw, around, &mut claims));
     }
     Declared { names, versions, reach }
 }
@@ -157,7 +160,7 @@ fn version(
     file: &mut Findings<'_>,
     table: &Range<usize>,
     raw: RawVersion,
-    below: &AllLimits,
+    around: &Surroundings,
     claims: &mut Claims,
 ) -> Option<VersionSpec> {
     let RawVersion { name, component, upstream, digest, env, outbound, remark, reach: _, limits } =
@@ -165,7 +168,7 @@ fn version(
     let name = file.required(table, "name", name);
     let name = name.and_then(|(span, text)| version_name(file, span, &text, claims));
     let raw = RawBackend { component, upstream, digest, env, outbound, limits };
-    let Served { backend, limits, place } = backend::backend(file, table, raw, below)?;
+    let Served { backend, limits, place } = backend::backend(file, table, raw, around)?;
     Some(VersionSpec { name: name?, remark, backend, limits, place })
 }
 

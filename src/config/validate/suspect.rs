@@ -6,7 +6,7 @@ mod outside;
 
 use super::super::source::Complaint;
 
-pub use outside::{address, elsewhere, image, path, variable};
+pub use outside::{address, elsewhere, image, path, service, variable};
 
 /// Letters that a backslash makes a class of characters in a regular expression.
 const CLASSES: &str = "dDwWsSbB";

@@ -5,10 +5,12 @@ mod checks;
 mod retry;
 mod tls;
 
+pub use self::address::target;
 pub use self::retry::{insert, status, twice};
 pub use address::parse_target;
 
 use std::collections::HashSet;
+use std::net::SocketAddr;
 
 use super::super::model::{Balance, HostHeader, Protocol, TargetAddress, TargetSpec, UpstreamSpec};
 use super::super::raw::{
@@ -21,16 +23,26 @@ use crate::plural::many;
 /// How to write targets.
 const TARGETS_HELP: &str = "give at least one, such as `targets = [\"127.0.0.1:9001\"]`";
 
-/// Checks either form of an upstream.
-pub fn upstream(file: &mut Findings<'_>, raw: Located<RawUpstream>) -> Option<UpstreamSpec> {
+/// Checks either form of an upstream, for a server with these addresses.
+pub fn upstream(
+    file: &mut Findings<'_>,
+    raw: Located<RawUpstream>,
+    listen: &[SocketAddr],
+) -> Option<UpstreamSpec> {
     let (span, raw) = raw.into_parts();
     match raw {
-        RawUpstream::Targets(raw) => targets(file, Located::new(span, raw)).map(UpstreamSpec::new),
-        RawUpstream::Table(raw) => table(file, Located::new(span, *raw)),
+        RawUpstream::Targets(raw) => {
+            targets(file, Located::new(span, raw), listen).map(UpstreamSpec::new)
+        }
+        RawUpstream::Table(raw) => table(file, Located::new(span, *raw), listen),
     }
 }
 
-fn table(file: &mut Findings<'_>, raw: Located<RawUpstreamTable>) -> Option<UpstreamSpec> {
+fn table(
+    file: &mut Findings<'_>,
+    raw: Located<RawUpstreamTable>,
+    listen: &[SocketAddr],
+) -> Option<UpstreamSpec> {
     let (table, raw) = raw.into_parts();
     let RawUpstreamTable {
         targets,
@@ -49,7 +61,7 @@ fn table(file: &mut Findings<'_>, raw: Located<RawUpstreamTable>) -> Option<Upst
         let complaint = Complaint::new("`targets` is missing here", TARGETS_HELP);
         file.add_missing(table.clone(), "targets", complaint);
     }
-    let targets = targets.and_then(|targets| self::targets(file, targets));
+    let targets = targets.and_then(|targets| self::targets(file, targets, listen));
     let protocol = tls::protocol(file, protocol, tls);
     let balance = file.text(balance, field::word("balance", &Balance::ALL, Balance::as_str));
     let host = self::host(file, host);
@@ -85,7 +97,11 @@ fn host(file: &mut Findings<'_>, raw: Field<String>) -> Option<HostHeader> {
 }
 
 /// The targets, as long as each of them is right.
-fn targets(file: &mut Findings<'_>, raw: Located<RawTargets>) -> Option<Vec<TargetSpec>> {
+fn targets(
+    file: &mut Findings<'_>,
+    raw: Located<RawTargets>,
+    listen: &[SocketAddr],
+) -> Option<Vec<TargetSpec>> {
     let (span, raw) = raw.into_parts();
     let (written, most) = (raw.len(), *UpstreamSpec::TARGETS.end());
     if written == 0 && !file.has_lost_any(&span) {
@@ -103,7 +119,7 @@ fn targets(file: &mut Findings<'_>, raw: Located<RawTargets>) -> Option<Vec<Targ
     let mut targets = Vec::with_capacity(written);
     for raw in raw {
         let span = raw.span();
-        let Some(target) = target(file, raw) else { continue };
+        let Some(target) = target_of(file, raw, listen) else { continue };
         let TargetSpec { address, weight: _ } = &target;
         if !seen.insert(address.clone()) {
             let message = format!("the upstream has {address} twice");
@@ -115,7 +131,11 @@ fn targets(file: &mut Findings<'_>, raw: Located<RawTargets>) -> Option<Vec<Targ
     (targets.len() == written).then_some(targets)
 }
 
-fn target(file: &mut Findings<'_>, raw: Located<RawTarget>) -> Option<TargetSpec> {
+fn target_of(
+    file: &mut Findings<'_>,
+    raw: Located<RawTarget>,
+    listen: &[SocketAddr],
+) -> Option<TargetSpec> {
     let (span, raw) = raw.into_parts();
     let (address, weight) = match raw {
         RawTarget::Address(text) => (Some((span, text)), None),
@@ -125,8 +145,8 @@ fn target(file: &mut Findings<'_>, raw: Located<RawTarget>) -> Option<TargetSpec
     };
     let weight = file.count("weight", weight, &TargetSpec::WEIGHT);
     let (span, text) = address?;
-    let address: TargetAddress = file.check(span.clone(), address::target(&text))?;
-    if let Some(complaint) = address::suspect(&address) {
+    let address: TargetAddress = file.check(span.clone(), target(&text))?;
+    if let Some(complaint) = address::suspect(&address, listen) {
         file.warn(span, complaint);
     }
     let target = TargetSpec::new(address);

@@ -82,7 +82,11 @@ impl Area {
             });
         });
         let files = found.as_mut().map_or_else(|()| Vec::new(), |it| std::mem::take(&mut it.files));
-        let around = Surroundings { domain: plan.domain.clone(), limits: main.limits.clone() };
+        let around = Surroundings {
+            domain: plan.domain.clone(),
+            limits: main.limits.clone(),
+            listen: main.server.listen.clone(),
+        };
         let key = |path| Key::of(plan.name.clone(), path);
         let keys = files.into_iter().map(key).collect();
         Some(Self { found: found.ok()?, keys, around: Arc::new(around), plan })

@@ -85,7 +85,11 @@ impl Loader {
         let Some(plan) = main.plans.iter().find(|plan| plan.name == *environment) else {
             return Ok(None);
         };
-        let around = Surroundings { domain: plan.domain.clone(), limits: main.limits.clone() };
+        let around = Surroundings {
+            domain: plan.domain.clone(),
+            limits: main.limits.clone(),
+            listen: main.server.listen.clone(),
+        };
         Ok(Some(File::read(source, None, &Arc::new(around), None)))
     }
 }

@@ -38,11 +38,22 @@ fn placed(mut config: Config, root: &Path) -> Config {
                 place(path);
             }
             for version in &mut service.versions {
-                let BackendSpec::Guest(guest) = &mut version.backend else { continue };
-                place(&mut guest.component);
-                for (_, value) in &mut guest.env {
-                    if let EnvValue::Secret(SecretSource::File(path)) = value {
-                        place(path);
+                match &mut version.backend {
+                    BackendSpec::Guest(guest) => {
+                        place(&mut guest.component);
+                        for (_, value) in &mut guest.env {
+                            if let EnvValue::Secret(SecretSource::File(path)) = value {
+                                place(path);
+                            }
+                        }
+                    }
+                    BackendSpec::Upstream(upstream) => {
+                        let Protocol::Tls(tls) = &mut upstream.protocol else { continue };
+                        tls.ca.iter_mut().for_each(place);
+                        if let Some(identity) = &mut tls.identity {
+                            place(&mut identity.certificate);
+                            place(&mut identity.key);
+                        }
                     }
                 }
             }
@@ -77,6 +88,37 @@ proptest! {
         is_inline: bool,
     ) {
         assert_survives(config, &defaults, Style { is_terse, is_inline })?;
+    }
+
+    /// The history keeps these words, and a rollback writes them again.
+    #[test]
+    fn a_declaration_in_its_words_is_itself(Meant { config, defaults: _ } in meant()) {
+        for (_, service) in config.services() {
+            let mut traffic = service.written_policy();
+            if let Traffic::Split(split) = &service.traffic {
+                let share = |(index, share): &(usize, Percent)| {
+                    let share = f64::from(share.hundredths()) / 100.0;
+                    (service.versions[*index].name.to_string(), toml::Value::from(share))
+                };
+                let split: toml::Table = split.shares().iter().map(share).collect();
+                traffic.insert("split".to_owned(), split.into());
+            }
+            let versions = service.versions.iter().enumerate();
+            let versions = versions
+                .map(|(index, spec)| spec.written_with(service.policy.reach_of(index)).into());
+            let mut file = toml::Table::new();
+            file.insert("versions".to_owned(), toml::Value::Array(versions.collect()));
+            file.insert("traffic".to_owned(), traffic.into());
+            let tree = Tree::new(&[
+                ("config/watershed.toml", "[server]"),
+                ("config/services/s.toml", &file.to_string()),
+            ]);
+            let loaded = tree.load().map_err(|report| TestCaseError::fail(report.to_string()))?;
+            let read = &loaded.environments[0].services[0];
+            prop_assert_eq!(&read.versions, &service.versions);
+            prop_assert_eq!(&read.policy, &service.policy);
+            prop_assert_eq!(&read.traffic, &service.traffic);
+        }
     }
 
     #[test]

@@ -20,7 +20,16 @@ fn the_schema_knows_every_key_and_every_default() {
     assert_eq!(limits["memory"]["anyOf"][0]["type"], "integer");
     assert_eq!(watershed["title"], "watershed.toml");
     let version = &service["properties"]["versions"]["items"];
-    assert_eq!(version["required"], serde_json::json!(["name", "component"]));
+    assert_eq!(version["required"], serde_json::json!(["name"]));
+    assert_eq!(version["oneOf"][1]["required"], serde_json::json!(["upstream"]));
+    let upstream = &version["properties"]["upstream"]["anyOf"];
+    assert_eq!(upstream[0]["items"]["anyOf"][0]["type"], "string");
+    let upstream = &upstream[1]["properties"];
+    assert_eq!(upstream["resolve"]["default"], "30s");
+    assert_eq!(upstream["health"]["properties"]["status"]["default"], "200-399");
+    assert_eq!(upstream["eject"]["anyOf"][1]["properties"]["for"]["default"], "10s");
+    assert_eq!(upstream["retry"]["properties"]["budget"]["default"], "20%");
+    assert_eq!(version["properties"]["limits"]["properties"]["idle-time"].get("default"), None);
     assert_eq!(version.get("description"), None);
     assert_eq!(version["additionalProperties"], false);
     let env = &version["properties"]["env"];
@@ -55,6 +64,13 @@ fn the_schemas_words_are_the_models() {
     let reach = &properties["versions"]["items"]["properties"]["reach"];
     let otherwise = &traffic["rules"]["items"]["properties"]["otherwise"];
     let words = |schema: &serde_json::Value| schema["enum"].clone();
+    let upstream = &properties["versions"]["items"]["properties"]["upstream"]["anyOf"][1];
+    let (protocol, balance) =
+        (&upstream["properties"]["protocol"], &upstream["properties"]["balance"]);
+    assert_eq!(words(protocol), serde_json::json!(Protocol::ALL));
+    assert_eq!(words(balance), serde_json::json!(Balance::ALL.map(Balance::as_str)));
+    let when = WhenUnhealthy::ALL.map(WhenUnhealthy::as_str);
+    assert_eq!(words(&traffic["when-unhealthy"]), serde_json::json!(when));
     assert_eq!(words(reach), serde_json::json!(Reach::ALL.map(Reach::as_str)));
     assert_eq!(words(&traffic["pick"]), serde_json::json!(Pick::ALL.map(Pick::as_str)));
     assert_eq!(words(otherwise), serde_json::json!(Otherwise::ALL.map(Otherwise::as_str)));
@@ -79,4 +95,16 @@ fn the_schemas_bounds_are_the_models() {
     assert_eq!(bounds(&limits["instance-reuse"]), GuestLimits::INSTANCE_REUSE);
     assert_eq!(bounds(&limits["outbound-requests"]), GuestLimits::OUTBOUND_REQUESTS);
     assert_eq!(bounds(&limits["outbound-concurrency"]), GuestLimits::OUTBOUND_CONCURRENCY);
+    let upstream = &version["upstream"]["anyOf"][1]["properties"];
+    let targets = &upstream["targets"];
+    let most = *UpstreamSpec::TARGETS.end();
+    assert_eq!((&targets["minItems"], &targets["maxItems"]), (&1.into(), &most.into()));
+    let target = &targets["items"]["anyOf"][1]["properties"];
+    assert_eq!(bounds(&target["weight"]), TargetSpec::WEIGHT);
+    let health = &upstream["health"]["properties"];
+    assert_eq!(bounds(&health["healthy"]), HealthSpec::IN_A_ROW);
+    assert_eq!(bounds(&health["unhealthy"]), HealthSpec::IN_A_ROW);
+    let eject = &upstream["eject"]["anyOf"][1]["properties"];
+    assert_eq!(bounds(&eject["failures"]), EjectSpec::FAILURES);
+    assert_eq!(bounds(&upstream["retry"]["properties"]["attempts"]), RetrySpec::ATTEMPTS);
 }

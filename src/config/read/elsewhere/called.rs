@@ -1,7 +1,7 @@
 //! The dictionary of `elsewhere`.
 
 /// Words that mean one thing, in lower case and without `-` and `_`; and what it is here.
-pub const CALLED: [(&[&str], &str); 24] = [
+pub const CALLED: [(&[&str], &str); 32] = [
     (
         &[
             "host",
@@ -45,10 +45,10 @@ pub const CALLED: [(&[&str], &str); 24] = [
             "targets",
             "targetport",
             "forwardto",
-            "lbpolicy",
             "address",
+            "addresses",
         ],
-        "requests are not passed on to other servers: a WebAssembly component, `component` in `[[versions]]`, answers them",
+        "an HTTP service on the network is a version too: `upstream = [\"127.0.0.1:9001\"]` in `[[versions]]`",
     ),
     (
         &["service", "services", "app", "apps", "application"],
@@ -197,7 +197,7 @@ pub const CALLED: [(&[&str], &str); 24] = [
             "acme",
             "letsencrypt",
         ],
-        "TLS is not served here: put Watershed behind something that ends it",
+        "TLS is not served here: put Watershed behind something that ends it; TLS to targets is `[versions.upstream.tls]`",
     ),
     (
         &[
@@ -278,6 +278,54 @@ pub const CALLED: [(&[&str], &str); 24] = [
     ),
     (
         &["healthcheck", "healthchecks", "livenessprobe", "readinessprobe", "health", "probe"],
-        "there is nothing to set: each version is tried out before it gets requests, and the admin listener has /livez and /readyz",
+        "a component is tried out before it gets requests, targets of an upstream are checked as `[versions.upstream.health]` says, and the admin listener has /livez and /readyz",
+    ),
+    (
+        &["lbpolicy", "loadbalancing", "leastconn", "algorithm"],
+        "how the target of a request is chosen is `balance` in `[versions.upstream]`",
+    ),
+    (
+        &[
+            "maxfails",
+            "failtimeout",
+            "outlierdetection",
+            "circuitbreaker",
+            "circuitbreakers",
+            "passivehealthcheck",
+            "consecutive5xx",
+        ],
+        "targets that fail get no requests for a while as `[versions.upstream.eject]` says",
+    ),
+    (
+        &[
+            "retries",
+            "retryon",
+            "retrypolicy",
+            "numretries",
+            "tries",
+            "proxynextupstream",
+            "proxynextupstreamtries",
+        ],
+        "requests are sent again as `[versions.upstream.retry]` says",
+    ),
+    (
+        &["proxyconnecttimeout", "dialtimeout", "timeoutconnect"],
+        "the time to connect to a target is `connect-timeout` in `[versions.upstream]`",
+    ),
+    (
+        &["keepalive", "keepalivetimeout", "timeoutserver", "proxysendtimeout"],
+        "kept connections are closed after `idle-timeout` in `[versions.upstream]`, and responses have the time of `wall-time` and `idle-time` in `[versions.limits]`",
+    ),
+    (
+        &["maxconn", "maxconns", "maxconnections", "maxrequests", "maxpendingrequests"],
+        "a version's requests in flight are bounded by `concurrency` in `[versions.limits]`",
+    ),
+    (
+        &["fallback", "failover", "backup", "errorpage", "proxyintercepterrors"],
+        "the version that answers where another one fails is `rescue` in `[traffic]`",
+    ),
+    (
+        &["hostheader", "passhostheader", "preservehost", "proxysetheader", "hostrewrite"],
+        "the host that targets are asked for is `host` in `[versions.upstream]`",
     ),
 ];

@@ -1,6 +1,7 @@
 //! Texts for what is outside of the file: paths that are written as for a shell, for Windows or for a registry, and
 //! variables of a shell.
 
+use super::super::upstream::target;
 use crate::config::source::Complaint;
 
 /// Registries of images whose names need no tag to be known.
@@ -10,6 +11,9 @@ const REGISTRIES: [&str; 6] =
 /// What to do about a component that is somewhere else.
 const FETCH: &str = "a component is a file: fetch it (from a registry with `wkg oci pull` or `oras pull`), and write its \
                      path, relative to this file";
+
+/// What to do about a component that is a service on the network.
+const SERVICE: &str = "an HTTP service on the network is an `upstream`, not a component: ";
 
 /// What is strange about a path, if anything is.
 pub fn path(key: &str, text: &str) -> Option<Complaint> {
@@ -56,11 +60,26 @@ pub fn address(text: &str) -> Option<Complaint> {
     if !is_scheme {
         return None;
     }
+    let is_service =
+        ["http", "https"].contains(&scheme) && !rest.trim_end_matches('/').contains('/');
     let help = match scheme {
         "file" => format!("write `{rest}`"),
+        _ if is_service => format!("{SERVICE}{}", written(text)),
         _ => FETCH.to_owned(),
     };
     Some(Complaint::new(format!("{text:?} is an address, and not the path of a component"), help))
+}
+
+/// What is strange about a component that looks like the address of a service.
+pub fn service(text: &str) -> Option<Complaint> {
+    let is_address = !text.contains('/') && target(text).is_ok();
+    let message = || format!("{text:?} looks like an address, and is taken for a path");
+    is_address.then(|| Complaint::new(message(), format!("{SERVICE}write `upstream = [{text:?}]`")))
+}
+
+/// What to write for the URL of a service.
+fn written(url: &str) -> String {
+    target(url).err().map(|complaint| complaint.help).unwrap_or_default()
 }
 
 /// What is strange about a component that looks like the name of an image in a registry.
@@ -111,6 +130,14 @@ mod tests {
         {
             assert!(address(text).is_some(), "{text}");
         }
+        for text in ["localhost:3000", "api:80", "10.0.0.1:80", "[::1]:80"] {
+            assert!(service(text).is_some(), "{text}");
+        }
+        for text in ["app.wasm", "build/a:1", "a", "C:x.wasm"] {
+            assert!(service(text).is_none(), "{text}");
+        }
+        let help = address("https://api.internal").unwrap().help;
+        assert!(help.contains("write `api.internal:443`"), "{help}");
         assert!(address("a://b").is_some() && address("a b://c").is_none());
     }
 }

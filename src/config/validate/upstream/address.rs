@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use super::super::super::model::{self, TargetAddress};
+use super::super::super::model::{self, DomainError, TargetAddress};
 use super::super::super::source::Complaint;
 use super::super::host::{domain_help, in_ascii};
 
@@ -78,9 +78,15 @@ fn port(text: &str) -> Option<u16> {
 
 /// What is wrong about a text that is no address, and what to write.
 fn meant(text: &str) -> (&'static str, String) {
-    let text = text.trim();
-    if text.is_empty() {
+    if text.trim().is_empty() {
         return ("it is empty", TARGET_HELP.to_owned());
+    }
+    if let Some(help) = written(text.trim()) {
+        return ("it begins or ends with a space", help);
+    }
+    let text = text.trim();
+    if text.contains('$') {
+        return ("variables are not replaced here", TARGET_HELP.to_owned());
     }
     if text.starts_with("unix:") || text.starts_with('/') {
         return ("Unix sockets are not connected to", TARGET_HELP.to_owned());
@@ -105,6 +111,9 @@ fn meant(text: &str) -> (&'static str, String) {
     if let Some(several) = several(text) {
         return ("it is several", several);
     }
+    if let Some(weighted) = weighted(text) {
+        return ("a weight has a key of its own", weighted);
+    }
     of_parts(text)
 }
 
@@ -128,20 +137,31 @@ fn of_parts(text: &str) -> (&'static str, String) {
         return ("it has no host", format!("write `127.0.0.1:{port}` for this machine"));
     }
     if name(host).is_some() || host.parse::<IpAddr>().is_ok() {
-        return ("its port is not a number from 1 to 65535", format!("write it as `{host}:80`"));
+        let help = format!("write the port as a number, such as `{host}:80`");
+        return ("its port is not a number from 1 to 65535", help);
     }
+    of_host(host, port)
+}
+
+/// What to write for a text whose host is no name.
+fn of_host(host: &str, port: &str) -> (&'static str, String) {
+    let usual = || TARGET_HELP.to_owned();
     match model::domain(host) {
-        Ok(_) => ("it has a number where an IPv4 address has four", TARGET_HELP.to_owned()),
+        Ok(_) => ("it has a number where an IPv4 address has four", usual()),
         Err(_) if !host.is_ascii() => {
-            let ascii = in_ascii(host).map(|name| {
-                format!("write `{name}:{port}`, the form in which names are looked up")
-            });
-            (
-                "its name has characters beyond ASCII",
-                ascii.unwrap_or_else(|| TARGET_HELP.to_owned()),
-            )
+            let looked_up =
+                |name| format!("write `{name}:{port}`, the form in which names are looked up");
+            let help = in_ascii(host).map_or_else(usual, looked_up);
+            ("its name has characters beyond ASCII", help)
         }
-        Err(error) => ("its host is not a name", domain_help(host, &error, TARGET_HELP)),
+        Err(DomainError::LastDot) => {
+            let help = written(&format!("{}:{port}", host.trim_end_matches('.')));
+            ("its name ends with a dot", help.unwrap_or_else(usual))
+        }
+        Err(error @ DomainError::Label { .. }) => {
+            ("its host is not a name", domain_help(host, &error, TARGET_HELP))
+        }
+        Err(_) => ("its host is not a name", usual()),
     }
 }
 
@@ -149,14 +169,14 @@ fn of_url(scheme: &str, rest: &str) -> String {
     let known = SCHEMES.iter().find(|(known, ..)| scheme.eq_ignore_ascii_case(known));
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let address = authority.rsplit_once('@').map_or(authority, |(_, address)| address);
-    let (_, port, is_tls) = known.copied().unwrap_or(("", 80, false));
+    let Some((_, port, is_tls)) = known else { return TARGET_HELP.to_owned() };
     let with_port = parsed(address).map(|it| it.to_string());
     let Some(address) =
         with_port.or_else(|| parsed(&format!("{address}:{port}")).map(|it| it.to_string()))
     else {
         return TARGET_HELP.to_owned();
     };
-    match is_tls {
+    match *is_tls {
         true => format!("write `{address}`, and `protocol = \"tls\"` in `[versions.upstream]`"),
         false => {
             format!("write `{address}`: what targets speak is `protocol` in `[versions.upstream]`")
@@ -177,8 +197,21 @@ fn several(text: &str) -> Option<String> {
     (each.len() > 1).then(|| format!("write each address as a text of its own: `{list}`"))
 }
 
-/// An address that can hardly be meant.
-pub fn suspect(address: &TargetAddress) -> Option<Complaint> {
+/// What to do about an address with a weight, as nginx has it.
+fn weighted(text: &str) -> Option<String> {
+    let (address, weight) = text.split_once(" weight=")?;
+    let (address, weight) = (parsed(address)?, weight.parse::<u32>().ok()?);
+    Some(format!("write `{{ address = \"{address}\", weight = {weight} }}`"))
+}
+
+/// An address that can hardly be meant; `listen` are those of this server.
+pub fn suspect(address: &TargetAddress, listen: &[SocketAddr]) -> Option<Complaint> {
+    if let Some(own) = listen.iter().find(|own| is_own(address, **own)) {
+        let message =
+            format!("{address} is where this server listens ({own}): it would ask itself");
+        let help = "write the address of the service behind it";
+        return Some(Complaint::new(message, help));
+    }
     let TargetAddress::Address(address) = address else { return None };
     let (ip, port) = (address.ip(), address.port());
     if ip.is_unspecified() {
@@ -193,6 +226,19 @@ pub fn suspect(address: &TargetAddress) -> Option<Complaint> {
         let message = format!("{address} is the address of a group, which nothing can connect to");
         Complaint::new(message, "write the address of one machine")
     })
+}
+
+/// Whether who connects to an address reaches this server.
+fn is_own(address: &TargetAddress, listen: SocketAddr) -> bool {
+    let listen = canonical(listen);
+    let is_local = match address {
+        TargetAddress::Address(address) => address.ip().is_loopback(),
+        TargetAddress::Name(name, _) => name == "localhost",
+    };
+    let is_named = address.ip().is_none() && listen.ip().is_loopback();
+    let is_all = listen.ip().is_unspecified();
+    let is_here = address.ip() == Some(listen.ip()) || is_local && (is_named || is_all);
+    listen.port() != 0 && address.port() == listen.port() && is_here
 }
 
 /// A host with or without a port, as targets are to see it.
@@ -222,4 +268,63 @@ pub fn server_name(text: &str) -> Result<String, Complaint> {
         let help = model::domain(text).err().map(|error| domain_help(text, &error, usual));
         Complaint::new(message, help.unwrap_or_else(|| usual.to_owned()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_one_form() {
+        let shown = |text: &str| target(text).unwrap().to_string();
+        assert_eq!(shown("[::ffff:127.0.0.1]:9001"), "127.0.0.1:9001");
+        assert_eq!(shown("[0:0::1]:080"), "[::1]:80");
+        assert_eq!(shown("API_1.Internal:080"), "api_1.internal:80");
+        assert_eq!(shown("localhost:1"), "localhost:1");
+        assert_eq!(shown("1and1.example:65535"), "1and1.example:65535");
+        // The last part of a name may begin with a digit, as long as it is no number.
+        assert_eq!(shown("a.0b:1"), "a.0b:1");
+        for number in ["127.1:80", "a.127:80", "0x7f.1:80", "a.0x:80", "1.2.3.4.5:80"] {
+            assert!(target(number).is_err(), "{number}");
+        }
+        for port in ["+80", "-1", "8 0", "80 ", "", "65536", "000"] {
+            assert!(target(&format!("a:{port}")).is_err(), "{port:?}");
+        }
+    }
+
+    #[test]
+    fn this_server_is_known_by_any_name_of_it() {
+        let own = |address: &str, listen: &str| {
+            let listen: SocketAddr = listen.parse().unwrap();
+            is_own(&target(address).unwrap(), listen)
+        };
+        assert!(own("127.0.0.1:80", "127.0.0.1:80") && own("127.0.0.1:80", "0.0.0.0:80"));
+        assert!(own("localhost:80", "0.0.0.0:80") && own("localhost:80", "[::1]:80"));
+        assert!(own("10.0.0.1:80", "10.0.0.1:80") && own("[::1]:80", "[::]:80"));
+        assert!(!own("127.0.0.1:81", "127.0.0.1:80") && !own("10.0.0.2:80", "10.0.0.1:80"));
+        assert!(!own("10.0.0.1:80", "0.0.0.0:80") && !own("api:80", "0.0.0.0:80"));
+        assert!(!own("127.0.0.1:80", "127.0.0.1:0") && !own("localhost:80", "10.0.0.1:80"));
+    }
+
+    #[test]
+    fn hosts_may_have_a_port_and_be_addresses() {
+        for (text, shown) in [
+            ("API.example.com", "api.example.com"),
+            ("api.example.com:8443", "api.example.com:8443"),
+            ("10.0.0.1", "10.0.0.1"),
+            ("[::1]", "[::1]"),
+            ("[::1]:80", "[::1]:80"),
+            ("my_service", "my_service"),
+        ] {
+            assert_eq!(host(text).unwrap(), shown);
+        }
+        for text in ["", "::1", "a b", "a/b", "a@b", "a:x", "*.a", "a.", "http://a", "a\r\nb: c"] {
+            assert!(host(text).is_err(), "{text:?}");
+        }
+        assert_eq!(server_name("::1").unwrap(), "::1");
+        assert_eq!(server_name("API.internal").unwrap(), "api.internal");
+        for text in ["a:1", "[::1]", "*.a", "", "127.1"] {
+            assert!(server_name(text).is_err(), "{text:?}");
+        }
+    }
 }

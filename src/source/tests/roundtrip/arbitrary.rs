@@ -1,6 +1,7 @@
 //! Any configuration that the model can hold.
 
 mod policy;
+mod upstream;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -203,17 +204,31 @@ fn quarantined() -> impl Strategy<Value = Quarantined> {
 }
 
 fn version(limits: BoxedStrategy<AllLimits>) -> impl Strategy<Value = VersionSpec> {
+    let backend = prop_oneof![
+        guest().prop_map(BackendSpec::Guest),
+        upstream::upstream().prop_map(BackendSpec::from)
+    ];
+    (backend, option::of("(?s).{0,12}"), limits).prop_map(
+        |(mut backend, remark, AllLimits { version: limits, guest })| {
+            if let BackendSpec::Guest(spec) = &mut backend {
+                spec.limits = guest;
+            }
+            let name = VersionName::new("later").unwrap();
+            VersionSpec { name, remark, backend, limits, place: Place::default() }
+        },
+    )
+}
+
+fn guest() -> impl Strategy<Value = GuestSpec> {
     let digest = option::of(any::<[u8; 32]>().prop_map(Digest::from_bytes));
     let env = btree_map("[^=\0]{1,6}", env_value(), 0..4);
     let outbound = btree_set(origin(), 0..4);
-    (path(), digest, env, outbound, option::of("(?s).{0,12}"), limits).prop_map(
-        |(component, digest, env, outbound, remark, AllLimits { version: limits, guest })| {
-            let (env, outbound) = (env.into_iter().collect(), outbound.into_iter().collect());
-            let guest = GuestSpec { component, digest, env, outbound, limits: guest };
-            let name = VersionName::new("later").unwrap();
-            VersionSpec { name, remark, backend: guest.into(), limits, place: Place::default() }
-        },
-    )
+    (path(), digest, env, outbound).prop_map(|(component, digest, env, outbound)| GuestSpec {
+        digest,
+        env: env.into_iter().collect(),
+        outbound: outbound.into_iter().collect(),
+        ..GuestSpec::new(component)
+    })
 }
 
 fn origin() -> impl Strategy<Value = Origin> {
@@ -247,13 +262,13 @@ fn limits() -> impl Strategy<Value = AllLimits> {
         (memory.start().bytes()..=memory.end().bytes(), body.start().bytes()..=body.end().bytes());
     let times = (millis(1, 3_600_000), millis(1, 86_400_000), millis(0, 60_000));
     let counts = (1..=100_000_u32, 1..=u32::MAX, 1..=100_000_u32, 1..=100_000_u32);
-    (sizes, times, counts).prop_map(|(sizes, times, counts)| AllLimits {
+    (sizes, times, counts, idle_time()).prop_map(|(sizes, times, counts, idle)| AllLimits {
         version: Limits {
             wall_time: times.1,
+            idle_time: if idle == IdleTime::After(times.1) { IdleTime::WallTime } else { idle },
             request_body: ByteSize::new(sizes.1),
             concurrency: counts.0.try_into().unwrap(),
             queue_time: times.2,
-            ..Limits::default()
         },
         guest: GuestLimits {
             memory: ByteSize::new(sizes.0),
@@ -263,6 +278,11 @@ fn limits() -> impl Strategy<Value = AllLimits> {
             outbound_concurrency: counts.3.try_into().unwrap(),
         },
     })
+}
+
+fn idle_time() -> impl Strategy<Value = IdleTime> {
+    let after = millis(1, 86_400_000).prop_map(IdleTime::After);
+    prop_oneof![Just(IdleTime::WallTime), Just(IdleTime::Never), after]
 }
 
 fn millis(least: u64, most: u64) -> impl Strategy<Value = Duration> {

@@ -1,6 +1,7 @@
 //! Writes a configuration as the files that mean it.
 
 mod policy;
+mod upstream;
 
 use std::fmt::Write;
 
@@ -136,24 +137,40 @@ impl Writer<'_> {
 
     fn version(&self, text: &mut String, version: &VersionSpec, reach: Reach) {
         let VersionSpec { name, remark, backend, limits, place: _ } = version;
-        let BackendSpec::Guest(guest) = backend else { return };
-        let GuestSpec { component, digest, env, outbound, limits: guest } = guest;
-        let limits = AllLimits { version: limits.clone(), guest: guest.clone() };
         self.key(text, "name", quoted(name), false);
-        self.key(text, "component", self.path(component, "../.."), false);
-        if let Some(digest) = digest {
-            self.key(text, "digest", quoted(digest), false);
-        }
         if let Some(remark) = remark {
             self.key(text, "remark", quoted(remark), false);
         }
         self.key(text, "reach", quoted(reach.as_str()), reach == Reach::Live);
+        let guest_limits = match backend {
+            BackendSpec::Guest(guest) => {
+                self.guest(text, guest);
+                &guest.limits
+            }
+            BackendSpec::Upstream(upstream) => {
+                self.upstream(text, upstream);
+                &self.defaults.guest
+            }
+        };
+        let limits = AllLimits { version: limits.clone(), guest: guest_limits.clone() };
+        let mut limits = self::limits(&limits, self.defaults, self.style.is_terse);
+        if version.guest().is_none() {
+            let guests = GuestLimits::default().entries();
+            limits.retain(|(key, _)| guests.iter().all(|(of_guest, _)| of_guest != key));
+        }
+        let limits = limits.into_iter().map(|(key, value)| (key.to_owned(), value));
+        self.table(text, "versions", "limits", limits);
+    }
+
+    fn guest(&self, text: &mut String, guest: &GuestSpec) {
+        let GuestSpec { component, digest, env, outbound, limits: _ } = guest;
+        self.key(text, "component", self.path(component, "../.."), false);
+        if let Some(digest) = digest {
+            self.key(text, "digest", quoted(digest), false);
+        }
         self.key(text, "outbound", array(outbound), outbound.is_empty());
         let env = env.iter().map(|(key, value)| (quoted(key), self.env_value(value)));
         self.table(text, "versions", "env", env);
-        let limits = self::limits(&limits, self.defaults, self.style.is_terse);
-        let limits = limits.into_iter().map(|(key, value)| (key.to_owned(), value));
-        self.table(text, "versions", "limits", limits);
     }
 
     fn env_value(&self, value: &EnvValue) -> String {
@@ -220,15 +237,21 @@ fn connections(limits: &ConnectionLimits, is_terse: bool) -> Vec<(String, String
 
 fn limits(limits: &AllLimits, below: &AllLimits, is_terse: bool) -> Vec<(&'static str, String)> {
     let AllLimits { version, guest } = limits;
-    let Limits { wall_time, idle_time: _, request_body, concurrency, queue_time } = version;
+    let Limits { wall_time, idle_time, request_body, concurrency, queue_time } = version;
     let GuestLimits { memory, cpu_time, instance_reuse, outbound_requests, outbound_concurrency } =
         guest;
     let AllLimits { version: below, guest: guest_below } = below;
     let duration = |value: &Duration| quoted(show_duration(*value));
+    let idle = match idle_time {
+        IdleTime::WallTime => duration(wall_time),
+        IdleTime::After(time) => duration(time),
+        IdleTime::Never => quoted(IdleTime::NONE),
+    };
     let mut keys = vec![
         ("memory", quoted(memory), *memory == guest_below.memory),
         ("cpu-time", duration(cpu_time), *cpu_time == guest_below.cpu_time),
         ("wall-time", duration(wall_time), *wall_time == below.wall_time),
+        ("idle-time", idle, *idle_time == below.idle_time),
         ("request-body", request_body.bytes().to_string(), *request_body == below.request_body),
         ("concurrency", concurrency.to_string(), *concurrency == below.concurrency),
         ("queue-time", duration(queue_time), *queue_time == below.queue_time),

@@ -13,8 +13,10 @@ pub struct Said {
 pub fn said(versions: usize) -> BoxedStrategy<Said> {
     let beside = (select(&Pick::ALL), any::<bool>(), option::of(overrides()), option::of(sticky()));
     let reach = vec(select(&Reach::ALL), versions);
-    (traffic(versions), beside, rules(versions), reach)
-        .prop_map(|(traffic, (pick, propagate, overrides, sticky), rules, mut reach)| {
+    let failing = (rescue(versions), select(&WhenUnhealthy::ALL));
+    (traffic(versions), beside, rules(versions), reach, failing)
+        .prop_map(|(traffic, (pick, propagate, overrides, sticky), rules, mut reach, failing)| {
+            let (rescue, when_unhealthy) = failing;
             if let Traffic::Split(split) = &traffic {
                 let some = split.shares().iter().filter(|(_, share)| *share > Percent::ZERO);
                 some.for_each(|(version, _)| reach[*version] = Reach::Live);
@@ -26,11 +28,29 @@ pub fn said(versions: usize) -> BoxedStrategy<Said> {
                 rules,
                 sticky,
                 reach,
-                ..PolicySpec::default()
+                rescue,
+                when_unhealthy,
             };
             Said { traffic, policy }
         })
         .boxed()
+}
+
+fn rescue(versions: usize) -> BoxedStrategy<Option<Rescue>> {
+    if versions == 0 {
+        return Just(None).boxed();
+    }
+    let methods = btree_set("[A-Z!#$%&'*+.^_`|~0-9-]{1,5}", 0..3);
+    let buffer = Rescue::BUFFER;
+    let buffer = buffer.start().bytes()..=buffer.end().bytes();
+    let rescue = (0..versions, buffer, methods, btree_set(500..=599_u16, 0..3));
+    let rescue = rescue.prop_map(|(version, buffer, methods, statuses)| Rescue {
+        version,
+        buffer: ByteSize::new(buffer),
+        methods: methods.into_iter().collect(),
+        statuses: statuses.into_iter().collect(),
+    });
+    option::of(rescue).boxed()
 }
 
 /// The latest, all off, or a cut of everything between some of the versions.

@@ -10,10 +10,24 @@ impl Writer<'_> {
         traffic: &Traffic,
         policy: &PolicySpec,
     ) {
-        let PolicySpec { pick, propagate, overrides, rules, sticky, .. } = policy;
+        let PolicySpec {
+            pick,
+            propagate,
+            overrides,
+            rules,
+            sticky,
+            reach: _,
+            rescue,
+            when_unhealthy,
+        } = policy;
         *text += "[traffic]\n";
         self.key(text, "pick", quoted(pick.as_str()), *pick == Pick::Random);
         self.key(text, "propagate", propagate, !propagate);
+        if let Some(rescue) = rescue {
+            self.rescue(text, versions, rescue);
+        }
+        let when = quoted(when_unhealthy.as_str());
+        self.key(text, "when-unhealthy", when, *when_unhealthy == WhenUnhealthy::Fail);
         match traffic {
             Traffic::Latest => self.key(text, "latest", true, true),
             Traffic::Split(split) => {
@@ -32,6 +46,15 @@ impl Writer<'_> {
             *text += "[traffic.sticky]\n";
             self.sticky(text, sticky);
         }
+    }
+
+    fn rescue(&self, text: &mut String, versions: &[VersionSpec], rescue: &Rescue) {
+        let Rescue { version, buffer, methods, statuses } = rescue;
+        self.key(text, "rescue", quoted(&versions[*version].name), false);
+        self.key(text, "rescue-buffer", quoted(buffer), *buffer == Rescue::BUFFER_DEFAULT);
+        self.key(text, "rescue-methods", array(methods), methods.is_empty());
+        let statuses: Vec<_> = statuses.iter().rev().collect();
+        self.key(text, "rescue-statuses", array(&statuses), statuses.is_empty());
     }
 
     fn overrides(&self, text: &mut String, overrides: &Overrides) {
