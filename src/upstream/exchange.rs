@@ -231,3 +231,6 @@ fn kept_time(idle_timeout: Duration, keep_alive: Option<Duration>) -> Duration {
         None => idle_timeout,
     }
 }
+
+#[cfg(test)]
+mod tests;

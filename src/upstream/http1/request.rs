@@ -164,3 +164,108 @@ fn is_empty_body(request: &Request<()>) -> bool {
     request.headers().contains_key(CONTENT_LENGTH)
         || [Method::POST, Method::PUT, Method::PATCH].contains(request.method())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(request: &Request<()>, declared: &HostHeader, has_body: bool) -> (String, Framing) {
+        let target = TargetAddress::Name("target.internal".to_owned(), 9001);
+        let mut head = Vec::new();
+        let host = Host { declared, target: &target };
+        let framing = write(&mut head, request, host, has_body);
+        (String::from_utf8(head).unwrap(), framing)
+    }
+
+    fn request(method: &str, uri: &str, fields: &[(&str, &str)]) -> Request<()> {
+        let mut request = Request::builder().method(method).uri(uri);
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap()
+    }
+
+    fn head(method: &str, fields: &[(&str, &str)], has_body: bool) -> (String, Framing) {
+        let fields = [&[("host", "a")], fields].concat();
+        let (head, framing) = written(&request(method, "/", &fields), &HostHeader::Keep, has_body);
+        let start = format!("{method} / HTTP/1.1\r\nhost: a\r\n");
+        let rest = head.strip_prefix(&start).and_then(|rest| rest.strip_suffix("\r\n"));
+        (rest.unwrap_or_else(|| panic!("{head:?}")).to_owned(), framing)
+    }
+
+    #[test]
+    fn the_host_is_the_one_that_is_declared() {
+        let name = HostHeader::Name("other.example".to_owned());
+        let http1 = request("GET", "/x?y=%20|", &[("host", "a.example:81")]);
+        let http2 = request("GET", "https://a.example:81/x?y=%20|", &[]);
+        let old = request("GET", "/x?y=%20|", &[]);
+        for (request, declared, host) in [
+            (&http1, &HostHeader::Keep, "a.example:81"),
+            (&http2, &HostHeader::Keep, "a.example:81"),
+            (&old, &HostHeader::Keep, "target.internal:9001"),
+            (&http1, &HostHeader::Target, "target.internal:9001"),
+            (&http2, &name, "other.example"),
+        ] {
+            let (head, _) = written(request, declared, false);
+            assert_eq!(head, format!("GET /x?y=%20| HTTP/1.1\r\nhost: {host}\r\n\r\n"));
+        }
+    }
+
+    #[test]
+    fn targets_are_written_as_they_are() {
+        for (method, uri, target) in [
+            ("OPTIONS", "*", "*"),
+            ("CONNECT", "a.example:443", "a.example:443"),
+            ("GET", "http://a.example", "/"),
+            ("GET", "/a//b/../c%2F?", "/a//b/../c%2F?"),
+        ] {
+            let (head, _) = written(&request(method, uri, &[]), &HostHeader::Target, false);
+            let start = format!("{method} {target} HTTP/1.1\r\n");
+            assert!(head.starts_with(&start), "{head}");
+        }
+    }
+
+    #[test]
+    fn a_body_is_framed_once() {
+        let length = ("content-length", "5");
+        let chunked = "transfer-encoding: chunked\r\n".to_owned();
+        for (method, fields, has_body, written, framing) in [
+            ("PUT", vec![length], true, "content-length: 5\r\n".to_owned(), Framing::Length(5)),
+            ("PUT", vec![], true, chunked.clone(), Framing::Chunked),
+            ("PUT", vec![("transfer-encoding", "gzip")], true, chunked, Framing::Chunked),
+            ("PUT", vec![], false, "content-length: 0\r\n".to_owned(), Framing::None),
+            ("PUT", vec![length], false, "content-length: 0\r\n".to_owned(), Framing::None),
+            ("GET", vec![], false, String::new(), Framing::None),
+        ] {
+            assert_eq!(head(method, &fields, has_body), (written, framing));
+        }
+    }
+
+    #[test]
+    fn fields_of_the_connection_are_written_anew() {
+        let dropped = [
+            ("connection", "x-a, keep-alive"),
+            ("keep-alive", "timeout=5"),
+            ("proxy-connection", "keep-alive"),
+            ("te", "gzip;q=1"),
+        ];
+        assert_eq!(head("GET", &dropped, false).0, "");
+        let te = [("te", "gzip, Trailers"), ("x-a", "1"), ("x-a", "2")];
+        let written = "x-a: 1\r\nx-a: 2\r\nconnection: te\r\nte: trailers\r\n";
+        assert_eq!(head("GET", &te, false).0, written);
+        let upgrade = [("upgrade", "websocket"), ("te", "trailers")];
+        let written = "connection: upgrade, te\r\nupgrade: websocket\r\nte: trailers\r\n";
+        assert_eq!(head("GET", &upgrade, true), (written.to_owned(), Framing::Upgrade));
+    }
+
+    #[test]
+    fn no_value_can_end_its_line() {
+        for byte in [b'\r', b'\n', 0] {
+            assert!(HeaderValue::from_bytes(&[b'a', byte]).is_err());
+            assert!(HeaderName::from_bytes(&[b'a', byte]).is_err());
+            assert!(Method::from_bytes(&[b'a', byte]).is_err());
+            assert!(http::Uri::try_from([b'/', byte].as_slice()).is_err());
+        }
+        assert!(http::Uri::try_from("/a b").is_err());
+    }
+}
