@@ -106,12 +106,7 @@ impl Upstream {
         Ok(upstream)
     }
 
-    fn new(
-        spec: &UpstreamSpec,
-        limits: &Limits,
-        targets: &Targets,
-        tls: Option<Arc<Tls>>,
-    ) -> Self {
+    fn new(spec: &UpstreamSpec, limits: &Limits, targets: &Targets, tls: Option<Arc<Tls>>) -> Self {
         Self {
             settings: Settings::new(spec, tls),
             spec: spec.clone(),

@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::*;
+use crate::config::{HostHeader, TargetAddress};
 use crate::exchange::{Event, Fed, Feed};
 use crate::upstream::failure::{FailureKind, Sent};
 use crate::upstream::http1::Host;
