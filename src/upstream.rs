@@ -32,11 +32,13 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::config::{Digest, Limits, TargetAddress, UpstreamSpec};
+use crate::config::{Digest, Limits, Protocol, TargetAddress, UpstreamSpec};
 use crate::exchange::Fed;
 use balance::{Member, TargetSet};
 use budget::Budget;
 use eject::Ejection;
+use resolve::{Following, Found, Names};
+use tls::Tls;
 
 pub use call::Call;
 pub use exchange::{Event, Exchange};
@@ -52,6 +54,9 @@ pub struct Upstream {
     limits: Limits,
     registry: Targets,
     settings: Settings,
+    /// What the names of the targets stand for.
+    found: ArcSwap<Found>,
+    following: OnceLock<Following>,
     /// Read by every request, replaced when names stand for other addresses.
     set: ArcSwap<TargetSet>,
     renewed: Arc<Notify>,
@@ -84,11 +89,15 @@ impl Upstream {
         limits: &Limits,
         targets: &Targets,
     ) -> Result<Arc<Self>, PrepareError> {
-        let mut addresses = Vec::new();
-        for target in &spec.targets {
-            addresses.push(look_up(&target.address).await?);
-        }
-        let upstream = Arc::new(Self::new(spec, limits, targets, &addresses));
+        let tls = match &spec.protocol {
+            Protocol::Tls(tls) => Some(Arc::new(Tls::prepare(tls, targets.roots()).await?)),
+            Protocol::Http1 | Protocol::H2c => None,
+        };
+        let declared: Vec<_> = spec.targets.iter().map(|target| target.address.clone()).collect();
+        let found = Found::first(targets.names(), &declared).await?;
+        let upstream = Arc::new(Self::new(spec, limits, targets, tls));
+        upstream.renew(&found.addresses);
+        upstream.follow(targets.names(), declared, found);
         if spec.health.is_some() {
             let checking = tokio::spawn(health::keep_checking(Arc::downgrade(&upstream)));
             upstream.checking.get_or_init(|| checking.abort_handle());
@@ -97,25 +106,20 @@ impl Upstream {
         Ok(upstream)
     }
 
-    fn new(
-        spec: &UpstreamSpec,
-        limits: &Limits,
-        targets: &Targets,
-        addresses: &[Vec<SocketAddr>],
-    ) -> Self {
-        let upstream = Self {
-            settings: Settings::new(spec, None),
+    fn new(spec: &UpstreamSpec, limits: &Limits, targets: &Targets, tls: Option<Arc<Tls>>) -> Self {
+        Self {
+            settings: Settings::new(spec, tls),
             spec: spec.clone(),
             limits: limits.clone(),
             registry: targets.clone(),
+            found: ArcSwap::default(),
+            following: OnceLock::new(),
             set: ArcSwap::from_pointee(TargetSet::new(Vec::new(), spec.balance)),
             renewed: Arc::default(),
             budget: Budget::new(spec.retry.budget),
             ejecting: Mutex::default(),
             checking: OnceLock::new(),
-        };
-        upstream.renew(addresses);
-        upstream
+        }
     }
 
     /// Takes other addresses for the declared targets: of each target those of its name, in the order of declaration.
@@ -137,6 +141,29 @@ impl Upstream {
         }
         self.set.store(Arc::new(TargetSet::new(members, *balance)));
         self.renewed.notify_one();
+    }
+
+    /// Looks names up again for as long as the upstream is there.
+    fn follow(self: &Arc<Self>, names: &Names, targets: Vec<TargetAddress>, found: Found) {
+        let (upstream, every) = (Arc::downgrade(self), self.spec.resolve);
+        self.found.store(Arc::new(found.clone()));
+        let take = move |found: &Found| match upstream.upgrade() {
+            Some(upstream) => {
+                upstream.renew(&found.addresses);
+                upstream.found.store(Arc::new(found.clone()));
+                true
+            }
+            None => false,
+        };
+        let following = resolve::follow(names.clone(), targets, every, found, take);
+        self.following.get_or_init(|| Following::spawn(following));
+    }
+
+    /// The targets whose names cannot be looked up now, and why. What was known of them before stays.
+    pub fn unresolved(&self) -> Vec<(TargetAddress, String)> {
+        let found = self.found.load();
+        let targets = self.spec.targets.iter().zip(&found.troubles);
+        targets.filter_map(|(target, why)| Some((target.address.clone(), why.clone()?))).collect()
     }
 
     /// The digest of the declaration.
@@ -226,20 +253,5 @@ impl Upstream {
 impl Drop for Upstream {
     fn drop(&mut self) {
         self.checking.get().map(AbortHandle::abort);
-    }
-}
-
-/// Every address of a target.
-async fn look_up(target: &TargetAddress) -> Result<Vec<SocketAddr>, PrepareError> {
-    let (name, port) = match target {
-        TargetAddress::Address(address) => return Ok(vec![*address]),
-        TargetAddress::Name(name, port) => (name, *port),
-    };
-    let unresolved = |reason: String| PrepareError::Unresolved { name: name.clone(), reason };
-    let found = tokio::net::lookup_host((name.as_str(), port)).await;
-    let found: Vec<_> = found.map_err(|error| unresolved(error.to_string()))?.collect();
-    match found.is_empty() {
-        true => Err(unresolved("it has no address".to_owned())),
-        false => Ok(found),
     }
 }

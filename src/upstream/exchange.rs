@@ -7,14 +7,17 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::Request;
+use http::header::UPGRADE;
+use http::uri::Scheme;
 use tokio::time::Instant;
 
-use super::connect::{Connected, connect};
+use super::connect::{Connected, Purpose, connect};
 use super::failure::{Failure, FailureKind, Sent};
-use super::http1::{Connection, Host, Http1};
+use super::http1::{Host, Http1};
+use super::http2::{Http2Exchange, NotStarted};
 use super::timer::Timer;
 use super::{Call, Target};
-use crate::config::Limits;
+use crate::config::{Limits, Protocol};
 use crate::exchange::{self, Fed};
 
 /// An event of a target's response.
@@ -28,7 +31,7 @@ pub struct Exchange {
     request: Request<()>,
     body: Option<Fed>,
     stage: Stage,
-    is_fresh: bool,
+    purpose: Purpose,
     patience: Patience,
 }
 
@@ -37,6 +40,7 @@ enum Stage {
     Start,
     Connecting(Connecting),
     Http1(Box<Http1>),
+    Http2(Box<Http2Exchange>),
     Over,
 }
 
@@ -62,12 +66,13 @@ impl Exchange {
         limits: &Limits,
         is_fresh: bool,
     ) -> Self {
+        let is_switch = request.headers().contains_key(UPGRADE);
         Self {
             call,
             request,
             body,
             stage: Stage::Start,
-            is_fresh,
+            purpose: Purpose { is_fresh, is_switch },
             patience: Patience {
                 wall_time: limits.wall_time,
                 idle_time: limits.idle_time(),
@@ -129,43 +134,99 @@ impl Exchange {
     fn poll_stage(&mut self, context: &mut Context<'_>) -> Poll<Event> {
         loop {
             match &mut self.stage {
-                Stage::Start => self.start(),
+                Stage::Start => {
+                    if let Err(failure) = self.start() {
+                        return Poll::Ready(Event::Failed(failure));
+                    }
+                }
                 Stage::Connecting(connecting) => match ready!(connecting.as_mut().poll(context)) {
-                    Ok(Connected::Http1(connection)) => self.begin(connection),
+                    Ok(connected) => {
+                        if let Err(failure) = self.begin(connected) {
+                            return Poll::Ready(Event::Failed(failure));
+                        }
+                    }
                     Err(failure) => return Poll::Ready(Event::Failed(failure)),
                 },
                 Stage::Http1(http1) => {
                     let event = ready!(http1.poll_next(context));
                     return Poll::Ready(event);
                 }
+                Stage::Http2(http2) => return http2.poll_next(context),
                 Stage::Over => return Poll::Ready(Event::End),
             }
         }
     }
 
     /// Takes a kept connection, or begins to make one.
-    fn start(&mut self) {
-        let kept = match self.is_fresh {
+    fn start(&mut self) -> Result<(), Failure> {
+        let kept = match self.purpose.is_fresh {
             true => None,
-            false => self.target().pool().take(!self.is_repeatable()),
+            false => self.kept(),
         };
         match kept {
-            Some(connection) => self.begin(connection),
-            None => {
-                let target = self.target().clone();
-                let connecting = async move { connect(&target).await };
-                self.stage = Stage::Connecting(Box::pin(connecting));
-            }
+            Some(connected) => self.begin(connected)?,
+            None => self.connect(),
+        }
+        Ok(())
+    }
+
+    fn connect(&mut self) {
+        let (target, purpose) = (self.target().clone(), self.purpose);
+        let connecting = async move { connect(&target, purpose).await };
+        self.stage = Stage::Connecting(Box::pin(connecting));
+    }
+
+    fn kept(&self) -> Option<Connected> {
+        let target = self.target();
+        let http1 = || target.pool().take(!self.is_repeatable()).map(Connected::Http1);
+        let http2 = || target.http2().place().map(Connected::Http2);
+        match &target.settings().protocol {
+            Protocol::Http1 => http1(),
+            Protocol::H2c => http2(),
+            Protocol::Tls(_) if self.purpose.is_switch => http1(),
+            // A target has connections of one of them, unless it is being changed.
+            Protocol::Tls(_) => http2().or_else(http1),
         }
     }
 
     /// Sends the request over a connection.
-    fn begin(&mut self, mut connection: Box<Connection>) {
-        std::mem::swap(&mut self.patience.timer, &mut connection.timer);
+    fn begin(&mut self, connected: Connected) -> Result<(), Failure> {
         let declared = &self.call.upstream().spec().host;
         let host = Host { declared, target: self.call.target().declared() };
-        let http1 = Http1::new(connection, &self.request, host, self.body.take());
-        self.stage = Stage::Http1(Box::new(http1));
+        let body = self.body.take();
+        match connected {
+            Connected::Http1(mut connection) => {
+                std::mem::swap(&mut self.patience.timer, &mut connection.timer);
+                let http1 = Http1::new(connection, &self.request, host, body);
+                self.stage = Stage::Http1(Box::new(http1));
+            }
+            Connected::Http2(place) => {
+                let scheme = match &self.target().settings().protocol {
+                    Protocol::Tls(_) => Scheme::HTTPS,
+                    Protocol::Http1 | Protocol::H2c => Scheme::HTTP,
+                };
+                match Http2Exchange::start(place, &self.request, body, scheme, host) {
+                    Ok(http2) => self.stage = Stage::Http2(Box::new(http2)),
+                    Err((why, body)) => {
+                        self.body = body;
+                        return self.not_started(why);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on with a new connection where the one that was found is about to close.
+    fn not_started(&mut self, why: NotStarted) -> Result<(), Failure> {
+        match why {
+            NotStarted::Closing(_) if !self.purpose.is_fresh => {
+                self.purpose.is_fresh = true;
+                self.connect();
+                Ok(())
+            }
+            NotStarted::Closing(failure) | NotStarted::Impossible(failure) => Err(failure),
+        }
     }
 
     /// Whether the request may be sent twice.
@@ -184,7 +245,8 @@ impl Exchange {
                     self.target().pool().put(connection, time);
                 }
             }
-            Stage::Start | Stage::Connecting(_) | Stage::Over => {}
+            // Its place is given back when it is dropped.
+            Stage::Http2(_) | Stage::Start | Stage::Connecting(_) | Stage::Over => {}
         }
     }
 
@@ -195,6 +257,7 @@ impl Exchange {
         };
         let sent = match &self.stage {
             Stage::Http1(http1) => http1.sent(),
+            Stage::Http2(http2) => http2.sent(),
             Stage::Start | Stage::Connecting(_) | Stage::Over => Sent::Nothing,
         };
         let detail = format!("{what} {limit:?}");

@@ -5,6 +5,7 @@ mod connection;
 mod exchange;
 mod failed;
 mod request;
+mod switch;
 mod watched;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,7 +17,7 @@ use tokio::sync::Notify;
 use super::failure::Failure;
 use connection::{Connection, Room};
 
-pub use exchange::Http2Exchange;
+pub use exchange::{Http2Exchange, NotStarted};
 
 /// How many connections one target gets at most, while each of them is full.
 const CONNECTIONS: usize = 16;
@@ -89,6 +90,11 @@ impl Http2 {
                 return turn;
             }
         }
+    }
+
+    /// A place that is free now.
+    pub fn place(&self) -> Option<Place> {
+        self.0.state().place(&self.0, STREAMS)
     }
 
     /// How many connections are open, and how many of them carry no request.
@@ -172,12 +178,12 @@ impl Opening {
     /// # Errors
     ///
     /// Where what answers does not speak HTTP/2.
-    pub async fn opened<T>(self, stream: T, target: &str) -> Result<Place, Failure>
+    pub async fn opened<T>(self, stream: T) -> Result<Place, Failure>
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let connections = &self.connections;
-        let (connection, task) = connection::open(stream, target, connections).await?;
+        let (connection, task) = connection::open(stream, connections).await?;
         tokio::spawn(task);
         connection.enter();
         let mut state = connections.state();

@@ -11,6 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::failure::PrepareError;
@@ -105,6 +106,22 @@ pub async fn follow(
             return;
         }
         found = now;
+    }
+}
+
+/// A task that follows names, until dropped.
+#[derive(Debug)]
+pub struct Following(AbortHandle);
+
+impl Following {
+    pub fn spawn(follow: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(tokio::spawn(follow).abort_handle())
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -64,7 +64,7 @@ impl TargetState {
         let Member { target, weight, .. } = member;
         let (health, since, why) = health(member, now);
         let counters = target.counters();
-        let (open, idle) = counters.connections();
+        let (open, idle) = target.connections();
         Self {
             declared: target.declared().clone(),
             address: target.address(),

@@ -11,11 +11,11 @@ use std::time::{Duration, SystemTime};
 
 use super::eject::Ejection;
 use super::health::Checks;
+use super::http2::Http2;
 use super::pool::Pool;
 use super::shared::Shared;
-use crate::config::{
-    Digest, EjectSpec, HealthSpec, HostHeader, Protocol, TargetAddress, UpstreamSpec,
-};
+use super::tls::Tls;
+use crate::config::{EjectSpec, HealthSpec, HostHeader, Protocol, TargetAddress, UpstreamSpec};
 
 /// A target. Dropped, with its connections, once no version names it.
 #[derive(Debug)]
@@ -25,6 +25,7 @@ pub struct Target {
     settings: Settings,
     counters: Arc<Counters>,
     pool: Pool,
+    http2: Http2,
     /// When it was first named.
     since: SystemTime,
     checks: Shared<(HealthSpec, HostHeader), Checks>,
@@ -37,20 +38,19 @@ pub struct Settings {
     pub protocol: Protocol,
     pub connect_timeout: Duration,
     pub idle_timeout: Duration,
-    /// The digest of the files that TLS begins with, if there are any: a connection must not outlive a certificate
-    /// authority that is not trusted any more.
-    pub credentials: Option<Digest>,
+    /// What the files of TLS made: a connection must not outlive a certificate authority that is not trusted any more.
+    pub(super) tls: Option<Arc<Tls>>,
 }
 
 impl Settings {
-    /// The settings of an upstream, with the digest of the files of its TLS.
-    pub fn new(spec: &UpstreamSpec, credentials: Option<Digest>) -> Self {
+    /// The settings of an upstream, with what the files of its TLS made.
+    pub(super) fn new(spec: &UpstreamSpec, tls: Option<Arc<Tls>>) -> Self {
         let UpstreamSpec { protocol, connect_timeout, idle_timeout, .. } = spec;
         Self {
             protocol: protocol.clone(),
             connect_timeout: *connect_timeout,
             idle_timeout: *idle_timeout,
-            credentials,
+            tls,
         }
     }
 }
@@ -59,9 +59,10 @@ impl Target {
     pub fn new(declared: TargetAddress, address: SocketAddr, settings: Settings) -> Self {
         let counters = Arc::<Counters>::default();
         let pool = Pool::new(counters.clone());
+        let http2 = Http2::new(settings.idle_timeout);
         let (checks, ejections) = Default::default();
         let since = SystemTime::now();
-        Self { declared, address, settings, counters, pool, since, checks, ejections }
+        Self { declared, address, settings, counters, pool, http2, since, checks, ejections }
     }
 
     /// When some version first named it.
@@ -100,6 +101,18 @@ impl Target {
     /// Its connections that wait for the next request.
     pub(super) fn pool(&self) -> &Pool {
         &self.pool
+    }
+
+    /// Connections that are open, idle ones included, and those that are idle.
+    pub fn connections(&self) -> (usize, usize) {
+        let (open, idle) = self.counters.connections();
+        let (open2, idle2) = self.http2.count();
+        (open + open2, idle + idle2)
+    }
+
+    /// Its connections of HTTP/2.
+    pub(super) fn http2(&self) -> &Http2 {
+        &self.http2
     }
 }
 

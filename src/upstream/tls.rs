@@ -4,6 +4,7 @@
 mod files;
 mod told;
 
+use std::hash::{Hash, Hasher};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::failure::{Failure, FailureKind, PrepareError};
-use crate::config::{Digest, IdentitySpec, TargetAddress, TlsSpec};
+use crate::config::{Digest, TargetAddress, TlsSpec};
 use files::{Identity, Kind};
 
 pub(super) use told::tell;
@@ -35,12 +36,13 @@ pub struct Roots(Arc<OnceCell<Arc<RootCertStore>>>);
 
 /// TLS as one version begins it.
 #[derive(Debug)]
-pub(super) struct Tls {
+pub struct Tls {
     server_name: Option<String>,
     /// Offers HTTP/2 and HTTP/1.1.
     both: Arc<ClientConfig>,
     /// Offers HTTP/1.1 only: for upgrades, which few servers take over HTTP/2.
     http1: Arc<ClientConfig>,
+    /// Of the files, and of the server's name.
     content: Digest,
 }
 
@@ -110,11 +112,6 @@ impl Tls {
         Ok(Self { server_name, both, http1, content: Digest::of(content) })
     }
 
-    /// The digest of what the files contain and of the server's name. Connections are shared only where it is the same.
-    pub(super) fn content(&self) -> Digest {
-        self.content
-    }
-
     /// The handshake with a target. It takes as long as the target likes, so the caller bounds it.
     ///
     /// # Errors
@@ -141,7 +138,7 @@ impl Tls {
         };
         TlsConnector::from(config.clone()).connect(name, stream).await.map_err(|error| {
             let why = tell(&error).unwrap_or_else(|| broken(&error));
-            Failure::unsent(FailureKind::Tls, format!("TLS with {target} failed: {why}"))
+            Failure::unsent(FailureKind::Tls, format!("TLS failed: {why}"))
         })
     }
 }
@@ -231,6 +228,21 @@ fn own_flaw(chain: &[CertificateDer<'static>]) -> Option<String> {
     match verifier.verify_client_cert(own, issuers, UnixTime::now()) {
         Err(rustls::Error::InvalidCertificate(error)) => told::flaw(&error),
         _ => None,
+    }
+}
+
+/// Two are the same where they trust the same, and are the same to targets.
+impl PartialEq for Tls {
+    fn eq(&self, other: &Self) -> bool {
+        self.content == other.content
+    }
+}
+
+impl Eq for Tls {}
+
+impl Hash for Tls {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.content.as_bytes().hash(state);
     }
 }
 

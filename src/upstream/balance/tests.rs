@@ -18,7 +18,7 @@ fn target(index: usize) -> Arc<Target> {
         protocol: Protocol::Http1,
         connect_timeout: Duration::from_secs(1),
         idle_timeout: Duration::from_secs(60),
-        credentials: None,
+        tls: None,
     };
     Arc::new(Target::new(TargetAddress::Address(address(index)), address(index), settings))
 }

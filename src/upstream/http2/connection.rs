@@ -60,7 +60,6 @@ pub enum Room {
 /// a request is sent, and how many requests it takes. Gives the connection, and the task to spawn.
 pub async fn open<T>(
     stream: T,
-    target: &str,
     connections: &Arc<Connections>,
 ) -> Result<(Arc<Connection>, impl Future<Output = ()> + Send + 'static), Failure>
 where
@@ -74,7 +73,7 @@ where
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(HEAD)
         .max_send_buffer_size(SEND_BUFFER);
-    let failed = |error: h2::Error| begin_failed(target, &error, &heard);
+    let failed = |error: h2::Error| begin_failed(&error, &heard);
     let (send, mut h2) = builder.handshake(stream).await.map_err(failed)?;
     let settled = poll_fn(|context| match Pin::new(&mut h2).poll(context) {
         Poll::Ready(ended) => Poll::Ready(ended.and(Err(h2::Reason::NO_ERROR.into()))),
@@ -102,16 +101,16 @@ where
     Ok((connection, run(h2, watch)))
 }
 
-fn begin_failed(target: &str, error: &h2::Error, heard: &Heard) -> Failure {
+fn begin_failed(error: &h2::Error, heard: &Heard) -> Failure {
     if let Some(broken) = heard.broken() {
         let kind = if broken.is_refused { FailureKind::Tls } else { FailureKind::Connect };
-        return Failure::unsent(kind, format!("HTTP/2 with {target} failed: {}", broken.detail));
+        return Failure::unsent(kind, broken.detail.clone());
     }
     let detail = match error.reason() {
         Some(h2::Reason::NO_ERROR) | None => {
-            format!("{target} closed the connection where HTTP/2 begins")
+            "it closed the connection where HTTP/2 begins".to_owned()
         }
-        Some(reason) => format!("{target} does not speak HTTP/2 ({reason})"),
+        Some(reason) => format!("it does not speak HTTP/2 ({reason})"),
     };
     Failure::unsent(FailureKind::Connect, detail)
 }

@@ -10,9 +10,11 @@ use http::uri::Scheme;
 use http::{Request, Response};
 
 use super::failed::failed;
+use super::switch::Switch;
 use super::{Place, request};
 use crate::exchange::{Event, Fed, Part};
 use crate::upstream::failure::{Failure, FailureKind, Sent};
+use crate::upstream::http1::Host;
 
 /// Informational responses of one request. They come without being asked for, and nothing else bounds them.
 const INFORMATIONAL: u32 = 64;
@@ -21,10 +23,19 @@ const INFORMATIONAL: u32 = 64;
 #[derive(Debug)]
 pub struct Http2Exchange {
     place: Place,
-    target: String,
+    /// What was asked for beside a response.
+    switch: Option<Switch>,
     response: Awaited,
     upload: Option<Upload>,
     informational: u32,
+}
+
+/// Why a request did not start.
+#[derive(Debug)]
+pub enum NotStarted {
+    /// The connection takes no more requests. Another one may.
+    Closing(Failure),
+    Impossible(Failure),
 }
 
 /// What of the response comes next.
@@ -50,48 +61,46 @@ struct Upload {
 }
 
 impl Http2Exchange {
-    /// Sends the head of a request; for `host` if one is given, or else for the request's own.
+    /// Sends the head of a request.
     ///
     /// # Errors
     ///
     /// Where the connection takes no more requests, and another one will, or HTTP/2 cannot say what is asked. Nothing was
-    /// sent, and the place and the body come back.
+    /// sent, and the body comes back.
     pub fn start(
         place: Place,
         asked: &Request<()>,
         body: Option<Fed>,
         scheme: Scheme,
-        host: Option<&str>,
-        target: String,
-    ) -> Result<Self, (Failure, Option<Fed>)> {
+        host: Host<'_>,
+    ) -> Result<Self, (NotStarted, Option<Fed>)> {
         let head = match request::head(asked, scheme, host) {
             Ok(head) => head,
-            Err(why) => {
-                let detail = format!("HTTP/2 cannot ask {target} for the request: {why}");
-                return Err((Failure::unsent(FailureKind::Protocol, detail), body));
-            }
+            Err(why) => return Err((impossible(&why), body)),
         };
+        let switch = Switch::of(asked);
         let mut send = place.connection().send();
-        if head.extensions().get::<h2::ext::Protocol>().is_some()
-            && !send.is_extended_connect_protocol_enabled()
-        {
-            let detail =
-                format!("{target} takes no extended CONNECT, which upgrades over HTTP/2 need");
-            return Err((Failure::unsent(FailureKind::Protocol, detail), body));
+        if switch.is_some() && !send.is_extended_connect_protocol_enabled() {
+            return Err((impossible("it takes no extended CONNECT"), body));
         }
         match send.send_request(head, body.is_none()) {
             Ok((response, stream)) => {
                 let upload = body.map(|body| Upload { stream, body, part: Bytes::new() });
                 let response = Awaited::Head(response);
-                Ok(Self { place, target, response, upload, informational: 0 })
+                Ok(Self { place, switch, response, upload, informational: 0 })
             }
             Err(error) => {
                 place.give_up();
-                let failure = failed(&error, &place, &target, false);
                 // It was never on the wire.
-                Err((Failure { sent: Sent::Nothing, ..failure }, body))
+                let failure = Failure { sent: Sent::Nothing, ..failed(&error, &place, false) };
+                Err((NotStarted::Closing(failure), body))
             }
         }
+    }
+
+    /// What of the request may have reached the target.
+    pub fn sent(&self) -> Sent {
+        Sent::Maybe
     }
 
     /// Polls for the next event of the response; sends what there is of the request meanwhile.
@@ -124,25 +133,28 @@ impl Http2Exchange {
         Poll::Ready(match head {
             Ok(head) => {
                 self.place.connection().answered();
-                let (head, stream) = head.into_parts();
+                let (mut head, stream) = head.into_parts();
+                if let Some(switch) = self.switch.take() {
+                    switch.answer(&mut head);
+                }
                 self.response = Awaited::Body { stream, handed: 0 };
                 Ok(Event::Head(Box::new(head)))
             }
-            Err(error) => Err(failed(&error, &self.place, &self.target, false)),
+            Err(error) => Err(failed(&error, &self.place, false)),
         })
     }
 
     fn informational(&mut self, head: Response<()>) -> Result<Event<Failure>, Failure> {
         self.informational += 1;
         let why = match self.informational > INFORMATIONAL {
-            true => "sends one informational response after the other",
+            true => "it sends one informational response after the other",
             // HTTP/2 has no such switch (RFC 9113, section 8.6).
             false if head.status() == http::StatusCode::SWITCHING_PROTOCOLS => {
-                "answers 101 over HTTP/2"
+                "it answers 101 over HTTP/2"
             }
             false => return Ok(Event::Informational(Box::new(head.into_parts().0))),
         };
-        let (kind, detail) = (FailureKind::Protocol, format!("{} {why}", self.target));
+        let (kind, detail) = (FailureKind::Protocol, why.to_owned());
         Err(Failure { kind, sent: Sent::Maybe, is_stale: false, detail })
     }
 
@@ -166,9 +178,14 @@ impl Http2Exchange {
                 self.response = Awaited::Nothing;
                 Ok(trailers.map_or(Event::End, Event::Trailers))
             }
-            Err(error) => Err(failed(&error, &self.place, &self.target, true)),
+            Err(error) => Err(failed(&error, &self.place, true)),
         })
     }
+}
+
+fn impossible(why: &str) -> NotStarted {
+    let detail = format!("HTTP/2 cannot ask it for this: {why}");
+    NotStarted::Impossible(Failure::unsent(FailureKind::Protocol, detail))
 }
 
 impl Upload {

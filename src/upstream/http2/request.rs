@@ -7,6 +7,10 @@ use http::header::{
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, Method, Request, Uri, Version};
 
+use super::switch;
+use crate::config::HostHeader;
+use crate::upstream::http1::Host;
+
 /// Fields about an HTTP/1.1 connection, which HTTP/2 does not have ([RFC 9113, section
 /// 8.2.2](https://www.rfc-editor.org/rfc/rfc9113#section-8.2.2)), and the host, which is `:authority`.
 const NOT_IN_HTTP2: [HeaderName; 8] = [
@@ -23,34 +27,33 @@ const NOT_IN_HTTP2: [HeaderName; 8] = [
 /// Fields that say how a message is framed or routed, and so may not be trailers.
 const NO_TRAILERS: [HeaderName; 2] = [CONTENT_LENGTH, TRAILER];
 
-/// The head that is sent: for `host` if one is given, or else for the request's own.
+/// The head that is sent. A request to switch to another protocol is an extended CONNECT ([RFC
+/// 8441](https://www.rfc-editor.org/rfc/rfc8441)).
 ///
 /// # Errors
 ///
 /// Where the host, or the path, is none that HTTP/2 can name.
-pub fn head(
-    request: &Request<()>,
-    scheme: Scheme,
-    host: Option<&str>,
-) -> Result<Request<()>, String> {
-    let authority = authority(request, host)?;
-    let mut head = Request::new(());
-    *head.method_mut() = request.method().clone();
-    *head.version_mut() = Version::HTTP_2;
-    let protocol = request.extensions().get::<h2::ext::Protocol>();
-    let is_plain_connect = *request.method() == Method::CONNECT && protocol.is_none();
+pub fn head(request: &Request<()>, scheme: Scheme, host: Host<'_>) -> Result<Request<()>, String> {
+    let switch = switch::protocol(request);
     let mut parts = http::uri::Parts::default();
-    parts.authority = Some(authority);
-    if !is_plain_connect {
+    parts.authority = Some(authority(request, host)?);
+    if *request.method() != Method::CONNECT {
         let path = request.uri().path_and_query().cloned();
         parts.path_and_query = Some(path.unwrap_or(PathAndQuery::from_static("/")));
         parts.scheme = Some(scheme);
     }
+    let mut head = Request::new(());
+    *head.version_mut() = Version::HTTP_2;
     *head.uri_mut() = Uri::from_parts(parts).map_err(|error| format!("its target: {error}"))?;
-    if let Some(protocol) = protocol {
-        head.extensions_mut().insert(protocol.clone());
-    }
     *head.headers_mut() = fields(request.headers());
+    match switch {
+        None => *head.method_mut() = request.method().clone(),
+        Some(protocol) => {
+            *head.method_mut() = Method::CONNECT;
+            head.extensions_mut().insert(protocol);
+            switch::keep_fields(head.headers_mut());
+        }
+    }
     Ok(head)
 }
 
@@ -62,16 +65,18 @@ pub fn trailers(mut trailers: HeaderMap) -> HeaderMap {
     trailers
 }
 
-fn authority(request: &Request<()>, host: Option<&str>) -> Result<Authority, String> {
-    let named = request.headers().get(HOST).map(HeaderValue::as_bytes);
-    let bytes = match (host, named) {
-        (Some(host), _) => host.as_bytes(),
-        (None, Some(named)) => named,
-        (None, None) => {
-            return request.uri().authority().cloned().ok_or_else(|| "it names no host".to_owned());
+fn authority(request: &Request<()>, host: Host<'_>) -> Result<Authority, String> {
+    let Host { declared, target } = host;
+    let sent = request.headers().get(HOST).map(HeaderValue::as_bytes);
+    let authority = match (declared, sent, request.uri().authority()) {
+        (HostHeader::Name(name), ..) => Authority::try_from(name.as_str()),
+        (HostHeader::Keep, Some(sent), _) => Authority::try_from(sent),
+        (HostHeader::Keep, None, Some(authority)) => return Ok(authority.clone()),
+        (HostHeader::Keep, None, None) | (HostHeader::Target, ..) => {
+            Authority::try_from(target.to_string())
         }
     };
-    Authority::try_from(bytes).map_err(|error| format!("its host: {error}"))
+    authority.map_err(|error| format!("its host: {error}"))
 }
 
 fn fields(sent: &HeaderMap) -> HeaderMap {
@@ -97,13 +102,18 @@ fn takes_trailers(sent: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::TargetAddress;
+
+    fn head(request: &Request<()>, declared: &HostHeader) -> Result<Request<()>, String> {
+        let target = TargetAddress::Name("t.example".to_owned(), 8443);
+        super::head(request, Scheme::HTTPS, Host { declared, target: &target })
+    }
 
     #[test]
     fn what_belongs_to_a_connection_of_http1_stays_behind() {
         let request = Request::get("/a?b")
             .header("host", "a.example:8080")
             .header("connection", "keep-alive, upgrade")
-            .header("upgrade", "h2c")
             .header("http2-settings", "AAMAAABkAARAAAAAAAIAAAAA")
             .header("keep-alive", "timeout=5")
             .header("transfer-encoding", "chunked")
@@ -112,29 +122,35 @@ mod tests {
             .header("x-a", "2")
             .body(())
             .unwrap();
-        let head = super::head(&request, Scheme::HTTP, None).unwrap();
-        assert_eq!(head.uri(), "http://a.example:8080/a?b");
+        let head = self::head(&request, &HostHeader::Keep).unwrap();
+        assert_eq!((head.method(), head.version()), (&Method::GET, Version::HTTP_2));
+        assert_eq!(head.uri(), "https://a.example:8080/a?b");
         let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
         let fields = head.headers().iter().map(|(name, value)| (name.as_str(), text(value)));
         let fields: Vec<_> = fields.collect();
         let expected = [("x-a", "1"), ("x-a", "2"), ("te", "trailers")];
         assert_eq!(fields, expected.map(|(name, value)| (name, value.to_owned())));
-        let head = super::head(&request, Scheme::HTTPS, Some("b.example")).unwrap();
-        assert_eq!(head.uri(), "https://b.example/a?b");
+        let named = HostHeader::Name("b.example".to_owned());
+        for (host, expected) in [(named, "b.example"), (HostHeader::Target, "t.example:8443")] {
+            let head = self::head(&request, &host).unwrap();
+            assert_eq!(head.uri().authority().unwrap(), expected);
+        }
     }
 
     #[test]
     fn a_host_that_cannot_be_an_authority_is_an_error() {
         let request = Request::get("/").header("host", "a b").body(()).unwrap();
-        assert!(super::head(&request, Scheme::HTTP, None).unwrap_err().starts_with("its host: "));
+        assert!(head(&request, &HostHeader::Keep).unwrap_err().starts_with("its host: "));
+        // HTTP/1.0 may name none.
         let request = Request::get("/").body(()).unwrap();
-        assert!(super::head(&request, Scheme::HTTP, None).is_err());
+        let head = head(&request, &HostHeader::Keep).unwrap();
+        assert_eq!(head.uri(), "https://t.example:8443/");
     }
 
     #[test]
     fn the_target_of_options_may_be_the_server_itself() {
         let request = Request::options("*").header("host", "a").body(()).unwrap();
-        let head = super::head(&request, Scheme::HTTP, None).unwrap();
+        let head = head(&request, &HostHeader::Keep).unwrap();
         assert_eq!(head.uri().path(), "*");
     }
 }

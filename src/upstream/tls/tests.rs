@@ -17,6 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
+use crate::config::IdentitySpec;
 
 type Issuer = CertifiedIssuer<'static, KeyPair>;
 
@@ -160,7 +161,7 @@ async fn a_certificate_that_is_not_to_be_trusted_says_what_to_correct() {
         let failure = shaken.client.unwrap_err();
         assert_eq!(failure.kind, FailureKind::Tls);
         assert_eq!(failure.sent, crate::upstream::Sent::Nothing);
-        assert!(failure.detail.starts_with("TLS with a.example:"), "{failure}");
+        assert!(failure.detail.starts_with("TLS failed: its certificate "), "{failure}");
         assert!(failure.detail.contains(expected), "{failure}");
     }
     let config = Arc::new(server(&signed(&good, &ca), &[], None));
@@ -363,11 +364,11 @@ async fn files_that_cannot_be_used_are_named() {
         assert!(detail.starts_with(&expected), "{detail}");
     }
     let good = identity(&good, &good_key);
-    let before = Tls::prepare(&good, &Roots::default()).await.unwrap().content();
-    assert_eq!(Tls::prepare(&good, &Roots::default()).await.unwrap().content(), before);
+    let before = Tls::prepare(&good, &Roots::default()).await.unwrap();
+    assert_eq!(Tls::prepare(&good, &Roots::default()).await.unwrap(), before);
     let renewed = format!("{key}\n");
     files.write("good.key", renewed);
-    assert_ne!(Tls::prepare(&good, &Roots::default()).await.unwrap().content(), before);
+    assert_ne!(Tls::prepare(&good, &Roots::default()).await.unwrap(), before);
 }
 
 #[tokio::test]
