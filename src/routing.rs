@@ -36,4 +36,4 @@ pub use policy::{
 pub use request::{Asked, Text};
 pub use shards::Shards;
 pub use split::Weighted;
-pub use splitter::{Splitter, Ways};
+pub use splitter::{Splitter, Ways, Yields};

@@ -145,7 +145,7 @@ fn by_files<T>(target: &Target, explain: impl FnOnce(&Explainer<'_>) -> T) -> T 
     let inputs = PolicyInputs { environment, service, eligibilities: &eligibilities, base: &base };
     let secret = service.policy.overrides.as_ref().and_then(|it| it.secret.as_ref());
     let policy = inputs.policy(secret.map(secret_lock).unwrap_or_default(), None);
-    explain(&Explainer { inputs, policy: &policy, now: Instant::now() })
+    explain(&Explainer { inputs, policy: &policy, yielding: &[], now: Instant::now() })
 }
 
 /// The explanation for people. Names, rules and keys are as a file, a process or the command line has them.

@@ -12,7 +12,8 @@ use super::PolicyInputs;
 use crate::api::{Chance, Explanation, RuleStep, StickyStep, Wish};
 use crate::config::{self, Glob, Service, VersionSpec};
 use crate::routing::{
-    Asked, KeySource, Mismatch, Policy, Resolved, Rule, Text, To, Wanted, Witness, bucket,
+    Asked, Destination, KeySource, Mismatch, Policy, Resolved, Rule, Text, To, Wanted, Witness,
+    Yields, bucket,
 };
 
 /// Everything that an explanation needs: a service, its machine, and where its versions stand.
@@ -21,6 +22,8 @@ pub struct Explainer<'a> {
     /// What the policy was compiled from.
     pub inputs: PolicyInputs<'a>,
     pub policy: &'a Policy,
+    /// Versions without a healthy target whose shares the others get.
+    pub yielding: &'a [usize],
     /// The time of the request: pins that have expired by then do not hold.
     pub now: Instant,
 }
@@ -32,9 +35,11 @@ impl Explainer<'_> {
         let asked = Asked { parts: question.parts(), client: question.client(), preview };
         let mut steps =
             Steps { explainer: self, asked, wish: None, rules: Vec::new(), pinned: None };
-        let resolved = self.policy.resolve(asked, self.now, || None, &mut steps);
+        let yields = |index| self.yields(index);
+        let yields: Yields<'_> = if self.yielding.is_empty() { None } else { Some(&yields) };
+        let resolved = self.policy.resolve(asked, self.now, || None, yields, &mut steps);
         let Steps { wish, rules, pinned, .. } = steps;
-        let (distribution, failure) = self.outcome(&resolved);
+        let (distribution, failure) = self.outcome(&resolved, yields);
         Explanation {
             environment: self.inputs.environment.to_owned(),
             service: self.inputs.service.name.to_string(),
@@ -53,14 +58,25 @@ impl Explainer<'_> {
         }
     }
 
-    fn outcome(&self, resolved: &Resolved<'_>) -> (Vec<Chance>, Option<&'static str>) {
+    fn yields(&self, index: usize) -> bool {
+        self.yielding.contains(&index)
+    }
+
+    fn outcome(
+        &self,
+        resolved: &Resolved<'_>,
+        yields: Yields<'_>,
+    ) -> (Vec<Chance>, Option<&'static str>) {
         let sure = |index| vec![self.chance(index, 100.0)];
         match resolved.to {
             To::Version(index) => (sure(index), None),
             To::Among(shares) => {
-                let some = shares.shares().iter().filter(|(_, share)| *share > 0);
-                let chance =
-                    |(index, share): &(usize, u16)| self.chance(*index, f64::from(*share) / 100.0);
+                let shares = shares.shares_without(yields);
+                let sum: f64 = shares.iter().map(|(_, share)| f64::from(*share)).sum();
+                let some = shares.iter().filter(|(_, share)| *share > 0);
+                let chance = |(index, share): &(usize, u16)| {
+                    self.chance(*index, f64::from(*share) * 100.0 / sum)
+                };
                 (some.map(chance).collect(), None)
             }
             To::Offline => (Vec::new(), Some("offline")),
@@ -75,8 +91,8 @@ impl Explainer<'_> {
             version: self.name(index),
             share,
             upstream: targets.map(|target| target.address.to_string()).collect(),
-            // How targets do is not a matter of policy.
-            unhealthy: false,
+            // How targets do is not a matter of policy, as long as nobody else gets the share.
+            unhealthy: self.yields(index),
         }
     }
 
@@ -163,7 +179,7 @@ impl Witness for Steps<'_> {
             (Ok(()), None) => "it matches".to_owned(),
         };
         let matches = matched.is_ok();
-        let decides = matches && (rule.to.is_some() || rule.fails);
+        let decides = matches && (rule.to.is_some() && self.yielding(rule).is_none() || rule.fails);
         self.rules.push(RuleStep { name: name.to_owned(), matches, decides, why });
     }
 
@@ -173,8 +189,22 @@ impl Witness for Steps<'_> {
 }
 
 impl Steps<'_> {
+    /// The version that a rule leads to, if the rule is passed over because no target of the version is healthy.
+    fn yielding(&self, rule: &Rule) -> Option<usize> {
+        match rule.to {
+            Some(Destination::Version(index)) if self.explainer.yields(index) && !rule.fails => {
+                Some(index)
+            }
+            _ => None,
+        }
+    }
+
     /// Where a matching rule leads.
     fn followed(&self, rule: &Rule, declared: &config::Rule) -> String {
+        if let Some(index) = self.yielding(rule) {
+            let name = self.explainer.name(index);
+            return format!("it matches, but {name} has no healthy target: passed over");
+        }
         if rule.to.is_some() {
             let service = self.explainer.inputs.service;
             return format!("it matches, and gives {}", destination(service, &declared.to));

@@ -13,7 +13,7 @@ use super::matcher::{Matcher, Mismatch};
 use super::overrides::{Overrides, Wanted};
 use super::pins::Pins;
 use super::request::Asked;
-use super::splitter::Splitter;
+use super::splitter::{Splitter, Yields};
 
 /// Decides the version of each request of one service. A clone shares splitters and pins.
 #[derive(Clone, Debug)]
@@ -192,13 +192,19 @@ impl Policy {
 
     /// The version of a request. Draws once.
     pub fn decide(&self, asked: Asked<'_>, now: Instant) -> Choice<'_> {
-        let resolved = self.resolve(asked, now, || Some(Id::random()), &mut ());
+        self.decide_without(asked, now, None)
+    }
+
+    /// The same while some versions give their shares to the others. Overrides still get them.
+    pub fn decide_without(&self, asked: Asked<'_>, now: Instant, yields: Yields<'_>) -> Choice<'_> {
+        let resolved = self.resolve(asked, now, || Some(Id::random()), yields, &mut ());
         let Resolved { to, reason, unmet, hash, made } = resolved;
         let (version, is_drawn) = match to {
             To::Version(index) => (Ok(index), false),
             To::Among(splitter) => {
                 let is_own = matches!(reason, Reason::Random) && unmet.is_none();
-                (splitter.draw().ok_or(Refused::NoVersion), is_own)
+                let is_whole = yields.is_none_or(|yields| !splitter.has(yields));
+                (splitter.draw(yields).ok_or(Refused::NoVersion), is_own && is_whole)
             }
             To::Offline => (Err(Refused::Offline), false),
             To::Nothing | To::Failed => (Err(Refused::NoVersion), false),
@@ -209,15 +215,18 @@ impl Policy {
         Choice { version, reason: unmet.unwrap_or(reason), hash, made, is_drawn }
     }
 
-    /// Where a request goes. `make` gives a sticky key to a user who has none, if users get keys.
+    /// Where a request goes. `make` gives a sticky key to a user who has none, if users get keys. Versions that yield
+    /// are passed over by rules and by pins, which stay. A rule that fails otherwise leads to them all the same, and so
+    /// does the latest version's turn: nobody else would take the request.
     pub fn resolve<'p>(
         &'p self,
         asked: Asked<'_>,
         now: Instant,
         make: impl Fn() -> Option<Id>,
+        yields: Yields<'_>,
         witness: &mut impl Witness,
     ) -> Resolved<'p> {
-        let key = Key { asked, make, found: None };
+        let key = Key { asked, make, yields, found: None };
         let mut unmet = None;
         if let Some(overrides) = &self.overrides {
             let wanted = overrides.wanted(asked);
@@ -287,6 +296,7 @@ impl Policy {
                 continue;
             }
             match &rule.to {
+                Some(Destination::Version(index)) if key.yields(*index) && !rule.fails => {}
                 Some(Destination::Version(index)) => {
                     return Some(resolved(To::Version(*index), Reason::Rule(rule)));
                 }
@@ -315,7 +325,7 @@ impl Policy {
     ) -> Resolved<'p> {
         let Some(sticky) = &self.sticky else { return resolved(To::Among(splitter), drawn) };
         let (hash, made) = key.hash(&sticky.affinity);
-        let owner = hash.and_then(|hash| splitter.of_hash(hash));
+        let owner = hash.and_then(|hash| splitter.of_hash(hash, key.yields));
         let (to, reason) = match owner {
             Some(index) => (To::Version(index), kept),
             // The user will have a key, and will stay with the version that is drawn now.
@@ -339,6 +349,9 @@ impl Policy {
         let is_it = |version: &&KnownVersion| version.hash == pin && version.keeps_pins;
         let version = self.versions.iter().find(is_it)?;
         witness.pinned(version.index);
+        if key.yields(version.index) {
+            return None;
+        }
         Some(Resolved { hash, made, ..resolved(To::Version(version.index), Reason::Sticky) })
     }
 
@@ -378,10 +391,15 @@ fn resolved<'p>(to: To<'p>, reason: Reason<'p>) -> Resolved<'p> {
 struct Key<'a, M> {
     asked: Asked<'a>,
     make: M,
+    yields: Yields<'a>,
     found: Option<(Option<u64>, Option<Id>)>,
 }
 
 impl<M: Fn() -> Option<Id>> Key<'_, M> {
+    fn yields(&self, index: usize) -> bool {
+        self.yields.is_some_and(|yields| yields(index))
+    }
+
     /// Its hash, and the key itself where it was made for it.
     fn hash(&mut self, affinity: &Affinity) -> (Option<u64>, Option<Id>) {
         if let Some(found) = self.found {

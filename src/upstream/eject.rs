@@ -36,6 +36,8 @@ pub(super) struct Ejection {
 pub(super) struct Last {
     /// How many there were, not forgiven by then.
     times: u32,
+    /// How many there were.
+    pub count: u64,
     pub since: SystemTime,
     pub why: String,
 }
@@ -48,7 +50,12 @@ impl Ejection {
             in_a_row: AtomicU32::new(0),
             last_failure: Moment::none(),
             until: Moment::none(),
-            last: Mutex::new(Last { times: 0, since: SystemTime::now(), why: String::new() }),
+            last: Mutex::new(Last {
+                times: 0,
+                count: 0,
+                since: SystemTime::now(),
+                why: String::new(),
+            }),
         }
     }
 
@@ -84,6 +91,7 @@ impl Ejection {
         let mut last = self.last();
         let is_forgiven = self.until().is_none_or(|until| now > until + FORGIVEN);
         last.times = if is_forgiven { 0 } else { last.times.saturating_add(1) };
+        last.count += 1;
         (last.since, last.why) = (SystemTime::now(), why.to_owned());
         let doubled = 2_u32.saturating_pow(last.times);
         let length = self.duration.saturating_mul(doubled).min(EjectSpec::LONGEST);

@@ -26,6 +26,8 @@ pub struct TargetState {
     pub requests: u64,
     /// Failures of the target, and its statuses from 500 on.
     pub errors: u64,
+    /// How often it was ejected.
+    pub ejections: u64,
     pub in_flight: usize,
     /// The moving average of the times until heads; none before the first.
     pub latency: Option<Duration>,
@@ -74,6 +76,7 @@ impl TargetState {
             why,
             requests: counters.requests(),
             errors: counters.errors(),
+            ejections: member.ejection.as_ref().map_or(0, |ejection| ejection.last().count),
             in_flight: counters.in_flight(),
             latency: counters.latency(),
             open,

@@ -67,6 +67,23 @@ impl Backend {
         }
     }
 
+    /// Whether it can answer, as far as is known: not where it has targets, and all their checks fail. Cheap enough to be
+    /// asked for every request.
+    pub fn is_healthy(&self) -> bool {
+        match self {
+            Self::Guest(_) => true,
+            Self::Upstream(upstream) => upstream.is_healthy(),
+        }
+    }
+
+    /// Whether it may become unhealthy: whether it has targets that are checked.
+    pub(super) fn is_checked(&self) -> bool {
+        match self {
+            Self::Guest(_) => false,
+            Self::Upstream(upstream) => upstream.spec().health.is_some(),
+        }
+    }
+
     /// For each secret that the backend was made with: the variable, and a digest that stands for
     /// its value.
     pub fn secrets(&self) -> &[(String, String)] {

@@ -8,6 +8,7 @@ use super::version::ReadyVersion;
 use crate::api::Explanation;
 use crate::config::{
     CookieSettings, Percent, Rescue, SameSite, Service, StickyKey, VersionName, VersionSpec,
+    WhenUnhealthy,
 };
 use crate::policy::explain::{Explainer, Question};
 use crate::policy::{self, Base, Before, Eligibility, Obstacle, PolicyInputs, closed};
@@ -27,6 +28,8 @@ pub struct Decider {
     shares: Vec<(usize, Percent)>,
     base: Base,
     policy: Arc<Policy>,
+    /// Versions whose shares the others get while they have no healthy target. None where the service does not want it.
+    yielding: Arc<[usize]>,
     /// The cookie with a generated sticky key, if the service has one.
     cookie: Option<Arc<Cookie>>,
 }
@@ -112,6 +115,7 @@ impl Decider {
         let policy = compiled.policy(lock, last.map(|last| &*last.policy));
         let sticky = declared.policy.sticky.as_ref();
         Self {
+            yielding: yielding(declared, &entries),
             entries,
             shares: base.shares(),
             cookie: sticky.and_then(|sticky| Cookie::of(&sticky.key)).map(Arc::new),
@@ -166,7 +170,7 @@ impl Decider {
 
     /// Chooses the version of one request. Draws once; allocates nothing.
     pub fn decide(&self, asked: Asked<'_>, now: Instant) -> Decided<'_> {
-        let Choice { version, reason, hash, made, is_drawn } = self.policy.decide(asked, now);
+        let Choice { version, reason, hash, made, is_drawn } = self.choose(asked, now);
         let entry = |index| self.entry(index).ok_or(Refused::NoVersion);
         // A service that passes lanes on needs the hash of every request.
         let lane = || self.policy.sticky.as_ref()?.affinity.hash(asked);
@@ -180,6 +184,21 @@ impl Decider {
             made,
             hash,
         }
+    }
+
+    /// Looks at the health of versions for each request, so that a share is given up at once and is back at once.
+    fn choose(&self, asked: Asked<'_>, now: Instant) -> Choice<'_> {
+        if self.yielding.iter().any(|index| self.yields(*index)) {
+            self.policy.decide_without(asked, now, Some(&|index| self.yields(index)))
+        } else {
+            self.policy.decide(asked, now)
+        }
+    }
+
+    /// Whether a version has no healthy target now, and the service wants the others to get its share then.
+    pub fn yields(&self, index: usize) -> bool {
+        self.yielding.contains(&index)
+            && self.entry(index).is_some_and(|version| !version.backend.is_healthy())
     }
 
     /// Which version answers where others fail, if one does.
@@ -228,7 +247,9 @@ impl Decider {
     ) -> Explanation {
         let Self { declared, eligibilities, base, .. } = self;
         let inputs = PolicyInputs { environment, service: declared, eligibilities, base };
-        Explainer { inputs, policy: &self.policy, now }.explain(question)
+        let yielding: Vec<_> =
+            self.yielding.iter().copied().filter(|index| self.yields(*index)).collect();
+        Explainer { inputs, policy: &self.policy, yielding: &yielding, now }.explain(question)
     }
 
     /// Whether versions are told the lane of each request, to pass it on.
@@ -306,6 +327,16 @@ impl Decider {
     pub fn is_nothing(&self) -> bool {
         self.base == Base::Nothing
     }
+}
+
+fn yielding(declared: &Service, entries: &[Option<Arc<ReadyVersion>>]) -> Arc<[usize]> {
+    if declared.policy.when_unhealthy == WhenUnhealthy::Fail {
+        return Arc::default();
+    }
+    let may = |entry: &Option<Arc<ReadyVersion>>| {
+        entry.as_ref().is_some_and(|version| version.backend.is_checked())
+    };
+    entries.iter().enumerate().filter(|(_, entry)| may(entry)).map(|(index, _)| index).collect()
 }
 
 impl Cookie {

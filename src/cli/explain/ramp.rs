@@ -139,7 +139,7 @@ impl Ramp {
         });
         let ways = Ways { is_sticky: true, is_smooth: false };
         let split = Splitter::new(&owners.collect::<Vec<_>>(), ways);
-        let owner = split.of_hash(hash).and_then(|index| takers.get(index));
+        let owner = split.of_hash(hash, None).and_then(|index| takers.get(index));
         Ok(owner.map(|(name, _)| (*name).clone()))
     }
 }

@@ -233,7 +233,7 @@ proptest! {
         let parts = parts(&format!("/?{}", query.replace(' ', "+")), &[]);
         let now = Instant::now();
         let choice = policy.decide(asked(&parts), now);
-        let resolved = policy.resolve(asked(&parts), now, || None, &mut ());
+        let resolved = policy.resolve(asked(&parts), now, || None, None, &mut ());
         prop_assert_eq!(choice.reason.as_str(), resolved.unmet.unwrap_or(resolved.reason).as_str());
         match (resolved.to, choice.version) {
             (To::Version(index), version) => prop_assert_eq!(version, Ok(index)),
