@@ -73,7 +73,8 @@ fn a_component_rescues_an_upstream() {
         let failed = [("version", "v2"), ("outcome", code)];
         watershed.await_metric("watershed_rescued_requests_total", &failed, 1.0);
     }
-    let watershed = serve(&greeter("v1"), &upstream("v2", &[refusing()], ""), "");
+    let (dead, _held) = refusing();
+    let watershed = serve(&greeter("v1"), &upstream("v2", &[dead], ""), "");
     // Nothing was sent, so any method may be done.
     assert_rescued(&ask(&watershed, "POST", "/", b"x"), "Hello from v1!\n");
 }
@@ -147,10 +148,11 @@ fn a_rescuer_without_room_changes_nothing() {
 /// Under load with a canary that always traps, nobody sees a failure.
 #[test]
 fn a_canary_that_always_traps_fails_nobody() {
+    let (dead, _held) = refusing();
     let text = format!(
         "domains = [\"{HOST}\"]\n{}{}\n[traffic]\nsplit = {{ v1 = 50, v2 = 50 }}\nrescue = \"v1\"\n",
         lab("v1"),
-        upstream("v2", &[refusing()], "eject = false"),
+        upstream("v2", &[dead], "eject = false"),
     );
     let watershed = Site::new().server("expose = \"decision\"").service("api", &text).start();
     let rescued = AtomicUsize::new(0);

@@ -28,7 +28,7 @@ fn resets() -> Upstream {
 
 #[test]
 fn a_target_that_cannot_be_connected_to_is_no_failure() {
-    let (dead, live) = (refusing(), Upstream::http1(Script::echo()));
+    let ((dead, _held), live) = (refusing(), Upstream::http1(Script::echo()));
     let watershed = serve(&[dead, live.address()], "eject = false", "");
     for method in ["GET", "POST", "PATCH"] {
         for _ in 0..6 {
@@ -128,7 +128,7 @@ fn a_body_beyond_the_buffer_is_sent_once() {
 /// Nothing was read of it before a target was there.
 #[test]
 fn a_large_body_survives_a_target_that_cannot_be_connected_to() {
-    let (dead, live) = (refusing(), Upstream::http1(Script::echo()));
+    let ((dead, _held), live) = (refusing(), Upstream::http1(Script::echo()));
     let watershed = serve(&[dead, live.address()], "eject = false", "");
     let large = vec![b'x'; 1 << 20];
     for _ in 0..4 {
