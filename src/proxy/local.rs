@@ -56,7 +56,11 @@ impl Gateway {
         let Call { request, times, caller } = call;
         let (head, body) = request.into_parts();
         let found = snapshot.routes.find(&head).map(|Found { target, .. }| target.key.clone());
-        let again = |head, body| Call { request: Request::from_parts(head, body), times, caller: caller.clone() };
+        let again = |head, body| Call {
+            request: Request::from_parts(head, body),
+            times,
+            caller: caller.clone(),
+        };
         let Some(key) = found else { return Served::Elsewhere(again(head, body)) };
         if !allowed(&key.environment, &key.service) {
             return Served::NotListed(again(head, body), key.environment, key.service);
