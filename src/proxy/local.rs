@@ -160,7 +160,7 @@ impl Local {
     }
 
     /// Waits while the caller takes nothing, for as long as its patience lasts.
-    async fn send(&self, part: Part) -> Result<(), Gone> {
+    async fn send(&mut self, part: Part) -> Result<(), Gone> {
         match timeout(self.patience, self.parts.send(part)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(Gone),
