@@ -13,6 +13,7 @@ mod failure;
 mod headers;
 mod http1;
 mod http2;
+mod local;
 mod session;
 
 use std::net::SocketAddr;
@@ -30,6 +31,7 @@ use crate::transport::{Connection, Drain, Handler, HeadLimits, HeadTimes};
 use crate::versions::{Decided, Live, Snapshot};
 use ctx::{Chosen, Lane, RequestCtx};
 use failure::Failure;
+use local::LONGEST_CHAIN;
 use session::Session;
 
 /// What happens to a connection after a request; for HTTP/2, to the request's stream.
@@ -98,9 +100,12 @@ impl Gateway {
         session: &mut Session,
         ctx: &mut RequestCtx,
     ) -> Result<(), Failure> {
-        let snapshot = self.live.load();
+        let snapshot = session.snapshot().cloned().unwrap_or_else(|| self.live.load());
         (ctx.expose, ctx.generation) = (snapshot.expose, snapshot.generation);
         headers::check(session.request(), self.limits().head)?;
+        if session.chain().length >= LONGEST_CHAIN {
+            return Err(Failure::Loop);
+        }
         let mut chosen = decide(session, ctx, &snapshot)?;
         let served = execute::execute(session, ctx, &mut chosen).await;
         ctx.chosen = Some(chosen);

@@ -69,6 +69,7 @@ pub fn run(loader: Loader, loaded: Loaded, telemetry: Telemetry) -> Result<(), S
 
     let preparer = Preparer::new(engine, cache(&config), telemetry.clone())
         .with_store(ComponentStore::new(&config.components.directory));
+    let network = preparer.network().clone();
     let files = (loader.path().to_owned(), loader.directory().to_owned());
     let reloader = Reloader::new(
         loader,
@@ -88,6 +89,10 @@ pub fn run(loader: Loader, loaded: Loaded, telemetry: Telemetry) -> Result<(), S
     // By now, most descriptors other than connections of clients are open.
     let limit = ConnectionLimit::new(shared.descriptors.decide_connections_max());
     let gateway = shared.gateway();
+    network.serve_with({
+        let gateway = gateway.clone();
+        move |call, allowed| gateway.call(call, allowed)
+    });
     server.add_service(Acceptor::new(sockets.proxy, gateway, limit, drain.clone(), accept));
     let health = telemetry.health();
     let reloading = Reloading(tokio::sync::Mutex::new((reloader, watcher)));

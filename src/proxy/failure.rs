@@ -39,7 +39,6 @@ pub enum Failure {
     /// Its HTTP/2 connection carries as many requests as allowed already.
     TooManyStreams,
     /// It has come through too many services, which call each other.
-    #[expect(dead_code, reason = "made where guests call out")]
     Loop,
     NoService,
     Offline,

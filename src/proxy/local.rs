@@ -56,7 +56,11 @@ impl Gateway {
         let Call { request, times, caller } = call;
         let (head, body) = request.into_parts();
         let found = snapshot.routes.find(&head).map(|Found { target, .. }| target.key.clone());
-        let again = |head, body| Call { request: Request::from_parts(head, body), times, caller: caller.clone() };
+        let again = |head, body| Call {
+            request: Request::from_parts(head, body),
+            times,
+            caller: caller.clone(),
+        };
         let Some(key) = found else { return Served::Elsewhere(again(head, body)) };
         if !allowed(&key.environment, &key.service) {
             return Served::NotListed(again(head, body), key.environment, key.service);
@@ -156,7 +160,7 @@ impl Local {
     }
 
     /// Waits while the caller takes nothing, for as long as its patience lasts.
-    async fn send(&self, part: Part) -> Result<(), Gone> {
+    async fn send(&mut self, part: Part) -> Result<(), Gone> {
         match timeout(self.patience, self.parts.send(part)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(Gone),

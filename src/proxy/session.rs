@@ -2,6 +2,7 @@
 //! is.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -11,6 +12,9 @@ use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::http1::Http1;
 use super::http2::Http2;
+use super::local::Local;
+use crate::runtime::Chain;
+use crate::versions::Snapshot;
 
 /// The client is gone, or as good as gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +46,8 @@ pub struct Session {
 pub enum Codec {
     Http1(Box<Http1>),
     Http2(Box<Http2>),
+    /// A call of a guest, without a connection.
+    Local(Box<Local>),
 }
 
 impl Session {
@@ -60,6 +66,23 @@ impl Session {
         match &self.codec {
             Codec::Http1(session) => session.request(),
             Codec::Http2(session) => session.request(),
+            Codec::Local(session) => session.request(),
+        }
+    }
+
+    /// The snapshot that was pinned for the request before it came here, if one was.
+    pub fn snapshot(&self) -> Option<&Arc<Snapshot>> {
+        match &self.codec {
+            Codec::Http1(_) | Codec::Http2(_) => None,
+            Codec::Local(session) => Some(session.snapshot()),
+        }
+    }
+
+    /// The chain of calls that the request belongs to.
+    pub fn chain(&self) -> Chain {
+        match &self.codec {
+            Codec::Http1(_) | Codec::Http2(_) => Chain { client: self.client(), length: 0 },
+            Codec::Local(session) => session.chain(),
         }
     }
 
@@ -68,6 +91,7 @@ impl Session {
         match &self.codec {
             Codec::Http1(session) => session.client(),
             Codec::Http2(session) => session.client(),
+            Codec::Local(session) => session.client(),
         }
     }
 
@@ -96,6 +120,7 @@ impl Session {
         match &mut self.codec {
             Codec::Http1(session) => session.is_body_empty(),
             Codec::Http2(session) => session.is_body_empty(),
+            Codec::Local(session) => session.is_body_empty(),
         }
     }
 
@@ -104,6 +129,7 @@ impl Session {
         let input = match &mut self.codec {
             Codec::Http1(session) => session.read().await,
             Codec::Http2(session) => session.read().await,
+            Codec::Local(session) => session.read().await,
         };
         if let Input::Data(data) = &input {
             self.received += data.len() as u64;
@@ -116,6 +142,7 @@ impl Session {
         match &mut self.codec {
             Codec::Http1(session) => session.gone().await,
             Codec::Http2(session) => session.gone().await,
+            Codec::Local(session) => session.gone().await,
         }
     }
 
@@ -124,6 +151,7 @@ impl Session {
         match &mut self.codec {
             Codec::Http1(session) => session.set_patience(patience),
             Codec::Http2(session) => session.set_patience(patience),
+            Codec::Local(session) => session.set_patience(patience),
         }
     }
 
@@ -132,6 +160,8 @@ impl Session {
         match &mut self.codec {
             Codec::Http1(session) => session.write_continue().await,
             Codec::Http2(session) => session.write_continue(),
+            // The body comes without being asked for.
+            Codec::Local(_) => Ok(()),
         }
     }
 
@@ -140,13 +170,15 @@ impl Session {
         match &mut self.codec {
             Codec::Http1(session) => session.write_informational(head).await,
             Codec::Http2(session) => session.write_informational(head),
+            // Guests are told the last head only.
+            Codec::Local(_) => Ok(()),
         }
     }
 
     /// Whether the client takes any success for a switch to the protocol that it asks for, as with HTTP/2.
     pub fn is_tunnel(&self) -> bool {
         match &self.codec {
-            Codec::Http1(_) => false,
+            Codec::Http1(_) | Codec::Local(_) => false,
             Codec::Http2(session) => session.is_tunnel(),
         }
     }
@@ -157,6 +189,8 @@ impl Session {
         match &mut self.codec {
             Codec::Http1(session) => session.switch(head).await?,
             Codec::Http2(session) => session.switch(head)?,
+            // No guest can ask for another protocol.
+            Codec::Local(_) => return Err(Gone),
         }
         self.sent_head = Some((status, Instant::now()));
         Ok(())
@@ -168,6 +202,7 @@ impl Session {
         match &mut self.codec {
             Codec::Http1(session) => session.write_head(head).await?,
             Codec::Http2(session) => session.write_head(head)?,
+            Codec::Local(session) => session.write_head(head)?,
         }
         self.sent_head = Some((status, Instant::now()));
         Ok(())
@@ -179,6 +214,7 @@ impl Session {
         match &mut self.codec {
             Codec::Http1(session) => session.write(&data).await?,
             Codec::Http2(session) => session.write(data).await?,
+            Codec::Local(session) => session.write(data).await?,
         }
         self.sent += length;
         Ok(())
@@ -189,6 +225,7 @@ impl Session {
         match &mut self.codec {
             Codec::Http1(session) => session.finish(trailers).await,
             Codec::Http2(session) => session.finish(trailers),
+            Codec::Local(session) => session.finish(trailers).await,
         }
     }
 
@@ -196,7 +233,7 @@ impl Session {
     pub fn close_after(&mut self) {
         match &mut self.codec {
             Codec::Http1(session) => session.close_after(),
-            Codec::Http2(_) => {}
+            Codec::Http2(_) | Codec::Local(_) => {}
         }
     }
 
@@ -204,7 +241,7 @@ impl Session {
     pub fn is_alone(&self) -> bool {
         match &self.codec {
             Codec::Http1(session) => session.is_alone(),
-            Codec::Http2(_) => false,
+            Codec::Http2(_) | Codec::Local(_) => false,
         }
     }
 }

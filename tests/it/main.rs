@@ -44,6 +44,7 @@ mod log;
 mod metrics;
 mod misbehaving;
 mod operators;
+mod outbound;
 mod p3;
 mod passes;
 mod plan;

@@ -6,6 +6,7 @@
 
 mod bodies;
 mod faults;
+mod fetch;
 mod framing;
 mod probes;
 mod reply;
@@ -70,6 +71,10 @@ impl Guest for Lab {
             "/hog" => faults::hog(query.number("mib", 1024)),
             "/env" => probes::env(),
             "/headers" => probes::headers(&request),
+            "/fetch" => {
+                let url = target.split_once("url=").map(|(_, url)| url.to_owned());
+                fetch::fetch(request, url.unwrap_or_default()).await
+            }
             "/net" => probes::net(query.number("port", 1)).await,
             "/stdout" => probes::stdout().await,
             "/print" => probes::print(query.number("parts", 3), query.number("end", 1)).await,

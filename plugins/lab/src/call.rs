@@ -112,6 +112,11 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// The body of a call.
+    pub fn of(body: OutgoingBody) -> Result<Self, Gone> {
+        Ok(Self { stream: body.write()?, body })
+    }
+
     /// Writes as the host makes room, and does not wait until it has passed the bytes on.
     pub fn write(&self, mut bytes: &[u8]) -> Outcome {
         while !bytes.is_empty() {
@@ -147,7 +152,11 @@ pub struct Upload {
 
 impl Upload {
     pub fn of(request: &IncomingRequest) -> Result<Self, Gone> {
-        let body = request.consume()?;
+        Self::from(request.consume()?)
+    }
+
+    /// Of the response to a call.
+    pub fn from(body: IncomingBody) -> Result<Self, Gone> {
         Ok(Self { stream: body.stream()?, body })
     }
 

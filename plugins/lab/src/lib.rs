@@ -2,12 +2,13 @@
 //! each failure with `curl`.
 //!
 //! The first segment of the path chooses a [`Behaviour`] and the query sets its numbers; `/` lists them all. The
-//! behaviours are in five rooms: [`bodies`] stream, [`framing`] is odd, [`faults`] fail, [`hoards`] take memory and time,
-//! [`probes`] report.
+//! behaviours are in six rooms: [`bodies`] stream, [`framing`] is odd, [`faults`] fail, [`hoards`] take memory and time,
+//! [`fetch`] calls others, [`probes`] report.
 
 mod bodies;
 mod call;
 mod faults;
+mod fetch;
 mod framing;
 mod hoards;
 mod probes;
@@ -95,6 +96,7 @@ const BEHAVIOURS: &[Behaviour] = &[
     on("env",        &[],                           probes::env,        "lists its environment"),
     on("fs",         &[],                           probes::fs,         "tries to use a file system"),
     on("net",        &[("port", 1)],                probes::net,        "tries to reach 127.0.0.1 at this port"),
+    on("fetch",      &[("times", 1), ("first", 0), ("between", 0)], fetch::fetch, "asks the service at url=…, the last of the query"),
     on("headers",    &[],                           probes::headers,    "lists what it got of the request's head"),
     on("stdout",     &[("lines", 1), ("len", 16)],  probes::stdout,     "writes lines to stdout and one to stderr"),
     on("print",      &[("parts", 3), ("end", 1)],   probes::print,      "writes a line to stdout in parts, each through a stream of its own"),

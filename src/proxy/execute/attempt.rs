@@ -268,6 +268,10 @@ fn start(
         let name = of.name.unwrap_or(&of.version.spec.name);
         headers::tell_lane(sent, request.headers_mut(), lane, name);
     }
+    // What a guest calls continues the chain; whoever may call nobody has none.
+    if matches!(reserved, Reserved::Guest(guest, _) if guest.grant().outbound.is_some()) {
+        request.extensions_mut().insert(session.chain());
+    }
     let exchange = match reserved {
         Reserved::Guest(guest, place) if upload.has_body() => {
             let (invocation, feed) =
