@@ -86,6 +86,7 @@ const ROOMS: [(&str, &[&str]); 26] = [
             "source",
             "telemetry",
             "transport",
+            "upstream",
             "versions",
         ],
     ),

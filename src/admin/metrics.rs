@@ -11,7 +11,8 @@ use axum::response::{IntoResponse, Response};
 use super::error::AdminError;
 use super::{Admin, status};
 use crate::config::Traffic;
-use crate::telemetry::{Format, Scrape, Sockets, States};
+use crate::telemetry::{Format, Scrape, ServiceStates, Sockets, States, TargetState};
+use crate::upstream::{Health, Upstream};
 use crate::versions::Snapshot;
 
 /// Takes any query, as scrapers add their own.
@@ -53,9 +54,31 @@ fn states(snapshot: &Snapshot) -> States {
         for version in &entry.versions {
             let is_quarantined = version.is_quarantined();
             service.version(version.name.as_str(), version.status.word(), is_quarantined);
+            let upstream = version.status.normal().and_then(|it| it.backend.upstream());
+            upstream.into_iter().for_each(|it| targets(&service, version.name.as_str(), it));
         }
     }
     states
+}
+
+/// How the targets of a version do.
+fn targets(service: &ServiceStates<'_>, version: &str, upstream: &Upstream) {
+    for state in upstream.states() {
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        let (target, address) = (state.declared.to_string(), state.address.to_string());
+        let state = TargetState {
+            target: &target,
+            address: &address,
+            is_healthy: state.health == Health::Healthy,
+            is_ejected: state.health == Health::Ejected,
+            requests: state.requests,
+            errors: state.errors,
+            in_flight: count(state.in_flight),
+            active: count(state.open.saturating_sub(state.idle)),
+            idle: count(state.idle),
+        };
+        service.target(version, &state);
+    }
 }
 
 /// The format that a scraper prefers. One that names no format of ours gets the older text, as

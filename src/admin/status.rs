@@ -2,6 +2,7 @@
 //! versions, and the last reload.
 
 mod observed;
+mod upstream;
 
 use std::iter;
 use std::sync::Arc;
@@ -191,8 +192,8 @@ fn version_document(
         remark: view.remark.clone(),
         error: view.status.error().map(Fault::from),
         substitute: substitute(view),
-        unhealthy: false,
-        upstream: None,
+        unhealthy: taker.is_some_and(|taker| taker.is_unhealthy()),
+        upstream: taker.and_then(|taker| taker.backend.upstream()).map(|it| upstream::document(it)),
     }
 }
 

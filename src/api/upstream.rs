@@ -25,7 +25,8 @@ pub struct TargetDocument {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     pub weight: u32,
-    /// `healthy`; `unhealthy`, by its checks; or `ejected` for a while, by how its requests fail.
+    /// `healthy`; `unhealthy`, by its checks; `unchecked`, before the first of them; or `ejected` for a while, because
+    /// requests failed. Without checks, a target is healthy until requests fail.
     pub health: String,
     /// Since when, RFC 3339.
     pub since: String,

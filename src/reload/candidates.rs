@@ -311,7 +311,8 @@ impl Versions {
             // Logged once for all waiting versions, by `Retry`.
             Err(error) if error.is_transient => {
                 candidate.progress = Progress::Waits(format!("{version} of {service}: {error}"));
-                if candidate.replaces {
+                // A name that nobody knows is more often wrong than late, so it is told of at once.
+                if candidate.replaces && error.code != StatusCode::Unresolved {
                     return false;
                 }
                 Status::Error(error)

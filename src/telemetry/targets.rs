@@ -37,9 +37,10 @@ pub struct TargetState<'a> {
     /// Where connections go.
     pub address: &'a str,
     pub is_healthy: bool,
+    /// Whether it gets none for a while, because requests failed.
+    pub is_ejected: bool,
     pub requests: u64,
     pub errors: u64,
-    pub ejections: u64,
     pub in_flight: u64,
     /// Connections with a request.
     pub active: u64,
@@ -53,7 +54,7 @@ pub struct Targets {
     healthy: Family<TargetLabels, Gauge>,
     requests: Family<TargetLabels, Counter>,
     errors: Family<TargetLabels, Counter>,
-    ejections: Family<TargetLabels, Counter>,
+    ejected: Family<TargetLabels, Gauge>,
     in_flight: Family<TargetLabels, Gauge>,
     connections: Family<ConnectionLabels, Gauge>,
     retries: Family<VersionLabels, Counter>,
@@ -62,12 +63,12 @@ pub struct Targets {
 impl Targets {
     /// Takes note of a target of a version.
     pub(super) fn target(&self, version: VersionLabels, state: &TargetState<'_>) {
-        let TargetState { target, address, is_healthy, requests, errors, ejections, .. } = *state;
+        let TargetState { target, address, is_healthy, is_ejected, requests, errors, .. } = *state;
         let labels = TargetLabels { version, target: target.into(), address: address.into() };
         self.healthy.get_or_create_owned(&labels).set(is_healthy.into());
         self.requests.get_or_create_owned(&labels).inc_by(requests);
         self.errors.get_or_create_owned(&labels).inc_by(errors);
-        self.ejections.get_or_create_owned(&labels).inc_by(ejections);
+        self.ejected.get_or_create_owned(&labels).set(is_ejected.into());
         self.in_flight.get_or_create_owned(&labels).set(gauge(state.in_flight));
         for (name, count) in [("active", state.active), ("idle", state.idle)] {
             let labels = ConnectionLabels { target: labels.clone(), state: name };
@@ -81,7 +82,7 @@ impl Targets {
     }
 
     pub(super) fn register(self, registry: &mut Registry) {
-        let Self { healthy, requests, errors, ejections, in_flight, connections, retries } = self;
+        let Self { healthy, requests, errors, ejected, in_flight, connections, retries } = self;
         registry.register("upstream_healthy", "1 for a target that takes requests", healthy);
         registry.register(
             "upstream_requests",
@@ -94,9 +95,9 @@ impl Targets {
             errors,
         );
         registry.register(
-            "upstream_ejections",
-            "Times that a target got no requests for a while because they failed",
-            ejections,
+            "upstream_ejected",
+            "1 for a target that gets no requests for a while because they failed",
+            ejected,
         );
         registry.register("upstream_in_flight", "Requests that a target is serving", in_flight);
         registry.register("upstream_connections", "Connections to a target", connections);

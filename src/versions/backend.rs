@@ -101,6 +101,14 @@ impl Backend {
         }
     }
 
+    /// The upstream that serves the version, if one does.
+    pub fn upstream(&self) -> Option<&Arc<Upstream>> {
+        match self {
+            Self::Upstream(upstream) => Some(upstream),
+            Self::Guest(_) => None,
+        }
+    }
+
     /// Reserves what one request needs, if that is free now.
     pub(super) fn try_reserve(&self) -> Option<Reserved<'_>> {
         match self {

@@ -58,6 +58,11 @@ impl ReadyVersion {
         Some(Admission { reserved: self.backend.try_reserve()?, permit })
     }
 
+    /// Whether nothing of what is to serve its requests can be asked.
+    pub fn is_unhealthy(&self) -> bool {
+        self.backend.upstream().is_some_and(|upstream| !upstream.is_healthy())
+    }
+
     /// What it is made of.
     pub fn incumbent(&self) -> Incumbent<'_> {
         Incumbent { name: &self.spec.name, digest: Some(self.digest()), env: Some(self.spec.env()) }

@@ -5,7 +5,7 @@
 //! page says it prints. `WATERSHED_BLESS=1` writes the output into the page instead, where the two
 //! differ; run it twice after adding commands in the middle of a page.
 //!
-//! The tests need the reader's tools: bash, curl, grep, sed, sort and uniq.
+//! The tests need the reader's tools: bash, curl, grep, python3, sed, sort and uniq.
 //!
 //! The runner differs from a reader in this:
 //!
@@ -18,7 +18,8 @@
 //! - After such a block, and after `sed -i`, the process is asked to read the files, because the next
 //!   command comes sooner than a reader could type it.
 //! - The shipped components are compiled beforehand.
-//! - The ports 8080 and 9090 are replaced by free ones.
+//! - After a command that starts `http.server`, the runner waits until that listens.
+//! - The ports 8080, 9090 and 9001 are replaced by free ones.
 //! - `~` is the directory of the copy, and it is shown as `/home/ana`; `USER` is `ana`.
 //!
 //! `likeness` lists what may differ: times, digests, measured figures, counts of random

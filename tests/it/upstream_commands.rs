@@ -1,6 +1,7 @@
 //! Upstreams from the command line: deployed, given traffic, rolled back, kept from traffic, compared and deleted.
 
 use serde_json::Value;
+use watershed::history::Author;
 
 use crate::support::{
     Backend, GREETER, Site, Watershed, done, eventually, greeter, plugin, refused, split, tell,
@@ -82,8 +83,8 @@ fn a_deployment_writes_the_short_form_and_keeps_the_file() {
     assert!(text.starts_with("# Kept by hand.\n") && text.contains("# Who gets what.\n"), "{text}");
     assert!((share(&watershed, "v2") - 10.0).abs() < 0.01);
     let record = watershed.history("greeter").remove(0);
-    let author = record.author.unwrap();
-    assert_eq!(author.command.as_deref(), Some("watershed deploy greeter v2 --traffic 10"));
+    let Author::Command { command, .. } = record.author else { panic!("{record:?}") };
+    assert_eq!(command, "watershed deploy greeter v2 --traffic 10");
 }
 
 /// No target answers: nothing waits, and no traffic goes there unless somebody insists. `kubectl rollout status` waits for

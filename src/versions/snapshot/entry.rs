@@ -136,11 +136,14 @@ impl ServiceEntry {
 
     /// Explains the decision for a request.
     pub fn explain(&self, question: &Question, generation: u64) -> Explanation {
-        Explanation {
-            generation: Some(generation),
-            held: self.held.clone(),
-            ..self.decider.explain(self.key.environment.as_str(), question, Instant::now())
+        let mut explanation =
+            self.decider.explain(self.key.environment.as_str(), question, Instant::now());
+        for chance in &mut explanation.distribution {
+            let mut entries = self.decider.entries();
+            let entry = entries.find(|entry| entry.spec.name.as_str() == chance.version);
+            chance.unhealthy = entry.is_some_and(|entry| entry.is_unhealthy());
         }
+        Explanation { generation: Some(generation), held: self.held.clone(), ..explanation }
     }
 
     /// What is wrong with the service although it is served as declared.

@@ -117,6 +117,9 @@ impl Page {
         if command.contains("sed -i") {
             self.session.read_edits();
         }
+        if command.contains("http.server") {
+            self.session.await_service();
+        }
         let rest = step.output().get(printed.len()..).unwrap_or_default();
         if !rest.is_empty() && rest[0].contains("Z  INFO ") | rest[0].contains("Z ERROR ") {
             let log = || self.session.log().split_off(before);
@@ -138,7 +141,7 @@ fn part(lines: &[String], wanted: &[String]) -> Option<Vec<String>> {
 }
 
 /// The pages that are run, each by a test of its own.
-pub const RUN: [&str; 7] = [
+pub const RUN: [&str; 8] = [
     "README.md",
     "docs/traffic.md",
     "docs/upgrades.md",
@@ -146,6 +149,7 @@ pub const RUN: [&str; 7] = [
     "docs/guests.md",
     "docs/operations.md",
     "docs/scripts.md",
+    "docs/upstreams.md",
 ];
 
 #[test]
@@ -178,6 +182,11 @@ fn guests() {
 #[test]
 fn operations() {
     Page::run(RUN[5]);
+}
+
+#[test]
+fn upstreams() {
+    Page::run(RUN[7]);
 }
 
 #[test]

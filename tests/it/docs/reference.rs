@@ -16,10 +16,11 @@ use super::{blesses, repository};
 use crate::support::{Finished, GREETER, Site, greeter, one_version, split};
 
 /// The pages of the documentation.
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 9] = [
     "README.md",
     "docs/traffic.md",
     "docs/upgrades.md",
+    "docs/upstreams.md",
     "docs/configuration.md",
     "docs/guests.md",
     "docs/operations.md",

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -21,6 +21,8 @@ use crate::support::within;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What the shell prints after each command.
 const END: &str = "@@end@@";
+/// The port of the reader's own service.
+const SERVICE: &str = "9001";
 /// The reader's user name.
 const HOME: &str = "/home/ana";
 
@@ -40,8 +42,9 @@ pub struct Session {
     directory: tempfile::TempDir,
     shell: Child,
     input: ChildStdin,
-    /// Ports that nobody else gets as long as these sockets are bound, and that can still be listened on.
-    ports: [(Socket, u16); 2],
+    /// Ports that nobody else gets as long as these sockets are bound, and that can still be listened on: of the proxy, of
+    /// the admin listener, and of a service that the reader has.
+    ports: [(Socket, u16); 3],
 }
 
 impl Session {
@@ -57,7 +60,7 @@ impl Session {
         script(&root.join("bin/make"), MAKE);
         // As on a terminal.
         fs::write(home.join(".curlrc"), "no-progress-meter\n").unwrap();
-        let ports = [reserve(), reserve()];
+        let ports = [reserve(), reserve(), reserve()];
         let path = std::env::var("PATH").unwrap();
         let mut shell = Command::new("bash");
         shell.args(["--noprofile", "--norc"]).current_dir(&home).process_group(0);
@@ -111,6 +114,13 @@ impl Session {
         });
     }
 
+    /// Waits until the reader's own service listens, because the next command comes sooner than a reader could write it.
+    pub fn await_service(&self) {
+        let [.., (_, service)] = &self.ports;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, *service));
+        within(PATIENCE, "the reader's own service", || TcpStream::connect(address).is_ok());
+    }
+
     /// The lines of the process's log so far.
     pub fn log(&self) -> Vec<String> {
         self.lines(&self.read("log"))
@@ -144,16 +154,18 @@ impl Session {
 
     /// With the ports of this run.
     fn to_run(&self, text: &str) -> String {
-        let [(_, proxy), (_, admin)] = &self.ports;
-        text.replace(":8080", &format!(":{proxy}")).replace(":9090", &format!(":{admin}"))
+        let [(_, proxy), (_, admin), (_, service)] = &self.ports;
+        let text = text.replace(":8080", &format!(":{proxy}"));
+        text.replace(":9090", &format!(":{admin}")).replace(SERVICE, &service.to_string())
     }
 
     /// With the ports and the directory of the page.
     fn lines(&self, text: &str) -> Vec<String> {
-        let [(_, proxy), (_, admin)] = &self.ports;
+        let [(_, proxy), (_, admin), (_, service)] = &self.ports;
         let home = self.directory.path().join("home").display().to_string();
         let text =
             text.replace(&format!(":{proxy}"), ":8080").replace(&format!(":{admin}"), ":9090");
+        let text = text.replace(&format!(":{service}"), &format!(":{SERVICE}"));
         text.replace(&home, HOME).replace('\r', "").lines().map(str::to_owned).collect()
     }
 }
@@ -190,7 +202,7 @@ fn compiled() -> PathBuf {
 fn reserve() -> (Socket, u16) {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_reuse_address(true).unwrap();
-    socket.bind(&std::net::SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
     let port = socket.local_addr().unwrap().as_socket().unwrap().port();
     (socket, port)
 }
