@@ -9,7 +9,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 LINKED := CARGO_TARGET_DIR=target/linked RUSTFLAGS=-Clink-arg=-Wl,--emit-relocs
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz bench bench-peers dist pgo plugins lint tools promtool
+.PHONY: help run test soak fuzz bench bench-peers dist pgo plugins lint tools promtool test-peers
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -17,7 +17,7 @@ help: ## list the targets
 run: tools ## build in release and serve config/ (CONFIG=… for another)
 	cargo run --release --locked -- run --config $(CONFIG)
 
-test: tools promtool ## run everything that must pass
+test: tools promtool test-peers ## run everything that must pass
 	cargo test --release --locked
 
 fuzz: tools ## feed random input to the readers of configurations and requests, a minute a target (FUZZ_SECONDS=…)
@@ -59,6 +59,10 @@ tools:
 		echo "installing build-essential and cmake"; \
 		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends build-essential cmake >/dev/null; \
 	fi
+
+# What tests of upstreams talk to: grpcio and WebSocket libraries.
+test-peers:
+	@tests/peers/install.sh
 
 # Prometheus's linter of metrics, alone: Debian's package would also start a server, on the port of our admin listener.
 promtool:
