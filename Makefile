@@ -20,6 +20,9 @@ run: tools ## build in release and serve config/ (CONFIG=… for another)
 test: tools promtool test-peers ## run everything that must pass
 	cargo test --release --locked
 
+soak: tools ## run ten minutes of mixed traffic through upstreams that come and go (SOAK_SECONDS=…)
+	cargo test --release --locked --test it -- --ignored --exact --nocapture soak::soak
+
 fuzz: tools ## feed random input to the readers of configurations and requests, a minute a target (FUZZ_SECONDS=…)
 	fuzz/run
 

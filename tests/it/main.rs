@@ -63,6 +63,7 @@ mod sandbox;
 mod secrets;
 mod shutdown;
 mod simulation;
+mod soak;
 mod split;
 mod status;
 mod store;
