@@ -118,7 +118,12 @@ fn soak() {
     });
     report(&samples, &tally);
     let wrong = tally.wrong.into_inner().unwrap();
-    assert!(wrong.is_empty(), "{} wrong, such as\n{}", wrong.len(), wrong[..wrong.len().min(5)].join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} wrong, such as\n{}",
+        wrong.len(),
+        wrong[..wrong.len().min(5)].join("\n")
+    );
     assert_flat(&samples);
     let before = descriptors(&watershed);
     // Idle connections to targets are closed after two seconds, and those of clients are closed already.
@@ -160,7 +165,10 @@ fn assert_flat(samples: &[(usize, usize)]) {
         part.iter().map(of).max().unwrap_or_default()
     };
     let (middle, last) = (&samples[third..2 * third], &samples[2 * third..]);
-    let (files, mib) = ((peak(middle, |it| it.0), peak(last, |it| it.0)), (peak(middle, |it| it.1), peak(last, |it| it.1)));
+    let (files, mib) = (
+        (peak(middle, |it| it.0), peak(last, |it| it.0)),
+        (peak(middle, |it| it.1), peak(last, |it| it.1)),
+    );
     assert!(files.1 <= files.0 + files.0 / 5 + 10, "descriptors grow: {files:?}");
     assert!(mib.1 <= mib.0 + mib.0 / 10 + 5, "memory grows: {mib:?} MiB");
 }
@@ -203,7 +211,8 @@ fn many(watershed: &Watershed, tally: &Tally) {
 /// Clients that leave: in the middle of an upload, and before they have read the response.
 fn leaving(watershed: &Watershed, tally: &Tally) {
     let mut client: Http1 = watershed.http1();
-    client.send(format!("POST / HTTP/1.1\r\nhost: {STEADY}\r\ncontent-length: {PART}\r\n\r\nxxxxx"));
+    client
+        .send(format!("POST / HTTP/1.1\r\nhost: {STEADY}\r\ncontent-length: {PART}\r\n\r\nxxxxx"));
     client.head();
     client.reset();
     let mut client = watershed.http1();
