@@ -33,7 +33,7 @@ bench: tools ## run criterion, then measure the goals against the installed peer
 	$(LINKED) cargo bench --locked --profile dist --bench hot_path
 	$(LINKED) cargo bench --locked --profile dist --bench table -- $(TABLE)
 
-bench-peers: tools ## install the peers of bench: wasmtime, workerd, envoy, nginx, haproxy, wrk
+bench-peers: tools ## install the peers of bench: wasmtime, workerd, envoy, nginx, haproxy, caddy, wrk
 	benches/peers.sh
 
 dist: tools ## build target/dist/watershed, for packages: fat LTO, laid out by what runs under load

@@ -9,6 +9,7 @@ mod get;
 mod load;
 mod peers;
 mod process;
+mod proxy;
 mod publish;
 mod quiet;
 mod reload;
@@ -76,6 +77,8 @@ enum Part {
     Scale,
     /// nginx, envoy and haproxy with a fixed response, without a goal.
     Others,
+    /// A backend behind ours, nginx, haproxy, a bare Pingora, envoy and caddy.
+    Proxy,
 }
 
 impl Arguments {
@@ -109,7 +112,7 @@ fn measure(arguments: &mut Arguments, report: &mut Report) -> Result<()> {
     arguments.binary =
         binary.canonicalize().map_err(|error| format!("{}: {error}", binary.display()))?;
     report.about(arguments);
-    let scenarios: [fn(&Arguments, &mut Report) -> Result<()>; 7] = [
+    let scenarios: [fn(&Arguments, &mut Report) -> Result<()>; 8] = [
         throughput::measure,
         routing::measure,
         start::measure,
@@ -117,6 +120,7 @@ fn measure(arguments: &mut Arguments, report: &mut Report) -> Result<()> {
         reload::measure,
         compile::measure,
         scale::measure,
+        proxy::measure,
     ];
     let failures: Vec<_> = scenarios
         .iter()
