@@ -3,6 +3,7 @@
 //! `make bench`, or `cargo bench --profile dist --bench table -- --help`. `benches/README.md` says
 //! how to read it. It asserts nothing: it fails only where something cannot be measured at all.
 
+mod call;
 mod compile;
 mod component;
 mod get;
@@ -79,6 +80,8 @@ enum Part {
     Others,
     /// A backend behind ours, nginx, haproxy, a bare Pingora, envoy and caddy.
     Proxy,
+    /// A guest that makes one call to a local backend, against wasmtime.
+    Call,
 }
 
 impl Arguments {
@@ -112,7 +115,7 @@ fn measure(arguments: &mut Arguments, report: &mut Report) -> Result<()> {
     arguments.binary =
         binary.canonicalize().map_err(|error| format!("{}: {error}", binary.display()))?;
     report.about(arguments);
-    let scenarios: [fn(&Arguments, &mut Report) -> Result<()>; 8] = [
+    let scenarios: [fn(&Arguments, &mut Report) -> Result<()>; 9] = [
         throughput::measure,
         routing::measure,
         start::measure,
@@ -121,6 +124,7 @@ fn measure(arguments: &mut Arguments, report: &mut Report) -> Result<()> {
         compile::measure,
         scale::measure,
         proxy::measure,
+        call::measure,
     ];
     let failures: Vec<_> = scenarios
         .iter()

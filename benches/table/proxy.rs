@@ -178,8 +178,13 @@ impl Measured {
         };
         let served = front.as_ref().map_or(&backend.served, |front| &front.served);
         let seconds = arguments.seconds;
-        let plan =
-            |connections, seconds| Plan { host: HOST, connections, seconds, cores: Cores::Client };
+        let plan = |connections, seconds| Plan {
+            host: HOST,
+            path: "/",
+            connections,
+            seconds,
+            cores: Cores::Client,
+        };
         plan(32, 1).run(served)?;
         let load = plan(32, seconds).run(served)?;
         eprintln!("{}, {} of CPU", Quantity::Rate(load.rate), Quantity::from(load.cpu));
@@ -237,14 +242,14 @@ fn middle(loads: &[Load], number: impl Fn(&Load) -> f64 + Copy) -> Option<f64> {
 }
 
 /// An nginx that answers itself.
-struct Backend {
-    served: Served,
+pub struct Backend {
+    pub served: Served,
     _home: TempDir,
 }
 
 impl Backend {
     /// Answers with the greeting, or with a file of this size.
-    fn start(size: Option<usize>) -> Result<Self> {
+    pub fn start(size: Option<usize>) -> Result<Self> {
         let program = find("nginx").ok_or("no nginx to be the backend: run `make bench-peers`")?;
         let (home, address) = (tempfile::tempdir()?, free_address()?);
         fs::create_dir(home.path().join("www"))?;

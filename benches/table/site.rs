@@ -98,6 +98,14 @@ impl Site {
         self.replace(service, text, split)
     }
 
+    /// Declares a service of one component that may call one origin.
+    pub fn declare_caller(&self, service: &str, component: &Path, origin: &str) -> Result<()> {
+        let version = format!(
+            "[[versions]]\nname = \"v1\"\ncomponent = {component:?}\noutbound = [\"{origin}\"]\n\n"
+        );
+        self.replace(service, version, "v1 = 100")
+    }
+
     fn replace(&self, service: &str, mut text: String, split: &str) -> Result<()> {
         write!(text, "[traffic]\nsplit = {{ {split} }}\n")?;
         let aside = self.path("edited");
