@@ -9,7 +9,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 LINKED := CARGO_TARGET_DIR=target/linked RUSTFLAGS=-Clink-arg=-Wl,--emit-relocs
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz bench bench-peers dist pgo plugins lint tools promtool
+.PHONY: help run test soak fuzz bench bench-peers dist pgo plugins lint tools promtool test-peers
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -17,8 +17,11 @@ help: ## list the targets
 run: tools ## build in release and serve config/ (CONFIG=… for another)
 	cargo run --release --locked -- run --config $(CONFIG)
 
-test: tools promtool ## run everything that must pass
+test: tools promtool test-peers ## run everything that must pass
 	cargo test --release --locked
+
+soak: tools ## run ten minutes of mixed traffic through upstreams that come and go (SOAK_SECONDS=…)
+	cargo test --release --locked --test it -- --ignored --exact --nocapture soak::soak
 
 fuzz: tools ## feed random input to the readers of configurations and requests, a minute a target (FUZZ_SECONDS=…)
 	fuzz/run
@@ -30,7 +33,7 @@ bench: tools ## run criterion, then measure the goals against the installed peer
 	$(LINKED) cargo bench --locked --profile dist --bench hot_path
 	$(LINKED) cargo bench --locked --profile dist --bench table -- $(TABLE)
 
-bench-peers: tools ## install the peers of bench: wasmtime, workerd, envoy, nginx, haproxy, wrk
+bench-peers: tools ## install the peers of bench: wasmtime, workerd, envoy, nginx, haproxy, caddy, wrk
 	benches/peers.sh
 
 dist: tools ## build target/dist/watershed, for packages: fat LTO, laid out by what runs under load
@@ -59,6 +62,10 @@ tools:
 		echo "installing build-essential and cmake"; \
 		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends build-essential cmake >/dev/null; \
 	fi
+
+# What tests of upstreams talk to: grpcio and WebSocket libraries.
+test-peers:
+	@tests/peers/install.sh
 
 # Prometheus's linter of metrics, alone: Debian's package would also start a server, on the port of our admin listener.
 promtool:

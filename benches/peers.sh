@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the peers of `benches/table`, at the versions against which its goals were set:
-# wasmtime by cargo; workerd and envoy below target/peers; wrk, nginx and haproxy by apt. What is
+# wasmtime by cargo; workerd and envoy below target/peers; wrk, nginx, haproxy and caddy by apt. What is
 # installed already stays. A peer that cannot be installed is reported, and its rows say "not found".
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -14,6 +14,7 @@ packages=()
 command -v wrk >/dev/null || packages+=(wrk)
 PATH=$PATH:/usr/sbin command -v nginx >/dev/null || packages+=(nginx-light)
 PATH=$PATH:/usr/sbin command -v haproxy >/dev/null || packages+=(haproxy)
+command -v caddy >/dev/null || packages+=(caddy)
 command -v npm >/dev/null || packages+=(npm)
 python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip)
 if [ ${#packages[@]} -gt 0 ]; then

@@ -20,7 +20,8 @@ const SEEN: Duration = Duration::from_secs(10);
 const SHORTEST: Duration = Duration::from_millis(500);
 
 /// Server and wrk share all cores, as they are: see the README.
-const PLAN: Plan<'_> = Plan { host: HOST, connections: 32, seconds: WINDOW, cores: Cores::All };
+const PLAN: Plan<'_> =
+    Plan { host: HOST, path: "/", connections: 32, seconds: WINDOW, cores: Cores::All };
 
 /// Each round loads the server, and again while a new version is being made.
 pub fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {

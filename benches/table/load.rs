@@ -37,6 +37,7 @@ pub struct Load {
 pub struct Plan<'a> {
     /// The host that requests name.
     pub host: &'a str,
+    pub path: &'a str,
     pub connections: u32,
     pub seconds: u32,
     pub cores: Cores,
@@ -76,7 +77,7 @@ impl Plan<'_> {
         let mut wrk = command(self.cores, Path::new(&wrk));
         wrk.args(["--latency", "-t1", &format!("-c{}", self.connections)]);
         wrk.args([format!("-d{}s", self.seconds), format!("-HHost: {}", self.host)]);
-        wrk.arg(format!("http://{address}/"));
+        wrk.arg(format!("http://{address}{}", self.path));
         Process::spawn(wrk)
     }
 }

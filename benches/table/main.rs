@@ -3,12 +3,14 @@
 //! `make bench`, or `cargo bench --profile dist --bench table -- --help`. `benches/README.md` says
 //! how to read it. It asserts nothing: it fails only where something cannot be measured at all.
 
+mod call;
 mod compile;
 mod component;
 mod get;
 mod load;
 mod peers;
 mod process;
+mod proxy;
 mod publish;
 mod quiet;
 mod reload;
@@ -76,6 +78,10 @@ enum Part {
     Scale,
     /// nginx, envoy and haproxy with a fixed response, without a goal.
     Others,
+    /// A backend behind ours, nginx, haproxy, a bare Pingora, envoy and caddy.
+    Proxy,
+    /// A guest that makes one call to a local backend, against wasmtime.
+    Call,
 }
 
 impl Arguments {
@@ -109,7 +115,7 @@ fn measure(arguments: &mut Arguments, report: &mut Report) -> Result<()> {
     arguments.binary =
         binary.canonicalize().map_err(|error| format!("{}: {error}", binary.display()))?;
     report.about(arguments);
-    let scenarios: [fn(&Arguments, &mut Report) -> Result<()>; 7] = [
+    let scenarios: [fn(&Arguments, &mut Report) -> Result<()>; 9] = [
         throughput::measure,
         routing::measure,
         start::measure,
@@ -117,6 +123,8 @@ fn measure(arguments: &mut Arguments, report: &mut Report) -> Result<()> {
         reload::measure,
         compile::measure,
         scale::measure,
+        proxy::measure,
+        call::measure,
     ];
     let failures: Vec<_> = scenarios
         .iter()

@@ -18,7 +18,8 @@ const WINDOW: u32 = 10;
 const PERIOD: Duration = Duration::from_millis(100);
 
 /// Server and wrk share all cores, as they are: see the README.
-const PLAN: Plan<'_> = Plan { host: HOST, connections: 32, seconds: WINDOW, cores: Cores::All };
+const PLAN: Plan<'_> =
+    Plan { host: HOST, path: "/", connections: 32, seconds: WINDOW, cores: Cores::All };
 
 /// Each round loads the server, and again while it reloads. A request that fails fails the row.
 pub fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {

@@ -81,6 +81,32 @@ impl Site {
                  env = {{ GREETING = \"{greeting}\", VERSION = \"{version}\" }}\n\n"
             )?;
         }
+        self.replace(service, text, split)
+    }
+
+    /// Declares a service whose versions are upstreams of one target each.
+    pub fn declare_upstreams(
+        &self,
+        service: &str,
+        versions: &[(&str, SocketAddr)],
+        split: &str,
+    ) -> Result<()> {
+        let mut text = String::new();
+        for (version, target) in versions {
+            write!(text, "[[versions]]\nname = \"{version}\"\nupstream = [\"{target}\"]\n\n")?;
+        }
+        self.replace(service, text, split)
+    }
+
+    /// Declares a service of one component that may call one origin.
+    pub fn declare_caller(&self, service: &str, component: &Path, origin: &str) -> Result<()> {
+        let version = format!(
+            "[[versions]]\nname = \"v1\"\ncomponent = {component:?}\noutbound = [\"{origin}\"]\n\n"
+        );
+        self.replace(service, version, "v1 = 100")
+    }
+
+    fn replace(&self, service: &str, mut text: String, split: &str) -> Result<()> {
         write!(text, "[traffic]\nsplit = {{ {split} }}\n")?;
         let aside = self.path("edited");
         fs::write(&aside, text)?;

@@ -90,7 +90,7 @@ impl Measured {
             return Ok(());
         };
         self.idle.push(served.process.memory()?);
-        let warm_up = Plan { host: HOST, connections, seconds: 1, cores: Cores::Client };
+        let warm_up = Plan { host: HOST, path: "/", connections, seconds: 1, cores: Cores::Client };
         warm_up.run(&served)?;
         let load = Plan { seconds: arguments.seconds, ..warm_up }.run(&served)?;
         let rate = Quantity::Rate(load.rate);

@@ -137,6 +137,13 @@ impl Http1 {
         into.len() - before
     }
 
+    /// Reads up to this many bytes and forgets them. Returns how many came.
+    pub fn skip(&mut self, length: usize) -> usize {
+        let mut part = self.reader.by_ref().take(length as u64);
+        let skipped = io::copy(&mut part, &mut io::sink()).unwrap();
+        usize::try_from(skipped).unwrap()
+    }
+
     /// Reads to the end of the connection. Returns whether that end was orderly.
     fn read_to_close(&mut self, into: &mut Vec<u8>) -> bool {
         match self.reader.read_to_end(into) {

@@ -1,10 +1,13 @@
 //! What arrived at an upstream.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// As much of a body is kept.
 const KEPT: usize = 1 << 20;
+/// The last requests that are kept. All are counted.
+const REMEMBERED: usize = 10_000;
 
 /// A request, as far as it was read.
 #[derive(Clone, Debug, Default)]
@@ -38,13 +41,20 @@ impl Request {
     }
 }
 
+/// The last requests, and the number of those before them.
+#[derive(Debug, Default)]
+struct Requests {
+    forgotten: usize,
+    last: VecDeque<Request>,
+}
+
 /// What arrived so far. Counts only grow, other than [`Arrivals::open`].
 #[derive(Debug, Default)]
 pub struct Arrivals {
     connections: AtomicUsize,
     open: AtomicUsize,
     body_bytes: AtomicUsize,
-    requests: Mutex<Vec<Request>>,
+    requests: Mutex<Requests>,
     broken: Mutex<Vec<String>>,
 }
 
@@ -61,7 +71,8 @@ impl Arrivals {
 
     /// Requests whose head arrived.
     pub fn requests(&self) -> usize {
-        self.seen().len()
+        let requests = self.seen();
+        requests.forgotten + requests.last.len()
     }
 
     /// Bytes of request bodies.
@@ -69,14 +80,14 @@ impl Arrivals {
         self.body_bytes.load(Ordering::SeqCst)
     }
 
-    /// Every request, in the order in which their heads arrived.
+    /// The last ten thousand requests, in the order in which their heads arrived.
     pub fn all(&self) -> Vec<Request> {
-        self.seen().clone()
+        self.seen().last.iter().cloned().collect()
     }
 
     /// The request that arrived last.
     pub fn last(&self) -> Option<Request> {
-        self.seen().last().cloned()
+        self.seen().last.back().cloned()
     }
 
     /// How the peer broke the rules of HTTP.
@@ -84,7 +95,7 @@ impl Arrivals {
         self.broken.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn seen(&self) -> MutexGuard<'_, Vec<Request>> {
+    fn seen(&self) -> MutexGuard<'_, Requests> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -101,13 +112,26 @@ impl Arrivals {
     /// Notes a request whose head has arrived, and returns its number.
     pub(crate) fn begin(&self, request: Request) -> usize {
         let mut requests = self.seen();
-        requests.push(request);
-        requests.len() - 1
+        requests.last.push_back(request);
+        if requests.last.len() > REMEMBERED {
+            requests.last.pop_front();
+            requests.forgotten += 1;
+        }
+        requests.forgotten + requests.last.len() - 1
+    }
+
+    /// A request that is remembered.
+    pub(crate) fn get(&self, number: usize) -> Request {
+        let requests = self.seen();
+        let at = number.checked_sub(requests.forgotten);
+        at.and_then(|at| requests.last.get(at)).cloned().unwrap_or_default()
     }
 
     /// Notes more of a request.
-    pub(crate) fn update(&self, number: usize, change: impl FnOnce(&mut Request)) {
-        change(&mut self.seen()[number]);
+    pub(crate) fn update(&self, number: usize, change: impl FnMut(&mut Request)) {
+        let mut requests = self.seen();
+        let at = number.checked_sub(requests.forgotten);
+        at.and_then(|at| requests.last.get_mut(at)).into_iter().for_each(change);
     }
 
     pub(crate) fn add_data(&self, number: usize, data: &[u8]) {

@@ -242,7 +242,7 @@ impl<'a> Connection<'a> {
             let trailers = self.fields()?;
             self.body = Body::Over;
             self.arrivals.update(self.request, |request| {
-                request.trailers = trailers;
+                request.trailers.clone_from(&trailers);
                 request.is_complete = true;
             });
             return Ok(None);
@@ -267,7 +267,7 @@ impl<'a> Connection<'a> {
 
     /// Answers with the request itself, part by part as it comes.
     fn echo(&mut self) -> io::Result<()> {
-        let request = self.arrivals.all().swap_remove(self.request);
+        let request = self.arrivals.get(self.request);
         let body = self.body;
         let mut head = String::from("HTTP/1.1 200 OK\r\n");
         head += &format!("echo-method: {}\r\necho-target: {}\r\n", request.method, request.target);
@@ -290,7 +290,7 @@ impl<'a> Connection<'a> {
             }
         }
         if body == Body::Chunked {
-            let trailers = self.arrivals.all().swap_remove(self.request).trailers;
+            let trailers = self.arrivals.get(self.request).trailers;
             let lines = trailers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
             self.send(format!("0\r\n{}\r\n", lines.collect::<String>()).as_bytes())?;
         }
