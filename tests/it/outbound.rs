@@ -191,7 +191,7 @@ fn a_request_makes_as_many_calls_as_it_may() {
 #[test]
 fn a_version_has_as_many_calls_in_flight_as_it_may() {
     let head = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nha";
-    let slow = Upstream::scripted(|visit| match visit.connection {
+    let slow = Upstream::scripted(move |visit| match visit.connection {
         0 => Script::new().read_head().send(head).then(Step::Hang),
         _ => Script::text("here"),
     });

@@ -13,11 +13,13 @@ use crate::support::{
 };
 
 const HOST: &str = "api.localhost";
-const HINTS: &str = "HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\nconnection: x-hop\r\nx-hop: 1\r\n\r\n";
+const HINTS: &str =
+    "HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\nconnection: x-hop\r\nx-hop: 1\r\n\r\n";
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 fn serve(target: SocketAddr, bounds: &str) -> Watershed {
-    let text = format!("domains = [\"{HOST}\"]\n") + &upstream("v1", &[target], ONCE) + &limits(bounds);
+    let text =
+        format!("domains = [\"{HOST}\"]\n") + &upstream("v1", &[target], ONCE) + &limits(bounds);
     Site::new().service("api", &text).start()
 }
 
@@ -143,7 +145,14 @@ fn fields_of_one_connection_stay_on_it() {
     }
     let seen = target.arrived().last().unwrap();
     assert_eq!((seen.field("x-kept"), seen.field("te")), (Some("1"), Some("trailers")));
-    let ours = ["x-mine", "keep-alive", "proxy-authorization", "proxy-connection", "upgrade", "http2-settings"];
+    let ours = [
+        "x-mine",
+        "keep-alive",
+        "proxy-authorization",
+        "proxy-connection",
+        "upgrade",
+        "http2-settings",
+    ];
     for name in ours {
         assert_eq!(seen.field(name), None, "{name}: {seen:?}");
     }
@@ -163,7 +172,10 @@ fn lengths_of_bodies_that_are_not_sent_are_kept() {
         let mut client = watershed.http1();
         for _ in 0..2 {
             let response = client.ask(method, HOST, "/", &[], b"");
-            assert_eq!((response.status, response.header("content-length")), (status, Some("1234")));
+            assert_eq!(
+                (response.status, response.header("content-length")),
+                (status, Some("1234"))
+            );
         }
         let response = watershed.http2().get(HOST, "/");
         assert_eq!(response.status, if method == "GET" { 304 } else { 502 }, "{response:?}");
@@ -180,7 +192,8 @@ fn lengths_of_bodies_that_are_not_sent_are_kept() {
 #[test]
 fn streams_of_events_may_be_silent() {
     let pause = Duration::from_millis(1_500);
-    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+    let head =
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
     let script = Script::new()
         .read_head()
         .send(head)
@@ -208,7 +221,8 @@ fn streams_of_events_may_be_silent() {
 #[test]
 fn components_may_be_silent_too() {
     for version in [lab, lab_p3] {
-        let serve = |bounds: &str| Site::new().service("lab", &(version("v1") + &limits(bounds))).start();
+        let serve =
+            |bounds: &str| Site::new().service("lab", &(version("v1") + &limits(bounds))).start();
         let path = "/slow-body?chunks=2&ms=900";
         let patient = serve("wall-time = \"300ms\"\nidle-time = \"none\"");
         let response = patient.get(LAB, path);

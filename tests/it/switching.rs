@@ -14,7 +14,8 @@ const UPGRADE: &str = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocke
                        sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 fn serve(target: SocketAddr, bounds: &str) -> Watershed {
-    let text = format!("domains = [\"{HOST}\"]\n") + &upstream("v1", &[target], ONCE) + &limits(bounds);
+    let text =
+        format!("domains = [\"{HOST}\"]\n") + &upstream("v1", &[target], ONCE) + &limits(bounds);
     Site::new().server("expose = \"decision\"").service("api", &text).start()
 }
 
@@ -97,7 +98,10 @@ fn versions_of_http_are_not_switched_to() {
     let target = Upstream::http1(Script::echo());
     let watershed = serve(target.address(), "");
     let mut client = watershed.http1();
-    ask(&mut client, "connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMA\r\n");
+    ask(
+        &mut client,
+        "connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMA\r\n",
+    );
     assert_eq!(client.response("GET").status, 200);
     assert_eq!(target.arrived().last().unwrap().field("upgrade"), None);
 }
@@ -186,7 +190,8 @@ fn an_extended_connect_that_leads_nowhere_is_refused() {
     let exchange = client.open(connect("websocket"), true);
     let response = client.response(exchange.response).unwrap();
     assert_eq!(response.status, 405);
-    let plain = Request::builder().method(Method::CONNECT).uri("api.localhost:80").body(()).unwrap();
+    let plain =
+        Request::builder().method(Method::CONNECT).uri("api.localhost:80").body(()).unwrap();
     let exchange = client.open(plain, true);
     assert_eq!(client.response(exchange.response).unwrap().status, 405);
 }

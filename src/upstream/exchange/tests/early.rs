@@ -69,7 +69,7 @@ async fn expect(peer: &Peer) -> (Exchange, Feed, Line) {
     let fields = [("content-length", "4"), ("expect", "100-continue")];
     let mut exchange = peer.start(request("PUT", &fields), Some(fed));
     feed(&body, b"body").await;
-    let (line, _) = peer.arrival(&mut exchange).await;
+    let (line, head) = peer.arrival(&mut exchange).await;
     assert!(head.contains("\r\nexpect: 100-continue\r\n"));
     assert!(is_pending(&mut exchange).await);
     (exchange, body, line)
