@@ -124,7 +124,8 @@ async fn invoke(guest: &Arc<Guest>) {
     let place = guest.try_reserve().expect("an empty pool");
     let request = request("greeter.localhost");
     let mut invocation = Invocation::start(guest, place, &"bench".into(), Scheme::HTTP, request);
-    while !matches!(invocation.next().await, Event::End | Event::Failed(_)) {}
+    let mut next = async || std::future::poll_fn(|context| invocation.poll_next(context)).await;
+    while !matches!(next().await, Event::End | Event::Failed(_)) {}
     invocation.settle().await.expect("a greeting");
 }
 
