@@ -255,3 +255,6 @@ impl Drop for Upstream {
         self.checking.get().map(AbortHandle::abort);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -224,3 +224,6 @@ async fn check(claim: Claim, upstream: Arc<Upstream>, target: Arc<Target>) {
     };
     claim.0.note(&target, result, Instant::now());
 }
+
+#[cfg(test)]
+mod tests;
