@@ -9,7 +9,7 @@ use ::misbehaving::{Script, Step, Upstream};
 use bytes::Bytes;
 
 use crate::support::{
-    LAB, ONCE, Site, Watershed, eventually, lab, lab_p3, limits, request, upstream,
+    LAB, ONCE, Site, Watershed, eventually, lab, lab_p3, limits, request, split, upstream,
 };
 
 const HOST: &str = "api.localhost";
@@ -18,8 +18,7 @@ const HINTS: &str =
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 fn serve(target: SocketAddr, bounds: &str) -> Watershed {
-    let text =
-        format!("domains = [\"{HOST}\"]\n") + &upstream("v1", &[target], ONCE) + &limits(bounds);
+    let text = upstream("v1", &[target], ONCE) + &limits(bounds) + &split("v1 = 100");
     Site::new().service("api", &text).start()
 }
 

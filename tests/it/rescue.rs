@@ -12,7 +12,7 @@ const HOST: &str = "api.localhost";
 /// A service that gives everything to `v2`, with `v1` to the rescue. `traffic` are more lines of its table.
 fn serve(v1: &str, v2: &str, traffic: &str) -> Watershed {
     let text = format!(
-        "domains = [\"{HOST}\"]\n{v1}{v2}\n[traffic]\nsplit = {{ v1 = 0, v2 = 100 }}\nrescue = \"v1\"\n{traffic}\n"
+        "{v1}{v2}\n[traffic]\nsplit = {{ v1 = 0, v2 = 100 }}\nrescue = \"v1\"\n{traffic}\n"
     );
     Site::new().server("expose = \"decision\"").service("api", &text).start()
 }
@@ -150,7 +150,7 @@ fn a_rescuer_without_room_changes_nothing() {
 fn a_canary_that_always_traps_fails_nobody() {
     let (dead, _held) = refusing();
     let text = format!(
-        "domains = [\"{HOST}\"]\n{}{}\n[traffic]\nsplit = {{ v1 = 50, v2 = 50 }}\nrescue = \"v1\"\n",
+        "{}{}\n[traffic]\nsplit = {{ v1 = 50, v2 = 50 }}\nrescue = \"v1\"\n",
         lab("v1"),
         upstream("v2", &[dead], "eject = false"),
     );
@@ -189,7 +189,7 @@ fn a_canary_that_always_traps_fails_nobody() {
 #[test]
 fn the_cookie_is_that_of_the_decision() {
     let text = format!(
-        "domains = [\"{HOST}\"]\n{}{}\n[traffic]\nsplit = {{ v1 = 0, v2 = 100 }}\nrescue = \"v1\"\n[traffic.sticky]\nkey = \"generated\"\n",
+        "{}{}\n[traffic]\nsplit = {{ v1 = 0, v2 = 100 }}\nrescue = \"v1\"\n[traffic.sticky]\nkey = \"generated\"\n",
         greeter("v1"),
         lab("v2"),
     );

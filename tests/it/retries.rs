@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use ::misbehaving::{Script, Upstream, refusing};
 
-use crate::support::{Response, Site, Watershed, limits, upstream};
+use crate::support::{Response, Site, Watershed, limits, split, upstream};
 
 const HOST: &str = "api.localhost";
 /// The head of a response is all that comes of it.
@@ -12,9 +12,7 @@ const RESET: &str = "";
 
 /// A service whose only version has these targets.
 fn serve(targets: &[std::net::SocketAddr], lines: &str, bounds: &str) -> Watershed {
-    let text = "domains = [\"api.localhost\"]\n".to_owned()
-        + &upstream("v1", targets, lines)
-        + &limits(bounds);
+    let text = upstream("v1", targets, lines) + &limits(bounds) + &split("v1 = 100");
     Site::new().service("api", &text).start()
 }
 

@@ -7,15 +7,14 @@ use ::misbehaving::{Script, Step, Upstream};
 use bytes::Bytes;
 use http::{Method, Request};
 
-use crate::support::{Http1, ONCE, Site, Watershed, eventually, lab, limits, upstream};
+use crate::support::{Http1, ONCE, Site, Watershed, eventually, lab, limits, split, upstream};
 
 const HOST: &str = "api.localhost";
 const UPGRADE: &str = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
                        sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 fn serve(target: SocketAddr, bounds: &str) -> Watershed {
-    let text =
-        format!("domains = [\"{HOST}\"]\n") + &upstream("v1", &[target], ONCE) + &limits(bounds);
+    let text = upstream("v1", &[target], ONCE) + &limits(bounds) + &split("v1 = 100");
     Site::new().server("expose = \"decision\"").service("api", &text).start()
 }
 
