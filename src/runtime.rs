@@ -37,4 +37,4 @@ pub use outbound::{
 };
 pub use program::{Program, ProgramError, digest_of};
 pub use sandbox::Grant;
-pub use world::World;
+pub use world::{World, outgoing_import};

@@ -27,7 +27,9 @@ use crate::routing::Lock;
 
 pub use backend::{Backend, GuestBackend, Reserved};
 pub use decider::{Decided, Decider, Decision};
-pub use guest::{Substitute, SubstituteSource, check_digest, digest_at, read_component};
+pub use guest::{
+    Substitute, SubstituteSource, check_digest, digest_at, outgoing_import, read_component,
+};
 pub use prepare::Preparer;
 pub use snapshot::{
     EnvironmentView, ServiceEntry, ServiceKey, Snapshot, Statuses, TrafficSince, Update,

@@ -1,5 +1,6 @@
 //! `watershed check`: everything that a start or a reload does, except serving.
 
+mod mute;
 mod unserved;
 
 use std::collections::HashSet;
@@ -140,7 +141,8 @@ fn warnings(
     let is_right = |service: &Service| problems.iter().all(|problem| problem.file != service.file);
     let unserved = unserved::warnings(config, is_right, standing);
     let substituted = digests.warnings(config);
-    Ok(config.warnings.iter().cloned().chain(substituted).chain(unserved).collect())
+    let mute = mute::warnings(config);
+    Ok(config.warnings.iter().cloned().chain(substituted).chain(unserved).chain(mute).collect())
 }
 
 impl Version {

@@ -32,9 +32,10 @@ pub(super) fn deploy(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cli
         return Err(CliError::EnvTwice(name.to_owned()));
     }
     let given = Given::of(arguments)?;
-    let silent = given.silent()?;
+    let (silent, mute) = (given.silent()?, given.mute());
     // What is told of targets does not hold the command up, so it does not matter whether somebody reads it.
-    silent.iter().for_each(|it| drop(writeln!(std::io::stderr(), "warning: {it}")));
+    let warnings: Vec<_> = silent.iter().map(Silent::to_string).chain(mute).collect();
+    warnings.iter().for_each(|it| drop(writeln!(std::io::stderr(), "warning: {it}")));
     let deployed = match arguments.new_service {
         true => create(path, arguments, given)?,
         false => add(path, arguments, given, &silent)?,
@@ -47,7 +48,6 @@ pub(super) fn deploy(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cli
         Some(_) => Action::Normal(&arguments.version),
         None => Action::Declared(&arguments.version),
     };
-    let warnings: Vec<_> = silent.iter().map(Silent::to_string).collect();
     let summary = Summary::new(&target, action, &done, arguments.common.json);
     summary.with_copies(&copies).with_warnings(&warnings).print()
 }

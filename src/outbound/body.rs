@@ -41,8 +41,10 @@ pub async fn pump(mut body: CallBody, feed: Feed) -> Result<(), (CallError, Feed
             }
             Err(frame) => {
                 let trailers = frame.into_trailers().unwrap_or_default();
-                // Whoever does not read the body does not miss its trailers.
-                feed.finish(trailers).ok();
+                // Empty ones would be a frame of their own over HTTP/2. Whoever does not read the body misses none.
+                if !trailers.is_empty() {
+                    feed.finish(trailers).ok();
+                }
                 return Ok(());
             }
         }

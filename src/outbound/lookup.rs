@@ -57,14 +57,13 @@ impl Lookup {
 
     async fn look_up(&self, name: &str) -> Result<Vec<IpAddr>, String> {
         let room = self.room.clone().acquire_owned().await.map_err(|error| error.to_string())?;
-        // With a dot at its end, the resolver would try no domain of this machine's; but names without one are meant
-        // as in any other program here.
+        // As in any other program here: the resolver may try the domains of this machine with it.
         let host = (name.to_owned(), 0);
         // Whoever gives up leaves the thread at work, and so its place stays taken.
         let task = tokio::spawn(async move {
             let found = tokio::net::lookup_host(host).await;
             drop(room);
-            found.map(|found| found.collect::<Vec<SocketAddr>>())
+            found.map(Iterator::collect::<Vec<SocketAddr>>)
         });
         let found = task.await.map_err(|error| error.to_string())?;
         let found = found.map_err(|error| error.to_string())?;

@@ -20,8 +20,10 @@ use super::Gateway;
 use super::session::{Codec, Gone, Input, Session};
 use crate::outbound::{Allowed, Served};
 use crate::routing::Found;
-use crate::runtime::{Answer, Call, CallBody, CallError, Chain};
+use crate::runtime::{Answer, Call, CallBody, CallError};
 use crate::versions::Snapshot;
+
+pub use crate::runtime::Chain;
 
 /// The most requests in a chain of calls, the client's own among them. Longer ones are loops.
 pub const LONGEST_CHAIN: u32 = 16;

@@ -12,8 +12,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::http1::Http1;
 use super::http2::Http2;
-use super::local::Local;
-use crate::runtime::Chain;
+use super::local::{Chain, Local};
 use crate::versions::Snapshot;
 
 /// The client is gone, or as good as gone.

@@ -105,6 +105,29 @@ pub(super) fn is_draft(name: &str) -> bool {
     interface.starts_with("wasi:") && version.contains('-')
 }
 
+/// The client of HTTP that a component imports, if it imports one.
+pub fn outgoing_import(bytes: &[u8]) -> Option<&str> {
+    let mut depth = 0_u32;
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload.ok()? {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentImportSection(section) if depth == 0 => {
+                let mut names = section.into_iter().filter_map(|it| Some(it.ok()?.name.name));
+                let is_client = |name: &&str| {
+                    is(name, "wasi:http/outgoing-handler", "0.2.")
+                        || is(name, "wasi:http/client", "0.3.")
+                };
+                if let Some(name) = names.find(is_client) {
+                    return Some(name);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
 /// The names that a component exports; `None` where its bytes are not well-formed.
 pub(super) fn exports(bytes: &[u8]) -> Option<Vec<&str>> {
     let mut names = Vec::new();

@@ -9,6 +9,7 @@ mod program_cache;
 mod substitute;
 mod turns;
 
+pub use crate::runtime::outgoing_import;
 pub use component::{check_digest, digest_at, read as read_component};
 pub use program_cache::ProgramCache;
 pub use substitute::{Substitute, SubstituteSource};

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use ::misbehaving::{Script, Step, Upstream, refusing, silent};
+use ::misbehaving::{Authority, Script, Script2, Step, Tls, Upstream, refusing, silent};
 
 use crate::bodies::{ROOMY, assert_echoed, noise, post};
 use crate::support::{
@@ -84,29 +84,44 @@ fn a_name_leads_to_this_machine_only_where_it_is_localhost() {
     assert_refused(&watershed, &format!("http://a.b.localhost:{port}/"), "HttpRequestDenied");
 }
 
+/// Sends a body through `/fetch`, and takes what comes back meanwhile.
+fn post_through(watershed: &Watershed, url: &str, sent: &[u8]) -> Response {
+    let length = format!("content-length: {}", sent.len());
+    let write = |stream: &mut TcpStream| stream.write_all(sent).unwrap();
+    let path = format!("/fetch?url={url}");
+    post(&mut watershed.http1(), (&path, &length), write, |client| client.response("POST"))
+}
+
 #[test]
 fn bodies_stream_both_ways_and_connections_are_kept() {
     let upstream = Upstream::http1(Script::echo());
     let sent = noise(8 * MIB + 7);
+    let entry = format!("http://{}", upstream.address());
+    let watershed = serve(lab_p3, &[&entry], ROOMY);
+    for _ in 0..3 {
+        assert_echoed(&post_through(&watershed, &format!("{entry}/echo"), &sent), &sent);
+    }
+    assert_eq!(upstream.arrived().connections(), 1, "one connection is kept");
+}
+
+/// The lab of 0.2 sends all of a body before it looks at the answer.
+#[test]
+fn a_body_goes_up_and_a_body_comes_down() {
+    let sent = noise(8 * MIB + 7);
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", sent.len());
+    let upstream = Upstream::http1(Script::answer([head.as_bytes(), &sent].concat()));
+    let entry = format!("http://{}", upstream.address());
     for lab in LABS {
-        let entry = format!("http://{}", upstream.address());
         let watershed = serve(lab, &[&entry], ROOMY);
         let before = upstream.arrived().connections();
-        let mut client = watershed.http1();
-        for _ in 0..3 {
-            let path = format!("/fetch?url={entry}/echo");
-            let length = format!("content-length: {}", sent.len());
-            let write = |stream: &mut TcpStream| stream.write_all(&sent).unwrap();
-            let response =
-                post(&mut client, (&path, &length), write, |client| client.response("POST"));
-            assert_echoed(&response, &sent);
-        }
-        assert_eq!(upstream.arrived().connections() - before, 1, "one connection is kept");
+        assert_echoed(&post_through(&watershed, &entry, &sent), &sent);
+        assert_eq!(upstream.arrived().all().last().unwrap().length, sent.len());
         // Without a body, a call is sent without one.
-        assert_eq!(fetch(&watershed, &entry).status, 200);
+        assert_echoed(&fetch(&watershed, &entry), &sent);
         let last = upstream.arrived().all().pop().unwrap();
         assert_eq!((last.field("transfer-encoding"), last.field("content-length")), (None, None));
         assert_eq!(last.field("host"), Some(upstream.address().to_string().as_str()));
+        assert_eq!(upstream.arrived().connections() - before, 1, "one connection is kept");
     }
 }
 
@@ -166,11 +181,12 @@ fn what_goes_wrong_is_an_error_that_the_guest_sees() {
     let path = format!("/fetch?first=300&url={}/", entries[4]);
     assert!(watershed.get(LAB, &path).text().contains("ConnectionReadTimeout"));
     assert!(began.elapsed() < Duration::from_secs(5));
-    // A response that broke off is never a whole one.
+    // A response that broke off is never a whole one; it is a 502 where nothing of it had been sent yet.
     let mut client = watershed.http1();
-    client.send(format!("GET /fetch?url={}/ HTTP/1.1\r\nhost: {LAB}\r\n\r\n", entries[2]));
+    let path = format!("/fetch?url={}/", entries[2]);
+    client.send(format!("GET {path} HTTP/1.1\r\nhost: {LAB}\r\nconnection: close\r\n\r\n"));
     let text = client.everything();
-    assert!(!text.ends_with("\r\n0\r\n\r\n"), "{text}");
+    assert!(text.starts_with("HTTP/1.1 502") || !text.ends_with("\r\n0\r\n\r\n"), "{text}");
     watershed.assert_serves(LAB, "/count");
 }
 
@@ -190,9 +206,9 @@ fn a_request_makes_as_many_calls_as_it_may() {
 
 #[test]
 fn a_version_has_as_many_calls_in_flight_as_it_may() {
-    let head = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nha";
-    let slow = Upstream::scripted(move |visit| match visit.connection {
-        0 => Script::new().read_head().send(head).then(Step::Hang),
+    const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nha";
+    let slow = Upstream::scripted(|visit| match visit.connection {
+        0 => Script::new().read_head().send(HEAD).then(Step::Hang),
         _ => Script::text("here"),
     });
     let entry = format!("http://{}", slow.address());
@@ -202,7 +218,7 @@ fn a_version_has_as_many_calls_in_flight_as_it_may() {
     assert_eq!(first.head().status, 200);
     assert_refused(&watershed, &entry, "ConnectionLimitReached");
     // A body that nobody reads any more gives its place back, and its connection ends.
-    first.close();
+    first.reset();
     eventually("a free place", || fetch(&watershed, &entry).text() == "here");
     eventually("the end of the first connection", || slow.arrived().open() <= 1);
 }
@@ -237,18 +253,17 @@ fn a_call_inside_of_the_process_streams_and_fails_as_any_other() {
             .service("lab", &reaching(pair.0, &["service:other"], ROOMY))
             .service("other", &(pair.1("v1") + &limits(ROOMY)))
             .start();
-        let mut client = watershed.http1();
-        let length = format!("content-length: {}", sent.len());
-        let write = |stream: &mut TcpStream| stream.write_all(&sent).unwrap();
-        let path = "/fetch?url=http://other.localhost/echo";
-        let response = post(&mut client, (path, &length), write, |client| client.response("POST"));
-        assert_echoed(&response, &sent);
+        let read = post_through(&watershed, "http://other.localhost/read", &sent);
+        assert_eq!(read.text(), format!("read {} bytes\n", sent.len()));
+        let big = fetch(&watershed, "http://other.localhost/big?mib=8");
+        assert_eq!((big.body.len(), big.complete), (8 * MIB, true));
         let response = fetch(&watershed, "http://other.localhost/trap");
         assert_eq!(response.status, 500);
         let labels = [("service", "other"), ("outcome", "trap")];
         watershed.await_metric("watershed_requests_total", &labels, 1.0);
+        let mut client = watershed.http1();
         client.send(format!(
-            "GET /fetch?url=http://other.localhost/late-trap HTTP/1.1\r\nhost: {LAB}\r\n\r\n"
+            "GET /fetch?url=http://other.localhost/late-trap HTTP/1.1\r\nhost: {LAB}\r\nconnection: close\r\n\r\n"
         ));
         let text = client.everything();
         assert!(text.contains("partial") && !text.ends_with("\r\n0\r\n\r\n"), "{text}");
@@ -301,4 +316,53 @@ fn a_request_id_travels_and_the_key_to_a_lane_goes_to_no_stranger() {
     watershed.http1().ask("GET", LAB, &path, &["x-request-id: chain-2"], b"");
     let all = upstream.arrived().all();
     assert_eq!(all.last().unwrap().field("x-request-id"), Some("chain-2"));
+}
+
+#[test]
+fn both_bodies_pass_at_once_inside_of_the_process() {
+    let sent = noise(8 * MIB + 7);
+    let watershed = Site::new()
+        .service("lab", &reaching(lab_p3, &["service:other"], ROOMY))
+        .service("other", &(lab("v1") + &limits(ROOMY)))
+        .start();
+    assert_echoed(&post_through(&watershed, "http://other.localhost/echo", &sent), &sent);
+}
+
+#[test]
+fn a_component_that_could_call_and_may_not_is_warned_of() {
+    let entries = ["service:nobody"];
+    let site = Site::new()
+        .service("lab", &(lab("v1") + &reaching(lab_p3, &entries, "").replace("v1", "v2")))
+        .service("other", &lab_p3("v1"));
+    let checked = site.run(&["check", "--no-compile"]);
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    for words in [
+        "the component of v1 of lab imports wasi:http/outgoing-handler@0.2",
+        "the component of v1 of other imports wasi:http/client@0.3",
+        "v2 of lab may call `service:nobody`, which no file declares",
+    ] {
+        assert!(checked.stdout.contains(words), "{words}: {}", checked.stdout);
+    }
+    assert!(!checked.stdout.contains("v2 of lab imports"), "{}", checked.stdout);
+}
+
+#[test]
+fn calls_over_tls_trust_the_roots_of_the_system_and_the_name_that_was_asked() {
+    let authority = Authority::new();
+    let tls = |name: &str| Tls::new(&authority.issue(&[name]), &["h2", "http/1.1"]);
+    let right = Upstream::tls(&tls("localhost"), Script::text("one"), Script2::new().serve("two"));
+    let wrong = Upstream::tls(&tls("other.test"), Script::text("one"), Script2::new().serve("two"));
+    let origins = [right.address().port(), wrong.address().port()];
+    let origins = origins.map(|port| format!("https://localhost:{port}"));
+    let entries: Vec<&str> = origins.iter().map(String::as_str).collect();
+    let site = Site::new().service("lab", &reaching(lab, &entries, ""));
+    site.write("ca.pem", authority.pem());
+    let ca = site.path("ca.pem");
+    let watershed = site.variable("SSL_CERT_FILE", ca).start();
+    for _ in 0..3 {
+        assert_eq!(fetch(&watershed, &origins[0]).text(), "two");
+    }
+    assert_eq!(right.arrived().connections(), 1);
+    assert_refused(&watershed, &origins[1], "Tls");
+    assert_eq!(wrong.arrived().requests(), 0);
 }

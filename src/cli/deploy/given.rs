@@ -8,7 +8,7 @@ use crate::cli::copies::Pending;
 use crate::config::{self, Digest, TargetAddress, TargetSpec, UpstreamSpec, VersionSpec, absolute};
 use crate::edit::{NewBackend, NewVersion};
 use crate::source::ComponentStore;
-use crate::versions::{StatusCode, StatusError, read_component};
+use crate::versions::{StatusCode, StatusError, outgoing_import, read_component};
 
 /// What is to serve the version.
 pub enum Given {
@@ -46,6 +46,16 @@ impl Given {
             Self::Component(_) => Ok(Vec::new()),
             Self::Upstream(targets) => probe::silent(targets),
         }
+    }
+
+    /// What to warn of where the component can call others: a new version may reach nothing.
+    pub fn mute(&self) -> Option<String> {
+        let Self::Component(component) = self else { return None };
+        let import = outgoing_import(&component.bytes)?;
+        Some(format!(
+            "the component imports {import}, and may reach nothing; if it calls others, list them under `outbound` in its \
+             `[[versions]]`"
+        ))
     }
 
     /// Whether none of so many silent targets is left that answers.

@@ -9,8 +9,8 @@ use super::layout::{Area, Layout};
 use super::look::mark;
 use super::{Changed, Key, Loader, Rejected, Served, in_order};
 use crate::config::{
-    Config, Draft, Environment, EnvironmentName, Main, Problem, Report, Service, ServiceName,
-    arbitrate,
+    Config, Draft, Environment, EnvironmentName, Main, Origin, Problem, Report, Service,
+    ServiceName, arbitrate,
 };
 
 impl Loader {
@@ -145,8 +145,36 @@ fn configured(
         domain: area.plan.domain.clone(),
         services,
     });
-    let environments = environments.collect();
+    let environments: Vec<Environment> = environments.collect();
+    warnings.extend(unknown_services(&environments));
     Config { server, admin, state, components, environments, warnings }
+}
+
+/// Warns of services that guests may call and that nobody declares. They may be declared later.
+fn unknown_services(environments: &[Environment]) -> Vec<Problem> {
+    let is_declared = |environment: &EnvironmentName, name: &ServiceName| {
+        let own = environments.iter().filter(|it| it.name == *environment);
+        own.flat_map(|it| &it.services).any(|service| service.name == *name)
+    };
+    let mut warnings = Vec::new();
+    for Environment { name: own, services, .. } in environments {
+        for (service, spec) in
+            services.iter().flat_map(|it| it.versions.iter().map(move |spec| (it, spec)))
+        {
+            for origin in spec.guest().iter().flat_map(|guest| &guest.outbound) {
+                let Origin::Service { environment, name } = origin else { continue };
+                if !is_declared(environment.as_ref().unwrap_or(own), name) {
+                    let message = format!(
+                        "{} of {} may call `{origin}`, which no file declares",
+                        spec.name, service.name
+                    );
+                    let help = "declare the service, or correct its name";
+                    warnings.push(spec.place.problem(&service.file, message, help));
+                }
+            }
+        }
+    }
+    warnings
 }
 
 /// The warnings of all drafts; those of a file that two environments share are listed once.
