@@ -1,4 +1,4 @@
-//! The upstream of a version in the status: its targets, how each does, and names that are not found any more.
+//! The upstream of a version in the status: its targets, how each does, and names that are not found now.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ pub struct UpstreamDocument {
     pub healthy: usize,
     /// In the order of declaration. A name has one for each of its addresses.
     pub targets: Vec<TargetDocument>,
-    /// Names that are not found any more. Their last addresses go on.
+    /// Names that are not found now. The addresses that they had go on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unresolved: Vec<UnresolvedDocument>,
 }
@@ -55,7 +55,7 @@ pub struct TargetConnections {
     pub idle: u64,
 }
 
-/// A name that is not found any more.
+/// A name that is not found now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UnresolvedDocument {
     /// As the file says it, with its port.

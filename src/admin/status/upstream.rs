@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use super::{milliseconds, milliseconds_since_1970, rounded};
-use crate::api::{TargetConnections, TargetDocument, UpstreamDocument, moment};
+use crate::api::{TargetConnections, TargetDocument, UnresolvedDocument, UpstreamDocument, moment};
 use crate::config::TargetAddress;
 use crate::upstream::{Health, TargetState, Upstream};
 
@@ -11,7 +11,11 @@ pub fn document(upstream: &Upstream) -> UpstreamDocument {
     let now = SystemTime::now();
     let targets: Vec<_> = upstream.states().into_iter().map(|state| target(state, now)).collect();
     let healthy = targets.iter().filter(|target| target.is_healthy()).count();
-    UpstreamDocument { healthy, targets, unresolved: Vec::new() }
+    let unresolved = upstream.unresolved().into_iter();
+    let unresolved = unresolved
+        .map(|(target, reason)| UnresolvedDocument { name: target.to_string(), reason })
+        .collect();
+    UpstreamDocument { healthy, targets, unresolved }
 }
 
 fn target(state: TargetState, now: SystemTime) -> TargetDocument {

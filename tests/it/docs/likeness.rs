@@ -5,7 +5,8 @@
 //! | a time or a date, or seconds since 1970 in JSON | any other |
 //! | 12, 32 or 64 hexadecimal digits: digests and ids | any others |
 //! | a figure with its unit: `1.30 ms`, `89.60 %` (two decimals: observed, not declared) | any other, `-` or `too early` |
-//! | an age and a number of requests: `4 s ago`, `12,345 requests` | any other |
+//! | an age and a number of requests: `4 s ago`, `0 s: refused`, `12,345 requests` | any other |
+//! | the requests of a target in its row: `healthy  462` | any other |
 //! | a rate before a share, as `65.2   0 %` in a row of the status | any other, `-` or `too early` |
 //! | spaces in a row | any number of them, since columns are as wide as figures |
 //! | counts of `uniq -c` | others that the same shares explain: Fisher's exact test at 10⁻⁹ |
@@ -34,8 +35,10 @@ static FIGURES: LazyLock<Regex> = LazyLock::new(|| regex(r"\b\d+(\.\d+)? (ms|µs
 static RATES: LazyLock<Regex> =
     LazyLock::new(|| regex(r"  \d+(?:\.\d)?(  +(?:\d+(?:\.\d+)? %|-))"));
 static AGES: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"\b\d+ (s|min|h \d+ min|days?( \d+ h)?)( ago| since)|\b\d+(,\d{3})* requests?\b")
+    regex(r"\b\d+ (s|min|h \d+ min|days?( \d+ h)?)( ago| since|:)|\b\d+(,\d{3})* requests?\b")
 });
+static TARGETS: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"( (?:healthy|unhealthy|ejected|unchecked)) +[\d,]+( +[\d,]+ )"));
 static SPACES: LazyLock<Regex> = LazyLock::new(|| regex(r" {2,}"));
 static COUNTS: LazyLock<Regex> = LazyLock::new(|| regex(r"^ *(\d+) (.+)$"));
 static GENERATIONS: LazyLock<Regex> = LazyLock::new(|| {
@@ -101,6 +104,7 @@ fn normal(line: &str) -> String {
     let line = AGES.replace_all(&line, "<age>");
     let line = FIGURES.replace_all(&line, "<figure>");
     let line = line.replace("too early", "-");
+    let line = TARGETS.replace_all(&line, "$1  <requests>$2");
     let line = RATES.replace_all(&line, "  <rate>$1");
     let line = SPACES.replace_all(&line, "  ");
     // A version without requests has no figures.
@@ -207,6 +211,10 @@ mod tests {
                 "  v1  normal  90 %  89.60 %  65.2   0 %  1.30 ms",
                 "  v1  normal  90 %  -  -  0 %  -",
             ),
+            (
+                "  127.0.0.1:9001  v1  healthy  1,462  0  1.06 ms  0  0",
+                "  127.0.0.1:9001  v1  healthy    453  0  9.06 ms  0  0",
+            ),
             ("Date: Mon, 23 Nov 2026 01:44:10 GMT", "Date: Tue, 24 Nov 2026 11:44:10 GMT"),
             (
                 "x-request-id: 5b5e70abd86c47568c9d363fd0a3c263",
@@ -218,6 +226,7 @@ mod tests {
         for (page, run) in [
             ("  v1  normal  90 %", "  v1  normal  80 %"),
             ("bucket 602 of 10,000", "bucket 603 of 10,000"),
+            ("  v1  healthy  453  0  1 ms", "  v1  healthy  453  1  1 ms"),
             ("HTTP/1.1 200 OK", "HTTP/1.1 500 OK"),
             ("  v2 from 98.2 % on", "  v2 from 98.3 % on"),
         ] {

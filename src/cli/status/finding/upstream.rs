@@ -9,7 +9,7 @@ use crate::plural::noun;
 /// Targets that are named; of more, only their number is said.
 const NAMED: usize = 3;
 
-/// Targets that take no requests, and names that are not found any more.
+/// Targets that take no requests, and names that are not found now.
 pub fn of_version(version: &VersionDocument) -> Vec<Finding> {
     let Some(upstream) = &version.upstream else { return Vec::new() };
     let unresolved = upstream.unresolved.iter().map(|it| unresolved(version, it));
@@ -54,7 +54,7 @@ fn told(target: &TargetDocument) -> String {
 fn unresolved(version: &VersionDocument, it: &UnresolvedDocument) -> Finding {
     let UnresolvedDocument { name, reason } = it;
     let text = format!(
-        "version {}: {name} is not found any more, and its last addresses go on: {reason}",
+        "version {}: {name} is not found now, and the addresses that it had go on: {reason}",
         version.name
     );
     Finding::new(WAITING, "names", text)
