@@ -77,12 +77,13 @@ impl Connection {
         room: usize,
     ) -> Poll<io::Result<usize>> {
         ready!(self.stream.poll_readable(context))?;
-        if self.input.is_empty() {
-            if !self.input.try_reclaim(room) {
-                self.input = BytesMut::with_capacity(room);
+        let free = self.input.capacity() - self.input.len();
+        // What is left of the memory is used up, unless it is so little that a stream would come in pieces.
+        if free < room / 4 && !self.input.try_reclaim(room) {
+            match self.input.is_empty() {
+                true => self.input = BytesMut::with_capacity(room),
+                false => self.input.reserve(room),
             }
-        } else if self.input.capacity() == self.input.len() {
-            self.input.reserve(room);
         }
         self.stream.poll_read(context, &mut self.input)
     }

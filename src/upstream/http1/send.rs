@@ -127,12 +127,14 @@ impl Send {
 
     /// Sends nothing more, because nobody reads it.
     pub fn stop(&mut self) {
-        if !self.is_complete() {
-            self.body = Body::Stopped;
-            self.output.clear();
-            self.written = 0;
-            (self.data, self.tail) = (Bytes::new(), b"");
+        if self.is_complete() {
+            self.body = Body::Over;
+            return;
         }
+        self.body = Body::Stopped;
+        self.output.clear();
+        self.written = 0;
+        (self.data, self.tail) = (Bytes::new(), b"");
     }
 
     /// Whether the body waits until the target asks for it.
@@ -151,7 +153,11 @@ impl Send {
 
     /// Whether the target was sent the whole request.
     pub fn is_complete(&self) -> bool {
-        matches!(self.body, Body::Over | Body::Fed(_, Framing::Length(0))) && self.is_written()
+        let is_whole = match self.body {
+            Body::Over | Body::Fed(_, Framing::Length(0) | Framing::Upgrade) => true,
+            Body::Fed(..) | Body::Bytes(_) | Body::Close | Body::Stopped => false,
+        };
+        is_whole && self.is_written()
     }
 
     /// Whether anything was sent.
@@ -208,6 +214,8 @@ impl Send {
                 *left = left.checked_sub(data.len() as u64).ok_or(WrongLength)?;
                 self.append(data);
             }
+            // It would end the body.
+            (Framing::Chunked, Some(Part::Data(data))) if data.is_empty() => {}
             (Framing::Chunked, Some(Part::Data(data))) => {
                 // Writing to memory does not fail.
                 write!(self.output, "{:x}\r\n", data.len()).ok();

@@ -46,6 +46,7 @@ async fn a_request_body_is_framed_as_its_head_says() {
     assert_eq!(sent(&length, &["he", "llo"], &[]).await, "hello");
     assert_eq!(sent(&[], &["he", "llo"], &[]).await, "2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n");
     assert_eq!(sent(&[], &[], &[]).await, "0\r\n\r\n");
+    assert_eq!(sent(&[], &["", "x", ""], &[]).await, "1\r\nx\r\n0\r\n\r\n");
     let trailers = [("x-a", "1"), ("content-length", "7"), ("grpc-status", "0")];
     let read = sent(&[("trailer", "x-a")], &["hello"], &trailers).await;
     assert_eq!(read, "5\r\nhello\r\n0\r\nx-a: 1\r\ngrpc-status: 0\r\n\r\n");

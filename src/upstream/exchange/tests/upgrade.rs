@@ -75,8 +75,13 @@ async fn an_upgrade_that_is_refused_is_a_response_like_others() {
     let fields = [("connection", "upgrade"), ("upgrade", "websocket")];
     let mut exchange = peer.start(request("GET", &fields), Some(fed));
     let (mut line, _) = peer.arrival(&mut exchange).await;
+    feed(&body, b"GET /smuggled HTTP/1.1\r\n\r\n").await;
     line.send(OK).await;
     let answer = whole(&mut exchange).await;
     assert_eq!((answer.status, answer.body.as_slice()), (200, b"hi".as_slice()));
     assert!(body.ready().await.is_err());
+    // Nothing of the other protocol was sent, so the connection serves the next request.
+    assert_eq!(peer.connections(), (1, 1));
+    let mut next = peer.get();
+    assert!(meanwhile(&mut next, line.head()).await.starts_with("GET /path?query "));
 }

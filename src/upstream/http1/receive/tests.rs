@@ -101,6 +101,11 @@ fn complete() -> Vec<(Asked, &'static str, Whole)> {
             "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi",
             Whole { informational: vec![100, 103], ..body("hi") },
         ),
+        (
+            GET,
+            "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n",
+            Whole { informational: vec![103, 103], status: 204, ..kept() },
+        ),
         (GET, "HTTP/1.1 204 No Content\r\n\r\n", Whole { status: 204, ..kept() }),
         (GET, "HTTP/1.1 304 Same\r\ncontent-length: 5\r\n\r\n", Whole { status: 304, ..kept() }),
         (head, "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n", kept()),
