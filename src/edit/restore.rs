@@ -8,7 +8,7 @@ use toml_edit::{Array, ArrayOfTables, DocumentMut, Formatted, Item, Table, Value
 
 use super::keys::{Keys, in_braces};
 use super::list;
-use super::service::{TRAFFIC, VERSIONS, is_named, path_in};
+use super::service::{TARGETS, TRAFFIC, UPSTREAM, VERSIONS, is_named, path_in};
 use crate::config::VersionName;
 
 const RULES: &str = "rules";
@@ -32,7 +32,30 @@ pub fn set_in_version(
     let found = list::find(document, VERSIONS, |table| is_named(table, name));
     let Some(index) = found.first() else { return };
     let Some(mut table) = list::table(document, VERSIONS, *index) else { return };
-    table.put_at(key, value.map(|value| with_paths(directory, key, value)));
+    if let [first, second, ..] = key
+        && first == UPSTREAM
+        && second != TARGETS
+    {
+        make_upstream_table(&mut table);
+    }
+    match (key, value) {
+        // The short form has room for its targets only, and stays.
+        ([first, second], Some(value))
+            if second == TARGETS && table.get_mut(first).and_then(Keys::of).is_none() =>
+        {
+            table.put(first, plain(value));
+        }
+        _ => table.put_at(key, value.map(|value| with_paths(directory, key, value))),
+    }
+}
+
+/// Makes the short form of an upstream, which is the targets alone, a table with room for other keys.
+fn make_upstream_table(version: &mut Keys<'_>) {
+    let Some(item) = version.get_mut(UPSTREAM) else { return };
+    if let Some(targets) = item.as_array().cloned() {
+        let targets = vec![(TARGETS.to_owned(), Value::Array(targets))];
+        version.put(UPSTREAM, Value::InlineTable(in_braces(targets)));
+    }
 }
 
 /// Sets a key of `[traffic]`, or removes it.
@@ -65,7 +88,7 @@ pub fn declare_version(document: &mut DocumentMut, directory: &Path, version: &t
     // A version begins with its name, and its tables come last.
     let place = |key: &str| match key {
         "name" => 0,
-        "component" => 1,
+        "component" | UPSTREAM => 1,
         "env" | "limits" => 3,
         _ => 2,
     };
@@ -177,7 +200,8 @@ fn place(table: &mut Table, position: Option<isize>) {
     }
 }
 
-/// A value with its paths as they are written in a file of `directory`: the path of a component, and those of secrets.
+/// A value with its paths as they are written in a file of `directory`: the path of a component, and those of secrets
+/// and certificates.
 fn with_paths(directory: &Path, key: &[String], value: &toml::Value) -> Value {
     let keys: Vec<&str> = key.iter().map(String::as_str).collect();
     match (keys.as_slice(), value) {
@@ -189,6 +213,16 @@ fn with_paths(directory: &Path, key: &[String], value: &toml::Value) -> Value {
             Value::InlineTable(in_braces(table.iter().map(entry).collect()))
         }
         (["env" | "override", _], value) => secret(directory, value),
+        ([UPSTREAM, "tls", "ca" | "certificate" | "key"], toml::Value::String(path)) => {
+            Value::from(path_in(directory, Path::new(path)))
+        }
+        ([UPSTREAM] | [UPSTREAM, "tls"], toml::Value::Table(table)) => {
+            let entry = |(name, value): (&String, &toml::Value)| {
+                let below: Vec<_> = key.iter().cloned().chain([name.clone()]).collect();
+                (name.clone(), with_paths(directory, &below, value))
+            };
+            Value::InlineTable(in_braces(table.iter().map(entry).collect()))
+        }
         (_, value) => plain(value),
     }
 }

@@ -15,8 +15,8 @@ pub const TRAFFIC: &str = "traffic";
 const QUARANTINE: &str = "quarantine";
 const SPLIT: &str = "split";
 const LATEST: &str = "latest";
-const UPSTREAM: &str = "upstream";
-const TARGETS: &str = "targets";
+pub const UPSTREAM: &str = "upstream";
+pub const TARGETS: &str = "targets";
 const LIMITS: &str = "limits";
 /// The keys of a version that only components have, beside their limits.
 const OF_GUESTS: [&str; 4] = ["component", "digest", "env", "outbound"];

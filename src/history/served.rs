@@ -134,7 +134,9 @@ impl<'a> Contents<'a> {
             let is_made_anew = keys.contains(&MADE_OF);
             let keys = keys.into_iter().filter(|key| !matches!(*key, "digest" | MADE_OF));
             let keys = keys.filter(|key| *key != "component" || !is_made_anew);
-            changed.extend(is_made_anew.then(|| part(Some(name), "component")));
+            // An upstream is told by its own key.
+            let is_guest = !now.contains_key("upstream");
+            changed.extend((is_made_anew && is_guest).then(|| part(Some(name), "component")));
             changed.extend(keys.map(|key| part(Some(name), key)));
         }
         let traffic = differing(earlier.policy, self.policy).into_iter();

@@ -3,6 +3,7 @@
 //! now. All of it is decided before anything is written; [`Restoration::apply`] writes.
 
 mod restoring;
+mod upstream;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,15 +11,29 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::shares::Shares;
-use super::text::{self, of};
+use super::text;
 use crate::api::{KeyChange, RestoredKey};
-use crate::config::{EnvValue, SecretSource, Service, VersionName, VersionSpec};
+use crate::config::{EnvValue, SecretSource, Service, VersionName, VersionSpec, WhenUnhealthy};
 use crate::edit::{PutRule, ServiceText};
 use crate::history::{Contents, MADE_OF, VALUE};
 use restoring::Restoring;
+use upstream::{UPSTREAM, origin};
 
 /// The keys below `[traffic]` that decide between versions, beside the rules.
-const DECIDES: [&str; 4] = ["pick", "propagate", "sticky", "override"];
+const DECIDES: [&str; 9] = [
+    "pick",
+    "propagate",
+    "sticky",
+    "override",
+    "rescue",
+    "rescue-buffer",
+    "rescue-methods",
+    "rescue-statuses",
+    WHEN_UNHEALTHY,
+];
+
+/// A key that older records do not have.
+const WHEN_UNHEALTHY: &str = "when-unhealthy";
 
 /// What a rollback stands on: what is declared now, what that is made of, and what may serve.
 pub trait Ground {
@@ -120,7 +135,7 @@ impl Restoration {
 
     /// The versions that get another component or environment. Their present ones may be bad.
     pub fn replaced(&self) -> Vec<&VersionName> {
-        let is_other = |key: &str| matches!(key, "component" | "env");
+        let is_other = |key: &str| matches!(key, "component" | "env" | UPSTREAM);
         self.versions(|change| change.key.first().is_some_and(|key| is_other(key)))
     }
 
@@ -186,7 +201,8 @@ impl Piece {
         let whole = |key: &str, after| KeyChange { key: key.to_owned(), before: None, after };
         let (version, change) = match self {
             Self::Declare { name, version } => {
-                (Some(name), whole("component", version.get("component").map(shown)))
+                let key = if version.contains_key(UPSTREAM) { UPSTREAM } else { "component" };
+                (Some(name), whole(key, Some(origin(version))))
             }
             Self::Version { name, change } => (Some(name), changed(change)),
             Self::Traffic(change) => (None, changed(change)),
@@ -202,7 +218,7 @@ impl Piece {
         };
         match self {
             Self::Declare { name, version } => {
-                vec![format!("{name}  is declared again, from {}", of(version, "component"))]
+                vec![format!("{name}  is declared again, from {}", origin(version))]
             }
             Self::Version { name, change } => vec![changed(&format!("{name}  "), change)],
             Self::Traffic(change) => vec![changed("", change)],
@@ -211,7 +227,7 @@ impl Piece {
     }
 }
 
-/// The versions that served: those with a share, and those that rules lead to.
+/// The versions that served: those with a share, those that rules lead to, and the one that rescues.
 pub(super) fn serving(contents: &Contents<'_>, shares: &Shares) -> BTreeSet<String> {
     let takers = shares.takers().map(|(name, _)| name.to_string());
     let rules = contents.policy.get("rules").and_then(Value::as_array).into_iter().flatten();
@@ -220,14 +236,15 @@ pub(super) fn serving(contents: &Contents<'_>, shares: &Shares) -> BTreeSet<Stri
         let many = rule.get("split").and_then(Value::as_table).into_iter().flat_map(Table::keys);
         one.into_iter().chain(many.cloned()).collect::<Vec<_>>()
     });
-    takers.chain(led).collect()
+    let rescue = contents.policy.get("rescue").and_then(Value::as_str).map(str::to_owned);
+    takers.chain(led).chain(rescue).collect()
 }
 
 /// Whether a version's part in two generations served alike.
 pub(super) fn is_alike(one: &Table, other: &Table) -> bool {
     let is_made_alike = match (one.get(MADE_OF), other.get(MADE_OF)) {
         (Some(one), Some(other)) => one == other,
-        _ => one.get("component") == other.get("component"),
+        _ => ["component", UPSTREAM].iter().all(|key| one.get(*key) == other.get(*key)),
     };
     let nothing = Table::new();
     let env = |part: &Table| part.get("env").and_then(Value::as_table).cloned();
@@ -258,11 +275,17 @@ fn is_same_value(one: &Value, other: &Value) -> bool {
     }
 }
 
+/// What a recorded policy says of a key.
+fn said(policy: &Table, key: &str) -> Option<Value> {
+    let usual = || (key == WHEN_UNHEALTHY).then(|| WhenUnhealthy::default().as_str().into());
+    policy.get(key).cloned().or_else(usual)
+}
+
 /// Whether two policies decide alike between versions. The place of an override's secret does not
 /// matter.
 pub(super) fn decides_alike(one: &Table, other: &Table) -> bool {
     let said = |policy: &Table, key: &str| {
-        let mut value = policy.get(key).cloned();
+        let mut value = said(policy, key);
         let table = value.as_mut().and_then(Value::as_table_mut);
         if let Some(table) = table.filter(|_| key == "override") {
             table.remove("secret");

@@ -2,6 +2,7 @@
 
 mod left;
 mod sequences;
+mod upstreams;
 mod world;
 
 use std::fs;

@@ -7,7 +7,8 @@ use toml::{Table, Value};
 
 use super::super::shares::Shares;
 use super::super::text::{self, of};
-use super::{Change, DECIDES, Ground, Lost, Piece, Restoration, serving};
+use super::upstream::{UPSTREAM, as_written};
+use super::{Change, DECIDES, Ground, Lost, Piece, Restoration, said, serving};
 use crate::config::{Digest, EnvValue, Reach, SecretSource, VersionName, VersionSpec};
 use crate::edit::PutRule;
 use crate::history::{Contents, MADE_OF, VALUE};
@@ -41,8 +42,13 @@ impl<'a, G: Ground> Restoring<'a, G> {
     fn version(&mut self, name: &VersionName, then: &Table) {
         let spec = self.ground.service().versions.iter().find(|spec| spec.name == *name);
         let Some(spec) = spec.cloned() else { return self.declare(name, then) };
-        self.component(&spec, then);
-        self.env(name, spec.env(), then);
+        match spec.upstream().is_some() || then.contains_key(UPSTREAM) {
+            true => self.upstream(&spec, then),
+            false => {
+                self.component(&spec, then);
+                self.env(name, spec.env(), then);
+            }
+        }
         let now = spec.written();
         let mut changes = Vec::new();
         for key in ["limits", "remark"] {
@@ -57,7 +63,7 @@ impl<'a, G: Ground> Restoring<'a, G> {
         self.is_let(name, then);
     }
 
-    fn put(&mut self, name: &VersionName, changes: Vec<Change>) {
+    pub(super) fn put(&mut self, name: &VersionName, changes: Vec<Change>) {
         let piece = |change| Piece::Version { name: name.clone(), change };
         self.found.pieces.extend(changes.into_iter().map(piece));
     }
@@ -66,34 +72,49 @@ impl<'a, G: Ground> Restoring<'a, G> {
         self.lost.reasons.push(reason);
     }
 
-    /// A version that was deleted since: it is declared again if its component is still there.
-    fn declare(&mut self, name: &VersionName, then: &Table) {
+    pub(super) fn found_piece(&mut self, piece: Piece) {
+        self.found.pieces.push(piece);
+    }
+
+    pub(super) fn made_of(&mut self, name: &VersionName, digest: &str) {
+        self.found.components.push((name.clone(), digest.to_owned()));
+    }
+
+    /// The copy that a component is taken from which nothing declares now, since its version `became` something else;
+    /// `None` where there is none, which is told. The copy is `None` if the component is where it was.
+    pub(super) fn copy(
+        &mut self,
+        name: &VersionName,
+        then: &Table,
+        became: &str,
+    ) -> Option<Option<PathBuf>> {
         let path = of(then, "component");
         let made = then.get(MADE_OF).and_then(Value::as_str);
-        let stored = match self.found(&path, made) {
-            Ok(stored) => stored,
+        let why = match self.found(&path, made) {
+            Ok(stored) => return Some(stored),
             Err(Ok(now)) => {
                 let (now, made) = (text::short(&now), text::short(made.unwrap_or_default()));
-                return self.lose(format!(
-                    "{name} was deleted since, and its component {path} is another one now \
-                     ({now}, and {made} then)"
-                ));
+                format!("component {path} is another one now ({now}, and {made} then)")
             }
-            Err(Err(why)) => {
-                return self.lose(format!("{name} was deleted since, and its component: {why}"));
-            }
+            Err(Err(why)) => format!("component: {why}"),
         };
+        self.lose(format!("{name} {became}, and its {why}"));
+        None
+    }
+
+    /// A version that was deleted since: it is declared again if its component is still there.
+    fn declare(&mut self, name: &VersionName, then: &Table) {
+        if let Some(upstream) = then.get(UPSTREAM).and_then(Value::as_table) {
+            self.declare_upstream(name, &as_written(then), upstream);
+            return self.is_let(name, then);
+        }
+        let Some(stored) = self.copy(name, then, "was deleted since") else { return };
         self.env(name, &[], then);
         // The whole version is declared below, with its variables.
         self.found
             .pieces
             .retain(|piece| !matches!(piece, Piece::Version { name: it, .. } if it == name));
-        let mut version = from(then, stored.as_deref());
-        version.remove(MADE_OF);
-        let is_live = of(then, "reach") == Reach::Live.as_str();
-        if is_live {
-            version.remove("reach");
-        }
+        let mut version = as_written(&from(then, stored.as_deref()));
         if let Some(env) = version.get_mut("env").and_then(Value::as_table_mut) {
             for (_, value) in env.iter_mut() {
                 *value = without_digest(value);
@@ -166,7 +187,7 @@ impl<'a, G: Ground> Restoring<'a, G> {
         self.put(name, changes);
     }
 
-    fn env(&mut self, name: &VersionName, now: &[(String, EnvValue)], then: &Table) {
+    pub(super) fn env(&mut self, name: &VersionName, now: &[(String, EnvValue)], then: &Table) {
         let nothing = Table::new();
         let then = then.get("env").and_then(Value::as_table).unwrap_or(&nothing);
         for (key, value) in then {
@@ -289,7 +310,7 @@ impl<'a, G: Ground> Restoring<'a, G> {
         for key in DECIDES {
             let wanted = match key {
                 "override" => self.overrides(now.get(key), then.get(key)),
-                _ => then.get(key).cloned(),
+                _ => said(then, key),
             };
             differing(&mut vec![key.to_owned()], now.get(key), wanted.as_ref(), &mut changes);
         }
@@ -331,7 +352,7 @@ impl<'a, G: Ground> Restoring<'a, G> {
 }
 
 /// A version as it was recorded, made from a copy of its component if there is one.
-fn from(then: &Table, stored: Option<&Path>) -> Table {
+pub(super) fn from(then: &Table, stored: Option<&Path>) -> Table {
     let mut then = then.clone();
     if let Some((stored, made)) = stored.zip(then.get(MADE_OF).cloned()) {
         then.insert("component".to_owned(), stored.to_string_lossy().into_owned().into());
@@ -351,7 +372,7 @@ fn without_digest(value: &Value) -> Value {
 }
 
 /// The keys below `key` that say something else, as deep as both have tables.
-fn differing(
+pub(super) fn differing(
     key: &mut Vec<String>,
     now: Option<&Value>,
     then: Option<&Value>,

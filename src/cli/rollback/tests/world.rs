@@ -74,7 +74,10 @@ impl Ground for World {
     }
 
     fn made_of(&self, spec: &VersionSpec) -> Option<String> {
-        self.digest_at(&spec.guest()?.component).ok()
+        match spec.guest() {
+            Some(guest) => self.digest_at(&guest.component).ok(),
+            None => spec.declared_digest().map(|digest| digest.to_string()),
+        }
     }
 
     fn digest_at(&self, component: &Path) -> Result<String, String> {
