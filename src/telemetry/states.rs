@@ -120,11 +120,6 @@ impl ServiceStates<'_> {
         self.states.targets.target(self.of(version), state);
     }
 
-    /// How many requests of a version were sent again.
-    pub fn retries(&self, version: &str, count: u64) {
-        self.states.targets.retries(&self.of(version), count);
-    }
-
     fn of(&self, version: &str) -> VersionLabels {
         VersionLabels {
             environment: self.environment.into(),

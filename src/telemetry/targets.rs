@@ -57,7 +57,6 @@ pub struct Targets {
     ejected: Family<TargetLabels, Gauge>,
     in_flight: Family<TargetLabels, Gauge>,
     connections: Family<ConnectionLabels, Gauge>,
-    retries: Family<VersionLabels, Counter>,
 }
 
 impl Targets {
@@ -76,13 +75,8 @@ impl Targets {
         }
     }
 
-    /// Takes note of how many requests of a version were sent again.
-    pub(super) fn retries(&self, version: &VersionLabels, count: u64) {
-        self.retries.get_or_create_owned(version).inc_by(count);
-    }
-
     pub(super) fn register(self, registry: &mut Registry) {
-        let Self { healthy, requests, errors, ejected, in_flight, connections, retries } = self;
+        let Self { healthy, requests, errors, ejected, in_flight, connections } = self;
         registry.register("upstream_healthy", "1 for a target that takes requests", healthy);
         registry.register(
             "upstream_requests",
@@ -101,7 +95,6 @@ impl Targets {
         );
         registry.register("upstream_in_flight", "Requests that a target is serving", in_flight);
         registry.register("upstream_connections", "Connections to a target", connections);
-        registry.register("upstream_retries", "Requests that were sent again", retries);
     }
 }
 
