@@ -78,17 +78,18 @@ impl Http2 {
     /// Waits for a place, or for the right to open a connection. `on_new`: a place on a connection that is there will not do,
     /// as long as another may be opened. The caller bounds the time.
     pub async fn turn(&self, on_new: bool) -> Turn {
+        let mut has_waited = false;
         loop {
             let freed = self.0.freed.notified();
             if let Some(turn) = self.0.look(on_new) {
+                if has_waited {
+                    // There may be more than the one place that is taken now.
+                    self.0.freed.notify_one();
+                }
                 return turn;
             }
             freed.await;
-            // There may be more than the one place that this task takes now.
-            self.0.freed.notify_one();
-            if let Some(turn) = self.0.look(on_new) {
-                return turn;
-            }
+            has_waited = true;
         }
     }
 

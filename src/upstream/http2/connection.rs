@@ -102,9 +102,8 @@ where
 }
 
 fn begin_failed(error: &h2::Error, heard: &Heard) -> Failure {
-    if let Some(broken) = heard.broken() {
-        let kind = if broken.is_refused { FailureKind::Tls } else { FailureKind::Connect };
-        return Failure::unsent(kind, broken.detail.clone());
+    if let Some(broken) = heard.broken().filter(|broken| broken.is_refused) {
+        return Failure::unsent(FailureKind::Tls, format!("TLS failed: {}", broken.detail));
     }
     let detail = match error.reason() {
         Some(h2::Reason::NO_ERROR) | None => {

@@ -109,7 +109,19 @@ where
 async fn scripted(http2: &Http2) -> (Place, DuplexStream) {
     let (place, mut theirs) = place_and_peer(http2).await;
     theirs.write_all(&frame(4, 0, 0, &[])).await.unwrap();
+    theirs.read_exact(&mut [0; 24]).await.unwrap();
     (place.await.unwrap().unwrap(), theirs)
+}
+
+/// Waits until this many heads of requests have come: a frame about a stream that nobody has begun breaks the rules.
+async fn hear(peer: &mut DuplexStream, mut heads: usize) {
+    while heads > 0 {
+        let mut frame = [0; 9];
+        peer.read_exact(&mut frame).await.unwrap();
+        let length = usize::from(frame[1]) << 8 | usize::from(frame[2]);
+        peer.read_exact(&mut vec![0; length]).await.unwrap();
+        heads -= usize::from(frame[3] == 1);
+    }
 }
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {

@@ -10,6 +10,7 @@ async fn a_goaway_refuses_what_was_not_looked_at_and_nothing_else() {
     let (place, mut peer) = scripted(&http2).await;
     let Turn::Place(second) = http2.turn(false).await else { panic!("it is not shared") };
     let (mut first, mut second) = (ask(place, &get(), None), ask(second, &get(), None));
+    hear(&mut peer, 2).await;
     peer.write_all(&head(1, false)).await.unwrap();
     assert_eq!(status(&mut first).await, 200);
     peer.write_all(&go_away(1, Reason::NO_ERROR)).await.unwrap();
@@ -26,6 +27,7 @@ async fn a_goaway_of_an_error_fails_what_is_under_way() {
     let http2 = Http2::new(MINUTE);
     let (place, mut peer) = scripted(&http2).await;
     let mut exchange = ask(place, &get(), None);
+    hear(&mut peer, 1).await;
     peer.write_all(&go_away(1, Reason::ENHANCE_YOUR_CALM)).await.unwrap();
     drop(peer);
     let broken = failure(&mut exchange).await;
@@ -48,6 +50,7 @@ async fn a_refused_stream_may_be_sent_again_and_a_reset_one_may_not() {
         let http2 = Http2::new(MINUTE);
         let (place, mut peer) = scripted(&http2).await;
         let mut exchange = ask(place, &get(), None);
+        hear(&mut peer, 1).await;
         peer.write_all(&reset(1, reason)).await.unwrap();
         let failure = failure(&mut exchange).await;
         assert_eq!((failure.kind, failure.sent), (FailureKind::Reset, sent));
@@ -57,6 +60,7 @@ async fn a_refused_stream_may_be_sent_again_and_a_reset_one_may_not() {
     let http2 = Http2::new(MINUTE);
     let (place, mut peer) = scripted(&http2).await;
     let mut exchange = ask(place, &get(), None);
+    hear(&mut peer, 1).await;
     peer.write_all(&head(1, false)).await.unwrap();
     assert_eq!(status(&mut exchange).await, 200);
     peer.write_all(&reset(1, Reason::REFUSED_STREAM)).await.unwrap();
@@ -71,6 +75,7 @@ async fn a_whole_response_counts_though_the_request_is_cut_off() {
         let (place, mut peer) = scripted(&http2).await;
         let (feed, fed) = Feed::new();
         let mut exchange = ask(place, &get(), Some(fed));
+        hear(&mut peer, 1).await;
         feed.send(Bytes::from("part")).unwrap();
         let mut answer = head(1, !with_body);
         if with_body {
@@ -104,6 +109,7 @@ async fn what_is_cut_off_is_never_a_clean_end() {
         let http2 = Http2::new(MINUTE);
         let (place, mut peer) = scripted(&http2).await;
         let mut exchange = ask(place, &get(), None);
+        hear(&mut peer, 1).await;
         peer.write_all(&head(1, false)).await.unwrap();
         peer.write_all(&frame(0, 0, 1, b"part")).await.unwrap();
         assert_eq!(status(&mut exchange).await, 200);
@@ -122,6 +128,7 @@ async fn a_kept_connection_that_was_closed_is_stale() {
     let http2 = Http2::new(MINUTE);
     let (place, mut peer) = scripted(&http2).await;
     let mut first = ask(place, &get(), None);
+    hear(&mut peer, 1).await;
     peer.write_all(&head(1, true)).await.unwrap();
     assert_eq!(status(&mut first).await, 200);
     assert_eq!(rest(&mut first).await, 0);
@@ -165,6 +172,7 @@ async fn what_breaks_the_rules_of_http2_is_told() {
         let http2 = Http2::new(MINUTE);
         let (place, mut peer) = scripted(&http2).await;
         let mut exchange = ask(place, &get(), None);
+        hear(&mut peer, 1).await;
         peer.write_all(&answer).await.unwrap();
         let broken = failure(&mut exchange).await;
         assert_eq!(

@@ -68,6 +68,7 @@ async fn an_idle_connection_is_closed() {
         let http2 = Http2::new(idle);
         let (place, mut peer) = scripted(&http2).await;
         let mut exchange = ask(place, &get(), None);
+        hear(&mut peer, 1).await;
         peer.write_all(&head(1, true)).await.unwrap();
         assert_eq!(status(&mut exchange).await, 200);
         // A long response is not idle.
