@@ -5,6 +5,8 @@
 //! [`Policy::decide`] is the hot path. [`Policy::resolve`] is the same code up to the draw, for
 //! explanations: a [`Witness`] sees each step.
 
+mod key;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,6 +16,7 @@ use super::overrides::{Overrides, Wanted};
 use super::pins::Pins;
 use super::request::Asked;
 use super::splitter::{Splitter, Yields};
+use key::Key;
 
 /// Decides the version of each request of one service. A clone shares splitters and pins.
 #[derive(Clone, Debug)]
@@ -226,7 +229,7 @@ impl Policy {
         yields: Yields<'_>,
         witness: &mut impl Witness,
     ) -> Resolved<'p> {
-        let key = Key { asked, make, yields, found: None };
+        let key = Key::new(asked, make, yields);
         let mut unmet = None;
         if let Some(overrides) = &self.overrides {
             let wanted = overrides.wanted(asked);
@@ -296,7 +299,7 @@ impl Policy {
                 continue;
             }
             match &rule.to {
-                Some(Destination::Version(index)) if key.yields(*index) && !rule.fails => {}
+                Some(Destination::Version(index)) if key.is_passed_over(*index) && !rule.fails => {}
                 Some(Destination::Version(index)) => {
                     return Some(resolved(To::Version(*index), Reason::Rule(rule)));
                 }
@@ -349,7 +352,7 @@ impl Policy {
         let is_it = |version: &&KnownVersion| version.hash == pin && version.keeps_pins;
         let version = self.versions.iter().find(is_it)?;
         witness.pinned(version.index);
-        if key.yields(version.index) {
+        if key.is_passed_over(version.index) {
             return None;
         }
         Some(Resolved { hash, made, ..resolved(To::Version(version.index), Reason::Sticky) })
@@ -385,31 +388,6 @@ impl Policy {
 
 fn resolved<'p>(to: To<'p>, reason: Reason<'p>) -> Resolved<'p> {
     Resolved { to, reason, unmet: None, hash: None, made: None }
-}
-
-/// The key of a request, looked for once and only if something asks for it.
-struct Key<'a, M> {
-    asked: Asked<'a>,
-    make: M,
-    yields: Yields<'a>,
-    found: Option<(Option<u64>, Option<Id>)>,
-}
-
-impl<M: Fn() -> Option<Id>> Key<'_, M> {
-    fn yields(&self, index: usize) -> bool {
-        self.yields.is_some_and(|yields| yields(index))
-    }
-
-    /// Its hash, and the key itself where it was made for it.
-    fn hash(&mut self, affinity: &Affinity) -> (Option<u64>, Option<Id>) {
-        if let Some(found) = self.found {
-            return found;
-        }
-        let sent = affinity.hash(self.asked);
-        let made = if sent.is_none() && affinity.is_generated() { (self.make)() } else { None };
-        let hash = sent.or_else(|| made.as_ref().map(|id| affinity.hash_of(id.text())));
-        *self.found.insert((hash, made))
-    }
 }
 
 #[cfg(test)]

@@ -96,6 +96,39 @@ fn override_then_rule_then_stickiness_then_shares() {
     assert_decides(&policy, "/?user=1&a=1&v=v3", "v3", "override");
 }
 
+/// The version and the reason while `v2` yields.
+fn decide_without_second(policy: &Policy, uri: &str) -> (Result<usize, Refused>, String, bool) {
+    let parts = parts(uri, &[]);
+    let choice = policy.decide_without(asked(&parts), Instant::now(), Some(&|index| index == 1));
+    (choice.version, choice.reason.as_str().to_owned(), choice.is_drawn)
+}
+
+#[test]
+fn a_version_that_yields_is_passed_over_except_by_overrides() {
+    let pins = Pins::new(Duration::from_secs(60));
+    let half = || shares([0, 5_000, 5_000]);
+    let mut policy = all();
+    policy.base = Base::Split(half());
+    policy.rules.push(rule("halves", "h", Some(Destination::Split(half())), false));
+    policy.rules.push(rule("insist", "i", Some(Destination::Version(1)), true));
+    let is = |version, reason: &str| (Ok(version), reason.to_owned(), false);
+    for _ in 0..32 {
+        assert_eq!(decide_without_second(&policy, "/"), is(2, "random"));
+        assert_eq!(decide_without_second(&policy, "/?h"), is(2, "rule:halves"));
+    }
+    assert_eq!(decide_without_second(&policy, "/?a"), is(2, "random"), "its rule is passed over");
+    assert_eq!(decide_without_second(&policy, "/?i"), is(1, "rule:insist"), "the rule would fail");
+    assert_eq!(decide_without_second(&policy, "/?v=v2"), is(1, "override"));
+    let latest = Policy { base: Base::Latest(1), ..all() };
+    assert_eq!(decide_without_second(&latest, "/"), is(1, "latest"), "there are no others");
+    // A pin waits for its version.
+    policy.sticky = sticky(Some(pins));
+    let user = (0..).find(|user| decide(&policy, &format!("/?user={user}")).0 == "v2").unwrap();
+    let uri = format!("/?user={user}");
+    assert_eq!(decide_without_second(&policy, &uri), is(2, "sticky"));
+    assert_decides(&policy, &uri, "v2", "sticky");
+}
+
 #[test]
 fn a_rule_to_a_version_that_cannot_be_had_is_passed_over_or_fails() {
     assert_decides(&all(), "/?a", "v2", "rule:beta");
