@@ -7,8 +7,8 @@ use ::misbehaving::{Script, Upstream, refusing};
 use crate::support::{Response, Site, Watershed, limits, split, upstream};
 
 const HOST: &str = "api.localhost";
-/// The head of a response is all that comes of it.
-const RESET: &str = "";
+/// No target is passed over, and no retry is one too many.
+const FREELY: &str = "eject = false\nretry = { budget = \"100%\" }";
 
 /// A service whose only version has these targets.
 fn serve(targets: &[std::net::SocketAddr], lines: &str, bounds: &str) -> Watershed {
@@ -21,13 +21,13 @@ fn ask(watershed: &Watershed, method: &str, body: &[u8]) -> Response {
 }
 
 fn resets() -> Upstream {
-    Upstream::http1(Script::new().read_head().read_body().send(RESET).reset())
+    Upstream::http1(Script::new().read_head().read_body().reset())
 }
 
 #[test]
 fn a_target_that_cannot_be_connected_to_is_no_failure() {
     let ((dead, _held), live) = (refusing(), Upstream::http1(Script::echo()));
-    let watershed = serve(&[dead, live.address()], "eject = false", "");
+    let watershed = serve(&[dead, live.address()], FREELY, "");
     for method in ["GET", "POST", "PATCH"] {
         for _ in 0..6 {
             let response = ask(&watershed, method, b"once");
@@ -42,7 +42,7 @@ fn a_target_that_cannot_be_connected_to_is_no_failure() {
 #[test]
 fn a_reset_is_retried_only_where_twice_is_harmless() {
     let (bad, good) = (resets(), Upstream::http1(Script::echo()));
-    let watershed = serve(&[bad.address(), good.address()], "eject = false", "");
+    let watershed = serve(&[bad.address(), good.address()], FREELY, "");
     for method in ["GET", "PUT", "DELETE"] {
         for _ in 0..4 {
             let response = ask(&watershed, method, b"twice");
@@ -90,7 +90,7 @@ fn a_kept_connection_that_was_closed_is_not_the_clients_problem() {
 fn statuses_are_retried_for_idempotent_methods_only() {
     let (bad, good) =
         (Upstream::http1(Script::status(503, "busy")), Upstream::http1(Script::echo()));
-    let lines = "eject = false\nretry = { on = [\"503\"] }";
+    let lines = "eject = false\nretry = { on = [\"503\"], budget = \"100%\" }";
     let watershed = serve(&[bad.address(), good.address()], lines, "");
     for _ in 0..6 {
         assert_eq!(ask(&watershed, "PUT", b"x").status, 200);
@@ -114,7 +114,7 @@ fn a_status_that_stays_reaches_the_client() {
 #[test]
 fn a_body_beyond_the_buffer_is_sent_once() {
     let (bad, good) = (resets(), Upstream::http1(Script::echo()));
-    let watershed = serve(&[bad.address(), good.address()], "eject = false", "");
+    let watershed = serve(&[bad.address(), good.address()], FREELY, "");
     let (small, large) = (vec![b'x'; 64 << 10], vec![b'x'; (64 << 10) + 1]);
     for _ in 0..4 {
         assert_eq!(ask(&watershed, "PUT", &small).body, small);
@@ -127,7 +127,7 @@ fn a_body_beyond_the_buffer_is_sent_once() {
 #[test]
 fn a_large_body_survives_a_target_that_cannot_be_connected_to() {
     let ((dead, _held), live) = (refusing(), Upstream::http1(Script::echo()));
-    let watershed = serve(&[dead, live.address()], "eject = false", "");
+    let watershed = serve(&[dead, live.address()], FREELY, "");
     let large = vec![b'x'; 1 << 20];
     for _ in 0..4 {
         assert_eq!(ask(&watershed, "POST", &large).body, large);
@@ -158,7 +158,7 @@ fn a_chunked_body_is_sent_again_with_its_trailers() {
         0 => Script::new().read_head().read_body().reset(),
         _ => Script::echo(),
     });
-    let watershed = serve(&[target.address(), target.address()], "eject = false", "");
+    let watershed = serve(&[target.address()], FREELY, "");
     let mut client = watershed.http1();
     client.send(format!("PUT / HTTP/1.1\r\nhost: {HOST}\r\ntransfer-encoding: chunked\r\n\r\n"));
     client.send("3\r\nabc\r\n2\r\nde\r\n0\r\nx-sum: 5\r\n\r\n");
