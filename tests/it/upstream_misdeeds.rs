@@ -25,6 +25,8 @@ const HELLO: Sees = Whole(200, "hello");
 const RESET: Sees = Code(502, "upstream-reset");
 const CONNECT: Sees = Code(502, "connect");
 const PROTOCOL: Sees = Code(502, "upstream-protocol");
+/// While nothing of a response has reached the client, a failure can still be told.
+const CUT: &[Sees] = &[Broken, RESET, PROTOCOL];
 const WALL: Sees = Code(504, "wall-time");
 
 /// The patience with upstreams here, and a pause that is longer than any of it.
@@ -53,16 +55,16 @@ fn ends() -> Vec<Case> {
         ("half a status line, closed", read().send("HTTP/1.").close(), &[RESET, PROTOCOL], 1),
         ("half a head", read().send("HTTP/1.1 200 OK\r\ncont").close(), &[RESET, PROTOCOL], 1),
         ("a head without its end", read().send("HTTP/1.1 200 OK\r\nx: y\r\n").reset(), &[RESET], 1),
-        ("half a body, closed", ok("content-length: 10\r\n\r\nhello").close(), &[Broken], 1),
-        ("half a body, reset", ok("content-length: 10\r\n\r\nhello").reset(), &[Broken], 1),
+        ("half a body, closed", ok("content-length: 10\r\n\r\nhello").close(), &[Broken, RESET], 1),
+        ("half a body, reset", ok("content-length: 10\r\n\r\nhello").reset(), &[Broken, RESET], 1),
         ("no body at all", ok("content-length: 10\r\n\r\n").close(), &[Broken, RESET], 1),
-        ("no last chunk", chunked("5\r\nhello\r\n").close(), &[Broken], 1),
+        ("no last chunk", chunked("5\r\nhello\r\n").close(), &[Broken, RESET], 1),
         ("no chunk at all", chunked("").close(), &[Broken, RESET], 1),
-        ("half a chunk", chunked("5\r\nhel").close(), &[Broken], 1),
-        ("half a size of a chunk", chunked("5\r\nhello\r\n3").close(), &[Broken], 1),
-        ("no end of the last chunk", chunked("5\r\nhello\r\n0\r\n").close(), &[Broken], 1),
-        ("half a trailer", chunked("5\r\nhello\r\n0\r\nx-a: b").close(), &[Broken], 1),
-        ("up to the close, reset", ok("\r\nhello").pause(SHORT).reset(), &[Broken], 1),
+        ("half a chunk", chunked("5\r\nhel").close(), &[Broken, RESET], 1),
+        ("half a size of a chunk", chunked("5\r\nhello\r\n3").close(), &[Broken, RESET], 1),
+        ("no end of the last chunk", chunked("5\r\nhello\r\n0\r\n").close(), &[Broken, RESET], 1),
+        ("half a trailer", chunked("5\r\nhello\r\n0\r\nx-a: b").close(), &[Broken, RESET], 1),
+        ("up to the close, reset", ok("\r\nhello").pause(SHORT).reset(), &[Broken, RESET], 1),
     ]
 }
 
@@ -76,7 +78,7 @@ fn chunked(body: &str) -> Script {
 /// What is sent is not what it says.
 fn lies() -> Vec<Case> {
     let refused: &[Sees] = &[PROTOCOL];
-    let cut: &[Sees] = &[Broken, PROTOCOL];
+    let cut = CUT;
     vec![
         ("garbage", read().send("\0\x01\x02\x03\r\n\r\n").close(), refused, 1),
         ("a page without a head", read().send("<html>hello</html>\r\n\r\n").close(), refused, 1),
@@ -125,11 +127,11 @@ fn delays() -> Vec<Case> {
         ),
         ("an endless reason", read().send("HTTP/1.1 200 ").flood("y", 1 << 24), given_up, 1),
         ("endless hints", read().flood(hints, 1 << 20), given_up, 1),
-        ("an endless size", chunked("").flood("0", 1 << 24), &[Broken, PROTOCOL], 1),
-        ("an endless extension", chunked("5;").flood("x", 1 << 24), &[Broken, PROTOCOL], 1),
-        ("endless trailers", chunked("0\r\n").flood(field(), 1 << 16), &[Broken, PROTOCOL], 1),
+        ("an endless size", chunked("").flood("0", 1 << 24), CUT, 1),
+        ("an endless extension", chunked("5;").flood("x", 1 << 24), CUT, 1),
+        ("endless trailers", chunked("0\r\n").flood(field(), 1 << 16), CUT, 1),
         ("a body that stops", ok("content-length: 10\r\n\r\nhello").hang(), &[Broken], 1),
-        ("a chunk that stops", chunked("a\r\nhello").hang(), &[Broken], 1),
+        ("a chunk that stops", chunked("a\r\nhello").hang(), &[Broken, RESET], 1),
     ]
 }
 
@@ -176,7 +178,7 @@ fn oddities() -> Vec<Case> {
         (
             "more than said",
             ok("content-length: 5\r\n\r\nhello world"),
-            &[HELLO, Broken, PROTOCOL],
+            &[HELLO, Broken, RESET, PROTOCOL],
             1,
         ),
         ("a length twice", ok("content-length: 5\r\ncontent-length: 5\r\n\r\nhello"), either, 1),

@@ -219,7 +219,9 @@ fn nginx_is_an_upstream() {
     let refused = watershed.http1().ask("POST", UP, "/upload", &[], &vec![b'x'; 2 << 20]);
     assert_eq!(refused.status, 413, "{refused:?}");
     let http2 = watershed.http2();
-    let mut exchange = http2.open(request("POST", UP, "/upload"), true);
+    let mut upload = request("POST", UP, "/upload");
+    upload.headers_mut().insert("content-length", 2_000_000.into());
+    let mut exchange = http2.open(upload, true);
     exchange.upload.send_data(vec![b'x'; 60_000].into(), false).unwrap();
     assert_eq!(http2.response(exchange.response).unwrap().status, 413);
 }
