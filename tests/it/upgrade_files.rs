@@ -125,7 +125,10 @@ fn what_would_not_be_served_is_told() {
         let checked = site.run(&["check", "--no-compile", "--json"]);
         assert_eq!(checked.code, Some(0), "{checked:?}");
         let findings: Value = serde_json::from_str(&checked.stdout).unwrap();
-        assert_eq!(findings["warnings"].as_array().unwrap().len(), usize::from(is_known));
+        // One of the components could call others, and may not.
+        let warnings = findings["warnings"].as_array().unwrap().iter();
+        let is_other = |it: &&Value| !it["message"].as_str().unwrap().contains("may reach nothing");
+        assert_eq!(warnings.filter(is_other).count(), usize::from(is_known));
         let checked = site.run(&["check"]);
         assert_eq!(checked.code, Some(i32::from(number > 0)), "{checked:?}");
         for part in
