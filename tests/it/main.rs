@@ -74,6 +74,7 @@ mod support;
 mod switching;
 mod tasks;
 mod transient;
+mod unhealthy;
 mod upgrade;
 mod upgrade_files;
 mod upstream_commands;
