@@ -109,8 +109,9 @@ fn soak() {
         }
         scope.spawn(|| {
             while running.load(Ordering::Relaxed) {
-                targets.flap();
+                // The budget of retries is a share of the requests before.
                 thread::sleep(Duration::from_millis(1300));
+                targets.flap();
             }
         });
         let _stop = StopOnDrop(running);

@@ -69,9 +69,9 @@ macro_rules! or_pass {
     };
 }
 
-/// Serves an upstream with these lines of its own, and with a patience that is short.
+/// Serves an upstream with these lines of its own.
 fn serve(target: SocketAddr, lines: &str) -> Watershed {
-    let patience = "wall-time = \"5s\"\nidle-time = \"1s\"\nrequest-body = \"64MiB\"";
+    let patience = "wall-time = \"5s\"\nidle-time = \"10s\"\nrequest-body = \"64MiB\"";
     let version = upstream("v1", &[target], lines) + &limits(patience);
     Site::new().service("up", &version).start()
 }

@@ -91,7 +91,8 @@ fn a_target_that_cannot_be_connected_to_is_not_the_clients_problem() {
     let (refuses, _kept) = refusing();
     let (says_nothing, _kept) = silent();
     for bad in [refuses, says_nothing] {
-        let lines = "eject = false\nconnect-timeout = \"200ms\"";
+        // The default budget covers three retries a second.
+        let lines = "eject = false\nconnect-timeout = \"200ms\"\nretry = { budget = \"100%\" }";
         let version = upstream("v1", &[bad, good.address()], lines);
         let watershed = Site::new().service("up", &version).start();
         for _ in 0..4 {
@@ -112,7 +113,8 @@ fn a_target_that_cannot_be_connected_to_is_not_the_clients_problem() {
 fn statuses_are_retried_where_that_is_said() {
     let bad = Upstream::http1(Script::status(503, "no"));
     let good = Upstream::http1(Script::text("hello"));
-    let watershed = serve(&[&bad, &good], "eject = false\nretry = { on = [\"503\"] }");
+    let watershed =
+        serve(&[&bad, &good], "eject = false\nretry = { on = [\"503\"], budget = \"100%\" }");
     for _ in 0..8 {
         assert_eq!(watershed.get(UP, "/").text(), "hello");
     }
@@ -195,7 +197,8 @@ fn targets_may_die_and_return() {
     let text = |_| Script::text("hello");
     let stays = Upstream::scripted(text);
     let goes = Upstream::scripted(text);
-    let watershed = serve(&[&stays, &goes], "connect-timeout = \"500ms\"");
+    let watershed =
+        serve(&[&stays, &goes], "connect-timeout = \"500ms\"\nretry = { budget = \"100%\" }");
     let running = AtomicBool::new(true);
     thread::scope(|scope| {
         for _ in 0..4 {
