@@ -54,9 +54,12 @@ pub(super) fn may_go(view: &ServiceView, version: &VersionName) -> Result<(), Re
     }
 }
 
-/// The oldest versions without traffic, so many that `keep` versions are left.
+/// The oldest versions without traffic, so many that `keep` versions are left. The version that rescues stays.
 fn surplus(view: &ServiceView, keep: usize) -> Vec<VersionName> {
     let total = view.names().count();
+    let rescue = view.service.policy.rescue.as_ref().map(|rescue| rescue.version);
+    let rescue = rescue.and_then(|index| view.service.versions.get(index)).map(|spec| &spec.name);
     let idle = view.names().filter(|version| view.most(version) == Percent::ZERO);
+    let idle = idle.filter(|version| Some(*version) != rescue);
     idle.take(total.saturating_sub(keep)).cloned().collect()
 }

@@ -27,7 +27,7 @@ pub type RawTargets = Vec<Located<RawTarget>>;
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawUpstreamTable {
-    /// Addresses with ports, up to 1024 of them.
+    /// Addresses with ports, up to 1024.
     #[schemars(required)]
     #[schemars(extend("minItems" = 1, "maxItems" = 1024))]
     pub targets: Field<RawTargets>,

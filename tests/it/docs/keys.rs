@@ -70,8 +70,9 @@ impl Place<'_> {
         if let (Some(described), false) = (schema["description"].as_str(), path.is_empty()) {
             into.push_str(&format!("\n{}\n", cell(described)));
         }
-        let (tables, keys): (Vec<_>, Vec<_>) =
-            properties.iter().partition(|(_, property)| inner(property).is_some());
+        let tables = properties.iter().filter(|(_, property)| inner(property).is_some());
+        let is_value = |property: &Value| inner(property).is_none() || choice(property).is_some();
+        let keys: Vec<_> = properties.iter().filter(|(_, property)| is_value(property)).collect();
         if !keys.is_empty() {
             into.push_str("\n| key | type | default | bounds | meaning | |\n| --- | --- | --- | --- | --- | --- |\n");
         }
@@ -98,7 +99,12 @@ impl Place<'_> {
 fn inner(property: &Value) -> Option<(&Value, bool)> {
     let items = property.get("items").filter(|items| items.get("properties").is_some());
     let object = property.get("properties").map(|_| (property, false));
-    items.map(|items| (items, true)).or(object)
+    items.map(|items| (items, true)).or(object).or(choice(property).map(|object| (object, false)))
+}
+
+/// The object whose table a key holds where the key may hold something else.
+fn choice(property: &Value) -> Option<&Value> {
+    property["anyOf"].as_array()?.iter().find(|choice| choice.get("properties").is_some())
 }
 
 fn row(key: &str, property: &Value, is_required: bool, wants_restart: bool) -> String {
@@ -129,10 +135,18 @@ fn kind(property: &Value) -> String {
     let pattern = property["pattern"].as_str().unwrap_or_default();
     match property["type"].as_str() {
         None if property.to_string().contains("[KMGT]") => "size".to_owned(),
-        None => "text, or a table".to_owned(),
+        None => match property["anyOf"][0]["type"].as_str() {
+            Some("array") => "list of addresses, or a table".to_owned(),
+            Some("boolean") => "`false`, or a table".to_owned(),
+            _ => "text, or a table".to_owned(),
+        },
         Some(_) if property.get("enum").is_some() => "word".to_owned(),
         Some("string") if pattern.contains("(ms|s|m|h)$") => "duration".to_owned(),
+        Some("string") if pattern.ends_with("|none)$") => "duration, or `none`".to_owned(),
         Some("string") => "text".to_owned(),
+        Some("array") if property["items"].get("anyOf").is_some() => {
+            "list of texts or tables".to_owned()
+        }
         Some("array") => "list of texts".to_owned(),
         Some("object") => match property["additionalProperties"]["type"].as_str() {
             Some("number") => "table of percentages".to_owned(),
