@@ -33,7 +33,6 @@ fn params(names: &[&str]) -> CertificateParams {
     CertificateParams::new(names).unwrap()
 }
 
-/// A certificate and its key, as PEM.
 fn signed(params: &CertificateParams, issuer: &Issuer) -> (String, String) {
     let key = KeyPair::generate().unwrap();
     (params.signed_by(&key, issuer).unwrap().pem(), key.serialize_pem())
@@ -60,7 +59,6 @@ fn server(identity: &(String, String), alpn: &[&[u8]], clients: Option<&Issuer>)
     config
 }
 
-/// Files of one test.
 struct Files(TempDir);
 
 impl Files {
@@ -89,7 +87,6 @@ impl Files {
     }
 }
 
-/// What a server saw of a handshake.
 #[derive(Debug)]
 struct Seen {
     name: Option<String>,
@@ -118,7 +115,6 @@ async fn shake(tls: &Tls, config: &Arc<ServerConfig>, target: &str, offer: Offer
         let connection = stream.get_ref().1;
         let name = connection.server_name().map(ToOwned::to_owned);
         let kind = connection.handshake_kind()?;
-        // Kept open until the client has read.
         stream.read_u8().await.ok();
         Some(Seen { name, kind })
     });
@@ -292,7 +288,6 @@ async fn refusal(spec: &TlsSpec) -> PrepareError {
     Tls::prepare(spec, &Roots::default()).await.map(drop).unwrap_err()
 }
 
-/// Pingora panics on a key that does not belong to its certificate. Each of these is an error with the file's path.
 #[tokio::test]
 async fn files_that_cannot_be_used_are_named() {
     let (files, ca) = (Files::new(), issuer("ours"));
