@@ -29,13 +29,11 @@ fn a_target_that_cannot_be_connected_to_is_no_failure() {
     let ((dead, _held), live) = (refusing(), Upstream::http1(Script::echo()));
     let watershed = serve(&[dead, live.address()], FREELY, "");
     for method in ["GET", "POST", "PATCH"] {
-        for _ in 0..6 {
-            let response = ask(&watershed, method, b"once");
-            assert_eq!((response.status, response.text().as_str()), (200, "once"), "{method}");
-        }
+        let response = ask(&watershed, method, b"once");
+        assert_eq!((response.status, response.text().as_str()), (200, "once"), "{method}");
     }
-    assert_eq!(live.arrived().requests(), 18);
-    watershed.await_outcomes("2xx", 18);
+    assert_eq!(live.arrived().requests(), 3);
+    watershed.await_outcomes("2xx", 3);
     watershed.log_line(&["code=\"connect\"", &dead.to_string(), "asked again"]);
 }
 
