@@ -19,7 +19,7 @@ use http::HeaderName;
 
 use crate::config::{EnvironmentName, ServiceName};
 use crate::runtime::{Answer, Call, CallError};
-use crate::upstream::{self, FailureKind};
+use crate::upstream::{self, FailureKind, Targets};
 
 pub use allow_list::{AllowList, Destination, Grade, UrlError};
 pub use egress::Egress;
@@ -32,6 +32,8 @@ pub struct Network(Arc<Shared>);
 struct Shared {
     carried: Carried,
     lookup: lookup::Lookup,
+    /// Whose roots and lookups the targets of all versions share.
+    targets: Targets,
     services: OnceLock<Services>,
 }
 
@@ -71,8 +73,8 @@ impl fmt::Debug for Services {
 impl Network {
     /// A network in which calls carry these fields on.
     pub fn new(carried: Carried) -> Self {
-        let (lookup, services) = Default::default();
-        Self(Arc::new(Shared { carried, lookup, services }))
+        let (lookup, targets, services) = Default::default();
+        Self(Arc::new(Shared { carried, lookup, targets, services }))
     }
 
     fn carried(&self) -> &Carried {
@@ -91,6 +93,10 @@ impl Network {
             Some(Services(serve)) => serve(call, allowed),
             None => Served::Elsewhere(call),
         }
+    }
+
+    fn targets(&self) -> &Targets {
+        &self.0.targets
     }
 
     fn lookup(&self) -> &lookup::Lookup {

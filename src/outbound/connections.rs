@@ -84,8 +84,8 @@ impl Way {
 
 impl Connections {
     /// No connection yet. A call takes at most as long as the version's own requests.
-    pub fn new(limits: Limits) -> Self {
-        Self { limits, targets: Targets::default(), known: Mutex::default() }
+    pub fn new(limits: Limits, targets: Targets) -> Self {
+        Self { limits, targets, known: Mutex::default() }
     }
 
     /// The upstream of a way, which is made when it is first needed.
@@ -135,7 +135,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_origin_and_address_have_one_upstream() {
-        let connections = Connections::new(Limits::default());
+        let connections = Connections::new(Limits::default(), Targets::default());
         let http = OriginScheme::Http;
         let one = connections.to(way("a.example", 1, http)).await.unwrap();
         let same = connections.to(way("a.example", 1, http)).await.unwrap();
@@ -150,7 +150,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_idle_goes_and_what_is_used_stays() {
-        let connections = Connections::new(Limits::default());
+        let connections = Connections::new(Limits::default(), Targets::default());
         let used = connections.to(way("a.example", 1, OriginScheme::Http)).await.unwrap();
         for port in 2..=u16::try_from(MOST).unwrap() + 10 {
             drop(connections.to(way("a.example", port, OriginScheme::Http)).await.unwrap());

@@ -38,7 +38,7 @@ impl Egress {
         let room = usize::try_from(guest.outbound_concurrency.get()).unwrap_or(usize::MAX);
         Self(Arc::new(Shared {
             allowed: AllowList::new(environment, origins),
-            connections: Connections::new(limits.clone()),
+            connections: Connections::new(limits.clone(), network.targets().apart()),
             network,
             most: guest.outbound_requests.get(),
             room: Arc::new(Semaphore::new(room.min(Semaphore::MAX_PERMITS))),

@@ -10,8 +10,9 @@ use crate::config::Percent;
 /// How many seconds of requests and retries are compared.
 const WINDOW: u64 = 10;
 
-/// Retries that are always within the budget, in each second: where few requests come, a share of them is none.
-const ALWAYS: u64 = 3;
+/// Retries that are always within the budget of a window, three for each of its seconds. Where few requests come, a share
+/// of them is none; and until a dead target is ejected, every request that it gets needs one.
+const ALWAYS: u64 = 3 * WINDOW;
 
 /// Slots for the window, and a few more so that nobody writes to a slot that another still adds up.
 const SLOTS: usize = 16;
@@ -40,10 +41,10 @@ impl Budget {
     pub fn take(&self, now: Instant) -> bool {
         let second = self.second(now);
         // Taken first and given back, so that no two takers see the same last one.
-        let in_second = self.retries.add(second);
-        let share = u64::from(self.share.hundredths());
-        let is_within = in_second <= ALWAYS
-            || self.retries.sum(second) * 10_000 < self.requests.sum(second) * share;
+        self.retries.add(second);
+        let (retries, share) = (self.retries.sum(second), u64::from(self.share.hundredths()));
+        let is_within =
+            retries <= ALWAYS || retries * 10_000 < self.requests.sum(second) * share;
         if !is_within {
             self.retries.take_back(second);
         }
@@ -71,7 +72,7 @@ impl Slot {
         if slot >> 32 == second { slot & Self::COUNT } else { 0 }
     }
 
-    fn add(&self, second: u64) -> u64 {
+    fn add(&self, second: u64) {
         let next = |slot: u64| match (slot >> 32).cmp(&second) {
             std::cmp::Ordering::Less => Some((second << 32) + 1),
             std::cmp::Ordering::Equal if slot & Self::COUNT == Self::COUNT => None,
@@ -79,10 +80,8 @@ impl Slot {
             // A thread that slept for so long counts for nothing.
             std::cmp::Ordering::Greater => None,
         };
-        match self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) {
-            Ok(before) => next(before).unwrap_or(before) & Self::COUNT,
-            Err(_) => Self::COUNT,
-        }
+        // Where there is nothing to add to, the event is not counted.
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).ok();
     }
 }
 
@@ -91,9 +90,10 @@ impl Window {
         self.0.get(usize::try_from(second % SLOTS as u64).unwrap_or(0))
     }
 
-    /// Adds an event. Returns how many there are in this second.
-    fn add(&self, second: u64) -> u64 {
-        self.slot(second).map_or(0, |slot| slot.add(second))
+    fn add(&self, second: u64) {
+        if let Some(slot) = self.slot(second) {
+            slot.add(second);
+        }
     }
 
     fn take_back(&self, second: u64) {
