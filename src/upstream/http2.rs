@@ -39,6 +39,8 @@ struct Connections {
 #[derive(Debug, Default)]
 struct State {
     open: Vec<Arc<Connection>>,
+    /// How many connections were opened so far.
+    opened: u64,
     is_opening: bool,
     /// Whether the target chose HTTP/1.1 when it was last asked.
     is_http1: bool,
@@ -75,13 +77,15 @@ impl Http2 {
         Self(Arc::new(Connections { idle_timeout, state: Mutex::default(), freed: Notify::new() }))
     }
 
-    /// Waits for a place, or for the right to open a connection. `on_new`: a place on a connection that is there will not do,
-    /// as long as another may be opened. The caller bounds the time.
+    /// Waits for a place, or for the right to open a connection. `on_new`: a place on a connection that is there now will not
+    /// do, as long as another may be opened. The caller bounds the time.
     pub async fn turn(&self, on_new: bool) -> Turn {
+        // Where a connection ends, all of its requests want a new one, and one is enough for them.
+        let since = if on_new { self.0.state().opened } else { 0 };
         let mut has_waited = false;
         loop {
             let freed = self.0.freed.notified();
-            if let Some(turn) = self.0.look(on_new) {
+            if let Some(turn) = self.0.look(since) {
                 if has_waited {
                     // There may be more than the one place that is taken now.
                     self.0.freed.notify_one();
@@ -95,7 +99,7 @@ impl Http2 {
 
     /// A place that is free now.
     pub fn place(&self) -> Option<Place> {
-        self.0.state().place(&self.0, STREAMS)
+        self.0.state().place(&self.0, STREAMS, 0)
     }
 
     /// How many connections are open, and how many of them carry no request.
@@ -118,16 +122,16 @@ impl Connections {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn look(self: &Arc<Self>, on_new: bool) -> Option<Turn> {
+    /// A turn that is there now; a place on the connections from number `since` on.
+    fn look(self: &Arc<Self>, since: u64) -> Option<Turn> {
         let mut state = self.state();
-        let is_at_most = state.open.len() >= CONNECTIONS;
-        if !on_new || is_at_most {
-            let place = state.place(self, STREAMS);
-            // Better a crowded connection than none.
-            let place = place.or_else(|| is_at_most.then(|| state.place(self, usize::MAX))?);
-            if let Some(place) = place {
-                return Some(Turn::Place(place));
-            }
+        let mut place = state.place(self, STREAMS, since);
+        if place.is_none() && state.open.len() >= CONNECTIONS {
+            // Better a crowded connection, or an old one, than none.
+            place = state.place(self, STREAMS, 0).or_else(|| state.place(self, usize::MAX, 0));
+        }
+        if let Some(place) = place {
+            return Some(Turn::Place(place));
         }
         let is_counted = !state.is_http1;
         if is_counted && (state.is_opening || state.open.len() >= CONNECTIONS) {
@@ -156,10 +160,12 @@ impl Connections {
 
 impl State {
     /// A place on the first connection that has one, so that those which a burst needed become idle.
-    fn place(&mut self, connections: &Arc<Connections>, bound: usize) -> Option<Place> {
+    /// Connections before number `since` do not count.
+    fn place(&mut self, connections: &Arc<Connections>, bound: usize, since: u64) -> Option<Place> {
         let mut at = 0;
         while let Some(connection) = self.open.get(at) {
             match connection.room(bound) {
+                Room::Free if connection.number() < since => at += 1,
                 Room::Free => {
                     let is_used = connection.enter();
                     let (connection, connections) = (connection.clone(), connections.clone());
@@ -189,6 +195,8 @@ impl Opening {
         connection.enter();
         let mut state = connections.state();
         state.is_http1 = false;
+        connection.set_number(state.opened);
+        state.opened += 1;
         state.open.push(connection.clone());
         drop(state);
         Ok(Place { connection, connections: connections.clone(), is_used: false })

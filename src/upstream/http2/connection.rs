@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -41,6 +41,8 @@ const PONG: u64 = 17;
 #[derive(Debug)]
 pub struct Connection {
     send: SendRequest<Bytes>,
+    /// How many connections of its target were opened before it.
+    number: AtomicU64,
     heard: Arc<Heard>,
     open: AtomicUsize,
     has_answered: AtomicBool,
@@ -83,6 +85,7 @@ where
     settled.await.map_err(failed)?;
     let connection = Arc::new(Connection {
         send,
+        number: AtomicU64::new(0),
         heard: heard.clone(),
         open: AtomicUsize::new(0),
         has_answered: AtomicBool::new(false),
@@ -150,6 +153,14 @@ impl Connection {
         }
     }
 
+    pub fn number(&self) -> u64 {
+        self.number.load(Ordering::Relaxed)
+    }
+
+    pub fn set_number(&self, number: u64) {
+        self.number.store(number, Ordering::Relaxed);
+    }
+
     /// Takes a place for a request. Returns whether others were answered before.
     pub fn enter(&self) -> bool {
         self.open.fetch_add(1, Ordering::Relaxed);
@@ -211,7 +222,9 @@ impl Watch {
         };
         if connection.is_idle() {
             let left = self.idle_timeout.saturating_sub(connection.idle_for());
-            if left.is_zero() && connections.forget_idle(&connection) {
+            // A target that has announced its end may wait for ours.
+            let is_over = left.is_zero() || connection.room(usize::MAX) == Room::Closing;
+            if is_over && connections.forget_idle(&connection) {
                 return Some(SILENCE);
             }
             (self.asked, self.asked_at) = (None, None);

@@ -253,6 +253,23 @@ async fn who_waits_for_a_connection_takes_over_where_it_fails() {
     assert_eq!((served.load(Ordering::Relaxed), http2.count().0), (3, 1));
 }
 
+/// Where a connection ends with many requests on it, all of them want another one.
+#[tokio::test]
+async fn who_wants_a_new_connection_shares_it() {
+    let http2 = Http2::new(MINUTE);
+    let (old, _peer) = scripted(&http2).await;
+    let Turn::Open(opening) = http2.turn(true).await else { panic!("it is an old one") };
+    let mut second = std::pin::pin!(http2.turn(true));
+    assert!(timeout(Duration::from_millis(50), second.as_mut()).await.is_err());
+    let (ours, mut theirs) = tokio::io::duplex(1 << 16);
+    theirs.write_all(&frame(4, 0, 0, &[])).await.unwrap();
+    let new = opening.opened(ours).await.unwrap();
+    let Ok(Turn::Place(shared)) = timeout(LONG, second).await else { panic!("it is not shared") };
+    assert!(Arc::ptr_eq(&shared.connection, &new.connection));
+    assert!(!Arc::ptr_eq(&shared.connection, &old.connection));
+    assert!(matches!(http2.turn(true).await, Turn::Open(_)), "it is there already");
+}
+
 #[tokio::test]
 async fn a_target_that_chooses_http1_holds_nobody_up() {
     let http2 = Http2::new(MINUTE);
