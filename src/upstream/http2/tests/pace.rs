@@ -16,7 +16,9 @@ async fn a_target_that_reads_slowly_slows_the_client_down() {
     let part = Bytes::from(vec![0; 16 << 10]);
     let mut fed = 0;
     let sending = async {
-        while timeout(Duration::from_millis(200), feed.ready()).await.is_ok() {
+        // Until the window is used up, nothing but the machine makes it wait.
+        let patience = |fed| if fed < 65_535 { LONG } else { Duration::from_millis(200) };
+        while timeout(patience(fed), feed.ready()).await.is_ok() {
             feed.send(part.clone()).unwrap();
             fed += part.len();
         }
@@ -56,9 +58,14 @@ async fn a_client_that_reads_slowly_slows_the_target_down() {
     .await;
     let mut exchange = ask(place, &get(), None);
     assert_eq!(status(&mut exchange).await, 200);
+    let window = async {
+        while sent.load(Ordering::Relaxed) < 256 << 10 {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(LONG, window).await.expect("a whole window");
     sleep(Duration::from_millis(200)).await;
-    let held = sent.load(Ordering::Relaxed);
-    assert_eq!(held, 256 << 10, "nothing but the window");
+    assert_eq!(sent.load(Ordering::Relaxed), 256 << 10, "nothing but the window");
     assert_eq!(rest(&mut exchange).await, 64 * (64 << 10));
 }
 
