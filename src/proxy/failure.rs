@@ -308,7 +308,7 @@ async fn respond(
         session.close_after();
     }
     let has_body = session.request().method != Method::HEAD;
-    session.write_head(head).await?;
+    session.write_head(head, false).await?;
     if has_body {
         session.write(body).await?;
     }

@@ -195,12 +195,13 @@ impl Session {
         Ok(())
     }
 
-    /// The head of the response.
-    pub async fn write_head(&mut self, head: ResponseHeader) -> Result<(), Gone> {
+    /// The head of the response. `is_last`: no body and no trailers follow, which HTTP/2 says with the head: in gRPC, that
+    /// makes the fields of the head trailers.
+    pub async fn write_head(&mut self, head: ResponseHeader, is_last: bool) -> Result<(), Gone> {
         let status = head.status;
         match &mut self.codec {
             Codec::Http1(session) => session.write_head(head).await?,
-            Codec::Http2(session) => session.write_head(head)?,
+            Codec::Http2(session) => session.write_head(head, is_last)?,
             Codec::Local(session) => session.write_head(head)?,
         }
         self.sent_head = Some((status, Instant::now()));

@@ -67,7 +67,8 @@ impl Execution<'_> {
             self.attempts.session.close_after();
         }
         self.attempts.commit();
-        Ok(self.attempts.session.write_head(response).await?)
+        let is_last = matches!(self.ahead.front(), Some(Event::End));
+        Ok(self.attempts.session.write_head(response, is_last).await?)
     }
 
     /// From here on, both sides are bytes.
@@ -97,14 +98,18 @@ impl Execution<'_> {
             response.remove_header(&header::CONTENT_LENGTH);
         }
         let request = self.attempts.session.request();
-        let is_http_1_1 = request.version == Version::HTTP_11;
+        let (is_http_1_1, is_http_2) =
+            (request.version == Version::HTTP_11, request.version == Version::HTTP_2);
         if bodiless(&request.method, response.status)
             || response.headers.contains_key(header::CONTENT_LENGTH)
         {
             return Ok(());
         }
         if let Some(length) = self.length_ahead().await {
-            response.insert_header(header::CONTENT_LENGTH, length)?;
+            // The head itself says that nothing follows.
+            if length > 0 || !is_http_2 {
+                response.insert_header(header::CONTENT_LENGTH, length)?;
+            }
         } else if is_http_1_1 {
             response.insert_header(header::TRANSFER_ENCODING, "chunked")?;
         } else {

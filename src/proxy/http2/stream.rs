@@ -118,14 +118,15 @@ impl Http2 {
     }
 
     pub fn switch(&mut self, head: ResponseHeader) -> Result<(), Gone> {
-        self.write_head(switch::answer(head))
+        self.write_head(switch::answer(head), false)
     }
 
-    pub fn write_head(&mut self, mut head: ResponseHeader) -> Result<(), Gone> {
+    pub fn write_head(&mut self, mut head: ResponseHeader, is_last: bool) -> Result<(), Gone> {
         let date = pingora::protocols::http::date::get_cached_date();
         head.insert_header(header::DATE, date).map_err(|_| Gone)?;
         let head = Response::from_parts(head.as_owned_parts(), ());
-        self.response = Some(self.respond.send_response(head, false).map_err(|_| Gone)?);
+        self.response = Some(self.respond.send_response(head, is_last).map_err(|_| Gone)?);
+        self.is_over = is_last;
         Ok(())
     }
 
@@ -171,6 +172,9 @@ impl Http2 {
     }
 
     pub fn finish(&mut self, trailers: Option<HeaderMap>) -> Result<(), Gone> {
+        if self.is_over {
+            return Ok(());
+        }
         let response = self.response.as_mut().ok_or(Gone)?;
         let finished = match trailers {
             Some(trailers) => response.send_trailers(trailers),
