@@ -7,7 +7,8 @@ use std::fmt;
 pub struct Failure {
     pub kind: FailureKind,
     pub sent: Sent,
-    /// Whether the connection had served other requests, and its target closed it before it answered this one.
+    /// Whether the target closed the connection before it answered this request, as it may do in good order: the connection
+    /// had served other requests, or GOAWAY left this one out. A new connection will do.
     pub is_stale: bool,
     pub detail: String,
 }

@@ -81,6 +81,7 @@ mod upstream_commands;
 mod upstream_http2;
 mod upstream_misdeeds;
 mod upstream_peers;
+mod upstream_renewal;
 mod upstream_retries;
 mod upstream_streams;
 mod upstreams;

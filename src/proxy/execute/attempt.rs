@@ -35,8 +35,8 @@ pub struct Attempts<'a> {
     /// The targets that failed the request.
     tried: Vec<Arc<Target>>,
     retries: u32,
-    /// Whether a kept connection was found closed.
-    was_stale: bool,
+    /// How often a connection was found closed in good order.
+    stale: u32,
     /// Since when the version has been the one that is waited for.
     waits_since: Option<Instant>,
     /// The end of the wait for a head, where several attempts share one `wall-time`.
@@ -79,7 +79,7 @@ impl<'a> Attempts<'a> {
             failed: None,
             tried: Vec::new(),
             retries: 0,
-            was_stale: false,
+            stale: 0,
             waits_since: is_upstream.then(Instant::now),
             deadline: None,
         }
@@ -148,13 +148,13 @@ impl<'a> Attempts<'a> {
         let Backend::Upstream(upstream) = &version.backend else { return None };
         let spec = &upstream.spec().retry;
         let method = &self.session.request().method;
-        let retry = verdict::retry(setback, method, spec, self.was_stale)?;
+        let retry = verdict::retry(setback, method, spec, self.stale)?;
         let end = self.waits_since? + version.spec.limits.wall_time;
         if Instant::now() >= end {
             return None;
         }
         match retry {
-            Retry::OnNewConnection => self.was_stale = true,
+            Retry::OnNewConnection => self.stale += 1,
             Retry::Elsewhere if self.retries >= spec.attempts || !upstream.may_retry() => {
                 return None;
             }
@@ -214,7 +214,7 @@ impl<'a> Attempts<'a> {
         self.ctx.attempts += 1;
         self.failed = Some(failed);
         self.tried.clear();
-        (self.retries, self.was_stale, self.deadline) = (0, false, None);
+        (self.retries, self.stale, self.deadline) = (0, 0, None);
         let is_upstream = matches!(version.backend, Backend::Upstream(_));
         self.waits_since = is_upstream.then(Instant::now);
     }

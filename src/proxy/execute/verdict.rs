@@ -25,16 +25,15 @@ pub enum Retry {
     Elsewhere,
 }
 
-/// Whether, and how, an upstream is asked again. `was_stale` is whether a kept connection was found closed before.
+/// How often a request may be left out by a GOAWAY. Where many wait for one connection, and each connection takes few, the
+/// same request may be the last one again and again.
+const LEFT_OUT: u32 = 16;
+
+/// Whether, and how, an upstream is asked again. `stale` is how often a connection was found closed before.
 ///
 /// Where a target may have acted on the request, only idempotent methods are sent again ([RFC 9110, section
 /// 9.2.2](https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2)).
-pub fn retry(
-    setback: Setback<'_>,
-    method: &Method,
-    spec: &RetrySpec,
-    was_stale: bool,
-) -> Option<Retry> {
+pub fn retry(setback: Setback<'_>, method: &Method, spec: &RetrySpec, stale: u32) -> Option<Retry> {
     let failure = match setback {
         Setback::Failed(Failure::Upstream(failure)) => failure,
         Setback::Failed(_) => return None,
@@ -44,7 +43,8 @@ pub fn retry(
         }
     };
     let is_harmless = method.is_idempotent() || failure.sent != Sent::Maybe;
-    if failure.is_stale && !was_stale && is_harmless {
+    let at_most = if failure.sent == Sent::Refused { LEFT_OUT } else { 1 };
+    if failure.is_stale && stale < at_most && is_harmless {
         return Some(Retry::OnNewConnection);
     }
     let is_listed = match failure.kind {
@@ -127,7 +127,7 @@ mod tests {
                 let failure = failed(kind, sent, is_stale);
                 let setback = Setback::Failed(&failure);
                 for method in [Method::POST, Method::PATCH, Method::from_bytes(b"X").unwrap()] {
-                    let again = retry(setback, &method, &spec, false);
+                    let again = retry(setback, &method, &spec, 0);
                     assert!(again.is_none() || sent != Sent::Maybe, "{method} {failure:?}");
                     let rescued = rescues(setback, &method, &rescue());
                     assert_eq!(rescued, sent != Sent::Maybe, "{method} {failure:?}");
@@ -138,7 +138,7 @@ mod tests {
             }
         }
         let status = Setback::Status(StatusCode::BAD_GATEWAY);
-        assert_eq!(retry(status, &Method::POST, &spec, false), None);
+        assert_eq!(retry(status, &Method::POST, &spec, 0), None);
         assert!(!rescues(status, &Method::POST, &rescue()));
     }
 
@@ -151,7 +151,7 @@ mod tests {
             ..RetrySpec::default()
         };
         let again = |kind, sent, spec: &RetrySpec| {
-            retry(Setback::Failed(&failed(kind, sent, false)), &Method::GET, spec, false).is_some()
+            retry(Setback::Failed(&failed(kind, sent, false)), &Method::GET, spec, 0).is_some()
         };
         let (connect, reset) = (listed(true, false, &[]), listed(false, true, &[]));
         assert!(again(FailureKind::Connect, Sent::Nothing, &connect));
@@ -165,8 +165,8 @@ mod tests {
         }
         let statuses = listed(true, true, &[503]);
         let status = |code| Setback::Status(StatusCode::from_u16(code).unwrap());
-        assert_eq!(retry(status(503), &Method::PUT, &statuses, false), Some(Retry::Elsewhere));
-        assert_eq!(retry(status(502), &Method::PUT, &statuses, false), None);
+        assert_eq!(retry(status(503), &Method::PUT, &statuses, 0), Some(Retry::Elsewhere));
+        assert_eq!(retry(status(502), &Method::PUT, &statuses, 0), None);
     }
 
     /// Even where nothing is retried.
@@ -174,13 +174,15 @@ mod tests {
     fn a_kept_connection_that_was_closed_costs_nothing_once() {
         let spec = RetrySpec { attempts: 0, connect: false, reset: false, ..RetrySpec::default() };
         let stale = |sent| failed(FailureKind::Reset, sent, true);
-        let again = |sent, method: &Method, was_stale| {
-            retry(Setback::Failed(&stale(sent)), method, &spec, was_stale)
+        let again = |sent, method: &Method, before| {
+            retry(Setback::Failed(&stale(sent)), method, &spec, before)
         };
-        assert_eq!(again(Sent::Maybe, &Method::GET, false), Some(Retry::OnNewConnection));
-        assert_eq!(again(Sent::Maybe, &Method::GET, true), None);
-        assert_eq!(again(Sent::Refused, &Method::POST, false), Some(Retry::OnNewConnection));
-        assert_eq!(again(Sent::Maybe, &Method::POST, false), None);
+        assert_eq!(again(Sent::Maybe, &Method::GET, 0), Some(Retry::OnNewConnection));
+        assert_eq!(again(Sent::Maybe, &Method::GET, 1), None);
+        assert_eq!(again(Sent::Refused, &Method::POST, 0), Some(Retry::OnNewConnection));
+        assert_eq!(again(Sent::Refused, &Method::POST, 15), Some(Retry::OnNewConnection));
+        assert_eq!(again(Sent::Refused, &Method::POST, 16), None);
+        assert_eq!(again(Sent::Maybe, &Method::POST, 0), None);
     }
 
     #[test]

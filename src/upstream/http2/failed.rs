@@ -11,7 +11,9 @@ pub fn failed(error: &Error, place: &Place, has_head: bool) -> Failure {
     // What had begun to answer did something with the request, whatever it says afterwards.
     let sent = if has_head { Sent::Maybe } else { sent };
     let is_broken = kind == FailureKind::Reset && !error.is_reset();
-    let is_stale = is_broken && place.is_used && !has_head;
+    // A GOAWAY leaves out many requests at once, and they are nobody's failures: they must not use up the retries.
+    let is_left_out = sent == Sent::Refused && error.is_go_away();
+    let is_stale = (is_broken && place.is_used && !has_head) || is_left_out;
     Failure { kind, sent, is_stale, detail: what }
 }
 
