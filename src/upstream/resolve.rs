@@ -51,6 +51,8 @@ impl Found {
         };
         let found = nothing.renewed(names, targets, AT_FIRST).await;
         if found.addresses.iter().any(|addresses| !addresses.is_empty()) {
+            // Otherwise the version is in error, and is tried again and again, which its error tells once.
+            found.tell(targets, &nothing);
             return Ok(found);
         }
         let unresolved = targets.iter().zip(found.troubles);
@@ -65,8 +67,7 @@ impl Found {
         // All are under way before the first is waited for.
         let started: Vec<_> = targets.iter().map(|target| Lookup::of(names, target)).collect();
         let mut found = Self::default();
-        let before = self.addresses.iter().zip(&self.troubles);
-        for ((target, lookup), (last, trouble)) in targets.iter().zip(started).zip(before) {
+        for ((target, lookup), last) in targets.iter().zip(started).zip(&self.addresses) {
             let (addresses, why) = match lookup.answer(deadline, patience).await {
                 Ok(ips) => (with_port(&ips, target.port()), None),
                 Err(why) if last.is_empty() => {
@@ -74,11 +75,27 @@ impl Found {
                 }
                 Err(why) => (last.clone(), Some(why)),
             };
-            tell(target, &addresses, trouble.as_deref(), why.as_deref());
             found.addresses.push(addresses);
             found.troubles.push(why);
         }
         found
+    }
+
+    /// Logs which names cannot be looked up any more, or can be again. What stays as it was is not told twice.
+    fn tell(&self, targets: &[TargetAddress], before: &Self) {
+        let now = self.addresses.iter().zip(&self.troubles);
+        for ((target, before), (addresses, now)) in targets.iter().zip(&before.troubles).zip(now) {
+            match (before, now) {
+                (None, Some(why)) if addresses.is_empty() => {
+                    tracing::warn!(%target, "has no address: {why}; it is looked up again");
+                }
+                (None, Some(why)) => {
+                    tracing::warn!(%target, ?addresses, "cannot be looked up: {why}; its last addresses stay");
+                }
+                (Some(_), None) => tracing::info!(%target, ?addresses, "can be looked up again"),
+                (None, None) | (Some(_), Some(_)) => {}
+            }
+        }
     }
 }
 
@@ -102,6 +119,7 @@ pub async fn follow(
         // Many processes that were started at once must not ask all at once.
         sleep(pause.mul_f64(rand::random_range(0.9..1.1))).await;
         let now = found.renewed(&names, &targets, AGAIN).await;
+        now.tell(&targets, &found);
         if now != found && !take(&now) {
             return;
         }
@@ -154,20 +172,6 @@ impl Lookup {
 
 fn with_port(ips: &[IpAddr], port: u16) -> Vec<SocketAddr> {
     ips.iter().map(|ip| SocketAddr::new(*ip, port)).collect()
-}
-
-/// Logs that a name cannot be looked up any more, or can be again. What stays as it was is not told twice.
-fn tell(target: &TargetAddress, addresses: &[SocketAddr], before: Option<&str>, now: Option<&str>) {
-    match (before, now) {
-        (None, Some(why)) => match addresses {
-            [] => tracing::warn!(%target, "has no address: {why}; it is looked up again"),
-            _ => {
-                tracing::warn!(%target, ?addresses, "cannot be looked up: {why}; its last addresses stay")
-            }
-        },
-        (Some(_), None) => tracing::info!(%target, ?addresses, "can be looked up again"),
-        (None, None) | (Some(_), Some(_)) => {}
-    }
 }
 
 #[cfg(test)]
