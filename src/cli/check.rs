@@ -212,8 +212,7 @@ fn wrong(findings: &Findings, no_compile: bool) -> String {
 /// Makes every declared version as far as possible.
 fn prepare_all(config: &Config) -> Result<Vec<Version>, CliError> {
     let preparer = trial::preparer(config)?;
-    let runtime = tokio::runtime::Runtime::new()?;
-    Ok(runtime.block_on(gather(config, &preparer)))
+    trial::wait_for(gather(config, &preparer))
 }
 
 async fn gather(config: &Config, preparer: &Preparer) -> Vec<Version> {

@@ -1,6 +1,7 @@
 //! Makes versions where no process runs, to find out whether they can become normal.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::CliError;
 use crate::config::{Config, Digest, EnvironmentName, ServiceName, VersionSpec};
@@ -52,6 +53,22 @@ pub(super) fn preparer(config: &Config) -> Result<Preparer, CliError> {
     Ok(Preparer::new(engine, cache, Telemetry::default()).with_store(store))
 }
 
+/// What is left to do in other threads once a trial is over, such as to write the compile cache, has this long.
+const REST: Duration = Duration::from_secs(1);
+
+/// Waits for what versions are made ready by, and for nothing that has been given up: the resolver of the system may hang
+/// for minutes, and nobody can interrupt it.
+///
+/// # Errors
+///
+/// Where this machine has no threads for it.
+pub(super) fn wait_for<F: Future>(trial: F) -> Result<F::Output, CliError> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let tried = runtime.block_on(trial);
+    runtime.shutdown_timeout(REST);
+    Ok(tried)
+}
+
 /// Why a version cannot become normal. Secrets that are missing on this machine are no reason.
 ///
 /// # Errors
@@ -65,8 +82,7 @@ pub(super) fn try_out(
 ) -> Result<Option<Fault>, CliError> {
     let preparer = preparer(config)?;
     let key = ServiceKey { environment: environment.clone(), service: service.clone() };
-    let runtime = tokio::runtime::Runtime::new()?;
-    let made = runtime.block_on(preparer.prepare(&key, spec));
+    let made = wait_for(preparer.prepare(&key, spec))?;
     let error = made.err().filter(|error| error.code != StatusCode::SecretUnavailable);
     Ok(error.as_ref().map(Fault::from))
 }

@@ -80,6 +80,7 @@ mod upgrade_files;
 mod upstream_commands;
 mod upstream_http2;
 mod upstream_misdeeds;
+mod upstream_names;
 mod upstream_peers;
 mod upstream_renewal;
 mod upstream_retries;
