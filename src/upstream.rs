@@ -238,15 +238,19 @@ impl Upstream {
         Limits { wall_time: timeout, ..self.limits.clone() }
     }
 
-    /// Ejects a target for its failures, unless too few would be left.
+    /// Ejects a target for its failures. Where too few would be left, the one that was ejected first returns for it.
     fn eject(&self, target: &Arc<Target>, ejection: &Ejection, why: &str, now: Instant) {
         let Some(spec) = &self.spec.eject else { return };
         let _deciding = self.ejecting.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.set.load().may_eject(target, spec.at_most, now) {
-            let length = ejection.eject(now, why);
-            let (declared, address) = (target.declared(), target.address());
-            tracing::warn!(%address, "target {declared} gets no requests for {length:?}: {why}");
+        let set = self.set.load();
+        if !set.may_eject(target, spec.at_most, now) {
+            let returns = set.to_return(target, now).and_then(|member| member.ejection.as_ref());
+            let Some(returns) = returns else { return };
+            returns.end(now);
         }
+        let length = ejection.eject(now, why);
+        let (declared, address) = (target.declared(), target.address());
+        tracing::warn!(%address, "target {declared} gets no requests for {length:?}: {why}");
     }
 }
 

@@ -44,6 +44,22 @@ impl Exchange {
         }
     }
 
+    /// Whether more of the request was sent since this was last asked. A guest is not sent a request.
+    pub fn was_sent_more(&mut self) -> bool {
+        match self {
+            Self::Guest(_) => false,
+            Self::Upstream(upstream) => upstream.was_sent_more(),
+        }
+    }
+
+    /// Whether a protocol that was switched to goes on in the client's direction after the end of the target's.
+    pub fn goes_on(&self) -> bool {
+        match self {
+            Self::Guest(_) => false,
+            Self::Upstream(upstream) => upstream.goes_on(),
+        }
+    }
+
     /// Whether the backend goes on after its response.
     pub fn is_running(&self) -> bool {
         match self {

@@ -11,17 +11,16 @@ mod attempt;
 mod respond;
 mod upload;
 mod verdict;
+mod wait;
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
 use http::HeaderMap;
 use http::response::Parts;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::Sleep;
 
 use super::ctx::{Chosen, RequestCtx};
 use super::exchange::Exchange;
@@ -34,6 +33,7 @@ use crate::upstream::{self, FailureKind, Sent};
 use attempt::{Again, Attempts, Opened};
 use upload::Read;
 use verdict::Setback;
+use wait::Wait;
 
 /// The code of a failure that only the log shows.
 const AFTER_RESPONSE: &str = "after-response";
@@ -63,6 +63,7 @@ pub async fn execute(
         ahead: VecDeque::new(),
         trailers: None,
         is_switched: false,
+        is_half_closed: false,
     };
     execution.run().await
 }
@@ -92,15 +93,17 @@ struct Execution<'a> {
     trailers: Option<HeaderMap>,
     /// Whether both sides have switched to another protocol, of which only the bytes are seen.
     is_switched: bool,
+    /// Whether the target has closed its direction after a switch, and the client's goes on.
+    is_half_closed: bool,
 }
 
 impl Execution<'_> {
     async fn run(mut self) -> Result<(), Failure> {
         loop {
-            let Attempts { session, upload, deadline, .. } = &mut self.attempts;
+            let Attempts { session, upload, wait, .. } = &mut self.attempts;
             let step = tokio::select! {
                 biased;
-                event = next(&mut self.exchange, &mut self.ahead, deadline) => {
+                event = next(&mut self.exchange, &mut self.ahead, wait) => {
                     self.output(event).await
                 }
                 read = upload.read(session) => self.input(read),
@@ -167,7 +170,7 @@ impl Execution<'_> {
 
     fn reset_patience(&mut self) {
         self.exchange.reset_patience();
-        self.attempts.reset_patience();
+        self.attempts.wait.renew();
     }
 
     async fn output(&mut self, event: Event<Failure>) -> Result<Step, Failure> {
@@ -234,10 +237,15 @@ impl Execution<'_> {
         }
     }
 
+    /// Ends the response. After a switch, that is one direction of two: the other goes on until the client closes it, or
+    /// nothing passes for too long.
     async fn end(&mut self) -> Result<Step, Failure> {
-        let trailers = self.trailers.take().filter(|trailers| !trailers.is_empty());
-        self.attempts.session.finish(trailers).await?;
-        Ok(Step::Complete)
+        if !self.is_half_closed {
+            let trailers = self.trailers.take().filter(|trailers| !trailers.is_empty());
+            self.attempts.session.finish(trailers).await?;
+        }
+        self.is_half_closed = self.is_switched && self.exchange.goes_on();
+        Ok(if self.is_half_closed { Step::More } else { Step::Complete })
     }
 }
 
@@ -264,19 +272,20 @@ fn is_pause(failure: &Failure) -> bool {
 async fn next(
     exchange: &mut Exchange,
     ahead: &mut VecDeque<Event<Failure>>,
-    deadline: &mut Option<Pin<Box<Sleep>>>,
+    wait: &mut Wait,
 ) -> Event<Failure> {
     if let Some(event) = ahead.pop_front() {
         return event;
     }
     poll_fn(|context| {
         let event = exchange.poll_next(context);
-        match deadline {
-            Some(deadline) if event.is_pending() => {
-                deadline.as_mut().poll(context).map(|()| late())
-            }
-            _ => event,
+        if event.is_ready() {
+            return event;
         }
+        if exchange.was_sent_more() {
+            wait.renew();
+        }
+        wait.poll(context).map(|()| late())
     })
     .await
 }

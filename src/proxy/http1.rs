@@ -107,6 +107,8 @@ pub struct Http1 {
     draining: Arc<AtomicBool>,
     /// Whether the response is chunked, so that trailers can follow.
     is_chunked: bool,
+    /// Whether the connection carries another protocol.
+    is_switched: bool,
 }
 
 impl Http1 {
@@ -119,7 +121,7 @@ impl Http1 {
         if session.get_keepalive_timeout().is_some() {
             session.set_server_keepalive(KEEP);
         }
-        Self { session, connection, draining, is_chunked: false }
+        Self { session, connection, draining, is_chunked: false, is_switched: false }
     }
 
     pub fn request(&self) -> &RequestHeader {
@@ -168,6 +170,7 @@ impl Http1 {
     /// The connection ends with the protocol that is switched to.
     pub async fn switch(&mut self, head: ResponseHeader) -> Result<(), Gone> {
         self.connection.switch();
+        self.is_switched = true;
         self.session.write_response_header(Box::new(head)).await.map_err(|_| Gone)
     }
 
@@ -183,7 +186,11 @@ impl Http1 {
         self.session.write_body(data).await.map(drop).map_err(|_| Gone)
     }
 
+    /// After a switch, this closes our direction alone. Pingora would take the end of the one for that of both.
     pub async fn finish(&mut self, trailers: Option<HeaderMap>) -> Result<(), Gone> {
+        if self.is_switched {
+            return self.connection.end_writing().await.map_err(|_| Gone);
+        }
         if let Some(trailers) = trailers.filter(|it| self.is_chunked && !it.is_empty()) {
             self.connection.end_with_trailers(&trailers);
         }

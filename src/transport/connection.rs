@@ -225,7 +225,7 @@ impl Connection {
     /// Sends the gathered bytes, closes our direction, and drops what the client still sends, for a short time. A
     /// connection that is closed while its client sends is reset, and the client may never see the response.
     pub async fn linger(&self) {
-        poll_fn(|context| self.poll_close(context)).await.ok();
+        self.end_writing().await.ok();
         let rest = async {
             let (mut rest, mut left) = (vec![0; LINGER_PART], LINGER_BYTES);
             while left > 0 {
@@ -239,6 +239,15 @@ impl Connection {
         };
         // A client that still sends then does not read the response.
         timeout(LINGER, rest).await.ok();
+    }
+
+    /// Sends the gathered bytes, and closes our direction. The client's stays open.
+    ///
+    /// # Errors
+    ///
+    /// Where the client is gone, or does not take the bytes in time.
+    pub async fn end_writing(&self) -> io::Result<()> {
+        poll_fn(|context| self.poll_close(context)).await
     }
 
     pub(super) fn stream(&self) -> &dyn Stream {

@@ -32,6 +32,10 @@ use turns::Turns;
 const RETURN: Duration = Duration::from_secs(10);
 const RETURN_BEGINS_WITH: f64 = 0.1;
 
+/// How long a target stays ejected at least, before another one takes its place among the ejected: where all fail, they
+/// do not change places at every request.
+const RESPITE: Duration = Duration::from_millis(200);
+
 /// How many proposals of turns may be passed over before a target is drawn of those that may have the request.
 const PASSED_OVER: usize = 32;
 
@@ -63,17 +67,17 @@ enum Rank {
     Good,
     /// It has come back, and has had the requests that it may have by now.
     Returning,
-    /// It failed this request.
-    Tried,
     /// It is ejected, or not checked yet: it may answer, if nobody else can.
     Spare,
+    /// It failed this request.
+    Tried,
     /// It failed this request, and is ejected.
     SpareTried,
 }
 
 impl Rank {
     const ALL: [Self; 5] =
-        [Self::Good, Self::Returning, Self::Tried, Self::Spare, Self::SpareTried];
+        [Self::Good, Self::Returning, Self::Spare, Self::Tried, Self::SpareTried];
 }
 
 impl Member {
@@ -234,6 +238,18 @@ impl TargetSet {
         !own.is_ejected(now)
             && (ejected + 1) * 10_000 <= self.members.len() * usize::from(at_most.hundredths())
             && others.into_iter().any(is_good)
+    }
+
+    /// The target that returns where `target` fails and no more may be ejected: the one that has been ejected for the
+    /// longest time. It may be well by now, and `target` is known not to be.
+    pub fn to_return(&self, target: &Arc<Target>, now: Instant) -> Option<&Member> {
+        let is_it = |member: &&Member| Arc::ptr_eq(&member.target, target);
+        self.members.iter().find(is_it).filter(|own| !own.is_ejected(now))?;
+        let others = self.members.iter().filter(|member| member.verdict() == Verdict::Healthy);
+        let began = |member: &Member| member.ejection.as_ref()?.began(now);
+        let ejected = others.filter_map(|member| Some((began(member)?, member)));
+        let (began, member) = ejected.min_by_key(|(began, _)| *began)?;
+        (now >= began + RESPITE).then_some(member)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
@@ -12,6 +13,10 @@ use super::http2::{Opening, Place, Turn};
 use super::stream::Stream;
 use super::tls::{self, Offer};
 use crate::config::Protocol;
+
+/// How much of a body the kernel holds before it sends it. With more, a body that a target takes slowly would seem sent,
+/// and the target late with its response.
+const UNSENT: u32 = 128 << 10;
 
 /// A new connection, and the protocol that is spoken over it.
 #[derive(Debug)]
@@ -92,6 +97,8 @@ async fn open_socket(target: &Target) -> Result<TcpStream, Failure> {
     let connected = TcpStream::connect(target.address()).await.and_then(|socket| {
         // A request's last bytes must not wait for the acknowledgement of those before.
         socket.set_nodelay(true)?;
+        // A kernel that does not know this holds more.
+        SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT).ok();
         Ok(socket)
     });
     connected.map_err(|error: io::Error| failed(format!("cannot connect: {error}")))

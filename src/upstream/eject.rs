@@ -26,7 +26,8 @@ pub(super) struct Ejection {
     duration: Duration,
     in_a_row: AtomicU32,
     last_failure: Moment,
-    /// The end of the last ejection.
+    /// The beginning and the end of the last ejection.
+    began: Moment,
     until: Moment,
     last: Mutex<Last>,
 }
@@ -49,6 +50,7 @@ impl Ejection {
             duration: spec.duration,
             in_a_row: AtomicU32::new(0),
             last_failure: Moment::none(),
+            began: Moment::none(),
             until: Moment::none(),
             last: Mutex::new(Last {
                 times: 0,
@@ -95,9 +97,20 @@ impl Ejection {
         (last.since, last.why) = (SystemTime::now(), why.to_owned());
         let doubled = 2_u32.saturating_pow(last.times);
         let length = self.duration.saturating_mul(doubled).min(EjectSpec::LONGEST);
+        self.began.set(now);
         self.until.set(now + length);
         self.in_a_row.store(0, Ordering::Relaxed);
         length
+    }
+
+    /// Since when the target is ejected, if it is.
+    pub fn began(&self, now: Instant) -> Option<Instant> {
+        self.began.get().filter(|_| self.is_ejected(now))
+    }
+
+    /// Ends an ejection early.
+    pub fn end(&self, now: Instant) {
+        self.until.set(now);
     }
 
     pub fn last(&self) -> MutexGuard<'_, Last> {

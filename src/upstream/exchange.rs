@@ -33,6 +33,9 @@ pub struct Exchange {
     stage: Stage,
     purpose: Purpose,
     patience: Patience,
+    /// Bytes of the request that were sent, when the time limit was last looked at.
+    sent: u64,
+    was_sent_more: bool,
 }
 
 enum Stage {
@@ -52,6 +55,8 @@ struct Patience {
     /// Between two parts of the body.
     idle_time: Option<Duration>,
     has_head: bool,
+    /// Whether the target has closed its direction, and ours goes on.
+    is_half_closed: bool,
     /// Set while the next event is waited for.
     deadline: Option<Instant>,
     timer: Timer,
@@ -77,9 +82,12 @@ impl Exchange {
                 wall_time: limits.wall_time,
                 idle_time: limits.idle_time(),
                 has_head: false,
+                is_half_closed: false,
                 deadline: None,
                 timer: Timer::default(),
             },
+            sent: 0,
+            was_sent_more: false,
         }
     }
 
@@ -93,6 +101,7 @@ impl Exchange {
         let mut event = match self.poll_stage(context) {
             Poll::Ready(event) => event,
             Poll::Pending => {
+                self.look_at_progress();
                 let limit = ready!(self.patience.poll(context));
                 Event::Failed(self.out_of_patience(limit))
             }
@@ -121,6 +130,17 @@ impl Exchange {
         self.patience.reset();
     }
 
+    /// Whether more of the request was sent since this was last asked. A target that takes a large body slowly is not
+    /// late with its response.
+    pub fn was_sent_more(&mut self) -> bool {
+        std::mem::take(&mut self.was_sent_more)
+    }
+
+    /// Whether our direction goes on after the end of the target's, as after a switch of protocols.
+    pub fn goes_on(&self) -> bool {
+        self.stage.goes_on()
+    }
+
     /// The target that was asked.
     pub fn target(&self) -> &Arc<Target> {
         self.call.target()
@@ -129,6 +149,19 @@ impl Exchange {
     /// Gives the request back, for another attempt.
     pub fn into_request(self) -> Request<()> {
         self.request
+    }
+
+    /// Begins the time limit anew where the target has taken more of the request.
+    fn look_at_progress(&mut self) {
+        let sent = match &self.stage {
+            Stage::Http1(http1) => http1.sent_bytes(),
+            Stage::Http2(http2) => http2.sent_bytes(),
+            Stage::Start | Stage::Connecting(_) | Stage::Over => 0,
+        };
+        if sent != self.sent {
+            (self.sent, self.was_sent_more) = (sent, true);
+            self.patience.reset();
+        }
     }
 
     fn poll_stage(&mut self, context: &mut Context<'_>) -> Poll<Event> {
@@ -237,7 +270,10 @@ impl Exchange {
     /// Keeps the connection, if that is possible, for the next request.
     fn end(&mut self) {
         match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Http1(http1) if http1.goes_on() => self.stage = Stage::Http1(http1),
+            stage @ (Stage::Http1(_) | Stage::Http2(_)) if stage.goes_on() => {
+                self.patience.is_half_closed = true;
+                self.stage = stage;
+            }
             Stage::Http1(http1) => {
                 if let Some((mut connection, keep_alive)) = http1.into_kept() {
                     connection.timer = std::mem::take(&mut self.patience.timer);
@@ -265,6 +301,16 @@ impl Exchange {
     }
 }
 
+impl Stage {
+    fn goes_on(&self) -> bool {
+        match self {
+            Self::Http1(http1) => http1.goes_on(),
+            Self::Http2(http2) => http2.goes_on(),
+            Self::Start | Self::Connecting(_) | Self::Over => false,
+        }
+    }
+}
+
 impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Exchange").field("call", &self.call).finish_non_exhaustive()
@@ -278,7 +324,12 @@ impl Patience {
 
     /// Waits until the limit is reached, and tells it.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Duration> {
-        let limit = if self.has_head { self.idle_time } else { Some(self.wall_time) };
+        let limit = match (self.has_head, self.idle_time) {
+            // What is left of a connection would otherwise stay for as long as its client forgets to close it.
+            (true, None) if self.is_half_closed => Some(self.wall_time),
+            (true, idle_time) => idle_time,
+            (false, _) => Some(self.wall_time),
+        };
         let Some(limit) = limit else { return Poll::Pending };
         let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + limit);
         self.timer.poll(context, deadline).map(|()| limit)

@@ -111,6 +111,11 @@ impl Http1 {
         if self.send.has_sent() { Sent::Maybe } else { Sent::Nothing }
     }
 
+    /// Bytes of the request that were sent, and of the protocol that was switched to.
+    pub fn sent_bytes(&self) -> u64 {
+        self.send.sent_bytes()
+    }
+
     fn broken(&self, broken: Broken) -> Event {
         let reason = match broken {
             Broken::Protocol(wrong) => return self.failed(FailureKind::Protocol, wrong.to_owned()),

@@ -1,6 +1,8 @@
 //! Connections that switch to another protocol: WebSocket and others by `upgrade`, and by extended CONNECT over HTTP/2.
 
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use ::misbehaving::{Script, Step, Upstream};
@@ -138,6 +140,74 @@ fn a_target_that_breaks_off_breaks_the_client() {
     let watershed = serve(target.address(), "");
     switched(&watershed).assert_closed();
     watershed.await_outcomes("upstream-reset", 1);
+}
+
+/// A target that says a last word and closes its direction, and then what it read up to the end of the client's.
+fn half_closing() -> (SocketAddr, JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = thread::spawn(move || {
+        let mut socket = listener.accept().unwrap().0;
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            socket.read_exact(&mut byte).unwrap();
+            head.extend(byte);
+        }
+        let answer =
+            "HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\nbye";
+        socket.write_all(answer.as_bytes()).unwrap();
+        socket.shutdown(Shutdown::Write).unwrap();
+        let mut rest = String::new();
+        socket.read_to_string(&mut rest).unwrap();
+        rest
+    });
+    (address, serving)
+}
+
+#[test]
+fn a_client_goes_on_after_its_target_has_closed_its_direction() {
+    let (target, serving) = half_closing();
+    let watershed = serve(target, "");
+    let mut client = switched(&watershed);
+    assert_eq!(client.everything(), "bye");
+    for part in ["still ", "here"] {
+        client.send(part);
+        thread::sleep(Duration::from_millis(50));
+    }
+    watershed.await_metric("watershed_in_flight", &[], 1.0);
+    client.end_writing();
+    assert_eq!(serving.join().unwrap(), "still here");
+    watershed.await_outcomes("1xx", 1);
+    watershed.await_metric("watershed_in_flight", &[], 0.0);
+}
+
+#[test]
+fn a_stream_goes_on_after_its_target_has_closed_its_direction() {
+    let (target, serving) = half_closing();
+    let watershed = serve(target, "");
+    let client = watershed.http2();
+    assert_eq!(client.get("nobody.localhost", "/").status, 404);
+    let exchange = client.open(connect("websocket"), true);
+    let mut upload = exchange.upload;
+    let mut body = client.wait(exchange.response).unwrap().into_body();
+    assert_eq!(client.wait(body.data()).unwrap().unwrap(), "bye");
+    assert!(client.wait(body.data()).is_none());
+    upload.send_data(Bytes::from("still here"), true).unwrap();
+    assert_eq!(serving.join().unwrap(), "still here");
+    watershed.await_outcomes("1xx", 1);
+}
+
+/// A client that forgets to close its own direction does not keep the other half for ever.
+#[test]
+fn what_is_left_of_a_connection_ends_when_nothing_passes() {
+    let (target, serving) = half_closing();
+    let watershed = serve(target, "wall-time = \"500ms\"\nidle-time = \"none\"");
+    let mut client = switched(&watershed);
+    assert_eq!(client.everything(), "bye");
+    assert_eq!(serving.join().unwrap(), "");
+    watershed.await_outcomes("1xx", 1);
 }
 
 fn connect(protocol: &'static str) -> Request<()> {

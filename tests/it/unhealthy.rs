@@ -7,7 +7,7 @@ const CHECKED: &str = "[versions.upstream.health]\npath = \"/healthz\"\ninterval
 
 fn text(first: &Backend, second: &Backend, traffic: &str) -> String {
     format!(
-        "domains = [\"{HOST}\"]\n{}{}\n[traffic]\nsplit = {{ v1 = 50, v2 = 50 }}\n{traffic}\n",
+        "{}{}\n[traffic]\nsplit = {{ v1 = 50, v2 = 50 }}\n{traffic}\n",
         upstream("v1", &[first.address()], CHECKED),
         upstream("v2", &[second.address()], CHECKED),
     )
@@ -74,7 +74,7 @@ fn a_target_that_is_down_is_down_over_reloads() {
     let both = |lines: &str| {
         let targets = [first.address(), second.address()];
         format!(
-            "domains = [\"{HOST}\"]\n{}\n[traffic]\nlatest = true\n",
+            "{}\n[traffic]\nlatest = true\n",
             upstream("v1", &targets, &format!("{lines}\n{CHECKED}"))
         )
     };

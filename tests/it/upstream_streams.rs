@@ -251,3 +251,19 @@ fn patience_is_between_parts() {
     let watershed = serve_within(&target, "wall-time = \"1s\"\nidle-time = \"1s\"");
     assert_eq!(watershed.get(UP, "/").text(), "helloworld");
 }
+
+/// The whole body is in our hands, or in kernels, long before the upstream has taken it.
+#[test]
+fn an_upstream_that_takes_a_body_slowly_is_not_late() {
+    const LENGTH: usize = 8 << 20;
+    let slowly = Step::ReadSlowly { at_once: 256 << 10, pause: Duration::from_millis(80) };
+    let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+    let target = Upstream::http1(Script::new().read_head().then(slowly).send(answer));
+    let watershed = serve_within(&target, "wall-time = \"1s\"");
+    let mut client = watershed.http1();
+    let started = Instant::now();
+    let head = format!("POST / HTTP/1.1\r\nhost: {UP}\r\ncontent-length: {LENGTH}\r\n\r\n");
+    client.send([head.as_bytes(), &vec![b'x'; LENGTH]].concat());
+    assert_eq!(client.response("POST").status, 200);
+    assert!(started.elapsed() > Duration::from_secs(2), "{:?}", started.elapsed());
+}

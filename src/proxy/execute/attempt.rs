@@ -1,15 +1,14 @@
 //! Starts a request at a backend, and starts it once more where it went wrong and may be done again: at another target,
 //! or by the rescue version. The version is not drawn again, and the client's request is counted once.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
 use http::header;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::upload::Upload;
 use super::verdict::{self, Retry, Setback};
+use super::wait::Wait;
 use super::{AFTER_RETRY, LEAST_PATIENCE};
 use crate::config::{Balance, Rescue, VersionName};
 use crate::exchange::Feed;
@@ -37,10 +36,7 @@ pub struct Attempts<'a> {
     retries: u32,
     /// How often a connection was found closed in good order.
     stale: u32,
-    /// Since when the version has been the one that is waited for.
-    waits_since: Option<Instant>,
-    /// The end of the wait for a head, where several attempts share one `wall-time`.
-    pub deadline: Option<Pin<Box<Sleep>>>,
+    pub wait: Wait,
 }
 
 /// A request under way.
@@ -73,6 +69,7 @@ impl<'a> Attempts<'a> {
         Self {
             request_id: ctx.request_id(&session.request().headers),
             upload: Upload::new(has_body, awaits_continue, limit, room),
+            wait: Wait::new(&chosen.version),
             session,
             ctx,
             chosen,
@@ -80,8 +77,6 @@ impl<'a> Attempts<'a> {
             tried: Vec::new(),
             retries: 0,
             stale: 0,
-            waits_since: is_upstream.then(Instant::now),
-            deadline: None,
         }
     }
 
@@ -127,20 +122,10 @@ impl<'a> Attempts<'a> {
         self.rescue(setback).await
     }
 
-    /// Notes that the client was waited for: its time is not charged to the version.
-    pub fn reset_patience(&mut self) {
-        if let Some(since) = &mut self.waits_since {
-            *since = Instant::now();
-            if let Some(deadline) = &mut self.deadline {
-                deadline.as_mut().reset(*since + self.chosen.version.spec.limits.wall_time);
-            }
-        }
-    }
-
     /// Keeps nothing for another attempt: the response has begun.
     pub fn commit(&mut self) {
         self.upload.commit();
-        (self.waits_since, self.deadline) = (None, None);
+        self.wait.stop();
     }
 
     fn retry(&mut self, setback: Setback<'_>, target: Option<&Arc<Target>>) -> Option<Exchange> {
@@ -149,8 +134,7 @@ impl<'a> Attempts<'a> {
         let spec = &upstream.spec().retry;
         let method = &self.session.request().method;
         let retry = verdict::retry(setback, method, spec, self.stale)?;
-        let end = self.waits_since? + version.spec.limits.wall_time;
-        if Instant::now() >= end {
+        if !self.wait.share() {
             return None;
         }
         match retry {
@@ -165,7 +149,6 @@ impl<'a> Attempts<'a> {
             }
         }
         self.ctx.attempts += 1;
-        self.deadline = Some(Box::pin(sleep_until(end)));
         let reserved = Reserved::Upstream(upstream);
         let name = self.failed.as_ref().map(|failed| &failed.spec.name);
         let of = Of { version: &version, lane: self.chosen.lane.as_ref(), name };
@@ -214,9 +197,8 @@ impl<'a> Attempts<'a> {
         self.ctx.attempts += 1;
         self.failed = Some(failed);
         self.tried.clear();
-        (self.retries, self.stale, self.deadline) = (0, 0, None);
-        let is_upstream = matches!(version.backend, Backend::Upstream(_));
-        self.waits_since = is_upstream.then(Instant::now);
+        (self.retries, self.stale) = (0, 0);
+        self.wait = Wait::new(version);
     }
 
     /// Logs a failure that the client does not see, at most once a second for each kind.

@@ -109,8 +109,10 @@ fn protocol(request: &Parts) -> Option<&HeaderValue> {
 }
 
 /// Tells an upstream what concerns its own connection: that trailers are understood, that the client waits for `100
-/// Continue`, and the protocol that the client wants to switch to.
+/// Continue`, and the protocol that the client wants to switch to. Takes from it what would pass for ours.
 pub fn tell_upstream(sent: &Parts, headers: &mut HeaderMap, awaits_continue: bool, switches: bool) {
+    let imitations: Vec<_> = headers.keys().filter(|name| imitates(name)).cloned().collect();
+    imitations.iter().for_each(|name| drop(headers.remove(name)));
     let mut wishes = sent.headers.get_all(TE).iter().filter_map(|wish| wish.to_str().ok());
     let is_trailers = |wish: &str| wish.trim().eq_ignore_ascii_case("trailers");
     if wishes.any(|wish| wish.split(',').any(is_trailers)) {
@@ -125,6 +127,18 @@ pub fn tell_upstream(sent: &Parts, headers: &mut HeaderMap, awaits_continue: boo
         // What follows is no body, not even an empty one.
         headers.remove(CONTENT_LENGTH);
     }
+}
+
+/// Whether a server that makes variables of headers, as CGI, WSGI and Rack do, would take a client's header for one that
+/// is made here: `x_forwarded_for` and `x-forwarded-for` become the same variable.
+fn imitates(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    let is_ours = |name: String| {
+        name.starts_with("x-forwarded-")
+            || name.starts_with("watershed-")
+            || name == super::X_REQUEST_ID
+    };
+    name.contains('_') && is_ours(name.replace('_', "-"))
 }
 
 #[cfg(test)]
@@ -195,6 +209,21 @@ mod tests {
         let mut old = request(&[("upgrade", "a"), ("connection", "upgrade")]);
         old.version = Version::HTTP_10;
         assert!(!asks_to_switch(&old));
+    }
+
+    /// Django CVE-2015-0219: a header with underscores replaced what the proxy says.
+    #[test]
+    fn no_header_of_a_client_passes_for_ours() {
+        let mut headers = fields(&[
+            ("x-forwarded-for", "1.2.3.4"),
+            ("x_forwarded_for", "127.0.0.1"),
+            ("x-forwarded_proto", "https"),
+            ("x_request_id", "1"),
+            ("watershed_version", "v2"),
+            ("my_own", "1"),
+        ]);
+        tell_upstream(&request(&[]), &mut headers, false, false);
+        assert_eq!(names(&headers), ["x-forwarded-for", "my_own"]);
     }
 
     #[test]

@@ -136,7 +136,7 @@ async fn what_failed_a_request_gets_it_again_only_if_there_is_no_other() {
         set.fail(2);
         set.eject(1, now);
         let attempt = Attempt { hash: 1, tried: &targets[..1], on_new_connection: false };
-        assert_eq!(set.index(&attempt, now), Some(0), "an ejected one is no other");
+        assert_eq!(set.index(&attempt, now), Some(1), "an ejected one may be well by now");
     }
 }
 
@@ -185,6 +185,26 @@ async fn ejections_stay_within_their_limit() {
     set.fail(1);
     let last = set.members[2].target.clone();
     assert!(!set.may_eject(&last, Percent::ALL, Instant::now()), "the others are unhealthy");
+}
+
+/// Where two targets are restarted one after the other, the second one fails while the first one is ejected.
+#[tokio::test(start_paused = true)]
+async fn a_target_that_fails_takes_the_place_of_the_one_that_was_ejected_first() {
+    let set = set(Balance::RoundRobin, &[1; 4]);
+    let now = Instant::now();
+    set.eject(2, now);
+    set.eject(1, now + RESPITE);
+    let returns = |index: usize, now| {
+        let member = set.to_return(&set.members[index].target.clone(), now)?;
+        set.members.iter().position(|it| std::ptr::eq(it, member))
+    };
+    assert_eq!(returns(0, now + RESPITE / 2), None, "not at once");
+    let now = now + RESPITE * 2;
+    assert_eq!((returns(0, now), returns(1, now)), (Some(2), None));
+    set.members[2].ejection.as_ref().unwrap().end(now);
+    assert_eq!((returns(0, now), returns(2, now)), (Some(1), Some(1)));
+    set.fail(1);
+    assert_eq!(returns(0, now), None, "its checks fail");
 }
 
 #[tokio::test(start_paused = true)]

@@ -37,7 +37,8 @@ pub struct Send {
     /// Sent last: the end of a chunk.
     tail: &'static [u8],
     hold: Hold,
-    has_sent: bool,
+    /// Bytes that were written.
+    sent: u64,
     error: Option<io::Error>,
 }
 
@@ -83,7 +84,7 @@ impl Send {
             data: Bytes::new(),
             tail: b"",
             hold,
-            has_sent: false,
+            sent: 0,
             error: None,
         }
     }
@@ -162,7 +163,12 @@ impl Send {
 
     /// Whether anything was sent.
     pub fn has_sent(&self) -> bool {
-        self.has_sent
+        self.sent > 0
+    }
+
+    /// Bytes that were sent.
+    pub fn sent_bytes(&self) -> u64 {
+        self.sent
     }
 
     /// Why the request could not be sent.
@@ -271,7 +277,7 @@ impl Send {
     }
 
     fn has_written(&mut self, mut written: usize) {
-        self.has_sent = true;
+        self.sent += written as u64;
         let output = written.min(self.output.len() - self.written);
         self.written += output;
         if self.written == self.output.len() {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use h2::client::ResponseFuture;
 use h2::{RecvStream, SendStream};
 use http::uri::Scheme;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 
 use super::failed::failed;
 use super::switch::Switch;
@@ -27,6 +27,9 @@ pub struct Http2Exchange {
     switch: Option<Switch>,
     response: Awaited,
     upload: Option<Upload>,
+    /// Bytes of the body that the target gave room for.
+    sent: u64,
+    is_switched: bool,
     informational: u32,
 }
 
@@ -87,7 +90,15 @@ impl Http2Exchange {
             Ok((response, stream)) => {
                 let upload = body.map(|body| Upload { stream, body, part: Bytes::new() });
                 let response = Awaited::Head(response);
-                Ok(Self { place, switch, response, upload, informational: 0 })
+                Ok(Self {
+                    place,
+                    switch,
+                    response,
+                    upload,
+                    sent: 0,
+                    is_switched: false,
+                    informational: 0,
+                })
             }
             Err(error) => {
                 place.give_up();
@@ -106,13 +117,15 @@ impl Http2Exchange {
     /// Polls for the next event of the response; sends what there is of the request meanwhile.
     pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Event<Failure>> {
         if let Some(upload) = &mut self.upload
-            && upload.poll(context).is_ready()
+            && upload.poll(context, &mut self.sent).is_ready()
         {
             self.upload = None;
         }
+        let goes_on = self.goes_on();
         let event = match &mut self.response {
             Awaited::Head(_) => ready!(self.poll_head(context)),
             Awaited::Body { .. } => ready!(self.poll_body(context)),
+            Awaited::Nothing if goes_on => return Poll::Pending,
             Awaited::Nothing => Ok(Event::End),
         };
         Poll::Ready(event.unwrap_or_else(|failure| {
@@ -120,6 +133,16 @@ impl Http2Exchange {
             self.upload = None;
             Event::Failed(failure)
         }))
+    }
+
+    /// Whether our direction goes on after the end of the target's, as after a switch of protocols.
+    pub fn goes_on(&self) -> bool {
+        self.is_switched && self.upload.is_some() && matches!(self.response, Awaited::Nothing)
+    }
+
+    /// Bytes of the body that were sent.
+    pub fn sent_bytes(&self) -> u64 {
+        self.sent
     }
 
     fn poll_head(&mut self, context: &mut Context<'_>) -> Poll<Result<Event<Failure>, Failure>> {
@@ -136,6 +159,7 @@ impl Http2Exchange {
                 let (mut head, stream) = head.into_parts();
                 if let Some(switch) = self.switch.take() {
                     switch.answer(&mut head);
+                    self.is_switched = head.status == StatusCode::SWITCHING_PROTOCOLS;
                 }
                 self.response = Awaited::Body { stream, handed: 0 };
                 Ok(Event::Head(Box::new(head)))
@@ -149,7 +173,7 @@ impl Http2Exchange {
         let why = match self.informational > INFORMATIONAL {
             true => "it sends one informational response after the other",
             // HTTP/2 has no such switch (RFC 9113, section 8.6).
-            false if head.status() == http::StatusCode::SWITCHING_PROTOCOLS => {
+            false if head.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 "it answers 101 over HTTP/2"
             }
             false => return Ok(Event::Informational(Box::new(head.into_parts().0))),
@@ -190,7 +214,7 @@ fn impossible(why: &str) -> NotStarted {
 
 impl Upload {
     /// Ready once the body is sent, or nobody wants it. Why nobody does, the response tells.
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+    fn poll(&mut self, context: &mut Context<'_>, sent: &mut u64) -> Poll<()> {
         loop {
             while !self.part.is_empty() {
                 let room = match ready!(self.poll_room(context)) {
@@ -198,6 +222,7 @@ impl Upload {
                     None => return Poll::Ready(()),
                 };
                 let part = self.part.split_to(room);
+                *sent += room as u64;
                 if self.stream.send_data(part, false).is_err() {
                     return Poll::Ready(());
                 }

@@ -91,3 +91,38 @@ async fn time_that_the_client_takes_is_not_charged() {
     line.send(OK).await;
     assert_eq!(whole(&mut exchange).await.status, 200);
 }
+
+/// Also where all that is left of the body waits in kernels.
+#[tokio::test]
+async fn a_target_that_takes_a_body_slowly_is_not_late() {
+    const PARTS: usize = 48;
+    let part = "x".repeat(256 << 10);
+    let wall_time = Duration::from_millis(400);
+    let peer = Peer::with(|_, limits| limits.wall_time = wall_time).await;
+    let length = (PARTS * part.len()).to_string();
+    let (body, fed) = Feed::new();
+    let mut exchange = peer.start(request("POST", &[("content-length", &length)]), Some(fed));
+    let mut line = meanwhile(&mut exchange, peer.accept()).await;
+    let sending = async move {
+        for _ in 0..PARTS {
+            feed(&body, part.as_bytes()).await;
+        }
+    };
+    let start = Instant::now();
+    let reading = async {
+        line.head().await;
+        for _ in 0..PARTS {
+            tokio::time::sleep(wall_time / 10).await;
+            line.read(256 << 10).await;
+        }
+        line.send(OK).await;
+    };
+    let (answer, (), ()) = tokio::join!(whole(&mut exchange), sending, reading);
+    assert_eq!((answer.status, answer.failure), (200, None));
+    assert!(start.elapsed() > wall_time * 4);
+    // The time that was renewed ends all the same.
+    let (body, fed) = Feed::new();
+    let mut exchange = peer.start(request("POST", &[("content-length", "1")]), Some(fed));
+    feed(&body, b"x").await;
+    assert_eq!(failure(whole(&mut exchange).await).0, FailureKind::WallTime);
+}
