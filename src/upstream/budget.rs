@@ -43,8 +43,7 @@ impl Budget {
         // Taken first and given back, so that no two takers see the same last one.
         self.retries.add(second);
         let (retries, share) = (self.retries.sum(second), u64::from(self.share.hundredths()));
-        let is_within =
-            retries <= ALWAYS || retries * 10_000 < self.requests.sum(second) * share;
+        let is_within = retries <= ALWAYS || retries * 10_000 < self.requests.sum(second) * share;
         if !is_within {
             self.retries.take_back(second);
         }

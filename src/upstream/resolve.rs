@@ -162,7 +162,7 @@ fn tell(target: &TargetAddress, addresses: &[SocketAddr], before: Option<&str>, 
         (None, Some(why)) => match addresses {
             [] => tracing::warn!(%target, "has no address: {why}; it is looked up again"),
             _ => {
-                tracing::warn!(%target, ?addresses, "cannot be looked up: {why}; its last addresses stay")
+                tracing::warn!(%target, ?addresses, "cannot be looked up: {why}; its last addresses stay");
             }
         },
         (Some(_), None) => tracing::info!(%target, ?addresses, "can be looked up again"),
