@@ -88,9 +88,11 @@ fn serve(criterion: &mut Criterion) {
             black_box(service.decider.decide(asked, now));
         });
     });
-    let Backend::Guest(GuestBackend { guest: greeter, .. }) = &version.backend else {
-        panic!("a component serves it")
+    let greeter = match &version.backend {
+        Backend::Guest(GuestBackend { guest, .. }) => Some(guest),
+        Backend::Upstream(_) => None,
     };
+    let greeter = greeter.expect("a component");
     let fresh = greeter.grant().reuse;
     let warm = fresh.saturating_add(u32::MAX);
     let programs = [("invoke", greeter.program().clone()), ("invoke 0.3", lab_p3())];

@@ -112,7 +112,7 @@ codes! {
     VersionClosed = "version-closed": "The version's `reach` keeps it from having a share.",
     VersionUndeclared = "version-undeclared": "The version still serves, and its file does not declare it any more.",
     VersionUnavailable = "version-unavailable": "The version cannot be gone back to.",
-    VersionHasTraffic = "version-has-traffic": "The version has traffic, or would have at the next start.",
+    VersionHasTraffic = "version-has-traffic": "The version has traffic, would have at the next start, or is the one that `rescue` names.",
     OnlyVersion = "only-version": "The version is the only one of its service.",
     InvalidComponent = "invalid-component": "The component cannot be read; `fault` says why.",
     OverwritesComponent = "overwrites-component": "The component's file has other content than another version was made of.",

@@ -181,6 +181,7 @@ impl Upstream {
     /// # Errors
     ///
     /// Where no target is healthy. The request comes back.
+    #[expect(clippy::result_large_err, reason = "a box would cost each retry an allocation")]
     pub fn start(
         self: &Arc<Self>,
         request: Request<()>,

@@ -17,7 +17,7 @@ use super::components::Digests;
 use super::json::{write_failed, write_json};
 use super::{CliError, trial};
 use crate::admin::TokenFile;
-use crate::config::{Config, Place, Problem, Report, Service, VersionSpec, Warnings};
+use crate::config::{BackendSpec, Config, Place, Problem, Report, Service, VersionSpec, Warnings};
 use crate::plural::many;
 use crate::policy::{Fault, Standing};
 use crate::source::{self, Rejected};
@@ -218,7 +218,11 @@ fn prepare_all(config: &Config) -> Result<Vec<Version>, CliError> {
 async fn gather(config: &Config, preparer: &Preparer) -> Vec<Version> {
     let mut preparing = JoinSet::new();
     for (number, (key, service, spec)) in declared(config).enumerate() {
-        let (service, spec, preparer) = (Arc::clone(service), spec.clone(), preparer.clone());
+        let (service, mut spec, preparer) = (Arc::clone(service), spec.clone(), preparer.clone());
+        // Whether targets are healthy is a question for the process that serves, and its answer is not the files'.
+        if let BackendSpec::Upstream(upstream) = &mut spec.backend {
+            upstream.health = None;
+        }
         preparing.spawn(async move {
             let error = preparer.prepare(&key, &spec).await.err();
             (number, version(&key, &service, &spec, error))

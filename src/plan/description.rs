@@ -215,7 +215,7 @@ impl VersionDescription {
                 settings.extend(upstream::settings(root, upstream));
                 let targets = upstream.targets.iter();
                 let targets: Vec<_> = targets.map(|it| it.address.to_string()).collect();
-                BackendDescription::Upstream(Value::text(&targets.join(", ")))
+                BackendDescription::Upstream(Value::text(targets.join(", ")))
             }
         };
         Self { name: name.to_string(), backend, settings, share, standing }

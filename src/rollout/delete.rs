@@ -18,7 +18,7 @@ pub enum Deletion {
 ///
 /// # Errors
 ///
-/// Where a version is not declared, is the only one, or has traffic.
+/// Where a version is not declared, is the only one, has traffic, or rescues.
 pub fn plan_deletion<C: Control>(
     control: &mut C,
     deletion: &Deletion,
@@ -49,6 +49,10 @@ pub(super) fn may_go(view: &ServiceView, version: &VersionName) -> Result<(), Re
         return Err(Refusal::OnlyVersion { service, version: name, file });
     }
     match view.most(version) {
+        Percent::ZERO if rescues(view) == Some(version) => {
+            let file = view.service.file.clone();
+            Err(Refusal::Rescues { service, version: name, file })
+        }
         Percent::ZERO => Ok(()),
         share => Err(Refusal::HasTraffic { service, version: name, share }),
     }
@@ -57,9 +61,13 @@ pub(super) fn may_go(view: &ServiceView, version: &VersionName) -> Result<(), Re
 /// The oldest versions without traffic, so many that `keep` versions are left. The version that rescues stays.
 fn surplus(view: &ServiceView, keep: usize) -> Vec<VersionName> {
     let total = view.names().count();
-    let rescue = view.service.policy.rescue.as_ref().map(|rescue| rescue.version);
-    let rescue = rescue.and_then(|index| view.service.versions.get(index)).map(|spec| &spec.name);
     let idle = view.names().filter(|version| view.most(version) == Percent::ZERO);
-    let idle = idle.filter(|version| Some(*version) != rescue);
+    let idle = idle.filter(|version| Some(*version) != rescues(view));
     idle.take(total.saturating_sub(keep)).cloned().collect()
+}
+
+/// The version that answers where others fail, if the service has one.
+fn rescues(view: &ServiceView) -> Option<&VersionName> {
+    let rescue = view.service.policy.rescue.as_ref()?;
+    view.service.versions.get(rescue.version).map(|spec| &spec.name)
 }

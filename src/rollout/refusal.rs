@@ -50,6 +50,8 @@ pub enum Refusal {
     Replaced { service: ServiceName, version: VersionName },
     #[error("{version} of {service} has {share} % of the traffic")]
     HasTraffic { service: ServiceName, version: VersionName, share: Percent },
+    #[error("{version} answers the requests that other versions of {service} fail")]
+    Rescues { service: ServiceName, version: VersionName, file: PathBuf },
     #[error("{version} is the only version of {service}")]
     OnlyVersion { service: ServiceName, version: VersionName, file: PathBuf },
     #[error("{} is what {other} was made of, with other content", .component.display())]
@@ -81,7 +83,7 @@ impl Coded for Refusal {
             Self::Changed { .. } | Self::Overtaken { .. } | Self::Replaced { .. } => {
                 ErrorCode::ChangedMeanwhile
             }
-            Self::HasTraffic { .. } => ErrorCode::VersionHasTraffic,
+            Self::HasTraffic { .. } | Self::Rescues { .. } => ErrorCode::VersionHasTraffic,
             Self::OnlyVersion { .. } => ErrorCode::OnlyVersion,
             Self::OverwritesComponent { .. } => ErrorCode::OverwritesComponent,
             Self::TooSlow { .. } => ErrorCode::VersionTimeout,
@@ -117,6 +119,10 @@ impl Coded for Refusal {
             Self::HasTraffic { service, .. } => {
                 format!("give it to others first, by `watershed traffic {service} …`")
             }
+            Self::Rescues { file, .. } => format!(
+                "name another version in `rescue` of {}, or take that line out",
+                file.display()
+            ),
             Self::OnlyVersion { file, .. } => {
                 format!("remove the service's file {} to end the service", file.display())
             }

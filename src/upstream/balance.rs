@@ -113,7 +113,7 @@ impl Member {
         let back = ejected.max(checked)?;
         let since = now.saturating_duration_since(back);
         let grown = since.as_secs_f64() / RETURN.as_secs_f64();
-        (since < RETURN).then(|| RETURN_BEGINS_WITH + (1.0 - RETURN_BEGINS_WITH) * grown)
+        (since < RETURN).then_some(RETURN_BEGINS_WITH + (1.0 - RETURN_BEGINS_WITH) * grown)
     }
 }
 
@@ -146,7 +146,7 @@ impl TargetSet {
                 _ => rand::rng().random_range(0.0..1.0),
             })
         };
-        let rank = |member: &Member| Self::rank(member, attempt, now, &coin);
+        let rank = |member: &Member| Self::rank(member, attempt, now, coin);
         let find = |worst: Rank| {
             self.propose(attempt.hash, |member| rank(member).is_some_and(|rank| rank <= worst))
         };

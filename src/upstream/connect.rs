@@ -78,7 +78,7 @@ async fn open_either(target: &Target, opening: Opening) -> Result<Connected, Fai
     if tls::is_http2(&stream) {
         return Ok(Connected::Http2(opening.opened(stream).await?));
     }
-    opening.is_http1();
+    opening.found_http1();
     Ok(http1(target, Stream::Tls(Box::new(stream))))
 }
 

@@ -159,7 +159,10 @@ fn tell(target: &Target, verdict: Verdict, why: Option<&str>) {
     let (declared, address) = (target.declared(), target.address());
     match why {
         Some(why) => tracing::warn!(%address, "target {declared} is unhealthy: {why}"),
-        None => tracing::info!(%address, "target {declared} is {verdict:?}"),
+        None if verdict == Verdict::Healthy => {
+            tracing::info!(%address, "target {declared} is healthy");
+        }
+        None => tracing::info!(%address, "target {declared} is not checked yet"),
     }
 }
 

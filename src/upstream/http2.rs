@@ -203,7 +203,7 @@ impl Opening {
     }
 
     /// The target chose HTTP/1.1: nobody needs to wait for others.
-    pub fn is_http1(self) {
+    pub fn found_http1(self) {
         self.connections.state().is_http1 = true;
         self.connections.freed.notify_waiters();
     }

@@ -163,8 +163,9 @@ fn events_come_when_they_are_sent_and_end_with_their_client() {
 /// An early answer must not become a 502: Envoy #2929, h2o #2010, haproxy #3495.
 #[test]
 fn an_early_answer_reaches_a_client_that_still_sends() {
-    let early = |then: fn(Script) -> Script| then(Script::early(413, "too large"));
-    let ways: [(&str, fn(Script) -> Script); 4] = [
+    type Way = fn(Script) -> Script;
+    let early = |then: Way| then(Script::early(413, "too large"));
+    let ways: [(&str, Way); 4] = [
         ("and reads on", |script| script.read_body()),
         ("and closes", |script| script.close()),
         ("and reads nothing", |script| script.pause(Duration::from_secs(2)).close()),

@@ -1,4 +1,4 @@
-//! A declaration in the words of its file, with every default written out and every path absolute. The history keeps
+//! A declaration in the words of its file, with every default written out, but those of `rescue`, and every path absolute. The history keeps
 //! these words of a service; a rollback compares them and writes them again. Two declarations with one meaning have the
 //! same words.
 
@@ -168,9 +168,17 @@ impl Service {
         put(&mut table, "rules", rules.collect::<Vec<_>>());
         if let Some(Rescue { version, buffer, methods, statuses }) = rescue {
             put(&mut table, "rescue", self.named(*version));
-            put(&mut table, "rescue-buffer", buffer.to_string());
-            put(&mut table, "rescue-methods", methods.clone());
-            put(&mut table, "rescue-statuses", texts(statuses));
+            // Not as usual only: they come and go with the version, and each would be told as a change of its own.
+            if *buffer != Rescue::BUFFER_DEFAULT {
+                put(&mut table, "rescue-buffer", buffer.to_string());
+            }
+            for (key, list) in
+                [("rescue-methods", methods.clone()), ("rescue-statuses", texts(statuses))]
+            {
+                if !list.is_empty() {
+                    put(&mut table, key, list);
+                }
+            }
         }
         put(&mut table, "when-unhealthy", when_unhealthy.as_str());
         table

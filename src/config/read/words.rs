@@ -83,7 +83,8 @@ impl<'a> Words<'a> {
             path => format!("in `{}`", path.join(".")),
         };
         let list = format!("the keys here are {}", suggest::list(allowed));
-        let is_slip = meant.is_some_and(|meant| meant.starts_with(&key.to_lowercase()));
+        let plain = key.to_lowercase().replace('_', "-");
+        let is_slip = meant.is_some_and(|meant| meant.starts_with(&plain));
         let called = elsewhere::called(table, allowed, key).filter(|_| !is_slip);
         let help = if let Some(header) = nested(key).filter(|_| allowed.contains(&"traffic")) {
             format!("`{key}` is written `{header}`; {list}")

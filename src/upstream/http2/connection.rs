@@ -20,6 +20,7 @@ use crate::upstream::failure::{Failure, FailureKind};
 /// Bytes of one response that may wait for its client. It bounds the throughput of one response to this in each round trip.
 const STREAM_WINDOW: u32 = 256 << 10;
 /// Responses that nobody reads must not use up the window of the others.
+#[expect(clippy::cast_possible_truncation, reason = "STREAMS is small")]
 const CONNECTION_WINDOW: u32 = super::STREAMS as u32 * STREAM_WINDOW;
 /// Bytes of one request body that wait for the connection.
 const SEND_BUFFER: usize = 256 << 10;

@@ -238,7 +238,7 @@ async fn who_waits_for_a_connection_takes_over_where_it_fails() {
                     }
                     tokio::spawn(async move {
                         let mut connection = server::handshake(theirs).await.unwrap();
-                        connection.accept().await.map(drop);
+                        drop(connection.accept().await);
                     });
                     return opening.opened(ours).await.is_ok();
                 }
@@ -274,7 +274,7 @@ async fn who_wants_a_new_connection_shares_it() {
 async fn a_target_that_chooses_http1_holds_nobody_up() {
     let http2 = Http2::new(MINUTE);
     let Turn::Open(opening) = http2.turn(false).await else { panic!("there is none") };
-    opening.is_http1();
+    opening.found_http1();
     for _ in 0..3 {
         let Turn::Open(opening) = http2.turn(false).await else { panic!("there is none") };
         std::mem::forget(opening);

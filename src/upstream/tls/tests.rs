@@ -169,7 +169,8 @@ async fn the_target_chooses_the_protocol() {
     let (files, ca) = (Files::new(), issuer("ours"));
     let tls = files.tls(&ca, None).await;
     let identity = signed(&params(&["a.example"]), &ca);
-    let cases: [(&[&[u8]], Offer, Option<bool>); 5] = [
+    type Case<'a> = (&'a [&'a [u8]], Offer, Option<bool>);
+    let cases: [Case<'_>; 5] = [
         (&[b"h2", b"http/1.1"], Offer::Both, Some(true)),
         (&[b"http/1.1", b"h2"], Offer::Both, Some(false)),
         (&[], Offer::Both, Some(false)),
@@ -274,7 +275,7 @@ async fn what_does_not_speak_tls_is_told_apart() {
         tokio::spawn(async move {
             let (mut socket, _) = listener.accept().await.unwrap();
             let mut hello = [0; 1024];
-            socket.read(&mut hello).await.unwrap();
+            assert_ne!(socket.read(&mut hello).await.unwrap(), 0);
             socket.write_all(answer).await.unwrap();
         });
         let socket = TcpStream::connect(address).await.unwrap();

@@ -18,8 +18,6 @@ pub struct Backend {
 #[derive(Debug)]
 struct Shared {
     name: String,
-    /// Of every answer but those of checks.
-    status: AtomicU16,
     /// Of answers to requests for `/healthz`.
     health: AtomicU16,
     requests: AtomicUsize,
@@ -35,7 +33,6 @@ impl Backend {
     pub fn start(name: &str) -> Self {
         let shared = Shared {
             name: name.to_owned(),
-            status: AtomicU16::new(200),
             health: AtomicU16::new(200),
             requests: AtomicUsize::new(0),
             checks: AtomicUsize::new(0),
@@ -77,11 +74,6 @@ impl Backend {
     /// The `[[versions]]` entry of a version that it serves alone.
     pub fn version(&self, name: &str) -> String {
         format!("[[versions]]\nname = \"{name}\"\nupstream = [\"{}\"]\n", self.address)
-    }
-
-    /// What it answers from now on.
-    pub fn answer(&self, status: u16) {
-        self.shared.status.store(status, Ordering::SeqCst);
     }
 
     /// What it answers to checks from now on.
@@ -142,7 +134,7 @@ fn serve(mut connection: TcpStream, shared: &Shared) -> Option<()> {
             false => {
                 shared.requests.fetch_add(1, Ordering::SeqCst);
                 shared.heads.lock().unwrap().push(head);
-                shared.status.load(Ordering::SeqCst)
+                200
             }
         };
         let body = format!("Hello from {}!\n", shared.name);

@@ -147,7 +147,10 @@ fn of_parts(text: &str) -> (&'static str, String) {
 fn of_host(host: &str, port: &str) -> (&'static str, String) {
     let usual = || TARGET_HELP.to_owned();
     match model::domain(host) {
-        Ok(_) => ("it has a number where an IPv4 address has four", usual()),
+        Ok(_) => (
+            "it looks like an IPv4 address and is none: that is four numbers up to 255, without zeros before them",
+            usual(),
+        ),
         Err(_) if !host.is_ascii() => {
             let looked_up =
                 |name| format!("write `{name}:{port}`, the form in which names are looked up");

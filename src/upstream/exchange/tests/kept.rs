@@ -108,7 +108,7 @@ async fn a_connection_that_says_408_when_it_closes_is_stale() {
     meanwhile(&mut exchange, line.head()).await;
     line.send(timed_out).await;
     drop(line);
-    assert_eq!(failure(whole(&mut exchange).await).2, true);
+    assert!(failure(whole(&mut exchange).await).2);
     // On a new connection it is an answer.
     let mut exchange = peer.get();
     let mut line = meanwhile(&mut exchange, peer.accept()).await;

@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// Keys, and what is written after each.
+type Keys = Vec<(String, String)>;
+
 impl Writer<'_> {
     pub fn upstream(&self, text: &mut String, upstream: &UpstreamSpec) {
         let usual = UpstreamSpec::new(upstream.targets.clone());
@@ -14,7 +17,7 @@ impl Writer<'_> {
         let (mut keys, tables) = self.upstream_keys(upstream, &usual);
         keys.insert(0, ("targets".to_owned(), targets));
         if self.style.is_inline {
-            let braced = |table: Vec<(String, String)>| {
+            let braced = |table: Keys| {
                 let entries: Vec<_> =
                     table.iter().map(|(key, value)| format!("{key} = {value}")).collect();
                 format!("{{ {} }}", entries.join(", "))
@@ -42,7 +45,7 @@ impl Writer<'_> {
         &self,
         upstream: &UpstreamSpec,
         usual: &UpstreamSpec,
-    ) -> (Vec<(String, String)>, Vec<(&'static str, Vec<(String, String)>)>) {
+    ) -> (Keys, Vec<(&'static str, Keys)>) {
         let UpstreamSpec {
             targets: _,
             protocol,
