@@ -7,6 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::allow_list::{AllowList, Destination, Grade};
 use super::connections::Connections;
+use super::lookup::Lookups;
 use super::{Carried, Network, Served, call};
 use crate::config::{EnvironmentName, GuestLimits, Limits, Origin, ServiceName};
 use crate::runtime::{Answer, Call, CallError, Outbound, Sending};
@@ -20,7 +21,8 @@ pub struct Egress(Arc<Shared>);
 pub(super) struct Shared {
     pub allowed: AllowList,
     pub connections: Connections,
-    pub network: Network,
+    pub lookups: Lookups,
+    network: Network,
     most: u32,
     room: Arc<Semaphore>,
     meter: OutboundMeter,
@@ -39,6 +41,7 @@ impl Egress {
         Self(Arc::new(Shared {
             allowed: AllowList::new(environment, origins),
             connections: Connections::new(limits.clone(), network.targets().apart()),
+            lookups: network.lookups(),
             network,
             most: guest.outbound_requests.get(),
             room: Arc::new(Semaphore::new(room.min(Semaphore::MAX_PERMITS))),
