@@ -31,7 +31,8 @@ pub struct Network(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     carried: Carried,
-    lookup: lookup::Lookup,
+    /// What is known of names.
+    lookup: Arc<lookup::Lookup>,
     /// Whose roots and lookups the targets of all versions share.
     targets: Targets,
     services: OnceLock<Services>,
@@ -99,8 +100,8 @@ impl Network {
         &self.0.targets
     }
 
-    fn lookup(&self) -> &lookup::Lookup {
-        &self.0.lookup
+    fn lookups(&self) -> lookup::Lookups {
+        lookup::Lookups::new(self.0.lookup.clone())
     }
 }
 

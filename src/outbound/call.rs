@@ -84,7 +84,7 @@ async fn addresses(
         Host::Address(address) => return Ok(vec![*address]),
         Host::Name(name) => name,
     };
-    let found = shared.network.lookup().addresses(name).await;
+    let found = shared.lookups.addresses(name).await;
     let found = found.map_err(|why| CallError::Lookup(format!("{name} is not found: {why}")))?;
     let allows = |address: &&IpAddr| shared.allowed.allows(to, grade, **address);
     let allowed: Vec<IpAddr> = found.iter().filter(allows).copied().collect();

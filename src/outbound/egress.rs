@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, Method};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::allow_list::{AllowList, Destination, Grade};
 use super::connections::Connections;
+use super::lookup::Lookups;
 use super::{Carried, Network, Served, call};
 use crate::config::{EnvironmentName, GuestLimits, Limits, Origin, ServiceName};
 use crate::runtime::{Answer, Call, CallError, Outbound, Sending};
@@ -20,7 +21,8 @@ pub struct Egress(Arc<Shared>);
 pub(super) struct Shared {
     pub allowed: AllowList,
     pub connections: Connections,
-    pub network: Network,
+    pub lookups: Lookups,
+    network: Network,
     most: u32,
     room: Arc<Semaphore>,
     meter: OutboundMeter,
@@ -39,6 +41,7 @@ impl Egress {
         Self(Arc::new(Shared {
             allowed: AllowList::new(environment, origins),
             connections: Connections::new(limits.clone(), network.targets().apart()),
+            lookups: network.lookups(),
             network,
             most: guest.outbound_requests.get(),
             room: Arc::new(Semaphore::new(room.min(Semaphore::MAX_PERMITS))),
@@ -89,6 +92,7 @@ fn outcome(error: &CallError) -> (&'static str, bool) {
         CallError::Denied(_) | CallError::AddressDenied(_) => ("denied", true),
         CallError::Limit(_) => ("limit", true),
         CallError::BadUrl(_) => ("bad-url", true),
+        CallError::Tunnel => ("tunnel", true),
         CallError::Lookup(_) => ("lookup", false),
         CallError::Connect(_) => ("connect", false),
         CallError::Tls(_) => ("tls", false),
@@ -106,12 +110,14 @@ impl Shared {
         to: Result<&Destination, &super::UrlError>,
     ) -> Result<Answer, CallError> {
         let to = to.map_err(|error| CallError::BadUrl(error.to_string()))?;
+        if *call.request.method() == Method::CONNECT {
+            return Err(CallError::Tunnel);
+        }
         let permit = self.admit(&call)?;
         let grade = self.allowed.grade(to);
         // Who may call no service and nothing of this name need not be looked for among the services, except to say
         // which line is missing.
         if self.allowed.has_services() || grade.is_none() {
-            self.carry(&mut call, true);
             let allowed = |environment: &EnvironmentName, name: &ServiceName| {
                 self.allowed.has_service(environment, name)
             };
@@ -143,18 +149,12 @@ impl Shared {
         })
     }
 
-    /// Adds the fields that a call carries on, where the guest has set none.
+    /// Adds the fields that a call over the network carries on.
     pub fn carry(&self, call: &mut Call, is_within: bool) {
         let Carried { everywhere, within } = self.network.carried();
-        let within = within.iter().filter(|_| is_within);
-        let headers = call.request.headers_mut();
-        for name in everywhere.iter().chain(within) {
-            if let Some(value) = call.caller.carried.get(name)
-                && !headers.contains_key(name)
-            {
-                headers.insert(name, value.clone());
-            }
-        }
+        let is_wanted =
+            |name: &HeaderName| everywhere.contains(name) || is_within && within.contains(name);
+        call.caller.carry(call.request.headers_mut(), is_wanted);
     }
 }
 
@@ -167,3 +167,6 @@ pub(super) fn denied(entry: &Origin) -> CallError {
 pub(super) fn advice(entry: &Origin) -> String {
     format!("to allow it, write `outbound = [\"{entry}\"]` for the version")
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,11 +3,11 @@
 //! nobody waits for one for long.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 /// How long what is known of a name is used.
@@ -19,11 +19,14 @@ const LOOKUPS: usize = 32;
 /// Names that are known at once; a wildcard stands for any number.
 const NAMES: usize = 1024;
 
-/// Looks names up.
+/// Lookups at once of one version. Whoever controls a name may let its resolver say nothing; other versions go on.
+const LOOKUPS_OF_A_VERSION: usize = 8;
+
+/// What is known of names, for all versions.
 #[derive(Debug)]
 pub struct Lookup {
     known: Mutex<HashMap<String, Known>>,
-    room: Arc<Semaphore>,
+    room: Semaphore,
 }
 
 #[derive(Debug)]
@@ -32,50 +35,117 @@ struct Known {
     until: Instant,
 }
 
+/// The lookups of one version.
+#[derive(Clone, Debug)]
+pub struct Lookups(Arc<Own>);
+
+#[derive(Debug)]
+struct Own {
+    all: Arc<Lookup>,
+    room: Semaphore,
+    /// A name is looked up once at a time, however many calls need it.
+    running: Mutex<HashMap<String, watch::Receiver<Option<Answer>>>>,
+}
+
+/// The addresses of a name, or why none is known.
+type Answer = Result<Arc<[IpAddr]>, String>;
+
 impl Default for Lookup {
     fn default() -> Self {
-        Self { known: Mutex::default(), room: Arc::new(Semaphore::new(LOOKUPS)) }
+        Self { known: Mutex::default(), room: Semaphore::new(LOOKUPS) }
     }
 }
 
-impl Lookup {
+impl Lookups {
+    /// The lookups of one more version.
+    pub fn new(all: Arc<Lookup>) -> Self {
+        let room = Semaphore::new(LOOKUPS_OF_A_VERSION);
+        Self(Arc::new(Own { all, room, running: Mutex::default() }))
+    }
+
     /// The addresses of a name, in the order of the resolver; at least one.
     ///
     /// # Errors
     ///
     /// Why none is known, in words for the log.
-    pub async fn addresses(&self, name: &str) -> Result<Arc<[IpAddr]>, String> {
-        if let Some(known) = self.known(name) {
+    pub async fn addresses(&self, name: &str) -> Answer {
+        if let Some(known) = self.0.all.known(name) {
             return Ok(known);
         }
-        let found = tokio::time::timeout(PATIENCE, self.look_up(name)).await;
-        let addresses = found.unwrap_or_else(|_| Err(format!("no answer within {PATIENCE:?}")))?;
-        let addresses: Arc<[IpAddr]> = addresses.into();
-        self.keep(name, &addresses);
-        Ok(addresses)
+        let mut answer = self.ask(name);
+        let answer = tokio::time::timeout(PATIENCE, answer.wait_for(Option::is_some)).await;
+        match answer {
+            Err(_) => Err(format!("no answer within {PATIENCE:?}")),
+            Ok(Ok(answer)) => answer.clone().unwrap_or_else(|| Err("no answer".to_owned())),
+            Ok(Err(_)) => Err("its lookup ended without an answer".to_owned()),
+        }
     }
 
-    async fn look_up(&self, name: &str) -> Result<Vec<IpAddr>, String> {
-        let room = self.room.clone().acquire_owned().await.map_err(|error| error.to_string())?;
-        // As in any other program here: the resolver may try the domains of this machine with it.
-        let host = (name.to_owned(), 0);
-        // Whoever gives up leaves the thread at work, and so its place stays taken.
-        let task = tokio::spawn(async move {
-            let found = tokio::net::lookup_host(host).await;
-            drop(room);
-            found.map(Iterator::collect::<Vec<SocketAddr>>)
+    /// The answer to come. A thread that waits for a resolver cannot be stopped, so its place stays taken if nobody waits
+    /// for the answer any more.
+    fn ask(&self, name: &str) -> watch::Receiver<Option<Answer>> {
+        let mut running = self.0.running();
+        if let Some(answer) = running.get(name) {
+            return answer.clone();
+        }
+        let (told, answer) = watch::channel(None);
+        running.insert(name.to_owned(), answer.clone());
+        let running = Running { of: self.0.clone(), name: name.to_owned() };
+        tokio::spawn(async move {
+            let found = running.find().await;
+            // Whoever asks from now on gets a new lookup.
+            drop(running);
+            told.send_replace(Some(found));
         });
-        let found = task.await.map_err(|error| error.to_string())?;
-        let found = found.map_err(|error| error.to_string())?;
+        answer
+    }
+}
+
+impl Own {
+    fn running(&self) -> MutexGuard<'_, HashMap<String, watch::Receiver<Option<Answer>>>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A lookup under way, until dropped.
+struct Running {
+    of: Arc<Own>,
+    name: String,
+}
+
+impl Running {
+    async fn find(&self) -> Answer {
+        let places = async {
+            let own = self.of.room.acquire().await.ok()?;
+            Some((own, self.of.all.room.acquire().await.ok()?))
+        };
+        // Whoever waits has given up by then.
+        let places = tokio::time::timeout(PATIENCE, places).await;
+        let _places = places.ok().flatten().ok_or("too many names are looked up at once")?;
+        // As in any other program here: the resolver may try the domains of this machine with it.
+        let found = tokio::net::lookup_host((self.name.as_str(), 0)).await;
         let mut addresses: Vec<IpAddr> = Vec::new();
-        for address in found.into_iter().map(|it| it.ip().to_canonical()) {
+        for address in found.map_err(|error| error.to_string())?.map(|it| it.ip().to_canonical()) {
             if !addresses.contains(&address) {
                 addresses.push(address);
             }
         }
-        if addresses.is_empty() { Err("it has no address".to_owned()) } else { Ok(addresses) }
+        if addresses.is_empty() {
+            return Err("it has no address".to_owned());
+        }
+        let addresses: Arc<[IpAddr]> = addresses.into();
+        self.of.all.keep(&self.name, &addresses);
+        Ok(addresses)
     }
+}
 
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.of.running().remove(&self.name);
+    }
+}
+
+impl Lookup {
     fn known(&self, name: &str) -> Option<Arc<[IpAddr]>> {
         let known = self.lock();
         let known = known.get(name).filter(|known| known.until > Instant::now())?;
@@ -103,23 +173,47 @@ impl Lookup {
 mod tests {
     use super::*;
 
+    fn lookups() -> Lookups {
+        Lookups::new(Arc::default())
+    }
+
     #[tokio::test]
     async fn this_machine_has_a_name_and_nonsense_has_no_address() {
-        let lookup = Lookup::default();
-        let addresses = lookup.addresses("localhost").await.unwrap();
+        let lookups = lookups();
+        let addresses = lookups.addresses("localhost").await.unwrap();
         assert!(!addresses.is_empty() && addresses.iter().all(IpAddr::is_loopback));
-        assert!(lookup.addresses("nonsense.invalid").await.is_err());
-        assert_eq!(lookup.lock().len(), 1, "failures are not kept");
+        assert!(lookups.addresses("nonsense.invalid").await.is_err());
+        assert_eq!(lookups.0.all.lock().len(), 1, "failures are not kept");
+        assert!(lookups.0.running().is_empty());
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_known_is_used_for_a_while() {
-        let lookup = Lookup::default();
+        let lookups = lookups();
         let addresses: Arc<[IpAddr]> = vec![IpAddr::from([192, 0, 2, 1])].into();
-        lookup.keep("a.invalid", &addresses);
-        assert_eq!(lookup.addresses("a.invalid").await.unwrap(), addresses);
+        lookups.0.all.keep("a.invalid", &addresses);
+        assert_eq!(lookups.addresses("a.invalid").await.unwrap(), addresses);
         tokio::time::advance(FRESH).await;
-        assert!(lookup.known("a.invalid").is_none());
+        assert!(lookups.0.all.known("a.invalid").is_none());
+    }
+
+    #[tokio::test]
+    async fn calls_that_need_one_name_share_its_lookup() {
+        let lookups = lookups();
+        let _held = lookups.0.room.acquire_many(8).await.unwrap();
+        let answers = [lookups.ask("localhost"), lookups.ask("localhost")];
+        assert!(answers[0].same_channel(&answers[1]));
+        assert_eq!(lookups.0.running().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_version_whose_lookups_hang_holds_no_other_up() {
+        let all: Arc<Lookup> = Arc::default();
+        let (hanging, other) = (Lookups::new(all.clone()), Lookups::new(all));
+        let _held = hanging.0.room.acquire_many(8).await.unwrap();
+        assert!(other.addresses("localhost").await.is_ok());
+        tokio::time::pause();
+        assert!(hanging.addresses("nonsense.invalid").await.is_err());
     }
 
     #[tokio::test(start_paused = true)]

@@ -56,7 +56,7 @@ impl Gateway {
     pub fn call(&self, call: Call, allowed: &Allowed<'_>) -> Served {
         let snapshot = self.live.load();
         let Call { request, times, caller } = call;
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
         let found = snapshot.routes.find(&head).map(|Found { target, .. }| target.key.clone());
         let again = |head, body| Call {
             request: Request::from_parts(head, body),
@@ -67,6 +67,8 @@ impl Gateway {
         if !allowed(&key.environment, &key.service) {
             return Served::NotListed(again(head, body), key.environment, key.service);
         }
+        // Not before: whoever is asked over the network gets less.
+        caller.carry(&mut head.headers, |_| true);
         let Chain { client, length } = caller.chain;
         let chain = Chain { client, length: length.saturating_add(1) };
         let (local, answered) = Local::new((head, body), chain, snapshot);

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, request};
+use http::{HeaderMap, HeaderName, Request, Response, request};
 use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
 use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody, WasiHttpHooks};
@@ -87,6 +87,9 @@ pub enum CallError {
     Limit(String),
     #[error("{0}")]
     BadUrl(String),
+    /// A CONNECT asks for a tunnel, through which anything could be reached.
+    #[error("a call with CONNECT asks for a tunnel")]
+    Tunnel,
     #[error("{0}")]
     Lookup(String),
     #[error("{0}")]
@@ -108,10 +111,20 @@ pub enum CallError {
 
 impl Caller {
     /// The caller of calls during a request with this head.
-    pub(super) fn of(outbound: &dyn Outbound, request: &request::Parts) -> Self {
+    pub fn of(outbound: &dyn Outbound, request: &request::Parts) -> Self {
         let chain = request.extensions.get().copied().unwrap_or_default();
         let carried = outbound.carried(&request.headers);
         Self { chain, carried, calls: AtomicU32::new(0) }
+    }
+
+    /// Adds the fields that its calls carry on to those of a call, where the guest has set none. `is_wanted` chooses among
+    /// them.
+    pub fn carry(&self, headers: &mut HeaderMap, is_wanted: impl Fn(&HeaderName) -> bool) {
+        for (name, value) in &self.carried {
+            if is_wanted(name) && !headers.contains_key(name) {
+                headers.insert(name, value.clone());
+            }
+        }
     }
 
     /// Counts one more call, and tells how many there were before it.
@@ -195,6 +208,7 @@ fn told(error: CallError) -> HttpError {
         CallError::AddressDenied(_) => HttpError::DestinationIpProhibited,
         CallError::Limit(_) => HttpError::ConnectionLimitReached,
         CallError::BadUrl(_) => HttpError::HttpRequestUriInvalid,
+        CallError::Tunnel => HttpError::HttpRequestMethodInvalid,
         CallError::Lookup(_) => HttpError::DnsError { rcode: None, info_code: None },
         CallError::Connect(_) => HttpError::ConnectionRefused,
         CallError::Tls(_) => HttpError::TlsProtocolError,

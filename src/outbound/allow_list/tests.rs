@@ -136,6 +136,63 @@ fn a_network_allows_addresses_that_are_written_and_no_names() {
     assert_eq!(network.grade(&to("http://db.internal").unwrap()), None);
 }
 
+/// Whoever lists all networks lists the public and the private ones.
+#[test]
+fn no_spelling_of_a_reserved_address_is_in_a_network() {
+    let all = list(&["0.0.0.0/0", "::/0"]);
+    for host in [
+        "127.0.0.1",
+        "127.0.0.1.",
+        "127.1",
+        "127.0.1",
+        "2130706433",
+        "0x7f000001",
+        "0x7f.1",
+        "0177.0.0.1",
+        "017700000001",
+        "0",
+        "0.0.0.0",
+        "00.0x0.0",
+        "[::]",
+        "[::1]",
+        "[0:0:0:0:0:0:0:1]",
+        "[::127.0.0.1]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:0:127.0.0.1]",
+        "[64:ff9b::7f00:1]",
+        "[64:ff9b:1::7f00:1]",
+        "[2002:7f00:1::]",
+        "[fe80::1]",
+        "[fe80::5efe:169.254.169.254]",
+        "169.254.169.254",
+        "2852039166",
+        "0xa9fea9fe",
+        "0xA9.254.0251.0xfe",
+        "[::ffff:a9fe:a9fe]",
+        "[fd00:ec2::254]",
+        "[FD20:CE:0::254]",
+        "100.100.100.200",
+        "168.63.129.16",
+        "192.0.0.192",
+        "255.255.255.255",
+        "224.0.0.251",
+        "[ff02::fb]",
+    ] {
+        for url in [format!("http://{host}/"), format!("https://{host}:8443/a?b")] {
+            let to = to(&url).unwrap_or_else(|error| panic!("{url}: {error}"));
+            assert_eq!(all.grade(&to), None, "{url}");
+        }
+    }
+    // These name no host at all, for us; nobody else gets to read them.
+    for host in
+        ["%31%32%37.0.0.1", "[fe80::1%25eth0]", "127.0.0.0x1g", "1.2.3.4.5", "0x100000000", "[::1"]
+    {
+        let url = format!("http://{host}/").parse::<Uri>();
+        let to = url.ok().and_then(|uri| Destination::of(&uri).ok());
+        assert!(to.as_ref().is_none_or(|to| all.grade(to).is_none()), "{host}: {to:?}");
+    }
+}
+
 #[test]
 fn a_service_is_of_its_environment() {
     let some = list(&["service:greeter", "service:test/shop"]);
