@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ::misbehaving::{Script, Upstream};
 
-use crate::support::{Finished, Site, UP, Watershed, eventually, split};
+use crate::support::{Finished, Site, UP, Watershed, eventually, split, tell};
 
 const NAME: &str = "up.watershed.test";
 
@@ -62,7 +62,7 @@ fn a_name_that_is_not_found_is_looked_up_again_and_its_addresses_stay() {
     let unresolved = || watershed.version("up", "v1")["upstream"]["unresolved"].to_string();
     eventually("it is told that the name is gone", || unresolved().contains(NAME));
     assert_eq!(watershed.get(UP, "/").text(), "hello");
-    let told = watershed.site.run(&["status"]);
+    let told = tell(&watershed, &["status"]);
     assert!(told.stdout.contains("is not found now"), "{told:?}");
     knows(&watershed.site, NAME);
     eventually("it is found again", || unresolved() == "null");
