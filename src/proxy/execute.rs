@@ -101,9 +101,11 @@ impl Execution<'_> {
     async fn run(mut self) -> Result<(), Failure> {
         loop {
             let Attempts { session, upload, wait, .. } = &mut self.attempts;
+            // What is kept to be sent again is small, and each attempt sends it: that is no progress.
+            let is_lost = !upload.is_at_hand();
             let step = tokio::select! {
                 biased;
-                event = next(&mut self.exchange, &mut self.ahead, wait) => {
+                event = next(&mut self.exchange, &mut self.ahead, wait, is_lost) => {
                     self.output(event).await
                 }
                 read = upload.read(session) => self.input(read),
@@ -268,11 +270,13 @@ fn is_pause(failure: &Failure) -> bool {
     matches!(failure, Failure::Upstream(failure) if failure.kind == FailureKind::IdleTime)
 }
 
-/// The next event; a failure where the time of several attempts together is over.
+/// The next event; a failure where the time of several attempts together is over. Where it `renews`, that time begins
+/// anew when the backend has taken more of the request.
 async fn next(
     exchange: &mut Exchange,
     ahead: &mut VecDeque<Event<Failure>>,
     wait: &mut Wait,
+    renews: bool,
 ) -> Event<Failure> {
     if let Some(event) = ahead.pop_front() {
         return event;
@@ -282,7 +286,7 @@ async fn next(
         if event.is_ready() {
             return event;
         }
-        if exchange.was_sent_more() {
+        if exchange.was_sent_more() && renews {
             wait.renew();
         }
         wait.poll(context).map(|()| late())

@@ -33,7 +33,7 @@ pub struct Exchange {
     stage: Stage,
     purpose: Purpose,
     patience: Patience,
-    /// Bytes of the request that were sent, when the time limit was last looked at.
+    /// Bytes of the body that were sent, when the time limit was last looked at.
     sent: u64,
     was_sent_more: bool,
 }

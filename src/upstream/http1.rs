@@ -111,7 +111,7 @@ impl Http1 {
         if self.send.has_sent() { Sent::Maybe } else { Sent::Nothing }
     }
 
-    /// Bytes of the request that were sent, and of the protocol that was switched to.
+    /// Bytes of the body that were sent, and of the protocol that was switched to.
     pub fn sent_bytes(&self) -> u64 {
         self.send.sent_bytes()
     }

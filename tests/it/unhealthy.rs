@@ -35,7 +35,7 @@ fn answers(watershed: &Watershed, requests: usize) -> [usize; 3] {
 #[test]
 fn the_others_get_the_share_at_once_and_give_it_back() {
     let (first, second) = (Backend::start("first"), Backend::start("second"));
-    let others = "when-unhealthy = \"others\"\n[traffic.sticky]\nkey = \"query:user\"\n[traffic.overrides]\nheader = true";
+    let others = "when-unhealthy = \"others\"\n[traffic.sticky]\nkey = \"query:user\"\n[traffic.override]\nheader = true";
     let watershed = serve(&text(&first, &second, others));
     let generation = watershed.status()["generation"].clone();
     assert!(answers(&watershed, 60)[1] > 0);

@@ -37,8 +37,9 @@ pub struct Send {
     /// Sent last: the end of a chunk.
     tail: &'static [u8],
     hold: Hold,
-    /// Bytes that were written.
+    /// Bytes that were written, and how many of them were the head.
     sent: u64,
+    head: u64,
     error: Option<io::Error>,
 }
 
@@ -76,6 +77,7 @@ impl Send {
             true => Hold::Continue(Timer::default(), Instant::now() + CONTINUE),
             false => Hold::Nothing,
         };
+        let head = output.len() as u64;
         let body = body.filter(|_| framing != Framing::None);
         Self {
             body: body.map_or(Body::Over, |fed| Body::Fed(fed, framing)),
@@ -85,6 +87,7 @@ impl Send {
             tail: b"",
             hold,
             sent: 0,
+            head,
             error: None,
         }
     }
@@ -166,9 +169,9 @@ impl Send {
         self.sent > 0
     }
 
-    /// Bytes that were sent.
+    /// Bytes that were sent after the head.
     pub fn sent_bytes(&self) -> u64 {
-        self.sent
+        self.sent.saturating_sub(self.head)
     }
 
     /// Why the request could not be sent.
