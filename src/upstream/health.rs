@@ -132,7 +132,10 @@ impl Checks {
     pub fn note(&self, target: &Target, result: Result<(), String>, now: Instant) {
         let mut last = self.last();
         let is_well = result.is_ok();
-        last.why = result.err();
+        // What made it unhealthy is told for as long as it is.
+        if !is_well || self.verdict() != Verdict::Unhealthy {
+            last.why = result.err();
+        }
         let (needed, next) = match self.verdict() {
             Verdict::Unchecked => (1, if is_well { Verdict::Healthy } else { Verdict::Unhealthy }),
             Verdict::Healthy if is_well => return last.in_a_row = 0,
@@ -147,6 +150,9 @@ impl Checks {
         }
         if next == Verdict::Healthy && last.was_healthy {
             self.returned.set(now);
+        }
+        if is_well {
+            last.why = None;
         }
         last.was_healthy |= next == Verdict::Healthy;
         (last.in_a_row, last.since) = (0, SystemTime::now());

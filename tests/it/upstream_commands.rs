@@ -314,3 +314,34 @@ fn traffic_does_not_go_to_what_the_process_knows_to_be_unhealthy() {
     });
     done(&watershed, &["traffic", "greeter", "v1=90", "v2=10"]);
 }
+
+/// It answers the requests that others fail, so the file would name a version that is gone.
+#[test]
+fn the_version_that_rescues_is_not_deleted() {
+    let backend = Backend::start("legacy");
+    let text = format!(
+        "{}{}[traffic]\nrescue = \"legacy\"\nsplit = {{ legacy = 0, v1 = 100 }}\n",
+        backend.version("legacy"),
+        greeter("v1")
+    );
+    let watershed = serve(&text);
+    let words = [
+        "legacy answers the requests that other versions of greeter fail",
+        "name another version in `rescue`",
+    ];
+    refused(&watershed, &["delete", "greeter", "legacy"], &words);
+}
+
+/// Whether targets are healthy is not for the files to say.
+#[test]
+fn check_asks_no_target_whether_it_is_healthy() {
+    let backend = Backend::start("legacy");
+    let health = "[versions.upstream]\ntargets = [\"ADDRESS\"]\n[versions.upstream.health]\npath = \"/healthz\"\n";
+    let health = health.replace("ADDRESS", &backend.address().to_string());
+    let text = format!("[[versions]]\nname = \"legacy\"\n{health}{}", split("legacy = 100"));
+    let site = Site::new().service("greeter", &text);
+    let checked = site.run(&["check"]);
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    assert!(!checked.stderr.contains("healthy"), "{checked:?}");
+    assert_eq!(backend.checks(), 0);
+}

@@ -21,12 +21,16 @@ fn spec() -> HealthSpec {
     }
 }
 
-/// Checks after these results, and the verdicts after each.
-fn verdicts(results: &[bool]) -> Vec<Verdict> {
+/// A target that nobody checks, and what is known of it.
+fn by_hand() -> (Target, Checks) {
     let address = "10.0.0.1:80".parse().unwrap();
     let settings = Settings::new(&upstream_of(&[address], None), None);
-    let target = Target::new(TargetAddress::Address(address), address, settings);
-    let checks = Checks::new(&spec());
+    (Target::new(TargetAddress::Address(address), address, settings), Checks::new(&spec()))
+}
+
+/// Checks after these results, and the verdicts after each.
+fn verdicts(results: &[bool]) -> Vec<Verdict> {
+    let (target, checks) = by_hand();
     let verdict = |is_well: &bool| {
         let result = if *is_well { Ok(()) } else { Err("refused".to_owned()) };
         checks.note(&target, result, Instant::now());
@@ -44,6 +48,22 @@ async fn the_first_check_decides_and_later_ones_must_agree() {
         verdicts(&[true, false, false, false, true, false, true, true]),
         [H, H, H, U, U, U, U, H]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn why_a_target_is_unhealthy_is_told_until_it_is_healthy() {
+    let (target, checks) = by_hand();
+    for (result, why) in [
+        (Ok(()), None),
+        (Err("refused".to_owned()), Some("refused")),
+        (Err("refused".to_owned()), Some("refused")),
+        (Err("no answer".to_owned()), Some("no answer")),
+        (Ok(()), Some("no answer")),
+        (Ok(()), None),
+    ] {
+        checks.note(&target, result, Instant::now());
+        assert_eq!(checks.last().why.as_deref(), why);
+    }
 }
 
 fn upstream_of(addresses: &[SocketAddr], health: Option<HealthSpec>) -> UpstreamSpec {

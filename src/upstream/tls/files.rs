@@ -10,6 +10,7 @@ use rustls::InconsistentKeys;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::told;
 use crate::config::{Digest, IdentitySpec};
 use crate::transient::{advice, is_transient};
 use crate::upstream::PrepareError;
@@ -72,8 +73,8 @@ pub fn unfit(error: &rustls::Error, files: &IdentitySpec) -> PrepareError {
             let why = format!("does not belong to {}", files.certificate.display());
             Kind::Key.bad(&files.key, &why)
         }
-        rustls::Error::InvalidCertificate(_) => {
-            Kind::Certificate.bad(&files.certificate, &format!("cannot be used: {error}"))
+        rustls::Error::InvalidCertificate(why) => {
+            Kind::Certificate.bad(&files.certificate, &told::certificate(why))
         }
         _ => Kind::Key.bad(&files.key, &format!("cannot be used: {error}")),
     }

@@ -37,9 +37,13 @@ pub fn flaw(error: &CertificateError) -> Option<String> {
     }
 }
 
-fn certificate(error: &CertificateError) -> String {
+pub fn certificate(error: &CertificateError) -> String {
     use CertificateError as E;
     match error {
+        // `openssl x509 -req` makes such certificates, and webpki names the reason in `Debug` only.
+        E::Other(_) if format!("{error:?}").contains("UnsupportedCertVersion") => {
+            "is not of version 3 of X.509: sign it with `-extfile`, where openssl does".to_owned()
+        }
         E::Expired => "has expired".to_owned(),
         E::ExpiredContext { time, not_after } => {
             format!("expired {} ago", between(*not_after, *time))
