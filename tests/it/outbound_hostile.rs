@@ -2,7 +2,7 @@
 
 use ::misbehaving::{Script, Step, Upstream};
 
-use crate::support::{LAB, LABS, Response, Site, Watershed, eventually, lab, limits};
+use crate::support::{LAB, LABS, Response, Site, Watershed, eventually, limits};
 
 fn reaching(lab: fn(&str) -> String, entry: &str, lines: &str) -> String {
     format!("{}outbound = [{entry:?}]\n{}", lab("v1"), limits(lines))
