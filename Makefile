@@ -9,7 +9,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 LINKED := CARGO_TARGET_DIR=target/linked RUSTFLAGS=-Clink-arg=-Wl,--emit-relocs
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak fuzz bench bench-peers dist pgo plugins lint tools promtool test-peers
+.PHONY: help run test soak fuzz bench bench-peers dist pgo plugins lint tools promtool test-peers test-guests
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -66,6 +66,10 @@ tools:
 # What tests of upstreams talk to: grpcio and WebSocket libraries.
 test-peers:
 	@tests/peers/install.sh
+
+# Guests of other toolchains, which call out; apart, since they take minutes to build, and to compile in each test.
+test-guests:
+	@tests/peers/guests.sh
 
 # Prometheus's linter of metrics, alone: Debian's package would also start a server, on the port of our admin listener.
 promtool:

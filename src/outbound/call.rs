@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, EXPECT, HeaderValue, TE};
-use http::{Method, Request, Response, Uri};
+use http::{HeaderMap, Method, Request, Response, Uri};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt as _;
 use tokio::sync::OwnedSemaphorePermit;
@@ -247,10 +247,24 @@ async fn begun(request: &Request<()>, mut body: CallBody) -> Option<CallBody> {
     if is_likely || request.headers().contains_key(CONTENT_LENGTH) {
         return Some(body);
     }
-    match tokio::time::timeout(PEEK, body.frame()).await {
+    match tokio::time::timeout(PEEK, first(&mut body)).await {
         Ok(None) => None,
         Ok(first) => Some(Begun { first, rest: body }.boxed_unsync()),
         Err(_) => Some(body),
+    }
+}
+
+/// The first part of a body that has something in it. Clients of guests write an empty part where they have no body.
+async fn first(body: &mut CallBody) -> Option<Result<Frame<Bytes>, CallError>> {
+    loop {
+        let frame = body.frame().await?;
+        let is_empty = frame.as_ref().is_ok_and(|frame| {
+            frame.data_ref().is_some_and(Bytes::is_empty)
+                || frame.trailers_ref().is_some_and(HeaderMap::is_empty)
+        });
+        if !is_empty {
+            return Some(frame);
+        }
     }
 }
 
@@ -272,5 +286,34 @@ impl Body for Begun {
             Some(first) => Poll::Ready(Some(first)),
             None => Pin::new(&mut self.rest).poll_frame(context),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Empty;
+
+    use super::*;
+
+    /// A body of these parts, which ends then.
+    fn body(parts: Vec<Frame<Bytes>>) -> CallBody {
+        let end = Empty::new().map_err(|never| match never {}).boxed_unsync();
+        parts
+            .into_iter()
+            .rev()
+            .fold(end, |rest, part| Begun { first: Some(Ok(part)), rest }.boxed_unsync())
+    }
+
+    #[tokio::test]
+    async fn a_body_of_empty_parts_is_none() {
+        let request = Request::get("/").body(()).unwrap();
+        let empty = || Frame::data(Bytes::new());
+        assert!(begun(&request, body(vec![])).await.is_none());
+        assert!(begun(&request, body(vec![empty(), empty()])).await.is_none());
+        let trailers = Frame::trailers(HeaderMap::new());
+        assert!(begun(&request, body(vec![empty(), trailers])).await.is_none());
+        let some = body(vec![empty(), Frame::data(Bytes::from_static(b"some"))]);
+        let whole = begun(&request, some).await.unwrap().collect().await.unwrap();
+        assert_eq!(whole.to_bytes(), "some");
     }
 }

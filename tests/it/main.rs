@@ -45,6 +45,7 @@ mod metrics;
 mod misbehaving;
 mod operators;
 mod outbound;
+mod outbound_guests;
 mod outbound_hostile;
 mod p3;
 mod passes;
