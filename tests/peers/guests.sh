@@ -32,7 +32,8 @@ interfaces() {
 }
 
 javascript() {
-    mkdir -p "$output/js" && cp "$sources"/*.js "$sources"/*.mjs "$output/js/" && interfaces "$output/js/wit" 0.2.10 &&
+    # npm leaves packages out where it installs over what it has installed.
+    rm -rf "$output/js" && mkdir -p "$output/js" && cp "$sources"/*.js "$sources"/*.mjs "$output/js/" && interfaces "$output/js/wit" 0.2.10 &&
         bounded npm install --silent --no-audit --no-fund --prefix "$output/js" @bytecodealliance/componentize-js@0.23.0 &&
         (cd "$output/js" && bounded node build.mjs guest.js wit "$output/js.wasm")
 }
