@@ -148,7 +148,16 @@ fn accepted_split(split: &Split, versions: usize) {
 }
 
 fn accepted_policy(policy: &PolicySpec, versions: usize) {
-    let PolicySpec { pick: _, propagate: _, overrides, rules, sticky, reach } = policy;
+    let PolicySpec {
+        pick: _,
+        propagate: _,
+        overrides,
+        rules,
+        sticky,
+        reach,
+        rescue: _,
+        when_unhealthy: _,
+    } = policy;
     assert_eq!(reach.len(), versions);
     for (index, rule) in rules.iter().enumerate() {
         assert!(RuleName::new(rule.name.as_str()).is_ok());
