@@ -86,12 +86,16 @@ impl<'a> Connection<'a> {
             Step::ReadHead => return self.read_head(),
             Step::ReadBody => while self.read_part(64 << 10)?.is_some() {},
             Step::ReadSome(bytes) => self.read_raw(*bytes)?,
-            Step::ReadSlowly { at_once, pause } => loop {
-                thread::sleep(*pause);
-                if self.read_part(*at_once)?.is_none() {
-                    break;
+            Step::ReadSlowly { at_once, pause } => {
+                // What waits in our kernel looks taken. Linux would let it grow to megabytes.
+                SockRef::from(&self.socket).set_recv_buffer_size(*at_once)?;
+                loop {
+                    thread::sleep(*pause);
+                    if self.read_part(*at_once)?.is_none() {
+                        break;
+                    }
                 }
-            },
+            }
             Step::Send(bytes) => self.send(bytes)?,
             Step::Drip { bytes, pause } => {
                 for byte in bytes {
