@@ -1,3 +1,5 @@
+//! Retries against their share: in a burst, over the window, by many threads, and as a property.
+
 use std::time::Duration;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Responses as they are read: the same wherever they are cut, and refused where their framing is in doubt.
+
 use http::Request;
 use proptest::prelude::*;
 
