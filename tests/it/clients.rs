@@ -291,16 +291,17 @@ fn a_client_that_reads_one_response_after_another_is_not_cut_off() {
 fn a_peer_that_has_vanished_is_looked_for() {
     let watershed = serve_lab();
     let client = watershed.http1();
-    let port = client.local_port();
+    let ends = [watershed.address().port(), client.local_port()].map(|port| format!(":{port:04X}"));
     let timers = || {
-        let pid = watershed.pid().to_string();
-        let sockets = fs::read_to_string(format!("/proc/{pid}/net/tcp")).unwrap();
-        // Ours has the client's port as its remote one, and a keep-alive timer (2).
-        let remote = format!(":{port:04X} ");
-        let ours = sockets.lines().find(|line| {
-            line.split_whitespace().nth(2).is_some_and(|it| format!("{it} ").ends_with(&remote))
-        });
-        ours.is_some_and(|line| line.split_whitespace().nth(5).unwrap().starts_with("02:"))
+        let sockets = fs::read_to_string(format!("/proc/{}/net/tcp", watershed.pid())).unwrap();
+        // All sockets of the machine. Connections of other tests may have the client's port too, so both ends and
+        // the state (1: established) have to be right. Nothing was sent, so no other timer hides keep-alive's (2).
+        sockets.lines().any(|line| match line.split_whitespace().collect::<Vec<_>>()[..] {
+            [_, local, remote, "01", _, timer, ..] => {
+                local.ends_with(&ends[0]) && remote.ends_with(&ends[1]) && timer.starts_with("02:")
+            }
+            _ => false,
+        })
     };
     within(Duration::from_secs(10), "a keep-alive timer", timers);
 }

@@ -58,8 +58,8 @@ impl Session {
         fs::create_dir(root.join("bin")).unwrap();
         script(&root.join("bin/watershed"), WATERSHED);
         script(&root.join("bin/make"), MAKE);
-        // As on a terminal.
-        fs::write(home.join(".curlrc"), "no-progress-meter\n").unwrap();
+        // As on a terminal; and `-s` does not keep the reason of a failure from whoever reads that a test failed.
+        fs::write(home.join(".curlrc"), "no-progress-meter\nshow-error\n").unwrap();
         let ports = [reserve(), reserve(), reserve()];
         let path = std::env::var("PATH").unwrap();
         let mut shell = Command::new("bash");
