@@ -3,6 +3,7 @@
 mod admin;
 mod backend;
 mod commands;
+pub mod compiled;
 mod http1;
 mod http2;
 mod load;

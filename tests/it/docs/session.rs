@@ -5,9 +5,8 @@ use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
@@ -15,6 +14,7 @@ use nix::unistd::Pid;
 use socket2::{Domain, Socket, Type};
 
 use super::repository;
+use crate::support::compiled::{self, SHIPPED};
 use crate::support::within;
 
 /// How long a command may take: some compile, some send a thousand requests.
@@ -53,7 +53,7 @@ impl Session {
         let root = directory.path();
         let home = root.join("home");
         copy(&repository("config"), &home.join("config"));
-        copy(&compiled(), &home.join("state/compiled"));
+        SHIPPED.into_iter().for_each(|name| compiled::put(name, &home.join("state/compiled")));
         symlink(repository("plugins"), home.join("plugins")).unwrap();
         fs::create_dir(root.join("bin")).unwrap();
         script(&root.join("bin/watershed"), WATERSHED);
@@ -155,8 +155,9 @@ impl Session {
     /// With the ports of this run.
     fn to_run(&self, text: &str) -> String {
         let [(_, proxy), (_, admin), (_, service)] = &self.ports;
-        let text = text.replace(":8080", &format!(":{proxy}"));
-        text.replace(":9090", &format!(":{admin}")).replace(SERVICE, &service.to_string())
+        // The service's port first: a port of this run may have its digits.
+        let text = text.replace(SERVICE, &service.to_string());
+        text.replace(":8080", &format!(":{proxy}")).replace(":9090", &format!(":{admin}"))
     }
 
     /// With the ports and the directory of the page.
@@ -177,24 +178,6 @@ impl Drop for Session {
         killpg(group, Signal::SIGKILL).ok();
         self.shell.wait().ok();
     }
-}
-
-/// The shipped components, compiled. A server gives its compiler only spare CPU time, which may be next to nothing
-/// beside other tests; `check` compiles at once.
-fn compiled() -> PathBuf {
-    static ONCE: Once = Once::new();
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("docs");
-    ONCE.call_once(|| {
-        copy(&repository("config"), &directory.join("config"));
-        // A link of an earlier run may lead to a clone that is gone.
-        fs::remove_file(directory.join("plugins")).ok();
-        symlink(repository("plugins"), directory.join("plugins")).unwrap();
-        let mut check = Command::new(env!("CARGO_BIN_EXE_watershed"));
-        check.args(["check"]).current_dir(&directory);
-        let checked = check.output().unwrap();
-        assert!(checked.status.success(), "{checked:?}");
-    });
-    directory.join("state/compiled")
 }
 
 /// A port that the kernel gives to nobody else while this socket has it. The socket is bound, and a process that sets

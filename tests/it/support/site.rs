@@ -6,6 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::compiled;
 use super::watershed::{Finished, Watershed};
 
 /// A configuration in a directory of its own, which is removed after the test.
@@ -126,8 +127,9 @@ impl Site {
         command
     }
 
-    /// Serves the site.
+    /// Serves the site. The shipped components are compiled beforehand.
     pub fn start(self) -> Watershed {
+        compiled::seed(&self);
         Watershed::start(self)
     }
 
