@@ -6,6 +6,7 @@
 
 mod body;
 mod check;
+mod console;
 mod description;
 mod error;
 mod explain;

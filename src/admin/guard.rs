@@ -18,6 +18,7 @@ use axum::http::{HeaderMap, HeaderValue, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::console;
 use super::error::AdminError;
 use super::token::TokenFile;
 
@@ -80,7 +81,10 @@ pub async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> 
 
 /// The token that is expected, and the one that was sent; `None` where no token is configured.
 fn authorization(request: &Request, guard: &Guard) -> Option<(TokenFile, String)> {
-    let token = guard.token.clone().filter(|_| !PROBES.contains(&request.uri().path()))?;
+    let path = request.uri().path();
+    // The console's files say nothing of this process.
+    let is_public = PROBES.contains(&path) || console::has(path);
+    let token = guard.token.clone().filter(|_| !is_public)?;
     let sent = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let sent = sent.and_then(|value| value.split_once(' '));
     // RFC 9110, section 11.1: the scheme may be in any case.

@@ -14,7 +14,9 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 
 use super::error::AdminError;
-use super::{Admin, check, description, explain, guard, history, metrics, probes, reload, status};
+use super::{
+    Admin, check, console, description, explain, guard, history, metrics, probes, reload, status,
+};
 use crate::api::{
     self, ConfigQuery, ExplainQuery, HistoryQuery, Parameters, QueryError, StatusQuery,
 };
@@ -24,7 +26,7 @@ const READ: &str = "GET, HEAD, OPTIONS";
 const POSTED: &str = "POST, OPTIONS";
 
 /// Every path, and its methods.
-const PATHS: [(&str, &str); 9] = [
+const PATHS: [(&str, &str); 10] = [
     ("/livez", READ),
     ("/readyz", READ),
     ("/metrics", READ),
@@ -34,6 +36,7 @@ const PATHS: [(&str, &str); 9] = [
     (api::HISTORY, READ),
     (api::RELOAD, POSTED),
     (api::CHECK, POSTED),
+    (console::ROOT, READ),
 ];
 
 /// The paths, as a person is told of them.
@@ -59,6 +62,7 @@ pub fn routes(admin: Admin) -> Router {
         .route(api::HISTORY, get(show_history))
         .route(api::RELOAD, post(reload::reload))
         .route(api::CHECK, post(check::show))
+        .merge(console::routes())
         .fallback(no_route)
         .method_not_allowed_fallback(no_route)
         .with_state(Arc::new(admin));
@@ -69,10 +73,21 @@ pub fn routes(admin: Admin) -> Router {
         .layer(from_fn(survive))
 }
 
+/// The methods of a path; `None` where there is no such path.
+fn allowed(path: &str) -> Option<&'static str> {
+    let known = PATHS.iter().find(|(known, _)| *known == path);
+    // `/` is no path of its own, but the way to the console for those who type an address.
+    let is_of_console = path != "/" && console::has(path);
+    known.map(|(_, allow)| *allow).or_else(|| is_of_console.then_some(READ))
+}
+
 /// Answers where no handler does: OPTIONS of a path, a method that the path does not take, and other paths.
 async fn no_route(request: Request) -> Response {
+    if let Some(redirect) = console::from_the_root(&request) {
+        return redirect;
+    }
     let path = request.uri().path();
-    let Some((_, allow)) = PATHS.iter().find(|(known, _)| *known == path) else {
+    let Some(allow) = allowed(path) else {
         return AdminError::UnknownPath(path.chars().take(100).collect()).into_response();
     };
     match request.method() {
@@ -188,6 +203,6 @@ mod tests {
     #[test]
     fn every_path_is_listed() {
         let list = list();
-        assert!(list.starts_with("/livez, ") && list.ends_with("POST /api/v1/check"), "{list}");
+        assert!(list.starts_with("/livez, ") && list.ends_with("/console/"), "{list}");
     }
 }

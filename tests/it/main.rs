@@ -20,6 +20,7 @@ mod compile_cache;
 mod compiling;
 mod completions;
 mod consent;
+mod console_files;
 mod cpu_time;
 mod decide;
 mod docs;
