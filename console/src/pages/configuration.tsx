@@ -1,0 +1,5 @@
+import { t } from "../i18n";
+
+export function Configuration() {
+  return <p>{t().shell.soon}</p>;
+}

@@ -1,0 +1,124 @@
+// All services, or those of an environment: which of them need somebody, and who gets how much.
+
+import { useEffect } from "preact/hooks";
+
+import { api } from "../api/client";
+import type { Health, ServicesDocument } from "../api/documents";
+import { count } from "../format";
+import { t } from "../i18n";
+import { Button } from "../parts/button";
+import { CodeBlock } from "../parts/code";
+import { Select, TextField } from "../parts/field";
+import { Empty, Failure, Loading } from "../parts/notice";
+import { place, refine } from "../router";
+import { useResource } from "../resource";
+import { environments } from "../shell/header";
+import { HEALTHS, PAGE, select } from "./services/select";
+import { ServicesTable } from "./services/table";
+
+export function Services({ environment }: { environment: string | undefined }) {
+  const services = useResource("services", api.services, { every: 5_000 });
+  const document = services.document.value;
+  const failure = services.failure.value;
+  useEffect(() => {
+    if (document === undefined) return;
+    const names = [...new Set(document.services.map((service) => service.environment))];
+    if (names.join() !== environments.value.join()) environments.value = names;
+  }, [document]);
+  const texts = t().services;
+  return (
+    <>
+      <h1>{environment === undefined ? texts.title : texts.titleIn(environment)}</h1>
+      {failure !== undefined && document === undefined && (
+        <Failure
+          failure={failure}
+          actions={<Button onClick={() => void services.refresh()}>{t().shell.tryAgain}</Button>}
+        />
+      )}
+      {document === undefined && failure === undefined && <Loading />}
+      {document !== undefined && <List document={document} environment={environment} />}
+    </>
+  );
+}
+
+function List({ document, environment }: { document: ServicesDocument; environment: string | undefined }) {
+  const texts = t().services;
+  const { query } = place.value;
+  const text = query.get("q") ?? "";
+  const health = HEALTHS.find((health) => health === query.get("health"));
+  const { matching, counts, all } = select(document.services, { environment, text, health });
+  if (all === 0) return <NoServices />;
+  const pages = Math.max(1, Math.ceil(matching.length / PAGE));
+  const page = Math.min(Math.max(1, Number(query.get("page")) || 1), pages);
+  const shown = matching.slice((page - 1) * PAGE, page * PAGE);
+  const change = (changes: Record<string, string | undefined>) =>
+    refine({ q: text, health, ...changes });
+  return (
+    <>
+      <div class="filters" role="search" aria-label={texts.search}>
+        <TextField
+          label={texts.search}
+          type="search"
+          value={text}
+          placeholder={texts.searchPlaceholder}
+          onInput={(q) => change({ q })}
+        />
+        <Select
+          label={texts.healthFilter}
+          value={health ?? ""}
+          options={[
+            { value: "", label: `${texts.all} (${count(all)})` },
+            ...HEALTHS.map((health: Health) => ({
+              value: health,
+              label: `${texts.health[health]} (${count(counts[health])})`,
+            })),
+          ]}
+          onChange={(health) => change({ health })}
+        />
+        <p class="filters-count" role="status">{texts.counted(count(matching.length), count(all))}</p>
+      </div>
+      {matching.length === 0 ? (
+        <Empty title={texts.nothingMatches}>
+          <p>{texts.nothingMatchesHelp}</p>
+          <Button onClick={() => refine({})}>{texts.showAll}</Button>
+        </Empty>
+      ) : (
+        <ServicesTable services={shown} withEnvironment={environment === undefined} />
+      )}
+      {pages > 1 && (
+        <nav class="pager" aria-label={texts.pages}>
+          <Button
+            icon="left"
+            blocked={page === 1 ? texts.page("1", count(PAGE), count(matching.length)) : undefined}
+            onClick={() => change({ page: String(page - 1) })}
+          >
+            {texts.previous}
+          </Button>
+          <span role="status">
+            {texts.page(
+              count((page - 1) * PAGE + 1),
+              count((page - 1) * PAGE + shown.length),
+              count(matching.length),
+            )}
+          </span>
+          <Button
+            blocked={page === pages ? texts.page(count((page - 1) * PAGE + 1), count(matching.length), count(matching.length)) : undefined}
+            onClick={() => change({ page: String(page + 1) })}
+          >
+            {texts.next}
+          </Button>
+        </nav>
+      )}
+    </>
+  );
+}
+
+function NoServices() {
+  const texts = t().services;
+  return (
+    <Empty title={texts.empty}>
+      <p>{texts.emptyHelp}</p>
+      <CodeBlock text={texts.emptyCommand} label={texts.empty} />
+    </Empty>
+  );
+}

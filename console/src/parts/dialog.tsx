@@ -1,0 +1,48 @@
+// A dialog of the browser's own: it keeps the focus inside, ends with Esc, and gives the focus back.
+
+import type { ComponentChildren } from "preact";
+import { useEffect, useId, useRef } from "preact/hooks";
+
+import { t } from "../i18n";
+import { Button } from "./button";
+
+export function Dialog({ title, children, footer, onClose, wide = false, isBusy = false }: {
+  title: string;
+  children: ComponentChildren;
+  footer?: ComponentChildren;
+  onClose: () => void;
+  wide?: boolean;
+  /** While something is done that cannot be taken back by closing. */
+  isBusy?: boolean;
+}) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const id = useId();
+  useEffect(() => {
+    const element = dialog.current;
+    if (element === null) return undefined;
+    const opener = document.activeElement;
+    element.showModal();
+    return () => {
+      element.close();
+      if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
+    };
+  }, []);
+  return (
+    <dialog
+      ref={dialog}
+      class={wide ? "dialog dialog-wide" : "dialog"}
+      aria-labelledby={id}
+      onCancel={(event) => {
+        event.preventDefault();
+        if (!isBusy) onClose();
+      }}
+    >
+      <header class="dialog-head">
+        <h2 id={id} tabIndex={-1}>{title}</h2>
+        <Button kind="quiet" icon="cross" label={t().shell.close} onClick={onClose} busy={isBusy}>{""}</Button>
+      </header>
+      <div class="dialog-body">{children}</div>
+      {footer !== undefined && <footer class="dialog-foot">{footer}</footer>}
+    </dialog>
+  );
+}
