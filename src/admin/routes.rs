@@ -14,7 +14,9 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 
 use super::error::AdminError;
-use super::{Admin, check, description, explain, guard, history, metrics, probes, reload, status};
+use super::{
+    Admin, check, description, explain, guard, history, metrics, probes, reload, status, write,
+};
 use crate::api::{
     self, ConfigQuery, ExplainQuery, HistoryQuery, Parameters, QueryError, StatusQuery,
 };
@@ -24,7 +26,7 @@ const READ: &str = "GET, HEAD, OPTIONS";
 const POSTED: &str = "POST, OPTIONS";
 
 /// Every path, and its methods.
-const PATHS: [(&str, &str); 9] = [
+const PATHS: [(&str, &str); 14] = [
     ("/livez", READ),
     ("/readyz", READ),
     ("/metrics", READ),
@@ -34,6 +36,11 @@ const PATHS: [(&str, &str); 9] = [
     (api::HISTORY, READ),
     (api::RELOAD, POSTED),
     (api::CHECK, POSTED),
+    (api::TRAFFIC, POSTED),
+    (api::PROMOTE, POSTED),
+    (api::ROLLBACK, POSTED),
+    (api::DELETE, POSTED),
+    (api::RELEASE, POSTED),
 ];
 
 /// The paths, as a person is told of them.
@@ -59,6 +66,11 @@ pub fn routes(admin: Admin) -> Router {
         .route(api::HISTORY, get(show_history))
         .route(api::RELOAD, post(reload::reload))
         .route(api::CHECK, post(check::show))
+        .route(api::TRAFFIC, post(write::change::<api::TrafficRequest>))
+        .route(api::PROMOTE, post(write::change::<api::PromoteRequest>))
+        .route(api::ROLLBACK, post(write::change::<api::RollbackRequest>))
+        .route(api::DELETE, post(write::change::<api::DeleteRequest>))
+        .route(api::RELEASE, post(write::change::<api::ReleaseRequest>))
         .fallback(no_route)
         .method_not_allowed_fallback(no_route)
         .with_state(Arc::new(admin));
@@ -72,7 +84,7 @@ pub fn routes(admin: Admin) -> Router {
 /// Answers where no handler does: OPTIONS of a path, a method that the path does not take, and other paths.
 async fn no_route(request: Request) -> Response {
     let path = request.uri().path();
-    let Some((_, allow)) = PATHS.iter().find(|(known, _)| *known == path) else {
+    let Some((_, allow)) = PATHS.iter().find(|(known, _)| is(known, path)) else {
         return AdminError::UnknownPath(path.chars().take(100).collect()).into_response();
     };
     match request.method() {
@@ -85,6 +97,16 @@ async fn no_route(request: Request) -> Response {
             AdminError::MethodNotAllowed { method, path, allow }.into_response()
         }
     }
+}
+
+/// Whether a path is one of those that `known` stands for, which may have names in braces.
+fn is(known: &str, path: &str) -> bool {
+    let same = |(known, part): (&str, &str)| match known.starts_with('{') {
+        true => !part.is_empty(),
+        false => known == part,
+    };
+    known.split('/').count() == path.split('/').count()
+        && known.split('/').zip(path.split('/')).all(same)
 }
 
 /// Answers 500 where a handler panics. The log has the panic.
@@ -186,8 +208,23 @@ mod tests {
     }
 
     #[test]
+    fn a_path_with_names_stands_for_all_of_them() {
+        assert!(is(api::TRAFFIC, "/api/v1/services/prod/shop/traffic"));
+        for other in [
+            "prod/shop",
+            "prod/shop/traffic/",
+            "prod//traffic",
+            "prod/shop/promote",
+            "a/b/c/traffic",
+        ] {
+            assert!(!is(api::TRAFFIC, &format!("/api/v1/services/{other}")), "{other}");
+        }
+        assert!(is(api::STATUS, api::STATUS) && !is(api::STATUS, "/api/v1/status/"));
+    }
+
+    #[test]
     fn every_path_is_listed() {
         let list = list();
-        assert!(list.starts_with("/livez, ") && list.ends_with("POST /api/v1/check"), "{list}");
+        assert!(list.starts_with("/livez, ") && list.contains("POST /api/v1/check, "), "{list}");
     }
 }
