@@ -1,6 +1,6 @@
 //! The admin listener: health, metrics, status and history, for probes, Prometheus and people.
 //!
-//! Its only actions are to have the files read again and to check a text: files alone say what is served. `guard`
+//! Files alone say what is served: what changes a service (`write`) edits its file, as the commands do. `guard`
 //! decides which requests are answered. Where a token file is configured, every path except the health of the process
 //! needs the token. `routes` has all paths, and `error` every answer that is not a success.
 
@@ -20,6 +20,7 @@ mod reload;
 mod routes;
 mod status;
 mod token;
+mod write;
 
 use std::io;
 use std::path::PathBuf;
@@ -33,6 +34,7 @@ use tokio::time::{MissedTickBehavior, interval};
 pub use description::description;
 pub use status::service_document;
 pub use token::{Token, TokenError, TokenFile};
+pub use write::Writes;
 
 use crate::config::Config;
 use crate::descriptors::Descriptors;
@@ -63,6 +65,8 @@ pub struct Admin {
     /// The directory of the main file, absolute.
     pub root: PathBuf,
     pub started_with: Arc<Config>,
+    /// Changes that are asked for here.
+    pub writes: Writes,
 }
 
 /// Serves [`Admin`] on a bound socket.

@@ -5,10 +5,11 @@
 //!
 //! `paths` has the addresses and queries, and `query` reads a query string. Then one file for each
 //! answer: `status` (with the `upstream` of a version), `reload` (with the body of the request), `history`, `explanation`, `description`
-//! (the answer of `/api/v1/config`) and `plan` (the difference between two descriptions, printed by
-//! `watershed plan --json`). `standing` says where a version stands, in several of them, `moment` is
+//! (the answer of `/api/v1/config`), `plan` (the difference between two descriptions, printed by
+//! `watershed plan --json`) and `change` (what was done to a service). `standing` says where a version stands, in several of them, `moment` is
 //! how each of them writes a time, and `error` is what every command and path answers when something is wrong.
 
+mod change;
 mod check;
 mod description;
 mod error;
@@ -19,10 +20,15 @@ mod paths;
 mod plan;
 mod query;
 mod reload;
+mod request;
 mod standing;
 mod status;
 mod upstream;
 
+pub use change::{
+    BackDocument, ChangeDocument, ChangedDocument, CopyDocument, DoneDocument, RefusalDocument,
+    ShareDocument, SkippedDocument, WayDocument, WouldDocument,
+};
 pub use check::{CheckDocument, CheckQuestion};
 pub use description::{
     BackendDescription, Description, EnvironmentDescription, QuarantineDescription,
@@ -35,8 +41,8 @@ pub use history::{
     Served, ServedVersion, Share,
 };
 pub use paths::{
-    CHECK, CONFIG, ConfigQuery, EXPLAIN, ExplainQuery, HISTORY, HistoryQuery, RELOAD,
-    ReadinessQuery, STATUS, StatusQuery,
+    CHECK, CONFIG, ConfigQuery, DELETE, EXPLAIN, ExplainQuery, HISTORY, HistoryQuery, PROMOTE,
+    RELEASE, RELOAD, ROLLBACK, ReadinessQuery, STATUS, StatusQuery, TRAFFIC,
 };
 pub use plan::{
     ChangeKind, Compilation, KeyChange, Plan, RestoredKey, ServiceChange, ShareChange,
@@ -44,6 +50,10 @@ pub use plan::{
 };
 pub use query::{Parameters, QueryError};
 pub use reload::{Attribution, RejectionDocument, ReloadDocument, ReportDocument};
+pub use request::{
+    Aimed, ChangeRequest, DeleteRequest, How, NumbersByName, PromoteRequest, ReleaseRequest,
+    RollbackRequest, TrafficRequest,
+};
 pub use standing::{Fault, Standing};
 pub use status::{
     DescriptorsDocument, DrawnDocument, EnvironmentDocument, ObservedDocument, ServiceDocument,

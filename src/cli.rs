@@ -9,7 +9,6 @@ mod complete;
 mod completions;
 mod components;
 mod consent;
-mod copies;
 mod delete;
 mod deploy;
 mod env;

@@ -88,6 +88,7 @@ codes! {
     FileExists = "file-exists": "A file that was to be written is there already.",
     NoDirectory = "no-directory": "The directory of a new file is not there.",
     Busy = "busy": "Another command edits files of the same directory.",
+    FileChanged = "file-changed": "The service's file is not what was looked at. Nothing was done; `changed` says what the file is now.",
     ChangedMeanwhile = "changed-meanwhile": "Somebody else changed the same thing at the same time.",
     NotWritable = "not-writable": "This user may not write there; `change` is the edit.",
     OtherOwner = "other-owner": "The file belongs to another user; `change` is the edit.",

@@ -50,6 +50,8 @@ pub mod rollout;
 
 pub mod plan;
 
+pub mod delivery;
+
 pub mod transport;
 
 pub mod proxy;

@@ -17,7 +17,7 @@ use pingora::server::{RunArgs, Server};
 use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 
-use crate::admin::{Admin, AdminListener, TokenError, TokenFile};
+use crate::admin::{Admin, AdminListener, TokenError, TokenFile, Writes};
 use crate::config::{BackendSpec, Config, ServerSettings};
 use crate::descriptors::Descriptors;
 use crate::proxy::Gateway;
@@ -148,6 +148,7 @@ impl Shared {
             config,
             root,
             started_with,
+            writes: Writes::default(),
         }
     }
 }

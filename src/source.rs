@@ -31,7 +31,7 @@ pub use component_store::{
 };
 pub use discover::{Followed, Names};
 pub use edit_error::EditError;
-pub use file::{ReadError, read_file};
+pub use file::{ReadError, is_same, read_file};
 pub use fingerprint::{Fingerprint, Look, has_other_names};
 pub use loader::{
     Changed, Changes, GoodFile, Loaded, Loader, Objection, Reading, Rejected, Rejection, Settings,

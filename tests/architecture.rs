@@ -15,7 +15,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, in reading order, and those that each may use beside itself.
-const ROOMS: [(&str, &[&str]); 26] = [
+const ROOMS: [(&str, &[&str]); 27] = [
     ("code", &[]),
     ("plural", &[]),
     ("secret", &[]),
@@ -56,6 +56,7 @@ const ROOMS: [(&str, &[&str]); 26] = [
     ),
     ("rollout", &["api", "code", "config", "edit", "history", "plural", "policy", "source"]),
     ("plan", &["api", "config", "policy"]),
+    ("delivery", &["api", "code", "config", "history", "plan", "rollout", "source"]),
     ("transport", &["chunked", "descriptors"]),
     (
         "proxy",
@@ -77,11 +78,14 @@ const ROOMS: [(&str, &[&str]); 26] = [
             "api",
             "code",
             "config",
+            "delivery",
             "descriptors",
+            "edit",
             "history",
             "plan",
             "policy",
             "reload",
+            "rollout",
             "secret",
             "source",
             "telemetry",

@@ -9,7 +9,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use watershed::admin::{Admin, AdminListener};
+use watershed::admin::{Admin, AdminListener, Writes};
 use watershed::descriptors::Descriptors;
 use watershed::log::{Log, tell_panics};
 use watershed::source::{Loader, Reading};
@@ -87,6 +87,7 @@ fn admin(directory: &std::path::Path, telemetry: Telemetry) -> Admin {
         config: main,
         root: directory.to_owned(),
         started_with: loaded.config,
+        writes: Writes::default(),
     }
 }
 

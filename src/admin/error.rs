@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::routes;
+use super::write::WriteError;
 use crate::api::{ErrorDocument, ErrorPlace, ProblemDocument, QueryError};
 use crate::code::{Coded, ErrorCode};
 use crate::config::{Problem, suggest};
@@ -72,6 +73,10 @@ pub enum AdminError {
     HistoryUnreadable(#[from] HistoryError),
     #[error("{message}")]
     FilesWrong { message: String, first: Option<Box<Problem>> },
+    #[error("as many changes as this process makes at once are being made")]
+    Busy,
+    #[error("{0}")]
+    Write(Box<WriteError>),
     #[error("the listener failed to answer: {0}")]
     Internal(String),
 }
@@ -92,8 +97,10 @@ impl AdminError {
         Self::FilesWrong { message, first: first.cloned().map(Box::new) }
     }
 
-    fn status(&self) -> StatusCode {
+    /// The status of the answer.
+    pub fn status(&self) -> StatusCode {
         match self {
+            Self::Write(error) => error.status(),
             Self::HostMissing
             | Self::Query(_)
             | Self::Question(_)
@@ -114,6 +121,7 @@ impl AdminError {
             Self::FilesWrong { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::HistoryUnreadable(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Draining
+            | Self::Busy
             | Self::NotAlive(_)
             | Self::NotReady(_)
             | Self::Ending
@@ -127,6 +135,7 @@ impl AdminError {
         let problem = match self {
             Self::RejectedService { problem, .. } => problem,
             Self::FilesWrong { first, .. } => first.as_ref()?,
+            Self::Write(error) => return error.report()?.problems.first().map(ErrorPlace::from),
             _ => return None,
         };
         Some(ErrorPlace::from(&**problem))
@@ -204,6 +213,8 @@ impl Coded for AdminError {
             Self::NoHistory(_) => ErrorCode::HistoryUnusable,
             Self::HistoryUnreadable(error) => error.code(),
             Self::FilesWrong { .. } => ErrorCode::InvalidConfiguration,
+            Self::Busy => ErrorCode::Busy,
+            Self::Write(error) => error.code(),
             Self::Internal(_) => ErrorCode::Internal,
         }
     }
@@ -218,6 +229,7 @@ impl Coded for AdminError {
             | Self::BodyTooLong { help, .. } => return Some(help.clone()),
             Self::RejectedService { problem, .. } => return Some(problem.help.clone()),
             Self::FilesWrong { first, .. } => return Some(first.as_ref()?.help.clone()),
+            Self::Write(error) => return error.help(),
             Self::UnknownPath(_) => return Some(format!("try {}", routes::list())),
             Self::MethodNotAllowed { allow, .. } => return Some(format!("send {allow}")),
             Self::AmbiguousService { environments, .. } => {
@@ -242,6 +254,7 @@ impl Coded for AdminError {
             Self::NoHistory(_) => {
                 "wait if the process has just started, or correct `directory` under [state], as the log says"
             }
+            Self::Busy => "try again when one of them is done",
             Self::Internal(_) => "see the log of the process",
         };
         Some(fixed.to_owned())
@@ -250,7 +263,19 @@ impl Coded for AdminError {
 
 impl IntoResponse for AdminError {
     fn into_response(self) -> Response {
-        self.answer(None::<&()>)
+        match &self {
+            Self::Write(error) => self.answer(Some(&error.details())),
+            _ => self.answer(None::<&()>),
+        }
+    }
+}
+
+impl From<WriteError> for AdminError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Admin(error) => *error,
+            error => Self::Write(Box::new(error)),
+        }
     }
 }
 

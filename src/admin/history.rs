@@ -18,7 +18,8 @@ pub async fn records(
     read.await.unwrap_or_else(|failed| Err(AdminError::Internal(failed.to_string())))
 }
 
-fn document(history: &History, query: &HistoryQuery) -> Result<HistoryDocument, AdminError> {
+/// The answer, from a history that is open. Waits for the disk.
+pub fn document(history: &History, query: &HistoryQuery) -> Result<HistoryDocument, AdminError> {
     let records = found(history, query)?;
     let parts = history.parts(&records)?;
     let parts = if query.texts { parts } else { parts.without_texts(EnvValue::digest_of) };

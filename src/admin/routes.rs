@@ -16,6 +16,7 @@ use axum::routing::{get, post};
 use super::error::AdminError;
 use super::{
     Admin, check, console, description, explain, guard, history, metrics, probes, reload, status,
+    write,
 };
 use crate::api::{
     self, ConfigQuery, ExplainQuery, HistoryQuery, Parameters, QueryError, StatusQuery,
@@ -26,7 +27,7 @@ const READ: &str = "GET, HEAD, OPTIONS";
 const POSTED: &str = "POST, OPTIONS";
 
 /// Every path, and its methods.
-const PATHS: [(&str, &str); 10] = [
+const PATHS: &[(&str, &str)] = &[
     ("/livez", READ),
     ("/readyz", READ),
     ("/metrics", READ),
@@ -36,16 +37,21 @@ const PATHS: [(&str, &str); 10] = [
     (api::HISTORY, READ),
     (api::RELOAD, POSTED),
     (api::CHECK, POSTED),
+    (api::TRAFFIC, POSTED),
+    (api::PROMOTE, POSTED),
+    (api::ROLLBACK, POSTED),
+    (api::DELETE, POSTED),
+    (api::RELEASE, POSTED),
     (console::ROOT, READ),
 ];
 
 /// The paths, as a person is told of them.
 pub fn list() -> String {
-    let shown = PATHS.map(|(path, methods)| match methods {
+    let shown = PATHS.iter().map(|(path, methods)| match *methods {
         POSTED => format!("POST {path}"),
-        _ => path.to_owned(),
+        _ => (*path).to_owned(),
     });
-    shown.join(", ")
+    shown.collect::<Vec<_>>().join(", ")
 }
 
 pub fn routes(admin: Admin) -> Router {
@@ -62,6 +68,11 @@ pub fn routes(admin: Admin) -> Router {
         .route(api::HISTORY, get(show_history))
         .route(api::RELOAD, post(reload::reload))
         .route(api::CHECK, post(check::show))
+        .route(api::TRAFFIC, post(write::change::<api::TrafficRequest>))
+        .route(api::PROMOTE, post(write::change::<api::PromoteRequest>))
+        .route(api::ROLLBACK, post(write::change::<api::RollbackRequest>))
+        .route(api::DELETE, post(write::change::<api::DeleteRequest>))
+        .route(api::RELEASE, post(write::change::<api::ReleaseRequest>))
         .merge(console::routes())
         .fallback(no_route)
         .method_not_allowed_fallback(no_route)
@@ -75,7 +86,7 @@ pub fn routes(admin: Admin) -> Router {
 
 /// The methods of a path; `None` where there is no such path.
 fn allowed(path: &str) -> Option<&'static str> {
-    let known = PATHS.iter().find(|(known, _)| *known == path);
+    let known = PATHS.iter().find(|(known, _)| is(known, path));
     // `/` is no path of its own, but the way to the console for those who type an address.
     let is_of_console = path != "/" && console::has(path);
     known.map(|(_, allow)| *allow).or_else(|| is_of_console.then_some(READ))
@@ -100,6 +111,16 @@ async fn no_route(request: Request) -> Response {
             AdminError::MethodNotAllowed { method, path, allow }.into_response()
         }
     }
+}
+
+/// Whether a path is one of those that `known` stands for, which may have names in braces.
+fn is(known: &str, path: &str) -> bool {
+    let same = |(known, part): (&str, &str)| match known.starts_with('{') {
+        true => !part.is_empty(),
+        false => known == part,
+    };
+    known.split('/').count() == path.split('/').count()
+        && known.split('/').zip(path.split('/')).all(same)
 }
 
 /// Answers 500 where a handler panics. The log has the panic.
@@ -198,6 +219,21 @@ mod tests {
             let problem: api::ProblemDocument = serde_json::from_slice(&body).unwrap();
             assert_eq!((problem.status, problem.error.code.as_str()), (500, "internal"));
         }
+    }
+
+    #[test]
+    fn a_path_with_names_stands_for_all_of_them() {
+        assert!(is(api::TRAFFIC, "/api/v1/services/prod/shop/traffic"));
+        for other in [
+            "prod/shop",
+            "prod/shop/traffic/",
+            "prod//traffic",
+            "prod/shop/promote",
+            "a/b/c/traffic",
+        ] {
+            assert!(!is(api::TRAFFIC, &format!("/api/v1/services/{other}")), "{other}");
+        }
+        assert!(is(api::STATUS, api::STATUS) && !is(api::STATUS, "/api/v1/status/"));
     }
 
     #[test]

@@ -19,6 +19,17 @@ pub const CHECK: &str = "/api/v1/check";
 /// Posted to, has the files read again: see [`ReloadDocument`](super::ReloadDocument).
 pub const RELOAD: &str = "/api/v1/reload";
 
+/// Posted to, gives versions their shares: see [`TrafficRequest`](super::TrafficRequest).
+pub const TRAFFIC: &str = "/api/v1/services/{environment}/{service}/traffic";
+/// Posted to, gives everything to a version: see [`PromoteRequest`](super::PromoteRequest).
+pub const PROMOTE: &str = "/api/v1/services/{environment}/{service}/promote";
+/// Posted to, goes back: see [`RollbackRequest`](super::RollbackRequest).
+pub const ROLLBACK: &str = "/api/v1/services/{environment}/{service}/rollback";
+/// Posted to, removes versions: see [`DeleteRequest`](super::DeleteRequest).
+pub const DELETE: &str = "/api/v1/services/{environment}/{service}/delete";
+/// Posted to, lifts a quarantine: see [`ReleaseRequest`](super::ReleaseRequest).
+pub const RELEASE: &str = "/api/v1/services/{environment}/{service}/release";
+
 /// What a switch may be.
 const TRUTH: &str = "`true` or `false`";
 

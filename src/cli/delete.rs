@@ -9,11 +9,11 @@ use clap::ArgGroup;
 use super::arguments::at_least_one;
 use super::common::Common;
 use super::consent::{Consent, Intent};
-use super::copies::{copies_of, sweep};
 use super::summary::{Action, Summary};
 use super::target::Target;
 use super::{CliError, complete};
 use crate::config::{ServiceName, VersionName};
+use crate::delivery::{Inventory as _, copies_of, sweep};
 use crate::rollout::{self, Deletion, Note};
 
 const EXAMPLES: &str = "\
@@ -50,7 +50,7 @@ pub(super) fn delete(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cli
     let Arguments { service, version, keep, consent, common } = arguments;
     let mut target = Target::find(path, common, service.as_str())?;
     let (deletion, words) = match (version, keep) {
-        (Some(version), _) => (Deletion::One(version.clone()), version.to_string()),
+        (Some(version), _) => (Deletion::These(vec![version.clone()]), version.to_string()),
         (None, keep) => {
             let keep = keep.map_or(usize::MAX, std::num::NonZeroUsize::get);
             (Deletion::AllBut(keep), format!("--keep {keep}"))

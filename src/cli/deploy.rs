@@ -13,12 +13,13 @@ use std::process::ExitCode;
 
 use super::CliError;
 use super::consent::Intent;
-use super::copies::{CopyDocument, copies_of, sweep, undo};
 use super::site::Site;
 use super::summary::{Action, Summary};
 use super::target::Target;
 use super::target::preview::Preview;
+use crate::api::CopyDocument;
 use crate::config::{Percent, VersionName};
+use crate::delivery::{Inventory as _, copies_of, sweep};
 use crate::edit::{NewVersion, ServiceText};
 use crate::rollout::{self, Deployment, Done, Note, Portion};
 use crate::source::{ComponentStore, ServiceFile};
@@ -136,7 +137,11 @@ fn create(path: &Path, arguments: &Arguments, given: Given) -> Result<Deployed, 
     let mut file = ServiceFile::create(&place, service, domain)?;
     fill(&mut file.text);
     let locked = pending.as_mut().map(|it| it.keep(&store, file.directory())).transpose()?;
-    let saved = file.save(site.main()).inspect_err(|_| undo(&store, pending.as_ref(), &locked))?;
+    let saved = file.save(site.main()).inspect_err(|_| {
+        if let Some((pending, locked)) = pending.as_ref().zip(locked.as_ref()) {
+            pending.undo(&store, locked);
+        }
+    })?;
     drop(locked);
     let mut target = Target::created(site, common, service.as_str())?;
     target.copies(pending);

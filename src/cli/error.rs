@@ -8,12 +8,10 @@ use serde::Serialize;
 
 use super::CliError;
 use super::process::ProcessError;
-use super::rollback::SkippedDocument;
 use super::table::harmless_lines;
-use crate::api::{ErrorDocument, ErrorPlace, Fault};
+use crate::api::{ErrorDocument, ErrorPlace, RefusalDocument};
 use crate::code::{Coded, ErrorCode};
 use crate::config::{Problem, Report};
-use crate::rollout::{Refusal, RollbackError};
 
 /// What `--json` prints where something is wrong, beside what the command printed anyway.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -35,15 +33,8 @@ pub(super) struct Details {
     /// The files that are in the way.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     files: Vec<PathBuf>,
-    /// Why a version cannot be served.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    fault: Option<Fault>,
-    /// The generations that a rollback passed over, where none is left.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    skipped: Vec<SkippedDocument>,
-    /// How things stand, where something had been done already.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    left: Option<String>,
+    #[serde(flatten)]
+    refusal: RefusalDocument,
 }
 
 impl FailureDocument {
@@ -66,7 +57,7 @@ impl CliError {
 
     fn words(&self) -> String {
         let mut text = format!("error: {self}");
-        let Details { change, files, left, .. } = self.details();
+        let Details { change, files, refusal, .. } = self.details();
         for file in files {
             // Writing to a string does not fail.
             write!(text, "\n  {}", file.display()).ok();
@@ -74,7 +65,7 @@ impl CliError {
         if let Some(help) = self.help() {
             write!(text, "\n  help: {help}").ok();
         }
-        left.iter().for_each(|left| text.extend(["\n", left]));
+        refusal.left.iter().for_each(|left| text.extend(["\n", left]));
         change.iter().for_each(|change| text.extend(["\n\n", change]));
         if let Some(report) = self.report() {
             write!(text, "\n\n{report}").ok();
@@ -114,20 +105,12 @@ impl CliError {
         match self {
             Self::Edit(error) => Details { change: error.change().map(str::to_owned), ..details },
             Self::Init(error) => Details { files: error.files().to_vec(), ..details },
-            Self::Component(error) => Details { fault: Some(error.into()), ..details },
-            Self::Refused(refusal) => match &**refusal {
-                Refusal::InError { fault, .. } => Details { fault: Some(fault.clone()), ..details },
-                Refusal::HalfDone { left, fault, .. } => Details {
-                    left: Some(left.clone()),
-                    fault: fault.as_deref().cloned(),
-                    ..details
-                },
-                Refusal::Rollback(RollbackError::NothingLeft { passed, .. }) => Details {
-                    skipped: passed.iter().map(SkippedDocument::from).collect(),
-                    ..details
-                },
-                _ => details,
-            },
+            Self::Component(error) => {
+                let fault = Some(error.into());
+                let refusal = RefusalDocument { fault, ..RefusalDocument::default() };
+                Details { refusal, ..details }
+            }
+            Self::Refused(refusal) => Details { refusal: (&**refusal).into(), ..details },
             _ => details,
         }
     }

@@ -1,14 +1,12 @@
 //! `watershed rollback`: goes back to what served before.
 
 mod restore_file;
-mod skipped;
 #[cfg(test)]
 mod tests;
 pub(super) mod text;
 
 pub(super) use restore_file::Preview as RestoreFilePreview;
 pub use restore_file::RestoreFileError;
-pub(super) use skipped::{SkippedDocument, WayDocument};
 
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -24,6 +22,7 @@ use super::summary::{Action, Summary};
 use super::target::Target;
 use super::{CliError, complete};
 use crate::config::{ServiceName, VersionName};
+use crate::delivery::way;
 use crate::history::ROLLBACK;
 use crate::rollout::{
     self, Aim, Done, Edit, Note, Refusal, Request, RollbackError, RolledBack, Shares,
@@ -145,7 +144,7 @@ fn settle(
         if !common.json {
             write!(anstream::stdout(), "{}", text::plan(plan)?)?;
         }
-        let beside = Beside { way: Some(plan.into()), ..Beside::default() };
+        let beside = Beside { way: Some(way(plan)), ..Beside::default() };
         return Ok(ControlFlow::Break(preview.print_beside(beside, common.json)?));
     }
     let shown = format!("{}\n{}", text::plan(plan)?, preview.text());

@@ -8,6 +8,7 @@ use super::{CliError, select};
 use crate::api::{StatusDocument, StatusQuery};
 use crate::code::{Coded, ErrorCode};
 use crate::config::{AdminSettings, Environment, ServiceName, suggest};
+pub(super) use crate::source::is_same;
 use crate::source::{Loaded, Loader, Reading, Rejection};
 
 /// Why the configuration or the process of a command cannot be told.
@@ -145,12 +146,6 @@ impl Site {
                 && (serves.as_ref().is_some_and(|serves| serves.as_str() == name) || is_it(file))
         })
     }
-}
-
-/// Whether two paths lead to one file, as far as the file system tells.
-pub(super) fn is_same(one: &Path, other: &Path) -> bool {
-    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    real(one) == real(other)
 }
 
 /// Reads what has changed since the last time; the first time, everything.

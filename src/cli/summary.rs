@@ -7,12 +7,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::CliError;
-use super::copies::CopyDocument;
 use super::json::{write_failed, write_json};
-use super::rollback::{SkippedDocument, text};
+use super::rollback::text;
 use super::target::Target;
-use crate::api::RestoredKey;
+use crate::api::{BackDocument, ChangeDocument, CopyDocument};
 use crate::config::{Percent, VersionName};
+use crate::delivery::{changes, instead, outcome};
 use crate::rollout::{Back, Done, Shares};
 
 /// What was done, beside the change of the shares.
@@ -52,12 +52,12 @@ impl Action<'_> {
         }
     }
 
-    fn versions(&self) -> Vec<&str> {
+    fn versions(&self) -> Vec<VersionName> {
         match self {
-            Self::Normal(version) | Self::Declared(version) => vec![version.as_str()],
+            Self::Normal(version) | Self::Declared(version) => vec![(*version).clone()],
             Self::Traffic | Self::AlreadyServed(_) | Self::FileRestored { .. } => Vec::new(),
             Self::RolledBack { quarantined: versions, .. } | Self::Deleted(versions) => {
-                versions.iter().map(VersionName::as_str).collect()
+                versions.to_vec()
             }
         }
     }
@@ -92,7 +92,10 @@ impl Action<'_> {
                 aside.display()
             ),
             Self::Deleted([]) => "nothing to delete".to_owned(),
-            Self::Deleted(_) => format!("deleted from {service}: {}", self.versions().join(", ")),
+            Self::Deleted(versions) => {
+                let names: Vec<_> = versions.iter().map(VersionName::as_str).collect();
+                format!("deleted from {service}: {}", names.join(", "))
+            }
         })
     }
 }
@@ -101,10 +104,7 @@ impl Action<'_> {
 pub(super) struct Summary<'a> {
     target: &'a Target,
     action: Action<'a>,
-    before: &'a Shares,
-    after: Shares,
-    generation: Option<u64>,
-    is_change: bool,
+    done: &'a Done,
     copies: &'a [CopyDocument],
     warnings: &'a [String],
     json: bool,
@@ -112,14 +112,8 @@ pub(super) struct Summary<'a> {
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Document<'a> {
-    outcome: &'static str,
-    environment: &'a str,
-    service: &'a str,
-    /// The versions that the outcome is about: deployed, deleted or quarantined.
-    versions: Vec<&'a str>,
-    shares: Vec<ShareDocument<'a>>,
-    /// The generation of the edit; `None` where no process serves it.
-    generation: Option<u64>,
+    #[serde(flatten)]
+    change: ChangeDocument,
     /// The admin listener of the process that serves it.
     process: Option<&'a str>,
     file: String,
@@ -133,43 +127,14 @@ pub(super) struct Document<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     warnings: &'a [String],
     #[serde(flatten)]
-    back: Option<BackDocument<'a>>,
-}
-
-/// Of a rollback.
-#[derive(Serialize, JsonSchema)]
-struct BackDocument<'a> {
-    /// The generation that the rollback went back to; `None` where it went back to a version.
-    restores: Option<u64>,
-    /// Whether everything that decided what was served then is restored.
-    complete: bool,
-    /// What came back beside the shares.
-    restored: &'a [RestoredKey],
-    /// What differs from then.
-    differs: Vec<&'a String>,
-    /// Parts that may differ: whether they do is not known.
-    unknown: &'a [String],
-    /// Generations that were passed over.
-    skipped: Vec<SkippedDocument>,
-    /// What the file said that was never served.
-    notes: &'a [String],
-}
-
-#[derive(Serialize, JsonSchema)]
-struct ShareDocument<'a> {
-    version: &'a str,
-    before: f64,
-    after: f64,
+    back: Option<BackDocument>,
 }
 
 impl<'a> Summary<'a> {
     /// What became of `target`, which was looked at again after the edit.
     pub(super) fn new(target: &'a Target, action: Action<'a>, done: &'a Done, json: bool) -> Self {
-        let Done { before, generation, is_change } = done;
-        let (generation, is_change) = (*generation, *is_change);
-        let after = target.view().shares();
         let (copies, warnings) = (&[], &[]);
-        Self { target, action, before, after, generation, is_change, copies, warnings, json }
+        Self { target, action, done, copies, warnings, json }
     }
 
     /// Tells also of copies of components.
@@ -207,24 +172,11 @@ impl<'a> Summary<'a> {
 
     /// What is served instead of what the file declares, and why.
     fn instead(&self, why: &str) -> String {
-        let service = &self.target.view().service.name;
-        match self.after.is_offline() {
-            true => format!("nothing of {service} is served, and requests get 503: {why}"),
-            false => format!("what is declared is not served, but {}: {why}", self.after),
-        }
+        instead(self.target.view(), why)
     }
 
     fn held(&self) -> Option<&str> {
         self.target.view().held()
-    }
-
-    /// The versions that the outcome is about, and their shares before and after.
-    fn changes(&self) -> Vec<(&VersionName, Percent, Percent)> {
-        let mut names: Vec<&VersionName> = self.target.view().names().collect();
-        let gone = self.before.takers().map(|(name, _)| name);
-        names.extend(gone.filter(|name| self.target.view().version(name).is_none()));
-        let change = |name| (name, self.before.of(name), self.after.of(name));
-        names.into_iter().map(change).collect()
     }
 
     fn tell(&self, out: &mut impl Write) -> std::io::Result<()> {
@@ -233,46 +185,40 @@ impl<'a> Summary<'a> {
         if let Some(sentence) = self.action.sentence(service, is_served) {
             writeln!(out, "{sentence}")?;
         }
-        shares(out, service, &self.changes())?;
-        self.copies.iter().try_for_each(|copy| writeln!(out, "{}", copy.line()))?;
+        shares(out, service, &changes(self.target.view(), &self.done.before))?;
+        self.copies.iter().try_for_each(|copy| writeln!(out, "{}", line(copy)))?;
         if let Action::RolledBack { quarantined, back, .. } = &self.action {
             back.asides().iter().try_for_each(|line| writeln!(out, "{line}"))?;
             text::tell(back, out)?;
             for version in *quarantined {
                 // The version goes on under another environment or component.
-                let what = if self.after.of(version) == Percent::ZERO { "" } else { "what was " };
+                let what = if self.target.view().shares().of(version) == Percent::ZERO {
+                    ""
+                } else {
+                    "what was "
+                };
                 writeln!(
                     out,
                     "{what}{version} is quarantined: it gets no traffic without `--force`"
                 )?;
             }
         }
-        match (self.generation, self.target.server()) {
+        match (self.done.generation, self.target.server()) {
             (Some(generation), Some(url)) => {
                 writeln!(out, "generation {generation} is served at {url}")
             }
             // Nothing was edited, so no process had to be told.
             _ if matches!(self.action, Action::Deleted([]) | Action::AlreadyServed(_)) => Ok(()),
-            _ => writeln!(out, "{}", self.target.nobody(self.is_change)),
+            _ => writeln!(out, "{}", self.target.nobody(self.done.is_change)),
         }
     }
 
     fn document(&self) -> Document<'_> {
-        let number = |share: Percent| f64::from(share.hundredths()) / 100.0;
-        let shares = self.changes().into_iter().map(|(version, before, after)| ShareDocument {
-            version: version.as_str(),
-            before: number(before),
-            after: number(after),
-        });
+        let view = self.target.view();
         Document {
-            outcome: if self.is_change { self.action.word() } else { "unchanged" },
-            environment: self.target.view().environment.as_str(),
-            service: self.target.view().service.name.as_str(),
-            versions: self.action.versions(),
-            shares: shares.collect(),
-            generation: self.generation,
+            change: outcome(view, self.action.word(), &self.action.versions(), self.done),
             process: self.target.server(),
-            file: self.target.view().service.file.display().to_string(),
+            file: view.service.file.display().to_string(),
             aside: match &self.action {
                 Action::FileRestored { aside } => *aside,
                 _ => None,
@@ -283,17 +229,17 @@ impl<'a> Summary<'a> {
         }
     }
 
-    fn back(&self) -> Option<BackDocument<'_>> {
+    fn back(&self) -> Option<BackDocument> {
         let Action::RolledBack { generation, back, .. } = &self.action else { return None };
-        Some(BackDocument {
-            restores: *generation,
-            complete: generation.is_some() && back.is_all() && self.held().is_none(),
-            restored: &back.keys,
-            differs: back.left.iter().chain(&back.differs).collect(),
-            unknown: &back.unknown,
-            skipped: back.passed.iter().map(SkippedDocument::from).collect(),
-            notes: &back.notes,
-        })
+        Some(BackDocument::of(back, *generation, self.held().is_some()))
+    }
+}
+
+/// One line for people about a copy.
+fn line(CopyDocument { file, why, .. }: &CopyDocument) -> String {
+    match why {
+        None => format!("deleted {}", file.display()),
+        Some(why) => format!("{} stays: {why}", file.display()),
     }
 }
 

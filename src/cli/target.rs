@@ -3,14 +3,12 @@
 
 pub(super) mod preview;
 
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::broken::BrokenError;
 use super::common::Common;
-use super::copies::{Pending, undo};
 use super::files::{self, Files, Served};
 use super::process::Process;
 use super::progress::Waiting;
@@ -25,16 +23,13 @@ use crate::api::{
 };
 use crate::code::Coded;
 use crate::config::{
-    AdminSettings, Digest, EnvironmentName, Report, SecretSource, Service, VersionName, VersionSpec,
+    AdminSettings, Digest, EnvironmentName, Report, SecretSource, Service, ServiceName,
+    VersionName, VersionSpec,
 };
-use crate::rollout::{Control, Edit, Edited, Note, PutBack, Refusal, ServiceView};
-use crate::source::{
-    ComponentCopy, ComponentStore, FILE_MAX, Rejection, Saved, ServiceFile, read_file,
-};
+use crate::delivery::{self, Inventory, Pending, as_decided, half_told};
+use crate::rollout::{Control, Edit, Edited, Note, PutBack, ServiceView, look_until_settled};
+use crate::source::{ComponentCopy, ComponentStore, FILE_MAX, Rejection, Saved, read_file};
 use crate::versions::secret_digest;
-
-/// How often the process is asked how far it is: often at first, because some edits take no time.
-const LOOKS: RangeInclusive<Duration> = Duration::from_millis(5)..=Duration::from_millis(200);
 
 /// A service, where it is declared, and the process that serves it.
 pub(super) struct Target {
@@ -118,11 +113,6 @@ impl Target {
         self.records_of(self.view.environment.as_str(), limit, texts)
     }
 
-    /// All that is known of the service of this name in an environment.
-    pub fn records_in(&self, environment: &str) -> Result<HistoryDocument, CliError> {
-        self.records_of(environment, HistoryQuery::LIMIT_MAX, false)
-    }
-
     fn records_of(
         &self,
         environment: &str,
@@ -146,30 +136,6 @@ impl Target {
         Ok(generation)
     }
 
-    /// The services of this name in all environments, as the process serves them; none where no process runs.
-    pub fn everywhere(&self) -> Result<Vec<ServiceDocument>, CliError> {
-        let Some(process) = &self.process else { return Ok(Vec::new()) };
-        let query = StatusQuery {
-            service: Some(self.view.service.name.to_string()),
-            ..StatusQuery::default()
-        };
-        match process.get::<StatusDocument>(&query.path()) {
-            Ok(status) => Ok(status.environments.into_iter().flat_map(|it| it.services).collect()),
-            Err(error) if error.is_unknown() => Ok(Vec::new()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// The main file.
-    pub fn main(&self) -> &Path {
-        self.files.main()
-    }
-
-    /// Where copies of components are.
-    pub fn store(&self) -> &ComponentStore {
-        &self.elsewhere.store
-    }
-
     /// Has the next edit copy a component into the store.
     pub fn copies(&mut self, pending: Option<Pending>) {
         self.copy = pending;
@@ -186,23 +152,9 @@ impl Target {
         match told.and_then(|generation| self.reread().map(|()| generation)) {
             Ok(generation) => Ok(Edited { is_change: saved.is_change(), saved, generation }),
             Err(CliError::Process(error)) => {
-                let file = self.view.service.file.display();
-                let left = match saved.is_change() {
-                    true => format!("{file} is edited already: a process that serves it reads it"),
-                    false => format!("{file} said all of this before: it is not edited"),
-                };
-                Err(Refusal::HalfDone { why: error.told(), fault: None, left }.into())
+                Err(half_told(error.told(), &self.view, &saved).into())
             }
             Err(error) => Err(error),
-        }
-    }
-
-    /// Whether the file, now locked, still says what the command has looked at.
-    fn is_as_decided(&self) -> Result<(), CliError> {
-        let ServiceView { environment, service, .. } = &self.view;
-        match self.files.service(environment, &service.file)? {
-            Some(now) if now == *service => Ok(()),
-            _ => Err(Refusal::Changed { file: service.file.clone() }.into()),
         }
     }
 
@@ -252,6 +204,38 @@ impl Target {
     }
 }
 
+impl Inventory for Target {
+    fn store(&self) -> &ComponentStore {
+        &self.elsewhere.store
+    }
+
+    fn service(&self) -> &ServiceName {
+        &self.view.service.name
+    }
+
+    fn main(&self) -> &Path {
+        self.files.main()
+    }
+
+    fn everywhere(&self) -> Result<Vec<ServiceDocument>, String> {
+        let Some(process) = &self.process else { return Ok(Vec::new()) };
+        let query = StatusQuery {
+            service: Some(self.view.service.name.to_string()),
+            ..StatusQuery::default()
+        };
+        match process.get::<StatusDocument>(&query.path()) {
+            Ok(status) => Ok(status.environments.into_iter().flat_map(|it| it.services).collect()),
+            Err(error) if error.is_unknown() => Ok(Vec::new()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn records_in(&self, environment: &str) -> Result<HistoryDocument, String> {
+        let records = self.records_of(environment, HistoryQuery::LIMIT_MAX, false);
+        records.map_err(|error| error.to_string())
+    }
+}
+
 impl Control for Target {
     type Error = CliError;
     type Saved = Saved;
@@ -277,15 +261,14 @@ impl Control for Target {
     }
 
     fn edit(&mut self, edit: &Edit, note: Note) -> Result<Edited<Saved>, CliError> {
-        let mut file = ServiceFile::open(&self.view.service.file)?;
-        self.is_as_decided()?;
-        edit.apply(&mut file.text);
-        let Self { files, process, copy, elsewhere: Elsewhere { store, .. }, .. } = self;
-        // Locked until the file names the copy.
-        let locked = copy.as_mut().map(|copy| copy.keep(store, file.directory())).transpose()?;
-        let saved = file.save_if(|proposal| files.check(process.as_ref(), proposal));
-        let saved = saved.inspect_err(|_: &CliError| undo(store, copy.as_ref(), &locked))?;
-        drop(locked);
+        let Self { files, process, view, copy, elsewhere: Elsewhere { store, .. }, .. } = self;
+        let saved = delivery::write(
+            files,
+            (view, edit),
+            (store, copy.as_mut()),
+            |files| is_as_decided(view, files),
+            |files, proposal| files.check(process.as_ref(), proposal),
+        )?;
         self.published(saved, note)
     }
 
@@ -303,19 +286,10 @@ impl Control for Target {
     }
 
     fn wait(&mut self, version: &VersionName, patience: Duration) -> Result<Standing, CliError> {
-        let (mut pause, began) = (*LOOKS.start(), Instant::now());
         let waiting = Waiting::start(format!("{} {version} is being made", self.view.service.name));
-        loop {
-            let standing = self.view.standing(version);
-            let standing = standing.ok_or_else(|| self.view.unknown(version))?;
-            if *standing != Standing::Creating || began.elapsed() >= patience {
-                waiting.end();
-                return Ok(standing.clone());
-            }
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(*LOOKS.end());
-            self.look()?;
-        }
+        let standing = look_until_settled(self, version, patience)?;
+        waiting.end();
+        Ok(standing)
     }
 
     fn try_out(&mut self, version: &VersionName) -> Result<Standing, CliError> {
@@ -356,6 +330,12 @@ impl Control for Target {
     fn secret_digest(&self, key: &str, place: &SecretSource) -> Result<String, String> {
         secret_digest(key, place)
     }
+}
+
+/// Whether the file, now locked, still says what the command has looked at.
+fn is_as_decided(view: &ServiceView, files: &Files) -> Result<(), CliError> {
+    let now = files.service(&view.environment, &view.service.file)?;
+    Ok(as_decided(view, now)?)
 }
 
 /// Looks at a service: by the process or, where none runs, by its files.

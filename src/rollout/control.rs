@@ -1,8 +1,9 @@
 //! What a rollout can read and do. The decisions know nothing of files and sockets.
 
 use std::fmt::Display;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::refusal::Refusal;
 use super::restore::Restoration;
@@ -13,6 +14,9 @@ use crate::code::Coded;
 use crate::config::{Percent, Quarantined, SecretSource, VersionName};
 use crate::edit::{NewVersion, ServiceText};
 use crate::history::PUT_BACK;
+
+/// How often the process is asked how far it is: often at first, because some edits take no time.
+const LOOKS: RangeInclusive<Duration> = Duration::from_millis(5)..=Duration::from_millis(200);
 
 /// One service under a rollout. Whatever it asks may fail at any time: the process may end, and others
 /// may edit the file.
@@ -216,6 +220,30 @@ pub(super) fn settled<C: Control>(
     match control.view().has_process() {
         true => control.wait(version, patience),
         false => control.try_out(version),
+    }
+}
+
+/// Looks again and again until the process has made a version normal or error; `Creating` if it takes
+/// longer than `patience`. For who fulfils [`Control::wait`].
+///
+/// # Errors
+///
+/// Where the process does not answer, or the version is not declared any more.
+pub fn look_until_settled<C: Control>(
+    control: &mut C,
+    version: &VersionName,
+    patience: Duration,
+) -> Result<Standing, C::Error> {
+    let (mut pause, began) = (*LOOKS.start(), Instant::now());
+    loop {
+        let view = control.view();
+        let standing = view.standing(version).ok_or_else(|| view.unknown(version))?;
+        if *standing != Standing::Creating || began.elapsed() >= patience {
+            return Ok(standing.clone());
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(*LOOKS.end());
+        control.look()?;
     }
 }
 

@@ -9,7 +9,7 @@ use crate::config::{Percent, Traffic, VersionName};
 /// Which versions are to go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deletion {
-    One(VersionName),
+    These(Vec<VersionName>),
     /// The oldest without traffic, so many that this many versions are left.
     AllBut(usize),
 }
@@ -28,14 +28,29 @@ pub fn plan_deletion<C: Control>(
     }
     let view = control.view();
     let doomed = match deletion {
-        Deletion::One(version) => {
-            may_go(view, version)?;
-            vec![version.clone()]
-        }
+        Deletion::These(versions) => these(view, versions)?,
         Deletion::AllBut(keep) => surplus(view, *keep),
     };
     let edit = Edit(doomed.iter().cloned().map(Step::Remove).collect());
     Ok((doomed, Change { before: view.shares(), edit, wanted: None }))
+}
+
+/// Versions that may be removed together: at least one is left.
+fn these(view: &ServiceView, versions: &[VersionName]) -> Result<Vec<VersionName>, Refusal> {
+    let mut doomed: Vec<VersionName> = Vec::new();
+    for version in versions {
+        may_go(view, version)?;
+        if !doomed.contains(version) {
+            doomed.push(version.clone());
+        }
+    }
+    match doomed.last().filter(|_| doomed.len() == view.names().count()) {
+        Some(last) => {
+            let (service, file) = (view.service.name.clone(), view.service.file.clone());
+            Err(Refusal::OnlyVersion { service, version: last.clone(), file })
+        }
+        None => Ok(doomed),
+    }
 }
 
 /// Whether a version may be removed.

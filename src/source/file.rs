@@ -64,6 +64,12 @@ pub fn read_file(path: &Path, most: u64) -> Result<Vec<u8>, ReadError> {
     }
 }
 
+/// Whether two paths lead to one file, as far as the file system tells.
+pub fn is_same(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    real(one) == real(other)
+}
+
 /// Opens it without blocking, in case it has become a pipe without a writer.
 fn open(path: &Path) -> io::Result<File> {
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::probe::{self, Silent};
 use super::{Arguments, CliError};
-use crate::cli::copies::Pending;
 use crate::config::{self, Digest, TargetAddress, TargetSpec, UpstreamSpec, VersionSpec, absolute};
+use crate::delivery::Pending;
 use crate::edit::{NewBackend, NewVersion};
 use crate::source::ComponentStore;
 use crate::versions::{StatusCode, StatusError, outgoing_import, read_component};

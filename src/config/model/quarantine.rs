@@ -18,6 +18,13 @@ pub struct Quarantined {
     pub remark: Option<String>,
 }
 
+impl Quarantined {
+    /// Whether it keeps what has this digest from traffic, under this environment, sorted by key.
+    pub fn is_of(&self, digest: &Digest, env: &[(String, EnvValue)]) -> bool {
+        self.digest == *digest && self.env.is_none_or(|own| own == digest_of(env))
+    }
+}
+
 impl VersionSpec {
     /// The SHA-256 of the environment as it is declared: each name, where its value comes from, and the value or its
     /// place. Each part is preceded by its length, so that no two environments give the same bytes.
@@ -61,9 +68,7 @@ impl Service {
         digest: &Digest,
         env: &[(String, EnvValue)],
     ) -> Option<&Quarantined> {
-        self.quarantine.iter().find(|entry| {
-            entry.digest == *digest && entry.env.is_none_or(|own| own == digest_of(env))
-        })
+        self.quarantine.iter().find(|entry| entry.is_of(digest, env))
     }
 }
 

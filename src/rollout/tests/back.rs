@@ -184,7 +184,7 @@ fn a_process_that_ends_on_the_way_is_told_with_what_is_left() {
 fn what_has_traffic_is_not_deleted_and_what_has_none_is() {
     let mut played = Played::new(SHOP);
     let text = played.text();
-    let refused = delete(&mut played, &Deletion::One(name("v1"))).unwrap_err();
+    let refused = delete(&mut played, &Deletion::These(vec![name("v1")])).unwrap_err();
     assert!(refused.to_string().contains("v1 of shop has 100 % of the traffic"), "{refused}");
     assert_eq!(played.text(), text);
     let (deleted, done) = delete(&mut played, &Deletion::AllBut(1)).unwrap();

@@ -1,84 +1,41 @@
-//! Copies of components in the store: made when a version is deployed, and deleted when nothing names them and no
-//! rollback may need them.
+//! Copies of components in the store, which are deleted when nothing names them and no rollback may need them.
 
 use std::path::{Path, PathBuf};
 
-use schemars::JsonSchema;
-use serde::Serialize;
-
-use super::CliError;
-use super::site::is_same;
-use super::target::Target;
-use crate::api::{ServiceDocument, VersionDocument};
-use crate::config::{Config, Digest, GuestSpec, VersionName, VersionSpec};
+use crate::api::{CopyDocument, HistoryDocument, ServiceDocument, VersionDocument};
+use crate::config::{Config, GuestSpec, ServiceName, VersionSpec};
 use crate::history::RETENTION;
 use crate::rollout::served_in;
-use crate::source::{ComponentCopy, ComponentStore, ComponentStoreError, Loader, Locked, Reading};
+use crate::source::{ComponentCopy, ComponentStore, Loader, Locked, Reading, is_same};
 
-/// A component to be copied into the store together with the edit that names it.
-#[derive(Debug)]
-pub(super) struct Pending {
-    bytes: Vec<u8>,
-    place: PathBuf,
-    /// Whether the store had no such copy before.
-    is_new: bool,
-}
+/// What is known of who may need a copy.
+pub trait Inventory {
+    /// Where copies are.
+    fn store(&self) -> &ComponentStore;
 
-impl Pending {
-    pub fn new(bytes: Vec<u8>, place: PathBuf) -> Self {
-        Self { bytes, place, is_new: false }
-    }
+    /// The service whose copies are looked at.
+    fn service(&self) -> &ServiceName;
 
-    /// Copies the component. `held` is the directory that the command has locked.
-    pub fn keep(
-        &mut self,
-        store: &ComponentStore,
-        held: &Path,
-    ) -> Result<Locked, ComponentStoreError> {
-        let (is_new, locked) = store.keep(&self.place, &self.bytes, held)?;
-        self.is_new |= is_new;
-        Ok(locked)
-    }
+    /// The main file.
+    fn main(&self) -> &Path;
 
-    /// The copy, if it was not there before.
-    pub fn made(&self, version: &VersionName) -> Option<ComponentCopy> {
-        let (path, digest) = (self.place.clone(), Digest::of(&self.bytes));
-        self.is_new.then(|| ComponentCopy { path, version: version.clone(), digest })
-    }
-}
+    /// The services of this name in all environments, as a process serves them; none where none runs.
+    ///
+    /// # Errors
+    ///
+    /// Why that is not known.
+    fn everywhere(&self) -> Result<Vec<ServiceDocument>, String>;
 
-/// Deletes a copy that was made for an edit which is not written. Nobody else can name it as long as it is locked.
-pub(super) fn undo(store: &ComponentStore, pending: Option<&Pending>, locked: &Option<Locked>) {
-    if let Some((pending, locked)) = pending.filter(|pending| pending.is_new).zip(locked.as_ref()) {
-        // What cannot be deleted is an old copy some day.
-        store.delete(&pending.place, &Digest::of(&pending.bytes), locked).ok();
-    }
-}
-
-/// What became of a copy whose version is gone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub(super) struct CopyDocument {
-    version: String,
-    /// Absolute.
-    file: String,
-    deleted: bool,
-    /// Why it stays.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    why: Option<String>,
-}
-
-impl CopyDocument {
-    /// One line for people.
-    pub fn line(&self) -> String {
-        match &self.why {
-            None => format!("deleted {}", self.file),
-            Some(why) => format!("{} stays: {why}", self.file),
-        }
-    }
+    /// All that is recorded of the service of this name in an environment.
+    ///
+    /// # Errors
+    ///
+    /// Why that is not known.
+    fn records_in(&self, environment: &str) -> Result<HistoryDocument, String>;
 }
 
 /// The copies that versions are made of.
-pub(super) fn copies_of<'a>(
+pub fn copies_of<'a>(
     store: &ComponentStore,
     specs: impl Iterator<Item = &'a VersionSpec>,
 ) -> Vec<ComponentCopy> {
@@ -92,8 +49,8 @@ pub(super) fn copies_of<'a>(
 
 /// Deletes these copies, and those of the service that are older than the history, unless something names or needs
 /// them. Says what became of each of these, and which of the old ones are deleted.
-pub(super) fn sweep(target: &Target, gone: &[ComponentCopy]) -> Vec<CopyDocument> {
-    let (store, service) = (target.store(), &target.view().service.name);
+pub fn sweep(inventory: &impl Inventory, gone: &[ComponentCopy]) -> Vec<CopyDocument> {
+    let (store, service) = (inventory.store(), inventory.service());
     let old = store.older(service, RETENTION);
     let is_other = |copy: &ComponentCopy| gone.iter().all(|it| it.path != copy.path);
     let old: Vec<_> = old.into_iter().filter(is_other).collect();
@@ -105,7 +62,7 @@ pub(super) fn sweep(target: &Target, gone: &[ComponentCopy]) -> Vec<CopyDocument
         Ok(None) => return Vec::new(),
         Err(error) => return gone.iter().map(|copy| stays(copy, error.to_string())).collect(),
     };
-    let needs = Needs::look(target);
+    let needs = Needs::look(inventory);
     let told = gone.iter().map(|copy| delete(store, copy, &needs, &locked));
     let told: Vec<_> = told.collect();
     let old = old.iter().map(|copy| delete(store, copy, &needs, &locked));
@@ -115,7 +72,7 @@ pub(super) fn sweep(target: &Target, gone: &[ComponentCopy]) -> Vec<CopyDocument
 fn delete(
     store: &ComponentStore,
     copy: &ComponentCopy,
-    needs: &Result<Needs<'_>, String>,
+    needs: &Result<Needs<'_, impl Inventory>, String>,
     locked: &Locked,
 ) -> CopyDocument {
     let needs = match needs {
@@ -138,13 +95,13 @@ fn stays(copy: &ComponentCopy, why: String) -> CopyDocument {
 
 fn document(copy: &ComponentCopy, why: Option<String>) -> CopyDocument {
     let ComponentCopy { path, version, .. } = copy;
-    let (version, file) = (version.to_string(), path.display().to_string());
+    let (version, file) = (version.to_string(), path.clone());
     CopyDocument { version, file, deleted: why.is_none(), why }
 }
 
 /// All that a copy may be needed for.
-struct Needs<'a> {
-    target: &'a Target,
+struct Needs<'a, I> {
+    inventory: &'a I,
     config: std::sync::Arc<Config>,
     /// A service's file that is wrong.
     wrong: Option<PathBuf>,
@@ -152,18 +109,18 @@ struct Needs<'a> {
     served: Vec<ServiceDocument>,
 }
 
-impl<'a> Needs<'a> {
+impl<'a, I: Inventory> Needs<'a, I> {
     /// Reads every service's file, and asks the process.
-    fn look(target: &'a Target) -> Result<Self, String> {
-        let unknown =
-            |error: &CliError| format!("whether something names it is not known: {error}");
-        let mut loader = Loader::new(target.main());
-        let loaded = loader
-            .load(Reading::Everything)
-            .map_err(|wrong| unknown(&CliError::Config(wrong.report)))?;
-        let served = target.everywhere().map_err(|error| unknown(&error))?;
+    fn look(inventory: &'a I) -> Result<Self, String> {
+        let unknown = |error: &str| format!("whether something names it is not known: {error}");
+        let mut loader = Loader::new(inventory.main());
+        let loaded = loader.load(Reading::Everything).map_err(|wrong| {
+            let first = wrong.report.problems.first();
+            unknown(first.map_or("the files are wrong", |first| &first.message))
+        })?;
+        let served = inventory.everywhere().map_err(|error| unknown(&error))?;
         let wrong = loaded.rejected.into_iter().map(|rejection| rejection.file).next();
-        Ok(Self { target, config: loaded.config, wrong, served })
+        Ok(Self { inventory, config: loaded.config, wrong, served })
     }
 
     /// What a copy is needed for, if it is.
@@ -202,7 +159,7 @@ impl<'a> Needs<'a> {
     /// A generation that a rollback may go back to.
     fn recorded(&self, copy: &ComponentCopy) -> Option<String> {
         for environment in &self.config.environments {
-            match self.target.records_in(environment.name.as_str()) {
+            match self.inventory.records_in(environment.name.as_str()) {
                 Ok(history) => {
                     if let Some(generation) = served_in(&history, &copy.path, &copy.digest) {
                         return Some(format!(
