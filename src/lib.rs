@@ -33,6 +33,7 @@ pub mod log;
 pub mod chunked;
 
 pub mod exchange;
+pub mod timer;
 
 pub mod runtime;
 

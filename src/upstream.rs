@@ -19,7 +19,6 @@ mod state;
 mod stream;
 mod target;
 mod targets;
-mod timer;
 mod tls;
 
 use std::net::SocketAddr;

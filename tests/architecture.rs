@@ -15,7 +15,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, in reading order, and those that each may use beside itself.
-const ROOMS: [(&str, &[&str]); 27] = [
+const ROOMS: &[(&str, &[&str])] = &[
     ("code", &[]),
     ("plural", &[]),
     ("secret", &[]),
@@ -31,8 +31,9 @@ const ROOMS: [(&str, &[&str]); 27] = [
     ("log", &["plural", "telemetry"]),
     ("chunked", &[]),
     ("exchange", &[]),
+    ("timer", &[]),
     ("runtime", &["exchange", "plural", "transient"]),
-    ("upstream", &["chunked", "config", "exchange", "transient"]),
+    ("upstream", &["chunked", "config", "exchange", "timer", "transient"]),
     ("outbound", &["config", "exchange", "runtime", "telemetry", "upstream"]),
     (
         "versions",
@@ -57,7 +58,7 @@ const ROOMS: [(&str, &[&str]); 27] = [
     ("rollout", &["api", "code", "config", "edit", "history", "plural", "policy", "source"]),
     ("plan", &["api", "config", "policy"]),
     ("delivery", &["api", "code", "config", "history", "plan", "rollout", "source"]),
-    ("transport", &["chunked", "descriptors"]),
+    ("transport", &["chunked", "descriptors", "timer"]),
     (
         "proxy",
         &[

@@ -31,6 +31,7 @@ pub const X_REQUEST_ID: &str = "x-request-id";
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const REQUEST_ID: HeaderName = HeaderName::from_static(X_REQUEST_ID);
 
 const LANE: [HeaderName; 3] = [WATERSHED_VERSION, WATERSHED_KEY, WATERSHED_STICKY];
 /// What HTTP/2 adds to the length of each field
@@ -112,7 +113,7 @@ pub fn request(
     if let Some(host) = authority(request) {
         headers.insert(X_FORWARDED_HOST, host);
     }
-    insert(&mut headers, HeaderName::from_static(X_REQUEST_ID), request_id);
+    insert(&mut headers, REQUEST_ID, request_id);
     let mut outgoing = Request::new(());
     *outgoing.method_mut() = request.method.clone();
     *outgoing.uri_mut() = request.uri.clone();
@@ -159,7 +160,7 @@ pub fn tell_lane(
 
 /// The id of a request: the client's own if it is short and plain, or else a new random one.
 pub fn request_id(headers: &HeaderMap) -> Arc<str> {
-    let sent = headers.get(X_REQUEST_ID).and_then(|id| id.to_str().ok());
+    let sent = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
     match sent.filter(|id| is_sane(id)) {
         Some(id) => id.into(),
         None => Id::random().as_str().into(),

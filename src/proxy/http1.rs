@@ -2,6 +2,7 @@
 //! pingora's session parses them, and frames the responses.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -38,15 +39,23 @@ impl From<Malformed> for Failure {
 
 /// Serves a connection, whichever version of HTTP its client speaks.
 pub async fn serve(gateway: &Gateway, connection: Connection) {
-    let mut drained = gateway.drain.watch();
+    let leaves = |is_new| {
+        let mut drained = gateway.drain.watch();
+        // The sender lives in the gateway, so waiting cannot fail.
+        let drained = async move { drop(drained.wait_for(|started| *started).await) };
+        connection.clone().leaves(is_new, drained)
+    };
+    let (mut leave, mut is_new) = (pin!(leaves(true)), true);
     // Pingora's sessions own what they read: this clone of the connection passes from each request's session to the
     // next.
     let mut stream: Stream = Box::new(connection.clone());
     loop {
         let HttpLimits { head, times } = gateway.limits();
-        // The sender lives in the gateway, so waiting cannot fail.
-        let drained = async { drop(drained.wait_for(|started| *started).await) };
-        match connection.head(head, times, drained).await {
+        match connection.head(head, times, leave.as_mut()).await {
+            Next::Request if is_new => {
+                leave.set(leaves(false));
+                is_new = false;
+            }
             Next::Request => {}
             Next::Http2 => return http2::serve(gateway.clone(), connection).await,
             Next::Nothing => return,
@@ -68,6 +77,8 @@ async fn serve_request(
     stream: Stream,
 ) -> Option<Stream> {
     let mut session = HttpSession::new(stream);
+    // Read from the stream, the head would be copied, and waited for with a time limit.
+    session.set_pipelined_prefix(connection.take_head());
     match session.read_request().await {
         Ok(Some(_)) => {}
         Ok(None) | Err(_) => {

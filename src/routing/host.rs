@@ -210,8 +210,9 @@ fn host_of(request: &Parts) -> Option<&str> {
 
 /// `host:port` without the port; an IPv6 literal keeps its brackets.
 fn without_port(authority: &str) -> &str {
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    match host.rfind(':') {
+    let at = memchr::memrchr(b'@', authority.as_bytes());
+    let host = at.and_then(|at| authority.get(at + 1..)).unwrap_or(authority);
+    match memchr::memrchr(b':', host.as_bytes()) {
         Some(colon) if !host.ends_with(']') => host.get(..colon).unwrap_or(host),
         _ => host,
     }

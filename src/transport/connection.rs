@@ -14,20 +14,23 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use http::HeaderMap;
 use http::uri::Scheme;
 use tokio::io::{Interest, ReadBuf};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 
 use super::head::{HeadLimits, Malformed, Seen};
 use super::inbound::Inbound;
 use super::limit::Permit;
 use super::outbound::{GATHER, Outbound, Progress};
 use super::stream::Stream;
+use crate::timer::Timer;
 
 /// How long a client may take no data by default.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -80,8 +83,15 @@ pub(super) struct State {
     outbound: Outbound,
     patience: Duration,
     resets: bool,
-    /// Whether no request was awaited yet.
-    is_new: bool,
+    /// The time limit of the head that is awaited.
+    timer: Timer,
+}
+
+/// The end of a wait for more of a head.
+enum Filled {
+    Read(io::Result<usize>),
+    Late,
+    Leave,
 }
 
 impl Connection {
@@ -92,7 +102,7 @@ impl Connection {
             outbound: Outbound::default(),
             patience: PATIENCE,
             resets: false,
-            is_new: true,
+            timer: Timer::default(),
         };
         Self(Arc::new(Inner { client, permit, state: Mutex::new(state), stream }))
     }
@@ -117,21 +127,25 @@ impl Connection {
         &self.0.permit
     }
 
-    /// Waits for the next request, and until its head is complete. While no head has begun, the wait ends when
-    /// `drained` does, or when others need the connection's permit.
+    /// Ends when the connection, while no head has begun on it, has to close: when `drained` does, or when others need
+    /// its permit. A connection that had no request yet `is_new`.
+    pub async fn leaves(self, is_new: bool, drained: impl Future<Output = ()>) {
+        tokio::select! {
+            biased;
+            () = drained => {}
+            () = self.0.permit.asked_to_close(is_new) => {}
+        }
+    }
+
+    /// Waits for the next request, and until its head is complete. While no head has begun, the wait ends when `leaves`
+    /// does. That future lasts from one request to the next, so that it waits in the same place all the time.
     pub async fn head(
         &self,
         limits: HeadLimits,
         times: HeadTimes,
-        drained: impl Future<Output = ()>,
+        mut leaves: Pin<&mut impl Future<Output = ()>>,
     ) -> Next {
-        let crowded = self.0.permit.asked_to_close(self.state().begin());
-        let mut leave = std::pin::pin!(async {
-            tokio::select! {
-                () = drained => {}
-                () = crowded => {}
-            }
-        });
+        self.state().begin();
         let (mut deadline, mut had_begun) = (None, false);
         loop {
             let (seen, has_begun) = self.state().look(limits);
@@ -144,28 +158,36 @@ impl Connection {
             if has_begun && !had_begun {
                 (deadline, had_begun) = (None, true);
             }
-            let fill =
-                |context: &mut Context<'_>| self.state().inbound.poll_fill(context, &self.0.stream);
-            // The clock is read only where nothing has come yet.
-            let read = match poll_fn(|context| Poll::Ready(fill(context))).await {
-                Poll::Ready(read) => Some(read),
-                Poll::Pending => {
-                    let allowed = if has_begun { times.whole } else { times.idle };
-                    let deadline = *deadline.get_or_insert_with(|| Instant::now() + allowed);
-                    tokio::select! {
-                        biased;
-                        read = timeout_at(deadline, poll_fn(fill)) => read.ok(),
-                        () = &mut leave, if !has_begun => return Next::Nothing,
-                    }
+            let allowed = if has_begun { times.whole } else { times.idle };
+            let filled = poll_fn(|context| {
+                let mut state = self.state();
+                if let Poll::Ready(read) = state.inbound.poll_fill(context, &self.0.stream) {
+                    return Poll::Ready(Filled::Read(read));
                 }
-            };
-            match read {
-                Some(Ok(1..)) => {}
-                Some(Ok(0) | Err(_)) => return Next::Nothing,
-                None if has_begun => return Next::Refused(Malformed::TooSlow),
-                None => return Next::Nothing,
+                // The clock is read only where nothing has come yet.
+                let deadline = *deadline.get_or_insert_with(|| Instant::now() + allowed);
+                if state.timer.poll(context, deadline).is_ready() {
+                    return Poll::Ready(Filled::Late);
+                }
+                drop(state);
+                match has_begun {
+                    true => Poll::Pending,
+                    false => leaves.as_mut().poll(context).map(|()| Filled::Leave),
+                }
+            });
+            match filled.await {
+                Filled::Read(Ok(1..)) => {}
+                Filled::Late if has_begun => return Next::Refused(Malformed::TooSlow),
+                Filled::Read(Ok(0) | Err(_)) | Filled::Late | Filled::Leave => {
+                    return Next::Nothing;
+                }
             }
         }
+    }
+
+    /// The head that [`Self::head`] has found. It can be taken in place of being read.
+    pub fn take_head(&self) -> BytesMut {
+        self.state().inbound.take_head()
     }
 
     /// The trailers of the chunked request body that was just read to its end.
@@ -217,6 +239,7 @@ impl Connection {
             }
         };
         tokio::select! {
+            biased;
             Err(_) = send => {}
             () = reset => {}
         }
@@ -271,12 +294,11 @@ impl Connection {
 }
 
 impl State {
-    /// Forgets what belonged to the request before. Returns whether there was none.
-    fn begin(&mut self) -> bool {
+    /// Forgets what belonged to the request before.
+    fn begin(&mut self) {
         self.inbound.begin();
         self.outbound.begin();
         self.patience = PATIENCE;
-        std::mem::replace(&mut self.is_new, false)
     }
 
     /// Looks at what has come of a head. Returns whether anything has.

@@ -86,6 +86,17 @@ impl Inbound {
         Ok(seen)
     }
 
+    /// The head that was found, in the memory that it came in. What is read afterwards is its body.
+    pub fn take_head(&mut self) -> BytesMut {
+        let Stage::Head(length, framing) = self.stage else { return BytesMut::new() };
+        self.stage = framing.into();
+        // Nothing that follows shares the memory then, and nothing has to count who does.
+        match length == self.inbox.len() {
+            true => std::mem::take(&mut self.inbox),
+            false => self.inbox.split_to(length),
+        }
+    }
+
     /// Reads what has come of a head; 0 bytes mean the end of the stream. A connection on which nothing has come holds
     /// no memory for a head.
     pub fn poll_fill(

@@ -15,10 +15,10 @@ use super::connect::{Connected, Purpose, connect};
 use super::failure::{Failure, FailureKind, Sent};
 use super::http1::{Host, Http1};
 use super::http2::{Http2Exchange, NotStarted};
-use super::timer::Timer;
 use super::{Call, Target};
 use crate::config::{Limits, Protocol};
 use crate::exchange::{self, Fed};
+use crate::timer::Timer;
 
 /// An event of a target's response.
 pub type Event = exchange::Event<Failure>;
@@ -31,7 +31,8 @@ pub struct Exchange {
     request: Request<()>,
     body: Option<Fed>,
     stage: Stage,
-    purpose: Purpose,
+    /// Whether a connection that has served others will not do.
+    is_fresh: bool,
     patience: Patience,
     /// Bytes of the body that were sent, when the time limit was last looked at.
     sent: u64,
@@ -57,7 +58,7 @@ struct Patience {
     has_head: bool,
     /// Whether the target has closed its direction, and ours goes on.
     is_half_closed: bool,
-    /// Set while the next event is waited for.
+    /// Of the next event; set where it is waited for.
     deadline: Option<Instant>,
     timer: Timer,
 }
@@ -71,19 +72,20 @@ impl Exchange {
         limits: &Limits,
         is_fresh: bool,
     ) -> Self {
-        let is_switch = request.headers().contains_key(UPGRADE);
+        // Given out before, and asked for within the same breath: the clock need not be read again.
+        let deadline = call.started() + limits.wall_time;
         Self {
             call,
             request,
             body,
             stage: Stage::Start,
-            purpose: Purpose { is_fresh, is_switch },
+            is_fresh,
             patience: Patience {
                 wall_time: limits.wall_time,
                 idle_time: limits.idle_time(),
                 has_head: false,
                 is_half_closed: false,
-                deadline: None,
+                deadline: Some(deadline),
                 timer: Timer::default(),
             },
             sent: 0,
@@ -192,7 +194,7 @@ impl Exchange {
 
     /// Takes a kept connection, or begins to make one.
     fn start(&mut self) -> Result<(), Failure> {
-        let kept = match self.purpose.is_fresh {
+        let kept = match self.is_fresh {
             true => None,
             false => self.kept(),
         };
@@ -204,19 +206,21 @@ impl Exchange {
     }
 
     fn connect(&mut self) {
-        let (target, purpose) = (self.target().clone(), self.purpose);
+        let target = self.target().clone();
+        let purpose = Purpose { is_fresh: self.is_fresh, is_switch: self.is_switch() };
         let connecting = async move { connect(&target, purpose).await };
         self.stage = Stage::Connecting(Box::pin(connecting));
     }
 
     fn kept(&self) -> Option<Connected> {
         let target = self.target();
-        let http1 = || target.pool().take(!self.is_repeatable()).map(Connected::Http1);
+        let now = self.call.started();
+        let http1 = || target.pool().take(!self.is_repeatable(), now).map(Connected::Http1);
         let http2 = || target.http2().place().map(Connected::Http2);
         match &target.settings().protocol {
             Protocol::Http1 => http1(),
             Protocol::H2c => http2(),
-            Protocol::Tls(_) if self.purpose.is_switch => http1(),
+            Protocol::Tls(_) if self.is_switch() => http1(),
             // A target has connections of one of them, unless it is being changed.
             Protocol::Tls(_) => http2().or_else(http1),
         }
@@ -253,13 +257,18 @@ impl Exchange {
     /// Goes on with a new connection where the one that was found is about to close.
     fn not_started(&mut self, why: NotStarted) -> Result<(), Failure> {
         match why {
-            NotStarted::Closing(_) if !self.purpose.is_fresh => {
-                self.purpose.is_fresh = true;
+            NotStarted::Closing(_) if !self.is_fresh => {
+                self.is_fresh = true;
                 self.connect();
                 Ok(())
             }
             NotStarted::Closing(failure) | NotStarted::Impossible(failure) => Err(failure),
         }
+    }
+
+    /// Whether the request asks for another protocol.
+    fn is_switch(&self) -> bool {
+        self.request.headers().contains_key(UPGRADE)
     }
 
     /// Whether the request may be sent twice.

@@ -14,10 +14,10 @@ use std::io;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::header::UPGRADE;
 use http::{Method, Request};
 
 use self::receive::{Broken, Receive, Received};
+use self::request::Written;
 use self::send::Send;
 use super::exchange::Event;
 use super::failure::{Failure, FailureKind, Sent};
@@ -55,15 +55,16 @@ impl Http1 {
         body: Option<Fed>,
     ) -> Self {
         let is_reused = connection.has_served();
+        let mut output = std::mem::take(&mut connection.output);
+        let Written { framing, is_upgrade } =
+            request::write(&mut output, request, host, body.is_some());
         let asked = Asked {
             is_head: *request.method() == Method::HEAD,
             is_connect: *request.method() == Method::CONNECT,
-            is_upgrade: request.headers().contains_key(UPGRADE),
+            is_upgrade,
             has_body: body.is_some(),
             is_reused,
         };
-        let mut output = std::mem::take(&mut connection.output);
-        let framing = request::write(&mut output, request, host, body.is_some());
         let send = Send::new(output, framing, request, body);
         Self { connection, send, receive: Receive::new(asked), is_reused }
     }

@@ -33,11 +33,11 @@ impl Pool {
 
     /// A connection that is open and quiet, as far as is known. `is_certain` asks the kernel too: a request that must
     /// not be sent twice needs a connection that has not been closed just now.
-    pub fn take(&self, is_certain: bool) -> Option<Box<Connection>> {
+    pub fn take(&self, is_certain: bool, now: Instant) -> Option<Box<Connection>> {
         loop {
             // Others use the pool while the kernel is asked, and while a connection is closed.
             let Kept { mut connection, until } = self.pop()?;
-            if until > Instant::now() && connection.is_quiet(is_certain) {
+            if until > now && connection.is_quiet(is_certain) {
                 return Some(connection);
             }
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::header;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
 use super::upload::Upload;
 use super::verdict::{self, Retry, Setback};
@@ -69,7 +70,7 @@ impl<'a> Attempts<'a> {
         Self {
             request_id: ctx.request_id(&session.request().headers),
             upload: Upload::new(has_body, awaits_continue, limit, room),
-            wait: Wait::new(&chosen.version),
+            wait: Wait::new(&chosen.version, ctx.started.into()),
             session,
             ctx,
             chosen,
@@ -198,7 +199,7 @@ impl<'a> Attempts<'a> {
         self.failed = Some(failed);
         self.tried.clear();
         (self.retries, self.stale) = (0, 0);
-        self.wait = Wait::new(version);
+        self.wait = Wait::new(version, Instant::now());
     }
 
     /// Logs a failure that the client does not see, at most once a second for each kind.

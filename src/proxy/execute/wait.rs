@@ -18,11 +18,11 @@ pub struct Wait {
 }
 
 impl Wait {
-    /// The wait for a version, from now on.
-    pub fn new(version: &ReadyVersion) -> Self {
+    /// The wait for a version, which begins at `since`.
+    pub fn new(version: &ReadyVersion, since: Instant) -> Self {
         let is_upstream = matches!(version.backend, Backend::Upstream(_));
         let limit = version.spec.limits.wall_time;
-        Self { since: is_upstream.then(Instant::now), limit, end: None }
+        Self { since: is_upstream.then_some(since), limit, end: None }
     }
 
     /// Begins anew, because the client was waited for, or a target has taken more of the request.

@@ -3,41 +3,55 @@
 //! was asked of it for this one.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, TE, TRAILER, UPGRADE,
 };
 use http::request::Parts;
 use http::{HeaderMap, Version};
 
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
-
 /// Fields of requests that are for us. Whoever asks for a protocol is asked again by [`tell_upstream`].
-const OF_REQUESTS: [HeaderName; 9] = [
-    CONNECTION,
-    TE,
-    EXPECT,
-    UPGRADE,
-    TRANSFER_ENCODING,
-    PROXY_AUTHORIZATION,
-    KEEP_ALIVE,
-    PROXY_CONNECTION,
-    HTTP2_SETTINGS,
-];
+fn is_of_requests(name: &HeaderName) -> bool {
+    // Compared as text: an array of names would be made, and dropped, for each field.
+    matches!(
+        name.as_str(),
+        "connection"
+            | "te"
+            | "expect"
+            | "upgrade"
+            | "transfer-encoding"
+            | "proxy-authorization"
+            | "keep-alive"
+            | "proxy-connection"
+            | "http2-settings"
+    )
+}
+
 /// Fields of responses that are ours to write. HTTP/2 forbids them ([RFC 9113, section
 /// 8.2.2](https://www.rfc-editor.org/rfc/rfc9113#section-8.2.2)).
-const OF_RESPONSES: [HeaderName; 7] =
-    [CONNECTION, TE, TRANSFER_ENCODING, UPGRADE, PROXY_AUTHENTICATE, KEEP_ALIVE, PROXY_CONNECTION];
+fn is_of_responses(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+            | "proxy-authenticate"
+            | "keep-alive"
+            | "proxy-connection"
+    )
+}
+
 /// Protocols that are versions of HTTP, or wrap it. Whoever switches to one of them could send requests past the checks
 /// and decisions that are made here.
 const OF_HTTP: [&[u8]; 3] = [b"h2", b"http", b"tls"];
 
 /// The fields that the sender names as those of its connection.
 fn named(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> {
-    let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    let names = values.flat_map(|value| value.split(','));
-    names.filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
+    let values = headers.get_all(CONNECTION).iter();
+    let names = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    // Almost every sender that names a field names this one, which goes in any case.
+    let names =
+        names.map(<[u8]>::trim_ascii).filter(|name| !name.eq_ignore_ascii_case(b"keep-alive"));
+    names.filter_map(|name| HeaderName::from_bytes(name).ok())
 }
 
 /// A copy of a request's fields without those of the connection, and with room for `more`. `copy` puts each of the others
@@ -51,7 +65,7 @@ pub fn end_to_end(
     let named: Vec<HeaderName> = named(sent).filter(|name| name != HOST).collect();
     let mut headers = HeaderMap::with_capacity(sent.len() + more);
     for (name, value) in sent {
-        if !OF_REQUESTS.contains(name) && !named.contains(name) {
+        if !is_of_requests(name) && !named.contains(name) {
             copy(&mut headers, name, value);
         }
     }
@@ -60,12 +74,11 @@ pub fn end_to_end(
 
 /// Removes the fields that are ours to write from a response, and those that its sender names.
 pub fn keep_end_to_end(headers: &mut HeaderMap) {
-    if headers.contains_key(CONNECTION) {
-        // Whoever names the length does not make the response longer.
-        let named: Vec<_> = named(headers).filter(|name| name != CONTENT_LENGTH).collect();
-        named.iter().for_each(|name| drop(headers.remove(name)));
-    }
-    for name in &OF_RESPONSES {
+    // Whoever names the length does not make the response longer.
+    let named: Vec<_> = named(headers).filter(|name| name != CONTENT_LENGTH).collect();
+    named.iter().for_each(|name| drop(headers.remove(name)));
+    // Few are there, and each field is looked at anyway to know that.
+    while let Some(name) = headers.keys().find(|name| is_of_responses(name)).cloned() {
         headers.remove(name);
     }
 }
@@ -111,8 +124,9 @@ fn protocol(request: &Parts) -> Option<&HeaderValue> {
 /// Tells an upstream what concerns its own connection: that trailers are understood, that the client waits for `100
 /// Continue`, and the protocol that the client wants to switch to. Takes from it what would pass for ours.
 pub fn tell_upstream(sent: &Parts, headers: &mut HeaderMap, awaits_continue: bool, switches: bool) {
-    let imitations: Vec<_> = headers.keys().filter(|name| imitates(name)).cloned().collect();
-    imitations.iter().for_each(|name| drop(headers.remove(name)));
+    while let Some(name) = headers.keys().find(|name| imitates(name)).cloned() {
+        headers.remove(name);
+    }
     let mut wishes = sent.headers.get_all(TE).iter().filter_map(|wish| wish.to_str().ok());
     let is_trailers = |wish: &str| wish.trim().eq_ignore_ascii_case("trailers");
     if wishes.any(|wish| wish.split(',').any(is_trailers)) {
@@ -121,7 +135,7 @@ pub fn tell_upstream(sent: &Parts, headers: &mut HeaderMap, awaits_continue: boo
     if awaits_continue {
         headers.insert(EXPECT, HeaderValue::from_static("100-continue"));
     }
-    if let Some(protocol) = protocol(sent).filter(|_| switches) {
+    if let Some(protocol) = switches.then(|| protocol(sent)).flatten() {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(UPGRADE, protocol.clone());
         // What follows is no body, not even an empty one.
@@ -138,7 +152,7 @@ fn imitates(name: &HeaderName) -> bool {
             || name.starts_with("watershed-")
             || name == super::X_REQUEST_ID
     };
-    name.contains('_') && is_ours(name.replace('_', "-"))
+    name.as_bytes().contains(&b'_') && is_ours(name.replace('_', "-"))
 }
 
 #[cfg(test)]

@@ -6,9 +6,9 @@ use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
 
+use crate::timer::Timer;
 use crate::upstream::stream::Stream;
 use crate::upstream::target::Counters;
-use crate::upstream::timer::Timer;
 
 /// The memory for heads that an idle connection keeps.
 const OUTPUT_KEPT: usize = 4 << 10;

@@ -10,6 +10,9 @@ use http::{HeaderMap, Method, Request};
 
 use crate::config::{HostHeader, TargetAddress};
 
+/// Room for a head as most are.
+const ROOM: usize = 512;
+
 /// How the body of a request is framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
@@ -28,54 +31,81 @@ pub struct Host<'a> {
     pub target: &'a TargetAddress,
 }
 
-/// Fields about a connection, which are written anew for this one.
-const OF_THE_CONNECTION: [HeaderName; 8] = [
-    HOST,
-    CONNECTION,
-    CONTENT_LENGTH,
-    TRANSFER_ENCODING,
-    TE,
-    UPGRADE,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-];
-/// Fields that say how a message is framed or routed, and so may not be trailers ([RFC 9110, section
-/// 6.5.1](https://www.rfc-editor.org/rfc/rfc9110#section-6.5.1)).
-const NO_TRAILERS: [HeaderName; 3] = [HOST, CONTENT_LENGTH, TRAILER];
+/// The head of a request, as it was written.
+#[derive(Clone, Copy, Debug)]
+pub struct Written {
+    /// How the body after it is framed.
+    pub framing: Framing,
+    /// Whether it asks for another protocol.
+    pub is_upgrade: bool,
+}
 
-/// Writes the head, and tells how the body after it is framed.
+/// What a request says of its body and its connection. Found while its other fields are written.
+#[derive(Clone, Copy, Debug, Default)]
+struct Said<'a> {
+    length: Option<&'a HeaderValue>,
+    is_upgrade: bool,
+    takes_trailers: bool,
+}
+
+impl<'a> Said<'a> {
+    /// Whether a field is about the connection or the framing, and so is written anew for this one.
+    fn takes(&mut self, name: &HeaderName, value: &'a HeaderValue) -> bool {
+        // Compared as text: an array of names would be made, and dropped, for each field.
+        match name.as_str() {
+            "content-length" => self.length = self.length.or(Some(value)),
+            "upgrade" => self.is_upgrade = true,
+            "te" => self.takes_trailers |= names_trailers(value),
+            "host" | "connection" | "transfer-encoding" | "keep-alive" | "proxy-connection" => {}
+            _ => return false,
+        }
+        true
+    }
+}
+
+fn names_trailers(te: &HeaderValue) -> bool {
+    let mut codings = te.as_bytes().split(|byte| *byte == b',');
+    codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+}
+
+/// Writes the head.
 ///
 /// Nothing that a client sends can end the head or a field early: the types of methods, targets, names and values admit
 /// neither line ends nor NUL.
-pub fn write(head: &mut Vec<u8>, request: &Request<()>, host: Host<'_>, has_body: bool) -> Framing {
+pub fn write(head: &mut Vec<u8>, request: &Request<()>, host: Host<'_>, has_body: bool) -> Written {
     let headers = request.headers();
-    let framing = framing(request, has_body);
+    head.reserve(ROOM);
     line(head, request);
     host_field(head, request, host);
+    let mut said = Said::default();
     for (name, value) in headers {
-        if !OF_THE_CONNECTION.contains(name) {
+        if !said.takes(name, value) {
             field(head, name.as_str(), value.as_bytes());
         }
     }
-    connection(head, headers);
+    connection(head, headers, said);
+    let framing = framing(request.method(), said, has_body);
     match framing {
         Framing::Length(length) => {
             // Writing to memory does not fail.
             write!(head, "content-length: {length}\r\n").ok();
         }
         Framing::Chunked => field(head, TRANSFER_ENCODING.as_str(), b"chunked"),
-        Framing::None if is_empty_body(request) => field(head, CONTENT_LENGTH.as_str(), b"0"),
+        Framing::None if is_empty_body(request.method(), said) => {
+            field(head, CONTENT_LENGTH.as_str(), b"0");
+        }
         Framing::None | Framing::Upgrade => {}
     }
     head.extend_from_slice(b"\r\n");
-    framing
+    Written { framing, is_upgrade: said.is_upgrade }
 }
 
 /// Writes the last chunk of a body, and its trailers.
 pub fn write_end(output: &mut Vec<u8>, trailers: &HeaderMap) {
     output.extend_from_slice(b"0\r\n");
     for (name, value) in trailers {
-        if !OF_THE_CONNECTION.contains(name) && !NO_TRAILERS.contains(name) {
+        // What says how a message is framed or routed may be no trailer (RFC 9110, section 6.5.1).
+        if !Said::default().takes(name, value) && name != TRAILER {
             field(output, name.as_str(), value.as_bytes());
         }
     }
@@ -119,37 +149,31 @@ fn host_field(head: &mut Vec<u8>, request: &Request<()>, Host { declared, target
 
 /// An upgrade that the client asked for, and trailers that it can take. Each must be announced as a field of the
 /// connection ([RFC 9110, section 7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)).
-fn connection(head: &mut Vec<u8>, headers: &HeaderMap) {
-    let takes_trailers = headers.get_all(TE).iter().any(|te| {
-        let mut codings = te.as_bytes().split(|byte| *byte == b',');
-        codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
-    });
-    let upgrade = headers.get(UPGRADE);
-    let options: &[u8] = match (upgrade, takes_trailers) {
-        (Some(_), true) => b"upgrade, te",
-        (Some(_), false) => b"upgrade",
-        (None, true) => b"te",
-        (None, false) => return,
+fn connection(head: &mut Vec<u8>, headers: &HeaderMap, said: Said<'_>) {
+    let options: &[u8] = match (said.is_upgrade, said.takes_trailers) {
+        (true, true) => b"upgrade, te",
+        (true, false) => b"upgrade",
+        (false, true) => b"te",
+        (false, false) => return,
     };
     field(head, CONNECTION.as_str(), options);
-    for upgrade in headers.get_all(UPGRADE) {
-        field(head, UPGRADE.as_str(), upgrade.as_bytes());
+    if said.is_upgrade {
+        for upgrade in headers.get_all(UPGRADE) {
+            field(head, UPGRADE.as_str(), upgrade.as_bytes());
+        }
     }
-    if takes_trailers {
+    if said.takes_trailers {
         field(head, TE.as_str(), b"trailers");
     }
 }
 
 /// The length that the client promised, or else chunks. What follows an upgrade or a CONNECT is no body.
-fn framing(request: &Request<()>, has_body: bool) -> Framing {
-    let headers = request.headers();
-    match headers.get(CONTENT_LENGTH).and_then(number) {
+fn framing(method: &Method, said: Said<'_>, has_body: bool) -> Framing {
+    match said.length.and_then(number) {
         _ if !has_body => Framing::None,
         Some(0) => Framing::None,
         Some(length) => Framing::Length(length),
-        None if headers.contains_key(UPGRADE) || request.method() == Method::CONNECT => {
-            Framing::Upgrade
-        }
+        None if said.is_upgrade || *method == Method::CONNECT => Framing::Upgrade,
         None => Framing::Chunked,
     }
 }
@@ -160,9 +184,8 @@ fn number(value: &HeaderValue) -> Option<u64> {
 
 /// Whether a request without a body should say so ([RFC 9110, section
 /// 8.6](https://www.rfc-editor.org/rfc/rfc9110#section-8.6)).
-fn is_empty_body(request: &Request<()>) -> bool {
-    request.headers().contains_key(CONTENT_LENGTH)
-        || [Method::POST, Method::PUT, Method::PATCH].contains(request.method())
+fn is_empty_body(method: &Method, said: Said<'_>) -> bool {
+    said.length.is_some() || matches!(*method, Method::POST | Method::PUT | Method::PATCH)
 }
 
 #[cfg(test)]
@@ -173,7 +196,7 @@ mod tests {
         let target = TargetAddress::Name("target.internal".to_owned(), 9001);
         let mut head = Vec::new();
         let host = Host { declared, target: &target };
-        let framing = write(&mut head, request, host, has_body);
+        let Written { framing, .. } = write(&mut head, request, host, has_body);
         (String::from_utf8(head).unwrap(), framing)
     }
 

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::header::{HeaderName, HeaderValue};
 use http::response::Parts;
 use http::{HeaderMap, Response, StatusCode, Version};
 
@@ -14,7 +14,8 @@ pub const BYTES: usize = 64 << 10;
 /// Fields of a head.
 pub const FIELDS: usize = 256;
 
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+/// Room for the fields that the proxy adds to a head.
+const MORE: usize = 3;
 /// How heads begin.
 const BEGIN: &[u8] = b"HTTP/1.";
 
@@ -105,22 +106,41 @@ impl Head {
             Some(1) => Version::HTTP_11,
             _ => Version::HTTP_10,
         };
-        parts.headers = read_fields(bytes, response.headers)?;
-        let framing = framing(&parts)?;
-        let is_kept = is_kept(&parts);
-        let keep_alive = parts.headers.get(KEEP_ALIVE).and_then(timeout);
-        Ok(Self { parts: Box::new(parts), framing, is_kept, keep_alive })
+        let said = read_fields(bytes, response.headers, &mut parts.headers)?;
+        let framing = said.framing(parts.version)?;
+        let is_kept = said.is_kept(parts.version);
+        Ok(Self { parts: Box::new(parts), framing, is_kept, keep_alive: said.keep_alive })
     }
 }
 
-fn read_fields(bytes: &Bytes, fields: &[httparse::Header<'_>]) -> Result<HeaderMap, Wrong> {
-    let mut headers = HeaderMap::with_capacity(fields.len());
+/// What the fields of a head say of its body and its connection.
+#[derive(Debug, Default)]
+struct Said {
+    /// Whether the transfer coding is `chunked`.
+    coding: Option<bool>,
+    /// None inside where it is no number.
+    length: Option<Option<u64>>,
+    is_told_twice: bool,
+    closes: bool,
+    keeps: bool,
+    keep_alive: Option<Duration>,
+}
+
+fn read_fields(
+    bytes: &Bytes,
+    fields: &[httparse::Header<'_>],
+    headers: &mut HeaderMap,
+) -> Result<Said, Wrong> {
+    let mut said = Said::default();
+    headers.reserve(fields.len() + MORE);
     for field in fields {
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| "a field's name")?;
         let value = HeaderValue::from_maybe_shared(bytes.slice_ref(field.value));
-        headers.append(name, value.map_err(|_| "a field's value has control characters")?);
+        let value = value.map_err(|_| "a field's value has control characters")?;
+        said.look(&name, &value);
+        headers.append(name, value);
     }
-    Ok(headers)
+    Ok(said)
 }
 
 fn wrong(error: httparse::Error) -> Wrong {
@@ -135,26 +155,51 @@ fn wrong(error: httparse::Error) -> Wrong {
     }
 }
 
-fn framing(parts: &Parts) -> Result<Framing, Wrong> {
-    let mut codings = parts.headers.get_all(TRANSFER_ENCODING).iter();
-    let mut lengths = parts.headers.get_all(CONTENT_LENGTH).iter();
-    let (coding, length) = (codings.next(), lengths.next());
-    if codings.next().is_some() || lengths.next().is_some() {
-        return Err("the body's length is told twice");
+impl Said {
+    fn look(&mut self, name: &HeaderName, value: &HeaderValue) {
+        match name.as_str() {
+            "transfer-encoding" => {
+                let is_chunked = value.as_bytes().eq_ignore_ascii_case(b"chunked");
+                self.is_told_twice |= self.coding.replace(is_chunked).is_some();
+            }
+            "content-length" => {
+                let length = number(value.as_bytes());
+                self.is_told_twice |= self.length.replace(length).is_some();
+            }
+            "connection" => {
+                for option in value.as_bytes().split(|byte| *byte == b',') {
+                    let option = option.trim_ascii();
+                    self.closes |= option.eq_ignore_ascii_case(b"close");
+                    self.keeps |= option.eq_ignore_ascii_case(b"keep-alive");
+                }
+            }
+            "keep-alive" if self.keep_alive.is_none() => self.keep_alive = timeout(value),
+            _ => {}
+        }
     }
-    match (coding, length) {
-        (Some(_), Some(_)) => Err("the head has both content-length and transfer-encoding"),
-        (Some(_), None) if parts.version == Version::HTTP_10 => {
-            Err("HTTP/1.0 has no transfer-encoding")
+
+    fn framing(&self, version: Version) -> Result<Framing, Wrong> {
+        if self.is_told_twice {
+            return Err("the body's length is told twice");
         }
-        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => {
-            Ok(Framing::Chunked)
+        match (self.coding, self.length) {
+            (Some(_), Some(_)) => Err("the head has both content-length and transfer-encoding"),
+            (Some(_), None) if version == Version::HTTP_10 => {
+                Err("HTTP/1.0 has no transfer-encoding")
+            }
+            (Some(true), None) => Ok(Framing::Chunked),
+            (Some(false), None) => Err("the transfer-encoding is not chunked"),
+            (None, Some(length)) => {
+                length.map(Framing::Length).ok_or("content-length is not a number")
+            }
+            (None, None) => Ok(Framing::UntilClose),
         }
-        (Some(_), None) => Err("the transfer-encoding is not chunked"),
-        (None, Some(length)) => {
-            number(length.as_bytes()).map(Framing::Length).ok_or("content-length is not a number")
-        }
-        (None, None) => Ok(Framing::UntilClose),
+    }
+
+    /// Whether the connection stays open after the response ([RFC 9112, section
+    /// 9.3](https://www.rfc-editor.org/rfc/rfc9112#section-9.3)).
+    fn is_kept(&self, version: Version) -> bool {
+        !self.closes && (version == Version::HTTP_11 || self.keeps)
     }
 }
 
@@ -162,21 +207,6 @@ fn framing(parts: &Parts) -> Result<Framing, Wrong> {
 fn number(digits: &[u8]) -> Option<u64> {
     let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
     std::str::from_utf8(digits).ok().filter(|_| is_number)?.parse().ok()
-}
-
-/// Whether the connection stays open after the response ([RFC 9112, section
-/// 9.3](https://www.rfc-editor.org/rfc/rfc9112#section-9.3)).
-fn is_kept(parts: &Parts) -> bool {
-    let has = |option: &[u8]| {
-        parts.headers.get_all(CONNECTION).iter().any(|value| {
-            let mut options = value.as_bytes().split(|byte| *byte == b',');
-            options.any(|it| it.trim_ascii().eq_ignore_ascii_case(option))
-        })
-    };
-    match parts.version {
-        Version::HTTP_11 => !has(b"close"),
-        _ => has(b"keep-alive") && !has(b"close"),
-    }
 }
 
 /// The parameter `timeout` of `keep-alive`, in seconds.

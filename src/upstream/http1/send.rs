@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::connection::Connection;
 use super::request::{Framing, write_end};
 use crate::exchange::{Fed, Part};
-use crate::upstream::timer::Timer;
+use crate::timer::Timer;
 
 /// Parts below this size are copied, so that they leave together with what is around them.
 const GATHER: usize = 16 << 10;
