@@ -1,0 +1,73 @@
+// Why a change was not made, and how one goes on from there.
+
+import { type ProblemDocument, Refused, sharesOf, type Unreachable } from "../api/problem";
+import { t } from "../i18n";
+import { Button } from "../parts/button";
+import { CodeBlock } from "../parts/code";
+import { Failure, Notice } from "../parts/notice";
+import { sharesText, type Target } from "./target";
+
+export function Trouble({ failure, isMoved, target, onRestart }: {
+  failure: Refused | Unreachable | undefined;
+  /** Whether the file is another one than the one that was decided by, before anything was tried. */
+  isMoved: boolean;
+  target: Target;
+  onRestart: () => void;
+}) {
+  if (failure instanceof Refused) {
+    const { problem } = failure;
+    if (problem.code === "file-changed" || problem.changed !== undefined) {
+      return <Conflict problem={problem} target={target} onRestart={onRestart} />;
+    }
+    if (problem.diff !== undefined || problem.text !== undefined) return <ByHand problem={problem} />;
+  }
+  if (isMoved) return <Conflict problem={undefined} target={target} onRestart={onRestart} />;
+  return failure === undefined ? null : <Failure failure={failure} />;
+}
+
+function Conflict({ problem, target, onRestart }: {
+  problem: ProblemDocument | undefined;
+  target: Target;
+  onRestart: () => void;
+}) {
+  const texts = t().actions;
+  const changed = problem?.changed;
+  const who = changed === undefined ? undefined : changed.by ?? [changed.user, changed.command].filter(Boolean).join(": ");
+  const shares = changed === undefined ? [] : sharesOf(changed);
+  const now = shares.length > 0 ? shares : target.service.versions.map(({ name, share }) => ({ version: name, share }));
+  const restart = async () => {
+    await target.refresh();
+    onRestart();
+  };
+  return (
+    <Notice
+      kind="warning"
+      title={texts.conflict}
+      live
+      actions={<Button onClick={() => void restart()}>{texts.startThere}</Button>}
+    >
+      {who !== undefined && who !== "" && <p>{texts.conflictBy(who)}</p>}
+      <p>{texts.conflictNow(sharesText(now))}</p>
+      <p>{texts.conflictHelp}</p>
+    </Notice>
+  );
+}
+
+function ByHand({ problem }: { problem: ProblemDocument }) {
+  const texts = t().actions;
+  return (
+    <>
+      <Notice kind="warning" title={texts.byHand} live>
+        <p>{problem.message}</p>
+        <p>{texts.byHandHelp}</p>
+      </Notice>
+      {problem.diff !== undefined && problem.diff !== "" && <CodeBlock text={problem.diff} label={texts.byHandDiff} isDiff />}
+      {problem.text !== undefined && (
+        <details open={problem.diff === undefined || problem.diff === ""}>
+          <summary>{texts.byHandText}</summary>
+          <CodeBlock text={problem.text} label={texts.byHandText} />
+        </details>
+      )}
+    </>
+  );
+}
