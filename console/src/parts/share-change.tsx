@@ -1,7 +1,7 @@
 // Shares before and after, version by version.
 
 import type { ShareChange } from "../api/change";
-import { percent } from "../format";
+import { decimal, percent } from "../format";
 import { t } from "../i18n";
 import { Icon } from "./icon";
 import { ShareBar, TONES } from "./share-bar";
@@ -59,7 +59,7 @@ function Difference({ by }: { by: number }) {
   return (
     <span class={by > 0 ? "difference difference-up" : "difference difference-down"}>
       <Icon name={by > 0 ? "up" : "down"} />
-      {by > 0 ? "+" : "−"}{percent(Math.abs(by))}
+      {t().units.points(`${by > 0 ? "+" : "−"}${decimal(Math.abs(by))}`)}
     </span>
   );
 }

@@ -28,7 +28,7 @@ export function Traffic({ service }: { service: ServiceDocument }) {
       <dl class="figures">
         <div>
           <dt>{figures.rate}</dt>
-          <dd><Figure value={service.requests_per_second} show={(value) => t().units.rate(rate(value))} /></dd>
+          <dd><Figure value={service.requests_per_second} show={(value) => t().units.rate(rate(value))} isEarly /></dd>
         </div>
         <div>
           <dt>{figures.errors}</dt>

@@ -36,7 +36,7 @@ export function Versions({ environment, service, policy, onOpen }: {
     ) },
     { key: "rate", label: names.rate, isNumber: true, cell: (version) => (
       <div class="with-spark">
-        <span><Figure value={version.requests_per_second} show={(value) => t().units.rate(rate(value))} /></span>
+        <span><Figure value={version.requests_per_second} show={(value) => t().units.rate(rate(value))} isEarly /></span>
         <Line recent={recent} version={version} of="rate" tone={toneOf(version)} label={texts.sparkRate(version.name)} />
       </div>
     ) },

@@ -26,7 +26,7 @@ export function ServicesTable({ services, withEnvironment }: { services: readonl
       <ShareBar parts={versions.map(({ name, share }) => ({ version: name, share }))} />
     ) },
     { key: "rate", label: names.rate, isNumber: true, title: texts.lastMinute, cell: ({ requests_per_second: value }) => (
-      <Figure value={value} show={(value) => t().units.rate(rate(value))} />
+      <Figure value={value} show={(value) => t().units.rate(rate(value))} isEarly />
     ) },
     { key: "errors", label: names.errors, isNumber: true, title: texts.lastMinute, cell: ({ error_ratio: value }) => (
       <Figure value={value} show={ratio} />
