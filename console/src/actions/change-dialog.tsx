@@ -5,7 +5,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 
 import { api } from "../api/client";
-import type { Change, Preview } from "../api/change";
+import type { Change, ChangeOutcome, Preview } from "../api/change";
 import { Refused, Unreachable } from "../api/problem";
 import { count } from "../format";
 import { t } from "../i18n";
@@ -16,6 +16,14 @@ import { toast } from "../parts/toasts";
 import { Review } from "./review";
 import { changesNothing, changesText, type Target } from "./target";
 import { Trouble } from "./trouble";
+
+function say({ service, generation, shares, warnings = [], differs = [] }: ChangeOutcome): void {
+  const texts = t().actions;
+  const title = generation === null ? texts.nothing : texts.done(service, count(generation));
+  toast("good", title, changesText(shares));
+  for (const warning of warnings) toast("warning", t().service.warning, warning);
+  if (differs.length > 0) toast("warning", texts.differs, differs.join("\n"));
+}
 
 export interface ChangeDialogProps {
   title: string;
@@ -71,8 +79,7 @@ export function ChangeDialog(props: ChangeDialogProps) {
       const all = { ...options, ...(written === "" ? {} : { remark: written }) };
       const outcome = await api.change(environment, service.name, change, all);
       target.apply(outcome);
-      toast("good", t().actions.done(service.name, count(outcome.generation)), changesText(outcome.shares));
-      for (const warning of outcome.warnings ?? []) toast("warning", t().service.warning, warning);
+      say(outcome);
       onClose();
       await target.refresh();
     });

@@ -1,16 +1,16 @@
 // What a change would do, before it is done.
 
 import type { KeyChange, Plan, Preview } from "../api/change";
-import { percent } from "../format";
+import { count, percent } from "../format";
 import { t } from "../i18n";
 import { CodeBlock } from "../parts/code";
 import { Notice } from "../parts/notice";
 import { ShareChanges } from "../parts/share-change";
-import { changesNothing } from "./target";
+import { changesNothing, sharesText } from "./target";
 
 export function Review({ preview, order }: { preview: Preview; order: readonly string[] }) {
   const texts = t().actions;
-  const { plan, takes_away, diff, shares } = preview;
+  const { plan, takes_away, diff, shares, warnings = [] } = preview;
   if (changesNothing(preview)) return <Notice title={texts.nothing} live>{texts.nothingHelp}</Notice>;
   const losers = shares.filter(({ before, after }) => after < before);
   const moves = plan.services.reduce((most, service) => Math.max(most, service.moves), 0);
@@ -25,12 +25,39 @@ export function Review({ preview, order }: { preview: Preview; order: readonly s
       )}
       {shares.length > 0 && <ShareChanges shares={shares} order={order} />}
       {moves > 0 && <p>{texts.moves(percent(moves))}</p>}
+      <Way preview={preview} />
       <PlanNotes plan={plan} />
+      {warnings.map((warning) => <Notice key={warning} kind="warning">{warning}</Notice>)}
       {diff !== "" && (
         <details>
           <summary>{texts.inFile}</summary>
           <CodeBlock text={diff} label={texts.inFile} isDiff />
         </details>
+      )}
+    </>
+  );
+}
+
+/** Where a rollback goes. */
+function Way({ preview: { restores, skipped = [], quarantines = [] } }: { preview: Preview }) {
+  const texts = t().actions.rollback;
+  return (
+    <>
+      {restores != null && <p>{texts.restores(count(restores))}</p>}
+      {quarantines.length > 0 && <Notice kind="warning">{texts.quarantines(quarantines.join(", "))}</Notice>}
+      {skipped.length > 0 && (
+        <div>
+          <p>{texts.skipped}</p>
+          <ul class="keys">
+            {skipped.map(({ generation, shares, reason, rolled_back_by, detail }) => (
+              <li key={generation}>
+                {texts.generation(count(generation), sharesText(shares))}
+                {" · "}
+                {reason === "cannot-serve" ? detail : texts.rolledBackFrom(rolled_back_by === undefined ? "" : count(rolled_back_by))}
+              </li>
+            ))}
+          </ul>
+        </div>
       )}
     </>
   );

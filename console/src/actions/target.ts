@@ -2,6 +2,7 @@
 
 import type { ChangeOutcome, Preview, ShareChange } from "../api/change";
 import type { ServiceDocument, Share } from "../api/documents";
+import type { Author } from "../api/history";
 import { percent } from "../format";
 import type { Policy } from "../policy";
 import { t } from "../i18n";
@@ -27,6 +28,13 @@ export function sharesText(shares: readonly Share[]): string {
 export function changesText(shares: readonly ShareChange[]): string {
   const changed = shares.filter(({ before, after }) => before !== after);
   return changed.map(({ version, before, after }) => `${version} ${percent(before)} → ${percent(after)}`).join(", ");
+}
+
+/** Who caused a change, as one line of text. */
+export function authorText(author: Author): string {
+  const texts = t().service.author;
+  if (author.kind === "start") return texts.start;
+  return author.kind === "file-edit" ? texts.file : `${author.user} (${author.command})`;
 }
 
 /** A service with the shares that a change has left. */

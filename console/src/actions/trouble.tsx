@@ -1,11 +1,12 @@
 // Why a change was not made, and how one goes on from there.
 
-import { type ProblemDocument, Refused, sharesOf, type Unreachable } from "../api/problem";
+import { type ProblemDocument, Refused, type Unreachable } from "../api/problem";
 import { t } from "../i18n";
 import { Button } from "../parts/button";
 import { CodeBlock } from "../parts/code";
 import { Failure, Notice } from "../parts/notice";
-import { sharesText, type Target } from "./target";
+import { Time } from "../parts/time";
+import { authorText, sharesText, type Target } from "./target";
 
 export function Trouble({ failure, isMoved, target, onRestart }: {
   failure: Refused | Unreachable | undefined;
@@ -16,7 +17,7 @@ export function Trouble({ failure, isMoved, target, onRestart }: {
 }) {
   if (failure instanceof Refused) {
     const { problem } = failure;
-    if (problem.code === "file-changed" || problem.changed !== undefined) {
+    if (problem.changed !== undefined) {
       return <Conflict problem={problem} target={target} onRestart={onRestart} />;
     }
     if (problem.diff !== undefined || problem.text !== undefined) return <ByHand problem={problem} />;
@@ -32,9 +33,7 @@ function Conflict({ problem, target, onRestart }: {
 }) {
   const texts = t().actions;
   const changed = problem?.changed;
-  const who = changed === undefined ? undefined : changed.by ?? [changed.user, changed.command].filter(Boolean).join(": ");
-  const shares = changed === undefined ? [] : sharesOf(changed);
-  const now = shares.length > 0 ? shares : target.service.versions.map(({ name, share }) => ({ version: name, share }));
+  const declared = target.service.versions.map((version) => ({ version: version.name, share: version.declared_share }));
   const restart = async () => {
     await target.refresh();
     onRestart();
@@ -46,8 +45,9 @@ function Conflict({ problem, target, onRestart }: {
       live
       actions={<Button onClick={() => void restart()}>{texts.startThere}</Button>}
     >
-      {who !== undefined && who !== "" && <p>{texts.conflictBy(who)}</p>}
-      <p>{texts.conflictNow(sharesText(now))}</p>
+      {changed?.author != null && <p>{texts.conflictBy(authorText(changed.author))}</p>}
+      {changed?.at !== undefined && <p><Time at={changed.at} /></p>}
+      <p>{texts.conflictNow(sharesText(changed?.shares ?? declared))}</p>
       <p>{texts.conflictHelp}</p>
     </Notice>
   );

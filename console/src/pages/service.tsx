@@ -102,7 +102,7 @@ function amended(all: StatusDocument, environment: string, service: ServiceDocum
 
 function Gone({ service, failure }: { service: string; failure?: Refused }) {
   return (
-    <Empty title={t().service.gone(service)}>
+    <Empty title={t().service.gone(service)} isPage>
       {failure !== undefined && <p>{failure.message}</p>}
       <LinkButton href={link({ page: "services" })} icon="left">{t().shell.toServices}</LinkButton>
     </Empty>

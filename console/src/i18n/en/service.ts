@@ -109,7 +109,7 @@ export const service = {
   historyAll: "All of the history",
   historyEmpty: "Nothing was recorded yet",
   toHere: "Roll back to this",
-  toGeneration: (generation: string) => `Roll back to generation ${generation}`,
+  toGeneration: (generation: string) => `Roll back to this: generation ${generation}`,
   isServed: "served now",
   records: {
     generation: "Generation",

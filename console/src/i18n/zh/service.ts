@@ -109,7 +109,7 @@ export const service: typeof english = {
   historyAll: "全部历史",
   historyEmpty: "还没有记录",
   toHere: "回滚到此处",
-  toGeneration: (generation) => `回滚到第 ${generation} 代`,
+  toGeneration: (generation) => `回滚到此处：第 ${generation} 代`,
   isServed: "当前生效",
   records: {
     generation: "代号",
