@@ -17,6 +17,9 @@ import { Review } from "./review";
 import { changesNothing, changesText, type Target } from "./target";
 import { Trouble } from "./trouble";
 
+/** Refusals that force overcomes. */
+const FORCEABLE = ["version-quarantined", "version-unhealthy"];
+
 function say({ service, generation, shares, warnings = [], differs = [] }: ChangeOutcome): void {
   const texts = t().actions;
   const title = generation === null ? texts.nothing : texts.done(service, count(generation));
@@ -112,7 +115,7 @@ export function ChangeDialog(props: ChangeDialogProps) {
             <ChangeButton
               kind={preview?.takes_away === true ? "danger" : "primary"}
               busy={isBusy}
-              blocked={preview === undefined ? t().shell.loading : changesNothing(preview) ? texts.nothing : undefined}
+              blocked={whyNot(preview, isMoved)}
               onClick={() => void act()}
             >
               {confirm}
@@ -124,7 +127,7 @@ export function ChangeDialog(props: ChangeDialogProps) {
       {props.intro !== undefined && <p>{props.intro}</p>}
       <Trouble failure={failure} isMoved={isMoved} target={target} onRestart={restart} />
       {isForm && children}
-      {canForce && (failure !== undefined || force) && (
+      {canForce && (force || (failure instanceof Refused && FORCEABLE.includes(failure.problem.code))) && (
         <Checkbox label={texts.force} help={texts.forceHelp} checked={force} onChange={setForce} />
       )}
       {preview !== undefined && (
@@ -135,4 +138,11 @@ export function ChangeDialog(props: ChangeDialogProps) {
       )}
     </Dialog>
   );
+}
+
+/** Why what is shown cannot be done. */
+function whyNot(preview: Preview | undefined, isMoved: boolean): string | undefined {
+  if (isMoved) return t().actions.conflict;
+  if (preview === undefined) return t().actions.noPreview;
+  return changesNothing(preview) ? t().actions.nothing : undefined;
 }

@@ -23,7 +23,7 @@ export function Trouble({ failure, isMoved, target, onRestart }: {
     if (problem.diff !== undefined || problem.text !== undefined) return <ByHand problem={problem} />;
   }
   if (isMoved) return <Conflict problem={undefined} target={target} onRestart={onRestart} />;
-  return failure === undefined ? null : <Failure failure={failure} />;
+  return failure === undefined ? null : <Failure failure={failure} title={failure instanceof Refused ? t().actions.refused : undefined} />;
 }
 
 function Conflict({ problem, target, onRestart }: {
@@ -45,8 +45,12 @@ function Conflict({ problem, target, onRestart }: {
       live
       actions={<Button onClick={() => void restart()}>{texts.startThere}</Button>}
     >
-      {changed?.author != null && <p>{texts.conflictBy(authorText(changed.author))}</p>}
-      {changed?.at !== undefined && <p><Time at={changed.at} /></p>}
+      {changed?.author != null && (
+        <p>
+          {texts.conflictBy(authorText(changed.author))}
+          {changed.at !== undefined && <> <Time at={changed.at} /></>}
+        </p>
+      )}
       <p>{texts.conflictNow(sharesText(changed?.shares ?? declared))}</p>
       <p>{texts.conflictHelp}</p>
     </Notice>

@@ -28,6 +28,8 @@ export const actions = {
   done: (service: string, generation: string) => `${service}: generation ${generation} is served`,
   doneDetail: (changes: string) => changes,
   differs: "Not everything is as it was then",
+  refused: "Nothing was changed",
+  noPreview: "What it would do is not known yet",
   conflict: "Somebody else has changed the service since you opened this",
   conflictBy: (who: string) => `Last changed by ${who}.`,
   conflictNow: (shares: string) => `The file says now: ${shares}.`,

@@ -28,6 +28,8 @@ export const actions: typeof english = {
   done: (service, generation) => `${service}：第 ${generation} 代已生效`,
   doneDetail: (changes) => changes,
   differs: "并非所有内容都与当时相同",
+  refused: "没有进行任何更改",
+  noPreview: "尚不知道会发生什么",
   conflict: "打开此窗口后，有人更改了该服务",
   conflictBy: (who) => `最后更改者：${who}。`,
   conflictNow: (shares) => `文件现在的内容：${shares}。`,
