@@ -17,6 +17,8 @@ import { link } from "../router";
 import { Decisions } from "./service/decisions";
 import { Head } from "./service/head";
 import { Notices } from "./service/notices";
+import { Plots } from "./service/plots";
+import { useHour } from "./service/recent";
 import { Records } from "./service/records";
 import { Traffic } from "./service/traffic";
 import { Versions } from "./service/versions";
@@ -55,6 +57,7 @@ function Found({ environment, service, document, status }: Props & {
   const query = { environment, service };
   const config = useResource(`config ${key}`, (signal) => api.config(query, signal), { concerns });
   const history = useResource(`history ${key}`, (signal) => api.history({ ...query, limit: 50 }, signal), { concerns });
+  const series = useHour(environment, service);
   const [open, setOpen] = useState<Open>();
   const described = config.document.value?.environments[0]?.services[0];
   const policy = described === undefined ? undefined : policyOf(described);
@@ -73,7 +76,8 @@ function Found({ environment, service, document, status }: Props & {
       <Head environment={environment} service={document} onOpen={setOpen} />
       <Notices service={document} />
       <Traffic service={document} />
-      <Versions environment={environment} service={document} policy={policy} onOpen={setOpen} />
+      <Versions environment={environment} service={document} policy={policy} series={series} onOpen={setOpen} />
+      <Plots series={series} names={document.versions.map(({ name }) => name)} records={records} />
       {policy !== undefined && <Decisions {...query} policy={policy} latest={document.latest} />}
       <section class="section">
         <div class="section-head">

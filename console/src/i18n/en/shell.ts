@@ -63,6 +63,7 @@ export const shell = {
 };
 
 export const units = {
+  time: "Time",
   perSecond: "req/s",
   rate: (value: string) => `${value} req/s`,
   requests: (value: string) => `${value} requests`,

@@ -61,6 +61,7 @@ export const shell: typeof english = {
 };
 
 export const units: typeof englishUnits = {
+  time: "时间",
   perSecond: "次/秒",
   rate: (value) => `${value} 次/秒`,
   requests: (value) => `${value} 次请求`,

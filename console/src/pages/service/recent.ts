@@ -1,46 +1,41 @@
-// The last ten minutes of each version, for small lines.
+// The last hour of each version, for lines and plots.
 
-import { useMemo, useRef } from "preact/hooks";
+import { useRef } from "preact/hooks";
 
 import { api } from "../../api/client";
 import type { SeriesDocument } from "../../api/history";
 import { useResource } from "../../resource";
+import { merged, since, timesOf } from "../../series";
 
-export interface Recent {
-  /** Seconds since 1970 at the start of each step. */
-  times: number[];
-  versions: Map<string, { rate: (number | null)[]; p99: (number | null)[] }>;
-}
-
-const STEP = 10;
-const MINUTES = 10;
-
-export function useRecent(environment: string, service: string): Recent | undefined {
+/** The last hour of a service's versions; none before the first answer. */
+export function useHour(environment: string, service: string): SeriesDocument | undefined {
   // By the clock of the process: the browser's may be another.
-  const since = useRef<string | undefined>(undefined);
+  const known = useRef<SeriesDocument | undefined>(undefined);
   const series = useResource(
     `series ${environment}/${service}`,
     async (signal) => {
-      const query = { environment, service, step: STEP, ...(since.current === undefined ? {} : { since: since.current }) } as const;
-      const document = await api.series(query, signal);
-      since.current = new Date(Date.parse(document.now) - (MINUTES * 60 + STEP) * 1000).toISOString();
-      return document;
+      const from = known.current === undefined ? {} : { since: since(known.current) };
+      const fresh = await api.series({ environment, service, step: 10, ...from }, signal);
+      known.current = merged(known.current, fresh);
+      return known.current;
     },
     { every: 5_000, concerns: () => false },
   );
-  const document = series.document.value;
-  return useMemo(() => (document === undefined ? undefined : recentOf(document)), [document]);
+  return series.document.value;
 }
 
-/** The end of a series, in requests a second. */
-export function recentOf({ from, step_seconds: step, versions }: SeriesDocument): Recent {
-  const all = versions[0]?.requests.length ?? 0;
-  const first = Math.max(0, all - (MINUTES * 60) / step);
-  const start = Date.parse(from) / 1000;
-  const times = Array.from({ length: all - first }, (_, place) => start + (first + place) * step);
-  const lines = versions.map(({ name, requests, p99_ms }) => {
-    const rate = requests.slice(first).map((count) => count / step);
-    return [name, { rate, p99: p99_ms.slice(first) }] as const;
-  });
-  return { times, versions: new Map(lines) };
+/** Steps that a small line shows: ten minutes. */
+const SMALL = 60;
+
+export interface Line {
+  times: number[];
+  values: (number | null)[];
+}
+
+/** The end of a version's series, for a small line. */
+export function lineOf(series: SeriesDocument | undefined, name: string, of: "rate" | "p99"): Line | undefined {
+  const version = series?.versions.find((version) => version.name === name);
+  if (series === undefined || version === undefined) return undefined;
+  const values = of === "p99" ? version.p99_ms : version.requests.map((count) => count / series.step_seconds);
+  return { times: timesOf(series).slice(-SMALL), values: values.slice(-SMALL) };
 }

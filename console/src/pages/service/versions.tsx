@@ -1,7 +1,10 @@
 // The versions of a service: status, share declared and observed, how they do, and what can be done with each.
 
+import { useMemo } from "preact/hooks";
+
 import type { Open } from "../../actions/others";
 import type { ServiceDocument, VersionDocument } from "../../api/documents";
+import type { SeriesDocument } from "../../api/history";
 import { count, milliseconds, percent, rate, ratio } from "../../format";
 import { t } from "../../i18n";
 import { ChangeButton, Outward } from "../../parts/button";
@@ -13,15 +16,15 @@ import { type Column, Table } from "../../parts/table";
 import { type Policy, previewOf } from "../../policy";
 import { link } from "../../router";
 import { Observed } from "./observed";
-import { useRecent, type Recent } from "./recent";
+import { lineOf } from "./recent";
 
-export function Versions({ environment, service, policy, onOpen }: {
+export function Versions({ environment, service, policy, series, onOpen }: {
   environment: string;
   service: ServiceDocument;
+  series: SeriesDocument | undefined;
   policy: Policy | undefined;
   onOpen: (open: Open) => void;
 }) {
-  const recent = useRecent(environment, service.name);
   const texts = t().service;
   const { columns: names } = texts;
   const toneOf = (version: VersionDocument) => `tone-${service.versions.indexOf(version) % TONES}`;
@@ -37,14 +40,14 @@ export function Versions({ environment, service, policy, onOpen }: {
     { key: "rate", label: names.rate, isNumber: true, cell: (version) => (
       <div class="with-spark">
         <span><Figure value={version.requests_per_second} show={(value) => t().units.rate(rate(value))} isEarly /></span>
-        <Line recent={recent} version={version} of="rate" tone={toneOf(version)} label={texts.sparkRate(version.name)} />
+        <Line series={series} version={version} of="rate" tone={toneOf(version)} label={texts.sparkRate(version.name)} />
       </div>
     ) },
     { key: "errors", label: names.errors, isNumber: true, cell: ({ error_ratio: value }) => <Figure value={value} show={ratio} /> },
     { key: "p99", label: names.p99, isNumber: true, cell: (version) => (
       <div class="with-spark">
         <span><Figure value={version.p99_ms} show={milliseconds} /></span>
-        <Line recent={recent} version={version} of="p99" tone={toneOf(version)} label={texts.sparkP99(version.name)} />
+        <Line series={series} version={version} of="p99" tone={toneOf(version)} label={texts.sparkP99(version.name)} />
       </div>
     ) },
     { key: "in-flight", label: names.inFlight, isNumber: true, cell: ({ in_flight: value }) => count(value) },
@@ -116,16 +119,15 @@ function Share({ version }: { version: VersionDocument }) {
   );
 }
 
-function Line({ recent, version, of, tone, label }: {
-  recent: Recent | undefined;
+function Line({ series, version, of, tone, label }: {
+  series: SeriesDocument | undefined;
   version: VersionDocument;
   of: "rate" | "p99";
   tone: string;
   label: string;
 }) {
-  const own = recent?.versions.get(version.name);
-  if (recent === undefined || own === undefined) return null;
-  return <Sparkline times={recent.times} values={own[of]} tone={tone} label={label} />;
+  const line = useMemo(() => lineOf(series, version.name, of), [series, version.name, of]);
+  return line === undefined ? null : <Sparkline {...line} tone={tone} label={label} />;
 }
 
 function Actions({ version, service, onOpen }: {
