@@ -23,7 +23,17 @@ export function Trouble({ failure, isMoved, target, onRestart }: {
     if (problem.diff !== undefined || problem.text !== undefined) return <ByHand problem={problem} />;
   }
   if (isMoved) return <Conflict problem={undefined} target={target} onRestart={onRestart} />;
-  return failure === undefined ? null : <Failure failure={failure} title={failure instanceof Refused ? t().actions.refused : undefined} />;
+  return failure === undefined ? null : <Failure failure={failure} title={titleOf(failure)} />;
+}
+
+/** After these the file says what was asked for, and something else is served. */
+const DONE_ALL_THE_SAME = ["held", "rejected"];
+
+function titleOf(failure: Refused | Unreachable): string {
+  const texts = t().actions;
+  // Without an answer nobody knows whether it was done.
+  if (!(failure instanceof Refused)) return texts.unanswered;
+  return DONE_ALL_THE_SAME.includes(failure.problem.code) ? texts.halfDone : texts.refused;
 }
 
 function Conflict({ problem, target, onRestart }: {
@@ -52,7 +62,7 @@ function Conflict({ problem, target, onRestart }: {
         </p>
       )}
       <p>{texts.conflictNow(sharesText(changed?.shares ?? declared))}</p>
-      <p>{texts.conflictHelp}</p>
+      <p>{problem === undefined || problem.code === "file-changed" ? texts.conflictHelp : problem.message}</p>
     </Notice>
   );
 }

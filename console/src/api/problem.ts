@@ -10,6 +10,8 @@ export interface ProblemDocument {
   message: string;
   help?: string;
   place?: { file: string; line?: number; column?: number };
+  /** How things stand, where something had been done before it failed. */
+  left?: string;
   /** All that is wrong in the files. */
   problems?: Problem[];
   /** With 409: what the file says now, and who changed it last. */

@@ -2,8 +2,9 @@
 
 import type { en } from "./en";
 import { actions } from "./zh/actions";
+import { refusals } from "./zh/refusals";
 import { service } from "./zh/service";
 import { services } from "./zh/services";
 import { shell, units } from "./zh/shell";
 
-export const zh: typeof en = { shell, units, services, service, actions };
+export const zh: typeof en = { shell, units, services, service, actions, refusals };

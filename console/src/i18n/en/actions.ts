@@ -30,6 +30,8 @@ export const actions = {
   differs: "Not everything is as it was then",
   refused: "Nothing was changed",
   noPreview: "What it would do is not known yet",
+  halfDone: "The file was changed, and something else is served",
+  unanswered: "No answer came: look at what is served before you try again",
   conflict: "Somebody else has changed the service since you opened this",
   conflictBy: (who: string) => `Last changed by ${who}.`,
   conflictNow: (shares: string) => `The file says now: ${shares}.`,

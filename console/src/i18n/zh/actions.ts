@@ -30,6 +30,8 @@ export const actions: typeof english = {
   differs: "并非所有内容都与当时相同",
   refused: "没有进行任何更改",
   noPreview: "尚不知道会发生什么",
+  halfDone: "文件已更改，但提供的是其他内容",
+  unanswered: "没有收到响应：重试之前请先查看当前提供的内容",
   conflict: "打开此窗口后，有人更改了该服务",
   conflictBy: (who) => `最后更改者：${who}。`,
   conflictNow: (shares) => `文件现在的内容：${shares}。`,
