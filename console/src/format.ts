@@ -18,9 +18,14 @@ export function count(value: number): string {
   return format({ maximumFractionDigits: 0 }).format(value);
 }
 
+/** A number with at most two decimals. */
+export function decimal(value: number): string {
+  return format({ maximumFractionDigits: 2 }).format(value);
+}
+
 /** A percentage, with at most two decimals; the space does not break. */
 export function percent(share: number): string {
-  return `${format({ maximumFractionDigits: 2 }).format(share)}\u00a0%`;
+  return `${decimal(share)}\u00a0%`;
 }
 
 /** A part of 1 as a percentage. Something that is not nothing is not shown as 0. */

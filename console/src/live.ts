@@ -92,7 +92,7 @@ async function connect(): Promise<void> {
       return;
     }
     await drink(response.body, control, again);
-    if (!control.signal.aborted) lost();
+    if (!control.signal.aborted) ended();
   } catch {
     if (running === control) lost();
   } finally {
@@ -160,8 +160,18 @@ function announce(what: Omit<Announced, "tick">): void {
 /** The process answers, and gives no stream: pages ask, and a stream is tried now and then. */
 function refused(): void {
   attempts += 1;
-  connection.value = { state: "polling" };
+  if (connection.value.state !== "draining") connection.value = { state: "polling" };
   schedule();
+}
+
+/** A process that drains ends its streams, and goes on to answer for a while. */
+function ended(): void {
+  if (connection.value.state === "draining") {
+    running = undefined;
+    refused();
+  } else {
+    lost();
+  }
 }
 
 function lost(): void {

@@ -8,6 +8,7 @@ import "./styles/parts.css";
 import "./styles/tables.css";
 import "./styles/dialog.css";
 import "./styles/pages.css";
+import "./styles/service.css";
 
 import { render } from "preact";
 

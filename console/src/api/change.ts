@@ -1,6 +1,6 @@
 // What changes a service: the bodies of `POST /api/v1/services/{environment}/{service}/ACTION`, and what comes back.
 
-import type { Fault } from "./documents";
+import type { Fault, Share } from "./documents";
 
 /** An action and its own members; `expect`, `dry_run`, `remark` and `force` are added when it is sent. */
 export type Change =
@@ -27,19 +27,38 @@ export interface ChangeOutcome {
   outcome: string;
   environment: string;
   service: string;
-  versions: unknown[];
+  versions: string[];
   shares: ShareChange[];
-  generation: number;
+  /** Of the edit; none where nothing was to be done. */
+  generation: number | null;
   warnings?: string[];
+  /** Of a rollback: what still differs from then. */
+  differs?: string[];
 }
 
 export interface Preview {
   plan: Plan;
   /** Whether somebody gets less than before. */
   takes_away: boolean;
-  /** Of the service's file, unified; empty where nothing is written. */
+  /** Lines of the service's file with `-` and `+`; empty where nothing is written. */
   diff: string;
   shares: ShareChange[];
+  warnings?: string[];
+  /** Of a rollback: the generation that it goes back to. */
+  restores?: number | null;
+  /** Generations that it passes over. */
+  skipped?: Skipped[];
+  /** Versions that it would quarantine. */
+  quarantines?: string[];
+}
+
+export interface Skipped {
+  generation: number;
+  shares: Share[];
+  reason: "rolled-back-from" | "cannot-serve";
+  rolled_back_at?: string;
+  rolled_back_by?: number;
+  detail?: string;
 }
 
 export interface Plan {

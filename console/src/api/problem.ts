@@ -1,6 +1,7 @@
 // What goes wrong when the API is asked, as one type: the process refuses, or it cannot be asked.
 
-import type { Share } from "./documents";
+import type { Problem, Share } from "./documents";
+import type { Author } from "./history";
 
 /** A problem document (RFC 9457) of the process. */
 export interface ProblemDocument {
@@ -9,20 +10,27 @@ export interface ProblemDocument {
   message: string;
   help?: string;
   place?: { file: string; line?: number; column?: number };
-  /** With 409 `file-changed`: what the file says now, and who changed it last. */
+  /** How things stand, where something had been done before it failed. */
+  left?: string;
+  /** All that is wrong in the files. */
+  problems?: Problem[];
+  /** With 409: what the file says now, and who changed it last. */
   changed?: Changed;
   /** Where the file cannot be written: the change to make by hand. */
   diff?: string;
   text?: string;
 }
 
+/** What a service's file says now, where it is not what somebody decided by. */
 export interface Changed {
-  shares?: Share[] | Record<string, number>;
-  by?: string;
-  user?: string;
-  command?: string;
+  /** None where the file cannot be read. */
+  file_digest: string | null;
+  latest: boolean;
+  /** Empty where the file is wrong. */
+  shares: Share[];
+  author: Author | null;
   at?: string;
-  generation?: number;
+  remark?: string;
 }
 
 /** The process has answered, and refused. */
@@ -50,12 +58,4 @@ export function problemOf(status: number, body: unknown): ProblemDocument {
     return { ...(body as ProblemDocument), status };
   }
   return { status, code: `http-${status}`, message: `HTTP ${status}` };
-}
-
-/** The shares in `changed`, whichever of the two shapes they come in. */
-export function sharesOf(changed: Changed): Share[] {
-  const { shares } = changed;
-  if (shares === undefined) return [];
-  if (Array.isArray(shares)) return shares;
-  return Object.entries(shares).map(([version, share]) => ({ version, share }));
 }

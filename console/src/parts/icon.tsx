@@ -19,6 +19,7 @@ const PATHS = {
   plus: "M8 3v10M3 8h10",
   scales: "M2.5 5h11M2.5 11h11M6 3v4M10.5 9v4",
   up: "M8 13V3.5M4 7.2L8 3.2l4 4",
+  down: "M8 3v9.5M4 8.8l4 4 4-4",
   trash: "M3 4.5h10M6 4.5v-2h4v2M4.5 4.5l.6 9h5.8l.6-9",
 } as const;
 

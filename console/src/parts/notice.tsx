@@ -45,11 +45,15 @@ export function Failure({ failure, actions, title }: {
       </Notice>
     );
   }
-  const { message, help, code, place } = failure.problem;
+  const { message, help, code, place, problems = [], left } = failure.problem;
   return (
     <Notice kind="error" title={title ?? texts.failed} actions={actions} live>
       <p>{message}</p>
-      {help !== undefined && <p>{texts.help(help)}</p>}
+      {left !== undefined && <p>{left}</p>}
+      <Advice code={code} help={help} />
+      {problems.length > 1 && (
+        <ul>{problems.map((problem, at) => <li key={at}>{`${problem.file}${problem.line === null ? "" : `:${problem.line}`}: ${problem.message}`}</li>)}</ul>
+      )}
       <p class="quiet">
         <code>{code}</code>
         {place !== undefined && <> · {`${place.file}${place.line === undefined ? "" : `:${place.line}`}`}</>}
@@ -58,11 +62,23 @@ export function Failure({ failure, actions, title }: {
   );
 }
 
+/** What to do, in the words of the console where it has some, and else in those of the process. */
+function Advice({ code, help }: { code: string; help: string | undefined }) {
+  const known: Readonly<Record<string, string>> = t().refusals;
+  const advice = Object.hasOwn(known, code) ? known[code] : help;
+  return advice === undefined ? null : <p>{t().shell.help(advice)}</p>;
+}
+
 /** Where there is nothing to show: says how to begin. */
-export function Empty({ title, children }: { title: string; children?: ComponentChildren }) {
+export function Empty({ title, children, isPage = false }: {
+  title: string;
+  children?: ComponentChildren;
+  /** Whether it is all that the page has to say. */
+  isPage?: boolean;
+}) {
   return (
     <div class="empty">
-      <h2>{title}</h2>
+      {isPage ? <h1>{title}</h1> : <h2>{title}</h2>}
       {children}
     </div>
   );

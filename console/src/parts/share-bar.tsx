@@ -14,12 +14,15 @@ export const TONES = 8;
 export function ShareBar({ parts, legend = true }: { parts: readonly BarPart[]; legend?: boolean }) {
   const shown = parts.map((part, place) => ({ ...part, tone: place % TONES })).filter(({ share }) => share > 0);
   const texts = t().services;
+  // While somebody writes shares, they may be less than everything.
+  const left = 100 - shown.reduce((sum, { share }) => sum + share, 0);
   return (
     <div class="share">
       <div class="share-bar" aria-hidden="true">
         {shown.map(({ version, share, tone }) => (
           <span key={version} class={`share-part tone-${tone}`} style={{ flexGrow: share }} />
         ))}
+        {shown.length > 0 && left > 0.004 && <span class="share-left" style={{ flexGrow: left }} />}
       </div>
       {legend && (
         <ul class="share-legend">

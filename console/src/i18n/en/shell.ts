@@ -10,7 +10,7 @@ export const shell = {
   allEnvironments: "All environments",
   language: "Language",
   theme: "Theme",
-  themes: { auto: "Follow the system", light: "Light", dark: "Dark" },
+  themes: { auto: "Auto", light: "Light", dark: "Dark" },
   logOut: "Log out",
   loggedInAs: (name: string) => `Logged in as ${name}`,
   viewer: "viewer",
@@ -63,12 +63,13 @@ export const shell = {
 };
 
 export const units = {
+  time: "Time",
   perSecond: "req/s",
   rate: (value: string) => `${value} req/s`,
   requests: (value: string) => `${value} requests`,
-  ofRequests: "of requests",
+  points: (value: string) => `${value} points`,
   tooEarly: "too early",
-  tooEarlyHelp: "There are too few requests yet to say this.",
+  tooEarlyHelp: "There were too few requests, or too little time, since the last change to say this.",
   noRequests: "no requests",
   noRequestsHelp: "There were no requests in the last minute.",
 };

@@ -10,7 +10,7 @@ export const shell: typeof english = {
   allEnvironments: "全部环境",
   language: "语言",
   theme: "主题",
-  themes: { auto: "跟随系统", light: "浅色", dark: "深色" },
+  themes: { auto: "自动", light: "浅色", dark: "深色" },
   logOut: "退出登录",
   loggedInAs: (name) => `已登录：${name}`,
   viewer: "只读",
@@ -61,12 +61,13 @@ export const shell: typeof english = {
 };
 
 export const units: typeof englishUnits = {
+  time: "时间",
   perSecond: "次/秒",
   rate: (value) => `${value} 次/秒`,
   requests: (value) => `${value} 次请求`,
-  ofRequests: "占请求",
+  points: (value) => `${value} 个百分点`,
   tooEarly: "尚早",
-  tooEarlyHelp: "请求太少，暂时无法判断。",
+  tooEarlyHelp: "自上次变更以来请求太少或时间太短，暂时无法判断。",
   noRequests: "无请求",
   noRequestsHelp: "最近一分钟没有请求。",
 };

@@ -4,6 +4,7 @@ import type { ServiceSummary } from "../../api/documents";
 import { count, milliseconds, ratio, rate } from "../../format";
 import { t } from "../../i18n";
 import { Outward } from "../../parts/button";
+import { Figure } from "../../parts/figure";
 import { ShareBar } from "../../parts/share-bar";
 import { HealthBadge } from "../../parts/status";
 import { type Column, Table } from "../../parts/table";
@@ -25,7 +26,7 @@ export function ServicesTable({ services, withEnvironment }: { services: readonl
       <ShareBar parts={versions.map(({ name, share }) => ({ version: name, share }))} />
     ) },
     { key: "rate", label: names.rate, isNumber: true, title: texts.lastMinute, cell: ({ requests_per_second: value }) => (
-      <Figure value={value} show={(value) => t().units.rate(rate(value))} />
+      <Figure value={value} show={(value) => t().units.rate(rate(value))} isEarly />
     ) },
     { key: "errors", label: names.errors, isNumber: true, title: texts.lastMinute, cell: ({ error_ratio: value }) => (
       <Figure value={value} show={ratio} />
@@ -56,12 +57,4 @@ function HealthCell({ service }: { service: ServiceSummary }) {
       {service.reason !== undefined && service.health !== "ok" && <p class="health-reason">{service.reason}</p>}
     </div>
   );
-}
-
-/** A figure that may not be there yet: said so, and not shown as 0. */
-export function Figure({ value, show }: { value: number | undefined; show: (value: number) => string }) {
-  if (value === undefined) {
-    return <span class="quiet" title={t().units.noRequestsHelp}>{t().shell.notYet}<span class="said">{t().units.noRequests}</span></span>;
-  }
-  return <>{show(value)}</>;
 }

@@ -1,0 +1,28 @@
+import type { refusals as english } from "../en/refusals";
+
+export const refusals: typeof english = {
+  busy: "其他人正在更改同一目录中的文件。请稍后重试。",
+  "changed-meanwhile": "其他人同时更改了同一内容。请查看当前状态。",
+  "file-changed": "其他人已更改该文件。请查看当前状态后重新决定。",
+  "version-creating": "该版本仍在创建中。请等到它变为正常。",
+  "version-in-error": "该版本无法提供服务。请查看其错误，排除原因后重试。",
+  "version-unhealthy": "该版本没有目标响应。请检查其目标，或仍为其分配流量。",
+  "version-quarantined": "有人将该版本标记为有问题并回滚。请解除隔离，或仍为其分配流量。",
+  "version-closed": "该版本的 reach 不允许它获得流量。请先在文件中更改 reach。",
+  "version-undeclared": "该版本仍在提供服务，但文件已不再声明它。请回滚，或重新声明它。",
+  "version-unavailable": "无法回到该版本。请选择其他版本。",
+  "version-has-traffic": "请先把它的流量分给其他版本。",
+  "only-version": "服务至少需要一个版本。请先创建另一个版本，或移除服务文件。",
+  "unknown-version": "该版本已不存在。请查看现有的版本。",
+  "unknown-generation": "历史没有记录到那么早。请选择其他代。",
+  "nothing-before": "历史中没有更早的内容。",
+  "nothing-left": "之前的内容都曾被回滚，或无法再次提供。请从列表中选择一代。",
+  "cannot-serve": "那一代的内容无法再次提供。请选择其他代，或只恢复流量比例。",
+  "already-served": "当前提供的就是该内容。",
+  "none-bad": "没有版本会失去全部流量，因此无法标记为有问题。请选择其他代，或不作标记。",
+  "rollback-failed": "文件已恢复原状，继续提供之前的内容。",
+  "invalid-configuration": "请先修正文件：文件有误时不会进行任何更改。",
+  draining: "进程即将退出，不再接受更改。请等下一个进程响应后重试。",
+  viewer: "请使用操作员令牌登录。",
+  csrf: "您的会话已在其他标签页中改变。请重新加载页面。",
+};

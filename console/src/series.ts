@@ -1,0 +1,59 @@
+// The last hour of a service's versions, kept up to date by asking only for what is new.
+
+import type { SeriesDocument, VersionSeries } from "./api/history";
+
+/** Steps of ten seconds in an hour. */
+export const STEPS = 360;
+
+/** A known series with what came since. Where they do not meet, the new one alone. */
+export function merged(known: SeriesDocument | undefined, fresh: SeriesDocument): SeriesDocument {
+  if (known === undefined || known.step_seconds !== fresh.step_seconds) return fresh;
+  const step = fresh.step_seconds * 1000;
+  const from = Date.parse(known.from);
+  const offset = Math.round((Date.parse(fresh.from) - from) / step);
+  const length = lengthOf(known);
+  if (offset < 0 || offset > length) return fresh;
+  const all = offset + lengthOf(fresh);
+  const surplus = Math.max(0, all - STEPS);
+  const byName = new Map(known.versions.map((version) => [version.name, version]));
+  const versions = fresh.versions.map((version) => joined(byName.get(version.name), version, offset, surplus));
+  return { ...fresh, from: new Date(from + surplus * step).toISOString(), versions };
+}
+
+function joined(known: VersionSeries | undefined, fresh: VersionSeries, offset: number, surplus: number): VersionSeries {
+  const join = <T>(before: readonly T[] | undefined, after: readonly T[], nothing: T): T[] => {
+    const head = before === undefined ? Array.from({ length: offset }, () => nothing) : before.slice(0, offset);
+    return [...head, ...after].slice(surplus);
+  };
+  const names = new Set([...Object.keys(known?.codes ?? {}), ...Object.keys(fresh.codes)]);
+  const none = fresh.requests.map(() => 0);
+  const codes = [...names].map((code) => [code, join(known?.codes[code], fresh.codes[code] ?? none, 0)] as const);
+  return {
+    name: fresh.name,
+    requests: join(known?.requests, fresh.requests, 0),
+    failed: join(known?.failed, fresh.failed, 0),
+    codes: Object.fromEntries(codes),
+    p50_ms: join(known?.p50_ms, fresh.p50_ms, null),
+    p90_ms: join(known?.p90_ms, fresh.p90_ms, null),
+    p99_ms: join(known?.p99_ms, fresh.p99_ms, null),
+    cpu_seconds: join(known?.cpu_seconds, fresh.cpu_seconds, 0),
+    memory_bytes: join(known?.memory_bytes, fresh.memory_bytes, null),
+    share: join(known?.share, fresh.share, 0),
+  };
+}
+
+export function lengthOf(series: SeriesDocument): number {
+  return series.versions[0]?.requests.length ?? 0;
+}
+
+/** Seconds since 1970 at the start of each step. */
+export function timesOf(series: SeriesDocument): number[] {
+  const start = Date.parse(series.from) / 1000;
+  return Array.from({ length: lengthOf(series) }, (_, place) => start + place * series.step_seconds);
+}
+
+/** From when on to ask: the last step again, which may not have been over. */
+export function since(series: SeriesDocument): string {
+  const steps = Math.max(0, lengthOf(series) - 2);
+  return new Date(Date.parse(series.from) + steps * series.step_seconds * 1000).toISOString();
+}
