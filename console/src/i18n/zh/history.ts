@@ -1,0 +1,27 @@
+import type { history as english } from "../en/history";
+
+export const history: typeof english = {
+  title: (service) => `${service} 的历史记录`,
+  about: "改变该服务的每一代配置，最新的在前：最多 1,000 条，保留 90 天。",
+  generation: "代号",
+  when: "时间",
+  traffic: "流量",
+  who: "操作者",
+  note: "说明",
+  actions: "操作",
+  served: "当前生效",
+  nothing: "无",
+  start: "进程启动",
+  edit: "修改了文件",
+  command: (user, command) => `${user}：${command}`,
+  restores: (generation) => `回到第 ${generation} 代`,
+  held: (why) => `未生效：${why}`,
+  same: "流量比例未变",
+  failed: (version) => `${version} 出错`,
+  removed: "服务已移除",
+  more: "显示更早的记录",
+  empty: "尚无记录",
+  emptyHelp: "历史记录从第一次为该服务提供流量的那一代开始。",
+  rollback: "回滚到此",
+  rollbackTo: (generation) => `回滚到第 ${generation} 代`,
+};
