@@ -1,6 +1,8 @@
 // The `test` of every spec: it serves sites, sends traffic, ends both, and lets no page complain unheard.
 
 import { type BrowserContext, type Page, expect, test as base } from "@playwright/test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { Site } from "./site";
 import { Traffic } from "./traffic";
 import { Watershed } from "./watershed";
@@ -45,6 +47,17 @@ export class Complaints {
   private add(text: string): void {
     this.heard.push(text);
   }
+}
+
+/** While one works on the console: `WATERSHED_CONSOLE=console/dist` tries a build that no binary has yet. */
+async function built(context: BrowserContext): Promise<void> {
+  const directory = process.env.WATERSHED_CONSOLE;
+  if (directory === undefined) return;
+  await context.route(/\/console\/(console\.(js|css)|index\.html)?$/, async (route) => {
+    const name = new URL(route.request().url()).pathname.split("/").pop() || "index.html";
+    const response = await route.fetch({ headers: { ...route.request().headers(), "accept-encoding": "identity" } });
+    await route.fulfill({ response, body: readFileSync(join(directory, name)) });
+  });
 }
 
 interface Fixtures {
@@ -92,6 +105,11 @@ export const test = base.extend<Fixtures>({
     { auto: true },
   ],
 
+  context: async ({ context }, use) => {
+    await built(context);
+    await use(context);
+  },
+
   page: async ({ page, complaints }, use) => {
     complaints.watch(page);
     await use(page);
@@ -102,6 +120,7 @@ export const test = base.extend<Fixtures>({
     await use(async (options) => {
       const context = await browser.newContext({ ...contextOptions, ...options });
       contexts.push(context);
+      await built(context);
       const page = await context.newPage();
       complaints.watch(page);
       return page;
