@@ -6,7 +6,6 @@ import { deploy } from "./en/deploy";
 import { explain } from "./en/explain";
 import { history } from "./en/history";
 import { login } from "./en/login";
-import { page } from "./en/page";
 import { service } from "./en/service";
 import { services } from "./en/services";
 import { shell, units } from "./en/shell";
@@ -19,7 +18,6 @@ export const en = {
   explain,
   history,
   login,
-  page,
   service,
   services,
   shell,

@@ -7,7 +7,6 @@ import { deploy } from "./zh/deploy";
 import { explain } from "./zh/explain";
 import { history } from "./zh/history";
 import { login } from "./zh/login";
-import { page } from "./zh/page";
 import { service } from "./zh/service";
 import { services } from "./zh/services";
 import { shell, units } from "./zh/shell";
@@ -20,7 +19,6 @@ export const zh: typeof en = {
   explain,
   history,
   login,
-  page,
   service,
   services,
   shell,

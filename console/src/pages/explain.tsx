@@ -8,10 +8,10 @@ import { t } from "../i18n";
 import { Button } from "../parts/button";
 import { Field, Select, TextField } from "../parts/field";
 import { Failure } from "../parts/notice";
-import { Heading } from "../parts/trail";
 import { place, refine } from "../router";
 import { Answer } from "./explain/answer";
 import { type Asked, askedIn, type Complaint, isComplaint, METHODS, questionOf } from "./explain/question";
+import { Heading } from "./service/heading";
 
 type Outcome = { is: "nothing" } | { is: "asking" } | { is: "answer"; explanation: Explanation } | { is: "failure"; failure: Refused | Unreachable };
 

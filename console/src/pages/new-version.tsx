@@ -3,6 +3,8 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 
+import type { Target } from "../actions/target";
+import { Trouble } from "../actions/trouble";
 import type { Preview } from "../api/change";
 import { api } from "../api/client";
 import { deployments } from "../api/deploy";
@@ -12,13 +14,12 @@ import { count } from "../format";
 import { t } from "../i18n";
 import { ChangeButton, Button, LinkButton } from "../parts/button";
 import { Failure, Loading, Notice } from "../parts/notice";
-import { PlanView } from "../parts/plan";
-import { Refusal } from "../parts/refusal";
-import { Heading } from "../parts/trail";
 import { about, useResource } from "../resource";
 import { go, link } from "../router";
 import { type Draft, documentOf, emptyDraft, problemsOf } from "./deploy/draft";
 import { Fields } from "./deploy/fields";
+import { PlanView } from "./deploy/plan";
+import { Heading } from "./service/heading";
 
 export function NewVersion({ environment, service }: { environment: string; service: string }) {
   const status = useResource(`new ${environment}/${service}`, (signal) => api.status({ environment, service }, signal), {
@@ -31,14 +32,14 @@ export function NewVersion({ environment, service }: { environment: string; serv
       <Heading environment={environment} service={service} title={t().deploy.title(service)} />
       {document === undefined && failure !== undefined && <Failure failure={failure} />}
       {document === undefined && failure === undefined && <Loading />}
-      {document !== undefined && <Form environment={environment} service={document} />}
+      {document !== undefined && <Form environment={environment} service={document} refresh={status.refresh} />}
     </>
   );
 }
 
 type Stage = { at: "form" } | { at: "planning" } | { at: "plan"; preview: Preview; expect?: string } | { at: "beginning" };
 
-function Form({ environment, service }: { environment: string; service: ServiceDocument }) {
+function Form({ environment, service, refresh }: { environment: string; service: ServiceDocument; refresh: () => Promise<void> }) {
   const texts = t().deploy;
   const taken = service.versions.map(({ name }) => name);
   const [draft, setDraft] = useState<Draft>(() => emptyDraft(taken));
@@ -84,16 +85,17 @@ function Form({ environment, service }: { environment: string; service: ServiceD
     });
   };
 
+  const target: Target = { environment, service, policy: undefined, refresh, apply: () => undefined };
   const isPlanned = stage.at === "plan" || stage.at === "beginning";
   return (
     <>
       <div ref={result} tabIndex={-1} class="result">
-        {failure !== undefined && <Refusal failure={failure} title={texts.planFailed} />}
+        <Trouble failure={failure} isMoved={false} target={target} onRestart={plan} />
         {stage.at === "plan" && (
           <>
             <h2>{texts.plan}</h2>
             <p>{texts.planHelp}</p>
-            <PlanView preview={stage.preview} />
+            <PlanView preview={stage.preview} order={[...taken, draft.name]} />
             <div class="buttons">
               <ChangeButton kind="primary" onClick={() => begin(stage.expect)}>{texts.begin}</ChangeButton>
               <Button onClick={() => setStage({ at: "form" })}>{texts.edit}</Button>

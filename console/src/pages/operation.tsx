@@ -7,13 +7,12 @@ import { t } from "../i18n";
 import { LinkButton } from "../parts/button";
 import { Icon } from "../parts/icon";
 import { Failure, Loading, Notice } from "../parts/notice";
-import { ShareTable } from "../parts/plan";
-import { Refusal } from "../parts/refusal";
+import { ShareChanges } from "../parts/share-change";
 import { StatusBadge } from "../parts/status";
 import { Time } from "../parts/time";
-import { Heading } from "../parts/trail";
 import { about, useResource } from "../resource";
 import { link } from "../router";
+import { Heading } from "./service/heading";
 
 const STEPS: readonly Step[] = ["checking", "writing", "creating", "shifting"];
 
@@ -103,7 +102,9 @@ function Done({ document }: { document: OperationDocument }) {
   return (
     <div class="result">
       <Notice kind="good" title={texts.isNormal(version)} />
-      {result !== undefined && result.shares.length > 0 && <ShareTable shares={result.shares} />}
+      {result !== undefined && result.shares.length > 0 && (
+        <ShareChanges shares={result.shares} order={result.shares.map((change) => change.version)} />
+      )}
       {result?.warnings?.map((warning) => <Notice key={warning} kind="warning">{warning}</Notice>)}
       <div class="buttons">
         <LinkButton kind="primary" href={link({ page: "service", environment, service })}>{texts.open}</LinkButton>
@@ -119,7 +120,7 @@ function Failed({ document }: { document: OperationDocument }) {
   return (
     <div class="result">
       {error === undefined ? <Notice kind="error" title={texts.failed(version)} /> : (
-        <Refusal failure={new Refused({ ...error, status: error.status ?? 0 })} title={texts.failed(version)} />
+        <Failure failure={new Refused({ ...error, status: error.status ?? 0 })} title={texts.failed(version)} />
       )}
       <p>{texts.failedHelp}</p>
       <div class="buttons">

@@ -8,15 +8,15 @@ import { t } from "../i18n";
 import { LinkButton, Outward } from "../parts/button";
 import { CodeBlock } from "../parts/code";
 import { Facts, Section } from "../parts/facts";
+import { Figure } from "../parts/figure";
 import { Failure, Loading, Notice } from "../parts/notice";
 import { StatusBadge } from "../parts/status";
-import { Heading } from "../parts/trail";
+import { policyOf, previewOf } from "../policy";
 import { about, useResource } from "../resource";
 import { link } from "../router";
-import { Figure } from "./services/table";
+import { Heading } from "./service/heading";
 import { Configuration } from "./version/configuration";
 import { Failures } from "./version/failures-table";
-import { previewOf } from "./version/preview";
 import { Targets } from "./version/targets";
 
 interface Place {
@@ -50,7 +50,7 @@ export function Version({ environment, service, version }: Place) {
 }
 
 function Gone({ environment, service, version }: Place) {
-  const texts = t().page;
+  const texts = t().version;
   return (
     <Notice
       kind="warning"
@@ -69,7 +69,8 @@ function Known({ place, service, version, described }: {
   described: ServiceDescription | undefined;
 }) {
   const own = described?.versions.find(({ name }) => name === version.name);
-  const preview = previewOf(service, described, version.name);
+  const isPreviewed = described !== undefined && policyOf(described).override.previewDomains && version.status === "normal";
+  const preview = isPreviewed ? previewOf(service.url, version.name) : undefined;
   return (
     <>
       {version.remark !== undefined && <p>{version.remark}</p>}

@@ -25,8 +25,8 @@ export function Facts({ facts }: { facts: readonly (Fact | undefined)[] }) {
 /** A part of a page with its heading. */
 export function Section({ title, children, actions }: { title: string; children: ComponentChildren; actions?: ComponentChildren }) {
   return (
-    <section class="section">
-      <div class="heading-line">
+    <section class="section panel">
+      <div class="section-head">
         <h2>{title}</h2>
         {actions}
       </div>

@@ -65,7 +65,6 @@ export const deploy = {
   planHelp: "Nothing has been changed yet.",
   begin: "Deploy",
   edit: "Change something",
-  planFailed: "This cannot be deployed",
   willCompile: (digest: string) => `The component ${digest} is compiled`,
   noShares: "No version's share changes.",
 
@@ -89,7 +88,4 @@ export const deploy = {
   isGone: "This operation is not known",
   isGoneHelp: "The process keeps the last 100 operations, and forgets them when it ends. The history has what came of it.",
   toHistory: "History",
-  warnings: "Remarks of the process",
-  running: (version: string) => `${version} is being deployed`,
-  watch: "Watch it",
 };

@@ -63,4 +63,8 @@ export const version = {
   lastSeen: "Last",
   logs: "Its log",
   logsHelp: "The process writes its log to standard error, one line an event. Lines about this version:",
+
+  gone: (version: string) => `There is no version ${version}`,
+  goneHelp: "It was deleted, or the address is misspelt.",
+  toService: (service: string) => `To ${service}`,
 };

@@ -65,7 +65,6 @@ export const deploy: typeof english = {
   planHelp: "尚未进行任何更改。",
   begin: "部署",
   edit: "返回修改",
-  planFailed: "无法部署",
   willCompile: (digest) => `将编译组件 ${digest}`,
   noShares: "各版本的流量比例不变。",
 
@@ -89,7 +88,4 @@ export const deploy: typeof english = {
   isGone: "没有这项操作",
   isGoneHelp: "进程保留最近 100 项操作，退出后即清除。结果可在历史记录中查看。",
   toHistory: "历史记录",
-  warnings: "进程的提示",
-  running: (version) => `正在部署 ${version}`,
-  watch: "查看进度",
 };

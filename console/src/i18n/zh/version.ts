@@ -65,4 +65,8 @@ export const version: typeof english = {
   lastSeen: "最近一次",
   logs: "日志",
   logsHelp: "进程把日志写到标准错误，每个事件一行。与此版本有关的行：",
+
+  gone: (version) => `没有版本 ${version}`,
+  goneHelp: "它已被删除，或者地址有误。",
+  toService: (service) => `前往 ${service}`,
 };

@@ -4,11 +4,11 @@ import type { TargetDocument, UpstreamDocument } from "../../api/documents";
 import { count, milliseconds } from "../../format";
 import { t } from "../../i18n";
 import { Section } from "../../parts/facts";
+import { Figure } from "../../parts/figure";
 import { Notice } from "../../parts/notice";
 import { Badge } from "../../parts/status";
 import { Table } from "../../parts/table";
 import { Time } from "../../parts/time";
-import { Figure } from "../services/table";
 
 export function Targets({ upstream }: { upstream: UpstreamDocument }) {
   const texts = t().version;
