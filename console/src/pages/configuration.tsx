@@ -39,7 +39,7 @@ function Known({ status, description }: { status: StatusDocument; description: D
     <>
       {status.troubles?.map((trouble) => <Notice key={trouble} kind="error" title={texts.trouble}>{trouble}</Notice>)}
       <Process status={status} />
-      <Reload reload={status.last_reload} />
+      <Reload reload={status.last_reload} isToldBelow={(status.rejected ?? []).length > 0} />
       <Restart status={status} started={description.started_with} />
       <Files status={status} />
       <Section title={texts.settings}>
@@ -74,7 +74,8 @@ function Process({ status }: { status: StatusDocument }) {
   );
 }
 
-function Reload({ reload }: { reload: ReloadDocument | undefined }) {
+/** Reports of services' files stand below, each with its file. */
+function Reload({ reload, isToldBelow }: { reload: ReloadDocument | undefined; isToldBelow: boolean }) {
   const texts = t().configuration;
   return (
     <Section title={texts.reload}>
@@ -88,7 +89,7 @@ function Reload({ reload }: { reload: ReloadDocument | undefined }) {
               { name: texts.filesRead, value: count(reload.files_read) },
             ]}
           />
-          {reload.report !== undefined && <CodeBlock text={reload.report} label={texts.report} />}
+          {reload.report !== undefined && !isToldBelow && <CodeBlock text={reload.report} label={texts.report} />}
         </>
       )}
     </Section>

@@ -40,7 +40,6 @@ export const configuration = {
   right: "right",
   wrong: "wrong: the service goes on as it was",
   wrongNew: "wrong: nothing of it is served",
-  problems: (count: string) => `${count} problems`,
   warnings: "Right, but hardly meant",
   search: "Search files",
   counted: (shown: string, all: string) => `${shown} of ${all} files`,

@@ -42,7 +42,6 @@ export const configuration: typeof english = {
   right: "正确",
   wrong: "有错误：服务保持原样",
   wrongNew: "有错误：其中的内容没有生效",
-  problems: (count) => `${count} 个问题`,
   warnings: "正确，但可能不是本意",
   search: "搜索文件",
   counted: (shown, all) => `显示 ${shown} / ${all} 个文件`,

@@ -37,13 +37,12 @@ export function Files({ status }: { status: StatusDocument }) {
 
 function Rejected({ rejection }: { rejection: RejectionDocument }) {
   const texts = t().configuration;
-  const { file, environment, serves, problems, report } = rejection;
+  const { file, environment, serves, report } = rejection;
   return (
     <Notice kind="error" title={<code>{file}</code>}>
       <p>{serves === undefined ? texts.wrongNew : texts.wrong}</p>
       {serves !== undefined && <p><a href={link({ page: "service", environment, service: serves })}>{`${environment}/${serves}`}</a></p>}
       <CodeBlock text={report} label={`${texts.report}: ${file}`} />
-      <p class="quiet">{texts.problems(count(problems.length))}</p>
     </Notice>
   );
 }

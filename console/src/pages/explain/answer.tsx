@@ -34,9 +34,12 @@ function decided(decision: string): string {
   return rule === null ? (texts.decisions[decision] ?? decision) : texts.rule(rule[1] ?? "");
 }
 
+/** Decisions in which the shares have a part. */
+const BY_SHARES = ["random", "sticky", "latest", "offline"];
+
 function Steps({ explanation }: { explanation: Explanation }) {
   const texts = t().explain;
-  const { override: wish, rules = [], sticky, distribution } = explanation;
+  const { override: wish, rules = [], sticky, distribution, decision } = explanation;
   return (
     <ol class="explained">
       <li>
@@ -59,10 +62,12 @@ function Steps({ explanation }: { explanation: Explanation }) {
           {sticky.hash !== undefined && <p class="quiet"><code>{sticky.hash}</code></p>}
         </li>
       )}
-      <li>
-        <b>{texts.stepNames.shares}</b>
-        <p>{distribution.map(({ version, share }) => `${version} ${percent(share)}`).join(", ") || t().shell.none}</p>
-      </li>
+      {BY_SHARES.includes(decision) && (
+        <li>
+          <b>{texts.stepNames.shares}</b>
+          <p>{distribution.map(({ version, share }) => `${version} ${percent(share)}`).join(", ") || t().shell.none}</p>
+        </li>
+      )}
     </ol>
   );
 }

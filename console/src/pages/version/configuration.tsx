@@ -34,7 +34,7 @@ export function Configuration({ version, file, digest }: { version: VersionDescr
             </>
           )}
           <h3>{texts.grants}</h3>
-          {groups.grants.length === 0 ? <p class="quiet">{texts.noGrants} {texts.grantsAdd}</p> : (
+          {groups.grants.length === 0 ? <p class="quiet">{texts.noGrants} <code>{texts.grantsAdd}</code></p> : (
             <ul class="grants">{groups.grants.map(({ key }) => <li key={key}><code>{key}</code></li>)}</ul>
           )}
         </>
