@@ -2,6 +2,7 @@
 
 import type { ChangeOptions, ChangeOutcome, Preview } from "./change";
 import { address, ask, changeHeaders, read } from "./client";
+import type { Fault } from "./documents";
 import { type ProblemDocument, Unreachable } from "./problem";
 
 /** The body of `POST …/versions`. One of `component`, `upload` and `upstream` is there. */
@@ -38,7 +39,13 @@ export interface Operation {
   /** RFC 3339. */
   began: string;
   result?: ChangeOutcome;
-  error?: ProblemDocument;
+  error?: OperationError;
+}
+
+/** Why an operation failed. It has no status of HTTP. */
+export interface OperationError extends Omit<ProblemDocument, "status"> {
+  /** Why the version cannot be served. */
+  fault?: Fault;
 }
 
 const path = (environment: string, service: string) =>
@@ -61,10 +68,8 @@ export const deployments = {
       patience: PATIENCE_MS,
     }),
   operation: (id: string, signal?: AbortSignal) => ask<Operation>(`operations/${encodeURIComponent(id)}`, { signal }),
-  operations: async (signal?: AbortSignal): Promise<Operation[]> => {
-    const document = await ask<Operation[] | { operations: Operation[] }>("operations", { signal });
-    return Array.isArray(document) ? document : document.operations;
-  },
+  /** The last 100 of the process, the newest first. */
+  operations: (signal?: AbortSignal) => ask<{ operations: Operation[] }>("operations", { signal }),
 };
 
 /**

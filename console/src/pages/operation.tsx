@@ -1,10 +1,12 @@
 // How far a deployment is, and how it ended. It goes on in the process, whoever watches it.
 
+import { authorText } from "../actions/target";
 import { api } from "../api/client";
-import { deployments, type Operation as OperationDocument, type Step } from "../api/deploy";
+import { deployments, type Operation as OperationDocument, type OperationError, type Step } from "../api/deploy";
 import { Refused } from "../api/problem";
 import { t } from "../i18n";
 import { LinkButton } from "../parts/button";
+import { CodeBlock } from "../parts/code";
 import { Icon } from "../parts/icon";
 import { Failure, Loading, Notice } from "../parts/notice";
 import { ShareChanges } from "../parts/share-change";
@@ -114,14 +116,31 @@ function Done({ document }: { document: OperationDocument }) {
   );
 }
 
+function Why({ error, title }: { error: OperationError; title: string }) {
+  const texts = t().shell;
+  const { code, message, help, fault, changed, diff } = error;
+  const advice = fault?.suggestion ?? help;
+  const detail = fault === undefined || message.includes(fault.detail) ? undefined : fault.detail;
+  return (
+    <>
+      <Notice kind="error" title={title} live>
+        <p>{message}</p>
+        {detail !== undefined && <p>{detail}</p>}
+        {advice !== undefined && <p>{texts.help(advice)}</p>}
+        <p class="quiet"><code>{fault?.code ?? code}</code></p>
+      </Notice>
+      {changed?.author != null && <p>{t().actions.conflictBy(authorText(changed.author))}</p>}
+      {diff !== undefined && diff !== "" && <CodeBlock text={diff} label={t().actions.byHandDiff} isDiff />}
+    </>
+  );
+}
+
 function Failed({ document }: { document: OperationDocument }) {
   const texts = t().deploy;
   const { environment, service, version, error } = document;
   return (
     <div class="result">
-      {error === undefined ? <Notice kind="error" title={texts.failed(version)} /> : (
-        <Failure failure={new Refused({ ...error, status: error.status ?? 0 })} title={texts.failed(version)} />
-      )}
+      {error === undefined ? <Notice kind="error" title={texts.failed(version)} /> : <Why error={error} title={texts.failed(version)} />}
       <p>{texts.failedHelp}</p>
       <div class="buttons">
         <LinkButton kind="primary" href={link({ page: "new-version", environment, service })}>{texts.again}</LinkButton>
