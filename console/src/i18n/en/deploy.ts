@@ -92,4 +92,6 @@ export const deploy = {
   isGone: "This operation is not known",
   isGoneHelp: "The process keeps the last 100 operations, and forgets them when it ends. The history has what came of it.",
   toHistory: "History",
+  running: (version: string) => `${version} is being deployed`,
+  watch: "Watch it",
 };

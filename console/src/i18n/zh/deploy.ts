@@ -92,4 +92,6 @@ export const deploy: typeof english = {
   isGone: "没有这项操作",
   isGoneHelp: "进程保留最近 100 项操作，退出后即清除。结果可在历史记录中查看。",
   toHistory: "历史记录",
+  running: (version) => `正在部署 ${version}`,
+  watch: "查看进度",
 };
