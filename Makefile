@@ -1,6 +1,7 @@
 # The commands of the project; `make` alone lists them.
 
 CONFIG ?= config/watershed.toml
+BINARY ?= target/release/watershed
 # A new Debian machine lacks these: a C toolchain and cmake, for the C libraries in our dependencies.
 TOOLS := cc cmake
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
@@ -9,7 +10,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 LINKED := CARGO_TARGET_DIR=target/linked RUSTFLAGS=-Clink-arg=-Wl,--emit-relocs
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak fuzz bench bench-peers dist pgo plugins lint tools promtool test-peers test-guests
+.PHONY: help run test test-console soak fuzz bench bench-peers dist pgo plugins lint tools promtool test-peers test-guests
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -19,6 +20,11 @@ run: tools ## build in release and serve config/ (CONFIG=… for another)
 
 test: tools promtool test-peers ## run everything that must pass
 	cargo test --release --locked
+	$(MAKE) test-console
+
+test-console: ## run the console in a browser against the real binary (BINARY=… for another)
+	$(if $(filter $(BINARY),target/release/watershed),cargo build --release --locked --bin watershed)
+	@SUDO="$(SUDO)" WATERSHED_BIN=$(abspath $(BINARY)) tests/console/run.sh
 
 soak: tools ## run ten minutes of mixed traffic through upstreams that come and go (SOAK_SECONDS=…)
 	cargo test --release --locked --test it -- --ignored --exact --nocapture soak::soak

@@ -9,6 +9,7 @@ import "./styles/tables.css";
 import "./styles/dialog.css";
 import "./styles/pages.css";
 import "./styles/service.css";
+import "./styles/forms.css";
 
 import { render } from "preact";
 

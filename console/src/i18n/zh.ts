@@ -2,9 +2,28 @@
 
 import type { en } from "./en";
 import { actions } from "./zh/actions";
+import { configuration } from "./zh/configuration";
+import { deploy } from "./zh/deploy";
+import { explain } from "./zh/explain";
+import { history } from "./zh/history";
+import { login } from "./zh/login";
 import { refusals } from "./zh/refusals";
 import { service } from "./zh/service";
 import { services } from "./zh/services";
 import { shell, units } from "./zh/shell";
+import { version } from "./zh/version";
 
-export const zh: typeof en = { shell, units, services, service, actions, refusals };
+export const zh: typeof en = {
+  actions,
+  configuration,
+  deploy,
+  explain,
+  history,
+  login,
+  refusals,
+  service,
+  services,
+  shell,
+  units,
+  version,
+};

@@ -15,6 +15,7 @@ import { policyOf } from "../policy";
 import { about, useResource } from "../resource";
 import { link } from "../router";
 import { Decisions } from "./service/decisions";
+import { Deployments } from "./service/deployments";
 import { Head } from "./service/head";
 import { Notices } from "./service/notices";
 import { Plots } from "./service/plots";
@@ -75,6 +76,7 @@ function Found({ environment, service, document, status }: Props & {
     <>
       <Head environment={environment} service={document} onOpen={setOpen} />
       <Notices service={document} />
+      <Deployments environment={environment} service={service} />
       <Traffic service={document} />
       <Versions environment={environment} service={document} policy={policy} series={series} onOpen={setOpen} />
       <Plots series={series} names={document.versions.map(({ name }) => name)} records={records} />
