@@ -9,6 +9,7 @@ mod check;
 mod console;
 mod description;
 mod error;
+mod events;
 mod explain;
 mod find;
 mod guard;
@@ -18,6 +19,7 @@ mod metrics;
 mod probes;
 mod reload;
 mod routes;
+mod services;
 mod status;
 mod token;
 mod write;
@@ -25,13 +27,13 @@ mod write;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
 pub use description::description;
+pub use events::Events;
 pub use status::service_document;
 pub use token::{Token, TokenError, TokenFile};
 pub use write::Writes;
@@ -40,6 +42,7 @@ use crate::config::Config;
 use crate::descriptors::Descriptors;
 use crate::reload::ReloadHandle;
 use crate::telemetry::Telemetry;
+use crate::transport::Drain;
 use crate::versions::Live;
 
 /// How often the token file is read.
@@ -56,8 +59,8 @@ pub struct Admin {
     pub telemetry: Telemetry,
     pub token: Option<TokenFile>,
     pub descriptors: Descriptors,
-    /// Whether the drain is announced.
-    pub draining: Arc<AtomicBool>,
+    pub drain: Drain,
+    pub events: Events,
     /// Port of the first proxy listener, for the URLs of services.
     pub port: u16,
     /// The main file, absolute.
@@ -91,6 +94,7 @@ impl AdminListener {
         tokio::select! {
             served = listen::serve(socket, routes::routes(self.admin.clone())) => served,
             () = self.admin.look_around() => Ok(()),
+            () = self.admin.events.watch(&self.admin.live) => Ok(()),
         }
     }
 }

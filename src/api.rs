@@ -4,7 +4,7 @@
 //! a newer process.
 //!
 //! `paths` has the addresses and queries, and `query` reads a query string. Then one file for each
-//! answer: `status` (with the `upstream` of a version), `reload` (with the body of the request), `history`, `explanation`, `description`
+//! answer: `status` (with the `upstream` of a version), `services` (the same in short), `events`, `reload` (with the body of the request), `history`, `explanation`, `description`
 //! (the answer of `/api/v1/config`), `plan` (the difference between two descriptions, printed by
 //! `watershed plan --json`) and `change` (what was done to a service). `standing` says where a version stands, in several of them, `moment` is
 //! how each of them writes a time, and `error` is what every command and path answers when something is wrong.
@@ -13,6 +13,7 @@ mod change;
 mod check;
 mod description;
 mod error;
+mod events;
 mod explanation;
 mod history;
 pub mod moment;
@@ -21,6 +22,7 @@ mod plan;
 mod query;
 mod reload;
 mod request;
+mod services;
 mod standing;
 mod status;
 mod upstream;
@@ -35,14 +37,15 @@ pub use description::{
     ServiceDescription, Settings, TrafficKind, Value, VersionDescription,
 };
 pub use error::{ErrorDocument, ErrorPlace, ProblemDocument};
+pub use events::{ChangeEvent, EndEvent, HelloEvent};
 pub use explanation::{Chance, Explanation, RuleStep, StickyStep, Wish};
 pub use history::{
     Author, ChangedPart, FileText, HistoryDocument, Parts, Record, RecordOutcome, RecordedVersion,
     Served, ServedVersion, Share,
 };
 pub use paths::{
-    CHECK, CONFIG, ConfigQuery, DELETE, EXPLAIN, ExplainQuery, HISTORY, HistoryQuery, PROMOTE,
-    RELEASE, RELOAD, ROLLBACK, ReadinessQuery, STATUS, StatusQuery, TRAFFIC,
+    CHECK, CONFIG, ConfigQuery, DELETE, EVENTS, EXPLAIN, ExplainQuery, HISTORY, HistoryQuery, PROMOTE,
+    RELEASE, RELOAD, ROLLBACK, ReadinessQuery, SERVICES, STATUS, StatusQuery, TRAFFIC,
 };
 pub use plan::{
     ChangeKind, Compilation, KeyChange, Plan, RestoredKey, ServiceChange, ShareChange,
@@ -54,6 +57,7 @@ pub use request::{
     Aimed, ChangeRequest, DeleteRequest, How, NumbersByName, PromoteRequest, ReleaseRequest,
     RollbackRequest, TrafficRequest,
 };
+pub use services::{ServiceSummary, ServicesDocument, VersionSummary};
 pub use standing::{Fault, Standing};
 pub use status::{
     DescriptorsDocument, DrawnDocument, EnvironmentDocument, ObservedDocument, ServiceDocument,

@@ -87,7 +87,7 @@ codes! {
     NoGoodText = "no-good-text": "What the file said when it was right is not known.",
     FileExists = "file-exists": "A file that was to be written is there already.",
     NoDirectory = "no-directory": "The directory of a new file is not there.",
-    Busy = "busy": "Another command edits files of the same directory.",
+    Busy = "busy": "Another command edits files of the same directory, or the process has as many event streams as it may.",
     FileChanged = "file-changed": "The service's file is not what was looked at. Nothing was done; `changed` says what the file is now.",
     ChangedMeanwhile = "changed-meanwhile": "Somebody else changed the same thing at the same time.",
     NotWritable = "not-writable": "This user may not write there; `change` is the edit.",

@@ -1,7 +1,7 @@
 //! Decides which versions serve, in one place. Pure: nothing here reads a file, a clock or a socket.
 //!
 //! Given what a service declares, where its versions stand, and what it served before, this room
-//! answers four questions:
+//! answers five questions:
 //!
 //! - Which versions may take requests, and why not the others? A [`Standing`] describes a version by
 //!   itself (creating, normal, in error); `eligibility` judges it within its service, by its reach and
@@ -11,6 +11,7 @@
 //! - How is each request decided? [`PolicyInputs::policy`] compiles the shares, with rules,
 //!   stickiness and overrides, into a [`routing::Policy`](crate::routing::Policy).
 //! - What would one request get, and why? `explain` asks the same policy and lists every step.
+//! - How does a service do, in one word? `health` has the words, for lists of services.
 //!
 //! A publish asks these questions, and so do `status`, `plan`, `explain`, `check` and every command
 //! that writes shares. So all of them agree with what requests get. To read the code, follow the
@@ -20,6 +21,7 @@ mod base;
 mod compile;
 mod eligibility;
 pub mod explain;
+pub mod health;
 #[cfg(test)]
 mod tests;
 mod verdict;

@@ -8,6 +8,7 @@
 mod candidates;
 mod journal;
 mod load;
+mod news;
 mod outcome;
 mod publish;
 mod retry;
@@ -33,6 +34,7 @@ use crate::versions::{Live, Preparer, ServiceKey, Snapshot, declared};
 use candidates::{Again, Prepared, Versions};
 use journal::{Journal, key_of};
 use load::{Scope, lock};
+use news::News;
 use outcome::Askers;
 use publish::PUBLISH_PATIENCE;
 use retry::Retry;
@@ -83,6 +85,10 @@ pub struct Reloader {
     /// How many services waited for their override secret after the last load.
     awaited_secrets: usize,
     retry: Retry,
+    /// Whether the main file was wrong at the last load.
+    is_refused: bool,
+    /// What changed, and is not told yet.
+    news: News,
 }
 
 /// What the watcher must follow from now on.
@@ -139,6 +145,8 @@ impl Reloader {
             unread: Unread::default(),
             awaited_secrets: 0,
             retry: Retry::default(),
+            is_refused: false,
+            news: News::default(),
         }
     }
 
@@ -171,6 +179,7 @@ impl Reloader {
                 }
             };
             self.react(cause, watcher).await;
+            self.news.tell(&self.live);
             self.follow(watcher);
             self.plan_retry(watcher);
         }
@@ -199,7 +208,11 @@ impl Reloader {
 
     async fn begin(&mut self, rejected: Vec<Rejection>, watcher: &Watcher) {
         self.versions.renew(&self.config, Again::Passing);
-        let files = lock(&self.loader).good_files();
+        let files = {
+            let loader = lock(&self.loader);
+            loader.texts().take_edited();
+            loader.good_files()
+        };
         self.journal.note_texts(files);
         self.reject(rejected);
         self.warn();

@@ -17,7 +17,7 @@ use pingora::server::{RunArgs, Server};
 use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 
-use crate::admin::{Admin, AdminListener, TokenError, TokenFile, Writes};
+use crate::admin::{Admin, AdminListener, Events, TokenError, TokenFile, Writes};
 use crate::config::{BackendSpec, Config, ServerSettings};
 use crate::descriptors::Descriptors;
 use crate::proxy::Gateway;
@@ -136,14 +136,14 @@ impl Shared {
         started_with: Arc<Config>,
     ) -> Admin {
         let Self { telemetry, live, reloads, descriptors, drain } = self.clone();
-        let draining = drain.flag();
         Admin {
             live,
             reloads,
             telemetry,
             token,
             descriptors,
-            draining,
+            drain,
+            events: Events::default(),
             port,
             config,
             root,

@@ -35,6 +35,7 @@ pub use file::{ReadError, is_same, read_file};
 pub use fingerprint::{Fingerprint, Look, has_other_names};
 pub use loader::{
     Changed, Changes, GoodFile, Loaded, Loader, Objection, Reading, Rejected, Rejection, Settings,
+    TextDigests,
 };
 pub use secret::{Unavailable, secret_of, value_of};
 pub use service_file::{Proposal, Saved, ServiceFile};

@@ -27,7 +27,7 @@ mod target;
 pub use accept::{Acceptor, Handler};
 pub use bind::{ListenError, listen};
 pub use connection::{Connection, HeadTimes, Next};
-pub use drain::{Drain, OpenConnection};
+pub use drain::{Drain, OpenConnection, Parting};
 pub use head::{HeadLimits, Malformed};
 pub use limit::{ConnectionLimit, Permit};
 pub use outbound::Progress;

@@ -10,6 +10,7 @@
 //! the order above.
 
 mod backend;
+mod changes;
 mod decider;
 mod guest;
 mod prepare;
@@ -26,6 +27,7 @@ use crate::config::{ConnectionLimits, SecretSource};
 use crate::routing::Lock;
 
 pub use backend::{Backend, GuestBackend, Reserved};
+pub use changes::{Change, Changes};
 pub use decider::{Decided, Decider, Decision};
 pub use guest::{
     Substitute, SubstituteSource, check_digest, digest_at, outgoing_import, read_component,
@@ -62,6 +64,7 @@ pub struct Live {
     current: ArcSwap<Snapshot>,
     /// Every snapshot that a request may still hold.
     seen: Mutex<Vec<Weak<Snapshot>>>,
+    changes: Changes,
 }
 
 impl Live {
@@ -81,6 +84,11 @@ impl Live {
         seen.retain(|generation| generation.strong_count() > 0);
         seen.push(Arc::downgrade(&snapshot));
         self.current.store(snapshot);
+    }
+
+    /// Where it is told that a service or the process stands otherwise than before.
+    pub fn changes(&self) -> &Changes {
+        &self.changes
     }
 
     /// How many snapshots are in memory: the current one, and older ones that requests still hold.

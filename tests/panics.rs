@@ -9,11 +9,12 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use watershed::admin::{Admin, AdminListener, Writes};
+use watershed::admin::{Admin, AdminListener, Events, Writes};
 use watershed::descriptors::Descriptors;
 use watershed::log::{Log, tell_panics};
 use watershed::source::{Loader, Reading};
 use watershed::telemetry::{Ailment, Format, Scrape, Telemetry};
+use watershed::transport::Drain;
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -82,7 +83,8 @@ fn admin(directory: &std::path::Path, telemetry: Telemetry) -> Admin {
         telemetry,
         token: None,
         descriptors: Descriptors::of(1_000),
-        draining: Arc::default(),
+        drain: Drain::new(Descriptors::of(1_000)),
+        events: Events::default(),
         port: 0,
         config: main,
         root: directory.to_owned(),

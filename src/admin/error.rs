@@ -65,6 +65,8 @@ pub enum AdminError {
     NotReady(String),
     #[error("the process is ending")]
     Ending,
+    #[error("{most} streams of events are open, and no more are allowed")]
+    StreamsBusy { most: usize },
     #[error("nothing can be checked yet: the files were not read")]
     NothingLoaded,
     #[error("there is no history: {0}")]
@@ -125,6 +127,7 @@ impl AdminError {
             | Self::NotAlive(_)
             | Self::NotReady(_)
             | Self::Ending
+            | Self::StreamsBusy { .. }
             | Self::NothingLoaded
             | Self::NoHistory(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -209,6 +212,7 @@ impl Coded for AdminError {
             Self::BodyIncomplete(_) => ErrorCode::BodyIncomplete,
             Self::NotAlive(_) => ErrorCode::NotAlive,
             Self::NotReady(_) => ErrorCode::NotReady,
+            Self::StreamsBusy { .. } => ErrorCode::Busy,
             Self::NothingLoaded => ErrorCode::NothingLoaded,
             Self::NoHistory(_) => ErrorCode::HistoryUnusable,
             Self::HistoryUnreadable(error) => error.code(),
@@ -250,6 +254,7 @@ impl Coded for AdminError {
             Self::NotAlive(_) => "read the log, and start the process again",
             Self::NotReady(_) => "wait, or see `watershed status`",
             Self::Ending => "ask the next process",
+            Self::StreamsBusy { .. } => "close a page of the console, or ask again later",
             Self::NothingLoaded => "try again, or see the log",
             Self::NoHistory(_) => {
                 "wait if the process has just started, or correct `directory` under [state], as the log says"

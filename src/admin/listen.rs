@@ -8,7 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
+use http_body_util::BodyExt;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -19,6 +22,7 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
+use super::events::EVENT_STREAM;
 use crate::transport::{ConnectionLimit, Permit};
 
 /// How long a head may take, on a new or a kept connection, until its last byte.
@@ -92,6 +96,11 @@ async fn close_when_asked(permit: &Permit, requests: &Requests) {
 #[derive(Clone, Debug, Default)]
 struct Requests(Arc<()>);
 
+/// Whether an answer goes on for as long as its client wants.
+fn is_stream(answer: &Response) -> bool {
+    answer.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == EVENT_STREAM)
+}
+
 /// The connection itself, and what answers.
 const IDLE: usize = 2;
 
@@ -110,8 +119,16 @@ impl Service<Request<Incoming>> for Counted {
         let (answer, request_under_way) = (self.routes.call(request), self.requests.clone());
         Box::pin(async move {
             let answer = answer.await;
-            drop(request_under_way);
-            answer
+            answer.map(|answer| match is_stream(&answer) {
+                true => answer.map(|body| {
+                    Body::new(body.map_frame(move |frame| {
+                        // For as long as the stream goes on, the connection is not idle.
+                        let _held = &request_under_way;
+                        frame
+                    }))
+                }),
+                false => answer,
+            })
         })
     }
 }

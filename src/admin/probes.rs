@@ -1,7 +1,6 @@
 //! `/livez` and `/readyz`, for orchestrators and balancers.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use axum::extract::{RawQuery, State};
 
@@ -36,7 +35,7 @@ impl Admin {
     fn readiness(&self, query: ReadinessQuery) -> Result<String, String> {
         let snapshot = self.live.load();
         let generation = snapshot.generation;
-        if self.draining.load(Ordering::Relaxed) {
+        if self.drain.is_announced() {
             return Err("draining".to_owned());
         }
         if let Some(lost) = self.lost() {

@@ -15,8 +15,8 @@ use axum::routing::{get, post};
 
 use super::error::AdminError;
 use super::{
-    Admin, check, console, description, explain, guard, history, metrics, probes, reload, status,
-    write,
+    Admin, check, console, description, events, explain, guard, history, metrics, probes, reload,
+    services, status, write,
 };
 use crate::api::{
     self, ConfigQuery, ExplainQuery, HistoryQuery, Parameters, QueryError, StatusQuery,
@@ -32,6 +32,8 @@ const PATHS: &[(&str, &str)] = &[
     ("/readyz", READ),
     ("/metrics", READ),
     (api::STATUS, READ),
+    (api::SERVICES, READ),
+    (api::EVENTS, READ),
     (api::CONFIG, READ),
     (api::EXPLAIN, READ),
     (api::HISTORY, READ),
@@ -56,13 +58,15 @@ pub fn list() -> String {
 
 pub fn routes(admin: Admin) -> Router {
     let hosts = admin.started_with.admin.hosts.clone().into();
-    let (token, draining) = (admin.token.clone(), admin.draining.clone());
+    let (token, draining) = (admin.token.clone(), admin.drain.flag());
     let guard = guard::Guard { hosts, token, draining };
     let answers = Router::new()
         .route("/livez", get(probes::livez))
         .route("/readyz", get(probes::readyz))
         .route("/metrics", get(metrics::show))
         .route(api::STATUS, get(show_status))
+        .route(api::SERVICES, get(show_services))
+        .route(api::EVENTS, get(events::stream))
         .route(api::CONFIG, get(show_config))
         .route(api::EXPLAIN, get(show_explanation))
         .route(api::HISTORY, get(show_history))
@@ -146,6 +150,18 @@ async fn show_status(
     let document = tokio::task::spawn_blocking(move || status::document(&admin, &query)).await;
     let document = document.unwrap_or_else(|failed| Err(AdminError::Internal(failed.to_string())));
     Ok(Json(document?).into_response())
+}
+
+/// All services in short.
+async fn show_services(
+    State(admin): State<Arc<Admin>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, AdminError> {
+    no_parameters(query)?;
+    // With thousands of services, it takes longer than others should wait for this thread.
+    let document = tokio::task::spawn_blocking(move || services::document(&admin)).await;
+    let document = document.map_err(|failed| AdminError::Internal(failed.to_string()))?;
+    Ok(Json(document).into_response())
 }
 
 /// What is declared and served, so that a client can compare it with files.

@@ -6,7 +6,6 @@ mod upstream;
 
 use std::iter;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::error::AdminError;
@@ -24,9 +23,9 @@ use crate::telemetry::Recent;
 use crate::versions::{
     EnvironmentView, ReadyVersion, ServiceEntry, Snapshot, Substitute, VersionView,
 };
-use observed::{Observed, rounded};
+use observed::rounded;
 
-pub(super) use observed::shares;
+pub(super) use observed::{Observed, shares};
 
 /// The document of what is served now, reduced to the services that the query asks for.
 pub(super) fn document(admin: &Admin, query: &StatusQuery) -> Result<StatusDocument, AdminError> {
@@ -35,8 +34,13 @@ pub(super) fn document(admin: &Admin, query: &StatusQuery) -> Result<StatusDocum
     let (port, now) = (admin.port, Instant::now());
     let mut services = wanted(admin, &snapshot, query)?.into_iter().peekable();
     let environment = |EnvironmentView { name, domain }: &EnvironmentView| {
-        let own = iter::from_fn(|| services.next_if(|it| it.key.environment == *name))
-            .map(|service| service_document(service, &rejected, port, now));
+        let own =
+            iter::from_fn(|| services.next_if(|it| it.key.environment == *name)).map(|service| {
+                ServiceDocument {
+                    file_digest: file_digest(admin, service),
+                    ..service_document(service, &rejected, port, now)
+                }
+            });
         EnvironmentDocument {
             name: name.to_string(),
             domain: domain.clone(),
@@ -46,8 +50,8 @@ pub(super) fn document(admin: &Admin, query: &StatusQuery) -> Result<StatusDocum
     let descriptors = admin.descriptors.look();
     Ok(StatusDocument {
         generation: snapshot.generation,
-        ready: snapshot.is_ready() && !admin.draining.load(Ordering::Relaxed),
-        draining: admin.draining.load(Ordering::Relaxed),
+        ready: snapshot.is_ready() && !admin.drain.is_announced(),
+        draining: admin.drain.is_announced(),
         config: admin.config.display().to_string(),
         environments: snapshot.environments.iter().map(environment).collect(),
         rejected: rejected.iter().map(rejection_document).collect(),
@@ -56,6 +60,10 @@ pub(super) fn document(admin: &Admin, query: &StatusQuery) -> Result<StatusDocum
         descriptors: Some(descriptors.into()),
         troubles: troubles(admin, descriptors),
     })
+}
+
+fn file_digest(admin: &Admin, service: &ServiceEntry) -> Option<String> {
+    Some(admin.reloads.file_digest(&service.declared.file)?.to_string())
 }
 
 /// The services that a query asks for, in the order of the snapshot.
@@ -129,6 +137,7 @@ pub fn service_document(
         domains: declared.domains.iter().map(ToString::to_string).collect(),
         routes: declared.routes.iter().map(ToString::to_string).collect(),
         file: declared.file.display().to_string(),
+        file_digest: None,
         latest: declared.traffic == Traffic::Latest,
         since_generation: service.since,
         serving: serving(service).to_owned(),
@@ -161,7 +170,10 @@ fn serving(service: &ServiceEntry) -> &'static str {
 
 /// What takes the requests of a version. While a version is being made anew, or cannot be, what it was before may still
 /// take them.
-fn taker<'a>(service: &'a ServiceEntry, view: &'a VersionView) -> Option<&'a Arc<ReadyVersion>> {
+pub(super) fn taker<'a>(
+    service: &'a ServiceEntry,
+    view: &'a VersionView,
+) -> Option<&'a Arc<ReadyVersion>> {
     let served = service.decider.entries().find(|entry| entry.spec.name == view.name);
     served.or(view.status.normal())
 }
@@ -230,15 +242,15 @@ fn reach(service: &ServiceEntry, index: usize) -> Option<String> {
     (reach != Reach::Live).then(|| reach.as_str().to_owned())
 }
 
-fn percent(share: Percent) -> f64 {
+pub(super) fn percent(share: Percent) -> f64 {
     f64::from(share.hundredths()) / 100.0
 }
 
-fn milliseconds(duration: Duration) -> f64 {
+pub(super) fn milliseconds(duration: Duration) -> f64 {
     rounded(duration.as_secs_f64() * 1000.0, 1000.0)
 }
 
-fn ratio(ratio: f64) -> f64 {
+pub(super) fn ratio(ratio: f64) -> f64 {
     rounded(ratio, 10_000.0)
 }
 

@@ -7,6 +7,10 @@ use super::query::{Parameters, QueryError, malformed};
 
 /// The status: see [`StatusDocument`](super::StatusDocument).
 pub const STATUS: &str = "/api/v1/status";
+/// The services in short: see [`ServicesDocument`](super::ServicesDocument).
+pub const SERVICES: &str = "/api/v1/services";
+/// A stream of events: see [`ChangeEvent`](super::ChangeEvent).
+pub const EVENTS: &str = "/api/v1/events";
 /// The description: see [`Description`](super::Description).
 pub const CONFIG: &str = "/api/v1/config";
 /// What a request would get: see [`Explanation`](super::Explanation).

@@ -74,6 +74,10 @@ pub struct ServiceDocument {
     pub routes: Vec<String>,
     /// Absolute.
     pub file: String,
+    /// `sha256:…` of what the process has read last in the file, right or wrong, without a byte order mark: an edit
+    /// that is based on it names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_digest: Option<String>,
     /// Whether its newest normal version is to get everything.
     pub latest: bool,
     /// The generation in which it changed last.

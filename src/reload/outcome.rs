@@ -1,16 +1,16 @@
 //! The outcome of reloads, for the status API, for commands that wait for their edit, and for the
 //! log. [`ReloadHandle`] is how other rooms see the reloader's work and ask it for a reload.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{Notify, watch as channel};
 
-use crate::config::{Problem, Report};
+use crate::config::{Digest, Problem, Report};
 use crate::history::{Attribution, History};
-use crate::source::{Loader, Objection, Reading, Rejection};
+use crate::source::{Loader, Objection, Reading, Rejection, TextDigests};
 
 /// The outcome of a load.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +70,8 @@ pub struct ReloadHandle {
     history: ArcSwap<Result<History, String>>,
     /// The loader, once there is a reloader.
     loader: ArcSwapOption<Mutex<Loader>>,
+    /// What the loader has read of each file.
+    texts: ArcSwapOption<TextDigests>,
 }
 
 /// Requests for a reload.
@@ -104,6 +106,7 @@ impl Default for ReloadHandle {
             answered: channel::Sender::new((0, None)),
             history: ArcSwap::from_pointee(Err("nothing is published yet".to_owned())),
             loader: ArcSwapOption::empty(),
+            texts: ArcSwapOption::empty(),
         }
     }
 }
@@ -169,7 +172,15 @@ impl ReloadHandle {
         tokio::task::spawn_blocking(check).await.ok()
     }
 
+    /// The digest of what a service's file said when it was read last, right or wrong, without its byte order mark.
+    /// `None` if it never could be read.
+    pub fn file_digest(&self, file: &Path) -> Option<Digest> {
+        self.texts.load().as_ref()?.of(file)
+    }
+
     pub(super) fn show_loader(&self, loader: Arc<Mutex<Loader>>) {
+        let texts = loader.lock().unwrap_or_else(PoisonError::into_inner).texts().clone();
+        self.texts.store(Some(Arc::new(texts)));
         self.loader.store(Some(loader));
     }
 

@@ -64,10 +64,12 @@ impl Reloader {
             let what = "not declared any more: requests for its domains get 404 `no-service`";
             tracing::warn!(target: LOG, services = named(&gone), "{what}");
         }
+        changed.iter().chain(&gone).for_each(|service| self.news.of(&service.key));
         let services = (!changed.is_empty()).then(|| named(&changed));
         drop((changed, gone));
         self.journal.settle(&snapshot);
         self.live.publish(snapshot);
+        self.news.tell(&self.live);
         let took_us = started.elapsed().as_micros();
         tracing::info!(target: LOG, generation, took_us, services, "published");
         if self.versions.are_creating() {

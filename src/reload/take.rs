@@ -16,7 +16,7 @@ use super::{Following, LOG, Reloader, declared_in};
 use crate::config::{
     Config, EnvironmentName, Report, Service, ServiceName, VersionSpec, Warnings, restart_keys,
 };
-use crate::source::{Changed, Changes, Followed, Loaded, Rejected, Rejection};
+use crate::source::{Changed, Changes, Followed, GoodFile, Loaded, Rejected, Rejection};
 use crate::versions::ServiceKey;
 
 #[derive(Debug, Default)]
@@ -35,6 +35,10 @@ impl Reloader {
         again: Again,
     ) -> Reload {
         let read = lock(&self.loader).keep(&loaded);
+        self.edited(&read, &loaded.rejected);
+        if std::mem::take(&mut self.is_refused) {
+            self.news.of_all();
+        }
         self.journal.note_texts(read);
         let Loaded { config, rejected, read, changes, .. } = loaded;
         let before = std::mem::replace(&mut self.config, config);
@@ -139,6 +143,8 @@ impl Reloader {
                     tracing::error!(target: LOG, "configuration rejected, nothing changed:\n{report}");
                 }
                 self.telemetry.rejected(self.wrong_files() + 1);
+                self.news.of_all();
+                self.is_refused = true;
                 Outcome::Rejected
             }
         };
@@ -167,6 +173,22 @@ impl Reloader {
         true
     }
 
+    /// Takes note of files that say something else than before, be it served or not.
+    fn edited(&mut self, right: &[GoodFile], wrong: &[Rejection]) {
+        let edited = lock(&self.loader).texts().take_edited();
+        if edited.is_empty() {
+            return;
+        }
+        for file in right.iter().filter(|file| edited.contains(&file.path)) {
+            self.news.of_named(&file.environment, Some(&file.service));
+        }
+        for Rejection { environment, serves, file, .. } in wrong {
+            if edited.contains(file) {
+                self.news.of_named(environment, serves.as_ref());
+            }
+        }
+    }
+
     /// Reports the service files that are wrong. Returns whether any of these
     /// rejections is new.
     pub(super) fn reject(&mut self, rejected: Vec<Rejection>) -> bool {
@@ -191,6 +213,12 @@ impl Reloader {
                 }
             }
         }
+        let is_same = |one: &&Rejection| before.contains(one) && rejected.contains(one);
+        for Rejection { environment, serves, .. } in
+            before.iter().chain(&rejected).filter(|one| !is_same(one))
+        {
+            self.news.of_named(environment, serves.as_ref());
+        }
         self.unread = Unread::of_files(&rejected);
         self.reloads.reject(rejected);
         self.telemetry.rejected(self.wrong_files());
@@ -211,7 +239,7 @@ impl Reloader {
 
     /// Logs the warnings of the configuration when they change: settings that are valid and
     /// probably a mistake.
-    pub(super) fn warn(&self) {
+    pub(super) fn warn(&mut self) {
         let warnings = &self.config.warnings;
         if *self.reloads.warnings() == *warnings {
             return;
@@ -220,6 +248,7 @@ impl Reloader {
             tracing::warn!(target: LOG, "served as written, but probably not as meant:\n{}", Warnings(warnings));
         }
         self.reloads.warn(warnings.clone());
+        self.news.of_all();
     }
 
     pub(super) fn came_of(&self, outcome: Outcome, read: usize) -> Reload {

@@ -19,6 +19,7 @@ mod look;
 mod one;
 #[cfg(test)]
 mod tests;
+mod text_digests;
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Deref;
@@ -38,6 +39,7 @@ pub use check::{Objection, check_instead};
 pub use good::GoodFile;
 pub use loaded::{Changed, Changes, Loaded, Rejected, Rejection};
 pub use one::Settings;
+pub use text_digests::TextDigests;
 
 /// How much of the last load may be reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +75,8 @@ pub struct Loader {
     /// Files that are wrong, and files with warnings.
     wrong: HashSet<Key>,
     warned: HashSet<Key>,
+    /// What each file said, right or wrong.
+    texts: TextDigests,
     reading: text::Read,
     /// Whether the next change of a file with this fingerprint will show.
     settled: fn(&Fingerprint) -> bool,
@@ -132,6 +136,7 @@ impl Loader {
             linked,
             wrong,
             warned,
+            texts: TextDigests::default(),
             reading,
             settled,
         }
@@ -145,6 +150,11 @@ impl Loader {
     /// The directory of the main file.
     pub fn directory(&self) -> &Path {
         self.path.parent().unwrap_or(&self.path)
+    }
+
+    /// What each service's file said last, for others to look at.
+    pub fn texts(&self) -> &TextDigests {
+        &self.texts
     }
 
     /// Reads the main file, and the service files that it leads to if they changed. A service whose

@@ -25,8 +25,15 @@ pub struct Drain {
     flag: Arc<AtomicBool>,
     /// One receiver for each open connection.
     open: Arc<watch::Sender<()>>,
+    /// One receiver for everybody who has something to say at the end.
+    parting: Arc<watch::Sender<()>>,
     descriptors: Descriptors,
 }
+
+/// Keeps the drain from being finished until dropped.
+#[derive(Debug)]
+#[expect(dead_code, reason = "held for its drop")]
+pub struct Parting(watch::Receiver<()>);
 
 /// Counts one connection as open.
 #[expect(dead_code, reason = "counted while it exists")]
@@ -40,6 +47,7 @@ impl Drain {
             goaway: Arc::new(watch::Sender::new(false)),
             flag: Arc::default(),
             open: Arc::new(watch::Sender::new(())),
+            parting: Arc::new(watch::Sender::new(())),
             descriptors,
         }
     }
@@ -65,6 +73,23 @@ impl Drain {
                 _ = reminders.tick() => drop(self.goaway.send_replace(true)),
             }
         }
+    }
+
+    /// Waits for the announcement.
+    pub async fn announced(&self) {
+        // The sender lives in `self`, so waiting cannot fail.
+        self.goaway.subscribe().wait_for(|announced| *announced).await.ok();
+    }
+
+    /// Whether the drain is announced.
+    pub fn is_announced(&self) -> bool {
+        self.flag.load(Ordering::Relaxed)
+    }
+
+    /// Has the drain wait, beside open connections, until the returned value is dropped. For who has a word to say once
+    /// the drain is announced, and says it at once.
+    pub fn part(&self) -> Parting {
+        Parting(self.parting.subscribe())
     }
 
     /// Starts the drain: no connection is accepted from now on, idle connections close, and others close after their
@@ -116,9 +141,10 @@ impl Drain {
         self.open.receiver_count()
     }
 
-    /// Waits until no connection is open.
+    /// Waits until no connection is open, and everybody has parted.
     pub async fn finished(&self) {
         self.open.closed().await;
+        self.parting.closed().await;
     }
 }
 

@@ -85,6 +85,26 @@ impl TargetState {
     }
 }
 
+/// Where all targets of an upstream stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub(super) targets: Vec<(SocketAddr, Health)>,
+    /// For each declared target, whether its name cannot be looked up now.
+    pub(super) unresolved: Vec<bool>,
+}
+
+/// Only whether a target gets requests.
+pub(super) fn word(member: &Member, now: Instant) -> Health {
+    match member.verdict() {
+        Verdict::Unhealthy => Health::Unhealthy,
+        Verdict::Unchecked => Health::Unchecked,
+        Verdict::Healthy if member.ejection.as_ref().is_some_and(|it| it.is_ejected(now)) => {
+            Health::Ejected
+        }
+        Verdict::Healthy => Health::Healthy,
+    }
+}
+
 fn health(member: &Member, now: Instant) -> (Health, SystemTime, Option<String>) {
     let checked = member.checks.as_ref().map(|checks| checks.last().clone());
     let known = member.target.since();

@@ -4,6 +4,7 @@ mod admin;
 mod backend;
 mod commands;
 pub mod compiled;
+mod events;
 mod http1;
 mod http2;
 mod load;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 
 pub use backend::Backend;
 pub use commands::{agreed, done, refused, tell};
+pub use events::Events;
 pub use http1::Http1;
 pub use http2::{Http2, read, request};
 pub use load::{StopOnDrop, while_requested};

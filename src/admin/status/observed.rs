@@ -14,28 +14,28 @@ const REQUESTS_MIN: u64 = 20;
 const RATE_MIN: Duration = Duration::from_secs(5);
 
 /// What was decided for the versions of a service.
-pub(super) struct Observed<'a> {
+pub struct Observed<'a> {
     service: &'a ServiceEntry,
     windows: Windows<Window>,
 }
 
 impl<'a> Observed<'a> {
-    pub(super) fn of(service: &'a ServiceEntry, now: Instant) -> Self {
+    pub fn of(service: &'a ServiceEntry, now: Instant) -> Self {
         Self { service, windows: service.tally.observed(now) }
     }
 
     /// How far back rates, errors and times go: for all versions of the service the same.
-    pub(super) fn lately(&self) -> Duration {
+    pub fn lately(&self) -> Duration {
         self.windows.minute.length
     }
 
     /// Requests a second to all versions; none where it is too early.
-    pub(super) fn rate(&self) -> Option<f64> {
+    pub fn rate(&self) -> Option<f64> {
         self.per_second(self.windows.minute.total())
     }
 
     /// The same to one version.
-    pub(super) fn rate_of(&self, version: &VersionName) -> Option<f64> {
+    pub fn rate_of(&self, version: &VersionName) -> Option<f64> {
         let requests = |index| self.windows.minute.of(index).total();
         self.per_second(self.service.decider.place(version).map_or(0, requests))
     }
@@ -45,8 +45,21 @@ impl<'a> Observed<'a> {
         (length >= RATE_MIN).then(|| rounded(requests as f64 / length.as_secs_f64(), 100.0))
     }
 
+    /// Whether a version was drawn more or less often than its share explains, in any of the windows.
+    pub fn is_beyond_chance(&self, version: &VersionName) -> bool {
+        let decider = &self.service.decider;
+        let place = decider.place(version);
+        let mut places = decider.places().filter(|_| decider.is_split());
+        let Some((index, share)) = places.find(|(index, _)| Some(*index) == place) else {
+            return false;
+        };
+        let Windows { minute, hour, since_publish } = &self.windows;
+        let is_beyond = |window: &Window| window.compare(index, ratio(share)).is_beyond_chance();
+        [minute, hour, since_publish].into_iter().any(is_beyond)
+    }
+
     /// What one version had; none where nobody can get it.
-    pub(super) fn document(&self, version: &VersionName) -> Option<ObservedDocument> {
+    pub fn document(&self, version: &VersionName) -> Option<ObservedDocument> {
         let decider = &self.service.decider;
         let index = decider.place(version).filter(|index| decider.entry(*index).is_some())?;
         let share = decider.places().find(|(place, _)| *place == index).map(|(_, share)| share);

@@ -47,6 +47,7 @@ impl Loader {
         }
         // The state that is served is kept, whatever reading gives.
         let text = read_source(&key.path, self.reading);
+        text.iter().for_each(|source| self.texts.note(&key.path, &source.text));
         let mut file = File::read(text, fingerprint, &area.around, before);
         if !fingerprint.is_some_and(|fingerprint| (self.settled)(&fingerprint)) {
             file.distrust();
@@ -94,6 +95,7 @@ impl Loader {
         let before = self.claimants.names(key, self.files.get(key));
         self.claim(key, &before, &[]);
         self.files.remove(key);
+        self.texts.forget(&key.path);
         let sets = [
             &mut self.unsure,
             &mut self.touched,

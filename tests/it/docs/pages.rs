@@ -141,7 +141,7 @@ fn part(lines: &[String], wanted: &[String]) -> Option<Vec<String>> {
 }
 
 /// The pages that are run, each by a test of its own.
-pub const RUN: [&str; 8] = [
+pub const RUN: [&str; 9] = [
     "README.md",
     "docs/traffic.md",
     "docs/upgrades.md",
@@ -150,6 +150,7 @@ pub const RUN: [&str; 8] = [
     "docs/operations.md",
     "docs/scripts.md",
     "docs/upstreams.md",
+    "docs/api.md",
 ];
 
 #[test]
@@ -194,4 +195,9 @@ fn scripts() {
     // One after the other, since both may write the page.
     every_error_code_is_in_the_table();
     Page::run(RUN[6]);
+}
+
+#[test]
+fn api() {
+    Page::run(RUN[8]);
 }

@@ -16,7 +16,7 @@ use super::{blesses, repository};
 use crate::support::{Finished, GREETER, Site, greeter, one_version, split};
 
 /// The pages of the documentation.
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 10] = [
     "README.md",
     "docs/traffic.md",
     "docs/upgrades.md",
@@ -25,6 +25,7 @@ const PAGES: [&str; 9] = [
     "docs/guests.md",
     "docs/operations.md",
     "docs/scripts.md",
+    "docs/api.md",
     "docs/performance.md",
 ];
 
