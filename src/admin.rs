@@ -4,6 +4,7 @@
 //! decides which requests are answered. Where a token file is configured, every path except the health of the process
 //! needs the token. `routes` has all paths, and `error` every answer that is not a success.
 
+mod access;
 mod body;
 mod check;
 mod console;
@@ -14,10 +15,12 @@ mod find;
 mod guard;
 mod history;
 mod listen;
+mod login;
 mod metrics;
 mod probes;
 mod reload;
 mod routes;
+mod session;
 mod status;
 mod token;
 
@@ -31,8 +34,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
 pub use description::description;
+use session::attempts::Attempts;
 pub use status::service_document;
-pub use token::{Token, TokenError, TokenFile};
+pub use token::{TokenError, TokenFile, client_token};
 
 use crate::config::Config;
 use crate::descriptors::Descriptors;
@@ -53,6 +57,8 @@ pub struct Admin {
     pub reloads: Arc<ReloadHandle>,
     pub telemetry: Telemetry,
     pub token: Option<TokenFile>,
+    /// Logins with wrong tokens.
+    pub attempts: Attempts,
     pub descriptors: Descriptors,
     /// Whether the drain is announced.
     pub draining: Arc<AtomicBool>,

@@ -6,7 +6,7 @@
 //! `paths` has the addresses and queries, and `query` reads a query string. Then one file for each
 //! answer: `status` (with the `upstream` of a version), `reload` (with the body of the request), `history`, `explanation`, `description`
 //! (the answer of `/api/v1/config`) and `plan` (the difference between two descriptions, printed by
-//! `watershed plan --json`). `standing` says where a version stands, in several of them, `moment` is
+//! `watershed plan --json`). `session` is who asks, `standing` says where a version stands, in several of them, `moment` is
 //! how each of them writes a time, and `error` is what every command and path answers when something is wrong.
 
 mod check;
@@ -19,6 +19,7 @@ mod paths;
 mod plan;
 mod query;
 mod reload;
+mod session;
 mod standing;
 mod status;
 mod upstream;
@@ -36,7 +37,7 @@ pub use history::{
 };
 pub use paths::{
     CHECK, CONFIG, ConfigQuery, EXPLAIN, ExplainQuery, HISTORY, HistoryQuery, RELOAD,
-    ReadinessQuery, STATUS, StatusQuery,
+    ReadinessQuery, SESSION, STATUS, StatusQuery,
 };
 pub use plan::{
     ChangeKind, Compilation, KeyChange, Plan, RestoredKey, ServiceChange, ShareChange,
@@ -44,6 +45,7 @@ pub use plan::{
 };
 pub use query::{Parameters, QueryError};
 pub use reload::{Attribution, RejectionDocument, ReloadDocument, ReportDocument};
+pub use session::{Authentication, LoginQuestion, Role, SessionDocument};
 pub use standing::{Fault, Standing};
 pub use status::{
     DescriptorsDocument, DrawnDocument, EnvironmentDocument, ObservedDocument, ServiceDocument,

@@ -142,6 +142,7 @@ impl Shared {
             reloads,
             telemetry,
             token,
+            attempts: Default::default(),
             descriptors,
             draining,
             port,

@@ -81,6 +81,7 @@ fn admin(directory: &std::path::Path, telemetry: Telemetry) -> Admin {
         reloads: Arc::default(),
         telemetry,
         token: None,
+        attempts: Default::default(),
         descriptors: Descriptors::of(1_000),
         draining: Arc::default(),
         port: 0,

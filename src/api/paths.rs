@@ -19,6 +19,9 @@ pub const CHECK: &str = "/api/v1/check";
 /// Posted to, has the files read again: see [`ReloadDocument`](super::ReloadDocument).
 pub const RELOAD: &str = "/api/v1/reload";
 
+/// Who asks; posted to, begins a session: see [`SessionDocument`](super::SessionDocument).
+pub const SESSION: &str = "/api/v1/session";
+
 /// What a switch may be.
 const TRUTH: &str = "`true` or `false`";
 
