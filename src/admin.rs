@@ -4,6 +4,7 @@
 //! decides which requests are answered. Where a token file is configured, every path except the health of the process
 //! needs the token. `routes` has all paths, and `error` every answer that is not a success.
 
+mod access;
 mod body;
 mod check;
 mod console;
@@ -15,11 +16,13 @@ mod find;
 mod guard;
 mod history;
 mod listen;
+mod login;
 mod metrics;
 mod probes;
 mod reload;
 mod routes;
 mod services;
+mod session;
 mod status;
 mod token;
 mod write;
@@ -34,8 +37,9 @@ use tokio::time::{MissedTickBehavior, interval};
 
 pub use description::description;
 pub use events::Events;
+use session::attempts::Attempts;
 pub use status::service_document;
-pub use token::{Token, TokenError, TokenFile};
+pub use token::{TokenError, TokenFile, client_token};
 pub use write::Writes;
 
 use crate::config::Config;
@@ -58,6 +62,8 @@ pub struct Admin {
     pub reloads: Arc<ReloadHandle>,
     pub telemetry: Telemetry,
     pub token: Option<TokenFile>,
+    /// Logins with wrong tokens.
+    pub attempts: Attempts,
     pub descriptors: Descriptors,
     pub drain: Drain,
     pub events: Events,

@@ -6,7 +6,7 @@
 //! `paths` has the addresses and queries, and `query` reads a query string. Then one file for each
 //! answer: `status` (with the `upstream` of a version), `services` (the same in short), `events`, `reload` (with the body of the request), `history`, `explanation`, `description`
 //! (the answer of `/api/v1/config`), `plan` (the difference between two descriptions, printed by
-//! `watershed plan --json`) and `change` (what was done to a service). `standing` says where a version stands, in several of them, `moment` is
+//! `watershed plan --json`) and `change` (what was done to a service). `session` is who asks, `standing` says where a version stands, in several of them, `moment` is
 //! how each of them writes a time, and `error` is what every command and path answers when something is wrong.
 
 mod change;
@@ -23,6 +23,7 @@ mod query;
 mod reload;
 mod request;
 mod services;
+mod session;
 mod standing;
 mod status;
 mod upstream;
@@ -44,8 +45,9 @@ pub use history::{
     Served, ServedVersion, Share,
 };
 pub use paths::{
-    CHECK, CONFIG, ConfigQuery, DELETE, EVENTS, EXPLAIN, ExplainQuery, HISTORY, HistoryQuery, PROMOTE,
-    RELEASE, RELOAD, ROLLBACK, ReadinessQuery, SERVICES, STATUS, StatusQuery, TRAFFIC,
+    CHECK, CONFIG, ConfigQuery, DELETE, EVENTS, EXPLAIN, ExplainQuery, HISTORY, HistoryQuery,
+    PROMOTE, RELEASE, RELOAD, ROLLBACK, ReadinessQuery, SERVICES, SESSION, STATUS, StatusQuery,
+    TRAFFIC,
 };
 pub use plan::{
     ChangeKind, Compilation, KeyChange, Plan, RestoredKey, ServiceChange, ShareChange,
@@ -58,6 +60,7 @@ pub use request::{
     RollbackRequest, TrafficRequest,
 };
 pub use services::{ServiceSummary, ServicesDocument, VersionSummary};
+pub use session::{Authentication, LoginQuestion, Role, SessionDocument};
 pub use standing::{Fault, Standing};
 pub use status::{
     DescriptorsDocument, DrawnDocument, EnvironmentDocument, ObservedDocument, ServiceDocument,

@@ -141,6 +141,7 @@ impl Shared {
             reloads,
             telemetry,
             token,
+            attempts: Default::default(),
             descriptors,
             drain,
             events: Events::default(),

@@ -101,7 +101,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 const COMPOSITION: [&str; 4] = ["server", "cli", "main", "lib"];
 
 /// Libraries that only some rooms may name, by how their crates begin.
-const LIBRARIES: [(&str, &[&str]); 17] = [
+const LIBRARIES: [(&str, &[&str]); 18] = [
     ("mimalloc", &["main"]),
     ("libmimalloc", &["runtime"]),
     ("subtle", &["secret"]),
@@ -111,6 +111,7 @@ const LIBRARIES: [(&str, &[&str]); 17] = [
     ("rustls", &["upstream"]),
     ("tokio_rustls", &["upstream"]),
     ("axum", &["admin"]),
+    ("flate2", &["admin"]),
     ("notify", &["source"]),
     ("prometheus_client", &["telemetry"]),
     ("ureq", &["cli"]),

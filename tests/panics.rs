@@ -82,6 +82,7 @@ fn admin(directory: &std::path::Path, telemetry: Telemetry) -> Admin {
         reloads: Arc::default(),
         telemetry,
         token: None,
+        attempts: Default::default(),
         descriptors: Descriptors::of(1_000),
         drain: Drain::new(Descriptors::of(1_000)),
         events: Events::default(),

@@ -1,7 +1,9 @@
 //! Every answer of the admin listener that is not a success: what is wrong, its code and status, and the problem
 //! document ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)) that says so.
 
-use axum::http::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
+use std::time::Duration;
+
+use axum::http::header::{ALLOW, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -28,8 +30,14 @@ pub enum AdminError {
     ForeignOrigin,
     #[error("this path needs the token, and the request has none")]
     TokenMissing,
-    #[error("the token of the request is not the one in `token-file`")]
+    #[error("the token of the request is none of those in `token-file`")]
     TokenWrong,
+    #[error("this token is a viewer's, and only operators may do this")]
+    Viewer,
+    #[error("the session is used without its token against forged requests")]
+    Csrf,
+    #[error("too many logins with wrong tokens came from this address")]
+    TooManyAttempts { wait: Duration },
     #[error("draining: this process ends, and is asked for no changes any more")]
     Draining,
     #[error("there is no path `{0}`")]
@@ -110,7 +118,8 @@ impl AdminError {
             | Self::BodyMalformed { .. }
             | Self::BodyIncomplete(_) => StatusCode::BAD_REQUEST,
             Self::TokenMissing | Self::TokenWrong => StatusCode::UNAUTHORIZED,
-            Self::ForeignOrigin => StatusCode::FORBIDDEN,
+            Self::ForeignOrigin | Self::Viewer | Self::Csrf => StatusCode::FORBIDDEN,
+            Self::TooManyAttempts { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::UnknownPath(_)
             | Self::UnknownService { .. }
             | Self::RejectedService { .. }
@@ -173,17 +182,24 @@ impl AdminError {
             .unwrap_or_else(|_| "{}".to_owned());
         body.push('\n');
         let mut response = (status, [(CONTENT_TYPE, PROBLEM)], body).into_response();
-        let header = match self {
-            Self::MethodNotAllowed { allow, .. } => Some((ALLOW, *allow)),
-            Self::TokenMissing => Some((WWW_AUTHENTICATE, "Bearer")),
-            // RFC 6750, section 3.1.
-            Self::TokenWrong => Some((WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"")),
-            _ => None,
-        };
-        if let Some((name, value)) = header {
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
-        }
+        response.headers_mut().extend(self.header());
         response
+    }
+}
+
+impl AdminError {
+    /// The header that the status asks for.
+    fn header(&self) -> Option<(HeaderName, HeaderValue)> {
+        let fixed = |name, value| Some((name, HeaderValue::from_static(value)));
+        match self {
+            Self::MethodNotAllowed { allow, .. } => fixed(ALLOW, allow),
+            Self::TokenMissing => fixed(WWW_AUTHENTICATE, "Bearer"),
+            // RFC 6750, section 3.1.
+            Self::TokenWrong => fixed(WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""),
+            // Whole seconds: after them it is not too early.
+            Self::TooManyAttempts { wait } => Some((RETRY_AFTER, (wait.as_secs() + 1).into())),
+            _ => None,
+        }
     }
 }
 
@@ -193,8 +209,11 @@ impl Coded for AdminError {
             Self::HostMissing => ErrorCode::HostMissing,
             Self::HostUnknown(_) => ErrorCode::HostUnknown,
             Self::ForeignOrigin => ErrorCode::ForeignOrigin,
-            Self::TokenMissing => ErrorCode::TokenWanted,
-            Self::TokenWrong => ErrorCode::TokenRefused,
+            Self::TokenMissing => ErrorCode::TokenMissing,
+            Self::TokenWrong => ErrorCode::TokenWrong,
+            Self::Viewer => ErrorCode::Viewer,
+            Self::Csrf => ErrorCode::Csrf,
+            Self::TooManyAttempts { .. } => ErrorCode::TooManyAttempts,
             Self::Draining | Self::Ending => ErrorCode::Draining,
             Self::UnknownPath(_) => ErrorCode::UnknownPath,
             Self::MethodNotAllowed { .. } => ErrorCode::MethodNotAllowed,
@@ -245,6 +264,13 @@ impl Coded for AdminError {
             }
             Self::ForeignOrigin => "send it from a page of this listener, or from no page",
             Self::TokenMissing => "send the token: `authorization: Bearer …`",
+            Self::Viewer => "ask an operator, or use an operator's token",
+            Self::Csrf => {
+                "send what `/api/v1/session` has as `csrf` in `x-csrf-token`, or use the token itself"
+            }
+            Self::TooManyAttempts { .. } => {
+                "wait as long as `retry-after` says; tokens in `authorization` are still taken"
+            }
             Self::TokenWrong => "send what `token-file` under [admin] of the process holds now",
             Self::Draining => "ask the next process, which reads the files when it starts",
             Self::UnsupportedMediaType(_) => "send it as `content-type: application/json`",

@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,11 +46,11 @@ pub async fn serve(socket: std::net::TcpListener, routes: Router) -> io::Result<
     let mut is_short = false;
     loop {
         match socket.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 is_short = false;
                 // Silent connections are closed to make room for this one.
                 let permit = limit.acquire().await;
-                tokio::spawn(converse(stream, routes.clone(), permit));
+                tokio::spawn(converse(stream, Peer(peer.ip()), routes.clone(), permit));
             }
             Err(error) => {
                 if !std::mem::replace(&mut is_short, true) {
@@ -61,14 +62,15 @@ pub async fn serve(socket: std::net::TcpListener, routes: Router) -> io::Result<
     }
 }
 
-async fn converse(stream: TcpStream, routes: Router, permit: Permit) {
+async fn converse(stream: TcpStream, peer: Peer, routes: Router, permit: Permit) {
     // A socket that takes no option is served nevertheless.
     SockRef::from(&stream).set_tcp_user_timeout(Some(UNTAKEN)).ok();
     stream.set_nodelay(true).ok();
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).half_close(true);
     let requests = Requests::default();
-    let service = Counted { routes: TowerToHyperService::new(routes), requests: requests.clone() };
+    let routes = TowerToHyperService::new(routes);
+    let service = Counted { routes, peer, requests: requests.clone() };
     let served = server.serve_connection(TokioIo::new(stream), service);
     tokio::select! {
         served = served => {
@@ -104,9 +106,14 @@ fn is_stream(answer: &Response) -> bool {
 /// The connection itself, and what answers.
 const IDLE: usize = 2;
 
+/// Whose connection a request came by. Handlers take it as an extension.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
+
 /// Answers a request, and counts it as under way meanwhile.
 struct Counted {
     routes: TowerToHyperService<Router>,
+    peer: Peer,
     requests: Requests,
 }
 
@@ -115,7 +122,8 @@ impl Service<Request<Incoming>> for Counted {
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.peer);
         let (answer, request_under_way) = (self.routes.call(request), self.requests.clone());
         Box::pin(async move {
             let answer = answer.await;

@@ -5,18 +5,19 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use axum::Router;
 use axum::extract::{RawQuery, Request, State};
 use axum::http::header::ALLOW;
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 
+use super::access::Access;
 use super::error::AdminError;
 use super::{
-    Admin, check, console, description, events, explain, guard, history, metrics, probes, reload,
-    services, status, write,
+    Admin, check, console, description, events, explain, guard, history, login, metrics, probes,
+    reload, services, status, write,
 };
 use crate::api::{
     self, ConfigQuery, ExplainQuery, HistoryQuery, Parameters, QueryError, StatusQuery,
@@ -25,6 +26,7 @@ use crate::api::{
 /// What a path that is read takes, and what a path that is posted to takes.
 const READ: &str = "GET, HEAD, OPTIONS";
 const POSTED: &str = "POST, OPTIONS";
+const OF_SESSION: &str = "GET, HEAD, POST, DELETE, OPTIONS";
 
 /// Every path, and its methods.
 const PATHS: &[(&str, &str)] = &[
@@ -44,6 +46,7 @@ const PATHS: &[(&str, &str)] = &[
     (api::ROLLBACK, POSTED),
     (api::DELETE, POSTED),
     (api::RELEASE, POSTED),
+    (api::SESSION, OF_SESSION),
     (console::ROOT, READ),
 ];
 
@@ -57,9 +60,9 @@ pub fn list() -> String {
 }
 
 pub fn routes(admin: Admin) -> Router {
-    let hosts = admin.started_with.admin.hosts.clone().into();
+    let names = guard::Names(admin.started_with.admin.hosts.clone().into());
     let (token, draining) = (admin.token.clone(), admin.drain.flag());
-    let guard = guard::Guard { hosts, token, draining };
+    let guard = guard::Guard { names, token, draining };
     let answers = Router::new()
         .route("/livez", get(probes::livez))
         .route("/readyz", get(probes::readyz))
@@ -77,6 +80,7 @@ pub fn routes(admin: Admin) -> Router {
         .route(api::ROLLBACK, post(write::change::<api::RollbackRequest>))
         .route(api::DELETE, post(write::change::<api::DeleteRequest>))
         .route(api::RELEASE, post(write::change::<api::ReleaseRequest>))
+        .route(api::SESSION, get(login::show).post(login::begin).delete(login::end))
         .merge(console::routes())
         .fallback(no_route)
         .method_not_allowed_fallback(no_route)
@@ -188,9 +192,13 @@ async fn show_explanation(
 
 async fn show_history(
     State(admin): State<Arc<Admin>>,
+    Extension(access): Extension<Access>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, AdminError> {
     let query = HistoryQuery::parse(&query.unwrap_or_default())?;
+    if query.texts || query.file {
+        access.of_operator()?;
+    }
     Ok(Json(history::records(admin.reloads.history(), query).await?).into_response())
 }
 

@@ -86,7 +86,7 @@ pub(super) fn wanted<'a>(
 
 fn troubles(admin: &Admin, descriptors: Use) -> Vec<String> {
     let token = admin.token.as_ref().and_then(TokenFile::fault);
-    let token = token.map(|fault| format!("the last good token of this listener stays: {fault}"));
+    let token = token.map(|fault| format!("the last good tokens of this listener stay: {fault}"));
     let near = descriptors.is_near().then(|| descriptors.to_string());
     token.into_iter().chain(near).collect()
 }

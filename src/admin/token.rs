@@ -1,14 +1,20 @@
-//! The secret that opens the admin listener, and the file that holds it.
+//! The tokens that open the admin listener, and the file that holds them.
+
+mod line;
 
 use std::io::{self, ErrorKind::InvalidData};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
+use super::access::Access;
+use super::session::{SessionSecret, Sessions};
+use crate::api::Role;
 use crate::secret::SecretDigest;
 use crate::source::{ReadError, read_file};
+use line::{Line, WrongLine};
 
 /// Bytes of the largest token file.
 const LARGEST: u64 = 64 << 10;
@@ -17,11 +23,7 @@ const LARGEST: u64 = 64 << 10;
 /// answering.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A token, kept as its digest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Token(SecretDigest);
-
-/// The token file does not hold a token.
+/// The token file does not hold tokens.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     #[error("cannot read `token-file` {path}: {reason}")]
@@ -34,93 +36,118 @@ pub enum TokenError {
         "`token-file` {path} is empty: write a long random text into it, for example with `openssl rand -hex 32`"
     )]
     Empty { path: String },
-    #[error(
-        "`token-file` {path} does not hold one token: write one line into it, of visible ASCII without spaces, for example with `openssl rand -hex 32`"
-    )]
-    Unsendable { path: String },
+    #[error("`token-file` {path}: {wrong}")]
+    Wrong { path: String, wrong: WrongLine },
 }
 
-impl Token {
-    /// The token in a file.
-    ///
-    /// # Errors
-    ///
-    /// Where the file cannot be read or holds nothing.
-    pub fn read(path: &Path) -> Result<Self, TokenError> {
-        Ok(Self(SecretDigest::of(Self::text(path)?)))
+/// What a client sends to present a token of a file: the first token of an operator, or else the first one.
+///
+/// # Errors
+///
+/// Where the file cannot be read or does not hold tokens.
+pub fn client_token(path: &Path) -> Result<String, TokenError> {
+    let mut lines = read(path)?;
+    let operator = lines.iter().position(|line| line.role == Role::Operator);
+    Ok(lines.swap_remove(operator.unwrap_or_default()).token)
+}
+
+/// The lines of a file. There is at least one.
+fn read(path: &Path) -> Result<Vec<Line>, TokenError> {
+    let shown = || path.display().to_string();
+    let unreadable = |reason| TokenError::Unreadable { path: shown(), reason };
+    let bytes = read_file(path, LARGEST).map_err(|error| match error {
+        ReadError::Directory | ReadError::NotRegular => TokenError::NotAFile { path: shown() },
+        ReadError::TooLarge { .. } => TokenError::TooLarge { path: shown() },
+        ReadError::Io(error) => unreadable(error),
+    })?;
+    let not_utf8 = |_| unreadable(io::Error::new(InvalidData, "it is not UTF-8"));
+    let text = String::from_utf8(bytes).map_err(not_utf8)?;
+    let lines = line::lines(&text).map_err(|wrong| TokenError::Wrong { path: shown(), wrong })?;
+    if lines.is_empty() { Err(TokenError::Empty { path: shown() }) } else { Ok(lines) }
+}
+
+/// The tokens of a file, kept as their digests, and what each opens.
+#[derive(Debug, PartialEq, Eq)]
+struct Tokens(Vec<(SecretDigest, Access)>);
+
+impl Tokens {
+    fn read(path: &Path) -> Result<Self, TokenError> {
+        let tokens = read(path)?.into_iter().map(|Line { role, token, name }| {
+            (SecretDigest::of(token), Access { role, name: name.map(Into::into) })
+        });
+        Ok(Self(tokens.collect()))
     }
 
-    /// What a client sends to present the token in a file: its text, without the white space around it.
-    ///
-    /// # Errors
-    ///
-    /// Where the file cannot be read or holds nothing.
-    pub fn text(path: &Path) -> Result<String, TokenError> {
-        let shown = || path.display().to_string();
-        let unreadable = |reason| TokenError::Unreadable { path: shown(), reason };
-        let bytes = read_file(path, LARGEST).map_err(|error| match error {
-            ReadError::Directory | ReadError::NotRegular => TokenError::NotAFile { path: shown() },
-            ReadError::TooLarge { .. } => TokenError::TooLarge { path: shown() },
-            ReadError::Io(error) => unreadable(error),
-        })?;
-        let not_utf8 = |_| unreadable(io::Error::new(InvalidData, "it is not UTF-8"));
-        let text = String::from_utf8(bytes).map_err(not_utf8)?;
-        match text.trim() {
-            "" => Err(TokenError::Empty { path: shown() }),
-            token if !token.bytes().all(|byte| byte.is_ascii_graphic()) => {
-                Err(TokenError::Unsendable { path: shown() })
-            }
-            token => Ok(token.to_owned()),
-        }
-    }
-
-    /// Whether `sent` is the token.
-    pub fn is(&self, sent: &str) -> bool {
-        self.0.is(sent.trim())
+    /// What a token opens. All are compared, so that an answer does not tell by its time which one it was.
+    fn access(&self, token: &SecretDigest) -> Option<&Access> {
+        let own = self.0.iter().filter(|(known, _)| known == token).last();
+        own.map(|(_, access)| access)
     }
 }
 
-/// The token as its file has it now. A file that is gone, empty or unreadable changes nothing: the last good token
-/// stays in force, and the log says so.
+/// The tokens as their file has them now, and the sessions that they have begun. A file that is gone, empty or wrong
+/// changes nothing: the last good tokens stay in force, and the log says so.
 #[derive(Clone, Debug)]
 pub struct TokenFile {
     path: Arc<Path>,
     known: Arc<Mutex<Known>>,
     /// Held while the file is read, so that there is at most one reader.
     reading: Arc<tokio::sync::Mutex<()>>,
+    sessions: Sessions,
 }
 
 /// What is known about the file.
 #[derive(Debug)]
 struct Known {
-    token: Token,
-    /// Why the file does not give a token.
+    tokens: Tokens,
+    /// Why the file does not give tokens.
     fault: Option<String>,
 }
 
 impl TokenFile {
-    /// Reads the token, which must be there when the process starts.
+    /// Reads the tokens, which must be there when the process starts.
     ///
     /// # Errors
     ///
-    /// Where the file cannot be read or holds nothing.
+    /// Where the file cannot be read or does not hold tokens.
     pub fn open(path: PathBuf) -> Result<Self, TokenError> {
-        let known = Known { token: Token::read(&path)?, fault: None };
+        let known = Known { tokens: Tokens::read(&path)?, fault: None };
         let (path, known) = (path.into(), Arc::new(Mutex::new(known)));
-        Ok(Self { path, known, reading: Arc::default() })
+        Ok(Self { path, known, reading: Arc::default(), sessions: Sessions::default() })
     }
 
-    /// Whether `sent` opens the listener. A wrong token may be the next right one, so the file is read again before the
-    /// answer.
-    pub async fn admits(&self, sent: &str) -> bool {
-        if self.known().token.is(sent) {
-            return true;
+    /// What `sent` opens, if it is a token. A wrong token may be the next right one, so the file is read again before
+    /// the answer.
+    pub async fn admits(&self, sent: &str) -> Option<Access> {
+        let sent = SecretDigest::of(sent.trim());
+        if let Some(access) = self.access(&sent) {
+            return Some(access);
         }
         self.look().await;
-        self.known().token.is(sent)
+        self.access(&sent)
     }
 
-    /// Why the last good token is in force although the file does not have it; `None` if the file has it.
+    /// Begins a session of a token.
+    ///
+    /// # Errors
+    ///
+    /// Where the operating system has no randomness.
+    pub fn begin_session(&self, token: &str) -> Result<SessionSecret, rand::rngs::SysError> {
+        self.sessions.begin(SecretDigest::of(token.trim()), Instant::now())
+    }
+
+    /// What a session opens, if there is one: what its token does by now.
+    pub fn of_session(&self, secret: &SessionSecret) -> Option<Access> {
+        let token = self.sessions.token(secret, Instant::now())?;
+        self.access(&token)
+    }
+
+    /// Ends a session, if there is one.
+    pub fn end_session(&self, secret: &SessionSecret) {
+        self.sessions.end(secret);
+    }
+
+    /// Why the last good tokens are in force although the file does not have them; `None` if the file has them.
     pub fn fault(&self) -> Option<String> {
         self.known().fault.clone()
     }
@@ -131,7 +158,7 @@ impl TokenFile {
         let read = async move {
             let one_reader = this.reading.clone().lock_owned().await;
             let look = move || {
-                this.note(Token::read(&this.path));
+                this.note(Tokens::read(&this.path));
                 drop(one_reader);
             };
             tokio::task::spawn_blocking(look).await
@@ -148,14 +175,15 @@ impl TokenFile {
         }
     }
 
-    fn note(&self, read: Result<Token, TokenError>) {
+    fn note(&self, read: Result<Tokens, TokenError>) {
         match read {
-            Ok(token) => {
+            Ok(tokens) => {
                 let mut known = self.known();
-                if known.token != token || known.fault.is_some() {
-                    tracing::info!("the token of the admin listener is what its file says now");
+                if known.tokens != tokens || known.fault.is_some() {
+                    tracing::info!("the tokens of the admin listener are what its file says now");
                 }
-                *known = Known { token, fault: None };
+                self.sessions.keep(|token| tokens.access(token).is_some());
+                *known = Known { tokens, fault: None };
             }
             Err(error) => self.fail(error.to_string()),
         }
@@ -164,9 +192,13 @@ impl TokenFile {
     fn fail(&self, fault: String) {
         let mut known = self.known();
         if known.fault.as_ref() != Some(&fault) {
-            tracing::error!("the admin listener keeps its last token: {fault}");
+            tracing::error!("the admin listener keeps its last tokens: {fault}");
         }
         known.fault = Some(fault);
+    }
+
+    fn access(&self, token: &SecretDigest) -> Option<Access> {
+        self.known().tokens.access(token).cloned()
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -175,50 +207,4 @@ impl TokenFile {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn the_token_is_what_the_file_says_now() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("token");
-        fs::write(&path, "first\n").unwrap();
-        let file = TokenFile::open(path.clone()).unwrap();
-        assert!(file.admits("first").await && !file.admits("second").await);
-        fs::write(&path, "second").unwrap();
-        // A client with the new token need not wait.
-        assert!(file.admits("second").await && !file.admits("first").await);
-        assert_eq!(file.fault(), None);
-    }
-
-    #[tokio::test]
-    async fn nothing_opens_the_listener_while_the_file_says_nothing() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("token");
-        fs::write(&path, "first").unwrap();
-        let file = TokenFile::open(path.clone()).unwrap();
-        type Break = fn(&Path);
-        let breaks: [(&str, Break); 7] = [
-            ("is empty", |path| fs::write(path, " \n").unwrap()),
-            ("one token", |path| fs::write(path, "first\nsecond\n").unwrap()),
-            ("one token", |path| fs::write(path, "caf\u{e9}").unwrap()),
-            ("larger than 64 KiB", |path| fs::write(path, "x".repeat(70_000)).unwrap()),
-            ("UTF-8", |path| fs::write(path, [0xff, 0xfe]).unwrap()),
-            ("cannot read", |path| fs::remove_file(path).unwrap()),
-            ("not a regular file", |path| fs::create_dir(path).unwrap()),
-        ];
-        for (fault, destroy) in breaks {
-            destroy(&path);
-            file.look().await;
-            assert!(file.fault().is_some_and(|told| told.contains(fault)), "{:?}", file.fault());
-            assert!(!file.admits("").await && !file.admits("other").await, "{fault}");
-            assert!(file.admits("first").await, "{fault}");
-        }
-        fs::remove_dir(&path).unwrap();
-        fs::write(&path, "third").unwrap();
-        assert!(file.admits("third").await && !file.admits("first").await);
-        assert_eq!(file.fault(), None);
-    }
-}
+mod tests;

@@ -33,6 +33,8 @@ pub const ROLLBACK: &str = "/api/v1/services/{environment}/{service}/rollback";
 pub const DELETE: &str = "/api/v1/services/{environment}/{service}/delete";
 /// Posted to, lifts a quarantine: see [`ReleaseRequest`](super::ReleaseRequest).
 pub const RELEASE: &str = "/api/v1/services/{environment}/{service}/release";
+/// Who asks; posted to, begins a session: see [`SessionDocument`](super::SessionDocument).
+pub const SESSION: &str = "/api/v1/session";
 
 /// What a switch may be.
 const TRUTH: &str = "`true` or `false`";

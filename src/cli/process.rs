@@ -14,7 +14,7 @@ use ureq::http::Response;
 use ureq::{Body, RequestBuilder};
 
 use super::table::is_harmful;
-use crate::admin::{Token, TokenError};
+use crate::admin::{TokenError, client_token};
 use crate::api::{ErrorDocument, ProblemDocument};
 use crate::code::{Coded, ErrorCode};
 use crate::config::AdminSettings;
@@ -128,7 +128,7 @@ impl Coded for ProcessError {
                 "give `--token-file FILE`, or set `token-file` under [admin] to the file with the token"
             }
             Self::TokenRefused { .. } => {
-                "the process's `token-file` has another one: give `--token-file FILE` if that is elsewhere"
+                "the process's `token-file` has others: give `--token-file FILE` if that is elsewhere"
             }
             Self::Token(_) => "give `--token-file FILE` if the token is elsewhere",
             Self::Stranger { .. } => {
@@ -235,9 +235,9 @@ impl Process {
     fn authorized<B>(&self, request: RequestBuilder<B>) -> Result<RequestBuilder<B>, ProcessError> {
         let token = match &self.token {
             TokenSource::None => None,
-            TokenSource::Given(file) => Some(Token::text(file)?),
+            TokenSource::Given(file) => Some(client_token(file)?),
             // If the process wants one, its refusal tells of the file.
-            TokenSource::Configured(file) => Token::text(file).ok(),
+            TokenSource::Configured(file) => client_token(file).ok(),
         };
         Ok(match token {
             Some(token) => request.header("authorization", format!("Bearer {token}")),
@@ -295,7 +295,7 @@ impl Process {
     fn unauthorized(&self, url: String) -> ProcessError {
         match &self.token {
             TokenSource::None => ProcessError::TokenWanted { url },
-            TokenSource::Given(file) | TokenSource::Configured(file) => match Token::text(file) {
+            TokenSource::Given(file) | TokenSource::Configured(file) => match client_token(file) {
                 Ok(_) => ProcessError::TokenRefused { url, file: file.clone() },
                 Err(unreadable) => unreadable.into(),
             },

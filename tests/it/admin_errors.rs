@@ -257,9 +257,9 @@ fn what_the_guard_refuses_is_a_problem_too() {
     for path in READ.iter().skip(2).chain(&POSTED).chain(&["/nonsense"]) {
         for method in ["GET", "POST", "OPTIONS"] {
             let missing = ask(&watershed, method, path, &[], b"");
-            assert_admin_problem(&missing, 401, "token-wanted");
+            assert_admin_problem(&missing, 401, "token-missing");
             let wrong = ask(&watershed, method, path, &["authorization: Bearer no"], b"");
-            assert_admin_problem(&wrong, 401, "token-refused");
+            assert_admin_problem(&wrong, 401, "token-wrong");
             assert!(!wrong.text().contains("s3cret"), "{wrong:?}");
         }
         let foreign = connect().ask("GET", "evil.example", path, &[right], b"");

@@ -65,7 +65,7 @@ fn the_files_are_those_that_were_built() {
     }
     // The pages are behind `#`, so no other path exists. A wrong token is no reason to say which do.
     for path in ["/console/index.html", "/console/x", "/console/../console/", "/console//"] {
-        assert_admin_problem(&ask(&watershed, "GET", path, &[]), 401, "token-wanted");
+        assert_admin_problem(&ask(&watershed, "GET", path, &[]), 401, "token-missing");
         let right = "authorization: Bearer s3cret";
         assert_admin_problem(&ask(&watershed, "GET", path, &[right]), 404, "unknown-path");
     }

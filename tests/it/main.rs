@@ -11,6 +11,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod access;
 mod admin;
 mod admin_errors;
 mod bodies;
