@@ -136,7 +136,7 @@ impl Shared {
         started_with: Arc<Config>,
     ) -> Admin {
         let Self { telemetry, live, reloads, descriptors, drain } = self.clone();
-        let draining = drain.flag();
+        let (draining, state) = (drain.flag(), started_with.state.directory.clone());
         Admin {
             live,
             reloads,
@@ -148,7 +148,7 @@ impl Shared {
             config,
             root,
             started_with,
-            writes: Writes::default(),
+            writes: Writes::new(&state),
         }
     }
 }

@@ -42,6 +42,10 @@ const PATHS: &[(&str, &str)] = &[
     (api::ROLLBACK, POSTED),
     (api::DELETE, POSTED),
     (api::RELEASE, POSTED),
+    (api::DEPLOY, POSTED),
+    (api::OPERATIONS, READ),
+    (api::OPERATION, READ),
+    (api::COMPONENTS, POSTED),
     (console::ROOT, READ),
 ];
 
@@ -73,6 +77,10 @@ pub fn routes(admin: Admin) -> Router {
         .route(api::ROLLBACK, post(write::change::<api::RollbackRequest>))
         .route(api::DELETE, post(write::change::<api::DeleteRequest>))
         .route(api::RELEASE, post(write::change::<api::ReleaseRequest>))
+        .route(api::DEPLOY, post(write::deploy))
+        .route(api::OPERATIONS, get(write::list))
+        .route(api::OPERATION, get(write::show))
+        .route(api::COMPONENTS, post(write::upload))
         .merge(console::routes())
         .fallback(no_route)
         .method_not_allowed_fallback(no_route)
