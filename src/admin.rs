@@ -52,6 +52,9 @@ use crate::versions::Live;
 /// How often the token file is read.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// How often uploads are looked through.
+const TIDY: Duration = Duration::from_secs(60);
+
 /// How often open descriptors are counted. Counting takes older kernels a while.
 const COUNT: Duration = Duration::from_secs(5);
 
@@ -108,18 +111,26 @@ impl AdminListener {
 impl Admin {
     /// Follows what changes outside this process: the token file, also on SIGHUP, and the number of open descriptors.
     async fn look_around(&self) {
-        let [mut looks, mut counts] = [LOOK, COUNT].map(interval);
+        let [mut looks, mut counts, mut tidies] = [LOOK, COUNT, TIDY].map(interval);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         counts.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        tidies.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut hangups = signal(SignalKind::hangup()).ok();
         let mut was_near = false;
         loop {
             tokio::select! {
                 _ = looks.tick() => self.look_at_token().await,
                 () = hangup(&mut hangups) => self.look_at_token().await,
+                _ = tidies.tick() => self.tidy(),
                 _ = counts.tick() => was_near = self.look_at_descriptors(was_near),
             }
         }
+    }
+
+    /// Removes what was uploaded and not deployed. Nobody waits for the disk.
+    fn tidy(&self) {
+        let writes = self.writes.clone();
+        tokio::task::spawn_blocking(move || writes.tidy());
     }
 
     async fn look_at_token(&self) {

@@ -17,6 +17,7 @@ mod events;
 mod explanation;
 mod history;
 pub mod moment;
+mod operation;
 mod paths;
 mod plan;
 mod query;
@@ -44,10 +45,14 @@ pub use history::{
     Author, ChangedPart, FileText, HistoryDocument, Parts, Record, RecordOutcome, RecordedVersion,
     Served, ServedVersion, Share,
 };
+pub use operation::{
+    BegunDocument, DetailsDocument, FailedDocument, OperationDocument, OperationState,
+    OperationStep, OperationsDocument, UploadDocument,
+};
 pub use paths::{
-    CHECK, CONFIG, ConfigQuery, DELETE, EVENTS, EXPLAIN, ExplainQuery, HISTORY, HistoryQuery,
-    PROMOTE, RELEASE, RELOAD, ROLLBACK, ReadinessQuery, SERVICES, SESSION, STATUS, StatusQuery,
-    TRAFFIC,
+    CHECK, COMPONENTS, CONFIG, ConfigQuery, DELETE, DEPLOY, EVENTS, EXPLAIN, ExplainQuery, HISTORY,
+    HistoryQuery, OPERATION, OPERATIONS, PROMOTE, RELEASE, RELOAD, ROLLBACK, ReadinessQuery, SERVICES, SESSION,
+    STATUS, StatusQuery, TRAFFIC,
 };
 pub use plan::{
     ChangeKind, Compilation, KeyChange, Plan, RestoredKey, ServiceChange, ShareChange,
@@ -56,8 +61,8 @@ pub use plan::{
 pub use query::{Parameters, QueryError};
 pub use reload::{Attribution, RejectionDocument, ReloadDocument, ReportDocument};
 pub use request::{
-    Aimed, ChangeRequest, DeleteRequest, How, NumbersByName, PromoteRequest, ReleaseRequest,
-    RollbackRequest, TrafficRequest,
+    Aimed, ByName, ChangeRequest, DeleteRequest, DeployRequest, How, Limit, PromoteRequest,
+    ReleaseRequest, RollbackRequest, TrafficRequest, Wanted, WantedWord,
 };
 pub use services::{ServiceSummary, ServicesDocument, VersionSummary};
 pub use session::{Authentication, LoginQuestion, Role, SessionDocument};

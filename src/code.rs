@@ -104,6 +104,9 @@ codes! {
     UnknownVersion = "unknown-version": "The service has no such version.",
     UnknownGeneration = "unknown-generation": "The history has no such generation of the service.",
 
+    UnknownOperation = "unknown-operation": "The process has no such operation: it keeps the last 100 since it began.",
+    UnknownUpload = "unknown-upload": "No component with this digest was uploaded in the last hour.",
+
     VersionExists = "version-exists": "The service has this version already, and versions do not change.",
     VersionCreating = "version-creating": "The version is still being made ready.",
     VersionInError = "version-in-error": "The version cannot be served; `fault` says why.",

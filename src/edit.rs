@@ -62,6 +62,15 @@ pub struct NewVersion {
     /// Of what serves the version: of a component, its file's; of an upstream, its declaration's.
     pub digest: Digest,
     pub remark: Option<String>,
+    /// Its own limits, by their keys; of a replaced version, all that it keeps where these are empty.
+    pub limits: Vec<(String, LimitText)>,
+}
+
+/// A limit as it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LimitText {
+    Number(i64),
+    Text(String),
 }
 
 /// What is to serve a version.

@@ -136,6 +136,7 @@ impl Shared {
         started_with: Arc<Config>,
     ) -> Admin {
         let Self { telemetry, live, reloads, descriptors, drain } = self.clone();
+        let state = started_with.state.directory.clone();
         Admin {
             live,
             reloads,
@@ -149,7 +150,7 @@ impl Shared {
             config,
             root,
             started_with,
-            writes: Writes::default(),
+            writes: Writes::new(&state),
         }
     }
 }

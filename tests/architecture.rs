@@ -57,7 +57,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("rollout", &["api", "code", "config", "edit", "history", "plural", "policy", "source"]),
     ("plan", &["api", "config", "policy"]),
-    ("delivery", &["api", "code", "config", "history", "plan", "rollout", "source"]),
+    (
+        "delivery",
+        &[
+            "api", "code", "config", "edit", "history", "plan", "rollout", "source", "upstream",
+            "versions",
+        ],
+    ),
     ("transport", &["chunked", "descriptors", "timer"]),
     (
         "proxy",

@@ -90,7 +90,7 @@ fn admin(directory: &std::path::Path, telemetry: Telemetry) -> Admin {
         config: main,
         root: directory.to_owned(),
         started_with: loaded.config,
-        writes: Writes::default(),
+        writes: Writes::new(directory),
     }
 }
 

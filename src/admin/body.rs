@@ -85,7 +85,11 @@ fn is_json(headers: &HeaderMap) -> Result<(), AdminError> {
     match essence.as_str() {
         "application/json" => Ok(()),
         other if other.starts_with("application/") && other.ends_with("+json") => Ok(()),
-        _ => Err(AdminError::UnsupportedMediaType(sent.chars().take(100).collect())),
+        _ => Err(AdminError::UnsupportedMediaType {
+            sent: sent.chars().take(100).collect(),
+            wanted: "JSON",
+            send: "send it as `content-type: application/json`",
+        }),
     }
 }
 

@@ -59,8 +59,8 @@ pub enum AdminError {
     AmbiguousService { name: String, environments: String },
     #[error("the body has more than {longest} bytes")]
     BodyTooLong { longest: usize, help: String },
-    #[error("the body is `{0}`, and not JSON")]
-    UnsupportedMediaType(String),
+    #[error("the body is `{sent}`, and not {wanted}")]
+    UnsupportedMediaType { sent: String, wanted: &'static str, send: &'static str },
     #[error("the body is not what this path takes: {reason}")]
     BodyMalformed { reason: String, help: &'static str },
     #[error("the body did not come in time")]
@@ -83,12 +83,24 @@ pub enum AdminError {
     HistoryUnreadable(#[from] HistoryError),
     #[error("{message}")]
     FilesWrong { message: String, first: Option<Box<Problem>> },
+    #[error("there is no operation `{0}`")]
+    UnknownOperation(String),
+    #[error("{0}")]
+    NotAComponent(&'static str),
+    #[error("the upload cannot be kept: {0}")]
+    UploadUnwritable(std::io::Error),
     #[error("as many changes as this process makes at once are being made")]
     Busy,
     #[error("{0}")]
     Write(Box<WriteError>),
     #[error("the listener failed to answer: {0}")]
     Internal(String),
+}
+
+/// Whether a disk has no room.
+pub fn is_full(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
 fn within(environment: Option<&str>) -> String {
@@ -123,13 +135,16 @@ impl AdminError {
             Self::UnknownPath(_)
             | Self::UnknownService { .. }
             | Self::RejectedService { .. }
+            | Self::UnknownOperation(_)
             | Self::UnknownEnvironment { .. } => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyLate => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::HostUnknown(_) => StatusCode::MISDIRECTED_REQUEST,
-            Self::FilesWrong { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::FilesWrong { .. } | Self::NotAComponent(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::UploadUnwritable(error) if is_full(error) => StatusCode::INSUFFICIENT_STORAGE,
+            Self::UploadUnwritable(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::HistoryUnreadable(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Draining
             | Self::Busy
@@ -225,7 +240,7 @@ impl Coded for AdminError {
             Self::UnknownEnvironment { .. } => ErrorCode::UnknownEnvironment,
             Self::AmbiguousService { .. } => ErrorCode::AmbiguousService,
             Self::BodyTooLong { .. } => ErrorCode::BodyTooLong,
-            Self::UnsupportedMediaType(_) => ErrorCode::UnsupportedMediaType,
+            Self::UnsupportedMediaType { .. } => ErrorCode::UnsupportedMediaType,
             Self::BodyMalformed { .. } => ErrorCode::BadBody,
             Self::BodyLate => ErrorCode::BodyLate,
             Self::BodyIncomplete(_) => ErrorCode::BodyIncomplete,
@@ -236,6 +251,9 @@ impl Coded for AdminError {
             Self::NoHistory(_) => ErrorCode::HistoryUnusable,
             Self::HistoryUnreadable(error) => error.code(),
             Self::FilesWrong { .. } => ErrorCode::InvalidConfiguration,
+            Self::UnknownOperation(_) => ErrorCode::UnknownOperation,
+            Self::NotAComponent(_) => ErrorCode::InvalidComponent,
+            Self::UploadUnwritable(_) => ErrorCode::WriteFailed,
             Self::Busy => ErrorCode::Busy,
             Self::Write(error) => error.code(),
             Self::Internal(_) => ErrorCode::Internal,
@@ -273,9 +291,11 @@ impl Coded for AdminError {
             }
             Self::TokenWrong => "send what `token-file` under [admin] of the process holds now",
             Self::Draining => "ask the next process, which reads the files when it starts",
-            Self::UnsupportedMediaType(_) => "send it as `content-type: application/json`",
+            Self::UnsupportedMediaType { send, .. } => send,
             Self::BodyMalformed { help, .. } => help,
-            Self::BodyLate => "send the body within 10 seconds",
+            Self::BodyLate => {
+                "send the body within 10 seconds; a component, without a pause that long"
+            }
             Self::BodyIncomplete(_) => "send as many bytes as `content-length` says",
             Self::NotAlive(_) => "read the log, and start the process again",
             Self::NotReady(_) => "wait, or see `watershed status`",
@@ -284,6 +304,15 @@ impl Coded for AdminError {
             Self::NothingLoaded => "try again, or see the log",
             Self::NoHistory(_) => {
                 "wait if the process has just started, or correct `directory` under [state], as the log says"
+            }
+            Self::UnknownOperation(_) => {
+                "see `/api/v1/operations`, and the service's history for what was done"
+            }
+            Self::NotAComponent(_) => {
+                "send a WebAssembly component: `wasm-tools component new` makes one of a core module"
+            }
+            Self::UploadUnwritable(_) => {
+                "make room in the state directory, or let the user of the process write there"
             }
             Self::Busy => "try again when one of them is done",
             Self::Internal(_) => "see the log of the process",

@@ -47,6 +47,10 @@ const PATHS: &[(&str, &str)] = &[
     (api::DELETE, POSTED),
     (api::RELEASE, POSTED),
     (api::SESSION, OF_SESSION),
+    (api::DEPLOY, POSTED),
+    (api::OPERATIONS, READ),
+    (api::OPERATION, READ),
+    (api::COMPONENTS, POSTED),
     (console::ROOT, READ),
 ];
 
@@ -81,6 +85,10 @@ pub fn routes(admin: Admin) -> Router {
         .route(api::DELETE, post(write::change::<api::DeleteRequest>))
         .route(api::RELEASE, post(write::change::<api::ReleaseRequest>))
         .route(api::SESSION, get(login::show).post(login::begin).delete(login::end))
+        .route(api::DEPLOY, post(write::deploy))
+        .route(api::OPERATIONS, get(write::list))
+        .route(api::OPERATION, get(write::show))
+        .route(api::COMPONENTS, post(write::upload))
         .merge(console::routes())
         .fallback(no_route)
         .method_not_allowed_fallback(no_route)

@@ -1,13 +1,19 @@
-//! The paths that change a service: each does what a command does, inside the process. `act` says what each
-//! kind of request does, `inside` reads and writes for it, and `error` is why something is not done.
+//! The paths that change a service: each does what a command does, inside the process. `act` and
+//! `deploy` say what each kind of request does, `inside` reads and writes for it, and `error` is why
+//! something is not done. `operations` is for what takes longer than a request, and `uploads` keeps
+//! components until they are deployed.
 //!
 //! A change may wait for a disk and for other changes, so it runs on a thread that may wait, a few at a
 //! time. It goes on where its client has left, because half of a change would be worse.
 
 mod act;
+mod deploy;
 mod error;
 mod inside;
+mod operations;
+mod uploads;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +31,10 @@ use super::routes::no_parameters;
 use act::{Act, Answer};
 pub use error::WriteError;
 use inside::{Inside, Place};
+use operations::Operations;
+pub use operations::{deploy, list, show};
+use uploads::Uploads;
+pub use uploads::upload;
 
 /// Changes that are made at once.
 const AT_ONCE: usize = 8;
@@ -42,15 +52,25 @@ const NOBODY: &str = "console";
 #[derive(Clone, Debug)]
 pub struct Writes {
     turns: Arc<Semaphore>,
-}
-
-impl Default for Writes {
-    fn default() -> Self {
-        Self { turns: Arc::new(Semaphore::new(AT_ONCE)) }
-    }
+    operations: Operations,
+    uploads: Uploads,
 }
 
 impl Writes {
+    /// Those of a process with this state directory.
+    pub fn new(state: &Path) -> Self {
+        Self {
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            operations: Operations::default(),
+            uploads: Uploads::new(state),
+        }
+    }
+
+    /// Removes uploads that nobody has deployed for an hour. Waits for the disk.
+    pub fn tidy(&self) {
+        self.uploads.tidy();
+    }
+
     /// The right to make one change.
     async fn turn(&self) -> Result<OwnedSemaphorePermit, AdminError> {
         match timeout(PATIENCE, self.turns.clone().acquire_owned()).await {
@@ -68,9 +88,23 @@ pub async fn change<A: Act + DeserializeOwned>(
 ) -> Result<Response, AdminError> {
     no_parameters(query)?;
     let place = Place::of(&request)?;
+    let asked: A = asked(request).await?;
+    carry_out(admin, place, asked).await
+}
+
+/// What a request asks for.
+async fn asked<A: Act + DeserializeOwned>(request: Request) -> Result<A, AdminError> {
     let expected = expected(A::HELP);
-    let asked: Option<A> = expected.read(request).await?;
-    let asked = asked.ok_or_else(|| expected.malformed("it is empty"))?;
+    let asked = expected.read(request).await?;
+    asked.ok_or_else(|| expected.malformed("it is empty"))
+}
+
+/// Does what is asked for, and answers once it is done.
+async fn carry_out<A: Act>(
+    admin: Arc<Admin>,
+    place: Place,
+    asked: A,
+) -> Result<Response, AdminError> {
     let turn = admin.writes.turn().await?;
     let runtime = Handle::current();
     let made = tokio::task::spawn_blocking(move || {

@@ -36,6 +36,15 @@ pub const RELEASE: &str = "/api/v1/services/{environment}/{service}/release";
 /// Who asks; posted to, begins a session: see [`SessionDocument`](super::SessionDocument).
 pub const SESSION: &str = "/api/v1/session";
 
+/// Posted to, deploys a version: see [`DeployRequest`](super::DeployRequest).
+pub const DEPLOY: &str = "/api/v1/services/{environment}/{service}/versions";
+/// The last operations: see [`OperationsDocument`](super::OperationsDocument).
+pub const OPERATIONS: &str = "/api/v1/operations";
+/// One of them: see [`OperationDocument`](super::OperationDocument).
+pub const OPERATION: &str = "/api/v1/operations/{id}";
+/// Takes a component: see [`UploadDocument`](super::UploadDocument).
+pub const COMPONENTS: &str = "/api/v1/components";
+
 /// What a switch may be.
 const TRUTH: &str = "`true` or `false`";
 

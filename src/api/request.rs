@@ -1,8 +1,10 @@
 //! What is asked for by those paths of the admin API that change a service.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 /// What each of them may say beside what it is about.
@@ -61,7 +63,7 @@ requests! {
     TrafficRequest {
         /// Percentages by version, 100 together. Versions that are not named get nothing.
         #[serde(default)]
-        shares: Option<NumbersByName>,
+        shares: Option<ByName<f64>>,
         /// Whether no version gets anything.
         #[serde(default)]
         offline: bool,
@@ -90,6 +92,29 @@ requests! {
         versions: Vec<String>,
     }
 
+    /// A new version, from a `component`, an `upload` or an `upstream`.
+    DeployRequest {
+        name: String,
+        /// The path of a component on the machine of the process, relative to the directory of the main file.
+        #[serde(default)]
+        component: Option<String>,
+        /// The digest of a component that was uploaded.
+        #[serde(default)]
+        upload: Option<String>,
+        /// The targets of an HTTP service: addresses and ports, or names and ports.
+        #[serde(default)]
+        upstream: Option<Vec<String>>,
+        /// The variables that the guest sees.
+        #[serde(default)]
+        env: ByName<String>,
+        /// The version's own limits, as in a service's file.
+        #[serde(default)]
+        limits: ByName<Limit>,
+        /// `keep` (nothing, as long as others have traffic), `all`, or a percentage, once it is normal.
+        #[serde(default)]
+        traffic: Wanted,
+    }
+
     /// A version that is not to be kept from traffic any more.
     ReleaseRequest {
         version: String,
@@ -105,18 +130,67 @@ pub enum Aimed {
     Name(String),
 }
 
-/// Numbers by names, in the order in which they are written, and as often: a name that comes twice is seen.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct NumbersByName(pub Vec<(String, f64)>);
+/// A limit: a text such as `64MiB`, or a number.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected a text or a whole number")]
+pub enum Limit {
+    Number(i64),
+    Text(String),
+}
 
-impl<'de> Deserialize<'de> for NumbersByName {
+/// What a new version is to get.
+#[derive(Clone, Debug, PartialEq, serde::Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected `keep`, `all` or a percentage")]
+pub enum Wanted {
+    Percent(f64),
+    Word(WantedWord),
+}
+
+/// What a new version is to get, in a word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum WantedWord {
+    /// The traffic stays as it is.
+    #[default]
+    Keep,
+    All,
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Self::Word(WantedWord::Keep)
+    }
+}
+
+/// Values by names, in the order in which they are written, and as often: a name that comes twice is seen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ByName<T>(pub Vec<(String, T)>);
+
+impl<T> ByName<T> {
+    /// The first name that comes more than once.
+    pub fn twice(&self) -> Option<&str> {
+        let Self(entries) = self;
+        let later = |index: usize| entries.iter().skip(index + 1);
+        let mut twice = entries.iter().enumerate();
+        let found = twice.find(|(index, (name, _))| later(*index).any(|(other, _)| other == name));
+        found.map(|(_, (name, _))| name.as_str())
+    }
+}
+
+impl<T> Default for ByName<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for ByName<T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Entries;
-        impl<'de> Visitor<'de> for Entries {
-            type Value = NumbersByName;
+        struct Entries<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
+            type Value = ByName<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object with a percentage for each version")
+                f.write_str("an object")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
@@ -124,22 +198,26 @@ impl<'de> Deserialize<'de> for NumbersByName {
                 while let Some(entry) = map.next_entry()? {
                     entries.push(entry);
                 }
-                Ok(NumbersByName(entries))
+                Ok(ByName(entries))
             }
         }
-        from.deserialize_map(Entries)
+        from.deserialize_map(Entries(PhantomData))
     }
 }
 
-impl JsonSchema for NumbersByName {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "NumbersByName".into()
+impl<T: JsonSchema> JsonSchema for ByName<T> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("ByNameOf{}", T::schema_name()).into()
     }
 
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
             "type": "object",
-            "additionalProperties": { "type": "number", "minimum": 0, "maximum": 100 },
+            "additionalProperties": generator.subschema_for::<T>(),
         })
     }
 }
@@ -163,11 +241,25 @@ mod tests {
         let request: TrafficRequest = serde_json::from_str(text).unwrap();
         let shares = [("v2", 10.0), ("v1", 89.99), ("v2", 0.01)];
         let shares = shares.map(|(name, share)| (name.to_owned(), share)).to_vec();
-        assert_eq!(request.shares, Some(NumbersByName(shares)));
+        assert_eq!(request.shares, Some(ByName(shares)));
         for wrong in
             [r#"{"shares": {"v1": "100"}}"#, r#"{"shares": [100]}"#, r#"{"shares": {"v1": null}}"#]
         {
             assert!(serde_json::from_str::<TrafficRequest>(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_new_version_gets_a_word_or_a_percentage() {
+        let wanted = |text: &str| {
+            let text = format!(r#"{{"name": "v2", "traffic": {text}}}"#);
+            serde_json::from_str::<DeployRequest>(&text).map(|it| it.traffic)
+        };
+        assert_eq!(wanted(r#""keep""#).unwrap(), Wanted::default());
+        assert_eq!(wanted(r#""all""#).unwrap(), Wanted::Word(WantedWord::All));
+        assert_eq!(wanted("12.5").unwrap(), Wanted::Percent(12.5));
+        for wrong in [r#""some""#, r#""10""#, "null", "[10]", "true"] {
+            assert!(wanted(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -1,9 +1,8 @@
 //! `watershed deploy`: a new version beside those that serve, and traffic for it once it is normal. `given` is what is to
-//! serve it; `probe` asks whether an upstream's targets answer.
+//! serve it.
 
 mod arguments;
 mod given;
-mod probe;
 
 use std::collections::HashSet;
 use std::io::Write;
@@ -19,12 +18,12 @@ use super::target::Target;
 use super::target::preview::Preview;
 use crate::api::CopyDocument;
 use crate::config::{Percent, VersionName};
-use crate::delivery::{Inventory as _, copies_of, sweep};
+use crate::delivery::{Given, Inventory as _, copies_of, sweep, takes};
 use crate::edit::{NewVersion, ServiceText};
 use crate::rollout::{self, Deployment, Done, Note, Portion};
 use crate::source::{ComponentStore, ServiceFile};
-use given::Given;
-use probe::Silent;
+use crate::upstream::Silent;
+use given::given;
 
 pub(super) use arguments::{Arguments, patience};
 
@@ -32,7 +31,7 @@ pub(super) fn deploy(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cli
     if let Some(name) = twice(&arguments.env) {
         return Err(CliError::EnvTwice(name.to_owned()));
     }
-    let given = Given::of(arguments)?;
+    let given = given(arguments)?;
     let (silent, mute) = (given.silent()?, given.mute());
     // What is told of targets does not hold the command up, so it does not matter whether somebody reads it.
     let warnings: Vec<_> = silent.iter().map(Silent::to_string).chain(mute).collect();
@@ -70,10 +69,10 @@ fn add(
     })?;
     let replaced = target.view().version(&arguments.version).filter(|_| arguments.replace).cloned();
     let portion = target.view().portion(arguments.traffic.unwrap_or(Portion::Hold));
-    if given.is_dead(silent) && !arguments.force && takes(&target, arguments, portion) {
+    if given.is_dead(silent) && !arguments.force && arguments.takes(&target, portion) {
         return Err(CliError::NoTargetAnswers(arguments.version.to_string()));
     }
-    let (version, pending) = given.version(arguments, target.store(), replaced.as_ref());
+    let (version, pending) = given.version(arguments.declared(), target.store(), replaced.as_ref());
     target.copies(pending);
     let deployment = arguments.deployment(version, portion);
     if let ControlFlow::Break(code) = settle(arguments, &mut target, &deployment)? {
@@ -83,16 +82,6 @@ fn add(
     let done = done.inspect_err(|_| forget(&target, &arguments.version))?;
     let copies = sweep(&target, &copies_of(target.store(), replaced.iter()));
     Ok(ControlFlow::Continue((target, done, copies)))
-}
-
-/// Whether requests that others answer now, or the version that is replaced, go to the new version.
-fn takes(target: &Target, arguments: &Arguments, portion: Portion) -> bool {
-    let view = target.view();
-    match portion {
-        _ if arguments.replace => view.shares().of(&arguments.version) > Percent::ZERO,
-        Portion::Hold => false,
-        Portion::All | Portion::Share(_) => !view.shares().is_offline(),
-    }
 }
 
 /// Deletes the copy that was made for a version that is not deployed, unless the version stays declared.
@@ -122,7 +111,7 @@ fn create(path: &Path, arguments: &Arguments, given: Given) -> Result<Deployed, 
     let site = Site::open(path, common)?;
     let place = site.place(common.environment.as_deref(), service)?;
     let store = ComponentStore::new(&site.loaded.config.components.directory);
-    let (version, mut pending) = given.version(arguments, &store, None);
+    let (version, mut pending) = given.version(arguments.declared(), &store, None);
     let fill = |text: &mut ServiceText| {
         text.add_version(&version);
         text.set_split(&[(version.name.clone(), Percent::ALL)]);
@@ -153,6 +142,10 @@ fn create(path: &Path, arguments: &Arguments, given: Given) -> Result<Deployed, 
 }
 
 impl Arguments {
+    fn takes(&self, target: &Target, portion: Portion) -> bool {
+        takes(target.view(), portion, self.replace.then_some(&self.version))
+    }
+
     fn deployment(&self, version: NewVersion, portion: Portion) -> Deployment {
         let Self { service, replace, .. } = self;
         // Leaves out the environment's values, which may be secret.

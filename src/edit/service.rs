@@ -7,7 +7,7 @@ use pathdiff::diff_paths;
 use toml_edit::{Array, DocumentMut, Formatted, Item, Value};
 
 use super::keys::{Keys, in_braces};
-use super::{NewBackend, NewVersion, list, restore};
+use super::{LimitText, NewBackend, NewVersion, list, restore};
 use crate::config::{Digest, GuestLimits, Percent, Quarantined, TargetAddress, VersionName};
 
 pub const VERSIONS: &str = "versions";
@@ -27,7 +27,10 @@ pub fn add_version(document: &mut DocumentMut, directory: &Path, version: &NewVe
     let keys = version_keys(directory, version);
     let env = variables(version.env());
     let env = (!env.is_empty()).then(|| ("env".to_owned(), Value::InlineTable(in_braces(env))));
-    let entries = [name].into_iter().chain(keys).chain(env).collect();
+    let limits = limits(version);
+    let limits =
+        (!limits.is_empty()).then(|| (LIMITS.to_owned(), Value::InlineTable(in_braces(limits))));
+    let entries = [name].into_iter().chain(keys).chain(env).chain(limits).collect();
     let position = list::last_position(document, VERSIONS);
     list::push(document, VERSIONS, entries, position);
 }
@@ -52,6 +55,9 @@ pub fn replace_version(document: &mut DocumentMut, directory: &Path, version: &N
     }
     if !version.env().is_empty() {
         table.put_table("env", variables(version.env()));
+    }
+    if !version.limits.is_empty() {
+        table.put_table(LIMITS, limits(version));
     }
 }
 
@@ -106,6 +112,14 @@ fn version_keys(directory: &Path, version: &NewVersion) -> Vec<(String, Value)> 
 
 fn variables(env: &[(String, String)]) -> Vec<(String, Value)> {
     env.iter().map(|(name, text)| (name.clone(), Value::from(text.as_str()))).collect()
+}
+
+fn limits(version: &NewVersion) -> Vec<(String, Value)> {
+    let value = |text: &LimitText| match text {
+        LimitText::Number(number) => Value::from(*number),
+        LimitText::Text(text) => Value::from(text.as_str()),
+    };
+    version.limits.iter().map(|(key, text)| (key.clone(), value(text))).collect()
 }
 
 /// A path as it is written in a file of `directory`: relative if both share more than the root.

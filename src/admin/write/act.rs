@@ -6,8 +6,8 @@ use super::error::WriteError;
 use super::inside::Inside;
 use crate::admin::error::AdminError;
 use crate::api::{
-    Aimed, BackDocument, ChangeRequest, DeleteRequest, DoneDocument, How, NumbersByName,
-    PromoteRequest, ReleaseRequest, RollbackRequest, TrafficRequest, WouldDocument,
+    Aimed, BackDocument, ByName, ChangeRequest, DeleteRequest, DoneDocument, How, PromoteRequest,
+    ReleaseRequest, RollbackRequest, TrafficRequest, WouldDocument,
 };
 use crate::config::{LABEL_HELP, Percent, VersionName};
 use crate::delivery::{copies_of, sweep, way};
@@ -26,6 +26,16 @@ pub enum Answer {
     Done(Box<DoneDocument>),
     /// Nothing was done but shown.
     Would(Box<WouldDocument>),
+}
+
+impl Answer {
+    /// What was done.
+    pub fn done(self) -> Option<DoneDocument> {
+        match self {
+            Self::Done(done) => Some(*done),
+            Self::Would(_) => None,
+        }
+    }
 }
 
 /// A request that can be carried out.
@@ -80,7 +90,7 @@ fn give(
 ) -> Result<Answer, WriteError> {
     let change = plan_traffic(inside, wanted, how.force)?;
     if how.dry_run {
-        return inside.would(&change.edit, None);
+        return inside.would(&change.edit);
     }
     let done = change.carry_out(inside, note(command, how))?;
     inside.done("traffic", &[], &done)
@@ -110,7 +120,7 @@ impl Act for RollbackRequest {
         };
         if dry_run {
             let way = way(&plan);
-            return inside.would(plan.edit(), Some(way));
+            return inside.would_with(plan.edit(), |would| would.way = Some(way));
         }
         let rolled_back = rollout::carry_out(inside, &request, plan)?;
         let RolledBack { before, restores, generation, is_change, back, quarantined } = rolled_back;
@@ -128,7 +138,7 @@ fn already_served(
     dry_run: bool,
 ) -> Result<Answer, WriteError> {
     if dry_run {
-        return inside.would(&Edit::default(), None);
+        return inside.would(&Edit::default());
     }
     inside.done("unchanged", &[], &Done { before, generation: None, is_change: false })
 }
@@ -168,7 +178,7 @@ impl Act for DeleteRequest {
         let how = self.how();
         let (deleted, change) = plan_deletion(inside, &Deletion::These(versions))?;
         if how.dry_run {
-            return inside.would(&change.edit, None);
+            return inside.would(&change.edit);
         }
         let declared = inside.view().service.clone();
         let done = change.carry_out(inside, note(command, how))?;
@@ -186,10 +196,10 @@ impl Act for ReleaseRequest {
         let how = self.how();
         let change = plan_release(inside, &version)?;
         if how.dry_run {
-            return inside.would(&change.edit, None);
+            return inside.would(&change.edit);
         }
         // No command does this alone: `--force` lifts a quarantine together with traffic.
-        let command = format!("release {} {version}", inside.service());
+        let command = format!("watershed release {} {version}", inside.service());
         let done = change.carry_out(inside, note(command, how))?;
         inside.done("released", &[version], &done)
     }
@@ -199,14 +209,10 @@ pub(super) fn note(command: String, how: How) -> Note {
     Note { command, remark: how.remark, restores: None }
 }
 
-fn shares_of(NumbersByName(shares): NumbersByName) -> Result<Shares, WriteError> {
+fn shares_of(ByName(shares): ByName<f64>) -> Result<Shares, WriteError> {
     let share = |(name, share): (String, f64)| {
         let version = version::<TrafficRequest>(&name)?;
-        let share = Percent::from_f64(share).map_err(|error| {
-            malformed::<TrafficRequest>(&format!(
-                "{share} for {version} is not a percentage: {error}"
-            ))
-        })?;
+        let share = percent::<TrafficRequest>(&version, share)?;
         Ok((version, share))
     };
     let shares: Result<Vec<_>, WriteError> = shares.into_iter().map(share).collect();
@@ -217,6 +223,12 @@ pub(super) fn version<A: Act>(name: &str) -> Result<VersionName, WriteError> {
     VersionName::new(name).map_err(|error| {
         let shown: String = name.chars().take(100).collect();
         malformed::<A>(&format!("`{shown}` is no version: {error}; {LABEL_HELP}"))
+    })
+}
+
+pub(super) fn percent<A: Act>(version: &VersionName, share: f64) -> Result<Percent, WriteError> {
+    Percent::from_f64(share).map_err(|error| {
+        malformed::<A>(&format!("{share} for {version} is not a percentage: {error}"))
     })
 }
 

@@ -3,16 +3,18 @@
 use std::io;
 
 use axum::http::StatusCode;
-use schemars::JsonSchema;
-use serde::Serialize;
 
 use super::inside::Inside;
-use crate::admin::error::AdminError;
-use crate::api::{ChangedDocument, DoneDocument, RefusalDocument};
+use crate::admin::error::{AdminError, is_full};
+use crate::api::{
+    ChangedDocument, DetailsDocument, DoneDocument, ErrorDocument, ErrorPlace, FailedDocument,
+    RefusalDocument,
+};
 use crate::code::{Coded, ErrorCode};
-use crate::config::{Problem, Report};
+use crate::config::Report;
 use crate::rollout::Refusal;
 use crate::source::{ComponentStoreError, EditError};
+use crate::versions::StatusError;
 
 /// Why a change of a service is not made, or not all of it.
 #[derive(Debug, thiserror::Error)]
@@ -37,31 +39,18 @@ pub enum WriteError {
     Overtaken { why: Box<Refusal>, changed: Box<ChangedDocument> },
     #[error("the process rejected the edit and serves what it served before; the file is changed")]
     Rejected(Report),
+    #[error("{}: {} ({})", .given, .error.detail, .error.code.as_str())]
+    Component { given: String, error: Box<StatusError> },
+    /// The version.
+    #[error("no target of {0} answers from here, and it is to get traffic")]
+    NoTargetAnswers(String),
+    #[error("there is no upload {0}")]
+    UnknownUpload(String),
+    #[error("the system refuses what this takes: {0}")]
+    System(#[from] io::Error),
     /// What is served instead, and why.
     #[error("{why}")]
     Held { why: String, done: Box<DoneDocument> },
-}
-
-/// What belongs to some errors.
-#[derive(Debug, Default, Serialize, JsonSchema)]
-pub struct Details {
-    /// Everything that is wrong in the files.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    problems: Vec<Problem>,
-    /// The change to make by hand: lines with their numbers, `-` and `+`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    diff: Option<String>,
-    /// The text of the file after that change.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<String>,
-    /// What the file says now.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    changed: Option<ChangedDocument>,
-    #[serde(flatten)]
-    refusal: RefusalDocument,
-    /// What was done all the same.
-    #[serde(flatten)]
-    done: Option<DoneDocument>,
 }
 
 fn first(report: &Report) -> &str {
@@ -97,20 +86,31 @@ impl WriteError {
     }
 
     /// The members of the answer beside those of every problem.
-    pub fn details(&self) -> Details {
+    pub fn details(&self) -> DetailsDocument {
         let problems = self.report().map_or_else(Vec::new, |report| report.problems.clone());
-        let details = Details { problems, ..Details::default() };
+        let details = DetailsDocument { problems, ..DetailsDocument::default() };
         match self {
             Self::ByHand { diff, text, .. } => {
-                Details { diff: Some(diff.clone()), text: Some(text.clone()), ..details }
+                DetailsDocument { diff: Some(diff.clone()), text: Some(text.clone()), ..details }
             }
-            Self::Refused(refusal) => Details { refusal: (&**refusal).into(), ..details },
+            Self::Refused(refusal) => DetailsDocument { refusal: (&**refusal).into(), ..details },
             Self::FileChanged { changed, .. } | Self::Overtaken { changed, .. } => {
-                Details { changed: Some((**changed).clone()), ..details }
+                DetailsDocument { changed: Some((**changed).clone()), ..details }
             }
-            Self::Held { done, .. } => Details { done: Some((**done).clone()), ..details },
+            Self::Component { error, .. } => {
+                let refusal = RefusalDocument { fault: Some((&**error).into()), ..details.refusal };
+                DetailsDocument { refusal, ..details }
+            }
+            Self::Held { done, .. } => DetailsDocument { done: Some((**done).clone()), ..details },
             _ => details,
         }
+    }
+
+    /// The error of an operation.
+    pub fn failed(&self) -> FailedDocument {
+        let place = self.report().and_then(|report| report.problems.first()).map(ErrorPlace::from);
+        let error = ErrorDocument { place, ..ErrorDocument::of(self) };
+        FailedDocument { error, details: self.details() }
     }
 
     /// The status of the answer. 409 is for what somebody else has changed, and for nothing else.
@@ -120,7 +120,9 @@ impl WriteError {
         }
         match self.code() {
             ErrorCode::Usage | ErrorCode::BadBody => StatusCode::BAD_REQUEST,
-            ErrorCode::UnknownVersion | ErrorCode::UnknownGeneration => StatusCode::NOT_FOUND,
+            ErrorCode::UnknownVersion | ErrorCode::UnknownGeneration | ErrorCode::UnknownUpload => {
+                StatusCode::NOT_FOUND
+            }
             ErrorCode::FileChanged | ErrorCode::ChangedMeanwhile => StatusCode::CONFLICT,
             ErrorCode::Busy | ErrorCode::Draining => StatusCode::SERVICE_UNAVAILABLE,
             ErrorCode::WriteFailed if self.is_full() => StatusCode::INSUFFICIENT_STORAGE,
@@ -131,9 +133,6 @@ impl WriteError {
 
     /// Whether the disk has no room.
     fn is_full(&self) -> bool {
-        let is_full = |error: &io::Error| {
-            matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-        };
         match self {
             Self::Edit(error) => {
                 matches!(&**error, EditError::Unwritable { error, .. } if is_full(error))
@@ -173,6 +172,10 @@ impl Coded for WriteError {
             Self::Wrong(_) => ErrorCode::InvalidConfiguration,
             Self::FileChanged { .. } => ErrorCode::FileChanged,
             Self::Rejected(_) => ErrorCode::Rejected,
+            Self::Component { .. } => ErrorCode::InvalidComponent,
+            Self::NoTargetAnswers(_) => ErrorCode::VersionUnhealthy,
+            Self::UnknownUpload(_) => ErrorCode::UnknownUpload,
+            Self::System(_) => ErrorCode::Internal,
             Self::Held { .. } => ErrorCode::Held,
         }
     }
@@ -187,6 +190,15 @@ impl Coded for WriteError {
             Self::FileChanged { .. } => Some(
                 "look at what it says now, and ask again with its digest as `expect`".to_owned(),
             ),
+            Self::Component { error, .. } => Some(error.suggestion.to_owned()),
+            Self::NoTargetAnswers(_) => Some(
+                "start one first, or keep the traffic as it is; `force` gives it traffic all the same"
+                    .to_owned(),
+            ),
+            Self::UnknownUpload(_) => {
+                Some("upload it again: uploads are kept for an hour".to_owned())
+            }
+            Self::System(_) => Some("see the log of the process".to_owned()),
             Self::Rejected(_) | Self::Held { .. } => None,
         }
     }

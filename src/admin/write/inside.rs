@@ -5,22 +5,28 @@ mod shown;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use axum::extract::Request;
 use tokio::runtime::Handle;
 
 use super::error::WriteError;
+use super::operations::Operation;
+use super::uploads::Uploads;
 use super::{NOBODY, act::Answer};
 use crate::admin::error::AdminError;
 use crate::admin::{Admin, find, history, status};
 use crate::api::{
-    Attribution, DoneDocument, HistoryDocument, HistoryQuery, How, ServiceDocument, Standing,
+    Attribution, DoneDocument, HistoryDocument, HistoryQuery, How, OperationStep, ServiceDocument,
+    Standing,
 };
 use crate::code::Coded as _;
 use crate::config::{Digest, Report, SecretSource, ServiceName, VersionName};
 use crate::delivery::{self, Inventory, Pending, as_decided, half_told, instead, outcome};
-use crate::rollout::{Control, Done, Edit, Edited, Note, PutBack, ServiceView, look_until_settled};
+use crate::rollout::{
+    Control, Done, Edit, Edited, Note, PutBack, ServiceView, Step, look_until_settled,
+};
 use crate::source::{ComponentStore, EditError, FILE_MAX, Loader, Proposal, Saved, read_file};
 use crate::versions::{ServiceKey, digest_at, secret_digest};
 
@@ -68,6 +74,10 @@ pub struct Inside {
     view: ServiceView,
     /// The copy of a component that the next edit names.
     copy: Option<Pending>,
+    /// What is told of how far it is.
+    operation: Option<Operation>,
+    /// Whether a version is, or was, waited for.
+    waits: bool,
 }
 
 impl Inside {
@@ -89,7 +99,8 @@ impl Inside {
         let loader = Loader::new(&admin.config);
         let store = ComponentStore::new(&admin.started_with.components.directory);
         let view = ServiceView::of_process(key.environment, declared, None);
-        let mut inside = Self { admin, runtime, loader, store, user, view, copy: None };
+        let (copy, operation, waits) = (None, None, false);
+        let mut inside = Self { admin, runtime, loader, store, user, view, copy, operation, waits };
         // Whoever expects a digest has looked at this text, and at no other.
         let text = inside.text()?;
         inside.look()?;
@@ -113,6 +124,25 @@ impl Inside {
     /// Where copies of components are.
     pub fn copies(&self) -> &ComponentStore {
         &self.store
+    }
+
+    /// The directory of the main file.
+    pub fn root(&self) -> &Path {
+        &self.admin.root
+    }
+
+    /// What was uploaded.
+    pub fn uploads(&self) -> &Uploads {
+        &self.admin.writes.uploads
+    }
+
+    /// Tells an operation how far it is, from now on.
+    pub fn tell_of(&mut self, operation: Operation) {
+        self.operation = Some(operation);
+    }
+
+    fn reach(&self, step: OperationStep) {
+        self.operation.iter().for_each(|operation| operation.reach(step));
     }
 
     /// Has the next edit copy a component into the store.
@@ -232,6 +262,10 @@ impl Control for Inside {
     }
 
     fn look(&mut self) -> Result<(), WriteError> {
+        // Nothing is made any more, and what is declared is made by the next process.
+        if self.waits && self.admin.draining.load(Ordering::Relaxed) {
+            return Err(AdminError::Draining.into());
+        }
         let (environment, service) = (self.view.environment.clone(), self.view.service.clone());
         self.view = ServiceView::of_process(environment, service, self.served());
         Ok(())
@@ -247,6 +281,12 @@ impl Control for Inside {
 
     fn edit(&mut self, edit: &Edit, note: Note) -> Result<Edited<Saved>, WriteError> {
         let (view, store) = (self.view.clone(), self.store.clone());
+        let gives = edit.0.iter().any(|step| matches!(step, Step::Split(_)));
+        match (self.waits, gives) {
+            (false, _) => self.reach(OperationStep::Writing),
+            (true, true) => self.reach(OperationStep::Shifting),
+            (true, false) => {}
+        }
         let mut copy = self.copy.take();
         let pending = (&store, copy.as_mut());
         let saved = delivery::write(
@@ -282,6 +322,8 @@ impl Control for Inside {
     }
 
     fn wait(&mut self, version: &VersionName, patience: Duration) -> Result<Standing, WriteError> {
+        self.reach(OperationStep::Creating);
+        self.waits = true;
         look_until_settled(self, version, patience)
     }
 

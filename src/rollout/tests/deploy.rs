@@ -38,6 +38,7 @@ fn deployment(version: &str, portion: Portion) -> Deployment {
             },
             digest: digest(7),
             remark: None,
+            limits: Vec::new(),
         },
         portion,
         replaces: false,

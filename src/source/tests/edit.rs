@@ -88,6 +88,7 @@ fn version(text: &str, component: impl Into<PathBuf>) -> NewVersion {
         backend: NewBackend::Component { component: component.into(), env: Vec::new() },
         digest: digest(1),
         remark: None,
+        limits: Vec::new(),
     }
 }
 

@@ -4,9 +4,7 @@ use super::{Inside, digest};
 use crate::admin::description::{described, description};
 use crate::admin::write::act::Answer;
 use crate::admin::write::error::WriteError;
-use crate::api::{
-    Author, ChangedDocument, Share, ShareDocument, Standing, WayDocument, WouldDocument, moment,
-};
+use crate::api::{Author, ChangedDocument, Share, ShareDocument, Standing, WouldDocument, moment};
 use crate::config::{Percent, Traffic, VersionSpec};
 use crate::delivery::{Preview, standing};
 use crate::edit::show_change;
@@ -20,7 +18,20 @@ impl Inside {
     /// # Errors
     ///
     /// Where the edit would be refused.
-    pub fn would(&mut self, edit: &Edit, way: Option<WayDocument>) -> Result<Answer, WriteError> {
+    pub fn would(&mut self, edit: &Edit) -> Result<Answer, WriteError> {
+        self.would_with(edit, |_| ())
+    }
+
+    /// The same, with what `add` adds.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Self::would`].
+    pub fn would_with(
+        &mut self,
+        edit: &Edit,
+        add: impl FnOnce(&mut WouldDocument),
+    ) -> Result<Answer, WriteError> {
         self.is_as_decided()?;
         let mut before = String::new();
         let text = ServiceFile::preview(self.file(), |text| {
@@ -35,8 +46,10 @@ impl Inside {
         let takes_away = preview.takes_away();
         let shares = self.shares(&preview);
         let diff = show_change(&before, &text);
-        let (plan, warnings) = (preview.plan, Vec::new());
-        Ok(Answer::Would(Box::new(WouldDocument { plan, takes_away, diff, shares, way, warnings })))
+        let (plan, way, warnings) = (preview.plan, None, Vec::new());
+        let mut would = Box::new(WouldDocument { plan, takes_away, diff, shares, way, warnings });
+        add(&mut would);
+        Ok(Answer::Would(would))
     }
 
     fn preview(&self, edit: &Edit, after: &crate::config::Service) -> Preview {

@@ -206,7 +206,7 @@ versions = [ # all
 fn upstream(text: &str, targets: &[&str]) -> NewVersion {
     let targets = targets.iter().map(|target| parse_target(target).unwrap()).collect();
     let backend = NewBackend::Upstream(targets);
-    NewVersion { name: name(text), backend, digest: digest(1), remark: None }
+    NewVersion { name: name(text), backend, digest: digest(1), remark: None, limits: Vec::new() }
 }
 
 /// In the place of a component an upstream leaves nothing of it, and in the place of an upstream it keeps the settings.

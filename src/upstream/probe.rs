@@ -1,5 +1,5 @@
 //! Whether the targets of an upstream answer, before a version with them gets traffic. A connection is all that is tried,
-//! from the machine of the command: the process that serves may see another network, so what is found is a warning, and
+//! from the machine of whoever asks: the process that serves may see another network, so what is found is a warning, and
 //! keeps only those from traffic whose every target is silent.
 
 use std::fmt;
