@@ -108,11 +108,18 @@ export function ChangeDialog(props: ChangeDialogProps) {
       onClose={onClose}
       footer={
         <>
-          {hasForm && preview !== undefined ? <Button onClick={back}>{t().shell.back}</Button> : <Button onClick={onClose}>{t().shell.cancel}</Button>}
+          {hasForm && preview !== undefined ? (
+            <Button key="back" onClick={back}>{t().shell.back}</Button>
+          ) : (
+            <Button key="cancel" onClick={onClose}>{t().shell.cancel}</Button>
+          )}
           {isForm ? (
-            <ChangeButton kind="primary" busy={isBusy} blocked={blocked} onClick={() => void look()}>{texts.review}</ChangeButton>
+            <ChangeButton key="look" kind="primary" busy={isBusy} blocked={blocked} onClick={() => void look()}>
+              {texts.review}
+            </ChangeButton>
           ) : (
             <ChangeButton
+              key="act"
               kind={preview?.takes_away === true ? "danger" : "primary"}
               busy={isBusy}
               blocked={whyNot(preview, isMoved)}
