@@ -33,7 +33,7 @@ export function Header() {
   const { route } = place.value;
   return (
     <header class="head">
-      <a class="brand" href={link({ page: "services" })}>
+      <a class="brand" href={link({ page: "services" })} aria-label={texts.product}>
         <svg viewBox="0 0 32 32" width="24" height="24" aria-hidden="true">
           <rect width="32" height="32" rx="7" class="brand-ground" />
           <path d="M16 5v8c0 4-7 5-7 13M16 13c0 4 7 5 7 13" class="brand-line" />
