@@ -109,9 +109,10 @@ export class Console {
     expect.soft(wide, `wider than ${width} px at ${this.page.url()}`).toEqual([]);
   }
 
-  /** Keeps a picture of the page. */
+  /** Keeps a picture of the page, or of what a dialog leaves of it. */
   async picture(name: string): Promise<void> {
     mkdirSync(screenshots, { recursive: true });
-    await this.page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true, animations: "disabled" });
+    const fullPage = !(await this.dialog.isVisible());
+    await this.page.screenshot({ path: join(screenshots, `${name}.png`), fullPage, animations: "disabled" });
   }
 }
