@@ -15,7 +15,7 @@ import { Checkbox, TextField } from "../parts/field";
 import { toast } from "../parts/toasts";
 import { Review } from "./review";
 import { changesNothing, changesText, type Target } from "./target";
-import { Trouble } from "./trouble";
+import { isByHand, Trouble } from "./trouble";
 
 /** Refusals that force overcomes. */
 const FORCEABLE = ["version-quarantined", "version-unhealthy"];
@@ -100,6 +100,7 @@ export function ChangeDialog(props: ChangeDialogProps) {
     onRestart();
   };
   const isForm = hasForm && preview === undefined;
+  const isLeftToHand = isByHand(failure);
   return (
     <Dialog
       title={title}
@@ -117,7 +118,7 @@ export function ChangeDialog(props: ChangeDialogProps) {
             <ChangeButton key="look" kind="primary" busy={isBusy} blocked={blocked} onClick={() => void look()}>
               {texts.review}
             </ChangeButton>
-          ) : (
+          ) : isLeftToHand ? null : (
             <ChangeButton
               key="act"
               kind={preview?.takes_away === true ? "danger" : "primary"}
@@ -137,7 +138,7 @@ export function ChangeDialog(props: ChangeDialogProps) {
       {canForce && (force || (failure instanceof Refused && FORCEABLE.includes(failure.problem.code))) && (
         <Checkbox label={texts.force} help={texts.forceHelp} checked={force} onChange={setForce} />
       )}
-      {preview !== undefined && (
+      {preview !== undefined && !isLeftToHand && (
         <>
           <Review preview={preview} order={service.versions.map(({ name }) => name)} />
           <TextField label={texts.remark} help={texts.remarkHelp} value={remark} onInput={setRemark} />

@@ -36,7 +36,7 @@ export function Review({ preview, order }: { preview: Preview; order: readonly s
       {diff !== "" && (
         <details>
           <summary>{texts.inFile}</summary>
-          <CodeBlock text={diff} label={texts.inFile} isDiff />
+          <CodeBlock text={diff.trimEnd()} label={texts.inFile} isDiff />
         </details>
       )}
     </>

@@ -3,17 +3,18 @@
 import { useEffect } from "preact/hooks";
 
 import { api } from "../api/client";
-import type { Health, ServicesDocument } from "../api/documents";
+import type { ServicesDocument } from "../api/documents";
 import { count } from "../format";
 import { t } from "../i18n";
 import { Button } from "../parts/button";
 import { CodeBlock } from "../parts/code";
-import { Select, TextField } from "../parts/field";
+import { TextField } from "../parts/field";
 import { Empty, Failure, Loading } from "../parts/notice";
 import { place, refine } from "../router";
 import { useResource } from "../resource";
 import { environments } from "../shell/header";
 import { HEALTHS, type Page, paged, select } from "./services/select";
+import { HealthFilter } from "./services/health-filter";
 import { ServicesTable } from "./services/table";
 
 export function Services({ environment }: { environment: string | undefined }) {
@@ -61,18 +62,7 @@ function List({ document, environment }: { document: ServicesDocument; environme
           placeholder={texts.searchPlaceholder}
           onInput={(q) => change({ q })}
         />
-        <Select
-          label={texts.healthFilter}
-          value={health ?? ""}
-          options={[
-            { value: "", label: `${texts.all} (${count(all)})` },
-            ...HEALTHS.map((health: Health) => ({
-              value: health,
-              label: `${texts.health[health]} (${count(counts[health])})`,
-            })),
-          ]}
-          onChange={(health) => change({ health })}
-        />
+        <HealthFilter counts={counts} chosen={health} onChoose={(health) => change({ health })} />
         <p class="filters-count" role="status">{texts.counted(count(matching.length), count(all))}</p>
       </div>
       {matching.length === 0 ? (

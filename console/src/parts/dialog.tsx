@@ -17,6 +17,7 @@ export function Dialog({ title, children, footer, onClose, wide = false, isBusy 
 }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const heading = useRef<HTMLHeadingElement>(null);
+  const isOver = useRef(false);
   const id = useId();
   useEffect(() => {
     const element = dialog.current;
@@ -26,6 +27,7 @@ export function Dialog({ title, children, footer, onClose, wide = false, isBusy 
     // The browser would choose the button that closes.
     heading.current?.focus();
     return () => {
+      isOver.current = true;
       element.close();
       if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
     };
@@ -38,6 +40,10 @@ export function Dialog({ title, children, footer, onClose, wide = false, isBusy 
       onCancel={(event) => {
         event.preventDefault();
         if (!isBusy) onClose();
+      }}
+      // A browser closes a dialog at the second Esc, whatever the first one was answered.
+      onClose={() => {
+        if (!isOver.current) onClose();
       }}
     >
       <header class="dialog-head">
