@@ -5,6 +5,7 @@ import "./styles/theme.css";
 import "./styles/base.css";
 import "./styles/shell.css";
 import "./styles/parts.css";
+import "./styles/fields.css";
 import "./styles/tables.css";
 import "./styles/dialog.css";
 import "./styles/pages.css";

@@ -2,7 +2,7 @@
 
 import { computed, signal } from "@preact/signals";
 
-import { api, useCsrf, whenSessionIsOver } from "./api/client";
+import { api, useCsrf, whenSessionChanges } from "./api/client";
 import type { Session } from "./api/documents";
 import { Refused } from "./api/problem";
 import { pause, retryNow } from "./live";
@@ -19,9 +19,12 @@ export const visit = signal<Visit>({ state: "asking" });
 export const mayChange = computed(() => visit.value.state === "open" && visit.value.session.role === "operator");
 
 export async function openSession(): Promise<void> {
-  whenSessionIsOver(() => {
-    pause();
-    visit.value = { state: "needed" };
+  whenSessionChanges({
+    over: () => {
+      pause();
+      visit.value = { state: "needed" };
+    },
+    doubt: () => void lookAgain(),
   });
   for (let wait = 250; ; wait = Math.min(wait * 2, 5_000)) {
     try {
@@ -35,6 +38,15 @@ export async function openSession(): Promise<void> {
       }
     }
     await new Promise((resolve) => setTimeout(resolve, wait));
+  }
+}
+
+/** Whoever tries once more then does so by what the session is now. */
+async function lookAgain(): Promise<void> {
+  try {
+    enter(await api.session());
+  } catch {
+    // What was refused is shown; the next request finds out what else is wrong.
   }
 }
 

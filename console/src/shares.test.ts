@@ -32,6 +32,11 @@ describe("the sum", () => {
     expect(missing([6000, 4001])).toBe(-1);
   });
 
+  it("is everything missing where a service is offline", () => {
+    expect(missing([0, 0])).toBe(ALL);
+    expect(rest(new Map([["v1", 0], ["v2", 0]]), "v1")).toBe(ALL);
+  });
+
   it("is whole for any number of even parts", () => {
     for (let count = 1; count <= 64; count += 1) {
       const shares = evenly(count);

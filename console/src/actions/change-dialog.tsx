@@ -15,7 +15,7 @@ import { Checkbox, TextField } from "../parts/field";
 import { toast } from "../parts/toasts";
 import { Review } from "./review";
 import { changesNothing, changesText, type Target } from "./target";
-import { Trouble } from "./trouble";
+import { isByHand, Trouble } from "./trouble";
 
 /** Refusals that force overcomes. */
 const FORCEABLE = ["version-quarantined", "version-unhealthy"];
@@ -100,6 +100,7 @@ export function ChangeDialog(props: ChangeDialogProps) {
     onRestart();
   };
   const isForm = hasForm && preview === undefined;
+  const isLeftToHand = isByHand(failure);
   return (
     <Dialog
       title={title}
@@ -108,11 +109,18 @@ export function ChangeDialog(props: ChangeDialogProps) {
       onClose={onClose}
       footer={
         <>
-          {hasForm && preview !== undefined ? <Button onClick={back}>{t().shell.back}</Button> : <Button onClick={onClose}>{t().shell.cancel}</Button>}
-          {isForm ? (
-            <ChangeButton kind="primary" busy={isBusy} blocked={blocked} onClick={() => void look()}>{texts.review}</ChangeButton>
+          {hasForm && preview !== undefined ? (
+            <Button key="back" onClick={back}>{t().shell.back}</Button>
           ) : (
+            <Button key="cancel" onClick={onClose}>{t().shell.cancel}</Button>
+          )}
+          {isForm ? (
+            <ChangeButton key="look" kind="primary" busy={isBusy} blocked={blocked} onClick={() => void look()}>
+              {texts.review}
+            </ChangeButton>
+          ) : isLeftToHand ? null : (
             <ChangeButton
+              key="act"
               kind={preview?.takes_away === true ? "danger" : "primary"}
               busy={isBusy}
               blocked={whyNot(preview, isMoved)}
@@ -130,7 +138,7 @@ export function ChangeDialog(props: ChangeDialogProps) {
       {canForce && (force || (failure instanceof Refused && FORCEABLE.includes(failure.problem.code))) && (
         <Checkbox label={texts.force} help={texts.forceHelp} checked={force} onChange={setForce} />
       )}
-      {preview !== undefined && (
+      {preview !== undefined && !isLeftToHand && (
         <>
           <Review preview={preview} order={service.versions.map(({ name }) => name)} />
           <TextField label={texts.remark} help={texts.remarkHelp} value={remark} onInput={setRemark} />

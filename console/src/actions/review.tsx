@@ -1,5 +1,7 @@
 // What a change would do, before it is done.
 
+import { useEffect, useRef } from "preact/hooks";
+
 import type { KeyChange, Plan, Preview } from "../api/change";
 import { count, percent } from "../format";
 import { t } from "../i18n";
@@ -10,13 +12,16 @@ import { changesNothing, sharesText } from "./target";
 
 export function Review({ preview, order }: { preview: Preview; order: readonly string[] }) {
   const texts = t().actions;
+  const heading = useRef<HTMLHeadingElement>(null);
+  // The button that led here is gone: whoever goes by keyboard reads on where the change is told.
+  useEffect(() => heading.current?.focus(), []);
   const { plan, takes_away, diff, shares, warnings = [] } = preview;
   if (changesNothing(preview)) return <Notice title={texts.nothing} live>{texts.nothingHelp}</Notice>;
   const losers = shares.filter(({ before, after }) => after < before);
   const moves = plan.services.reduce((most, service) => Math.max(most, service.moves), 0);
   return (
     <>
-      <h3>{texts.reviewTitle}</h3>
+      <h3 ref={heading} tabIndex={-1}>{texts.reviewTitle}</h3>
       {takes_away && (
         <Notice kind="warning" title={texts.takesAway} live>
           {losers.length > 0 && <p>{losers.map(({ version, before, after }) => texts.loses(version, percent(before), percent(after))).join(" · ")}</p>}
@@ -31,7 +36,7 @@ export function Review({ preview, order }: { preview: Preview; order: readonly s
       {diff !== "" && (
         <details>
           <summary>{texts.inFile}</summary>
-          <CodeBlock text={diff} label={texts.inFile} isDiff />
+          <CodeBlock text={diff.trimEnd()} label={texts.inFile} isDiff />
         </details>
       )}
     </>

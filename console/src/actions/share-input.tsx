@@ -70,7 +70,7 @@ export function ShareInput({ version, tone, text, share, none, rest, onText }: S
       </span>
       <span class="split-rest">
         {rest !== undefined && !isOff && (
-          <Button kind="quiet" label={words.restTo(name)} onClick={() => onText(written(rest))}>
+          <Button kind="quiet" label={`${words.rest} ${percent(percentOf(rest))}: ${words.restTo(name)}`} onClick={() => onText(written(rest))}>
             {words.rest} {percent(percentOf(rest))}
           </Button>
         )}

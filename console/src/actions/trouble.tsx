@@ -20,7 +20,7 @@ export function Trouble({ failure, isMoved, target, onRestart }: {
     if (problem.changed !== undefined) {
       return <Conflict problem={problem} target={target} onRestart={onRestart} />;
     }
-    if (problem.diff !== undefined || problem.text !== undefined) return <ByHand problem={problem} />;
+    if (isByHand(failure)) return <ByHand problem={problem} />;
   }
   if (isMoved) return <Conflict problem={undefined} target={target} onRestart={onRestart} />;
   return failure === undefined ? null : <Failure failure={failure} title={titleOf(failure)} />;
@@ -34,6 +34,11 @@ function titleOf(failure: Refused | Unreachable): string {
   // Without an answer nobody knows whether it was done.
   if (!(failure instanceof Refused)) return texts.unanswered;
   return DONE_ALL_THE_SAME.includes(failure.problem.code) ? texts.halfDone : texts.refused;
+}
+
+/** Whether the process cannot write the file, and says what to change in it. */
+export function isByHand(failure: Refused | Unreachable | undefined): boolean {
+  return failure instanceof Refused && (failure.problem.diff !== undefined || failure.problem.text !== undefined);
 }
 
 function Conflict({ problem, target, onRestart }: {
@@ -75,7 +80,7 @@ function ByHand({ problem }: { problem: ProblemDocument }) {
         <p>{problem.message}</p>
         <p>{texts.byHandHelp}</p>
       </Notice>
-      {problem.diff !== undefined && problem.diff !== "" && <CodeBlock text={problem.diff} label={texts.byHandDiff} isDiff />}
+      {problem.diff !== undefined && problem.diff !== "" && <CodeBlock text={problem.diff.trimEnd()} label={texts.byHandDiff} isDiff />}
       {problem.text !== undefined && (
         <details open={problem.diff === undefined || problem.diff === ""}>
           <summary>{texts.byHandText}</summary>

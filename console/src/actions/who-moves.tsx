@@ -1,10 +1,13 @@
 // How many users get another version by other shares.
 
+import { useMemo } from "preact/hooks";
+
 import type { ServiceDocument } from "../api/documents";
+import { moved } from "../buckets";
 import { percent } from "../format";
 import { t } from "../i18n";
 import type { Policy } from "../policy";
-import { hundredths, moving, percentOf } from "../shares";
+import { hundredths, type Move, moving, percentOf } from "../shares";
 
 export function WhoMoves({ service, policy, shares }: {
   service: ServiceDocument;
@@ -21,13 +24,13 @@ export function WhoMoves({ service, policy, shares }: {
       ) : policy.sticky.mode === "pin" ? (
         <p>{words.whoPin}</p>
       ) : (
-        <p>{moved(service, shares)}</p>
+        <ByHash service={service} shares={shares} />
       )}
     </div>
   );
 }
 
-function moved(service: ServiceDocument, shares: ReadonlyMap<string, number>): string {
+function ByHash({ service, shares }: { service: ServiceDocument; shares: ReadonlyMap<string, number> }) {
   const words = t().actions.traffic;
   const moves = service.versions.map(({ name, share }) => ({
     version: name,
@@ -35,8 +38,19 @@ function moved(service: ServiceDocument, shares: ReadonlyMap<string, number>): s
     after: shares.get(name) ?? 0,
   }));
   const { least, most, keep } = moving(moves);
-  if (most === 0) return words.whoNone;
+  const exact = useMemo(() => exactly(moves), [JSON.stringify(moves)]);
+  if (most === 0) return <p>{words.whoNone}</p>;
   const part = (share: number) => percent(percentOf(share));
-  const range = least === most ? words.whoAll(part(least)) : words.whoRange(part(least), part(most));
-  return [range, ...keep.map(words.whoKeep)].join(" ");
+  const isSure = exact !== undefined || least === most;
+  return (
+    <p>
+      {isSure ? words.whoAll(part(exact ?? least)) : words.whoRange(part(least), part(most))}{" "}
+      {keep.map(words.whoKeep).join(" ")}
+    </p>
+  );
+}
+
+function exactly(moves: readonly Move[]): number | undefined {
+  const owners = (of: (move: Move) => number) => moves.map((move) => ({ name: move.version, share: of(move) }));
+  return moved(owners(({ before }) => before), owners(({ after }) => after));
 }

@@ -25,13 +25,20 @@ let csrf: string | undefined;
 /** Called where the process asks for a token: the session is over. */
 let onSessionOver: () => void = () => {};
 
+/** Called where the process takes this person for somebody else than the console does. */
+let onSessionDoubt: () => void = () => {};
+
 export function useCsrf(token: string | undefined): void {
   csrf = token;
 }
 
-export function whenSessionIsOver(handler: () => void): void {
-  onSessionOver = handler;
+export function whenSessionChanges(handlers: { over: () => void; doubt: () => void }): void {
+  onSessionOver = handlers.over;
+  onSessionDoubt = handlers.doubt;
 }
+
+/** Refusals after which the session is looked at again: another tab has logged in, or the role has changed. */
+const DOUBTS = ["csrf", "viewer"];
 
 /** Everything stands below the origin that served the console. */
 export function address(path: string, query: Query = {}): string {
@@ -82,6 +89,7 @@ export async function read<T>(response: Response): Promise<T> {
   if (response.ok) return document as T;
   const problem = problemOf(response.status, document);
   if (response.status === 401) onSessionOver();
+  if (DOUBTS.includes(problem.code)) onSessionDoubt();
   throw new Refused(problem);
 }
 

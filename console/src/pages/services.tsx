@@ -3,17 +3,18 @@
 import { useEffect } from "preact/hooks";
 
 import { api } from "../api/client";
-import type { Health, ServicesDocument } from "../api/documents";
+import type { ServicesDocument } from "../api/documents";
 import { count } from "../format";
 import { t } from "../i18n";
 import { Button } from "../parts/button";
 import { CodeBlock } from "../parts/code";
-import { Select, TextField } from "../parts/field";
+import { TextField } from "../parts/field";
 import { Empty, Failure, Loading } from "../parts/notice";
 import { place, refine } from "../router";
 import { useResource } from "../resource";
 import { environments } from "../shell/header";
-import { HEALTHS, PAGE, select } from "./services/select";
+import { HEALTHS, type Page, paged, select } from "./services/select";
+import { HealthFilter } from "./services/health-filter";
 import { ServicesTable } from "./services/table";
 
 export function Services({ environment }: { environment: string | undefined }) {
@@ -48,9 +49,7 @@ function List({ document, environment }: { document: ServicesDocument; environme
   const health = HEALTHS.find((health) => health === query.get("health"));
   const { matching, counts, all } = select(document.services, { environment, text, health });
   if (all === 0) return <NoServices />;
-  const pages = Math.max(1, Math.ceil(matching.length / PAGE));
-  const page = Math.min(Math.max(1, Number(query.get("page")) || 1), pages);
-  const shown = matching.slice((page - 1) * PAGE, page * PAGE);
+  const shown = paged(matching, query.get("page"));
   const change = (changes: Record<string, string | undefined>) =>
     refine({ q: text, health, ...changes });
   return (
@@ -63,18 +62,7 @@ function List({ document, environment }: { document: ServicesDocument; environme
           placeholder={texts.searchPlaceholder}
           onInput={(q) => change({ q })}
         />
-        <Select
-          label={texts.healthFilter}
-          value={health ?? ""}
-          options={[
-            { value: "", label: `${texts.all} (${count(all)})` },
-            ...HEALTHS.map((health: Health) => ({
-              value: health,
-              label: `${texts.health[health]} (${count(counts[health])})`,
-            })),
-          ]}
-          onChange={(health) => change({ health })}
-        />
+        <HealthFilter counts={counts} chosen={health} onChoose={(health) => change({ health })} />
         <p class="filters-count" role="status">{texts.counted(count(matching.length), count(all))}</p>
       </div>
       {matching.length === 0 ? (
@@ -83,33 +71,24 @@ function List({ document, environment }: { document: ServicesDocument; environme
           <Button onClick={() => refine({})}>{texts.showAll}</Button>
         </Empty>
       ) : (
-        <ServicesTable services={shown} withEnvironment={environment === undefined} />
+        <ServicesTable services={shown.rows} withEnvironment={environment === undefined} />
       )}
-      {pages > 1 && (
-        <nav class="pager" aria-label={texts.pages}>
-          <Button
-            icon="left"
-            blocked={page === 1 ? texts.page("1", count(PAGE), count(matching.length)) : undefined}
-            onClick={() => change({ page: String(page - 1) })}
-          >
-            {texts.previous}
-          </Button>
-          <span role="status">
-            {texts.page(
-              count((page - 1) * PAGE + 1),
-              count((page - 1) * PAGE + shown.length),
-              count(matching.length),
-            )}
-          </span>
-          <Button
-            blocked={page === pages ? texts.page(count((page - 1) * PAGE + 1), count(matching.length), count(matching.length)) : undefined}
-            onClick={() => change({ page: String(page + 1) })}
-          >
-            {texts.next}
-          </Button>
-        </nav>
-      )}
+      <Pager shown={shown} all={matching.length} onPage={(page) => change({ page: String(page) })} />
     </>
+  );
+}
+
+function Pager({ shown, all, onPage }: { shown: Page; all: number; onPage: (page: number) => void }) {
+  const { page, pages, first, last } = shown;
+  const texts = t().services;
+  if (pages === 1) return null;
+  const here = texts.page(count(first), count(last), count(all));
+  return (
+    <nav class="pager" aria-label={texts.pages}>
+      <Button icon="left" blocked={page === 1 ? here : undefined} onClick={() => onPage(page - 1)}>{texts.previous}</Button>
+      <span role="status">{here}</span>
+      <Button blocked={page === pages ? here : undefined} onClick={() => onPage(page + 1)}>{texts.next}</Button>
+    </nav>
   );
 }
 

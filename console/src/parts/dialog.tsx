@@ -16,13 +16,18 @@ export function Dialog({ title, children, footer, onClose, wide = false, isBusy 
   isBusy?: boolean;
 }) {
   const dialog = useRef<HTMLDialogElement>(null);
+  const heading = useRef<HTMLHeadingElement>(null);
+  const isOver = useRef(false);
   const id = useId();
   useEffect(() => {
     const element = dialog.current;
     if (element === null) return undefined;
     const opener = document.activeElement;
     element.showModal();
+    // The browser would choose the button that closes.
+    heading.current?.focus();
     return () => {
+      isOver.current = true;
       element.close();
       if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
     };
@@ -36,9 +41,13 @@ export function Dialog({ title, children, footer, onClose, wide = false, isBusy 
         event.preventDefault();
         if (!isBusy) onClose();
       }}
+      // A browser closes a dialog at the second Esc, whatever the first one was answered.
+      onClose={() => {
+        if (!isOver.current) onClose();
+      }}
     >
       <header class="dialog-head">
-        <h2 id={id} tabIndex={-1}>{title}</h2>
+        <h2 id={id} tabIndex={-1} ref={heading}>{title}</h2>
         <Button kind="quiet" icon="cross" label={t().shell.close} onClick={onClose} busy={isBusy}>{""}</Button>
       </header>
       <div class="dialog-body">{children}</div>

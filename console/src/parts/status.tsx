@@ -15,7 +15,7 @@ export function Badge({ tone, icon, children, title }: { tone: Tone; icon: IconN
   );
 }
 
-const HEALTH: Record<Health, { tone: Tone; icon: IconName }> = {
+export const HEALTH: Record<Health, { tone: Tone; icon: IconName }> = {
   ok: { tone: "good", icon: "check" },
   attention: { tone: "warning", icon: "attention" },
   failing: { tone: "bad", icon: "cross" },

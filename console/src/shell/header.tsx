@@ -1,7 +1,9 @@
 // The head of every page: where one is, where one can go, how the process does, and what one has chosen.
 
 import { signal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
 
+import { api } from "../api/client";
 import { t } from "../i18n";
 import { Icon } from "../parts/icon";
 import { Select } from "../parts/field";
@@ -15,13 +17,23 @@ import { ConnectionState } from "./connection";
 /** The environments that the last list of services told of. */
 export const environments = signal<string[]>([]);
 
+/** Knows the environments where somebody has begun at another page than the list. */
+async function findEnvironments(): Promise<void> {
+  try {
+    const { services } = await api.services();
+    environments.value = [...new Set(services.map(({ environment }) => environment))];
+  } catch {
+    // The list of services says what is wrong, where somebody looks at it.
+  }
+}
+
 export function Header() {
   const texts = t().shell;
   const isOpen = visit.value.state === "open";
   const { route } = place.value;
   return (
     <header class="head">
-      <a class="brand" href={link({ page: "services" })}>
+      <a class="brand" href={link({ page: "services" })} aria-label={texts.product}>
         <svg viewBox="0 0 32 32" width="24" height="24" aria-hidden="true">
           <rect width="32" height="32" rx="7" class="brand-ground" />
           <path d="M16 5v8c0 4-7 5-7 13M16 13c0 4 7 5 7 13" class="brand-line" />
@@ -65,6 +77,9 @@ function EnvironmentChoice() {
   const { route } = place.value;
   const chosen = "environment" in route ? route.environment : undefined;
   const known = environments.value;
+  useEffect(() => {
+    if (known.length === 0 && place.peek().route.page !== "services") void findEnvironments();
+  }, []);
   const all = chosen === undefined || known.includes(chosen) ? known : [...known, chosen];
   return (
     <Select

@@ -53,6 +53,46 @@ test("a deployment that fails explains itself, and traffic is as it was", async 
   expect((await requests.end()).lost).toEqual([]);
 });
 
+test("a deployment goes on when its page is left, and moves the traffic that it was asked to", async ({ serve, traffic, page }) => {
+  const watershed = await serve(new Site().service("greeter", twoVersions()));
+  const requests = traffic(watershed, "greeter.localhost");
+  const console = new Console(page, watershed);
+  const { deploy } = console.texts;
+  await console.open("#/default/greeter/new-version");
+  await page.getByRole("radio", { name: deploy.sources.file }).check();
+  await page.getByRole("textbox", { name: deploy.path }).fill(join(watershed.site.directory, "plugins", "dist", "lab.wasm"));
+  await page.getByRole("radio", { name: deploy.policies.share }).check();
+  await page.getByRole("textbox", { name: deploy.share }).fill("12.5");
+  await console.button(deploy.showPlan).click();
+  await expect(page.locator(".plan")).toContainText(percent(12.5));
+  await console.button(deploy.begin).click();
+  await page.waitForURL(/operations/);
+  await page.goto(watershed.console("#/default/greeter"));
+  await expect(console.version("v3")).toContainText(percent(12.5), { timeout: 30_000 });
+  await console.barShows([87.5, 12.5]);
+  await page.goBack();
+  await expect(page.getByText(deploy.isNormal("v3"))).toBeVisible();
+  expect((await requests.end()).lost.filter((why) => !why.includes("404 from v3"))).toEqual([]);
+});
+
+test("what is missing in the form is said where it is missing", async ({ serve, page }) => {
+  const watershed = await serve(new Site().service("greeter", twoVersions()));
+  const console = new Console(page, watershed);
+  const { deploy } = console.texts;
+  await console.open("#/default/greeter/new-version");
+  await page.getByRole("textbox", { name: deploy.name, exact: true }).fill("v1");
+  await page.getByRole("radio", { name: deploy.sources.upstream }).check();
+  await page.getByRole("textbox", { name: deploy.targets }).fill("localhost");
+  await page.getByRole("radio", { name: deploy.policies.share }).check();
+  await page.getByRole("textbox", { name: deploy.share }).fill("100.1");
+  await console.button(deploy.showPlan).click();
+  for (const [name, said] of [[deploy.name, deploy.wrong.taken], [deploy.targets, deploy.wrong.target], [deploy.share, deploy.wrong.percent]]) {
+    await expect(page.getByRole("textbox", { name, exact: true })).toHaveAccessibleDescription(new RegExp(said!));
+  }
+  await expect(page.getByRole("textbox", { name: deploy.name, exact: true })).toBeFocused();
+  await expect(console.button(deploy.begin)).toBeHidden();
+});
+
 test("something that is no component is refused when it is uploaded", async ({ serve, page, complaints }) => {
   complaints.allow(/status of 4\d\d/);
   const watershed = await serve(new Site().service("greeter", twoVersions()));
@@ -102,7 +142,7 @@ test("where the file cannot be written, it shows the change to make", async ({ s
   const services = join(site.directory, "config", "services");
   // As Kubernetes mounts a ConfigMap.
   mkdirSync(join(services, "..2026_1"));
-  writeFileSync(join(services, "..2026_1", "greeter.toml"), twoVersions().replaceAll("../../plugins", "../../../plugins"));
+  writeFileSync(join(services, "..2026_1", "greeter.toml"), twoVersions());
   symlinkSync("..2026_1", join(services, "..data_new"));
   renameSync(join(services, "..data_new"), join(services, "..data"));
   symlinkSync("..data/greeter.toml", join(services, "greeter.toml"));

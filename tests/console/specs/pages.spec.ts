@@ -54,7 +54,7 @@ const PAGES: Record<string, { hash: string; there: string | RegExp; open?: (cons
   "service-offline": { hash: "#/default/closed", there: "closed" },
   traffic: { hash: "#/default/greeter", there: "beta", open: openTraffic },
   rollback: { hash: "#/default/greeter", there: "beta", open: (console) => console.button(console.texts.service.rollback).click() },
-  "new-version": { hash: "#/default/greeter/new-version", there: /v4/, open: openLimits },
+  "new-version": { hash: "#/default/greeter/new-version", there: /Watershed/, open: openLimits },
   version: { hash: "#/default/greeter/versions/v2", there: "api.example.com" },
   "version-error": { hash: "#/default/greeter/versions/v3", there: "gone.wasm" },
   "version-upstream": { hash: "#/default/shop/versions/v1", there: "127.0.0.1:1" },
@@ -113,7 +113,8 @@ for (const { language, theme, phone } of LOOKS) {
           await show(console, name);
           await console.picture(`${name}-${look}`);
           await console.fits();
-          await console.isAccessible();
+          // What a reader is told is the same on a phone.
+          if (!phone) await console.isAccessible();
         });
       }
     });

@@ -96,7 +96,7 @@ export class Console {
       .withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"])
       .analyze();
     const found = violations.map(({ id, help, nodes }) => `${id}: ${help}\n  ${nodes.map((node) => `${node.html} ${node.failureSummary}`).join("\n  ")}`);
-    expect(found, `violations at ${this.page.url()}`).toEqual([]);
+    expect.soft(found, `violations at ${this.page.url()}`).toEqual([]);
   }
 
   /** Fails where the page is wider than the screen. */
@@ -106,12 +106,13 @@ export class Console {
       const outside = [...document.querySelectorAll("body *")].filter((element) => element.getBoundingClientRect().right > width + 1);
       return { width, wide: scrollWidth > width ? outside.slice(0, 5).map(({ outerHTML }) => outerHTML.slice(0, 200)) : [] };
     });
-    expect(wide, `wider than ${width} px at ${this.page.url()}`).toEqual([]);
+    expect.soft(wide, `wider than ${width} px at ${this.page.url()}`).toEqual([]);
   }
 
-  /** Keeps a picture of the page. */
+  /** Keeps a picture of the page, or of what a dialog leaves of it. */
   async picture(name: string): Promise<void> {
     mkdirSync(screenshots, { recursive: true });
-    await this.page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true, animations: "disabled" });
+    const fullPage = !(await this.dialog.isVisible());
+    await this.page.screenshot({ path: join(screenshots, `${name}.png`), fullPage, animations: "disabled" });
   }
 }

@@ -31,6 +31,7 @@ export class Site {
   readonly directory = mkdtempSync(join(tmpdir(), "watershed-console-"));
   private listen = "127.0.0.1:0";
   private adminLines = ADMIN;
+  private serverLines = "";
   private environments: [string, string][] = [["default", "services/*.toml"]];
 
   constructor() {
@@ -54,6 +55,12 @@ export class Site {
   /** Sets the lines of `[admin]` after its address. */
   admin(lines: string): this {
     this.adminLines = `${ADMIN}\n${lines}`;
+    return this.writeMain();
+  }
+
+  /** Sets further lines of `[server]`. */
+  server(lines: string): this {
+    this.serverLines = lines;
     return this.writeMain();
   }
 
@@ -112,6 +119,7 @@ export class Site {
 listen = ["${this.listen}"]
 expose = "decision"
 grace-period = "2s"
+${this.serverLines}
 
 [admin]
 ${this.adminLines}

@@ -25,5 +25,5 @@ export const refusals = {
   "invalid-configuration": "Mend the file first: nothing is changed while it is wrong.",
   draining: "The process ends and takes no changes any more. Try again once the next one answers.",
   viewer: "Log in with an operator's token.",
-  csrf: "Your session has changed in another tab. Reload the page.",
+  csrf: "Your session has changed in another tab. Try again.",
 };

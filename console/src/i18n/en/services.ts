@@ -4,7 +4,6 @@ export const services = {
   search: "Search services",
   searchPlaceholder: "Name of a service or version",
   healthFilter: "Health",
-  all: "All",
   health: { ok: "OK", attention: "Attention", failing: "Failing", offline: "Offline" },
   counted: (shown: string, all: string) => `${shown} of ${all} services`,
   page: (from: string, to: string, all: string) => `${from}–${to} of ${all}`,

@@ -24,5 +24,5 @@ export const refusals: typeof english = {
   "invalid-configuration": "请先修正文件：文件有误时不会进行任何更改。",
   draining: "进程即将退出，不再接受更改。请等下一个进程响应后重试。",
   viewer: "请使用操作员令牌登录。",
-  csrf: "您的会话已在其他标签页中改变。请重新加载页面。",
+  csrf: "您的会话已在其他标签页中改变。请重试。",
 };

@@ -6,7 +6,6 @@ export const services: typeof english = {
   search: "搜索服务",
   searchPlaceholder: "服务或版本名称",
   healthFilter: "健康状况",
-  all: "全部",
   health: { ok: "正常", attention: "需关注", failing: "故障", offline: "已下线" },
   counted: (shown, all) => `${shown} / ${all} 个服务`,
   page: (from, to, all) => `第 ${from}–${to} 个，共 ${all} 个`,

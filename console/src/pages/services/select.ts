@@ -36,3 +36,21 @@ export function select(services: readonly ServiceSummary[], { environment, text,
 function isNamed(service: ServiceSummary, word: string): boolean {
   return `${service.environment}/${service.name}`.includes(word) || service.versions.some(({ name }) => name.includes(word));
 }
+
+export interface Page {
+  /** From 1 on, and never beyond the last: a list may get shorter while somebody looks at its end. */
+  page: number;
+  pages: number;
+  rows: ServiceSummary[];
+  /** The places of the first and the last row, from 1 on. */
+  first: number;
+  last: number;
+}
+
+export function paged(services: readonly ServiceSummary[], wanted: string | null): Page {
+  const pages = Math.max(1, Math.ceil(services.length / PAGE));
+  const page = Math.min(Math.max(1, Math.trunc(Number(wanted)) || 1), pages);
+  const rows = services.slice((page - 1) * PAGE, page * PAGE);
+  const first = (page - 1) * PAGE + 1;
+  return { page, pages, rows, first, last: first + rows.length - 1 };
+}
