@@ -12,6 +12,7 @@ export const deploy = {
     upstream: "Requests go on to these addresses over the network.",
   },
   component: "Component (.wasm)",
+  choose: "Choose a file",
   uploading: (name: string, part: string) => `Uploading ${name}: ${part}`,
   uploaded: (name: string, size: string, digest: string) => `${name} is uploaded: ${size}, digest ${digest}`,
   uploadFailed: "The component was not accepted",
@@ -56,6 +57,7 @@ export const deploy = {
   share: "Percentage",
   wrong: {
     required: "Fill this in",
+    file: "Choose a component first, and wait until it is uploaded",
     taken: "The service has a version of this name",
     name: "Use lower-case letters, digits and single hyphens, 63 characters at most",
     target: "Write each address as HOST:PORT",

@@ -12,6 +12,7 @@ export const deploy: typeof english = {
     upstream: "请求会通过网络转发到这些地址。",
   },
   component: "组件（.wasm）",
+  choose: "选择文件",
   uploading: (name, part) => `正在上传 ${name}：${part}`,
   uploaded: (name, size, digest) => `已上传 ${name}：${size}，摘要 ${digest}`,
   uploadFailed: "组件未被接受",
@@ -56,6 +57,7 @@ export const deploy: typeof english = {
   share: "百分比",
   wrong: {
     required: "请填写",
+    file: "请先选择组件，并等待上传完成",
     taken: "该服务已有同名版本",
     name: "请使用小写字母、数字和单个连字符，最多 63 个字符",
     target: "每个地址请写成 HOST:PORT",

@@ -47,7 +47,7 @@ describe("a document", () => {
 
 test("what is missing or wrong is said of its field", () => {
   const draft = emptyDraft(["v1"]);
-  expect([...problemsOf(draft, ["v1"])]).toEqual([["upload", "required"]]);
+  expect([...problemsOf(draft, ["v1"])]).toEqual([["upload", "file"]]);
   const others = { ...draft, source: "upstream" as const, targets: "localhost", policy: "share" as const, share: "101" };
   expect([...problemsOf(others, [])]).toEqual([
     ["targets", "target"],

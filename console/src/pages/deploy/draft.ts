@@ -29,7 +29,7 @@ export const LIMITS = {
 } as const;
 
 /** What is wrong: a key of the dictionary for each field. */
-export type Wrong = "required" | "taken" | "name" | "target" | "variable" | "twice" | "percent";
+export type Wrong = "required" | "file" | "taken" | "name" | "target" | "variable" | "twice" | "percent";
 
 export type Field = "name" | "upload" | "path" | "targets" | "share" | `env-${number}`;
 
@@ -70,7 +70,7 @@ export function problemsOf(draft: Draft, taken: readonly string[]): Map<Field, W
   if (draft.name === "") wrong.set("name", "required");
   else if (!NAME.test(draft.name)) wrong.set("name", "name");
   else if (taken.includes(draft.name)) wrong.set("name", "taken");
-  if (draft.source === "upload" && draft.uploaded === undefined) wrong.set("upload", "required");
+  if (draft.source === "upload" && draft.uploaded === undefined) wrong.set("upload", "file");
   if (draft.source === "file" && draft.path.trim() === "") wrong.set("path", "required");
   if (draft.source === "upstream") {
     const targets = targetsOf(draft.targets);

@@ -8,6 +8,7 @@ import { bytes, percent, shortDigest } from "../../format";
 import { t } from "../../i18n";
 import { Button } from "../../parts/button";
 import { Field } from "../../parts/field";
+import { Icon } from "../../parts/icon";
 import { Failure } from "../../parts/notice";
 
 type State =
@@ -55,13 +56,20 @@ export function Upload({ error, onUploaded }: { error: string | undefined; onUpl
     <div class="upload">
       <Field label={texts.component} error={state.at === "none" ? error : undefined}>
         {(ties) => (
-          <input
-            {...ties}
-            class="file"
-            type="file"
-            accept=".wasm,application/wasm"
-            onChange={(event) => void send(event.currentTarget.files?.[0])}
-          />
+          <span class="file">
+            <input
+              {...ties}
+              class="said"
+              type="file"
+              accept=".wasm,application/wasm"
+              onChange={(event) => void send(event.currentTarget.files?.[0])}
+            />
+            {/* A browser writes its own button in its own language. */}
+            <label class="button" for={ties.id}>
+              <Icon name="up" />
+              {texts.choose}
+            </label>
+          </span>
         )}
       </Field>
       {state.at === "sending" && (

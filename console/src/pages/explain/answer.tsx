@@ -55,7 +55,7 @@ function Steps({ explanation }: { explanation: Explanation }) {
       </li>
       {rules.length === 0 && <li><p class="quiet">{texts.noRules}</p></li>}
       {rules.map((rule) => <Rule key={rule.name} rule={rule} />)}
-      {sticky !== undefined && (
+      {sticky !== undefined && (BY_SHARES.includes(decision) || sticky.bucket !== undefined || sticky.pinned !== undefined) && (
         <li>
           <b>{texts.stepNames.sticky}</b>
           <p>{stuck(sticky)}</p>

@@ -63,16 +63,18 @@ export function Settings({ label, settings, names = {} }: {
 }) {
   const texts = t().version;
   return (
-    <Table
-      label={label}
-      rows={settings}
-      id={({ key }) => key}
-      columns={[
-        { key: "key", label: texts.key, isHead: true, cell: ({ key }) => (
-          <><code>{key}</code>{names[key] !== undefined && <span class="quiet small"> {names[key]}</span>}</>
-        ) },
-        { key: "value", label: texts.value, cell: ({ value }) => <code>{value}</code> },
-      ]}
-    />
+    <div class="compact">
+      <Table
+        label={label}
+        rows={settings}
+        id={({ key }) => key}
+        columns={[
+          { key: "key", label: texts.key, isHead: true, cell: ({ key }) => (
+            <><code>{key}</code>{names[key] !== undefined && <span class="quiet small"> {names[key]}</span>}</>
+          ) },
+          { key: "value", label: texts.value, cell: ({ value }) => <code>{value}</code> },
+        ]}
+      />
+    </div>
   );
 }
