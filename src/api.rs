@@ -51,8 +51,8 @@ pub use operation::{
 };
 pub use paths::{
     CHECK, COMPONENTS, CONFIG, ConfigQuery, DELETE, DEPLOY, EVENTS, EXPLAIN, ExplainQuery, HISTORY,
-    HistoryQuery, OPERATION, OPERATIONS, PROMOTE, RELEASE, RELOAD, ROLLBACK, ReadinessQuery, SERVICES, SESSION,
-    STATUS, StatusQuery, TRAFFIC,
+    HistoryQuery, OPERATION, OPERATIONS, PROMOTE, RELEASE, RELOAD, ROLLBACK, ReadinessQuery,
+    SERVICES, SESSION, STATUS, StatusQuery, TRAFFIC,
 };
 pub use plan::{
     ChangeKind, Compilation, KeyChange, Plan, RestoredKey, ServiceChange, ShareChange,

@@ -5,7 +5,6 @@ mod shown;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use axum::extract::Request;
@@ -263,7 +262,7 @@ impl Control for Inside {
 
     fn look(&mut self) -> Result<(), WriteError> {
         // Nothing is made any more, and what is declared is made by the next process.
-        if self.waits && self.admin.draining.load(Ordering::Relaxed) {
+        if self.waits && self.admin.drain.is_announced() {
             return Err(AdminError::Draining.into());
         }
         let (environment, service) = (self.view.environment.clone(), self.view.service.clone());
