@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::support::{GREETER, Http1, Site, Watershed, greeter, lab, limits, split};
+use crate::support::{GREETER, Http1, Site, Watershed, eventually, greeter, lab, limits, split};
 
 fn serve() -> Watershed {
     let remarked = greeter("v2") + "remark = \"greets\"\n";
@@ -37,6 +37,9 @@ fn the_status_says_what_is_served() {
     let status = watershed.status();
     assert!(status["generation"].as_u64().is_some_and(|generation| generation >= 1));
     assert_eq!(status["ready"], true);
+    // It is known a moment after the addresses are.
+    eventually("the first load", || !watershed.status()["last_reload"].is_null());
+    let status = watershed.status();
     assert_eq!(status["last_reload"]["outcome"], "published");
     let at = status["last_reload"]["at"].as_str().unwrap();
     assert!(at.starts_with("20") && at.ends_with('Z') && at.len() == 24, "{at}");

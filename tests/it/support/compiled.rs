@@ -24,7 +24,7 @@ pub fn seed(site: &Site) {
         let path = format!("{:?}", plugin(name).display().to_string());
         texts.iter().any(|text| text.contains(&path))
     };
-    if !cache.exists() {
+    if !cache.exists() && fs::create_dir_all(&cache).is_ok() {
         SHIPPED.into_iter().filter(is_named).for_each(|name| put(name, &cache));
     }
 }
