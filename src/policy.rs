@@ -1,7 +1,7 @@
 //! Decides which versions serve, in one place. Pure: nothing here reads a file, a clock or a socket.
 //!
 //! Given what a service declares, where its versions stand, and what it served before, this room
-//! answers five questions:
+//! answers six questions:
 //!
 //! - Which versions may take requests, and why not the others? A [`Standing`] describes a version by
 //!   itself (creating, normal, in error); `eligibility` judges it within its service, by its reach and
@@ -10,6 +10,7 @@
 //!   the possible answers, [`Case::verdict`] chooses one and says why it is not what is declared.
 //! - How is each request decided? [`PolicyInputs::policy`] compiles the shares, with rules,
 //!   stickiness and overrides, into a [`routing::Policy`](crate::routing::Policy).
+//! - Who answers while no version has a share? `rescue` says it, and has the words for it.
 //! - What would one request get, and why? `explain` asks the same policy and lists every step.
 //! - How does a service do, in one word? `health` has the words, for lists of services.
 //!
@@ -22,6 +23,7 @@ mod compile;
 mod eligibility;
 pub mod explain;
 pub mod health;
+pub mod rescue;
 #[cfg(test)]
 mod tests;
 mod verdict;

@@ -28,7 +28,7 @@ use http::{StatusCode, Version};
 use crate::routing::{Asked, Found, Refused};
 use crate::telemetry::{RequestRecord, Telemetry};
 use crate::transport::{Connection, Drain, Handler, HeadLimits, HeadTimes};
-use crate::versions::{Decided, Live, Snapshot};
+use crate::versions::{Decided, Decision, Live, Snapshot};
 use ctx::{Chosen, Lane, RequestCtx};
 use failure::Failure;
 use local::LONGEST_CHAIN;
@@ -150,13 +150,21 @@ fn decide(session: &Session, ctx: &mut RequestCtx, snapshot: &Snapshot) -> Resul
     if let Some(index) = place {
         service.tally.decided(index, is_drawn);
     }
+    let lane = service.decider.propagates().then(|| Lane::of(&decision, hash));
+    let (version, decision) = match version {
+        Err(Refused::NoVersion) => match service.decider.stand_in_for(&decision) {
+            Some(version) => (Ok(version), Decision::RESCUE),
+            None => (Err(Refused::NoVersion), decision),
+        },
+        version => (version, decision),
+    };
     ctx.decision = Some(decision.clone());
     match version {
         Ok(version) => Ok(Chosen {
             in_flight: version.meter.enter(),
             version: version.clone(),
             cookie: made.and_then(|id| service.decider.cookie(&id)),
-            lane: service.decider.propagates().then(|| Lane::of(&decision, hash)),
+            lane,
             decision,
         }),
         Err(Refused::Offline) => Err(Failure::Offline),

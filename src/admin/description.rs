@@ -32,7 +32,10 @@ pub fn described(
 
 fn service(entry: &ServiceEntry, root: &Path) -> ServiceDescription {
     let versions = entry.versions.iter().filter_map(|view| version(entry, view, root));
-    ServiceDescription::of(root, &entry.declared, entry.held.clone(), versions.collect())
+    let rescuer = entry.decider.stand_in().map(|version| version.spec.name.to_string());
+    let held = entry.held.clone();
+    let described = ServiceDescription::of(root, &entry.declared, held, versions.collect());
+    ServiceDescription { rescuer, ..described }
 }
 
 /// A version as it is declared, or as it is served if it is no longer declared.

@@ -141,6 +141,7 @@ pub fn service_document(
         latest: declared.traffic == Traffic::Latest,
         since_generation: service.since,
         serving: serving(service).to_owned(),
+        rescuer: service.decider.stand_in().map(|version| version.spec.name.to_string()),
         traffic_since: moment::text(milliseconds_since_1970(since.at)),
         traffic_generation: since.generation,
         traffic_age_seconds: rounded(service.tally.age(now).as_secs_f64(), 1000.0),
@@ -162,6 +163,7 @@ pub fn service_document(
 fn serving(service: &ServiceEntry) -> &'static str {
     match &service.decider {
         decider if decider.is_offline() => "offline",
+        decider if decider.stand_in().is_some() => "rescue",
         decider if !decider.takes_traffic() => "nothing",
         _ if service.held.is_some() => "held",
         _ => "declared",

@@ -60,6 +60,9 @@ pub struct ServiceDescription {
     /// Why what is declared is not what is served.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held: Option<String>,
+    /// The rescue version, where it answers because no version has a share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rescuer: Option<String>,
     /// What must not get traffic. Empty from a process that knows none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub quarantined: Vec<QuarantineDescription>,

@@ -51,8 +51,11 @@ pub struct ServiceChange {
     pub moves: Percent,
     /// Versions that had a share before and have none after.
     pub unreachable: Vec<String>,
-    /// Whether no version gets anything after: requests that ask for none get 503.
+    /// Whether no version gets anything after: requests that ask for none get 503, or the rescue version.
     pub serves_nothing: bool,
+    /// The rescue version, where it answers because no version gets anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rescuer: Option<String>,
     /// Why what was declared before is not what is served.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held: Option<String>,

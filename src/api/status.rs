@@ -83,9 +83,13 @@ pub struct ServiceDocument {
     /// The generation in which it changed last.
     pub since_generation: u64,
     /// What requests get that no override decides: `declared` for what the file declares, `held` for something else
-    /// (what was served before goes on), `offline` for 503 `offline`, and `nothing` for 503 `no-version`.
+    /// (what was served before goes on), `offline` for 503 `offline`, `nothing` for 503 `no-version`, and `rescue` where
+    /// no version has a share and the rescue version answers.
     #[serde(default)]
     pub serving: String,
+    /// The version that answers, where `serving` is `rescue`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rescuer: Option<String>,
     /// When a publish last changed who gets its requests, or what a version that gets some is made of, RFC 3339.
     #[serde(default)]
     pub traffic_since: String,

@@ -47,9 +47,12 @@ pub fn outcome(
 /// What is served instead of what the file declares, and `why`.
 pub fn instead(view: &ServiceView, why: &str) -> String {
     let (service, shares) = (&view.service.name, view.shares());
-    match shares.is_offline() {
-        true => format!("nothing of {service} is served, and requests get 503: {why}"),
-        false => format!("what is declared is not served, but {shares}: {why}"),
+    match (shares.is_offline(), view.stand_in()) {
+        (true, Some(answers)) => {
+            format!("no version of {service} has a share, and {answers}: {why}")
+        }
+        (true, None) => format!("nothing of {service} is served, and requests get 503: {why}"),
+        (false, _) => format!("what is declared is not served, but {shares}: {why}"),
     }
 }
 

@@ -93,6 +93,7 @@ fn service(
         unreachable: lost.map(|share| share.version.clone()).collect(),
         shares,
         serves_nothing: after.is_some_and(nobody),
+        rescuer: after.and_then(|service| service.rescuer.clone()),
         held,
         waits,
     })

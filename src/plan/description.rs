@@ -151,7 +151,7 @@ impl ServiceDescription {
         let served = last.map(|last| Served::of(last, service));
         let served = served.as_ref().map(Served::before);
         let case = Case { service, standings: &standings, before: served.as_ref() };
-        let Verdict { held, shares, .. } = case.verdict();
+        let Verdict { held, shares, stand_in, .. } = case.verdict();
         let share = |name: &VersionName| {
             let found = shares.iter().find(|(taker, _)| taker == name);
             found.map_or(Percent::ZERO, |(_, share)| *share)
@@ -162,7 +162,8 @@ impl ServiceDescription {
         });
         let mut versions: Vec<_> = versions.collect();
         versions.extend(last.into_iter().flat_map(|last| kept(last, service, share)));
-        Self::of(root, service, held, versions)
+        let rescuer = stand_in.map(|name| name.to_string());
+        Self { rescuer, ..Self::of(root, service, held, versions) }
     }
 
     /// A service with these versions.
@@ -185,6 +186,7 @@ impl ServiceDescription {
             },
             policy: policy::settings(root, service),
             held,
+            rescuer: None,
             quarantined: quarantine.iter().map(quarantined).collect(),
             versions,
         }

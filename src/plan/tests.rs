@@ -56,6 +56,7 @@ fn service(name: &str, versions: Vec<VersionDescription>) -> ServiceDescription 
         policy: Settings::new(),
         traffic: TrafficKind::Split,
         held: None,
+        rescuer: None,
         quarantined: Vec::new(),
         versions,
     }

@@ -7,6 +7,7 @@ use crate::api::{
     ChangeKind, Compilation, KeyChange, Plan, ServiceChange, VersionChange, VersionFault,
 };
 use crate::config::Percent;
+use crate::policy::rescue;
 
 /// Characters of a digest that tell it from others: `sha256:` and 12 digits.
 const DIGEST_SHOWN: usize = 19;
@@ -218,8 +219,17 @@ fn below_each_other(rows: &mut [Row]) {
 }
 
 fn traffic(service: &ServiceChange) -> Vec<Row> {
-    let ServiceChange { change, shares, moves, unreachable, serves_nothing, held, waits, .. } =
-        service;
+    let ServiceChange {
+        change,
+        shares,
+        moves,
+        unreachable,
+        serves_nothing,
+        rescuer,
+        held,
+        waits,
+        ..
+    } = service;
     let share = |share: Percent| format!("{share} %");
     let split = shares.iter().map(|it| match change {
         ChangeKind::Added => Row::new("split", format!("{} {}", it.version, share(it.after))),
@@ -238,8 +248,10 @@ fn traffic(service: &ServiceChange) -> Vec<Row> {
     if !unreachable.is_empty() {
         rows.push(Row::new("unreachable", unreachable.join(", ")));
     }
-    if *serves_nothing {
-        rows.push(Row::new("serves", "nothing: requests get 503"));
+    match rescuer {
+        Some(_) => rows.push(Row::new("serves", rescue::answers(rescuer.as_deref()))),
+        None if *serves_nothing => rows.push(Row::new("serves", "nothing: requests get 503")),
+        None => {}
     }
     rows.extend(held.iter().map(|why| Row::new("held now", why)));
     rows.extend(waits.iter().map(|why| Row::new("would be held", why)));

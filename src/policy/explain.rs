@@ -8,12 +8,12 @@ use std::time::Instant;
 
 pub use question::{Question, QuestionError};
 
-use super::PolicyInputs;
+use super::{PolicyInputs, rescue};
 use crate::api::{Chance, Explanation, RuleStep, StickyStep, Wish};
 use crate::config::{self, Glob, Service, VersionSpec};
 use crate::routing::{
-    Asked, Destination, KeySource, Mismatch, Policy, Resolved, Rule, Text, To, Wanted, Witness,
-    Yields, bucket,
+    Asked, Destination, KeySource, Mismatch, Policy, Reason, Resolved, Rule, Text, To, Wanted,
+    Witness, Yields, bucket,
 };
 
 /// Everything that an explanation needs: a service, its machine, and where its versions stand.
@@ -39,12 +39,20 @@ impl Explainer<'_> {
         let yields: Yields<'_> = if self.yielding.is_empty() { None } else { Some(&yields) };
         let resolved = self.policy.resolve(asked, self.now, || None, yields, &mut steps);
         let Steps { wish, rules, pinned, .. } = steps;
-        let (distribution, failure) = self.outcome(&resolved, yields);
+        let stand_in = self.stand_in(&resolved);
+        let (distribution, failure) = match stand_in {
+            Some(index) => (vec![self.chance(index, 100.0)], None),
+            None => self.outcome(&resolved, yields),
+        };
+        let decision = match stand_in {
+            Some(_) => "rescue",
+            None => resolved.unmet.unwrap_or(resolved.reason).as_str(),
+        };
         Explanation {
             environment: self.inputs.environment.to_owned(),
             service: self.inputs.service.name.to_string(),
             generation: None,
-            decision: resolved.unmet.unwrap_or(resolved.reason).as_str().to_owned(),
+            decision: decision.to_owned(),
             version: match distribution.as_slice() {
                 [only] => Some(only.version.clone()),
                 _ => None,
@@ -60,6 +68,14 @@ impl Explainer<'_> {
 
     fn yields(&self, index: usize) -> bool {
         self.yielding.contains(&index)
+    }
+
+    /// The version that answers because none has a share.
+    fn stand_in(&self, resolved: &Resolved<'_>) -> Option<usize> {
+        let is_asked_for = matches!(resolved.unmet, Some(Reason::OverrideUnknown));
+        let is_nothing = matches!(resolved.to, To::Nothing) && !is_asked_for;
+        let PolicyInputs { service, eligibilities, base, .. } = self.inputs;
+        is_nothing.then(|| rescue::stand_in(service, eligibilities, base))?
     }
 
     fn outcome(

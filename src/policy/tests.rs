@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::{
-    Digest, EnvValue, GuestSpec, Percent, PolicySpec, Quarantined, Reach, Service, ServiceName,
-    Split, Traffic, VersionName, VersionSpec,
+    Digest, EnvValue, GuestSpec, Percent, PolicySpec, Quarantined, Reach, Rescue, Service,
+    ServiceName, Split, Traffic, VersionName, VersionSpec,
 };
 
 fn name(text: &str) -> VersionName {
@@ -56,6 +56,12 @@ fn standings(letters: &str) -> Vec<Standing> {
         }),
     };
     letters.chars().enumerate().map(standing).collect()
+}
+
+/// `v1` to the rescue.
+fn rescue() -> Rescue {
+    let (methods, statuses) = (Vec::new(), Vec::new());
+    Rescue { version: 0, buffer: Rescue::BUFFER_DEFAULT, methods, statuses }
 }
 
 fn quarantine(service: &mut Service, version: u8) {
@@ -166,6 +172,38 @@ fn the_latest_does_not_wait_where_nothing_is_left() {
     shop.policy.reach[1] = Reach::Cutoff;
     asserted(&shop, "nnc", Some(&served), "v1=100", "");
     asserted(&shop, "enc", Some(&served), "", "so that nothing of what was served before is left");
+}
+
+/// The rescue version answers while none has a share, if it can and the file does not close it.
+#[test]
+fn the_rescue_version_stands_in_for_all() {
+    let mut shop = service(2, &[0, 100]);
+    shop.policy.rescue = Some(rescue());
+    let stand_in = |shop: &Service, letters: &str| {
+        let standings = standings(letters);
+        let verdict = Case { service: shop, standings: &standings, before: None }.verdict();
+        verdict.stand_in.map(|name| name.to_string())
+    };
+    for (letters, found) in
+        [("nn", None), ("ne", Some("v1")), ("nc", Some("v1")), ("ee", None), ("cc", None)]
+    {
+        assert_eq!(stand_in(&shop, letters).as_deref(), found, "{letters}");
+    }
+    shop.policy.reach[0] = Reach::Override;
+    assert_eq!(stand_in(&shop, "ne"), None);
+    assert_eq!(rescue::instead(None), "nothing is served, and requests get 503 `no-version`");
+    let rescued = "no version has a share, and the rescue version v1 answers requests";
+    assert_eq!(rescue::instead(Some("v1")), rescued);
+}
+
+#[test]
+fn what_is_left_of_what_was_served_is_told_with_the_rescue() {
+    let old = service(3, &[]);
+    let before = before(&old, Base::Latest(1));
+    let mut shop = service(3, &[0, 0, 100]);
+    shop.policy.rescue = Some(rescue());
+    shop.policy.reach[1] = Reach::Cutoff;
+    asserted(&shop, "nne", Some(&before), "", "left: the rescue version v1 answers requests");
 }
 
 #[test]

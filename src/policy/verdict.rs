@@ -2,6 +2,7 @@
 
 use super::base::{self, Base};
 use super::eligibility::{self, Eligibility, Incumbent, Obstacle};
+use super::rescue;
 use crate::api::Standing;
 use crate::config::{Percent, Quarantined, Service, Split, Traffic, VersionName};
 
@@ -45,6 +46,8 @@ pub struct Verdict {
     /// The share of each declared version by the file. Under `latest`, the newest version without an
     /// obstacle has 100 %.
     pub declared: Vec<Percent>,
+    /// The version that answers although none has a share, if one does.
+    pub stand_in: Option<VersionName>,
 }
 
 impl<'a> Before<'a> {
@@ -75,7 +78,8 @@ impl Case<'_> {
         };
         let shares = self.named(&serve);
         let declared = self.declared(&eligibilities);
-        Verdict { serve, held, eligibilities, shares, declared }
+        let stand_in = self.stand_in(&serve, &eligibilities);
+        Verdict { serve, held, eligibilities, shares, declared, stand_in }
     }
 
     /// The versions that should have traffic by the file and have an obstacle: those with a share, or those later than
@@ -118,7 +122,7 @@ impl Case<'_> {
             true => Base::Nothing,
             false => Base::Split(split.clone()).without(|index| is_closed(eligibilities, index)),
         };
-        self.instead(rest, why)
+        self.instead(rest, why, eligibilities)
     }
 
     /// The last declared version without an obstacle. While a later one is being made, what was
@@ -129,17 +133,22 @@ impl Case<'_> {
                 None => return (Serve::Declared(Base::Latest(index)), None),
                 Some(Obstacle::Creating) if self.has_traffic() => {
                     let why = format!("{} gets everything once it is normal", self.name(index));
-                    return self.instead(Base::Nothing, why);
+                    return self.instead(Base::Nothing, why, eligibilities);
                 }
                 Some(_) => {}
             }
         }
-        self.instead(Base::Nothing, self.none_may_serve(eligibilities))
+        self.instead(Base::Nothing, self.none_may_serve(eligibilities), eligibilities)
     }
 
     /// What is served where the declaration cannot be served: what was served before without closed versions, or else
     /// `rest`.
-    fn instead(&self, rest: Base, why: String) -> (Serve, Option<String>) {
+    fn instead(
+        &self,
+        rest: Base,
+        why: String,
+        eligibilities: &[Eligibility],
+    ) -> (Serve, Option<String>) {
         let (base, lost) = match self.before {
             Some(before) => before.goes_on(self.service),
             None => (Base::Nothing, Vec::new()),
@@ -148,8 +157,14 @@ impl Case<'_> {
             Base::Nothing => Serve::Declared(rest),
             base => Serve::Before(base),
         };
-        let closed = lost_words(&lost, &serve);
+        let closed = lost_words(&lost, &serve, self.stand_in(&serve, eligibilities).as_ref());
         (serve, Some(why + &closed))
+    }
+
+    fn stand_in(&self, serve: &Serve, eligibilities: &[Eligibility]) -> Option<VersionName> {
+        let (Serve::Declared(base) | Serve::Before(base)) = serve;
+        let index = rescue::stand_in(self.service, eligibilities, base)?;
+        Some(self.service.versions.get(index)?.name.clone())
     }
 
     /// Whether some version that was served before can go on.
@@ -222,7 +237,11 @@ fn is_closed(eligibilities: &[Eligibility], index: usize) -> bool {
 }
 
 /// Names the versions that lost what they served before, because the service closes them.
-fn lost_words(lost: &[(&VersionName, Obstacle)], serve: &Serve) -> String {
+fn lost_words(
+    lost: &[(&VersionName, Obstacle)],
+    serve: &Serve,
+    stand_in: Option<&VersionName>,
+) -> String {
     let names = lost.iter().map(|(name, obstacle)| format!("{name} {obstacle}"));
     let names = names.collect::<Vec<_>>().join(" and ");
     match (lost, serve) {
@@ -232,8 +251,8 @@ fn lost_words(lost: &[(&VersionName, Obstacle)], serve: &Serve) -> String {
         }
         (_, Serve::Before(_)) => format!("; until then {names}, and their shares go to the others"),
         (_, Serve::Declared(Base::Nothing)) => format!(
-            "; {names}, so that nothing of what was served before is left: requests get 503 \
-             `no-version`"
+            "; {names}, so that nothing of what was served before is left: {}",
+            rescue::answers(stand_in.map(VersionName::as_str))
         ),
         (_, Serve::Declared(_)) => {
             format!("; {names}, so that what was served before cannot go on")

@@ -154,7 +154,7 @@ fn instead(decider: &Decider) -> String {
             let shares = shares.collect::<Vec<_>>().join(", ");
             format!("what is declared is not served, but {shares}")
         }
-        (false, true) => "nothing is served, and requests get 503 `no-version`".to_owned(),
+        (false, true) => decider.instead_of_nothing(),
         (false, false) => "it stays offline, and requests get 503 `offline`".to_owned(),
     }
 }

@@ -228,7 +228,9 @@ impl Reloader {
     /// Whether requests for a service that is published get 503.
     fn serves_nothing(&self, environment: &EnvironmentName, service: &ServiceName) -> bool {
         let key = ServiceKey { environment: environment.clone(), service: service.clone() };
-        self.live.load().get(&key).is_some_and(|entry| !entry.decider.takes_traffic())
+        self.live.load().get(&key).is_some_and(|entry| {
+            !entry.decider.takes_traffic() && entry.decider.stand_in().is_none()
+        })
     }
 
     /// How many service files are wrong, not counting those with transient errors.

@@ -9,7 +9,7 @@ use crate::api::{ServiceDocument, Standing, VersionDocument};
 use crate::config::{
     Digest, EnvironmentName, Percent, Quarantined, Service, VersionName, VersionSpec,
 };
-use crate::policy::{Case, Obstacle, Verdict};
+use crate::policy::{Case, Obstacle, Verdict, rescue};
 
 /// A service as its file declares it and, where a process runs, as that serves it.
 #[derive(Clone, Debug)]
@@ -90,6 +90,12 @@ impl ServiceView {
             true => Portion::All,
             false => wanted,
         }
+    }
+
+    /// What requests get of the rescue version, in words, where it answers because no version has a share.
+    pub fn stand_in(&self) -> Option<String> {
+        let rescuer = self.served.as_ref()?.rescuer.as_deref()?;
+        Some(rescue::answers(Some(rescuer)))
     }
 
     /// Who gets what: as it is served or, where nobody serves it, as a start would.

@@ -56,7 +56,7 @@ impl Task for Startup {
         }
         if !settled {
             printer
-                .print("some versions are still being made; their services answer 503 until then");
+                .print("some versions are still being made; their services answer 503 until then, or by their rescue version");
             self.reloads.settled().await;
         }
         for line in describe(&self.live.load(), self.port) {

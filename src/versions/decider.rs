@@ -11,7 +11,7 @@ use crate::config::{
     WhenUnhealthy,
 };
 use crate::policy::explain::{Explainer, Question};
-use crate::policy::{self, Base, Before, Eligibility, Obstacle, PolicyInputs, closed};
+use crate::policy::{self, Base, Before, Eligibility, Obstacle, PolicyInputs, closed, rescue};
 use crate::routing::{Affinity, Asked, Choice, Id, KeySource, Lock, Pins, Policy, Reason, Refused};
 
 /// The versions of a service that requests can get, and the policy that chooses one. Built once a
@@ -208,11 +208,33 @@ impl Decider {
 
     /// The version that answers where `failed` does not, if it is another one and may take requests.
     pub fn rescuer(&self, failed: &Arc<ReadyVersion>) -> Option<(&Rescue, &Arc<ReadyVersion>)> {
+        self.rescuing().filter(|(_, version)| !Arc::ptr_eq(version, failed))
+    }
+
+    /// The version that answers while none has a share. Nobody has seen a request by then, so any method may be served.
+    pub fn stand_in(&self) -> Option<&Arc<ReadyVersion>> {
+        self.entry(rescue::stand_in(&self.declared, &self.eligibilities, &self.base)?)
+    }
+
+    /// What requests get while no version has a share, in words.
+    pub fn instead_of_nothing(&self) -> String {
+        rescue::instead(self.stand_in().map(|version| version.spec.name.as_str()))
+    }
+
+    /// The rescue version for a request that was decided like this, and got no version. Who asks for a version by its name gets
+    /// that one or none, and a rule that gives none says itself that the request fails.
+    pub fn stand_in_for(&self, decision: &Decision) -> Option<&Arc<ReadyVersion>> {
+        match *decision {
+            Decision::OVERRIDE | Decision::OVERRIDE_UNKNOWN | Decision::Rule(_) => None,
+            Decision::Word(_) => self.stand_in(),
+        }
+    }
+
+    fn rescuing(&self) -> Option<(&Rescue, &Arc<ReadyVersion>)> {
         let rescue = self.rescue()?;
         let version = self.entry(rescue.version)?;
         let obstacle = self.eligibilities.get(rescue.version).and_then(Eligibility::obstacle);
-        let is_closed = obstacle.is_some_and(Obstacle::is_closed);
-        (!is_closed && !Arc::ptr_eq(version, failed)).then_some((rescue, version))
+        (!obstacle.is_some_and(Obstacle::is_closed)).then_some((rescue, version))
     }
 
     /// A number that requests of one user share: the hash of the sticky key, or else of the client's address.

@@ -50,6 +50,59 @@ fn a_component_rescues_a_component() {
 }
 
 #[test]
+fn a_version_that_was_never_ready_is_rescued() {
+    let missing = "[[versions]]\nname = \"v2\"\ncomponent = \"gone.wasm\"\n";
+    let watershed = serve(&greeter("v1"), missing, "[traffic.override]\nheader = true");
+    assert_rescued(&ask(&watershed, "GET", "/", b""), "Hello from v1!\n");
+    let counted = "Hello from v1! You sent 1 words in 3 bytes.\n";
+    assert_rescued(&ask(&watershed, "POST", "/", b"one"), counted);
+    // Who asks for a version by its name is not told that another one is it.
+    let asked = watershed.http1().ask("GET", HOST, "/", &["watershed-version: v2"], b"");
+    assert_eq!((asked.status, asked.header("watershed-decision")), (503, Some("override-unknown")));
+    assert_eq!(watershed.admin("/readyz").status, 200);
+    let service = watershed.service("api");
+    assert_eq!((&service["serving"], &service["rescuer"]), (&"rescue".into(), &"v1".into()));
+    let told = "no version has a share, and the rescue version v1 answers requests: ";
+    watershed.log_line(&[told, "v2"]);
+    let site = &watershed.site;
+    let says = |arguments: &[&str], text: &str| {
+        let said = site.run(arguments);
+        let words: Vec<_> = said.stdout.split_whitespace().collect();
+        assert!(words.join(" ").contains(text), "{arguments:?}: {said:?}");
+    };
+    says(&["status"], "api serves v1 (rescue)");
+    says(&["status", "api"], told);
+    says(&["explain", "api"], "v1 (rescue)");
+    says(&["explain", "api", "--header", "watershed-version: v2"], "no version, no-version");
+    drop(watershed);
+}
+
+/// The same without a process: what a start would do.
+#[test]
+fn a_rescue_of_all_is_foretold() {
+    let text = format!(
+        "{}[[versions]]\nname = \"v2\"\ncomponent = \"gone.wasm\"\n[traffic]\nsplit = {{ v1 = 0, v2 = 100 }}\n\
+         rescue = \"v1\"\n[[traffic.rule]]\nname = \"strict\"\nmatch = {{ path = \"/strict\" }}\nto = \"v2\"\n\
+         otherwise = \"fail\"\n",
+        greeter("v1")
+    );
+    let site = Site::new().service("api", &text);
+    let says = |arguments: &[&str], text: &str| {
+        let said = site.run(arguments);
+        let words: Vec<_> = said.stdout.split_whitespace().collect();
+        assert!(words.join(" ").contains(text), "{arguments:?}: {said:?}");
+    };
+    says(&["explain", "api"], "v1 (rescue)");
+    // A rule that says so fails.
+    says(&["explain", "api", "--path", "/strict"], "no version, no-version (rule:strict)");
+    says(
+        &["check"],
+        "a start gives no version of api a share, and the rescue version v1 answers requests",
+    );
+    says(&["plan"], "serves the rescue version v1 answers requests");
+}
+
+#[test]
 fn an_upstream_rescues_a_component_and_gets_the_body() {
     let v1 = Upstream::http1(Script::echo());
     let watershed = serve(&upstream("v1", &[v1.address()], ""), &lab("v2"), "");

@@ -1,8 +1,10 @@
 //! What a process that starts with the files would not serve as they declare it: shares of versions that take none, a
 //! latest version that is passed over, and rules that lead to unavailable versions.
 
-use crate::config::{Config, Destination, Percent, Problem, Rule, Service, Traffic, VersionSpec};
-use crate::policy::{Base, Case, Obstacle, Serve, Standing, Verdict};
+use crate::config::{
+    Config, Destination, Percent, Problem, Rule, Service, Traffic, VersionName, VersionSpec,
+};
+use crate::policy::{Base, Case, Obstacle, Serve, Standing, Verdict, rescue};
 use crate::versions::{ServiceKey, declared};
 
 /// The warnings of all services whose files are right; `standing` says where each version stands.
@@ -58,7 +60,13 @@ fn instead(service: &Service, verdict: &Verdict) -> String {
     let shares = shares.collect::<Vec<_>>().join(", ");
     match &verdict.serve {
         Serve::Declared(Base::Nothing) | Serve::Before(_) => {
-            format!("a start serves nothing of {}, and requests get 503 `no-version`", service.name)
+            let rescuer = verdict.stand_in.as_ref().map(VersionName::as_str);
+            let what = match rescuer {
+                Some(_) => "gives no version of",
+                None => "serves nothing of",
+            };
+            let share = if rescuer.is_some() { " a share" } else { "" };
+            format!("a start {what} {}{share}, and {}", service.name, rescue::answers(rescuer))
         }
         Serve::Declared(_) => format!("a start serves {shares}"),
     }

@@ -9,6 +9,7 @@ use crate::api::{
     RejectionDocument, ServiceDocument, StatusDocument, SubstituteDocument, VersionDocument,
 };
 use crate::config::Problem;
+use crate::policy::rescue;
 use anstyle::Style;
 
 /// One thing to look at.
@@ -119,7 +120,8 @@ pub fn of_process(
 
 /// Why what is declared is not what is served, and what requests get.
 fn held(service: &ServiceDocument) -> Option<Finding> {
-    let ServiceDocument { name, held, serving, versions, .. } = service;
+    let ServiceDocument { name, held, serving, rescuer, versions, .. } = service;
+    let rescuer = rescuer.as_deref();
     let is_making = versions.iter().any(|version| version.status == "creating");
     let passing = |finding: Finding| Finding { is_passing: is_making, ..finding };
     let why = held.as_deref().map(|why| reason(why, service));
@@ -128,18 +130,18 @@ fn held(service: &ServiceDocument) -> Option<Finding> {
             Finding::new(WRONG, "down", "it has no versions, and requests get 503 `no-version`")
                 .help(&format!("watershed deploy {name} VERSION --component FILE"))
         }
-        ("nothing", why) if is_making => passing(Finding::new(
+        ("nothing" | "rescue", why) if is_making => passing(Finding::new(
             WAITING,
             "starting",
-            format!("requests get 503 `no-version` until then: {}", why.unwrap_or_default()),
+            format!("{} until then: {}", rescue::answers(rescuer), why.unwrap_or_default()),
         )),
-        ("nothing", why) => {
+        ("nothing" | "rescue", why) => {
             let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-            Finding::new(
-                WRONG,
-                "down",
-                format!("nothing is served, and requests get 503 `no-version`{why}"),
-            )
+            let (style, label) = match rescuer {
+                Some(_) => (WAITING, "rescued"),
+                None => (WRONG, "down"),
+            };
+            Finding::new(style, label, rescue::instead(rescuer) + &why)
         }
         (_, None) => return None,
         ("offline", Some(why)) => passing(Finding::new(
@@ -227,7 +229,9 @@ fn rejected_file(rejection: &RejectionDocument, served: Option<&ServiceDocument>
             Some(name) => format!("{name} is not served"),
             None => "nothing is served from it: its domains get 404 `no-service`".to_owned(),
         },
-        Some("nothing") => "nothing is served: requests get 503 `no-version`".to_owned(),
+        Some("nothing" | "rescue") => {
+            rescue::instead(served.and_then(|service| service.rescuer.as_deref()))
+        }
         Some("offline") => "it stays offline: requests get 503 `offline`".to_owned(),
         Some(_) => "it goes on as it was".to_owned(),
     };

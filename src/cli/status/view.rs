@@ -70,6 +70,7 @@ fn traffic(service: &ServiceDocument) -> String {
     match service.serving.as_str() {
         "offline" => "offline".to_owned(),
         "nothing" => "nothing".to_owned(),
+        "rescue" => format!("{} (rescue)", service.rescuer.as_deref().unwrap_or_default()),
         _ => takers.join(", "),
     }
 }

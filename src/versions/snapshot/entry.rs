@@ -237,9 +237,11 @@ impl ServiceEntry {
         }
     }
 
-    /// Whether the service's traffic, if it should have any, has versions to go to.
+    /// Whether the service's traffic, if it should have any, has versions to go to. The rescue version is one of them,
+    /// unless a better one is still being made.
     pub fn is_ready(&self) -> bool {
-        self.versions.is_empty() || !self.decider.is_nothing()
+        let is_rescued = || self.is_settled() && self.decider.stand_in().is_some();
+        self.versions.is_empty() || !self.decider.is_nothing() || is_rescued()
     }
 
     /// Whether no version of it is still being made.

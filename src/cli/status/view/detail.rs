@@ -14,6 +14,7 @@ use super::super::page::{BOLD, DIM, Line, PLAIN, Page, WAITING, WRONG, width, wr
 use super::{write_finding, write_key};
 use crate::api::{ServiceDocument, StatusDocument, VersionDocument};
 use crate::cli::table::Align;
+use crate::policy::rescue;
 
 const TRAFFIC: [Column; 6] = [
     Column { title: "  VERSION", align: Align::Left, least: None },
@@ -69,11 +70,13 @@ pub fn write(
 /// What requests get, and since when.
 fn traffic(service: &ServiceDocument) -> String {
     let what = match service.serving.as_str() {
-        "offline" => "offline: requests get 503 `offline`; ",
-        "nothing" => "nothing: requests get 503 `no-version`; ",
-        "held" => "held; ",
-        _ if service.latest => "latest; ",
-        _ => "",
+        "offline" => "offline: requests get 503 `offline`; ".to_owned(),
+        word @ ("nothing" | "rescue") => {
+            format!("{word}: {}; ", rescue::answers(service.rescuer.as_deref()))
+        }
+        "held" => "held; ".to_owned(),
+        _ if service.latest => "latest; ".to_owned(),
+        _ => String::new(),
     };
     let requests = service.versions.iter().find_map(|version| version.observed.as_ref());
     let requests = requests.map_or(String::new(), |observed| {
