@@ -19,6 +19,7 @@ mod metrics;
 mod probes;
 mod reload;
 mod routes;
+mod series;
 mod services;
 mod status;
 mod token;

@@ -4,7 +4,7 @@
 //! a newer process.
 //!
 //! `paths` has the addresses and queries, and `query` reads a query string. Then one file for each
-//! answer: `status` (with the `upstream` of a version), `services` (the same in short), `events`, `reload` (with the body of the request), `history`, `explanation`, `description`
+//! answer: `status` (with the `upstream` of a version), `services` (the same in short), `series`, `events`, `reload` (with the body of the request), `history`, `explanation`, `description`
 //! (the answer of `/api/v1/config`), `plan` (the difference between two descriptions, printed by
 //! `watershed plan --json`) and `change` (what was done to a service). `standing` says where a version stands, in several of them, `moment` is
 //! how each of them writes a time, and `error` is what every command and path answers when something is wrong.
@@ -22,6 +22,7 @@ mod plan;
 mod query;
 mod reload;
 mod request;
+mod series;
 mod services;
 mod standing;
 mod status;
@@ -44,8 +45,9 @@ pub use history::{
     Served, ServedVersion, Share,
 };
 pub use paths::{
-    CHECK, CONFIG, ConfigQuery, DELETE, EVENTS, EXPLAIN, ExplainQuery, HISTORY, HistoryQuery, PROMOTE,
-    RELEASE, RELOAD, ROLLBACK, ReadinessQuery, SERVICES, STATUS, StatusQuery, TRAFFIC,
+    CHECK, CONFIG, ConfigQuery, DELETE, EVENTS, EXPLAIN, ExplainQuery, HISTORY, HistoryQuery,
+    PROMOTE, RELEASE, RELOAD, ROLLBACK, ReadinessQuery, SERIES, SERVICES, STATUS, SeriesQuery,
+    StatusQuery, TRAFFIC,
 };
 pub use plan::{
     ChangeKind, Compilation, KeyChange, Plan, RestoredKey, ServiceChange, ShareChange,
@@ -57,6 +59,7 @@ pub use request::{
     Aimed, ChangeRequest, DeleteRequest, How, NumbersByName, PromoteRequest, ReleaseRequest,
     RollbackRequest, TrafficRequest,
 };
+pub use series::{SeriesDocument, VersionSeriesDocument};
 pub use services::{ServiceSummary, ServicesDocument, VersionSummary};
 pub use standing::{Fault, Standing};
 pub use status::{
