@@ -71,7 +71,8 @@ fn each_second_has_what_ended_in_it() {
     assert!(tens.quantiles[1].iter().all(Option::is_some), "{tens:?}");
 }
 
-/// prometheus/prometheus#1886 and others: counters that begin anew made rates of minus a million, or of all that ever was.
+/// Counters that begin anew made huge spikes where they are read from outside (prometheus/prometheus#7074), and negative
+/// rates (SigNoz/signoz#2151).
 #[test]
 fn versions_that_follow_one_another_lose_and_repeat_nothing() {
     let run = Run::new();
