@@ -21,6 +21,7 @@ mod metrics;
 mod probes;
 mod reload;
 mod routes;
+mod series;
 mod services;
 mod session;
 mod status;

@@ -23,6 +23,7 @@ mod program;
 mod sandbox;
 mod thread_clock;
 mod ticker;
+mod usage;
 mod world;
 
 pub use cache::{CacheError, CompileCache};
@@ -37,4 +38,5 @@ pub use outbound::{
 };
 pub use program::{Program, ProgramError, digest_of};
 pub use sandbox::Grant;
+pub use usage::Usage;
 pub use world::{World, outgoing_import};

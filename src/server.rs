@@ -9,7 +9,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use pingora::server::configuration::ServerConf;
@@ -97,6 +97,7 @@ pub fn run(loader: Loader, loaded: Loaded, telemetry: Telemetry) -> Result<(), S
     let health = telemetry.health();
     let reloading = Reloading(tokio::sync::Mutex::new((reloader, watcher)));
     server.add_service(supervised(Sweeper(shared.live.clone()), health));
+    server.add_service(supervised(Sampler(telemetry.clone()), health));
     server.add_service(supervised(reloading, health));
     server.add_service(supervised(ReloadOnHangup(shared.reloads.clone()), health));
     server.add_service(supervised(admin, health));
@@ -255,6 +256,23 @@ impl Task for Sweeper {
                 // Gives other tasks a turn.
                 tokio::task::yield_now().await;
             }
+        }
+    }
+}
+
+/// Has the series of all versions written down, once a second.
+struct Sampler(Telemetry);
+
+#[async_trait]
+impl Task for Sampler {
+    const NAME: &'static str = "sampler";
+
+    async fn run(&self) -> io::Result<()> {
+        let series = self.0.series();
+        loop {
+            let next = series.next(Instant::now());
+            tokio::time::sleep_until(next.into()).await;
+            series.sample(Instant::now(), SystemTime::now());
         }
     }
 }

@@ -7,6 +7,7 @@
 //! counters, which the server takes every few seconds.
 
 mod chance;
+mod codes;
 mod exposition;
 mod failures;
 mod health;
@@ -18,10 +19,12 @@ mod process;
 mod recent;
 mod record;
 mod samples;
+mod series;
 mod shares;
 mod states;
 mod tally;
 mod targets;
+mod usage;
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,10 +45,12 @@ pub use outbound::OutboundMeter;
 pub use process::Sockets;
 pub use recent::Recent;
 pub use record::{Ending, Fault, RequestRecord};
+pub use series::{Resolution, Series, VersionSeries};
 pub use shares::VersionShares;
 pub use states::{ServiceStates, States};
 pub use tally::{Decisions, Tally, Window, Windows};
 pub use targets::TargetState;
+pub use usage::Usage;
 
 use histogram::Histogram;
 use label::Label;
@@ -115,6 +120,7 @@ pub struct Telemetry {
     outbound: Family<OutboundLabels, Counter>,
     rescued: Family<RescueLabels, Counter>,
     duration: Family<VersionLabels, Histogram>,
+    series: Arc<Series>,
     /// Of the last minute: the buckets of `duration` that `/metrics` shows are too coarse for quantiles.
     quantiles: [(f64, Quantile); 2],
     in_flight: Family<VersionLabels, Gauge>,
@@ -243,6 +249,7 @@ impl Default for Telemetry {
             outbound,
             rescued,
             duration,
+            series: Arc::new(Series::new(Instant::now(), SystemTime::now())),
             quantiles,
             in_flight,
             generation,
@@ -334,6 +341,11 @@ impl Telemetry {
     /// Counts a panic on the thread of this name.
     pub fn panicked(&self, task: &str) {
         self.panics.get_or_create_owned(&TaskLabels { task: task.into() }).inc();
+    }
+
+    /// The last hour of each version.
+    pub fn series(&self) -> &Series {
+        &self.series
     }
 
     /// The health of the process's own tasks.

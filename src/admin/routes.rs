@@ -17,10 +17,10 @@ use super::access::Access;
 use super::error::AdminError;
 use super::{
     Admin, check, console, description, events, explain, guard, history, login, metrics, probes,
-    reload, services, status, write,
+    reload, series, services, status, write,
 };
 use crate::api::{
-    self, ConfigQuery, ExplainQuery, HistoryQuery, Parameters, QueryError, StatusQuery,
+    self, ConfigQuery, ExplainQuery, HistoryQuery, Parameters, QueryError, SeriesQuery, StatusQuery,
 };
 
 /// What a path that is read takes, and what a path that is posted to takes.
@@ -35,6 +35,7 @@ const PATHS: &[(&str, &str)] = &[
     ("/metrics", READ),
     (api::STATUS, READ),
     (api::SERVICES, READ),
+    (api::SERIES, READ),
     (api::EVENTS, READ),
     (api::CONFIG, READ),
     (api::EXPLAIN, READ),
@@ -73,6 +74,7 @@ pub fn routes(admin: Admin) -> Router {
         .route("/metrics", get(metrics::show))
         .route(api::STATUS, get(show_status))
         .route(api::SERVICES, get(show_services))
+        .route(api::SERIES, get(show_series))
         .route(api::EVENTS, get(events::stream))
         .route(api::CONFIG, get(show_config))
         .route(api::EXPLAIN, get(show_explanation))
@@ -162,6 +164,15 @@ async fn show_status(
     let document = tokio::task::spawn_blocking(move || status::document(&admin, &query)).await;
     let document = document.unwrap_or_else(|failed| Err(AdminError::Internal(failed.to_string())));
     Ok(Json(document?).into_response())
+}
+
+/// The last hour of a service's versions.
+async fn show_series(
+    State(admin): State<Arc<Admin>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, AdminError> {
+    let query = SeriesQuery::parse(&query.unwrap_or_default())?;
+    Ok(Json(series::document(&admin, &query)?).into_response())
 }
 
 /// All services in short.

@@ -23,9 +23,7 @@ use crate::telemetry::Recent;
 use crate::versions::{
     EnvironmentView, ReadyVersion, ServiceEntry, Snapshot, Substitute, VersionView,
 };
-use observed::rounded;
-
-pub(super) use observed::{Observed, shares};
+pub(super) use observed::{Observed, rounded, shares};
 
 /// The document of what is served now, reduced to the services that the query asks for.
 pub(super) fn document(admin: &Admin, query: &StatusQuery) -> Result<StatusDocument, AdminError> {
@@ -272,7 +270,7 @@ fn rejection_document(rejection: &Rejection) -> RejectionDocument {
     }
 }
 
-fn milliseconds_since_1970(at: SystemTime) -> u64 {
+pub(super) fn milliseconds_since_1970(at: SystemTime) -> u64 {
     let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,9 +1,27 @@
 //! A moment as every document writes it: RFC 3339 in UTC, with milliseconds, such as `2026-11-26T04:16:36.123Z`. In the
 //! code it is the milliseconds since 1970, and a document that has those is read too.
 
+use std::str::FromStr;
+
 use jiff::Timestamp;
 use serde::de::{Deserializer, Error, Visitor};
 use serde::ser::Serializer;
+
+/// What a moment in a query looks like.
+pub const EXPECTED: &str = "a time such as 2026-11-26T04:16:36.123Z";
+
+/// A moment in a query, in milliseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp(pub u64);
+
+impl FromStr for Stamp {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let at: Timestamp = text.parse().map_err(drop)?;
+        u64::try_from(at.as_millisecond()).map(Self).map_err(drop)
+    }
+}
 
 /// The text of a moment.
 pub fn text(milliseconds: u64) -> String {

@@ -3,12 +3,15 @@
 
 use form_urlencoded::Serializer;
 
+use super::moment;
 use super::query::{Parameters, QueryError, malformed};
 
 /// The status: see [`StatusDocument`](super::StatusDocument).
 pub const STATUS: &str = "/api/v1/status";
 /// The services in short: see [`ServicesDocument`](super::ServicesDocument).
 pub const SERVICES: &str = "/api/v1/services";
+/// The last hour of a service's versions: see [`SeriesDocument`](super::SeriesDocument).
+pub const SERIES: &str = "/api/v1/series";
 /// A stream of events: see [`ChangeEvent`](super::ChangeEvent).
 pub const EVENTS: &str = "/api/v1/events";
 /// The description: see [`Description`](super::Description).
@@ -81,6 +84,40 @@ impl StatusQuery {
             put(query, "environment", environment.as_ref());
             put(query, "service", service.as_ref());
             put(query, "services", process_alone.then(|| "false".to_owned()).as_ref());
+        })
+    }
+}
+
+/// Of which service the last hour is told, and in which steps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SeriesQuery {
+    /// Not needed where only one environment has such a service.
+    pub environment: Option<String>,
+    pub service: Option<String>,
+    /// Seconds: 1 or 10.
+    pub step: Option<u32>,
+    /// Only steps that end later, in milliseconds since 1970.
+    pub since: Option<u64>,
+}
+
+impl SeriesQuery {
+    /// Reads a query string.
+    ///
+    /// # Errors
+    ///
+    /// Where a parameter is unknown, repeated or malformed.
+    pub fn parse(text: &str) -> Result<Self, QueryError> {
+        let mut query = Parameters::read(text, &["environment", "service", "step", "since"])?;
+        let step = query.value("step", "1 or 10")?;
+        if let Some(step) = step.filter(|step| ![1, 10].contains(step)) {
+            return Err(malformed("step", &step.to_string(), "1 or 10"));
+        }
+        let since: Option<moment::Stamp> = query.value("since", moment::EXPECTED)?;
+        Ok(Self {
+            environment: query.name("environment")?,
+            service: query.name("service")?,
+            step,
+            since: since.map(|moment::Stamp(since)| since),
         })
     }
 }

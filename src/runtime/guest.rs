@@ -190,6 +190,7 @@ impl Guest {
 
     /// Keeps an instance for the next request, if it may serve another one.
     pub(super) fn put_back(&self, mut sandbox: Box<Instance>) {
+        sandbox.clock.tell();
         sandbox.left -= 1;
         if sandbox.left == 0 || sandbox.store.data().memory.denied {
             return;
@@ -202,7 +203,8 @@ impl Guest {
 
     /// A clock for one request.
     pub(super) fn clock(&self) -> Arc<CpuClock> {
-        CpuClock::new(self.grant.cpu_time, self.program.engine.ticker.clone())
+        let (ticker, used) = (&self.program.engine.ticker, &self.grant.usage.cpu);
+        CpuClock::new(self.grant.cpu_time, ticker.clone(), used.clone())
     }
 
     fn keep(&self, sandbox: Box<Instance>, permit: IdlePermit) {

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use wasmtime::component::{Linker, ResourceTable};
@@ -12,6 +13,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use super::guest_env::GuestEnv;
 use super::guest_log::{GuestLog, LogBudget, Stream};
 use super::outbound::{Hooks, Outbound};
+use super::usage::Usage;
 use super::world::World;
 
 /// The interfaces as `wasmtime_wasi` names them. Components find them under any 0.2 or 0.3 version.
@@ -42,6 +44,8 @@ pub struct Grant {
     pub reuse: NonZeroU32,
     /// What its calls go through; `None`: it may make none.
     pub outbound: Option<Arc<dyn Outbound>>,
+    /// Where its guests count what they use.
+    pub usage: Usage,
     pub(super) log: Arc<LogBudget>,
 }
 
@@ -64,6 +68,7 @@ impl Grant {
             idle_time: Some(wall_time),
             reuse: NonZeroU32::MIN,
             outbound: None,
+            usage: Usage::default(),
             log: Arc::default(),
         }
     }
@@ -122,7 +127,7 @@ impl Sandbox {
             http: WasiHttpCtx::new(),
             hooks: Hooks::new(grant.outbound.clone()),
             env: grant.env.clone(),
-            memory: MemoryBudget { limit: grant.memory, used: 0, denied: false },
+            memory: MemoryBudget::new(grant.memory, grant.usage.memory.clone()),
         }
     }
 }
@@ -163,15 +168,22 @@ impl WasiHttpView for Sandbox {
 pub(super) struct MemoryBudget {
     limit: usize,
     used: usize,
+    /// What all sandboxes of the version use.
+    total: Arc<AtomicU64>,
     /// Whether growth was ever refused. Then a trap is reported as a lack of memory.
     pub denied: bool,
 }
 
 impl MemoryBudget {
+    fn new(limit: usize, total: Arc<AtomicU64>) -> Self {
+        Self { limit, used: 0, total, denied: false }
+    }
+
     fn grow(&mut self, by: usize) -> bool {
         match self.used.checked_add(by).filter(|used| *used <= self.limit) {
             Some(used) => {
                 self.used = used;
+                self.total.fetch_add(bytes(by), Ordering::Relaxed);
                 true
             }
             None => {
@@ -180,6 +192,16 @@ impl MemoryBudget {
             }
         }
     }
+}
+
+impl Drop for MemoryBudget {
+    fn drop(&mut self) {
+        self.total.fetch_sub(bytes(self.used), Ordering::Relaxed);
+    }
+}
+
+fn bytes(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 impl ResourceLimiter for MemoryBudget {
@@ -214,18 +236,23 @@ mod tests {
 
     #[test]
     fn memories_and_tables_share_one_budget() {
-        let mut budget = MemoryBudget { limit: 200, used: 0, denied: false };
+        let total = Arc::<AtomicU64>::default();
+        let mut budget = MemoryBudget::new(200, total.clone());
         assert!(budget.memory_growing(0, 100, None).unwrap());
         assert!(budget.memory_growing(0, 60, None).unwrap());
         assert!(budget.table_growing(0, 5, None).unwrap());
         assert!(!budget.denied);
         assert!(!budget.memory_growing(60, 61, None).unwrap());
         assert!(budget.denied);
+        assert_eq!(total.load(Ordering::Relaxed), 200);
+        drop(budget);
+        assert_eq!(total.load(Ordering::Relaxed), 0);
     }
 
     #[test]
     fn growth_past_a_memorys_own_maximum_is_not_the_budgets_fault() {
-        let mut budget = MemoryBudget { limit: 200, used: 0, denied: false };
+        let total = Arc::<AtomicU64>::default();
+        let mut budget = MemoryBudget::new(200, total.clone());
         assert!(!budget.memory_growing(0, 100, Some(50)).unwrap());
         assert!(!budget.denied);
     }

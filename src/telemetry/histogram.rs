@@ -70,7 +70,13 @@ impl Histogram {
         if let Some(count) = self.0.bucket(bucket(nanoseconds)) {
             count.fetch_add(1, Ordering::Relaxed);
         }
-        self.0.sum.fetch_add(nanoseconds, Ordering::Relaxed);
+        // Never 0, so that every request shows in the sum.
+        self.0.sum.fetch_add(nanoseconds.max(1), Ordering::Relaxed);
+    }
+
+    /// All durations together, in nanoseconds. It grows with every request.
+    pub fn sum(&self) -> u64 {
+        self.0.sum.load(Ordering::Relaxed)
     }
 
     /// What was counted by now.

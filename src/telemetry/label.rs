@@ -17,6 +17,12 @@ impl<T: Into<Arc<str>>> From<T> for Label {
     }
 }
 
+impl Label {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Display for Label {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

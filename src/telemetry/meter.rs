@@ -13,6 +13,8 @@ use super::histogram::Histogram;
 use super::recent::{Counts, Recent};
 use super::record::{RequestRecord, SUCCESS};
 use super::samples::{MINUTE, Samples};
+use super::series::Track;
+use super::usage::Usage;
 use super::{RequestLabels, RescueLabels, Telemetry, VersionLabels};
 
 /// The metrics of one version. Versions that follow one another under one name share counters, so that the counters go
@@ -22,9 +24,11 @@ pub struct VersionMeter {
     telemetry: Telemetry,
     labels: VersionLabels,
     /// Made with the first request of a version of this name, and so is the next.
-    duration: OnceLock<Histogram>,
+    track: OnceLock<Arc<Track>>,
+    /// What its guests use, where guests serve it.
+    usage: Option<Usage>,
     in_flight: OnceLock<Gauge>,
-    /// Requests of this version alone that have ended: `duration` also counts those of versions of the same name that
+    /// Requests of this version alone that have ended: `track` also counts those of versions of the same name that
     /// were replaced.
     ended: AtomicU64,
     errors: AtomicU64,
@@ -57,7 +61,8 @@ impl VersionMeter {
         let buckets = duration.as_ref().map(Histogram::buckets).unwrap_or_default();
         let counts = Counts { buckets, ended: 0, errors: 0 };
         Self {
-            duration: duration.map_or_else(OnceLock::new, OnceLock::from),
+            track: OnceLock::new(),
+            usage: None,
             in_flight: OnceLock::new(),
             ended: AtomicU64::new(0),
             errors: AtomicU64::new(0),
@@ -67,6 +72,23 @@ impl VersionMeter {
             successes: Successes::default(),
             failures: FailureLog::default(),
         }
+    }
+
+    /// The same, which also counts what guests use.
+    #[must_use]
+    pub fn using(mut self, usage: Usage) -> Self {
+        self.usage = Some(usage);
+        self
+    }
+
+    /// Where requests of this name are counted. Made with the first one.
+    fn track(&self) -> &Track {
+        self.track.get_or_init(|| {
+            let duration = self.telemetry.duration.get_or_create_owned(&self.labels);
+            let track = self.telemetry.series.track(&self.labels, &duration);
+            self.usage.iter().for_each(|usage| track.using(usage));
+            track
+        })
     }
 
     /// Counts a request as in flight until what this returns is dropped.
@@ -79,11 +101,12 @@ impl VersionMeter {
 
     /// Counts a request that has ended.
     pub(super) fn count(&self, record: &RequestRecord<'_>) {
-        let make = || self.telemetry.duration.get_or_create_owned(&self.labels);
-        self.duration.get_or_init(make).observe(record.duration);
+        let track = self.track();
+        track.duration.observe(record.duration);
         self.ended.fetch_add(1, Ordering::Relaxed);
         if record.is_error() {
             self.errors.fetch_add(1, Ordering::Relaxed);
+            track.failed(record.label());
         }
         let label = record.label();
         let make = || self.counter(record.decision, label);
@@ -100,6 +123,7 @@ impl VersionMeter {
     /// Counts a request that this version failed, and that another version answers: as an error of this one, but among
     /// the requests of the other one, so that each is counted once there.
     pub fn rescued(&self, code: &'static str) {
+        self.track().rescued(code);
         self.ended.fetch_add(1, Ordering::Relaxed);
         self.errors.fetch_add(1, Ordering::Relaxed);
         let VersionLabels { environment, service, version } = self.labels.clone();
@@ -156,8 +180,12 @@ impl VersionMeter {
     fn counts(&self) -> Counts {
         let errors = self.errors.load(Ordering::Relaxed);
         let ended = self.ended.load(Ordering::Relaxed);
-        let duration = self.duration.get();
-        Counts { buckets: duration.map(Histogram::buckets).unwrap_or_default(), ended, errors }
+        let duration = match self.track.get() {
+            Some(track) => Some(track.duration.clone()),
+            None => known(&self.telemetry.duration, &self.labels),
+        };
+        let buckets = duration.as_ref().map(Histogram::buckets).unwrap_or_default();
+        Counts { buckets, ended, errors }
     }
 
     fn counter(&self, decision: &str, outcome: &'static str) -> Counter {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::guest::Substitute;
 use crate::config::Digest;
 use crate::outbound::Egress;
-use crate::runtime::{Guest, Reservation};
+use crate::runtime::{Guest, Reservation, Usage};
+use crate::telemetry;
 use crate::upstream::Upstream;
 
 /// What serves the requests of one version.
@@ -106,6 +107,17 @@ impl Backend {
         match self {
             Self::Upstream(upstream) => Some(upstream),
             Self::Guest(_) => None,
+        }
+    }
+
+    /// Where its guests count what they use, if guests serve it.
+    pub(super) fn usage(&self) -> Option<telemetry::Usage> {
+        match self {
+            Self::Guest(GuestBackend { guest, .. }) => {
+                let Usage { cpu, memory } = guest.grant().usage.clone();
+                Some(telemetry::Usage { cpu, memory })
+            }
+            Self::Upstream(_) => None,
         }
     }
 

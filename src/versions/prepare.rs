@@ -66,6 +66,10 @@ impl Preparer {
             key.service.as_str(),
             spec.name.as_str(),
         );
+        let meter = match backend.usage() {
+            Some(usage) => meter.using(usage),
+            None => meter,
+        };
         Ok(Arc::new(ReadyVersion::new(spec.clone(), backend, meter)))
     }
 

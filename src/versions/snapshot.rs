@@ -1,8 +1,9 @@
 //! Everything that is served in one generation: built from a configuration, the statuses of its
 //! versions, and the snapshot before it. The reloader makes snapshots, the gateway and the admin
-//! listener read them. `entry` is one service in a snapshot, `secret` its override secret.
+//! listener read them. `entry` is one service in a snapshot, `secret` its override secret, `past` the shares that it had.
 
 mod entry;
+mod past;
 mod secret;
 
 use std::collections::HashMap;

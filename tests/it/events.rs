@@ -114,6 +114,7 @@ fn the_health_of_targets_is_told() {
     }
 }
 
+/// Open streams kept servers from ending (tokio-rs/axum#2673).
 #[test]
 fn a_process_that_drains_says_so_last() {
     for server in ["", "drain-delay = \"300ms\""] {
@@ -130,7 +131,8 @@ fn a_process_that_drains_says_so_last() {
     }
 }
 
-/// argo-cd#7188 and argo-rollouts#2279: dashboards whose streams stay when their clients are gone.
+/// Dashboards kept the watches of clients that were gone until memory or sockets ran out (argoproj/argo-rollouts#2095,
+/// ojuschugh1/sqz#36).
 #[test]
 fn streams_are_bounded_and_come_back_when_their_clients_go() {
     let watershed = serve();

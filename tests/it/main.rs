@@ -69,6 +69,7 @@ mod rollback;
 mod routes;
 mod sandbox;
 mod secrets;
+mod series;
 mod shutdown;
 mod simulation;
 mod soak;

@@ -1,5 +1,7 @@
 //! `/api/v1/services`: all services in short, in agreement with the status.
 
+use std::time::Instant;
+
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -25,6 +27,25 @@ fn health(watershed: &Watershed, name: &str) -> (String, String) {
     let service = service(watershed, name);
     let text = |member: &str| service[member].as_str().unwrap_or_default().to_owned();
     (text("health"), text("reason"))
+}
+
+/// Lists of services were cut off at 100 without a word (traefik/traefik#6917), or too slow from 300 on
+/// (traefik/traefik#2693).
+#[test]
+fn all_of_a_thousand_services_are_listed_at_once() {
+    let versions = greeter("v1") + &greeter("v2") + &greeter("v3");
+    let text = versions + &split("v1 = 90, v2 = 9, v3 = 1");
+    let site = Site::new();
+    for number in 0..1_000 {
+        site.write(&format!("services/s{number:04}.toml"), &text);
+    }
+    let watershed = site.start();
+    let started = Instant::now();
+    let answer = watershed.admin("/api/v1/services");
+    let took = started.elapsed();
+    eprintln!("1,000 services with 3 versions each: {} bytes in {took:?}", answer.body.len());
+    assert_eq!(answer.json()["services"].as_array().unwrap().len(), 1_000);
+    assert!(answer.body.len() < 400_000, "{} bytes", answer.body.len());
 }
 
 #[test]

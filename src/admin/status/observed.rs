@@ -110,7 +110,7 @@ fn percent_of(ratio: f64) -> f64 {
 }
 
 /// A number with as many decimals as `parts` says: 100 for two.
-pub(super) fn rounded(number: f64, parts: f64) -> f64 {
+pub fn rounded(number: f64, parts: f64) -> f64 {
     (number * parts).round() / parts
 }
 

@@ -9,6 +9,7 @@ use super::super::secrets::{self, Found};
 use super::super::status::{Status, StatusError};
 use super::super::version::ReadyVersion;
 use super::ServiceKey;
+use super::past::{Past, Shares};
 use super::secret::{Secret, look};
 use crate::api::{Explanation, Standing};
 use crate::config::{
@@ -33,6 +34,7 @@ pub struct ServiceEntry {
     pub tally: Arc<Tally>,
     /// Since when the traffic is as it is.
     pub traffic_since: TrafficSince,
+    past: Past,
     /// Why what is declared is not what is served.
     pub held: Option<String>,
     pub versions: Vec<VersionView>,
@@ -91,6 +93,15 @@ impl ServiceEntry {
         if let Some(pins) = self.decider.pins() {
             pins.sweep(now);
         }
+    }
+
+    /// The share of the traffic that a version had at a time in the last hour.
+    pub fn share_at(&self, version: &VersionName, at: Instant) -> Percent {
+        let now = || {
+            let own = self.versions.iter().find(|view| view.name == *version);
+            own.map_or(Percent::ZERO, |view| view.share)
+        };
+        self.past.share_at(version, at).unwrap_or_else(now)
     }
 
     /// The hosts and paths that lead to the service.
@@ -221,7 +232,8 @@ impl ServiceEntry {
             None => (new_tally(&decider), TrafficSince::now(since, is_start)),
         };
         let declared = service.clone();
-        Self { key, declared, since, decider, tally, traffic_since, held, versions, secret }
+        let past = past(last, &decider);
+        Self { key, declared, since, decider, tally, traffic_since, past, held, versions, secret }
     }
 
     /// The tally for a decider that serves the same. An edit that leaves the traffic as it is does not restart the
@@ -263,6 +275,20 @@ impl ServiceEntry {
 impl TrafficSince {
     fn now(generation: u64, is_start: bool) -> Self {
         Self { generation, at: SystemTime::now(), is_start }
+    }
+}
+
+/// The shares before those of a decider.
+fn past(last: Option<&Arc<ServiceEntry>>, decider: &Decider) -> Past {
+    let Some(last) = last else { return Past::new(Instant::now()) };
+    let shares = |decider: &Decider| -> Shares {
+        let shares = decider.shares().into_iter();
+        shares.map(|(version, share)| (version.spec.name.clone(), share)).collect()
+    };
+    let before = shares(&last.decider);
+    match before == shares(decider) {
+        true => last.past.clone(),
+        false => last.past.after(before, Instant::now()),
     }
 }
 
