@@ -10,7 +10,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 LINKED := CARGO_TARGET_DIR=target/linked RUSTFLAGS=-Clink-arg=-Wl,--emit-relocs
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-console soak fuzz bench bench-peers dist pgo plugins lint tools promtool test-peers test-guests
+.PHONY: help run test test-console soak fuzz bench bench-peers dist pgo plugins console lint tools promtool test-peers test-guests
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -51,6 +51,9 @@ pgo: tools ## build target/pgo/watershed: like dist, and compiled by a profile (
 
 plugins: tools ## rebuild plugins/dist/*.wasm
 	plugins/build.sh
+
+console: ## rebuild console/dist, which the program has in it (Node 20.19 or newer)
+	console/build.sh
 
 lint: tools ## check formatting, clippy and licences
 	cargo fmt --all --check

@@ -144,7 +144,7 @@ pub struct RawConnectionLimits {
 pub struct RawAdmin {
     /// One address with a port; loopback unless token-file is set.
     pub listen: Field<String>,
-    /// A file with the token that clients must present, relative to this file.
+    /// A file with the tokens that open the listener, relative to this file: one a line, as `TOKEN` or `ROLE TOKEN NAME`, with the role `viewer` or `operator`.
     pub token_file: Field<String>,
     /// Host names under which the listener answers, beside addresses and loopback names.
     pub hosts: Option<Vec<Located<String>>>,
