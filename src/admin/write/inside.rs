@@ -14,6 +14,7 @@ use super::error::WriteError;
 use super::operations::Operation;
 use super::uploads::Uploads;
 use super::{NOBODY, act::Answer};
+use crate::admin::access::Access;
 use crate::admin::error::AdminError;
 use crate::admin::{Admin, find, history, status};
 use crate::api::{
@@ -59,8 +60,10 @@ impl Place {
 }
 
 /// Whose request it is, for the history.
-pub fn user(_request: &Request) -> String {
-    NOBODY.to_owned()
+fn user(request: &Request) -> String {
+    let access = request.extensions().get::<Access>();
+    let name = access.and_then(|access| access.name.as_deref());
+    name.unwrap_or(NOBODY).to_owned()
 }
 
 /// A service under a change.
