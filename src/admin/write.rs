@@ -11,6 +11,7 @@ mod deploy;
 mod error;
 mod inside;
 mod operations;
+mod place;
 mod uploads;
 
 use std::path::Path;
@@ -30,9 +31,10 @@ use super::error::AdminError;
 use super::routes::no_parameters;
 use act::{Act, Answer};
 pub use error::WriteError;
-use inside::{Inside, Place};
+use inside::Inside;
 use operations::Operations;
 pub use operations::{deploy, list, show};
+use place::Place;
 use uploads::Uploads;
 pub use uploads::upload;
 
@@ -44,9 +46,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The longest request, in bytes: the variables of a version are in it.
 const LONGEST: usize = 256 << 10;
-
-/// The user of a request without a token of its own.
-const NOBODY: &str = "console";
 
 /// What changes of the process share.
 #[derive(Clone, Debug)]

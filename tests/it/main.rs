@@ -14,6 +14,8 @@
 mod access;
 mod admin;
 mod admin_errors;
+mod api_deploys;
+mod api_writes;
 mod bodies;
 mod cli;
 mod clients;

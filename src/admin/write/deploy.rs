@@ -12,7 +12,7 @@ use crate::delivery::{Component, Declared, Given, sweep, takes, twice};
 use crate::edit::LimitText;
 use crate::rollout::{self, Control as _, Deployment, Portion};
 use crate::upstream::Silent;
-use crate::versions::StatusCode;
+use crate::versions::{StatusCode, StatusError};
 
 /// How long the process may take to make the version.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -88,7 +88,11 @@ impl Order {
     }
 }
 
-fn component_error(given: &str, error: crate::versions::StatusError) -> WriteError {
+fn component_error(given: &str, mut error: StatusError) -> WriteError {
+    if error.code == StatusCode::NotFound {
+        error.suggestion = "correct `component`: a path on the machine of the process, absolute or from the \
+                            directory of the main file";
+    }
     WriteError::Component { given: given.to_owned(), error: Box::new(error) }
 }
 

@@ -1,67 +1,33 @@
 //! A service under a change, inside the process that serves it: [`Inside`] fulfils for requests what the
 //! command line fulfils over HTTP.
 
+mod known;
 mod shown;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::extract::Request;
 use tokio::runtime::Handle;
 
+use super::act::Answer;
 use super::error::WriteError;
 use super::operations::Operation;
+use super::place::Place;
 use super::uploads::Uploads;
-use super::{NOBODY, act::Answer};
 use crate::admin::error::AdminError;
-use crate::admin::{Admin, find, history, status};
+use crate::admin::{Admin, find, status};
 use crate::api::{
-    Attribution, DoneDocument, HistoryDocument, HistoryQuery, How, OperationStep, ServiceDocument,
-    Standing,
+    Attribution, DoneDocument, HistoryDocument, How, OperationStep, ServiceDocument, Standing,
 };
 use crate::code::Coded as _;
 use crate::config::{Digest, Report, SecretSource, ServiceName, VersionName};
-use crate::delivery::{self, Inventory, Pending, as_decided, half_told, instead, outcome};
+use crate::delivery::{self, Pending, as_decided, half_told, instead, outcome};
 use crate::rollout::{
     Control, Done, Edit, Edited, Note, PutBack, ServiceView, Step, look_until_settled,
 };
 use crate::source::{ComponentStore, EditError, FILE_MAX, Loader, Proposal, Saved, read_file};
 use crate::versions::{ServiceKey, digest_at, secret_digest};
-
-/// Which service a request is about, and whose request it is.
-#[derive(Clone, Debug)]
-pub struct Place {
-    pub environment: String,
-    pub service: String,
-    pub user: String,
-}
-
-impl Place {
-    /// What a path such as `/api/v1/services/prod/shop/traffic` names. Names are DNS labels, so nothing in
-    /// them is encoded.
-    ///
-    /// # Errors
-    ///
-    /// Where the path names no service.
-    pub fn of(request: &Request) -> Result<Self, AdminError> {
-        let path = request.uri().path();
-        let names = path.strip_prefix("/api/v1/services/").unwrap_or_default();
-        match names.split('/').collect::<Vec<_>>().as_slice() {
-            [environment, service, _] => Ok(Self {
-                environment: (*environment).to_owned(),
-                service: (*service).to_owned(),
-                user: user(request),
-            }),
-            _ => Err(AdminError::UnknownPath(path.chars().take(100).collect())),
-        }
-    }
-}
-
-/// Whose request it is, for the history.
-pub fn user(_request: &Request) -> String {
-    NOBODY.to_owned()
-}
 
 /// A service under a change.
 pub struct Inside {
@@ -348,58 +314,6 @@ impl Control for Inside {
 
     fn secret_digest(&self, key: &str, place: &SecretSource) -> Result<String, String> {
         secret_digest(key, place)
-    }
-}
-
-impl Inside {
-    fn records(
-        &self,
-        environment: &str,
-        limit: usize,
-        texts: bool,
-    ) -> Result<HistoryDocument, WriteError> {
-        let query = HistoryQuery {
-            environment: Some(environment.to_owned()),
-            service: Some(self.service().to_string()),
-            limit: Some(limit),
-            texts,
-            ..HistoryQuery::default()
-        };
-        let history = self.admin.reloads.history().map_err(AdminError::NoHistory)?;
-        match history::document(&history, &query) {
-            Err(AdminError::UnknownService { .. }) => Ok(HistoryDocument::default()),
-            document => Ok(document?),
-        }
-    }
-}
-
-impl Inventory for Inside {
-    fn store(&self) -> &ComponentStore {
-        &self.store
-    }
-
-    fn service(&self) -> &ServiceName {
-        &self.view.service.name
-    }
-
-    fn main(&self) -> &Path {
-        &self.admin.config
-    }
-
-    fn everywhere(&self) -> Result<Vec<ServiceDocument>, String> {
-        let (snapshot, rejected) = (self.admin.live.load(), self.admin.reloads.rejected());
-        let entries = snapshot.environments.iter().filter_map(|environment| {
-            let environment = environment.name.clone();
-            snapshot.get(&ServiceKey { environment, service: self.service().clone() })
-        });
-        let document =
-            |entry| status::service_document(entry, &rejected, self.admin.port, Instant::now());
-        Ok(entries.map(|entry| document(entry)).collect())
-    }
-
-    fn records_in(&self, environment: &str) -> Result<HistoryDocument, String> {
-        let records = self.records(environment, HistoryQuery::LIMIT_MAX, false);
-        records.map_err(|error| error.to_string())
     }
 }
 
