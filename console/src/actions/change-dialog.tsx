@@ -44,13 +44,15 @@ export interface ChangeDialogProps {
   confirm: string;
   /** Whether quarantined versions are concerned: only by force they get traffic. */
   canForce?: boolean;
+  /** Counts how often somebody has said by Enter that the form is complete. */
+  ready?: number;
   /** Begins again with the service as it is now. */
   onRestart: () => void;
   onClose: () => void;
 }
 
 export function ChangeDialog(props: ChangeDialogProps) {
-  const { title, target, expect, change, blocked, children, confirm, canForce, onRestart, onClose } = props;
+  const { title, target, expect, change, blocked, children, confirm, canForce, ready = 0, onRestart, onClose } = props;
   const hasForm = children !== undefined;
   const [preview, setPreview] = useState<Preview>();
   const [failure, setFailure] = useState<Refused | Unreachable>();
@@ -93,6 +95,9 @@ export function ChangeDialog(props: ChangeDialogProps) {
   useEffect(() => {
     if (!hasForm) void look();
   }, [hasForm, expect, force]);
+  useEffect(() => {
+    if (ready > 0 && blocked === undefined && !isBusy) void look();
+  }, [ready]);
   const texts = t().actions;
   const isMoved = expect !== undefined && service.file_digest !== undefined && service.file_digest !== expect && !isBusy;
   const restart = () => {

@@ -23,9 +23,11 @@ export interface ShareInputProps {
   /** What it would have with all that the others leave; none where nothing is off. */
   rest: number | undefined;
   onText: (text: string) => void;
+  /** The shares are as somebody wants them. */
+  onEnter: () => void;
 }
 
-export function ShareInput({ version, tone, text, share, none, rest, onText }: ShareInputProps) {
+export function ShareInput({ version, tone, text, share, none, rest, onText, onEnter }: ShareInputProps) {
   const id = useId();
   const words = t().actions.traffic;
   const { name, remark } = version;
@@ -64,6 +66,7 @@ export function ShareInput({ version, tone, text, share, none, rest, onText }: S
           value={text}
           disabled={isOff}
           onInput={(event) => onText(event.currentTarget.value)}
+          onKeyDown={(event) => event.key === "Enter" && onEnter()}
           onBlur={() => share !== undefined && onText(written(share))}
         />
         <span aria-hidden="true">%</span>

@@ -17,6 +17,7 @@ import { WhoMoves } from "./who-moves";
 export function TrafficDialog({ target, onClose }: { target: Target; onClose: () => void }) {
   const [base, setBase] = useState(target.service);
   const [texts, setTexts] = useState(() => textsOf(base));
+  const [ready, setReady] = useState(0);
   const words = t().actions.traffic;
   const restart = () => {
     setBase(target.service);
@@ -49,6 +50,7 @@ export function TrafficDialog({ target, onClose }: { target: Target; onClose: ()
       blocked={blocked}
       confirm={words.confirm}
       canForce={isQuarantined}
+      ready={ready}
       onRestart={restart}
       onClose={onClose}
     >
@@ -65,6 +67,7 @@ export function TrafficDialog({ target, onClose }: { target: Target; onClose: ()
             none={whyNone(version)}
             rest={left === 0 ? undefined : rest(known, version.name)}
             onText={(text) => set(version.name, text)}
+            onEnter={() => setReady(ready + 1)}
           />
         ))}
       </div>
