@@ -19,7 +19,11 @@ let streams: Stream[];
 let asked: AbortSignal[];
 /** What the next request for a stream gets: a stream, or a status, or nothing. */
 let next: (() => Response | Promise<Response>)[];
-const page = { hidden: false, seen: () => {}, addEventListener: (_: string, seen: () => void) => void (page.seen = seen) };
+const page = {
+  hidden: false,
+  seen: () => {},
+  addEventListener: (_: string, seen: () => void) => void (page.seen = seen),
+};
 
 const stream = () => {
   const made = new Stream();

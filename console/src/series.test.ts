@@ -12,8 +12,16 @@ function series(first: number, requests: number[], names = ["v1"], code?: string
     step_seconds: 10,
     from: new Date(START + first * 10_000).toISOString(),
     versions: names.map((name) => ({
-      name, requests, failed: requests, codes: code === undefined ? {} : { [code]: requests }, share: requests,
-      p50_ms: nothing, p90_ms: nothing, p99_ms: nothing, cpu_seconds: requests, memory_bytes: nothing,
+      name,
+      requests,
+      failed: requests,
+      codes: code === undefined ? {} : { [code]: requests },
+      share: requests,
+      p50_ms: nothing,
+      p90_ms: nothing,
+      p99_ms: nothing,
+      cpu_seconds: requests,
+      memory_bytes: nothing,
     })),
   };
 }

@@ -20,7 +20,12 @@ export function merged(known: SeriesDocument | undefined, fresh: SeriesDocument)
   return { ...fresh, from: new Date(from + surplus * step).toISOString(), versions };
 }
 
-function joined(known: VersionSeries | undefined, fresh: VersionSeries, offset: number, surplus: number): VersionSeries {
+function joined(
+  known: VersionSeries | undefined,
+  fresh: VersionSeries,
+  offset: number,
+  surplus: number,
+): VersionSeries {
   const join = <T>(before: readonly T[] | undefined, after: readonly T[], nothing: T): T[] => {
     const head = before === undefined ? Array.from({ length: offset }, () => nothing) : before.slice(0, offset);
     return [...head, ...after].slice(surplus);

@@ -99,7 +99,8 @@ export function ChangeDialog(props: ChangeDialogProps) {
     if (ready > 0 && blocked === undefined && !isBusy) void look();
   }, [ready]);
   const texts = t().actions;
-  const isMoved = expect !== undefined && service.file_digest !== undefined && service.file_digest !== expect && !isBusy;
+  const isMoved =
+    expect !== undefined && service.file_digest !== undefined && service.file_digest !== expect && !isBusy;
   const restart = () => {
     back();
     onRestart();
@@ -115,9 +116,13 @@ export function ChangeDialog(props: ChangeDialogProps) {
       footer={
         <>
           {hasForm && preview !== undefined ? (
-            <Button key="back" onClick={back}>{t().shell.back}</Button>
+            <Button key="back" onClick={back}>
+              {t().shell.back}
+            </Button>
           ) : (
-            <Button key="cancel" onClick={onClose}>{t().shell.cancel}</Button>
+            <Button key="cancel" onClick={onClose}>
+              {t().shell.cancel}
+            </Button>
           )}
           {isForm ? (
             <ChangeButton key="look" kind="primary" busy={isBusy} blocked={blocked} onClick={() => void look()}>

@@ -37,7 +37,9 @@ export function ShareInput({ version, tone, text, share, none, rest, onText, onE
     <div class="split-row">
       <div class="split-name">
         <span class={`swatch tone-${tone % TONES}`} aria-hidden="true" />
-        <label for={id}><b>{name}</b></label>
+        <label for={id}>
+          <b>{name}</b>
+        </label>
         <StatusBadge version={version} />
         {remark !== undefined && <span class="quiet small">{remark}</span>}
         {none !== undefined && <span class="small">{none}</span>}
@@ -73,12 +75,20 @@ export function ShareInput({ version, tone, text, share, none, rest, onText, onE
       </span>
       <span class="split-rest">
         {rest !== undefined && !isOff && (
-          <Button kind="quiet" label={`${words.rest} ${percent(percentOf(rest))}: ${words.restTo(name)}`} onClick={() => onText(written(rest))}>
+          <Button
+            kind="quiet"
+            label={`${words.rest} ${percent(percentOf(rest))}: ${words.restTo(name)}`}
+            onClick={() => onText(written(rest))}
+          >
             {words.rest} {percent(percentOf(rest))}
           </Button>
         )}
       </span>
-      {isWrong && <p id={`${id}-error`} class="field-error split-error">{words.invalid}</p>}
+      {isWrong && (
+        <p id={`${id}-error`} class="field-error split-error">
+          {words.invalid}
+        </p>
+      )}
     </div>
   );
 }

@@ -28,10 +28,18 @@ export function TrafficDialog({ target, onClose }: { target: Target; onClose: ()
   const known = new Map(names.map((name) => [name, shares.get(name) ?? 0]));
   const isNumber = [...shares.values()].every((share) => share !== undefined);
   const left = missing([...known.values()]);
-  const isChanged = base.latest || base.versions.some(({ name, declared_share }) => known.get(name) !== hundredths(declared_share));
-  const blocked = !isNumber ? words.wrongNumber : left !== 0 ? deviation(left) : isChanged ? undefined : words.unchanged;
+  const isChanged =
+    base.latest || base.versions.some(({ name, declared_share }) => known.get(name) !== hundredths(declared_share));
+  const blocked = !isNumber
+    ? words.wrongNumber
+    : left !== 0
+      ? deviation(left)
+      : isChanged
+        ? undefined
+        : words.unchanged;
   const set = (name: string, text: string) => setTexts(new Map(texts).set(name, text));
-  const setAll = (values: Map<string, number>) => setTexts(new Map([...values].map(([name, share]) => [name, written(share)])));
+  const setAll = (values: Map<string, number>) =>
+    setTexts(new Map([...values].map(([name, share]) => [name, written(share)])));
   const takers = base.versions.filter((version) => whyNone(version) === undefined).map(({ name }) => name);
   const spread = () => {
     const parts = evenly(takers.length);
@@ -72,10 +80,15 @@ export function TrafficDialog({ target, onClose }: { target: Target; onClose: ()
         ))}
       </div>
       <Sum left={left} isNumber={isNumber} />
-      <ShareBar parts={names.map((version) => ({ version, share: percentOf(known.get(version) ?? 0) }))} legend={false} />
+      <ShareBar
+        parts={names.map((version) => ({ version, share: percentOf(known.get(version) ?? 0) }))}
+        legend={false}
+      />
       <div class="buttons">
         {takers.length > 1 && <Button onClick={spread}>{words.evenly}</Button>}
-        <Button icon="back" onClick={() => setTexts(textsOf(base))}>{words.reset}</Button>
+        <Button icon="back" onClick={() => setTexts(textsOf(base))}>
+          {words.reset}
+        </Button>
       </div>
       {blocked === undefined && <WhoMoves service={base} policy={target.policy} shares={known} />}
     </ChangeDialog>
@@ -88,7 +101,9 @@ function Sum({ left, isNumber }: { left: number; isNumber: boolean }) {
   return (
     <p class={isExact ? "sum sum-exact" : "sum sum-off"} role="status">
       <Icon name={isExact ? "check" : "attention"} />
-      <span>{words.sum}: <b>{percent(percentOf(ALL - left))}</b></span>
+      <span>
+        {words.sum}: <b>{percent(percentOf(ALL - left))}</b>
+      </span>
       <span>{isExact ? words.exact : isNumber ? deviation(left) : words.wrongNumber}</span>
     </p>
   );
