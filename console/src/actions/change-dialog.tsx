@@ -131,7 +131,7 @@ export function ChangeDialog(props: ChangeDialogProps) {
           ) : isLeftToHand ? null : (
             <ChangeButton
               key="act"
-              kind={preview?.takes_away === true ? "danger" : "primary"}
+              kind={isDanger(change, preview) ? "danger" : "primary"}
               busy={isBusy}
               blocked={whyNot(preview, isMoved)}
               onClick={() => void act()}
@@ -156,6 +156,11 @@ export function ChangeDialog(props: ChangeDialogProps) {
       )}
     </Dialog>
   );
+}
+
+/** Whether somebody gets less than before, or something is gone. The end of a quarantine takes nothing from anybody. */
+function isDanger(change: Change | undefined, preview: Preview | undefined): boolean {
+  return change?.action !== "release" && preview?.takes_away === true;
 }
 
 /** Why what is shown cannot be done. */

@@ -15,7 +15,7 @@ export function Review({ preview, order }: { preview: Preview; order: readonly s
   const heading = useRef<HTMLHeadingElement>(null);
   // The button that led here is gone: whoever goes by keyboard reads on where the change is told.
   useEffect(() => heading.current?.focus(), []);
-  const { plan, takes_away, diff, shares, warnings = [] } = preview;
+  const { plan, diff, shares, warnings = [] } = preview;
   if (changesNothing(preview))
     return (
       <Notice title={texts.nothing} live>
@@ -23,25 +23,24 @@ export function Review({ preview, order }: { preview: Preview; order: readonly s
       </Notice>
     );
   const losers = shares.filter(({ before, after }) => after < before);
+  const isMoved = shares.some(({ before, after }) => before !== after);
   const moves = plan.services.reduce((most, service) => Math.max(most, service.moves), 0);
   return (
     <>
       <h3 ref={heading} tabIndex={-1}>
         {texts.reviewTitle}
       </h3>
-      {takes_away && (
+      {losers.length > 0 && (
         <Notice kind="warning" title={texts.takesAway} live>
-          {losers.length > 0 && (
-            <p>
-              {losers
-                .map(({ version, before, after }) => texts.loses(version, percent(before), percent(after)))
-                .join(" · ")}
-            </p>
-          )}
+          <p>
+            {losers
+              .map(({ version, before, after }) => texts.loses(version, percent(before), percent(after)))
+              .join(" · ")}
+          </p>
           <p>{texts.takesAwayHelp}</p>
         </Notice>
       )}
-      {shares.length > 0 && <ShareChanges shares={shares} order={order} />}
+      {isMoved ? <ShareChanges shares={shares} order={order} /> : <p>{texts.sharesStay}</p>}
       {moves > 0 && <p>{texts.moves(percent(moves))}</p>}
       <Way preview={preview} />
       <PlanNotes plan={plan} />

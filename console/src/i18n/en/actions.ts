@@ -14,6 +14,7 @@ export const actions = {
   takesAway: "This takes traffic away",
   takesAwayHelp: "Users of these versions get another version from the next request on.",
   loses: (version: string, before: string, after: string) => `${version}: ${before} → ${after}`,
+  sharesStay: "The shares stay as they are.",
   unreachable: (versions: string) => `Only rules and overrides still lead to: ${versions}`,
   servesNothing: "After this, the service answers 503 to everybody who asks for no version.",
   moves: (share: string) => `${share} of the traffic goes to another version than before.`,

@@ -14,6 +14,7 @@ export const actions: typeof english = {
   takesAway: "此操作会减少部分版本的流量",
   takesAwayHelp: "这些版本的用户从下一个请求起会得到其他版本。",
   loses: (version, before, after) => `${version}：${before} → ${after}`,
+  sharesStay: "流量比例保持不变。",
   unreachable: (versions) => `此后只有规则和指定版本能到达：${versions}`,
   servesNothing: "此后，未指定版本的请求都会返回 503。",
   moves: (share) => `${share} 的流量会进入与之前不同的版本。`,
