@@ -54,6 +54,21 @@ describe("a series and what came since", () => {
     expect(merged(both, series(3, [4], ["v1"])).versions[0]?.codes).toEqual({ trap: [0, 0, 3, 0] });
   });
 
+  it("keep a version that is gone, for as long as it had requests in the hour", () => {
+    const both = merged(series(0, [1, 2], ["v1", "v2"]), series(2, [3]));
+    expect(both.versions.map(({ name, requests }) => [name, requests])).toEqual([
+      ["v1", [1, 2, 3]],
+      ["v2", [1, 2, 0]],
+    ]);
+    let later = both;
+    for (let step = 3; step < STEPS + 2; step += 1) later = merged(later, series(step, [1]));
+    expect(later.versions.map(({ name }) => name)).toEqual(["v1"]);
+  });
+
+  it("stay as they are where nothing came since", () => {
+    expect(merged(series(0, [1, 2]), series(9, [])).versions[0]?.requests).toEqual([1, 2]);
+  });
+
   it("may be of no version at all", () => {
     expect(lengthOf(merged(undefined, series(0, [], [])))).toBe(0);
   });
