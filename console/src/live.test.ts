@@ -120,6 +120,18 @@ describe("a console that follows a process", () => {
     expect(asked.length).toBe(2);
   });
 
+  it("waits for a session where it needs one", async () => {
+    next = [() => new Response("{}", { status: 401 })];
+    live.follow();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(asked.length).toBe(1);
+    live.retryNow();
+    await settled();
+    streams.at(-1)?.write(hello("a"));
+    await settled();
+    expect(live.connection.value.state).toBe("live");
+  });
+
   it("says that the process ends, for as long as it answers", async () => {
     const first = await begin();
     next = Array.from({ length: 5 }, () => () => new Response("{}", { status: 503 }));
