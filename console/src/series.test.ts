@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import type { SeriesDocument } from "./api/history";
-import { lengthOf, merged, since, STEPS, timesOf } from "./series";
+import { failuresOf, lengthOf, merged, since, STEPS, timesOf } from "./series";
 
 const START = Date.parse("2026-11-26T10:00:00Z");
 
@@ -72,4 +72,15 @@ describe("a series and what came since", () => {
   it("may be of no version at all", () => {
     expect(lengthOf(merged(undefined, series(0, [], [])))).toBe(0);
   });
+});
+
+it("counts failures by their codes", () => {
+  const one = series(0, [1, 2], ["v1"], "trap");
+  const codes = { ...one.versions[0]?.codes, "5xx": [9, 0], timeout: [0, 0] };
+  const all = { ...one, versions: one.versions.map((version) => ({ ...version, codes })) };
+  expect(failuresOf(all, "v1")).toEqual([
+    ["5xx", 9],
+    ["trap", 3],
+  ]);
+  expect([failuresOf(all, "v2"), failuresOf(undefined, "v1")]).toEqual([[], []]);
 });

@@ -87,3 +87,13 @@ export function since(series: SeriesDocument): string {
   const steps = Math.max(0, lengthOf(series) - 2);
   return new Date(Date.parse(series.from) + steps * series.step_seconds * 1000).toISOString();
 }
+
+/** How often a version failed by each code in all of a series, the most frequent first. */
+export function failuresOf(series: SeriesDocument | undefined, name: string): [code: string, count: number][] {
+  const version = series?.versions.find((version) => version.name === name);
+  const counts = Object.entries(version?.codes ?? {}).map(([code, counts]): [string, number] => [
+    code,
+    counts.reduce((sum, count) => sum + count, 0),
+  ]);
+  return counts.filter(([, count]) => count > 0).sort(([, one], [, other]) => other - one);
+}

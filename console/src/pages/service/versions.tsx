@@ -16,6 +16,7 @@ import { type Column, Table } from "../../parts/table";
 import { type Policy, previewOf } from "../../policy";
 import { link } from "../../router";
 import { Observed } from "./observed";
+import { failuresOf } from "../../series";
 import { lineOf } from "./recent";
 
 export function Versions({
@@ -75,7 +76,12 @@ export function Versions({
       key: "errors",
       label: names.errors,
       isNumber: true,
-      cell: ({ error_ratio: value }) => <Figure value={value} show={ratio} />,
+      cell: ({ name, error_ratio: value }) => (
+        <div class="stack">
+          <Figure value={value} show={ratio} />
+          <Codes failures={failuresOf(series, name)} />
+        </div>
+      ),
     },
     {
       key: "p99",
@@ -178,6 +184,23 @@ function Share({ version }: { version: VersionDocument }) {
       <b class="share-number">{percent(share)}</b>
       {share !== declared && <span class="small declared">{t().service.declared(percent(declared))}</span>}
     </div>
+  );
+}
+
+/** Codes that a cell has room for. */
+const CODES = 3;
+
+/** By which codes a version failed in the last hour. */
+function Codes({ failures }: { failures: readonly [string, number][] }) {
+  if (failures.length === 0) return null;
+  const said = failures.map(([code, times]) => `${code} ${count(times)}`);
+  return (
+    <span class="small codes" title={`${t().service.codesTitle}: ${said.join(", ")}`}>
+      {said.slice(0, CODES).map((text) => (
+        <span key={text}>{text}</span>
+      ))}
+      <span class="said"> ({t().service.codesTitle})</span>
+    </span>
   );
 }
 
