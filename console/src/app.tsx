@@ -24,7 +24,9 @@ export function App() {
   const texts = t().shell;
   return (
     <>
-      <a class="skip" href="#main" onClick={skip}>{texts.skip}</a>
+      <a class="skip" href="#main" onClick={skip}>
+        {texts.skip}
+      </a>
       <Header />
       <Banner />
       <Main />
@@ -56,7 +58,11 @@ function Main() {
     <main id="main" class="main" ref={main} tabIndex={-1}>
       {state.state === "asking" && <Loading />}
       {state.state === "needed" && <Login />}
-      {state.state === "failed" && <Notice kind="error" title={t().shell.startFailed}>{state.why}</Notice>}
+      {state.state === "failed" && (
+        <Notice kind="error" title={t().shell.startFailed}>
+          {state.why}
+        </Notice>
+      )}
       {state.state === "open" && <Page key={path} route={route} />}
     </main>
   );
@@ -91,7 +97,9 @@ function Unknown() {
     <>
       <h1>{texts.notFound}</h1>
       <p>{texts.notFoundHelp}</p>
-      <LinkButton href={link({ page: "services" })} icon="left">{texts.toServices}</LinkButton>
+      <LinkButton href={link({ page: "services" })} icon="left">
+        {texts.toServices}
+      </LinkButton>
     </>
   );
 }

@@ -19,7 +19,11 @@ let streams: Stream[];
 let asked: AbortSignal[];
 /** What the next request for a stream gets: a stream, or a status, or nothing. */
 let next: (() => Response | Promise<Response>)[];
-const page = { hidden: false, seen: () => {}, addEventListener: (_: string, seen: () => void) => void (page.seen = seen) };
+const page = {
+  hidden: false,
+  seen: () => {},
+  addEventListener: (_: string, seen: () => void) => void (page.seen = seen),
+};
 
 const stream = () => {
   const made = new Stream();
@@ -114,6 +118,18 @@ describe("a console that follows a process", () => {
     expect(live.generation.value).toBe(7);
     await vi.advanceTimersByTimeAsync(1_000);
     expect(asked.length).toBe(2);
+  });
+
+  it("waits for a session where it needs one", async () => {
+    next = [() => new Response("{}", { status: 401 })];
+    live.follow();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(asked.length).toBe(1);
+    live.retryNow();
+    await settled();
+    streams.at(-1)?.write(hello("a"));
+    await settled();
+    expect(live.connection.value.state).toBe("live");
   });
 
   it("says that the process ends, for as long as it answers", async () => {

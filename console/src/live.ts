@@ -88,7 +88,8 @@ async function connect(): Promise<void> {
     });
     if (!response.ok || response.body === null) {
       await response.body?.cancel();
-      refused();
+      // Nobody is logged in: the session says when somebody is.
+      if (response.status !== 401) refused();
       return;
     }
     await drink(response.body, control, again);

@@ -32,6 +32,10 @@ it("previews at a domain of the version", () => {
 it("adds up the outcomes of a decision, of one service alone", () => {
   const line = (service: string, decision: string, outcome: string, count: string) =>
     `watershed_requests_total{environment="prod",service="${service}",version="v1",decision="${decision}",outcome="${outcome}"} ${count}`;
-  const text = [line("shop", "rule:beta", "2xx", "3"), line("shop", "rule:beta", "trap", "1"), line("shop-2", "random", "2xx", "9")];
+  const text = [
+    line("shop", "rule:beta", "2xx", "3"),
+    line("shop", "rule:beta", "trap", "1"),
+    line("shop-2", "random", "2xx", "9"),
+  ];
   expect([...decisionsOf(text.join("\n"), "prod", "shop")]).toEqual([["rule:beta", 4]]);
 });

@@ -27,7 +27,14 @@ describe("addresses", () => {
   });
 
   it("may be anything, and then name no page", () => {
-    for (const hash of ["#/a/b/c", "#/a/b/history/x", "#/-/nothing", "#/-/configuration/x", "#/a/b/versions", "#/%E0%A4%A/b/c"]) {
+    for (const hash of [
+      "#/a/b/c",
+      "#/a/b/history/x",
+      "#/-/nothing",
+      "#/-/configuration/x",
+      "#/a/b/versions",
+      "#/%E0%A4%A/b/c",
+    ]) {
       expect(parse(hash).route.page, hash).toBe("unknown");
     }
     expect(parse("").route).toEqual({ page: "services" });

@@ -30,7 +30,10 @@ export function parse(hash: string): Place {
 }
 
 function routeOf(path: string): Route {
-  const [environment, service, page, part, ...rest] = path.split("/").filter((part) => part !== "").map(decoded);
+  const [environment, service, page, part, ...rest] = path
+    .split("/")
+    .filter((part) => part !== "")
+    .map(decoded);
   const unknown: Route = { page: "unknown", path };
   if (rest.length > 0) return unknown;
   if (environment === undefined) return { page: "services" };

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import type { SeriesDocument } from "./api/history";
-import { lengthOf, merged, since, STEPS, timesOf } from "./series";
+import { failuresOf, lengthOf, merged, since, STEPS, timesOf } from "./series";
 
 const START = Date.parse("2026-11-26T10:00:00Z");
 
@@ -12,8 +12,16 @@ function series(first: number, requests: number[], names = ["v1"], code?: string
     step_seconds: 10,
     from: new Date(START + first * 10_000).toISOString(),
     versions: names.map((name) => ({
-      name, requests, failed: requests, codes: code === undefined ? {} : { [code]: requests }, share: requests,
-      p50_ms: nothing, p90_ms: nothing, p99_ms: nothing, cpu_seconds: requests, memory_bytes: nothing,
+      name,
+      requests,
+      failed: requests,
+      codes: code === undefined ? {} : { [code]: requests },
+      share: requests,
+      p50_ms: nothing,
+      p90_ms: nothing,
+      p99_ms: nothing,
+      cpu_seconds: requests,
+      memory_bytes: nothing,
     })),
   };
 }
@@ -46,7 +54,33 @@ describe("a series and what came since", () => {
     expect(merged(both, series(3, [4], ["v1"])).versions[0]?.codes).toEqual({ trap: [0, 0, 3, 0] });
   });
 
+  it("keep a version that is gone, for as long as it had requests in the hour", () => {
+    const both = merged(series(0, [1, 2], ["v1", "v2"]), series(2, [3]));
+    expect(both.versions.map(({ name, requests }) => [name, requests])).toEqual([
+      ["v1", [1, 2, 3]],
+      ["v2", [1, 2, 0]],
+    ]);
+    let later = both;
+    for (let step = 3; step < STEPS + 2; step += 1) later = merged(later, series(step, [1]));
+    expect(later.versions.map(({ name }) => name)).toEqual(["v1"]);
+  });
+
+  it("stay as they are where nothing came since", () => {
+    expect(merged(series(0, [1, 2]), series(9, [])).versions[0]?.requests).toEqual([1, 2]);
+  });
+
   it("may be of no version at all", () => {
     expect(lengthOf(merged(undefined, series(0, [], [])))).toBe(0);
   });
+});
+
+it("counts failures by their codes", () => {
+  const one = series(0, [1, 2], ["v1"], "trap");
+  const codes = { ...one.versions[0]?.codes, "5xx": [9, 0], timeout: [0, 0] };
+  const all = { ...one, versions: one.versions.map((version) => ({ ...version, codes })) };
+  expect(failuresOf(all, "v1")).toEqual([
+    ["5xx", 9],
+    ["trap", 3],
+  ]);
+  expect([failuresOf(all, "v2"), failuresOf(undefined, "v1")]).toEqual([[], []]);
 });

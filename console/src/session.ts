@@ -8,10 +8,7 @@ import { Refused } from "./api/problem";
 import { pause, retryNow } from "./live";
 
 export type Visit =
-  | { state: "asking" }
-  | { state: "needed" }
-  | { state: "open"; session: Session }
-  | { state: "failed"; why: string };
+  { state: "asking" } | { state: "needed" } | { state: "open"; session: Session } | { state: "failed"; why: string };
 
 export const visit = signal<Visit>({ state: "asking" });
 

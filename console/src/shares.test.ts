@@ -34,7 +34,15 @@ describe("the sum", () => {
 
   it("is everything missing where a service is offline", () => {
     expect(missing([0, 0])).toBe(ALL);
-    expect(rest(new Map([["v1", 0], ["v2", 0]]), "v1")).toBe(ALL);
+    expect(
+      rest(
+        new Map([
+          ["v1", 0],
+          ["v2", 0],
+        ]),
+        "v1",
+      ),
+    ).toBe(ALL);
   });
 
   it("is whole for any number of even parts", () => {
@@ -46,10 +54,23 @@ describe("the sum", () => {
   });
 
   it("leaves the rest to one", () => {
-    const shares = new Map([["v1", 9_000], ["v2", 3], ["v3", 0]]);
+    const shares = new Map([
+      ["v1", 9_000],
+      ["v2", 3],
+      ["v3", 0],
+    ]);
     expect(rest(shares, "v3")).toBe(997);
     expect(rest(shares, "v1")).toBe(9_997);
-    expect(rest(new Map([["v1", 6_000], ["v2", 6_000], ["v3", 0]]), "v3")).toBeUndefined();
+    expect(
+      rest(
+        new Map([
+          ["v1", 6_000],
+          ["v2", 6_000],
+          ["v3", 0],
+        ]),
+        "v3",
+      ),
+    ).toBeUndefined();
   });
 });
 
@@ -58,7 +79,9 @@ describe("who moves", () => {
 
   it("is sure with two versions, and nobody leaves the one that grows", () => {
     expect(moving([move("v1", 9_000, 5_000), move("v2", 1_000, 5_000)])).toEqual({
-      least: 4_000, most: 4_000, keep: ["v2"],
+      least: 4_000,
+      most: 4_000,
+      keep: ["v2"],
     });
   });
 

@@ -72,7 +72,8 @@ export function moving(moves: readonly Move[]): Moving {
   const grown = moves.filter(({ before, after }) => after > before);
   const least = sum(grown.map(({ before, after }) => after - before));
   const taking = moves.filter(({ before, after }) => before > 0 || after > 0);
-  const isSure = least === 0 || taking.length <= 2 || taking.some(({ before, after }) => before === ALL || after === ALL);
+  const isSure =
+    least === 0 || taking.length <= 2 || taking.some(({ before, after }) => before === ALL || after === ALL);
   const most = isSure ? least : Math.min(2 * least, ALL);
   const only = grown.length === 1 ? grown.map(({ version }) => version) : [];
   return { least, most, keep: only.filter((name) => moves.some((move) => move.version === name && move.before > 0)) };

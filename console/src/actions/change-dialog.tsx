@@ -44,13 +44,15 @@ export interface ChangeDialogProps {
   confirm: string;
   /** Whether quarantined versions are concerned: only by force they get traffic. */
   canForce?: boolean;
+  /** Counts how often somebody has said by Enter that the form is complete. */
+  ready?: number;
   /** Begins again with the service as it is now. */
   onRestart: () => void;
   onClose: () => void;
 }
 
 export function ChangeDialog(props: ChangeDialogProps) {
-  const { title, target, expect, change, blocked, children, confirm, canForce, onRestart, onClose } = props;
+  const { title, target, expect, change, blocked, children, confirm, canForce, ready = 0, onRestart, onClose } = props;
   const hasForm = children !== undefined;
   const [preview, setPreview] = useState<Preview>();
   const [failure, setFailure] = useState<Refused | Unreachable>();
@@ -93,8 +95,12 @@ export function ChangeDialog(props: ChangeDialogProps) {
   useEffect(() => {
     if (!hasForm) void look();
   }, [hasForm, expect, force]);
+  useEffect(() => {
+    if (ready > 0 && blocked === undefined && !isBusy) void look();
+  }, [ready]);
   const texts = t().actions;
-  const isMoved = expect !== undefined && service.file_digest !== undefined && service.file_digest !== expect && !isBusy;
+  const isMoved =
+    expect !== undefined && service.file_digest !== undefined && service.file_digest !== expect && !isBusy;
   const restart = () => {
     back();
     onRestart();
@@ -110,9 +116,13 @@ export function ChangeDialog(props: ChangeDialogProps) {
       footer={
         <>
           {hasForm && preview !== undefined ? (
-            <Button key="back" onClick={back}>{t().shell.back}</Button>
+            <Button key="back" onClick={back}>
+              {t().shell.back}
+            </Button>
           ) : (
-            <Button key="cancel" onClick={onClose}>{t().shell.cancel}</Button>
+            <Button key="cancel" onClick={onClose}>
+              {t().shell.cancel}
+            </Button>
           )}
           {isForm ? (
             <ChangeButton key="look" kind="primary" busy={isBusy} blocked={blocked} onClick={() => void look()}>
@@ -121,7 +131,7 @@ export function ChangeDialog(props: ChangeDialogProps) {
           ) : isLeftToHand ? null : (
             <ChangeButton
               key="act"
-              kind={preview?.takes_away === true ? "danger" : "primary"}
+              kind={isDanger(change, preview) ? "danger" : "primary"}
               busy={isBusy}
               blocked={whyNot(preview, isMoved)}
               onClick={() => void act()}
@@ -146,6 +156,11 @@ export function ChangeDialog(props: ChangeDialogProps) {
       )}
     </Dialog>
   );
+}
+
+/** Whether somebody gets less than before, or something is gone. The end of a quarantine takes nothing from anybody. */
+function isDanger(change: Change | undefined, preview: Preview | undefined): boolean {
+  return change?.action !== "release" && preview?.takes_away === true;
 }
 
 /** Why what is shown cannot be done. */

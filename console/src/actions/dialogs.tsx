@@ -5,7 +5,12 @@ import { OfflineDialog, type Open, PromoteDialog, ReleaseDialog, RemoveDialog, R
 import type { Target } from "./target";
 import { TrafficDialog } from "./traffic";
 
-export function Dialogs({ open, target, records, onClose }: {
+export function Dialogs({
+  open,
+  target,
+  records,
+  onClose,
+}: {
   open: Open | undefined;
   target: Target;
   records: readonly HistoryRecord[];

@@ -24,28 +24,65 @@ export type Open =
 export function OfflineDialog(props: Props) {
   const texts = t().actions.offline;
   const change: Change = { action: "traffic", body: { offline: true } };
-  return <Simple {...props} title={texts.title(props.target.service.name)} intro={texts.intro} confirm={texts.confirm} change={change} />;
+  return (
+    <Simple
+      {...props}
+      title={texts.title(props.target.service.name)}
+      intro={texts.intro}
+      confirm={texts.confirm}
+      change={change}
+    />
+  );
 }
 
 export function PromoteDialog({ version, ...props }: Props & { version: string }) {
   const texts = t().actions.promote;
   const change: Change = { action: "promote", body: { version } };
-  return <Simple {...props} title={texts.title(version)} intro={texts.intro(version)} confirm={texts.confirm} change={change} canForce />;
+  return (
+    <Simple
+      {...props}
+      title={texts.title(version)}
+      intro={texts.intro(version)}
+      confirm={texts.confirm}
+      change={change}
+      canForce
+    />
+  );
 }
 
 export function RemoveDialog({ version, ...props }: Props & { version: string }) {
   const texts = t().actions.remove;
   const change: Change = { action: "delete", body: { versions: [version] } };
-  return <Simple {...props} title={texts.title(version)} intro={texts.intro(version)} confirm={texts.confirm} change={change} />;
+  return (
+    <Simple
+      {...props}
+      title={texts.title(version)}
+      intro={texts.intro(version)}
+      confirm={texts.confirm}
+      change={change}
+    />
+  );
 }
 
 export function ReleaseDialog({ version, ...props }: Props & { version: string }) {
   const texts = t().actions.release;
   const change: Change = { action: "release", body: { version } };
-  return <Simple {...props} title={texts.title(version)} intro={texts.intro(version)} confirm={texts.confirm} change={change} />;
+  return (
+    <Simple
+      {...props}
+      title={texts.title(version)}
+      intro={texts.intro(version)}
+      confirm={texts.confirm}
+      change={change}
+    />
+  );
 }
 
-function Simple({ target, change, ...props }: Props & {
+function Simple({
+  target,
+  change,
+  ...props
+}: Props & {
   title: string;
   intro: string;
   confirm: string;
@@ -64,7 +101,12 @@ function Simple({ target, change, ...props }: Props & {
   );
 }
 
-export function RollbackDialog({ target, to, records, onClose }: Props & {
+export function RollbackDialog({
+  target,
+  to,
+  records,
+  onClose,
+}: Props & {
   to: number | undefined;
   records: readonly HistoryRecord[];
 }) {
@@ -105,7 +147,12 @@ export function RollbackDialog({ target, to, records, onClose }: Props & {
         onChange={setChosen}
       />
       <Checkbox label={texts.bad} help={texts.badHelp} checked={bad} onChange={setBad} />
-      <Checkbox label={texts.trafficOnly} help={texts.trafficOnlyHelp} checked={trafficOnly} onChange={setTrafficOnly} />
+      <Checkbox
+        label={texts.trafficOnly}
+        help={texts.trafficOnlyHelp}
+        checked={trafficOnly}
+        onChange={setTrafficOnly}
+      />
     </ChangeDialog>
   );
 }

@@ -15,24 +15,40 @@ export function Review({ preview, order }: { preview: Preview; order: readonly s
   const heading = useRef<HTMLHeadingElement>(null);
   // The button that led here is gone: whoever goes by keyboard reads on where the change is told.
   useEffect(() => heading.current?.focus(), []);
-  const { plan, takes_away, diff, shares, warnings = [] } = preview;
-  if (changesNothing(preview)) return <Notice title={texts.nothing} live>{texts.nothingHelp}</Notice>;
+  const { plan, diff, shares, warnings = [] } = preview;
+  if (changesNothing(preview))
+    return (
+      <Notice title={texts.nothing} live>
+        {texts.nothingHelp}
+      </Notice>
+    );
   const losers = shares.filter(({ before, after }) => after < before);
+  const isMoved = shares.some(({ before, after }) => before !== after);
   const moves = plan.services.reduce((most, service) => Math.max(most, service.moves), 0);
   return (
     <>
-      <h3 ref={heading} tabIndex={-1}>{texts.reviewTitle}</h3>
-      {takes_away && (
+      <h3 ref={heading} tabIndex={-1}>
+        {texts.reviewTitle}
+      </h3>
+      {losers.length > 0 && (
         <Notice kind="warning" title={texts.takesAway} live>
-          {losers.length > 0 && <p>{losers.map(({ version, before, after }) => texts.loses(version, percent(before), percent(after))).join(" · ")}</p>}
+          <p>
+            {losers
+              .map(({ version, before, after }) => texts.loses(version, percent(before), percent(after)))
+              .join(" · ")}
+          </p>
           <p>{texts.takesAwayHelp}</p>
         </Notice>
       )}
-      {shares.length > 0 && <ShareChanges shares={shares} order={order} />}
+      {isMoved ? <ShareChanges shares={shares} order={order} /> : <p>{texts.sharesStay}</p>}
       {moves > 0 && <p>{texts.moves(percent(moves))}</p>}
       <Way preview={preview} />
       <PlanNotes plan={plan} />
-      {warnings.map((warning) => <Notice key={warning} kind="warning">{warning}</Notice>)}
+      {warnings.map((warning) => (
+        <Notice key={warning} kind="warning">
+          {warning}
+        </Notice>
+      ))}
       {diff !== "" && (
         <details>
           <summary>{texts.inFile}</summary>
@@ -58,7 +74,9 @@ function Way({ preview: { restores, skipped = [], quarantines = [] } }: { previe
               <li key={generation}>
                 {texts.generation(count(generation), sharesText(shares))}
                 {" · "}
-                {reason === "cannot-serve" ? detail : texts.rolledBackFrom(rolled_back_by === undefined ? "" : count(rolled_back_by))}
+                {reason === "cannot-serve"
+                  ? detail
+                  : texts.rolledBackFrom(rolled_back_by === undefined ? "" : count(rolled_back_by))}
               </li>
             ))}
           </ul>
@@ -86,7 +104,13 @@ function PlanNotes({ plan }: { plan: Plan }) {
       {others.length > 0 && (
         <div>
           <h3>{texts.otherChanges}</h3>
-          <ul class="keys">{others.map((text) => <li key={text}><code>{text}</code></li>)}</ul>
+          <ul class="keys">
+            {others.map((text) => (
+              <li key={text}>
+                <code>{text}</code>
+              </li>
+            ))}
+          </ul>
         </div>
       )}
     </>

@@ -23,9 +23,11 @@ export interface ShareInputProps {
   /** What it would have with all that the others leave; none where nothing is off. */
   rest: number | undefined;
   onText: (text: string) => void;
+  /** The shares are as somebody wants them. */
+  onEnter: () => void;
 }
 
-export function ShareInput({ version, tone, text, share, none, rest, onText }: ShareInputProps) {
+export function ShareInput({ version, tone, text, share, none, rest, onText, onEnter }: ShareInputProps) {
   const id = useId();
   const words = t().actions.traffic;
   const { name, remark } = version;
@@ -35,7 +37,9 @@ export function ShareInput({ version, tone, text, share, none, rest, onText }: S
     <div class="split-row">
       <div class="split-name">
         <span class={`swatch tone-${tone % TONES}`} aria-hidden="true" />
-        <label for={id}><b>{name}</b></label>
+        <label for={id}>
+          <b>{name}</b>
+        </label>
         <StatusBadge version={version} />
         {remark !== undefined && <span class="quiet small">{remark}</span>}
         {none !== undefined && <span class="small">{none}</span>}
@@ -64,18 +68,27 @@ export function ShareInput({ version, tone, text, share, none, rest, onText }: S
           value={text}
           disabled={isOff}
           onInput={(event) => onText(event.currentTarget.value)}
+          onKeyDown={(event) => event.key === "Enter" && onEnter()}
           onBlur={() => share !== undefined && onText(written(share))}
         />
         <span aria-hidden="true">%</span>
       </span>
       <span class="split-rest">
         {rest !== undefined && !isOff && (
-          <Button kind="quiet" label={`${words.rest} ${percent(percentOf(rest))}: ${words.restTo(name)}`} onClick={() => onText(written(rest))}>
+          <Button
+            kind="quiet"
+            label={`${words.rest} ${percent(percentOf(rest))}: ${words.restTo(name)}`}
+            onClick={() => onText(written(rest))}
+          >
             {words.rest} {percent(percentOf(rest))}
           </Button>
         )}
       </span>
-      {isWrong && <p id={`${id}-error`} class="field-error split-error">{words.invalid}</p>}
+      {isWrong && (
+        <p id={`${id}-error`} class="field-error split-error">
+          {words.invalid}
+        </p>
+      )}
     </div>
   );
 }

@@ -21,7 +21,9 @@ export interface Target {
 /** Shares as one line of text: `v1 90 %, v2 10 %`. */
 export function sharesText(shares: readonly Share[]): string {
   const some = shares.filter(({ share }) => share > 0);
-  return some.length === 0 ? t().service.nothing : some.map(({ version, share }) => `${version} ${percent(share)}`).join(", ");
+  return some.length === 0
+    ? t().service.nothing
+    : some.map(({ version, share }) => `${version} ${percent(share)}`).join(", ");
 }
 
 /** What changed, as one line of text: `v1 90 % → 50 %, v2 10 % → 50 %`. */

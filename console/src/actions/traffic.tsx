@@ -17,6 +17,7 @@ import { WhoMoves } from "./who-moves";
 export function TrafficDialog({ target, onClose }: { target: Target; onClose: () => void }) {
   const [base, setBase] = useState(target.service);
   const [texts, setTexts] = useState(() => textsOf(base));
+  const [ready, setReady] = useState(0);
   const words = t().actions.traffic;
   const restart = () => {
     setBase(target.service);
@@ -27,10 +28,18 @@ export function TrafficDialog({ target, onClose }: { target: Target; onClose: ()
   const known = new Map(names.map((name) => [name, shares.get(name) ?? 0]));
   const isNumber = [...shares.values()].every((share) => share !== undefined);
   const left = missing([...known.values()]);
-  const isChanged = base.latest || base.versions.some(({ name, declared_share }) => known.get(name) !== hundredths(declared_share));
-  const blocked = !isNumber ? words.wrongNumber : left !== 0 ? deviation(left) : isChanged ? undefined : words.unchanged;
+  const isChanged =
+    base.latest || base.versions.some(({ name, declared_share }) => known.get(name) !== hundredths(declared_share));
+  const blocked = !isNumber
+    ? words.wrongNumber
+    : left !== 0
+      ? deviation(left)
+      : isChanged
+        ? undefined
+        : words.unchanged;
   const set = (name: string, text: string) => setTexts(new Map(texts).set(name, text));
-  const setAll = (values: Map<string, number>) => setTexts(new Map([...values].map(([name, share]) => [name, written(share)])));
+  const setAll = (values: Map<string, number>) =>
+    setTexts(new Map([...values].map(([name, share]) => [name, written(share)])));
   const takers = base.versions.filter((version) => whyNone(version) === undefined).map(({ name }) => name);
   const spread = () => {
     const parts = evenly(takers.length);
@@ -49,6 +58,7 @@ export function TrafficDialog({ target, onClose }: { target: Target; onClose: ()
       blocked={blocked}
       confirm={words.confirm}
       canForce={isQuarantined}
+      ready={ready}
       onRestart={restart}
       onClose={onClose}
     >
@@ -65,14 +75,20 @@ export function TrafficDialog({ target, onClose }: { target: Target; onClose: ()
             none={whyNone(version)}
             rest={left === 0 ? undefined : rest(known, version.name)}
             onText={(text) => set(version.name, text)}
+            onEnter={() => setReady(ready + 1)}
           />
         ))}
       </div>
       <Sum left={left} isNumber={isNumber} />
-      <ShareBar parts={names.map((version) => ({ version, share: percentOf(known.get(version) ?? 0) }))} legend={false} />
+      <ShareBar
+        parts={names.map((version) => ({ version, share: percentOf(known.get(version) ?? 0) }))}
+        legend={false}
+      />
       <div class="buttons">
         {takers.length > 1 && <Button onClick={spread}>{words.evenly}</Button>}
-        <Button icon="back" onClick={() => setTexts(textsOf(base))}>{words.reset}</Button>
+        <Button icon="back" onClick={() => setTexts(textsOf(base))}>
+          {words.reset}
+        </Button>
       </div>
       {blocked === undefined && <WhoMoves service={base} policy={target.policy} shares={known} />}
     </ChangeDialog>
@@ -85,7 +101,9 @@ function Sum({ left, isNumber }: { left: number; isNumber: boolean }) {
   return (
     <p class={isExact ? "sum sum-exact" : "sum sum-off"} role="status">
       <Icon name={isExact ? "check" : "attention"} />
-      <span>{words.sum}: <b>{percent(percentOf(ALL - left))}</b></span>
+      <span>
+        {words.sum}: <b>{percent(percentOf(ALL - left))}</b>
+      </span>
       <span>{isExact ? words.exact : isNumber ? deviation(left) : words.wrongNumber}</span>
     </p>
   );

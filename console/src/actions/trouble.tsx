@@ -8,7 +8,12 @@ import { Failure, Notice } from "../parts/notice";
 import { Time } from "../parts/time";
 import { authorText, sharesText, type Target } from "./target";
 
-export function Trouble({ failure, isMoved, target, onRestart }: {
+export function Trouble({
+  failure,
+  isMoved,
+  target,
+  onRestart,
+}: {
   failure: Refused | Unreachable | undefined;
   /** Whether the file is another one than the one that was decided by, before anything was tried. */
   isMoved: boolean;
@@ -41,7 +46,11 @@ export function isByHand(failure: Refused | Unreachable | undefined): boolean {
   return failure instanceof Refused && (failure.problem.diff !== undefined || failure.problem.text !== undefined);
 }
 
-function Conflict({ problem, target, onRestart }: {
+function Conflict({
+  problem,
+  target,
+  onRestart,
+}: {
   problem: ProblemDocument | undefined;
   target: Target;
   onRestart: () => void;
@@ -63,7 +72,12 @@ function Conflict({ problem, target, onRestart }: {
       {changed?.author != null && (
         <p>
           {texts.conflictBy(authorText(changed.author))}
-          {changed.at !== undefined && <> <Time at={changed.at} /></>}
+          {changed.at !== undefined && (
+            <>
+              {" "}
+              <Time at={changed.at} />
+            </>
+          )}
         </p>
       )}
       <p>{texts.conflictNow(sharesText(changed?.shares ?? declared))}</p>
@@ -80,7 +94,9 @@ function ByHand({ problem }: { problem: ProblemDocument }) {
         <p>{problem.message}</p>
         <p>{texts.byHandHelp}</p>
       </Notice>
-      {problem.diff !== undefined && problem.diff !== "" && <CodeBlock text={problem.diff.trimEnd()} label={texts.byHandDiff} isDiff />}
+      {problem.diff !== undefined && problem.diff !== "" && (
+        <CodeBlock text={problem.diff.trimEnd()} label={texts.byHandDiff} isDiff />
+      )}
       {problem.text !== undefined && (
         <details open={problem.diff === undefined || problem.diff === ""}>
           <summary>{texts.byHandText}</summary>

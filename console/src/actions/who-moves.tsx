@@ -9,7 +9,11 @@ import { t } from "../i18n";
 import type { Policy } from "../policy";
 import { hundredths, type Move, moving, percentOf } from "../shares";
 
-export function WhoMoves({ service, policy, shares }: {
+export function WhoMoves({
+  service,
+  policy,
+  shares,
+}: {
   service: ServiceDocument;
   policy: Policy | undefined;
   /** In hundredths, by version. */
@@ -52,5 +56,8 @@ function ByHash({ service, shares }: { service: ServiceDocument; shares: Readonl
 
 function exactly(moves: readonly Move[]): number | undefined {
   const owners = (of: (move: Move) => number) => moves.map((move) => ({ name: move.version, share: of(move) }));
-  return moved(owners(({ before }) => before), owners(({ after }) => after));
+  return moved(
+    owners(({ before }) => before),
+    owners(({ after }) => after),
+  );
 }

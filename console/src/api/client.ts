@@ -107,10 +107,8 @@ export const api = {
     ask<Description>("config", { query, signal }),
   history: (query: { environment: string; service: string; limit?: number }, signal?: AbortSignal) =>
     ask<HistoryDocument>("history", { query, signal }),
-  series: (
-    query: { environment: string; service: string; step?: 1 | 10; since?: string },
-    signal?: AbortSignal,
-  ) => ask<SeriesDocument>("series", { query, signal }),
+  series: (query: { environment: string; service: string; step?: 1 | 10; since?: string }, signal?: AbortSignal) =>
+    ask<SeriesDocument>("series", { query, signal }),
   /** What a change would do; nothing is changed. */
   preview: (environment: string, service: string, change: Change, options: ChangeOptions) =>
     ask<Preview>(`${within(environment, service)}/${change.action}`, {

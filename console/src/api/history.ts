@@ -23,10 +23,7 @@ export interface HistoryRecord {
   file_digest?: string;
 }
 
-export type Author =
-  | { kind: "start" }
-  | { kind: "file-edit" }
-  | { kind: "command"; user: string; command: string };
+export type Author = { kind: "start" } | { kind: "file-edit" } | { kind: "command"; user: string; command: string };
 
 /** All arrays of a document have one length: a number a step. */
 export interface SeriesDocument {

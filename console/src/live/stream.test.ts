@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 
 import { backoff, EventReader } from "./stream";
 
-const STREAM = 'event: hello\r\ndata: {"generation":1}\r\n\r\n: alive\n\nevent: change\ndata: {"generation":\ndata: 2}\n\n';
+const STREAM =
+  'event: hello\r\ndata: {"generation":1}\r\n\r\n: alive\n\nevent: change\ndata: {"generation":\ndata: 2}\n\n';
 
 describe("a stream of events", () => {
   it("is the same wherever it is cut", () => {
@@ -19,7 +20,7 @@ describe("a stream of events", () => {
   });
 
   it("drops what is no document, and goes on", () => {
-    const events = new EventReader().push('data: nonsense\n\ndata: 1\n\nnothing\n\nevent: end\ndata: {}\n\n');
+    const events = new EventReader().push("data: nonsense\n\ndata: 1\n\nnothing\n\nevent: end\ndata: {}\n\n");
     expect(events).toEqual([{ name: "end", document: {} }]);
   });
 

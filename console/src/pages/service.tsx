@@ -39,7 +39,9 @@ export function Service({ environment, service }: Props) {
   const status = useResource(`status ${key}`, (signal) => api.status(query, signal), { every: 2_000, concerns });
   const document = status.document.value;
   const failure = status.failure.value;
-  const found = document?.environments.find(({ name }) => name === environment)?.services.find(({ name }) => name === service);
+  const found = document?.environments
+    .find(({ name }) => name === environment)
+    ?.services.find(({ name }) => name === service);
   if (found !== undefined) return <Found {...query} document={found} status={status} />;
   if (failure instanceof Refused && failure.problem.status === 404) return <Gone service={service} failure={failure} />;
   if (failure !== undefined) {
@@ -49,7 +51,12 @@ export function Service({ environment, service }: Props) {
   return document === undefined ? <Loading /> : <Gone service={service} />;
 }
 
-function Found({ environment, service, document, status }: Props & {
+function Found({
+  environment,
+  service,
+  document,
+  status,
+}: Props & {
   document: ServiceDocument;
   status: { refresh: () => Promise<void>; amend: (change: (document: StatusDocument) => StatusDocument) => void };
 }) {
@@ -87,10 +94,7 @@ function Found({ environment, service, document, status }: Props & {
           <a href={link({ page: "history", environment, service })}>{t().service.historyAll}</a>
         </div>
         {history.failure.value !== undefined && records.length === 0 && <Failure failure={history.failure.value} />}
-        <Records
-          records={records.slice(0, RECORDS)}
-          onRollback={(to) => setOpen({ dialog: "rollback", to })}
-        />
+        <Records records={records.slice(0, RECORDS)} onRollback={(to) => setOpen({ dialog: "rollback", to })} />
       </section>
       <Dialogs open={open} target={target} records={records} onClose={() => setOpen(undefined)} />
     </>
@@ -110,7 +114,9 @@ function Gone({ service, failure }: { service: string; failure?: Refused }) {
   return (
     <Empty title={t().service.gone(service)} isPage>
       {failure !== undefined && <p>{failure.message}</p>}
-      <LinkButton href={link({ page: "services" })} icon="left">{t().shell.toServices}</LinkButton>
+      <LinkButton href={link({ page: "services" })} icon="left">
+        {t().shell.toServices}
+      </LinkButton>
     </Empty>
   );
 }

@@ -50,8 +50,7 @@ function List({ document, environment }: { document: ServicesDocument; environme
   const { matching, counts, all } = select(document.services, { environment, text, health });
   if (all === 0) return <NoServices />;
   const shown = paged(matching, query.get("page"));
-  const change = (changes: Record<string, string | undefined>) =>
-    refine({ q: text, health, ...changes });
+  const change = (changes: Record<string, string | undefined>) => refine({ q: text, health, ...changes });
   return (
     <>
       <div class="filters" role="search" aria-label={texts.search}>
@@ -63,7 +62,9 @@ function List({ document, environment }: { document: ServicesDocument; environme
           onInput={(q) => change({ q })}
         />
         <HealthFilter counts={counts} chosen={health} onChoose={(health) => change({ health })} />
-        <p class="filters-count" role="status">{texts.counted(count(matching.length), count(all))}</p>
+        <p class="filters-count" role="status">
+          {texts.counted(count(matching.length), count(all))}
+        </p>
       </div>
       {matching.length === 0 ? (
         <Empty title={texts.nothingMatches}>
@@ -85,9 +86,13 @@ function Pager({ shown, all, onPage }: { shown: Page; all: number; onPage: (page
   const here = texts.page(count(first), count(last), count(all));
   return (
     <nav class="pager" aria-label={texts.pages}>
-      <Button icon="left" blocked={page === 1 ? here : undefined} onClick={() => onPage(page - 1)}>{texts.previous}</Button>
+      <Button icon="left" blocked={page === 1 ? here : undefined} onClick={() => onPage(page - 1)}>
+        {texts.previous}
+      </Button>
       <span role="status">{here}</span>
-      <Button blocked={page === pages ? here : undefined} onClick={() => onPage(page + 1)}>{texts.next}</Button>
+      <Button blocked={page === pages ? here : undefined} onClick={() => onPage(page + 1)}>
+        {texts.next}
+      </Button>
     </nav>
   );
 }

@@ -20,7 +20,16 @@ export interface ButtonProps {
   label?: string;
 }
 
-export function Button({ children, onClick, kind = "plain", icon, type = "button", blocked, busy, label }: ButtonProps) {
+export function Button({
+  children,
+  onClick,
+  kind = "plain",
+  icon,
+  type = "button",
+  blocked,
+  busy,
+  label,
+}: ButtonProps) {
   const id = useId();
   const isOff = blocked !== undefined || busy === true;
   return (
@@ -56,7 +65,12 @@ export function ChangeButton(props: ButtonProps) {
   return <Button {...props} blocked={blocked} />;
 }
 
-export function LinkButton({ href, children, icon, kind = "plain" }: {
+export function LinkButton({
+  href,
+  children,
+  icon,
+  kind = "plain",
+}: {
   href: string;
   children: ComponentChildren;
   icon?: IconName;

@@ -6,7 +6,14 @@ import { useEffect, useId, useRef } from "preact/hooks";
 import { t } from "../i18n";
 import { Button } from "./button";
 
-export function Dialog({ title, children, footer, onClose, wide = false, isBusy = false }: {
+export function Dialog({
+  title,
+  children,
+  footer,
+  onClose,
+  wide = false,
+  isBusy = false,
+}: {
   title: string;
   children: ComponentChildren;
   footer?: ComponentChildren;
@@ -47,8 +54,12 @@ export function Dialog({ title, children, footer, onClose, wide = false, isBusy 
       }}
     >
       <header class="dialog-head">
-        <h2 id={id} tabIndex={-1} ref={heading}>{title}</h2>
-        <Button kind="quiet" icon="cross" label={t().shell.close} onClick={onClose} busy={isBusy}>{""}</Button>
+        <h2 id={id} tabIndex={-1} ref={heading}>
+          {title}
+        </h2>
+        <Button kind="quiet" icon="cross" label={t().shell.close} onClick={onClose} busy={isBusy}>
+          {""}
+        </Button>
       </header>
       <div class="dialog-body">{children}</div>
       {footer !== undefined && <footer class="dialog-foot">{footer}</footer>}

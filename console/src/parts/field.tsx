@@ -9,7 +9,12 @@ export interface FieldTies {
   "aria-invalid": boolean | undefined;
 }
 
-export function Field({ label, help, error, children }: {
+export function Field({
+  label,
+  help,
+  error,
+  children,
+}: {
   label: string;
   help?: string;
   error?: string | undefined;
@@ -26,13 +31,31 @@ export function Field({ label, help, error, children }: {
     <div class="field">
       <label for={id}>{label}</label>
       {children(ties)}
-      {help !== undefined && <p id={`${id}-help`} class="field-help">{help}</p>}
-      {error !== undefined && <p id={`${id}-error`} class="field-error">{error}</p>}
+      {help !== undefined && (
+        <p id={`${id}-help`} class="field-help">
+          {help}
+        </p>
+      )}
+      {error !== undefined && (
+        <p id={`${id}-error`} class="field-error">
+          {error}
+        </p>
+      )}
     </div>
   );
 }
 
-export function TextField({ label, help, error, value, onInput, placeholder, type = "text", autoFocus = false, autocomplete = "off" }: {
+export function TextField({
+  label,
+  help,
+  error,
+  value,
+  onInput,
+  placeholder,
+  type = "text",
+  autoFocus = false,
+  autocomplete = "off",
+}: {
   label: string;
   help?: string;
   error?: string | undefined;
@@ -63,7 +86,12 @@ export function TextField({ label, help, error, value, onInput, placeholder, typ
   );
 }
 
-export function Checkbox({ label, help, checked, onChange }: {
+export function Checkbox({
+  label,
+  help,
+  checked,
+  onChange,
+}: {
   label: string;
   help?: string;
   checked: boolean;
@@ -80,12 +108,22 @@ export function Checkbox({ label, help, checked, onChange }: {
         onChange={(event) => onChange(event.currentTarget.checked)}
       />
       <label for={id}>{label}</label>
-      {help !== undefined && <p id={`${id}-help`} class="field-help">{help}</p>}
+      {help !== undefined && (
+        <p id={`${id}-help`} class="field-help">
+          {help}
+        </p>
+      )}
     </div>
   );
 }
 
-export function Select({ label, value, options, onChange, hideLabel = false }: {
+export function Select({
+  label,
+  value,
+  options,
+  onChange,
+  hideLabel = false,
+}: {
   label: string;
   value: string;
   options: readonly { value: string; label: string }[];
@@ -95,10 +133,14 @@ export function Select({ label, value, options, onChange, hideLabel = false }: {
   const id = useId();
   return (
     <span class="select">
-      <label for={id} class={hideLabel ? "said" : undefined}>{label}</label>
+      <label for={id} class={hideLabel ? "said" : undefined}>
+        {label}
+      </label>
       <select id={id} value={value} onChange={(event) => onChange(event.currentTarget.value)}>
         {options.map((option) => (
-          <option key={option.value} value={option.value} selected={option.value === value}>{option.label}</option>
+          <option key={option.value} value={option.value} selected={option.value === value}>
+            {option.label}
+          </option>
         ))}
       </select>
     </span>

@@ -10,7 +10,13 @@ export type NoticeKind = "info" | "good" | "warning" | "error";
 
 const ICONS: Record<NoticeKind, IconName> = { info: "info", good: "check", warning: "attention", error: "cross" };
 
-export function Notice({ kind = "info", title, children, actions, live = false }: {
+export function Notice({
+  kind = "info",
+  title,
+  children,
+  actions,
+  live = false,
+}: {
   kind?: NoticeKind;
   title?: ComponentChildren;
   children?: ComponentChildren;
@@ -32,7 +38,11 @@ export function Notice({ kind = "info", title, children, actions, live = false }
 }
 
 /** Why the API gave nothing: message, what to do, code, place. */
-export function Failure({ failure, actions, title }: {
+export function Failure({
+  failure,
+  actions,
+  title,
+}: {
   failure: Refused | Unreachable;
   actions?: ComponentChildren;
   title?: string;
@@ -52,7 +62,11 @@ export function Failure({ failure, actions, title }: {
       {left !== undefined && <p>{left}</p>}
       <Advice code={code} help={help} />
       {problems.length > 1 && (
-        <ul>{problems.map((problem, at) => <li key={at}>{`${problem.file}${problem.line === null ? "" : `:${problem.line}`}: ${problem.message}`}</li>)}</ul>
+        <ul>
+          {problems.map((problem, at) => (
+            <li key={at}>{`${problem.file}${problem.line === null ? "" : `:${problem.line}`}: ${problem.message}`}</li>
+          ))}
+        </ul>
       )}
       <p class="quiet">
         <code>{code}</code>
@@ -70,7 +84,11 @@ function Advice({ code, help }: { code: string; help: string | undefined }) {
 }
 
 /** Where there is nothing to show: says how to begin. */
-export function Empty({ title, children, isPage = false }: {
+export function Empty({
+  title,
+  children,
+  isPage = false,
+}: {
   title: string;
   children?: ComponentChildren;
   /** Whether it is all that the page has to say. */

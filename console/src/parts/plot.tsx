@@ -91,7 +91,9 @@ function options(element: HTMLElement, newest: { current: PlotProps }): uPlot.Op
         width: 1.6,
         points: { show: false },
         value: (_: uPlot, value: number | null) => (value == null ? "–" : newest.current.show(value)),
-        ...(isStepped === true && uPlot.paths.stepped !== undefined ? { paths: uPlot.paths.stepped({ align: 1 }) } : {}),
+        ...(isStepped === true && uPlot.paths.stepped !== undefined
+          ? { paths: uPlot.paths.stepped({ align: 1 }) }
+          : {}),
       })),
     ],
     hooks: { draw: [(plot) => mark(plot, newest.current.marks, colour("edge"))] },

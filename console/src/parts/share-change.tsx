@@ -6,7 +6,10 @@ import { t } from "../i18n";
 import { Icon } from "./icon";
 import { ShareBar, TONES } from "./share-bar";
 
-export function ShareChanges({ shares: given, order }: {
+export function ShareChanges({
+  shares: given,
+  order,
+}: {
   shares: readonly ShareChange[];
   /** All versions in the order of declaration: their colours go by it. */
   order: readonly string[];
@@ -28,26 +31,45 @@ export function ShareChanges({ shares: given, order }: {
       <table class="table changes-table" role="table" aria-label={texts.beforeAfter}>
         <thead role="rowgroup">
           <tr role="row">
-            <th role="columnheader" scope="col">{texts.version}</th>
-            <th role="columnheader" scope="col" class="number">{texts.before}</th>
-            <th role="columnheader" scope="col" class="number">{texts.after}</th>
-            <th role="columnheader" scope="col" class="number">{texts.difference}</th>
+            <th role="columnheader" scope="col">
+              {texts.version}
+            </th>
+            <th role="columnheader" scope="col" class="number">
+              {texts.before}
+            </th>
+            <th role="columnheader" scope="col" class="number">
+              {texts.after}
+            </th>
+            <th role="columnheader" scope="col" class="number">
+              {texts.difference}
+            </th>
           </tr>
         </thead>
         <tbody role="rowgroup">
-          {shares.map(({ version, before, after }, place) => known.has(version) && (
-            <tr key={version} role="row">
-              <th role="rowheader" scope="row" data-label={texts.version}>
-                <span class={`swatch tone-${place % TONES}`} aria-hidden="true" />
-                {version}
-              </th>
-              <td role="cell" class="number" data-label={texts.before}><div class="cell">{percent(before)}</div></td>
-              <td role="cell" class="number" data-label={texts.after}><div class="cell"><b>{percent(after)}</b></div></td>
-              <td role="cell" class="number" data-label={texts.difference}>
-                <div class="cell"><Difference by={Math.round((after - before) * 100) / 100} /></div>
-              </td>
-            </tr>
-          ))}
+          {shares.map(
+            ({ version, before, after }, place) =>
+              known.has(version) && (
+                <tr key={version} role="row">
+                  <th role="rowheader" scope="row" data-label={texts.version}>
+                    <span class={`swatch tone-${place % TONES}`} aria-hidden="true" />
+                    {version}
+                  </th>
+                  <td role="cell" class="number" data-label={texts.before}>
+                    <div class="cell">{percent(before)}</div>
+                  </td>
+                  <td role="cell" class="number" data-label={texts.after}>
+                    <div class="cell">
+                      <b>{percent(after)}</b>
+                    </div>
+                  </td>
+                  <td role="cell" class="number" data-label={texts.difference}>
+                    <div class="cell">
+                      <Difference by={Math.round((after - before) * 100) / 100} />
+                    </div>
+                  </td>
+                </tr>
+              ),
+          )}
         </tbody>
       </table>
     </div>

@@ -6,7 +6,17 @@ import { Icon, type IconName } from "./icon";
 
 type Tone = "good" | "warning" | "bad" | "idle" | "busy";
 
-export function Badge({ tone, icon, children, title }: { tone: Tone; icon: IconName; children: string; title?: string }) {
+export function Badge({
+  tone,
+  icon,
+  children,
+  title,
+}: {
+  tone: Tone;
+  icon: IconName;
+  children: string;
+  title?: string;
+}) {
   return (
     <span class={`badge badge-${tone}`} title={title}>
       <Icon name={icon} spin={icon === "spin"} />
@@ -34,9 +44,33 @@ export function HealthBadge({ health, title }: { health: Health; title?: string 
 /** The one word for a version: what keeps it from traffic comes first. */
 export function StatusBadge({ version }: { version: VersionDocument | VersionSummary }) {
   const texts = t().service.status;
-  if (version.status === "error") return <Badge tone="bad" icon="cross">{texts.error}</Badge>;
-  if (version.status === "creating") return <Badge tone="busy" icon="spin">{texts.creating}</Badge>;
-  if (version.quarantined) return <Badge tone="warning" icon="off">{texts.quarantined}</Badge>;
-  if (version.unhealthy) return <Badge tone="bad" icon="attention">{texts.unhealthy}</Badge>;
-  return <Badge tone="good" icon="check">{texts.normal}</Badge>;
+  if (version.status === "error")
+    return (
+      <Badge tone="bad" icon="cross">
+        {texts.error}
+      </Badge>
+    );
+  if (version.status === "creating")
+    return (
+      <Badge tone="busy" icon="spin">
+        {texts.creating}
+      </Badge>
+    );
+  if (version.quarantined)
+    return (
+      <Badge tone="warning" icon="off">
+        {texts.quarantined}
+      </Badge>
+    );
+  if (version.unhealthy)
+    return (
+      <Badge tone="bad" icon="attention">
+        {texts.unhealthy}
+      </Badge>
+    );
+  return (
+    <Badge tone="good" icon="check">
+      {texts.normal}
+    </Badge>
+  );
 }

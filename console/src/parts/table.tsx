@@ -16,7 +16,12 @@ export interface Column<Row> {
   isLabelHidden?: boolean;
 }
 
-export function Table<Row>({ label, columns, rows, id }: {
+export function Table<Row>({
+  label,
+  columns,
+  rows,
+  id,
+}: {
   label: string;
   columns: readonly Column<Row>[];
   rows: readonly Row[];

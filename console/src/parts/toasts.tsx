@@ -40,14 +40,20 @@ export function Toasts() {
   const texts = t().shell;
   return (
     <>
-      <div class="said" aria-live="polite" role="status">{aloud.value}</div>
+      <div class="said" aria-live="polite" role="status">
+        {aloud.value}
+      </div>
       <section class="toasts" aria-live="polite" aria-label={texts.alerts}>
         {toasts.value.map(({ id, kind, title, text }) => (
           <Notice
             key={id}
             kind={kind}
             title={title}
-            actions={<Button kind="quiet" icon="cross" label={texts.dismiss} onClick={() => drop(id)}>{""}</Button>}
+            actions={
+              <Button kind="quiet" icon="cross" label={texts.dismiss} onClick={() => drop(id)}>
+                {""}
+              </Button>
+            }
           >
             {text}
           </Notice>

@@ -26,16 +26,16 @@ function Gone() {
   const retry = state.state === "gone" ? state.retry : 0;
   const left = useSecondsUntil(retry);
   if (state.state === "draining") {
-    return <Notice kind="warning" title={texts.connection.draining} live>{texts.connectionHelp.draining}</Notice>;
+    return (
+      <Notice kind="warning" title={texts.connection.draining} live>
+        {texts.connectionHelp.draining}
+      </Notice>
+    );
   }
   // The first failure is often over before anybody has read of it.
   if (state.state !== "gone" || Date.now() - state.since < 1_500) return null;
   return (
-    <Notice
-      kind="error"
-      title={texts.connection.gone}
-      actions={<Button onClick={retryNow}>{texts.retryNow}</Button>}
-    >
+    <Notice kind="error" title={texts.connection.gone} actions={<Button onClick={retryNow}>{texts.retryNow}</Button>}>
       {texts.gone(clock(new Date(state.since)), String(left))}
     </Notice>
   );
@@ -53,7 +53,9 @@ function Replaced() {
       actions={
         <>
           {isNewer && <Button onClick={() => location.reload()}>{texts.reload}</Button>}
-          <Button kind="quiet" onClick={() => (replaced.value = undefined)}>{texts.dismiss}</Button>
+          <Button kind="quiet" onClick={() => (replaced.value = undefined)}>
+            {texts.dismiss}
+          </Button>
         </>
       }
     >

@@ -15,7 +15,9 @@ export function ConnectionState() {
         {texts.connection[state]}
       </span>
       {served !== undefined && (
-        <span class="connection-generation" title={texts.generationTitle}>{texts.generation(count(served))}</span>
+        <span class="connection-generation" title={texts.generationTitle}>
+          {texts.generation(count(served))}
+        </span>
       )}
     </span>
   );

@@ -42,7 +42,9 @@ export function Header() {
       </a>
       {isOpen && (
         <nav class="nav" aria-label={texts.navigation}>
-          <a href={link({ page: "services" })} aria-current={route.page === "services" ? "page" : undefined}>{texts.services}</a>
+          <a href={link({ page: "services" })} aria-current={route.page === "services" ? "page" : undefined}>
+            {texts.services}
+          </a>
           <a href={link({ page: "configuration" })} aria-current={route.page === "configuration" ? "page" : undefined}>
             {texts.configuration}
           </a>
@@ -63,7 +65,10 @@ export function Header() {
           label={texts.language}
           hideLabel
           value={language.value}
-          options={[{ value: "en", label: "English" }, { value: "zh", label: "中文" }]}
+          options={[
+            { value: "en", label: "English" },
+            { value: "zh", label: "中文" },
+          ]}
           onChange={(value) => (language.value = value as Language)}
         />
         <Person />
@@ -108,7 +113,14 @@ function Search() {
       }}
     >
       <Icon name="search" />
-      <input class="input" type="search" name="q" aria-label={texts.search} placeholder={texts.search} autocomplete="off" />
+      <input
+        class="input"
+        type="search"
+        name="q"
+        aria-label={texts.search}
+        placeholder={texts.search}
+        autocomplete="off"
+      />
     </form>
   );
 }
@@ -132,7 +144,9 @@ function Person() {
         {name !== undefined && <span aria-hidden="true">{name}</span>}
         <span class={`role role-${role}`}>{role === "viewer" ? texts.viewer : texts.operator}</span>
       </span>
-      <Button kind="quiet" onClick={() => void out()}>{texts.logOut}</Button>
+      <Button kind="quiet" onClick={() => void out()}>
+        {texts.logOut}
+      </Button>
     </span>
   );
 }

@@ -80,6 +80,7 @@ export const service = {
   isOfflineAlready: "The service is offline already",
   sparkRate: (version: string) => `Requests a second of ${version}, last 10 minutes`,
   sparkP99: (version: string) => `p99 of ${version}, last 10 minutes`,
+  codesTitle: "failures by code in the last hour",
   lastHour: "The last hour",
   marks: "A dashed line marks each change of the service",
   plots: { share: "Share", rate: "Requests", errors: "Errors", p99: "p99" },

@@ -80,6 +80,7 @@ export const service: typeof english = {
   isOfflineAlready: "服务已经下线",
   sparkRate: (version) => `${version} 最近 10 分钟的请求速率`,
   sparkP99: (version) => `${version} 最近 10 分钟的 p99`,
+  codesTitle: "最近一小时按代码统计的失败次数",
   lastHour: "最近一小时",
   marks: "虚线表示服务的每次变更",
   plots: { share: "流量比例", rate: "请求速率", errors: "错误率", p99: "p99" },

@@ -8,14 +8,22 @@ import { t } from "../../i18n";
 import { decisionsOf, type Policy, type Rule } from "../../policy";
 import { useResource } from "../../resource";
 
-export function Decisions({ environment, service, policy, latest }: {
+export function Decisions({
+  environment,
+  service,
+  policy,
+  latest,
+}: {
   environment: string;
   service: string;
   policy: Policy;
   latest: boolean;
 }) {
   const texts = t().service;
-  const metrics = useResource(`metrics ${environment}/${service}`, askMetrics, { every: 15_000, concerns: () => false });
+  const metrics = useResource(`metrics ${environment}/${service}`, askMetrics, {
+    every: 15_000,
+    concerns: () => false,
+  });
   const text = metrics.document.value;
   const counts = text === undefined ? undefined : decisionsOf(text, environment, service);
   const of = (decision: string) => (counts === undefined ? undefined : (counts.get(decision) ?? 0));
@@ -27,7 +35,9 @@ export function Decisions({ environment, service, policy, latest }: {
       <p class="quiet">{texts.orderHelp}</p>
       <ol class="deciders">
         <Decider name={texts.override} count={of("override")} isOff={ways.length === 0}>
-          {ways.length === 0 ? texts.overrideOff : [...ways, ...(policy.override.secret ? [texts.overrideSecret] : [])].join(" · ")}
+          {ways.length === 0
+            ? texts.overrideOff
+            : [...ways, ...(policy.override.secret ? [texts.overrideSecret] : [])].join(" · ")}
         </Decider>
         {policy.rules.map((rule) => (
           <Decider key={rule.name} name={texts.rule(rule.name)} count={of(`rule:${rule.name}`)}>
@@ -47,7 +57,12 @@ export function Decisions({ environment, service, policy, latest }: {
   );
 }
 
-function Decider({ name, count: times, isOff = false, children }: {
+function Decider({
+  name,
+  count: times,
+  isOff = false,
+  children,
+}: {
   name: string;
   count: number | undefined;
   isOff?: boolean;
@@ -67,10 +82,18 @@ function RuleText({ rule }: { rule: Rule }) {
   const target = rule.version ?? rule.split.map(({ version, share }) => `${version} ${share}\u00a0%`).join(", ");
   return (
     <>
-      {rule.match.length === 0 ? texts.ruleAll : rule.match.map(({ key, pattern }, place) => (
-        <span key={key}>{place > 0 && " + "}<code>{key} = {pattern}</code></span>
-      ))}
-      {" → "}{texts.ruleTo(target)}, {rule.otherwise === "fail" ? texts.ruleFail : texts.ruleNext}
+      {rule.match.length === 0
+        ? texts.ruleAll
+        : rule.match.map(({ key, pattern }, place) => (
+            <span key={key}>
+              {place > 0 && " + "}
+              <code>
+                {key} = {pattern}
+              </code>
+            </span>
+          ))}
+      {" → "}
+      {texts.ruleTo(target)}, {rule.otherwise === "fail" ? texts.ruleFail : texts.ruleNext}
     </>
   );
 }

@@ -7,7 +7,11 @@ import { t } from "../../i18n";
 import { ChangeButton, LinkButton, Outward } from "../../parts/button";
 import { link, place } from "../../router";
 
-export function Head({ environment, service, onOpen }: {
+export function Head({
+  environment,
+  service,
+  onOpen,
+}: {
   environment: string;
   service: ServiceDocument;
   onOpen: (open: Open) => void;
@@ -20,13 +24,21 @@ export function Head({ environment, service, onOpen }: {
         <div>
           <h1>{service.name}</h1>
           <p class="title-line">
-            <Outward url={service.url}>{texts.visit} {service.url.replace(/^https?:\/\//, "")}</Outward>
+            <Outward url={service.url}>
+              {texts.visit} {service.url.replace(/^https?:\/\//, "")}
+            </Outward>
           </p>
         </div>
         <div class="buttons">
-          <ChangeButton kind="primary" icon="scales" onClick={() => onOpen({ dialog: "traffic" })}>{texts.traffic}</ChangeButton>
-          <LinkButton icon="plus" href={link({ page: "new-version", environment, service: service.name })}>{texts.newVersion}</LinkButton>
-          <ChangeButton icon="back" onClick={() => onOpen({ dialog: "rollback" })}>{texts.rollback}</ChangeButton>
+          <ChangeButton kind="primary" icon="scales" onClick={() => onOpen({ dialog: "traffic" })}>
+            {texts.traffic}
+          </ChangeButton>
+          <LinkButton icon="plus" href={link({ page: "new-version", environment, service: service.name })}>
+            {texts.newVersion}
+          </LinkButton>
+          <ChangeButton icon="back" onClick={() => onOpen({ dialog: "rollback" })}>
+            {texts.rollback}
+          </ChangeButton>
           <ChangeButton
             icon="off"
             blocked={service.serving === "offline" ? texts.isOfflineAlready : undefined}
@@ -49,15 +61,29 @@ export function ServiceNav({ environment, service }: { environment: string; serv
     <div class="where">
       <nav aria-label={texts.breadcrumb}>
         <ol class="crumbs">
-          <li><a href={link({ page: "services" })}>{t().shell.services}</a></li>
-          <li><a href={link({ page: "services", environment })}>{environment}</a></li>
-          <li><a href={link({ page: "service", ...here })} aria-current={page === "service" ? "page" : undefined}>{service}</a></li>
+          <li>
+            <a href={link({ page: "services" })}>{t().shell.services}</a>
+          </li>
+          <li>
+            <a href={link({ page: "services", environment })}>{environment}</a>
+          </li>
+          <li>
+            <a href={link({ page: "service", ...here })} aria-current={page === "service" ? "page" : undefined}>
+              {service}
+            </a>
+          </li>
         </ol>
       </nav>
       <nav class="tabs" aria-label={texts.pagesLabel}>
-        <a href={link({ page: "service", ...here })} aria-current={page === "service" ? "page" : undefined}>{texts.pages.overview}</a>
-        <a href={link({ page: "history", ...here })} aria-current={page === "history" ? "page" : undefined}>{texts.pages.history}</a>
-        <a href={link({ page: "explain", ...here })} aria-current={page === "explain" ? "page" : undefined}>{texts.pages.explain}</a>
+        <a href={link({ page: "service", ...here })} aria-current={page === "service" ? "page" : undefined}>
+          {texts.pages.overview}
+        </a>
+        <a href={link({ page: "history", ...here })} aria-current={page === "history" ? "page" : undefined}>
+          {texts.pages.history}
+        </a>
+        <a href={link({ page: "explain", ...here })} aria-current={page === "explain" ? "page" : undefined}>
+          {texts.pages.explain}
+        </a>
       </nav>
     </div>
   );

@@ -4,7 +4,12 @@ import type { ComponentChildren } from "preact";
 
 import { ServiceNav } from "./head";
 
-export function Heading({ environment, service, title, children }: {
+export function Heading({
+  environment,
+  service,
+  title,
+  children,
+}: {
   environment: string;
   service: string;
   title: string;

@@ -24,7 +24,11 @@ export function Notices({ service }: { service: ServiceDocument }) {
           <p>{texts.heldHelp}</p>
         </Notice>
       )}
-      {warning !== undefined && <Notice kind="warning" title={texts.warning}>{warning}</Notice>}
+      {warning !== undefined && (
+        <Notice kind="warning" title={texts.warning}>
+          {warning}
+        </Notice>
+      )}
       {afterRestart !== undefined && (
         <Notice kind="warning" title={texts.afterRestart}>
           {afterRestart.length === 0 ? texts.afterRestartNothing : texts.afterRestartShares(sharesText(afterRestart))}

@@ -25,7 +25,9 @@ function Window({ window, name }: { window: WindowDocument; name: string }) {
   return (
     <div>
       {share === undefined || too_early ? (
-        <span class="quiet" title={t().units.tooEarlyHelp}>{t().units.tooEarly}</span>
+        <span class="quiet" title={t().units.tooEarlyHelp}>
+          {t().units.tooEarly}
+        </span>
       ) : (
         <span title={t().units.requests(count(requests))}>{percent(share)}</span>
       )}{" "}

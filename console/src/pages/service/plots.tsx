@@ -7,7 +7,11 @@ import { Plot, type PlotLine } from "../../parts/plot";
 import { TONES } from "../../parts/share-bar";
 import { timesOf } from "../../series";
 
-export function Plots({ series, names, records }: {
+export function Plots({
+  series,
+  names,
+  records,
+}: {
   series: SeriesDocument | undefined;
   /** Of all versions, in the order of declaration: their colours go by it. */
   names: readonly string[];
@@ -44,7 +48,9 @@ export function Plots({ series, names, records }: {
         <Plot
           {...shared}
           title={texts.plots.errors}
-          lines={lines(({ requests, failed }) => requests.map((count, at) => (count === 0 ? null : (failed[at] ?? 0) / count)))}
+          lines={lines(({ requests, failed }) =>
+            requests.map((count, at) => (count === 0 ? null : (failed[at] ?? 0) / count)),
+          )}
           show={ratio}
         />
         <Plot {...shared} title={texts.plots.p99} lines={lines(({ p99_ms }) => p99_ms)} show={milliseconds} />

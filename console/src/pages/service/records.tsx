@@ -8,7 +8,10 @@ import { ChangeButton } from "../../parts/button";
 import { type Column, Table } from "../../parts/table";
 import { Time } from "../../parts/time";
 
-export function Records({ records, onRollback }: {
+export function Records({
+  records,
+  onRollback,
+}: {
   /** The newest first, from the one that is served on. */
   records: readonly HistoryRecord[];
   onRollback: (generation: number) => void;
@@ -23,42 +26,54 @@ export function Records({ records, onRollback }: {
     { key: "traffic", label: names.traffic, cell: (record) => <Change record={record} /> },
     { key: "who", label: names.who, cell: ({ author }) => <Who author={author} /> },
     { key: "note", label: names.note, cell: (record) => <Note record={record} /> },
-    { key: "action", label: names.action, isLabelHidden: true, cell: (record) =>
-      record === newest ? (
-        <span class="quiet">{texts.isServed}</span>
-      ) : record.after.length === 0 ? null : (
-        <ChangeButton
-          kind="quiet"
-          icon="back"
-          label={texts.toGeneration(count(record.generation))}
-          onClick={() => onRollback(record.generation)}
-        >
-          {texts.toHere}
-        </ChangeButton>
-      ),
+    {
+      key: "action",
+      label: names.action,
+      isLabelHidden: true,
+      cell: (record) =>
+        record === newest ? (
+          <span class="quiet">{texts.isServed}</span>
+        ) : record.after.length === 0 ? null : (
+          <ChangeButton
+            kind="quiet"
+            icon="back"
+            label={texts.toGeneration(count(record.generation))}
+            onClick={() => onRollback(record.generation)}
+          >
+            {texts.toHere}
+          </ChangeButton>
+        ),
     },
   ];
   return (
-    <Table
-      label={texts.history}
-      columns={columns}
-      rows={records}
-      id={({ generation, at }) => `${generation} ${at}`}
-    />
+    <Table label={texts.history} columns={columns} rows={records} id={({ generation, at }) => `${generation} ${at}`} />
   );
 }
 
 function Change({ record: { before, after } }: { record: HistoryRecord }) {
   const [was, is] = [sharesText(before), sharesText(after)];
-  if (was === is) return <span>{is} <span class="quiet small">{t().service.unchanged}</span></span>;
-  return <span>{was} → <b>{is}</b></span>;
+  if (was === is)
+    return (
+      <span>
+        {is} <span class="quiet small">{t().service.unchanged}</span>
+      </span>
+    );
+  return (
+    <span>
+      {was} → <b>{is}</b>
+    </span>
+  );
 }
 
 function Who({ author }: { author: Author }) {
   const texts = t().service.author;
   if (author.kind === "start") return <span class="quiet">{texts.start}</span>;
   if (author.kind === "file-edit") return <span>{texts.file}</span>;
-  return <span><b>{author.user}</b> <code class="small">{author.command}</code></span>;
+  return (
+    <span>
+      <b>{author.user}</b> <code class="small">{author.command}</code>
+    </span>
+  );
 }
 
 function Note({ record: { remark, outcome, restores } }: { record: HistoryRecord }) {

@@ -28,19 +28,27 @@ export function Traffic({ service }: { service: ServiceDocument }) {
       <dl class="figures">
         <div>
           <dt>{figures.rate}</dt>
-          <dd><Figure value={service.requests_per_second} show={(value) => t().units.rate(rate(value))} isEarly /></dd>
+          <dd>
+            <Figure value={service.requests_per_second} show={(value) => t().units.rate(rate(value))} isEarly />
+          </dd>
         </div>
         <div>
           <dt>{figures.errors}</dt>
-          <dd><Figure value={service.error_ratio} show={ratio} /></dd>
+          <dd>
+            <Figure value={service.error_ratio} show={ratio} />
+          </dd>
         </div>
         <div>
           <dt>{figures.p50}</dt>
-          <dd><Figure value={service.p50_ms} show={milliseconds} /></dd>
+          <dd>
+            <Figure value={service.p50_ms} show={milliseconds} />
+          </dd>
         </div>
         <div>
           <dt>{figures.p99}</dt>
-          <dd><Figure value={service.p99_ms} show={milliseconds} /></dd>
+          <dd>
+            <Figure value={service.p99_ms} show={milliseconds} />
+          </dd>
         </div>
         <div>
           <dt>{figures.inFlight}</dt>

@@ -16,9 +16,16 @@ import { type Column, Table } from "../../parts/table";
 import { type Policy, previewOf } from "../../policy";
 import { link } from "../../router";
 import { Observed } from "./observed";
+import { failuresOf } from "../../series";
 import { lineOf } from "./recent";
 
-export function Versions({ environment, service, policy, series, onOpen }: {
+export function Versions({
+  environment,
+  service,
+  policy,
+  series,
+  onOpen,
+}: {
   environment: string;
   service: ServiceDocument;
   series: SeriesDocument | undefined;
@@ -29,31 +36,79 @@ export function Versions({ environment, service, policy, series, onOpen }: {
   const { columns: names } = texts;
   const toneOf = (version: VersionDocument) => `tone-${service.versions.indexOf(version) % TONES}`;
   const columns: Column<VersionDocument>[] = [
-    { key: "version", label: names.version, isHead: true, cell: (version) => (
-      <Name environment={environment} service={service} version={version} tone={toneOf(version)} policy={policy} />
-    ) },
+    {
+      key: "version",
+      label: names.version,
+      isHead: true,
+      cell: (version) => (
+        <Name environment={environment} service={service} version={version} tone={toneOf(version)} policy={policy} />
+      ),
+    },
     { key: "status", label: names.status, cell: (version) => <Status version={version} /> },
     { key: "share", label: names.share, isNumber: true, cell: (version) => <Share version={version} /> },
-    { key: "observed", label: names.observed, isNumber: true, title: texts.observedTitle, cell: ({ observed }) => (
-      <Observed observed={observed} />
-    ) },
-    { key: "rate", label: names.rate, isNumber: true, cell: (version) => (
-      <div class="with-spark">
-        <span><Figure value={version.requests_per_second} show={(value) => t().units.rate(rate(value))} isEarly /></span>
-        <Line series={series} version={version} of="rate" tone={toneOf(version)} label={texts.sparkRate(version.name)} />
-      </div>
-    ) },
-    { key: "errors", label: names.errors, isNumber: true, cell: ({ error_ratio: value }) => <Figure value={value} show={ratio} /> },
-    { key: "p99", label: names.p99, isNumber: true, cell: (version) => (
-      <div class="with-spark">
-        <span><Figure value={version.p99_ms} show={milliseconds} /></span>
-        <Line series={series} version={version} of="p99" tone={toneOf(version)} label={texts.sparkP99(version.name)} />
-      </div>
-    ) },
+    {
+      key: "observed",
+      label: names.observed,
+      isNumber: true,
+      title: texts.observedTitle,
+      cell: ({ observed }) => <Observed observed={observed} />,
+    },
+    {
+      key: "rate",
+      label: names.rate,
+      isNumber: true,
+      cell: (version) => (
+        <div class="with-spark">
+          <span>
+            <Figure value={version.requests_per_second} show={(value) => t().units.rate(rate(value))} isEarly />
+          </span>
+          <Line
+            series={series}
+            version={version}
+            of="rate"
+            tone={toneOf(version)}
+            label={texts.sparkRate(version.name)}
+          />
+        </div>
+      ),
+    },
+    {
+      key: "errors",
+      label: names.errors,
+      isNumber: true,
+      cell: ({ name, error_ratio: value }) => (
+        <div class="stack">
+          <Figure value={value} show={ratio} />
+          <Codes failures={failuresOf(series, name)} />
+        </div>
+      ),
+    },
+    {
+      key: "p99",
+      label: names.p99,
+      isNumber: true,
+      cell: (version) => (
+        <div class="with-spark">
+          <span>
+            <Figure value={version.p99_ms} show={milliseconds} />
+          </span>
+          <Line
+            series={series}
+            version={version}
+            of="p99"
+            tone={toneOf(version)}
+            label={texts.sparkP99(version.name)}
+          />
+        </div>
+      ),
+    },
     { key: "in-flight", label: names.inFlight, isNumber: true, cell: ({ in_flight: value }) => count(value) },
-    { key: "actions", label: names.actions, isLabelHidden: true, cell: (version) => (
-      <Actions version={version} service={service} onOpen={onOpen} />
-    ) },
+    {
+      key: "actions",
+      label: names.actions,
+      isLabelHidden: true,
+      cell: (version) => <Actions version={version} service={service} onOpen={onOpen} />,
+    },
   ];
   return (
     <section class="section">
@@ -63,7 +118,13 @@ export function Versions({ environment, service, policy, series, onOpen }: {
   );
 }
 
-function Name({ environment, service, version, tone, policy }: {
+function Name({
+  environment,
+  service,
+  version,
+  tone,
+  policy,
+}: {
   environment: string;
   service: ServiceDocument;
   version: VersionDocument;
@@ -76,12 +137,17 @@ function Name({ environment, service, version, tone, policy }: {
     <div class="service-name">
       <span>
         <span class={`swatch ${tone}`} aria-hidden="true" />
-        <a href={link({ page: "version", environment, service: service.name, version: name })}><b>{name}</b></a>
+        <a href={link({ page: "version", environment, service: service.name, version: name })}>
+          <b>{name}</b>
+        </a>
       </span>
       {remark !== undefined && <span class="quiet small">{remark}</span>}
       {preview !== undefined && version.status === "normal" && (
         <span class="small" title={t().service.previewOf(name)}>
-          <Outward url={preview}>{t().service.preview}<span class="said"> {name}</span></Outward>
+          <Outward url={preview}>
+            {t().service.preview}
+            <span class="said"> {name}</span>
+          </Outward>
         </span>
       )}
     </div>
@@ -103,7 +169,9 @@ function Status({ version }: { version: VersionDocument }) {
       {predecessor_serves === true && <p class="health-reason">{texts.statusHelp.predecessor}</p>}
       {quarantined === true && <p class="health-reason">{texts.statusHelp.quarantined}</p>}
       {unhealthy === true && <p class="health-reason">{texts.statusHelp.unhealthy}</p>}
-      {upstream !== undefined && <p class="health-reason">{texts.targets(count(upstream.healthy), count(upstream.targets.length))}</p>}
+      {upstream !== undefined && (
+        <p class="health-reason">{texts.targets(count(upstream.healthy), count(upstream.targets.length))}</p>
+      )}
       {reach !== undefined && <p class="health-reason">{texts.reach[reach]}</p>}
     </div>
   );
@@ -119,7 +187,30 @@ function Share({ version }: { version: VersionDocument }) {
   );
 }
 
-function Line({ series, version, of, tone, label }: {
+/** Codes that a cell has room for. */
+const CODES = 3;
+
+/** By which codes a version failed in the last hour. */
+function Codes({ failures }: { failures: readonly [string, number][] }) {
+  if (failures.length === 0) return null;
+  const said = failures.map(([code, times]) => `${code} ${count(times)}`);
+  return (
+    <span class="small codes" title={`${t().service.codesTitle}: ${said.join(", ")}`}>
+      {said.slice(0, CODES).map((text) => (
+        <span key={text}>{text}</span>
+      ))}
+      <span class="said"> ({t().service.codesTitle})</span>
+    </span>
+  );
+}
+
+function Line({
+  series,
+  version,
+  of,
+  tone,
+  label,
+}: {
   series: SeriesDocument | undefined;
   version: VersionDocument;
   of: "rate" | "p99";
@@ -130,7 +221,11 @@ function Line({ series, version, of, tone, label }: {
   return line === undefined ? null : <Sparkline {...line} tone={tone} label={label} />;
 }
 
-function Actions({ version, service, onOpen }: {
+function Actions({
+  version,
+  service,
+  onOpen,
+}: {
   version: VersionDocument;
   service: ServiceDocument;
   onOpen: (open: Open) => void;
@@ -142,11 +237,21 @@ function Actions({ version, service, onOpen }: {
   return (
     <div class="row-actions">
       {quarantined === true && (
-        <ChangeButton kind="quiet" label={texts.releaseOf(name)} onClick={() => onOpen({ dialog: "release", version: name })}>
+        <ChangeButton
+          kind="quiet"
+          label={texts.releaseOf(name)}
+          onClick={() => onOpen({ dialog: "release", version: name })}
+        >
           {texts.release}
         </ChangeButton>
       )}
-      <ChangeButton kind="quiet" icon="up" blocked={blocked} label={texts.promoteOf(name)} onClick={() => onOpen({ dialog: "promote", version: name })}>
+      <ChangeButton
+        kind="quiet"
+        icon="up"
+        blocked={blocked}
+        label={texts.promoteOf(name)}
+        onClick={() => onOpen({ dialog: "promote", version: name })}
+      >
         {texts.promote}
       </ChangeButton>
       <ChangeButton

@@ -7,7 +7,11 @@ import { Icon } from "../../parts/icon";
 import { HEALTH } from "../../parts/status";
 import { HEALTHS } from "./select";
 
-export function HealthFilter({ counts, chosen, onChoose }: {
+export function HealthFilter({
+  counts,
+  chosen,
+  onChoose,
+}: {
   counts: Record<Health, number>;
   chosen: Health | undefined;
   onChoose: (health: Health | undefined) => void;

@@ -4,7 +4,12 @@ import type { Health, ServiceSummary } from "../../api/documents";
 import { PAGE, paged, select } from "./select";
 
 const service = (environment: string, name: string, health: Health): ServiceSummary => ({
-  environment, name, health, url: "", in_flight: 0, versions: [{ name: "v1", status: "normal", share: 100 }],
+  environment,
+  name,
+  health,
+  url: "",
+  in_flight: 0,
+  versions: [{ name: "v1", status: "normal", share: 100 }],
 });
 
 const services = [

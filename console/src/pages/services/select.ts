@@ -34,7 +34,9 @@ export function select(services: readonly ServiceSummary[], { environment, text,
 }
 
 function isNamed(service: ServiceSummary, word: string): boolean {
-  return `${service.environment}/${service.name}`.includes(word) || service.versions.some(({ name }) => name.includes(word));
+  return (
+    `${service.environment}/${service.name}`.includes(word) || service.versions.some(({ name }) => name.includes(word))
+  );
 }
 
 export interface Page {

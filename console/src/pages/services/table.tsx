@@ -10,7 +10,13 @@ import { HealthBadge } from "../../parts/status";
 import { type Column, Table } from "../../parts/table";
 import { link } from "../../router";
 
-export function ServicesTable({ services, withEnvironment }: { services: readonly ServiceSummary[]; withEnvironment: boolean }) {
+export function ServicesTable({
+  services,
+  withEnvironment,
+}: {
+  services: readonly ServiceSummary[];
+  withEnvironment: boolean;
+}) {
   const texts = t().services;
   const { columns: names } = texts;
   const environment: Column<ServiceSummary> = {
@@ -22,18 +28,34 @@ export function ServicesTable({ services, withEnvironment }: { services: readonl
     { key: "service", label: names.service, isHead: true, cell: (service) => <Name service={service} /> },
     ...(withEnvironment ? [environment] : []),
     { key: "health", label: names.health, cell: (service) => <HealthCell service={service} /> },
-    { key: "versions", label: names.versions, cell: ({ versions }) => (
-      <ShareBar parts={versions.map(({ name, share }) => ({ version: name, share }))} />
-    ) },
-    { key: "rate", label: names.rate, isNumber: true, title: texts.lastMinute, cell: ({ requests_per_second: value }) => (
-      <Figure value={value} show={(value) => t().units.rate(rate(value))} isEarly />
-    ) },
-    { key: "errors", label: names.errors, isNumber: true, title: texts.lastMinute, cell: ({ error_ratio: value }) => (
-      <Figure value={value} show={ratio} />
-    ) },
-    { key: "p99", label: names.p99, isNumber: true, title: texts.lastMinute, cell: ({ p99_ms: value }) => (
-      <Figure value={value} show={milliseconds} />
-    ) },
+    {
+      key: "versions",
+      label: names.versions,
+      cell: ({ versions }) => <ShareBar parts={versions.map(({ name, share }) => ({ version: name, share }))} />,
+    },
+    {
+      key: "rate",
+      label: names.rate,
+      isNumber: true,
+      title: texts.lastMinute,
+      cell: ({ requests_per_second: value }) => (
+        <Figure value={value} show={(value) => t().units.rate(rate(value))} isEarly />
+      ),
+    },
+    {
+      key: "errors",
+      label: names.errors,
+      isNumber: true,
+      title: texts.lastMinute,
+      cell: ({ error_ratio: value }) => <Figure value={value} show={ratio} />,
+    },
+    {
+      key: "p99",
+      label: names.p99,
+      isNumber: true,
+      title: texts.lastMinute,
+      cell: ({ p99_ms: value }) => <Figure value={value} show={milliseconds} />,
+    },
     { key: "in-flight", label: names.inFlight, isNumber: true, cell: ({ in_flight: value }) => count(value) },
   ];
   const id = ({ environment, name }: ServiceSummary) => `${environment}/${name}`;
@@ -45,7 +67,9 @@ function Name({ service }: { service: ServiceSummary }) {
   return (
     <div class="service-name">
       <a href={link({ page: "service", environment, service: name })}>{name}</a>
-      <Outward class="quiet small" url={url}>{url.replace(/^https?:\/\//, "")}</Outward>
+      <Outward class="quiet small" url={url}>
+        {url.replace(/^https?:\/\//, "")}
+      </Outward>
     </div>
   );
 }
