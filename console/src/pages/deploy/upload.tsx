@@ -54,7 +54,7 @@ export function Upload({ error, onUploaded }: { error: string | undefined; onUpl
 
   return (
     <div class="upload">
-      <Field label={texts.component} error={state.at === "none" ? error : undefined}>
+      <Field label={texts.component} error={state.at === "none" || state.at === "failed" ? error : undefined}>
         {(ties) => (
           <span class="file">
             <input
