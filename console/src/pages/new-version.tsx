@@ -15,9 +15,10 @@ import { t } from "../i18n";
 import { ChangeButton, Button, LinkButton } from "../parts/button";
 import { Failure, Loading, Notice } from "../parts/notice";
 import { about, useResource } from "../resource";
-import { go, link } from "../router";
+import { go, link, place } from "../router";
 import { type Draft, documentOf, emptyDraft, problemsOf } from "./deploy/draft";
 import { Fields } from "./deploy/fields";
+import { keep, kept } from "./deploy/kept";
 import { PlanView } from "./deploy/plan";
 import { Heading } from "./service/heading";
 
@@ -42,7 +43,10 @@ type Stage = { at: "form" } | { at: "planning" } | { at: "plan"; preview: Previe
 function Form({ environment, service, refresh }: { environment: string; service: ServiceDocument; refresh: () => Promise<void> }) {
   const texts = t().deploy;
   const taken = service.versions.map(({ name }) => name);
-  const [draft, setDraft] = useState<Draft>(() => emptyDraft(taken));
+  const [draft, setDraft] = useState<Draft>(() => {
+    const again = place.peek().query.has("again") ? kept(environment, service.name) : undefined;
+    return again ?? emptyDraft(taken);
+  });
   const [isTried, setTried] = useState(false);
   const [stage, setStage] = useState<Stage>({ at: "form" });
   const [failure, setFailure] = useState<Refused | Unreachable>();
@@ -80,6 +84,7 @@ function Form({ environment, service, refresh }: { environment: string; service:
   const begin = (expect: string | undefined) => {
     setStage({ at: "beginning" });
     void attempt(async () => {
+      keep(environment, service.name, draft);
       const { operation } = await deployments.begin(environment, service.name, documentOf(draft), { expect });
       go({ page: "operation", environment, service: service.name, operation });
     });

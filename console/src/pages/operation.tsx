@@ -143,7 +143,7 @@ function Failed({ document }: { document: OperationDocument }) {
       {error === undefined ? <Notice kind="error" title={texts.failed(version)} /> : <Why error={error} title={texts.failed(version)} />}
       <p>{texts.failedHelp}</p>
       <div class="buttons">
-        <LinkButton kind="primary" href={link({ page: "new-version", environment, service })}>{texts.again}</LinkButton>
+        <LinkButton kind="primary" href={link({ page: "new-version", environment, service }, { again: "1" })}>{texts.again}</LinkButton>
         <LinkButton href={link({ page: "service", environment, service })}>{texts.open}</LinkButton>
         <LinkButton href={link({ page: "history", environment, service })}>{texts.toHistory}</LinkButton>
       </div>

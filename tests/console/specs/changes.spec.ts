@@ -50,6 +50,14 @@ test("a deployment that fails explains itself, and traffic is as it was", async 
   await expect(page.locator(".main")).toContainText(console.texts.shell.help("").trim());
   await console.picture("operation-failed");
   expect(await watershed.shares("greeter")).toEqual({ v1: 90, v2: 10 });
+  // Who tries again finds the form as it was sent.
+  await console.link(deploy.again).click();
+  await page.getByText(deploy.limits, { exact: true }).click();
+  await page.getByRole("textbox", { name: deploy.limit.memory }).fill("64MiB");
+  await console.button(deploy.showPlan).click();
+  await console.button(deploy.begin).click();
+  await expect(page.getByText(deploy.isNormal("v3"))).toBeVisible({ timeout: 30_000 });
+  expect(await watershed.shares("greeter")).toEqual({ v1: 0, v2: 0, v3: 100 });
   expect((await requests.end()).lost).toEqual([]);
 });
 

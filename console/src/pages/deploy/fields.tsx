@@ -64,7 +64,7 @@ function Backend({ draft, wrong, change }: Editing) {
       value={draft.source}
       onChange={(source) => change({ source })}
       options={[
-        option("upload", <Upload error={said(wrong, "upload")} onUploaded={(uploaded) => change({ uploaded })} />),
+        option("upload", <Upload kept={draft.uploaded} error={said(wrong, "upload")} onUploaded={(uploaded) => change({ uploaded })} />),
         option("file", (
           <TextField
             label={texts.path}

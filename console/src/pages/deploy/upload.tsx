@@ -18,7 +18,12 @@ type State =
   | { at: "failed"; failure: Refused | Unreachable };
 
 /** `onUploaded` hears of the digest, or of none where another file was chosen. */
-export function Upload({ error, onUploaded }: { error: string | undefined; onUploaded: (digest: string | undefined) => void }) {
+export function Upload({ kept, error, onUploaded }: {
+  /** The digest of what was uploaded before. */
+  kept: string | undefined;
+  error: string | undefined;
+  onUploaded: (digest: string | undefined) => void;
+}) {
   const texts = t().deploy;
   const [state, setState] = useState<State>({ at: "none" });
   const running = useRef<AbortController | undefined>(undefined);
@@ -49,6 +54,7 @@ export function Upload({ error, onUploaded }: { error: string | undefined; onUpl
   };
   const cancel = () => {
     running.current?.abort();
+    onUploaded(undefined);
     setState({ at: "none" });
   };
 
@@ -80,6 +86,7 @@ export function Upload({ error, onUploaded }: { error: string | undefined; onUpl
         </div>
       )}
       <p class="field-help" role="status">
+        {state.at === "none" && kept !== undefined && texts.stillUploaded(shortDigest(kept))}
         {state.at === "sent" && texts.uploaded(state.name, bytes(state.uploaded.bytes), shortDigest(state.uploaded.digest))}
       </p>
       {state.at === "failed" && <Failure failure={state.failure} title={texts.uploadFailed} />}
