@@ -12,11 +12,11 @@ import { visit } from "../session";
 export function Banner() {
   if (visit.value.state !== "open") return <div class="banners" />;
   return (
-    <div class="banners">
+    <section class="banners" aria-label={t().shell.notices}>
       <Gone />
       <Replaced />
       {visit.value.session.role === "viewer" && <Notice kind="info">{t().shell.viewerHint}</Notice>}
-    </div>
+    </section>
   );
 }
 

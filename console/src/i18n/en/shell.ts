@@ -60,6 +60,7 @@ export const shell = {
   newWindow: "opens in a new window",
   soon: "This page is being built.",
   alerts: "Messages",
+  notices: "Notices",
 };
 
 export const units = {

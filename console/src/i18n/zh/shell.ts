@@ -58,6 +58,7 @@ export const shell: typeof english = {
   newWindow: "在新窗口打开",
   soon: "此页面正在建设中。",
   alerts: "消息",
+  notices: "提示",
 };
 
 export const units: typeof englishUnits = {
