@@ -37,7 +37,11 @@ function Known({ status, description }: { status: StatusDocument; description: D
   const settings = Object.entries(description.settings).map(([key, { text }]) => ({ key, value: text }));
   return (
     <>
-      {status.troubles?.map((trouble) => <Notice key={trouble} kind="error" title={texts.trouble}>{trouble}</Notice>)}
+      {status.troubles?.map((trouble) => (
+        <Notice key={trouble} kind="error" title={texts.trouble}>
+          {trouble}
+        </Notice>
+      ))}
       <Process status={status} />
       <Reload reload={status.last_reload} isToldBelow={(status.rejected ?? []).length > 0} />
       <Restart status={status} started={description.started_with} />
@@ -60,10 +64,12 @@ function Process({ status }: { status: StatusDocument }) {
           { name: texts.main, value: <code>{status.config}</code> },
           { name: texts.generation, value: count(status.generation) },
           { name: texts.ready, value: status.ready ? texts.yes : texts.no },
-          descriptors?.open === undefined ? undefined : {
-            name: texts.descriptors,
-            value: texts.ofLimit(count(descriptors.open), count(descriptors.limit)),
-          },
+          descriptors?.open === undefined
+            ? undefined
+            : {
+                name: texts.descriptors,
+                value: texts.ofLimit(count(descriptors.open), count(descriptors.limit)),
+              },
           descriptors && {
             name: texts.connections,
             value: texts.ofLimit(count(descriptors.connections), count(descriptors.connections_max)),
@@ -79,7 +85,9 @@ function Reload({ reload, isToldBelow }: { reload: ReloadDocument | undefined; i
   const texts = t().configuration;
   return (
     <Section title={texts.reload}>
-      {reload === undefined ? <p class="quiet">{texts.never}</p> : (
+      {reload === undefined ? (
+        <p class="quiet">{texts.never}</p>
+      ) : (
         <>
           <Facts
             facts={[

@@ -13,7 +13,11 @@ import { Answer } from "./explain/answer";
 import { type Asked, askedIn, type Complaint, isComplaint, METHODS, questionOf } from "./explain/question";
 import { Heading } from "./service/heading";
 
-type Outcome = { is: "nothing" } | { is: "asking" } | { is: "answer"; explanation: Explanation } | { is: "failure"; failure: Refused | Unreachable };
+type Outcome =
+  | { is: "nothing" }
+  | { is: "asking" }
+  | { is: "answer"; explanation: Explanation }
+  | { is: "failure"; failure: Refused | Unreachable };
 
 export function Explain({ environment, service }: { environment: string; service: string }) {
   const texts = t().explain;
@@ -74,9 +78,16 @@ export function Explain({ environment, service }: { environment: string; service
             onInput={(cookies) => change({ cookies })}
           />
         </div>
-        <TextField label={texts.client} help={texts.clientHelp} value={asked.client} onInput={(client) => change({ client })} />
+        <TextField
+          label={texts.client}
+          help={texts.clientHelp}
+          value={asked.client}
+          onInput={(client) => change({ client })}
+        />
         <div class="buttons">
-          <Button kind="primary" type="submit" busy={outcome.is === "asking"}>{texts.submit}</Button>
+          <Button kind="primary" type="submit" busy={outcome.is === "asking"}>
+            {texts.submit}
+          </Button>
         </div>
       </form>
       <div aria-live="polite" class="result">
@@ -87,7 +98,13 @@ export function Explain({ environment, service }: { environment: string; service
   );
 }
 
-function Lines({ label, help, error, value, onInput }: {
+function Lines({
+  label,
+  help,
+  error,
+  value,
+  onInput,
+}: {
   label: string;
   help: string;
   error: string | undefined;

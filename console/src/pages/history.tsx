@@ -25,7 +25,11 @@ export function History({ environment, service }: { environment: string; service
     (signal) => api.history({ environment, service, limit }, signal),
     { concerns },
   );
-  const status = useResource(`now of ${environment}/${service}`, (signal) => api.status({ environment, service }, signal), { concerns });
+  const status = useResource(
+    `now of ${environment}/${service}`,
+    (signal) => api.status({ environment, service }, signal),
+    { concerns },
+  );
   const records = history.document.value?.records;
   const failure = history.failure.value;
   const document = status.document.value?.environments[0]?.services[0];
@@ -36,7 +40,11 @@ export function History({ environment, service }: { environment: string; service
       <p class="quiet">{texts.about}</p>
       {records === undefined && failure === undefined && <Loading />}
       {records === undefined && failure !== undefined && <Failure failure={failure} />}
-      {records?.length === 0 && <Empty title={texts.empty}><p>{texts.emptyHelp}</p></Empty>}
+      {records?.length === 0 && (
+        <Empty title={texts.empty}>
+          <p>{texts.emptyHelp}</p>
+        </Empty>
+      )}
       {records !== undefined && records.length > 0 && (
         <Records records={records} onRollback={(to) => setOpen({ dialog: "rollback", to })} />
       )}

@@ -51,7 +51,9 @@ export function Login() {
       />
       {failure !== undefined && !isWrong && <Failure failure={failure} title={texts.failed} />}
       <div class="buttons">
-        <Button kind="primary" type="submit" busy={isAsking}>{texts.submit}</Button>
+        <Button kind="primary" type="submit" busy={isAsking}>
+          {texts.submit}
+        </Button>
       </div>
     </form>
   );

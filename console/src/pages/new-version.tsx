@@ -23,9 +23,13 @@ import { PlanView } from "./deploy/plan";
 import { Heading } from "./service/heading";
 
 export function NewVersion({ environment, service }: { environment: string; service: string }) {
-  const status = useResource(`new ${environment}/${service}`, (signal) => api.status({ environment, service }, signal), {
-    concerns: about(environment, service),
-  });
+  const status = useResource(
+    `new ${environment}/${service}`,
+    (signal) => api.status({ environment, service }, signal),
+    {
+      concerns: about(environment, service),
+    },
+  );
   const document = status.document.value?.environments[0]?.services[0];
   const failure = status.failure.value;
   return (
@@ -38,9 +42,18 @@ export function NewVersion({ environment, service }: { environment: string; serv
   );
 }
 
-type Stage = { at: "form" } | { at: "planning" } | { at: "plan"; preview: Preview; expect?: string } | { at: "beginning" };
+type Stage =
+  { at: "form" } | { at: "planning" } | { at: "plan"; preview: Preview; expect?: string } | { at: "beginning" };
 
-function Form({ environment, service, refresh }: { environment: string; service: ServiceDocument; refresh: () => Promise<void> }) {
+function Form({
+  environment,
+  service,
+  refresh,
+}: {
+  environment: string;
+  service: ServiceDocument;
+  refresh: () => Promise<void>;
+}) {
   const texts = t().deploy;
   const taken = service.versions.map(({ name }) => name);
   const [draft, setDraft] = useState<Draft>(() => {
@@ -102,7 +115,9 @@ function Form({ environment, service, refresh }: { environment: string; service:
             <p>{texts.planHelp}</p>
             <PlanView preview={stage.preview} order={[...taken, draft.name]} />
             <div class="buttons">
-              <ChangeButton kind="primary" onClick={() => begin(stage.expect)}>{texts.begin}</ChangeButton>
+              <ChangeButton kind="primary" onClick={() => begin(stage.expect)}>
+                {texts.begin}
+              </ChangeButton>
               <Button onClick={() => setStage({ at: "form" })}>{texts.edit}</Button>
             </div>
           </>
@@ -119,11 +134,23 @@ function Form({ environment, service, refresh }: { environment: string; service:
             if (stage.at === "form") plan();
           }}
         >
-          <Fields draft={draft} wrong={isTried ? wrong : new Map()} change={(part) => setDraft({ ...draft, ...part })} />
-          {isTried && wrong.size > 0 && <Notice kind="error" live>{texts.incomplete(count(wrong.size))}</Notice>}
+          <Fields
+            draft={draft}
+            wrong={isTried ? wrong : new Map()}
+            change={(part) => setDraft({ ...draft, ...part })}
+          />
+          {isTried && wrong.size > 0 && (
+            <Notice kind="error" live>
+              {texts.incomplete(count(wrong.size))}
+            </Notice>
+          )}
           <div class="buttons">
-            <ChangeButton kind="primary" type="submit" busy={stage.at === "planning"}>{texts.showPlan}</ChangeButton>
-            <LinkButton href={link({ page: "service", environment, service: service.name })}>{t().shell.cancel}</LinkButton>
+            <ChangeButton kind="primary" type="submit" busy={stage.at === "planning"}>
+              {texts.showPlan}
+            </ChangeButton>
+            <LinkButton href={link({ page: "service", environment, service: service.name })}>
+              {t().shell.cancel}
+            </LinkButton>
           </div>
         </form>
       )}

@@ -18,22 +18,47 @@ import { Heading } from "./service/heading";
 
 const STEPS: readonly Step[] = ["checking", "writing", "creating", "shifting"];
 
-export function Operation({ environment, service, operation: id }: { environment: string; service: string; operation: string }) {
+export function Operation({
+  environment,
+  service,
+  operation: id,
+}: {
+  environment: string;
+  service: string;
+  operation: string;
+}) {
   const texts = t().deploy;
   const concerns = about(environment, service);
-  const operation = useResource(`operation ${id}`, (signal) => deployments.operation(id, signal), { every: 700, concerns });
-  const status = useResource(`operation of ${environment}/${service}`, (signal) => api.status({ environment, service }, signal), { concerns });
+  const operation = useResource(`operation ${id}`, (signal) => deployments.operation(id, signal), {
+    every: 700,
+    concerns,
+  });
+  const status = useResource(
+    `operation of ${environment}/${service}`,
+    (signal) => api.status({ environment, service }, signal),
+    { concerns },
+  );
   const document = operation.document.value;
   const failure = operation.failure.value;
-  const version = status.document.value?.environments[0]?.services[0]?.versions.find(({ name }) => name === document?.version);
+  const version = status.document.value?.environments[0]?.services[0]?.versions.find(
+    ({ name }) => name === document?.version,
+  );
   const isUnknown = failure instanceof Refused && failure.problem.status === 404;
   return (
     <>
-      <Heading environment={environment} service={service} title={document === undefined ? texts.plan : texts.progress(document.version, service)}>
+      <Heading
+        environment={environment}
+        service={service}
+        title={document === undefined ? texts.plan : texts.progress(document.version, service)}
+      >
         {version !== undefined && <StatusBadge version={version} />}
       </Heading>
       {document === undefined && failure === undefined && <Loading />}
-      {isUnknown ? <Unknown environment={environment} service={service} /> : document === undefined && failure !== undefined && <Failure failure={failure} />}
+      {isUnknown ? (
+        <Unknown environment={environment} service={service} />
+      ) : (
+        document === undefined && failure !== undefined && <Failure failure={failure} />
+      )}
       {document !== undefined && <Progress document={document} />}
     </>
   );
@@ -57,7 +82,9 @@ function Progress({ document }: { document: OperationDocument }) {
   const { state, user, began } = document;
   return (
     <>
-      <p class="quiet">{texts.begunBy(user)} · <Time at={began} /></p>
+      <p class="quiet">
+        {texts.begunBy(user)} · <Time at={began} />
+      </p>
       <Steps document={document} />
       <div aria-live="polite">
         {state === "running" && <Notice kind="info">{texts.leave}</Notice>}
@@ -107,10 +134,18 @@ function Done({ document }: { document: OperationDocument }) {
       {result !== undefined && result.shares.length > 0 && (
         <ShareChanges shares={result.shares} order={result.shares.map((change) => change.version)} />
       )}
-      {result?.warnings?.map((warning) => <Notice key={warning} kind="warning">{warning}</Notice>)}
+      {result?.warnings?.map((warning) => (
+        <Notice key={warning} kind="warning">
+          {warning}
+        </Notice>
+      ))}
       <div class="buttons">
-        <LinkButton kind="primary" href={link({ page: "service", environment, service })}>{texts.open}</LinkButton>
-        <LinkButton href={link({ page: "version", environment, service, version })}>{texts.toVersion(version)}</LinkButton>
+        <LinkButton kind="primary" href={link({ page: "service", environment, service })}>
+          {texts.open}
+        </LinkButton>
+        <LinkButton href={link({ page: "version", environment, service, version })}>
+          {texts.toVersion(version)}
+        </LinkButton>
       </div>
     </div>
   );
@@ -127,7 +162,9 @@ function Why({ error, title }: { error: OperationError; title: string }) {
         <p>{message}</p>
         {detail !== undefined && <p>{detail}</p>}
         {advice !== undefined && <p>{texts.help(advice)}</p>}
-        <p class="quiet"><code>{fault?.code ?? code}</code></p>
+        <p class="quiet">
+          <code>{fault?.code ?? code}</code>
+        </p>
       </Notice>
       {changed?.author != null && <p>{t().actions.conflictBy(authorText(changed.author))}</p>}
       {diff !== undefined && diff !== "" && <CodeBlock text={diff} label={t().actions.byHandDiff} isDiff />}
@@ -140,10 +177,16 @@ function Failed({ document }: { document: OperationDocument }) {
   const { environment, service, version, error } = document;
   return (
     <div class="result">
-      {error === undefined ? <Notice kind="error" title={texts.failed(version)} /> : <Why error={error} title={texts.failed(version)} />}
+      {error === undefined ? (
+        <Notice kind="error" title={texts.failed(version)} />
+      ) : (
+        <Why error={error} title={texts.failed(version)} />
+      )}
       <p>{texts.failedHelp}</p>
       <div class="buttons">
-        <LinkButton kind="primary" href={link({ page: "new-version", environment, service }, { again: "1" })}>{texts.again}</LinkButton>
+        <LinkButton kind="primary" href={link({ page: "new-version", environment, service }, { again: "1" })}>
+          {texts.again}
+        </LinkButton>
         <LinkButton href={link({ page: "service", environment, service })}>{texts.open}</LinkButton>
         <LinkButton href={link({ page: "history", environment, service })}>{texts.toHistory}</LinkButton>
       </div>

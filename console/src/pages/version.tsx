@@ -28,8 +28,13 @@ interface Place {
 export function Version({ environment, service, version }: Place) {
   const key = `${environment}/${service}`;
   const concerns = about(environment, service);
-  const status = useResource(`version of ${key}`, (signal) => api.status({ environment, service }, signal), { every: 5_000, concerns });
-  const config = useResource(`configuration of ${key}`, (signal) => api.config({ environment, service }, signal), { concerns });
+  const status = useResource(`version of ${key}`, (signal) => api.status({ environment, service }, signal), {
+    every: 5_000,
+    concerns,
+  });
+  const config = useResource(`configuration of ${key}`, (signal) => api.config({ environment, service }, signal), {
+    concerns,
+  });
   const document = status.document.value?.environments[0]?.services[0];
   const described = config.document.value?.environments[0]?.services[0];
   const found = document?.versions.find(({ name }) => name === version);
@@ -41,7 +46,9 @@ export function Version({ environment, service, version }: Place) {
       </Heading>
       {document === undefined && failure === undefined && <Loading />}
       {document === undefined && failure !== undefined && <Failure failure={failure} />}
-      {document !== undefined && found === undefined && <Gone environment={environment} service={service} version={version} />}
+      {document !== undefined && found === undefined && (
+        <Gone environment={environment} service={service} version={version} />
+      )}
       {document !== undefined && found !== undefined && (
         <Known place={{ environment, service, version }} service={document} version={found} described={described} />
       )}
@@ -55,21 +62,29 @@ function Gone({ environment, service, version }: Place) {
     <Notice
       kind="warning"
       title={texts.gone(version)}
-      actions={<LinkButton href={link({ page: "service", environment, service })}>{texts.toService(service)}</LinkButton>}
+      actions={
+        <LinkButton href={link({ page: "service", environment, service })}>{texts.toService(service)}</LinkButton>
+      }
     >
       {texts.goneHelp}
     </Notice>
   );
 }
 
-function Known({ place, service, version, described }: {
+function Known({
+  place,
+  service,
+  version,
+  described,
+}: {
   place: Place;
   service: ServiceDocument;
   version: VersionDocument;
   described: ServiceDescription | undefined;
 }) {
   const own = described?.versions.find(({ name }) => name === version.name);
-  const isPreviewed = described !== undefined && policyOf(described).override.previewDomains && version.status === "normal";
+  const isPreviewed =
+    described !== undefined && policyOf(described).override.previewDomains && version.status === "normal";
   const preview = isPreviewed ? previewOf(service.url, version.name) : undefined;
   return (
     <>
@@ -104,7 +119,9 @@ function Notices({ version }: { version: VersionDocument }) {
       {version.reach !== undefined && <Notice kind="info">{texts.reach[version.reach]}</Notice>}
       {substitute !== undefined && (
         <Notice kind="warning" title={texts.substitute(substitute.from)}>
-          <p>{substitute.detail} <code>{substitute.code}</code></p>
+          <p>
+            {substitute.detail} <code>{substitute.code}</code>
+          </p>
           <p>{substitute.outlives_process ? texts.substituteStays : texts.substituteGoes}</p>
         </Notice>
       )}
@@ -120,16 +137,27 @@ function Traffic({ version, preview }: { version: VersionDocument; preview: stri
     value: <Figure value={value} show={show} />,
     title: texts.lastMinute,
   });
-  const visit = preview === undefined ? undefined : (
-    <span title={texts.visitHelp(version.name)}>
-      <Outward class="button button-plain" url={preview}>{texts.visit}</Outward>
-    </span>
-  );
+  const visit =
+    preview === undefined ? undefined : (
+      <span title={texts.visitHelp(version.name)}>
+        <Outward class="button button-plain" url={preview}>
+          {texts.visit}
+        </Outward>
+      </span>
+    );
   return (
     <Section title={texts.traffic} actions={visit}>
       <Facts
         facts={[
-          { name: texts.share, value: <><b>{percent(share)}</b>{share !== declared && <span class="quiet"> ({texts.declared(percent(declared))})</span>}</> },
+          {
+            name: texts.share,
+            value: (
+              <>
+                <b>{percent(share)}</b>
+                {share !== declared && <span class="quiet"> ({texts.declared(percent(declared))})</span>}
+              </>
+            ),
+          },
           minute(texts.rate, version.requests_per_second, (value) => t().units.rate(rate(value))),
           minute(texts.errors, version.error_ratio, ratio),
           minute(texts.p50, version.p50_ms, milliseconds),

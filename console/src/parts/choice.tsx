@@ -11,7 +11,12 @@ export interface Option<T extends string> {
   more?: ComponentChildren;
 }
 
-export function Choice<T extends string>({ label, value, options, onChange }: {
+export function Choice<T extends string>({
+  label,
+  value,
+  options,
+  onChange,
+}: {
   label: string;
   value: T;
   options: readonly Option<T>[];
@@ -33,7 +38,11 @@ export function Choice<T extends string>({ label, value, options, onChange }: {
             onChange={() => onChange(option.value)}
           />
           <label for={`${name}-${option.value}`}>{option.label}</label>
-          {option.help !== undefined && <p id={`${name}-${option.value}-help`} class="field-help">{option.help}</p>}
+          {option.help !== undefined && (
+            <p id={`${name}-${option.value}-help`} class="field-help">
+              {option.help}
+            </p>
+          )}
           {option.value === value && option.more !== undefined && <div class="choice-more">{option.more}</div>}
         </div>
       ))}

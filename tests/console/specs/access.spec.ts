@@ -23,18 +23,26 @@ async function logIn(console: Console, token: string): Promise<void> {
 
 /** Asks the API as a script of the page would. */
 function ask(page: Page, path: string, init: RequestInit = {}): Promise<{ status: number; code?: string }> {
-  return page.evaluate(async ([path, init]) => {
-    const response = await fetch(`/api/v1/${path}`, init as RequestInit);
-    const text = await response.text();
-    return { status: response.status, code: text === "" ? undefined : JSON.parse(text).code };
-  }, [path, init] as const);
+  return page.evaluate(
+    async ([path, init]) => {
+      const response = await fetch(`/api/v1/${path}`, init as RequestInit);
+      const text = await response.text();
+      return { status: response.status, code: text === "" ? undefined : JSON.parse(text).code };
+    },
+    [path, init] as const,
+  );
 }
 
 const TRAFFIC = "services/default/greeter/traffic";
 const HALVES = JSON.stringify({ shares: { v1: 50, v2: 50 } });
 const json = { "content-type": "application/json" };
 
-test("a token opens a session that no script can read, and logging out ends it", async ({ serve, page, context, complaints }) => {
+test("a token opens a session that no script can read, and logging out ends it", async ({
+  serve,
+  page,
+  context,
+  complaints,
+}) => {
   complaints.allow(/status of 401/);
   const watershed = await serve(guarded());
   const console = new Console(page, watershed);
@@ -96,13 +104,23 @@ test("a change with the cookie alone is refused, as other pages would send it", 
   await page.goto(watershed.console());
   await logIn(console, OPERATOR);
   await console.isLive();
-  expect(await ask(page, TRAFFIC, { method: "POST", headers: json, body: HALVES })).toEqual({ status: 403, code: "csrf" });
+  expect(await ask(page, TRAFFIC, { method: "POST", headers: json, body: HALVES })).toEqual({
+    status: 403,
+    code: "csrf",
+  });
   const wrong = { ...json, "x-csrf-token": "0".repeat(43) };
-  expect(await ask(page, TRAFFIC, { method: "POST", headers: wrong, body: HALVES })).toEqual({ status: 403, code: "csrf" });
+  expect(await ask(page, TRAFFIC, { method: "POST", headers: wrong, body: HALVES })).toEqual({
+    status: 403,
+    code: "csrf",
+  });
   expect(await ask(page, "session", { method: "DELETE" })).toEqual({ status: 403, code: "csrf" });
 });
 
-test("a page of another origin changes nothing, reads nothing, and cannot frame the console", async ({ serve, page, complaints }) => {
+test("a page of another origin changes nothing, reads nothing, and cannot frame the console", async ({
+  serve,
+  page,
+  complaints,
+}) => {
   complaints.allow(/./);
   const watershed = await serve(new Site().service("greeter", twoVersions()));
   const attacker = createServer((_, response) => {
@@ -112,12 +130,22 @@ test("a page of another origin changes nothing, reads nothing, and cannot frame 
   await new Promise<void>((listening) => attacker.listen(0, "127.0.0.1", listening));
   try {
     await page.goto(`http://localhost:${(attacker.address() as AddressInfo).port}/`);
-    const result = await page.evaluate(async ([url, body]) => {
-      // Without a preflight: the type of a form.
-      await fetch(url!, { method: "POST", mode: "no-cors", body, headers: { "content-type": "text/plain" } }).catch(() => undefined);
-      await fetch(url!, { method: "POST", body, headers: { "content-type": "application/json" } }).catch(() => undefined);
-      return fetch(url!.replace(/services.*/, "status")).then(() => "read", () => "refused");
-    }, [`http://${watershed.admin}/api/v1/${TRAFFIC}`, HALVES]);
+    const result = await page.evaluate(
+      async ([url, body]) => {
+        // Without a preflight: the type of a form.
+        await fetch(url!, { method: "POST", mode: "no-cors", body, headers: { "content-type": "text/plain" } }).catch(
+          () => undefined,
+        );
+        await fetch(url!, { method: "POST", body, headers: { "content-type": "application/json" } }).catch(
+          () => undefined,
+        );
+        return fetch(url!.replace(/services.*/, "status")).then(
+          () => "read",
+          () => "refused",
+        );
+      },
+      [`http://${watershed.admin}/api/v1/${TRAFFIC}`, HALVES],
+    );
     expect(result).toBe("refused");
     expect(await watershed.shares("greeter")).toEqual({ v1: 100, v2: 0 });
     const frame = page.frames().find((each) => each !== page.mainFrame());

@@ -61,14 +61,20 @@ test("a deployment that fails explains itself, and traffic is as it was", async 
   expect((await requests.end()).lost).toEqual([]);
 });
 
-test("a deployment goes on when its page is left, and moves the traffic that it was asked to", async ({ serve, traffic, page }) => {
+test("a deployment goes on when its page is left, and moves the traffic that it was asked to", async ({
+  serve,
+  traffic,
+  page,
+}) => {
   const watershed = await serve(new Site().service("greeter", twoVersions()));
   const requests = traffic(watershed, "greeter.localhost");
   const console = new Console(page, watershed);
   const { deploy } = console.texts;
   await console.open("#/default/greeter/new-version");
   await page.getByRole("radio", { name: deploy.sources.file }).check();
-  await page.getByRole("textbox", { name: deploy.path }).fill(join(watershed.site.directory, "plugins", "dist", "lab.wasm"));
+  await page
+    .getByRole("textbox", { name: deploy.path })
+    .fill(join(watershed.site.directory, "plugins", "dist", "lab.wasm"));
   await page.getByRole("radio", { name: deploy.policies.share }).check();
   await page.getByRole("textbox", { name: deploy.share }).fill("12.5");
   await console.button(deploy.showPlan).click();
@@ -94,7 +100,11 @@ test("what is missing in the form is said where it is missing", async ({ serve, 
   await page.getByRole("radio", { name: deploy.policies.share }).check();
   await page.getByRole("textbox", { name: deploy.share }).fill("100.1");
   await console.button(deploy.showPlan).click();
-  for (const [name, said] of [[deploy.name, deploy.wrong.taken], [deploy.targets, deploy.wrong.target], [deploy.share, deploy.wrong.percent]]) {
+  for (const [name, said] of [
+    [deploy.name, deploy.wrong.taken],
+    [deploy.targets, deploy.wrong.target],
+    [deploy.share, deploy.wrong.percent],
+  ]) {
     await expect(page.getByRole("textbox", { name, exact: true })).toHaveAccessibleDescription(new RegExp(said!));
   }
   await expect(page.getByRole("textbox", { name: deploy.name, exact: true })).toBeFocused();
@@ -106,7 +116,11 @@ test("something that is no component is refused when it is uploaded", async ({ s
   const watershed = await serve(new Site().service("greeter", twoVersions()));
   const console = new Console(page, watershed);
   await console.open("#/default/greeter/new-version");
-  const file = { name: "<img src=x onerror=alert(1)>.wasm", mimeType: "application/wasm", buffer: Buffer.from("no component") };
+  const file = {
+    name: "<img src=x onerror=alert(1)>.wasm",
+    mimeType: "application/wasm",
+    buffer: Buffer.from("no component"),
+  };
   await page.getByLabel(console.texts.deploy.component).setInputFiles(file);
   await expect(page.getByText(console.texts.deploy.uploadFailed)).toBeVisible();
   await console.button(console.texts.deploy.showPlan).click();
@@ -119,7 +133,10 @@ test("of two people who change at once, the second sees what changed", async ({ 
   site.write("config/tokens", "operator ann-token-0123456789 ann\noperator bob-token-0123456789 bob\n");
   const watershed = await serve(site);
   const [ann, bob] = [new Console(page, watershed), new Console(await another(), watershed)];
-  for (const [console, token] of [[ann, "ann-token-0123456789"], [bob, "bob-token-0123456789"]] as const) {
+  for (const [console, token] of [
+    [ann, "ann-token-0123456789"],
+    [bob, "bob-token-0123456789"],
+  ] as const) {
     await console.page.goto(watershed.console("#/default/greeter"));
     await console.page.getByLabel(console.texts.login.token).fill(token);
     await console.page.keyboard.press("Enter");

@@ -42,7 +42,9 @@ test("nothing that files, guests or addresses say is run", async ({ serve, page,
   await expect(page.locator(".main")).toContainText("broken.toml");
   await expect(page.locator(".main")).toContainText(IMAGE);
   await console.open("#/default/lab/versions/v1");
-  await expect(page.getByRole("table", { name: console.texts.version.failed })).toContainText("trap", { timeout: 20_000 });
+  await expect(page.getByRole("table", { name: console.texts.version.failed })).toContainText("trap", {
+    timeout: 20_000,
+  });
 
   await console.open("#/default/greeter/explain");
   await page.getByLabel(console.texts.explain.path).fill(`/${IMAGE}?q=${SCRIPT}`);
@@ -50,7 +52,13 @@ test("nothing that files, guests or addresses say is run", async ({ serve, page,
   await console.button(console.texts.explain.submit).click();
   await expect(page.locator(".result").last()).not.toBeEmpty();
 
-  for (const address of [`#/${IMAGE}`, `#/default/${IMAGE}`, `#/default/greeter/versions/${encodeURIComponent(IMAGE)}`, `#/?q=${IMAGE}`, `#/default/greeter/operations/${encodeURIComponent(QUOTED)}`]) {
+  for (const address of [
+    `#/${IMAGE}`,
+    `#/default/${IMAGE}`,
+    `#/default/greeter/versions/${encodeURIComponent(IMAGE)}`,
+    `#/?q=${IMAGE}`,
+    `#/default/greeter/operations/${encodeURIComponent(QUOTED)}`,
+  ]) {
     await console.open(address);
   }
   expect(await page.locator('img[src="x"], svg[onload], script:not([src])').count()).toBe(0);

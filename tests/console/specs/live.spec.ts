@@ -30,7 +30,11 @@ test("the list of services follows too, and so does a file that becomes wrong", 
   await expect(row).not.toContainText(console.texts.services.health.ok, { timeout: 3_000 });
 });
 
-test("a process that is gone is said to be, and everything goes on when it is back", async ({ serve, page, complaints }) => {
+test("a process that is gone is said to be, and everything goes on when it is back", async ({
+  serve,
+  page,
+  complaints,
+}) => {
   complaints.allow(/ERR_CONNECTION|ERR_INCOMPLETE|ERR_NETWORK|ERR_EMPTY/);
   const watershed = await serve(new Site().service("greeter", twoVersions()));
   const console = new Console(page, watershed);

@@ -53,7 +53,11 @@ const PAGES: Record<string, { hash: string; there: string | RegExp; open?: (cons
   "service-upstream": { hash: "#/default/shop", there: "v1" },
   "service-offline": { hash: "#/default/closed", there: "closed" },
   traffic: { hash: "#/default/greeter", there: "beta", open: openTraffic },
-  rollback: { hash: "#/default/greeter", there: "beta", open: (console) => console.button(console.texts.service.rollback).click() },
+  rollback: {
+    hash: "#/default/greeter",
+    there: "beta",
+    open: (console) => console.button(console.texts.service.rollback).click(),
+  },
   "new-version": { hash: "#/default/greeter/new-version", there: /Watershed/, open: openLimits },
   version: { hash: "#/default/greeter/versions/v2", there: "api.example.com" },
   "version-error": { hash: "#/default/greeter/versions/v3", there: "gone.wasm" },

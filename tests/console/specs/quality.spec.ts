@@ -23,7 +23,8 @@ function compressed(address: string, path: string): Promise<number> {
 test("the console is small, and painted at once", async ({ serve, page }) => {
   const watershed = await serve(new Site().service("greeter", twoVersions()));
   let bytes = 0;
-  for (const path of ["", "console.js", "console.css", "icon.svg"]) bytes += await compressed(watershed.admin, `/console/${path}`);
+  for (const path of ["", "console.js", "console.css", "icon.svg"])
+    bytes += await compressed(watershed.admin, `/console/${path}`);
   console.log(`the console takes ${(bytes / 1024).toFixed(1)} KiB, compressed`);
   expect(bytes).toBeLessThan(200 * 1024);
 
@@ -31,7 +32,9 @@ test("the console is small, and painted at once", async ({ serve, page }) => {
   for (let time = 0; time < 3; time += 1) {
     await page.goto("about:blank");
     await new Console(page, watershed).open();
-    paints.push(await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? Infinity));
+    paints.push(
+      await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? Infinity),
+    );
   }
   console.log(`first contentful paint after ${paints.map(Math.round).join(", ")} ms`);
   // The goal is 300 ms on a quiet machine; this one may run another test.
@@ -71,7 +74,11 @@ test("traffic is changed by the keyboard alone", async ({ serve, page }) => {
     for (let steps = 0; steps < 60; steps += 1) {
       await page.keyboard.press("Tab");
       const focused = page.locator(":focus");
-      if ((await focused.count()) === 1 && (await focused.evaluate((element) => element.getAttribute("aria-label") ?? element.textContent))?.trim() === name) {
+      if (
+        (await focused.count()) === 1 &&
+        (await focused.evaluate((element) => element.getAttribute("aria-label") ?? element.textContent))?.trim() ===
+          name
+      ) {
         await expect(focused).toBeVisible();
         return;
       }

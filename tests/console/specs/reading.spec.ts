@@ -37,7 +37,9 @@ test("a request is explained step by step, and the address keeps the question", 
   await expect(answer).toContainText(percent(90));
   await page.getByRole("textbox", { name: explain.headers }).fill("no header");
   await console.button(explain.submit).click();
-  await expect(page.getByRole("textbox", { name: explain.headers })).toHaveAccessibleDescription(new RegExp(explain.wrongHeader("no header").slice(0, 20)));
+  await expect(page.getByRole("textbox", { name: explain.headers })).toHaveAccessibleDescription(
+    new RegExp(explain.wrongHeader("no header").slice(0, 20)),
+  );
 
   const other = await another();
   await other.goto(address);
@@ -57,7 +59,9 @@ test("the configuration says which file is wrong and why, and what wants a resta
   await expect(page.locator(".notice-error")).toContainText("101");
   await expect(page.getByRole("table", { name: configuration.files })).toContainText(configuration.wrong);
   site.edit("greeter", /split = .*/, "split = { v1 = 60, v2 = 40 }");
-  await expect(page.getByRole("table", { name: configuration.files })).toContainText(configuration.right, { timeout: 3_000 });
+  await expect(page.getByRole("table", { name: configuration.files })).toContainText(configuration.right, {
+    timeout: 3_000,
+  });
   site.server("threads = 3");
   await expect(page.getByRole("table", { name: configuration.restartKeys })).toContainText("server.threads");
 });

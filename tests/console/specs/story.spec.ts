@@ -41,12 +41,17 @@ async function create(console: Console, language: Language): Promise<void> {
   await expect(page.getByRole("textbox", { name: texts.deploy.name, exact: true })).toHaveValue("v2");
   await page.getByLabel(texts.deploy.component).setInputFiles(join(plugins, "greeter.wasm"));
   await expect(page.getByText(/greeter\.wasm.*[0-9a-f]{12}/)).toBeVisible();
-  for (const [place, [name, value]] of [["GREETING", "Bonjour"], ["VERSION", "v2"]].entries()) {
+  for (const [place, [name, value]] of [
+    ["GREETING", "Bonjour"],
+    ["VERSION", "v2"],
+  ].entries()) {
     await console.button(texts.deploy.addVariable).click();
     await page.getByRole("textbox", { name: texts.deploy.envName(String(place + 1)) }).fill(name!);
     await page.getByRole("textbox", { name: texts.deploy.envValue(String(place + 1)) }).fill(value!);
   }
-  await page.getByRole("textbox", { name: texts.deploy.remark }).fill(language === "zh" ? "法语问候" : "greets in French");
+  await page
+    .getByRole("textbox", { name: texts.deploy.remark })
+    .fill(language === "zh" ? "法语问候" : "greets in French");
   await page.getByRole("radio", { name: texts.deploy.policies.keep }).check();
   await console.button(texts.deploy.showPlan).click();
   await expect(page.getByText(/\+.*name = "v2"/)).toBeVisible();

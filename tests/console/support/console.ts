@@ -61,18 +61,23 @@ export class Console {
 
   /** What part of the bar of a service each version has, as it is drawn, in percent of its width. */
   async bar(): Promise<number[]> {
-    return this.page.locator(".main .share-bar").first().evaluate((bar) => {
-      const widths = [...bar.children].map((part) => part.getBoundingClientRect().width);
-      const sum = widths.reduce((total, width) => total + width, 0);
-      return widths.map((width) => (100 * width) / sum);
-    });
+    return this.page
+      .locator(".main .share-bar")
+      .first()
+      .evaluate((bar) => {
+        const widths = [...bar.children].map((part) => part.getBoundingClientRect().width);
+        const sum = widths.reduce((total, width) => total + width, 0);
+        return widths.map((width) => (100 * width) / sum);
+      });
   }
 
   /** Waits until the bar of a service is drawn with these shares, give or take two percent of the gaps between them. */
   async barShows(shares: number[], patience = 10_000): Promise<void> {
     const near = async () => {
       const drawn = await this.bar();
-      return drawn.length === shares.length && drawn.every((width, place) => Math.abs(width - (shares[place] ?? 0)) < 2);
+      return (
+        drawn.length === shares.length && drawn.every((width, place) => Math.abs(width - (shares[place] ?? 0)) < 2)
+      );
     };
     await expect.poll(near, { message: `the bar shows ${shares}`, timeout: patience }).toBe(true);
   }
@@ -86,7 +91,9 @@ export class Console {
   /** Sets shares in the traffic dialog, which is open. */
   async setShares(shares: Record<string, number | string>): Promise<void> {
     for (const [name, share] of Object.entries(shares)) {
-      await this.dialog.getByRole("textbox", { name: this.texts.actions.traffic.share(name), exact: true }).fill(String(share));
+      await this.dialog
+        .getByRole("textbox", { name: this.texts.actions.traffic.share(name), exact: true })
+        .fill(String(share));
     }
   }
 
@@ -95,7 +102,10 @@ export class Console {
     const { violations } = await new AxeBuilder({ page: this.page })
       .withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"])
       .analyze();
-    const found = violations.map(({ id, help, nodes }) => `${id}: ${help}\n  ${nodes.map((node) => `${node.html} ${node.failureSummary}`).join("\n  ")}`);
+    const found = violations.map(
+      ({ id, help, nodes }) =>
+        `${id}: ${help}\n  ${nodes.map((node) => `${node.html} ${node.failureSummary}`).join("\n  ")}`,
+    );
     expect.soft(found, `violations at ${this.page.url()}`).toEqual([]);
   }
 
@@ -103,8 +113,13 @@ export class Console {
   async fits(): Promise<void> {
     const { wide, width } = await this.page.evaluate(() => {
       const { clientWidth: width, scrollWidth } = document.documentElement;
-      const outside = [...document.querySelectorAll("body *")].filter((element) => element.getBoundingClientRect().right > width + 1);
-      return { width, wide: scrollWidth > width ? outside.slice(0, 5).map(({ outerHTML }) => outerHTML.slice(0, 200)) : [] };
+      const outside = [...document.querySelectorAll("body *")].filter(
+        (element) => element.getBoundingClientRect().right > width + 1,
+      );
+      return {
+        width,
+        wide: scrollWidth > width ? outside.slice(0, 5).map(({ outerHTML }) => outerHTML.slice(0, 200)) : [],
+      };
     });
     expect.soft(wide, `wider than ${width} px at ${this.page.url()}`).toEqual([]);
   }

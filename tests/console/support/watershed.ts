@@ -48,7 +48,8 @@ export class Watershed {
   /** The shares of a service that are served now, by version. */
   async shares(service: string): Promise<Record<string, number>> {
     const status = (await (await this.api(`status?service=${service}`)).json()) as any;
-    const versions: { name: string; share: number }[] = status.environments.flatMap((each: any) => each.services)[0].versions;
+    const versions: { name: string; share: number }[] = status.environments.flatMap((each: any) => each.services)[0]
+      .versions;
     return Object.fromEntries(versions.map(({ name, share }) => [name, share]));
   }
 

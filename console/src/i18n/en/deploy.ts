@@ -15,7 +15,8 @@ export const deploy = {
   choose: "Choose a file",
   uploading: (name: string, part: string) => `Uploading ${name}: ${part}`,
   uploaded: (name: string, size: string, digest: string) => `${name} is uploaded: ${size}, digest ${digest}`,
-  stillUploaded: (digest: string) => `The component with the digest ${digest} is still uploaded. Choose another to replace it.`,
+  stillUploaded: (digest: string) =>
+    `The component with the digest ${digest} is still uploaded. Choose another to replace it.`,
   uploadFailed: "The component was not accepted",
   cancelUpload: "Cancel the upload",
   path: "Path of the component",
@@ -93,7 +94,8 @@ export const deploy = {
   open: "Open the service",
   toVersion: (version: string) => `Open ${version}`,
   isGone: "This operation is not known",
-  isGoneHelp: "The process keeps the last 100 operations, and forgets them when it ends. The history has what came of it.",
+  isGoneHelp:
+    "The process keeps the last 100 operations, and forgets them when it ends. The history has what came of it.",
   toHistory: "History",
   running: (version: string) => `${version} is being deployed`,
   watch: "Watch it",

@@ -18,7 +18,8 @@ export const version = {
   substituteStays: "A restart finds the copy too.",
   substituteGoes: "A restart would not find the copy.",
   unhealthy: "No target of it takes requests.",
-  quarantined: "It is quarantined: somebody rolled back from it as bad. It gets no traffic until the quarantine is lifted.",
+  quarantined:
+    "It is quarantined: somebody rolled back from it as bad. It gets no traffic until the quarantine is lifted.",
   reach: {
     pinned: "Only users who have it already get it.",
     override: "Only requests that ask for it by name get it.",
@@ -47,7 +48,10 @@ export const version = {
   target: "Address",
   weight: "Weight",
   health: "Health",
-  healths: { healthy: "healthy", unhealthy: "unhealthy", unchecked: "not checked yet", ejected: "ejected" } as Record<string, string>,
+  healths: { healthy: "healthy", unhealthy: "unhealthy", unchecked: "not checked yet", ejected: "ejected" } as Record<
+    string,
+    string
+  >,
   since: "Since",
   requests: "Requests",
   failures: "Failed",

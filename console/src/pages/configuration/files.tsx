@@ -22,12 +22,16 @@ export function Files({ status }: { status: StatusDocument }) {
   const { rejected = [], warnings = [] } = status;
   return (
     <Section title={texts.files}>
-      {rejected.map((rejection) => <Rejected key={rejection.file} rejection={rejection} />)}
+      {rejected.map((rejection) => (
+        <Rejected key={rejection.file} rejection={rejection} />
+      ))}
       {warnings.map(({ file, line, message, help }) => (
         <Notice key={`${file} ${message}`} kind="warning" title={texts.warnings}>
           <p>{message}</p>
           {help !== undefined && <p>{t().shell.help(help)}</p>}
-          <p class="quiet"><code>{line === undefined ? file : `${file}:${line}`}</code></p>
+          <p class="quiet">
+            <code>{line === undefined ? file : `${file}:${line}`}</code>
+          </p>
         </Notice>
       ))}
       <List status={status} rejected={rejected} />
@@ -41,7 +45,11 @@ function Rejected({ rejection }: { rejection: RejectionDocument }) {
   return (
     <Notice kind="error" title={<code>{file}</code>}>
       <p>{serves === undefined ? texts.wrongNew : texts.wrong}</p>
-      {serves !== undefined && <p><a href={link({ page: "service", environment, service: serves })}>{`${environment}/${serves}`}</a></p>}
+      {serves !== undefined && (
+        <p>
+          <a href={link({ page: "service", environment, service: serves })}>{`${environment}/${serves}`}</a>
+        </p>
+      )}
       <CodeBlock text={report} label={`${texts.report}: ${file}`} />
     </Notice>
   );
@@ -53,7 +61,8 @@ function List({ status, rejected }: { status: StatusDocument; rejected: readonly
   const [isAll, setAll] = useState(false);
   const wrong = new Set(rejected.map(({ file }) => file));
   const files = status.environments.flatMap(({ name: environment, services }) =>
-    services.map(({ name, file }) => ({ environment, name, file, isWrong: wrong.has(file) })));
+    services.map(({ name, file }) => ({ environment, name, file, isWrong: wrong.has(file) })),
+  );
   const matching = files.filter(({ file, name }) => `${file} ${name}`.includes(text.trim()));
   const shown = isAll ? matching : matching.slice(0, PAGE);
   if (files.length === 0) {
@@ -69,7 +78,9 @@ function List({ status, rejected }: { status: StatusDocument; rejected: readonly
       {files.length > PAGE && (
         <div class="filters" role="search" aria-label={texts.search}>
           <TextField label={texts.search} type="search" value={text} onInput={setText} />
-          <p class="filters-count" role="status">{texts.counted(count(shown.length), count(files.length))}</p>
+          <p class="filters-count" role="status">
+            {texts.counted(count(shown.length), count(files.length))}
+          </p>
         </div>
       )}
       <Table
@@ -78,16 +89,33 @@ function List({ status, rejected }: { status: StatusDocument; rejected: readonly
         id={({ file, name }) => `${file} ${name}`}
         columns={[
           { key: "file", label: texts.file, isHead: true, cell: ({ file }) => <code>{file}</code> },
-          { key: "service", label: texts.service, cell: ({ environment, name }) => (
-            <a href={link({ page: "service", environment, service: name })}>{`${environment}/${name}`}</a>
-          ) },
-          { key: "report", label: texts.report, cell: ({ isWrong }) => (
-            isWrong ? <Badge tone="bad" icon="cross">{texts.wrong}</Badge> : <Badge tone="good" icon="check">{texts.right}</Badge>
-          ) },
+          {
+            key: "service",
+            label: texts.service,
+            cell: ({ environment, name }) => (
+              <a href={link({ page: "service", environment, service: name })}>{`${environment}/${name}`}</a>
+            ),
+          },
+          {
+            key: "report",
+            label: texts.report,
+            cell: ({ isWrong }) =>
+              isWrong ? (
+                <Badge tone="bad" icon="cross">
+                  {texts.wrong}
+                </Badge>
+              ) : (
+                <Badge tone="good" icon="check">
+                  {texts.right}
+                </Badge>
+              ),
+          },
         ]}
       />
       {shown.length < matching.length && (
-        <div class="buttons"><Button onClick={() => setAll(true)}>{texts.showAll}</Button></div>
+        <div class="buttons">
+          <Button onClick={() => setAll(true)}>{texts.showAll}</Button>
+        </div>
       )}
     </>
   );

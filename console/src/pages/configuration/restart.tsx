@@ -12,9 +12,12 @@ export function Restart({ status, started }: { status: StatusDocument; started: 
   const texts = t().configuration;
   const keys = status.last_reload?.restart_needed_for ?? [];
   const services = status.environments.flatMap(({ name: environment, services }) =>
-    services.flatMap(({ name, versions, after_restart: after }) => (
-      after === undefined ? [] : [{ environment, name, now: versions.map(({ name, share }) => ({ version: name, share })), after }]
-    )));
+    services.flatMap(({ name, versions, after_restart: after }) =>
+      after === undefined
+        ? []
+        : [{ environment, name, now: versions.map(({ name, share }) => ({ version: name, share })), after }],
+    ),
+  );
   return (
     <Section title={texts.restart}>
       {keys.length === 0 && services.length === 0 && <p class="quiet">{texts.restartNothing}</p>}
@@ -40,9 +43,14 @@ export function Restart({ status, started }: { status: StatusDocument; started: 
             rows={services}
             id={({ environment, name }) => `${environment}/${name}`}
             columns={[
-              { key: "service", label: texts.service, isHead: true, cell: ({ environment, name }) => (
-                <a href={link({ page: "service", environment, service: name })}>{`${environment}/${name}`}</a>
-              ) },
+              {
+                key: "service",
+                label: texts.service,
+                isHead: true,
+                cell: ({ environment, name }) => (
+                  <a href={link({ page: "service", environment, service: name })}>{`${environment}/${name}`}</a>
+                ),
+              },
               { key: "now", label: texts.now, cell: ({ now }) => said(now) },
               { key: "after", label: texts.afterRestart, cell: ({ after }) => said(after) },
             ]}

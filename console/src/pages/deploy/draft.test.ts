@@ -11,7 +11,8 @@ describe("a name", () => {
   });
 
   test("is new, and could be a domain's label", () => {
-    const named = (name: string) => problemsOf({ ...emptyDraft(["v1"]), name, uploaded: "sha256:0" }, ["v1"]).get("name");
+    const named = (name: string) =>
+      problemsOf({ ...emptyDraft(["v1"]), name, uploaded: "sha256:0" }, ["v1"]).get("name");
     expect(named("v2")).toBeUndefined();
     expect(named("v1")).toBe("taken");
     expect(named("")).toBe("required");
@@ -24,7 +25,14 @@ describe("a name", () => {
 
 describe("a document", () => {
   test("has what was typed and nothing else", () => {
-    const draft = { ...emptyDraft(["v1"]), uploaded: "sha256:0", env: [{ name: "A", value: " 1 " }, { name: "", value: "" }] };
+    const draft = {
+      ...emptyDraft(["v1"]),
+      uploaded: "sha256:0",
+      env: [
+        { name: "A", value: " 1 " },
+        { name: "", value: "" },
+      ],
+    };
     expect(documentOf({ ...draft, limits: { memory: " 64MiB ", concurrency: "8", "cpu-time": "" } })).toEqual({
       name: "v2",
       upload: "sha256:0",
@@ -35,8 +43,15 @@ describe("a document", () => {
   });
 
   test("of an upstream has no variables, and no limits that only guests have", () => {
-    const draft = { ...emptyDraft([]), source: "upstream" as const, targets: "a:1, b:2\n c:3", env: [{ name: "A", value: "1" }] };
-    expect(documentOf({ ...draft, limits: { memory: "64MiB", "wall-time": "5s" }, policy: "share", share: "12.5" })).toEqual({
+    const draft = {
+      ...emptyDraft([]),
+      source: "upstream" as const,
+      targets: "a:1, b:2\n c:3",
+      env: [{ name: "A", value: "1" }],
+    };
+    expect(
+      documentOf({ ...draft, limits: { memory: "64MiB", "wall-time": "5s" }, policy: "share", share: "12.5" }),
+    ).toEqual({
       name: "v1",
       upstream: ["a:1", "b:2", "c:3"],
       limits: { "wall-time": "5s" },
@@ -48,12 +63,22 @@ describe("a document", () => {
 test("what is missing or wrong is said of its field", () => {
   const draft = emptyDraft(["v1"]);
   expect([...problemsOf(draft, ["v1"])]).toEqual([["upload", "file"]]);
-  const others = { ...draft, source: "upstream" as const, targets: "localhost", policy: "share" as const, share: "101" };
+  const others = {
+    ...draft,
+    source: "upstream" as const,
+    targets: "localhost",
+    policy: "share" as const,
+    share: "101",
+  };
   expect([...problemsOf(others, [])]).toEqual([
     ["targets", "target"],
     ["share", "percent"],
   ]);
-  const env = [{ name: "A", value: "" }, { name: "A", value: "1" }, { name: "B=", value: "" }];
+  const env = [
+    { name: "A", value: "" },
+    { name: "A", value: "1" },
+    { name: "B=", value: "" },
+  ];
   const variables = { ...draft, uploaded: "sha256:0", env };
   expect([...problemsOf(variables, [])]).toEqual([
     ["env-1", "twice"],

@@ -38,7 +38,12 @@ export function Fields({ draft, wrong, change }: Editing) {
       <Backend draft={draft} wrong={wrong} change={change} />
       {draft.source !== "upstream" && <Variables draft={draft} wrong={wrong} change={change} />}
       <Limits draft={draft} change={change} />
-      <TextField label={texts.remark} help={texts.remarkHelp} value={draft.remark} onInput={(remark) => change({ remark })} />
+      <TextField
+        label={texts.remark}
+        help={texts.remarkHelp}
+        value={draft.remark}
+        onInput={(remark) => change({ remark })}
+      />
       <Traffic draft={draft} wrong={wrong} change={change} />
     </>
   );
@@ -64,17 +69,26 @@ function Backend({ draft, wrong, change }: Editing) {
       value={draft.source}
       onChange={(source) => change({ source })}
       options={[
-        option("upload", <Upload kept={draft.uploaded} error={said(wrong, "upload")} onUploaded={(uploaded) => change({ uploaded })} />),
-        option("file", (
+        option(
+          "upload",
+          <Upload
+            kept={draft.uploaded}
+            error={said(wrong, "upload")}
+            onUploaded={(uploaded) => change({ uploaded })}
+          />,
+        ),
+        option(
+          "file",
           <TextField
             label={texts.path}
             help={texts.pathHelp}
             value={draft.path}
             error={said(wrong, "path")}
             onInput={(path) => change({ path })}
-          />
-        )),
-        option("upstream", (
+          />,
+        ),
+        option(
+          "upstream",
           <TextField
             label={texts.targets}
             help={texts.targetsHelp}
@@ -82,8 +96,8 @@ function Backend({ draft, wrong, change }: Editing) {
             value={draft.targets}
             error={said(wrong, "targets")}
             onInput={(targets) => change({ targets })}
-          />
-        )),
+          />,
+        ),
       ]}
     />
   );

@@ -15,11 +15,15 @@ export function PlanView({ preview, order }: { preview: Preview; order: readonly
     <div class="plan">
       <Review preview={{ ...preview, diff: "" }} order={order} />
       {shares.every(({ before, after }) => before === after) && <p>{texts.noShares}</p>}
-      {plan.compile.map(({ digest }) => <p key={digest}>{texts.willCompile(shortDigest(digest))}</p>)}
+      {plan.compile.map(({ digest }) => (
+        <p key={digest}>{texts.willCompile(shortDigest(digest))}</p>
+      ))}
       {plan.errors.map(({ version, code, detail, suggestion }) => (
         <Notice key={version} kind="error" title={`${version}: ${detail}`}>
           <p>{t().shell.help(suggestion)}</p>
-          <p class="quiet"><code>{code}</code></p>
+          <p class="quiet">
+            <code>{code}</code>
+          </p>
         </Notice>
       ))}
       <h3>{t().actions.inFile}</h3>

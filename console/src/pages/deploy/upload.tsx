@@ -18,7 +18,11 @@ type State =
   | { at: "failed"; failure: Refused | Unreachable };
 
 /** `onUploaded` hears of the digest, or of none where another file was chosen. */
-export function Upload({ kept, error, onUploaded }: {
+export function Upload({
+  kept,
+  error,
+  onUploaded,
+}: {
   /** The digest of what was uploaded before. */
   kept: string | undefined;
   error: string | undefined;
@@ -82,12 +86,15 @@ export function Upload({ kept, error, onUploaded }: {
         <div class="sending">
           <progress max={1} value={state.part} aria-label={texts.uploading(state.name, "")} />
           <span>{texts.uploading(state.name, percent(Math.floor(state.part * 100)))}</span>
-          <Button kind="quiet" icon="cross" onClick={cancel}>{texts.cancelUpload}</Button>
+          <Button kind="quiet" icon="cross" onClick={cancel}>
+            {texts.cancelUpload}
+          </Button>
         </div>
       )}
       <p class="field-help" role="status">
         {state.at === "none" && kept !== undefined && texts.stillUploaded(shortDigest(kept))}
-        {state.at === "sent" && texts.uploaded(state.name, bytes(state.uploaded.bytes), shortDigest(state.uploaded.digest))}
+        {state.at === "sent" &&
+          texts.uploaded(state.name, bytes(state.uploaded.bytes), shortDigest(state.uploaded.digest))}
       </p>
       {state.at === "failed" && <Failure failure={state.failure} title={texts.uploadFailed} />}
     </div>

@@ -14,7 +14,9 @@ export function Variables({ draft, wrong, change }: Editing) {
   const put = (place: number, part: Partial<(typeof env)[number]>) =>
     change({ env: env.map((variable, at) => (at === place ? { ...variable, ...part } : variable)) });
   const focusLast = () =>
-    requestAnimationFrame(() => [...(list.current?.querySelectorAll<HTMLElement>("[data-name]") ?? [])].at(-1)?.focus());
+    requestAnimationFrame(() =>
+      [...(list.current?.querySelectorAll<HTMLElement>("[data-name]") ?? [])].at(-1)?.focus(),
+    );
   const remove = (place: number) => {
     change({ env: env.filter((_, at) => at !== place) });
     requestAnimationFrame(() => list.current?.querySelector<HTMLElement>(".add button")?.focus());
@@ -56,7 +58,11 @@ export function Variables({ draft, wrong, change }: Editing) {
             >
               {""}
             </Button>
-            {error !== undefined && <p id={id} class="field-error">{error}</p>}
+            {error !== undefined && (
+              <p id={id} class="field-error">
+                {error}
+              </p>
+            )}
           </div>
         );
       })}

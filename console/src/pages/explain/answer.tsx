@@ -11,16 +11,21 @@ import { Badge } from "../../parts/status";
 export function Answer({ explanation }: { explanation: Explanation }) {
   const texts = t().explain;
   const { version, failure, decision, distribution, generation, held } = explanation;
-  const title = failure !== undefined
-    ? texts.getsNone(failure)
-    : version !== undefined ? texts.gets(version) : texts.getsOne;
+  const title =
+    failure !== undefined ? texts.getsNone(failure) : version !== undefined ? texts.gets(version) : texts.getsOne;
   const unhealthy = distribution.filter((chance) => chance.unhealthy === true);
   return (
     <Section title={title}>
       <p>{texts.why(decided(decision))}</p>
       {distribution.length > 1 && <ShareBar parts={distribution} />}
-      {unhealthy.map((chance) => <Notice key={chance.version} kind="warning">{`${chance.version}: ${texts.unhealthy}`}</Notice>)}
-      {held !== undefined && <Notice kind="warning" title={texts.held}>{held}</Notice>}
+      {unhealthy.map((chance) => (
+        <Notice key={chance.version} kind="warning">{`${chance.version}: ${texts.unhealthy}`}</Notice>
+      ))}
+      {held !== undefined && (
+        <Notice kind="warning" title={texts.held}>
+          {held}
+        </Notice>
+      )}
       <h3>{texts.steps}</h3>
       <Steps explanation={explanation} />
       {generation !== undefined && <p class="quiet">{texts.generation(count(generation))}</p>}
@@ -44,24 +49,40 @@ function Steps({ explanation }: { explanation: Explanation }) {
     <ol class="explained">
       <li>
         <b>{texts.stepNames.override}</b>
-        {wish === undefined ? <p class="quiet">{texts.noOverride}</p> : (
+        {wish === undefined ? (
+          <p class="quiet">{texts.noOverride}</p>
+        ) : (
           <>
-            <Badge tone={wish.result === "granted" ? "good" : "warning"} icon={wish.result === "granted" ? "check" : "cross"}>
+            <Badge
+              tone={wish.result === "granted" ? "good" : "warning"}
+              icon={wish.result === "granted" ? "check" : "cross"}
+            >
               {`${wish.version}: ${texts.results[wish.result] ?? wish.result}`}
             </Badge>
             <p>{wish.why}</p>
           </>
         )}
       </li>
-      {rules.length === 0 && <li><p class="quiet">{texts.noRules}</p></li>}
-      {rules.map((rule) => <Rule key={rule.name} rule={rule} />)}
-      {sticky !== undefined && (BY_SHARES.includes(decision) || sticky.bucket !== undefined || sticky.pinned !== undefined) && (
+      {rules.length === 0 && (
         <li>
-          <b>{texts.stepNames.sticky}</b>
-          <p>{stuck(sticky)}</p>
-          {sticky.hash !== undefined && <p class="quiet"><code>{sticky.hash}</code></p>}
+          <p class="quiet">{texts.noRules}</p>
         </li>
       )}
+      {rules.map((rule) => (
+        <Rule key={rule.name} rule={rule} />
+      ))}
+      {sticky !== undefined &&
+        (BY_SHARES.includes(decision) || sticky.bucket !== undefined || sticky.pinned !== undefined) && (
+          <li>
+            <b>{texts.stepNames.sticky}</b>
+            <p>{stuck(sticky)}</p>
+            {sticky.hash !== undefined && (
+              <p class="quiet">
+                <code>{sticky.hash}</code>
+              </p>
+            )}
+          </li>
+        )}
       {BY_SHARES.includes(decision) && (
         <li>
           <b>{texts.stepNames.shares}</b>
@@ -78,7 +99,9 @@ function Rule({ rule: { name, matches, decides, why } }: { rule: RuleStep }) {
   return (
     <li>
       <b>{texts.stepNames.rule(name)}</b>
-      <Badge tone={decides ? "good" : "idle"} icon={decides ? "check" : matches ? "dot" : "cross"}>{word}</Badge>
+      <Badge tone={decides ? "good" : "idle"} icon={decides ? "check" : matches ? "dot" : "cross"}>
+        {word}
+      </Badge>
       <p>{why}</p>
     </li>
   );

@@ -26,5 +26,9 @@ test("a line that is none is complained of", () => {
 });
 
 test("an address says what was asked", () => {
-  expect(askedIn(new URLSearchParams("path=/a&headers=x:1&method=TRACE"))).toEqual({ ...nothing, path: "/a", headers: "x:1" });
+  expect(askedIn(new URLSearchParams("path=/a&headers=x:1&method=TRACE"))).toEqual({
+    ...nothing,
+    path: "/a",
+    headers: "x:1",
+  });
 });

@@ -17,7 +17,11 @@ export const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTION
 
 export type Complaint = { field: "headers" | "cookies"; line: string };
 
-const lines = (text: string) => text.split("\n").map((line) => line.trim()).filter((line) => line !== "");
+const lines = (text: string) =>
+  text
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "");
 
 /** The question, or the first line that is neither a header nor a cookie. */
 export function questionOf(asked: Asked): Question | Complaint {
@@ -29,7 +33,8 @@ export function questionOf(asked: Asked): Question | Complaint {
   if (cookie !== undefined) return { field: "cookies", line: cookie };
   const mark = asked.path.indexOf("?");
   const path = (mark < 0 ? asked.path : asked.path.slice(0, mark)).trim();
-  const query = mark < 0 ? [] : [...new URLSearchParams(asked.path.slice(mark + 1))].map(([name, value]) => `${name}=${value}`);
+  const query =
+    mark < 0 ? [] : [...new URLSearchParams(asked.path.slice(mark + 1))].map(([name, value]) => `${name}=${value}`);
   return {
     method: asked.method,
     path: path === "" ? "/" : path,

@@ -26,7 +26,11 @@ export function Deployments({ environment, service }: { environment: string; ser
           key={id}
           kind={state === "failed" ? "error" : "info"}
           title={state === "failed" ? texts.failed(version) : texts.running(version)}
-          actions={<LinkButton href={link({ page: "operation", environment, service, operation: id })}>{state === "failed" ? t().shell.details : texts.watch}</LinkButton>}
+          actions={
+            <LinkButton href={link({ page: "operation", environment, service, operation: id })}>
+              {state === "failed" ? t().shell.details : texts.watch}
+            </LinkButton>
+          }
         >
           {error?.message}
         </Notice>

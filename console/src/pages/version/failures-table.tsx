@@ -24,7 +24,9 @@ export function Failures({ environment, service, version }: { environment: strin
   const rows = failuresOf(document, version);
   return (
     <Section title={texts.failed}>
-      {rows.length === 0 ? <p class="quiet">{texts.noFailures}</p> : (
+      {rows.length === 0 ? (
+        <p class="quiet">{texts.noFailures}</p>
+      ) : (
         <Table
           label={texts.failed}
           rows={rows}

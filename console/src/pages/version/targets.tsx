@@ -16,22 +16,43 @@ export function Targets({ upstream }: { upstream: UpstreamDocument }) {
   return (
     <Section title={texts.targets}>
       <p>{texts.healthyOf(count(healthy), count(targets.length))}</p>
-      {unresolved.map(({ name, reason }) => <Notice key={name} kind="warning">{texts.unresolved(name, reason)}</Notice>)}
+      {unresolved.map(({ name, reason }) => (
+        <Notice key={name} kind="warning">
+          {texts.unresolved(name, reason)}
+        </Notice>
+      ))}
       <Table
         label={texts.targets}
         rows={targets}
         id={({ address, name }) => `${name} ${address}`}
         columns={[
-          { key: "address", label: texts.target, isHead: true, cell: ({ address, name }) => (
-            <><code>{address}</code>{name !== undefined && <div class="quiet small">{name}</div>}</>
-          ) },
+          {
+            key: "address",
+            label: texts.target,
+            isHead: true,
+            cell: ({ address, name }) => (
+              <>
+                <code>{address}</code>
+                {name !== undefined && <div class="quiet small">{name}</div>}
+              </>
+            ),
+          },
           { key: "health", label: texts.health, cell: (target) => <TargetHealth target={target} /> },
           { key: "since", label: texts.since, cell: ({ since }) => <Time at={since} /> },
           { key: "weight", label: texts.weight, isNumber: true, cell: ({ weight }) => count(weight) },
           { key: "requests", label: texts.requests, isNumber: true, cell: ({ requests }) => count(requests) },
           { key: "errors", label: texts.failures, isNumber: true, cell: ({ errors }) => count(errors) },
-          { key: "latency", label: texts.latency, isNumber: true, cell: ({ latency_ms: value }) => <Figure value={value} show={milliseconds} /> },
-          { key: "connections", label: texts.connections, cell: ({ connections: { open, idle } }) => texts.openIdle(count(open), count(idle)) },
+          {
+            key: "latency",
+            label: texts.latency,
+            isNumber: true,
+            cell: ({ latency_ms: value }) => <Figure value={value} show={milliseconds} />,
+          },
+          {
+            key: "connections",
+            label: texts.connections,
+            cell: ({ connections: { open, idle } }) => texts.openIdle(count(open), count(idle)),
+          },
           { key: "in-flight", label: texts.inFlight, isNumber: true, cell: ({ in_flight: value }) => count(value) },
         ]}
       />
@@ -41,11 +62,20 @@ export function Targets({ upstream }: { upstream: UpstreamDocument }) {
 
 function TargetHealth({ target: { health, reason } }: { target: TargetDocument }) {
   const word = t().version.healths[health] ?? health;
-  const badge = health === "healthy"
-    ? <Badge tone="good" icon="check">{word}</Badge>
-    : health === "unchecked"
-      ? <Badge tone="idle" icon="dot">{word}</Badge>
-      : <Badge tone="bad" icon="attention">{word}</Badge>;
+  const badge =
+    health === "healthy" ? (
+      <Badge tone="good" icon="check">
+        {word}
+      </Badge>
+    ) : health === "unchecked" ? (
+      <Badge tone="idle" icon="dot">
+        {word}
+      </Badge>
+    ) : (
+      <Badge tone="bad" icon="attention">
+        {word}
+      </Badge>
+    );
   return (
     <div class="health">
       {badge}
