@@ -144,6 +144,8 @@ impl Execution<'_> {
     /// connection is free for the next request.
     async fn settle(self) {
         let Self { exchange, permit, attempts, .. } = self;
+        // A target has nothing left to do.
+        let Exchange::Guest(_) = &exchange else { return };
         let version = attempts.chosen.version.clone();
         let running = exchange.is_running();
         let settle = async move {
@@ -229,8 +231,10 @@ impl Execution<'_> {
         if alone || self.exchange.is_running() {
             return;
         }
-        if self.ahead.is_empty() {
-            self.ahead.extend(poll_once(&mut self.exchange).await);
+        if self.ahead.is_empty()
+            && let Some(event) = poll_once(&mut self.exchange).await
+        {
+            self.ahead.push_back(event);
         }
         if matches!(self.ahead.front(), Some(Event::End)) {
             self.exchange.release();

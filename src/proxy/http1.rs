@@ -76,18 +76,14 @@ async fn serve_request(
     connection: &Connection,
     stream: Stream,
 ) -> Option<Stream> {
-    let mut session = HttpSession::new(stream);
-    // Read from the stream, the head would be copied, and waited for with a time limit.
-    session.set_pipelined_prefix(connection.take_head());
-    match session.read_request().await {
-        Ok(Some(_)) => {}
-        Ok(None) | Err(_) => {
-            refuse(gateway, connection, session.into_inner(), Failure::BadRequest).await;
-            return None;
-        }
+    // Made where it stays: it is large, and each place that it passed through would be a copy.
+    let mut session = Box::new(Http1::new(stream, connection.clone(), gateway.draining.clone()));
+    if !session.read_head().await {
+        let stream = session.session.into_inner();
+        refuse(gateway, connection, stream, Failure::BadRequest).await;
+        return None;
     }
-    let session = Http1::new(session, connection.clone(), gateway.draining.clone());
-    let mut session = Session::new(Codec::Http1(Box::new(session)), connection.scheme());
+    let mut session = Session::new(Codec::Http1(session), connection.scheme());
     let flow = gateway.exchange(&mut session).await;
     let Codec::Http1(session) = session.into_codec() else { return None };
     session.end(flow).await
@@ -123,7 +119,24 @@ pub struct Http1 {
 }
 
 impl Http1 {
-    fn new(mut session: HttpSession, connection: Connection, draining: Arc<AtomicBool>) -> Self {
+    fn new(stream: Stream, connection: Connection, draining: Arc<AtomicBool>) -> Self {
+        Self {
+            session: HttpSession::new(stream),
+            connection,
+            draining,
+            is_chunked: false,
+            is_switched: false,
+        }
+    }
+
+    /// Has the head that has come parsed. `false` where it cannot be served.
+    async fn read_head(&mut self) -> bool {
+        let session = &mut self.session;
+        // Read from the stream, the head would be copied, and waited for with a time limit.
+        session.set_pipelined_prefix(self.connection.take_head());
+        if !matches!(session.read_request().await, Ok(Some(_))) {
+            return false;
+        }
         session.set_total_drain_timeout(Some(DRAIN));
         // The connection and the version's limits say how long a client may take, not pingora.
         session.set_read_timeout(None);
@@ -132,7 +145,7 @@ impl Http1 {
         if session.get_keepalive_timeout().is_some() {
             session.set_server_keepalive(KEEP);
         }
-        Self { session, connection, draining, is_chunked: false, is_switched: false }
+        true
     }
 
     pub fn request(&self) -> &RequestHeader {

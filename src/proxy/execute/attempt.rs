@@ -64,8 +64,8 @@ impl<'a> Attempts<'a> {
             None => 0,
         };
         let limit = chosen.version.spec.limits.request_body.bytes();
-        let (has_body, awaits_continue) =
-            (!session.is_body_empty(), headers::expects_continue(session.request()));
+        let has_body = !session.is_body_empty();
+        let awaits_continue = has_body && headers::expects_continue(session.request());
         let room = usize::try_from(room).unwrap_or(usize::MAX);
         Self {
             request_id: ctx.request_id(&session.request().headers),
@@ -88,7 +88,7 @@ impl<'a> Attempts<'a> {
     /// Where the version has no room for the request, or has nothing that could serve it.
     pub async fn open(&mut self) -> Result<Opened, Failure> {
         let limit = self.chosen.version.spec.limits.request_body.bytes();
-        if declared_length(self.session).is_some_and(|length| length > limit) {
+        if self.upload.has_body() && declared_length(self.session).is_some_and(|it| it > limit) {
             return Err(Failure::RequestBody);
         }
         let Some(Admission { reserved, permit }) = self.chosen.version.admit().await else {

@@ -66,7 +66,7 @@ impl Upload {
         Self {
             has_body,
             left: limit,
-            awaits_continue: has_body && awaits_continue,
+            awaits_continue,
             feed: None,
             switched: None,
             is_lazy: false,

@@ -147,6 +147,10 @@ pub fn tell_upstream(sent: &Parts, headers: &mut HeaderMap, awaits_continue: boo
 /// is made here: `x_forwarded_for` and `x-forwarded-for` become the same variable.
 fn imitates(name: &HeaderName) -> bool {
     let name = name.as_str();
+    // All of ours begin with one of these, and few others do.
+    if !name.starts_with(['x', 'w']) {
+        return false;
+    }
     let is_ours = |name: String| {
         name.starts_with("x-forwarded-")
             || name.starts_with("watershed-")

@@ -132,7 +132,7 @@ fn read_fields(
     headers: &mut HeaderMap,
 ) -> Result<Said, Wrong> {
     let mut said = Said::default();
-    headers.reserve(fields.len() + MORE);
+    *headers = HeaderMap::with_capacity(fields.len() + MORE);
     for field in fields {
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| "a field's name")?;
         let value = HeaderValue::from_maybe_shared(bytes.slice_ref(field.value));
