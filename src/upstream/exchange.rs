@@ -72,7 +72,7 @@ impl Exchange {
         limits: &Limits,
         is_fresh: bool,
     ) -> Self {
-        // Given out before, and asked for within the same breath: the clock need not be read again.
+        // From the time at which the call began, which is now: the clock need not be read again.
         let deadline = call.started() + limits.wall_time;
         Self {
             call,
