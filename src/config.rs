@@ -31,7 +31,7 @@ pub use restart::{Setting, restart_keys};
 pub use schema::schema;
 pub(crate) use source::{Complaint, Source, Spot};
 pub(crate) use validate::service::{Draft, Surroundings};
-pub use validate::{LABEL_HELP, elsewhere, parse_target};
+pub use validate::{LABEL_HELP, elsewhere, parse_target, suspicion};
 pub(crate) use validate::{Main, Plan};
 
 use validate::{EMPTY_MAIN, EMPTY_SERVICE};

@@ -19,6 +19,9 @@ pub struct Explanation {
     /// Percentages of what it may get: of one version 100, where it is sure, and none where it gets
     /// no version.
     pub distribution: Vec<Chance>,
+    /// Versions whose shares the others get, because no target of theirs is healthy; `share` is what they would get.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub yielding: Vec<Chance>,
     /// The code of what it gets instead of a version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,

@@ -32,9 +32,9 @@ pub(super) fn deploy(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cli
         return Err(CliError::EnvTwice(name.to_owned()));
     }
     let given = given(arguments)?;
-    let (silent, mute) = (given.silent()?, given.mute());
+    let silent = given.silent()?;
     // What is told of targets does not hold the command up, so it does not matter whether somebody reads it.
-    let warnings: Vec<_> = silent.iter().map(Silent::to_string).chain(mute).collect();
+    let warnings = given.warnings(&silent);
     warnings.iter().for_each(|it| drop(writeln!(std::io::stderr(), "warning: {it}")));
     let deployed = match arguments.new_service {
         true => create(path, arguments, given)?,

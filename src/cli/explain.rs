@@ -156,8 +156,9 @@ fn text(explanation: &Explanation) -> Result<String, std::io::Error> {
 }
 
 fn print(out: &mut impl Write, explanation: &Explanation) -> Result<(), std::io::Error> {
-    let Explanation { service, generation, decision, distribution, failure, held, .. } =
-        explanation;
+    let Explanation {
+        service, generation, decision, distribution, yielding, failure, held, ..
+    } = explanation;
     let from = match generation {
         Some(generation) => format!("generation {generation}"),
         None => "the files".to_owned(),
@@ -176,6 +177,10 @@ fn print(out: &mut impl Write, explanation: &Explanation) -> Result<(), std::io:
     }
     for chance in distribution {
         backend(out, chance)?;
+    }
+    for Chance { version, share, .. } in yielding {
+        let goes = format!("its {share} % goes to the others (`when-unhealthy`)");
+        writeln!(out, "  unhealthy: no target of {version} takes requests now, so {goes}")?;
     }
     if let Some(held) = held {
         writeln!(out, "  held: {held}")?;

@@ -30,7 +30,7 @@ use std::path::PathBuf;
 
 pub use self::field::{EMPTY_MAIN, EMPTY_SERVICE, LABEL_HELP};
 pub use self::suspect::elsewhere;
-pub use self::upstream::parse_target;
+pub use self::upstream::{parse_target, suspicion};
 
 use self::claims::{Claims, NameKind};
 use super::document::Document;

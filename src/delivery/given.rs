@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use super::pending::Pending;
 use crate::config::{
-    Digest, Percent, ServiceName, TargetAddress, TargetSpec, UpstreamSpec, VersionName, VersionSpec,
+    Digest, Percent, ServiceName, TargetAddress, TargetSpec, UpstreamSpec, VersionName,
+    VersionSpec, suspicion,
 };
 use crate::edit::{LimitText, NewBackend, NewVersion};
 use crate::rollout::{Portion, ServiceView};
@@ -86,8 +87,18 @@ impl Given {
         }
     }
 
+    /// What to warn of: targets that do not answer, or to which nothing can connect by their addresses, and a component
+    /// that can call others and may not.
+    pub fn warnings(&self, silent: &[Silent]) -> Vec<String> {
+        let suspects = match self {
+            Self::Component(_) => Vec::new(),
+            Self::Upstream(targets) => targets.iter().filter_map(suspicion).collect(),
+        };
+        silent.iter().map(Silent::to_string).chain(suspects).chain(self.mute()).collect()
+    }
+
     /// What to warn of where the component can call others: a new version may reach nothing.
-    pub fn mute(&self) -> Option<String> {
+    fn mute(&self) -> Option<String> {
         let Self::Component(component) = self else { return None };
         let import = outgoing_import(&component.bytes)?;
         Some(format!(

@@ -58,6 +58,7 @@ impl Explainer<'_> {
                 _ => None,
             },
             distribution,
+            yielding: self.yielded(&resolved),
             failure: failure.map(str::to_owned),
             wish,
             rules,
@@ -98,6 +99,15 @@ impl Explainer<'_> {
             To::Offline => (Vec::new(), Some("offline")),
             To::Nothing | To::Failed => (Vec::new(), Some("no-version")),
         }
+    }
+
+    /// The versions that give their shares of such requests to the others, unless all of them would.
+    fn yielded(&self, resolved: &Resolved<'_>) -> Vec<Chance> {
+        let To::Among(splitter) = resolved.to else { return Vec::new() };
+        let some = splitter.shares().iter().filter(|(_, share)| *share > 0);
+        let (yielding, others): (Vec<_>, Vec<_>) = some.partition(|(index, _)| self.yields(*index));
+        let chance = |(index, share): &(usize, u16)| self.chance(*index, f64::from(*share) / 100.0);
+        if others.is_empty() { Vec::new() } else { yielding.into_iter().map(chance).collect() }
     }
 
     fn chance(&self, index: usize, share: f64) -> Chance {

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use super::failure::Failure;
 use connection::{Connection, Room};
@@ -23,6 +24,8 @@ pub use exchange::{Http2Exchange, NotStarted};
 const CONNECTIONS: usize = 16;
 /// Requests that one connection carries before another is opened, where the target allows more.
 const STREAMS: usize = 256;
+/// How soon who waits sees that a target has raised the number of requests that it takes.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The HTTP/2 connections of one target. Dropping it ends those that no request uses; the others end after their last one.
 #[derive(Debug)]
@@ -92,8 +95,8 @@ impl Http2 {
                 }
                 return turn;
             }
-            freed.await;
-            has_waited = true;
+            // h2 tells nobody that a target takes more requests than before.
+            has_waited = timeout(LOOK_AGAIN, freed).await.is_ok();
         }
     }
 

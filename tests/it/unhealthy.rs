@@ -41,6 +41,10 @@ fn the_others_get_the_share_at_once_and_give_it_back() {
     assert!(answers(&watershed, 60)[1] > 0);
     second.answer_checks(500);
     eventually("v2 gives its share away", || answers(&watershed, 60) == [60, 0, 0]);
+    let explained = watershed.site.run(&["explain", "api", "--query", "user=1"]).stdout;
+    let sticky = watershed.site.run(&["explain", "api"]).stdout;
+    let told = "unhealthy: no target of v2 takes requests now, so its 50 % goes to the others (`when-unhealthy`)";
+    assert!(sticky.contains(told) && !explained.contains("v2 50 %"), "{sticky}{explained}");
     // Who asks for it gets it. There is nobody to answer.
     let wanted = watershed.http1().ask("GET", HOST, "/", &["watershed-version: v2"], b"");
     assert_eq!((wanted.status, wanted.header("watershed-decision")), (503, Some("override")));

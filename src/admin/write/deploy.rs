@@ -11,7 +11,6 @@ use crate::config::{Digest, TargetAddress, VersionName, absolute, parse_target};
 use crate::delivery::{Component, Declared, Given, sweep, takes, twice};
 use crate::edit::LimitText;
 use crate::rollout::{self, Control as _, Deployment, Portion};
-use crate::upstream::Silent;
 use crate::versions::{StatusCode, StatusError};
 
 /// How long the process may take to make the version.
@@ -137,7 +136,7 @@ impl Act for DeployRequest {
         let Order { name, from, env, limits, portion, how } = Order::of(self)?;
         let given = Order::given(from, inside)?;
         let silent = given.silent()?;
-        let warnings: Vec<_> = silent.iter().map(Silent::to_string).chain(given.mute()).collect();
+        let warnings = given.warnings(&silent);
         let portion = inside.view().portion(portion);
         if given.is_dead(&silent) && !how.force && takes(inside.view(), portion, None) {
             return Err(WriteError::NoTargetAnswers(name.to_string()));

@@ -14,19 +14,28 @@ use super::service::Claim;
 pub struct Claiming<'a> {
     own: Claims,
     claims: &'a mut Vec<Claim>,
+    /// The domain that the service has anyway.
+    default: Option<String>,
 }
 
 impl<'a> Claiming<'a> {
     /// Continues after the default domain, which is claimed already.
     pub fn after(claims: &'a mut Vec<Claim>) -> Self {
         let mut own = Claims::default();
+        let default = claims.iter().find(|claim| claim.what == NameKind::Domain);
+        let default = default.map(|claim| claim.name.clone());
         for claim in claims.iter().filter(|claim| claim.what == NameKind::Domain) {
             own.put(&claim.name, &claim.spot);
         }
-        Self { own, claims }
+        Self { own, claims, default }
     }
 
     fn take(&mut self, file: &mut Findings<'_>, span: Range<usize>, name: String, what: NameKind) {
+        if self.default.as_ref() == Some(&name) {
+            let message =
+                format!("`{name}` is the default domain of the service, which it has anyway");
+            return file.add(span, Complaint::new(message, "remove it here"));
+        }
         if self.own.take(file, span.clone(), &name, what) {
             self.claims.push(Claim { what, name, spot: file.source.spot(span) });
         }

@@ -7,7 +7,7 @@ mod tls;
 
 pub use self::address::target;
 pub use self::retry::{insert, status, twice};
-pub use address::parse_target;
+pub use address::{parse_target, suspicion};
 
 use std::collections::HashSet;
 use std::net::SocketAddr;

@@ -253,6 +253,24 @@ async fn who_waits_for_a_connection_takes_over_where_it_fails() {
     assert_eq!((served.load(Ordering::Relaxed), http2.count().0), (3, 1));
 }
 
+/// A target may take no request for now (RFC 9113, section 6.5.2), and says later that it takes some.
+#[tokio::test]
+async fn who_waits_sees_that_a_target_takes_more() {
+    let takes = |streams: u8| frame(4, 0, 0, &[0, 3, 0, 0, 0, streams]);
+    let http2 = Http2::new(MINUTE);
+    let mut all = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let (place, mut theirs) = place_and_peer(&http2).await;
+        theirs.write_all(&takes(0)).await.unwrap();
+        all.push((place.await.unwrap().unwrap(), theirs));
+    }
+    let mut waiting = std::pin::pin!(http2.turn(false));
+    assert!(timeout(Duration::from_millis(50), waiting.as_mut()).await.is_err());
+    all[3].1.write_all(&takes(9)).await.unwrap();
+    let Ok(Turn::Place(place)) = timeout(LONG, waiting).await else { panic!("it waits") };
+    assert!(Arc::ptr_eq(&place.connection, &all[3].0.connection));
+}
+
 /// Where a connection ends with many requests on it, all of them want another one.
 #[tokio::test]
 async fn who_wants_a_new_connection_shares_it() {

@@ -44,6 +44,12 @@ pub fn parse_target(text: &str) -> Result<TargetAddress, String> {
     })
 }
 
+/// What to say of an address to which nothing can connect, if it is one.
+pub fn suspicion(address: &TargetAddress) -> Option<String> {
+    let Complaint { message, help, .. } = suspect(address, &[])?;
+    Some(format!("{message}: {help}"))
+}
+
 fn parsed(text: &str) -> Option<TargetAddress> {
     if let Ok(address) = text.parse::<SocketAddr>() {
         return (address.port() != 0).then(|| TargetAddress::Address(canonical(address)));
