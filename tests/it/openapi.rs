@@ -14,6 +14,10 @@ const FUZZER: &str = "target/peers/api/bin/python";
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
                       response_schema_conformance,response_headers_conformance";
 
+/// A stream, which does not end by itself; bytes that the fuzzer does not know how to make; and a probe whose 503 is an
+/// answer as good as any.
+const LEFT_OUT: [&str; 3] = ["/api/v1/events", "/api/v1/components", "/readyz"];
+
 fn serve() -> Watershed {
     Site::new().service("greeter", &one_version("v1")).start()
 }
@@ -64,8 +68,10 @@ fn a_fuzzer_finds_no_answer_that_is_not_described() {
         .args(["-c", "from schemathesis.cli import schemathesis; schemathesis()"]);
     fuzzer.args(["run", &format!("{url}/api/v1/openapi.json"), "--url", &url]);
     fuzzer.args(["--phases", "examples,coverage,fuzzing", "--max-examples", "10", "--seed", "1"]);
-    // A stream does not end by itself.
-    fuzzer.args(["--exclude-path", "/api/v1/events", "--request-timeout", "30"]);
+    for path in LEFT_OUT {
+        fuzzer.args(["--exclude-path", path]);
+    }
+    fuzzer.args(["--request-timeout", "30"]);
     fuzzer.args(["--checks", CHECKS]);
     fuzzer.args(["--suppress-health-check", "all", "--warnings", "off", "--no-color"]);
     let output = fuzzer.current_dir(directory.path()).output().unwrap();
