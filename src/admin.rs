@@ -18,6 +18,7 @@ mod history;
 mod listen;
 mod login;
 mod metrics;
+mod openapi;
 mod probes;
 mod reload;
 mod routes;

@@ -52,8 +52,8 @@ pub use operation::{
 };
 pub use paths::{
     CHECK, COMPONENTS, CONFIG, ConfigQuery, DELETE, DEPLOY, EVENTS, EXPLAIN, ExplainQuery, HISTORY,
-    HistoryQuery, OPERATION, OPERATIONS, PROMOTE, RELEASE, RELOAD, ROLLBACK, ReadinessQuery,
-    SERIES, SERVICES, SESSION, STATUS, SeriesQuery, StatusQuery, TRAFFIC,
+    HistoryQuery, OPENAPI, OPERATION, OPERATIONS, PROMOTE, RELEASE, RELOAD, ROLLBACK,
+    ReadinessQuery, SERIES, SERVICES, SESSION, STATUS, SeriesQuery, StatusQuery, TRAFFIC,
 };
 pub use plan::{
     ChangeKind, Compilation, KeyChange, Plan, RestoredKey, ServiceChange, ShareChange,

@@ -16,8 +16,8 @@ use axum::{Extension, Router};
 use super::access::Access;
 use super::error::AdminError;
 use super::{
-    Admin, check, console, description, events, explain, guard, history, login, metrics, probes,
-    reload, series, services, status, write,
+    Admin, check, console, description, events, explain, guard, history, login, metrics, openapi,
+    probes, reload, series, services, status, write,
 };
 use crate::api::{
     self, ConfigQuery, ExplainQuery, HistoryQuery, Parameters, QueryError, SeriesQuery, StatusQuery,
@@ -29,7 +29,7 @@ const POSTED: &str = "POST, OPTIONS";
 const OF_SESSION: &str = "GET, HEAD, POST, DELETE, OPTIONS";
 
 /// Every path, and its methods.
-const PATHS: &[(&str, &str)] = &[
+pub const PATHS: &[(&str, &str)] = &[
     ("/livez", READ),
     ("/readyz", READ),
     ("/metrics", READ),
@@ -52,6 +52,7 @@ const PATHS: &[(&str, &str)] = &[
     (api::OPERATIONS, READ),
     (api::OPERATION, READ),
     (api::COMPONENTS, POSTED),
+    (api::OPENAPI, READ),
     (console::ROOT, READ),
 ];
 
@@ -91,6 +92,7 @@ pub fn routes(admin: Admin) -> Router {
         .route(api::OPERATIONS, get(write::list))
         .route(api::OPERATION, get(write::show))
         .route(api::COMPONENTS, post(write::upload))
+        .route(api::OPENAPI, get(openapi::show))
         .merge(console::routes())
         .fallback(no_route)
         .method_not_allowed_fallback(no_route)

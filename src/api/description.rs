@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::standing::Standing;
 use crate::config::Percent;
 
 /// All that a process serves, or that files declare.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Description {
     /// The generation that is served; none in a description of files.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,7 +30,7 @@ pub struct Description {
 pub type Settings = BTreeMap<String, Value>;
 
 /// What a key says, to be shown and compared.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Value {
     /// For people.
     pub text: String,
@@ -39,13 +40,13 @@ pub struct Value {
     pub relative: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EnvironmentDescription {
     pub name: String,
     pub services: Vec<ServiceDescription>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceDescription {
     pub name: String,
     pub file: PathBuf,
@@ -71,7 +72,7 @@ pub struct ServiceDescription {
 }
 
 /// What must not get traffic, under any name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct QuarantineDescription {
     /// The name that it had.
     pub version: String,
@@ -83,14 +84,14 @@ pub struct QuarantineDescription {
 }
 
 /// How a service says who gets what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TrafficKind {
     Latest,
     Split,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VersionDescription {
     pub name: String,
     #[serde(flatten)]
@@ -99,13 +100,14 @@ pub struct VersionDescription {
     pub settings: Settings,
     /// Percent of the traffic: now, or as the files declare.
     #[serde(with = "percent")]
+    #[schemars(with = "f64")]
     pub share: Percent,
     #[serde(flatten)]
     pub standing: Standing,
 }
 
 /// What serves a version, under the key that declares it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum BackendDescription {
     /// A guest, by the path of its component.

@@ -48,6 +48,9 @@ pub const OPERATION: &str = "/api/v1/operations/{id}";
 /// Takes a component: see [`UploadDocument`](super::UploadDocument).
 pub const COMPONENTS: &str = "/api/v1/components";
 
+/// The description of all of these paths, in OpenAPI.
+pub const OPENAPI: &str = "/api/v1/openapi.json";
+
 /// What a switch may be.
 const TRUTH: &str = "`true` or `false`";
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Problem;
 
 /// What whoever has changed a service's file tells of it: the body of `POST /api/v1/reload`.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Attribution {
     pub environment: String,

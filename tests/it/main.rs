@@ -48,6 +48,7 @@ mod lengths;
 mod log;
 mod metrics;
 mod misbehaving;
+mod openapi;
 mod operators;
 mod outbound;
 mod outbound_guests;
