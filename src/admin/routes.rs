@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn a_path_with_names_stands_for_all_of_them() {
-        assert!(is(api::TRAFFIC, "/api/v1/services/prod/shop/traffic"));
+        assert!(is(api::TRAFFIC, "/api/v1/services/prod/shop-1/traffic"));
         for other in [
             "prod/shop",
             "prod/shop/traffic/",
