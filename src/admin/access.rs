@@ -63,7 +63,7 @@ mod tests {
             (Method::DELETE, api::SESSION, true),
             (Method::POST, api::RELOAD, false),
             (Method::DELETE, api::STATUS, false),
-            (Method::POST, "/api/v1/services/prod/shop/traffic", false),
+            (Method::POST, "/api/v1/services/prod/shop-1/traffic", false),
             (Method::PATCH, "/anything", false),
         ] {
             assert_eq!(viewer.to(&method, path).is_ok(), may, "{method} {path}");

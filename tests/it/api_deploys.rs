@@ -98,7 +98,7 @@ fn a_version_waits_beside_the_others_or_takes_everything() {
     watershed.await_greeting("Hello from v3!\n");
 }
 
-/// cloudflare/workers-sdk#4988: a version that cannot start takes no traffic, and says why.
+/// A version that fails must not take the traffic that was asked for together with it (knative/client#374).
 #[test]
 fn a_component_that_cannot_be_served_is_taken_out_again() {
     let watershed = serve();
@@ -185,7 +185,7 @@ fn only_whole_components_are_kept() {
     client.send(format!("{head}content-length: {length}\r\nexpect: 100-continue\r\n\r\n"));
     assert_admin_problem(&client.response("POST"), 413, "body-too-long");
 
-    // One that breaks off half-way leaves nothing.
+    // One that breaks off half-way leaves nothing (nextcloud/server#10800, filebrowser/filebrowser#3538).
     let bytes = fs::read(plugin("greeter")).unwrap();
     let mut client = TcpStream::connect(watershed.admin_address()).unwrap();
     write!(client, "{head}content-length: {}\r\n\r\n", bytes.len()).unwrap();
@@ -193,6 +193,24 @@ fn only_whole_components_are_kept() {
     eventually("the first half", || uploads() == 1);
     drop(client);
     eventually("nothing is left", || uploads() == 0);
+}
+
+/// A disk without room, played by a limit on the size of files: told, and nothing is left of it (OSC/ondemand#260).
+#[test]
+fn an_upload_that_the_disk_has_no_room_for_is_told_of() {
+    let site = Site::new().service("greeter", &(greeter("v1") + &split("v1 = 100")));
+    let run = site.command(&["run"]);
+    let mut limited = std::process::Command::new("sh");
+    // In blocks of 512 bytes: 16 MiB.
+    limited.args(["-c", "ulimit -f 32768 && exec \"$@\"", "sh"]).arg(run.get_program());
+    limited.args(run.get_args()).current_dir(site.path(""));
+    let watershed = Watershed::spawn(site, limited);
+    let mut bytes = vec![0; (16 << 20) + (100 << 10)];
+    bytes[..8].copy_from_slice(&[0, b'a', b's', b'm', 13, 0, 1, 0]);
+    assert_admin_problem(&upload(&watershed, &bytes, &[WASM]), 507, "write-failed");
+    let left = fs::read_dir(watershed.site.path("state/uploads")).unwrap();
+    assert_eq!(left.count(), 0);
+    watershed.assert_serves(GREETER, "/");
 }
 
 /// The process ends while a version is made: the version stays declared without traffic, as after `deploy`.

@@ -97,7 +97,7 @@ fn shares_change_under_traffic_and_no_request_is_lost() {
     assert_eq!(watershed.history("greeter")[2].remark.as_deref(), Some("holds"));
 }
 
-/// argoproj/argo-rollouts#1248 and cloudflare/workers-sdk#6474: weights that do not add up.
+/// Numbers that do not add up, and a version that is named twice (knative/client#345), are told of by their sum.
 #[test]
 fn shares_that_are_not_exactly_100_are_refused() {
     let watershed = serve();
@@ -183,8 +183,8 @@ fn a_dry_run_shows_the_change_and_changes_nothing() {
     assert!(would["restores"].is_u64() && would["skipped"].is_array(), "{would}");
 }
 
-/// hashicorp/consul#8623 and caddyserver/caddy#4051: of two who change one thing, the second must not undo the first
-/// unseen.
+/// Of two who read, change and write one thing, the second must not undo the first unseen (caddyserver/caddy#4578,
+/// hashicorp/consul#1760).
 #[test]
 fn the_second_of_two_operators_is_told_what_the_first_has_done() {
     let watershed = serve();
@@ -213,7 +213,7 @@ fn the_second_of_two_operators_is_told_what_the_first_has_done() {
     assert_eq!(watershed.site.read(FILE), text);
 }
 
-/// argoproj/argo-rollouts#3131: a promotion that runs into another one.
+/// Writers that run into each other (argoproj/argo-rollouts#5052, knative/client#240).
 #[test]
 fn of_many_at_once_who_expect_the_same_file_one_comes_through() {
     let watershed = serve();

@@ -258,7 +258,7 @@ impl Control for Inside {
             self,
             (&view, edit),
             pending,
-            |inside| inside.is_as_decided(),
+            Self::is_as_decided,
             |inside, proposal| inside.check(proposal),
         );
         self.copy = copy;

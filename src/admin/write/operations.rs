@@ -211,7 +211,8 @@ mod tests {
         // The first one runs, so the second one went.
         let known: Vec<_> = operations.known().list.iter().cloned().collect();
         assert_eq!(known.len(), KEPT);
-        assert_eq!(known.last().unwrap().document().id, first.document().id);
+        let [oldest, first] = [known.last().unwrap(), &first].map(|it| it.document().id.clone());
+        assert_eq!(oldest, first);
         assert!(known.iter().all(|operation| operation.document().version != "v1"));
     }
 }

@@ -4,6 +4,7 @@ use axum::extract::Request;
 
 use crate::admin::access::Access;
 use crate::admin::error::AdminError;
+use crate::api;
 
 /// The user of a request without a token of its own.
 const NOBODY: &str = "console";
@@ -25,7 +26,8 @@ impl Place {
     /// Where the path names no service.
     pub fn of(request: &Request) -> Result<Self, AdminError> {
         let path = request.uri().path();
-        let names = path.strip_prefix("/api/v1/services/").unwrap_or_default();
+        let names = path.strip_prefix(api::SERVICES).and_then(|rest| rest.strip_prefix('/'));
+        let names = names.unwrap_or_default();
         match names.split('/').collect::<Vec<_>>().as_slice() {
             [environment, service, _] => Ok(Self {
                 environment: (*environment).to_owned(),
