@@ -28,26 +28,28 @@ export function Table<Row>({
   id: (row: Row) => string;
 }) {
   return (
-    <table class="table" role="table" aria-label={label}>
-      <thead role="rowgroup">
-        <tr role="row">
-          {columns.map(({ key, label, isNumber, title, isLabelHidden }) => (
-            <th key={key} role="columnheader" scope="col" class={isNumber ? "number" : undefined} title={title}>
-              {isLabelHidden ? <span class="said">{label}</span> : label}
-            </th>
-          ))}
-        </tr>
-      </thead>
-      <tbody role="rowgroup">
-        {rows.map((row) => (
-          <tr key={id(row)} role="row">
-            {columns.map((column) => (
-              <Cell key={column.key} column={column} row={row} />
+    <div class="table-place">
+      <table class="table" role="table" aria-label={label}>
+        <thead role="rowgroup">
+          <tr role="row">
+            {columns.map(({ key, label, isNumber, title, isLabelHidden }) => (
+              <th key={key} role="columnheader" scope="col" class={isNumber ? "number" : undefined} title={title}>
+                {isLabelHidden ? <span class="said">{label}</span> : label}
+              </th>
             ))}
           </tr>
-        ))}
-      </tbody>
-    </table>
+        </thead>
+        <tbody role="rowgroup">
+          {rows.map((row) => (
+            <tr key={id(row)} role="row">
+              {columns.map((column) => (
+                <Cell key={column.key} column={column} row={row} />
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
   );
 }
 

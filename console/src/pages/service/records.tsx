@@ -52,16 +52,18 @@ export function Records({
 
 function Change({ record: { before, after } }: { record: HistoryRecord }) {
   const [was, is] = [sharesText(before), sharesText(after)];
-  if (was === is)
-    return (
-      <span>
-        {is} <span class="quiet small">{t().service.unchanged}</span>
-      </span>
-    );
   return (
-    <span>
-      {was} → <b>{is}</b>
-    </span>
+    <div class="shares-line">
+      {was === is ? (
+        <>
+          {is} <span class="quiet small">{t().service.unchanged}</span>
+        </>
+      ) : (
+        <>
+          {was} → <b>{is}</b>
+        </>
+      )}
+    </div>
   );
 }
 
