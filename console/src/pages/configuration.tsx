@@ -18,7 +18,14 @@ export function Configuration() {
   const texts = t().configuration;
   const status = useResource("configuration: status", (signal) => api.status({}, signal), {});
   const config = useResource("configuration: description", (signal) => api.config({}, signal), {});
-  const document = status.document.value;
+  // What the process says of itself is small, and changes without an announcement: descriptors, a reload that changed
+  // nothing that is served.
+  const process = useResource("configuration: process", (signal) => api.status({ services: false }, signal), {
+    every: 2_000,
+  });
+  const known = status.document.value;
+  const now = process.document.value;
+  const document = known === undefined ? undefined : { ...known, ...ofProcess(now ?? known) };
   const description = config.document.value;
   const failure = status.failure.value ?? config.failure.value;
   const isThere = document !== undefined && description !== undefined;
@@ -30,6 +37,10 @@ export function Configuration() {
       {isThere && <Known status={document} description={description} />}
     </>
   );
+}
+
+function ofProcess({ generation, ready, draining, descriptors, troubles, last_reload }: StatusDocument) {
+  return { generation, ready, draining, descriptors, troubles, last_reload };
 }
 
 function Known({ status, description }: { status: StatusDocument; description: Description }) {

@@ -28,6 +28,9 @@ export interface PlotProps {
 
 const HEIGHT = 170;
 
+/** Seconds that a plot shows at least. */
+const SPAN = 60;
+
 export function Plot(props: PlotProps) {
   const { title, times, lines, show, marks } = props;
   const place = useRef<HTMLDivElement>(null);
@@ -63,8 +66,12 @@ export function Plot(props: PlotProps) {
   );
 }
 
+/** A process that has just begun has one moment: the time before it makes a span, without which uPlot shows a day. */
 function dataOf({ times, lines }: PlotProps): uPlot.AlignedData {
-  return [[...times], ...lines.map(({ values }) => [...values])];
+  const [first, last] = [times[0], times.at(-1)];
+  const isShort = first !== undefined && last !== undefined && last - first < SPAN;
+  const [start, gap] = isShort ? [[last - SPAN], [null]] : [[], []];
+  return [[...start, ...times], ...lines.map(({ values }) => [...gap, ...values])];
 }
 
 function options(element: HTMLElement, newest: { current: PlotProps }): uPlot.Options {
@@ -89,7 +96,8 @@ function options(element: HTMLElement, newest: { current: PlotProps }): uPlot.Op
         label: name,
         stroke: colour(tone),
         width: 1.6,
-        points: { show: false },
+        // One moment makes no line.
+        points: { show: (plot: uPlot) => plot.data[0].length < 4 },
         value: (_: uPlot, value: number | null) => (value == null ? "–" : newest.current.show(value)),
         ...(isStepped === true && uPlot.paths.stepped !== undefined
           ? { paths: uPlot.paths.stepped({ align: 1 }) }

@@ -37,7 +37,11 @@ test("nothing that files, guests or addresses say is run", async ({ serve, page,
     await expect(page.getByRole("heading", { level: 1 })).toContainText(version);
   }
   await expect(page.getByRole("link", { name: LINK })).toHaveCount(0);
+  const body = JSON.stringify({ shares: { v1: 99, v2: 1 }, remark: `${IMAGE}${SCRIPT}` });
+  const headers = { "content-type": "application/json" };
+  expect((await watershed.api("services/default/greeter/traffic", { method: "POST", headers, body })).status).toBe(200);
   await console.open("#/default/greeter/history");
+  await expect(page.getByRole("table")).toContainText(`${IMAGE}${SCRIPT}`);
   await console.open("#/-/configuration");
   await expect(page.locator(".main")).toContainText("broken.toml");
   await expect(page.locator(".main")).toContainText(IMAGE);
