@@ -80,6 +80,7 @@ export interface ServiceDocument {
   latest: boolean;
   since_generation: number;
   serving: string;
+  rescuer?: string;
   traffic_since: string;
   traffic_generation: number;
   traffic_age_seconds: number;

@@ -36,6 +36,7 @@ export const service = {
   split: "Gray upgrade: fixed shares",
   isOffline: "Offline: requests get 503",
   servesNothing: "No version can take requests: requests get 503",
+  servedByRescue: (version: string) => `No version has a share: the rescue version ${version} answers requests`,
   trafficNow: "Traffic now",
   figures: { rate: "Requests", errors: "Errors", p50: "p50", p99: "p99", inFlight: "In flight" },
   ofMinute: "last minute",

@@ -36,6 +36,7 @@ export const service: typeof english = {
   split: "灰度升级：按固定比例分配",
   isOffline: "已下线：请求返回 503",
   servesNothing: "没有版本可以接收请求：请求返回 503",
+  servedByRescue: (version: string) => `没有版本分到流量：由救援版本 ${version} 响应请求`,
   trafficNow: "当前流量",
   figures: { rate: "请求速率", errors: "错误率", p50: "p50", p99: "p99", inFlight: "处理中" },
   ofMinute: "最近一分钟",

@@ -13,6 +13,7 @@ export function Notices({ service }: { service: ServiceDocument }) {
     <div class="notices" aria-live="polite">
       {serving === "offline" && <Notice kind="warning" title={texts.isOffline} />}
       {serving === "nothing" && <Notice kind="error" title={texts.servesNothing} />}
+      {serving === "rescue" && <Notice kind="error" title={texts.servedByRescue(service.rescuer ?? "")} />}
       {rejected !== undefined && (
         <Notice kind="error" title={texts.rejected}>
           <CodeBlock text={rejected.report.trimEnd()} label={texts.rejected} />
