@@ -172,7 +172,9 @@ function Traffic({ version, preview }: { version: VersionDocument; preview: stri
 /** Names are DNS labels, so that none of them needs quotes in a shell. */
 function Log({ place }: { place: Place }) {
   const texts = t().version;
-  const command = `journalctl -u watershed -f | grep 'service=${place.service} version=${place.version}'`;
+  // Some lines have the names in quotation marks; `v1` is not `v10`.
+  const pattern = `service="?${place.service}"? version="?${place.version}"?( |$)`;
+  const command = `journalctl -u watershed -f | grep -E '${pattern}'`;
   return (
     <Section title={texts.logs}>
       <p>{texts.logsHelp}</p>
