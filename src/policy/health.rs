@@ -25,11 +25,14 @@ impl Health {
     }
 }
 
-/// How many requests of the last minute it takes until their errors make a service failing.
+/// How many requests of the last minute it takes until their errors count.
 pub const REQUESTS_MIN: u64 = 10;
 
 /// The ratio of errors from which a service is failing.
 pub const FAILING: f64 = 0.5;
+
+/// The ratio of errors from which somebody should look.
+pub const NOTABLE: f64 = 0.05;
 
 /// What the health of a service is decided by.
 #[derive(Clone, Debug, Default)]
@@ -90,7 +93,12 @@ impl Signs<'_> {
         if let Some(version) = lost {
             return Some(format!("no target of {} takes requests", version.name));
         }
-        let ratio = self.error_ratio.filter(|ratio| *ratio >= FAILING)?;
+        self.errors(FAILING)
+    }
+
+    /// What is wrong where at least `ratio` of enough requests failed.
+    fn errors(&self, ratio: f64) -> Option<String> {
+        let ratio = self.error_ratio.filter(|own| *own >= ratio)?;
         (self.requests >= REQUESTS_MIN).then(|| {
             let percent = (ratio * 100.0).round();
             format!("{percent} % of the requests of the last minute failed")
@@ -105,7 +113,8 @@ impl Signs<'_> {
             return Some(format!("not served as declared: {why}"));
         }
         let version = self.versions.iter().find_map(VersionSigns::attention);
-        version.or_else(|| self.warning.map(str::to_owned))
+        let errors = || self.errors(NOTABLE);
+        version.or_else(errors).or_else(|| self.warning.map(str::to_owned))
     }
 }
 
@@ -189,11 +198,13 @@ mod tests {
     }
 
     #[test]
-    fn few_requests_make_no_service_failing() {
+    fn errors_count_once_there_are_enough_requests() {
         let errors =
             |requests, ratio| health(&Signs { requests, error_ratio: Some(ratio), ..of(v2()) }).0;
         assert_eq!(errors(REQUESTS_MIN, FAILING), "failing");
         assert_eq!(errors(REQUESTS_MIN - 1, 1.0), "ok");
-        assert_eq!(errors(1_000_000, FAILING - 0.001), "ok");
+        assert_eq!(errors(1_000_000, FAILING - 0.001), "attention");
+        assert_eq!(errors(REQUESTS_MIN, NOTABLE), "attention");
+        assert_eq!(errors(1_000_000, NOTABLE - 0.001), "ok");
     }
 }

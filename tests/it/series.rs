@@ -67,7 +67,7 @@ fn steps_add_up_to_what_was_counted() {
     let requests = ["v1", "v2"].map(|name| {
         let own = await_requests(&watershed, "greeter", name, counted(name));
         assert!(sum(&own["cpu_seconds"]) > 0.0, "{own}");
-        assert!(own["memory_bytes"].as_array().unwrap().iter().any(|bytes| bytes.is_u64()));
+        assert!(own["memory_bytes"].as_array().unwrap().iter().any(Value::is_u64));
         assert_eq!(sum(&own["failed"]), 0.0);
         assert_eq!(
             own["share"].as_array().unwrap().last().unwrap(),

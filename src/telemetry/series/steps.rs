@@ -58,7 +58,7 @@ impl Step {
 
 /// The quantiles of requests, in milliseconds.
 pub(super) fn quantiles(buckets: &Buckets) -> [f32; 3] {
-    let milliseconds = |took: std::time::Duration| (took.as_secs_f64() * 1000.0) as f32;
+    let milliseconds = |took: std::time::Duration| took.as_secs_f32() * 1000.0;
     QUANTILES.map(|share| buckets.quantile(share).map_or(f32::NAN, milliseconds))
 }
 

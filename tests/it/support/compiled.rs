@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use super::site::{Site, plugin};
 
@@ -32,7 +32,7 @@ pub fn seed(site: &Site) {
 /// Puts a compiled component into a cache.
 pub fn put(name: &'static str, cache: &Path) {
     let artifact = {
-        let mut compiled = COMPILED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
         compiled.entry(name).or_insert_with(|| compile(name)).clone()
     };
     fs::create_dir_all(cache).unwrap();
