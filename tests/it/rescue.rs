@@ -5,7 +5,9 @@ use std::thread;
 
 use ::misbehaving::{Script, Upstream, refusing};
 
-use crate::support::{Response, Site, Watershed, greeter, lab, limits, upstream};
+use crate::support::{
+    Response, Site, Watershed, greeter, lab, limits, one_version, tell, upstream,
+};
 
 const HOST: &str = "api.localhost";
 
@@ -64,17 +66,15 @@ fn a_version_that_was_never_ready_is_rescued() {
     assert_eq!((&service["serving"], &service["rescuer"]), (&"rescue".into(), &"v1".into()));
     let told = "no version has a share, and the rescue version v1 answers requests: ";
     watershed.log_line(&[told, "v2"]);
-    let site = &watershed.site;
     let says = |arguments: &[&str], text: &str| {
-        let said = site.run(arguments);
+        let said = tell(&watershed, arguments);
         let words: Vec<_> = said.stdout.split_whitespace().collect();
         assert!(words.join(" ").contains(text), "{arguments:?}: {said:?}");
     };
-    says(&["status"], "api serves v1 (rescue)");
+    says(&["status"], "rescue: the rescue version v1 answers requests");
     says(&["status", "api"], told);
     says(&["explain", "api"], "v1 (rescue)");
     says(&["explain", "api", "--header", "watershed-version: v2"], "no version, no-version");
-    drop(watershed);
 }
 
 /// The same without a process: what a start would do.
@@ -82,7 +82,7 @@ fn a_version_that_was_never_ready_is_rescued() {
 fn a_rescue_of_all_is_foretold() {
     let text = format!(
         "{}[[versions]]\nname = \"v2\"\ncomponent = \"gone.wasm\"\n[traffic]\nsplit = {{ v1 = 0, v2 = 100 }}\n\
-         rescue = \"v1\"\n[[traffic.rule]]\nname = \"strict\"\nmatch = {{ path = \"/strict\" }}\nto = \"v2\"\n\
+         rescue = \"v1\"\n[[traffic.rules]]\nname = \"strict\"\nmatch = {{ path = \"/strict\" }}\nversion = \"v2\"\n\
          otherwise = \"fail\"\n",
         greeter("v1")
     );
@@ -99,7 +99,9 @@ fn a_rescue_of_all_is_foretold() {
         &["check"],
         "a start gives no version of api a share, and the rescue version v1 answers requests",
     );
-    says(&["plan"], "serves the rescue version v1 answers requests");
+    let before = Site::new().service("other", &one_version("v1"));
+    let before = before.path("watershed.toml").display().to_string();
+    says(&["plan", "--from", &before], "the rescue version v1 answers requests");
 }
 
 #[test]

@@ -108,6 +108,9 @@ fn the_text_is_that_of_the_last_good_load_whatever_it_changed() {
 fn the_text_outlives_the_process() {
     let mut watershed = serve();
     let good = watershed.site.read(FILE);
+    // The text is kept right after the publish that says that it was right.
+    let kept = || watershed.admin("/api/v1/history?service=greeter&limit=1&file=true").json();
+    eventually("the text is kept", || kept()["file"].is_object());
     watershed.kill();
     watershed.site.replace(FILE, "[[broken");
     let run = |arguments: &[&str]| watershed.site.run(arguments);

@@ -1,6 +1,6 @@
 //! Versions whose targets all fail their checks, and what becomes of their share.
 
-use crate::support::{Backend, Site, Watershed, eventually, upstream};
+use crate::support::{Backend, Site, Watershed, eventually, tell, upstream};
 
 const HOST: &str = "api.localhost";
 const CHECKED: &str = "[versions.upstream.health]\npath = \"/healthz\"\ninterval = \"100ms\"";
@@ -41,8 +41,8 @@ fn the_others_get_the_share_at_once_and_give_it_back() {
     assert!(answers(&watershed, 60)[1] > 0);
     second.answer_checks(500);
     eventually("v2 gives its share away", || answers(&watershed, 60) == [60, 0, 0]);
-    let explained = watershed.site.run(&["explain", "api", "--query", "user=1"]).stdout;
-    let sticky = watershed.site.run(&["explain", "api"]).stdout;
+    let explained = tell(&watershed, &["explain", "api", "--query", "user=1"]).stdout;
+    let sticky = tell(&watershed, &["explain", "api"]).stdout;
     let told = "unhealthy: no target of v2 takes requests now, so its 50 % goes to the others (`when-unhealthy`)";
     assert!(sticky.contains(told) && !explained.contains("v2 50 %"), "{sticky}{explained}");
     // Who asks for it gets it. There is nobody to answer.

@@ -274,7 +274,7 @@ impl<'a> Connection2<'a> {
             Step::Close => {
                 self.wire.say_end();
                 self.socket.shutdown(Shutdown::Write)?;
-                self.socket.set_read_timeout(Some(Duration::from_millis(500)))?;
+                self.socket.set_read_timeout(Some(Duration::from_secs(5)))?;
                 io::copy(&mut self.wire, &mut io::sink()).ok();
                 Err(ErrorKind::NotConnected.into())
             }
