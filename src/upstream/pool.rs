@@ -18,6 +18,7 @@ const MOST: usize = 1024;
 pub struct Pool {
     idle: Mutex<VecDeque<Kept>>,
     counters: Arc<Counters>,
+    most: usize,
 }
 
 #[derive(Debug)]
@@ -28,7 +29,7 @@ struct Kept {
 
 impl Pool {
     pub fn new(counters: Arc<Counters>) -> Self {
-        Self { idle: Mutex::default(), counters }
+        Self { idle: Mutex::default(), counters, most: MOST }
     }
 
     /// A connection that is open and quiet, as far as is known. `is_certain` asks the kernel too: a request that must
@@ -47,7 +48,7 @@ impl Pool {
     pub fn put(&self, connection: Box<Connection>, time: Duration) {
         let kept = Kept { connection, until: Instant::now() + time };
         let mut idle = self.idle();
-        let is_full = idle.len() >= MOST;
+        let is_full = idle.len() >= self.most;
         if !time.is_zero() && !is_full {
             self.counters.connection_kept();
             idle.push_back(kept);
@@ -79,5 +80,39 @@ impl Pool {
 
     fn idle(&self) -> MutexGuard<'_, VecDeque<Kept>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::super::stream::Stream;
+    use super::*;
+
+    /// What a burst has opened must not stay.
+    #[tokio::test]
+    async fn a_full_pool_closes_what_comes_back() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let counters = Arc::<Counters>::default();
+        let pool = Pool { most: 2, ..Pool::new(counters.clone()) };
+        let mut targets = Vec::new();
+        for _ in 0..3 {
+            let stream = TcpStream::connect(address).await.unwrap();
+            targets.push(listener.accept().await.unwrap().0);
+            let connection = Box::new(Connection::new(Stream::Tcp(stream), counters.clone()));
+            pool.put(connection, Duration::from_mins(1));
+        }
+        let ends = async |target: &TcpStream| {
+            target.readable().await.unwrap();
+            target.try_read(&mut [0]).unwrap()
+        };
+        let last = targets.last().unwrap();
+        let closed = tokio::time::timeout(Duration::from_secs(5), ends(last)).await;
+        assert_eq!(closed.unwrap(), 0, "the third is closed");
+        let now = Instant::now();
+        assert!(pool.take(true, now).is_some() && pool.take(true, now).is_some());
+        assert!(pool.take(true, now).is_none());
     }
 }
