@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the console into a folder: console/dist, or the one named by the first argument. The same sources and the same
-# lockfile give the same bytes. Ends with 3 where there is no Node to build with, and none can be installed.
+# lockfile give the same bytes. Ends with 3 where there is no Node or no package to
+# build with, and none can be had.
 set -euo pipefail
 
 console=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -21,5 +22,6 @@ install_node() {
 have_node || { install_node && have_node; } || { echo "build.sh: Node 20.19 or newer is needed" >&2; exit 3; }
 
 cd "$console"
-npm ci --no-audit --no-fund
+npm ci --prefer-offline --no-audit --no-fund ||
+    { echo "build.sh: the packages of package-lock.json cannot be had" >&2; exit 3; }
 npm run build -- --outDir "$output" --emptyOutDir

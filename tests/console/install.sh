@@ -46,6 +46,6 @@ fi
 # npm leaves a copy of the lock file beside what it has installed.
 installed=node_modules/.package-lock.json
 if [ ! -e "$installed" ] || [ package-lock.json -nt "$installed" ] || [ package.json -nt "$installed" ]; then
-    PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 timeout 300 npm ci --no-audit --no-fund --loglevel=error || fail "packages of npm"
+    PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 timeout 300 npm ci --prefer-offline --no-audit --no-fund --loglevel=error || fail "packages of npm"
     touch "$installed"
 fi
