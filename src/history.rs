@@ -195,9 +195,9 @@ impl History {
         self.write(|transaction| raise(transaction, generation))
     }
 
-    /// Names the author of the newest change of a service that was recorded as a file edit, because
-    /// the file was read before the author told of the edit. The edit left the file with this digest.
-    /// Older records of the same edit get the same author. Returns whether there was such a change.
+    /// Names the author of the newest change of a service that left the file with this digest, if it was recorded as a
+    /// file edit because the file was read before the author told of the edit. Others may have edited it since. Older
+    /// records of the same edit get the same author. Returns whether there was such a change.
     ///
     /// # Errors
     ///
@@ -212,7 +212,8 @@ impl History {
         remark: Option<&str>,
     ) -> Result<bool, HistoryError> {
         let newest = self.of(environment, service, AGELESS)?;
-        let of_the_edit = newest.into_iter().take_while(|record| record.is_of_edit(file_digest));
+        let by_then = newest.into_iter().skip_while(|record| !record.is_with_file(file_digest));
+        let of_the_edit = by_then.take_while(|record| record.is_of_edit(file_digest));
         let amended: Vec<Record> = of_the_edit
             .map(|record| Record {
                 author: author.clone(),

@@ -6,13 +6,16 @@
 //! the client asks again, and is then told to look at everything.
 
 mod body;
+mod right;
 mod targets;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
+use axum::http::HeaderMap;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -20,20 +23,28 @@ use rand::RngExt;
 use serde::Serialize;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
 use super::Admin;
 use super::error::AdminError;
 use super::routes::no_parameters;
+use super::session::SessionSecret;
 use crate::api::{ChangeEvent, EndEvent, HelloEvent};
 use crate::transport::{Drain, Parting};
 use crate::versions::{Change, Live};
 use body::Streamed;
+use right::Right;
 use targets::Targets;
 
+/// How often it is looked whether a client may still listen.
+const RIGHTS: Duration = Duration::from_secs(1);
 /// Streams at once: half of the listener's connections.
 const STREAMS: usize = 32;
+/// How often, and how long before the next time, all clients are sent a comment where there is no room for another: the
+/// first one lets a client that is gone refuse it, and with the second one that is known.
+const TRIES: usize = 3;
+const TRY: Duration = Duration::from_millis(100);
 /// How often a comment is sent: proxies and browsers give up on streams that are silent for longer, and a client that
 /// is gone is noticed.
 const COMMENTS: Duration = Duration::from_secs(10);
@@ -54,6 +65,8 @@ pub struct Events {
     /// Differs from start to start.
     process: Arc<str>,
     free: Arc<Semaphore>,
+    /// Asks the streams whether their clients are there.
+    probe: Arc<Notify>,
     targets: Arc<Targets>,
 }
 
@@ -61,7 +74,7 @@ impl Default for Events {
     fn default() -> Self {
         let process = format!("{:012x}", rand::rng().random::<u64>() >> 16);
         let free = Arc::new(Semaphore::new(STREAMS));
-        Self { process: process.into(), free, targets: Arc::default() }
+        Self { process: process.into(), free, probe: Arc::default(), targets: Arc::default() }
     }
 }
 
@@ -70,15 +83,30 @@ impl Events {
     pub(super) async fn watch(&self, live: &Live) {
         self.targets.watch(live).await;
     }
+
+    /// Room for a stream. A connection that its client has closed may still take some: it is read again after its
+    /// answer only.
+    async fn room(&self) -> Result<OwnedSemaphorePermit, AdminError> {
+        for _ in 0..TRIES {
+            if let Ok(permit) = self.free.clone().try_acquire_owned() {
+                return Ok(permit);
+            }
+            self.probe.notify_waiters();
+            sleep(TRY).await;
+        }
+        let busy = |_| AdminError::StreamsBusy { most: STREAMS };
+        self.free.clone().try_acquire_owned().map_err(busy)
+    }
 }
 
 pub async fn stream(
     State(admin): State<Arc<Admin>>,
     RawQuery(query): RawQuery,
+    session: Option<Extension<SessionSecret>>,
+    headers: HeaderMap,
 ) -> Result<Response, AdminError> {
     no_parameters(query)?;
-    let busy = |_| AdminError::StreamsBusy { most: STREAMS };
-    let permit = admin.events.free.clone().try_acquire_owned().map_err(busy)?;
+    let permit = admin.events.room().await?;
     // Before anything is looked at: what changes from here on is told.
     let changes = admin.live.changes().listen();
     admin.events.targets.look(&admin.live);
@@ -87,6 +115,8 @@ pub async fn stream(
         live: admin.live.clone(),
         drain: admin.drain.clone(),
         parting: admin.drain.part(),
+        probe: admin.events.probe.clone(),
+        right: Right::of(&admin, session.map(|Extension(session)| session), &headers),
         changes,
         sender,
         permit,
@@ -107,6 +137,8 @@ struct Stream {
     drain: Drain,
     #[expect(dead_code, reason = "the process waits for it")]
     parting: Parting,
+    probe: Arc<Notify>,
+    right: Right,
     changes: Receiver<Change>,
     /// Room for one event: what waits beside it waits in `changes`, whose length is bounded.
     sender: mpsc::Sender<Bytes>,
@@ -115,7 +147,7 @@ struct Stream {
 }
 
 impl Stream {
-    /// Writes events until the client is gone, does not read, or the process drains.
+    /// Writes events until the client is gone, does not read, or may not listen any more, or the process drains.
     async fn run(mut self, process: String) {
         let mut comments = interval_at(Instant::now() + COMMENTS, COMMENTS);
         comments.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -136,7 +168,9 @@ impl Stream {
                     Err(RecvError::Lagged(_) | RecvError::Closed) => return,
                 },
                 _ = comments.tick() => Some(COMMENT.to_owned()),
+                () = self.probe.notified() => Some(COMMENT.to_owned()),
                 () = drain.announced() => return self.end().await,
+                () = self.right.ended() => return,
                 () = self.sender.closed() => return,
             };
         }
@@ -182,8 +216,9 @@ mod tests {
         let (sender, receiver) = mpsc::channel(1);
         let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         let (live, drain, parting) = (live.clone(), drain.clone(), drain.part());
-        let changes = live.changes().listen();
-        (Stream { live, drain, parting, changes, sender, permit }, receiver)
+        let (changes, right) = (live.changes().listen(), Right::Everybodys);
+        let probe = Arc::default();
+        (Stream { live, drain, parting, probe, right, changes, sender, permit }, receiver)
     }
 
     fn text(bytes: Option<Bytes>) -> String {

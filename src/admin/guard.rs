@@ -150,7 +150,7 @@ fn is_public(method: &Method, path: &str) -> bool {
 }
 
 /// The token in a header. A proxy in front of us may use the same header for something of its own.
-fn bearer(headers: &HeaderMap) -> Option<String> {
+pub fn bearer(headers: &HeaderMap) -> Option<String> {
     let sent = headers.get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = sent.split_once(' ')?;
     // RFC 9110, section 11.1: the scheme may be in any case.

@@ -22,7 +22,8 @@ pub const COOKIE: &str = "watershed-session";
 /// How long a session lasts, used or not.
 pub const LASTS: Duration = Duration::from_secs(12 * 60 * 60);
 
-/// Sessions at once. The oldest ends where there would be more.
+/// Sessions at once. Where there would be more, the oldest of the same token ends or, if it has none, the oldest of all:
+/// whoever logs in again and again ends no session of others.
 const MOST: usize = 1_000;
 
 /// Bytes of randomness.
@@ -112,7 +113,8 @@ impl Sessions {
         let mut sessions = self.all();
         sessions.retain(|session| !session.is_over(now));
         while sessions.len() >= MOST {
-            sessions.pop_front();
+            let own = sessions.iter().position(|session| session.token == token);
+            sessions.remove(own.unwrap_or_default());
         }
         sessions.push_back(Session {
             secret: SecretDigest::of(secret.cookie()),
@@ -180,6 +182,19 @@ mod tests {
         // Those that are over make room first.
         sessions.begin(token(), now + LASTS).unwrap();
         assert_eq!(sessions.all().len(), 1);
+    }
+
+    /// A viewer who logs in again and again.
+    #[test]
+    fn logins_with_one_token_end_no_session_of_another() {
+        let (sessions, now) = (Sessions::default(), Instant::now());
+        let operator = sessions.begin(token(), now).unwrap();
+        let viewer = || sessions.begin(SecretDigest::of("see"), now).unwrap();
+        let first = viewer();
+        (0..MOST).for_each(|_| _ = viewer());
+        assert_eq!(sessions.all().len(), MOST);
+        assert_eq!(sessions.token(&first, now), None);
+        assert_eq!(sessions.token(&operator, now), Some(token()));
     }
 
     #[test]

@@ -129,6 +129,11 @@ impl TokenFile {
         self.access(&sent)
     }
 
+    /// Whether `sent` is a token, as far as the file is known.
+    pub fn knows(&self, sent: &str) -> bool {
+        self.access(&SecretDigest::of(sent.trim())).is_some()
+    }
+
     /// Begins a session of a token.
     ///
     /// # Errors

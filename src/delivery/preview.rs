@@ -145,9 +145,32 @@ fn taking(service: &Service, served: Option<&ServiceDescription>) -> Vec<String>
 /// Whether a key that changes may keep requests from where they went. `latest` and a split say the same where the shares
 /// do, and a quarantine that goes keeps nobody from anything.
 fn decides(change: &KeyChange) -> bool {
-    match change.key.as_str() {
+    let key = change.key.as_str();
+    match key.split_once('.').map_or(key, |(first, _)| first) {
         "traffic" => false,
+        // Each entry is a key of its own, such as `quarantine.v2`.
         "quarantine" => change.after.is_some(),
         _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quarantine_that_goes_keeps_nobody_from_anything() {
+        let text = || Some("sha256:aa".to_owned());
+        for (key, before, after, takes) in [
+            ("quarantine.v2", None, text(), true),
+            ("quarantine.v2.env", None, text(), true),
+            ("quarantine.v2", text(), None, false),
+            ("quarantine.v2.env", text(), None, false),
+            ("traffic", text(), text(), false),
+            ("rules", text(), None, true),
+        ] {
+            let change = KeyChange { key: key.to_owned(), before, after };
+            assert_eq!(decides(&change), takes, "{change:?}");
+        }
     }
 }

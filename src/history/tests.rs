@@ -165,6 +165,18 @@ fn the_author_of_the_newest_edit_can_be_told_later() {
     assert!(amend(FILE_DIGEST), "a removed file has no digest");
 }
 
+/// Two write at once: the first one's text is served, then the second one's, and only then does the first tell.
+#[test]
+fn an_author_who_tells_after_the_next_edit_is_named() {
+    let directory = directory();
+    let history = open(&directory);
+    let next = Record { file_digest: Some("sha256:bb".to_owned()), ..edit(6, "shop") };
+    history.record(&[edit(4, "shop"), edit(5, "shop"), next.clone()]).unwrap();
+    assert!(history.amend("default", "shop", FILE_DIGEST, &command(), None, None).unwrap());
+    let told = |generation| Record { author: command(), ..edit(generation, "shop") };
+    assert_eq!(history.of("default", "shop", 9).unwrap(), [next, told(5), told(4)]);
+}
+
 #[test]
 fn a_record_differs_by_what_is_served_and_declared() {
     let version = |name: &str, status: &str, digest: Option<&str>| RecordedVersion {

@@ -29,6 +29,9 @@ use texts::Texts;
 /// How many records that could not be written are kept for later.
 const UNWRITTEN_MAX: usize = 1_000;
 
+/// How many commands are known at most whose edits may cause changes. The oldest are forgotten first.
+const COMMANDS_MAX: usize = 100;
+
 /// Records what is published.
 pub struct Journal {
     directory: PathBuf,
@@ -227,12 +230,15 @@ impl Journal {
 
     /// Notes that commands have changed files and that the reload that they requested begins now.
     pub fn expect(&mut self, attributions: Vec<Attribution>) {
-        // Several commands may have changed one file in turn: its text tells whose edit is served.
+        // Several commands may have changed one file in turn, and tell of it in another order: its text tells whose edit
+        // is served.
         for attribution in &attributions {
             self.commands.retain(|command| !command.is_of_same(attribution));
         }
-        let command = |attribution| Command { attribution, is_new: true, is_recorded: false };
+        let command = |attribution| Command { attribution, is_new: true };
         self.commands.extend(attributions.into_iter().map(command));
+        let surplus = self.commands.len().saturating_sub(COMMANDS_MAX);
+        self.commands.drain(..surplus);
     }
 
     /// Records what `after` changes, before anybody sees it. If that fails, it is logged and
@@ -345,23 +351,19 @@ impl Journal {
             }
             _ => {
                 self.found.remove(&change.key);
-                let own = self.commands.iter_mut().filter(|command| command.is_of(&change.key));
-                let own = own.map(|command| {
-                    command.is_recorded = true;
-                    command.attribution.clone()
-                });
-                Some(Cause::Edit(own.collect()))
+                let own = self.commands.iter().filter(|command| command.is_of(&change.key));
+                Some(Cause::Edit(own.map(|command| command.attribution.clone()).collect()))
             }
         }
     }
 
-    /// Ends the reload that commands requested. If the watcher was faster, their changes are
+    /// Ends the reload that commands requested. If the watcher or the next command was faster, their changes are
     /// recorded as file edits, and these records get the commands as authors.
     pub async fn finish(&mut self, now: &Snapshot) {
         let late: Vec<_> = self
             .commands
             .iter()
-            .filter(|command| command.is_new && !command.is_recorded)
+            .filter(|command| command.is_new)
             .map(|command| command.attribution.clone())
             .collect();
         if let Some(history) = self.history.clone().filter(|_| !late.is_empty()) {

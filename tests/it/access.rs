@@ -7,7 +7,7 @@ use nix::sys::signal::SIGTERM;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Http1, Response, Site, Watershed, assert_admin_problem, eventually, one_version, tell,
+    Events, Http1, Response, Site, Watershed, assert_admin_problem, eventually, one_version, tell,
 };
 
 const SESSION: &str = "/api/v1/session";
@@ -375,4 +375,25 @@ fn many_cookies_cost_little() {
     let answer = ask(&watershed, "GET", STATUS, &[&format!("cookie: {cookie}")], "");
     assert!([401, 431].contains(&answer.status), "{answer:?}");
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+/// A stream is let through once and goes on: who may not look any more must not be told of changes.
+#[test]
+fn a_stream_ends_with_the_token_or_the_session_that_has_opened_it() {
+    let watershed = serve();
+    let admin = watershed.admin_address();
+    let (viewer, ann) = (Browser::of(&watershed, "see"), Browser::of(&watershed, "act"));
+    let who = [bearer("see"), viewer.cookie.clone(), ann.cookie.clone(), bearer("act")];
+    let [mut by_token, mut by_cookie, mut by_session, mut stays] =
+        who.map(|who| Events::open_as(admin, &who));
+    for stream in [&mut by_token, &mut by_cookie, &mut by_session, &mut stays] {
+        stream.hello();
+    }
+    let out = ask(&watershed, "DELETE", SESSION, &[&ann.cookie, &ann.csrf], "");
+    assert_eq!(out.status, 204, "{out:?}");
+    assert_eq!(by_session.next(), None);
+    watershed.site.write("token", TOKENS.replace("viewer see Vic\n", ""));
+    assert_eq!((by_token.next(), by_cookie.next()), (None, None));
+    watershed.site.write("services/greeter.toml", one_version("v2"));
+    stays.change_of(Some("greeter"));
 }

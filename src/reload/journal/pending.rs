@@ -15,7 +15,6 @@ pub struct Command {
     pub attribution: Attribution,
     /// Whether the reload that the command asked for is still going on.
     pub is_new: bool,
-    pub is_recorded: bool,
 }
 
 /// A change to be recorded, as far as it is known without reading a file.
@@ -48,9 +47,12 @@ impl Command {
         key_of(&self.attribution)
     }
 
+    /// Whether it is of an edit that left the same file with the same text.
     pub fn is_of_same(&self, other: &Attribution) -> bool {
-        let Attribution { environment, service, .. } = &self.attribution;
-        *environment == other.environment && *service == other.service
+        let Attribution { environment, service, file_digest, .. } = &self.attribution;
+        *environment == other.environment
+            && *service == other.service
+            && *file_digest == other.file_digest
     }
 }
 

@@ -19,8 +19,13 @@ pub struct Events {
 impl Events {
     /// Opens a stream, and reads its head.
     pub fn open(admin: SocketAddr) -> Self {
+        Self::open_as(admin, "accept: text/event-stream")
+    }
+
+    /// The same, with a header that says who asks.
+    pub fn open_as(admin: SocketAddr, header: &str) -> Self {
         let mut client = Http1::connect(admin);
-        client.send("GET /api/v1/events HTTP/1.1\r\nhost: localhost\r\n\r\n");
+        client.send(&format!("GET /api/v1/events HTTP/1.1\r\nhost: localhost\r\n{header}\r\n\r\n"));
         let response = client.head();
         assert_eq!(response.status, 200, "{response:?}");
         assert_eq!(response.header("content-type"), Some("text/event-stream"));
