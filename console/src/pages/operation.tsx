@@ -3,6 +3,7 @@
 import { authorText } from "../actions/target";
 import { api } from "../api/client";
 import { deployments, type Operation as OperationDocument, type OperationError, type Step } from "../api/deploy";
+import { serviceIn } from "../api/documents";
 import { Refused } from "../api/problem";
 import { t } from "../i18n";
 import { LinkButton } from "../parts/button";
@@ -40,7 +41,7 @@ export function Operation({
   );
   const document = operation.document.value;
   const failure = operation.failure.value;
-  const version = status.document.value?.environments[0]?.services[0]?.versions.find(
+  const version = serviceIn(status.document.value, environment, service)?.versions.find(
     ({ name }) => name === document?.version,
   );
   const isUnknown = failure instanceof Refused && failure.problem.status === 404;
