@@ -20,7 +20,7 @@ export const deploy = {
   uploadFailed: "The component was not accepted",
   cancelUpload: "Cancel the upload",
   path: "Path of the component",
-  pathHelp: "Absolute, or relative to the service's file.",
+  pathHelp: "Absolute, or relative to the directory of the main file.",
   targets: "Addresses",
   targetsHelp: "HOST:PORT, several separated by spaces or commas.",
   env: "Environment variables",

@@ -19,7 +19,7 @@ export const deploy: typeof english = {
   uploadFailed: "组件未被接受",
   cancelUpload: "取消上传",
   path: "组件路径",
-  pathHelp: "绝对路径，或相对于服务文件的路径。",
+  pathHelp: "绝对路径，或相对于主配置文件所在目录的路径。",
   targets: "地址",
   targetsHelp: "HOST:PORT，多个地址用空格或逗号分隔。",
   env: "环境变量",
