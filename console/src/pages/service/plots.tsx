@@ -38,7 +38,14 @@ export function Plots({
         <span class="quiet small">{texts.marks}</span>
       </div>
       <div class="plots card">
-        <Plot {...shared} title={texts.plots.share} lines={lines(({ share }) => share)} show={percent} isStepped />
+        <Plot
+          {...shared}
+          title={texts.plots.share}
+          lines={lines(({ share }) => share)}
+          show={percent}
+          isStepped
+          most={100}
+        />
         <Plot
           {...shared}
           title={texts.plots.rate}
