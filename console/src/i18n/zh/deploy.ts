@@ -83,7 +83,7 @@ export const deploy: typeof english = {
     shifting: "切换流量（如有要求）",
     done: "完成",
   },
-  stepState: { done: "已完成", now: "进行中", later: "未开始", failed: "在此失败" },
+  stepState: { done: "已完成", now: "进行中", later: "未开始", failed: "在此失败", never: "未执行" },
   leave: "可以离开此页面，操作会继续进行，结果会显示在服务页面上。",
   begunBy: (user) => `发起人：${user}`,
   isNormal: (version) => `${version} 状态正常`,
