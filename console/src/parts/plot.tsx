@@ -33,6 +33,9 @@ const HEIGHT = 170;
 /** Seconds that a plot shows at least. */
 const SPAN = 60;
 
+/** Seconds between two times of the axis: one of these, none below what a time of day tells apart. */
+const TICKS = [1, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200];
+
 /** Beside the drawing, so that half of a time has room there. */
 const EDGE = 30;
 
@@ -94,7 +97,13 @@ function options(element: HTMLElement, newest: { current: PlotProps }): uPlot.Op
     legend: { live: true },
     scales: { y: { range: (_, __, most) => [0, end ?? (most > 0 ? most * 1.08 : 1)] } },
     axes: [
-      { ...axis, size: 34, space: 90, values: (_, ticks) => ticks.map((tick) => clock(new Date(tick * 1000))) },
+      {
+        ...axis,
+        size: 34,
+        space: 75,
+        incrs: TICKS,
+        values: (_, ticks) => ticks.map((tick) => clock(new Date(tick * 1000))),
+      },
       { ...axis, size: 72, space: 36, values: (_, ticks) => ticks.map((tick) => newest.current.show(tick)) },
     ],
     series: [
