@@ -43,7 +43,7 @@ export function rate(value: number): string {
 /** A time span in the unit that suits it. */
 export function milliseconds(value: number): string {
   if (value >= 10_000) return `${format({ maximumFractionDigits: 1 }).format(value / 1000)}\u00a0s`;
-  if (value < 1) return `${format({ maximumFractionDigits: 0 }).format(value * 1000)}\u00a0µs`;
+  if (value > 0 && value < 1) return `${format({ maximumFractionDigits: 0 }).format(value * 1000)}\u00a0µs`;
   return `${format({ maximumFractionDigits: value >= 100 ? 0 : value >= 10 ? 1 : 2 }).format(value)}\u00a0ms`;
 }
 

@@ -76,10 +76,10 @@ export function lengthOf(series: SeriesDocument): number {
   return series.versions[0]?.requests.length ?? 0;
 }
 
-/** Seconds since 1970 at the start of each step. */
+/** Seconds since 1970 at the end of each step: a share is of that moment, and no effect is shown before its cause. */
 export function timesOf(series: SeriesDocument): number[] {
   const start = Date.parse(series.from) / 1000;
-  return Array.from({ length: lengthOf(series) }, (_, place) => start + place * series.step_seconds);
+  return Array.from({ length: lengthOf(series) }, (_, place) => start + (place + 1) * series.step_seconds);
 }
 
 /** From when on to ask: the last step again, which may not have been over. */

@@ -207,3 +207,14 @@ export interface ReloadDocument extends Partial<ReportDocument> {
   files_read: number;
   restart_needed_for?: string[];
 }
+
+/** A service of a document, which may have the other environments without their services. */
+export function serviceIn<S extends { name: string }>(
+  document: { environments: { name: string; services: S[] }[] } | undefined,
+  environment: string,
+  service: string,
+): S | undefined {
+  return document?.environments
+    .find(({ name }) => name === environment)
+    ?.services.find(({ name }) => name === service);
+}

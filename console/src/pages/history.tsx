@@ -5,6 +5,7 @@ import { useState } from "preact/hooks";
 import { Dialogs } from "../actions/dialogs";
 import type { Open } from "../actions/others";
 import { api } from "../api/client";
+import { serviceIn } from "../api/documents";
 import { t } from "../i18n";
 import { Button } from "../parts/button";
 import { Empty, Failure, Loading } from "../parts/notice";
@@ -32,7 +33,7 @@ export function History({ environment, service }: { environment: string; service
   );
   const records = history.document.value?.records;
   const failure = history.failure.value;
-  const document = status.document.value?.environments[0]?.services[0];
+  const document = serviceIn(status.document.value, environment, service);
   const refresh = async () => void (await Promise.all([history.refresh(), status.refresh()]));
   return (
     <>

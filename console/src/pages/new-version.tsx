@@ -8,7 +8,7 @@ import { Trouble } from "../actions/trouble";
 import type { Preview } from "../api/change";
 import { api } from "../api/client";
 import { deployments } from "../api/deploy";
-import type { ServiceDocument } from "../api/documents";
+import { type ServiceDocument, serviceIn } from "../api/documents";
 import { Refused, Unreachable } from "../api/problem";
 import { count } from "../format";
 import { t } from "../i18n";
@@ -30,7 +30,7 @@ export function NewVersion({ environment, service }: { environment: string; serv
       concerns: about(environment, service),
     },
   );
-  const document = status.document.value?.environments[0]?.services[0];
+  const document = serviceIn(status.document.value, environment, service);
   const failure = status.failure.value;
   return (
     <>

@@ -3,6 +3,7 @@
 import { authorText } from "../actions/target";
 import { api } from "../api/client";
 import { deployments, type Operation as OperationDocument, type OperationError, type Step } from "../api/deploy";
+import { serviceIn } from "../api/documents";
 import { Refused } from "../api/problem";
 import { t } from "../i18n";
 import { LinkButton } from "../parts/button";
@@ -40,7 +41,7 @@ export function Operation({
   );
   const document = operation.document.value;
   const failure = operation.failure.value;
-  const version = status.document.value?.environments[0]?.services[0]?.versions.find(
+  const version = serviceIn(status.document.value, environment, service)?.versions.find(
     ({ name }) => name === document?.version,
   );
   const isUnknown = failure instanceof Refused && failure.problem.status === 404;
@@ -95,20 +96,21 @@ function Progress({ document }: { document: OperationDocument }) {
   );
 }
 
-type Stand = "done" | "now" | "later" | "failed";
+type Stand = "done" | "now" | "later" | "failed" | "never";
 
 /** Where each step stands. A deployment that moves no traffic ends without that step. */
 function stand(document: OperationDocument, step: Step): Stand {
   if (document.state === "done") return "done";
   const [at, place] = [STEPS.indexOf(document.step), STEPS.indexOf(step)];
   if (document.step === "done" || place < at) return "done";
-  if (place > at) return "later";
-  return document.state === "failed" ? "failed" : "now";
+  const isOver = document.state === "failed";
+  if (place > at) return isOver ? "never" : "later";
+  return isOver ? "failed" : "now";
 }
 
 function Steps({ document }: { document: OperationDocument }) {
   const texts = t().deploy;
-  const icons = { done: "check", now: "spin", later: "dot", failed: "cross" } as const;
+  const icons = { done: "check", now: "spin", later: "dot", failed: "cross", never: "dot" } as const;
   return (
     <ol class="steps">
       {STEPS.map((step) => {

@@ -6,7 +6,7 @@ import { Dialogs } from "../actions/dialogs";
 import type { Open } from "../actions/others";
 import { type Target, withShares } from "../actions/target";
 import { api } from "../api/client";
-import type { ServiceDocument, StatusDocument } from "../api/documents";
+import { type ServiceDocument, type StatusDocument, serviceIn } from "../api/documents";
 import { Refused } from "../api/problem";
 import { t } from "../i18n";
 import { Button, LinkButton } from "../parts/button";
@@ -39,9 +39,7 @@ export function Service({ environment, service }: Props) {
   const status = useResource(`status ${key}`, (signal) => api.status(query, signal), { every: 2_000, concerns });
   const document = status.document.value;
   const failure = status.failure.value;
-  const found = document?.environments
-    .find(({ name }) => name === environment)
-    ?.services.find(({ name }) => name === service);
+  const found = serviceIn(document, environment, service);
   if (found !== undefined) return <Found {...query} document={found} status={status} />;
   if (failure instanceof Refused && failure.problem.status === 404) return <Gone service={service} failure={failure} />;
   if (failure !== undefined) {
@@ -67,7 +65,7 @@ function Found({
   const history = useResource(`history ${key}`, (signal) => api.history({ ...query, limit: 50 }, signal), { concerns });
   const series = useHour(environment, service);
   const [open, setOpen] = useState<Open>();
-  const described = config.document.value?.environments[0]?.services[0];
+  const described = serviceIn(config.document.value, environment, service);
   const policy = described === undefined ? undefined : policyOf(described);
   const records = history.document.value?.records ?? [];
   const target: Target = {

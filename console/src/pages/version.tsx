@@ -2,7 +2,7 @@
 
 import { api } from "../api/client";
 import type { ServiceDescription, VersionDescription } from "../api/config";
-import type { ServiceDocument, VersionDocument } from "../api/documents";
+import { type ServiceDocument, type VersionDocument, serviceIn } from "../api/documents";
 import { count, milliseconds, percent, ratio, rate } from "../format";
 import { t } from "../i18n";
 import { LinkButton, Outward } from "../parts/button";
@@ -35,8 +35,8 @@ export function Version({ environment, service, version }: Place) {
   const config = useResource(`configuration of ${key}`, (signal) => api.config({ environment, service }, signal), {
     concerns,
   });
-  const document = status.document.value?.environments[0]?.services[0];
-  const described = config.document.value?.environments[0]?.services[0];
+  const document = serviceIn(status.document.value, environment, service);
+  const described = serviceIn(config.document.value, environment, service);
   const found = document?.versions.find(({ name }) => name === version);
   const failure = status.failure.value ?? config.failure.value;
   return (

@@ -65,6 +65,16 @@ export function ChangeButton(props: ButtonProps) {
   return <Button {...props} blocked={blocked} />;
 }
 
+/** A link to where one changes something: a viewer gets a button that says why it leads nowhere. */
+export function ChangeLink({ href, children, icon }: { href: string; children: ComponentChildren; icon: IconName }) {
+  if (!mayChange.value) return <ChangeButton icon={icon}>{children}</ChangeButton>;
+  return (
+    <LinkButton icon={icon} href={href}>
+      {children}
+    </LinkButton>
+  );
+}
+
 export function LinkButton({
   href,
   children,

@@ -19,7 +19,10 @@ export function CodeBlock({ text, label, isDiff = false }: { text: string; label
 
 function DiffLine({ line }: { line: string }) {
   const kind = line.startsWith("+") ? "added" : line.startsWith("-") ? "removed" : undefined;
-  return <span class={kind === undefined ? "line" : `line line-${kind}`}>{`${line}\n`}</span>;
+  // The places between the changes are the only words of a diff that are not the file's.
+  const place = /^line (\d+):$/.exec(line)?.[1];
+  const shown = place === undefined ? line : t().shell.line(place);
+  return <span class={kind === undefined ? "line" : `line line-${kind}`}>{`${shown}\n`}</span>;
 }
 
 export function CopyButton({ text, label }: { text: string; label: string }) {

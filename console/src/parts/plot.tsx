@@ -24,12 +24,20 @@ export interface PlotProps {
   marks: readonly number[];
   /** Whether a value holds until the next one. */
   isStepped?: boolean;
+  /** Where the scale ends; without it, a little above the largest value. */
+  most?: number;
 }
 
 const HEIGHT = 170;
 
 /** Seconds that a plot shows at least. */
 const SPAN = 60;
+
+/** Seconds between two times of the axis: one of these, none below what a time of day tells apart. */
+const TICKS = [1, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200];
+
+/** Beside the drawing, so that half of a time has room there. */
+const EDGE = 30;
 
 export function Plot(props: PlotProps) {
   const { title, times, lines, show, marks } = props;
@@ -55,7 +63,7 @@ export function Plot(props: PlotProps) {
     plot.current?.setData(dataOf(newest.current));
   }, [times, lines, marks, look]);
   const latest = lines.map(({ name, values }) => {
-    const value = values.findLast((value) => value !== null);
+    const value = values.findLast(isKnown);
     return value == null ? name : `${name} ${show(value)}`;
   });
   return (
@@ -65,6 +73,8 @@ export function Plot(props: PlotProps) {
     </figure>
   );
 }
+
+const isKnown = (value: number | null) => value !== null;
 
 /** A process that has just begun has one moment: the time before it makes a span, without which uPlot shows a day. */
 function dataOf({ times, lines }: PlotProps): uPlot.AlignedData {
@@ -77,28 +87,44 @@ function dataOf({ times, lines }: PlotProps): uPlot.AlignedData {
 function options(element: HTMLElement, newest: { current: PlotProps }): uPlot.Options {
   const style = getComputedStyle(element);
   const colour = (name: string) => style.getPropertyValue(`--${name}`).trim();
-  const { lines, isStepped } = newest.current;
+  const { lines, isStepped, most: end } = newest.current;
   const axis = { stroke: colour("quiet"), grid: { stroke: colour("line"), width: 1 }, ticks: { show: false } };
   return {
     width: element.clientWidth,
     height: HEIGHT,
-    padding: [8, 8, 0, 0],
+    padding: [8, EDGE, 0, 0],
     cursor: { y: false, points: { size: 6 } },
     legend: { live: true },
-    scales: { y: { range: (_, __, most) => [0, most > 0 ? most * 1.08 : 1] } },
+    scales: { y: { range: (_, __, most) => [0, end ?? (most > 0 ? most * 1.08 : 1)] } },
     axes: [
-      { ...axis, size: 34, space: 90, values: (_, ticks) => ticks.map((tick) => clock(new Date(tick * 1000))) },
+      {
+        ...axis,
+        size: 34,
+        space: 75,
+        incrs: TICKS,
+        values: (_, ticks) => ticks.map((tick) => clock(new Date(tick * 1000))),
+      },
       { ...axis, size: 72, space: 36, values: (_, ticks) => ticks.map((tick) => newest.current.show(tick)) },
     ],
     series: [
-      { value: (_, time) => (time == null ? "–" : clock(new Date(time * 1000))), label: t().units.time },
+      {
+        label: t().units.time,
+        // Where nobody points at a moment, the legend has the newest.
+        value: (plot, time, _, at) => {
+          const told = at === null ? plot.data[0].at(-1) : time;
+          return told == null ? "–" : clock(new Date(told * 1000));
+        },
+      },
       ...lines.map(({ name, tone }) => ({
         label: name,
         stroke: colour(tone),
         width: 1.6,
         // One moment makes no line.
         points: { show: (plot: uPlot) => plot.data[0].length < 4 },
-        value: (_: uPlot, value: number | null) => (value == null ? "–" : newest.current.show(value)),
+        value: (_: uPlot, value: number | null, series: number, at: number | null) => {
+          const known = at === null ? newest.current.lines[series - 1]?.values.findLast(isKnown) : value;
+          return known == null ? "–" : newest.current.show(known);
+        },
         ...(isStepped === true && uPlot.paths.stepped !== undefined
           ? { paths: uPlot.paths.stepped({ align: 1 }) }
           : {}),

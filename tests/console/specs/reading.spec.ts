@@ -47,6 +47,22 @@ test("a request is explained step by step, and the address keeps the question", 
   await expect(other.getByRole("textbox", { name: explain.path })).toHaveValue("/shop/cart?a=1");
 });
 
+test("every page of a service is there in each environment", async ({ serve, page }) => {
+  const site = new Site().environment("staging").service("greeter", twoVersions());
+  const watershed = await serve(site.service("shop", twoVersions("{ v1 = 25, v2 = 75 }"), "staging"));
+  const console = new Console(page, watershed);
+  const { service, deploy } = console.texts;
+  await console.open("#/staging/shop/versions/v2");
+  await expect(page.locator(".main")).toContainText(percent(75));
+  await expect(page.locator(".main")).toContainText("GREETING");
+  await console.open("#/staging/shop/history");
+  await expect(page.getByRole("table", { name: service.history })).toContainText(service.isServed);
+  await console.open("#/staging/shop/new-version");
+  await expect(page.getByRole("textbox", { name: deploy.name })).toBeVisible();
+  await console.open("#/staging/shop");
+  await expect(console.version("v2")).toContainText(percent(75));
+});
+
 test("the configuration says which file is wrong and why, and what wants a restart", async ({ serve, page }) => {
   const site = new Site().service("greeter", twoVersions());
   const watershed = await serve(site);

@@ -59,6 +59,7 @@ export const shell = {
   notYet: "–",
   newWindow: "opens in a new window",
   soon: "This page is being built.",
+  line: (number: string) => `line ${number}:`,
   alerts: "Messages",
   notices: "Notices",
 };
@@ -68,7 +69,7 @@ export const units = {
   perSecond: "req/s",
   rate: (value: string) => `${value} req/s`,
   requests: (value: string) => `${value} requests`,
-  points: (value: string) => `${value} points`,
+  points: (value: string) => `${value} ${/^[+−]?1$/.test(value) ? "point" : "points"}`,
   tooEarly: "too early",
   tooEarlyHelp: "There were too few requests, or too little time, since the last change to say this.",
   noRequests: "no requests",

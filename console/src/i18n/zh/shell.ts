@@ -57,6 +57,7 @@ export const shell: typeof english = {
   notYet: "–",
   newWindow: "在新窗口打开",
   soon: "此页面正在建设中。",
+  line: (number) => `第 ${number} 行：`,
   alerts: "消息",
   notices: "提示",
 };

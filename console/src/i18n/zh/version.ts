@@ -50,7 +50,7 @@ export const version: typeof english = {
   weight: "权重",
   health: "健康状态",
   healths: { healthy: "健康", unhealthy: "不健康", unchecked: "尚未检查", ejected: "暂时剔除" },
-  since: "自",
+  since: "起始时间",
   requests: "请求",
   failures: "失败",
   latency: "延迟",

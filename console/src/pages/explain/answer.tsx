@@ -63,8 +63,9 @@ function Steps({ explanation }: { explanation: Explanation }) {
           </>
         )}
       </li>
-      {rules.length === 0 && (
+      {rules.length === 0 && wish?.result !== "granted" && (
         <li>
+          <b>{texts.stepNames.rules}</b>
           <p class="quiet">{texts.noRules}</p>
         </li>
       )}

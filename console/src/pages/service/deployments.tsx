@@ -21,7 +21,7 @@ export function Deployments({ environment, service }: { environment: string; ser
   );
   return (
     <div class="notices" aria-live="polite">
-      {own.filter(isTold).map(({ id, state, version, error }) => (
+      {own.filter((operation) => isTold(operation, own)).map(({ id, state, version, error }) => (
         <Notice
           key={id}
           kind={state === "failed" ? "error" : "info"}
@@ -39,6 +39,10 @@ export function Deployments({ environment, service }: { environment: string; ser
   );
 }
 
-function isTold({ state, began }: Operation): boolean {
-  return state === "running" || (state === "failed" && Date.now() - Date.parse(began) < TOLD_MS);
+/** A failure is told until it is old, or until the same version is deployed again. */
+function isTold({ state, began, version }: Operation, own: readonly Operation[]): boolean {
+  if (state !== "failed") return state === "running";
+  const start = Date.parse(began);
+  const isRetried = own.some((other) => other.version === version && Date.parse(other.began) > start);
+  return !isRetried && Date.now() - start < TOLD_MS;
 }

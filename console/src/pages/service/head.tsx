@@ -4,7 +4,7 @@
 import type { ServiceDocument } from "../../api/documents";
 import type { Open } from "../../actions/others";
 import { t } from "../../i18n";
-import { ChangeButton, LinkButton, Outward } from "../../parts/button";
+import { ChangeButton, ChangeLink, Outward } from "../../parts/button";
 import { link, place } from "../../router";
 
 export function Head({
@@ -33,9 +33,9 @@ export function Head({
           <ChangeButton kind="primary" icon="scales" onClick={() => onOpen({ dialog: "traffic" })}>
             {texts.traffic}
           </ChangeButton>
-          <LinkButton icon="plus" href={link({ page: "new-version", environment, service: service.name })}>
+          <ChangeLink icon="plus" href={link({ page: "new-version", environment, service: service.name })}>
             {texts.newVersion}
-          </LinkButton>
+          </ChangeLink>
           <ChangeButton icon="back" onClick={() => onOpen({ dialog: "rollback" })}>
             {texts.rollback}
           </ChangeButton>

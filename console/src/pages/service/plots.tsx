@@ -24,6 +24,8 @@ export function Plots({
   const step = series.step_seconds;
   // A version that had nothing in the hour is a line on the ground that hides others.
   const shown = series.versions.filter(({ requests, share }) => requests.some(Boolean) || share.some(Boolean));
+  // A process that has just begun, or a service that nobody uses: there are neither times nor lines.
+  if (times.length === 0 || shown.length === 0) return null;
   const lines = (values: (version: VersionSeries) => (number | null)[]): PlotLine[] =>
     shown.map((version) => ({
       name: version.name,
@@ -38,7 +40,14 @@ export function Plots({
         <span class="quiet small">{texts.marks}</span>
       </div>
       <div class="plots card">
-        <Plot {...shared} title={texts.plots.share} lines={lines(({ share }) => share)} show={percent} isStepped />
+        <Plot
+          {...shared}
+          title={texts.plots.share}
+          lines={lines(({ share }) => share)}
+          show={percent}
+          isStepped
+          most={100}
+        />
         <Plot
           {...shared}
           title={texts.plots.rate}

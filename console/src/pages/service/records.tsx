@@ -1,5 +1,7 @@
 // Records of the history, each with the way back to it.
 
+import { Fragment } from "preact";
+
 import { sharesText } from "../../actions/target";
 import type { Author, HistoryRecord } from "../../api/history";
 import { count } from "../../format";
@@ -32,7 +34,7 @@ export function Records({
       isLabelHidden: true,
       cell: (record) =>
         record === newest ? (
-          <span class="quiet">{texts.isServed}</span>
+          <span class="is-served quiet">{texts.isServed}</span>
         ) : record.after.length === 0 ? null : (
           <ChangeButton
             kind="quiet"
@@ -73,7 +75,15 @@ function Who({ author }: { author: Author }) {
   if (author.kind === "file-edit") return <span>{texts.file}</span>;
   return (
     <span>
-      <b>{author.user}</b> <code class="small">{author.command}</code>
+      <b>{author.user}</b>{" "}
+      <code class="small">
+        {author.command.split(" ").map((word, place) => (
+          <Fragment key={place}>
+            {place > 0 && " "}
+            <span class="unbroken">{word}</span>
+          </Fragment>
+        ))}
+      </code>
     </span>
   );
 }
