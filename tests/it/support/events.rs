@@ -25,7 +25,7 @@ impl Events {
     /// The same, with a header that says who asks.
     pub fn open_as(admin: SocketAddr, header: &str) -> Self {
         let mut client = Http1::connect(admin);
-        client.send(&format!("GET /api/v1/events HTTP/1.1\r\nhost: localhost\r\n{header}\r\n\r\n"));
+        client.send(format!("GET /api/v1/events HTTP/1.1\r\nhost: localhost\r\n{header}\r\n\r\n"));
         let response = client.head();
         assert_eq!(response.status, 200, "{response:?}");
         assert_eq!(response.header("content-type"), Some("text/event-stream"));
