@@ -25,7 +25,7 @@ pub enum WriteError {
     Edit(Box<EditError>),
     /// With the change to make by hand, and the text that it leads to.
     #[error("{error}")]
-    ByHand { error: Box<EditError>, diff: String, text: String },
+    ByHand { error: Box<Self>, diff: String, text: String },
     #[error("{0}")]
     Store(#[from] ComponentStoreError),
     #[error("{0}")]
@@ -125,6 +125,9 @@ impl WriteError {
             }
             ErrorCode::FileChanged | ErrorCode::ChangedMeanwhile => StatusCode::CONFLICT,
             ErrorCode::Busy | ErrorCode::Draining => StatusCode::SERVICE_UNAVAILABLE,
+            ErrorCode::WriteFailed if matches!(self, Self::ByHand { .. }) => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             ErrorCode::WriteFailed if self.is_full() => StatusCode::INSUFFICIENT_STORAGE,
             ErrorCode::WriteFailed | ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::UNPROCESSABLE_ENTITY,
@@ -165,7 +168,8 @@ impl Coded for WriteError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Admin(error) => error.code(),
-            Self::Edit(error) | Self::ByHand { error, .. } => error.code(),
+            Self::Edit(error) => error.code(),
+            Self::ByHand { error, .. } => error.code(),
             Self::Store(error) => error.code(),
             Self::Refused(why) | Self::Overtaken { why, .. } => why.code(),
             Self::Wrong(report) if report.is_transient() => ErrorCode::UnreadableConfiguration,
@@ -183,7 +187,13 @@ impl Coded for WriteError {
     fn help(&self) -> Option<String> {
         match self {
             Self::Admin(error) => error.help(),
-            Self::Edit(error) | Self::ByHand { error, .. } => error.help(),
+            Self::Edit(error) => error.help(),
+            Self::ByHand { error, .. } if matches!(**error, Self::Store(_)) => Some(
+                "as a user that may write there, put the component where the change names it, and then \
+                 make the change"
+                    .to_owned(),
+            ),
+            Self::ByHand { error, .. } => error.help(),
             Self::Store(error) => error.help(),
             Self::Refused(why) | Self::Overtaken { why, .. } => why.help(),
             Self::Wrong(report) => report.problems.first().map(|problem| problem.help.clone()),

@@ -30,6 +30,12 @@ pub enum ComponentStoreError {
 }
 
 impl ComponentStoreError {
+    /// Whether the place is not for this user to write, and so for somebody else to fill.
+    pub fn is_foreign(&self) -> bool {
+        matches!(self, Self::Unwritable { error, .. }
+            if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem))
+    }
+
     pub(super) fn unwritable(path: &Path, error: io::Error) -> Self {
         let help = match error.kind() {
             ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {

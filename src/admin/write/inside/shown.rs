@@ -94,13 +94,16 @@ impl Inside {
         changed.iter().map(share).collect()
     }
 
-    /// An error of the file with the change to make by hand, if the file cannot be written here.
+    /// An error with the change to make by hand, if the file, or the copy that it would name, cannot be written here.
     pub(super) fn by_hand(&self, error: WriteError, edit: &Edit) -> WriteError {
-        let WriteError::Edit(error) = error else { return error };
-        let is_foreign = matches!(
-            *error,
-            EditError::ReadOnly { .. } | EditError::Owner { .. } | EditError::ConfigMap { .. }
-        );
+        let is_foreign = match &error {
+            WriteError::Edit(error) => matches!(
+                **error,
+                EditError::ReadOnly { .. } | EditError::Owner { .. } | EditError::ConfigMap { .. }
+            ),
+            WriteError::Store(error) => error.is_foreign(),
+            _ => false,
+        };
         let parsed = || {
             let before = self.text().ok()?;
             let mut text = crate::edit::ServiceText::parse(self.file(), before.clone()).ok()?;
@@ -109,8 +112,8 @@ impl Inside {
             Some((show_change(&before, &text), text))
         };
         match is_foreign.then(parsed).flatten() {
-            Some((diff, text)) => WriteError::ByHand { error, diff, text },
-            None => WriteError::Edit(error),
+            Some((diff, text)) => WriteError::ByHand { error: Box::new(error), diff, text },
+            None => error,
         }
     }
 
