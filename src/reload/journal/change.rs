@@ -9,11 +9,14 @@ use crate::config::{Digest, Percent};
 use crate::history::{
     Author, MadeOf, Parts, Record, RecordOutcome, RecordedVersion, Served, Share, now,
 };
+use crate::reload::outcome::ReloadHandle;
 use crate::source::read_file;
 use crate::versions::{ReadyVersion, ServiceEntry, ServiceKey, Snapshot, Status, VersionView};
 
 /// The most bytes of a service file that are digested. The loader accepts no larger file.
 const LONGEST: u64 = 16 << 20;
+
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// A service that a publish changes.
 #[derive(Clone, Debug)]
@@ -25,23 +28,31 @@ pub struct Change {
     pub entry: Option<Arc<ServiceEntry>>,
     /// The file that declares it, or declared it.
     pub file: PathBuf,
+    /// The digest of the text that the loader has read of it last, if that is known.
+    pub read: Option<Digest>,
 }
 
 impl Change {
     /// The change of a service that is served now, with no regard to what it served before.
     pub fn of(entry: &Arc<ServiceEntry>, before: Vec<Share>) -> Self {
         let (key, file) = (entry.key.clone(), entry.declared.file.clone());
-        Self { key, before, entry: Some(entry.clone()), file }
+        Self { key, before, entry: Some(entry.clone()), file, read: None }
     }
 
     fn removal(entry: &ServiceEntry) -> Self {
         let (key, file) = (entry.key.clone(), entry.declared.file.clone());
-        Self { key, before: shares_of(entry), entry: None, file }
+        Self { key, before: shares_of(entry), entry: None, file, read: None }
+    }
+
+    /// The same, of the text that the loader has read.
+    pub fn as_read(self, reloads: &ReloadHandle) -> Self {
+        let read = self.entry.as_ref().and_then(|_| reloads.file_digest(&self.file));
+        Self { read, ..self }
     }
 
     /// The record of this change, and the parts that it names. Reads the service's file.
     pub fn record(&self, generation: u64, author: Author) -> (Record, Parts) {
-        let Self { key, before, entry, file } = self;
+        let Self { key, before, entry, file, read } = self;
         let declared = entry.iter().flat_map(|entry| {
             let declared = entry.declared.versions.len();
             entry.versions.iter().take(declared).map(recorded)
@@ -62,7 +73,7 @@ impl Change {
             remark: None,
             outcome: held.map_or(RecordOutcome::Published, |why| RecordOutcome::Held { why }),
             restores: None,
-            file_digest: digest_of(file),
+            file_digest: digest_of(file, *read),
         };
         (record, parts)
     }
@@ -133,7 +144,30 @@ fn recorded(view: &VersionView) -> RecordedVersion {
     RecordedVersion { name: view.name.to_string(), status: view.status.word().to_owned(), digest }
 }
 
-/// The present digest of a file. A pipe or a device has none.
-fn digest_of(path: &Path) -> Option<String> {
-    Some(Digest::of(read_file(path, LONGEST).ok()?).to_string())
+/// The digest of a file, as the loader has read it: somebody may have written the next text by now, which is another
+/// change. A pipe or a device has none.
+fn digest_of(path: &Path, read: Option<Digest>) -> Option<String> {
+    let bytes = read_file(path, LONGEST).ok()?;
+    // What is read is told without its byte order mark.
+    let text = Digest::of(bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes));
+    let later = read.filter(|read| *read != text);
+    Some(later.unwrap_or_else(|| Digest::of(&bytes)).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_is_that_of_the_text_that_was_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("shop.toml");
+        std::fs::write(&file, "\u{feff}now").unwrap();
+        let of = |read: Option<&str>| digest_of(&file, read.map(Digest::of));
+        let told = |text: &str| Some(Digest::of(text).to_string());
+        assert_eq!(of(None), told("\u{feff}now"));
+        assert_eq!(of(Some("now")), told("\u{feff}now"));
+        assert_eq!(of(Some("before")), told("before"), "the file was written again since");
+        assert_eq!(digest_of(directory.path(), None), None);
+    }
 }
