@@ -27,13 +27,24 @@ class Reading<T> implements Resource<T> {
   readonly document = signal<T | undefined>(undefined);
   readonly failure = signal<Refused | Unreachable | undefined>(undefined);
   private running: AbortController | undefined;
+  private last: Promise<void> | undefined;
 
   constructor(private readonly fetcher: (signal: AbortSignal) => Promise<T>) {}
 
+  /** Ends once the document is at least as new as the call, also where another reading has overtaken this one. */
   refresh = async (): Promise<void> => {
     this.running?.abort();
     const control = new AbortController();
     this.running = control;
+    let awaited: Promise<void> | undefined;
+    this.last = this.read(control);
+    while (awaited !== this.last) {
+      awaited = this.last;
+      await awaited;
+    }
+  };
+
+  private async read(control: AbortController): Promise<void> {
     try {
       const document = await this.fetcher(control.signal);
       if (control.signal.aborted) return;
@@ -44,7 +55,7 @@ class Reading<T> implements Resource<T> {
       if (control.signal.aborted) return;
       this.fail(error);
     }
-  };
+  }
 
   amend = (change: (document: T) => T): void => {
     if (this.document.value !== undefined) this.document.value = change(this.document.value);

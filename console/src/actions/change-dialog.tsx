@@ -6,6 +6,7 @@ import { useEffect, useState } from "preact/hooks";
 
 import { api } from "../api/client";
 import type { Change, ChangeOutcome, Preview } from "../api/change";
+import type { ServiceDocument } from "../api/documents";
 import { Refused, Unreachable } from "../api/problem";
 import { count } from "../format";
 import { t } from "../i18n";
@@ -47,7 +48,7 @@ export interface ChangeDialogProps {
   /** Counts how often somebody has said by Enter that the form is complete. */
   ready?: number;
   /** Begins again with the service as it is now. */
-  onRestart: () => void;
+  onRestart: (now: ServiceDocument) => void;
   onClose: () => void;
 }
 
@@ -101,9 +102,9 @@ export function ChangeDialog(props: ChangeDialogProps) {
   const texts = t().actions;
   const isMoved =
     expect !== undefined && service.file_digest !== undefined && service.file_digest !== expect && !isBusy;
-  const restart = () => {
+  const restart = (now: ServiceDocument) => {
     back();
-    onRestart();
+    onRestart(now);
   };
   const isForm = hasForm && preview === undefined;
   const isLeftToHand = isByHand(failure);

@@ -96,7 +96,7 @@ function Simple({
       target={target}
       expect={expect}
       change={change}
-      onRestart={() => setExpect(target.service.file_digest)}
+      onRestart={(now) => setExpect(now.file_digest)}
     />
   );
 }
@@ -137,7 +137,7 @@ export function RollbackDialog({
       change={change}
       confirm={texts.confirm}
       canForce
-      onRestart={() => setExpect(target.service.file_digest)}
+      onRestart={(now) => setExpect(now.file_digest)}
       onClose={onClose}
     >
       <Select

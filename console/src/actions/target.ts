@@ -12,8 +12,8 @@ export interface Target {
   /** As it is now: changes while a dialog is open. */
   service: ServiceDocument;
   policy: Policy | undefined;
-  /** Reads the service anew. */
-  refresh: () => Promise<void>;
+  /** Reads the service anew, and returns it. */
+  refresh: () => Promise<ServiceDocument>;
   /** Shows at once what was done. */
   apply: (outcome: ChangeOutcome) => void;
 }

@@ -19,9 +19,9 @@ export function TrafficDialog({ target, onClose }: { target: Target; onClose: ()
   const [texts, setTexts] = useState(() => textsOf(base));
   const [ready, setReady] = useState(0);
   const words = t().actions.traffic;
-  const restart = () => {
-    setBase(target.service);
-    setTexts(textsOf(target.service));
+  const restart = (now: ServiceDocument) => {
+    setBase(now);
+    setTexts(textsOf(now));
   };
   const names = base.versions.map(({ name }) => name);
   const shares = new Map(names.map((name) => [name, parseShare(texts.get(name) ?? "")]));

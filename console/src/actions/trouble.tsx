@@ -1,5 +1,6 @@
 // Why a change was not made, and how one goes on from there.
 
+import type { ServiceDocument } from "../api/documents";
 import { type ProblemDocument, Refused, type Unreachable } from "../api/problem";
 import { t } from "../i18n";
 import { Button } from "../parts/button";
@@ -18,7 +19,7 @@ export function Trouble({
   /** Whether the file is another one than the one that was decided by, before anything was tried. */
   isMoved: boolean;
   target: Target;
-  onRestart: () => void;
+  onRestart: (now: ServiceDocument) => void;
 }) {
   if (failure instanceof Refused) {
     const { problem } = failure;
@@ -53,14 +54,13 @@ function Conflict({
 }: {
   problem: ProblemDocument | undefined;
   target: Target;
-  onRestart: () => void;
+  onRestart: (now: ServiceDocument) => void;
 }) {
   const texts = t().actions;
   const changed = problem?.changed;
   const declared = target.service.versions.map((version) => ({ version: version.name, share: version.declared_share }));
   const restart = async () => {
-    await target.refresh();
-    onRestart();
+    onRestart(await target.refresh());
   };
   return (
     <Notice

@@ -5,7 +5,7 @@ import { useState } from "preact/hooks";
 import { Dialogs } from "../actions/dialogs";
 import type { Open } from "../actions/others";
 import { api } from "../api/client";
-import { serviceIn } from "../api/documents";
+import { type ServiceDocument, serviceIn } from "../api/documents";
 import { t } from "../i18n";
 import { Button } from "../parts/button";
 import { Empty, Failure, Loading } from "../parts/notice";
@@ -34,7 +34,10 @@ export function History({ environment, service }: { environment: string; service
   const records = history.document.value?.records;
   const failure = history.failure.value;
   const document = serviceIn(status.document.value, environment, service);
-  const refresh = async () => void (await Promise.all([history.refresh(), status.refresh()]));
+  const refresh = async (before: ServiceDocument) => {
+    await Promise.all([history.refresh(), status.refresh()]);
+    return serviceIn(status.document.value, environment, service) ?? before;
+  };
   return (
     <>
       <Heading environment={environment} service={service} title={texts.title(service)} />
@@ -57,7 +60,13 @@ export function History({ environment, service }: { environment: string; service
       {document !== undefined && (
         <Dialogs
           open={open}
-          target={{ environment, service: document, policy: undefined, refresh, apply: () => undefined }}
+          target={{
+            environment,
+            service: document,
+            policy: undefined,
+            refresh: () => refresh(document),
+            apply: () => undefined,
+          }}
           records={records ?? []}
           onClose={() => setOpen(undefined)}
         />

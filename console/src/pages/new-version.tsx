@@ -32,12 +32,18 @@ export function NewVersion({ environment, service }: { environment: string; serv
   );
   const document = serviceIn(status.document.value, environment, service);
   const failure = status.failure.value;
+  const refresh = async (before: ServiceDocument) => {
+    await status.refresh();
+    return serviceIn(status.document.value, environment, service) ?? before;
+  };
   return (
     <>
       <Heading environment={environment} service={service} title={t().deploy.title(service)} />
       {document === undefined && failure !== undefined && <Failure failure={failure} />}
       {document === undefined && failure === undefined && <Loading />}
-      {document !== undefined && <Form environment={environment} service={document} refresh={status.refresh} />}
+      {document !== undefined && (
+        <Form environment={environment} service={document} refresh={() => refresh(document)} />
+      )}
     </>
   );
 }
@@ -52,7 +58,7 @@ function Form({
 }: {
   environment: string;
   service: ServiceDocument;
-  refresh: () => Promise<void>;
+  refresh: () => Promise<ServiceDocument>;
 }) {
   const texts = t().deploy;
   const taken = service.versions.map(({ name }) => name);
@@ -81,13 +87,13 @@ function Form({
       setStage({ at: "form" });
     }
   };
-  const plan = () => {
+  const plan = (now: ServiceDocument) => {
     setTried(true);
     if (wrong.size > 0) {
       requestAnimationFrame(() => form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus());
       return;
     }
-    const expect = service.file_digest;
+    const expect = now.file_digest;
     setStage({ at: "planning" });
     void attempt(async () => {
       const preview = await deployments.preview(environment, service.name, documentOf(draft), { expect });
@@ -131,7 +137,7 @@ function Form({
           noValidate
           onSubmit={(event) => {
             event.preventDefault();
-            if (stage.at === "form") plan();
+            if (stage.at === "form") plan(service);
           }}
         >
           <Fields

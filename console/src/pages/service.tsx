@@ -12,7 +12,7 @@ import { t } from "../i18n";
 import { Button, LinkButton } from "../parts/button";
 import { Empty, Failure, Loading } from "../parts/notice";
 import { policyOf } from "../policy";
-import { about, useResource } from "../resource";
+import { about, type Resource, useResource } from "../resource";
 import { link } from "../router";
 import { Decisions } from "./service/decisions";
 import { Deployments } from "./service/deployments";
@@ -56,7 +56,7 @@ function Found({
   status,
 }: Props & {
   document: ServiceDocument;
-  status: { refresh: () => Promise<void>; amend: (change: (document: StatusDocument) => StatusDocument) => void };
+  status: Resource<StatusDocument>;
 }) {
   const key = `${environment}/${service}`;
   const concerns = about(environment, service);
@@ -74,6 +74,7 @@ function Found({
     policy,
     refresh: async () => {
       await Promise.all([status.refresh(), history.refresh(), config.refresh()]);
+      return serviceIn(status.document.value, environment, service) ?? document;
     },
     apply: ({ shares }) => status.amend((all) => amended(all, environment, withShares(document, shares))),
   };
