@@ -332,7 +332,7 @@ impl Journal {
         let others: Vec<_> = others.map(|entry| Change::of(entry, Vec::new())).collect();
         let pending = changes.into_iter().chain(others).filter_map(|change| {
             let cause = self.cause(&change)?;
-            Some(PendingRecord { change: change.as_read(&self.reloads), cause })
+            Some(PendingRecord { change: change.with_read(&self.reloads), cause })
         });
         pending.collect()
     }

@@ -45,7 +45,7 @@ impl Change {
     }
 
     /// The same, of the text that the loader has read.
-    pub fn as_read(self, reloads: &ReloadHandle) -> Self {
+    pub fn with_read(self, reloads: &ReloadHandle) -> Self {
         let read = self.entry.as_ref().and_then(|_| reloads.file_digest(&self.file));
         Self { read, ..self }
     }
