@@ -43,7 +43,8 @@ pub fn retry(setback: Setback<'_>, method: &Method, spec: &RetrySpec, stale: u32
         }
     };
     let is_harmless = method.is_idempotent() || failure.sent != Sent::Maybe;
-    let at_most = if failure.sent == Sent::Refused { LEFT_OUT } else { 1 };
+    // What a GOAWAY kept from being sent at all is left out as well.
+    let at_most = if failure.sent == Sent::Maybe { 1 } else { LEFT_OUT };
     if failure.is_stale && stale < at_most && is_harmless {
         return Some(Retry::OnNewConnection);
     }
