@@ -180,9 +180,12 @@ mod tests {
         };
         assert_eq!(again(Sent::Maybe, &Method::GET, 0), Some(Retry::OnNewConnection));
         assert_eq!(again(Sent::Maybe, &Method::GET, 1), None);
-        assert_eq!(again(Sent::Refused, &Method::POST, 0), Some(Retry::OnNewConnection));
-        assert_eq!(again(Sent::Refused, &Method::POST, 15), Some(Retry::OnNewConnection));
-        assert_eq!(again(Sent::Refused, &Method::POST, 16), None);
+        // Whoever opens a stream after the GOAWAY has sent nothing.
+        for left_out in [Sent::Refused, Sent::Nothing] {
+            assert_eq!(again(left_out, &Method::POST, 0), Some(Retry::OnNewConnection));
+            assert_eq!(again(left_out, &Method::POST, 15), Some(Retry::OnNewConnection));
+            assert_eq!(again(left_out, &Method::POST, 16), None);
+        }
         assert_eq!(again(Sent::Maybe, &Method::POST, 0), None);
     }
 
