@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Builds the console into a folder: console/dist, or the one named by the first argument. The same sources and the same
-# lockfile give the same bytes. Ends with 3 where there is no Node or no package to
-# build with, and none can be had.
+# lockfile give the same bytes. Ends with 3 where Node or a package is missing and cannot be had.
 set -euo pipefail
 
 console=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

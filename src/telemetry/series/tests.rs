@@ -1,3 +1,5 @@
+//! Steps of a version's last hour, by a clock that the test moves.
+
 use std::time::Duration;
 
 use super::super::Telemetry;

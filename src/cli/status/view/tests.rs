@@ -1,5 +1,7 @@
 //! Status documents, and how they are laid out.
 
+mod rescue;
+
 use super::*;
 use serde_json::{Value, json};
 
@@ -303,19 +305,6 @@ fn what_requests_get_is_told() {
     let stays = of("offline", normal(), json!({ "held": "v2 is not normal" }));
     let held = "  held: stays offline, and requests get 503 `offline`: v2 is not normal\n";
     assert!(stays.contains(held), "{stays}");
-    let why = json!({ "held": "the split gives v2 100 %, and v2 cannot become normal" });
-    let rescued = |versions: Value| {
-        let mut more = json!({ "rescuer": "v1" });
-        extend(&mut more, &why);
-        of("rescue", versions, more)
-    };
-    let text = rescued(normal());
-    let told = "rescued: no version has a share, and the rescue version v1 answers requests:\n    the \
-                split gives v2 100 %";
-    assert!(text.contains(told), "{text}");
-    assert!(text.contains("rescue: the rescue version v1 answers requests; since"), "{text}");
-    let text = rescued(json!([version("v2", json!({ "status": "creating" }))]));
-    assert!(text.contains("starting: the rescue version v1 answers requests until then"), "{text}");
     let empty = of("nothing", json!([]), json!({}));
     let down = "  down: it has no versions, and requests get 503 `no-version`\n    help: watershed \
                 deploy shop VERSION --component FILE\n";
