@@ -101,7 +101,7 @@ impl Gateway {
         ctx: &mut RequestCtx,
     ) -> Result<(), Failure> {
         let snapshot = session.snapshot().cloned().unwrap_or_else(|| self.live.load());
-        (ctx.expose, ctx.generation) = (snapshot.expose, snapshot.generation);
+        (ctx.expose, ctx.generation) = (snapshot.server.expose, snapshot.generation);
         headers::check(session.request(), self.limits().head)?;
         if session.chain().length >= LONGEST_CHAIN {
             return Err(Failure::Loop);

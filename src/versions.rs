@@ -75,7 +75,7 @@ impl Live {
 
     /// What a client may use before one of its requests is served.
     pub fn limits(&self) -> ConnectionLimits {
-        self.current.load().limits
+        self.current.load().server.limits
     }
 
     /// Publishes a snapshot: every request that starts from now on sees it.

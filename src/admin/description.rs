@@ -22,7 +22,7 @@ pub fn described(
     started: &Config,
 ) -> Description {
     let generation = Some(snapshot.generation);
-    let applied = applied(snapshot.expose, &snapshot.limits);
+    let applied = applied(root, &snapshot.server);
     let mut description = Description::new(root, applied, started_with(root, started), generation);
     for entry in services {
         description.push(entry.key.environment.as_str(), service(entry, root));

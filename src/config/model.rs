@@ -14,6 +14,7 @@ mod place;
 mod policy;
 mod quantity;
 mod quarantine;
+mod server;
 mod share;
 mod upstream;
 mod version;
@@ -35,6 +36,9 @@ pub use policy::{
 };
 pub use quantity::{ByteSize, Digest, DigestError, QuantityError, parse_duration, show_duration};
 pub use quarantine::Quarantined;
+pub use server::{
+    CertificateFiles, Expose, ProxyProtocol, ServerSettings, TlsSettings, TlsVersion, Watch,
+};
 pub use share::{Percent, PercentError, Split, SplitError, gap, show_hundredths, spread};
 pub use upstream::{
     Balance, EjectSpec, HealthSpec, HostHeader, IdentitySpec, Protocol, RetrySpec, TargetAddress,
@@ -42,10 +46,7 @@ pub use upstream::{
 };
 pub use version::{AllLimits, BackendSpec, GuestLimits, GuestSpec, IdleTime, Limits, VersionSpec};
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::num::NonZeroU32;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,96 +81,6 @@ impl Config {
             && *state == other.state
             && *components == other.components
             && *environments == other.environments
-    }
-}
-
-/// How requests reach us.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServerSettings {
-    /// At least one.
-    pub listen: Vec<SocketAddr>,
-    /// Worker threads; 0 means one for each core.
-    pub threads: usize,
-    /// Sandboxes that may exist at once, over all versions.
-    pub sandboxes: NonZeroU32,
-    /// How long requests in flight may finish on SIGTERM.
-    pub grace_period: Duration,
-    /// How long requests are still accepted after SIGTERM, before the grace period.
-    pub drain_delay: Duration,
-    pub expose: Expose,
-    pub watch: Watch,
-    pub limits: ConnectionLimits,
-}
-
-impl ServerSettings {
-    pub const THREADS: RangeInclusive<i64> = 0..=1024;
-    pub const SANDBOXES: RangeInclusive<i64> = 1..=10_000;
-    pub const GRACE_PERIOD: RangeInclusive<Duration> = Duration::ZERO..=hours(1);
-    pub const DRAIN_DELAY: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(600);
-}
-
-impl Default for ServerSettings {
-    fn default() -> Self {
-        Self {
-            listen: vec![loopback(8080)],
-            threads: 0,
-            sandboxes: NonZeroU32::MIN.saturating_add(1023),
-            grace_period: Duration::from_secs(10),
-            drain_delay: Duration::ZERO,
-            expose: Expose::Version,
-            watch: Watch::Events,
-            limits: ConnectionLimits::default(),
-        }
-    }
-}
-
-/// What a response tells a client about the decision.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Expose {
-    /// Nothing.
-    None,
-    /// The header `watershed-version`.
-    Version,
-    /// That header and `watershed-decision`.
-    Decision,
-}
-
-impl Expose {
-    pub const ALL: [Self; 3] = [Self::None, Self::Version, Self::Decision];
-
-    /// As it is written in the file.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Version => "version",
-            Self::Decision => "decision",
-        }
-    }
-}
-
-/// How changes of files are noticed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Watch {
-    /// The kernel reports them.
-    Events,
-    /// Watershed looks at the files this often: for file systems that report nothing, such as NFS.
-    Poll(Duration),
-}
-
-impl Watch {
-    pub const EVENTS: &str = "events";
-    /// What comes before the duration.
-    pub const POLL: &str = "poll:";
-    pub const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(100)..=hours(1);
-}
-
-impl fmt::Display for Watch {
-    /// As it is written in the file.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Events => f.write_str(Self::EVENTS),
-            Self::Poll(interval) => write!(f, "{}{}", Self::POLL, show_duration(*interval)),
-        }
     }
 }
 

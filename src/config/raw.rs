@@ -3,10 +3,12 @@
 //! descriptions from the doc comments here.
 
 mod env;
+mod server;
 mod traffic;
 mod upstream;
 
 pub use env::{RawEnvValue, RawSecret};
+pub use server::{RawCertificate, RawConnectionLimits, RawServer, RawServerTls};
 pub use traffic::{
     RawConditions, RawCookie, RawMatch, RawOverrides, RawPercent, RawRule, RawSplit, RawSticky,
     RawTraffic,
@@ -62,9 +64,6 @@ const DURATION: &str = "^[0-9]+ *(ms|s|m|h)$";
 /// The `pattern` of a duration, or of its absence, in the schema.
 const DURATION_OR_NONE: &str = "^([0-9]+ *(ms|s|m|h)|none)$";
 
-/// The `pattern` of `watch` in the schema.
-const WATCH: &str = "^(events|poll: *[0-9]+ *(ms|s|m|h))$";
-
 /// The `pattern` of a digest in the schema.
 const DIGEST: &str = "^sha256:[0-9a-fA-F]{64}$";
 
@@ -89,54 +88,6 @@ pub struct RawWatershed {
     pub defaults: Option<RawDefaults>,
     /// Namespaces of services, each with one domain. Without any, there is one environment, "default", at localhost.
     pub environments: Option<Vec<Located<RawEnvironment>>>,
-}
-
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct RawServer {
-    /// Addresses with ports for HTTP/1.1 and cleartext HTTP/2, such as "127.0.0.1:8080".
-    pub listen: Field<Vec<Located<String>>>,
-    /// Worker threads; 0 means one for each core.
-    #[schemars(range(min = 0, max = 1024))]
-    pub threads: Field<i64>,
-    /// Sandboxes that may exist at once, over all versions: those that serve a request, and those
-    /// that wait for one. Each takes 4 GiB of address space, and memory only for what its guest
-    /// uses.
-    #[schemars(range(min = 1, max = 10_000))]
-    pub sandboxes: Field<i64>,
-    /// How long requests in flight may finish on SIGTERM, up to 1h.
-    #[schemars(extend("pattern" = DURATION))]
-    pub grace_period: Field<String>,
-    /// How long new requests are still served after SIGTERM, while /readyz says 503 already and every response closes
-    /// its connection; up to 10m. Then the grace period begins.
-    #[schemars(extend("pattern" = DURATION))]
-    pub drain_delay: Field<String>,
-    /// Which response headers show the decision: none; watershed-version; or also watershed-decision and
-    /// watershed-generation.
-    #[schemars(extend("enum" = ["none", "version", "decision"]))]
-    pub expose: Field<String>,
-    /// How changes of files are noticed: "events", or "poll:" with an interval (100ms to 1h), for file systems without
-    /// events, such as NFS.
-    #[schemars(extend("pattern" = WATCH))]
-    pub watch: Field<String>,
-    /// What a client may use of the listener before its request is served.
-    pub limits: Option<RawConnectionLimits>,
-}
-
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct RawConnectionLimits {
-    /// The largest head of a request, from 4KiB to 1MiB; a larger one gets a 431.
-    pub head: Field<RawSize>,
-    /// Header fields of a request; more get a 431.
-    #[schemars(range(min = 1, max = 256))]
-    pub headers: Field<i64>,
-    /// Time from the first byte of a head to its last, from 1s to 5m; then a 408.
-    #[schemars(extend("pattern" = DURATION))]
-    pub head_time: Field<String>,
-    /// How long a connection may be kept without a request, from 1s to 1h.
-    #[schemars(extend("pattern" = DURATION))]
-    pub idle_time: Field<String>,
 }
 
 #[derive(JsonSchema)]

@@ -1,6 +1,7 @@
 //! The settings that only a restart changes. A reload names those that differ from what the process was started with; a
 //! plan shows both values.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::model::{
@@ -17,7 +18,7 @@ pub enum Setting {
 
 impl Config {
     /// Every key that only a restart changes, with its value if it is set.
-    pub fn fixed(&self) -> [(&'static str, Option<Setting>); 11] {
+    pub fn fixed(&self) -> [(&'static str, Option<Setting>); 13] {
         let ServerSettings {
             listen,
             threads,
@@ -26,20 +27,29 @@ impl Config {
             drain_delay,
             expose: _,
             watch,
+            health_path: _,
+            proxy_protocol,
+            trusted_proxies: _,
+            tls,
             limits: _,
         } = &self.server;
         let AdminSettings { listen: admin, token_file, hosts } = &self.admin;
         let StateSettings { directory } = &self.state;
         let ComponentSettings { directory: components } = &self.components;
-        let listen: Vec<_> = listen.iter().map(ToString::to_string).collect();
         let text = |text: String| Some(Setting::Text(text));
+        let addresses = |all: &[SocketAddr]| {
+            let all: Vec<_> = all.iter().map(ToString::to_string).collect();
+            text(all.join(", "))
+        };
         [
-            ("server.listen", text(listen.join(", "))),
+            ("server.listen", addresses(listen)),
             ("server.threads", text(threads.to_string())),
             ("server.sandboxes", text(sandboxes.to_string())),
             ("server.grace-period", text(show_duration(*grace_period))),
             ("server.drain-delay", text(show_duration(*drain_delay))),
             ("server.watch", text(watch.to_string())),
+            ("server.proxy-protocol", text(proxy_protocol.as_str().to_owned())),
+            ("server.tls.listen", tls.as_ref().and_then(|tls| addresses(&tls.listen))),
             ("admin.listen", text(admin.to_string())),
             ("admin.token-file", token_file.clone().map(Setting::Path)),
             ("admin.hosts", text(hosts.join(", ")).filter(|_| !hosts.is_empty())),

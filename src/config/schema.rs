@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::model::{
     AdminSettings, ComponentSettings, ConnectionLimits, CookieSettings, Environment, GuestLimits,
     HealthSpec, Limits, Otherwise, Pick, Reach, Rescue, Route, ServerSettings, StateSettings,
-    Sticky, StickyMode, UpstreamSpec, WhenUnhealthy, show_duration,
+    Sticky, StickyMode, TlsSettings, UpstreamSpec, WhenUnhealthy, show_duration,
 };
 use super::raw::{RawService, RawWatershed};
 
@@ -125,8 +125,13 @@ fn defaults() -> Vec<(String, Value)> {
         drain_delay,
         expose,
         watch,
+        health_path: _,
+        proxy_protocol,
+        trusted_proxies: _,
+        tls: _,
         limits,
     } = ServerSettings::default();
+    let TlsSettings { listen: https, minimum, redirect, .. } = TlsSettings::new();
     let admin = AdminSettings::default();
     let connections = connection_defaults(&limits);
     let mut defaults = vec![
@@ -137,6 +142,11 @@ fn defaults() -> Vec<(String, Value)> {
         ("/server/drain-delay".to_owned(), json!(show_duration(drain_delay))),
         ("/server/expose".to_owned(), json!(expose.as_str())),
         ("/server/watch".to_owned(), json!(watch.to_string())),
+        ("/server/proxy-protocol".to_owned(), json!(proxy_protocol.as_str())),
+        ("/server/trusted-proxies".to_owned(), json!([])),
+        ("/server/tls/listen".to_owned(), json!(https)),
+        ("/server/tls/minimum".to_owned(), json!(minimum.as_str())),
+        ("/server/tls/redirect".to_owned(), json!(redirect)),
         ("/admin/listen".to_owned(), json!(admin.listen)),
         ("/admin/hosts".to_owned(), json!(admin.hosts)),
         ("/state/directory".to_owned(), json!(StateSettings::DIRECTORY)),
@@ -150,13 +160,26 @@ fn defaults() -> Vec<(String, Value)> {
     defaults
 }
 
-fn connection_defaults(limits: &ConnectionLimits) -> [(&'static str, Value); 4] {
-    let ConnectionLimits { head, headers, head_time, idle_time } = limits;
+fn connection_defaults(limits: &ConnectionLimits) -> [(&'static str, Value); 8] {
+    let ConnectionLimits {
+        head,
+        headers,
+        head_time,
+        idle_time,
+        connections,
+        client_rate: _,
+        streams,
+        resets,
+    } = limits;
     [
         ("head", json!(head.to_string())),
         ("headers", json!(headers)),
         ("head-time", json!(show_duration(*head_time))),
         ("idle-time", json!(show_duration(*idle_time))),
+        ("connections", json!(connections)),
+        ("client-rate", json!(limits.client_rate_written())),
+        ("streams", json!(streams)),
+        ("resets", json!(resets)),
     ]
 }
 

@@ -9,9 +9,9 @@ use crate::api::{
     ServiceDescription, Settings, Standing, TrafficKind, Value, VersionDescription,
 };
 use crate::config::{
-    BackendSpec, Config, ConnectionLimits, Digest, EnvValue, Expose, GuestSpec, IdleTime, Limits,
-    Percent, Quarantined, SecretSource, ServerSettings, Service, Setting, Split, Traffic,
-    VersionName, VersionSpec, show_duration,
+    BackendSpec, CertificateFiles, Config, ConnectionLimits, Digest, EnvValue, GuestSpec, IdleTime,
+    Limits, Percent, Quarantined, SecretSource, ServerSettings, Service, Setting, Split,
+    TlsSettings, Traffic, VersionName, VersionSpec, show_duration,
 };
 use crate::policy::{Base, Before, Case, Incumbent, Verdict};
 
@@ -24,8 +24,7 @@ impl Description {
         before: Option<&Self>,
         standing: impl Fn(&VersionSpec) -> Standing,
     ) -> Self {
-        let ServerSettings { expose, limits, .. } = &config.server;
-        let applied = applied(*expose, limits);
+        let applied = applied(root, &config.server);
         let mut description = Self::new(root, applied, started_with(root, config), None);
         for (environment, service) in config.services() {
             let environment = environment.name.as_str();
@@ -65,16 +64,54 @@ impl Description {
 }
 
 /// The settings that a reload changes.
-pub fn applied(expose: Expose, limits: &ConnectionLimits) -> Settings {
-    let ConnectionLimits { head, headers, head_time, idle_time } = limits;
+pub fn applied(root: &Path, server: &ServerSettings) -> Settings {
+    let ServerSettings { expose, health_path, trusted_proxies, tls, limits, .. } = server;
+    let ConnectionLimits {
+        head,
+        headers,
+        head_time,
+        idle_time,
+        connections,
+        client_rate: _,
+        streams,
+        resets,
+    } = limits;
+    let client_rate = limits.client_rate_written();
+    let trusted: Vec<_> = trusted_proxies.iter().map(ToString::to_string).collect();
     let settings = [
-        ("server.expose", expose.as_str().to_owned()),
-        ("server.limits.head", head.to_string()),
-        ("server.limits.headers", headers.to_string()),
-        ("server.limits.head-time", show_duration(*head_time)),
-        ("server.limits.idle-time", show_duration(*idle_time)),
+        ("server.expose", Some(expose.as_str().to_owned())),
+        ("server.health-path", health_path.clone()),
+        ("server.trusted-proxies", Some(trusted.join(", ")).filter(|text| !text.is_empty())),
+        ("server.limits.head", Some(head.to_string())),
+        ("server.limits.headers", Some(headers.to_string())),
+        ("server.limits.head-time", Some(show_duration(*head_time))),
+        ("server.limits.idle-time", Some(show_duration(*idle_time))),
+        ("server.limits.connections", Some(connections.to_string())),
+        ("server.limits.client-rate", Some(client_rate)),
+        ("server.limits.streams", Some(streams.to_string())),
+        ("server.limits.resets", Some(resets.to_string())),
     ];
-    settings.map(|(key, text)| (key.to_owned(), Value::text(text))).into()
+    let settings = settings.into_iter();
+    let settings = settings.filter_map(|(key, text)| Some((key.to_owned(), Value::text(text?))));
+    settings.chain(tls.iter().flat_map(|tls| applied_tls(root, tls))).collect()
+}
+
+fn applied_tls(root: &Path, tls: &TlsSettings) -> Settings {
+    let TlsSettings { listen: _, minimum, redirect, hsts, ticket_keys, certificates } = tls;
+    let files = certificates.iter().enumerate().flat_map(|(index, files)| {
+        let CertificateFiles { certificate, key } = files;
+        let at = format!("server.tls.certificates[{index}]");
+        [(format!("{at}.certificate"), certificate), (format!("{at}.key"), key)]
+    });
+    let files = files.map(|(key, path)| (key, Value::path(root, path)));
+    let settings = [
+        ("server.tls.minimum", Some(Value::text(minimum.as_str().to_owned()))),
+        ("server.tls.redirect", Some(Value::text(redirect.to_string()))),
+        ("server.tls.hsts", hsts.map(|hsts| Value::text(show_duration(hsts)))),
+        ("server.tls.ticket-keys", ticket_keys.as_ref().map(|path| Value::path(root, path))),
+    ];
+    let settings = settings.into_iter();
+    settings.filter_map(|(key, value)| Some((key.to_owned(), value?))).chain(files).collect()
 }
 
 /// The settings that only a restart changes.

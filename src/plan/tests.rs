@@ -16,8 +16,8 @@ use crate::api::{
 use crate::config::{
     ByteSize, ConnectionLimits, Destination, Digest, EnvValue, Expose, Glob, GuestLimits,
     GuestSpec, Limits, Match, Otherwise, Overrides, Percent, Pick, PolicySpec, Quarantined, Reach,
-    Route, Rule, RuleName, SecretSource, Service, ServiceName, Split, Sticky, StickyKey,
-    StickyMode, Traffic, VersionName, VersionSpec,
+    Route, Rule, RuleName, SecretSource, ServerSettings, Service, ServiceName, Split, Sticky,
+    StickyKey, StickyMode, Traffic, VersionName, VersionSpec,
 };
 
 const ROOT: &str = "/site/config";
@@ -287,7 +287,8 @@ fn settings_are_told_by_what_applies_them() {
     let set = |threads: &str, expose, head| {
         let started = [("server.threads".to_owned(), Value::text(threads))];
         let limits = ConnectionLimits { head, ..ConnectionLimits::default() };
-        let applied = applied(expose, &limits);
+        let server = ServerSettings { expose, limits, ..ServerSettings::default() };
+        let applied = applied(Path::new(ROOT), &server);
         Description::new(Path::new(ROOT), applied, Settings::from(started), Some(1))
     };
     let before = set("0", Expose::Version, ByteSize::kib(64));

@@ -57,12 +57,30 @@ grace-period = "5s"
 drain-delay = "15s"
 expose = "decision"
 watch = "poll:1500ms"
+health-path = "/-/health"
+proxy-protocol = "v1-v2"
+trusted-proxies = ["10.0.0.0/8", "::1"]
 
 [server.limits]
 head = "16KiB"
 headers = 100
 head-time = "5s"
 idle-time = "2m"
+connections = 500
+client-rate = "2KiB/s"
+streams = 50
+resets = 40
+
+[server.tls]
+listen = ["127.0.0.1:8443"]
+minimum = "1.3"
+redirect = true
+hsts = "365d"
+ticket-keys = "tickets.key"
+
+[[server.tls.certificates]]
+certificate = "certs/example.pem"
+key = "certs/example.key"
 
 [admin]
 listen = "0.0.0.0:9091"
@@ -131,11 +149,29 @@ fn the_main_file_means_what_it_says() {
         drain_delay: Duration::from_secs(15),
         expose: Expose::Decision,
         watch: Watch::Poll(Duration::from_millis(1500)),
+        health_path: Some("/-/health".into()),
+        proxy_protocol: ProxyProtocol::V1V2,
+        trusted_proxies: vec!["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()],
+        tls: Some(TlsSettings {
+            listen: vec!["127.0.0.1:8443".parse().unwrap()],
+            minimum: TlsVersion::V1_3,
+            redirect: true,
+            hsts: Some(Duration::from_secs(365 * 86_400)),
+            ticket_keys: Some(tree.path("config/tickets.key")),
+            certificates: vec![CertificateFiles {
+                certificate: tree.path("config/certs/example.pem"),
+                key: tree.path("config/certs/example.key"),
+            }],
+        }),
         limits: ConnectionLimits {
             head: ByteSize::kib(16),
             headers: NonZeroU32::new(100).unwrap(),
             head_time: Duration::from_secs(5),
             idle_time: Duration::from_secs(120),
+            connections: NonZeroU32::new(500).unwrap(),
+            client_rate: ByteSize::kib(2),
+            streams: NonZeroU32::new(50).unwrap(),
+            resets: NonZeroU32::new(40).unwrap(),
         },
     };
     assert_eq!(config.server, server);

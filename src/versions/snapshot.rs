@@ -11,8 +11,7 @@ use std::sync::Arc;
 
 use super::status::Status;
 use crate::config::{
-    Config, ConnectionLimits, Environment, EnvironmentName, Expose, Service, ServiceName,
-    VersionSpec,
+    Config, Environment, EnvironmentName, Expose, ServerSettings, Service, ServiceName, VersionSpec,
 };
 use crate::routing::{RouteTable, RouteTableBuilder, Shards};
 
@@ -77,9 +76,8 @@ pub struct Snapshot {
     unready: usize,
     /// In the order of declaration, as are the services of each.
     pub environments: Vec<EnvironmentView>,
-    pub expose: Expose,
-    /// The limits of clients' connections.
-    pub limits: ConnectionLimits,
+    /// How requests are served, as the file has it: what only a restart changes may still be otherwise.
+    pub server: Arc<ServerSettings>,
 }
 
 /// An environment as an operator sees it.
@@ -99,8 +97,7 @@ impl Default for Snapshot {
             by_name: Shards::for_names(0),
             unready: 0,
             environments: Vec::new(),
-            expose: Expose::None,
-            limits: ConnectionLimits::default(),
+            server: Arc::new(ServerSettings { expose: Expose::None, ..ServerSettings::default() }),
         }
     }
 }
@@ -139,9 +136,9 @@ impl Snapshot {
         let mut by_name = Shards::for_names(services.len());
         services.iter().for_each(|entry| by_name.insert(entry.key.text(), entry.clone()));
         let environments = config.environments.iter().map(EnvironmentView::of).collect();
-        let (routes, expose, limits) = (routes.build(), config.server.expose, config.server.limits);
+        let (routes, server) = (routes.build(), Arc::new(config.server.clone()));
         let unready = services.iter().filter(|entry| !entry.is_ready()).count();
-        Self { generation, routes, services, by_name, unready, environments, expose, limits }
+        Self { generation, routes, services, by_name, unready, environments, server }
     }
 
     /// The generation after `previous`, where only the services of `updates` may differ.

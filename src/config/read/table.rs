@@ -3,10 +3,10 @@
 use toml::de::DeValue;
 
 use super::super::raw::{
-    RawAdmin, RawComponents, RawConnectionLimits, RawCookie, RawDefaults, RawEjectTable,
-    RawEnvironment, RawHealth, RawLimits, RawMatch, RawOverrides, RawQuarantined, RawRetry,
-    RawRoute, RawRule, RawSecret, RawServer, RawService, RawState, RawSticky, RawTls, RawTraffic,
-    RawUpstreamTable, RawVersion, RawWatershed, RawWeightedTarget,
+    RawAdmin, RawCertificate, RawComponents, RawConnectionLimits, RawCookie, RawDefaults,
+    RawEjectTable, RawEnvironment, RawHealth, RawLimits, RawMatch, RawOverrides, RawQuarantined,
+    RawRetry, RawRoute, RawRule, RawSecret, RawServer, RawServerTls, RawService, RawState,
+    RawSticky, RawTls, RawTraffic, RawUpstreamTable, RawVersion, RawWatershed, RawWeightedTarget,
 };
 use super::misfit::{Kind, Misfits};
 use super::{At, FromValue, Table};
@@ -48,13 +48,30 @@ tables! {
         drain_delay: "drain-delay",
         expose: "expose",
         watch: "watch",
+        health_path: "health-path",
+        proxy_protocol: "proxy-protocol",
+        trusted_proxies: "trusted-proxies",
+        tls: "tls",
         limits: "limits"
     }
+    RawServerTls {
+        listen: "listen",
+        minimum: "minimum",
+        redirect: "redirect",
+        hsts: "hsts",
+        ticket_keys: "ticket-keys",
+        certificates: "certificates"
+    }
+    RawCertificate { certificate: "certificate", key: "key" }
     RawConnectionLimits {
         head: "head",
         headers: "headers",
         head_time: "head-time",
-        idle_time: "idle-time"
+        idle_time: "idle-time",
+        connections: "connections",
+        client_rate: "client-rate",
+        streams: "streams",
+        resets: "resets"
     }
     RawAdmin { listen: "listen", token_file: "token-file", hosts: "hosts" }
     RawState { directory: "directory" }

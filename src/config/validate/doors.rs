@@ -1,12 +1,16 @@
 //! `[server]` and `[admin]`: the addresses of requests and of operators. No two addresses may overlap: the second could
 //! not be bound.
 
+mod limits;
+mod proxies;
+mod tls;
+
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
-use super::super::model::{AdminSettings, ConnectionLimits, Expose, ServerSettings};
-use super::super::raw::{Located, RawAdmin, RawConnectionLimits, RawServer};
+use super::super::model::{AdminSettings, Expose, ServerSettings};
+use super::super::raw::{Located, RawAdmin, RawServer};
 use super::super::source::{Complaint, Findings};
 use super::{field, host};
 
@@ -32,67 +36,77 @@ pub fn doors(
 }
 
 fn server(main: &mut Findings<'_>, raw: RawServer) -> (ServerSettings, Vec<Written>) {
-    let RawServer { listen, threads, sandboxes, grace_period, drain_delay, expose, watch, limits } =
-        raw;
+    let RawServer {
+        listen,
+        threads,
+        sandboxes,
+        grace_period,
+        drain_delay,
+        expose,
+        watch,
+        health_path,
+        proxy_protocol,
+        trusted_proxies,
+        tls,
+        limits,
+    } = raw;
     let default = ServerSettings::default();
-    let listen = listen.map(|raw| self::listen(main, raw)).unwrap_or_default();
-    let addresses: Vec<_> = listen.iter().map(|(_, address)| *address).collect();
+    let mut written = Vec::new();
+    let listen = listen.map(|raw| self::listen(main, raw, &mut written)).unwrap_or_default();
+    let trusted_proxies = proxies::trusted(main, trusted_proxies);
+    let proxy_protocol = proxies::protocol(main, proxy_protocol, &trusted_proxies);
+    let tls = tls.map(|raw| tls::tls(main, raw, &mut written));
     let threads = main.whole("threads", threads, &ServerSettings::THREADS);
     let sandboxes = main.count("sandboxes", sandboxes, &ServerSettings::SANDBOXES);
     let grace = main.duration("grace-period", grace_period, &ServerSettings::GRACE_PERIOD);
     let delay = main.duration("drain-delay", drain_delay, &ServerSettings::DRAIN_DELAY);
     let expose_word = field::word("expose", &Expose::ALL, Expose::as_str);
     let settings = ServerSettings {
-        listen: if addresses.is_empty() { default.listen } else { addresses },
+        listen: if listen.is_empty() { default.listen } else { listen },
         threads: threads.and_then(|count| usize::try_from(count).ok()).unwrap_or(default.threads),
         sandboxes: sandboxes.unwrap_or(default.sandboxes),
         grace_period: grace.unwrap_or(default.grace_period),
         drain_delay: delay.unwrap_or(default.drain_delay),
         expose: main.text(expose, expose_word).unwrap_or(default.expose),
         watch: main.text(watch, field::watch).unwrap_or(default.watch),
-        limits: limits.map_or(default.limits, |raw| connections(main, raw)),
+        health_path: main.text(health_path, field::health_path),
+        proxy_protocol: proxy_protocol.unwrap_or(default.proxy_protocol),
+        trusted_proxies,
+        tls,
+        limits: limits.map_or(default.limits, |raw| limits::limits(main, raw)),
     };
-    (settings, listen)
+    (settings, written)
 }
 
-fn connections(main: &mut Findings<'_>, raw: RawConnectionLimits) -> ConnectionLimits {
-    let RawConnectionLimits { head, headers, head_time, idle_time } = raw;
-    let default = ConnectionLimits::default();
-    let head = main.size("head", head, &ConnectionLimits::HEAD);
-    let headers = main.count("headers", headers, &ConnectionLimits::HEADERS);
-    let head_time = main.duration("head-time", head_time, &ConnectionLimits::HEAD_TIME);
-    let idle_time = main.duration("idle-time", idle_time, &ConnectionLimits::IDLE_TIME);
-    ConnectionLimits {
-        head: head.unwrap_or(default.head),
-        headers: headers.unwrap_or(default.headers),
-        head_time: head_time.unwrap_or(default.head_time),
-        idle_time: idle_time.unwrap_or(default.idle_time),
-    }
-}
-
-fn listen(main: &mut Findings<'_>, raw: Located<Vec<Located<String>>>) -> Vec<Written> {
+/// Addresses to listen on, none of which overlaps with another one or with those `written` before, which they join.
+fn listen(
+    main: &mut Findings<'_>,
+    raw: Located<Vec<Located<String>>>,
+    written: &mut Vec<Written>,
+) -> Vec<SocketAddr> {
     let (span, items) = raw.into_parts();
     if items.is_empty() && !main.has_lost_any(&span) {
         let help = "give at least one, such as `listen = [\"127.0.0.1:8080\"]`, or leave it out";
         main.add(span, Complaint::new("`listen` has no address", help));
     }
-    let mut listed: Vec<Written> = Vec::new();
+    let mut listed = Vec::new();
     for item in items {
         let (span, text) = item.into_parts();
         let Some(address) = main.check(span.clone(), host::address(&text)) else {
             continue;
         };
-        if let Some((_, other)) = listed.iter().find(|(_, other)| overlap(*other, address)) {
+        if let Some((_, other)) = written.iter().find(|(_, other)| overlap(*other, address)) {
             main.add(span.clone(), twice(*other, address));
         }
-        listed.push((span, address));
+        written.push((span, address));
+        listed.push(address);
     }
     listed
 }
 
 fn twice(one: SocketAddr, other: SocketAddr) -> Complaint {
     if canonical(one) == canonical(other) {
-        return Complaint::new(format!("`listen` has {other} twice"), "remove one of them");
+        return Complaint::new(format!("{other} is listened on twice"), "remove one of them");
     }
     let (all, own) = if is_all(one) { (one, other) } else { (other, one) };
     let message = format!("{own} is part of {all}, which is every address of this machine");
@@ -116,10 +130,12 @@ fn admin(main: &mut Findings<'_>, raw: RawAdmin, server: &ServerSettings) -> Adm
         let help = "set `token-file`, or listen on a loopback address such as 127.0.0.1";
         main.add(span.clone(), Complaint::new(message, help));
     }
-    if let Some(other) = server.listen.iter().find(|other| overlap(**other, listen)) {
+    let tls = server.tls.iter().flat_map(|tls| &tls.listen).map(|other| (other, "server.tls"));
+    let taken = server.listen.iter().map(|other| (other, "server")).chain(tls);
+    if let Some((other, table)) = { taken }.find(|(other, _)| overlap(**other, listen)) {
         let message = match canonical(*other) == canonical(listen) {
-            true => format!("{listen} is also in `listen` of `server`"),
-            false => format!("{listen} and {other} in `listen` of `server` overlap"),
+            true => format!("{listen} is also in `listen` of `{table}`"),
+            false => format!("{listen} and {other} in `listen` of `{table}` overlap"),
         };
         main.add(span, Complaint::new(message, "give each a port of its own"));
     }

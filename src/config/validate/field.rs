@@ -136,6 +136,20 @@ pub fn watch(text: &str) -> Result<Watch, Complaint> {
     Err(Complaint::new(format!("`watch` cannot be {text:?}"), help))
 }
 
+/// A path without a query, as it stands in a request line.
+pub fn health_path(text: &str) -> Result<String, Complaint> {
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"?#\\".contains(&byte);
+    if text.starts_with('/') && text.bytes().all(is_plain) {
+        return Ok(text.to_owned());
+    }
+    let slashed = format!("/{text}");
+    let help = match slashed.bytes().all(is_plain) && !text.starts_with('/') && !text.is_empty() {
+        true => format!("write `{slashed}`"),
+        false => "write a path without query and without spaces, such as `/-/health`".to_owned(),
+    };
+    Err(Complaint::new(format!("`health-path` cannot be {text:?}"), help))
+}
+
 pub fn environment_name(text: &str) -> Result<EnvironmentName, Complaint> {
     EnvironmentName::new(text).map_err(|error| bad_label("an environment", text, &error))
 }

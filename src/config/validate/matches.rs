@@ -118,7 +118,8 @@ fn one_method(text: &str) -> Result<String, Complaint> {
     request::token("a method", text, help)
 }
 
-fn client(text: &str) -> Result<IpNet, Complaint> {
+/// An address, or a network without bits behind its prefix.
+pub fn client(text: &str) -> Result<IpNet, Complaint> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Ok(address.into());
     }

@@ -56,7 +56,8 @@ fn the_schema_knows_every_key_and_every_default() {
 
 #[test]
 fn the_schemas_words_are_the_models() {
-    let (_, service) = schema();
+    let (watershed, service) = schema();
+    let server = &watershed["properties"]["server"]["properties"];
     let properties = &service["properties"];
     let traffic = &properties["traffic"]["properties"];
     let sticky = &traffic["sticky"]["properties"];
@@ -64,6 +65,10 @@ fn the_schemas_words_are_the_models() {
     let reach = &properties["versions"]["items"]["properties"]["reach"];
     let otherwise = &traffic["rules"]["items"]["properties"]["otherwise"];
     let words = |schema: &serde_json::Value| schema["enum"].clone();
+    let minimum = TlsVersion::ALL.map(TlsVersion::as_str);
+    assert_eq!(words(&server["tls"]["properties"]["minimum"]), serde_json::json!(minimum));
+    let protocols = ProxyProtocol::ALL.map(ProxyProtocol::as_str);
+    assert_eq!(words(&server["proxy-protocol"]), serde_json::json!(protocols));
     let upstream = &properties["versions"]["items"]["properties"]["upstream"]["anyOf"][1];
     let (protocol, balance) =
         (&upstream["properties"]["protocol"], &upstream["properties"]["balance"]);
@@ -89,6 +94,12 @@ fn the_schemas_bounds_are_the_models() {
     assert_eq!(bounds(&server["threads"]), ServerSettings::THREADS);
     let headers = &server["limits"]["properties"]["headers"];
     assert_eq!(bounds(headers), ConnectionLimits::HEADERS);
+    let limits = &server["limits"]["properties"];
+    assert_eq!(bounds(&limits["connections"]), ConnectionLimits::CONNECTIONS);
+    assert_eq!(bounds(&limits["streams"]), ConnectionLimits::STREAMS);
+    assert_eq!(bounds(&limits["resets"]), ConnectionLimits::RESETS);
+    let most = TlsSettings::CERTIFICATES_MAX;
+    assert_eq!(server["tls"]["properties"]["certificates"]["maxItems"], most);
     let version = &service["properties"]["versions"]["items"]["properties"];
     let limits = &version["limits"]["properties"];
     assert_eq!(bounds(&limits["concurrency"]), Limits::CONCURRENCY);

@@ -197,7 +197,7 @@ pub const CALLED: [(&[&str], &str); 32] = [
             "acme",
             "letsencrypt",
         ],
-        "TLS is not served here: put Watershed behind something that ends it; TLS to targets is `[versions.upstream.tls]`",
+        "HTTPS is served by `[server.tls]`, with a `[[server.tls.certificates]]` for each certificate; TLS to targets is `[versions.upstream.tls]`",
     ),
     (
         &[

@@ -40,12 +40,25 @@ pub fn meant() -> impl Strategy<Value = Meant> {
 fn doors() -> impl Strategy<Value = (ServerSettings, AdminSettings)> {
     let addresses = btree_set((ip(), 1..=u16::MAX), 2..5).prop_shuffle_set();
     let times = (millis(0, 3_600_000), millis(0, 600_000));
-    let server =
-        (0..=1024_usize, 1..=10_000_u32, times, select(&Expose::ALL), watch(), connections());
+    let server = (
+        0..=1024_usize,
+        1..=10_000_u32,
+        times,
+        select(&Expose::ALL),
+        watch(),
+        connections(),
+        https(),
+    );
     let hosts = btree_set("[a-z]{1,3}(_[a-z]{1,3})?([.][a-z]{1,3}){0,2}", 0..3);
     (addresses, server, (path(), hosts), any::<bool>()).prop_map(
         |(mut addresses, server, (token, hosts), is_open)| {
-            let (threads, sandboxes, (grace_period, drain_delay), expose, watch, limits) = server;
+            let (threads, sandboxes, (grace_period, drain_delay), expose, watch, limits, tls) =
+                server;
+            let (health_path, trusted_proxies, tls) = tls;
+            let proxy_protocol = match trusted_proxies.is_empty() {
+                true => ProxyProtocol::Off,
+                false => ProxyProtocol::V1V2,
+            };
             let admin = addresses.pop().unwrap();
             let has_token = is_open || !admin.ip().is_loopback();
             let settings = ServerSettings {
@@ -56,6 +69,10 @@ fn doors() -> impl Strategy<Value = (ServerSettings, AdminSettings)> {
                 drain_delay,
                 expose,
                 watch,
+                health_path,
+                proxy_protocol,
+                trusted_proxies,
+                tls,
                 limits,
             };
             let hosts = hosts.into_iter().collect();
@@ -68,14 +85,47 @@ fn doors() -> impl Strategy<Value = (ServerSettings, AdminSettings)> {
 fn connections() -> impl Strategy<Value = ConnectionLimits> {
     let head = ConnectionLimits::HEAD;
     let head = head.start().bytes()..=head.end().bytes();
-    (head, 1..=256_u32, millis(1_000, 300_000), millis(1_000, 3_600_000)).prop_map(
-        |(head, headers, head_time, idle_time)| ConnectionLimits {
-            head: ByteSize::new(head),
-            headers: headers.try_into().unwrap(),
-            head_time,
-            idle_time,
+    let times = (millis(1_000, 300_000), millis(1_000, 3_600_000));
+    let counts = (1..=1_000_000_u32, 0..=1_048_576_u64, 1..=10_000_u32, 1..=100_000_u32);
+    (head, 1..=256_u32, times, counts).prop_map(
+        |(head, headers, (head_time, idle_time), (connections, client_rate, streams, resets))| {
+            ConnectionLimits {
+                head: ByteSize::new(head),
+                headers: headers.try_into().unwrap(),
+                head_time,
+                idle_time,
+                connections: connections.try_into().unwrap(),
+                client_rate: ByteSize::new(client_rate),
+                streams: streams.try_into().unwrap(),
+                resets: resets.try_into().unwrap(),
+            }
         },
     )
+}
+
+/// The health path, the trusted proxies, and HTTPS. Its addresses are those of no other listener.
+fn https() -> impl Strategy<Value = (Option<String>, Vec<IpNet>, Option<TlsSettings>)> {
+    let health = option::of("/[a-z/-]{0,8}");
+    let networks = btree_set((ip(), 1..=32_u8), 0..3).prop_map(|networks| {
+        let network = |(ip, prefix)| IpNet::new(ip, prefix).unwrap().trunc();
+        let networks: std::collections::BTreeSet<_> = networks.into_iter().map(network).collect();
+        networks.into_iter().collect()
+    });
+    let pairs = (btree_set(path(), 1..4), path()).prop_map(|(certificates, key)| {
+        let files = |certificate| CertificateFiles { certificate, key: key.clone() };
+        certificates.into_iter().map(files).collect()
+    });
+    let times = option::of(millis(0, 730 * 86_400_000));
+    let tls = (select(&TlsVersion::ALL), any::<bool>(), times, option::of(path()), pairs);
+    let tls = tls.prop_map(|(minimum, redirect, hsts, ticket_keys, certificates)| TlsSettings {
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
+        minimum,
+        redirect,
+        hsts,
+        ticket_keys,
+        certificates,
+    });
+    (health, networks, option::of(tls))
 }
 
 fn watch() -> impl Strategy<Value = Watch> {

@@ -1,6 +1,7 @@
 //! Writes a configuration as the files that mean it.
 
 mod policy;
+mod server;
 mod upstream;
 
 use std::fmt::Write;
@@ -51,6 +52,10 @@ impl Writer<'_> {
             drain_delay,
             expose,
             watch,
+            health_path,
+            proxy_protocol,
+            trusted_proxies,
+            tls,
             limits: connections,
         } = server;
         text += "[server]\n";
@@ -63,8 +68,17 @@ impl Writer<'_> {
         self.key(&mut text, "drain-delay", delay, *drain_delay == default.drain_delay);
         self.key(&mut text, "expose", quoted(expose.as_str()), *expose == default.expose);
         self.key(&mut text, "watch", quoted(watch), *watch == default.watch);
-        let connections = self::connections(connections, self.style.is_terse);
+        if let Some(path) = health_path {
+            self.key(&mut text, "health-path", quoted(path), false);
+        }
+        let is_default = *proxy_protocol == default.proxy_protocol;
+        self.key(&mut text, "proxy-protocol", quoted(proxy_protocol.as_str()), is_default);
+        self.key(&mut text, "trusted-proxies", array(trusted_proxies), trusted_proxies.is_empty());
+        let connections = server::connections(connections, self.style.is_terse);
         self.table(&mut text, "server", "limits", connections.into_iter());
+        if let Some(tls) = tls {
+            self.https(&mut text, tls);
+        }
         let AdminSettings { listen, token_file, hosts } = admin;
         text += "[admin]\n";
         self.key(&mut text, "listen", quoted(listen), *listen == AdminSettings::default().listen);
@@ -219,20 +233,6 @@ impl Writer<'_> {
             _ => quoted(path.display()),
         }
     }
-}
-
-fn connections(limits: &ConnectionLimits, is_terse: bool) -> Vec<(String, String)> {
-    let ConnectionLimits { head, headers, head_time, idle_time } = limits;
-    let default = ConnectionLimits::default();
-    let duration = |value: &Duration| quoted(show_duration(*value));
-    let mut keys = vec![
-        ("head", quoted(head), *head == default.head),
-        ("headers", headers.to_string(), *headers == default.headers),
-        ("head-time", duration(head_time), *head_time == default.head_time),
-        ("idle-time", duration(idle_time), *idle_time == default.idle_time),
-    ];
-    keys.retain(|(_, _, is_default)| !(is_terse && *is_default));
-    keys.into_iter().map(|(key, value, _)| (key.to_owned(), value)).collect()
 }
 
 fn limits(limits: &AllLimits, below: &AllLimits, is_terse: bool) -> Vec<(&'static str, String)> {

@@ -1,0 +1,120 @@
+//! `[server.tls]`: where HTTPS is listened for, and the files of its certificates. What is in the files is not looked at
+//! here.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::time::Duration;
+
+use super::super::super::model::{CertificateFiles, TlsSettings, TlsVersion};
+use super::super::super::raw::{Field, Located, RawCertificate, RawServerTls};
+use super::super::super::source::{Complaint, Findings};
+use super::super::{field, quantity};
+use super::{Written, listen};
+
+/// Seconds of a day.
+const DAY: u64 = 86_400;
+
+/// Checks the table. The addresses join those `written` before.
+pub fn tls(
+    main: &mut Findings<'_>,
+    raw: Located<RawServerTls>,
+    written: &mut Vec<Written>,
+) -> TlsSettings {
+    let (table, raw) = raw.into_parts();
+    let RawServerTls { listen, minimum, redirect, hsts, ticket_keys, certificates } = raw;
+    let default = TlsSettings::new();
+    let listen = match listen {
+        Some(raw) => self::listen(main, raw, written),
+        None => {
+            written.extend(default.listen.iter().map(|address| (table.clone(), *address)));
+            Vec::new()
+        }
+    };
+    TlsSettings {
+        listen: if listen.is_empty() { default.listen } else { listen },
+        minimum: main.text(minimum, self::minimum).unwrap_or(default.minimum),
+        redirect: redirect.map_or(default.redirect, |raw| *raw.value()),
+        hsts: main.text(hsts, self::hsts),
+        ticket_keys: main.path("ticket-keys", ticket_keys),
+        certificates: self::certificates(main, &table, certificates),
+    }
+}
+
+fn minimum(text: &str) -> Result<TlsVersion, Complaint> {
+    let number = text.trim_start_matches(|c: char| !c.is_ascii_digit());
+    match number {
+        "1.0" | "1.1" | "1" | "3" | "3.0" => {
+            let message = format!("{text:?} is too old to be secure, and is not spoken (RFC 8996)");
+            Err(Complaint::new(message, "write `1.2` or `1.3`"))
+        }
+        "1.2" | "1.3" if number != text => {
+            let message = format!("`minimum` cannot be {text:?}");
+            Err(Complaint::new(message, format!("write `\"{number}\"`")))
+        }
+        _ => field::word("minimum", &TlsVersion::ALL, TlsVersion::as_str)(text),
+    }
+}
+
+/// A duration that may be written in days, as it mostly is.
+fn hsts(text: &str) -> Result<Duration, Complaint> {
+    let number = text.strip_suffix('d').and_then(|days| days.trim().parse::<u64>().ok());
+    let Some(days) = number else {
+        return quantity::duration("hsts", text, &TlsSettings::HSTS);
+    };
+    let most = TlsSettings::HSTS.end().as_secs() / DAY;
+    quantity::within("hsts", days, &(0..=most), |days| format!("{days}d"))?;
+    Ok(Duration::from_secs(days * DAY))
+}
+
+fn certificates(
+    main: &mut Findings<'_>,
+    table: &Range<usize>,
+    raw: Field<Vec<Located<RawCertificate>>>,
+) -> Vec<CertificateFiles> {
+    let missing = "add `[[server.tls.certificates]]` with `certificate = \"…\"` and `key = \"…\"`";
+    let Some((span, items)) = raw.map(Located::into_parts) else {
+        let complaint =
+            Complaint::new("HTTPS needs a certificate, and there is none here", missing);
+        main.add_missing(table.clone(), "certificates", complaint);
+        return Vec::new();
+    };
+    if items.is_empty() && !main.has_lost_any(&span) {
+        main.add(span.clone(), Complaint::new("`certificates` has no certificate", missing));
+    }
+    if items.len() > TlsSettings::CERTIFICATES_MAX {
+        let most = TlsSettings::CERTIFICATES_MAX;
+        let message = format!("`certificates` has {} certificates, more than {most}", items.len());
+        main.add(
+            span,
+            Complaint::new(message, "use certificates with several names or with wildcards"),
+        );
+        return Vec::new();
+    }
+    let (mut seen, mut files) = (HashMap::new(), Vec::new());
+    for item in items {
+        let (table, raw) = item.into_parts();
+        let Some(pair) = certificate(main, &table, raw) else { continue };
+        let line = main.source.line_of(table.start);
+        if let Some(first) = seen.insert(pair.certificate.clone(), line) {
+            let message =
+                format!("this certificate is declared twice, the first time on line {first}");
+            main.add(table, Complaint::new(message, "remove one of them"));
+            continue;
+        }
+        files.push(pair);
+    }
+    files
+}
+
+fn certificate(
+    main: &mut Findings<'_>,
+    table: &Range<usize>,
+    raw: RawCertificate,
+) -> Option<CertificateFiles> {
+    let RawCertificate { certificate, key } = raw;
+    let certificate = main.required(table, "certificate", certificate);
+    let key = main.required(table, "key", key);
+    let certificate = certificate.and_then(|(span, text)| main.path_at("certificate", span, &text));
+    let key = key.and_then(|(span, text)| main.path_at("key", span, &text));
+    Some(CertificateFiles { certificate: certificate?, key: key? })
+}
