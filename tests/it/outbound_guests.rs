@@ -50,6 +50,11 @@ fn rust_calls_with_wstd() {
 }
 
 #[test]
+fn rust_calls_with_the_sdk_of_spin() {
+    assert_calls("spin", "spin: here");
+}
+
+#[test]
 fn javascript_calls_with_fetch() {
     assert_calls("js", "js: here");
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the guests of tests/it/outbound_guests.rs below target/peers/guests, each with the toolchain of its language:
-# Rust with wstd, JavaScript with componentize-js, Python with componentize-py. What cannot be had in time is said, and
+# Rust with wstd and with spin-sdk, JavaScript with componentize-js, Python with componentize-py. What cannot be had in time is said, and
 # its test passes without it.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -16,10 +16,10 @@ bounded() {
 
 rust() {
     # A workspace of its own, outside of ours.
-    cp -r "$sources/wstd" "$output/"
-    bounded env CARGO_TARGET_DIR="$output/wstd/target" \
-        cargo build --release --target wasm32-wasip2 --manifest-path "$output/wstd/Cargo.toml" &&
-        cp "$output/wstd/target/wasm32-wasip2/release/caller.wasm" "$output/wstd.wasm"
+    cp -r "$sources/$1" "$output/"
+    bounded env CARGO_TARGET_DIR="$output/rust" \
+        cargo build --release --target wasm32-wasip2 --manifest-path "$output/$1/Cargo.toml" &&
+        cp "$output/rust/wasm32-wasip2/release/caller.wasm" "$output/$1.wasm"
 }
 
 # The interfaces come with wasmtime's own crate; each toolchain knows those of a release of its own.
@@ -45,10 +45,10 @@ python() {
             -o "$output/python.wasm")
 }
 
-for language in wstd:rust js:javascript python:python; do
+for language in wstd:rust spin:rust js:javascript python:python; do
     [ -s "$output/${language%:*}.wasm" ] || {
         echo "building a guest in ${language#*:}"
-        "${language#*:}" || echo "not built: the guest in ${language#*:} (see $output/build.log)"
+        "${language#*:}" "${language%:*}" || echo "not built: the guest in ${language#*:} (see $output/build.log)"
     }
 done
 exit 0
