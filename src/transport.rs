@@ -9,7 +9,7 @@
 //! address is taken, it does not tell which port it was given, its SIGTERM always waits the whole
 //! grace period, and its test for HTTP/2 waits for 24 bytes, which a short HTTP/1.0 request never
 //! has. Rooms, in reading order: `bind`, `accept`, `limit` (how many connections may be open),
-//! `stream`, `connection` with `inbound` (`head`, `target`) and `outbound`, `io` (a
+//! `stream`, `tls` (a stream on top of another), `connection` with `inbound` (`head`, `target`) and `outbound`, `io` (a
 //! connection for libraries), and `drain`.
 
 mod accept;
@@ -23,6 +23,7 @@ mod limit;
 mod outbound;
 mod stream;
 mod target;
+pub mod tls;
 
 pub use accept::{Acceptor, Handler};
 pub use bind::{ListenError, listen};

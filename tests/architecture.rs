@@ -107,14 +107,15 @@ const ROOMS: &[(&str, &[&str])] = &[
 const COMPOSITION: [&str; 4] = ["server", "cli", "main", "lib"];
 
 /// Libraries that only some rooms may name, by how their crates begin.
-const LIBRARIES: [(&str, &[&str]); 18] = [
+const LIBRARIES: [(&str, &[&str]); 19] = [
     ("mimalloc", &["main"]),
     ("libmimalloc", &["runtime"]),
     ("subtle", &["secret"]),
     ("wasmtime", &["runtime"]),
     ("pingora", &["transport", "proxy", "server"]),
     ("h2", &["proxy", "upstream"]),
-    ("rustls", &["upstream"]),
+    ("rustls", &["transport", "upstream"]),
+    ("ring", &["transport"]),
     ("tokio_rustls", &["upstream"]),
     ("axum", &["admin"]),
     ("flate2", &["admin"]),

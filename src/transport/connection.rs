@@ -30,6 +30,7 @@ use super::inbound::Inbound;
 use super::limit::Permit;
 use super::outbound::{GATHER, Outbound, Progress};
 use super::stream::Stream;
+use super::tls::TlsPeer;
 use crate::timer::Timer;
 
 /// How long a client may take no data by default.
@@ -115,6 +116,11 @@ impl Connection {
     /// The scheme of its requests.
     pub fn scheme(&self) -> Scheme {
         self.0.stream.scheme()
+    }
+
+    /// What a handshake of TLS has agreed on with the client; `None` for cleartext.
+    pub fn tls(&self) -> Option<&TlsPeer> {
+        self.0.stream.tls()
     }
 
     /// Counts what the client of this connection takes.
@@ -221,10 +227,7 @@ impl Connection {
     /// stream without a socket ends without a signal.
     pub fn reset_on_close(&self) {
         self.state().resets = true;
-        if let Some(socket) = self.0.stream.socket() {
-            // If it fails, the connection is gone already.
-            socket.set_zero_linger().ok();
-        }
+        self.0.stream.reset_on_close();
     }
 
     /// Sends the gathered bytes, and waits until the connection is broken. A client may have closed its own direction
@@ -289,7 +292,7 @@ impl Connection {
             return Poll::Ready(Ok(()));
         }
         ready!(state.poll_send(context, self.stream()))?;
-        self.stream().poll_shutdown(context)
+        state.poll_shutdown(context, self.stream())
     }
 }
 
@@ -328,6 +331,18 @@ impl State {
         match self.outbound.poll_send(context, stream) {
             Poll::Pending => self.outbound.poll_stalled(context, stream, self.patience).map(Err),
             sent => sent,
+        }
+    }
+
+    /// Closes our direction. A stream may have a last word to say, which the client has to take in time.
+    fn poll_shutdown(
+        &mut self,
+        context: &mut Context<'_>,
+        stream: &dyn Stream,
+    ) -> Poll<io::Result<()>> {
+        match stream.poll_shutdown(context) {
+            Poll::Pending => self.outbound.poll_stalled(context, stream, self.patience).map(Err),
+            closed => closed,
         }
     }
 

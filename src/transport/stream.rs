@@ -11,6 +11,8 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::tls::TlsPeer;
+
 /// A stream of bytes from and to a client.
 ///
 /// It is used by shared reference: one task reads and writes it, and may at the same time hold a future that watches
@@ -24,6 +26,11 @@ pub trait Stream: fmt::Debug + Send + Sync + 'static {
     /// connection is broken, and only a socket can be reset. Without one, a client that takes nothing is noticed later,
     /// and a client that has left is noticed at the next read or write.
     fn socket(&self) -> Option<&TcpStream>;
+
+    /// What a handshake of TLS has agreed on with the client; `None` for cleartext.
+    fn tls(&self) -> Option<&TlsPeer> {
+        None
+    }
 
     /// Waits until a read may find something, without holding memory meanwhile. A stream that cannot tell is always
     /// ready.
@@ -55,6 +62,14 @@ pub trait Stream: fmt::Debug + Send + Sync + 'static {
 
     /// Closes our direction.
     fn poll_shutdown(&self, context: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Has the stream end with a reset instead of an orderly close. A stream without a socket ends without a signal.
+    fn reset_on_close(&self) {
+        if let Some(socket) = self.socket() {
+            // If it fails, the connection is gone already.
+            socket.set_zero_linger().ok();
+        }
+    }
 }
 
 impl Stream for TcpStream {
