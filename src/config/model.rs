@@ -6,6 +6,7 @@
 mod address_kind;
 mod closing;
 mod connection;
+mod domain;
 mod env;
 mod glob;
 mod name;
@@ -22,12 +23,10 @@ mod written;
 
 pub use address_kind::AddressKind;
 pub use connection::ConnectionLimits;
+pub use domain::{DomainError, DomainPattern, domain};
 pub use env::{EnvValue, SecretSource};
 pub use glob::{Glob, GlobError, Part};
-pub use name::{
-    DomainError, DomainPattern, EnvironmentName, LabelError, RuleName, ServiceName, VersionName,
-    domain,
-};
+pub use name::{EnvironmentName, LabelError, RuleName, ServiceName, VersionName};
 pub use outbound::{Host, Origin, OriginError, OriginHost, OriginScheme, split_port};
 pub use place::Place;
 pub use policy::{

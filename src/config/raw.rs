@@ -145,7 +145,8 @@ pub struct RawService {
     /// A DNS label; by default the file's name without .toml.
     #[schemars(extend("pattern" = LABEL))]
     pub name: Field<String>,
-    /// Host names beside the default domain; "*.example.org" matches one label.
+    /// Hosts beside the default domain: names and addresses; "*.example.org" matches one label, and "*" every host that
+    /// no other domain matches.
     pub domains: Option<Vec<Located<String>>>,
     /// Parts of domains that several services share.
     pub routes: Option<Vec<Located<RawRoute>>>,
@@ -160,7 +161,7 @@ pub struct RawService {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawRoute {
-    /// A host name; "*.example.org" matches one label.
+    /// As in `domains`.
     #[schemars(required)]
     pub domain: Field<String>,
     /// A prefix of whole segments, such as "/api".

@@ -57,7 +57,8 @@ impl Gateway {
         let snapshot = self.live.load();
         let Call { request, times, caller } = call;
         let (mut head, body) = request.into_parts();
-        let found = snapshot.routes.find(&head).map(|Found { target, .. }| target.key.clone());
+        // What leads to the service of all other hosts is meant for another server.
+        let found = snapshot.routes.named(&head).map(|Found { target, .. }| target.key.clone());
         let again = |head, body| Call {
             request: Request::from_parts(head, body),
             times,

@@ -1,9 +1,13 @@
-//! Host names and paths to services: exact names first, then previews, then wildcards of one label;
-//! within a host, the longest path.
+//! Host names and paths to services: exact names first, then previews, then wildcards of one label,
+//! and in the end what every other host has; within a host, the longest path.
 
 mod paths;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
+use std::io::Write;
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use http::request::Parts;
@@ -28,6 +32,8 @@ pub struct RouteTable<P> {
     exact: Shards<Host<P>>,
     /// Keyed by what follows the first label, without the dot.
     wildcard: Shards<Host<P>>,
+    /// For requests that nothing else leads anywhere.
+    any: Host<P>,
 }
 
 /// What a request leads to.
@@ -43,13 +49,18 @@ pub struct Found<'t, 'r, P> {
 pub struct RouteTableBuilder<P> {
     exact: HashMap<Arc<str>, Host<P>>,
     wildcard: HashMap<Arc<str>, Host<P>>,
+    any: Host<P>,
 }
 
-/// A host name, or all names of one label before a suffix.
+/// The hosts that a route is for.
 #[derive(Clone, Copy, Debug)]
 pub enum HostPattern<'a> {
+    /// A host name or an address, an IPv6 address in brackets and in its canonical form.
     Exact(&'a str),
+    /// All names of one label before a suffix.
     Wildcard(&'a str),
+    /// Every host that has no other route.
+    Any,
 }
 
 /// A part of a host's requests.
@@ -68,7 +79,7 @@ impl Part<'_> {
 
 impl<P> Default for RouteTableBuilder<P> {
     fn default() -> Self {
-        Self { exact: HashMap::new(), wildcard: HashMap::new() }
+        Self { exact: HashMap::new(), wildcard: HashMap::new(), any: Host::default() }
     }
 }
 
@@ -85,11 +96,18 @@ impl<P> RouteTableBuilder<P> {
         self
     }
 
-    /// Routes a host name or a wildcard.
+    /// Routes every host that has no other route.
+    pub fn any(&mut self, part: Part<'_>, target: P) -> &mut Self {
+        self.any.add(part, target);
+        self
+    }
+
+    /// Routes the hosts of a pattern.
     pub fn route(&mut self, host: HostPattern<'_>, part: Part<'_>, target: P) -> &mut Self {
         match host {
             HostPattern::Exact(host) => self.exact(host, part, target),
             HostPattern::Wildcard(suffix) => self.wildcard(suffix, part, target),
+            HostPattern::Any => self.any(part, target),
         }
     }
 }
@@ -97,7 +115,7 @@ impl<P> RouteTableBuilder<P> {
 impl<P: Clone> RouteTableBuilder<P> {
     /// The finished table.
     pub fn build(self) -> RouteTable<P> {
-        RouteTable { exact: sharded(self.exact), wildcard: sharded(self.wildcard) }
+        RouteTable { exact: sharded(self.exact), wildcard: sharded(self.wildcard), any: self.any }
     }
 }
 
@@ -108,17 +126,19 @@ fn sharded<P: Clone>(hosts: HashMap<Arc<str>, Host<P>>) -> Shards<Host<P>> {
 }
 
 impl<P: Clone> RouteTable<P> {
-    /// Routes a host name or a wildcard, as [`RouteTableBuilder::route`] does.
+    /// Routes the hosts of a pattern, as [`RouteTableBuilder::route`] does.
     pub fn add(&mut self, host: HostPattern<'_>, part: Part<'_>, target: P) {
-        let (shards, name) = self.shards(host);
+        let Some((shards, name)) = self.shards(host) else { return self.any.add(part, target) };
         let mut host = shards.get(&name).cloned().unwrap_or_default();
         host.add(part, target);
         shards.insert(name, host);
     }
 
-    /// Takes the route of a path of a host name or a wildcard away, if it leads to what is meant.
+    /// Takes the route of a path of some hosts away, if it leads to what is meant.
     pub fn remove(&mut self, host: HostPattern<'_>, path: &str, is_meant: impl Fn(&P) -> bool) {
-        let (shards, name) = self.shards(host);
+        let Some((shards, name)) = self.shards(host) else {
+            return self.any.remove(path, is_meant);
+        };
         let Some(mut host) = shards.get(&name).cloned() else { return };
         host.remove(path, is_meant);
         match host.is_empty() {
@@ -127,12 +147,14 @@ impl<P: Clone> RouteTable<P> {
         }
     }
 
-    fn shards(&mut self, host: HostPattern<'_>) -> (&mut Shards<Host<P>>, Arc<str>) {
+    /// Where the routes of a name or a suffix are.
+    fn shards(&mut self, host: HostPattern<'_>) -> Option<(&mut Shards<Host<P>>, Arc<str>)> {
         match host {
-            HostPattern::Exact(host) => (&mut self.exact, host.to_ascii_lowercase().into()),
+            HostPattern::Exact(host) => Some((&mut self.exact, host.to_ascii_lowercase().into())),
             HostPattern::Wildcard(suffix) => {
-                (&mut self.wildcard, suffix.to_ascii_lowercase().into())
+                Some((&mut self.wildcard, suffix.to_ascii_lowercase().into()))
             }
+            HostPattern::Any => None,
         }
     }
 }
@@ -141,8 +163,9 @@ impl<P> RouteTable<P> {
     /// The target of a request, by the authority of its URI or else its `host` header, and by its
     /// path.
     ///
-    /// A port and a trailing dot are ignored, and letters of a host match in either case. An exact
-    /// name goes before a preview, and that before a wildcard.
+    /// A port and a trailing dot are ignored, letters of a host match in either case, and an IPv6
+    /// address matches however it is written. An exact name goes before a preview, that before a
+    /// wildcard, and that before [`HostPattern::Any`].
     ///
     /// ```
     /// use watershed::routing::{Part, RouteTableBuilder};
@@ -159,13 +182,27 @@ impl<P> RouteTable<P> {
     /// # Ok::<(), http::Error>(())
     /// ```
     pub fn find<'r>(&self, request: &'r Parts) -> Option<Found<'_, 'r, P>> {
+        let last_resort = || {
+            // A backend must be told a host, so a request without one leads nowhere.
+            host_of(request).filter(|host| !host.is_empty())?;
+            let path = Asked { parts: request, client: None, preview: None }.path();
+            Some(self.any.at(path)?.found(None))
+        };
+        self.named(request).or_else(last_resort)
+    }
+
+    /// The same without [`HostPattern::Any`].
+    pub fn named<'r>(&self, request: &'r Parts) -> Option<Found<'_, 'r, P>> {
         let path = Asked { parts: request, client: None, preview: None }.path();
         let host = without_port(host_of(request)?);
         let host = host.strip_suffix('.').unwrap_or(host);
+        let mut buffer = [0; LONGEST_HOST];
+        if host.starts_with('[') {
+            return self.find_lowercase(canonical_ipv6(host, &mut buffer)?, host, path);
+        }
         if !host.bytes().any(|byte| byte.is_ascii_uppercase()) {
             return self.find_lowercase(host, host, path);
         }
-        let mut buffer = [0; LONGEST_HOST];
         let lowered = buffer.get_mut(..host.len())?;
         lowered.copy_from_slice(host.as_bytes());
         lowered.make_ascii_lowercase();
@@ -218,117 +255,13 @@ fn without_port(authority: &str) -> &str {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::super::request::tests::parts;
-    use super::*;
-
-    fn find(routes: &RouteTable<u8>, host: &str) -> Option<u8> {
-        find_at(routes, host, "/").map(|(target, _)| target)
-    }
-
-    fn find_at(routes: &RouteTable<u8>, host: &str, path: &str) -> Option<(u8, Option<String>)> {
-        let parts = parts(path, &[("host", host)]);
-        let found = routes.find(&parts)?;
-        Some((*found.target, found.preview.map(str::to_owned)))
-    }
-
-    fn routes() -> RouteTable<u8> {
-        let mut routes = RouteTableBuilder::default();
-        routes
-            .exact("a.example.org", Part::WHOLE, 1)
-            .wildcard("example.org", Part::WHOLE, 2)
-            .exact("[::1]", Part::WHOLE, 3);
-        routes.build()
-    }
-
-    #[test]
-    fn an_exact_name_goes_before_a_wildcard() {
-        assert_eq!(find(&routes(), "a.example.org"), Some(1));
-        assert_eq!(find(&routes(), "b.example.org"), Some(2));
-    }
-
-    #[test]
-    fn a_wildcard_matches_one_label_only() {
-        assert_eq!(find(&routes(), "a.b.example.org"), None);
-        assert_eq!(find(&routes(), "example.org"), None);
-        assert_eq!(find(&routes(), ".example.org"), None);
-    }
-
-    #[test]
-    fn port_case_and_trailing_dot_do_not_matter() {
-        for host in ["A.Example.ORG", "a.example.org:8080", "a.example.org.", "A.example.org.:1"] {
-            assert_eq!(find(&routes(), host), Some(1), "{host}");
-        }
-        assert_eq!(find(&routes(), "[::1]:80"), Some(3));
-        assert_eq!(find(&routes(), "[::1]"), Some(3));
-    }
-
-    #[test]
-    fn an_overlong_host_matches_nothing() {
-        assert_eq!(find(&routes(), &"A".repeat(400)), None);
-    }
-
-    #[test]
-    fn the_authority_goes_before_the_host_header() {
-        let parts = parts("http://a.example.org/", &[("host", "b.example.org")]);
-        assert_eq!(routes().find(&parts).map(|found| *found.target), Some(1));
-    }
-
-    #[test]
-    fn the_longest_path_wins_and_ends_at_a_segment() {
-        let part = |path| Part { path, ..Part::WHOLE };
-        let mut routes = RouteTableBuilder::default();
-        routes
-            .exact("a.test", part("/api"), 1)
-            .exact("a.test", part("/api/v2"), 2)
-            .exact("a.test", part("/api"), 9)
-            .wildcard("test", part("/"), 3);
-        let routes = routes.build();
-        let at = |path| find_at(&routes, "a.test", path).map(|(target, _)| target);
-        assert_eq!([at("/api"), at("/api/"), at("/api/v1"), at("/api?x=/v2")], [Some(1); 4]);
-        assert_eq!([at("/api/v2"), at("/api/v2/x"), at("/%61pi/v2")], [Some(2); 3]);
-        // What no path of the host has is for the wildcard.
-        assert_eq!([at("/"), at("/apis"), at("/api%2Fv2")], [Some(3); 3]);
-    }
-
-    #[test]
-    fn a_route_goes_without_the_others_of_its_host() {
-        let part = |path| Part { path, ..Part::WHOLE };
-        let mut builder = RouteTableBuilder::default();
-        builder.exact("a.test", part("/api"), 1).exact("a.test", part("/"), 2);
-        let before = builder.build();
-        let mut after = before.clone();
-        after.remove(HostPattern::Exact("A.test"), "/api/", |target| *target == 9);
-        after.remove(HostPattern::Exact("A.test"), "/", |target| *target == 2);
-        after.add(HostPattern::Wildcard("test"), Part::WHOLE, 3);
-        fn at(routes: &RouteTable<u8>, path: &str) -> Option<u8> {
-            find_at(routes, "a.test", path).map(|(target, _)| target)
-        }
-        assert_eq!((at(&before, "/api"), at(&before, "/")), (Some(1), Some(2)));
-        assert_eq!((at(&after, "/api"), at(&after, "/")), (Some(1), Some(3)));
-        after.remove(HostPattern::Exact("a.test"), "/api", |target| *target == 1);
-        assert_eq!(at(&after, "/api"), Some(3));
-    }
-
-    #[test]
-    fn previews_are_for_those_who_want_them() {
-        let preview = Part { has_previews: true, ..Part::WHOLE };
-        let mut routes = RouteTableBuilder::default();
-        routes
-            .exact("shop.test", preview, 1)
-            .exact("v3--shop.test", Part::WHOLE, 2)
-            .exact("other.test", Part::WHOLE, 3)
-            .wildcard("test", Part::WHOLE, 4)
-            .wildcard("example.org", preview, 5);
-        let routes = routes.build();
-        let at = |host| find_at(&routes, host, "/");
-        assert_eq!(at("v2--shop.test"), Some((1, Some("v2".to_owned()))));
-        assert_eq!(at("V2--Shop.test:80"), Some((1, Some("V2".to_owned()))));
-        assert_eq!(at("v3--shop.test"), Some((2, None)), "a name of its own");
-        assert_eq!(at("v2--other.test"), Some((4, None)), "no previews: a label like others");
-        assert_eq!(at("v2--a.example.org"), Some((5, Some("v2".to_owned()))));
-        assert_eq!(at("v2--a--b.example.org"), Some((5, Some("v2".to_owned()))));
-        assert_eq!(at("--shop.test"), Some((1, Some(String::new()))));
-    }
+/// The one form of an IPv6 address in brackets, which `domains` has too.
+fn canonical_ipv6<'b>(host: &str, buffer: &'b mut [u8]) -> Option<&'b str> {
+    let bare = host.strip_prefix('[')?.strip_suffix(']')?;
+    let address: Ipv6Addr = bare.parse().ok()?;
+    let room = buffer.len();
+    let mut rest = &mut *buffer;
+    write!(rest, "[{address}]").ok()?;
+    let length = room - rest.len();
+    std::str::from_utf8(buffer.get(..length)?).ok()
 }

@@ -38,6 +38,7 @@ mod headers;
 mod heavy_component;
 mod history;
 mod history_file;
+mod hosts;
 mod http2;
 mod incremental;
 mod init;

@@ -1,10 +1,9 @@
 //! The names of things: environments, services and versions are DNS labels, because each of them
-//! can become a part of a host name, and domains are DNS names. Routing, `versions` and metrics
-//! rely on these being short, printable and lower case.
+//! can become a part of a host name. Routing, `versions` and metrics rely on these being short,
+//! printable and lower case. `domain` has the host names.
 
 use std::borrow::Borrow;
 use std::fmt;
-use std::net::{Ipv6Addr, SocketAddrV6};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -12,10 +11,6 @@ use thiserror::Error;
 
 /// RFC 1035, section 2.3.4: a label has at most 63 octets.
 const LABEL_MAX: usize = 63;
-
-/// RFC 1035, section 2.3.4: a name has at most 255 octets on the wire, which leaves 253 characters
-/// of text.
-const DOMAIN_MAX: usize = 253;
 
 /// Why a text is not a DNS label (RFC 1123, section 2.1).
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -33,7 +28,15 @@ pub enum LabelError {
 }
 
 fn check_label(text: &str) -> Result<(), LabelError> {
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    check_characters(text, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
+/// A label of a host name. Container networks and some records of the DNS have underscores in theirs.
+pub(super) fn check_host_label(text: &str) -> Result<(), LabelError> {
+    check_characters(text, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c))
+}
+
+fn check_characters(text: &str, allowed: impl Fn(char) -> bool) -> Result<(), LabelError> {
     if text.is_empty() {
         return Err(LabelError::Empty);
     }
@@ -137,104 +140,6 @@ impl Default for EnvironmentName {
     }
 }
 
-/// Why a text is not a domain.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum DomainError {
-    #[error("it is empty")]
-    Empty,
-    #[error("it has {0} characters, and {DOMAIN_MAX} is the most")]
-    TooLong(usize),
-    #[error("it has a port, and a service answers on every port that the server listens on")]
-    Port,
-    #[error("it is an IPv6 address, not a host name")]
-    Ipv6,
-    #[error("it ends with a dot")]
-    LastDot,
-    #[error("it begins with a dot")]
-    FirstDot,
-    #[error("it is an address with a scheme or a path, not a host name")]
-    Url,
-    #[error("`*` may only stand for one whole label, the first")]
-    Wildcard,
-    #[error("`{label}` is not a label: {reason}")]
-    Label { label: String, reason: LabelError },
-}
-
-/// Checks a DNS name without a wildcard, and returns it in lower case, as host names compare (RFC 9110, section 4.2.3).
-///
-/// # Errors
-///
-/// When the text is not such a name.
-pub fn domain(text: &str) -> Result<String, DomainError> {
-    let lower = text.to_ascii_lowercase();
-    if lower.is_empty() {
-        return Err(DomainError::Empty);
-    }
-    if lower.contains('/') {
-        return Err(DomainError::Url);
-    }
-    if lower.contains('*') {
-        return Err(DomainError::Wildcard);
-    }
-    if is_ipv6(&lower) {
-        return Err(DomainError::Ipv6);
-    }
-    if lower.contains(':') {
-        return Err(DomainError::Port);
-    }
-    // The only empty label is the last or the first one.
-    let has_empty = lower.contains("..");
-    if lower.ends_with('.') && !has_empty {
-        return Err(DomainError::LastDot);
-    }
-    if lower.starts_with('.') && !has_empty {
-        return Err(DomainError::FirstDot);
-    }
-    if lower.len() > DOMAIN_MAX {
-        return Err(DomainError::TooLong(lower.len()));
-    }
-    lower.split('.').try_for_each(check_domain_label)?;
-    Ok(lower)
-}
-
-fn is_ipv6(text: &str) -> bool {
-    let bare = text.trim_start_matches('[').trim_end_matches(']');
-    bare.parse::<Ipv6Addr>().is_ok() || text.parse::<SocketAddrV6>().is_ok()
-}
-
-fn check_domain_label(label: &str) -> Result<(), DomainError> {
-    check_label(label).map_err(|reason| DomainError::Label { label: label.to_owned(), reason })
-}
-
-/// A host name that a service answers to. Always lower case.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum DomainPattern {
-    /// This name and no other.
-    Exact(String),
-    /// `*.example.org`, kept without its `*.`. Matches exactly one more label in front.
-    Wildcard(String),
-}
-
-impl FromStr for DomainPattern {
-    type Err = DomainError;
-
-    fn from_str(text: &str) -> Result<Self, DomainError> {
-        match text.strip_prefix("*.") {
-            Some(suffix) => domain(suffix).map(Self::Wildcard),
-            None => domain(text).map(Self::Exact),
-        }
-    }
-}
-
-impl fmt::Display for DomainPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Exact(name) => f.write_str(name),
-            Self::Wildcard(suffix) => write!(f, "*.{suffix}"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -258,26 +163,5 @@ mod tests {
     fn a_version_has_no_double_hyphen() {
         assert_eq!(VersionName::new("a--b"), Err(LabelError::DoubleHyphen));
         assert_eq!(VersionName::new("a-b").unwrap().to_string(), "a-b");
-    }
-
-    #[test]
-    fn domains_are_lower_case_and_wildcards_are_one_label() {
-        let exact = DomainPattern::Exact("hello.example.com".into());
-        assert_eq!("Hello.Example.com".parse(), Ok(exact));
-        let wildcard = DomainPattern::Wildcard("example.org".into());
-        assert_eq!("*.example.org".parse(), Ok(wildcard.clone()));
-        assert_eq!(wildcard.to_string(), "*.example.org");
-        for bad in ["*", "*.*.org", "a*.org", "a.*.org", "*a.org"] {
-            assert_eq!(bad.parse::<DomainPattern>(), Err(DomainError::Wildcard), "{bad}");
-        }
-        assert_eq!("a.org:80".parse::<DomainPattern>(), Err(DomainError::Port));
-        assert_eq!("http://a.org".parse::<DomainPattern>(), Err(DomainError::Url));
-        assert_eq!("".parse::<DomainPattern>(), Err(DomainError::Empty));
-        for ipv6 in ["[::1]", "::1", "[::1]:80"] {
-            assert_eq!(ipv6.parse::<DomainPattern>(), Err(DomainError::Ipv6), "{ipv6}");
-        }
-        assert_eq!("a.org.".parse::<DomainPattern>(), Err(DomainError::LastDot));
-        assert_eq!(".a.org".parse::<DomainPattern>(), Err(DomainError::FirstDot));
-        assert!(matches!("a..org".parse::<DomainPattern>(), Err(DomainError::Label { .. })));
     }
 }

@@ -10,8 +10,8 @@ const ADDRESS_HELP: &str =
     "write an IP address and a port, such as `127.0.0.1:8080` or `[::1]:8080`";
 
 /// The characters of a part of a host name.
-const PARTS_HELP: &str = "between its dots, a host name has the characters a-z, 0-9 and `-`, at most 63, with no `-` \
-                          at either end";
+const PARTS_HELP: &str = "between its dots, a host name has the characters a-z, 0-9, `-` and `_`, at most 63, with no \
+                          `-` at either end";
 
 pub fn address(text: &str) -> Result<SocketAddr, Complaint> {
     parsed(text).ok_or_else(|| {
@@ -76,9 +76,20 @@ pub fn domain(text: &str) -> Result<String, Complaint> {
 
 pub fn domain_pattern(text: &str) -> Result<DomainPattern, Complaint> {
     text.parse().map_err(|error: DomainError| {
-        let usual = "write a host name such as `hello.example.com`, or `*.example.com`";
-        let message = format!("{text:?} cannot be a domain: {error}");
-        Complaint::new(message, domain_help(text, &error, usual))
+        let usual = "write a host name such as `hello.example.com`, or `*.example.com`, or `*` for every host that no \
+                     other domain matches";
+        let (error, help) = match error {
+            DomainError::Ipv6 if text.starts_with('[') => {
+                let host = text.rsplit_once(':').map_or(text, |(host, _)| host);
+                (DomainError::Port, format!("write `{host}`"))
+            }
+            DomainError::Ipv6 => (error, format!("write it in brackets: `[{text}]`")),
+            error => {
+                let help = domain_help(text, &error, usual);
+                (error, help)
+            }
+        };
+        Complaint::new(format!("{text:?} cannot be a domain: {error}"), help)
     })
 }
 
@@ -90,8 +101,7 @@ pub fn admin_host(text: &str) -> Result<String, Complaint> {
             format!("{text:?} is an address, and the listener answers under every address");
         return Err(Complaint::new(message, "remove it"));
     }
-    // Container names may have underscores.
-    model::domain(&text.replace('_', "x")).map(|_| text.to_ascii_lowercase()).map_err(|error| {
+    model::domain(text).map_err(|error| {
         let why = match &error {
             DomainError::Port => "it has a port".to_owned(),
             DomainError::Wildcard => "it has a wildcard".to_owned(),
@@ -114,8 +124,12 @@ pub fn domain_help(text: &str, error: &DomainError, usual: &str) -> String {
             written(rest.split(['/', ':']).next().unwrap_or_default())
         }
         DomainError::Ipv6 => {
-            let help = "a service is reached by host names: write one, such as `hello.example.com`; addresses to listen \
-                        on are in `[server]` of watershed.toml, such as `listen = [\"[::1]:8080\"]`";
+            let help = "its services need names below it: write a host name such as `prod.example.com`; addresses to \
+                        listen on are in `[server]` of watershed.toml, such as `listen = [\"[::1]:8080\"]`";
+            Some(help.to_owned())
+        }
+        DomainError::Number => {
+            let help = "write a host name such as `hello.example.com`, or the four numbers of an IPv4 address";
             Some(help.to_owned())
         }
         DomainError::LastDot => written(text.trim_end_matches('.')),

@@ -136,7 +136,7 @@ impl Question {
     }
 }
 
-/// Whether a host, perhaps with a port, has exactly this domain, or one below the wildcard.
+/// Whether a host, perhaps with a port, has exactly this domain, or one below the wildcard. `*` has no previews.
 fn matches(domain: &DomainPattern, host: &str) -> bool {
     let host = host.split(':').next().unwrap_or_default().trim_end_matches('.');
     match domain {
@@ -146,6 +146,7 @@ fn matches(domain: &DomainPattern, host: &str) -> bool {
             let label = host.split_once('.').filter(|(label, _)| !label.contains("--"));
             label.is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(suffix))
         }
+        DomainPattern::Any => false,
     }
 }
 

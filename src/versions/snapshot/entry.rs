@@ -115,6 +115,7 @@ impl ServiceEntry {
             let host = match domain {
                 DomainPattern::Exact(host) => HostPattern::Exact(host),
                 DomainPattern::Wildcard(suffix) => HostPattern::Wildcard(suffix),
+                DomainPattern::Any => HostPattern::Any,
             };
             (host, Part { path, has_previews })
         })

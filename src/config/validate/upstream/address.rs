@@ -66,10 +66,10 @@ fn canonical(address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// A host name in lower case. Names in a container network may have underscores. A name whose last part is a number is
+/// A host name in lower case. A name whose last part is a number is
 /// an IPv4 address to most resolvers, however few parts it has.
 fn name(text: &str) -> Option<String> {
-    let lower = model::domain(&text.replace('_', "x")).map(|_| text.to_ascii_lowercase()).ok()?;
+    let lower = model::domain(text).ok()?;
     let last = lower.rsplit('.').next().unwrap_or_default();
     let is_number = last.starts_with(|c: char| c.is_ascii_digit())
         && (last.bytes().all(|digit| digit.is_ascii_digit())
