@@ -17,6 +17,7 @@ mod local;
 mod session;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -25,6 +26,7 @@ use http::request::Parts;
 use http::uri::Scheme;
 use http::{StatusCode, Version};
 
+use crate::config::ConnectionLimits;
 use crate::routing::{Asked, Found, Refused};
 use crate::telemetry::{RequestRecord, Telemetry};
 use crate::transport::{Connection, Drain, Handler, HeadLimits, HeadTimes};
@@ -47,6 +49,16 @@ enum Flow {
 struct HttpLimits {
     head: HeadLimits,
     times: HeadTimes,
+}
+
+/// Limits of an HTTP/2 connection.
+#[derive(Clone, Copy, Debug)]
+struct Http2Limits {
+    http: HttpLimits,
+    /// Streams that may be open at once.
+    streams: NonZeroU32,
+    /// Streams that the client may reset in ten seconds.
+    resets: NonZeroU32,
 }
 
 /// The proxy: finds the service, decides the version, serves the request. Cheap to clone.
@@ -80,6 +92,11 @@ impl Gateway {
             },
             times: HeadTimes { idle: limits.idle_time, whole: limits.head_time },
         }
+    }
+
+    fn http2_limits(&self) -> Http2Limits {
+        let ConnectionLimits { streams, resets, .. } = self.live.limits();
+        Http2Limits { http: self.limits(), streams, resets }
     }
 
     /// Serves a request, and records how it ended.

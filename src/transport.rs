@@ -29,7 +29,7 @@ pub use accept::{Acceptor, Handler};
 pub use bind::{ListenError, listen};
 pub use connection::{Connection, HeadTimes, Next};
 pub use drain::{Drain, OpenConnection, Parting};
-pub use head::{HeadLimits, Malformed};
+pub use head::{HeadLimits, Malformed, PREFACE};
 pub use limit::{ConnectionLimit, Permit};
 pub use outbound::Progress;
 pub use stream::Stream;

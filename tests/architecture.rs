@@ -74,6 +74,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "routing",
             "runtime",
             "telemetry",
+            "timer",
             "transport",
             "upstream",
             "versions",

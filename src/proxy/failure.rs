@@ -38,6 +38,10 @@ pub enum Failure {
     Connect,
     /// Its HTTP/2 connection carries as many requests as allowed already.
     TooManyStreams,
+    /// Its HTTP/2 connection had more streams reset than allowed.
+    TooManyResets,
+    /// Its HTTP/2 connection carries too many frames without a part of a request.
+    Flood,
     /// It has come through too many services, which call each other.
     Loop,
     NoService,
@@ -131,6 +135,17 @@ impl Failure {
                 "too-many-streams",
                 "The connection carries too many requests at once.",
             ),
+            // The connection ends with a GOAWAY, and nobody gets these two.
+            Self::TooManyResets => answer(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too-many-resets",
+                "The connection had too many requests reset.",
+            ),
+            Self::Flood => answer(
+                StatusCode::TOO_MANY_REQUESTS,
+                "flood",
+                "The connection carries too many frames without a part of a request.",
+            ),
             Self::Loop => answer(
                 StatusCode::LOOP_DETECTED,
                 "loop",
@@ -178,6 +193,8 @@ impl Failure {
                 | Self::TransferCoding
                 | Self::Connect
                 | Self::TooManyStreams
+                | Self::TooManyResets
+                | Self::Flood
                 | Self::RequestBody
                 | Self::ClientGone
         )

@@ -3,6 +3,10 @@
 //! This file drives h2 itself. Pingora's session of HTTP/2 drops the trailers of requests, sends no informational
 //! responses, and closes an idle connection without a word.
 
+mod flood;
+mod frames;
+mod head_time;
+mod observed;
 mod refusals;
 mod stream;
 mod switch;
@@ -22,15 +26,18 @@ use tokio::time::{sleep, timeout};
 
 use super::failure::Failure;
 use super::session::{Codec, Session};
-use super::{Flow, Gateway, HttpLimits, Origin};
+use super::{Flow, Gateway, Http2Limits, Origin};
 use crate::transport::{Connection, Drain, Permit};
-use refusals::{Observed, Refusals};
+use flood::Excess;
+use head_time::HeadTime;
+use observed::{Noted, Observed};
+use refusals::Refusals;
 pub use stream::Http2;
 
-/// Streams that one connection may have open at once.
-const STREAMS: u32 = 128;
 /// Bytes of a request's body that its client may send before anything takes them.
 const WINDOW: u32 = 65_535;
+/// Bytes of one response that wait while the client takes nothing.
+const UNSENT: usize = 64 << 10;
 /// How many times in a row an idle connection is kept because its client has not yet taken the last responses.
 const KEPT: u32 = 30;
 /// How long sending the last GOAWAY may take.
@@ -38,92 +45,206 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long a draining connection gets after its last request to send what is left.
 const SENT: Duration = Duration::from_millis(200);
 
+type Requests = h2::server::Connection<Observed, Bytes>;
+type Accepted = (Request<RecvStream>, SendResponse<Bytes>);
+
 /// Serves a connection that has begun with the preface.
 pub async fn serve(gateway: Gateway, connection: Connection) {
     let origin = Origin::of(&connection, Version::HTTP_2);
-    let progress = connection.progress();
-    let HttpLimits { head, times } = gateway.limits();
-    let mut builder = h2::server::Builder::new();
-    // Up to twice the limit, we refuse a stream; beyond, h2 does.
-    let longest = u32::try_from(head.bytes).unwrap_or(u32::MAX).saturating_mul(2);
-    builder.max_header_list_size(longest).max_concurrent_streams(STREAMS);
-    builder.enable_connect_protocol();
-    // A request whose body nothing reads must not use up the window of the others.
-    builder.initial_connection_window_size(STREAMS * WINDOW);
-    let (observed, mut refusals) = Refusals::of(connection.clone());
-    let mut requests = match timeout(times.whole, builder.handshake(observed)).await {
+    let limits = gateway.http2_limits();
+    let noted = Noted::new(limits.resets);
+    let observed = Observed::new(connection.clone(), noted.clone());
+    let handshake = builder(&limits).handshake(observed);
+    let requests = match timeout(limits.http.times.whole, handshake).await {
         Ok(Ok(requests)) => requests,
-        Ok(Err(error)) => return gateway.record_broken(&error, &origin),
+        Ok(Err(error)) => {
+            gateway.record_broken(&error, &origin);
+            return connection.linger().await;
+        }
         Err(_) => return gateway.record_unread(&Failure::RequestTimeout, &origin, None),
     };
-    let (streams, mut goaway) = (Arc::new(Streams::default()), gateway.drain.goaway());
-    let (mut is_ending, mut kept) = (false, 0);
-    loop {
-        tokio::select! {
-            biased;
-            _ = goaway.changed(), if !is_ending => {
-                requests.graceful_shutdown();
-                is_ending = true;
-            }
-            accepted = accept(&mut requests, &mut refusals, &gateway, &origin) => {
-                let Some((request, respond)) = accepted else { return };
-                kept = 0;
-                let stream = Http2::new(request, respond, origin.client, progress.clone());
-                let session = Session::new(Codec::Http2(Box::new(stream)), origin.scheme.clone());
-                tokio::spawn(serve_request(gateway.clone(), session, streams.enter()));
-            }
-            () = streams.idle(gateway.limits().times.idle, connection.permit()) => {
-                if !requests.has_streams() || kept >= KEPT {
-                    break;
+    let serving = Serving {
+        gateway,
+        refusals: Refusals::new(noted.clone()),
+        streams: Arc::default(),
+        origin,
+        noted,
+        requests,
+    };
+    if serving.run(&connection).await == Parted::Refused {
+        // The client may still be sending, and a reset could overtake what it is told.
+        connection.linger().await;
+    }
+}
+
+/// How h2 serves connections with these limits.
+fn builder(limits: &Http2Limits) -> h2::server::Builder {
+    let mut builder = h2::server::Builder::new();
+    // Up to twice the limit, we refuse a stream; beyond, h2 does.
+    let longest = u32::try_from(limits.http.head.bytes).unwrap_or(u32::MAX).saturating_mul(2);
+    let streams = limits.streams.get();
+    builder.max_header_list_size(longest).max_concurrent_streams(streams);
+    builder.enable_connect_protocol();
+    // A request whose body nothing reads must not use up the window of the others.
+    builder.initial_connection_window_size(streams.saturating_mul(WINDOW));
+    builder.max_send_buffer_size(UNSENT);
+    // `Flood` counts resets, in ten seconds: h2 would count those of the whole life of the connection, or those that come
+    // in one packet.
+    builder.max_local_error_reset_streams(None);
+    let resets = usize::try_from(limits.resets.get()).unwrap_or(usize::MAX);
+    builder.max_pending_accept_reset_streams(resets);
+    builder
+}
+
+/// A connection that is served.
+struct Serving {
+    gateway: Gateway,
+    origin: Origin,
+    requests: Requests,
+    refusals: Refusals,
+    noted: Noted,
+    streams: Arc<Streams>,
+}
+
+/// How a connection has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Parted {
+    /// In good order, or because the client has left.
+    Done,
+    /// The client broke the rules, or did too much.
+    Refused,
+}
+
+/// What a connection has for us.
+enum Next {
+    Request(Box<Accepted>),
+    /// Its client must not go on.
+    Refused(Failure, Reason),
+    Ended(Parted),
+}
+
+impl Serving {
+    async fn run(mut self, connection: &Connection) -> Parted {
+        let mut goaway = self.gateway.drain.goaway();
+        let mut head_time = HeadTime::new(self.noted.clone());
+        let (mut is_ending, mut kept) = (false, 0);
+        loop {
+            let times = self.gateway.limits().times;
+            tokio::select! {
+                biased;
+                _ = goaway.changed(), if !is_ending => {
+                    self.requests.graceful_shutdown();
+                    is_ending = true;
                 }
-                kept += 1;
-            }
-            () = streams.ended(&gateway.drain), if is_ending => {
-                // Their last bytes may still be on the way.
-                if !requests.has_streams() {
-                    break;
+                next = next(&mut self.requests, &mut self.refusals, &self.noted, &self.gateway, &self.origin) => {
+                    match next {
+                        Next::Request(accepted) => {
+                            kept = 0;
+                            self.spawn(*accepted, connection);
+                        }
+                        Next::Refused(failure, reason) => return self.refuse(&failure, reason).await,
+                        Next::Ended(parted) => return parted,
+                    }
+                }
+                // Looked at behind what reads: heads begin and end there.
+                () = head_time.over(times.whole) => {
+                    return self.refuse(&Failure::RequestTimeout, Reason::ENHANCE_YOUR_CALM).await;
+                }
+                () = self.streams.idle(times.idle, connection.permit()) => {
+                    if !self.requests.has_streams() || kept >= KEPT {
+                        break;
+                    }
+                    kept += 1;
+                }
+                () = self.streams.ended(&self.gateway.drain), if is_ending => {
+                    // Their last bytes may still be on the way.
+                    if !self.requests.has_streams() {
+                        break;
+                    }
                 }
             }
         }
+        self.close(Reason::NO_ERROR).await;
+        Parted::Done
     }
-    requests.abrupt_shutdown(Reason::NO_ERROR);
-    // A client that takes nothing is not waited for.
-    timeout(LAST_WORDS, poll_fn(|context| requests.poll_closed(context))).await.ok();
+
+    fn spawn(&self, (request, respond): Accepted, connection: &Connection) {
+        let client = self.origin.client;
+        let stream =
+            Http2::new(request, respond, client, connection.progress(), self.noted.clone());
+        let session = Session::new(Codec::Http2(Box::new(stream)), self.origin.scheme.clone());
+        tokio::spawn(serve_request(self.gateway.clone(), session, self.streams.enter()));
+    }
+
+    /// Ends a connection whose client does what it must not.
+    async fn refuse(mut self, failure: &Failure, reason: Reason) -> Parted {
+        self.gateway.record_unread(failure, &self.origin, None);
+        self.close(reason).await;
+        Parted::Refused
+    }
+
+    async fn close(&mut self, reason: Reason) {
+        self.requests.abrupt_shutdown(reason);
+        // A client that takes nothing is not waited for.
+        let closed = poll_fn(|context| self.requests.poll_closed(context));
+        timeout(LAST_WORDS, closed).await.ok();
+    }
 }
 
-/// The next request; `None` where the connection has ended. Records the requests that h2 refuses.
-async fn accept(
-    requests: &mut h2::server::Connection<Observed, Bytes>,
+/// What the connection has next. Records the requests that h2 refuses.
+async fn next(
+    requests: &mut Requests,
     refusals: &mut Refusals,
+    noted: &Noted,
     gateway: &Gateway,
     origin: &Origin,
-) -> Option<(Request<RecvStream>, SendResponse<Bytes>)> {
+) -> Next {
     let accepted = poll_fn(|context| {
         let accepted = requests.poll_accept(context);
+        if let Some(excess) = noted.excess() {
+            return Poll::Ready(Err(excess));
+        }
         if !matches!(accepted, Poll::Ready(Some(Ok(_)))) {
             for (failure, status) in refusals.take() {
                 gateway.record_unread(&failure, origin, status);
             }
         }
-        accepted
+        accepted.map(Ok)
     });
-    match accepted.await? {
-        Ok((request, respond)) => {
+    match accepted.await {
+        Err(excess) => Next::Refused(excess.into(), Reason::ENHANCE_YOUR_CALM),
+        Ok(None) => Next::Ended(Parted::Done),
+        Ok(Some(Ok((request, respond)))) => {
             refusals.accepted(respond.stream_id().into());
-            Some((request, respond))
+            Next::Request(Box::new((request, respond)))
         }
-        Err(error) => {
+        Ok(Some(Err(error))) => {
             gateway.record_broken(&error, origin);
-            None
+            Next::Ended(Parted::Refused)
+        }
+    }
+}
+
+impl From<Excess> for Failure {
+    fn from(excess: Excess) -> Self {
+        match excess {
+            Excess::Resets => Self::TooManyResets,
+            Excess::Idle => Self::Flood,
         }
     }
 }
 
 impl Gateway {
-    /// Records a connection that is not valid HTTP/2. A connection that breaks off is not recorded.
+    /// Records a connection that is not valid HTTP/2, or that h2 ends because its client asks for too much. A connection
+    /// that breaks off is not recorded.
     fn record_broken(&self, error: &h2::Error, origin: &Origin) {
-        if error.is_library() && error.reason() != Some(Reason::NO_ERROR) {
-            self.record_unread(&Failure::BadRequest, origin, None);
+        let failure = match error.reason() {
+            Some(Reason::NO_ERROR) | None => return,
+            Some(Reason::ENHANCE_YOUR_CALM) => Failure::Flood,
+            Some(_) => Failure::BadRequest,
+        };
+        if error.is_library() {
+            self.record_unread(&failure, origin, None);
         }
     }
 }

@@ -40,6 +40,7 @@ mod history;
 mod history_file;
 mod hosts;
 mod http2;
+mod http2_floods;
 mod incremental;
 mod init;
 mod json;

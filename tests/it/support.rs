@@ -8,6 +8,7 @@ mod events;
 mod http1;
 mod http2;
 mod load;
+pub mod raw2;
 mod response;
 mod site;
 mod terminal;

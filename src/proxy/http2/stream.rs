@@ -11,6 +11,8 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use tokio::time::timeout;
 
+use super::flood::TINY;
+use super::observed::Noted;
 use super::switch;
 use crate::proxy::session::{Gone, Input};
 use crate::transport::Progress;
@@ -32,6 +34,7 @@ pub struct Http2 {
     client: SocketAddr,
     /// Progress of everything that the client takes on the connection.
     progress: Progress,
+    noted: Noted,
     body: RecvStream,
     respond: SendResponse<Bytes>,
     response: Option<SendStream<Bytes>>,
@@ -45,6 +48,7 @@ impl Http2 {
         respond: SendResponse<Bytes>,
         client: SocketAddr,
         progress: Progress,
+        noted: Noted,
     ) -> Self {
         let (mut head, body) = request.into_parts();
         join_cookies(&mut head.headers);
@@ -54,6 +58,7 @@ impl Http2 {
             request: head.into(),
             client,
             progress,
+            noted,
             body,
             respond,
             response: None,
@@ -133,7 +138,7 @@ impl Http2 {
     /// Waits where the client gives no room, each time for as long as its patience lasts. A client that reads several
     /// responses takes them in turns.
     pub async fn write(&mut self, mut data: Bytes) -> Result<(), Gone> {
-        let Self { response, patience, progress, .. } = self;
+        let Self { response, patience, progress, noted, .. } = self;
         let response = response.as_mut().ok_or(Gone)?;
         let mut turns = 0;
         while !data.is_empty() {
@@ -141,6 +146,9 @@ impl Http2 {
             response.reserve_capacity(data.len());
             match timeout(*patience, poll_fn(|context| response.poll_capacity(context))).await {
                 Ok(Some(Ok(room))) => {
+                    if room < TINY && room < data.len() {
+                        noted.dribbled();
+                    }
                     let part = data.split_to(room.min(data.len()));
                     response.send_data(part, false).map_err(|_| Gone)?;
                     turns = 0;
