@@ -70,7 +70,7 @@ pub use services::{ServiceSummary, ServicesDocument, VersionSummary};
 pub use session::{Authentication, LoginQuestion, Role, SessionDocument};
 pub use standing::{Fault, Standing};
 pub use status::{
-    DescriptorsDocument, DrawnDocument, EnvironmentDocument, ObservedDocument, ServiceDocument,
-    StatusDocument, SubstituteDocument, VersionDocument, WindowDocument,
+    DescriptorsDocument, DrawnDocument, EnvironmentDocument, ObservedDocument, OutboundDocument,
+    ServiceDocument, StatusDocument, SubstituteDocument, VersionDocument, WindowDocument,
 };
 pub use upstream::{TargetConnections, TargetDocument, UnresolvedDocument, UpstreamDocument};

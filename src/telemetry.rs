@@ -41,7 +41,7 @@ pub use chance::Comparison;
 pub use exposition::Format;
 pub use health::{Ailment, Health};
 pub use meter::{InFlight, VersionMeter};
-pub use outbound::OutboundMeter;
+pub use outbound::{CallCounts, OutboundMeter};
 pub use process::Sockets;
 pub use recent::Recent;
 pub use record::{Ending, Fault, RequestRecord};

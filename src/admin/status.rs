@@ -11,15 +11,15 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::error::AdminError;
 use super::{Admin, TokenFile, find};
 use crate::api::{
-    DescriptorsDocument, EnvironmentDocument, Fault, RejectionDocument, ReloadDocument,
-    ReportDocument, ServiceDocument, Share, StatusDocument, StatusQuery, SubstituteDocument,
-    VersionDocument, moment,
+    DescriptorsDocument, EnvironmentDocument, Fault, OutboundDocument, RejectionDocument,
+    ReloadDocument, ReportDocument, ServiceDocument, Share, StatusDocument, StatusQuery,
+    SubstituteDocument, VersionDocument, moment,
 };
 use crate::config::{Percent, Reach, Report, Traffic, VersionName};
 use crate::descriptors::Use;
 use crate::reload::{Outcome, Reload};
 use crate::source::Rejection;
-use crate::telemetry::Recent;
+use crate::telemetry::{CallCounts, Recent};
 use crate::versions::{
     EnvironmentView, ReadyVersion, ServiceEntry, Snapshot, Substitute, VersionView,
 };
@@ -206,7 +206,13 @@ fn version_document(
         substitute: substitute(view),
         unhealthy: taker.is_some_and(|taker| taker.is_unhealthy()),
         upstream: taker.and_then(|taker| taker.backend.upstream()).map(|it| upstream::document(it)),
+        outbound: taker.and_then(|taker| taker.backend.calls()).map(outbound),
     }
+}
+
+fn outbound((counts, in_flight): (CallCounts, usize)) -> OutboundDocument {
+    let CallCounts { answered, refused, failed } = counts;
+    OutboundDocument { answered, refused, failed, in_flight }
 }
 
 fn substitute(view: &VersionView) -> Option<SubstituteDocument> {

@@ -185,6 +185,21 @@ pub struct VersionDocument {
     /// How its targets do, where it is reached over the network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<UpstreamDocument>,
+    /// The calls that its guests made, where they may make any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outbound: Option<OutboundDocument>,
+}
+
+/// The calls that a version's guests made over the network or to other services, since the version was made ready.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OutboundDocument {
+    /// Answered, with whatever status.
+    pub answered: u64,
+    /// Refused: what was asked for is not listed, or a limit of the version was met.
+    pub refused: u64,
+    /// Not answered: the network or the other side is to blame.
+    pub failed: u64,
+    pub in_flight: usize,
 }
 
 /// A component that has the declared digest, and is not in the declared file.

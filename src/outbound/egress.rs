@@ -11,7 +11,7 @@ use super::lookup::Lookups;
 use super::{Carried, Network, Served, call};
 use crate::config::{EnvironmentName, GuestLimits, Limits, Origin, ServiceName};
 use crate::runtime::{Answer, Call, CallError, Outbound, Sending};
-use crate::telemetry::OutboundMeter;
+use crate::telemetry::{CallCounts, OutboundMeter};
 
 /// What the calls of one version's guests go through. Cheap to clone: clones share everything.
 #[derive(Clone, Debug)]
@@ -25,6 +25,7 @@ pub(super) struct Shared {
     network: Network,
     most: u32,
     room: Arc<Semaphore>,
+    most_at_once: usize,
     meter: OutboundMeter,
 }
 
@@ -37,16 +38,25 @@ impl Egress {
         (limits, guest): (&Limits, &GuestLimits),
         meter: OutboundMeter,
     ) -> Self {
-        let room = usize::try_from(guest.outbound_concurrency.get()).unwrap_or(usize::MAX);
+        let most_at_once = usize::try_from(guest.outbound_concurrency.get())
+            .unwrap_or(usize::MAX)
+            .min(Semaphore::MAX_PERMITS);
         Self(Arc::new(Shared {
             allowed: AllowList::new(environment, origins),
             connections: Connections::new(limits.clone(), network.targets().apart()),
             lookups: network.lookups(),
             network,
             most: guest.outbound_requests.get(),
-            room: Arc::new(Semaphore::new(room.min(Semaphore::MAX_PERMITS))),
+            room: Arc::new(Semaphore::new(most_at_once)),
+            most_at_once,
             meter,
         }))
+    }
+
+    /// The calls so far, and how many are in flight.
+    pub fn counts(&self) -> (CallCounts, usize) {
+        let Shared { meter, room, most_at_once, .. } = &*self.0;
+        (meter.counts(), most_at_once.saturating_sub(room.available_permits()))
     }
 
     /// Closes connections that have been idle for too long.

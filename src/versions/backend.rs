@@ -8,7 +8,7 @@ use super::guest::Substitute;
 use crate::config::Digest;
 use crate::outbound::Egress;
 use crate::runtime::{Guest, Reservation, Usage};
-use crate::telemetry;
+use crate::telemetry::{self, CallCounts};
 use crate::upstream::Upstream;
 
 /// What serves the requests of one version.
@@ -107,6 +107,14 @@ impl Backend {
         match self {
             Self::Upstream(upstream) => Some(upstream),
             Self::Guest(_) => None,
+        }
+    }
+
+    /// The calls that its guests made so far, and how many are in flight, if they may make any.
+    pub fn calls(&self) -> Option<(CallCounts, usize)> {
+        match self {
+            Self::Guest(GuestBackend { egress, .. }) => egress.as_ref().map(Egress::counts),
+            Self::Upstream(_) => None,
         }
     }
 

@@ -5,6 +5,8 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use ::misbehaving::{Authority, Script, Script2, Step, Tls, Upstream, refusing, silent};
 
 use crate::bodies::{ROOMY, assert_echoed, noise, post};
@@ -61,6 +63,15 @@ fn a_guest_reaches_what_is_listed_and_nothing_else() {
         assert_eq!(other.arrived().connections(), 0);
         assert!((outcomes(&watershed, "denied") - 6.0).abs() < 0.5);
         assert!((outcomes(&watershed, "answered") - 4.0).abs() < 0.5);
+        let status = watershed.status();
+        let calls = &status["environments"][0]["services"][0]["versions"][0]["outbound"];
+        let counts = json!({ "answered": 4, "refused": 6, "failed": 0, "in_flight": 0 });
+        assert_eq!(*calls, counts);
+        let admin = watershed.admin_address().to_string();
+        let shown = watershed.site.run(&["status", "lab", "--admin", &admin]);
+        let shown = shown.stdout;
+        let line = "v1 made 10 calls: 4 answered, 6 refused, 0 failed; 0 in flight";
+        assert!(shown.contains(line), "{shown}");
         let wanted = format!("outbound = [\\\"http://127.0.0.1:{}\\\"]", other.address().port());
         let plain = wanted.replace('\\', "");
         eventually("the line to add", || {

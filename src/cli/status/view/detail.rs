@@ -12,7 +12,7 @@ use super::super::finding;
 use super::super::grid::{Column, Grid};
 use super::super::page::{BOLD, DIM, Line, PLAIN, Page, WAITING, WRONG, width, wrapped};
 use super::{write_finding, write_key};
-use crate::api::{ServiceDocument, StatusDocument, VersionDocument};
+use crate::api::{OutboundDocument, ServiceDocument, StatusDocument, VersionDocument};
 use crate::cli::table::Align;
 use crate::policy::rescue;
 
@@ -127,6 +127,24 @@ fn write_versions(page: &mut Page, service: &ServiceDocument, columns: usize) {
     write_rows(page, styles(), Grid::new(TRAFFIC, &traffic.collect::<Vec<_>>(), columns));
     write_rows(page, styles(), Grid::new(FIGURES, &figures.collect::<Vec<_>>(), columns));
     targets::write(page, versions, columns);
+    write_calls(page, versions);
+}
+
+/// What the guests of versions called, where any called anything.
+fn write_calls(page: &mut Page, versions: &[VersionDocument]) {
+    let calls = versions.iter().filter_map(|it| Some((&it.name, it.outbound.as_ref()?)));
+    for (number, (name, calls)) in calls.enumerate() {
+        if number == 0 {
+            page.gap();
+        }
+        let OutboundDocument { answered, refused, failed, in_flight } = calls;
+        let total = counted(answered + refused + failed, "call");
+        let parts = [("answered", *answered), ("refused", *refused), ("failed", *failed)];
+        let parts = parts.map(|(what, count)| format!("{} {what}", grouped(count)));
+        let now = grouped(u64::try_from(*in_flight).unwrap_or(u64::MAX));
+        let text = format!("  {name} made {total}: {}; {now} in flight", parts.join(", "));
+        page.push(if *refused > 0 { WAITING } else { PLAIN }, &text);
+    }
 }
 
 /// A grid whose rows have these styles.
