@@ -60,7 +60,7 @@ lint: tools ## check formatting, clippy and licences
 	cd plugins && cargo fmt --check
 	cd fuzz && cargo fmt --check
 	cargo clippy --release --locked --all-targets -- -D warnings
-	cargo clippy --release --locked -p misbehaving -- -D warnings
+	cargo clippy --release --locked -p faults -p misbehaving -- -D warnings
 	cargo deny --version >/dev/null 2>&1 || cargo install cargo-deny --locked
 	cargo deny check bans licenses sources
 

@@ -218,11 +218,11 @@ impl Journal {
         }
     }
 
-    /// Continues without the history until the next publish. The reason is logged once.
+    /// Continues without the history until it can be opened. The reason is logged once.
     fn close(&mut self, why: String) {
         let is_known = self.reloads.history().is_err_and(|known| known == why);
         if !is_known {
-            tracing::warn!("without a history until the next publish: {why}");
+            tracing::warn!("without a history until it can be opened: {why}");
         }
         self.history = None;
         self.reloads.show_history(Err(why));

@@ -112,7 +112,9 @@ impl<H: Handler> AcceptLoop<H> {
                         );
                     }
                     // The whole system may be out of descriptors while this process is not.
-                    self.limit.make_room();
+                    if is_shortage(&error) {
+                        self.limit.make_room();
+                    }
                     tokio::time::sleep(REST).await;
                 }
             }
@@ -134,6 +136,13 @@ impl<H: Handler> AcceptLoop<H> {
         let connection = Connection::new(stream, client, self.limit.acquire().await);
         tokio::spawn(handle(self.handler.clone(), connection, self.drain.enter()));
     }
+}
+
+/// Whether a connection that ends would help. Other errors are about the connection that was to be accepted.
+fn is_shortage(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    let short = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    Errno::from_io_error(error).is_some_and(|errno| short.contains(&errno))
 }
 
 async fn handle<H: Handler>(handler: H, connection: Connection, _open: OpenConnection) {

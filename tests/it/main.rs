@@ -30,6 +30,7 @@ mod docs;
 mod events;
 mod explain;
 mod failures;
+mod faults;
 mod framing;
 mod half_written;
 mod headers;

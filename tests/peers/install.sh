@@ -24,4 +24,10 @@ install() {
 
 install venv "grpc, websockets, h2, wsproto" grpcio websockets h2 wsproto
 install api schemathesis schemathesis==4.32.5
+# Moves the clock of a process, for tests/it/faults.rs.
+ls /usr/lib*/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || {
+    echo "installing libfaketime for tests"
+    [ "$(id -u)" = 0 ] && timeout 120 apt-get install -y -qq libfaketime >/dev/null 2>&1 ||
+        echo "not installed: libfaketime"
+}
 exit 0
