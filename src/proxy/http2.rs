@@ -41,7 +41,6 @@ const SENT: Duration = Duration::from_millis(200);
 /// Serves a connection that has begun with the preface.
 pub async fn serve(gateway: Gateway, connection: Connection) {
     let origin = Origin::of(&connection, Version::HTTP_2);
-    let progress = connection.progress();
     let HttpLimits { head, times } = gateway.limits();
     let mut builder = h2::server::Builder::new();
     // Up to twice the limit, we refuse a stream; beyond, h2 does.
@@ -68,7 +67,7 @@ pub async fn serve(gateway: Gateway, connection: Connection) {
             accepted = accept(&mut requests, &mut refusals, &gateway, &origin) => {
                 let Some((request, respond)) = accepted else { return };
                 kept = 0;
-                let stream = Http2::new(request, respond, origin.client, progress.clone());
+                let stream = Http2::new(request, respond, &connection);
                 let session = Session::new(Codec::Http2(Box::new(stream)), origin.scheme.clone());
                 tokio::spawn(serve_request(gateway.clone(), session, streams.enter()));
             }
