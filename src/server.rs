@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 
 use crate::admin::{Admin, AdminListener, Events, TokenError, TokenFile, Writes};
+use crate::certificates::CertificateStore;
 use crate::config::{BackendSpec, Config, ServerSettings};
 use crate::descriptors::Descriptors;
 use crate::proxy::Gateway;
@@ -25,6 +26,7 @@ use crate::reload::{ReloadHandle, Reloader};
 use crate::runtime::{CompileCache, Compiler, Engine, EngineError, PoolSize};
 use crate::source::{ComponentStore, Loaded, Loader, WatchError, Watcher};
 use crate::telemetry::Telemetry;
+use crate::transport::tls::{Certificates, TlsTerms};
 use crate::transport::{Acceptor, ConnectionLimit, Drain, ListenError, listen};
 use crate::versions::{Live, Preparer, declared};
 use signals::{ReloadOnHangup, Signals, outlive_file_limit};
@@ -48,16 +50,23 @@ pub enum StartError {
     Token(#[from] TokenError),
     #[error(transparent)]
     Watch(#[from] WatchError),
+    #[error("TLS cannot be made ready: {0}")]
+    Tls(String),
 }
 
-/// Serves the configuration that `loader` loaded, until SIGTERM or SIGINT. Prints the addresses
-/// and, once the versions are ready, what each service serves. Counts in `telemetry`.
+/// Serves the configuration that `loader` loaded, with these `certificates` where it has HTTPS, until SIGTERM or SIGINT.
+/// Prints the addresses and, once the versions are ready, what each service serves. Counts in `telemetry`.
 ///
 /// # Errors
 ///
 /// Where an address cannot be bound, or the sandbox pool or the watcher cannot be made. Nothing is
 /// served then.
-pub fn run(loader: Loader, loaded: Loaded, telemetry: Telemetry) -> Result<(), StartError> {
+pub fn run(
+    loader: Loader,
+    loaded: Loaded,
+    certificates: CertificateStore,
+    telemetry: Telemetry,
+) -> Result<(), StartError> {
     outlive_file_limit();
     let Loaded { config, rejected, changes, .. } = loaded;
     let shared = Shared::new(telemetry, Descriptors::raise());
@@ -79,6 +88,12 @@ pub fn run(loader: Loader, loaded: Loaded, telemetry: Telemetry) -> Result<(), S
         reloads.clone(),
         telemetry.clone(),
     );
+    let terms = TlsTerms::new(Certificates::default())
+        .map_err(|error| StartError::Tls(error.to_string()))?;
+    let reloader = match &config.server.tls {
+        Some(_) => reloader.with_https(certificates, terms),
+        None => reloader,
+    };
     let port = sockets.port();
     let (ready, accept) = oneshot::channel();
     let startup = Startup::new(ready, (sockets.lines(), port), live, reloads);
