@@ -39,6 +39,7 @@ mod heavy_component;
 mod history;
 mod history_file;
 mod http2;
+mod idle;
 mod incremental;
 mod init;
 mod json;
