@@ -64,15 +64,17 @@ pub async fn serve(gateway: &Gateway, connection: Connection) {
             }
             Next::Request => {}
             Next::Http2 if agreed == Some(false) => {
-                return refuse(gateway, &connection, stream, Failure::BadRequest).await;
+                let refused = refuse(gateway, &connection, stream, Failure::BadRequest);
+                return Box::pin(refused).await;
             }
-            Next::Http2 => return http2::serve(gateway.clone(), connection).await,
+            Next::Http2 => return Box::pin(http2::serve(gateway.clone(), connection)).await,
             Next::Nothing => return,
             Next::Refused(malformed) => {
-                return refuse(gateway, &connection, stream, malformed.into()).await;
+                return Box::pin(refuse(gateway, &connection, stream, malformed.into())).await;
             }
         }
-        match serve_request(gateway, &connection, stream).await {
+        // Boxed, so that a connection between two requests holds no room for one.
+        match Box::pin(serve_request(gateway, &connection, stream)).await {
             Some(next) => stream = next,
             None => return,
         }

@@ -42,6 +42,7 @@ mod history_file;
 mod hosts;
 mod http2;
 mod http2_floods;
+mod idle;
 mod incremental;
 mod init;
 mod json;
