@@ -13,6 +13,7 @@ mod failure;
 mod headers;
 mod http1;
 mod http2;
+mod https;
 mod local;
 mod session;
 
@@ -26,13 +27,16 @@ use http::request::Parts;
 use http::uri::Scheme;
 use http::{StatusCode, Version};
 
-use crate::config::ConnectionLimits;
+use crate::config::{ConnectionLimits, TlsVersion};
 use crate::routing::{Asked, Found, Refused};
 use crate::telemetry::{RequestRecord, Telemetry};
+use crate::transport::tls::{HandshakeLimits, Rejected};
 use crate::transport::{Connection, Drain, Handler, HeadLimits, HeadTimes};
 use crate::versions::{Decided, Decision, Live, Snapshot};
 use ctx::{Chosen, Lane, RequestCtx};
 use failure::Failure;
+pub use https::Https;
+use https::Way;
 use local::LONGEST_CHAIN;
 use session::Session;
 
@@ -69,18 +73,46 @@ pub struct Gateway {
     drain: Drain,
     /// While it is true, every response closes its connection.
     draining: Arc<AtomicBool>,
+    /// The listener of HTTPS, where there is one.
+    https: Option<Https>,
 }
 
 impl Handler for Gateway {
     async fn serve(&self, connection: Connection) {
         http1::serve(self, connection).await;
     }
+
+    fn handshake_limits(&self) -> HandshakeLimits {
+        let settings = self.live.settings();
+        let minimum = settings.tls.as_ref().map(|tls| tls.minimum);
+        HandshakeLimits {
+            time: settings.limits.head_time,
+            is_1_2_allowed: minimum != Some(TlsVersion::V1_3),
+        }
+    }
+
+    async fn reject(&self, rejected: Rejected) {
+        match rejected {
+            Rejected::Cleartext(connection) => http1::refuse_cleartext(self, connection).await,
+            Rejected::Failed { client, reason } => {
+                // Whoever scans ports makes many of them, so they are counted, and seen by who looks.
+                tracing::debug!(%client, "the handshake of TLS failed: {reason}");
+                let (scheme, protocol) = (Scheme::HTTPS, Version::HTTP_11);
+                self.record_unread(&Failure::Handshake, &Origin { client, scheme, protocol }, None);
+            }
+        }
+    }
 }
 
 impl Gateway {
     /// A gateway to whatever `live` holds, until the drain starts.
     pub fn new(live: Arc<Live>, telemetry: Telemetry, drain: Drain) -> Self {
-        Self { live, telemetry, draining: drain.flag(), drain }
+        Self { live, telemetry, draining: drain.flag(), drain, https: None }
+    }
+
+    /// The same, beside a listener of HTTPS.
+    pub fn with_https(self, https: Https) -> Self {
+        Self { https: Some(https), ..self }
     }
 
     fn limits(&self) -> HttpLimits {
@@ -120,6 +152,12 @@ impl Gateway {
         let snapshot = session.snapshot().cloned().unwrap_or_else(|| self.live.load());
         (ctx.expose, ctx.generation) = (snapshot.server.expose, snapshot.generation);
         headers::check(session.request(), self.limits().head)?;
+        if let Some(https) = &self.https
+            && let Some(settings) = &snapshot.server.tls
+            && let Way::Redirect(location) = https.look(session, settings)?
+        {
+            return https::redirect(session, &location).await;
+        }
         if session.chain().length >= LONGEST_CHAIN {
             return Err(Failure::Loop);
         }

@@ -25,7 +25,7 @@ mod splitter;
 
 pub use affinity::{Affinity, Id, KeySource, WATERSHED_STICKY, hash_of_name, is_lane, lane};
 pub use buckets::{Owner, bucket};
-pub use host::{Found, HostPattern, Part, RouteTable, RouteTableBuilder};
+pub use host::{Found, HostPattern, Part, RouteTable, RouteTableBuilder, host};
 pub use matcher::{Matcher, Mismatch, Network, Pattern};
 pub use overrides::{Lock, Overrides, WATERSHED_KEY, WATERSHED_VERSION, Wanted, sent_key};
 pub use pins::Pins;

@@ -20,11 +20,12 @@ use tokio::time::MissedTickBehavior;
 use crate::admin::{Admin, AdminListener, Events, TokenError, TokenFile, Writes};
 use crate::config::{BackendSpec, Config, ServerSettings};
 use crate::descriptors::Descriptors;
-use crate::proxy::Gateway;
+use crate::proxy::{Gateway, Https};
 use crate::reload::{ReloadHandle, Reloader};
 use crate::runtime::{CompileCache, Compiler, Engine, EngineError, PoolSize};
 use crate::source::{ComponentStore, Loaded, Loader, WatchError, Watcher};
 use crate::telemetry::Telemetry;
+use crate::transport::tls::{Certificates, Handshakes, TlsError, TlsTerms};
 use crate::transport::{Acceptor, ConnectionLimit, Drain, ListenError, listen};
 use crate::versions::{Live, Preparer, declared};
 use signals::{ReloadOnHangup, Signals, outlive_file_limit};
@@ -48,6 +49,8 @@ pub enum StartError {
     Token(#[from] TokenError),
     #[error(transparent)]
     Watch(#[from] WatchError),
+    #[error("TLS cannot be spoken: {0}")]
+    Tls(#[from] TlsError),
 }
 
 /// Serves the configuration that `loader` loaded, until SIGTERM or SIGINT. Prints the addresses
@@ -79,7 +82,7 @@ pub fn run(loader: Loader, loaded: Loaded, telemetry: Telemetry) -> Result<(), S
         reloads.clone(),
         telemetry.clone(),
     );
-    let port = sockets.port();
+    let (port, https) = (sockets.port(), sockets.https_port());
     let (ready, accept) = oneshot::channel();
     let startup = Startup::new(ready, (sockets.lines(), port), live, reloads);
     let admin = shared.admin(token, port, files, config.clone());
@@ -88,12 +91,21 @@ pub fn run(loader: Loader, loaded: Loaded, telemetry: Telemetry) -> Result<(), S
     let mut server = Server::new_with_opt_and_conf(None, pingora_conf(&config));
     // By now, most descriptors other than connections of clients are open.
     let limit = ConnectionLimit::new(shared.descriptors.decide_connections_max());
-    let gateway = shared.gateway();
+    let certificates = Certificates::default();
+    let mut gateway = shared.gateway();
+    if let Some(port) = https {
+        gateway = gateway.with_https(Https { certificates: certificates.clone(), port });
+    }
     network.serve_with({
         let gateway = gateway.clone();
         move |call, allowed| gateway.call(call, allowed)
     });
-    server.add_service(Acceptor::new(sockets.proxy, gateway, limit, drain.clone(), accept));
+    let mut acceptor = Acceptor::new(sockets.proxy, gateway, limit, drain.clone(), accept);
+    if !sockets.tls.is_empty() {
+        let handshakes = Handshakes::new(TlsTerms::new(certificates)?);
+        acceptor = acceptor.with_tls(sockets.tls, handshakes);
+    }
+    server.add_service(acceptor);
     let health = telemetry.health();
     let reloading = Reloading(tokio::sync::Mutex::new((reloader, watcher)));
     server.add_service(supervised(Sweeper(shared.live.clone()), health));
@@ -159,32 +171,43 @@ impl Shared {
 /// The listeners, bound before anything else so that an address in use is reported at once.
 struct Sockets {
     proxy: Vec<TcpListener>,
+    tls: Vec<TcpListener>,
     admin: TcpListener,
 }
 
 impl Sockets {
     fn bind(config: &Config) -> Result<Self, ListenError> {
         let (server, admin) = (&config.server.listen, config.admin.listen);
-        let all: Vec<_> = server.iter().copied().chain([admin]).collect();
+        let tls = config.server.tls.as_ref().map_or(&[][..], |tls| &tls.listen);
+        let all: Vec<_> = server.iter().chain(tls).copied().chain([admin]).collect();
         let listen = |address, key| listen(address, key, &all);
         let proxy: Result<_, _> =
             server.iter().map(|address| listen(*address, "server.listen")).collect();
-        Ok(Self { proxy: proxy?, admin: listen(admin, "admin.listen")? })
+        let tls: Result<_, _> =
+            tls.iter().map(|address| listen(*address, "server.tls.listen")).collect();
+        Ok(Self { proxy: proxy?, tls: tls?, admin: listen(admin, "admin.listen")? })
     }
 
-    fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
-        self.proxy.iter().filter_map(|socket| socket.local_addr().ok())
+    fn addresses(sockets: &[TcpListener]) -> impl Iterator<Item = SocketAddr> {
+        sockets.iter().filter_map(|socket| socket.local_addr().ok())
+    }
+
+    /// The port of HTTPS, where it is spoken.
+    fn https_port(&self) -> Option<u16> {
+        Self::addresses(&self.tls).next().map(|address| address.port())
     }
 
     /// The port of the services' URLs.
     fn port(&self) -> u16 {
-        self.addresses().next().map_or(0, |address| address.port())
+        Self::addresses(&self.proxy).next().map_or(0, |address| address.port())
     }
 
     fn lines(&self) -> Vec<String> {
-        let proxy = self.addresses().map(|address| format!("listening on http://{address}"));
+        let listening = |scheme| move |address| format!("listening on {scheme}://{address}");
+        let proxy = Self::addresses(&self.proxy).map(listening("http"));
+        let tls = Self::addresses(&self.tls).map(listening("https"));
         let admin = self.admin.local_addr().map(|address| format!("admin on http://{address}"));
-        proxy.chain(admin).collect()
+        proxy.chain(tls).chain(admin).collect()
     }
 }
 

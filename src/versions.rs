@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arc_swap::ArcSwap;
 
-use crate::config::{ConnectionLimits, SecretSource};
+use crate::config::{ConnectionLimits, SecretSource, ServerSettings};
 use crate::routing::Lock;
 
 pub use backend::{Backend, GuestBackend, Reserved};
@@ -76,6 +76,11 @@ impl Live {
     /// What a client may use before one of its requests is served.
     pub fn limits(&self) -> ConnectionLimits {
         self.current.load().server.limits
+    }
+
+    /// How requests are served.
+    pub fn settings(&self) -> Arc<ServerSettings> {
+        self.current.load().server.clone()
     }
 
     /// Publishes a snapshot: every request that starts from now on sees it.

@@ -36,6 +36,12 @@ pub enum Failure {
     /// It asks for a tunnel, which this proxy does not open; or for another protocol over HTTP/2, which the version does
     /// not speak.
     Connect,
+    /// It has come in cleartext to the listener of HTTPS.
+    Cleartext,
+    /// Its client did not come to the end of a handshake of TLS.
+    Handshake,
+    /// It has come on a connection for other hosts.
+    Misdirected,
     /// Its HTTP/2 connection carries as many requests as allowed already.
     TooManyStreams,
     /// Its HTTP/2 connection had more streams reset than allowed.
@@ -130,6 +136,20 @@ impl Failure {
                 "method-not-allowed",
                 "No tunnel or other protocol is available here.",
             ),
+            Self::Cleartext => answer(
+                StatusCode::BAD_REQUEST,
+                "cleartext",
+                "Only HTTPS is spoken at this port, and the request came over HTTP.",
+            ),
+            // Nobody is there yet who understands HTTP.
+            Self::Handshake => {
+                answer(StatusCode::BAD_REQUEST, "tls-handshake", "The handshake of TLS failed.")
+            }
+            Self::Misdirected => answer(
+                StatusCode::MISDIRECTED_REQUEST,
+                "misdirected",
+                "The connection is for other hosts: ask for this one on a connection of its own.",
+            ),
             Self::TooManyStreams => answer(
                 StatusCode::TOO_MANY_REQUESTS,
                 "too-many-streams",
@@ -192,6 +212,9 @@ impl Failure {
                 | Self::RequestTimeout
                 | Self::TransferCoding
                 | Self::Connect
+                | Self::Cleartext
+                | Self::Handshake
+                | Self::Misdirected
                 | Self::TooManyStreams
                 | Self::TooManyResets
                 | Self::Flood

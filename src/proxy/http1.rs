@@ -16,6 +16,7 @@ use pingora::protocols::http::v1::server::HttpSession;
 use super::failure::{self, Failure};
 use super::session::{Codec, Gone, Input, Session};
 use super::{Flow, Gateway, HttpLimits, Origin, http2};
+use crate::transport::tls::TlsPeer;
 use crate::transport::{Connection, Malformed, Next};
 
 /// Tells pingora to keep connections open. The connection itself knows for how long.
@@ -49,14 +50,22 @@ pub async fn serve(gateway: &Gateway, connection: Connection) {
     // Pingora's sessions own what they read: this clone of the connection passes from each request's session to the
     // next.
     let mut stream: Stream = Box::new(connection.clone());
+    // Over TLS, a handshake has agreed on the version of HTTP; in cleartext, the client begins as it likes.
+    let agreed = connection.tls().map(|tls| tls.is_http2);
     loop {
         let HttpLimits { head, times } = gateway.limits();
         match connection.head(head, times, leave.as_mut()).await {
+            Next::Request if agreed == Some(true) => {
+                return refuse(gateway, &connection, stream, Failure::BadRequest).await;
+            }
             Next::Request if is_new => {
                 leave.set(leaves(false));
                 is_new = false;
             }
             Next::Request => {}
+            Next::Http2 if agreed == Some(false) => {
+                return refuse(gateway, &connection, stream, Failure::BadRequest).await;
+            }
             Next::Http2 => return http2::serve(gateway.clone(), connection).await,
             Next::Nothing => return,
             Next::Refused(malformed) => {
@@ -87,6 +96,12 @@ async fn serve_request(
     let flow = gateway.exchange(&mut session).await;
     let Codec::Http1(session) = session.into_codec() else { return None };
     session.end(flow).await
+}
+
+/// Answers a client that speaks in cleartext where TLS is spoken.
+pub async fn refuse_cleartext(gateway: &Gateway, connection: Connection) {
+    let stream = Box::new(connection.clone());
+    refuse(gateway, &connection, stream, Failure::Cleartext).await;
 }
 
 /// Answers a head that cannot be served, and closes its connection.
@@ -154,6 +169,10 @@ impl Http1 {
 
     pub fn client(&self) -> SocketAddr {
         self.connection.client()
+    }
+
+    pub fn tls(&self) -> Option<&TlsPeer> {
+        self.connection.tls().map(|tls| &**tls)
     }
 
     pub fn is_alone(&self) -> bool {

@@ -169,9 +169,7 @@ impl Serving {
     }
 
     fn spawn(&self, (request, respond): Accepted, connection: &Connection) {
-        let client = self.origin.client;
-        let stream =
-            Http2::new(request, respond, client, connection.progress(), self.noted.clone());
+        let stream = Http2::new(request, respond, connection, self.noted.clone());
         let session = Session::new(Codec::Http2(Box::new(stream)), self.origin.scheme.clone());
         tokio::spawn(serve_request(self.gateway.clone(), session, self.streams.enter()));
     }

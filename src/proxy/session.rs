@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::uri::Scheme;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::http1::Http1;
 use super::http2::Http2;
 use super::local::{Chain, Local};
+use crate::transport::tls::TlsPeer;
 use crate::versions::Snapshot;
 
 /// The client is gone, or as good as gone.
@@ -35,6 +36,8 @@ pub enum Input {
 pub struct Session {
     codec: Codec,
     scheme: Scheme,
+    /// `strict-transport-security` of the response.
+    hsts: Option<HeaderValue>,
     /// The status that was sent, and when.
     sent_head: Option<(StatusCode, Instant)>,
     received: u64,
@@ -52,7 +55,7 @@ pub enum Codec {
 impl Session {
     /// A request that has come over `scheme`. The connection decides the scheme, whatever the client says.
     pub fn new(codec: Codec, scheme: Scheme) -> Self {
-        Self { codec, scheme, sent_head: None, received: 0, sent: 0 }
+        Self { codec, scheme, hsts: None, sent_head: None, received: 0, sent: 0 }
     }
 
     /// The protocol's own session, which ends the request on its connection.
@@ -92,6 +95,25 @@ impl Session {
             Codec::Http2(session) => session.client(),
             Codec::Local(session) => session.client(),
         }
+    }
+
+    /// Whether the request is a call of a guest of this process.
+    pub fn is_local(&self) -> bool {
+        matches!(self.codec, Codec::Local(_))
+    }
+
+    /// What the handshake of the connection has agreed on; `None` where there was none.
+    pub fn tls(&self) -> Option<&TlsPeer> {
+        match &self.codec {
+            Codec::Http1(session) => session.tls(),
+            Codec::Http2(session) => session.tls(),
+            Codec::Local(_) => None,
+        }
+    }
+
+    /// Has the response tell browsers to use HTTPS only, unless it says something about that by itself.
+    pub fn set_hsts(&mut self, hsts: HeaderValue) {
+        self.hsts = Some(hsts);
     }
 
     /// The scheme of the request.
@@ -197,8 +219,18 @@ impl Session {
 
     /// The head of the response. `is_last`: no body and no trailers follow, which HTTP/2 says with the head: in gRPC, that
     /// makes the fields of the head trailers.
-    pub async fn write_head(&mut self, head: ResponseHeader, is_last: bool) -> Result<(), Gone> {
+    pub async fn write_head(
+        &mut self,
+        mut head: ResponseHeader,
+        is_last: bool,
+    ) -> Result<(), Gone> {
         let status = head.status;
+        if let Some(hsts) = self.hsts.take()
+            && !head.headers.contains_key(header::STRICT_TRANSPORT_SECURITY)
+        {
+            // A head that has no room for one more field goes without it.
+            head.insert_header(header::STRICT_TRANSPORT_SECURITY, hsts).ok();
+        }
         match &mut self.codec {
             Codec::Http1(session) => session.write_head(head).await?,
             Codec::Http2(session) => session.write_head(head, is_last)?,

@@ -237,6 +237,12 @@ impl<P> RouteTable<P> {
     }
 }
 
+/// The host that a request names, without a port and a trailing dot; in any case, and an IPv6 address in brackets.
+pub fn host(request: &Parts) -> Option<&str> {
+    let host = without_port(host_of(request)?);
+    Some(host.strip_suffix('.').unwrap_or(host))
+}
+
 /// The authority that a request names, as it was sent.
 fn host_of(request: &Parts) -> Option<&str> {
     match request.uri.authority() {

@@ -13,7 +13,8 @@ use tokio::sync::oneshot;
 use super::bind::BACKLOG;
 use super::connection::Connection;
 use super::drain::{Drain, OpenConnection};
-use super::limit::ConnectionLimit;
+use super::limit::{ConnectionLimit, Permit};
+use super::tls::{HandshakeLimits, Handshakes, Rejected};
 
 /// How long accepting pauses after a failure.
 const REST: Duration = Duration::from_millis(100);
@@ -24,11 +25,18 @@ const TELL: Duration = Duration::from_secs(10);
 pub trait Handler: Clone + Send + Sync + 'static {
     /// Serves one connection to its end.
     fn serve(&self, connection: Connection) -> impl Future<Output = ()> + Send;
+
+    /// What handshakes of TLS may take and offer now.
+    fn handshake_limits(&self) -> HandshakeLimits;
+
+    /// Has to do with a client that asked for a handshake of TLS and did not come to its end.
+    fn reject(&self, rejected: Rejected) -> impl Future<Output = ()> + Send;
 }
 
 /// The pingora service that accepts connections. It starts when `ready` says so.
 pub struct Acceptor<H> {
     sockets: Vec<std::net::TcpListener>,
+    tls: Option<(Vec<std::net::TcpListener>, Handshakes)>,
     ready: Option<oneshot::Receiver<()>>,
     loops: AcceptLoop<H>,
 }
@@ -39,6 +47,8 @@ struct AcceptLoop<H> {
     handler: H,
     limit: ConnectionLimit,
     drain: Drain,
+    /// Where connections begin with a handshake.
+    handshakes: Option<Handshakes>,
 }
 
 impl<H: Handler> Acceptor<H> {
@@ -50,7 +60,13 @@ impl<H: Handler> Acceptor<H> {
         drain: Drain,
         ready: oneshot::Receiver<()>,
     ) -> Self {
-        Self { sockets, ready: Some(ready), loops: AcceptLoop { handler, limit, drain } }
+        let loops = AcceptLoop { handler, limit, drain, handshakes: None };
+        Self { sockets, tls: None, ready: Some(ready), loops }
+    }
+
+    /// Has connections of these sockets served, too, after a handshake of TLS.
+    pub fn with_tls(self, sockets: Vec<std::net::TcpListener>, handshakes: Handshakes) -> Self {
+        Self { tls: Some((sockets, handshakes)), ..self }
     }
 }
 
@@ -63,6 +79,12 @@ impl<H: Handler> Service for Acceptor<H> {
         }
         for socket in self.sockets.drain(..) {
             tokio::spawn(self.loops.clone().keep_accepting(socket));
+        }
+        if let Some((sockets, handshakes)) = self.tls.take() {
+            let loops = AcceptLoop { handshakes: Some(handshakes), ..self.loops.clone() };
+            for socket in sockets {
+                tokio::spawn(loops.clone().keep_accepting(socket));
+            }
         }
         self.loops.drain.started().await;
     }
@@ -129,13 +151,45 @@ impl<H: Handler> AcceptLoop<H> {
         }
     }
 
-    /// Serves a connection once the limit permits; until then, others wait to be accepted.
+    /// Serves a connection once the limits permit; until then, others wait to be accepted.
     async fn serve(&self, stream: TcpStream, client: SocketAddr) {
-        let connection = Connection::new(stream, client, self.limit.acquire().await);
-        tokio::spawn(handle(self.handler.clone(), connection, self.drain.enter()));
+        let permit = self.limit.acquire().await;
+        let handshake = match &self.handshakes {
+            Some(handshakes) => Some((handshakes.clone(), handshakes.enter().await)),
+            None => None,
+        };
+        let accepted = Accepted { stream, client, permit };
+        let open = self.drain.enter();
+        tokio::spawn(handle(self.handler.clone(), accepted, handshake, open));
     }
 }
 
-async fn handle<H: Handler>(handler: H, connection: Connection, _open: OpenConnection) {
+/// A client's socket, before anything is known about it.
+struct Accepted {
+    stream: TcpStream,
+    client: SocketAddr,
+    permit: Permit,
+}
+
+async fn handle<H: Handler>(
+    handler: H,
+    accepted: Accepted,
+    handshake: Option<(Handshakes, Permit)>,
+    _open: OpenConnection,
+) {
+    let Accepted { stream, client, permit } = accepted;
+    let connection = match handshake {
+        None => Connection::new(stream, client, permit),
+        Some((handshakes, place)) => {
+            let limits = handler.handshake_limits();
+            // Boxed, so that what a handshake takes is given back at its end.
+            let shaken = Box::pin(handshakes.shake(stream, (client, permit), place, limits));
+            match shaken.await {
+                Ok(connection) => connection,
+                Err(Some(rejected)) => return handler.reject(rejected).await,
+                Err(None) => return,
+            }
+        }
+    };
     handler.serve(connection).await;
 }

@@ -119,7 +119,7 @@ impl Connection {
     }
 
     /// What a handshake of TLS has agreed on with the client; `None` for cleartext.
-    pub fn tls(&self) -> Option<&TlsPeer> {
+    pub fn tls(&self) -> Option<&Arc<TlsPeer>> {
         self.0.stream.tls()
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::uri::Scheme;
@@ -28,7 +29,7 @@ pub trait Stream: fmt::Debug + Send + Sync + 'static {
     fn socket(&self) -> Option<&TcpStream>;
 
     /// What a handshake of TLS has agreed on with the client; `None` for cleartext.
-    fn tls(&self) -> Option<&TlsPeer> {
+    fn tls(&self) -> Option<&Arc<TlsPeer>> {
         None
     }
 

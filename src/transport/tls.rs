@@ -2,8 +2,12 @@
 //! a socket.
 //!
 //! Rooms, in reading order: `certificates` (who we are, by the name that a client asks for), `tickets` (what resumes a
-//! session), `terms` (what a handshake offers), `handshake`, `stream` with `session` (a session of rustls and its
+//! session), `terms` (what a handshake offers), `handshake` (`told`:
+//! why one failed), `stream` with `session` (a session of rustls and its
 //! socket).
+
+/// Why TLS cannot be spoken at all.
+pub use rustls::Error as TlsError;
 
 mod certificates;
 mod handshake;
@@ -11,9 +15,10 @@ mod session;
 mod stream;
 mod terms;
 mod tickets;
+mod told;
 
 pub use certificates::{Certificate, CertificateTable, Certificates};
-pub use handshake::HandshakeError;
+pub use handshake::{HandshakeLimits, Handshakes, Rejected};
 pub use stream::{TlsPeer, TlsStream};
 pub use terms::TlsTerms;
 pub use tickets::{TICKET_KEY, TicketKeys, TicketKeysError, Tickets};

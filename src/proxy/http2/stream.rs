@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,7 +16,8 @@ use super::flood::TINY;
 use super::observed::Noted;
 use super::switch;
 use crate::proxy::session::{Gone, Input};
-use crate::transport::Progress;
+use crate::transport::tls::TlsPeer;
+use crate::transport::{Connection, Progress};
 
 /// How long, and how much of, an unwanted body is read after its response: some clients take a reset for a failure,
 /// whatever the response was.
@@ -32,6 +34,7 @@ pub struct Http2 {
     /// Whether the client asks for another protocol, so that any success means that it has it.
     is_tunnel: bool,
     client: SocketAddr,
+    tls: Option<Arc<TlsPeer>>,
     /// Progress of everything that the client takes on the connection.
     progress: Progress,
     noted: Noted,
@@ -46,8 +49,7 @@ impl Http2 {
     pub fn new(
         request: Request<RecvStream>,
         respond: SendResponse<Bytes>,
-        client: SocketAddr,
-        progress: Progress,
+        connection: &Connection,
         noted: Noted,
     ) -> Self {
         let (mut head, body) = request.into_parts();
@@ -56,8 +58,9 @@ impl Http2 {
         Self {
             is_tunnel,
             request: head.into(),
-            client,
-            progress,
+            client: connection.client(),
+            tls: connection.tls().cloned(),
+            progress: connection.progress(),
             noted,
             body,
             respond,
@@ -73,6 +76,10 @@ impl Http2 {
 
     pub fn client(&self) -> SocketAddr {
         self.client
+    }
+
+    pub fn tls(&self) -> Option<&TlsPeer> {
+        self.tls.as_deref()
     }
 
     pub fn is_body_empty(&self) -> bool {

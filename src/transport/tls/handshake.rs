@@ -2,35 +2,110 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use rustls::{AlertDescription, Error, PeerIncompatible, ServerConfig, ServerConnection};
+use rustls::{Error, ProtocolVersion, ServerConfig, ServerConnection};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::certificates::Certificates;
 use super::session::Session;
 use super::stream::TlsStream;
+use super::terms::TlsTerms;
+use super::told::tell;
+use crate::transport::connection::Connection;
+use crate::transport::limit::{ConnectionLimit, Permit};
+
+/// How many clients may be in a handshake at once. At the limit, others wait to be accepted, and clients that have been
+/// in theirs for more than a second make room.
+const AT_ONCE: usize = 1_024;
+
+/// Shakes hands with clients. Clones are the same, and count together.
+#[derive(Clone, Debug)]
+pub struct Handshakes {
+    terms: TlsTerms,
+    limit: ConnectionLimit,
+}
+
+/// What a handshake may take and offer.
+#[derive(Clone, Copy, Debug)]
+pub struct HandshakeLimits {
+    /// From the connection to the end of the handshake.
+    pub time: Duration,
+    /// Whether TLS 1.2 is spoken, or 1.3 only.
+    pub is_1_2_allowed: bool,
+}
+
+/// A client that did not come to the end of a handshake.
+#[derive(Debug)]
+pub enum Rejected {
+    /// It sends HTTP in cleartext, and may be answered so.
+    Cleartext(Connection),
+    /// We have nothing in common with it, or it took too long. If it speaks TLS, it was sent an alert.
+    Failed { client: SocketAddr, reason: String },
+}
 
 /// Why a handshake failed.
-#[derive(Debug, thiserror::Error)]
-pub enum HandshakeError {
+#[derive(Debug)]
+pub(super) enum HandshakeError {
     /// The client has left, or has never said anything.
-    #[error("the client has left")]
     Gone,
-    /// The client sends HTTP in cleartext, and may be answered so.
-    #[error("the client sent HTTP in cleartext")]
     Cleartext(TcpStream),
-    #[error("{}", tell(.0))]
     Tls(Error),
 }
 
+impl Handshakes {
+    /// Handshakes on these terms.
+    pub fn new(terms: TlsTerms) -> Self {
+        Self { terms, limit: ConnectionLimit::new(AT_ONCE) }
+    }
+
+    /// Waits until one more handshake may begin. Cancel-safe.
+    pub async fn enter(&self) -> Permit {
+        self.limit.acquire().await
+    }
+
+    /// Shakes hands with a client.
+    ///
+    /// # Errors
+    ///
+    /// The client, where something is to be done or told about it. A client that leaves is not worth a word, nor one that
+    /// has to make room for others.
+    pub async fn shake(
+        self,
+        stream: TcpStream,
+        (client, permit): (SocketAddr, Permit),
+        place: Permit,
+        limits: HandshakeLimits,
+    ) -> Result<Connection, Option<Rejected>> {
+        let config = self.terms.config(limits.is_1_2_allowed);
+        let failed = |reason| Some(Rejected::Failed { client, reason });
+        let shaken = shake(stream, config, self.terms.certificates());
+        let shaken = tokio::select! {
+            shaken = timeout(limits.time, shaken) => shaken,
+            () = place.asked_to_close(true) => return Err(failed(TOO_MANY.to_owned())),
+            () = permit.asked_to_close(true) => return Err(None),
+        };
+        match shaken {
+            Ok(Ok(stream)) => Ok(Connection::new(stream, client, permit)),
+            Ok(Err(HandshakeError::Tls(error))) => Err(failed(tell(&error))),
+            Ok(Err(HandshakeError::Gone)) => Err(None),
+            Ok(Err(HandshakeError::Cleartext(stream))) => {
+                Err(Some(Rejected::Cleartext(Connection::new(stream, client, permit))))
+            }
+            Err(_) => Err(failed(TOO_SLOW.to_owned())),
+        }
+    }
+}
+
+const TOO_SLOW: &str = "the client did not come to its end in time";
+const TOO_MANY: &str = "the client took more than a second, and too many others waited";
+
 /// Shakes hands with a client. It takes as long as the client likes, so the caller bounds it.
-///
-/// # Errors
-///
-/// Where the client does not speak TLS, or we have nothing in common with it. If it speaks TLS, it was sent an alert.
-pub async fn shake(
+pub(super) async fn shake(
     socket: TcpStream,
     config: Arc<ServerConfig>,
     certificates: &Certificates,
@@ -40,11 +115,11 @@ pub async fn shake(
     let shaken = poll_fn(|context| poll(&mut session, &socket, &mut is_first, context));
     match shaken.await {
         Ok(()) => Ok(TlsStream::new(session, socket, &certificates.table())),
-        Err(Fault::Io(error)) => Err(match tls_error(error) {
-            Some(error) => HandshakeError::Tls(error),
-            None => HandshakeError::Gone,
-        }),
         Err(Fault::Cleartext) => Err(HandshakeError::Cleartext(socket)),
+        Err(Fault::Io(error)) => {
+            let error = error.into_inner().and_then(|error| error.downcast::<Error>().ok());
+            Err(error.map_or(HandshakeError::Gone, |error| HandshakeError::Tls(*error)))
+        }
     }
 }
 
@@ -84,38 +159,10 @@ fn poll(
             ready!(session.poll_feed(socket, context))?;
         }
     }
-    // Tickets wait for the first response, or for the first wait for the client.
-    Poll::Ready(Ok(()))
-}
-
-fn tls_error(error: io::Error) -> Option<Error> {
-    error.into_inner()?.downcast::<Error>().ok().map(|error| *error)
-}
-
-/// The reason in the words of whoever has to do something about it.
-fn tell(error: &Error) -> String {
-    use AlertDescription as A;
-    match error {
-        Error::PeerIncompatible(PeerIncompatible::Tls12NotOffered)
-        | Error::PeerIncompatible(PeerIncompatible::Tls12NotOfferedOrEnabled)
-        | Error::PeerIncompatible(PeerIncompatible::Tls13RequiredForQuic)
-        | Error::PeerIncompatible(PeerIncompatible::SupportedVersionsExtensionRequired) => {
-            "the client offers no version of TLS that is allowed".to_owned()
-        }
-        Error::PeerIncompatible(PeerIncompatible::NoCipherSuitesInCommon) => {
-            "the client offers no cipher suite that is safe and fits our certificate".to_owned()
-        }
-        Error::NoApplicationProtocol => "the client speaks neither HTTP/2 nor HTTP/1.1".to_owned(),
-        Error::InvalidMessage(_) => "the client does not speak TLS".to_owned(),
-        Error::AlertReceived(
-            alert @ (A::UnknownCA
-            | A::BadCertificate
-            | A::CertificateUnknown
-            | A::CertificateExpired
-            | A::UnsupportedCertificate
-            | A::CertificateRevoked),
-        ) => format!("the client does not trust our certificate ({alert:?})"),
-        Error::AlertReceived(alert) => format!("the client gave up ({alert:?})"),
-        other => other.to_string(),
+    // With TLS 1.2, the client waits for our last word. With TLS 1.3, only tickets are left: they wait for the first
+    // response, or for the first wait for the client.
+    match session.tls().protocol_version() {
+        Some(ProtocolVersion::TLSv1_3) => Poll::Ready(Ok(())),
+        _ => session.poll_send(socket, context).map_err(Fault::Io),
     }
 }

@@ -24,7 +24,7 @@ pub(super) const HTTP2: &[u8] = b"h2";
 pub struct TlsStream {
     session: Mutex<Session>,
     socket: TcpStream,
-    peer: TlsPeer,
+    peer: Arc<TlsPeer>,
     /// Whether the connection ends without an orderly close.
     is_abandoned: AtomicBool,
 }
@@ -46,7 +46,12 @@ impl TlsStream {
             is_http2: tls.alpn_protocol() == Some(HTTP2),
             certificate: table.find(tls.server_name()).cloned(),
         };
-        Self { session: Mutex::new(session), socket, peer, is_abandoned: AtomicBool::new(false) }
+        Self {
+            session: Mutex::new(session),
+            socket,
+            peer: Arc::new(peer),
+            is_abandoned: AtomicBool::new(false),
+        }
     }
 
     /// How much memory holds bytes of the client.
@@ -69,7 +74,7 @@ impl Stream for TlsStream {
         Some(&self.socket)
     }
 
-    fn tls(&self) -> Option<&TlsPeer> {
+    fn tls(&self) -> Option<&Arc<TlsPeer>> {
         Some(&self.peer)
     }
 

@@ -110,7 +110,8 @@ impl TicketKeys {
     ///
     /// Where the file has anything else.
     pub fn parse(file: &[u8]) -> Result<Self, TicketKeysError> {
-        let keys = lines(file).map_or_else(|| raw(file), Ok)?;
+        let keys = if is_text(file) { lines(file) } else { raw(file) };
+        let keys = keys.ok_or(TicketKeysError::Length)?;
         match keys.len() {
             0 => return Err(TicketKeysError::Empty),
             1..=KEYS_MAX => {}
@@ -132,16 +133,21 @@ impl TicketKeys {
     }
 }
 
-/// `None` where the file is not text in base64.
+/// Whether all bytes may be of base64. Of keys that are bytes, hardly ever all are.
+fn is_text(file: &[u8]) -> bool {
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
+    file.iter().all(|byte| is_base64(byte) || byte.is_ascii_whitespace())
+}
+
 fn lines(file: &[u8]) -> Option<Vec<[u8; TICKET_KEY]>> {
-    let text = std::str::from_utf8(file).ok()?;
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let lines = file.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let lines = lines.filter(|line| !line.is_empty());
     lines.map(|line| STANDARD.decode(line).ok()?.try_into().ok()).collect()
 }
 
-fn raw(file: &[u8]) -> Result<Vec<[u8; TICKET_KEY]>, TicketKeysError> {
+fn raw(file: &[u8]) -> Option<Vec<[u8; TICKET_KEY]>> {
     let (keys, rest) = file.as_chunks::<TICKET_KEY>();
-    if rest.is_empty() { Ok(keys.to_vec()) } else { Err(TicketKeysError::Length) }
+    rest.is_empty().then(|| keys.to_vec())
 }
 
 impl TicketKey {
