@@ -18,6 +18,8 @@ pub mod edit;
 
 pub mod source;
 
+pub mod certificates;
+
 pub mod api;
 
 pub mod descriptors;
@@ -45,6 +47,8 @@ pub mod versions;
 
 pub mod history;
 
+pub mod transport;
+
 pub mod reload;
 
 pub mod rollout;
@@ -52,8 +56,6 @@ pub mod rollout;
 pub mod plan;
 
 pub mod delivery;
-
-pub mod transport;
 
 pub mod proxy;
 

@@ -26,6 +26,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("api", &["code", "config"]),
     ("edit", &["config"]),
     ("source", &["code", "config", "edit", "transient"]),
+    ("certificates", &["config", "plural", "source", "transient"]),
     ("policy", &["api", "code", "config", "routing"]),
     ("telemetry", &[]),
     ("log", &["plural", "telemetry"]),
@@ -33,7 +34,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("exchange", &[]),
     ("timer", &[]),
     ("runtime", &["exchange", "plural", "transient"]),
-    ("upstream", &["chunked", "config", "exchange", "timer", "transient"]),
+    ("upstream", &["certificates", "chunked", "config", "exchange", "timer", "transient"]),
     ("outbound", &["config", "exchange", "runtime", "telemetry", "upstream"]),
     (
         "versions",
@@ -51,9 +52,21 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("history", &["api", "code"]),
+    ("transport", &["chunked", "descriptors", "timer"]),
     (
         "reload",
-        &["code", "config", "history", "plural", "source", "telemetry", "transient", "versions"],
+        &[
+            "certificates",
+            "code",
+            "config",
+            "history",
+            "plural",
+            "source",
+            "telemetry",
+            "transient",
+            "transport",
+            "versions",
+        ],
     ),
     ("rollout", &["api", "code", "config", "edit", "history", "plural", "policy", "source"]),
     ("plan", &["api", "config", "policy"]),
@@ -64,7 +77,6 @@ const ROOMS: &[(&str, &[&str])] = &[
             "versions",
         ],
     ),
-    ("transport", &["chunked", "descriptors", "timer"]),
     (
         "proxy",
         &[
@@ -84,6 +96,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "admin",
         &[
             "api",
+            "certificates",
             "code",
             "config",
             "delivery",
@@ -108,15 +121,16 @@ const ROOMS: &[(&str, &[&str])] = &[
 const COMPOSITION: [&str; 4] = ["server", "cli", "main", "lib"];
 
 /// Libraries that only some rooms may name, by how their crates begin.
-const LIBRARIES: [(&str, &[&str]); 19] = [
+const LIBRARIES: [(&str, &[&str]); 20] = [
     ("mimalloc", &["main"]),
     ("libmimalloc", &["runtime"]),
     ("subtle", &["secret"]),
     ("wasmtime", &["runtime"]),
     ("pingora", &["transport", "proxy", "server"]),
     ("h2", &["proxy", "upstream"]),
-    ("rustls", &["transport", "upstream"]),
+    ("rustls", &["certificates", "transport", "upstream"]),
     ("ring", &["transport"]),
+    ("yasna", &["certificates"]),
     ("tokio_rustls", &["upstream"]),
     ("axum", &["admin"]),
     ("flate2", &["admin"]),

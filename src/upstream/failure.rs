@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::certificates::{BadFile, Flaw, Kind};
+
 /// Why a request to a target failed. The detail is for the log, never for a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -73,4 +75,19 @@ pub enum PrepareError {
     /// A file cannot be read now. That says nothing about the file, and passes by itself.
     #[error("{detail}")]
     Passing { is_key: bool, detail: String, advice: &'static str },
+}
+
+impl From<BadFile> for PrepareError {
+    fn from(bad: BadFile) -> Self {
+        let is_key = bad.kind == Kind::Key;
+        let detail = match &bad.flaw {
+            Flaw::Passing { advice, .. } => {
+                return Self::Passing { is_key, detail: bad.to_string(), advice };
+            }
+            // What the version's status suggests does not say how.
+            Flaw::Der | Flaw::Encrypted => format!("{bad}: {}", bad.help()),
+            _ => bad.to_string(),
+        };
+        if is_key { Self::BadKey(detail) } else { Self::BadCertificate(detail) }
+    }
 }

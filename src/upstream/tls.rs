@@ -1,7 +1,6 @@
 //! TLS to targets: whom we trust, who we are, and which protocol the target chooses. A version's `Tls` is made once,
 //! when the version is made ready; a connection asks it for a handshake.
 
-mod files;
 mod told;
 
 use std::hash::{Hash, Hasher};
@@ -19,8 +18,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::failure::{Failure, FailureKind, PrepareError};
+use crate::certificates::{BadFile, Kind, private_key, read_certificates};
 use crate::config::{Digest, TargetAddress, TlsSpec};
-use files::{Identity, Kind};
 
 pub(super) use told::tell;
 
@@ -93,15 +92,16 @@ impl Tls {
         let mut config = match &identity {
             None => builder.with_no_client_auth(),
             Some(files) => {
-                let Identity { chain, key, digest } = files::identity(files)?;
-                content = format!("{content} {digest}");
+                let (chain, of_chain) = read_certificates(&files.certificate, Kind::Certificate)?;
+                let (key, of_key) = private_key(&files.key)?;
+                content = format!("{content} {of_chain} {of_key}");
                 if let Some(flaw) = own_flaw(&chain) {
                     let file = files.certificate.display();
                     tracing::warn!("{file}: {flaw}; targets will refuse it");
                 }
                 builder
                     .with_client_auth_cert(chain, key)
-                    .map_err(|error| files::unfit(&error, files))?
+                    .map_err(|error| BadFile::unfit(&error, &files.certificate, &files.key))?
             }
         };
         config.resumption = Resumption::in_memory_sessions(SESSIONS);
@@ -201,7 +201,7 @@ fn system_roots() -> Result<Arc<RootCertStore>, String> {
 fn own_roots(ca: Option<&Path>, content: &mut String) -> Result<RootCertStore, PrepareError> {
     let mut roots = RootCertStore::empty();
     let Some(ca) = ca else { return Ok(roots) };
-    let (certificates, digest) = files::certificates(ca, Kind::Ca)?;
+    let (certificates, digest) = read_certificates(ca, Kind::Ca)?;
     *content = format!("{content} {digest}");
     let (added, ignored) = roots.add_parsable_certificates(certificates);
     let file = ca.display();

@@ -321,12 +321,12 @@ async fn files_that_cannot_be_used_are_named() {
     files.write("nonsense.key", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
 
     for (name, expected) in [
-        ("directory", "cannot be read: it is a directory"),
+        ("directory", "is a directory"),
         ("dangling", "is not there"),
-        ("pipe", "cannot be read: it is not a file"),
+        ("pipe", "is a pipe, a socket or a device"),
         ("empty", "is empty"),
         ("garbage", "has no PEM certificate"),
-        ("cut", "is not valid PEM"),
+        ("cut", "ends in the middle of PEM"),
         ("der", "is DER, and PEM is needed"),
         ("good.key", "is a key, and no certificate"),
         ("long", "is longer than 4 MiB"),
@@ -344,9 +344,9 @@ async fn files_that_cannot_be_used_are_named() {
     let nonsense = refusal(&identity(&files.path("nonsense"), &good_key)).await;
     assert!(matches!(nonsense, PrepareError::BadCertificate(_)), "{nonsense}");
     for (name, expected) in [
-        ("directory", "cannot be read: it is a directory"),
+        ("directory", "is a directory"),
         ("dangling", "is not there"),
-        ("pipe", "cannot be read: it is not a file"),
+        ("pipe", "is a pipe, a socket or a device"),
         ("empty", "is empty"),
         ("garbage", "has no PEM key"),
         ("good.pem", "is a certificate, and no key"),

@@ -6,6 +6,8 @@ use std::time::Duration;
 use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
 
+use crate::certificates;
+
 /// Why TLS failed, if it was TLS that did.
 pub fn tell(error: &io::Error) -> Option<String> {
     let inner = error.get_ref()?;
@@ -40,10 +42,6 @@ pub fn flaw(error: &CertificateError) -> Option<String> {
 pub fn certificate(error: &CertificateError) -> String {
     use CertificateError as E;
     match error {
-        // `openssl x509 -req` makes such certificates, and webpki names the reason in `Debug` only.
-        E::Other(_) if format!("{error:?}").contains("UnsupportedCertVersion") => {
-            "is not of version 3 of X.509: sign it with `-extfile`, where openssl does".to_owned()
-        }
         E::Expired => "has expired".to_owned(),
         E::ExpiredContext { time, not_after } => {
             format!("expired {} ago", between(*not_after, *time))
@@ -61,8 +59,7 @@ pub fn certificate(error: &CertificateError) -> String {
             format!("is for {names}, and not for {}: see `server-name`", expected.to_str())
         }
         E::InvalidPurpose | E::InvalidPurposeContext { .. } => "is not for servers".to_owned(),
-        E::BadEncoding => "cannot be read".to_owned(),
-        other => format!("is not to be trusted: {other}"),
+        other => certificates::told(other),
     }
 }
 

@@ -1,0 +1,98 @@
+//! How one pair of the listener stands, and what people should know of it.
+
+use std::time::SystemTime;
+
+use super::flaw::BadFile;
+use super::{Facts, Validity};
+use crate::config::{CertificateFiles, Digest, Problem};
+
+/// How one pair stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateState {
+    pub files: CertificateFiles,
+    /// Whether clients that ask for no name, or for one that no certificate has, get it.
+    pub is_default: bool,
+    /// Of the certificate that clients get; `None` if they get none of these files.
+    pub served: Option<Facts>,
+    /// Of the files that those are from: a new certificate may say the same as the one before.
+    pub content: Option<Digest>,
+    /// Why the files cannot be used as they are.
+    pub bad: Option<BadFile>,
+    /// Of the certificate in the files, where it is valid only later, or no more, and the one before is valid.
+    pub held: Option<Facts>,
+    /// Whether the configuration still names it.
+    pub is_declared: bool,
+}
+
+impl CertificateState {
+    /// What can hardly be meant, although it is served.
+    pub fn warnings(&self, now: SystemTime) -> Vec<Problem> {
+        let warning = |what: String, help: &str| {
+            let message = format!("the certificate of {what}");
+            Problem::of_file(&self.files.certificate, message, help)
+        };
+        let held = self.held.as_ref().map(|held| {
+            let validity = held.validity(now);
+            let (names, why) = (named(&held.names), validity.warning().unwrap_or_default());
+            warning(format!("{names} {why}; the one before is served"), validity.help())
+        });
+        let doubt = self.served.as_ref().and_then(|facts| Some((facts, facts.doubt?)));
+        let doubt = doubt.map(|(facts, doubt)| {
+            warning(format!("{} {doubt}", named(&facts.names)), doubt.help())
+        });
+        self.ending(now).into_iter().chain(held).chain(doubt).collect()
+    }
+
+    /// That the certificate which is served ends, or is not valid.
+    pub(super) fn ending(&self, now: SystemTime) -> Option<Problem> {
+        let facts = self.served.as_ref()?;
+        let validity = facts.validity(now);
+        let message = format!("the certificate of {} {}", named(&facts.names), validity.warning()?);
+        Some(Problem::of_file(&self.files.certificate, message, validity.help()))
+    }
+
+    /// Logs what is otherwise than before.
+    pub(super) fn tell(&self, before: Option<&Self>, is_start: bool, now: SystemTime) {
+        let file = self.files.certificate.display();
+        let meanwhile = match &self.served {
+            Some(facts) => format!("{} keep the certificate from before", named(&facts.names)),
+            None => "clients get none of it".to_owned(),
+        };
+        let was_bad = before.and_then(|before| before.bad.as_ref());
+        match &self.bad {
+            Some(bad) if was_bad != Some(bad) => {
+                tracing::error!("{bad}, and {meanwhile}; {}", bad.help());
+            }
+            None if was_bad.is_some() => tracing::info!("{file} and its key can be used again"),
+            _ => {}
+        }
+        if let Some(held) = &self.held
+            && before.and_then(|before| before.held.as_ref()) != Some(held)
+        {
+            let validity = held.validity(now);
+            let why = validity.warning().unwrap_or_default();
+            tracing::warn!("{file} {why}, and {meanwhile}; {}", validity.help());
+        }
+        if let Some(facts) = &self.served
+            && !is_start
+            && before.and_then(|before| before.content.as_ref()) != self.content.as_ref()
+        {
+            let (names, issuer) = (named(&facts.names), &facts.issuer);
+            let days = Validity::days_left(facts.not_after, now);
+            tracing::info!(
+                "{file} is served from now on: {names}, signed by {issuer}, {days} days left"
+            );
+        }
+    }
+}
+
+/// Some of a certificate's names.
+fn named(names: &[String]) -> String {
+    match names {
+        [] => "no name".to_owned(),
+        [one, two, three, rest @ ..] if !rest.is_empty() => {
+            format!("{one}, {two}, {three} and {} more", rest.len())
+        }
+        all => all.join(", "),
+    }
+}
