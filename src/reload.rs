@@ -7,6 +7,7 @@
 
 mod candidates;
 mod journal;
+mod listener;
 mod load;
 mod news;
 mod outcome;
@@ -24,15 +25,17 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior};
 
+pub use listener::{ListenerState, ticket_keys};
 pub use outcome::{Outcome, Reload, ReloadHandle};
 
-use crate::config::{Config, Service};
+use crate::config::{Config, Service, TlsSettings};
 use crate::history::Attribution;
 use crate::source::{Follow, Followed, Loader, Reading, Rejection, Watcher};
 use crate::telemetry::Telemetry;
 use crate::versions::{Live, Preparer, ServiceKey, Snapshot, declared};
 use candidates::{Again, Prepared, Versions};
 use journal::{Journal, key_of};
+use listener::Listener;
 use load::{Scope, lock};
 use news::News;
 use outcome::Askers;
@@ -66,6 +69,7 @@ pub struct Reloader {
     rejected_watch: Vec<Followed>,
     versions: Versions,
     journal: Journal,
+    listener: Listener,
     /// Where files may have changed since the last load that was kept.
     changed: Places,
     /// The services to publish.
@@ -135,6 +139,7 @@ impl Reloader {
             rejected_watch: Vec::new(),
             versions: Versions::new(Arc::new(preparer)),
             journal,
+            listener: Listener::default(),
             changed: Places::Everywhere,
             stale: Stale::All,
             patience: PUBLISH_PATIENCE,
@@ -175,6 +180,7 @@ impl Reloader {
                 () = self.retry.due() => Cause::Retry,
                 _ = looks.tick() => {
                     self.journal.keep(&self.live.load()).await;
+                    self.tend_listener().await;
                     continue;
                 }
             };
@@ -221,7 +227,8 @@ impl Reloader {
         self.count_awaited_secrets();
         self.plan_retry(watcher);
         let read = self.config.services().count();
-        self.note(&Arc::new(self.came_of(Outcome::Published, read)));
+        let reload = self.with_listener(self.came_of(Outcome::Published, read));
+        self.note(&Arc::new(reload));
     }
 
     /// Starts again after a panic. How far the last run came is unknown, so every file is read, and
@@ -310,11 +317,12 @@ impl Reloader {
     /// Schedules the next try of everything that failed with a transient error.
     fn plan_retry(&mut self, watcher: &Watcher) {
         let (versions, of_version) = self.versions.waiting();
-        let waiting = self.unread.files + versions + self.awaited_secrets;
+        let (of_listener, why_listener) = self.listener.unread();
+        let waiting = self.unread.files + versions + self.awaited_secrets + of_listener;
         self.telemetry.unread(waiting);
         let why = || match (self.unread.files, of_version) {
             (0, Some(why)) => why.to_owned(),
-            (0, None) => "a secret, or another file".to_owned(),
+            (0, None) => why_listener.unwrap_or_else(|| "a secret, or another file".to_owned()),
             (_, _) => self.unread.why.clone(),
         };
         self.retry.plan(waiting, why, watcher.is_blind());
@@ -342,7 +350,8 @@ impl Reloader {
         let files = declared(config).flat_map(|(_, _, spec)| spec.files());
         let secrets = config.services().filter_map(|(_, service)| service.policy.file());
         let of_config = self.watch.iter().chain(&self.rejected_watch).map(Follow::from);
-        let paths = std::iter::once(self.path.as_path()).chain(files).chain(secrets);
+        let tls = config.server.tls.iter().flat_map(TlsSettings::files);
+        let paths = std::iter::once(self.path.as_path()).chain(files).chain(secrets).chain(tls);
         paths.map(Follow::Path).chain(of_config).collect()
     }
 }

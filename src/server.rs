@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 
 use crate::admin::{Admin, AdminListener, Events, TokenError, TokenFile, Writes};
+use crate::certificates::CertificateStore;
 use crate::config::{BackendSpec, Config, ServerSettings};
 use crate::descriptors::Descriptors;
 use crate::proxy::{Gateway, Https};
@@ -53,14 +54,19 @@ pub enum StartError {
     Tls(#[from] TlsError),
 }
 
-/// Serves the configuration that `loader` loaded, until SIGTERM or SIGINT. Prints the addresses
-/// and, once the versions are ready, what each service serves. Counts in `telemetry`.
+/// Serves the configuration that `loader` loaded, with these `certificates` where it has HTTPS, until SIGTERM or SIGINT.
+/// Prints the addresses and, once the versions are ready, what each service serves. Counts in `telemetry`.
 ///
 /// # Errors
 ///
 /// Where an address cannot be bound, or the sandbox pool or the watcher cannot be made. Nothing is
 /// served then.
-pub fn run(loader: Loader, loaded: Loaded, telemetry: Telemetry) -> Result<(), StartError> {
+pub fn run(
+    loader: Loader,
+    loaded: Loaded,
+    certificates: CertificateStore,
+    telemetry: Telemetry,
+) -> Result<(), StartError> {
     outlive_file_limit();
     let Loaded { config, rejected, changes, .. } = loaded;
     let shared = Shared::new(telemetry, Descriptors::raise());
@@ -82,6 +88,11 @@ pub fn run(loader: Loader, loaded: Loaded, telemetry: Telemetry) -> Result<(), S
         reloads.clone(),
         telemetry.clone(),
     );
+    let terms = TlsTerms::new(Certificates::default())?;
+    let reloader = match &config.server.tls {
+        Some(_) => reloader.with_https(certificates, terms.clone()),
+        None => reloader,
+    };
     let (port, https) = (sockets.port(), sockets.https_port());
     let (ready, accept) = oneshot::channel();
     let startup = Startup::new(ready, (sockets.lines(), port), live, reloads);
@@ -91,10 +102,10 @@ pub fn run(loader: Loader, loaded: Loaded, telemetry: Telemetry) -> Result<(), S
     let mut server = Server::new_with_opt_and_conf(None, pingora_conf(&config));
     // By now, most descriptors other than connections of clients are open.
     let limit = ConnectionLimit::new(shared.descriptors.decide_connections_max());
-    let certificates = Certificates::default();
     let mut gateway = shared.gateway();
     if let Some(port) = https {
-        gateway = gateway.with_https(Https { certificates: certificates.clone(), port });
+        let certificates = terms.certificates().clone();
+        gateway = gateway.with_https(Https { certificates, port });
     }
     network.serve_with({
         let gateway = gateway.clone();
@@ -102,7 +113,7 @@ pub fn run(loader: Loader, loaded: Loaded, telemetry: Telemetry) -> Result<(), S
     });
     let mut acceptor = Acceptor::new(sockets.proxy, gateway, limit, drain.clone(), accept);
     if !sockets.tls.is_empty() {
-        let handshakes = Handshakes::new(TlsTerms::new(certificates)?);
+        let handshakes = Handshakes::new(terms);
         acceptor = acceptor.with_tls(sockets.tls, handshakes);
     }
     server.add_service(acceptor);

@@ -1,5 +1,6 @@
 //! `watershed check`: everything that a start or a reload does, except serving.
 
+mod https;
 mod mute;
 mod unserved;
 
@@ -82,12 +83,18 @@ pub(super) fn check(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliE
     if let Some(problem) = config.as_deref().and_then(|config| token_problem(path, config)) {
         report.get_or_insert_with(|| Report { problems: Vec::new() }).problems.push(problem);
     }
+    let (of_https, doubts) = config.as_deref().map(https::findings).unwrap_or_default();
+    if !of_https.is_empty() {
+        let report = report.get_or_insert_with(|| Report { problems: Vec::new() });
+        report.problems.extend(of_https);
+    }
     let declared = config.as_deref().map_or(0, |config| declared(config).count());
     let to_prepare = config.as_deref().filter(|_| !arguments.no_compile);
     let versions = to_prepare.map_or(Ok(Vec::new()), prepare_all)?;
     let problems = report.as_ref().map_or(&[][..], |report| &report.problems);
-    let warnings =
+    let mut warnings =
         config.as_deref().map_or(Ok(Vec::new()), |it| warnings(it, problems, &versions))?;
+    warnings.extend(doubts);
     let mut out = std::io::stdout().lock();
     if let Some(report) = report.as_ref().filter(|_| !arguments.json) {
         writeln!(out, "{report}")?;

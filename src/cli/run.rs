@@ -6,6 +6,8 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use super::CliError;
+use crate::certificates::CertificateStore;
+use crate::config::{Config, Report};
 use crate::server;
 use crate::source::{Loaded, Loader, Reading, Rejected, Rejection};
 use crate::telemetry::Telemetry;
@@ -19,9 +21,17 @@ pub(super) fn run(path: &Path, telemetry: Telemetry) -> Result<ExitCode, CliErro
     if config.services().next().is_none() && is_wrong {
         return Err(CliError::Config(Rejection::summary(rejected)));
     }
+    let certificates = certificates(config)?;
     loader.keep(&loaded);
-    server::run(loader, loaded, telemetry)?;
+    server::run(loader, loaded, certificates, telemetry)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The certificates of HTTPS, if there is any. Those that cannot be used are told of, once the process runs.
+fn certificates(config: &Config) -> Result<CertificateStore, CliError> {
+    let wanted = config.server.tls.as_ref().map(|tls| tls.certificates.as_slice());
+    CertificateStore::open(wanted.unwrap_or_default())
+        .map_err(|problems| CliError::Config(Report { problems }))
 }
 
 /// Loads the files, and waits a few seconds for a transient error to pass: a file system may be mounted, or a server

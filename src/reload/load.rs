@@ -57,7 +57,8 @@ impl Reloader {
             }
         };
         self.count_awaited_secrets();
-        Some(reload)
+        self.look_at_listener(reading).await;
+        Some(self.with_listener(reload))
     }
 
     /// The paths of configuration files that may have changed, or `None` if any may have; and the

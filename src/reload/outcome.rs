@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{Notify, watch as channel};
 
+use super::ListenerState;
 use crate::config::{Digest, Problem, Report};
 use crate::history::{Attribution, History};
 use crate::source::{Loader, Objection, Reading, Rejection, TextDigests};
@@ -50,7 +51,7 @@ pub struct Reload {
     pub generation: u64,
     /// How many services' files were read.
     pub read: usize,
-    /// What is wrong with the main file, or with service files that are rejected.
+    /// What is wrong with the main file, with service files that are rejected, or with files of the listener.
     pub report: Option<Report>,
 }
 
@@ -60,6 +61,7 @@ pub struct ReloadHandle {
     last: ArcSwapOption<Reload>,
     rejected: ArcSwap<Vec<Rejection>>,
     warnings: ArcSwap<Vec<Problem>>,
+    listener: ArcSwap<ListenerState>,
     /// Whether every version declared at the start has become normal or error.
     settled: channel::Sender<bool>,
     questions: Mutex<Questions>,
@@ -100,6 +102,7 @@ impl Default for ReloadHandle {
             last: ArcSwapOption::empty(),
             rejected: ArcSwap::default(),
             warnings: ArcSwap::default(),
+            listener: ArcSwap::default(),
             settled: channel::Sender::new(false),
             questions: Mutex::default(),
             ask: Notify::new(),
@@ -125,6 +128,11 @@ impl ReloadHandle {
     /// Settings that are valid and probably a mistake.
     pub fn warnings(&self) -> Arc<Vec<Problem>> {
         self.warnings.load_full()
+    }
+
+    /// How the listener's certificates and ticket keys stand; nothing without HTTPS.
+    pub fn listener(&self) -> Arc<ListenerState> {
+        self.listener.load_full()
     }
 
     /// Waits until every version declared at the start has become normal or error.
@@ -232,6 +240,10 @@ impl ReloadHandle {
 
     pub(super) fn warn(&self, warnings: Vec<Problem>) {
         self.warnings.store(Arc::new(warnings));
+    }
+
+    pub(super) fn show_listener(&self, state: ListenerState) {
+        self.listener.store(Arc::new(state));
     }
 
     pub(super) fn show_history(&self, history: Result<History, String>) {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -152,6 +152,13 @@ pub struct TlsSettings {
 impl TlsSettings {
     pub const CERTIFICATES_MAX: usize = 10_000;
     pub const HSTS: RangeInclusive<Duration> = Duration::ZERO..=hours(730 * 24);
+
+    /// Every file that it names.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let pairs = self.certificates.iter();
+        let pairs = pairs.flat_map(|files| [files.certificate.as_path(), files.key.as_path()]);
+        pairs.chain(self.ticket_keys.as_deref())
+    }
 
     /// With defaults and no certificate yet.
     pub fn new() -> Self {
