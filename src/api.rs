@@ -4,11 +4,12 @@
 //! a newer process.
 //!
 //! `paths` has the addresses and queries, and `query` reads a query string. Then one file for each
-//! answer: `status` (with the `upstream` of a version), `services` (the same in short), `series`, `events`, `reload` (with the body of the request), `history`, `explanation`, `description`
+//! answer: `status` (with the `upstream` of a version, and each `certificate`), `services` (the same in short), `series`, `events`, `reload` (with the body of the request), `history`, `explanation`, `description`
 //! (the answer of `/api/v1/config`), `plan` (the difference between two descriptions, printed by
 //! `watershed plan --json`) and `change` (what was done to a service). `session` is who asks, `standing` says where a version stands, in several of them, `moment` is
 //! how each of them writes a time, and `error` is what every command and path answers when something is wrong.
 
+mod certificate;
 mod change;
 mod check;
 mod description;
@@ -30,6 +31,7 @@ mod standing;
 mod status;
 mod upstream;
 
+pub use certificate::CertificateDocument;
 pub use change::{
     BackDocument, ChangeDocument, ChangedDocument, CopyDocument, DoneDocument, RefusalDocument,
     ShareDocument, SkippedDocument, WayDocument, WouldDocument,

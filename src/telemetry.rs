@@ -6,6 +6,7 @@
 //! touches only atomics. What a version did in the last minute, and how often it was drawn, comes from samples of these
 //! counters, which the server takes every few seconds.
 
+mod certificates;
 mod chance;
 mod codes;
 mod exposition;
@@ -37,6 +38,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
+pub use certificates::CertificateSample;
 pub use chance::Comparison;
 pub use exposition::Format;
 pub use health::{Ailment, Health};
@@ -149,6 +151,8 @@ pub struct Scrape<'a> {
     pub shares: &'a [VersionShares],
     pub states: States,
     pub sockets: Sockets,
+    /// The certificates of HTTPS.
+    pub certificates: &'a [CertificateSample],
 }
 
 impl Default for Telemetry {
@@ -365,7 +369,7 @@ impl Telemetry {
     ///
     /// Where a metric cannot be written as text. All of ours can.
     pub fn render(&self, scrape: Scrape<'_>, format: Format) -> Result<String, std::fmt::Error> {
-        let Scrape { generations, shares, states, sockets } = scrape;
+        let Scrape { generations, shares, states, sockets, certificates } = scrape;
         self.generations.set(i64::try_from(generations).unwrap_or(i64::MAX));
         let good_at = *self.good_at.lock().unwrap_or_else(PoisonError::into_inner);
         self.good_age.set(good_at.elapsed().as_secs_f64());
@@ -373,6 +377,7 @@ impl Telemetry {
         encode_registry(&mut text, &self.registry)?;
         shares::write(&mut text, shares)?;
         states.write(&mut text)?;
+        certificates::write(&mut text, certificates)?;
         process::write(&mut text, self.began, sockets)?;
         encode_eof(&mut text)?;
         Ok(format.of(text))

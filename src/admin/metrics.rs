@@ -10,8 +10,11 @@ use axum::response::{IntoResponse, Response};
 
 use super::error::AdminError;
 use super::{Admin, status};
+use crate::certificates::CertificateState;
 use crate::config::Traffic;
-use crate::telemetry::{Format, Scrape, ServiceStates, Sockets, States, TargetState};
+use crate::telemetry::{
+    CertificateSample, Format, Scrape, ServiceStates, Sockets, States, TargetState,
+};
 use crate::upstream::{Health, Upstream};
 use crate::versions::Snapshot;
 
@@ -33,11 +36,30 @@ pub async fn show(
     // A split of which nothing was drawn says nothing yet.
     shares.retain(|share| share.observed.since_publish.of > 0);
     let (generations, states) = (admin.live.generations(), states(&snapshot));
-    let scrape = Scrape { generations, shares: &shares, states, sockets };
+    let certificates = certificates(&admin);
+    let scrape =
+        Scrape { generations, shares: &shares, states, sockets, certificates: &certificates };
     let text = admin.telemetry.render(scrape, format);
     let text = text.map_err(|error| AdminError::Internal(error.to_string()))?;
     let head = [(CONTENT_TYPE, format.media_type()), (VARY, ACCEPT.as_str())];
     Ok((head, text).into_response())
+}
+
+/// How the certificates of HTTPS stand.
+fn certificates(admin: &Admin) -> Vec<CertificateSample> {
+    let sample = |state: &CertificateState| CertificateSample {
+        certificate: state.files.certificate.display().to_string(),
+        name: state
+            .served
+            .iter()
+            .flat_map(|facts| &facts.names)
+            .next()
+            .cloned()
+            .unwrap_or_default(),
+        not_after: state.served.as_ref().map(|facts| facts.not_after),
+        is_bad: state.bad.is_some(),
+    };
+    admin.reloads.listener().certificates.iter().map(sample).collect()
 }
 
 /// Where versions and services stand.

@@ -1,6 +1,7 @@
 //! `GET /api/v1/status`: gathers the document from the snapshot that is served, the counters of its
 //! versions, and the last reload.
 
+mod certificate;
 mod observed;
 mod upstream;
 
@@ -11,11 +12,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::error::AdminError;
 use super::{Admin, TokenFile, find};
 use crate::api::{
-    DescriptorsDocument, EnvironmentDocument, Fault, OutboundDocument, RejectionDocument,
-    ReloadDocument, ReportDocument, ServiceDocument, Share, StatusDocument, StatusQuery,
-    SubstituteDocument, VersionDocument, moment,
+    CertificateDocument, DescriptorsDocument, EnvironmentDocument, Fault, OutboundDocument,
+    RejectionDocument, ReloadDocument, ReportDocument, ServiceDocument, Share, StatusDocument,
+    StatusQuery, SubstituteDocument, VersionDocument, moment,
 };
-use crate::config::{Percent, Reach, Report, Traffic, VersionName};
+use crate::config::{Percent, Problem, Reach, Report, Traffic, VersionName};
 use crate::descriptors::Use;
 use crate::reload::{Outcome, Reload};
 use crate::source::Rejection;
@@ -55,6 +56,7 @@ pub(super) fn document(admin: &Admin, query: &StatusQuery) -> Result<StatusDocum
         rejected: rejected.iter().map(rejection_document).collect(),
         warnings: admin.reloads.warnings().to_vec(),
         last_reload: last.as_deref().map(reload_document),
+        certificates: certificates(admin),
         descriptors: Some(descriptors.into()),
         troubles: troubles(admin, descriptors),
     })
@@ -82,11 +84,21 @@ pub(super) fn wanted<'a>(
     Ok(snapshot.services.iter().filter(is_within).collect())
 }
 
+fn certificates(admin: &Admin) -> Vec<CertificateDocument> {
+    let (listener, now) = (admin.reloads.listener(), SystemTime::now());
+    listener.certificates.iter().map(|state| certificate::document(state, now)).collect()
+}
+
 fn troubles(admin: &Admin, descriptors: Use) -> Vec<String> {
     let token = admin.token.as_ref().and_then(TokenFile::fault);
     let token = token.map(|fault| format!("the last good tokens of this listener stay: {fault}"));
     let near = descriptors.is_near().then(|| descriptors.to_string());
-    token.into_iter().chain(near).collect()
+    let tickets = admin.reloads.listener().tickets.clone();
+    let tickets = tickets.map(|problem| {
+        let Problem { file, message, help, .. } = problem;
+        format!("{}: {message}; the keys from before stay in use; {help}", file.display())
+    });
+    token.into_iter().chain(near).chain(tickets).collect()
 }
 
 impl From<Use> for DescriptorsDocument {

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::certificate::CertificateDocument;
 use super::history::Share;
 use super::reload::{RejectionDocument, ReloadDocument, ReportDocument};
 use super::standing::Fault;
@@ -31,6 +32,9 @@ pub struct StatusDocument {
     pub warnings: Vec<Problem>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_reload: Option<ReloadDocument>,
+    /// The certificates of HTTPS, in the order of the configuration.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<CertificateDocument>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub descriptors: Option<DescriptorsDocument>,
     /// What is wrong with the process itself, and not with what it serves.

@@ -6,7 +6,8 @@ mod upstream;
 use super::figures::{beyond_chance, grouped, likelihood};
 use super::page::{WAITING, WRONG};
 use crate::api::{
-    RejectionDocument, ServiceDocument, StatusDocument, SubstituteDocument, VersionDocument,
+    CertificateDocument, RejectionDocument, ServiceDocument, StatusDocument, SubstituteDocument,
+    VersionDocument,
 };
 use crate::config::Problem;
 use crate::policy::rescue;
@@ -99,6 +100,7 @@ pub fn of_process(
 ) -> Vec<Finding> {
     let trouble = document.troubles.iter().map(|trouble| Finding::new(WRONG, "trouble", trouble));
     let mut findings: Vec<_> = trouble.collect();
+    findings.extend(document.certificates.iter().flat_map(certificate));
     findings.extend(main_file(document));
     if let Some(keys) = document.last_reload.as_ref().map(|last| &last.restart_needed_for)
         && !keys.is_empty()
@@ -249,6 +251,21 @@ fn main_file(document: &StatusDocument) -> Option<Finding> {
     let text = format!("{}, and what is served has not changed since", document.config);
     let quoted = report.report.lines().map(|line| line.trim_end().to_owned()).collect();
     Some(Finding { quoted, ..Finding::new(WRONG, refusal(&report.problems), text) })
+}
+
+/// What there is to look at of a certificate, and what clients get meanwhile.
+fn certificate(certificate: &CertificateDocument) -> Vec<Finding> {
+    let CertificateDocument { names, problem, warnings, .. } = certificate;
+    let problem = problem.as_ref().map(|problem| {
+        let meanwhile = match names.first() {
+            Some(name) => format!("clients of {name} get the certificate from before"),
+            None => "clients get none of it".to_owned(),
+        };
+        let Problem { file, message, help, .. } = problem;
+        let text = format!("{}: {message}, and {meanwhile}", file.display());
+        Finding::new(WRONG, "certificate", text).help(help)
+    });
+    problem.into_iter().chain(warnings.iter().map(warned)).collect()
 }
 
 /// What the reload did with a file that has problems.

@@ -7,7 +7,8 @@ mod tests;
 
 use super::finding::Finding;
 use super::page::{PLAIN, Page};
-use crate::api::{ServiceDocument, StatusDocument};
+use crate::api::{CertificateDocument, ServiceDocument, StatusDocument};
+use crate::plural::many;
 
 /// Lays out a document for a terminal of so many columns. `url` is the address of the process.
 pub fn page(document: &StatusDocument, url: &str, columns: usize) -> Page {
@@ -34,6 +35,39 @@ fn head(page: &mut Page, document: &StatusDocument, url: &str, columns: usize) {
     let process = format!("{url}, generation {generation}{ready}");
     write_key(page, "process", &process, columns);
     write_key(page, "files", &document.config, columns);
+    for text in certificates(&document.certificates) {
+        write_key(page, "https", &text, columns);
+    }
+}
+
+/// How many certificates are shown one by one.
+const CERTIFICATES: usize = 4;
+
+/// How many names of a certificate are shown.
+const NAMES: usize = 4;
+
+/// What HTTPS is served with: each certificate, or, of many, how many there are and which ends first.
+fn certificates(all: &[CertificateDocument]) -> Vec<String> {
+    if all.len() <= CERTIFICATES {
+        return all.iter().map(certificate).collect();
+    }
+    let first = all.iter().filter(|it| it.days_left.is_some()).min_by_key(|it| it.days_left);
+    let first = first.map(|it| format!("; the first to end: {}", certificate(it)));
+    vec![format!("{} certificates{}", all.len(), first.unwrap_or_default())]
+}
+
+fn certificate(certificate: &CertificateDocument) -> String {
+    let CertificateDocument { names, issuer, days_left, .. } = certificate;
+    let (Some(issuer), Some(days)) = (issuer, days_left) else {
+        return format!("no certificate from {}", certificate.certificate);
+    };
+    let left = match days {
+        0.. => format!("{} left", many(days.unsigned_abs(), "day")),
+        _ => "expired".to_owned(),
+    };
+    let (shown, rest) = names.split_at(names.len().min(NAMES));
+    let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+    format!("{}{more}, signed by {issuer}, {left}", shown.join(", "))
 }
 
 /// A line of what is looked at, after its name.
