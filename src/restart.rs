@@ -16,7 +16,7 @@ mod successor;
 pub use message::{Door, Given, Readiness, SocketLabel, ToPredecessor, ToSuccessor};
 pub use predecessor::{HandoverError, Predecessor, Voice};
 pub use program::Program;
-pub use state::{Failure, Phase, Refused, Restarts, RestartState, Wanted};
+pub use state::{Failure, Phase, Refused, RestartState, Restarts, Wanted};
 pub use successor::{Successor, Waited};
 
 /// How long a successor may take from one sign of life to the next, unless somebody says otherwise.

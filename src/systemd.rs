@@ -93,7 +93,8 @@ pub struct Passed {
 ///
 /// Where one is not a TCP socket that listens.
 pub fn passed() -> io::Result<Vec<Passed>> {
-    let number = |name: &str| env::var(name).ok().and_then(|text| text.trim().parse::<usize>().ok());
+    let number =
+        |name: &str| env::var(name).ok().and_then(|text| text.trim().parse::<usize>().ok());
     let own = usize::try_from(std::process::id()).ok();
     // The variables pass on to whatever this process starts, and are meant for this one alone.
     if number("LISTEN_PID").is_none_or(|pid| Some(pid) != own) {

@@ -311,7 +311,9 @@ impl Coded for AdminError {
                 "start another container beside it, and end this one once that is ready"
             }
             Self::Restart(Refused::HandedOver { .. }) => "ask that process",
-            Self::Restart(_) => "wait until that is over; `GET` of the same path says how it stands",
+            Self::Restart(_) => {
+                "wait until that is over; `GET` of the same path says how it stands"
+            }
             Self::StreamsBusy { .. } => "close a page of the console, or ask again later",
             Self::NothingLoaded => "try again, or see the log",
             Self::NoHistory(_) => {

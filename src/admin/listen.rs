@@ -74,7 +74,13 @@ async fn accept(socket: TcpListener, routes: Router, drain: Drain, limit: Connec
                 is_short = false;
                 // Silent connections are closed to make room for this one.
                 let permit = limit.acquire().await;
-                tokio::spawn(converse(stream, Peer(peer.ip()), routes.clone(), permit, drain.clone()));
+                tokio::spawn(converse(
+                    stream,
+                    Peer(peer.ip()),
+                    routes.clone(),
+                    permit,
+                    drain.clone(),
+                ));
             }
             Err(error) => {
                 if !std::mem::replace(&mut is_short, true) {
@@ -86,13 +92,7 @@ async fn accept(socket: TcpListener, routes: Router, drain: Drain, limit: Connec
     }
 }
 
-async fn converse(
-    stream: TcpStream,
-    peer: Peer,
-    routes: Router,
-    permit: Permit,
-    drain: Drain,
-) {
+async fn converse(stream: TcpStream, peer: Peer, routes: Router, permit: Permit, drain: Drain) {
     // A socket that takes no option is served nevertheless.
     SockRef::from(&stream).set_tcp_user_timeout(Some(UNTAKEN)).ok();
     stream.set_nodelay(true).ok();

@@ -116,7 +116,9 @@ impl Link {
                     },
                     Ok(None) => return,
                     Err(error) if error.kind() == ErrorKind::InvalidData => {
-                        tracing::debug!("a message of the other process is not understood: {error}");
+                        tracing::debug!(
+                            "a message of the other process is not understood: {error}"
+                        );
                     }
                     Err(error) => {
                         tracing::warn!("the other process cannot be heard any more: {error}");

@@ -92,9 +92,8 @@ fn sockets(link: &Link) -> io::Result<Vec<Given>> {
                     return Err(io::Error::other("some are missing"));
                 }
                 let both = sockets.into_iter().zip(beside);
-                given.extend(
-                    both.map(|(label, it)| Given { label, socket: TcpListener::from(it) }),
-                );
+                given
+                    .extend(both.map(|(label, it)| Given { label, socket: TcpListener::from(it) }));
                 if !more {
                     return Ok(given);
                 }

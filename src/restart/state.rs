@@ -106,7 +106,8 @@ impl Restarts {
     /// Those of a process, and what somebody asks for.
     pub fn new(predecessor: Option<u32>) -> (Self, mpsc::Receiver<Wanted>) {
         let (wanted, asked) = mpsc::channel(1);
-        let state = RestartState { predecessor, serves: predecessor.is_none(), ..Default::default() };
+        let state =
+            RestartState { predecessor, serves: predecessor.is_none(), ..Default::default() };
         let state = Arc::new(watch::Sender::new(state));
         (Self { state, wanted, is_first: std::process::id() == 1 }, asked)
     }

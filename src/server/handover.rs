@@ -56,7 +56,9 @@ impl Handover {
             }
             None => {
                 for address in &left {
-                    tracing::warn!("the socket at {address}, which systemd passes, is for no listener of the files");
+                    tracing::warn!(
+                        "the socket at {address}, which systemd passes, is for no listener of the files"
+                    );
                 }
                 (None, None)
             }

@@ -78,9 +78,8 @@ fn a_restart_that_fails_is_told_too() {
 /// Starts a site as systemd does: the shell puts the socket where descriptors of systemd begin.
 fn activated(site: Site, socket: &TcpListener, name: &str) -> Watershed {
     compiled::seed(&site);
-    let script = format!(
-        "LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES={name} exec \"$@\" 3<&0 </dev/null"
-    );
+    let script =
+        format!("LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES={name} exec \"$@\" 3<&0 </dev/null");
     let own = site.command(&["run"]);
     let mut command = Command::new("sh");
     command.arg("-c").arg(script).arg("sh").arg(own.get_program()).args(own.get_args());

@@ -18,7 +18,10 @@ impl Journal {
     pub async fn give_away(&mut self) -> Result<bool, String> {
         let left = self.unwritten.records.len();
         if left > 0 {
-            tracing::warn!("{} could not be written, and are lost with this process", many(left, "record"));
+            tracing::warn!(
+                "{} could not be written, and are lost with this process",
+                many(left, "record")
+            );
         }
         self.lost = None;
         let Some(history) = self.history.take() else { return Ok(false) };

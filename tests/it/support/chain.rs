@@ -90,7 +90,8 @@ impl From<Watershed> for Chain {
 impl Drop for Chain {
     fn drop(&mut self) {
         let first = self.watershed.pid();
-        let later = self.pids.borrow().iter().copied().filter(|pid| *pid != first).collect::<Vec<_>>();
+        let later =
+            self.pids.borrow().iter().copied().filter(|pid| *pid != first).collect::<Vec<_>>();
         later.into_iter().filter(|pid| is_running(*pid)).for_each(|pid| send(pid, Signal::SIGKILL));
     }
 }
