@@ -21,6 +21,7 @@ mod metrics;
 mod openapi;
 mod probes;
 mod reload;
+mod restart;
 mod routes;
 mod series;
 mod services;
@@ -47,6 +48,7 @@ pub use write::Writes;
 use crate::config::Config;
 use crate::descriptors::Descriptors;
 use crate::reload::ReloadHandle;
+use crate::restart::Restarts;
 use crate::telemetry::Telemetry;
 use crate::transport::Drain;
 use crate::versions::Live;
@@ -71,6 +73,7 @@ pub struct Admin {
     pub attempts: Attempts,
     pub descriptors: Descriptors,
     pub drain: Drain,
+    pub restarts: Restarts,
     pub events: Events,
     /// Port of the first proxy listener, for the URLs of services.
     pub port: u16,
@@ -86,13 +89,13 @@ pub struct Admin {
 /// Serves [`Admin`] on a bound socket.
 pub struct AdminListener {
     admin: Admin,
-    socket: std::net::TcpListener,
+    sockets: Vec<std::net::TcpListener>,
 }
 
 impl AdminListener {
-    /// Serves `admin` on `socket`.
-    pub fn new(admin: Admin, socket: std::net::TcpListener) -> Self {
-        Self { admin, socket }
+    /// Serves `admin` on these sockets.
+    pub fn new(admin: Admin, sockets: Vec<std::net::TcpListener>) -> Self {
+        Self { admin, sockets }
     }
 
     /// Serves until dropped. The socket stays open: clients that connect meanwhile wait for the next call.
@@ -101,9 +104,10 @@ impl AdminListener {
     ///
     /// Where the process has no descriptor for the socket.
     pub async fn serve(&self) -> io::Result<()> {
-        let socket = self.socket.try_clone()?;
+        let sockets: Vec<_> =
+            self.sockets.iter().map(std::net::TcpListener::try_clone).collect::<io::Result<_>>()?;
         tokio::select! {
-            served = listen::serve(socket, routes::routes(self.admin.clone())) => served,
+            served = listen::serve(sockets, routes::routes(self.admin.clone()), &self.admin.drain) => served,
             () = self.admin.look_around() => Ok(()),
             () = self.admin.events.watch(&self.admin.live) => Ok(()),
         }

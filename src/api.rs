@@ -4,7 +4,7 @@
 //! a newer process.
 //!
 //! `paths` has the addresses and queries, and `query` reads a query string. Then one file for each
-//! answer: `status` (with the `upstream` of a version, and each `certificate`), `services` (the same in short), `series`, `events`, `reload` (with the body of the request), `history`, `explanation`, `description`
+//! answer: `status` (with the `upstream` of a version, and each `certificate`), `services` (the same in short), `series`, `events`, `reload` (with the body of the request), `restart`, `history`, `explanation`, `description`
 //! (the answer of `/api/v1/config`), `plan` (the difference between two descriptions, printed by
 //! `watershed plan --json`) and `change` (what was done to a service). `session` is who asks, `standing` says where a version stands, in several of them, `moment` is
 //! how each of them writes a time, and `error` is what every command and path answers when something is wrong.
@@ -24,6 +24,7 @@ mod plan;
 mod query;
 mod reload;
 mod request;
+mod restart;
 mod series;
 mod services;
 mod session;
@@ -54,7 +55,7 @@ pub use operation::{
 };
 pub use paths::{
     CHECK, COMPONENTS, CONFIG, ConfigQuery, DELETE, DEPLOY, EVENTS, EXPLAIN, ExplainQuery, HISTORY,
-    HistoryQuery, OPENAPI, OPERATION, OPERATIONS, PROMOTE, RELEASE, RELOAD, ROLLBACK,
+    HistoryQuery, OPENAPI, OPERATION, OPERATIONS, PROMOTE, RELEASE, RELOAD, RESTART, ROLLBACK,
     ReadinessQuery, SERIES, SERVICES, SESSION, STATUS, SeriesQuery, StatusQuery, TRAFFIC,
 };
 pub use plan::{
@@ -67,6 +68,7 @@ pub use request::{
     Aimed, ByName, ChangeRequest, DeleteRequest, DeployRequest, How, Limit, PromoteRequest,
     ReleaseRequest, RollbackRequest, TrafficRequest, Wanted, WantedWord,
 };
+pub use restart::{RestartDocument, RestartFailure, RestartRequest};
 pub use series::{SeriesDocument, VersionSeriesDocument};
 pub use services::{ServiceSummary, ServicesDocument, VersionSummary};
 pub use session::{Authentication, LoginQuestion, Role, SessionDocument};

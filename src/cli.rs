@@ -25,6 +25,7 @@ mod process;
 mod progress;
 mod records;
 mod remote;
+mod restart;
 mod rollback;
 mod run;
 mod schema;
@@ -50,6 +51,7 @@ pub use explain::RampError;
 pub use init::InitError;
 pub use json::{wants_json, write_usage};
 pub use process::ProcessError;
+pub use restart::RestartError;
 pub use rollback::RestoreFileError;
 pub use select::SelectError;
 pub use site::SiteError;
@@ -100,7 +102,8 @@ Examples:
   watershed run --config /etc/watershed/watershed.toml 2>>watershed.log
 
 SIGTERM and SIGINT end it once the requests in flight are finished, or cut off after `grace-period`.
-A second one ends it at once, with exit code 1. SIGHUP reads every file again.";
+A second one ends it at once, with exit code 1. SIGHUP reads every file again. SIGUSR2 starts the program
+anew, and hands over to it; see `watershed restart`.";
 
 /// Split live traffic between sandboxed versions of services.
 ///
@@ -150,6 +153,10 @@ enum Command {
     Traffic(traffic::Arguments),
     /// Give a version all of the traffic.
     Promote(traffic::PromoteArguments),
+    /// Have a running process start its program anew, and hand over to it.
+    ///
+    /// No request is lost. If the new process does not become ready, the old one goes on.
+    Restart(restart::Arguments),
     /// Go back to what was served before.
     ///
     /// Shares, components, environments, limits and rules come back.
@@ -215,6 +222,8 @@ pub enum CliError {
     Broken(#[from] BrokenError),
     #[error(transparent)]
     RestoreFile(#[from] RestoreFileError),
+    #[error(transparent)]
+    Restart(#[from] RestartError),
     #[error(transparent)]
     Site(#[from] SiteError),
     #[error(transparent)]
@@ -338,6 +347,7 @@ impl Cli {
             Command::Man(arguments) => completions::man(&arguments),
             Command::Status(arguments) => status::status(&self.config, &arguments),
             Command::Explain(arguments) => explain::explain(&self.config, &arguments),
+            Command::Restart(arguments) => restart::restart(&self.config, &arguments),
             Command::Env(command) => env::env(&self.config, &command),
             Command::Schema(arguments) => schema::schema(&arguments),
             Command::Compile(arguments) => compile::compile(&arguments),

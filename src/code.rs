@@ -164,6 +164,9 @@ codes! {
     NotAlive = "not-alive": "A part of the process does not do its work.",
     NotReady = "not-ready": "The process does not serve yet, or not any more.",
     NothingLoaded = "nothing-loaded": "The process has not read its files yet.",
+    RestartUnderWay = "restart-under-way": "The process is being replaced already.",
+    CannotRestart = "cannot-restart": "The process cannot be replaced while it runs.",
+    RestartFailed = "restart-failed": "The new process did not take over, and the old one goes on.",
     Draining = "draining": "The process ends, and takes no changes any more.",
     Internal = "internal": "The process failed to answer.",
 

@@ -7,8 +7,9 @@
 //! served after the change, cut into parts), `parts` (how parts are stored), `texts` (what services'
 //! files said when they were right), `newest` (the newest records of all services), `offline` (edits
 //! while no process ran), `retention` (which records are kept), `file` (opening the file, and moving
-//! a damaged one aside), `reserve` (the last generation, where the history cannot be written).
+//! a damaged one aside), `close` (for another process), `reserve` (the last generation, where the history cannot be written).
 
+mod close;
 mod file;
 mod newest;
 mod offline;

@@ -24,6 +24,10 @@ pub mod api;
 
 pub mod descriptors;
 
+pub mod systemd;
+
+pub mod restart;
+
 pub mod routing;
 
 pub mod policy;

@@ -3,9 +3,10 @@
 //! One [`Reloader`] runs for the life of the process. Only the reloader publishes, so generations
 //! follow one another. When a step fails, the process keeps serving the last good generation, and
 //! [`ReloadHandle`] reports the failure. `load` reads changed files, `take` compares the result with
-//! what is served, `publish` makes the next generation.
+//! what is served, `publish` makes the next generation, and `handover` lets one process take over from another.
 
 mod candidates;
+mod handover;
 mod journal;
 mod listener;
 mod load;
@@ -25,6 +26,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior};
 
+pub use handover::{Go, Progress, Rest, Turn, name as service_name};
 pub use listener::{ListenerState, ticket_keys};
 pub use outcome::{Outcome, Reload, ReloadHandle};
 
@@ -93,6 +95,8 @@ pub struct Reloader {
     is_refused: bool,
     /// What changed, and is not told yet.
     news: News,
+    /// What the first publish waits for, where another process still serves.
+    turn: Option<Turn>,
 }
 
 /// What the watcher must follow from now on.
@@ -152,6 +156,7 @@ impl Reloader {
             retry: Retry::default(),
             is_refused: false,
             news: News::default(),
+            turn: None,
         }
     }
 
@@ -178,6 +183,10 @@ impl Reloader {
                 () = watcher.changed() => Cause::Change,
                 () = self.reloads.asked() => Cause::Asked(self.reloads.askers()),
                 () = self.retry.due() => Cause::Retry,
+                rest = self.reloads.asked_to_rest() => {
+                    self.rest(rest).await;
+                    continue;
+                }
                 _ = looks.tick() => {
                     self.journal.keep(&self.live.load()).await;
                     self.tend_listener().await;

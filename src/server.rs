@@ -1,12 +1,16 @@
 //! The composition root: makes everything, connects it, and runs it until a signal.
 
+mod handover;
+mod origin;
 mod printer;
+mod restarting;
 mod signals;
+mod sockets;
 mod startup;
 mod supervise;
+mod taking_over;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -23,13 +27,18 @@ use crate::config::{BackendSpec, Config, ServerSettings};
 use crate::descriptors::Descriptors;
 use crate::proxy::{Gateway, Https};
 use crate::reload::{ReloadHandle, Reloader};
+use crate::restart::{Door, Restarts};
 use crate::runtime::{CompileCache, Compiler, Engine, EngineError, PoolSize};
 use crate::source::{ComponentStore, Loaded, Loader, WatchError, Watcher};
 use crate::telemetry::Telemetry;
 use crate::transport::tls::{Certificates, Handshakes, TlsError, TlsTerms};
-use crate::transport::{Acceptor, ConnectionLimit, Drain, ListenError, listen};
+use crate::transport::{Acceptor, ConnectionLimit, Drain, ListenError};
 use crate::versions::{Live, Preparer, declared};
-use signals::{ReloadOnHangup, Signals, outlive_file_limit};
+use handover::Handover;
+pub use origin::{Concerned, Origin, OriginError};
+use restarting::RestartOnSignal;
+use signals::{ReloadOnHangup, Signals, outlive_signals};
+use sockets::Sockets;
 use startup::Startup;
 use supervise::{Task, supervised};
 
@@ -52,25 +61,39 @@ pub enum StartError {
     Watch(#[from] WatchError),
     #[error("TLS cannot be spoken: {0}")]
     Tls(#[from] TlsError),
+    #[error(transparent)]
+    Origin(#[from] OriginError),
+    #[error("a socket cannot be used: {0}")]
+    Socket(io::Error),
+    /// Another process goes on serving.
+    #[error("process {predecessor} goes on serving: {why}")]
+    NoTurn { predecessor: u32, why: String },
 }
 
-/// Serves the configuration that `loader` loaded, with these `certificates` where it has HTTPS, until SIGTERM or SIGINT.
-/// Prints the addresses and, once the versions are ready, what each service serves. Counts in `telemetry`.
+/// Serves the configuration that `loader` loaded, with these `certificates` where it has HTTPS, until SIGTERM or SIGINT,
+/// or until another process has taken over. Prints the addresses and, once the versions are ready, what each service
+/// serves. Counts in `telemetry`.
 ///
 /// # Errors
 ///
-/// Where an address cannot be bound, or the sandbox pool or the watcher cannot be made. Nothing is
-/// served then.
+/// Where an address cannot be bound, or the sandbox pool or the watcher cannot be made, or the process
+/// that `origin` names goes on itself. Nothing is served then.
 pub fn run(
     loader: Loader,
     loaded: Loaded,
     certificates: CertificateStore,
     telemetry: Telemetry,
+    origin: Origin,
 ) -> Result<(), StartError> {
-    outlive_file_limit();
+    outlive_signals();
     let Loaded { config, rejected, changes, .. } = loaded;
-    let shared = Shared::new(telemetry, Descriptors::raise());
-    let sockets = Sockets::bind(&config)?;
+    let Origin { program, predecessor, given } = origin;
+    let mut handover = Handover::new(program, predecessor);
+    let shared = Shared::new(telemetry, Descriptors::raise(), handover.restarts.clone());
+    let (sockets, left) = Sockets::open(&config, given)?;
+    let socket = |door| sockets.of(door).map_err(StartError::Socket);
+    let (proxy, tls, admin_sockets) =
+        (socket(Door::Proxy)?, socket(Door::Tls)?, socket(Door::Admin)?);
     let token = config.admin.token_file.clone().map(TokenFile::open).transpose()?;
     let watcher = Watcher::new(config.server.watch)?;
     let engine = engine(&config)?;
@@ -94,10 +117,13 @@ pub fn run(
         None => reloader,
     };
     let (port, https) = (sockets.port(), sockets.https_port());
+    let (taking_over, turn) = handover.take_over(left, &drain, &reloads);
+    let reloader = reloader.waiting_for(turn);
     let (ready, accept) = oneshot::channel();
-    let startup = Startup::new(ready, (sockets.lines(), port), live, reloads);
+    let printed = (sockets.lines(), port);
+    let startup = Startup::new(ready, printed, live, reloads, handover.restarts.clone());
     let admin = shared.admin(token, port, files, config.clone());
-    let admin = AdminListener::new(admin, sockets.admin);
+    let admin = AdminListener::new(admin, admin_sockets);
 
     let mut server = Server::new_with_opt_and_conf(None, pingora_conf(&config));
     // By now, most descriptors other than connections of clients are open.
@@ -110,9 +136,9 @@ pub fn run(
         let gateway = gateway.clone();
         move |call, allowed| gateway.call(call, allowed)
     });
-    let mut acceptor = Acceptor::new(sockets.proxy, gateway, limit, drain.clone(), accept);
-    if !sockets.tls.is_empty() {
-        acceptor = acceptor.with_tls(sockets.tls, Handshakes::new(terms));
+    let mut acceptor = Acceptor::new(proxy, gateway, limit, drain.clone(), accept);
+    if !tls.is_empty() {
+        acceptor = acceptor.with_tls(tls, Handshakes::new(terms));
     }
     server.add_service(acceptor);
     let health = telemetry.health();
@@ -124,9 +150,21 @@ pub fn run(
     server.add_service(supervised(admin, health));
     server.add_service(supervised(startup, health));
     let ServerSettings { drain_delay, grace_period, .. } = config.server;
-    let signals = Signals { drain, drain_delay, grace_period };
+    let served = (shared.live.clone(), shared.reloads.clone());
+    let restarting = handover.restarting(sockets, (drain.clone(), grace_period), served);
+    server.add_service(supervised(taking_over, health));
+    server.add_service(supervised(RestartOnSignal(handover.restarts.clone()), health));
+    server.add_service(supervised(restarting, health));
+    let signals = Signals {
+        drain,
+        drain_delay,
+        grace_period,
+        restarts: handover.restarts.clone(),
+        predecessor: handover.voice.clone(),
+        over: handover.over.clone(),
+    };
     server.run(RunArgs { shutdown_signal: Box::new(signals) });
-    Ok(())
+    handover.outcome()
 }
 
 /// State that several services share.
@@ -137,13 +175,14 @@ struct Shared {
     reloads: Arc<ReloadHandle>,
     descriptors: Descriptors,
     drain: Drain,
+    restarts: Restarts,
 }
 
 impl Shared {
-    fn new(telemetry: Telemetry, descriptors: Descriptors) -> Self {
+    fn new(telemetry: Telemetry, descriptors: Descriptors, restarts: Restarts) -> Self {
         let drain = Drain::new(descriptors.clone());
         let (live, reloads) = Default::default();
-        Self { telemetry, live, reloads, descriptors, drain }
+        Self { telemetry, live, reloads, descriptors, drain, restarts }
     }
 
     fn gateway(&self) -> Gateway {
@@ -157,7 +196,7 @@ impl Shared {
         (config, root): (PathBuf, PathBuf),
         started_with: Arc<Config>,
     ) -> Admin {
-        let Self { telemetry, live, reloads, descriptors, drain } = self.clone();
+        let Self { telemetry, live, reloads, descriptors, drain, restarts } = self.clone();
         let state = started_with.state.directory.clone();
         Admin {
             live,
@@ -167,6 +206,7 @@ impl Shared {
             attempts: Default::default(),
             descriptors,
             drain,
+            restarts,
             events: Events::default(),
             port,
             config,
@@ -174,49 +214,6 @@ impl Shared {
             started_with,
             writes: Writes::new(&state),
         }
-    }
-}
-
-/// The listeners, bound before anything else so that an address in use is reported at once.
-struct Sockets {
-    proxy: Vec<TcpListener>,
-    tls: Vec<TcpListener>,
-    admin: TcpListener,
-}
-
-impl Sockets {
-    fn bind(config: &Config) -> Result<Self, ListenError> {
-        let (server, admin) = (&config.server.listen, config.admin.listen);
-        let tls = config.server.tls.as_ref().map_or(&[][..], |tls| &tls.listen);
-        let all: Vec<_> = server.iter().chain(tls).copied().chain([admin]).collect();
-        let listen = |address, key| listen(address, key, &all);
-        let proxy: Result<_, _> =
-            server.iter().map(|address| listen(*address, "server.listen")).collect();
-        let tls: Result<_, _> =
-            tls.iter().map(|address| listen(*address, "server.tls.listen")).collect();
-        Ok(Self { proxy: proxy?, tls: tls?, admin: listen(admin, "admin.listen")? })
-    }
-
-    fn addresses(sockets: &[TcpListener]) -> impl Iterator<Item = SocketAddr> {
-        sockets.iter().filter_map(|socket| socket.local_addr().ok())
-    }
-
-    /// The port of HTTPS, where it is spoken.
-    fn https_port(&self) -> Option<u16> {
-        Self::addresses(&self.tls).next().map(|address| address.port())
-    }
-
-    /// The port of the services' URLs.
-    fn port(&self) -> u16 {
-        Self::addresses(&self.proxy).next().map_or(0, |address| address.port())
-    }
-
-    fn lines(&self) -> Vec<String> {
-        let listening = |scheme| move |address| format!("listening on {scheme}://{address}");
-        let proxy = Self::addresses(&self.proxy).map(listening("http"));
-        let tls = Self::addresses(&self.tls).map(listening("https"));
-        let admin = self.admin.local_addr().map(|address| format!("admin on http://{address}"));
-        proxy.chain(tls).chain(admin).collect()
     }
 }
 

@@ -26,7 +26,7 @@ mod target;
 pub mod tls;
 
 pub use accept::{Acceptor, Handler};
-pub use bind::{ListenError, listen};
+pub use bind::{ListenError, adopt, listen};
 pub use connection::{Connection, HeadTimes, Next};
 pub use drain::{Drain, OpenConnection, Parting};
 pub use head::{HeadLimits, Malformed, PREFACE};

@@ -12,6 +12,7 @@ use std::time::Duration;
 use watershed::admin::{Admin, AdminListener, Events, Writes};
 use watershed::descriptors::Descriptors;
 use watershed::log::{Log, tell_panics};
+use watershed::restart::Restarts;
 use watershed::source::{Loader, Reading};
 use watershed::telemetry::{Ailment, Format, Scrape, Telemetry};
 use watershed::transport::Drain;
@@ -85,6 +86,7 @@ fn admin(directory: &std::path::Path, telemetry: Telemetry) -> Admin {
         attempts: Default::default(),
         descriptors: Descriptors::of(1_000),
         drain: Drain::new(Descriptors::of(1_000)),
+        restarts: Restarts::new(None).0,
         events: Events::default(),
         port: 0,
         config: main,
@@ -102,7 +104,7 @@ fn probes_name_a_task_that_cannot_work_and_the_admin_listener_can_be_served_agai
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     socket.set_nonblocking(true).unwrap();
     let address = socket.local_addr().unwrap();
-    let listener = AdminListener::new(admin(directory.path(), telemetry.clone()), socket);
+    let listener = AdminListener::new(admin(directory.path(), telemetry.clone()), vec![socket]);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let answer = |path: &'static str| {
         runtime.block_on(async {

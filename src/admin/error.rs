@@ -15,6 +15,7 @@ use crate::code::{Coded, ErrorCode};
 use crate::config::{Problem, suggest};
 use crate::history::HistoryError;
 use crate::policy::explain::QuestionError;
+use crate::restart::Refused;
 
 /// The media type of problem documents.
 const PROBLEM: &str = "application/problem+json";
@@ -73,6 +74,8 @@ pub enum AdminError {
     NotReady(String),
     #[error("the process is ending")]
     Ending,
+    #[error("{0}")]
+    Restart(#[from] Refused),
     #[error("{most} streams of events are open, and no more are allowed")]
     StreamsBusy { most: usize },
     #[error("nothing can be checked yet: the files were not read")]
@@ -142,6 +145,8 @@ impl AdminError {
             Self::BodyTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::HostUnknown(_) => StatusCode::MISDIRECTED_REQUEST,
+            Self::Restart(Refused::Ending) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Restart(_) => StatusCode::CONFLICT,
             Self::FilesWrong { .. } | Self::NotAComponent(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::UploadUnwritable(error) if is_full(error) => StatusCode::INSUFFICIENT_STORAGE,
             Self::UploadUnwritable(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -229,7 +234,9 @@ impl Coded for AdminError {
             Self::Viewer => ErrorCode::Viewer,
             Self::Csrf => ErrorCode::Csrf,
             Self::TooManyAttempts { .. } => ErrorCode::TooManyAttempts,
-            Self::Draining | Self::Ending => ErrorCode::Draining,
+            Self::Draining | Self::Ending | Self::Restart(Refused::Ending) => ErrorCode::Draining,
+            Self::Restart(Refused::First) => ErrorCode::CannotRestart,
+            Self::Restart(_) => ErrorCode::RestartUnderWay,
             Self::UnknownPath(_) => ErrorCode::UnknownPath,
             Self::MethodNotAllowed { .. } => ErrorCode::MethodNotAllowed,
             Self::Query(QueryError::Unknown { .. }) => ErrorCode::UnknownParameter,
@@ -299,7 +306,14 @@ impl Coded for AdminError {
             Self::BodyIncomplete(_) => "send as many bytes as `content-length` says",
             Self::NotAlive(_) => "read the log, and start the process again",
             Self::NotReady(_) => "wait, or see `watershed status`",
-            Self::Ending => "ask the next process",
+            Self::Ending | Self::Restart(Refused::Ending) => "ask the next process",
+            Self::Restart(Refused::First) => {
+                "start another container beside it, and end this one once that is ready"
+            }
+            Self::Restart(Refused::HandedOver { .. }) => "ask that process",
+            Self::Restart(_) => {
+                "wait until that is over; `GET` of the same path says how it stands"
+            }
             Self::StreamsBusy { .. } => "close a page of the console, or ask again later",
             Self::NothingLoaded => "try again, or see the log",
             Self::NoHistory(_) => {

@@ -21,10 +21,11 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::events::EVENT_STREAM;
-use crate::transport::{ConnectionLimit, Permit};
+use crate::transport::{ConnectionLimit, Drain, Permit};
 
 /// How long a head may take, on a new or a kept connection, until its last byte.
 const HEAD_TIME: Duration = Duration::from_secs(10);
@@ -35,22 +36,51 @@ const CONNECTIONS: usize = 64;
 /// How long accepting pauses after a failure.
 const REST: Duration = Duration::from_millis(100);
 
-/// Answers by `routes` until dropped.
+/// Answers by `routes` until dropped. While `drain` suspends accepting, clients wait in the sockets' queues.
 ///
 /// # Errors
 ///
-/// Where the socket cannot be used.
-pub async fn serve(socket: std::net::TcpListener, routes: Router) -> io::Result<()> {
-    let socket = TcpListener::from_std(socket)?;
+/// Where a socket cannot be used.
+pub async fn serve(
+    sockets: Vec<std::net::TcpListener>,
+    routes: Router,
+    drain: &Drain,
+) -> io::Result<()> {
     let limit = ConnectionLimit::new(CONNECTIONS);
+    let mut accepting = JoinSet::new();
+    for socket in sockets {
+        let socket = TcpListener::from_std(socket)?;
+        accepting.spawn(accept(socket, routes.clone(), drain.clone(), limit.clone()));
+    }
+    match accepting.join_next().await {
+        // Each accepts until it is dropped, or panics.
+        Some(Err(panicked)) => Err(io::Error::other(panicked)),
+        Some(Ok(())) | None => Ok(()),
+    }
+}
+
+async fn accept(socket: TcpListener, routes: Router, drain: Drain, limit: ConnectionLimit) {
+    let address = socket.local_addr().ok();
     let mut is_short = false;
     loop {
-        match socket.accept().await {
+        drain.accepts(address).await;
+        let accepted = tokio::select! {
+            biased;
+            () = drain.suspends(address) => continue,
+            accepted = socket.accept() => accepted,
+        };
+        match accepted {
             Ok((stream, peer)) => {
                 is_short = false;
                 // Silent connections are closed to make room for this one.
                 let permit = limit.acquire().await;
-                tokio::spawn(converse(stream, Peer(peer.ip()), routes.clone(), permit));
+                tokio::spawn(converse(
+                    stream,
+                    Peer(peer.ip()),
+                    routes.clone(),
+                    permit,
+                    drain.clone(),
+                ));
             }
             Err(error) => {
                 if !std::mem::replace(&mut is_short, true) {
@@ -62,7 +92,7 @@ pub async fn serve(socket: std::net::TcpListener, routes: Router) -> io::Result<
     }
 }
 
-async fn converse(stream: TcpStream, peer: Peer, routes: Router, permit: Permit) {
+async fn converse(stream: TcpStream, peer: Peer, routes: Router, permit: Permit, drain: Drain) {
     // A socket that takes no option is served nevertheless.
     SockRef::from(&stream).set_tcp_user_timeout(Some(UNTAKEN)).ok();
     stream.set_nodelay(true).ok();
@@ -70,7 +100,7 @@ async fn converse(stream: TcpStream, peer: Peer, routes: Router, permit: Permit)
     server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).half_close(true);
     let requests = Requests::default();
     let routes = TowerToHyperService::new(routes);
-    let service = Counted { routes, peer, requests: requests.clone() };
+    let service = Counted { routes, peer, requests: requests.clone(), drain };
     let served = server.serve_connection(TokioIo::new(stream), service);
     tokio::select! {
         served = served => {
@@ -115,6 +145,7 @@ struct Counted {
     routes: TowerToHyperService<Router>,
     peer: Peer,
     requests: Requests,
+    drain: Drain,
 }
 
 impl Service<Request<Incoming>> for Counted {
@@ -125,8 +156,11 @@ impl Service<Request<Incoming>> for Counted {
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         request.extensions_mut().insert(self.peer);
         let (answer, request_under_way) = (self.routes.call(request), self.requests.clone());
+        let parting = self.drain.part();
         Box::pin(async move {
             let answer = answer.await;
+            // The drain waits for answers, and a stream has its own last word.
+            drop(parting);
             answer.map(|answer| match is_stream(&answer) {
                 true => answer.map(|body| {
                     Body::new(body.map_frame(move |frame| {

@@ -17,7 +17,7 @@ use super::access::Access;
 use super::error::AdminError;
 use super::{
     Admin, check, console, description, events, explain, guard, history, login, metrics, openapi,
-    probes, reload, series, services, status, write,
+    probes, reload, restart, series, services, status, write,
 };
 use crate::api::{
     self, ConfigQuery, ExplainQuery, HistoryQuery, Parameters, QueryError, SeriesQuery, StatusQuery,
@@ -26,6 +26,7 @@ use crate::api::{
 /// What a path that is read takes, and what a path that is posted to takes.
 const READ: &str = "GET, HEAD, OPTIONS";
 const POSTED: &str = "POST, OPTIONS";
+const OF_RESTART: &str = "GET, HEAD, POST, OPTIONS";
 const OF_SESSION: &str = "GET, HEAD, POST, DELETE, OPTIONS";
 
 /// Every path, and its methods.
@@ -41,6 +42,7 @@ pub const PATHS: &[(&str, &str)] = &[
     (api::EXPLAIN, READ),
     (api::HISTORY, READ),
     (api::RELOAD, POSTED),
+    (api::RESTART, OF_RESTART),
     (api::CHECK, POSTED),
     (api::TRAFFIC, POSTED),
     (api::PROMOTE, POSTED),
@@ -81,6 +83,7 @@ pub fn routes(admin: Admin) -> Router {
         .route(api::EXPLAIN, get(show_explanation))
         .route(api::HISTORY, get(show_history))
         .route(api::RELOAD, post(reload::reload))
+        .route(api::RESTART, get(restart::show).post(restart::begin))
         .route(api::CHECK, post(check::show))
         .route(api::TRAFFIC, post(write::change::<api::TrafficRequest>))
         .route(api::PROMOTE, post(write::change::<api::PromoteRequest>))

@@ -25,6 +25,8 @@ pub const HISTORY: &str = "/api/v1/history";
 pub const CHECK: &str = "/api/v1/check";
 /// Posted to, has the files read again: see [`ReloadDocument`](super::ReloadDocument).
 pub const RELOAD: &str = "/api/v1/reload";
+/// How a restart stands; posted to, begins one: see [`RestartDocument`](super::RestartDocument).
+pub const RESTART: &str = "/api/v1/restart";
 
 /// Posted to, gives versions their shares: see [`TrafficRequest`](super::TrafficRequest).
 pub const TRAFFIC: &str = "/api/v1/services/{environment}/{service}/traffic";

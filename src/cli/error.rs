@@ -135,6 +135,7 @@ impl Coded for CliError {
             Self::NotConfirmed(error) => error.code(),
             Self::Broken(error) => error.code(),
             Self::RestoreFile(error) => error.code(),
+            Self::Restart(_) => ErrorCode::RestartFailed,
             Self::Site(error) => error.code(),
             Self::Ramp(error) => error.code(),
             Self::Component(_) => ErrorCode::InvalidComponent,
@@ -182,6 +183,7 @@ impl Coded for CliError {
             Self::NoTargetAnswers(_) => {
                 "start one first, or leave out `--traffic`; `--force` gives it traffic all the same"
             }
+            Self::Restart(_) => "see the log of both processes, which is one",
             Self::NotATarget(_) => "give a number or a name for `--to`",
             Self::Engine(_)
             | Self::Start(_)

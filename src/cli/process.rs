@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const WORK_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Statuses of answers that are documents: the process did what was asked, or could not because of the files.
-const DOCUMENTS: [u16; 2] = [200, 422];
+const DOCUMENTS: [u16; 3] = [200, 202, 422];
 
 /// The media type of a process's refusals.
 const PROBLEM: &str = "application/problem+json";

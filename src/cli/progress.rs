@@ -23,6 +23,11 @@ impl Waiting {
         Self(bar)
     }
 
+    /// Shows something else.
+    pub(super) fn say(&self, what: String) {
+        self.0.set_message(what);
+    }
+
     /// Removes the spinner.
     pub(super) fn end(self) {
         self.0.finish_and_clear();

@@ -8,11 +8,17 @@ use std::time::Duration;
 use super::CliError;
 use crate::certificates::CertificateStore;
 use crate::config::{Config, Report};
-use crate::server;
+use crate::server::{self, Origin, StartError};
 use crate::source::{Loaded, Loader, Reading, Rejected, Rejection};
 use crate::telemetry::Telemetry;
 
 pub(super) fn run(path: &Path, telemetry: Telemetry) -> Result<ExitCode, CliError> {
+    let origin = Origin::find().map_err(StartError::from)?;
+    let concerned = origin.concerned();
+    serve(path, telemetry, origin).inspect_err(|error| concerned.hear(&in_short(error)))
+}
+
+fn serve(path: &Path, telemetry: Telemetry, origin: Origin) -> Result<ExitCode, CliError> {
     let mut loader = Loader::new(path);
     let loaded = load(&mut loader).map_err(|wrong| CliError::Config(wrong.report))?;
     let Loaded { config, rejected, .. } = &loaded;
@@ -23,7 +29,7 @@ pub(super) fn run(path: &Path, telemetry: Telemetry) -> Result<ExitCode, CliErro
     }
     let certificates = certificates(config)?;
     loader.keep(&loaded);
-    server::run(loader, loaded, certificates, telemetry)?;
+    server::run(loader, loaded, certificates, telemetry, origin)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -32,6 +38,17 @@ fn certificates(config: &Config) -> Result<CertificateStore, CliError> {
     let wanted = config.server.tls.as_ref().map(|tls| tls.certificates.as_slice());
     CertificateStore::open(wanted.unwrap_or_default())
         .map_err(|problems| CliError::Config(Report { problems }))
+}
+
+/// An error in one line.
+fn in_short(error: &CliError) -> String {
+    match error {
+        CliError::Config(report) => match report.problems.first() {
+            Some(first) => format!("{}: {}", first.file.display(), first.message),
+            None => error.to_string(),
+        },
+        _ => error.to_string(),
+    }
 }
 
 /// Loads the files, and waits a few seconds for a transient error to pass: a file system may be mounted, or a server

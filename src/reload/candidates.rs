@@ -344,6 +344,16 @@ impl Versions {
         self.creating > 0
     }
 
+    /// How many versions are being made for the first time.
+    pub fn creating(&self) -> usize {
+        self.creating
+    }
+
+    /// How many versions there are.
+    pub fn count(&self) -> usize {
+        self.candidates.len()
+    }
+
     /// Frees the compiled code that no normal version uses.
     pub fn forget_others(&mut self) {
         if !std::mem::take(&mut self.has_dropped) {

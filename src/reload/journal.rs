@@ -1,12 +1,14 @@
 //! What the reloader records: [`Journal`] keeps the history open, numbers the publishes, and gives
 //! each change of a service its author. `change` turns two snapshots into changes and records,
-//! `pending` writes them, `texts` keeps what services' files said when they were right.
+//! `pending` writes them, `texts` keeps what services' files said when they were right, and `handover`
+//! passes the history on to the next process.
 //!
 //! A process serves without a history as well as with one. While another process has the history
 //! open, as in a rolling restart, or it cannot be written, each publish tries to open it again. Once
 //! it is open, services are recorded as they are found then.
 
 mod change;
+mod handover;
 mod pending;
 mod texts;
 

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{Notify, watch as channel};
 
+use super::handover::{Rest, RestRequest};
 use super::ListenerState;
 use crate::config::{Digest, Problem, Report};
 use crate::history::{Attribution, History};
@@ -74,6 +75,9 @@ pub struct ReloadHandle {
     loader: ArcSwapOption<Mutex<Loader>>,
     /// What the loader has read of each file.
     texts: ArcSwapOption<TextDigests>,
+    /// Somebody who wants the reloader to rest.
+    rest: Mutex<Option<RestRequest>>,
+    ask_to_rest: Notify,
 }
 
 /// Requests for a reload.
@@ -110,6 +114,8 @@ impl Default for ReloadHandle {
             history: ArcSwap::from_pointee(Err("nothing is published yet".to_owned())),
             loader: ArcSwapOption::empty(),
             texts: ArcSwapOption::empty(),
+            rest: Mutex::default(),
+            ask_to_rest: Notify::new(),
         }
     }
 }
@@ -153,6 +159,36 @@ impl ReloadHandle {
     pub async fn request_by(&self, attribution: Attribution) -> Option<Arc<Reload>> {
         let number = self.question(|questions| questions.attributions.push(attribution));
         self.answer_to(number).await
+    }
+
+    /// Has the reloader rest: it ends what it does, closes the history for another process, and publishes nothing
+    /// until the returned value is dropped. Requests for a reload wait that long.
+    ///
+    /// # Errors
+    ///
+    /// Where the history cannot be closed. The reloader goes on then.
+    pub async fn rest(&self) -> Result<Rest, String> {
+        let (request, rested) = RestRequest::new();
+        *self.rest.lock().unwrap_or_else(PoisonError::into_inner) = Some(request);
+        self.ask_to_rest.notify_one();
+        rested.await
+    }
+
+    /// Waits for somebody who wants the reloader to rest.
+    pub(super) async fn asked_to_rest(&self) -> RestRequest {
+        loop {
+            let request = self.rest.lock().unwrap_or_else(PoisonError::into_inner).take();
+            match request {
+                Some(request) => return request,
+                None => self.ask_to_rest.notified().await,
+            }
+        }
+    }
+
+    /// Answers everybody who waits for a reload that none comes any more: another process reads the files.
+    pub fn end(&self) {
+        let number = self.questions().number;
+        self.answered.send_replace((number, None));
     }
 
     /// The history of what was published.

@@ -28,6 +28,7 @@ const NICE: i32 = 5;
 impl Reloader {
     /// Publishes the next generation, after a short wait for versions that are nearly ready.
     pub(super) async fn publish(&mut self) {
+        self.await_turn().await;
         let patience = tokio::time::sleep(self.patience);
         tokio::pin!(patience);
         while self.versions.are_creating() {

@@ -10,6 +10,8 @@ use tokio::sync::oneshot;
 use super::printer::Printer;
 use super::supervise::Task;
 use crate::reload::ReloadHandle;
+use crate::restart::Restarts;
+use crate::systemd::{self, State};
 use crate::versions::{Live, ServiceEntry, Snapshot};
 
 /// How long clients wait for the first versions at most. After that, services without a version
@@ -24,6 +26,7 @@ pub(super) struct Startup {
     port: u16,
     live: Arc<Live>,
     reloads: Arc<ReloadHandle>,
+    restarts: Restarts,
 }
 
 impl Startup {
@@ -34,8 +37,9 @@ impl Startup {
         (addresses, port): (Vec<String>, u16),
         live: Arc<Live>,
         reloads: Arc<ReloadHandle>,
+        restarts: Restarts,
     ) -> Self {
-        Self { ready: Mutex::new(Some(ready)), addresses, port, live, reloads }
+        Self { ready: Mutex::new(Some(ready)), addresses, port, live, reloads, restarts }
     }
 }
 
@@ -45,11 +49,15 @@ impl Task for Startup {
 
     async fn run(&self) -> io::Result<()> {
         let printer = Printer::to(io::stdout());
+        self.restarts.serving().await;
         let settled = tokio::time::timeout(FIRST_VERSIONS, self.reloads.settled()).await.is_ok();
         let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(ready) = ready {
             // Fails if the process is about to end and accepts no more connections.
             ready.send(()).ok();
+            if self.restarts.state().predecessor.is_none() {
+                systemd::tell(State::Ready);
+            }
         }
         for line in &self.addresses {
             printer.print(line);

@@ -116,13 +116,32 @@ impl<H: Handler> AcceptLoop<H> {
         }
     }
 
-    /// Accepts until the drain starts; then the socket closes, and new clients connect elsewhere.
+    /// Accepts until the drain starts; then the socket closes, and new clients connect elsewhere. While accepting is
+    /// suspended, clients wait in the socket's queue.
     async fn accept(self, socket: Arc<TcpListener>) {
+        let address = socket.local_addr().ok();
+        loop {
+            tokio::select! {
+                biased;
+                // Whoever waits now is for the process that has the same socket.
+                () = self.drain.started() => return,
+                () = self.drain.accepts(address) => {}
+            }
+            // The drain is not over before the last connection that was accepted is counted.
+            let _accepting = self.drain.part();
+            self.accept_all(&socket, address).await;
+        }
+    }
+
+    /// Accepts until accepting is suspended, or the drain starts.
+    async fn accept_all(&self, socket: &TcpListener, address: Option<SocketAddr>) {
         let mut told: Option<Instant> = None;
         loop {
             let accepted = tokio::select! {
+                biased;
+                () = self.drain.suspends(address) => return,
                 accepted = socket.accept() => accepted,
-                () = self.drain.started() => return self.accept_waiting(&socket).await,
+                () = self.drain.started() => return self.accept_waiting(socket).await,
             };
             match accepted {
                 Ok((stream, client)) => self.serve(stream, client).await,

@@ -4,7 +4,7 @@ use std::io::{Error, ErrorKind};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
-use socket2::{Domain, Socket, TcpKeepalive, Type};
+use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 
 /// How many connections may wait to be accepted.
 pub(super) const BACKLOG: u32 = 4_096;
@@ -54,6 +54,15 @@ pub fn listen(
     bind(address, all).map_err(|reason| ListenError { address, key, reason })
 }
 
+/// Makes a socket that another process has bound like those that [`listen`] binds, as far as that can be done later.
+///
+/// # Errors
+///
+/// Where the socket does not take an option.
+pub fn adopt(socket: &TcpListener) -> Result<(), Error> {
+    set_options(&SockRef::from(socket))
+}
+
 fn bind(address: SocketAddr, all: &[SocketAddr]) -> Result<TcpListener, Error> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
@@ -61,14 +70,18 @@ fn bind(address: SocketAddr, all: &[SocketAddr]) -> Result<TcpListener, Error> {
         socket.set_only_v6(all.iter().any(|other| is_beside(*other, address)))?;
     }
     socket.set_reuse_address(true)?;
+    set_options(&socket)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG.cast_signed())?;
+    Ok(socket.into())
+}
+
+fn set_options(socket: &Socket) -> Result<(), Error> {
     // Accepted connections inherit both options. Without the first, a small response could wait for the acknowledgement
     // of the one before. By the second, a peer that has vanished is noticed after two minutes.
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&KEEPALIVE)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG.cast_signed())?;
-    Ok(socket.into())
+    socket.set_nonblocking(true)
 }
 
 /// Whether `other` is an IPv4 address with the port of `wildcard`. If so, the wildcard's socket would take its clients

@@ -2,7 +2,11 @@
 //!
 //! The drain has two steps. When it is *announced*, new requests are still served, responses close their connections,
 //! and `/readyz` fails, so that balancers send clients elsewhere. When it *starts*, no connection is accepted any more.
+//!
+//! Where another process takes over the sockets, accepting is *suspended* instead: clients wait in the queues of the
+//! sockets, which both processes share. All of that can be taken back, if the other process fails.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -21,6 +25,8 @@ pub struct Drain {
     started: Arc<watch::Sender<bool>>,
     /// Whether HTTP/2 connections must end once their streams have.
     goaway: Arc<watch::Sender<bool>>,
+    /// Whether connections are accepted.
+    accepting: Arc<watch::Sender<Accepting>>,
     /// Whether the drain is announced, for requests to look at.
     flag: Arc<AtomicBool>,
     /// One receiver for each open connection.
@@ -28,6 +34,23 @@ pub struct Drain {
     /// One receiver for everybody who has something to say at the end.
     parting: Arc<watch::Sender<()>>,
     descriptors: Descriptors,
+}
+
+/// Which listeners accept connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Accepting {
+    All,
+    /// Those at these addresses.
+    Only(Vec<SocketAddr>),
+}
+
+impl Accepting {
+    fn has(&self, address: Option<SocketAddr>) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(addresses) => address.is_some_and(|it| addresses.contains(&it)),
+        }
+    }
 }
 
 /// Keeps the drain from being finished until dropped.
@@ -45,6 +68,7 @@ impl Drain {
         Self {
             started: Arc::new(watch::Sender::new(false)),
             goaway: Arc::new(watch::Sender::new(false)),
+            accepting: Arc::new(watch::Sender::new(Accepting::All)),
             flag: Arc::default(),
             open: Arc::new(watch::Sender::new(())),
             parting: Arc::new(watch::Sender::new(())),
@@ -57,6 +81,34 @@ impl Drain {
     pub fn announce(&self) {
         self.flag.store(true, Ordering::Relaxed);
         self.goaway.send_replace(true);
+    }
+
+    /// Takes the announcement back: the process goes on. Connections that were told to go are gone.
+    pub fn withdraw(&self) {
+        self.flag.store(false, Ordering::Relaxed);
+        self.goaway.send_replace(false);
+    }
+
+    /// Accepts no connections but at these addresses: others wait until accepting resumes, or for another process that
+    /// has the same socket.
+    pub fn suspend_accepting(&self, but: Vec<SocketAddr>) {
+        self.accepting.send_replace(Accepting::Only(but));
+    }
+
+    /// Accepts connections at all addresses.
+    pub fn resume_accepting(&self) {
+        self.accepting.send_replace(Accepting::All);
+    }
+
+    /// Waits until connections are accepted at an address. A socket whose address is not known counts as any.
+    pub async fn accepts(&self, address: Option<SocketAddr>) {
+        // The sender lives in `self`, so waiting cannot fail.
+        self.accepting.subscribe().wait_for(|accepting| accepting.has(address)).await.ok();
+    }
+
+    /// Waits until no connections are accepted at an address.
+    pub async fn suspends(&self, address: Option<SocketAddr>) {
+        self.accepting.subscribe().wait_for(|accepting| !accepting.has(address)).await.ok();
     }
 
     /// Announces the drain, and returns after `delay`.
@@ -174,6 +226,29 @@ mod tests {
         assert!(!late.has_changed().unwrap());
         tokio::time::timeout(REMINDER * 5, late.changed()).await.unwrap().unwrap();
         delay.abort();
+    }
+
+    #[tokio::test]
+    async fn a_listener_that_is_suspended_waits() {
+        let drain = Drain::new(Descriptors::of(1_000));
+        let [kept, given] = [1, 2].map(|port| Some(SocketAddr::from(([127, 0, 0, 1], port))));
+        drain.accepts(given).await;
+        drain.suspend_accepting(kept.into_iter().collect());
+        drain.suspends(given).await;
+        drain.accepts(kept).await;
+        let resuming = drain.clone();
+        let resumed = tokio::spawn(async move { resuming.accepts(given).await });
+        drain.resume_accepting();
+        tokio::time::timeout(REMINDER * 5, resumed).await.unwrap().unwrap();
+    }
+
+    #[test]
+    fn what_was_announced_can_be_taken_back() {
+        let drain = Drain::new(Descriptors::of(1_000));
+        drain.announce();
+        drain.withdraw();
+        assert!(!drain.is_announced());
+        assert!(!drain.goaway().has_changed().unwrap());
     }
 
     #[test]

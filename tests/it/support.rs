@@ -2,6 +2,7 @@
 
 mod admin;
 mod backend;
+mod chain;
 mod commands;
 pub mod compiled;
 mod events;
@@ -18,6 +19,7 @@ mod watershed;
 use std::time::{Duration, Instant};
 
 pub use backend::Backend;
+pub use chain::{Chain, is_running, send};
 pub use commands::{agreed, done, refused, tell};
 pub use events::Events;
 pub use http1::Http1;

@@ -220,6 +220,20 @@ pub const OPERATIONS: &[Operation] = &[
         Body::Maybe(described::<api::Attribution>),
         &[(200, Content::Json(described::<api::ReloadDocument>))],
     ),
+    read(
+        api::RESTART,
+        "restart-state",
+        "How a restart stands",
+        &[],
+        &[(200, Content::Json(described::<api::RestartDocument>))],
+    ),
+    posted(
+        api::RESTART,
+        "restart",
+        "Start the program anew, and hand over to it",
+        Body::Maybe(described::<api::RestartRequest>),
+        &[(202, Content::Json(described::<api::RestartDocument>))],
+    ),
     posted(
         api::CHECK,
         "check",

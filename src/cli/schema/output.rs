@@ -8,7 +8,7 @@ use crate::api::{Explanation, StatusDocument};
 use crate::cli::error::FailureDocument;
 use crate::cli::explain::Moves;
 use crate::cli::rollback::RestoreFilePreview;
-use crate::cli::{check, env, history, init, plan, summary};
+use crate::cli::{check, env, history, init, plan, restart, summary};
 use crate::code::ErrorCode;
 
 /// How one document of a command is described.
@@ -22,7 +22,7 @@ const ROLLBACK: &[Describe] =
     &[summary::Document::json_schema, plan::Document::json_schema, RestoreFilePreview::json_schema];
 
 /// The documents of each command that takes `--json`.
-const COMMANDS: [(&str, &[Describe]); 12] = [
+const COMMANDS: [(&str, &[Describe]); 13] = [
     ("init", &[init::Document::json_schema]),
     ("check", &[check::Findings::json_schema]),
     ("plan", &[plan::Document::json_schema]),
@@ -33,6 +33,7 @@ const COMMANDS: [(&str, &[Describe]); 12] = [
     ("delete", CHANGE),
     ("history", &[history::Document::json_schema]),
     ("status", &[StatusDocument::json_schema]),
+    ("restart", &[restart::Document::json_schema]),
     ("explain", &[Explanation::json_schema, Moves::json_schema]),
     ("env", &[env::Document::json_schema]),
 ];

@@ -82,6 +82,13 @@ impl Http2 {
         self.response(exchange.response).unwrap()
     }
 
+    /// The same; `None` where the connection goes away, so that the request was not sent.
+    pub fn get_unless_gone(&self, host: &str, path: &str) -> Option<Response> {
+        let mut sender = self.wait(self.sender.clone().ready()).ok()?;
+        let (response, _) = sender.send_request(request("GET", host, path), true).ok()?;
+        Some(self.response(response).unwrap())
+    }
+
     /// The response of a stream, as far as it came; an error if no head came.
     pub fn response(&self, response: ResponseFuture) -> Result<Response, h2::Error> {
         self.wait(read(response)).map(|(response, _)| response)

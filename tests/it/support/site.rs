@@ -122,7 +122,7 @@ impl Site {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_watershed"));
         command.args(arguments).arg("--config").arg(self.main_file());
-        command.current_dir(self.directory.path());
+        command.current_dir(self.directory.path()).stdin(Stdio::null());
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }

@@ -45,8 +45,7 @@ impl Watershed {
 
     /// The same with a log of the test's own, which this harness then does not see.
     pub fn spawn_logging_to(site: Site, mut command: Command, log: impl Into<Stdio>) -> Self {
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         // The log's other end must see when the child has closed it.
         drop(command);
         let stdout = Output::gather(child.stdout.take().unwrap());

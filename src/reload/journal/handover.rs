@@ -1,0 +1,61 @@
+//! The history has one owner. A process that is replaced gives it away, and takes it back if nobody
+//! comes for it.
+
+use std::time::Duration;
+
+use super::{Journal, blocking};
+use crate::plural::many;
+
+/// How long those who read the history may go on reading.
+const READERS_TIME: Duration = Duration::from_secs(10);
+
+impl Journal {
+    /// Closes the history for the process that takes over. Returns whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// Where it is still read. It stays open then.
+    pub async fn give_away(&mut self) -> Result<bool, String> {
+        let left = self.unwritten.records.len();
+        if left > 0 {
+            tracing::warn!(
+                "{} could not be written, and are lost with this process",
+                many(left, "record")
+            );
+        }
+        self.lost = None;
+        let Some(history) = self.history.take() else { return Ok(false) };
+        self.reloads.show_history(Err("the process that takes over has it".to_owned()));
+        match blocking(move || Ok(history.close(READERS_TIME))).await? {
+            Ok(()) => Ok(true),
+            Err(history) => {
+                self.history = Some(history.clone());
+                self.reloads.show_history(Ok(history));
+                let seconds = READERS_TIME.as_secs();
+                Err(format!("the history is still read after {seconds} seconds"))
+            }
+        }
+    }
+
+    /// Opens the history again that was given away. Where that fails, it is tried again as after any
+    /// failure.
+    pub async fn take_back(&mut self) {
+        if self.history.is_none() {
+            self.open().await;
+        }
+    }
+
+    /// Opens the history that another process has given away, and goes on behind its generation.
+    ///
+    /// # Errors
+    ///
+    /// Where there was a history and it cannot be opened.
+    pub async fn take_over(&mut self, generation: u64, has_history: bool) -> Result<(), String> {
+        self.floor = self.floor.max(generation);
+        self.open().await;
+        match self.reloads.history() {
+            Err(why) if has_history => Err(why),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+}

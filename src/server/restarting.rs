@@ -1,0 +1,269 @@
+//! The predecessor's side of a restart: starts the successor, follows it until it serves, and ends. Until then
+//! everything can be taken back, and afterwards too, as long as this process is there.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{sleep, timeout};
+
+use super::supervise::Task;
+use crate::reload::{ReloadHandle, Rest, service_name};
+use crate::restart::{
+    PATIENCE, Phase, Program, Readiness, Restarts, SocketLabel, Successor, ToPredecessor,
+    ToSuccessor, Voice, Waited, Wanted,
+};
+use crate::systemd::{self, State};
+use crate::transport::Drain;
+use crate::versions::Live;
+
+/// How long a process that was replaced stays at least: whoever was connected just before gets an answer.
+const LINGER: Duration = Duration::from_millis(500);
+/// Services that a failure names.
+const NAMED: usize = 3;
+
+/// SIGUSR2 begins a restart.
+pub(super) struct RestartOnSignal(pub Restarts);
+
+#[async_trait]
+impl Task for RestartOnSignal {
+    const NAME: &'static str = "restart-signal";
+
+    async fn run(&self) -> io::Result<()> {
+        let mut signals = signal(SignalKind::user_defined2())?;
+        while signals.recv().await.is_some() {
+            match self.0.begin(Wanted { patience: PATIENCE }) {
+                Ok(_) => tracing::info!("SIGUSR2: restarting"),
+                Err(refused) => tracing::warn!("SIGUSR2: no restart: {refused}"),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Carries restarts out.
+pub(super) struct Restarting {
+    pub restarts: Restarts,
+    pub wanted: tokio::sync::Mutex<mpsc::Receiver<Wanted>>,
+    pub program: Option<Program>,
+    /// Clones of all listening sockets, until the drain starts.
+    pub sockets: Mutex<Vec<(SocketLabel, TcpListener)>>,
+    pub reloads: Arc<ReloadHandle>,
+    pub live: Arc<Live>,
+    pub drain: Drain,
+    pub grace_period: Duration,
+    /// The process before this one, which must not step in any more once this one has a successor.
+    pub predecessor: Option<Voice>,
+    /// Says that this process has nothing left to do.
+    pub over: Arc<Notify>,
+}
+
+/// A successor, and what this process gave up for it. In this order, since the history is free once the successor is
+/// gone.
+struct Attempt {
+    successor: Successor,
+    #[expect(dead_code, reason = "held for its drop")]
+    rest: Rest,
+}
+
+#[async_trait]
+impl Task for Restarting {
+    const NAME: &'static str = "restart";
+
+    async fn run(&self) -> io::Result<()> {
+        let mut wanted = self.wanted.lock().await;
+        loop {
+            let wanted = tokio::select! {
+                next = wanted.recv() => next,
+                () = self.drain.announced() => None,
+            };
+            let Some(wanted) = wanted else { break };
+            systemd::tell(State::Reloading);
+            let attempt = tokio::select! {
+                attempt = self.attempt(wanted.patience) => attempt,
+                () = self.drain.announced() => Err("this process ends".to_owned()),
+            };
+            match attempt {
+                Ok((attempt, left)) => self.hand_over(attempt, left).await,
+                Err(why) => self.fail(&why),
+            }
+        }
+        wanted.close();
+        self.drain.started().await;
+        // The addresses are free as soon as nobody accepts connections.
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        Ok(())
+    }
+}
+
+impl Restarting {
+    fn fail(&self, why: &str) {
+        tracing::error!("the restart has failed, and this process goes on as before: {why}");
+        self.restarts.fail(why);
+        if !self.drain.is_announced() {
+            systemd::tell(State::Ready);
+            systemd::tell(State::Status(&format!("the last restart has failed: {why}")));
+        }
+    }
+
+    /// Starts a successor, and gives it everything. Beside it: the addresses that it does not listen on.
+    async fn attempt(&self, patience: Duration) -> Result<(Attempt, Vec<SocketAddr>), String> {
+        let program = self.program.as_ref().ok_or("nothing says how this process was started")?;
+        let mut successor = self.start(program)?;
+        let readiness = self.ready(&mut successor, patience).await?;
+        let lost = self.lost(&readiness);
+        if !lost.is_empty() {
+            let pid = successor.pid();
+            return Err(format!("process {pid} would not serve {}", lost.join(", nor ")));
+        }
+        self.restarts.reach(Phase::TakingOver { pid: successor.pid() });
+        let rest = timeout(patience, self.reloads.rest()).await;
+        let rest = rest.map_err(|_| "this process has not come to rest".to_owned())??;
+        let Rest { generation, has_history, .. } = rest;
+        let mut attempt = Attempt { successor, rest };
+        let successor = &mut attempt.successor;
+        let turn = ToSuccessor::TakeOver { generation, has_history };
+        successor.tell(&turn).map_err(|error| format!("the new process does not hear: {error}"))?;
+        let left = served(successor, patience).await?;
+        Ok((attempt, left))
+    }
+
+    fn start(&self, program: &Program) -> Result<Successor, String> {
+        let sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = program.path().display();
+        let successor = Successor::start(program, &sockets)
+            .map_err(|error| format!("{path} cannot be started: {error}"))?;
+        let pid = successor.pid();
+        tracing::info!("restarting: {path} was started anew as process {pid}");
+        self.restarts.reach(Phase::Starting { pid });
+        Ok(successor)
+    }
+
+    /// Waits until the successor is ready.
+    async fn ready(
+        &self,
+        successor: &mut Successor,
+        patience: Duration,
+    ) -> Result<Readiness, String> {
+        let pid = successor.pid();
+        loop {
+            match heard(successor, patience).await? {
+                ToPredecessor::Preparing { done, all } => {
+                    self.restarts.reach(Phase::Preparing { pid, done, all });
+                }
+                ToPredecessor::Ready(readiness) => return Ok(readiness),
+                ToPredecessor::Serving { .. }
+                | ToPredecessor::Failed { .. }
+                | ToPredecessor::Parting
+                | ToPredecessor::Unknown => {}
+            }
+        }
+    }
+
+    /// What this process serves, and the successor would not.
+    fn lost(&self, Readiness { unready, rejected }: &Readiness) -> Vec<String> {
+        let snapshot = self.live.load();
+        let ready = snapshot.services.iter().filter(|service| service.is_ready());
+        let lost = ready.filter_map(|service| {
+            let name = service_name(service);
+            let file = &service.declared.file;
+            if rejected.contains(file) {
+                return Some(format!("{name}, because {} is wrong", file.display()));
+            }
+            let (_, why) = unready.iter().find(|(other, _)| *other == name)?;
+            Some(format!("{name} ({why})"))
+        });
+        lost.take(NAMED).collect()
+    }
+
+    /// Lets the successor serve, ends what this process has begun, and then the process. Returns where it goes on,
+    /// because the successor has failed.
+    async fn hand_over(&self, mut attempt: Attempt, left: Vec<SocketAddr>) {
+        let pid = attempt.successor.pid();
+        self.drain.suspend_accepting(left);
+        self.restarts.reach(Phase::HandedOver { pid });
+        self.predecessor.iter().for_each(|voice| voice.say(&ToPredecessor::Parting));
+        self.reloads.end();
+        systemd::tell(State::Successor { pid });
+        tracing::info!(
+            "process {pid} has taken over; this one ends what it has begun, within {:?}",
+            self.grace_period
+        );
+        let failed = tokio::select! {
+            () = self.drained() => None,
+            () = self.drain.started() => None,
+            how = failed(&mut attempt.successor) => Some(how),
+        };
+        match failed {
+            None => {
+                attempt.successor.let_go();
+                self.over.notify_one();
+                // The history stays away, however long the end takes.
+                self.drain.started().await;
+            }
+            Some(how) => self.go_on(attempt, &how),
+        }
+    }
+
+    /// Ends connections as their requests end, and keeps those that have none, for the next one: closed now, it would be
+    /// lost on its way.
+    async fn drained(&self) {
+        let finished = async {
+            sleep(LINGER).await;
+            self.drain.finished().await;
+        };
+        tokio::select! {
+            () = self.drain.announce_for(self.grace_period) => {}
+            () = finished => {}
+        }
+    }
+
+    /// Goes on in place of the successor, which has failed.
+    fn go_on(&self, attempt: Attempt, how: &str) {
+        let why = format!("process {}, which had taken over, {how}", attempt.successor.pid());
+        // Takes the history back.
+        drop(attempt);
+        self.drain.withdraw();
+        self.drain.resume_accepting();
+        systemd::tell(State::Successor { pid: std::process::id() });
+        self.fail(&why);
+    }
+}
+
+/// What the successor says next.
+async fn heard(successor: &mut Successor, patience: Duration) -> Result<ToPredecessor, String> {
+    let pid = successor.pid();
+    match successor.wait(Some(patience)).await {
+        Waited::Said(ToPredecessor::Failed { why }) => Err(why),
+        Waited::Said(said) => Ok(said),
+        Waited::Ended(how) => Err(format!("process {pid} {how} before it served")),
+        Waited::Silent => {
+            Err(format!("process {pid} has shown no sign of life for {patience:?}, and is killed"))
+        }
+    }
+}
+
+/// Waits until the successor serves.
+async fn served(successor: &mut Successor, patience: Duration) -> Result<Vec<SocketAddr>, String> {
+    loop {
+        if let ToPredecessor::Serving { left } = heard(successor, patience).await? {
+            return Ok(left);
+        }
+    }
+}
+
+/// Waits until the successor ends against its will: returns how.
+async fn failed(successor: &mut Successor) -> String {
+    loop {
+        match successor.wait(None).await {
+            Waited::Ended(how) => return how,
+            // Whatever comes of it is its own matter.
+            Waited::Said(ToPredecessor::Parting) => std::future::pending().await,
+            Waited::Said(_) | Waited::Silent => {}
+        }
+    }
+}
