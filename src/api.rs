@@ -44,7 +44,7 @@ pub use description::{
 };
 pub use error::{ErrorDocument, ErrorPlace, ProblemDocument};
 pub use events::{ChangeEvent, EndEvent, HelloEvent};
-pub use explanation::{Chance, Explanation, RuleStep, StickyStep, Wish};
+pub use explanation::{Chance, Explanation, RateStep, RuleStep, StickyStep, Wish};
 pub use history::{
     Author, ChangedPart, FileText, HistoryDocument, Parts, Record, RecordOutcome, RecordedVersion,
     Served, ServedVersion, Share,
@@ -75,6 +75,7 @@ pub use session::{Authentication, LoginQuestion, Role, SessionDocument};
 pub use standing::{Fault, Standing};
 pub use status::{
     DescriptorsDocument, DrawnDocument, EnvironmentDocument, ObservedDocument, OutboundDocument,
-    ServiceDocument, StatusDocument, SubstituteDocument, VersionDocument, WindowDocument,
+    RateLimitDocument, ServiceDocument, StatusDocument, SubstituteDocument, VersionDocument,
+    WindowDocument,
 };
 pub use upstream::{TargetConnections, TargetDocument, UnresolvedDocument, UpstreamDocument};

@@ -29,7 +29,7 @@ mod tests;
 mod verdict;
 
 pub use base::Base;
-pub use compile::{PolicyInputs, overrides};
+pub use compile::{PolicyInputs, limit, overrides};
 pub use eligibility::{Eligibility, Incumbent, Obstacle, closed};
 pub use verdict::{Before, Case, Serve, Verdict};
 

@@ -199,9 +199,16 @@ fn decide(session: &Session, ctx: &mut RequestCtx, snapshot: &Snapshot) -> Resul
     let Found { target: service, preview } =
         snapshot.routes.find(parts).ok_or(Failure::NoService)?;
     ctx.service = Some(service.clone());
-    let client = Some(session.client().ip());
+    let asked = Asked { parts, client: Some(session.client().ip()), preview };
+    if let Some(limit) = service.decider.limit() {
+        ctx.allowance = Some(limit.take(asked, ctx.started).map_err(|none| {
+            service.refusals.count();
+            ctx.allowance = Some(none);
+            Failure::RateLimit(none)
+        })?);
+    }
     let Decided { version, decision, made, place, is_drawn, hash } =
-        service.decider.decide(Asked { parts, client, preview }, ctx.started);
+        service.decider.decide(asked, ctx.started);
     if let Some(index) = place {
         service.tally.decided(index, is_drawn);
     }

@@ -8,7 +8,7 @@
 //! says. `overrides` finds the version that a request asks for, `matcher` compares it with a rule, `affinity` hashes its sticky key, and `pins`
 //! remembers the version of a key. `split`, `smooth` and `buckets` choose a version by shares: at
 //! random, in turns, and by hash; `splitter` has all three for one split. `policy` asks all of these
-//! in order.
+//! in order. Before them, `rate` says whether the request may pass at all.
 
 mod affinity;
 mod buckets;
@@ -17,6 +17,7 @@ mod matcher;
 mod overrides;
 mod pins;
 mod policy;
+mod rate;
 mod request;
 mod shards;
 mod smooth;
@@ -33,6 +34,7 @@ pub use policy::{
     Base, Choice, Destination, KnownVersion, Policy, Reason, Refused, Resolved, Rule, Sticky, To,
     Witness,
 };
+pub use rate::{Allowance, RateLimiter};
 pub use request::{Asked, Text};
 pub use shards::Shards;
 pub use split::Weighted;

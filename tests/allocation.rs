@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,8 @@ use http::{HeaderName, StatusCode};
 use watershed::config::Config;
 use watershed::routing::{
     Affinity, Asked, Base, Destination, KeySource, KnownVersion, Lock, Matcher, Network, Overrides,
-    Owner, Part, Pattern, Pins, Policy, RouteTableBuilder, Rule, Splitter, Sticky, Ways, Weighted,
+    Owner, Part, Pattern, Pins, Policy, RateLimiter, RouteTableBuilder, Rule, Splitter, Sticky,
+    Ways, Weighted,
 };
 use watershed::runtime::Engine;
 use watershed::server::pool_size;
@@ -89,6 +91,19 @@ fn deciding_by_rules_and_stickiness_allocates_nothing() {
     }
 }
 
+#[test]
+fn a_limit_allocates_nothing_for_a_known_key() {
+    let (parts, ()) = http::Request::get("/?user=%61nn").body(()).unwrap().into_parts();
+    let asked = Asked { parts: &parts, client: Some([192, 0, 2, 7].into()), preview: None };
+    let (count, now) = (NonZeroU32::MAX, Instant::now());
+    for source in [None, Some(KeySource::ClientAddress), Some(KeySource::Query("user".to_owned()))]
+    {
+        let limiter = RateLimiter::new(source, count, Duration::from_secs(1), count);
+        assert!(limiter.take(asked, now).is_ok());
+        assert_no_allocation(|| assert!(limiter.take(asked, now).is_ok()));
+    }
+}
+
 fn overrides(secret: &str) -> Overrides {
     Overrides { domain: true, lock: Lock::of(secret), ..Overrides::default() }
 }
@@ -113,6 +128,7 @@ fn policy(key: KeySource, pins: Option<Pins>) -> Policy {
         sticky: Some(Sticky { affinity, pins }),
         versions: names.into_iter().enumerate().map(candidate).collect(),
         absent: Vec::new(),
+        limit: None,
     }
 }
 

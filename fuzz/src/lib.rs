@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 use config::{
     Config, CookieSettings, Destination, EnvironmentName, Match, Overrides, PolicySpec, Problem,
-    Reach, Report, Route, RuleName, SameSite, Service, ServiceName, Split, Sticky, StickyKey,
+    RateLimit, Reach, Report, Route, RuleName, SameSite, Service, ServiceName, Split, Sticky, StickyKey,
     StickyMode, Traffic, VersionName, Warnings,
 };
 use source::Rejected;
@@ -157,6 +157,7 @@ fn accepted_policy(policy: &PolicySpec, versions: usize) {
         reach,
         rescue: _,
         when_unhealthy: _,
+        rate_limit,
     } = policy;
     assert_eq!(reach.len(), versions);
     for (index, rule) in rules.iter().enumerate() {
@@ -182,6 +183,9 @@ fn accepted_policy(policy: &PolicySpec, versions: usize) {
     }
     if let Some(Overrides { header, query, cookie, preview_domains, secret: _ }) = overrides {
         assert!(*header || *preview_domains || query.is_some() || cookie.is_some());
+    }
+    if let Some(RateLimit { key: _, rate, burst: _ }) = rate_limit {
+        assert_eq!(rate.to_string().parse(), Ok(*rate));
     }
     assert!(policy.file().is_none_or(Path::is_absolute));
 }

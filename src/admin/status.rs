@@ -13,10 +13,10 @@ use super::error::AdminError;
 use super::{Admin, TokenFile, find};
 use crate::api::{
     CertificateDocument, DescriptorsDocument, EnvironmentDocument, Fault, OutboundDocument,
-    RejectionDocument, ReloadDocument, ReportDocument, ServiceDocument, Share, StatusDocument,
-    StatusQuery, SubstituteDocument, VersionDocument, moment,
+    RateLimitDocument, RejectionDocument, ReloadDocument, ReportDocument, ServiceDocument, Share,
+    StatusDocument, StatusQuery, SubstituteDocument, VersionDocument, moment,
 };
-use crate::config::{Percent, Problem, Reach, Report, Traffic, VersionName};
+use crate::config::{Percent, Problem, RateLimit, Reach, Report, Traffic, VersionName};
 use crate::descriptors::Use;
 use crate::reload::{Outcome, Reload};
 use crate::source::Rejection;
@@ -161,12 +161,24 @@ pub fn service_document(
         p50_ms: all.quantile(0.5).map(milliseconds),
         p99_ms: all.quantile(0.99).map(milliseconds),
         in_flight: versions.iter().map(|version| version.in_flight).sum(),
+        rate_limit: rate_limit(service, now),
         held: service.held.clone(),
         after_restart: after_restart(service, rejected),
         warning: service.warning(),
         rejected: rejected.map(|rejection| (&rejection.report).into()),
         versions,
     }
+}
+
+fn rate_limit(service: &ServiceEntry, now: Instant) -> Option<RateLimitDocument> {
+    let RateLimit { key, rate, burst } = service.declared.policy.rate_limit.as_ref()?;
+    Some(RateLimitDocument {
+        key: key.to_string(),
+        rate: rate.to_string(),
+        burst: burst.get(),
+        refused_last_minute: service.refusals.in_minute(now),
+        refused: service.refusals.total(),
+    })
 }
 
 /// What requests get that no override decides.

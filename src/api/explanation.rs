@@ -25,6 +25,9 @@ pub struct Explanation {
     /// The code of what it gets instead of a version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+    /// How often requests may come, where that is limited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<RateStep>,
     /// What came of the version that it asks for.
     #[serde(default, rename = "override", skip_serializing_if = "Option::is_none")]
     pub wish: Option<Wish>,
@@ -50,6 +53,20 @@ pub struct Chance {
     /// Whether none of its targets takes requests now.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unhealthy: bool,
+}
+
+/// The limit that a request has to pass first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RateStep {
+    /// By what requests count, as in the file.
+    pub key: String,
+    pub rate: String,
+    pub burst: u32,
+    /// Whether the request has no such key, and counts by its client's address.
+    pub by_address: bool,
+    /// How many requests of its key would pass at once; none of files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<u32>,
 }
 
 /// A version that was asked for.

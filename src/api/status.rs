@@ -117,6 +117,9 @@ pub struct ServiceDocument {
     pub p99_ms: Option<f64>,
     /// Requests that its versions serve now.
     pub in_flight: u64,
+    /// How often requests may come, where that is limited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<RateLimitDocument>,
     /// Why what is declared is not what is served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<String>,
@@ -132,6 +135,21 @@ pub struct ServiceDocument {
     pub rejected: Option<ReportDocument>,
     /// In the order of declaration, then those that are served and declared no more.
     pub versions: Vec<VersionDocument>,
+}
+
+/// A service's limit of requests, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RateLimitDocument {
+    /// By what requests count, as in the file.
+    pub key: String,
+    /// How many of a key pass: `100/s`.
+    pub rate: String,
+    /// How many may come at once.
+    pub burst: u32,
+    /// Requests that got 429 `rate-limit` in the last minute.
+    pub refused_last_minute: u64,
+    /// And since the process began, or the service appeared.
+    pub refused: u64,
 }
 
 /// A version. Rates, errors and times are of the last minute, or of the time since the publish that last changed the

@@ -11,7 +11,7 @@ use super::common::{Common, write_json};
 use super::table::harmless_lines;
 use super::target::Target;
 use super::{CliError, complete};
-use crate::api::{Chance, ExplainQuery, Explanation, StickyStep, Wish};
+use crate::api::{Chance, ExplainQuery, Explanation, RateStep, StickyStep, Wish};
 use crate::config::ServiceName;
 use crate::policy::PolicyInputs;
 use crate::policy::explain::{Explainer, Question};
@@ -101,10 +101,14 @@ pub(super) fn explain(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cl
     let question = Question::new(&query)?;
     let explanation = match target.ask_to_explain(query)? {
         Some(explanation) => explanation,
-        None => Explanation {
-            held: target.view().verdict().held,
-            ..by_files(&target, |explainer| explainer.explain(&question))
-        },
+        None => {
+            let held = target.view().verdict().held;
+            let by_files = by_files(&target, |explainer| explainer.explain(&question));
+            // Only the process that serves has counted.
+            let limit = by_files.rate_limit.clone();
+            let rate_limit = limit.map(|limit| RateStep { left: None, ..limit });
+            Explanation { held, rate_limit, ..by_files }
+        }
     };
     drop(out);
     show(&explanation, common.json)
@@ -145,7 +149,9 @@ fn by_files<T>(target: &Target, explain: impl FnOnce(&Explainer<'_>) -> T) -> T 
     let inputs = PolicyInputs { environment, service, eligibilities: &eligibilities, base: &base };
     let secret = service.policy.overrides.as_ref().and_then(|it| it.secret.as_ref());
     let policy = inputs.policy(secret.map(secret_lock).unwrap_or_default(), None);
-    explain(&Explainer { inputs, policy: &policy, yielding: &[], now: Instant::now() })
+    let rate_limit = service.policy.rate_limit.as_ref();
+    let now = Instant::now();
+    explain(&Explainer { inputs, policy: &policy, rate_limit, yielding: &[], now })
 }
 
 /// The explanation for people. Names, rules and keys are as a file, a process or the command line has them.
@@ -219,13 +225,28 @@ fn outcome(explanation: &Explanation) -> String {
 
 /// Prints the steps of the decision.
 fn steps(explanation: &Explanation) -> Vec<String> {
+    let limit = explanation.rate_limit.iter().map(rate_limit);
     let wish = explanation.wish.iter().map(|wish| {
         let Wish { version, result, why } = wish;
         format!("override {version:?}: {result}, {why}")
     });
     let rules = explanation.rules.iter().map(|rule| format!("rule {}: {}", rule.name, rule.why));
     let sticky = explanation.sticky.iter().map(sticky);
-    wish.chain(rules).chain(sticky).collect()
+    limit.chain(wish).chain(rules).chain(sticky).collect()
+}
+
+fn rate_limit(step: &RateStep) -> String {
+    let RateStep { key, rate, burst, by_address, left } = step;
+    let by = match by_address {
+        true => format!("{key}, without which the client's address counts"),
+        false => key.clone(),
+    };
+    let left = match left {
+        None => String::new(),
+        Some(0) => ": nothing is left now, so it gets 429 `rate-limit`".to_owned(),
+        Some(left) => format!(": {left} left"),
+    };
+    format!("rate limit {rate}, burst {burst}, by {by}{left}")
 }
 
 fn sticky(step: &StickyStep) -> String {

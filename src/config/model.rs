@@ -15,6 +15,7 @@ mod place;
 mod policy;
 mod quantity;
 mod quarantine;
+mod rate_limit;
 mod server;
 mod share;
 mod upstream;
@@ -35,6 +36,7 @@ pub use policy::{
 };
 pub use quantity::{ByteSize, Digest, DigestError, QuantityError, parse_duration, show_duration};
 pub use quarantine::Quarantined;
+pub use rate_limit::{Rate, RateError, RateKey, RateLimit};
 pub use server::{
     CertificateFiles, Expose, ProxyProtocol, ServerSettings, TlsSettings, TlsVersion, Watch,
 };
@@ -44,6 +46,7 @@ pub use upstream::{
     TargetSpec, TlsSpec, UpstreamSpec,
 };
 pub use version::{AllLimits, BackendSpec, GuestLimits, GuestSpec, IdleTime, Limits, VersionSpec};
+pub use written::RATE_LIMIT;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;

@@ -10,8 +10,8 @@ mod upstream;
 pub use env::{RawEnvValue, RawSecret};
 pub use server::{RawCertificate, RawConnectionLimits, RawServer, RawServerTls};
 pub use traffic::{
-    RawConditions, RawCookie, RawMatch, RawOverrides, RawPercent, RawRule, RawSplit, RawSticky,
-    RawTraffic,
+    RawConditions, RawCookie, RawMatch, RawOverrides, RawPercent, RawRateLimit, RawRule, RawSplit,
+    RawSticky, RawTraffic,
 };
 pub use upstream::{
     RawEject, RawEjectTable, RawHealth, RawRetry, RawTarget, RawTargets, RawTls, RawUpstream,

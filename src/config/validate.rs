@@ -15,6 +15,7 @@ mod overrides;
 mod policy;
 mod quantity;
 mod quarantine;
+mod rate_limit;
 mod request;
 mod rescue;
 mod routes;

@@ -6,16 +6,25 @@ use std::path::Path;
 use super::description::place;
 use crate::api::{Settings, Value};
 use crate::config::{
-    CookieSettings, Destination, Match, Otherwise, Overrides, Percent, Pick, PolicySpec, Reach,
-    Rescue, Rule, Service, Sticky, StickyKey, StickyMode, VersionSpec, WhenUnhealthy,
+    CookieSettings, Destination, Match, Otherwise, Overrides, Percent, Pick, PolicySpec, RateLimit,
+    Reach, Rescue, Rule, Service, Sticky, StickyKey, StickyMode, VersionSpec, WhenUnhealthy,
     show_duration,
 };
 
 /// The settings of a service in a configuration whose main file is in `root`.
 pub fn settings(root: &Path, service: &Service) -> Settings {
     let versions = &service.versions;
-    let PolicySpec { pick, propagate, overrides, rules, sticky, reach, rescue, when_unhealthy } =
-        &service.policy;
+    let PolicySpec {
+        pick,
+        propagate,
+        overrides,
+        rules,
+        sticky,
+        reach,
+        rescue,
+        when_unhealthy,
+        rate_limit,
+    } = &service.policy;
     let mut said = Said::default();
     if *pick != Pick::default() {
         said.text("pick", pick.as_str());
@@ -34,6 +43,11 @@ pub fn settings(root: &Path, service: &Service) -> Settings {
     }
     if *when_unhealthy != WhenUnhealthy::default() {
         said.text("when-unhealthy", when_unhealthy.as_str());
+    }
+    if let Some(RateLimit { key, rate, burst }) = rate_limit {
+        said.text("rate-limit.key", &key.to_string());
+        said.text("rate-limit.rate", &rate.to_string());
+        said.text("rate-limit.burst", &burst.to_string());
     }
     for (index, rule) in rules.iter().enumerate() {
         said.rule(index + 1, rule, versions);

@@ -7,11 +7,12 @@ use http::{HeaderName, Method};
 
 use super::{Base, Eligibility};
 use crate::config::{
-    self, Destination as To, Glob, Match, Otherwise, Pick, Service, Split, StickyKey, StickyMode,
+    self, Destination as To, Glob, Match, Otherwise, Pick, RateKey, RateLimit, Service, Split,
+    StickyKey, StickyMode,
 };
 use crate::routing::{
     self, Affinity, Destination, KeySource, KnownVersion, Lock, Matcher, Network, Overrides, Owner,
-    Pattern, Pins, Policy, Rule, Splitter, Sticky, Ways, hash_of_name,
+    Pattern, Pins, Policy, RateLimiter, Rule, Splitter, Sticky, Ways, hash_of_name,
 };
 
 /// Everything that a routing policy is compiled from.
@@ -40,6 +41,7 @@ impl PolicyInputs<'_> {
             sticky: self.sticky(last),
             versions: self.known_versions(),
             absent: self.absent(),
+            limit: limit(self.service, last),
         }
     }
 
@@ -172,13 +174,31 @@ pub fn overrides(service: &Service, lock: Lock) -> Option<Overrides> {
     })
 }
 
+/// How often requests may come, with what is known of their keys from `last`.
+pub fn limit(service: &Service, last: Option<&Policy>) -> Option<RateLimiter> {
+    let RateLimit { key, rate, burst } = service.policy.rate_limit.as_ref()?;
+    let source = match key {
+        RateKey::ClientAddress => Some(KeySource::ClientAddress),
+        RateKey::Header(name) => Some(header(name)),
+        RateKey::Cookie(name) => Some(KeySource::Cookie(name.clone())),
+        RateKey::Query(name) => Some(KeySource::Query(name.clone())),
+        RateKey::Service => None,
+    };
+    let limiter = RateLimiter::new(source, rate.requests, rate.per, *burst);
+    Some(limiter.after(last.and_then(|last| last.limit.as_ref())))
+}
+
+fn header(name: &str) -> KeySource {
+    match name.parse() {
+        Ok(name) => KeySource::Header(name),
+        // Cannot happen: a configuration has valid names. No request has a parameter of this name.
+        Err(_) => KeySource::Query(name.to_owned()),
+    }
+}
+
 fn key_source(key: &StickyKey) -> KeySource {
     match key {
-        StickyKey::Header(name) => match name.parse() {
-            Ok(name) => KeySource::Header(name),
-            // Cannot happen: a configuration has valid names. No request has a parameter of this name.
-            Err(_) => KeySource::Query(name.clone()),
-        },
+        StickyKey::Header(name) => header(name),
         StickyKey::Cookie(name) => KeySource::Cookie(name.clone()),
         StickyKey::Query(name) => KeySource::Query(name.clone()),
         StickyKey::ClientAddress => KeySource::ClientAddress,

@@ -9,8 +9,8 @@ use std::time::Instant;
 pub use question::{Question, QuestionError};
 
 use super::{PolicyInputs, rescue};
-use crate::api::{Chance, Explanation, RuleStep, StickyStep, Wish};
-use crate::config::{self, Glob, Service, VersionSpec};
+use crate::api::{Chance, Explanation, RateStep, RuleStep, StickyStep, Wish};
+use crate::config::{self, Glob, RateLimit, Service, VersionSpec};
 use crate::routing::{
     Asked, Destination, KeySource, Mismatch, Policy, Reason, Resolved, Rule, Text, To, Wanted,
     Witness, Yields, bucket,
@@ -22,6 +22,8 @@ pub struct Explainer<'a> {
     /// What the policy was compiled from.
     pub inputs: PolicyInputs<'a>,
     pub policy: &'a Policy,
+    /// What is declared of the policy's limit.
+    pub rate_limit: Option<&'a RateLimit>,
     /// Versions without a healthy target whose shares the others get.
     pub yielding: &'a [usize],
     /// The time of the request: pins that have expired by then do not hold.
@@ -60,6 +62,7 @@ impl Explainer<'_> {
             distribution,
             yielding: self.yielded(&resolved),
             failure: failure.map(str::to_owned),
+            rate_limit: self.rate_limit(asked),
             wish,
             rules,
             sticky: self.sticky(asked, pinned),
@@ -137,6 +140,19 @@ impl Explainer<'_> {
             bucket: hash.map(bucket),
             hash: hash.map(|hash| format!("{hash:016x}")),
             pinned: pinned.map(|index| self.name(index)),
+        })
+    }
+
+    /// Nothing is taken from what the key has left.
+    fn rate_limit(&self, asked: Asked<'_>) -> Option<RateStep> {
+        let limiter = self.policy.limit.as_ref()?;
+        let RateLimit { key, rate, burst } = self.rate_limit?;
+        Some(RateStep {
+            key: key.to_string(),
+            rate: rate.to_string(),
+            burst: burst.get(),
+            by_address: !limiter.has_key(asked),
+            left: Some(limiter.look(asked, self.now).left),
         })
     }
 

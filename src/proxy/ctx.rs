@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::failure::Failure;
 use super::session::Session;
 use crate::config::Expose;
+use crate::routing::{Allowance, RateLimiter};
 use crate::telemetry::{Ending, InFlight, RequestRecord, VersionMeter};
 use crate::versions::{Decision, ReadyVersion, ServiceEntry};
 
@@ -60,6 +61,8 @@ pub struct RequestCtx {
     /// `None` until the decision is made; set even where the version is unavailable.
     pub decision: Option<Decision>,
     pub chosen: Option<Chosen>,
+    /// What the request's key has left, where the service limits requests.
+    pub allowance: Option<Allowance>,
     /// How many targets and versions were asked.
     pub attempts: u32,
 }
@@ -74,6 +77,7 @@ impl RequestCtx {
             service: None,
             decision: None,
             chosen: None,
+            allowance: None,
             attempts: 1,
         }
     }
@@ -82,6 +86,12 @@ impl RequestCtx {
     pub fn request_id(&mut self, headers: &http::HeaderMap) -> Arc<str> {
         let make = || super::headers::request_id(headers);
         self.request_id.get_or_insert_with(make).clone()
+    }
+
+    /// The limit of the request's service, and what its key has left.
+    pub fn limit(&self) -> Option<(&RateLimiter, Allowance)> {
+        let allowance = self.allowance?;
+        Some((self.service.as_ref()?.decider.limit()?, allowance))
     }
 
     /// The meter of the version that took the request.

@@ -15,12 +15,13 @@ use super::headers::{
 };
 use super::session::{Gone, Session};
 use crate::config::Expose;
+use crate::routing::Allowance;
 use crate::runtime::GuestFailure;
 use crate::telemetry::{Ending, Fault};
 use crate::upstream::{self, FailureKind};
 
 /// `retry-after`, in seconds, of a 503 that may pass with time.
-const RETRY_AFTER: &str = "1";
+const RETRY_AFTER: u32 = 1;
 
 /// Why a request got no response from a version.
 #[derive(Clone, Debug)]
@@ -51,6 +52,8 @@ pub enum Failure {
     /// It has come through too many services, which call each other.
     Loop,
     NoService,
+    /// More requests of its key have come than the service allows.
+    RateLimit(Allowance),
     Offline,
     NoVersion,
     Overload,
@@ -174,6 +177,11 @@ impl Failure {
             Self::NoService => {
                 answer(StatusCode::NOT_FOUND, "no-service", "No service has this host.")
             }
+            Self::RateLimit(_) => answer(
+                StatusCode::TOO_MANY_REQUESTS,
+                "rate-limit",
+                "More requests have come than the service allows.",
+            ),
             Self::Offline => answer(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "offline",
@@ -218,6 +226,7 @@ impl Failure {
                 | Self::TooManyStreams
                 | Self::TooManyResets
                 | Self::Flood
+                | Self::RateLimit(_)
                 | Self::RequestBody
                 | Self::ClientGone
         )
@@ -225,18 +234,22 @@ impl Failure {
 
     /// Whether the rest of the request will not come, cannot be told from the next request, or is too much to wait for.
     fn ends_connection(&self) -> bool {
-        self.is_the_clients()
+        self.is_the_clients() && !matches!(self, Self::RateLimit(_))
     }
 
-    /// Whether the same request may succeed in a moment.
-    fn passes(&self) -> bool {
-        matches!(
+    /// In how many seconds the same request may succeed.
+    fn retry_after(&self) -> Option<u32> {
+        if let Self::RateLimit(allowance) = self {
+            return Some(allowance.seconds);
+        }
+        let passes = matches!(
             self,
             Self::NoVersion
                 | Self::Overload
                 | Self::Guest(GuestFailure::PoolExhausted(_))
                 | Self::Upstream(upstream::Failure { kind: FailureKind::Unhealthy, .. })
-        )
+        );
+        passes.then_some(RETRY_AFTER)
     }
 
     fn document(&self, request_id: &str) -> Bytes {
@@ -373,6 +386,7 @@ fn response(
             head.insert_header(WATERSHED_DECISION, decision.as_str())?;
         }
     }
+    headers::tell_limit(&mut head, ctx, matches!(failure, Failure::RateLimit(_)))?;
     // A user whose first request fails stays with the version of that request too.
     if let Some(cookie) = ctx.chosen.as_ref().and_then(|chosen| chosen.cookie.as_ref()) {
         head.append_header(header::SET_COOKIE, cookie)?;
@@ -388,8 +402,8 @@ fn bare_response(failure: &Failure, request_id: &str) -> Result<(ResponseHeader,
     head.insert_header(header::CACHE_CONTROL, "no-store")?;
     head.insert_header(WATERSHED_ERROR, failure.code())?;
     head.insert_header(X_REQUEST_ID, request_id)?;
-    if failure.passes() {
-        head.insert_header(header::RETRY_AFTER, RETRY_AFTER)?;
+    if let Some(seconds) = failure.retry_after() {
+        head.insert_header(header::RETRY_AFTER, seconds)?;
     }
     Ok((head, body))
 }

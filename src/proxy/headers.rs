@@ -11,9 +11,9 @@ use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderName, HeaderValue
 use http::request::Parts;
 use http::uri::Scheme;
 use http::{HeaderMap, Method, Request, Version};
-use pingora::http::RequestHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 
-use super::ctx::{Lane, Wish};
+use super::ctx::{Lane, RequestCtx, Wish};
 use super::failure::Failure;
 use crate::config::VersionName;
 use crate::routing::{self, Asked, Id, Text, WATERSHED_KEY, WATERSHED_STICKY, WATERSHED_VERSION};
@@ -27,6 +27,8 @@ pub const WATERSHED_ERROR: &str = "watershed-error";
 pub const WATERSHED_DECISION: &str = "watershed-decision";
 pub const WATERSHED_GENERATION: &str = "watershed-generation";
 pub const X_REQUEST_ID: &str = "x-request-id";
+pub const RATE_LIMIT: &str = "ratelimit";
+pub const RATE_LIMIT_POLICY: &str = "ratelimit-policy";
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -156,6 +158,24 @@ pub fn tell_lane(
     if let Some(hash) = sent.or_else(|| routing::lane(lane.hash?)) {
         headers.insert(WATERSHED_STICKY, hash);
     }
+}
+
+/// Tells a client of its service's rate limit, and of what is left of it
+/// ([draft-ietf-httpapi-ratelimit-headers-11](https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/11/)).
+/// What a version says of limits of its own stays beside it. A limit of all clients together is told only to those
+/// who are refused: what is left of it says how much the others do.
+pub fn tell_limit(
+    response: &mut ResponseHeader,
+    ctx: &RequestCtx,
+    is_refused: bool,
+) -> pingora::Result<()> {
+    if let Some((limit, allowance)) = ctx.limit()
+        && (is_refused || limit.is_of_clients())
+    {
+        response.append_header(RATE_LIMIT_POLICY, limit.policy())?;
+        response.append_header(RATE_LIMIT, allowance.field())?;
+    }
+    Ok(())
 }
 
 /// The id of a request: the client's own if it is short and plain, or else a new random one.

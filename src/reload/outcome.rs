@@ -8,8 +8,8 @@ use std::time::SystemTime;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{Notify, watch as channel};
 
-use super::handover::{Rest, RestRequest};
 use super::ListenerState;
+use super::handover::{Rest, RestRequest};
 use crate::config::{Digest, Problem, Report};
 use crate::history::{Attribution, History};
 use crate::source::{Loader, Objection, Reading, Rejection, TextDigests};

@@ -14,6 +14,7 @@ use super::affinity::{Affinity, Id};
 use super::matcher::{Matcher, Mismatch};
 use super::overrides::{Overrides, Wanted};
 use super::pins::Pins;
+use super::rate::RateLimiter;
 use super::request::Asked;
 use super::splitter::{Splitter, Yields};
 use key::Key;
@@ -30,6 +31,8 @@ pub struct Policy {
     /// Unavailable versions that keep their pinned users, as hashes of their names. Until they return,
     /// other versions serve these users.
     pub absent: Vec<u64>,
+    /// How often requests may come. It is asked before a version is decided.
+    pub limit: Option<RateLimiter>,
 }
 
 /// Who gets a request that no override, rule or pin decides.
@@ -190,6 +193,7 @@ impl Policy {
             sticky: None,
             versions,
             absent: Vec::new(),
+            limit: None,
         }
     }
 

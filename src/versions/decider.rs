@@ -7,12 +7,14 @@ use std::time::Instant;
 use super::version::ReadyVersion;
 use crate::api::Explanation;
 use crate::config::{
-    CookieSettings, Percent, Rescue, SameSite, Service, StickyKey, VersionName, VersionSpec,
-    WhenUnhealthy,
+    CookieSettings, Percent, RATE_LIMIT, RateLimit, Rescue, SameSite, Service, StickyKey,
+    VersionName, VersionSpec, WhenUnhealthy,
 };
 use crate::policy::explain::{Explainer, Question};
 use crate::policy::{self, Base, Before, Eligibility, Obstacle, PolicyInputs, closed, rescue};
-use crate::routing::{Affinity, Asked, Choice, Id, KeySource, Lock, Pins, Policy, Reason, Refused};
+use crate::routing::{
+    Affinity, Asked, Choice, Id, KeySource, Lock, Pins, Policy, RateLimiter, Reason, Refused,
+};
 
 /// The versions of a service that requests can get, and the policy that chooses one. Built once a
 /// publish; a clone shares the policy.
@@ -30,6 +32,8 @@ pub struct Decider {
     policy: Arc<Policy>,
     /// Versions whose shares the others get while they have no healthy target. None where the service does not want it.
     yielding: Arc<[usize]>,
+    /// What is declared of the policy's limit, also where an edit is held.
+    rate_limit: Option<RateLimit>,
     /// The cookie with a generated sticky key, if the service has one.
     cookie: Option<Arc<Cookie>>,
 }
@@ -120,6 +124,7 @@ impl Decider {
             shares: base.shares(),
             cookie: sticky.and_then(|sticky| Cookie::of(&sticky.key)).map(Arc::new),
             policy: Arc::new(policy),
+            rate_limit: declared.policy.rate_limit.clone(),
             declared: declared.clone(),
             base,
             eligibilities,
@@ -148,8 +153,10 @@ impl Decider {
         };
         let mut policy = before.policy(Lock::default(), Some(&self.policy));
         policy.overrides = policy::overrides(declared, lock);
-        let shares = base.shares();
-        Self { policy: Arc::new(policy), eligibilities, base, shares, ..self.clone() }
+        // Whoever limits requests cannot wait for a version either.
+        policy.limit = policy::limit(declared, Some(&self.policy));
+        let (shares, rate_limit) = (base.shares(), declared.policy.rate_limit.clone());
+        Self { policy: Arc::new(policy), eligibilities, base, shares, rate_limit, ..self.clone() }
     }
 
     /// What is served, as the policy room wants it to decide what is served next.
@@ -166,6 +173,11 @@ impl Decider {
     ) -> (&Arc<Service>, impl Iterator<Item = (&VersionSpec, Option<&Arc<ReadyVersion>>)>) {
         let entries = self.entries.iter().map(Option::as_ref).chain(std::iter::repeat(None));
         (&self.declared, self.declared.versions.iter().zip(entries))
+    }
+
+    /// How often requests may come, where that is limited.
+    pub fn limit(&self) -> Option<&RateLimiter> {
+        self.policy.limit.as_ref()
     }
 
     /// Chooses the version of one request. Draws once; allocates nothing.
@@ -271,7 +283,9 @@ impl Decider {
         let inputs = PolicyInputs { environment, service: declared, eligibilities, base };
         let yielding: Vec<_> =
             self.yielding.iter().copied().filter(|index| self.yields(*index)).collect();
-        Explainer { inputs, policy: &self.policy, yielding: &yielding, now }.explain(question)
+        let rate_limit = self.rate_limit.as_ref();
+        let policy = &self.policy;
+        Explainer { inputs, policy, rate_limit, yielding: &yielding, now }.explain(question)
     }
 
     /// Whether versions are told the lane of each request, to pass it on.
@@ -326,7 +340,7 @@ impl Decider {
         };
         std::mem::discriminant(&self.base) == std::mem::discriminant(&other.base)
             && shares(self) == shares(other)
-            && self.declared.written_policy() == other.declared.written_policy()
+            && decides(&self.declared) == decides(&other.declared)
             && self.entries().all(is_same)
     }
 
@@ -349,6 +363,13 @@ impl Decider {
     pub fn is_nothing(&self) -> bool {
         self.base == Base::Nothing
     }
+}
+
+/// What is declared of the choice between versions.
+fn decides(declared: &Service) -> toml::Table {
+    let mut policy = declared.written_policy();
+    policy.remove(RATE_LIMIT);
+    policy
 }
 
 fn yielding(declared: &Service, entries: &[Option<Arc<ReadyVersion>>]) -> Arc<[usize]> {

@@ -63,6 +63,7 @@ mod passes;
 mod plan;
 mod pool;
 mod quarantine;
+mod rate_limit;
 mod refused;
 mod reload;
 mod reload_files;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{ByteSize, DomainPattern, Glob, RuleName, SecretSource, Split, hours};
+use super::{ByteSize, DomainPattern, Glob, RateLimit, RuleName, SecretSource, Split, hours};
 
 /// The keys of `[traffic]` beside the shares.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +25,7 @@ pub struct PolicySpec {
     pub reach: Vec<Reach>,
     pub rescue: Option<Rescue>,
     pub when_unhealthy: WhenUnhealthy,
+    pub rate_limit: Option<RateLimit>,
 }
 
 /// Which version answers the requests of versions that fail before their head.

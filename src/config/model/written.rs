@@ -10,9 +10,12 @@ use toml::{Table, Value};
 
 use super::{
     BackendSpec, CookieSettings, Destination, EnvValue, GuestLimits, GuestSpec, IdleTime, Limits,
-    Match, Overrides, Percent, PolicySpec, Reach, Rescue, Rule, SecretSource, Service, Split,
-    Sticky, StickyKey, StickyMode, Traffic, VersionSpec, show_duration,
+    Match, Overrides, Percent, PolicySpec, RateLimit, Reach, Rescue, Rule, SecretSource, Service,
+    Split, Sticky, StickyKey, StickyMode, Traffic, VersionSpec, show_duration,
 };
+
+/// The key of `[traffic]` that limits requests, and decides nothing between versions.
+pub const RATE_LIMIT: &str = "rate-limit";
 
 impl VersionSpec {
     /// The `[[versions]]` entry of a version with this reach. The reach is a part of the entry and not of the version,
@@ -154,6 +157,7 @@ impl Service {
             reach: _,
             rescue,
             when_unhealthy,
+            rate_limit,
         } = &self.policy;
         let mut table = Table::new();
         put(&mut table, "pick", pick.as_str());
@@ -181,6 +185,9 @@ impl Service {
             }
         }
         put(&mut table, "when-unhealthy", when_unhealthy.as_str());
+        if let Some(limit) = rate_limit {
+            put(&mut table, RATE_LIMIT, limit.written());
+        }
         table
     }
 
@@ -255,6 +262,17 @@ impl Sticky {
         if let StickyKey::Generated(cookie) = key {
             put(&mut table, "cookie", cookie.written());
         }
+        table
+    }
+}
+
+impl RateLimit {
+    fn written(&self) -> Table {
+        let Self { key, rate, burst } = self;
+        let mut table = Table::new();
+        put(&mut table, "key", key.to_string());
+        put(&mut table, "rate", rate.to_string());
+        put(&mut table, "burst", burst.get());
         table
     }
 }

@@ -16,6 +16,12 @@ const TOKEN: &str = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
 /// The `pattern` of a method without lower case in the schema.
 const METHOD: &str = "^[!#$%&'*+.^_`|~0-9A-Z-]+$";
 
+/// The `pattern` of a rate limit's key in the schema.
+const RATE_KEY: &str = "^(header:.+|cookie:.+|query:.+|client-address|service)$";
+
+/// The `pattern` of a rate in the schema.
+const RATE: &str = "^[0-9]+/[smh]$";
+
 /// The `pattern` of a sticky key in the schema.
 const STICKY_KEY: &str = "^(header:.+|cookie:.+|query:.+|client-address|generated)$";
 
@@ -53,6 +59,8 @@ pub struct RawTraffic {
     /// get them in proportion to their shares.
     #[schemars(extend("enum" = ["fail", "others"]))]
     pub when_unhealthy: Field<String>,
+    /// How often requests may come; more get a 429. By default as often as they like.
+    pub rate_limit: Field<RawRateLimit>,
 }
 
 /// A percentage as it is written.
@@ -117,6 +125,23 @@ pub struct RawSticky {
     pub ttl: Field<String>,
     /// The cookie for a "generated" key.
     pub cookie: Field<RawCookie>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawRateLimit {
+    /// What requests count by: "client-address" (of IPv6 the /64), "header:NAME", "cookie:NAME", "query:NAME", or
+    /// "service" for all together. Requests without the header, cookie or parameter count by the client's address.
+    #[schemars(extend("pattern" = RATE_KEY))]
+    #[schemars(required)]
+    pub key: Field<String>,
+    /// How many requests of a key pass in a second, a minute or an hour, such as "100/s", "600/m" or "5/h".
+    #[schemars(extend("pattern" = RATE))]
+    #[schemars(required)]
+    pub rate: Field<String>,
+    /// How many requests of a key may come at once; by default the number of `rate`.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub burst: Field<i64>,
 }
 
 #[derive(JsonSchema)]

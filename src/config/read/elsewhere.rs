@@ -2,6 +2,7 @@
 //! and its service meshes, and words that are just as good as ours. `words` asks about keys that do not exist.
 
 mod called;
+mod rate_limit;
 mod upstream;
 
 use called::CALLED;
@@ -16,6 +17,9 @@ pub fn called(table: &[String], allowed: &[&str], key: &str) -> Option<&'static 
     let is_main = table.first().is_some_and(|first| MAIN.contains(&first.as_str()))
         || allowed.contains(&"environments");
     if let Some(called) = upstream::called(allowed, &plain) {
+        return Some(called);
+    }
+    if let Some(called) = rate_limit::called(allowed, &plain) {
         return Some(called);
     }
     match plain.as_str() {

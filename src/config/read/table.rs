@@ -5,8 +5,9 @@ use toml::de::DeValue;
 use super::super::raw::{
     RawAdmin, RawCertificate, RawComponents, RawConnectionLimits, RawCookie, RawDefaults,
     RawEjectTable, RawEnvironment, RawHealth, RawLimits, RawMatch, RawOverrides, RawQuarantined,
-    RawRetry, RawRoute, RawRule, RawSecret, RawServer, RawServerTls, RawService, RawState,
-    RawSticky, RawTls, RawTraffic, RawUpstreamTable, RawVersion, RawWatershed, RawWeightedTarget,
+    RawRateLimit, RawRetry, RawRoute, RawRule, RawSecret, RawServer, RawServerTls, RawService,
+    RawState, RawSticky, RawTls, RawTraffic, RawUpstreamTable, RawVersion, RawWatershed,
+    RawWeightedTarget,
 };
 use super::misfit::{Kind, Misfits};
 use super::{At, FromValue, Table};
@@ -150,8 +151,10 @@ tables! {
         rescue_buffer: "rescue-buffer",
         rescue_methods: "rescue-methods",
         rescue_statuses: "rescue-statuses",
-        when_unhealthy: "when-unhealthy"
+        when_unhealthy: "when-unhealthy",
+        rate_limit: "rate-limit"
     }
+    RawRateLimit { key: "key", rate: "rate", burst: "burst" }
     RawRule {
         name: "name",
         matches: "match",

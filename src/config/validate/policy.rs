@@ -9,6 +9,7 @@ use super::super::raw::{Field, Located, RawSplit, RawTraffic};
 use super::super::report::Problem;
 use super::super::source::{Complaint, Findings};
 use super::overrides::overrides;
+use super::rate_limit::rate_limit;
 use super::rescue::{RawRescue, rescue};
 use super::rules::{Placed, rules};
 use super::split::{self, Names};
@@ -49,6 +50,7 @@ pub fn decided(
         rescue_methods,
         rescue_statuses,
         when_unhealthy,
+        rate_limit,
     } = raw;
     let is_lost = |key| file.has_lost(Some(&table), key);
     let (is_split_lost, is_rescue_lost) = (is_lost("split"), is_lost("rescue"));
@@ -74,6 +76,7 @@ pub fn decided(
         reach,
         rescue,
         when_unhealthy,
+        rate_limit: self::rate_limit(file, rate_limit),
     };
     if let Some(span) = span.filter(|_| policy.sticky.is_some()) {
         check_versions(file, span, &traffic, &policy.rules);

@@ -86,6 +86,7 @@ impl Execution<'_> {
             response.insert_header(WATERSHED_DECISION, chosen.decision.as_str())?;
             response.insert_header(WATERSHED_GENERATION, ctx.generation)?;
         }
+        headers::tell_limit(response, ctx, false)?;
         if let Some(cookie) = &chosen.cookie {
             response.append_header(header::SET_COOKIE, cookie)?;
         }

@@ -9,7 +9,7 @@ use super::super::shares::Shares;
 use super::super::text::{self, of};
 use super::upstream::{UPSTREAM, as_written};
 use super::{Change, DECIDES, Ground, Lost, Piece, Restoration, said, serving};
-use crate::config::{Digest, EnvValue, Reach, SecretSource, VersionName, VersionSpec};
+use crate::config::{Digest, EnvValue, RATE_LIMIT, Reach, SecretSource, VersionName, VersionSpec};
 use crate::edit::PutRule;
 use crate::history::{Contents, MADE_OF, VALUE};
 
@@ -322,6 +322,9 @@ impl<'a, G: Ground> Restoring<'a, G> {
                 let (now, then) = (now.join(" "), then.join(" "));
                 self.found.kept.push(format!("{key}  stay {now:?}; they were {then:?}"));
             }
+        }
+        if now.get(RATE_LIMIT) != then.get(RATE_LIMIT) {
+            self.found.kept.push(format!("{RATE_LIMIT}  stays as it is now"));
         }
     }
 

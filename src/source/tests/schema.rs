@@ -106,6 +106,8 @@ fn the_schemas_bounds_are_the_models() {
     assert_eq!(bounds(&limits["instance-reuse"]), GuestLimits::INSTANCE_REUSE);
     assert_eq!(bounds(&limits["outbound-requests"]), GuestLimits::OUTBOUND_REQUESTS);
     assert_eq!(bounds(&limits["outbound-concurrency"]), GuestLimits::OUTBOUND_CONCURRENCY);
+    let rate = &service["properties"]["traffic"]["properties"]["rate-limit"]["properties"];
+    assert_eq!(bounds(&rate["burst"]), RateLimit::BURST);
     let upstream = &version["upstream"]["anyOf"][1]["properties"];
     let targets = &upstream["targets"];
     let most = *UpstreamSpec::TARGETS.end();

@@ -19,7 +19,7 @@ use crate::policy::explain::Question;
 use crate::policy::{Case, Obstacle, Serve, Verdict};
 use crate::routing::{HostPattern, Part};
 use crate::source::Look;
-use crate::telemetry::Tally;
+use crate::telemetry::{Refusals, Tally};
 
 /// A service as it is served, and its declaration, which may differ.
 #[derive(Debug)]
@@ -32,6 +32,8 @@ pub struct ServiceEntry {
     /// How often a request was decided for each version since the traffic last changed, by the
     /// versions' indexes in the decider.
     pub tally: Arc<Tally>,
+    /// Requests that its rate limit refused.
+    pub refusals: Arc<Refusals>,
     /// Since when the traffic is as it is.
     pub traffic_since: TrafficSince,
     past: Past,
@@ -90,6 +92,10 @@ impl ServiceEntry {
             version.meter.sample(now);
         }
         self.tally.sample(now);
+        self.refusals.sample(now);
+        if let Some(limit) = self.decider.limit() {
+            limit.sweep(now);
+        }
         if let Some(pins) = self.decider.pins() {
             pins.sweep(now);
         }
@@ -232,9 +238,20 @@ impl ServiceEntry {
             Some(last) => (last.tally_for(&decider), last.traffic_since),
             None => (new_tally(&decider), TrafficSince::now(since, is_start)),
         };
-        let declared = service.clone();
-        let past = past(last, &decider);
-        Self { key, declared, since, decider, tally, traffic_since, past, held, versions, secret }
+        let refusals = last.map(|last| last.refusals.clone());
+        Self {
+            key,
+            declared: service.clone(),
+            since,
+            tally,
+            refusals: refusals.unwrap_or_else(|| Arc::new(Refusals::new(Instant::now()))),
+            traffic_since,
+            past: past(last, &decider),
+            decider,
+            held,
+            versions,
+            secret,
+        }
     }
 
     /// The tally for a decider that serves the same. An edit that leaves the traffic as it is does not restart the

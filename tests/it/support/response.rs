@@ -58,7 +58,7 @@ pub fn assert_problem(response: &Response, status: u16, code: &str) {
     for word in INTERNAL {
         assert!(!shown.contains(word), "{word}: {shown}");
     }
-    let retries = matches!(code, "no-version" | "overload" | "unhealthy");
+    let retries = matches!(code, "no-version" | "overload" | "unhealthy" | "rate-limit");
     assert_eq!(response.header("retry-after").is_some(), retries, "{response:?}");
 }
 

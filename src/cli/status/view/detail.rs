@@ -12,7 +12,9 @@ use super::super::finding;
 use super::super::grid::{Column, Grid};
 use super::super::page::{BOLD, DIM, Line, PLAIN, Page, WAITING, WRONG, width, wrapped};
 use super::{write_finding, write_key};
-use crate::api::{OutboundDocument, ServiceDocument, StatusDocument, VersionDocument};
+use crate::api::{
+    OutboundDocument, RateLimitDocument, ServiceDocument, StatusDocument, VersionDocument,
+};
 use crate::cli::table::Align;
 use crate::policy::rescue;
 
@@ -51,6 +53,7 @@ pub fn write(
         (domains.len() > 1).then(|| ("domains", domains.join(", "))),
         (!routes.is_empty()).then(|| ("routes", routes.join(", "))),
         Some(("traffic", traffic(service))),
+        service.rate_limit.as_ref().map(|limit| ("limit", rate_limit(limit))),
     ];
     for (key, text) in lines.into_iter().flatten() {
         write_key(page, key, &text, columns);
@@ -83,6 +86,13 @@ fn traffic(service: &ServiceDocument) -> String {
         format!(": {}", counted(observed.since_publish.service_requests, "request"))
     });
     format!("{what}{}{requests}", since(service))
+}
+
+/// How often requests may come, and how many were refused.
+fn rate_limit(limit: &RateLimitDocument) -> String {
+    let RateLimitDocument { key, rate, burst, refused_last_minute, refused } = limit;
+    let [minute, all] = [refused_last_minute, refused].map(|count| grouped(*count));
+    format!("{rate} by {key}, burst {burst}; refused: {minute} in the last minute, {all} in all")
 }
 
 /// Since when the traffic is as it is.

@@ -1,7 +1,7 @@
 //! The dictionary of `elsewhere`.
 
 /// Words that mean one thing, in lower case and without `-` and `_`; and what it is here.
-pub const CALLED: [(&[&str], &str); 32] = [
+pub const CALLED: [(&[&str], &str); 33] = [
     (
         &[
             "host",
@@ -319,6 +319,26 @@ pub const CALLED: [(&[&str], &str); 32] = [
     (
         &["maxconn", "maxconns", "maxconnections", "maxrequests", "maxpendingrequests"],
         "a version's requests in flight are bounded by `concurrency` in `[versions.limits]`",
+    ),
+    (
+        &[
+            "ratelimit",
+            "ratelimits",
+            "ratelimiter",
+            "ratelimiting",
+            "localratelimit",
+            "ratelimitpolicy",
+            "limitreq",
+            "limitreqzone",
+            "throttle",
+            "throttling",
+            "rps",
+            "requestspersecond",
+            "requestsperminute",
+            "tokenbucket",
+            "quota",
+        ],
+        "how often requests may come is `[traffic.rate-limit]` of a service's file",
     ),
     (
         &["fallback", "failover", "backup", "errorpage", "proxyintercepterrors"],

@@ -5,6 +5,7 @@ mod upstream;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 
 use ipnet::IpNet;
 use prop::collection::{btree_map, btree_set, vec};

@@ -13,10 +13,10 @@ pub struct Said {
 pub fn said(versions: usize) -> BoxedStrategy<Said> {
     let beside = (select(&Pick::ALL), any::<bool>(), option::of(overrides()), option::of(sticky()));
     let reach = vec(select(&Reach::ALL), versions);
-    let failing = (rescue(versions), select(&WhenUnhealthy::ALL));
+    let failing = (rescue(versions), select(&WhenUnhealthy::ALL), option::of(rate_limit()));
     (traffic(versions), beside, rules(versions), reach, failing)
         .prop_map(|(traffic, (pick, propagate, overrides, sticky), rules, mut reach, failing)| {
-            let (rescue, when_unhealthy) = failing;
+            let (rescue, when_unhealthy, rate_limit) = failing;
             if let Traffic::Split(split) = &traffic {
                 let some = split.shares().iter().filter(|(_, share)| *share > Percent::ZERO);
                 some.for_each(|(version, _)| reach[*version] = Reach::Live);
@@ -30,6 +30,7 @@ pub fn said(versions: usize) -> BoxedStrategy<Said> {
                 reach,
                 rescue,
                 when_unhealthy,
+                rate_limit,
             };
             Said { traffic, policy }
         })
@@ -135,6 +136,22 @@ fn sticky() -> impl Strategy<Value = Sticky> {
     let pin = ttl().prop_map(|ttl| StickyMode::Pin { ttl });
     let mode = prop_oneof![Just(StickyMode::Hash), pin];
     (key, mode).prop_map(|(key, mode)| Sticky { key, mode })
+}
+
+fn rate_limit() -> impl Strategy<Value = RateLimit> {
+    let key = prop_oneof![
+        "[a-z0-9!~-]{1,6}".prop_map(RateKey::Header),
+        TOKEN.prop_map(RateKey::Cookie),
+        "(?s).{1,6}".prop_map(RateKey::Query),
+        Just(RateKey::ClientAddress),
+        Just(RateKey::Service),
+    ];
+    let rate = (1..=Rate::MOST, select(vec!["s", "m", "h"]));
+    let rate = rate.prop_map(|(requests, per)| format!("{requests}/{per}").parse().unwrap());
+    (key, rate, option::of(1..=1_000_000_u32)).prop_map(|(key, rate, burst): (_, Rate, _)| {
+        let burst = burst.and_then(NonZeroU32::new).unwrap_or(rate.requests);
+        RateLimit { key, rate, burst }
+    })
 }
 
 fn ttl() -> impl Strategy<Value = Duration> {

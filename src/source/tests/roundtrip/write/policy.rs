@@ -19,6 +19,7 @@ impl Writer<'_> {
             reach: _,
             rescue,
             when_unhealthy,
+            rate_limit,
         } = policy;
         *text += "[traffic]\n";
         self.key(text, "pick", quoted(pick.as_str()), *pick == Pick::Random);
@@ -41,6 +42,12 @@ impl Writer<'_> {
         for rule in rules {
             *text += "[[traffic.rules]]\n";
             self.rule(text, versions, rule);
+        }
+        if let Some(RateLimit { key, rate, burst }) = rate_limit {
+            *text += "[traffic.rate-limit]\n";
+            self.key(text, "key", quoted(key), false);
+            self.key(text, "rate", quoted(rate), false);
+            self.key(text, "burst", burst, *burst == rate.requests);
         }
         if let Some(sticky) = sticky {
             *text += "[traffic.sticky]\n";
