@@ -1,8 +1,7 @@
 //! Finds the end of a chunked body, byte by byte, and the trailer fields there ([RFC 9112, section
 //! 7.1](https://www.rfc-editor.org/rfc/rfc9112#section-7.1)).
 //!
-//! `transport` only looks for the end of a client's body, which pingora decodes afterwards; `upstream` decodes the bodies
-//! of targets piece by piece. Anything that is not exactly a chunked body is refused, so that no reader can find
+//! `transport` decodes the bodies of clients by it, and `upstream` those of targets. Anything that is not exactly a chunked body is refused, so that no reader can find
 //! another end.
 
 use http::HeaderMap;
@@ -59,23 +58,6 @@ enum At {
 }
 
 impl Chunks {
-    /// Looks at the next bytes, and returns how many of them belong to the body: all of them until it
-    /// is [done](Self::is_done).
-    ///
-    /// # Errors
-    ///
-    /// Where the bytes are no chunked body.
-    pub fn look(&mut self, bytes: &[u8]) -> Result<usize, NotChunked> {
-        let mut looked = 0;
-        while let Some(rest) = bytes.get(looked..).filter(|rest| !rest.is_empty()) {
-            looked += match self.piece(rest)? {
-                Piece::Framing(0) => break,
-                Piece::Framing(length) | Piece::Data(length) => length,
-            };
-        }
-        Ok(looked)
-    }
-
     /// What the next bytes begin with. Of a body that is [done](Self::is_done), it is framing without any bytes.
     ///
     /// # Errors
@@ -197,6 +179,20 @@ impl Chunks {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Chunks {
+        /// How many of the next bytes belong to the body: all of them until it is done.
+        fn look(&mut self, bytes: &[u8]) -> Result<usize, NotChunked> {
+            let mut looked = 0;
+            while let Some(rest) = bytes.get(looked..).filter(|rest| !rest.is_empty()) {
+                looked += match self.piece(rest)? {
+                    Piece::Framing(0) => break,
+                    Piece::Framing(length) | Piece::Data(length) => length,
+                };
+            }
+            Ok(looked)
+        }
+    }
 
     fn whole(body: &[u8]) -> Result<Chunks, NotChunked> {
         let mut chunks = Chunks::default();

@@ -2,9 +2,8 @@
 //!
 //! [`Gateway`] serves the connections that `transport` accepts. For each request it pins a snapshot,
 //! finds the service, decides the version, has it served, and tells `telemetry` once how it ended.
-//! `http1` and `http2` bring it requests as [`Session`]s, by pingora's session of HTTP/1 and by h2.
-//! Pingora's `HttpProxy` is not used: its future has 70 KB, for all that a request to an upstream may
-//! need, and every request moves it twice.
+//! `http1` and `http2` bring it requests as [`Session`]s. Pingora's `HttpProxy` is not used: its future
+//! has 70 KB, for all that a request to an upstream may need, and every request moves it twice.
 
 mod ctx;
 mod exchange;

@@ -1,5 +1,8 @@
-//! Connections of HTTP/1.1 and 1.0: one request after the other. Heads come from the connection whole and checked;
-//! pingora's session parses them, and frames the responses.
+//! Connections of HTTP/1.1 and 1.0: one request after the other. Heads come from the connection whole and checked, and
+//! bodies as data; `request` reads the former, `response` writes responses.
+
+mod request;
+mod response;
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -7,25 +10,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http::{HeaderMap, Version, header};
+use bytes::Buf;
+use http::{HeaderMap, Method, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::prelude::{ErrorType, Result};
-use pingora::protocols::Stream;
-use pingora::protocols::http::v1::server::HttpSession;
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
 
 use super::failure::{self, Failure};
 use super::session::{Codec, Gone, Input, Session};
 use super::{Flow, Gateway, HttpLimits, Origin, http2};
 use crate::transport::tls::TlsPeer;
 use crate::transport::{Connection, Malformed, Next};
+use response::Framing;
 
-/// Tells pingora to keep connections open. The connection itself knows for how long.
-const KEEP: Option<u64> = Some(0);
 /// How long the rest of an unwanted body is read, so that the connection can serve another request.
 const DRAIN: Duration = Duration::from_secs(3);
-/// Pingora's errors for a malformed chunked body.
-const MALFORMED: [ErrorType; 2] =
-    [ErrorType::Custom("InvalidChunk"), ErrorType::Custom("InvalidTrailerEnd")];
 
 impl From<Malformed> for Failure {
     fn from(malformed: Malformed) -> Self {
@@ -47,16 +46,13 @@ pub async fn serve(gateway: &Gateway, connection: Connection) {
         connection.clone().leaves(is_new, drained)
     };
     let (mut leave, mut is_new) = (pin!(leaves(true)), true);
-    // Pingora's sessions own what they read: this clone of the connection passes from each request's session to the
-    // next.
-    let mut stream: Stream = Box::new(connection.clone());
     // Over TLS, a handshake has agreed on the version of HTTP; in cleartext, the client begins as it likes.
     let agreed = connection.tls().map(|tls| tls.is_http2);
     loop {
         let HttpLimits { head, times } = gateway.limits();
         match connection.head(head, times, leave.as_mut()).await {
             Next::Request if agreed == Some(true) => {
-                return refuse(gateway, &connection, stream, Failure::BadRequest).await;
+                return Box::pin(refuse(gateway, &connection, Failure::BadRequest)).await;
             }
             Next::Request if is_new => {
                 leave.set(leaves(false));
@@ -64,58 +60,44 @@ pub async fn serve(gateway: &Gateway, connection: Connection) {
             }
             Next::Request => {}
             Next::Http2 if agreed == Some(false) => {
-                let refused = refuse(gateway, &connection, stream, Failure::BadRequest);
-                return Box::pin(refused).await;
+                return Box::pin(refuse(gateway, &connection, Failure::BadRequest)).await;
             }
             Next::Http2 => return Box::pin(http2::serve(gateway.clone(), connection)).await,
             Next::Nothing => return,
             Next::Refused(malformed) => {
-                return Box::pin(refuse(gateway, &connection, stream, malformed.into())).await;
+                return Box::pin(refuse(gateway, &connection, malformed.into())).await;
             }
         }
         // Boxed, so that a connection between two requests holds no room for one.
-        match Box::pin(serve_request(gateway, &connection, stream)).await {
-            Some(next) => stream = next,
-            None => return,
+        if !Box::pin(serve_request(gateway, &connection)).await {
+            return;
         }
     }
 }
 
-/// Serves the request whose head has come. Returns the stream if it may carry another request.
-async fn serve_request(
-    gateway: &Gateway,
-    connection: &Connection,
-    stream: Stream,
-) -> Option<Stream> {
-    // Made where it stays: it is large, and each place that it passed through would be a copy.
-    let mut session = Box::new(Http1::new(stream, connection.clone(), gateway.draining.clone()));
-    if !session.read_head().await {
-        let stream = session.session.into_inner();
-        refuse(gateway, connection, stream, Failure::BadRequest).await;
-        return None;
-    }
+/// Serves the request whose head has come. Returns whether the connection may carry another one.
+async fn serve_request(gateway: &Gateway, connection: &Connection) -> bool {
+    let Some(request) = request::parse(connection.take_head()) else {
+        refuse(gateway, connection, Failure::BadRequest).await;
+        return false;
+    };
+    let session = Box::new(Http1::new(request, connection.clone(), gateway.draining.clone()));
     let mut session = Session::new(Codec::Http1(session), connection.scheme());
     let flow = gateway.exchange(&mut session).await;
-    let Codec::Http1(session) = session.into_codec() else { return None };
-    session.end(flow).await
+    match session.into_codec() {
+        Codec::Http1(session) => session.end(flow).await,
+        Codec::Http2(_) | Codec::Local(_) => false,
+    }
 }
 
 /// Answers a client that speaks in cleartext where TLS is spoken.
 pub async fn refuse_cleartext(gateway: &Gateway, connection: Connection) {
-    let stream = Box::new(connection.clone());
-    refuse(gateway, &connection, stream, Failure::Cleartext).await;
+    refuse(gateway, &connection, Failure::Cleartext).await;
 }
 
 /// Answers a head that cannot be served, and closes its connection.
-async fn refuse(gateway: &Gateway, connection: &Connection, stream: Stream, failure: Failure) {
-    let mut session = HttpSession::new(stream);
-    let answer = async {
-        let (head, body) = failure::unread(&failure)?;
-        session.write_response_header(Box::new(head)).await?;
-        session.write_body(&body).await?;
-        session.finish_body().await
-    };
-    let is_answered = answer.await.is_ok();
+async fn refuse(gateway: &Gateway, connection: &Connection, failure: Failure) {
+    let is_answered = answer(&mut connection.clone(), &failure).await.is_some();
     let status = is_answered.then(|| failure.status());
     gateway.record_unread(&failure, &Origin::of(connection, Version::HTTP_11), status);
     if is_answered {
@@ -123,50 +105,35 @@ async fn refuse(gateway: &Gateway, connection: &Connection, stream: Stream, fail
     }
 }
 
+async fn answer(connection: &mut Connection, failure: &Failure) -> Option<()> {
+    let (head, body) = failure::unread(failure).ok()?;
+    connection.gather(|buffer| response::write(buffer, &head, false));
+    connection.write_all(&body).await.ok()?;
+    connection.flush().await.ok()
+}
+
 /// One request of a connection.
 pub struct Http1 {
-    session: HttpSession,
+    request: RequestHeader,
     connection: Connection,
     /// Whether the drain is announced: then each response closes its connection.
     draining: Arc<AtomicBool>,
-    /// Whether the response is chunked, so that trailers can follow.
-    is_chunked: bool,
+    /// How the body of the response is framed; `None` before its head.
+    framing: Option<Framing>,
+    /// Whether the connection may carry another request.
+    is_kept: bool,
     /// Whether the connection carries another protocol.
     is_switched: bool,
 }
 
 impl Http1 {
-    fn new(stream: Stream, connection: Connection, draining: Arc<AtomicBool>) -> Self {
-        Self {
-            session: HttpSession::new(stream),
-            connection,
-            draining,
-            is_chunked: false,
-            is_switched: false,
-        }
-    }
-
-    /// Has the head that has come parsed. `false` where it cannot be served.
-    async fn read_head(&mut self) -> bool {
-        let session = &mut self.session;
-        // Read from the stream, the head would be copied, and waited for with a time limit.
-        session.set_pipelined_prefix(self.connection.take_head());
-        if !matches!(session.read_request().await, Ok(Some(_))) {
-            return false;
-        }
-        session.set_total_drain_timeout(Some(DRAIN));
-        // The connection and the version's limits say how long a client may take, not pingora.
-        session.set_read_timeout(None);
-        // The rest of an unwanted body is drained instead, for a limited time.
-        session.set_close_on_response_before_downstream_finish(false);
-        if session.get_keepalive_timeout().is_some() {
-            session.set_server_keepalive(KEEP);
-        }
-        true
+    fn new(request: RequestHeader, connection: Connection, draining: Arc<AtomicBool>) -> Self {
+        let is_kept = request::keeps(&request);
+        Self { request, connection, draining, framing: None, is_kept, is_switched: false }
     }
 
     pub fn request(&self) -> &RequestHeader {
-        self.session.req_header()
+        &self.request
     }
 
     pub fn client(&self) -> SocketAddr {
@@ -181,15 +148,14 @@ impl Http1 {
         self.connection.permit().is_alone()
     }
 
-    pub fn is_body_empty(&mut self) -> bool {
-        self.session.is_body_empty()
+    pub fn is_body_empty(&self) -> bool {
+        !self.connection.has_body()
     }
 
     pub async fn read(&mut self) -> Input {
-        match self.session.read_body_bytes().await {
+        match self.connection.read_body().await {
             Ok(Some(data)) => Input::Data(data),
             Ok(None) => Input::End(self.connection.request_trailers()),
-            Err(error) if MALFORMED.contains(error.etype()) => Input::Malformed,
             Err(_) if self.connection.is_malformed() => Input::Malformed,
             Err(_) => Input::Gone,
         }
@@ -205,69 +171,111 @@ impl Http1 {
     }
 
     pub async fn write_continue(&mut self) -> Result<(), Gone> {
-        self.session.write_continue_response().await.map_err(|_| Gone)
+        self.connection.gather(|buffer| buffer.extend_from_slice(response::CONTINUE));
+        self.flush().await
     }
 
     pub async fn write_informational(&mut self, head: ResponseHeader) -> Result<(), Gone> {
-        self.session.write_response_header(Box::new(head)).await.map_err(|_| Gone)
+        self.connection.gather(|buffer| response::write_as_it_is(buffer, &head));
+        self.flush().await
     }
 
     /// The connection ends with the protocol that is switched to.
     pub async fn switch(&mut self, head: ResponseHeader) -> Result<(), Gone> {
         self.connection.switch();
-        self.is_switched = true;
-        self.session.write_response_header(Box::new(head)).await.map_err(|_| Gone)
+        (self.is_switched, self.is_kept) = (true, false);
+        self.framing = Some(Framing::UntilClose);
+        self.write_informational(head).await
     }
 
     pub async fn write_head(&mut self, head: ResponseHeader) -> Result<(), Gone> {
-        self.is_chunked = head.headers.contains_key(header::TRANSFER_ENCODING);
-        if self.draining.load(Ordering::Relaxed) {
-            self.close_after();
+        let framing = Framing::of(&head, self.request.method == Method::HEAD);
+        if framing == Framing::UntilClose || self.draining.load(Ordering::Relaxed) {
+            self.is_kept = false;
         }
-        self.session.write_response_header(Box::new(head)).await.map_err(|_| Gone)
+        self.connection.gather(|buffer| response::write(buffer, &head, self.is_kept));
+        self.framing = Some(framing);
+        match framing {
+            // The body is about to come, and leaves together with its head.
+            Framing::Length(1..) => Ok(()),
+            // A body of unknown length may be a long time in coming.
+            _ => self.flush().await,
+        }
     }
 
     pub async fn write(&mut self, data: &[u8]) -> Result<(), Gone> {
-        self.session.write_body(data).await.map(drop).map_err(|_| Gone)
+        let written = match &mut self.framing {
+            Some(Framing::Length(left)) => {
+                let here = usize::try_from(*left).unwrap_or(usize::MAX).min(data.len());
+                *left -= here as u64;
+                self.connection.write_all(data.get(..here).unwrap_or_default()).await
+            }
+            Some(Framing::Chunked) => {
+                let size = response::chunk_size(data.len());
+                let mut chunk = size.chain(data).chain(&b"\r\n"[..]);
+                self.connection.write_all_buf(&mut chunk).await
+            }
+            Some(Framing::UntilClose) => self.connection.write_all(data).await,
+            None => return Ok(()),
+        };
+        written.map_err(|_| Gone)?;
+        match self.framing {
+            Some(Framing::Length(1..)) => Ok(()),
+            _ => self.flush().await,
+        }
     }
 
-    /// After a switch, this closes our direction alone. Pingora would take the end of the one for that of both.
+    /// After a switch, this closes our direction alone: the client's goes on.
     pub async fn finish(&mut self, trailers: Option<HeaderMap>) -> Result<(), Gone> {
         if self.is_switched {
             return self.connection.end_writing().await.map_err(|_| Gone);
         }
-        if let Some(trailers) = trailers.filter(|it| self.is_chunked && !it.is_empty()) {
-            self.connection.end_with_trailers(&trailers);
+        match self.framing {
+            // The client waits for more, and must not take this for the whole.
+            Some(Framing::Length(1..)) => return Err(Gone),
+            Some(Framing::Chunked) => {
+                let trailers = trailers.unwrap_or_default();
+                self.connection.gather(|buffer| response::write_last_chunk(buffer, &trailers));
+            }
+            _ => {}
         }
-        self.session.finish_body().await.map(drop).map_err(|_| Gone)
+        self.flush().await
     }
 
     pub fn close_after(&mut self) {
-        self.session.set_server_keepalive(None);
+        self.is_kept = false;
     }
 
-    /// The stream for the next request, if the connection may have one.
-    async fn end(mut self, flow: Flow) -> Option<Stream> {
+    async fn flush(&mut self) -> Result<(), Gone> {
+        self.connection.flush().await.map_err(|_| Gone)
+    }
+
+    /// Ends the request. Returns whether the connection may carry another one.
+    async fn end(self: Box<Self>, flow: Flow) -> bool {
         if matches!(flow, Flow::Broken) {
             // A client that does not count bytes must not take this for an orderly end.
-            if self.ends_with_connection() {
+            if self.framing == Some(Framing::UntilClose) {
                 self.connection.reset_on_close();
             }
-            self.session.shutdown().await;
-            return None;
+            // The client may have closed it first.
+            self.connection.end_writing().await.ok();
+            return false;
         }
-        if self.session.will_keepalive() && self.session.drain_request_body().await.is_ok() {
-            let (stream, _) = self.session.reuse().await.ok()??.into_parts();
-            return Some(stream);
+        if self.is_kept && self.drain().await {
+            return true;
         }
         self.connection.linger().await;
-        None
+        false
     }
 
-    /// Whether only the end of the connection ends the response.
-    fn ends_with_connection(&self) -> bool {
-        let response = self.session.response_written();
-        let has_length = |head: &ResponseHeader| head.headers.contains_key(header::CONTENT_LENGTH);
-        !self.is_chunked && response.is_some_and(|head| !has_length(head))
+    /// Reads what is left of the request's body. `false` where it does not come to its end in time.
+    async fn drain(&self) -> bool {
+        if !self.connection.has_body() {
+            return true;
+        }
+        let rest = async { while let Ok(Some(_)) = self.connection.read_body().await {} };
+        timeout(DRAIN, rest).await.is_ok()
+            && !self.connection.has_body()
+            && !self.connection.is_malformed()
     }
 }

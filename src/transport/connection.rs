@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::uri::Scheme;
 use tokio::io::{Interest, ReadBuf};
@@ -170,6 +170,7 @@ impl Connection {
                 if let Poll::Ready(read) = state.inbound.poll_fill(context, &self.0.stream) {
                     return Poll::Ready(Filled::Read(read));
                 }
+                state.outbound.rest();
                 // The clock is read only where nothing has come yet.
                 let deadline = *deadline.get_or_insert_with(|| Instant::now() + allowed);
                 if state.timer.poll(context, deadline).is_ready() {
@@ -212,10 +213,31 @@ impl Connection {
         self.state().inbound.switch();
     }
 
-    /// Has these trailers end the chunked body that is being written, which pingora 0.9 cannot do. The next write must
-    /// be the body's last chunk.
-    pub fn end_with_trailers(&self, trailers: &HeaderMap) {
-        self.state().outbound.end_with(trailers);
+    /// Whether more of the present request may come.
+    pub fn has_body(&self) -> bool {
+        self.state().inbound.has_body()
+    }
+
+    /// The next data of the present request's body. `None` is the end of the body; of a protocol that was switched to, the
+    /// end of the client's direction. Sends the gathered bytes first, because the client may wait for them. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// Where the client is gone, or the body is framed wrongly.
+    pub async fn read_body(&self) -> io::Result<Option<Bytes>> {
+        poll_fn(|context| {
+            let (mut state, stream) = (self.state(), self.stream());
+            if let Poll::Ready(Err(error)) = state.poll_send(context, stream) {
+                return Poll::Ready(Err(error));
+            }
+            state.inbound.poll_data(context, stream)
+        })
+        .await
+    }
+
+    /// Writes to the gathered bytes.
+    pub fn gather(&self, write: impl FnOnce(&mut BytesMut)) {
+        write(self.state().outbound.buffer());
     }
 
     /// How long the client of the present request may take no data.
@@ -358,9 +380,7 @@ impl State {
             ready!(self.poll_send(context, stream))?;
         }
         if length < GATHER {
-            for part in parts {
-                self.outbound.gather(part)?;
-            }
+            parts.for_each(|part| self.outbound.buffer().extend_from_slice(part));
             return Poll::Ready(Ok(length));
         }
         match write(context) {

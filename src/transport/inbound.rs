@@ -4,17 +4,18 @@ use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
 use tokio::io::{AsyncReadExt, ReadBuf};
 
 use super::head::{Framing, HeadLimits, Malformed, Scan, Seen};
 use super::stream::{Reader, Stream};
 use super::target::origin_form;
-use crate::chunked::Chunks;
+use crate::chunked::{Chunks, NotChunked, Piece};
 
-/// Bytes per read while a head is awaited.
+/// Bytes per read while a head is awaited, and while a body is.
 const READ: usize = 4 << 10;
+const READ_BODY: usize = 64 << 10;
 
 /// One direction of a connection.
 #[derive(Debug, Default)]
@@ -90,11 +91,7 @@ impl Inbound {
     pub fn take_head(&mut self) -> BytesMut {
         let Stage::Head(length, framing) = self.stage else { return BytesMut::new() };
         self.stage = framing.into();
-        // Nothing that follows shares the memory then, and nothing has to count who does.
-        match length == self.inbox.len() {
-            true => std::mem::take(&mut self.inbox),
-            false => self.inbox.split_to(length),
-        }
+        self.take(length)
     }
 
     /// Reads what has come of a head; 0 bytes mean the end of the stream. A connection on which nothing has come holds
@@ -104,13 +101,22 @@ impl Inbound {
         context: &mut Context<'_>,
         stream: &dyn Stream,
     ) -> Poll<io::Result<usize>> {
+        self.poll_fill_with(context, stream, READ)
+    }
+
+    fn poll_fill_with(
+        &mut self,
+        context: &mut Context<'_>,
+        stream: &dyn Stream,
+        room: usize,
+    ) -> Poll<io::Result<usize>> {
         if self.inbox.is_empty()
             && let Poll::Pending = stream.poll_readable(context)?
         {
             self.inbox = BytesMut::new();
             return Poll::Pending;
         }
-        self.inbox.reserve(READ);
+        self.inbox.reserve(room);
         let read = pin!(Reader(stream).read_buf(&mut self.inbox)).poll(context);
         if read.is_pending() && self.inbox.is_empty() {
             self.inbox = BytesMut::new();
@@ -133,62 +139,57 @@ impl Inbound {
         self.is_malformed
     }
 
-    /// Reads bytes of the present request.
-    pub fn poll_read(
+    /// Whether more of the present request may come.
+    pub fn has_body(&self) -> bool {
+        !matches!(self.stage, Stage::Between | Stage::Head(_, Framing::None))
+    }
+
+    /// The next data of the present request's body. `None` is the end of the body; of a protocol that was switched to, the
+    /// end of the client's direction.
+    pub fn poll_data(
         &mut self,
         context: &mut Context<'_>,
         stream: &dyn Stream,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match &mut self.stage {
-            Stage::Between => Poll::Ready(Err(io::Error::other("read beyond a request"))),
-            Stage::Head(left, framing) => {
-                let framing = *framing;
-                *left -= give(&mut self.inbox, *left, buffer);
-                if *left == 0 {
-                    self.stage = framing.into();
+    ) -> Poll<io::Result<Option<Bytes>>> {
+        while self.has_body() {
+            if self.inbox.is_empty()
+                && ready!(self.poll_fill_with(context, stream, self.stage.room()))? == 0
+            {
+                return Poll::Ready(match self.stage {
+                    Stage::Raw => Ok(None),
+                    _ => Err(io::ErrorKind::UnexpectedEof.into()),
+                });
+            }
+            let data = self.data()?;
+            if !data.is_empty() {
+                return Poll::Ready(Ok(Some(data)));
+            }
+        }
+        Poll::Ready(Ok(None))
+    }
+
+    /// Takes data of the body from what has come. It may have been framing alone.
+    fn data(&mut self) -> io::Result<Bytes> {
+        let length = match &mut self.stage {
+            Stage::Between | Stage::Head(..) => 0,
+            Stage::Length(left) => {
+                let here = usize::try_from(*left).unwrap_or(usize::MAX).min(self.inbox.len());
+                *left -= here as u64;
+                here
+            }
+            Stage::Chunked(chunks) => match chunks.piece(&self.inbox) {
+                Ok(Piece::Data(length)) => length,
+                Ok(Piece::Framing(length)) => {
+                    self.inbox.advance(length);
+                    0
                 }
-                Poll::Ready(Ok(()))
-            }
-            Stage::Raw if self.inbox.is_empty() => stream.poll_read(context, buffer),
-            Stage::Raw => {
-                give(&mut self.inbox, usize::MAX, buffer);
-                Poll::Ready(Ok(()))
-            }
-            Stage::Length(_) | Stage::Chunked(_) => self.poll_body(context, stream, buffer),
-        }
-    }
-
-    fn poll_body(
-        &mut self,
-        context: &mut Context<'_>,
-        stream: &dyn Stream,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if !self.inbox.is_empty() {
-            let here = self.inbox.len().min(buffer.remaining());
-            let here = self.stage.take(self.inbox.get(..here).unwrap_or_default());
-            let here = self.checked(here)?;
-            give(&mut self.inbox, here, buffer);
-            return Poll::Ready(Ok(()));
-        }
-        let before = buffer.filled().len();
-        ready!(stream.poll_read(context, buffer))?;
-        let read = buffer.filled().get(before..).unwrap_or_default();
-        let ours = self.stage.take(read);
-        let ours = self.checked(ours)?;
-        // The bytes behind the body belong to the next request.
-        self.inbox.extend_from_slice(buffer.filled().get(before + ours..).unwrap_or_default());
-        buffer.set_filled(before + ours);
-        Poll::Ready(Ok(()))
-    }
-
-    /// Notes that the body is malformed, or complete.
-    fn checked(&mut self, taken: Option<usize>) -> io::Result<usize> {
-        let Some(taken) = taken else {
-            self.is_malformed = true;
-            self.stage = Stage::Between;
-            return Err(io::ErrorKind::InvalidData.into());
+                Err(NotChunked) => {
+                    self.is_malformed = true;
+                    self.stage = Stage::Between;
+                    return Err(io::ErrorKind::InvalidData.into());
+                }
+            },
+            Stage::Raw => self.inbox.len(),
         };
         match &self.stage {
             Stage::Length(0) => self.stage = Stage::Between,
@@ -198,21 +199,44 @@ impl Inbound {
             }
             _ => {}
         }
-        Ok(taken)
+        Ok(self.take(length).freeze())
+    }
+
+    /// Reads bytes of another protocol.
+    pub fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        stream: &dyn Stream,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.stage {
+            Stage::Raw if self.inbox.is_empty() => stream.poll_read(context, buffer),
+            Stage::Raw => {
+                let here = self.inbox.len().min(buffer.remaining());
+                buffer.put_slice(self.inbox.get(..here).unwrap_or_default());
+                self.inbox.advance(here);
+                Poll::Ready(Ok(()))
+            }
+            _ => Poll::Ready(Err(io::Error::other("a request is read in parts"))),
+        }
+    }
+
+    /// Takes bytes that have come, in the memory that they came in.
+    fn take(&mut self, length: usize) -> BytesMut {
+        // Nothing that follows shares the memory then, and nothing has to count who does.
+        match length == self.inbox.len() {
+            true => std::mem::take(&mut self.inbox),
+            false => self.inbox.split_to(length),
+        }
     }
 }
 
 impl Stage {
-    /// How many of these bytes belong to the body; `None` where they cannot be a body.
-    fn take(&mut self, bytes: &[u8]) -> Option<usize> {
+    /// Bytes of a body that are read at once.
+    fn room(&self) -> usize {
         match self {
-            Self::Length(left) => {
-                let here = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
-                *left -= here as u64;
-                Some(here)
-            }
-            Self::Chunked(chunks) => chunks.look(bytes).ok(),
-            Self::Between | Self::Head(..) | Self::Raw => Some(0),
+            Self::Length(left) => usize::try_from(*left).unwrap_or(READ_BODY).min(READ_BODY),
+            _ => READ_BODY,
         }
     }
 }
@@ -225,12 +249,4 @@ impl From<Framing> for Stage {
             Framing::Chunked => Self::Chunked(Box::default()),
         }
     }
-}
-
-/// Moves at most `limit` bytes to a reader.
-fn give(inbox: &mut BytesMut, limit: usize, buffer: &mut ReadBuf<'_>) -> usize {
-    let here = inbox.len().min(limit).min(buffer.remaining());
-    buffer.put_slice(inbox.get(..here).unwrap_or_default());
-    inbox.advance(here);
-    here
 }

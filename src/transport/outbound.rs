@@ -8,8 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
-use http::HeaderMap;
+use bytes::{Buf, BytesMut};
 use pingora::protocols::l4::ext::get_tcp_info;
 use tokio::time::{Instant, Sleep};
 
@@ -17,12 +16,12 @@ use super::stream::Stream;
 
 /// Writes of this size or more are not copied.
 pub const GATHER: usize = 16 << 10;
+/// The memory that an idle connection keeps for its next response.
+const KEPT: usize = 1 << 10;
 /// How often the kernel is asked whether the client takes anything, while a write waits.
 const LOOK: Duration = Duration::from_secs(1);
 /// The minimum time that a write may wait where the kernel does not report progress.
 const BLIND: Duration = Duration::from_secs(30);
-/// How pingora ends a chunked body, in a write of its own.
-const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// One direction of a connection.
 #[derive(Debug, Default)]
@@ -31,8 +30,6 @@ pub struct Outbound {
     /// Whether the stream may still hold a part of what was written to it.
     is_unflushed: bool,
     progress: Progress,
-    /// Bytes to send in place of the last chunk, which must be the next write.
-    ending: Option<Bytes>,
     stall: Option<Stall>,
 }
 
@@ -65,7 +62,6 @@ struct Stall {
 impl Outbound {
     /// Forgets what belonged to the response before.
     pub fn begin(&mut self) {
-        self.ending = None;
         self.stall = None;
     }
 
@@ -79,30 +75,16 @@ impl Outbound {
         self.gathered.len()
     }
 
-    /// Adds bytes to those that wait.
-    ///
-    /// # Errors
-    ///
-    /// Where trailers should replace the last chunk, and these bytes are not the last chunk.
-    pub fn gather(&mut self, data: &[u8]) -> io::Result<usize> {
-        match self.ending.take() {
-            None => self.gathered.extend_from_slice(data),
-            Some(ending) if data == LAST_CHUNK => self.gathered.extend_from_slice(&ending),
-            Some(_) => return Err(io::Error::other("data after trailers")),
-        }
-        Ok(data.len())
+    /// Where bytes wait. More can be added.
+    pub fn buffer(&mut self) -> &mut BytesMut {
+        &mut self.gathered
     }
 
-    /// Has trailers end the chunked body that is being written.
-    pub fn end_with(&mut self, trailers: &HeaderMap) {
-        let mut section = BytesMut::from("0\r\n");
-        for (name, value) in trailers {
-            for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
-                section.extend_from_slice(part);
-            }
+    /// Gives back the memory of a large response, because nothing is to be sent for a while.
+    pub fn rest(&mut self) {
+        if self.gathered.is_empty() && self.gathered.capacity() > KEPT {
+            self.gathered = BytesMut::new();
         }
-        section.extend_from_slice(b"\r\n");
-        self.ending = Some(section.freeze());
     }
 
     /// Sends what waits.

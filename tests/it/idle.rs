@@ -8,7 +8,9 @@ use std::time::Duration;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::SockRef;
 
-use crate::support::{DEADLINE, GREETER, Site, Watershed, one_version, within};
+use ::misbehaving::{Script, Upstream};
+
+use crate::support::{DEADLINE, Site, UP, Watershed, upstream, within};
 
 /// Connections that ask at the same time.
 const AT_ONCE: usize = 50;
@@ -31,16 +33,24 @@ impl Watershed {
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
-    /// Connections that had one request each, and wait for another.
-    fn kept(&self, count: usize) -> Vec<Kept> {
+    /// Connections that had one request each, with a body of this length and a response of the same, and wait for another.
+    fn kept(&self, count: usize, length: usize) -> Vec<Kept> {
         let mut kept = Vec::with_capacity(count);
         while kept.len() < count {
             let mut together: Vec<_> = (0..AT_ONCE).map(|_| Kept::new(self)).collect();
-            together.iter_mut().for_each(Kept::ask);
-            together.iter_mut().for_each(Kept::answer);
+            together.iter_mut().for_each(|it| it.ask(length));
+            together.iter_mut().for_each(|it| it.answer(length));
             kept.append(&mut together);
         }
         kept
+    }
+
+    /// The resident memory of one such connection, in KiB.
+    fn resident_each(&self, count: usize, length: usize) -> f64 {
+        drop(self.kept(WARM, length));
+        let before = self.resident();
+        let kept = self.kept(count, length);
+        (self.resident() - before) / kept.len() as f64
     }
 }
 
@@ -55,14 +65,19 @@ impl Kept {
         Self(stream)
     }
 
-    fn ask(&mut self) {
-        let head = format!("GET / HTTP/1.1\r\nhost: {GREETER}\r\naccept: */*\r\n\r\n");
+    fn ask(&mut self, length: usize) {
+        let head = format!("POST / HTTP/1.1\r\nhost: {UP}\r\ncontent-length: {length}\r\n\r\n");
         self.0.write_all(head.as_bytes()).unwrap();
+        self.0.write_all(&vec![b'x'; length]).unwrap();
     }
 
-    fn answer(&mut self) {
-        let (mut response, mut part) = (Vec::new(), [0; 1024]);
-        while !response.ends_with(b"Hello from v1!\n") {
+    fn answer(&mut self, length: usize) {
+        let (mut response, mut part) = (Vec::new(), [0; 4096]);
+        let body = |response: &[u8]| {
+            let head = response.windows(4).position(|it| it == b"\r\n\r\n")?;
+            Some(response.len() - head - 4)
+        };
+        while body(&response) != Some(length) {
             let read = self.0.read(&mut part).unwrap();
             assert!(read > 0, "{}", String::from_utf8_lossy(&response));
             response.extend_from_slice(&part[..read]);
@@ -71,24 +86,36 @@ impl Kept {
     }
 }
 
+/// An upstream that echoes bodies: what is measured is connections, and no guest's sandboxes.
+fn serve() -> (Upstream, Watershed) {
+    let echo = Upstream::http1(Script::echo());
+    let watershed = Site::new().service("up", &upstream("v1", &[echo.address()], "")).start();
+    (echo, watershed)
+}
+
 #[test]
 fn a_connection_that_waits_for_a_request_holds_little() {
     allow_descriptors(KEPT);
-    let watershed = Site::new().service("greeter", &one_version("v1")).start();
-    drop(watershed.kept(WARM));
-    let before = watershed.resident();
-    let kept = watershed.kept(KEPT);
-    let each = (watershed.resident() - before) / kept.len() as f64;
+    let (_echo, watershed) = serve();
+    let each = watershed.resident_each(KEPT, 15);
+    assert!(each < MOST, "{each:.1} KiB each");
+}
+
+/// What a connection once needed for large messages must not stay with it.
+#[test]
+fn a_connection_that_waits_for_a_request_holds_no_more_after_large_ones() {
+    let (_echo, watershed) = serve();
+    let each = watershed.resident_each(KEPT / 4, 15 << 10);
     assert!(each < MOST, "{each:.1} KiB each");
 }
 
 #[test]
 fn what_a_burst_of_connections_took_is_given_back() {
     let count = allow_descriptors(BURST);
-    let watershed = Site::new().service("greeter", &one_version("v1")).start();
-    drop(watershed.kept(WARM));
+    let (_echo, watershed) = serve();
+    drop(watershed.kept(WARM, 15));
     let before = watershed.resident();
-    drop(watershed.kept(count));
+    drop(watershed.kept(count, 15));
     // Nothing else happens that would have the allocator look at its memory.
     within(Duration::from_secs(60), "the memory is given back", || {
         watershed.resident() - before < LEFT * 1024.0
