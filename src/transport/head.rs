@@ -100,6 +100,11 @@ impl Scan {
                 return Ok(Seen::Part);
             }
         }
+        // What no method begins with cannot become a head. The hello of TLS is waited for in vain otherwise.
+        let is_method = |byte: &u8| is_token(*byte) || b"\r\n".contains(byte);
+        if !self.is_begun && !bytes.first().is_none_or(is_method) {
+            return Err(Malformed::Syntax);
+        }
         while let Some(rest) = bytes.get(self.looked..) {
             let Some(end) = memchr::memchr(b'\n', rest) else {
                 self.looked = bytes.len();

@@ -91,6 +91,8 @@ mod support;
 mod switching;
 mod systemd;
 mod tasks;
+mod tls;
+mod tls_requests;
 mod transient;
 mod unhealthy;
 mod upgrade;

@@ -8,6 +8,7 @@ pub mod compiled;
 mod events;
 mod http1;
 mod http2;
+pub mod https;
 mod load;
 pub mod raw2;
 mod response;

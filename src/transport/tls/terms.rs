@@ -9,7 +9,8 @@ use super::certificates::Certificates;
 use super::stream::HTTP2;
 use super::tickets::Tickets;
 
-const HTTP1: &[u8] = b"http/1.1";
+/// HTTP/1, in the names that clients have for it.
+const HTTP1: [&[u8]; 2] = [b"http/1.1", b"http/1.0"];
 
 /// The terms of handshakes. Made once; clones are the same.
 #[derive(Clone, Debug)]
@@ -60,7 +61,8 @@ fn config(
         .with_protocol_versions(versions)?
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(certificates.clone()));
-    config.alpn_protocols = vec![HTTP2.to_vec(), HTTP1.to_vec()];
+    config.alpn_protocols =
+        [&[HTTP2], &HTTP1[..]].concat().into_iter().map(<[u8]>::to_vec).collect();
     config.ticketer = Arc::new(tickets.clone());
     Ok(Arc::new(config))
 }
