@@ -19,7 +19,7 @@
 //!   command comes sooner than a reader could type it.
 //! - The shipped components are compiled beforehand.
 //! - After a command that starts `http.server`, the runner waits until that listens.
-//! - The ports 8080, 9090 and 9001 are replaced by free ones.
+//! - The ports 8080, 9090, 8443 and 9001 are replaced by free ones.
 //! - `~` is the directory of the copy, and it is shown as `/home/ana`; `USER` is `ana`.
 //!
 //! `likeness` lists what may differ: times, digests, measured figures, counts of random

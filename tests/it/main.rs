@@ -17,6 +17,7 @@ mod admin_errors;
 mod api_deploys;
 mod api_writes;
 mod bodies;
+mod certificates;
 mod cli;
 mod clients;
 mod compile_cache;

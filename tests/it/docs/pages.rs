@@ -151,6 +151,7 @@ pub const RUN: [&str; 9] = [
     "docs/scripts.md",
     "docs/upstreams.md",
     "docs/api.md",
+    "docs/tls.md",
 ];
 
 #[test]
@@ -195,6 +196,11 @@ fn scripts() {
     // One after the other, since both may write the page.
     every_error_code_is_in_the_table();
     Page::run(RUN[6]);
+}
+
+#[test]
+fn tls() {
+    Page::run(RUN[9]);
 }
 
 #[test]

@@ -16,11 +16,12 @@ use super::{blesses, repository};
 use crate::support::{Finished, GREETER, Site, greeter, one_version, split};
 
 /// The pages of the documentation.
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 12] = [
     "README.md",
     "docs/traffic.md",
     "docs/upgrades.md",
     "docs/upstreams.md",
+    "docs/tls.md",
     "docs/configuration.md",
     "docs/guests.md",
     "docs/operations.md",

@@ -30,8 +30,8 @@ const HOME: &str = "/home/ana";
 /// process id where the end of the session finds it.
 const WATERSHED: &str = r#"#!/bin/bash
 for main in watershed.toml */watershed.toml; do
-    if [ -f "$main" ] && grep -q ':8080\|:9090' "$main"; then
-        sed -i "s/:8080/:$PROXY_PORT/; s/:9090/:$ADMIN_PORT/" "$main"
+    if [ -f "$main" ] && grep -q ':8080\|:9090\|:8443' "$main"; then
+        sed -i "s/:8080/:$PROXY_PORT/; s/:9090/:$ADMIN_PORT/; s/:8443/:$HTTPS_PORT/" "$main"
     fi
 done
 exec "$WATERSHED_BINARY" "$@"
@@ -43,8 +43,8 @@ pub struct Session {
     shell: Child,
     input: ChildStdin,
     /// Ports that nobody else gets as long as these sockets are bound, and that can still be listened on: of the proxy, of
-    /// the admin listener, and of a service that the reader has.
-    ports: [(Socket, u16); 3],
+    /// the admin listener, of HTTPS, and of a service that the reader has.
+    ports: [(Socket, u16); 4],
 }
 
 impl Session {
@@ -60,7 +60,7 @@ impl Session {
         script(&root.join("bin/make"), MAKE);
         // As on a terminal; and `-s` does not keep the reason of a failure from whoever reads that a test failed.
         fs::write(home.join(".curlrc"), "no-progress-meter\nshow-error\n").unwrap();
-        let ports = [reserve(), reserve(), reserve()];
+        let ports = [reserve(), reserve(), reserve(), reserve()];
         let path = std::env::var("PATH").unwrap();
         let mut shell = Command::new("bash");
         shell.args(["--noprofile", "--norc"]).current_dir(&home).process_group(0);
@@ -68,6 +68,7 @@ impl Session {
         shell.env("HOME", &home).env("USER", "ana").env("TERM", "dumb").env_remove("SUDO_USER");
         shell.env("WATERSHED_BINARY", env!("CARGO_BIN_EXE_watershed")).env("LC_ALL", "C.UTF-8");
         shell.env("PROXY_PORT", ports[0].1.to_string()).env("ADMIN_PORT", ports[1].1.to_string());
+        shell.env("HTTPS_PORT", ports[2].1.to_string());
         let output = fs::File::create(root.join("output")).unwrap();
         let errors = output.try_clone().unwrap();
         let mut shell = shell.stdin(Stdio::piped()).stdout(output).stderr(errors).spawn().unwrap();
@@ -154,19 +155,21 @@ impl Session {
 
     /// With the ports of this run.
     fn to_run(&self, text: &str) -> String {
-        let [(_, proxy), (_, admin), (_, service)] = &self.ports;
+        let [(_, proxy), (_, admin), (_, https), (_, service)] = &self.ports;
         // The service's port first: a port of this run may have its digits.
         let text = text.replace(SERVICE, &service.to_string());
+        let text = text.replace(":8443", &format!(":{https}"));
         text.replace(":8080", &format!(":{proxy}")).replace(":9090", &format!(":{admin}"))
     }
 
     /// With the ports and the directory of the page.
     fn lines(&self, text: &str) -> Vec<String> {
-        let [(_, proxy), (_, admin), (_, service)] = &self.ports;
+        let [(_, proxy), (_, admin), (_, https), (_, service)] = &self.ports;
         let home = self.directory.path().join("home").display().to_string();
         let text =
             text.replace(&format!(":{proxy}"), ":8080").replace(&format!(":{admin}"), ":9090");
         let text = text.replace(&format!(":{service}"), &format!(":{SERVICE}"));
+        let text = text.replace(&format!(":{https}"), ":8443");
         text.replace(&home, HOME).replace('\r', "").lines().map(str::to_owned).collect()
     }
 }
