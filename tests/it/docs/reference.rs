@@ -16,7 +16,7 @@ use super::{blesses, repository};
 use crate::support::{Finished, GREETER, Site, greeter, one_version, split};
 
 /// The pages of the documentation.
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 12] = [
     "README.md",
     "docs/traffic.md",
     "docs/upgrades.md",
@@ -28,6 +28,7 @@ const PAGES: [&str; 11] = [
     "docs/api.md",
     "docs/performance.md",
     "docs/console.md",
+    "docs/restart.md",
 ];
 
 /// The other documents for people.
