@@ -153,9 +153,9 @@ enum Command {
     Traffic(traffic::Arguments),
     /// Give a version all of the traffic.
     Promote(traffic::PromoteArguments),
-    /// Have a running process start its program anew, and hand over to it.
+    /// Replace a running process by its program, started anew.
     ///
-    /// No request is lost. If the new process does not become ready, the old one goes on.
+    /// The new process takes over the sockets, and no request is lost. If the new process does not become ready, the old one goes on.
     Restart(restart::Arguments),
     /// Go back to what was served before.
     ///

@@ -29,7 +29,7 @@ pub use buckets::{Owner, bucket};
 pub use host::{Found, HostPattern, Part, RouteTable, RouteTableBuilder, host};
 pub use matcher::{Matcher, Mismatch, Network, Pattern};
 pub use overrides::{Lock, Overrides, WATERSHED_KEY, WATERSHED_VERSION, Wanted, sent_key};
-pub use pins::Pins;
+pub use pins::{KnownPin, Pins};
 pub use policy::{
     Base, Choice, Destination, KnownVersion, Policy, Reason, Refused, Resolved, Rule, Sticky, To,
     Witness,

@@ -1,6 +1,7 @@
 //! The composition root: makes everything, connects it, and runs it until a signal.
 
 mod handover;
+mod memory;
 mod origin;
 mod printer;
 mod restarting;
@@ -37,7 +38,7 @@ use crate::versions::{Live, Preparer, declared};
 use handover::Handover;
 pub use origin::{Concerned, Origin, OriginError};
 use restarting::RestartOnSignal;
-use signals::{ReloadOnHangup, Signals, outlive_signals};
+use signals::{ReloadOnHangup, Signals};
 use sockets::Sockets;
 use startup::Startup;
 use supervise::{Task, supervised};
@@ -85,7 +86,6 @@ pub fn run(
     telemetry: Telemetry,
     origin: Origin,
 ) -> Result<(), StartError> {
-    outlive_signals();
     let Loaded { config, rejected, changes, .. } = loaded;
     let Origin { program, predecessor, given } = origin;
     let mut handover = Handover::new(program, predecessor);
@@ -117,7 +117,7 @@ pub fn run(
         None => reloader,
     };
     let (port, https) = (sockets.port(), sockets.https_port());
-    let (taking_over, turn) = handover.take_over(left, &drain, &reloads);
+    let (taking_over, turn) = handover.take_over(left, &drain, (&live, &reloads));
     let reloader = reloader.waiting_for(turn);
     let (ready, accept) = oneshot::channel();
     let printed = (sockets.lines(), port);

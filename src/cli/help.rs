@@ -209,7 +209,10 @@ mod tests {
             let name = command.get_name().to_owned();
             let about = command.get_about().unwrap().to_string();
             let verb = about.split(' ').next().unwrap();
-            assert!(VERBS.contains(&verb) || ["Take", "Write"].contains(&verb), "{name}: {verb}");
+            assert!(
+                VERBS.contains(&verb) || ["Replace", "Take", "Write"].contains(&verb),
+                "{name}: {verb}"
+            );
             let long = command.render_long_help().to_string();
             for part in ["Examples:", "Exit codes: 0 done", "64 wrong usage."] {
                 assert_eq!(long.matches(part).count(), 1, "{name}: {part}\n{long}");

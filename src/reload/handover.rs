@@ -33,8 +33,15 @@ pub struct Rest {
     pub generation: u64,
     /// Whether there was a history.
     pub has_history: bool,
-    #[expect(dead_code, reason = "held for its drop")]
     goes_on: oneshot::Sender<()>,
+}
+
+impl Rest {
+    /// Has the reloader rest as long as the process lives.
+    pub fn for_ever(self) {
+        // Neither sent nor dropped, so that the reloader hears nothing.
+        std::mem::forget(self.goes_on);
+    }
 }
 
 impl RestRequest {
@@ -156,6 +163,7 @@ impl Reloader {
             // An error says the same: whoever had it rest is gone.
             goes_on.await.ok();
         }
+        self.reloads.go_on();
         self.journal.take_back().await;
     }
 }

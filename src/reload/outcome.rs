@@ -78,6 +78,8 @@ pub struct ReloadHandle {
     /// Somebody who wants the reloader to rest.
     rest: Mutex<Option<RestRequest>>,
     ask_to_rest: Notify,
+    /// Whether another process reads the files by now.
+    ended: channel::Sender<bool>,
 }
 
 /// Requests for a reload.
@@ -116,6 +118,7 @@ impl Default for ReloadHandle {
             texts: ArcSwapOption::empty(),
             rest: Mutex::default(),
             ask_to_rest: Notify::new(),
+            ended: channel::Sender::new(false),
         }
     }
 }
@@ -185,10 +188,15 @@ impl ReloadHandle {
         }
     }
 
-    /// Answers everybody who waits for a reload that none comes any more: another process reads the files.
+    /// Answers everybody who waits for a reload, or asks for one, that none comes any more: another process reads the
+    /// files.
     pub fn end(&self) {
-        let number = self.questions().number;
-        self.answered.send_replace((number, None));
+        self.ended.send_replace(true);
+    }
+
+    /// Takes that back.
+    pub(super) fn go_on(&self) {
+        self.ended.send_replace(false);
     }
 
     /// The history of what was published.
@@ -241,9 +249,12 @@ impl ReloadHandle {
 
     async fn answer_to(&self, number: u64) -> Option<Arc<Reload>> {
         self.ask.notify_one();
-        let mut answered = self.answered.subscribe();
-        let answer = answered.wait_for(|(answered, _)| *answered >= number).await.ok()?;
-        answer.1.clone()
+        let (mut answered, mut ended) = (self.answered.subscribe(), self.ended.subscribe());
+        tokio::select! {
+            answer = answered.wait_for(|(answered, _)| *answered >= number) => answer.ok()?.1.clone(),
+            // The sender lives in `self`, so waiting cannot fail.
+            _ = ended.wait_for(|ended| *ended) => None,
+        }
     }
 
     /// Waits for a request.

@@ -99,9 +99,9 @@ impl Link {
         }
     }
 
-    /// Passes on every message of the other process, in a thread of its own. The channel ends when
+    /// Passes on every message of the other process, with what came beside it, in a thread of its own. The channel ends when
     /// the other process does.
-    pub fn follow<M>(&self) -> io::Result<UnboundedReceiver<M>>
+    pub fn follow<M>(&self) -> io::Result<UnboundedReceiver<(M, Vec<OwnedFd>)>>
     where
         M: DeserializeOwned + Send + 'static,
     {
@@ -109,7 +109,7 @@ impl Link {
         let follow = move || {
             loop {
                 match link.receive::<M>(None) {
-                    Ok(Some((message, _))) => match sender.send(message) {
+                    Ok(Some(heard)) => match sender.send(heard) {
                         Ok(()) => {}
                         // Nobody listens any more.
                         Err(_) => return,
@@ -158,7 +158,8 @@ mod tests {
         let label = SocketLabel { door: Door::Proxy, written: socket.local_addr().ok() };
         let said = ToSuccessor::Sockets { sockets: vec![label; 2], more: false };
         one.send(&said, &[socket.as_fd(), socket.as_fd()]).unwrap();
-        one.send(&ToSuccessor::TakeOver { generation: 7, has_history: true }, &[]).unwrap();
+        one.send(&ToSuccessor::TakeOver { generation: 7, has_history: true, memory: None }, &[])
+            .unwrap();
         let (heard, sockets) = other.receive::<ToSuccessor>(SOON).unwrap().unwrap();
         assert_eq!(heard, said);
         assert_eq!(sockets.len(), 2);
@@ -169,7 +170,7 @@ mod tests {
             assert_eq!(given.local_addr().unwrap(), socket.local_addr().unwrap());
         }
         let (heard, _) = other.receive::<ToSuccessor>(SOON).unwrap().unwrap();
-        assert_eq!(heard, ToSuccessor::TakeOver { generation: 7, has_history: true });
+        assert_eq!(heard, ToSuccessor::TakeOver { generation: 7, has_history: true, memory: None });
         drop(one);
         assert!(other.receive::<ToSuccessor>(SOON).unwrap().is_none());
     }
@@ -185,7 +186,10 @@ mod tests {
             .unwrap();
         let other = Link::of(other);
         let heard = || other.receive::<ToSuccessor>(SOON).unwrap().unwrap().0;
-        assert_eq!(heard(), ToSuccessor::TakeOver { generation: 1, has_history: false });
+        assert_eq!(
+            heard(),
+            ToSuccessor::TakeOver { generation: 1, has_history: false, memory: None }
+        );
         assert_eq!(heard(), ToSuccessor::Unknown);
         let back = SocketLabel { door: Door::Unknown, written: None };
         assert_eq!(heard(), ToSuccessor::Sockets { sockets: vec![back], more: false });

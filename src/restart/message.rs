@@ -52,6 +52,9 @@ pub enum ToSuccessor {
         generation: u64,
         /// Whether there was a history, which is closed now.
         has_history: bool,
+        /// The format of what the process remembers, which is in the file that comes beside the message.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        memory: Option<u32>,
     },
     #[serde(other)]
     Unknown,

@@ -3,7 +3,7 @@
 use std::env;
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::process::{Pid, getppid};
@@ -31,7 +31,7 @@ pub struct HandoverError {
 pub struct Predecessor {
     pid: u32,
     link: Link,
-    said: UnboundedReceiver<ToSuccessor>,
+    said: UnboundedReceiver<(ToSuccessor, Vec<OwnedFd>)>,
 }
 
 impl Predecessor {
@@ -63,8 +63,8 @@ impl Predecessor {
         Voice(self.link.clone())
     }
 
-    /// The next message; `None` where the predecessor has ended.
-    pub async fn hear(&mut self) -> Option<ToSuccessor> {
+    /// The next message, and what came beside it; `None` where the predecessor has ended.
+    pub async fn hear(&mut self) -> Option<(ToSuccessor, Vec<OwnedFd>)> {
         self.said.recv().await
     }
 }

@@ -1,8 +1,9 @@
 //! The predecessor's end: starts the successor, gives it the sockets, and follows it.
 
+use std::fs::File;
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
@@ -25,7 +26,7 @@ pub struct Successor {
     child: Option<Child>,
     pid: u32,
     link: Link,
-    said: UnboundedReceiver<ToPredecessor>,
+    said: UnboundedReceiver<(ToPredecessor, Vec<OwnedFd>)>,
 }
 
 /// What waiting for a successor came to.
@@ -59,13 +60,14 @@ impl Successor {
         self.pid
     }
 
-    /// Tells it something.
+    /// Tells it something, and gives it a file.
     ///
     /// # Errors
     ///
     /// Where it does not listen any more.
-    pub fn tell(&self, message: &ToSuccessor) -> io::Result<()> {
-        self.link.send(message, &[])
+    pub fn tell(&self, message: &ToSuccessor, beside: Option<&File>) -> io::Result<()> {
+        let beside: Vec<_> = beside.iter().map(|file| file.as_fd()).collect();
+        self.link.send(message, &beside)
     }
 
     /// Waits for a message, as long as `patience` says.
@@ -78,7 +80,7 @@ impl Successor {
             None => self.said.recv().await,
         };
         match said {
-            Some(said) => Waited::Said(said),
+            Some((said, _)) => Waited::Said(said),
             None => Waited::Ended(self.end().await),
         }
     }

@@ -34,6 +34,17 @@ struct Pin {
     is_new: bool,
 }
 
+/// What another process may go on remembering.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownPin {
+    pub key: u64,
+    pub version: u64,
+    /// How long ago the key was first seen.
+    pub age: Duration,
+    /// Whether nobody has come back with the key.
+    pub is_new: bool,
+}
+
 impl Pins {
     /// Remembers each key for so long, from when it was first seen.
     pub fn new(ttl: Duration) -> Self {
@@ -73,6 +84,32 @@ impl Pins {
                 }
                 pins.insert(key, Pin { version, since: now, is_new: is_made });
             }
+        }
+    }
+
+    /// What is remembered now, a part at a time: each is locked only while it is copied.
+    pub fn known(&self, now: Instant) -> impl Iterator<Item = KnownPin> {
+        self.shards.iter().flat_map(move |shard| {
+            let pins = lock(shard);
+            let lasting = pins.iter().filter(|(_, pin)| now < self.end(pin));
+            let known = lasting.map(|(key, pin)| KnownPin {
+                key: *key,
+                version: pin.version,
+                age: now.saturating_duration_since(pin.since),
+                is_new: pin.is_new,
+            });
+            known.collect::<Vec<_>>()
+        })
+    }
+
+    /// Remembers what another process has remembered, as far as there is room for it.
+    pub fn learn(&self, pin: KnownPin, now: Instant) {
+        let KnownPin { key, version, age, is_new } = pin;
+        // A clock that began later than that cannot say when it was.
+        let since = now.checked_sub(age).unwrap_or(now);
+        let Some(mut pins) = self.shard(key) else { return };
+        if pins.len() < SHARD_MAX {
+            pins.entry(key).or_insert(Pin { version, since, is_new });
         }
     }
 
@@ -128,6 +165,25 @@ mod tests {
         assert_eq!(pins.with_ttl(2 * HOUR).get(7, start + HOUR), Some(1));
         pins.sweep(start + HOUR);
         assert_eq!(count(&pins), 0);
+    }
+
+    #[test]
+    fn another_process_goes_on_remembering_for_as_long_as_was_left() {
+        let (pins, start) = (Pins::new(HOUR), Instant::now() + HOUR);
+        set(&pins, 7, 1, start);
+        pins.set(u64::MAX, 2, start + HOUR / 2, true, |_| true);
+        set(&pins, 8, 1, start - HOUR);
+        let now = start + HOUR / 2 + Duration::from_secs(1);
+        let other = Pins::new(HOUR);
+        set(&other, 9, 3, now);
+        pins.known(now).for_each(|pin| other.learn(pin, now));
+        assert_eq!((other.get(7, now), other.get(8, now)), (Some(1), None));
+        assert_eq!(other.get(7, start + HOUR), None);
+        assert_eq!(other.get(u64::MAX, now), Some(2));
+        assert_eq!(other.get(u64::MAX, now + PROBATION), None);
+        let again = KnownPin { key: 9, version: 4, age: Duration::ZERO, is_new: false };
+        other.learn(again, now);
+        assert_eq!(other.get(9, now), Some(3), "what it has seen itself counts");
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl Handover {
         &mut self,
         left: Vec<SocketAddr>,
         drain: &Drain,
-        reloads: &Arc<ReloadHandle>,
+        (live, reloads): (&Arc<Live>, &Arc<ReloadHandle>),
     ) -> (TakingOver, Option<Turn>) {
         let (ends, turn) = match self.predecessor.take() {
             Some(predecessor) => {
@@ -67,6 +67,7 @@ impl Handover {
             ends: Mutex::new(ends),
             restarts: self.restarts.clone(),
             reloads: reloads.clone(),
+            live: live.clone(),
             drain: drain.clone(),
             left,
             over: self.over.clone(),

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::signals::outlive_signals;
 use crate::restart::{
     Door, Given, HandoverError, Predecessor, Program, SocketLabel, ToPredecessor, Voice,
 };
@@ -34,6 +35,7 @@ impl Origin {
     ///
     /// Where sockets should have come and have not.
     pub fn find() -> Result<Self, OriginError> {
+        outlive_signals();
         let program = Program::of_this_process()
             .inspect_err(|error| tracing::warn!("this process cannot be restarted: {error}"))
             .ok();

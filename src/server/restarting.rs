@@ -1,6 +1,7 @@
 //! The predecessor's side of a restart: starts the successor, follows it until it serves, and ends. Until then
 //! everything can be taken back, and afterwards too, as long as this process is there.
 
+use std::fs::File;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{sleep, timeout};
 
+use super::memory;
 use super::supervise::Task;
 use crate::reload::{ReloadHandle, Rest, service_name};
 use crate::restart::{
@@ -66,7 +68,6 @@ pub(super) struct Restarting {
 /// gone.
 struct Attempt {
     successor: Successor,
-    #[expect(dead_code, reason = "held for its drop")]
     rest: Rest,
 }
 
@@ -76,6 +77,11 @@ impl Task for Restarting {
 
     async fn run(&self) -> io::Result<()> {
         let mut wanted = self.wanted.lock().await;
+        match self.restarts.state().phase {
+            Phase::None => {}
+            Phase::HandedOver { .. } => self.over.notify_one(),
+            _ => self.fail("this process has failed at it; see the log"),
+        }
         loop {
             let wanted = tokio::select! {
                 next = wanted.recv() => next,
@@ -126,8 +132,11 @@ impl Restarting {
         let Rest { generation, has_history, .. } = rest;
         let mut attempt = Attempt { successor, rest };
         let successor = &mut attempt.successor;
-        let turn = ToSuccessor::TakeOver { generation, has_history };
-        successor.tell(&turn).map_err(|error| format!("the new process does not hear: {error}"))?;
+        let memory = self.memory().await;
+        let format = memory.as_ref().map(|_| memory::FORMAT);
+        let turn = ToSuccessor::TakeOver { generation, has_history, memory: format };
+        let deaf = |error| format!("the new process does not hear: {error}");
+        successor.tell(&turn, memory.as_ref()).map_err(deaf)?;
         let left = served(successor, patience).await?;
         Ok((attempt, left))
     }
@@ -180,6 +189,14 @@ impl Restarting {
         lost.take(NAMED).collect()
     }
 
+    /// What this process remembers of its users, in a file.
+    async fn memory(&self) -> Option<File> {
+        let snapshot = self.live.load();
+        let written = tokio::task::spawn_blocking(move || memory::write(&snapshot)).await;
+        let written = written.map_err(io::Error::other).flatten();
+        written.inspect_err(|error| tracing::warn!("pins are forgotten: {error}")).ok()
+    }
+
     /// Lets the successor serve, ends what this process has begun, and then the process. Returns where it goes on,
     /// because the successor has failed.
     async fn hand_over(&self, mut attempt: Attempt, left: Vec<SocketAddr>) {
@@ -200,9 +217,11 @@ impl Restarting {
         };
         match failed {
             None => {
-                attempt.successor.let_go();
-                self.over.notify_one();
+                let Attempt { mut successor, rest } = attempt;
+                successor.let_go();
                 // The history stays away, however long the end takes.
+                rest.for_ever();
+                self.over.notify_one();
                 self.drain.started().await;
             }
             Some(how) => self.go_on(attempt, &how),

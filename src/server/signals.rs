@@ -123,10 +123,10 @@ impl Signals {
         if matches!(state.phase, Phase::HandedOver { .. }) {
             return Duration::ZERO;
         }
-        systemd::tell(State::Stopping);
         if !state.serves {
             return Duration::ZERO;
         }
+        systemd::tell(State::Stopping);
         self.predecessor.iter().for_each(|voice| voice.say(&ToPredecessor::Parting));
         self.drain_delay
     }

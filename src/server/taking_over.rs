@@ -1,5 +1,6 @@
 //! The successor's side of a restart: becomes ready, waits for its turn, and serves.
 
+use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,11 +10,14 @@ use async_trait::async_trait;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::timeout;
 
+use super::memory;
 use super::supervise::Task;
+use crate::plural::many;
 use crate::reload::{Go, Progress, ReloadHandle};
 use crate::restart::{Predecessor, Readiness, Restarts, ToPredecessor, ToSuccessor, Voice};
 use crate::systemd::{self, State};
 use crate::transport::Drain;
+use crate::versions::Live;
 
 /// How long the turn may take to come. The predecessor gives up on this process before.
 const TURN_TIME: Duration = Duration::from_secs(180);
@@ -23,6 +27,7 @@ pub(super) struct TakingOver {
     pub ends: Mutex<Option<Ends>>,
     pub restarts: Restarts,
     pub reloads: Arc<ReloadHandle>,
+    pub live: Arc<Live>,
     pub drain: Drain,
     /// Addresses that the process before listens on, and this one does not.
     pub left: Vec<SocketAddr>,
@@ -90,17 +95,38 @@ impl TakingOver {
             }
             None => None,
         };
-        match turn {
-            // Fails if the reloader has panicked. It begins again, and publishes by itself.
-            Some(turn) => drop(go.send(turn)),
+        let is_orphan = turn.is_none();
+        let memory = match turn {
+            Some((turn, memory)) => {
+                // Fails if the reloader has panicked. It begins again, and publishes by itself.
+                go.send(turn).ok();
+                memory
+            }
             None => {
                 tracing::warn!("process {} has ended: this one takes over", predecessor.pid());
                 drop(go);
+                None
             }
-        }
+        };
         tokio::select! {
-            () = self.reloads.settled() => Ok(turn.is_none()),
-            why = failed(progress) => Err(why),
+            () = self.reloads.settled() => {}
+            why = failed(progress) => return Err(why),
+        }
+        if let Some(memory) = memory {
+            self.remember(memory).await;
+        }
+        Ok(is_orphan)
+    }
+
+    /// Learns what the process before has remembered. Without it, users may get another version once.
+    async fn remember(&self, file: File) {
+        let snapshot = self.live.load();
+        let read = tokio::task::spawn_blocking(move || memory::read(file, &snapshot)).await;
+        match read {
+            Ok(Ok(0)) => {}
+            Ok(Ok(count)) => tracing::info!("{} taken over", many(count, "pin")),
+            Ok(Err(error)) => tracing::warn!("pins are forgotten: {error}"),
+            Err(panicked) => tracing::warn!("pins are forgotten: {panicked}"),
         }
     }
 }
@@ -125,11 +151,14 @@ async fn ready(
 }
 
 /// Waits for the turn; `None` where the predecessor has ended.
-async fn turn_of(predecessor: &mut Predecessor) -> Option<Go> {
+async fn turn_of(predecessor: &mut Predecessor) -> Option<(Go, Option<File>)> {
     loop {
-        match predecessor.hear().await? {
-            ToSuccessor::TakeOver { generation, has_history } => {
-                return Some(Go { generation, has_history });
+        let (said, beside) = predecessor.hear().await?;
+        match said {
+            ToSuccessor::TakeOver { generation, has_history, memory } => {
+                let file = beside.into_iter().next().map(File::from);
+                let file = file.filter(|_| memory == Some(memory::FORMAT));
+                return Some((Go { generation, has_history }, file));
             }
             ToSuccessor::Sockets { .. } | ToSuccessor::Unknown => {}
         }

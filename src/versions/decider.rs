@@ -300,7 +300,7 @@ impl Decider {
     }
 
     /// Which users are pinned to which versions.
-    pub(super) fn pins(&self) -> Option<&Pins> {
+    pub fn pins(&self) -> Option<&Pins> {
         self.policy.sticky.as_ref()?.pins.as_ref()
     }
 

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{Finished, Site, Watershed, greeter, one_version, plugin, split, tell};
+use crate::support::{Chain, Finished, Site, Watershed, greeter, one_version, plugin, split, tell};
 use schema::Schema;
 
 /// The members that are percentages of traffic.
@@ -138,6 +138,9 @@ fn every_command_that_is_done_says_so_in_one_shape() {
     let environments = commands.done(&site.run(&["env", "list", "--json"]), "env", 0);
     assert_eq!(environments["environments"][0]["services"], 1);
     commands.done(&site.run(&["init", "demo", "--json"]), "init", 0);
+    let chain = Chain::from(watershed);
+    let restarted = commands.done(&ask(&chain.watershed, &["restart"]), "restart", 0);
+    assert_eq!(restarted["pid"], chain.follow());
     let seen = commands.seen.borrow();
     let seen: BTreeSet<_> = seen.iter().map(String::as_str).collect();
     assert_eq!(seen, commands.schema.commands());

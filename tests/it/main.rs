@@ -74,6 +74,7 @@ mod remote;
 mod rescue;
 mod restart;
 mod restart_failures;
+mod restart_tls;
 mod restore_file;
 mod retries;
 mod rollback;

@@ -8,8 +8,8 @@ use std::thread;
 use nix::sys::signal::Signal::{SIGTERM, SIGUSR2};
 
 use crate::support::{
-    Chain, DEADLINE, GREETER, Http1, LAB, Response, Site, StopOnDrop, Watershed, eventually, lab,
-    one_version,
+    Chain, DEADLINE, GREETER, Http1, LAB, Response, Site, StopOnDrop, Watershed, eventually,
+    greeter, lab, one_version,
 };
 
 fn greeter_site() -> Site {
@@ -175,4 +175,26 @@ fn addresses_that_changed_are_bound_and_the_others_handed_over() {
     assert_eq!(Http1::connect(free).get(GREETER, "/").status, 200);
     chain.await_end(before);
     eventually("refused", || TcpStream::connect(own).is_err());
+}
+
+/// Users stay with the version that they were pinned to, although others get another one by now.
+#[test]
+fn pins_are_remembered_by_the_next_process() {
+    let pin = "\n[traffic.sticky]\nkey = \"header:x-user\"\nmode = \"pin\"\nttl = \"1h\"\n";
+    let versions =
+        |split: &str| greeter("v1") + &greeter("v2") + &crate::support::split(split) + pin;
+    let site = Site::new().server("grace-period = \"5s\"");
+    let chain = Chain::of(site.service("greeter", &versions("v1 = 100, v2 = 0")));
+    let greeted = |user: &str| {
+        let user = format!("x-user: {user}");
+        chain.watershed.http1().ask("GET", GREETER, "/", &[&user], b"").text()
+    };
+    assert_eq!(greeted("ann"), "Hello from v1!\n");
+    chain.watershed.site.replace("services/greeter.toml", versions("v1 = 0, v2 = 100"));
+    chain.watershed.await_greeting("Hello from v2!\n");
+    let before = greeted("ann");
+    chain.signal(SIGUSR2);
+    chain.follow();
+    chain.watershed.log_line(&["taken over", "pin"]);
+    assert_eq!((greeted("ann"), greeted("bob")), (before, "Hello from v2!\n".to_owned()));
 }

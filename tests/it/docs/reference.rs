@@ -29,6 +29,7 @@ const PAGES: [&str; 12] = [
     "docs/api.md",
     "docs/performance.md",
     "docs/console.md",
+    "docs/restart.md",
 ];
 
 /// The other documents for people.
