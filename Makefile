@@ -10,7 +10,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 LINKED := CARGO_TARGET_DIR=target/linked RUSTFLAGS=-Clink-arg=-Wl,--emit-relocs
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-console soak fuzz bench bench-peers dist pgo plugins console lint tools promtool test-peers test-guests
+.PHONY: help run test test-console soak fuzz bench bench-peers dist pgo package test-package plugins console lint tools promtool test-peers test-guests
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -48,6 +48,13 @@ dist: tools ## build target/dist/watershed, for packages: fat LTO, laid out by w
 
 pgo: tools ## build target/pgo/watershed: like dist, and compiled by a profile (twice as long)
 	benches/pgo.sh
+
+package: dist ## build target/package/watershed_*.deb
+	cargo deb --version >/dev/null 2>&1 || cargo install cargo-deb --locked
+	deploy/package.sh target/dist/watershed
+
+test-package: ## install the package beside a systemd of its own, as far as this machine can, and try it (DEB=…)
+	deploy/try.sh $(or $(DEB),$(wildcard target/package/watershed_*.deb))
 
 plugins: tools ## rebuild plugins/dist/*.wasm
 	plugins/build.sh

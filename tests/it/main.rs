@@ -27,6 +27,7 @@ mod consent;
 mod console_files;
 mod cpu_time;
 mod decide;
+mod deploy;
 mod docs;
 mod events;
 mod explain;

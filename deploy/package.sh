@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Builds the Debian package of a program: deploy/package.sh target/dist/watershed [DIRECTORY]. The package has the man
+# pages and completions that the program itself prints.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+program=$(realpath "$1")
+out=${2:-target/package}
+# Where Cargo.toml looks for what is packed.
+stage=target/package/stage
+
+rm -rf "$stage"
+mkdir -p "$stage/man" "$stage/completions" "$out"
+install -m 0755 "$program" "$stage/watershed"
+strip --strip-unneeded "$stage/watershed"
+"$program" man "$stage/man"
+gzip --best --no-name "$stage"/man/*
+"$program" completions bash >"$stage/completions/watershed"
+"$program" completions zsh >"$stage/completions/_watershed"
+"$program" completions fish >"$stage/completions/watershed.fish"
+gzip --best --no-name --stdout CHANGELOG.md >"$stage/changelog.gz"
+
+cargo deb --no-build --no-strip --output "$out"
