@@ -26,7 +26,7 @@ test-console: ## run the console in a browser against the real binary (BINARY=�
 	$(if $(filter $(BINARY),target/release/watershed),cargo build --release --locked --bin watershed)
 	@SUDO="$(SUDO)" WATERSHED_BIN=$(abspath $(BINARY)) tests/console/run.sh
 
-soak: tools ## run ten minutes of mixed traffic through upstreams that come and go (SOAK_SECONDS=…)
+soak: tools ## run half an hour of mixed traffic while everything around it changes (SOAK_SECONDS=…)
 	cargo test --release --locked --test it -- --ignored --exact --nocapture soak::soak
 
 fuzz: tools ## feed random input to the readers of configurations and requests, a minute a target (FUZZ_SECONDS=…)

@@ -1,5 +1,8 @@
-//! Ten minutes of mixed traffic through upstreams and a component, while files change and targets die and return:
-//! no descriptor leaks, memory stays flat, and no request fails that could have been served. `make soak` runs it.
+//! Half an hour of mixed traffic through upstreams and a component, over HTTP/1.1, HTTP/2, TLS and WebSocket, beside
+//! clients that attack, while files change, targets die and return, and the process is replaced: no descriptor leaks,
+//! memory stays flat, and no request fails that could have been served. `make soak` runs it.
+
+mod clients;
 
 use std::fs;
 use std::sync::Mutex;
@@ -9,17 +12,22 @@ use std::time::{Duration, Instant};
 
 use ::misbehaving::{Script, Upstream};
 
-use crate::support::{Http1, Site, StopOnDrop, Watershed, greeter, request, upstream, within};
+use nix::sys::signal::Signal::SIGUSR2;
+
+use crate::support::https::secure_beside;
+use crate::support::{Chain, StopOnDrop, greeter, upstream, within};
 
 const MIXED: &str = "mixed.localhost";
 const STEADY: &str = "steady.localhost";
+const SOCKETS: &str = "sockets.localhost";
 const POOL: &str = "idle-timeout = \"2s\"\nconnect-timeout = \"500ms\"";
-const PART: usize = 100_000;
+/// How often the process is replaced.
+const RESTARTS: u32 = 6;
 
-/// `SOAK_SECONDS`, or ten minutes.
+/// `SOAK_SECONDS`, or half an hour.
 fn duration() -> Duration {
     let seconds = std::env::var("SOAK_SECONDS").ok().and_then(|text| text.parse().ok());
-    Duration::from_secs(seconds.unwrap_or(600))
+    Duration::from_secs(seconds.unwrap_or(1800))
 }
 
 /// What each client did, and what went wrong.
@@ -74,48 +82,43 @@ impl Targets {
     }
 }
 
-fn descriptors(watershed: &Watershed) -> usize {
-    fs::read_dir(format!("/proc/{}/fd", watershed.pid())).unwrap().count()
+/// Of the process that serves.
+fn descriptors(chain: &Chain) -> usize {
+    fs::read_dir(format!("/proc/{}/fd", chain.last())).unwrap().count()
 }
 
 /// Resident memory in MiB.
-fn memory(watershed: &Watershed) -> usize {
-    let status = fs::read_to_string(format!("/proc/{}/status", watershed.pid())).unwrap();
+fn memory(chain: &Chain) -> usize {
+    let status = fs::read_to_string(format!("/proc/{}/status", chain.last())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() >> 10
 }
 
 #[test]
-#[ignore = "ten minutes: make soak"]
+#[ignore = "half an hour: make soak"]
 fn soak() {
     let targets = Targets::new();
-    let echo = Upstream::http1(Script::echo());
-    let site = Site::new()
+    let (echo, sockets) = (Upstream::http1(Script::echo()), Upstream::http1(Script::upgrade()));
+    let site = secure_beside("[server.limits]\nhead-time = \"2s\"\nresets = 50\n", "")
+        .server("grace-period = \"5s\"")
         .service("mixed", &targets.file(0))
+        .service("sockets", &upstream("v1", &[sockets.address()], POOL))
         .service("steady", &upstream("v1", &[echo.address()], POOL));
-    let watershed = site.start();
-    watershed.assert_serves(MIXED, "/");
+    let chain = Chain::of(site);
+    chain.watershed.assert_serves(MIXED, "/");
     let (running, tally) = (AtomicBool::new(true), Tally::default());
-    let clients: [fn(&Watershed, &Tally); 5] = [small, uploads, many, leaving, chunks];
     let samples = thread::scope(|scope| {
         let running = &running;
-        for client in clients.iter().chain(&clients[..1]) {
-            let (watershed, tally) = (&watershed, &tally);
+        for client in clients::ALL.iter().chain(&clients::ALL[..1]) {
+            let (watershed, tally) = (&chain.watershed, &tally);
             scope.spawn(move || {
                 while running.load(Ordering::Relaxed) {
                     client(watershed, tally);
                 }
             });
         }
-        scope.spawn(|| {
-            while running.load(Ordering::Relaxed) {
-                // The budget of retries is a share of the requests before.
-                thread::sleep(Duration::from_millis(1300));
-                targets.flap();
-            }
-        });
         let _stop = StopOnDrop(running);
-        change_and_look(&watershed, &targets)
+        change_and_look(&chain, &targets)
     });
     report(&samples, &tally);
     let wrong = tally.wrong.into_inner().unwrap();
@@ -126,27 +129,39 @@ fn soak() {
         wrong[..wrong.len().min(5)].join("\n")
     );
     assert_flat(&samples);
-    let before = descriptors(&watershed);
+    let log = chain.watershed.stderr();
+    let errors: Vec<_> = log.lines().filter(|line| line.contains(" ERROR ")).collect();
+    assert!(errors.is_empty(), "{} errors, such as {}", errors.len(), errors[0]);
+    let before = descriptors(&chain);
     // Idle connections to targets are closed after two seconds, and those of clients are closed already.
     within(Duration::from_secs(20), "no connection to a target", || echo.arrived().open() == 0);
-    let after = descriptors(&watershed);
+    let after = descriptors(&chain);
     eprintln!("descriptors: {before} at the end, {after} once nothing is kept");
     assert!(after < 60, "{after} descriptors");
 }
 
-/// Changes the file of `mixed` every three seconds. Returns descriptors and memory of each second.
-fn change_and_look(watershed: &Watershed, targets: &Targets) -> Vec<(usize, usize)> {
-    let until = Instant::now() + duration();
+/// Changes the file of `mixed` every three seconds, has a target die and return, and now and then the process be
+/// replaced. Returns descriptors and memory of each second.
+fn change_and_look(chain: &Chain, targets: &Targets) -> Vec<(usize, usize)> {
+    let (until, pause) = (Instant::now() + duration(), duration() / (RESTARTS + 1));
     let mut samples = Vec::new();
+    let mut restart = Instant::now() + pause;
     for turn in 1.. {
         if Instant::now() > until {
             break;
         }
-        watershed.site.replace("services/mixed.toml", targets.file(turn));
+        if Instant::now() > restart {
+            chain.signal(SIGUSR2);
+            chain.follow();
+            restart = Instant::now() + pause;
+        }
+        chain.watershed.site.replace("services/mixed.toml", targets.file(turn));
         for _ in 0..3 {
             thread::sleep(Duration::from_secs(1));
-            samples.push((descriptors(watershed), memory(watershed)));
+            samples.push((descriptors(chain), memory(chain)));
         }
+        // The budget of retries is a share of the requests before: a process that has just begun has none.
+        targets.flap();
     }
     samples
 }
@@ -172,70 +187,4 @@ fn assert_flat(samples: &[(usize, usize)]) {
     );
     assert!(files.1 <= files.0 + files.0 / 5 + 10, "descriptors grow: {files:?}");
     assert!(mib.1 <= mib.0 + mib.0 / 10 + 5, "memory grows: {mib:?} MiB");
-}
-
-/// Small requests on a kept connection: none may fail, whatever dies.
-fn small(watershed: &Watershed, tally: &Tally) {
-    let mut client = watershed.http1();
-    for _ in 0..200 {
-        let response = client.get(MIXED, "/");
-        let is_right = response.status == 200 && response.complete;
-        tally.expect(is_right && response.text().starts_with("Hello"), || format!("{response:?}"));
-    }
-    client.close();
-}
-
-/// Uploads to a target that stays: none may fail.
-fn uploads(watershed: &Watershed, tally: &Tally) {
-    let mut client = watershed.http1();
-    let body = vec![b'x'; PART];
-    for _ in 0..20 {
-        let response = client.ask("POST", STEADY, "/", &[], &body);
-        tally.expect(response.body == body, || format!("{} {}", response.status, response.text()));
-    }
-    client.close();
-}
-
-/// Many streams of one connection, to both services.
-fn many(watershed: &Watershed, tally: &Tally) {
-    let client = watershed.http2();
-    for _ in 0..10 {
-        let hosts = [MIXED, STEADY].into_iter().cycle().take(20);
-        let streams: Vec<_> =
-            hosts.map(|host| client.open(request("GET", host, "/"), false).response).collect();
-        for response in client.responses(streams.into_iter()) {
-            tally.expect(response.status == 200 && response.complete, || format!("{response:?}"));
-        }
-    }
-}
-
-/// Clients that leave: in the middle of an upload, and before they have read the response.
-fn leaving(watershed: &Watershed, tally: &Tally) {
-    let mut client: Http1 = watershed.http1();
-    client
-        .send(format!("POST / HTTP/1.1\r\nhost: {STEADY}\r\ncontent-length: {PART}\r\n\r\nxxxxx"));
-    client.head();
-    client.reset();
-    let mut client = watershed.http1();
-    client.send(format!("GET / HTTP/1.1\r\nhost: {MIXED}\r\n\r\n"));
-    client.reset();
-    let http2 = watershed.http2();
-    drop(http2.open(request("GET", MIXED, "/"), true));
-    tally.abandoned.fetch_add(3, Ordering::Relaxed);
-    thread::sleep(Duration::from_millis(20));
-}
-
-/// Both directions at once, part by part, with trailers.
-fn chunks(watershed: &Watershed, tally: &Tally) {
-    let mut client = watershed.http1();
-    client.send(format!("POST / HTTP/1.1\r\nhost: {STEADY}\r\ntransfer-encoding: chunked\r\n\r\n"));
-    let mut response = client.head();
-    for _ in 0..50 {
-        client.send("5\r\nhello\r\n");
-    }
-    client.send("0\r\nx-a: b\r\n\r\n");
-    while !response.complete && client.chunk(&mut response) {}
-    let is_right = response.body.len() == 250 && response.trailers.len() == 1;
-    tally.expect(is_right, || format!("{response:?}"));
-    client.close();
 }

@@ -16,7 +16,7 @@ use super::{blesses, repository};
 use crate::support::{Finished, GREETER, Site, greeter, one_version, split};
 
 /// The pages of the documentation.
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 14] = [
     "README.md",
     "docs/traffic.md",
     "docs/upgrades.md",
