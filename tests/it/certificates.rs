@@ -277,6 +277,24 @@ fn a_start_with_one_bad_pair_serves_the_others() {
     assert_eq!((&shown[0]["names"], &shown[0]["days_left"]), (&Value::Array(vec![]), &Value::Null));
 }
 
+/// What the process serves is in its memory alone while the files are bad: a new process would not have it.
+#[test]
+fn a_restart_is_refused_while_a_pair_cannot_be_used() {
+    let (old, other) = (made(HOST, 90), made("other.example", 90));
+    let more = ("certs/b.pem", "certs/b.key");
+    let site = site("events", &[PAIR, more]);
+    put(&site, PAIR, &old);
+    put(&site, more, &other);
+    let watershed = site.start();
+    watershed.site.write(PAIR.1, &other.key);
+    eventually("the problem", || has_problem(&watershed));
+    let restart = watershed.site.command(&["restart"]).output().unwrap();
+    let told = String::from_utf8([restart.stdout, restart.stderr].concat()).unwrap();
+    assert_eq!(restart.status.code(), Some(1), "{told}");
+    assert!(told.contains("does not belong to"), "{told}");
+    assert!(shows(&watershed, &old));
+}
+
 #[test]
 fn a_certificate_that_ends_is_told_of_everywhere() {
     let site = site("events", &[PAIR]);
