@@ -73,6 +73,9 @@ impl Task for Startup {
         for rejection in self.reloads.rejected().iter() {
             printer.print(&format!("rejected  {}, see the log", rejection.file.display()));
         }
+        for bad in self.reloads.listener().certificates.iter().filter_map(|it| it.bad.as_ref()) {
+            printer.print(&format!("unusable  {}, see the log", bad.file.display()));
+        }
         Ok(())
     }
 }

@@ -1,22 +1,20 @@
 //! Certificates in files: followed in every way in which people and programs change them, while clients connect; and what
 //! is told of those that end, or cannot be used.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+mod client;
+
+use std::net::SocketAddr;
 use std::os::unix::fs::symlink;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 use std::{fs, thread};
 
 use rcgen::{CertificateParams, KeyPair};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::ring;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme};
+use rustls::pki_types::CertificateDer;
 use serde_json::Value;
 
 use crate::support::{Site, StopOnDrop, Watershed, eventually, one_version};
+use client::ask;
 
 const HOST: &str = "greeter.localhost";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -57,65 +55,6 @@ fn site(watch: &str, pairs: &[(&str, &str)]) -> Site {
 fn put(site: &Site, (certificate, key): (&str, &str), made: &Made) {
     site.write(certificate, &made.certificate);
     site.write(key, &made.key);
-}
-
-/// Takes every certificate: which one it is, is looked at afterwards.
-#[derive(Debug)]
-struct Any;
-
-impl ServerCertVerifier for Any {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let known = ring::default_provider().signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, &known)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        ring::default_provider().signature_verification_algorithms.supported_schemes()
-    }
-}
-
-/// A request over a new connection. Returns the certificate, after the response came whole.
-fn ask(address: SocketAddr, host: &str) -> CertificateDer<'static> {
-    let provider = Arc::new(ring::default_provider());
-    let builder =
-        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let builder = builder.unwrap().dangerous().with_custom_certificate_verifier(Arc::new(Any));
-    let config = Arc::new(builder.with_no_client_auth());
-    let name = ServerName::try_from(host.to_owned()).unwrap();
-    let mut tls = ClientConnection::new(config, name).unwrap();
-    let mut socket = TcpStream::connect(address).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    let mut stream = rustls::Stream::new(&mut tls, &mut socket);
-    write!(stream, "GET / HTTP/1.1\r\nhost: {HOST}\r\nconnection: close\r\n\r\n").unwrap();
-    let mut response = String::new();
-    stream.read_to_string(&mut response).unwrap();
-    assert!(response.starts_with("HTTP/1.1 "), "{response:?}");
-    tls.peer_certificates().unwrap()[0].clone().into_owned()
 }
 
 fn https_address(watershed: &Watershed) -> SocketAddr {
@@ -336,6 +275,24 @@ fn a_start_with_one_bad_pair_serves_the_others() {
     let shown = certificates(&watershed);
     assert_eq!((shown.len(), shown[1]["default"].as_bool()), (2, Some(true)), "{shown:?}");
     assert_eq!((&shown[0]["names"], &shown[0]["days_left"]), (&Value::Array(vec![]), &Value::Null));
+}
+
+/// What the process serves is in its memory alone while the files are bad: a new process would not have it.
+#[test]
+fn a_restart_is_refused_while_a_pair_cannot_be_used() {
+    let (old, other) = (made(HOST, 90), made("other.example", 90));
+    let more = ("certs/b.pem", "certs/b.key");
+    let site = site("events", &[PAIR, more]);
+    put(&site, PAIR, &old);
+    put(&site, more, &other);
+    let watershed = site.start();
+    watershed.site.write(PAIR.1, &other.key);
+    eventually("the problem", || has_problem(&watershed));
+    let restart = watershed.site.command(&["restart"]).output().unwrap();
+    let told = String::from_utf8([restart.stdout, restart.stderr].concat()).unwrap();
+    assert_eq!(restart.status.code(), Some(1), "{told}");
+    assert!(told.contains("does not belong to"), "{told}");
+    assert!(shows(&watershed, &old));
 }
 
 #[test]

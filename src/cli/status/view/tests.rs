@@ -1,5 +1,6 @@
 //! Status documents, and how they are laid out.
 
+mod certificates;
 mod rescue;
 
 use super::*;
