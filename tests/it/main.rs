@@ -44,6 +44,7 @@ mod history_file;
 mod hosts;
 mod http2;
 mod http2_floods;
+mod http2_stalls;
 mod idle;
 mod incremental;
 mod init;
