@@ -34,6 +34,7 @@ mod explain;
 mod failures;
 mod faults;
 mod framing;
+mod h2spec;
 mod half_written;
 mod headers;
 #[path = "../../benches/table/component.rs"]
