@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::https::secure;
 use crate::support::{Finished, Site, Watershed, lab_p3};
 
 /// What h2spec wants and does not get in cleartext, and why.
@@ -52,14 +53,22 @@ fn assert_conforms(watershed: &Watershed, arguments: &[&str], refused: &[(&str, 
 }
 
 /// A service under the name that h2spec asks for.
-fn serve() -> Watershed {
+fn serve(site: Site) -> Watershed {
     let version = lab_p3("v1");
-    Site::new().service("lab", &format!("domains = [\"localhost\"]\n{version}")).start()
+    site.service("lab", &format!("domains = [\"localhost\"]\n{version}")).start()
 }
 
 #[test]
 fn what_h2spec_wants_in_cleartext_it_gets() {
-    let watershed = serve();
+    let watershed = serve(Site::new());
     let port = watershed.address().port().to_string();
     assert_conforms(&watershed, &["--port", &port], REFUSED);
+}
+
+/// There, ALPN says what the connection is.
+#[test]
+fn what_h2spec_wants_over_tls_it_gets() {
+    let watershed = serve(secure(""));
+    let port = watershed.https_address().port().to_string();
+    assert_conforms(&watershed, &["--tls", "--insecure", "--port", &port], &[]);
 }

@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use crate::support::https::{FIRST, secure_beside};
 use crate::support::raw2::{
     self, ACK, CANCEL, CONTINUATION, DATA, END_STREAM, ENHANCE_YOUR_CALM, HEADERS, PING, PRIORITY,
     Raw2, SETTINGS,
@@ -149,4 +150,27 @@ fn a_head_without_an_end_ends_the_connection() {
             _ => raw2::frame(CONTINUATION, 0, 1, &part),
         });
     }
+}
+
+/// What is counted are frames, whatever carries them.
+#[test]
+fn floods_over_tls_end_too() {
+    use std::io::{Read, Write};
+    let site = secure_beside("[server.limits]\nresets = 50", "").service("lab", &lab("v1"));
+    let watershed = site.start();
+    let mut client = watershed.tls(FIRST, &["h2"]);
+    let resets = (0..60).flat_map(|number| {
+        let stream = 2 * number + 1;
+        [raw2::get(stream, NOBODY, "/"), raw2::reset(stream, CANCEL)].concat()
+    });
+    let all: Vec<u8> =
+        raw2::PREFACE.iter().copied().chain(raw2::settings(&[])).chain(resets).collect();
+    client.write_all(&all).unwrap();
+    let mut answer = Vec::new();
+    // Whether the end is told is TLS's business.
+    client.read_to_end(&mut answer).ok();
+    let goaway = raw2::frame(raw2::GOAWAY, 0, 0, [0; 8]);
+    let is_calm = |at: &[u8]| at[..9] == goaway[..9] && at[13..] == ENHANCE_YOUR_CALM.to_be_bytes();
+    assert!(answer.windows(goaway.len()).any(is_calm), "{answer:?}");
+    watershed.await_outcomes("too-many-resets", 1);
 }
