@@ -10,7 +10,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 LINKED := CARGO_TARGET_DIR=target/linked RUSTFLAGS=-Clink-arg=-Wl,--emit-relocs
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-console soak fuzz bench bench-peers dist pgo package test-package plugins console lint tools promtool test-peers test-guests
+.PHONY: help run test test-console soak fuzz bench bench-peers dist pgo package test-package plugins console lint tools promtool test-peers test-guests h2spec
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -18,7 +18,7 @@ help: ## list the targets
 run: tools ## build in release and serve config/ (CONFIG=… for another)
 	cargo run --release --locked -- run --config $(CONFIG)
 
-test: tools promtool test-peers ## run everything that must pass
+test: tools promtool test-peers h2spec ## run everything that must pass
 	cargo test --release --locked
 	$(MAKE) test-console
 
@@ -82,6 +82,10 @@ tools:
 # What tests of upstreams talk to: grpcio and WebSocket libraries.
 test-peers:
 	@tests/peers/install.sh
+
+# Checks HTTP/2 against its RFCs; built here, since nobody packages it.
+h2spec:
+	@SUDO="$(SUDO)" tests/h2spec/install.sh
 
 # Guests of other toolchains, which call out; apart, since they take minutes to build, and to compile in each test.
 test-guests:

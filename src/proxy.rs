@@ -150,7 +150,10 @@ impl Gateway {
     ) -> Result<(), Failure> {
         let snapshot = session.snapshot().cloned().unwrap_or_else(|| self.live.load());
         (ctx.expose, ctx.generation) = (snapshot.server.expose, snapshot.generation);
-        headers::check(session.request(), self.limits().head)?;
+        if session.is_head_too_large() {
+            return Err(Failure::RequestHead);
+        }
+        headers::check(session.request())?;
         if let Some(https) = &self.https
             && let Some(settings) = &snapshot.server.tls
             && let Way::Redirect(location) = https.look(session, settings)?

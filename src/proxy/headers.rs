@@ -53,20 +53,19 @@ const LONGEST_REQUEST_ID: usize = 128;
 /// # Errors
 ///
 /// The failure that the client gets.
-pub fn check(request: &RequestHeader, limits: HeadLimits) -> Result<(), Failure> {
+pub fn check(request: &RequestHeader) -> Result<(), Failure> {
     if request.method == Method::CONNECT {
         return Err(Failure::Connect);
     }
-    if request.version == Version::HTTP_2 && is_too_large(request, limits) {
-        return Err(Failure::RequestHead);
-    }
-    match names_host(request) && names_one_host(request) && is_framed_once(request) {
+    let is_whole = names_host(request) && names_one_host(request) && is_framed_once(request);
+    match is_whole && has_bare_values(request) {
         true => Ok(()),
         false => Err(Failure::BadRequest),
     }
 }
 
-fn is_too_large(request: &Parts, limits: HeadLimits) -> bool {
+/// Whether the head of an HTTP/2 request has more bytes or fields than are allowed.
+pub fn is_too_large(request: &Parts, limits: HeadLimits) -> bool {
     let fields = request.headers.iter();
     let fields = fields.map(|(name, value)| name.as_str().len() + value.len() + FIELD_OVERHEAD);
     let target = request.uri.path_and_query().map_or(0, |target| target.as_str().len());
@@ -74,8 +73,8 @@ fn is_too_large(request: &Parts, limits: HeadLimits) -> bool {
 }
 
 /// Whether `:authority` and `host` name the same server ([RFC 9113, section
-/// 8.3.1](https://www.rfc-editor.org/rfc/rfc9113#section-8.3.1)), neither names a user, and the target is a path or
-/// `*`.
+/// 8.3.1](https://www.rfc-editor.org/rfc/rfc9113#section-8.3.1)), neither names a user, and the target is a path, or
+/// `*` of an `OPTIONS`.
 fn names_one_host(request: &Parts) -> bool {
     let mut hosts = request.headers.get_all(HOST).iter();
     let (host, other) = (hosts.next(), hosts.next());
@@ -88,14 +87,31 @@ fn names_one_host(request: &Parts) -> bool {
         && !host.is_some_and(is_other)
         && !host.is_some_and(|host| is_user(host.as_bytes()))
         && !authority.is_some_and(is_user)
-        && matches!(request.uri.path().as_bytes(), [b'/', ..] | b"*")
+        && match request.uri.path().as_bytes() {
+            [b'/', ..] => true,
+            path => path == b"*" && request.method == Method::OPTIONS,
+        }
+}
+
+/// Whether no value begins or ends with white space, which HTTP/1.1 has around values and HTTP/2 has not ([RFC 9113, section
+/// 8.2.1](https://www.rfc-editor.org/rfc/rfc9113#section-8.2.1)).
+fn has_bare_values(request: &Parts) -> bool {
+    let is_space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    request.version != Version::HTTP_2
+        || request
+            .headers
+            .values()
+            .map(HeaderValue::as_bytes)
+            .all(|value| !is_space(value.first()) && !is_space(value.last()))
 }
 
 /// Whether there is at most one `content-length`, and it is a number. HTTP/2 frames bodies by itself, but the backend
 /// sees the field.
 fn is_framed_once(request: &Parts) -> bool {
     let mut lengths = request.headers.get_all(CONTENT_LENGTH).iter();
-    let is_number = |length: &HeaderValue| length.as_bytes().iter().all(u8::is_ascii_digit);
+    let is_number = |length: &HeaderValue| {
+        !length.is_empty() && length.as_bytes().iter().all(u8::is_ascii_digit)
+    };
     lengths.next().is_none_or(is_number) && lengths.next().is_none()
 }
 

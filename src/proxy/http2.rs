@@ -7,6 +7,7 @@ mod flood;
 mod frames;
 mod head_time;
 mod observed;
+mod others;
 mod refusals;
 mod stream;
 mod switch;
@@ -26,11 +27,12 @@ use tokio::time::{sleep, timeout};
 
 use super::failure::Failure;
 use super::session::{Codec, Session};
-use super::{Flow, Gateway, Http2Limits, Origin};
-use crate::transport::{Connection, Drain, Permit};
+use super::{Flow, Gateway, Http2Limits, HttpLimits, Origin};
+use crate::transport::{Connection, Drain, HeadLimits, Permit};
 use flood::Excess;
 use head_time::HeadTime;
 use observed::{Noted, Observed};
+use others::Others;
 use refusals::Refusals;
 pub use stream::Http2;
 
@@ -129,7 +131,7 @@ impl Serving {
         let mut head_time = HeadTime::new(self.noted.clone());
         let (mut is_ending, mut kept) = (false, 0);
         loop {
-            let times = self.gateway.limits().times;
+            let HttpLimits { head, times } = self.gateway.limits();
             tokio::select! {
                 biased;
                 _ = goaway.changed(), if !is_ending => {
@@ -140,7 +142,7 @@ impl Serving {
                     match next {
                         Next::Request(accepted) => {
                             kept = 0;
-                            self.spawn(*accepted, connection);
+                            self.spawn(*accepted, connection, head);
                         }
                         Next::Refused(failure, reason) => return self.refuse(&failure, reason).await,
                         Next::Ended(parted) => return parted,
@@ -168,8 +170,10 @@ impl Serving {
         Parted::Done
     }
 
-    fn spawn(&self, (request, respond): Accepted, connection: &Connection) {
-        let stream = Http2::new(request, respond, connection, self.noted.clone());
+    fn spawn(&self, (request, respond): Accepted, connection: &Connection, limits: HeadLimits) {
+        let (progress, noted) = (connection.progress(), self.noted.clone());
+        let others = Others::new(progress, noted, self.gateway.live.limits().client_rate);
+        let stream = Http2::new(request, respond, connection, others, limits);
         let session = Session::new(Codec::Http2(Box::new(stream)), self.origin.scheme.clone());
         tokio::spawn(serve_request(self.gateway.clone(), session, self.streams.enter()));
     }
@@ -210,7 +214,7 @@ async fn next(
         accepted.map(Ok)
     });
     match accepted.await {
-        Err(excess) => Next::Refused(excess.into(), Reason::ENHANCE_YOUR_CALM),
+        Err(excess) => Next::Refused(excess.into(), excess.reason()),
         Ok(None) => Next::Ended(Parted::Done),
         Ok(Some(Ok((request, respond)))) => {
             refusals.accepted(respond.stream_id().into());
@@ -228,6 +232,7 @@ impl From<Excess> for Failure {
         match excess {
             Excess::Resets => Self::TooManyResets,
             Excess::Idle => Self::Flood,
+            Excess::NoSettings => Self::BadRequest,
         }
     }
 }

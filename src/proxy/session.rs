@@ -72,6 +72,14 @@ impl Session {
         }
     }
 
+    /// Whether the request's head is larger than allowed. HTTP/1 refuses such heads before there is a session.
+    pub fn is_head_too_large(&self) -> bool {
+        match &self.codec {
+            Codec::Http1(_) | Codec::Local(_) => false,
+            Codec::Http2(session) => session.is_head_too_large(),
+        }
+    }
+
     /// The snapshot that was pinned for the request before it came here, if one was.
     pub fn snapshot(&self) -> Option<&Arc<Snapshot>> {
         match &self.codec {

@@ -6,18 +6,14 @@
 //! window of nothing), FgForrest/evitaDB#1369 (a connection that was ended for its resets left no trace),
 //! icing/mod_h2 and netty's CVE-2025-8671 (resets that clients have the server make).
 
-use std::fs;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::support::https::{FIRST, secure_beside};
 use crate::support::raw2::{
     self, ACK, CANCEL, CONTINUATION, DATA, END_STREAM, ENHANCE_YOUR_CALM, HEADERS, PING, PRIORITY,
     Raw2, SETTINGS,
 };
-use crate::support::{DEADLINE, LAB, Site, Watershed, lab, within};
-
-/// What a hostile connection may add to the memory of the process.
-const ROOM: usize = 24 << 20;
+use crate::support::{DEADLINE, LAB, Site, Watershed, beside_an_honest_client, lab, within};
 
 /// Requests that nobody serves: cheap for this test, and counted.
 const NOBODY: &str = "nobody.localhost";
@@ -26,38 +22,6 @@ fn serve(limits: &str) -> Watershed {
     let site = Site::new().service("lab", &lab("v1"));
     let site = site.tables(&format!("[server.limits]\n{limits}"));
     site.variable("WATERSHED_LOG", "watershed=debug").start()
-}
-
-/// The resident memory of the process.
-fn resident(watershed: &Watershed) -> usize {
-    let statm = fs::read_to_string(format!("/proc/{}/statm", watershed.pid())).unwrap();
-    statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
-}
-
-/// Attacks while an honest client goes on: it is answered each time, and the memory stays within bounds.
-#[track_caller]
-fn beside_an_honest_client(watershed: &Watershed, what: &str, attack: impl FnOnce() + Send) {
-    let honest = watershed.http2();
-    for _ in 0..20 {
-        assert_eq!(honest.get(LAB, "/count").status, 200);
-    }
-    let before = resident(watershed);
-    let (mut most, mut slowest) = (before, Duration::ZERO);
-    thread::scope(|scope| {
-        let attacking = scope.spawn(attack);
-        while !attacking.is_finished() {
-            let began = Instant::now();
-            assert_eq!(honest.get(LAB, "/count").status, 200, "{what}");
-            slowest = slowest.max(began.elapsed());
-            most = most.max(resident(watershed));
-        }
-        if let Err(panic) = attacking.join() {
-            std::panic::resume_unwind(panic);
-        }
-    });
-    assert_eq!(watershed.http1().get(LAB, "/count").status, 200, "{what}");
-    assert!(most - before < ROOM, "{what}: {} MiB", (most - before) >> 20);
-    assert!(slowest < DEADLINE / 2, "{what}: {slowest:?}");
 }
 
 /// Asserts that what is sent again and again ends the connection, by a GOAWAY, and is counted and logged once.
@@ -121,7 +85,7 @@ fn streams_that_we_are_made_to_reset_end_the_connection() {
     let (most, ends) = ((1 << 31) - 1, END_STREAM);
     let slow = |stream| raw2::get(stream, LAB, "/sleep?ms=1000");
     let close = [("connection", "close")];
-    for what in ["window", "dependency", "length", "a field of HTTP/1", "pseudo trailers"] {
+    for what in ["window", "dependency", "length", "a field of HTTP/1", "open trailers"] {
         assert_calmed(&watershed, what, "too-many-resets", |stream| match what {
             "window" => [slow(stream), raw2::window_update(stream, most)].concat(),
             "dependency" => {
@@ -137,7 +101,7 @@ fn streams_that_we_are_made_to_reset_end_the_connection() {
                 raw2::head(ends, stream, &[&raw2::pseudo("GET", LAB, "/")[..], &close].concat())
             }
             _ => {
-                let trailers = raw2::head(ends, stream, &[(":path", "/")]);
+                let trailers = raw2::head(0, stream, &[("x-a", "1")]);
                 [raw2::post(stream, LAB, "/echo"), trailers].concat()
             }
         });
@@ -186,4 +150,27 @@ fn a_head_without_an_end_ends_the_connection() {
             _ => raw2::frame(CONTINUATION, 0, 1, &part),
         });
     }
+}
+
+/// What is counted are frames, whatever carries them.
+#[test]
+fn floods_over_tls_end_too() {
+    use std::io::{Read, Write};
+    let site = secure_beside("[server.limits]\nresets = 50", "").service("lab", &lab("v1"));
+    let watershed = site.start();
+    let mut client = watershed.tls(FIRST, &["h2"]);
+    let resets = (0..60).flat_map(|number| {
+        let stream = 2 * number + 1;
+        [raw2::get(stream, NOBODY, "/"), raw2::reset(stream, CANCEL)].concat()
+    });
+    let all: Vec<u8> =
+        raw2::PREFACE.iter().copied().chain(raw2::settings(&[])).chain(resets).collect();
+    client.write_all(&all).unwrap();
+    let mut answer = Vec::new();
+    // Whether the end is told is TLS's business.
+    client.read_to_end(&mut answer).ok();
+    let goaway = raw2::frame(raw2::GOAWAY, 0, 0, [0; 8]);
+    let is_calm = |at: &[u8]| at[..9] == goaway[..9] && at[13..] == ENHANCE_YOUR_CALM.to_be_bytes();
+    assert!(answer.windows(goaway.len()).any(is_calm), "{answer:?}");
+    watershed.await_outcomes("too-many-resets", 1);
 }

@@ -34,6 +34,7 @@ mod explain;
 mod failures;
 mod faults;
 mod framing;
+mod h2spec;
 mod half_written;
 mod headers;
 #[path = "../../benches/table/component.rs"]
@@ -44,6 +45,8 @@ mod history_file;
 mod hosts;
 mod http2;
 mod http2_floods;
+mod http2_stalls;
+mod hygiene_http2;
 mod idle;
 mod incremental;
 mod init;

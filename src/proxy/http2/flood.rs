@@ -24,6 +24,19 @@ pub enum Excess {
     Resets,
     /// It sent frames that carry nothing, or took a response in tiny parts.
     Idle,
+    /// Its first frame was another one than SETTINGS ([RFC 9113, section
+    /// 3.4](https://www.rfc-editor.org/rfc/rfc9113#section-3.4)).
+    NoSettings,
+}
+
+impl Excess {
+    /// What the client is told.
+    pub fn reason(self) -> Reason {
+        match self {
+            Self::Resets | Self::Idle => Reason::ENHANCE_YOUR_CALM,
+            Self::NoSettings => Reason::PROTOCOL_ERROR,
+        }
+    }
 }
 
 /// The counts of one connection.

@@ -8,6 +8,7 @@ pub mod kind {
     pub const DATA: u8 = 0x0;
     pub const HEADERS: u8 = 0x1;
     pub const RST_STREAM: u8 = 0x3;
+    pub const SETTINGS: u8 = 0x4;
     pub const CONTINUATION: u8 = 0x9;
 }
 

@@ -10,14 +10,16 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::flood::{Excess, Flood};
-use super::frames::{Frame, Frames};
+use super::frames::{Frame, Frames, kind};
 use super::refusals::Refused;
 use crate::transport::{Connection, PREFACE};
 
 /// How many frames are read while the client takes none of what they lead to: h2 keeps a reset for each of them.
 const UNANSWERED: u32 = 1_024;
-/// How many frames are read before h2 gets to write what they lead to.
+/// How many frames, or bytes of heads, are read before h2 gets to write what they lead to, and requests are taken from it.
+/// Few bytes of a head may be many in memory.
 const AT_ONCE: u32 = 64;
+const HEADS_AT_ONCE: usize = 4 << 10;
 
 /// The connection.
 pub struct Observed {
@@ -25,11 +27,15 @@ pub struct Observed {
     received: Frames,
     sent: Frames,
     noted: Noted,
+    /// Whether the first frame has come.
+    has_settings: bool,
     /// Frames that came since the client was last sent something.
     unanswered: u32,
+    /// Bytes of heads that came since h2 was given a turn.
+    heads: usize,
     /// Whether there is something that the client does not take.
     is_blocked: bool,
-    /// Whether h2 was given a turn to write.
+    /// Whether h2 was given a turn.
     has_yielded: bool,
 }
 
@@ -43,6 +49,8 @@ struct Notes {
     flood: Flood,
     excess: Option<Excess>,
     head: Option<u64>,
+    /// Bytes that were written.
+    written: u64,
 }
 
 impl Noted {
@@ -53,6 +61,7 @@ impl Noted {
             flood: Flood::new(resets),
             excess: None,
             head: None,
+            written: 0,
         })))
     }
 
@@ -68,6 +77,11 @@ impl Noted {
     /// The number of the head that has begun to come and is not complete.
     pub fn head(&self) -> Option<u64> {
         self.notes().head
+    }
+
+    /// How many bytes were written to the connection.
+    pub fn written(&self) -> u64 {
+        self.notes().written
     }
 
     /// The streams that h2 may have refused since the last call.
@@ -109,7 +123,9 @@ impl Observed {
             received: Frames::behind(PREFACE.len()),
             sent: Frames::default(),
             noted,
+            has_settings: false,
             unanswered: 0,
+            heads: 0,
             is_blocked: false,
             has_yielded: false,
         }
@@ -124,9 +140,11 @@ impl Observed {
             // The write that waits wakes the task.
             return true;
         }
-        let yields = self.unanswered >= AT_ONCE && !self.has_yielded;
+        let is_much = self.unanswered >= AT_ONCE || self.heads >= HEADS_AT_ONCE;
+        let yields = is_much && !self.has_yielded;
         self.has_yielded = yields;
         if yields {
+            self.heads = 0;
             context.waker().wake_by_ref();
         }
         yields
@@ -136,6 +154,12 @@ impl Observed {
         let mut notes = self.noted.notes();
         self.received.look(bytes, |frame| {
             self.unanswered = self.unanswered.saturating_add(1);
+            if matches!(frame.kind, kind::HEADERS | kind::CONTINUATION) {
+                self.heads = self.heads.saturating_add(frame.length);
+            }
+            if !std::mem::replace(&mut self.has_settings, true) && frame.kind != kind::SETTINGS {
+                notes.excess = Some(Excess::NoSettings);
+            }
             let received = notes.flood.received(&frame);
             notes.count(received);
         });
@@ -144,6 +168,7 @@ impl Observed {
 
     fn wrote<'a>(&mut self, parts: impl Iterator<Item = &'a [u8]>, mut written: usize) {
         let mut notes = self.noted.notes();
+        notes.written += written as u64;
         for part in parts {
             let part = part.get(..written).unwrap_or(part);
             written -= part.len();

@@ -8,16 +8,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use tokio::time::timeout;
 
 use super::flood::TINY;
-use super::observed::Noted;
+use super::others::Others;
 use super::switch;
+use crate::proxy::headers;
 use crate::proxy::session::{Gone, Input};
 use crate::transport::tls::TlsPeer;
-use crate::transport::{Connection, Progress};
+use crate::transport::{Connection, HeadLimits};
 
 /// How long, and how much of, an unwanted body is read after its response: some clients take a reset for a failure,
 /// whatever the response was.
@@ -31,13 +32,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// One request, and the stream that it came on.
 pub struct Http2 {
     request: RequestHeader,
+    /// Whether its head was larger than allowed. Then nothing of it is left but the method.
+    is_head_too_large: bool,
     /// Whether the client asks for another protocol, so that any success means that it has it.
     is_tunnel: bool,
     client: SocketAddr,
     tls: Option<Arc<TlsPeer>>,
-    /// Progress of everything that the client takes on the connection.
-    progress: Progress,
-    noted: Noted,
+    others: Others,
     body: RecvStream,
     respond: SendResponse<Bytes>,
     response: Option<SendStream<Bytes>>,
@@ -50,18 +51,24 @@ impl Http2 {
         request: Request<RecvStream>,
         respond: SendResponse<Bytes>,
         connection: &Connection,
-        noted: Noted,
+        others: Others,
+        limits: HeadLimits,
     ) -> Self {
         let (mut head, body) = request.into_parts();
+        let is_head_too_large = headers::is_too_large(&head, limits);
+        if is_head_too_large {
+            // A client that takes no answer must not keep it in memory: a few bytes on the wire may be many fields here.
+            (head.headers, head.uri) = (HeaderMap::new(), Uri::default());
+        }
         join_cookies(&mut head.headers);
         let is_tunnel = switch::take(&mut head);
         Self {
             is_tunnel,
+            is_head_too_large,
             request: head.into(),
             client: connection.client(),
             tls: connection.tls().cloned(),
-            progress: connection.progress(),
-            noted,
+            others,
             body,
             respond,
             response: None,
@@ -72,6 +79,10 @@ impl Http2 {
 
     pub fn request(&self) -> &RequestHeader {
         &self.request
+    }
+
+    pub fn is_head_too_large(&self) -> bool {
+        self.is_head_too_large
     }
 
     pub fn client(&self) -> SocketAddr {
@@ -145,22 +156,22 @@ impl Http2 {
     /// Waits where the client gives no room, each time for as long as its patience lasts. A client that reads several
     /// responses takes them in turns.
     pub async fn write(&mut self, mut data: Bytes) -> Result<(), Gone> {
-        let Self { response, patience, progress, noted, .. } = self;
+        let Self { response, patience, others, .. } = self;
         let response = response.as_mut().ok_or(Gone)?;
         let mut turns = 0;
         while !data.is_empty() {
-            let before = progress.count();
+            let before = others.look();
             response.reserve_capacity(data.len());
             match timeout(*patience, poll_fn(|context| response.poll_capacity(context))).await {
                 Ok(Some(Ok(room))) => {
                     if room < TINY && room < data.len() {
-                        noted.dribbled();
+                        others.noted().dribbled();
                     }
                     let part = data.split_to(room.min(data.len()));
                     response.send_data(part, false).map_err(|_| Gone)?;
                     turns = 0;
                 }
-                Err(_) if progress.count() != before && turns < TURNS => turns += 1,
+                Err(_) if turns < TURNS && others.are_taken(before, *patience) => turns += 1,
                 Ok(Some(Err(_)) | None) | Err(_) => return Err(Gone),
             }
         }

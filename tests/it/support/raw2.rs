@@ -27,7 +27,7 @@ pub const END_HEADERS: u8 = 0x4;
 
 /// Codes of errors (RFC 9113, section 7).
 pub const NO_ERROR: u32 = 0x0;
-pub const PROTOCOL_ERROR: u32 = 0x1;
+pub const REFUSED_STREAM: u32 = 0x7;
 pub const CANCEL: u32 = 0x8;
 pub const ENHANCE_YOUR_CALM: u32 = 0xb;
 
@@ -92,6 +92,11 @@ impl Raw2 {
         self.0.set_write_timeout(Some(timeout)).unwrap();
     }
 
+    /// How long a read may wait for the other side.
+    pub fn set_read_timeout(&self, timeout: Duration) {
+        self.0.set_read_timeout(Some(timeout)).unwrap();
+    }
+
     /// Another handle of the same connection, to write from another thread.
     pub fn writer(&self) -> TcpStream {
         self.0.try_clone().unwrap()
@@ -99,12 +104,21 @@ impl Raw2 {
 
     /// The next frame; `None` where the connection has ended.
     pub fn frame(&mut self) -> Option<Frame> {
+        self.read().map_err(assert_over).ok()
+    }
+
+    /// The next frame.
+    ///
+    /// # Errors
+    ///
+    /// Where the connection has ended, or is silent.
+    pub fn read(&mut self) -> io::Result<Frame> {
         let mut head = [0; 9];
-        self.0.read_exact(&mut head).map_err(assert_over).ok()?;
+        self.0.read_exact(&mut head)?;
         let [a, b, c, kind, flags, s0, s1, s2, s3] = head;
         let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
-        self.0.read_exact(&mut payload).map_err(assert_over).ok()?;
-        Some(Frame { kind, flags, stream: u32::from_be_bytes([s0, s1, s2, s3]), payload })
+        self.0.read_exact(&mut payload)?;
+        Ok(Frame { kind, flags, stream: u32::from_be_bytes([s0, s1, s2, s3]), payload })
     }
 
     /// The next frame for which this holds; others are passed over.
