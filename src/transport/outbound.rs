@@ -82,7 +82,8 @@ impl Outbound {
 
     /// Gives back the memory of a large response, because nothing is to be sent for a while.
     pub fn rest(&mut self) {
-        if self.gathered.is_empty() && self.gathered.capacity() > KEPT {
+        // What was sent counts too: the capacity is only what is left behind it.
+        if self.gathered.is_empty() && self.gathered.try_reclaim(KEPT) {
             self.gathered = BytesMut::new();
         }
     }
