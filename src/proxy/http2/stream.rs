@@ -1,7 +1,6 @@
 //! One request of an HTTP/2 connection.
 
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ use super::observed::Noted;
 use super::switch;
 use crate::proxy::session::{Gone, Input};
 use crate::transport::tls::TlsPeer;
-use crate::transport::{Connection, Progress};
+use crate::transport::{Connection, Peer, Progress};
 
 /// How long, and how much of, an unwanted body is read after its response: some clients take a reset for a failure,
 /// whatever the response was.
@@ -33,7 +32,7 @@ pub struct Http2 {
     request: RequestHeader,
     /// Whether the client asks for another protocol, so that any success means that it has it.
     is_tunnel: bool,
-    client: SocketAddr,
+    peer: Peer,
     tls: Option<Arc<TlsPeer>>,
     /// Progress of everything that the client takes on the connection.
     progress: Progress,
@@ -58,7 +57,7 @@ impl Http2 {
         Self {
             is_tunnel,
             request: head.into(),
-            client: connection.client(),
+            peer: connection.peer(),
             tls: connection.tls().cloned(),
             progress: connection.progress(),
             noted,
@@ -74,8 +73,8 @@ impl Http2 {
         &self.request
     }
 
-    pub fn client(&self) -> SocketAddr {
-        self.client
+    pub fn peer(&self) -> Peer {
+        self.peer
     }
 
     pub fn tls(&self) -> Option<&TlsPeer> {
