@@ -127,7 +127,14 @@ impl Handler for Gateway {
 impl Gateway {
     /// A gateway to whatever `live` holds, until the drain starts.
     pub fn new(live: Arc<Live>, telemetry: Telemetry, drain: Drain) -> Self {
-        Self { live, telemetry, draining: drain.flag(), drain, https: None, refusals: Arc::default() }
+        Self {
+            live,
+            telemetry,
+            draining: drain.flag(),
+            drain,
+            https: None,
+            refusals: Arc::default(),
+        }
     }
 
     /// The same, beside a listener of HTTPS.

@@ -74,7 +74,8 @@ impl<H: Handler> Acceptor<H> {
         drain: Drain,
         ready: oneshot::Receiver<()>,
     ) -> Self {
-        let loops = AcceptLoop { handler, limit, drain, handshakes: None, reads_proxy_headers: false };
+        let loops =
+            AcceptLoop { handler, limit, drain, handshakes: None, reads_proxy_headers: false };
         Self { sockets, tls: None, ready: Some(ready), loops }
     }
 
