@@ -18,6 +18,7 @@ use crate::config::Expose;
 use crate::routing::Allowance;
 use crate::runtime::GuestFailure;
 use crate::telemetry::{Ending, Fault};
+use crate::transport::PeerError;
 use crate::upstream::{self, FailureKind};
 
 /// `retry-after`, in seconds, of a 503 that may pass with time.
@@ -32,6 +33,10 @@ pub enum Failure {
     RequestHead,
     /// The client sent it too slowly.
     RequestTimeout,
+    /// Its connection does not begin with the PROXY header that tells who sends it.
+    ProxyHeader,
+    /// Its connection should begin with a PROXY header, and comes from nobody who is trusted to send one.
+    UntrustedProxy,
     /// Its body has a transfer coding other than chunked.
     TransferCoding,
     /// It asks for a tunnel, which this proxy does not open; or for another protocol over HTTP/2, which the version does
@@ -67,6 +72,16 @@ pub enum Failure {
 impl From<Gone> for Failure {
     fn from(Gone: Gone) -> Self {
         Self::ClientGone
+    }
+}
+
+impl From<PeerError> for Failure {
+    fn from(why: PeerError) -> Self {
+        match why {
+            PeerError::Untrusted => Self::UntrustedProxy,
+            PeerError::Malformed => Self::ProxyHeader,
+            PeerError::TooSlow => Self::RequestTimeout,
+        }
     }
 }
 
@@ -128,6 +143,17 @@ impl Failure {
                 StatusCode::REQUEST_TIMEOUT,
                 "request-timeout",
                 "The request did not come to its end in time.",
+            ),
+            // What is spoken after the header is not known yet, so these two are closed without an answer.
+            Self::ProxyHeader => answer(
+                StatusCode::BAD_REQUEST,
+                "proxy-header",
+                "The connection does not begin with a PROXY header.",
+            ),
+            Self::UntrustedProxy => answer(
+                StatusCode::FORBIDDEN,
+                "untrusted-proxy",
+                "The connection comes from no trusted proxy.",
             ),
             Self::TransferCoding => answer(
                 StatusCode::NOT_IMPLEMENTED,
@@ -218,6 +244,8 @@ impl Failure {
             Self::BadRequest
                 | Self::RequestHead
                 | Self::RequestTimeout
+                | Self::ProxyHeader
+                | Self::UntrustedProxy
                 | Self::TransferCoding
                 | Self::Connect
                 | Self::Cleartext

@@ -13,7 +13,6 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -29,6 +28,7 @@ use super::head::{HeadLimits, Malformed, Seen};
 use super::inbound::Inbound;
 use super::limit::Permit;
 use super::outbound::{GATHER, Outbound, Progress};
+use super::peer::Peer;
 use super::stream::Stream;
 use super::tls::TlsPeer;
 use crate::timer::Timer;
@@ -71,7 +71,7 @@ pub struct Connection(Arc<Inner<dyn Stream>>);
 /// one call through the stream's vtable.
 #[derive(Debug)]
 struct Inner<S: ?Sized> {
-    client: SocketAddr,
+    peer: Peer,
     permit: Permit,
     state: Mutex<State>,
     stream: S,
@@ -96,8 +96,8 @@ enum Filled {
 }
 
 impl Connection {
-    /// The connection of `client` that runs over `stream`. It counts as open as long as it holds `permit`.
-    pub fn new(stream: impl Stream, client: SocketAddr, permit: Permit) -> Self {
+    /// The connection of `peer` that runs over `stream`. It counts as open as long as it holds `permit`.
+    pub fn new(stream: impl Stream, peer: impl Into<Peer>, permit: Permit) -> Self {
         let state = State {
             inbound: Inbound::default(),
             outbound: Outbound::default(),
@@ -105,17 +105,17 @@ impl Connection {
             resets: false,
             timer: Timer::default(),
         };
-        Self(Arc::new(Inner { client, permit, state: Mutex::new(state), stream }))
+        Self(Arc::new(Inner { peer: peer.into(), permit, state: Mutex::new(state), stream }))
     }
 
     /// The other end.
-    pub fn client(&self) -> SocketAddr {
-        self.0.client
+    pub fn peer(&self) -> Peer {
+        self.0.peer
     }
 
-    /// The scheme of its requests.
+    /// The scheme of its requests. The proxy in front may speak TLS for us.
     pub fn scheme(&self) -> Scheme {
-        self.0.stream.scheme()
+        if self.0.peer.has_tls { Scheme::HTTPS } else { self.0.stream.scheme() }
     }
 
     /// What a handshake of TLS has agreed on with the client; `None` for cleartext.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::{Reason, SendStream};
 use http::{HeaderMap, Request};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
@@ -37,13 +38,19 @@ pub fn request(method: &str, host: &str, path: &str) -> Request<()> {
 
 impl Http2 {
     pub fn connect(address: SocketAddr) -> Self {
+        Self::connect_after(address, b"")
+    }
+
+    /// A connection that begins with other bytes.
+    pub fn connect_after(address: SocketAddr, start: &[u8]) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .unwrap();
         let (sender, connection) = runtime.block_on(async {
-            let stream = TcpStream::connect(address).await.unwrap();
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(start).await.unwrap();
             // Unread bytes of one stream take no room from the others.
             let mut client = h2::client::Builder::new();
             client.initial_connection_window_size(16 << 20);
