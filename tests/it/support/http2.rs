@@ -89,11 +89,15 @@ impl Http2 {
         self.response(exchange.response).unwrap()
     }
 
-    /// The same; `None` where the connection goes away, so that the request was not sent.
+    /// The same; `None` where the connection goes away, so that the request was not sent, or only after the client had
+    /// read that it should not be: it is beyond the streams that the server takes (RFC 9113, section 6.8).
     pub fn get_unless_gone(&self, host: &str, path: &str) -> Option<Response> {
         let mut sender = self.wait(self.sender.clone().ready()).ok()?;
         let (response, _) = sender.send_request(request("GET", host, path), true).ok()?;
-        Some(self.response(response).unwrap())
+        match self.response(response) {
+            Err(error) if error.is_go_away() && error.reason() == Some(Reason::NO_ERROR) => None,
+            response => Some(response.unwrap()),
+        }
     }
 
     /// The response of a stream, as far as it came; an error if no head came.
