@@ -39,7 +39,7 @@ fn the_unit_is_right_and_closed() {
     let program = env!("CARGO_BIN_EXE_watershed");
     fs::write(&unit, text.replace("/usr/bin/watershed", program)).unwrap();
     let socket = directory.path().join("watershed.socket");
-    fs::write(&socket, read("systemd/examples/watershed.socket")).unwrap();
+    fs::write(&socket, read("systemd/socket/watershed.socket")).unwrap();
     let [unit, socket] = [&unit, &socket].map(|path| path.to_str().unwrap());
     let arguments = ["verify", "--man=no", "--recursive-errors=no", unit, socket];
     let Some(verified) = output("systemd-analyze", &arguments) else { return };
