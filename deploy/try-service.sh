@@ -43,15 +43,11 @@ await 60 answers greeter.localhost 200
 watershed --config /etc/watershed/watershed.toml status | head -20
 systemd-analyze security watershed.service --no-pager | tail -n 1
 
-say "reload"
-systemctl reload watershed.service
-journalctl --no-pager -u watershed.service | grep -q SIGHUP || fail "no reload"
-
-say "replaced while it serves"
+say "a reload replaces the process while it serves"
 before=$(main_pid)
 (for _ in $(seq 200); do status greeter.localhost; echo; sleep 0.02; done >/tmp/answers) &
 asking=$!
-systemctl kill --kill-who=main --signal=SIGUSR2 watershed.service
+systemctl reload watershed.service
 replaced() { [ "$(main_pid)" != "$before" ]; }
 await 30 replaced
 wait $asking
