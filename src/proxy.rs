@@ -24,7 +24,8 @@ use std::time::Instant;
 
 use http::request::Parts;
 use http::uri::Scheme;
-use http::{StatusCode, Version};
+use http::{Method, StatusCode, Version, header};
+use pingora::http::ResponseHeader;
 
 use crate::config::{ConnectionLimits, TlsVersion};
 use crate::routing::{Asked, Found, Refused};
@@ -37,7 +38,7 @@ use failure::Failure;
 pub use https::Https;
 use https::Way;
 use local::LONGEST_CHAIN;
-use session::Session;
+use session::{Gone, Session};
 
 /// What happens to a connection after a request; for HTTP/2, to the request's stream.
 enum Flow {
@@ -160,6 +161,9 @@ impl Gateway {
         {
             return https::redirect(session, &location).await;
         }
+        if headers::forwards_left(session.request()) == Some(0) {
+            return answer_last(session).await;
+        }
         if session.chain().length >= LONGEST_CHAIN {
             return Err(Failure::Loop);
         }
@@ -193,6 +197,17 @@ impl Origin {
     fn of(connection: &Connection, protocol: Version) -> Self {
         Self { client: connection.client(), scheme: connection.scheme(), protocol }
     }
+}
+
+/// Answers a request that may go no further. What it asks for is known behind us alone, so this is all that can be said.
+async fn answer_last(session: &mut Session) -> Result<(), Failure> {
+    if session.request().method != Method::OPTIONS {
+        return Err(Failure::Connect);
+    }
+    let mut head = ResponseHeader::build(StatusCode::NO_CONTENT, Some(1)).map_err(|_| Gone)?;
+    head.insert_header(header::ALLOW, failure::ALLOW).map_err(|_| Gone)?;
+    session.write_head(head, true).await?;
+    Ok(session.finish(None).await?)
 }
 
 /// The service of a request, and its version.

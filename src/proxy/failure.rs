@@ -23,6 +23,10 @@ use crate::upstream::{self, FailureKind};
 /// `retry-after`, in seconds, of a 503 that may pass with time.
 const RETRY_AFTER: u32 = 1;
 
+/// Methods of which nothing is known but that backends may be asked by them ([RFC 9110, section
+/// 15.5.6](https://www.rfc-editor.org/rfc/rfc9110#section-15.5.6)).
+pub const ALLOW: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
 /// Why a request got no response from a version.
 #[derive(Clone, Debug)]
 pub enum Failure {
@@ -30,6 +34,8 @@ pub enum Failure {
     BadRequest,
     /// Its head is larger than allowed.
     RequestHead,
+    /// Its target alone is larger than allowed.
+    RequestTarget,
     /// The client sent it too slowly.
     RequestTimeout,
     /// Its body has a transfer coding other than chunked.
@@ -124,6 +130,11 @@ impl Failure {
                 "request-head",
                 "The request has more header fields, or larger ones, than are accepted.",
             ),
+            Self::RequestTarget => answer(
+                StatusCode::URI_TOO_LONG,
+                "request-target",
+                "The request's target is longer than is accepted.",
+            ),
             Self::RequestTimeout => answer(
                 StatusCode::REQUEST_TIMEOUT,
                 "request-timeout",
@@ -217,6 +228,7 @@ impl Failure {
             self,
             Self::BadRequest
                 | Self::RequestHead
+                | Self::RequestTarget
                 | Self::RequestTimeout
                 | Self::TransferCoding
                 | Self::Connect
@@ -404,6 +416,9 @@ fn bare_response(failure: &Failure, request_id: &str) -> Result<(ResponseHeader,
     head.insert_header(X_REQUEST_ID, request_id)?;
     if let Some(seconds) = failure.retry_after() {
         head.insert_header(header::RETRY_AFTER, seconds)?;
+    }
+    if let Failure::Connect = failure {
+        head.insert_header(header::ALLOW, ALLOW)?;
     }
     Ok((head, body))
 }

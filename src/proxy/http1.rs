@@ -31,6 +31,7 @@ impl From<Malformed> for Failure {
         match malformed {
             Malformed::Syntax => Self::BadRequest,
             Malformed::TooLarge => Self::RequestHead,
+            Malformed::TargetTooLong => Self::RequestTarget,
             Malformed::Coding => Self::TransferCoding,
             Malformed::TooSlow => Self::RequestTimeout,
         }
