@@ -134,7 +134,10 @@ impl Gateway {
     /// Serves a request, and records how it ended.
     async fn exchange(&self, session: &mut Session) -> Flow {
         let mut ctx = RequestCtx::new();
-        let served = self.serve_request(session, &mut ctx).await;
+        let served = match self.serve_request(session, &mut ctx).await {
+            Err(Failure::ClientGone) if session.is_late() => Err(Failure::ClientSlow),
+            served => served,
+        };
         let committed = session.sent_head().is_some();
         let flow = match &served {
             Ok(()) => Flow::Done,
@@ -164,8 +167,11 @@ impl Gateway {
         if headers::forwards_left(session.request()) == Some(0) {
             return answer_last(session).await;
         }
-        if session.chain().length >= LONGEST_CHAIN {
-            return Err(Failure::Loop);
+        match session.chain().length {
+            LONGEST_CHAIN.. => return Err(Failure::Loop),
+            // A guest that calls is no client.
+            1.. => {}
+            0 => ctx.client_rate = snapshot.server.limits.client_rate.bytes(),
         }
         let mut chosen = decide(session, ctx, &snapshot)?;
         let served = execute::execute(session, ctx, &mut chosen).await;

@@ -68,6 +68,8 @@ pub enum Failure {
     Upstream(upstream::Failure),
     /// The client went away before its response was complete.
     ClientGone,
+    /// The client took its response too slowly, or nothing of it.
+    ClientSlow,
 }
 
 impl From<Gone> for Failure {
@@ -219,6 +221,12 @@ impl Failure {
             Self::ClientGone => {
                 answer(StatusCode::BAD_REQUEST, "client-gone", "The client has left.")
             }
+            // The response has begun, so no other is sent.
+            Self::ClientSlow => answer(
+                StatusCode::REQUEST_TIMEOUT,
+                "client-slow",
+                "The client takes the response too slowly.",
+            ),
         }
     }
 
@@ -241,6 +249,7 @@ impl Failure {
                 | Self::RateLimit(_)
                 | Self::RequestBody
                 | Self::ClientGone
+                | Self::ClientSlow
         )
     }
 
@@ -353,7 +362,8 @@ fn upstream_answer(kind: FailureKind) -> Answer {
 
 /// Sends the client the failure's response, as long as no head was sent.
 pub async fn tell(session: &mut Session, ctx: &mut RequestCtx, failure: &Failure) -> Flow {
-    if matches!(failure, Failure::ClientGone) || session.sent_head().is_some() {
+    let is_lost = matches!(failure, Failure::ClientGone | Failure::ClientSlow);
+    if is_lost || session.sent_head().is_some() {
         return Flow::Broken;
     }
     match respond(session, ctx, failure).await {

@@ -29,6 +29,7 @@ use super::head::{HeadLimits, Malformed, Seen};
 use super::inbound::Inbound;
 use super::limit::Permit;
 use super::outbound::{GATHER, Outbound, Progress};
+use super::pace::Pace;
 use super::stream::Stream;
 use super::tls::TlsPeer;
 use crate::timer::Timer;
@@ -243,6 +244,16 @@ impl Connection {
     /// How long the client of the present request may take no data.
     pub fn set_patience(&self, patience: Duration) {
         self.state().patience = patience;
+    }
+
+    /// How fast the client must take the present response.
+    pub fn set_pace(&self, pace: Pace) {
+        self.state().outbound.set_pace(pace);
+    }
+
+    /// Whether the client was given up because it took too little, or nothing.
+    pub fn is_late(&self) -> bool {
+        self.state().outbound.is_late()
     }
 
     /// Makes the connection end with a reset instead of an orderly close, for a response that must not look complete. A

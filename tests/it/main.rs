@@ -88,6 +88,7 @@ mod secrets;
 mod series;
 mod shutdown;
 mod simulation;
+mod slow;
 mod soak;
 mod split;
 mod status;
