@@ -46,6 +46,7 @@ mod hosts;
 mod http2;
 mod http2_floods;
 mod http2_stalls;
+mod hygiene;
 mod hygiene_http2;
 mod idle;
 mod incremental;
