@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::response::Parts;
 
-pub use feed::{BodyUnwanted, Fed, Feed, Part};
+pub use feed::{BodyUnwanted, Fed, Feed, Part, Waits};
 
 /// An event of a response: informational heads, one head, then parts of the body, then the end. A failure `F`
 /// may come at any point, and nothing follows it.

@@ -25,7 +25,8 @@ use std::time::{Duration, Instant};
 
 use http::request::Parts;
 use http::uri::Scheme;
-use http::{StatusCode, Version};
+use http::{Method, StatusCode, Version, header};
+use pingora::http::ResponseHeader;
 
 use crate::config::{ConnectionLimits, TlsVersion};
 use crate::routing::{self, Asked, Found, Refused};
@@ -162,13 +163,15 @@ impl Gateway {
     async fn exchange(&self, session: &mut Session) -> Flow {
         let snapshot = session.snapshot().cloned().unwrap_or_else(|| self.live.load());
         session.believe(&snapshot.server.trusted_proxies);
-        if health::is_asked(session, &snapshot.server)
-            && headers::check(session.request(), self.limits().head).is_ok()
+        if health::is_asked(session, &snapshot.server) && headers::check(session.request()).is_ok()
         {
             return self.answer_health(session).await;
         }
         let mut ctx = RequestCtx::new();
-        let served = self.serve_request(session, &mut ctx, &snapshot).await;
+        let served = match self.serve_request(session, &mut ctx, &snapshot).await {
+            Err(Failure::ClientGone) if session.is_late() => Err(Failure::ClientSlow),
+            served => served,
+        };
         let committed = session.sent_head().is_some();
         let flow = match &served {
             Ok(()) => Flow::Done,
@@ -195,8 +198,14 @@ impl Gateway {
         {
             return https::redirect(session, &location).await;
         }
-        if session.chain().length >= LONGEST_CHAIN {
-            return Err(Failure::Loop);
+        if headers::forwards_left(session.request()) == Some(0) {
+            return answer_last(session).await;
+        }
+        match session.chain().length {
+            LONGEST_CHAIN.. => return Err(Failure::Loop),
+            // A guest that calls is no client.
+            1.. => {}
+            0 => ctx.client_rate = snapshot.server.limits.client_rate.bytes(),
         }
         let mut chosen = decide(session, ctx, snapshot)?;
         let served = execute::execute(session, ctx, &mut chosen).await;
@@ -235,6 +244,17 @@ impl Origin {
     fn of(connection: &Connection, protocol: Version) -> Self {
         Self { client: connection.peer().address, scheme: connection.scheme(), protocol }
     }
+}
+
+/// Answers a request that may go no further. What it asks for is known behind us alone, so this is all that can be said.
+async fn answer_last(session: &mut Session) -> Result<(), Failure> {
+    if session.request().method != Method::OPTIONS {
+        return Err(Failure::Connect);
+    }
+    let mut head = ResponseHeader::build(StatusCode::NO_CONTENT, Some(1)).map_err(|_| Gone)?;
+    head.insert_header(header::ALLOW, failure::ALLOW).map_err(|_| Gone)?;
+    session.write_head(head, true).await?;
+    Ok(session.finish(None).await?)
 }
 
 /// The service of a request, and its version.

@@ -127,7 +127,9 @@ pub fn run(
 
     let mut server = Server::new_with_opt_and_conf(None, pingora_conf(&config));
     // By now, most descriptors other than connections of clients are open.
-    let limit = ConnectionLimit::new(shared.descriptors.decide_connections_max());
+    let room = shared.descriptors.decide_connections_max();
+    let declared = shared.live.clone();
+    let limit = ConnectionLimit::of(move || declared.max_connections().min(room));
     let mut gateway = shared.gateway();
     if let Some(port) = https {
         gateway = gateway.with_https(Https { certificates: terms.certificates().clone(), port });

@@ -83,6 +83,11 @@ impl Live {
         self.current.load().server.clone()
     }
 
+    /// How many connections clients may have open, by the configuration.
+    pub fn max_connections(&self) -> usize {
+        usize::try_from(self.limits().connections.get()).unwrap_or(usize::MAX)
+    }
+
     /// Publishes a snapshot: every request that starts from now on sees it.
     pub fn publish(&self, snapshot: Arc<Snapshot>) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);

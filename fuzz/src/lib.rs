@@ -3,6 +3,7 @@
 
 #[path = "../../src"]
 mod rooms {
+    pub mod chunked;
     pub mod code;
     pub mod config;
     pub mod edit;
@@ -11,9 +12,13 @@ mod rooms {
     pub mod secret;
     pub mod source;
     pub mod transient;
+    pub mod transport {
+        pub mod head;
+        pub mod target;
+    }
 }
 
-pub use rooms::{code, config, edit, plural, routing, secret, source, transient};
+pub use rooms::{chunked, code, config, edit, plural, routing, secret, source, transient, transport};
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -30,7 +30,7 @@ pub async fn show(
         open: seen.open,
         max: seen.limit,
         connections: seen.clients,
-        connections_max: seen.clients_max,
+        connections_max: seen.clients_max.min(admin.live.max_connections()),
     };
     let mut shares = status::shares(&snapshot, Instant::now());
     // A split of which nothing was drawn says nothing yet.

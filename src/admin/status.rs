@@ -57,7 +57,10 @@ pub(super) fn document(admin: &Admin, query: &StatusQuery) -> Result<StatusDocum
         warnings: admin.reloads.warnings().to_vec(),
         last_reload: last.as_deref().map(reload_document),
         certificates: certificates(admin),
-        descriptors: Some(descriptors.into()),
+        descriptors: Some(DescriptorsDocument {
+            connections_max: descriptors.clients_max.min(admin.live.max_connections()),
+            ..descriptors.into()
+        }),
         troubles: troubles(admin, descriptors),
     })
 }

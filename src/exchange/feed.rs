@@ -98,6 +98,17 @@ impl Feed {
     }
 }
 
+/// Tells whether a backend waits for the next part of a body that somebody else reads for it.
+#[derive(Clone, Debug)]
+pub struct Waits(Arc<Appetite>);
+
+impl Waits {
+    /// Whether it waits, as of its last look.
+    pub fn for_more(&self) -> bool {
+        self.0.waits.load(Ordering::Relaxed)
+    }
+}
+
 /// The backend's side of a [`Feed`].
 #[derive(Debug)]
 pub struct Fed {
@@ -106,6 +117,11 @@ pub struct Fed {
 }
 
 impl Fed {
+    /// Whether this side waits for the next part.
+    pub fn waits(&self) -> Waits {
+        Waits(self.appetite.clone())
+    }
+
     /// The next part; `None` once the body is complete.
     pub fn poll_part(&mut self, context: &mut Context<'_>) -> Poll<Option<Part>> {
         let part = self.parts.poll_recv(context);

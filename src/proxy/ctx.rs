@@ -63,6 +63,8 @@ pub struct RequestCtx {
     pub chosen: Option<Chosen>,
     /// What the request's key has left, where the service limits requests.
     pub allowance: Option<Allowance>,
+    /// Bytes a second at which the client must send its body and take its response; 0 means any.
+    pub client_rate: u64,
     /// How many targets and versions were asked.
     pub attempts: u32,
 }
@@ -78,6 +80,7 @@ impl RequestCtx {
             decision: None,
             chosen: None,
             allowance: None,
+            client_rate: 0,
             attempts: 1,
         }
     }

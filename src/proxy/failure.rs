@@ -24,6 +24,10 @@ use crate::upstream::{self, FailureKind};
 /// `retry-after`, in seconds, of a 503 that may pass with time.
 const RETRY_AFTER: u32 = 1;
 
+/// Methods of which nothing is known but that backends may be asked by them ([RFC 9110, section
+/// 15.5.6](https://www.rfc-editor.org/rfc/rfc9110#section-15.5.6)).
+pub const ALLOW: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
 /// Why a request got no response from a version.
 #[derive(Clone, Debug)]
 pub enum Failure {
@@ -31,6 +35,8 @@ pub enum Failure {
     BadRequest,
     /// Its head is larger than allowed.
     RequestHead,
+    /// Its target alone is larger than allowed.
+    RequestTarget,
     /// The client sent it too slowly.
     RequestTimeout,
     /// Its connection does not begin with the PROXY header that tells who sends it.
@@ -67,6 +73,8 @@ pub enum Failure {
     Upstream(upstream::Failure),
     /// The client went away before its response was complete.
     ClientGone,
+    /// The client took its response too slowly, or nothing of it.
+    ClientSlow,
 }
 
 impl From<Gone> for Failure {
@@ -138,6 +146,11 @@ impl Failure {
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 "request-head",
                 "The request has more header fields, or larger ones, than are accepted.",
+            ),
+            Self::RequestTarget => answer(
+                StatusCode::URI_TOO_LONG,
+                "request-target",
+                "The request's target is longer than is accepted.",
             ),
             Self::RequestTimeout => answer(
                 StatusCode::REQUEST_TIMEOUT,
@@ -234,6 +247,12 @@ impl Failure {
             Self::ClientGone => {
                 answer(StatusCode::BAD_REQUEST, "client-gone", "The client has left.")
             }
+            // The response has begun, so no other is sent.
+            Self::ClientSlow => answer(
+                StatusCode::REQUEST_TIMEOUT,
+                "client-slow",
+                "The client takes the response too slowly.",
+            ),
         }
     }
 
@@ -243,6 +262,7 @@ impl Failure {
             self,
             Self::BadRequest
                 | Self::RequestHead
+                | Self::RequestTarget
                 | Self::RequestTimeout
                 | Self::ProxyHeader
                 | Self::UntrustedProxy
@@ -257,6 +277,7 @@ impl Failure {
                 | Self::RateLimit(_)
                 | Self::RequestBody
                 | Self::ClientGone
+                | Self::ClientSlow
         )
     }
 
@@ -369,7 +390,8 @@ fn upstream_answer(kind: FailureKind) -> Answer {
 
 /// Sends the client the failure's response, as long as no head was sent.
 pub async fn tell(session: &mut Session, ctx: &mut RequestCtx, failure: &Failure) -> Flow {
-    if matches!(failure, Failure::ClientGone) || session.sent_head().is_some() {
+    let is_lost = matches!(failure, Failure::ClientGone | Failure::ClientSlow);
+    if is_lost || session.sent_head().is_some() {
         return Flow::Broken;
     }
     match respond(session, ctx, failure).await {
@@ -432,6 +454,9 @@ fn bare_response(failure: &Failure, request_id: &str) -> Result<(ResponseHeader,
     head.insert_header(X_REQUEST_ID, request_id)?;
     if let Some(seconds) = failure.retry_after() {
         head.insert_header(header::RETRY_AFTER, seconds)?;
+    }
+    if let Failure::Connect = failure {
+        head.insert_header(header::ALLOW, ALLOW)?;
     }
     Ok((head, body))
 }

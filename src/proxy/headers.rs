@@ -1,12 +1,13 @@
 //! Decides which headers cross the proxy, and makes those that the proxy adds. `connection` knows the fields that concern
-//! one connection only.
+//! one connection only, and `authority` what a host may look like.
 
+mod authority;
 mod connection;
 mod forwarded;
 
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderName, HeaderValue};
+use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderName, HeaderValue, MAX_FORWARDS};
 use http::request::Parts;
 use http::uri::Scheme;
 use http::{HeaderMap, Method, Request, Version};
@@ -71,8 +72,8 @@ pub fn is_too_large(request: &Parts, limits: HeadLimits) -> bool {
 }
 
 /// Whether `:authority` and `host` name the same server ([RFC 9113, section
-/// 8.3.1](https://www.rfc-editor.org/rfc/rfc9113#section-8.3.1)), neither names a user, and the target is a path, or
-/// `*` of an `OPTIONS`.
+/// 8.3.1](https://www.rfc-editor.org/rfc/rfc9113#section-8.3.1)), and it can be one, and the target is a path, or `*`
+/// of an `OPTIONS`.
 fn names_one_host(request: &Parts) -> bool {
     let mut hosts = request.headers.get_all(HOST).iter();
     let (host, other) = (hosts.next(), hosts.next());
@@ -80,11 +81,9 @@ fn names_one_host(request: &Parts) -> bool {
     let is_other = |host: &HeaderValue| {
         authority.is_some_and(|authority| !host.as_bytes().eq_ignore_ascii_case(authority))
     };
-    let is_user = |name: &[u8]| name.contains(&b'@');
     other.is_none()
         && !host.is_some_and(is_other)
-        && !host.is_some_and(|host| is_user(host.as_bytes()))
-        && !authority.is_some_and(is_user)
+        && host.map(HeaderValue::as_bytes).or(authority).is_none_or(authority::is_authority)
         && match request.uri.path().as_bytes() {
             [b'/', ..] => true,
             path => path == b"*" && request.method == Method::OPTIONS,
@@ -130,11 +129,23 @@ pub fn request(request: &RequestHeader, hop: Hop<'_>, request_id: &str) -> Reque
         headers.insert(X_FORWARDED_HOST, host);
     }
     insert(&mut headers, REQUEST_ID, request_id);
+    if let Some(left) = forwards_left(request) {
+        headers.insert(MAX_FORWARDS, left.saturating_sub(1).into());
+    }
     let mut outgoing = Request::new(());
     *outgoing.method_mut() = request.method.clone();
     *outgoing.uri_mut() = request.uri.clone();
     *outgoing.headers_mut() = headers;
     outgoing
+}
+
+/// How many more proxies may forward a request: `None` where it does not say, or where its method has no such limit
+/// ([RFC 9110, section 7.6.2](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.2)).
+pub fn forwards_left(request: &Parts) -> Option<u32> {
+    if request.method != Method::OPTIONS && request.method != Method::TRACE {
+        return None;
+    }
+    request.headers.get(MAX_FORWARDS)?.to_str().ok()?.parse().ok()
 }
 
 /// A scheme as a field's value, without an allocation.
@@ -215,7 +226,8 @@ pub fn expects_continue(request: &RequestHeader) -> bool {
 /// 3.2](https://www.rfc-editor.org/rfc/rfc9112#section-3.2)).
 fn names_host(request: &RequestHeader) -> bool {
     request.version < Version::HTTP_11
-        || authority(request).is_some_and(|authority| !authority.is_empty())
+        || request.uri.authority().is_some()
+        || request.headers.contains_key(HOST)
 }
 
 fn is_sane(id: &str) -> bool {

@@ -19,7 +19,7 @@ use super::failure::{self, Failure};
 use super::session::{Codec, Gone, Input, Session};
 use super::{Flow, Gateway, HttpLimits, Origin, http2};
 use crate::transport::tls::TlsPeer;
-use crate::transport::{Connection, Malformed, Next, Peer};
+use crate::transport::{Connection, Malformed, Next, Pace, Peer};
 use response::Framing;
 
 /// How long the rest of an unwanted body is read, so that the connection can serve another request.
@@ -30,6 +30,7 @@ impl From<Malformed> for Failure {
         match malformed {
             Malformed::Syntax => Self::BadRequest,
             Malformed::TooLarge => Self::RequestHead,
+            Malformed::TargetTooLong => Self::RequestTarget,
             Malformed::Coding => Self::TransferCoding,
             Malformed::TooSlow => Self::RequestTimeout,
         }
@@ -169,6 +170,15 @@ impl Http1 {
         self.connection.set_patience(patience);
     }
 
+    pub fn set_pace(&self, pace: Pace) {
+        self.connection.set_pace(pace);
+    }
+
+    /// Whether the client was given up because it took too little of the response.
+    pub fn is_late(&self) -> bool {
+        self.connection.is_late()
+    }
+
     pub async fn write_continue(&mut self) -> Result<(), Gone> {
         self.connection.gather(|buffer| buffer.extend_from_slice(response::CONTINUE));
         self.flush().await
@@ -252,8 +262,9 @@ impl Http1 {
     /// Ends the request. Returns whether the connection may carry another one.
     async fn end(self: Box<Self>, flow: Flow) -> bool {
         if matches!(flow, Flow::Broken) {
-            // A client that does not count bytes must not take this for an orderly end.
-            if self.framing == Some(Framing::UntilClose) {
+            // A client that does not count bytes must not take this for an orderly end. And the kernel must not keep what
+            // a client does not take.
+            if self.framing == Some(Framing::UntilClose) || self.connection.is_late() {
                 self.connection.reset_on_close();
             }
             // The client may have closed it first.

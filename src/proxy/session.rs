@@ -16,6 +16,7 @@ use super::http1::Http1;
 use super::http2::Http2;
 use super::local::{Chain, Local};
 use crate::routing::Forwarded;
+use crate::transport::Pace;
 use crate::transport::tls::TlsPeer;
 use crate::versions::Snapshot;
 
@@ -228,6 +229,23 @@ impl Session {
             Codec::Http1(session) => session.set_patience(patience),
             Codec::Http2(session) => session.set_patience(patience),
             Codec::Local(session) => session.set_patience(patience),
+        }
+    }
+
+    /// How fast the client must take the response.
+    pub fn set_pace(&mut self, pace: Pace) {
+        match &mut self.codec {
+            Codec::Http1(session) => session.set_pace(pace),
+            Codec::Http2(_) | Codec::Local(_) => {}
+        }
+    }
+
+    /// Whether the client was given up because it took too little of the response, or nothing.
+    pub fn is_late(&self) -> bool {
+        match &self.codec {
+            Codec::Http1(session) => session.is_late(),
+            Codec::Http2(session) => session.is_late(),
+            Codec::Local(_) => false,
         }
     }
 

@@ -15,6 +15,10 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_interval(Duration::from_secs(15))
     .with_retries(4);
 
+/// What was sent to a peer, and is not acknowledged by then, will not be: the connection ends. By itself, the kernel
+/// would send it again for a quarter of an hour. It is the time that keep-alive takes.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(120);
+
 /// An address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {reason}. {}", help(.reason, .key))]
@@ -77,10 +81,11 @@ fn bind(address: SocketAddr, all: &[SocketAddr]) -> Result<TcpListener, Error> {
 }
 
 fn set_options(socket: &Socket) -> Result<(), Error> {
-    // Accepted connections inherit both options. Without the first, a small response could wait for the acknowledgement
-    // of the one before. By the second, a peer that has vanished is noticed after two minutes.
+    // Accepted connections inherit these options. Without the first, a small response could wait for the acknowledgement
+    // of the one before. By the others, a peer that has vanished is noticed after two minutes, silent or written to.
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&KEEPALIVE)?;
+    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
     socket.set_nonblocking(true)
 }
 
@@ -125,6 +130,18 @@ mod tests {
         let socket = listen(at("::", 0), "server.listen", &[at("::", 0), at("127.0.0.1", 0)]);
         let port = socket.as_ref().unwrap().local_addr().unwrap().port();
         TcpStream::connect(at("127.0.0.1", port)).unwrap();
+    }
+
+    #[test]
+    fn accepted_connections_notice_that_their_peer_has_vanished() {
+        let socket = listen(at("127.0.0.1", 0), "test", &[]).unwrap();
+        let _client = TcpStream::connect(socket.local_addr().unwrap()).unwrap();
+        socket.set_nonblocking(false).unwrap();
+        let (accepted, _) = socket.accept().unwrap();
+        let accepted = socket2::SockRef::from(&accepted);
+        assert_eq!(accepted.tcp_user_timeout().unwrap(), Some(UNACKNOWLEDGED));
+        assert!(accepted.keepalive().unwrap());
+        assert_eq!(accepted.tcp_keepalive_time().unwrap(), Duration::from_secs(60));
     }
 
     #[test]

@@ -11,6 +11,8 @@
 //! **Ending** a request leaves nothing for the next one: whatever belongs to a request is dropped where the next head
 //! begins.
 
+mod state;
+
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -25,16 +27,13 @@ use tokio::io::{Interest, ReadBuf};
 use tokio::time::{Instant, timeout};
 
 use super::head::{HeadLimits, Malformed, Seen};
-use super::inbound::Inbound;
 use super::limit::Permit;
-use super::outbound::{GATHER, Outbound, Progress};
+use super::outbound::Progress;
+use super::pace::Pace;
 use super::peer::Peer;
 use super::stream::Stream;
 use super::tls::TlsPeer;
-use crate::timer::Timer;
-
-/// How long a client may take no data by default.
-const PATIENCE: Duration = Duration::from_secs(30);
+use state::State;
 
 /// How long, and how much, is read and dropped after a response that ends its connection.
 const LINGER: Duration = Duration::from_secs(1);
@@ -77,17 +76,6 @@ struct Inner<S: ?Sized> {
     stream: S,
 }
 
-/// The mutable state. Its lock is never held for long: one task uses a connection at a time.
-#[derive(Debug)]
-pub(super) struct State {
-    inbound: Inbound,
-    outbound: Outbound,
-    patience: Duration,
-    resets: bool,
-    /// The time limit of the head that is awaited.
-    timer: Timer,
-}
-
 /// The end of a wait for more of a head.
 enum Filled {
     Read(io::Result<usize>),
@@ -98,13 +86,7 @@ enum Filled {
 impl Connection {
     /// The connection of `peer` that runs over `stream`. It counts as open as long as it holds `permit`.
     pub fn new(stream: impl Stream, peer: impl Into<Peer>, permit: Permit) -> Self {
-        let state = State {
-            inbound: Inbound::default(),
-            outbound: Outbound::default(),
-            patience: PATIENCE,
-            resets: false,
-            timer: Timer::default(),
-        };
+        let state = State::default();
         Self(Arc::new(Inner { peer: peer.into(), permit, state: Mutex::new(state), stream }))
     }
 
@@ -245,6 +227,16 @@ impl Connection {
         self.state().patience = patience;
     }
 
+    /// How fast the client must take the present response.
+    pub fn set_pace(&self, pace: Pace) {
+        self.state().outbound.set_pace(pace);
+    }
+
+    /// Whether the client was given up because it took too little, or nothing.
+    pub fn is_late(&self) -> bool {
+        self.state().outbound.is_late()
+    }
+
     /// Makes the connection end with a reset instead of an orderly close, for a response that must not look complete. A
     /// stream without a socket ends without a signal.
     pub fn reset_on_close(&self) {
@@ -315,80 +307,5 @@ impl Connection {
         }
         ready!(state.poll_send(context, self.stream()))?;
         state.poll_shutdown(context, self.stream())
-    }
-}
-
-impl State {
-    /// Forgets what belonged to the request before.
-    fn begin(&mut self) {
-        self.inbound.begin();
-        self.outbound.begin();
-        self.patience = PATIENCE;
-    }
-
-    /// Looks at what has come of a head. Returns whether anything has.
-    fn look(&mut self, limits: HeadLimits) -> (Result<Seen, Malformed>, bool) {
-        (self.inbound.look(limits), self.inbound.has_begun())
-    }
-
-    /// Reads bytes of the present request. Sends the gathered bytes first, because the client may wait for them.
-    pub(super) fn poll_read(
-        &mut self,
-        context: &mut Context<'_>,
-        stream: &dyn Stream,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if let Poll::Ready(Err(error)) = self.poll_send(context, stream) {
-            return Poll::Ready(Err(error));
-        }
-        self.inbound.poll_read(context, stream, buffer)
-    }
-
-    /// Sends the gathered bytes. Fails where the client does not take them in time.
-    pub(super) fn poll_send(
-        &mut self,
-        context: &mut Context<'_>,
-        stream: &dyn Stream,
-    ) -> Poll<io::Result<()>> {
-        match self.outbound.poll_send(context, stream) {
-            Poll::Pending => self.outbound.poll_stalled(context, stream, self.patience).map(Err),
-            sent => sent,
-        }
-    }
-
-    /// Closes our direction. A stream may have a last word to say, which the client has to take in time.
-    fn poll_shutdown(
-        &mut self,
-        context: &mut Context<'_>,
-        stream: &dyn Stream,
-    ) -> Poll<io::Result<()>> {
-        match stream.poll_shutdown(context) {
-            Poll::Pending => self.outbound.poll_stalled(context, stream, self.patience).map(Err),
-            closed => closed,
-        }
-    }
-
-    /// Gathers `length` bytes in parts. Or sends what is gathered, and has `write` send the bytes without a copy.
-    pub(super) fn poll_write<'a>(
-        &mut self,
-        context: &mut Context<'_>,
-        stream: &dyn Stream,
-        (parts, length): (impl Iterator<Item = &'a [u8]>, usize),
-        write: impl FnOnce(&mut Context<'_>) -> Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<usize>> {
-        if self.outbound.gathered() + length > GATHER {
-            ready!(self.poll_send(context, stream))?;
-        }
-        if length < GATHER {
-            parts.for_each(|part| self.outbound.buffer().extend_from_slice(part));
-            return Poll::Ready(Ok(length));
-        }
-        match write(context) {
-            Poll::Pending => self.outbound.poll_stalled(context, stream, self.patience).map(Err),
-            written => {
-                self.outbound.has_progressed();
-                written
-            }
-        }
     }
 }

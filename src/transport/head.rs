@@ -36,6 +36,8 @@ pub enum Malformed {
     Syntax,
     /// It has more bytes or fields than are allowed.
     TooLarge,
+    /// Its request line alone has more bytes than are allowed.
+    TargetTooLong,
     /// Its body has a transfer coding other than chunked.
     Coding,
     /// It did not come to its end in time.
@@ -48,6 +50,7 @@ impl Malformed {
         match self {
             Self::Syntax => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::Coding => StatusCode::NOT_IMPLEMENTED,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
         }
@@ -116,7 +119,7 @@ impl Scan {
             let line = line.strip_suffix(b"\r").ok_or(Malformed::Syntax)?;
             (self.line, self.looked) = (end + 1, end + 1);
             if end >= limits.bytes {
-                return Err(Malformed::TooLarge);
+                return Err(self.too_large(line));
             }
             match (self.is_begun, line.is_empty()) {
                 // Empty lines before a request are skipped (RFC 9112, section 2.2).
@@ -127,8 +130,17 @@ impl Scan {
             }
         }
         match bytes.len() > limits.bytes {
-            true => Err(Malformed::TooLarge),
+            true => Err(self.too_large(bytes.get(self.line..).unwrap_or_default())),
             false => Ok(Seen::Part),
+        }
+    }
+
+    /// What is too large, where the limit is within this line
+    /// ([RFC 9112, section 3](https://www.rfc-editor.org/rfc/rfc9112#section-3)).
+    fn too_large(&self, line: &[u8]) -> Malformed {
+        match self.is_begun || line.is_empty() {
+            true => Malformed::TooLarge,
+            false => Malformed::TargetTooLong,
         }
     }
 
@@ -137,8 +149,9 @@ impl Scan {
     fn request_line(&mut self, line: &[u8]) -> Result<(), Malformed> {
         let (method, target, version) = request_line(line).ok_or(Malformed::Syntax)?;
         let is_plain = !method.is_empty() && method.iter().all(|byte| is_token(*byte));
-        let is_visible = !target.is_empty() && target.iter().all(|byte| is_visible(*byte));
-        if !is_plain || !is_visible {
+        // A fragment is the client's own (RFC 9110, section 4.2.5), and readers differ in what they make of one.
+        let is_target = |byte: &u8| is_visible(*byte) && *byte != b'#';
+        if !is_plain || target.is_empty() || !target.iter().all(is_target) {
             return Err(Malformed::Syntax);
         }
         self.is_http_1_0 = match version {
@@ -330,6 +343,7 @@ mod tests {
             "GET / HTTP/1.2",
             "GET / http/1.1",
             "GET /\x7f HTTP/1.1",
+            "GET /#a HTTP/1.1",
         ] {
             let head = format!("{line}\r\nhost: a\r\n\r\n");
             assert_eq!(look(&head), Err(Malformed::Syntax), "{line:?}");
@@ -361,7 +375,9 @@ mod tests {
     fn what_is_too_large_is_refused_before_it_is_complete() {
         let limits = HeadLimits { bytes: 64, fields: 2 };
         let long = format!("GET /{} ", "x".repeat(60));
-        assert_eq!(Scan::default().look(long.as_bytes(), limits), Err(Malformed::TooLarge));
+        assert_eq!(Scan::default().look(long.as_bytes(), limits), Err(Malformed::TargetTooLong));
+        let whole = format!("{long}HTTP/1.1\r\n");
+        assert_eq!(Scan::default().look(whole.as_bytes(), limits), Err(Malformed::TargetTooLong));
         let many = b"GET / HTTP/1.1\r\na: 1\r\nb: 2\r\nc: 3\r\n";
         assert_eq!(Scan::default().look(many, limits), Err(Malformed::TooLarge));
         let padded = b"\r\n".repeat(40);

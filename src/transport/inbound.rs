@@ -23,6 +23,8 @@ pub struct Inbound {
     /// Bytes that have come and were not read yet.
     inbox: BytesMut,
     scan: Scan,
+    /// Bytes of empty lines before the head.
+    skipped: usize,
     stage: Stage,
     trailers: HeaderMap,
     is_malformed: bool,
@@ -47,6 +49,7 @@ impl Inbound {
     /// Forgets what belonged to the request before.
     pub fn begin(&mut self) {
         self.scan = Scan::default();
+        self.skipped = 0;
         self.stage = Stage::Between;
         self.trailers.clear();
         self.is_malformed = false;
@@ -67,6 +70,11 @@ impl Inbound {
         while self.inbox.starts_with(b"\r\n") && !self.scan.is_begun() {
             self.inbox.advance(2);
             self.scan = Scan::default();
+            self.skipped += 2;
+        }
+        // A client that sends nothing else keeps a task busy for as long as it likes.
+        if self.skipped > limits.bytes {
+            return Err(Malformed::TooLarge);
         }
         let seen = self.scan.look(&self.inbox, limits)?;
         match seen {

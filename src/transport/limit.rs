@@ -3,11 +3,12 @@
 //! Each takes a descriptor, and the process needs some for its files and for its operators. At the limit, connections
 //! that wait for their next request are closed first. Where none waits, clients wait to be accepted.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 
 /// How long a new connection waits for a permit before idle connections are asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
@@ -20,11 +21,11 @@ const PART: usize = 16;
 #[derive(Clone, Debug)]
 pub struct ConnectionLimit(Arc<Inner>);
 
-#[derive(Debug)]
 struct Inner {
-    max: usize,
-    free: Arc<Semaphore>,
+    max: Box<dyn Fn() -> usize + Send + Sync>,
     open: AtomicUsize,
+    /// Notified when a connection has closed.
+    closed: Notify,
     /// How many idle connections should close.
     to_close: AtomicUsize,
     crowded: Notify,
@@ -32,20 +33,21 @@ struct Inner {
 
 /// Permits one connection to be open, until dropped.
 #[derive(Debug)]
-pub struct Permit {
-    limit: ConnectionLimit,
-    #[expect(dead_code, reason = "held for its drop")]
-    permit: OwnedSemaphorePermit,
-}
+pub struct Permit(ConnectionLimit);
 
 impl ConnectionLimit {
     /// At most `max` connections, and at least one.
     pub fn new(max: usize) -> Self {
-        let max = max.clamp(1, Semaphore::MAX_PERMITS);
+        Self::of(move || max)
+    }
+
+    /// At most as many connections as `max` says whenever one more is to be opened, and at least one. Where that is less
+    /// than before, nobody is closed who is busy.
+    pub fn of(max: impl Fn() -> usize + Send + Sync + 'static) -> Self {
         Self(Arc::new(Inner {
-            max,
-            free: Arc::new(Semaphore::new(max)),
+            max: Box::new(max),
             open: AtomicUsize::new(0),
+            closed: Notify::new(),
             to_close: AtomicUsize::new(0),
             crowded: Notify::new(),
         }))
@@ -59,28 +61,34 @@ impl ConnectionLimit {
     /// Waits until one more connection may be open. Cancel-safe.
     pub async fn acquire(&self) -> Permit {
         loop {
-            let free = self.0.free.clone();
-            let permit = match free.clone().try_acquire_owned() {
-                Ok(permit) => Some(permit),
-                Err(_) => {
-                    self.make_room();
-                    tokio::time::timeout(ASK_AGAIN, free.acquire_owned())
-                        .await
-                        .ok()
-                        .and_then(Result::ok)
-                }
-            };
-            if let Some(permit) = permit {
+            let closed = self.0.closed.notified();
+            tokio::pin!(closed);
+            // A connection that closes from here on is noticed.
+            closed.as_mut().enable();
+            if let Some(permit) = self.try_acquire() {
                 self.0.to_close.store(0, Ordering::Relaxed);
-                self.0.open.fetch_add(1, Ordering::Relaxed);
-                return Permit { limit: self.clone(), permit };
+                return permit;
             }
+            self.make_room();
+            // The limit may have been raised meanwhile.
+            tokio::time::timeout(ASK_AGAIN, closed).await.ok();
         }
+    }
+
+    fn try_acquire(&self) -> Option<Permit> {
+        let max = self.max();
+        let one_more = |open: usize| (open < max).then_some(open + 1);
+        let open = self.0.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        open.is_ok().then(|| Permit(self.clone()))
+    }
+
+    fn max(&self) -> usize {
+        (self.0.max)().max(1)
     }
 
     /// Asks some of the connections that wait for a request to close.
     pub fn make_room(&self) {
-        self.0.to_close.store(self.0.max / PART + 1, Ordering::Relaxed);
+        self.0.to_close.store(self.max() / PART + 1, Ordering::Relaxed);
         self.0.crowded.notify_waiters();
     }
 }
@@ -88,7 +96,7 @@ impl ConnectionLimit {
 impl Permit {
     /// Whether this connection is the only one.
     pub fn is_alone(&self) -> bool {
-        self.limit.open() == 1
+        self.0.open() == 1
     }
 
     /// Waits until the connection, which has no request now, has to close. A connection that had no request yet gets a
@@ -97,7 +105,7 @@ impl Permit {
         if is_new {
             tokio::time::sleep(NEW).await;
         }
-        let Inner { to_close, crowded, .. } = &*self.limit.0;
+        let Inner { to_close, crowded, .. } = &*self.0.0;
         loop {
             let asked = crowded.notified();
             tokio::pin!(asked);
@@ -112,9 +120,16 @@ impl Permit {
     }
 }
 
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectionLimit").field("open", &self.open).finish_non_exhaustive()
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.limit.0.open.fetch_sub(1, Ordering::Relaxed);
+        self.0.0.open.fetch_sub(1, Ordering::Relaxed);
+        self.0.0.closed.notify_one();
     }
 }
 
@@ -146,6 +161,27 @@ mod tests {
         let one = limit.acquire().await;
         assert!(one.is_alone());
         assert!(timeout(2 * ASK_AGAIN, one.asked_to_close(false)).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_limit_that_changes_holds_from_then_on() {
+        let max = Arc::new(AtomicUsize::new(1));
+        let limit = ConnectionLimit::of({
+            let max = max.clone();
+            move || max.load(Ordering::Relaxed)
+        });
+        let first = limit.acquire().await;
+        let waiting = tokio::spawn({
+            let limit = limit.clone();
+            async move { limit.acquire().await }
+        });
+        max.store(2, Ordering::Relaxed);
+        let second = timeout(SOON, waiting).await.unwrap().unwrap();
+        max.store(0, Ordering::Relaxed);
+        drop(first);
+        assert!(timeout(2 * ASK_AGAIN, limit.acquire()).await.is_err(), "one is open");
+        drop(second);
+        timeout(SOON, limit.acquire()).await.unwrap();
     }
 
     #[tokio::test]

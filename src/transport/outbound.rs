@@ -12,6 +12,7 @@ use bytes::{Buf, BytesMut};
 use pingora::protocols::l4::ext::get_tcp_info;
 use tokio::time::{Instant, Sleep};
 
+use super::pace::Pace;
 use super::stream::Stream;
 
 /// Writes of this size or more are not copied.
@@ -31,6 +32,11 @@ pub struct Outbound {
     is_unflushed: bool,
     progress: Progress,
     stall: Option<Stall>,
+    pace: Pace,
+    /// How many bytes the client's kernel had acknowledged at the last look; `None` where that is not known.
+    acknowledged: Option<u64>,
+    /// Whether the client was given up.
+    is_late: bool,
 }
 
 /// How often the client of a connection has taken something. A task that waits for the client to take one response sees
@@ -55,14 +61,25 @@ struct Stall {
     look: Pin<Box<Sleep>>,
     /// The last time at which the client took something.
     since: Instant,
-    /// How many bytes its kernel had acknowledged then; `None` where that is not known.
-    acknowledged: Option<u64>,
+    /// The last look.
+    looked: Instant,
 }
 
 impl Outbound {
     /// Forgets what belonged to the response before.
     pub fn begin(&mut self) {
         self.stall = None;
+        self.pace = Pace::default();
+    }
+
+    /// How fast the client must take the response.
+    pub fn set_pace(&mut self, pace: Pace) {
+        self.pace = pace;
+    }
+
+    /// Whether the client was given up because it took too little, or nothing.
+    pub fn is_late(&self) -> bool {
+        self.is_late
     }
 
     /// Counts what the client takes.
@@ -113,13 +130,15 @@ impl Outbound {
     /// Notes that something was written to the stream.
     pub fn has_progressed(&mut self) {
         self.is_unflushed = true;
-        self.stall = None;
+        if let Some(stall) = self.stall.take() {
+            self.pace.waited(stall.looked.elapsed());
+        }
         self.progress.advance();
     }
 
-    /// Ends once the client has taken nothing for as long as `patience` says. The kernel's buffers may be full of bytes
-    /// that the client has yet to take, so the measure is what the client's kernel has acknowledged. Where the stream
-    /// has no socket to ask, only writes show progress.
+    /// Ends once the client has taken nothing for as long as `patience` says, or is slower than its pace. The kernel's
+    /// buffers may be full of bytes that the client has yet to take, so the measure is what the client's kernel has
+    /// acknowledged. Where the stream has no socket to ask, only writes show progress, and no pace is known.
     pub fn poll_stalled(
         &mut self,
         context: &mut Context<'_>,
@@ -127,25 +146,43 @@ impl Outbound {
         patience: Duration,
     ) -> Poll<io::Error> {
         let every = patience.min(LOOK);
-        let stall = self.stall.get_or_insert_with(|| Stall {
-            look: Box::pin(tokio::time::sleep(every)),
-            since: Instant::now(),
-            acknowledged: acknowledged(stream),
-        });
-        loop {
-            ready!(stall.look.as_mut().poll(context));
-            let now = acknowledged(stream);
-            if now != stall.acknowledged {
-                (stall.since, stall.acknowledged) = (Instant::now(), now);
-                self.progress.advance();
-            }
-            // Writes are rare: where the kernel does not report progress, a slow client needs more time between two.
-            let patience = if now.is_some() { patience } else { patience.max(BLIND) };
-            if stall.since.elapsed() >= patience {
-                return Poll::Ready(io::ErrorKind::TimedOut.into());
-            }
-            stall.look.as_mut().reset(Instant::now() + every);
+        if self.stall.is_none() {
+            let now = Instant::now();
+            self.look(stream);
+            let look = Box::pin(tokio::time::sleep(every));
+            self.stall = Some(Stall { look, since: now, looked: now });
         }
+        while let Some(stall) = &mut self.stall {
+            ready!(stall.look.as_mut().poll(context));
+            let now = Instant::now();
+            let waited = now - std::mem::replace(&mut stall.looked, now);
+            stall.look.as_mut().reset(now + every);
+            if self.look(stream) {
+                self.progress.advance();
+                self.stall.iter_mut().for_each(|stall| stall.since = now);
+            }
+            // After what has passed meanwhile, so that what is left is what is left now.
+            self.pace.waited(waited);
+            // Writes are rare: where the kernel does not report progress, a slow client needs more time between two.
+            let is_known = self.acknowledged.is_some();
+            let patience = if is_known { patience } else { patience.max(BLIND) };
+            let has_patience = self.stall.as_ref().is_some_and(|it| now - it.since < patience);
+            if !has_patience || (is_known && self.pace.is_over()) {
+                self.is_late = true;
+                break;
+            }
+        }
+        Poll::Ready(io::ErrorKind::TimedOut.into())
+    }
+
+    /// Looks at how much the client's kernel has acknowledged. Returns whether that is more than at the last look.
+    fn look(&mut self, stream: &dyn Stream) -> bool {
+        let now = acknowledged(stream);
+        let before = std::mem::replace(&mut self.acknowledged, now);
+        if let (Some(now), Some(before)) = (now, before) {
+            self.pace.passed(now.saturating_sub(before));
+        }
+        now != before
     }
 }
 

@@ -17,7 +17,7 @@ use super::http1::{Host, Http1};
 use super::http2::{Http2Exchange, NotStarted};
 use super::{Call, Target};
 use crate::config::{Limits, Protocol};
-use crate::exchange::{self, Fed};
+use crate::exchange::{self, Fed, Waits};
 use crate::timer::Timer;
 
 /// An event of a target's response.
@@ -30,6 +30,8 @@ pub struct Exchange {
     call: Call,
     request: Request<()>,
     body: Option<Fed>,
+    /// Of the body, wherever it is.
+    waits: Option<Waits>,
     stage: Stage,
     /// Whether a connection that has served others will not do.
     is_fresh: bool,
@@ -77,6 +79,7 @@ impl Exchange {
         Self {
             call,
             request,
+            waits: body.as_ref().map(Fed::waits),
             body,
             stage: Stage::Start,
             is_fresh,
@@ -119,7 +122,9 @@ impl Exchange {
             Event::End => self.end(),
             Event::Failed(failure) => {
                 failure.detail = format!("{}: {}", self.target().declared(), failure.detail);
-                self.call.failed(failure);
+                if !self.is_of_client(failure.kind) {
+                    self.call.failed(failure);
+                }
                 self.stage = Stage::Over;
             }
         }
@@ -293,6 +298,12 @@ impl Exchange {
             // Its place is given back when it is dropped.
             Stage::Http2(_) | Stage::Start | Stage::Connecting(_) | Stage::Over => {}
         }
+    }
+
+    /// Whether the target was late because it has yet to be sent the rest of the request.
+    fn is_of_client(&self, kind: FailureKind) -> bool {
+        matches!(kind, FailureKind::WallTime | FailureKind::IdleTime)
+            && self.waits.as_ref().is_some_and(Waits::for_more)
     }
 
     fn out_of_patience(&self, limit: Duration) -> Failure {

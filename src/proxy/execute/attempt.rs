@@ -11,7 +11,7 @@ use super::upload::Upload;
 use super::verdict::{self, Retry, Setback};
 use super::wait::Wait;
 use super::{AFTER_RETRY, LEAST_PATIENCE};
-use crate::config::{Balance, Rescue, VersionName};
+use crate::config::{Balance, ConnectionLimits, Rescue, VersionName};
 use crate::exchange::Feed;
 use crate::proxy::ctx::{Chosen, Lane, RequestCtx};
 use crate::proxy::exchange::Exchange;
@@ -20,6 +20,7 @@ use crate::proxy::headers;
 use crate::proxy::session::Session;
 use crate::routing::Asked;
 use crate::runtime::Invocation;
+use crate::transport::Pace;
 use crate::upstream::{self, Attempt, Target, Upstream};
 use crate::versions::{Admission, Backend, Decision, ReadyVersion, Reserved};
 
@@ -67,9 +68,13 @@ impl<'a> Attempts<'a> {
         let has_body = !session.is_body_empty();
         let awaits_continue = has_body && headers::expects_continue(session.request());
         let room = usize::try_from(room).unwrap_or(usize::MAX);
+        let pace = || Pace::new(ctx.client_rate, ConnectionLimits::RATE_TIME);
+        session.set_pace(pace());
+        let (upload_pace, is_declared) = (pace(), declared_length(session).is_some());
         Self {
             request_id: ctx.request_id(&session.request().headers),
-            upload: Upload::new(has_body, awaits_continue, limit, room),
+            upload: Upload::new(has_body, awaits_continue, limit, room)
+                .with_pace(upload_pace, is_declared),
             wait: Wait::new(&chosen.version, ctx.started.into()),
             session,
             ctx,

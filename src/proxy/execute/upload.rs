@@ -9,10 +9,13 @@ use http::HeaderMap;
 use crate::exchange::{Feed, Part};
 use crate::proxy::failure::Failure;
 use crate::proxy::session::{Input, Session};
+use crate::transport::{Pace, TooSlow};
 
 /// What happened while the backend had no event.
 pub enum Read {
     Client(Input),
+    /// The client has been slower than its pace.
+    TooSlow,
     /// A part of the body that was read for an attempt before.
     Again(Part),
     /// The body was read to its end for an attempt before, and all of it was sent again.
@@ -43,6 +46,10 @@ pub struct Upload {
     /// Whether nothing is read before the backend asks for it, so that the whole body is still at hand where a backend
     /// cannot even be connected to.
     is_lazy: bool,
+    /// How fast the client must send the body.
+    pace: Pace,
+    /// Whether the head says how long the body is.
+    is_declared: bool,
     kept: Kept,
     /// What is to be sent again.
     again: VecDeque<Part>,
@@ -70,9 +77,16 @@ impl Upload {
             feed: None,
             switched: None,
             is_lazy: false,
+            pace: Pace::default(),
+            is_declared: false,
             kept: Kept { room, ..Kept::default() },
             again: VecDeque::new(),
         }
+    }
+
+    /// The same for a client that must keep a pace. `is_declared` is whether the head says how long the body is.
+    pub fn with_pace(self, pace: Pace, is_declared: bool) -> Self {
+        Self { pace, is_declared, ..self }
     }
 
     /// Whether the request has a body.
@@ -110,15 +124,21 @@ impl Upload {
         self.switched = feed;
     }
 
-    /// From now on, everything that the client sends belongs to another protocol. No limit of bodies applies to it.
+    /// From now on, everything that the client sends belongs to another protocol. Neither a limit of bodies nor a pace
+    /// applies to it.
     pub fn switch(&mut self) {
         self.feed = self.switched.take();
         self.left = u64::MAX;
+        self.pace = Pace::default();
     }
 
     /// Keeps nothing from now on: the response has begun.
     pub fn commit(&mut self) {
         self.kept = Kept { is_lost: true, ..Kept::default() };
+        // From here on, a body of any length may be one half of a conversation, which pauses.
+        if !self.is_declared {
+            self.pace = Pace::default();
+        }
     }
 
     /// Bytes that a version with this limit could still take; `None` where too much has been read already.
@@ -162,7 +182,10 @@ impl Upload {
         if std::mem::take(awaits_continue) && session.write_continue().await.is_err() {
             return Read::Client(Input::Gone);
         }
-        Read::Client(session.read().await)
+        match self.pace.keep(session.read()).await {
+            Ok(input) => Read::Client(input),
+            Err(TooSlow) => Read::TooSlow,
+        }
     }
 
     /// Passes on what was read.
@@ -179,6 +202,7 @@ impl Upload {
             Read::Client(Input::Data(data)) if data.is_empty() => {}
             Read::Client(Input::Data(data)) => {
                 let length = data.len() as u64;
+                self.pace.passed(length);
                 self.left = self.left.checked_sub(length).ok_or(Failure::RequestBody)?;
                 self.kept.keep(&data);
                 self.feed(data);
@@ -187,6 +211,7 @@ impl Upload {
                 self.kept.end(&trailers);
                 self.finish(trailers);
             }
+            Read::TooSlow => return Err(Failure::RequestTimeout),
             Read::Client(Input::Malformed) => return Err(Failure::BadRequest),
             Read::Client(Input::Gone) => return Err(Failure::ClientGone),
         }

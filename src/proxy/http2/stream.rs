@@ -43,6 +43,8 @@ pub struct Http2 {
     response: Option<SendStream<Bytes>>,
     patience: Duration,
     is_over: bool,
+    /// Whether the client was given up because it took nothing.
+    is_late: bool,
 }
 
 impl Http2 {
@@ -73,6 +75,7 @@ impl Http2 {
             response: None,
             patience: PATIENCE,
             is_over: false,
+            is_late: false,
         }
     }
 
@@ -155,7 +158,7 @@ impl Http2 {
     /// Waits where the client gives no room, each time for as long as its patience lasts. A client that reads several
     /// responses takes them in turns.
     pub async fn write(&mut self, mut data: Bytes) -> Result<(), Gone> {
-        let Self { response, patience, others, .. } = self;
+        let Self { response, patience, others, is_late, .. } = self;
         let response = response.as_mut().ok_or(Gone)?;
         let mut turns = 0;
         while !data.is_empty() {
@@ -171,10 +174,19 @@ impl Http2 {
                     turns = 0;
                 }
                 Err(_) if turns < TURNS && others.are_taken(before, *patience) => turns += 1,
-                Ok(Some(Err(_)) | None) | Err(_) => return Err(Gone),
+                Ok(Some(Err(_)) | None) => return Err(Gone),
+                Err(_) => {
+                    *is_late = true;
+                    return Err(Gone);
+                }
             }
         }
         Ok(())
+    }
+
+    /// Whether the client was given up because it took nothing of the response.
+    pub fn is_late(&self) -> bool {
+        self.is_late
     }
 
     /// Reads on for a short time after a response that did not want the rest of the request.

@@ -16,7 +16,7 @@ use super::{blesses, repository};
 use crate::support::{Finished, GREETER, Site, greeter, one_version, split};
 
 /// The pages of the documentation.
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 16] = [
     "README.md",
     "docs/traffic.md",
     "docs/upgrades.md",
@@ -26,6 +26,8 @@ const PAGES: [&str; 14] = [
     "docs/guests.md",
     "docs/operations.md",
     "docs/deploy.md",
+    "docs/hygiene.md",
+    "docs/hygiene-http2.md",
     "docs/scripts.md",
     "docs/api.md",
     "docs/performance.md",

@@ -162,6 +162,21 @@ impl Http1 {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
+    /// Waits for more, for as long as `limit`. Returns whether more has come, and not the end of the connection.
+    #[track_caller]
+    pub fn has_more(&mut self, limit: Duration) -> bool {
+        self.stream.set_read_timeout(Some(limit)).unwrap();
+        let has_more = match self.reader.fill_buf() {
+            Ok(bytes) => !bytes.is_empty(),
+            Err(error) => {
+                assert_gone(&error);
+                false
+            }
+        };
+        self.stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        has_more
+    }
+
     /// Asserts that the other side has closed the connection.
     #[track_caller]
     pub fn assert_closed(&mut self) {
