@@ -11,5 +11,6 @@ pub fn explanation(admin: &Admin, query: &ExplainQuery) -> Result<Explanation, A
     let name = query.service.as_deref().ok_or(QueryError::Missing { name: "service" })?;
     let snapshot = admin.live.load();
     let service = find::service(admin, &snapshot, query.environment.as_deref(), name)?;
+    let question = question.behind(&snapshot.server.trusted_proxies);
     Ok(service.explain(&question, snapshot.generation))
 }

@@ -11,6 +11,9 @@ pub struct Explanation {
     /// The generation that is served; none of files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
+    /// Whom the trusted proxy names from which the request comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
     /// The word of the decision, as in `watershed-decision`.
     pub decision: String,
     /// The version that it gets, where that is sure.

@@ -83,7 +83,7 @@ pub(super) fn explain(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cl
         Question::new(&query)?;
         return show(&remote.explain(service.as_str(), query)?, common.json);
     }
-    let target = match offline {
+    let mut target = match offline {
         true => Target::find_offline(path, common, service.as_str())?,
         false => Target::find(path, common, service.as_str())?,
     };
@@ -103,6 +103,7 @@ pub(super) fn explain(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cl
         Some(explanation) => explanation,
         None => {
             let held = target.view().verdict().held;
+            let question = question.behind(&target.config()?.server.trusted_proxies);
             let by_files = by_files(&target, |explainer| explainer.explain(&question));
             // Only the process that serves has counted.
             let limit = by_files.rate_limit.clone();
@@ -163,13 +164,24 @@ fn text(explanation: &Explanation) -> Result<String, std::io::Error> {
 
 fn print(out: &mut impl Write, explanation: &Explanation) -> Result<(), std::io::Error> {
     let Explanation {
-        service, generation, decision, distribution, yielding, failure, held, ..
+        service,
+        generation,
+        client,
+        decision,
+        distribution,
+        yielding,
+        failure,
+        held,
+        ..
     } = explanation;
     let from = match generation {
         Some(generation) => format!("generation {generation}"),
         None => "the files".to_owned(),
     };
     writeln!(out, "{service}, by {from}: {}", outcome(explanation))?;
+    if let Some(client) = client {
+        writeln!(out, "  client: {client}, whom a trusted proxy names")?;
+    }
     for step in steps(explanation) {
         writeln!(out, "  {step}")?;
     }

@@ -23,7 +23,7 @@ use crate::api::{
 };
 use crate::code::Coded;
 use crate::config::{
-    AdminSettings, Digest, EnvironmentName, Report, SecretSource, Service, ServiceName,
+    AdminSettings, Config, Digest, EnvironmentName, Report, SecretSource, Service, ServiceName,
     VersionName, VersionSpec,
 };
 use crate::delivery::{self, Inventory, Pending, as_decided, half_told};
@@ -91,6 +91,11 @@ impl Target {
     pub fn created(mut site: Site, common: &Common, name: &str) -> Result<Self, CliError> {
         site.loaded = load(&mut site.loader)?;
         Self::within(site, common, name)
+    }
+
+    /// All files, as far as they are right.
+    pub fn config(&mut self) -> Result<Arc<Config>, CliError> {
+        self.files.config()
     }
 
     /// The service as it was last seen.

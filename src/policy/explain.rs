@@ -54,6 +54,7 @@ impl Explainer<'_> {
             environment: self.inputs.environment.to_owned(),
             service: self.inputs.service.name.to_string(),
             generation: None,
+            client: question.named_client().map(|client| client.to_string()),
             decision: decision.to_owned(),
             version: match distribution.as_slice() {
                 [only] => Some(only.version.clone()),

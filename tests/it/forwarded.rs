@@ -202,3 +202,22 @@ fn a_client_of_ipv4_at_a_socket_of_ipv6_is_one_of_ipv4() {
     let told = client.ask("GET", LAB, "/headers", &["x-forwarded-for: 198.51.100.7"], b"");
     assert_eq!(forwarded(&told)[0].as_deref(), Some("198.51.100.7, 127.0.0.1"));
 }
+
+/// `explain` finds the client as a request's is found, by the process and by the files.
+#[test]
+fn explain_believes_whom_requests_believe() {
+    let site = || {
+        let server = format!("expose = \"decision\"\n{TRUSTED}");
+        Site::new().server(&server).service("greeter", &of_clients())
+    };
+    let ask = ["explain", "greeter", "--header", "x-forwarded-for:198.51.100.7", "--client"];
+    let watershed = site().start();
+    for (client, decision) in [("10.0.0.1", "rule:office"), ("11.0.0.1", "sticky")] {
+        let arguments = [ask.as_slice(), &[client]].concat();
+        for said in [watershed.site.run(&arguments).stdout, site().run(&arguments).stdout] {
+            assert!(said.contains(&format!("({decision})")), "{client}: {said}");
+            let named = said.contains("client: 198.51.100.7, whom a trusted proxy names");
+            assert_eq!(named, client == "10.0.0.1", "{said}");
+        }
+    }
+}

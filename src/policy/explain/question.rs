@@ -1,20 +1,24 @@
 //! A request to be explained, built from what a user writes.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use http::header::{COOKIE, HOST};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
+use ipnet::IpNet;
 
 use crate::api::ExplainQuery;
 use crate::code::{Coded, ErrorCode};
 use crate::config::DomainPattern;
+use crate::routing::Forwarded;
 
 /// A request that is not sent.
 #[derive(Clone, Debug)]
 pub struct Question {
     parts: Parts,
     client: Option<IpAddr>,
+    /// Whether a trusted proxy names the client.
+    is_named: bool,
 }
 
 /// Why something cannot be a part of a request.
@@ -88,7 +92,7 @@ impl Question {
             parts.headers.append(COOKIE, value);
         }
         let parse = |text: &String| text.parse().map_err(|_| QuestionError::Client(text.clone()));
-        Ok(Self { parts, client: client.as_ref().map(parse).transpose()? })
+        Ok(Self { parts, client: client.as_ref().map(parse).transpose()?, is_named: false })
     }
 }
 
@@ -123,6 +127,24 @@ impl Question {
     /// The client's address.
     pub fn client(&self) -> Option<IpAddr> {
         self.client
+    }
+
+    /// The same request, where these proxies are trusted: if it comes from one of them, its client is whom
+    /// `x-forwarded-for` names.
+    #[must_use]
+    pub fn behind(mut self, proxies: &[IpNet]) -> Self {
+        let Some(given) = self.client else { return self };
+        let peer = SocketAddr::new(given.to_canonical(), 0);
+        if let Some(forwarded) = Forwarded::of(&self.parts.headers, peer, proxies) {
+            self.is_named = forwarded.client.ip() != peer.ip();
+            self.client = Some(forwarded.client.ip());
+        }
+        self
+    }
+
+    /// The client, where it is not the one that was given.
+    pub fn named_client(&self) -> Option<IpAddr> {
+        self.client.filter(|_| self.is_named)
     }
 
     /// The version that the host names, in front of one of these domains.
@@ -181,6 +203,19 @@ mod tests {
         assert_eq!(preview("other.test"), None);
         assert_eq!(preview("v2--shop.test"), None, "a name of its own");
         assert_eq!(question.client(), Some("10.1.2.3".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_trusted_proxy_names_the_client() {
+        let hops = vec!["x-forwarded-for: 1.2.3.4, 198.51.100.7".to_owned()];
+        let written = ExplainQuery { headers: hops, ..written() };
+        let behind =
+            |network: &str| Question::new(&written).unwrap().behind(&[network.parse().unwrap()]);
+        let (proxy, stranger) = (behind("10.0.0.0/8"), behind("11.0.0.0/8"));
+        assert_eq!(proxy.client(), Some("198.51.100.7".parse().unwrap()));
+        assert_eq!(proxy.named_client(), proxy.client());
+        assert_eq!(stranger.client(), Some("10.1.2.3".parse().unwrap()));
+        assert_eq!(stranger.named_client(), None);
     }
 
     #[test]
