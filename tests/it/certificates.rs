@@ -77,6 +77,14 @@ fn certificates(watershed: &Watershed) -> Vec<Value> {
     status["certificates"].as_array().cloned().unwrap_or_default()
 }
 
+/// The exit code of a command, and what it says, as if no line were too long for a terminal.
+fn asks(watershed: &Watershed, command: &str) -> (Option<i32>, String) {
+    let admin = format!("http://{}", watershed.admin_address());
+    let done = watershed.site.command(&[command, "--admin", &admin]).output().unwrap();
+    let said = String::from_utf8([done.stdout, done.stderr].concat()).unwrap();
+    (done.status.code(), said.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
 fn has_problem(watershed: &Watershed) -> bool {
     certificates(watershed).iter().any(|it| it["problem"].is_object())
 }
@@ -113,8 +121,7 @@ fn a_pair_that_changes_one_file_after_the_other_is_followed(watch: &str) {
     eventually("the problem", || has_problem(&watershed));
     assert!(shows(&watershed, &old));
     watershed.log_line(&["a.key does not belong to", "a.pem", "certificate from before"]);
-    let shown = watershed.site.command(&["status"]).output().unwrap();
-    let shown = String::from_utf8(shown.stdout).unwrap();
+    let (_, shown) = asks(&watershed, "status");
     assert!(shown.contains("does not belong to"), "{shown}");
     watershed.site.write(PAIR.1, &new.key);
     await_certificate(&watershed, &new);
@@ -288,9 +295,8 @@ fn a_restart_is_refused_while_a_pair_cannot_be_used() {
     let watershed = site.start();
     watershed.site.write(PAIR.1, &other.key);
     eventually("the problem", || has_problem(&watershed));
-    let restart = watershed.site.command(&["restart"]).output().unwrap();
-    let told = String::from_utf8([restart.stdout, restart.stderr].concat()).unwrap();
-    assert_eq!(restart.status.code(), Some(1), "{told}");
+    let (code, told) = asks(&watershed, "restart");
+    assert_eq!(code, Some(1), "{told}");
     assert!(told.contains("does not belong to"), "{told}");
     assert!(shows(&watershed, &old));
 }
@@ -308,9 +314,8 @@ fn a_certificate_that_ends_is_told_of_everywhere() {
     let shown = &certificates(&watershed)[0];
     assert_eq!((&shown["days_left"], &shown["issuer"]), (&9.into(), &"itself".into()));
     assert!(shown["warnings"][0]["message"].as_str().unwrap().contains("9 days"), "{shown}");
-    let status = watershed.site.command(&["status"]).output().unwrap();
-    let status = String::from_utf8(status.stdout).unwrap();
-    let line = format!("https     {HOST}, signed by itself, 9 days left");
+    let (_, status) = asks(&watershed, "status");
+    let line = format!("https {HOST}, signed by itself, 9 days left");
     assert!(status.contains(&line) && status.contains("expires in 9 days"), "{status}");
 }
 
