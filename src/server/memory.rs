@@ -42,7 +42,7 @@ pub(super) fn write(snapshot: &Snapshot) -> io::Result<File> {
         }
     }
     out.write_all(&[END])?;
-    out.into_inner().map_err(|error| error.into_error())
+    out.into_inner().map_err(io::IntoInnerError::into_error)
 }
 
 /// Reads pins into the services that still pin. Returns how many were read.
