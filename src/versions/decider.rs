@@ -1,20 +1,22 @@
 //! Chooses the version of each request of one service: [`Decider`] has the compiled policy and the
 //! versions that its indexes stand for.
 
+mod cookie;
+
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::version::ReadyVersion;
 use crate::api::Explanation;
 use crate::config::{
-    CookieSettings, Percent, RATE_LIMIT, RateLimit, Rescue, SameSite, Service, StickyKey,
-    VersionName, VersionSpec, WhenUnhealthy,
+    Percent, RATE_LIMIT, RateLimit, Rescue, Service, VersionName, VersionSpec, WhenUnhealthy,
 };
 use crate::policy::explain::{Explainer, Question};
 use crate::policy::{self, Base, Before, Eligibility, Obstacle, PolicyInputs, closed, rescue};
 use crate::routing::{
     Affinity, Asked, Choice, Id, KeySource, Lock, Pins, Policy, RateLimiter, Reason, Refused,
 };
+use cookie::Cookie;
 
 /// The versions of a service that requests can get, and the policy that chooses one. Built once a
 /// publish; a clone shares the policy.
@@ -36,13 +38,6 @@ pub struct Decider {
     rate_limit: Option<RateLimit>,
     /// The cookie with a generated sticky key, if the service has one.
     cookie: Option<Arc<Cookie>>,
-}
-
-/// How the cookie with a generated sticky key is written.
-#[derive(Debug)]
-struct Cookie {
-    name: String,
-    attributes: String,
 }
 
 /// Why a version was chosen, as headers, logs and metrics say it.
@@ -295,8 +290,7 @@ impl Decider {
 
     /// The value of `set-cookie` for a client whose sticky key was just made.
     pub fn cookie(&self, id: &Id) -> Option<String> {
-        let Cookie { name, attributes } = self.cookie.as_deref()?;
-        Some(format!("{name}={id}{attributes}"))
+        Some(self.cookie.as_deref()?.with(id))
     }
 
     /// Which users are pinned to which versions.
@@ -380,25 +374,4 @@ fn yielding(declared: &Service, entries: &[Option<Arc<ReadyVersion>>]) -> Arc<[u
         entry.as_ref().is_some_and(|version| version.backend.is_checked())
     };
     entries.iter().enumerate().filter(|(_, entry)| may(entry)).map(|(index, _)| index).collect()
-}
-
-impl Cookie {
-    /// Written as [RFC 6265, section 4.1](https://www.rfc-editor.org/rfc/rfc6265#section-4.1) has it.
-    fn of(key: &StickyKey) -> Option<Self> {
-        let StickyKey::Generated(settings) = key else { return None };
-        let CookieSettings { name, ttl, secure, http_only, same_site } = settings;
-        let mut attributes = format!("; Path=/; Max-Age={}", ttl.as_secs());
-        if *secure {
-            attributes.push_str("; Secure");
-        }
-        if *http_only {
-            attributes.push_str("; HttpOnly");
-        }
-        attributes.push_str(match same_site {
-            SameSite::Lax => "; SameSite=Lax",
-            SameSite::Strict => "; SameSite=Strict",
-            SameSite::None => "; SameSite=None",
-        });
-        Some(Self { name: name.clone(), attributes })
-    }
 }

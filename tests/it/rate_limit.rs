@@ -143,6 +143,21 @@ fn requests_count_by_their_key_or_else_by_their_client() {
     assert_eq!(["/?user=ann", "/?user=%61nn", "/?user=bob"].map(status), [200, 429, 200]);
 }
 
+/// Behind a trusted proxy, clients are told apart; the /64 of a client is one.
+#[test]
+fn clients_behind_a_trusted_proxy_count_each_by_itself() {
+    let text = limited("key = \"client-address\"\nrate = \"3/h\"");
+    let site = Site::new().server("trusted-proxies = [\"127.0.0.1\"]").service("greeter", &text);
+    let watershed = site.start();
+    for (client, passed) in
+        [("198.51.100.7", 3), ("198.51.100.8", 3), ("2001:db8::1", 3), ("2001:db8::2", 0)]
+    {
+        let header = format!("x-forwarded-for: {client}");
+        assert_eq!(of_ten(&watershed, &[&header]), passed, "{client}");
+    }
+    assert_eq!(of_ten(&watershed, &[]), 3, "the proxy itself");
+}
+
 /// A request is refused before its body is read, before it is asked for one, and whatever it asks for.
 #[test]
 fn nothing_is_done_for_what_is_over_the_limit() {

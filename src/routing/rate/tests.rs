@@ -177,7 +177,7 @@ fn new_keys_do_not_push_out_who_owes_more() {
     let moment = limiter.table.moment(now);
     for number in 0..KEYS as u64 * 2 {
         let key = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5555;
-        let _ = limiter.table.take(key, moment, limiter.pace.depth, limiter.pace.interval);
+        limiter.table.take(key, moment, limiter.pace.depth, limiter.pace.interval).unwrap();
     }
     assert_eq!(limiter.table.places(), KEYS);
     assert!(offenders.iter().all(|key| passed(&limiter, key, now, 9) == 0));
