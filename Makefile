@@ -53,8 +53,10 @@ package: dist ## build target/package/watershed_*.deb
 	cargo deb --version >/dev/null 2>&1 || cargo install cargo-deb --locked
 	deploy/package.sh target/dist/watershed
 
-test-package: ## install the package beside a systemd of its own, as far as this machine can, and try it (DEB=…)
+test-package: ## try the package beside a systemd of its own, the image and the manifests, as far as this machine can (DEB=…)
 	deploy/try.sh $(or $(DEB),$(wildcard target/package/watershed_*.deb))
+	deploy/try-image.sh target/package/stage/watershed
+	deploy/try-manifests.sh
 
 plugins: tools ## rebuild plugins/dist/*.wasm
 	plugins/build.sh

@@ -19,5 +19,13 @@ gzip --best --no-name "$stage"/man/*
 "$program" completions zsh >"$stage/completions/_watershed"
 "$program" completions fish >"$stage/completions/watershed.fish"
 gzip --best --no-name --stdout CHANGELOG.md >"$stage/changelog.gz"
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+gzip --best --no-name >"$stage/changelog.Debian.gz" <<END
+watershed ($version-1) unstable; urgency=medium
+
+  * What users notice is in changelog.gz.
+
+ -- The Watershed authors <watershed@example.com>  $(LC_ALL=C date --utc --date="@${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}" '+%a, %d %b %Y %T +0000')
+END
 
 cargo deb --no-build --no-strip --output "$out"

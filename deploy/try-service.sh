@@ -10,6 +10,7 @@ fail() {
     journalctl --no-pager -u watershed.service -n 30 || true
     exit 1
 }
+trap 'echo "line $LINENO"' ERR
 main_pid() { systemctl show --property MainPID --value watershed.service; }
 status() { curl -s -m 5 -o /dev/null -w '%{http_code}' -H "host: $1" http://127.0.0.1:8080/; }
 # await SECONDS COMMAND…
@@ -42,15 +43,11 @@ await 60 answers greeter.localhost 200
 watershed --config /etc/watershed/watershed.toml status | head -20
 systemd-analyze security watershed.service --no-pager | tail -n 1
 
-say "reload"
-systemctl reload watershed.service
-journalctl --no-pager -u watershed.service | grep -q SIGHUP || fail "no reload"
-
-say "replaced while it serves"
+say "a reload replaces the process while it serves"
 before=$(main_pid)
 (for _ in $(seq 200); do status greeter.localhost; echo; sleep 0.02; done >/tmp/answers) &
 asking=$!
-systemctl kill --kill-who=main --signal=SIGUSR2 watershed.service
+systemctl reload watershed.service
 replaced() { [ "$(main_pid)" != "$before" ]; }
 await 30 replaced
 wait $asking
@@ -72,8 +69,6 @@ await 30 sh -c "curl -sf -m 5 -H 'host: greeter.localhost' http://127.0.0.1/ >/d
 
 say "sockets of systemd"
 systemctl stop watershed.service
-cp /usr/share/doc/watershed/examples/watershed.socket /etc/systemd/system/
-systemctl daemon-reload
 systemctl start watershed.socket
 await 30 answers greeter.localhost 200
 systemctl restart watershed.service
@@ -84,12 +79,11 @@ say "MemoryDenyWriteExecute: upstreams are served, components are not"
 mkdir -p /etc/systemd/system/watershed.service.d
 printf '[Service]\nMemoryDenyWriteExecute=yes\n' >/etc/systemd/system/watershed.service.d/memory.conf
 sed -i 's/^listen = \["0.*/listen = ["0.0.0.0:8080"]/' /etc/watershed/watershed.toml
-printf '[[versions]]\nname = "v1"\nupstream = ["127.0.0.1:9090"]\n[versions.upstream.eject]\nfailures = 1000\n' \
-    >/etc/watershed/services/api.toml
+printf '[[versions]]\nname = "v1"\nupstream = ["127.0.0.1:9090"]\n' >/etc/watershed/services/api.toml
 rm -rf /var/lib/watershed/state
 systemctl daemon-reload
 systemctl start watershed.service
-await 30 answers api.localhost 403
+await 30 sh -c "curl -sf -m 5 -H 'host: api.localhost' http://127.0.0.1:8080/livez >/dev/null"
 answers greeter.localhost 503 || fail "$(status greeter.localhost)"
 rm /etc/systemd/system/watershed.service.d/memory.conf
 systemctl daemon-reload

@@ -10,17 +10,18 @@ mod exchange;
 mod execute;
 mod failure;
 mod headers;
+mod health;
 mod http1;
 mod http2;
 mod https;
 mod local;
 mod session;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use http::request::Parts;
 use http::uri::Scheme;
@@ -28,10 +29,10 @@ use http::{Method, StatusCode, Version, header};
 use pingora::http::ResponseHeader;
 
 use crate::config::{ConnectionLimits, TlsVersion};
-use crate::routing::{Asked, Found, Refused};
-use crate::telemetry::{RequestRecord, Telemetry};
+use crate::routing::{self, Asked, Found, Refused};
+use crate::telemetry::{FailureLog, RequestRecord, Telemetry};
 use crate::transport::tls::{HandshakeLimits, Rejected};
-use crate::transport::{Connection, Drain, Handler, HeadLimits, HeadTimes};
+use crate::transport::{Connection, Drain, Handler, HeadLimits, HeadTimes, PeerError};
 use crate::versions::{Decided, Decision, Live, Snapshot};
 use ctx::{Chosen, Lane, RequestCtx};
 use failure::Failure;
@@ -75,6 +76,8 @@ pub struct Gateway {
     draining: Arc<AtomicBool>,
     /// The listener of HTTPS, where there is one.
     https: Option<Https>,
+    /// Of connections that were closed before a request.
+    refusals: Arc<FailureLog>,
 }
 
 impl Handler for Gateway {
@@ -102,12 +105,37 @@ impl Handler for Gateway {
             }
         }
     }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        routing::is_trusted(address, &self.live.settings().trusted_proxies)
+    }
+
+    fn head_time(&self) -> Duration {
+        self.limits().times.whole
+    }
+
+    fn refused(&self, address: SocketAddr, why: PeerError) {
+        let (scheme, protocol) = (Scheme::HTTP, Version::HTTP_11);
+        let origin = Origin { client: address, scheme, protocol };
+        let failure = Failure::from(why);
+        self.record_unread(&failure, &origin, None);
+        if let Some(more) = self.refusals.admit((failure.code(), false), Instant::now()) {
+            tracing::warn!(client = %address, code = failure.code(), "a connection is closed: {why}{more}");
+        }
+    }
 }
 
 impl Gateway {
     /// A gateway to whatever `live` holds, until the drain starts.
     pub fn new(live: Arc<Live>, telemetry: Telemetry, drain: Drain) -> Self {
-        Self { live, telemetry, draining: drain.flag(), drain, https: None }
+        Self {
+            live,
+            telemetry,
+            draining: drain.flag(),
+            drain,
+            https: None,
+            refusals: Arc::default(),
+        }
     }
 
     /// The same, beside a listener of HTTPS.
@@ -133,8 +161,15 @@ impl Gateway {
 
     /// Serves a request, and records how it ended.
     async fn exchange(&self, session: &mut Session) -> Flow {
+        let snapshot = session.snapshot().cloned().unwrap_or_else(|| self.live.load());
+        session.believe(&snapshot.server.trusted_proxies);
+        if health::is_asked(session, &snapshot.server)
+            && headers::check(session.request(), self.limits().head).is_ok()
+        {
+            return self.answer_health(session).await;
+        }
         let mut ctx = RequestCtx::new();
-        let served = match self.serve_request(session, &mut ctx).await {
+        let served = match self.serve_request(session, &mut ctx, &snapshot).await {
             Err(Failure::ClientGone) if session.is_late() => Err(Failure::ClientSlow),
             served => served,
         };
@@ -151,8 +186,8 @@ impl Gateway {
         &self,
         session: &mut Session,
         ctx: &mut RequestCtx,
+        snapshot: &Snapshot,
     ) -> Result<(), Failure> {
-        let snapshot = session.snapshot().cloned().unwrap_or_else(|| self.live.load());
         (ctx.expose, ctx.generation) = (snapshot.server.expose, snapshot.generation);
         if session.is_head_too_large() {
             return Err(Failure::RequestHead);
@@ -173,10 +208,17 @@ impl Gateway {
             1.. => {}
             0 => ctx.client_rate = snapshot.server.limits.client_rate.bytes(),
         }
-        let mut chosen = decide(session, ctx, &snapshot)?;
+        let mut chosen = decide(session, ctx, snapshot)?;
         let served = execute::execute(session, ctx, &mut chosen).await;
         ctx.chosen = Some(chosen);
         served
+    }
+
+    async fn answer_health(&self, session: &mut Session) -> Flow {
+        match health::answer(session, self.draining.load(Ordering::Relaxed)).await {
+            Ok(()) => Flow::Done,
+            Err(Gone) => Flow::Broken,
+        }
     }
 
     /// Records a request whose head could not be read, with the status that its client was sent.
@@ -201,7 +243,7 @@ struct Origin {
 
 impl Origin {
     fn of(connection: &Connection, protocol: Version) -> Self {
-        Self { client: connection.client(), scheme: connection.scheme(), protocol }
+        Self { client: connection.peer().address, scheme: connection.scheme(), protocol }
     }
 }
 

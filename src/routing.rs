@@ -4,7 +4,7 @@
 //! [`RouteTable`], and a [`Policy`] for each service that changed; the gateway asks them once a
 //! request, without allocating.
 //!
-//! Files, in reading order: `host` finds the service of a request. `request` reads what the request
+//! Files, in reading order: `forwarded` finds out who sent a request, `host` its service. `request` reads what the request
 //! says. `overrides` finds the version that a request asks for, `matcher` compares it with a rule, `affinity` hashes its sticky key, and `pins`
 //! remembers the version of a key. `split`, `smooth` and `buckets` choose a version by shares: at
 //! random, in turns, and by hash; `splitter` has all three for one split. `policy` asks all of these
@@ -12,6 +12,7 @@
 
 mod affinity;
 mod buckets;
+mod forwarded;
 mod host;
 mod matcher;
 mod overrides;
@@ -26,6 +27,7 @@ mod splitter;
 
 pub use affinity::{Affinity, Id, KeySource, WATERSHED_STICKY, hash_of_name, is_lane, lane};
 pub use buckets::{Owner, bucket};
+pub use forwarded::{Forwarded, X_FORWARDED_FOR, X_FORWARDED_PROTO, is_trusted};
 pub use host::{Found, HostPattern, Part, RouteTable, RouteTableBuilder, host};
 pub use matcher::{Matcher, Mismatch, Network, Pattern};
 pub use overrides::{Lock, Overrides, WATERSHED_KEY, WATERSHED_VERSION, Wanted, sent_key};

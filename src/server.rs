@@ -24,7 +24,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::admin::{Admin, AdminListener, Events, TokenError, TokenFile, Writes};
 use crate::certificates::CertificateStore;
-use crate::config::{BackendSpec, Config, ServerSettings};
+use crate::config::{BackendSpec, Config, ProxyProtocol, ServerSettings};
 use crate::descriptors::Descriptors;
 use crate::proxy::{Gateway, Https};
 use crate::reload::{ReloadHandle, Reloader};
@@ -138,7 +138,8 @@ pub fn run(
         let gateway = gateway.clone();
         move |call, allowed| gateway.call(call, allowed)
     });
-    let mut acceptor = Acceptor::new(proxy, gateway, limit, drain.clone(), accept);
+    let mut acceptor = Acceptor::new(proxy, gateway, limit, drain.clone(), accept)
+        .with_proxy_headers(config.server.proxy_protocol == ProxyProtocol::V1V2);
     if !tls.is_empty() {
         acceptor = acceptor.with_tls(tls, Handshakes::new(terms));
     }

@@ -42,6 +42,7 @@ use prometheus_client::registry::{Registry, Unit};
 pub use certificates::CertificateSample;
 pub use chance::Comparison;
 pub use exposition::Format;
+pub use failures::FailureLog;
 pub use health::{Ailment, Health};
 pub use meter::{InFlight, VersionMeter};
 pub use outbound::{CallCounts, OutboundMeter};

@@ -9,8 +9,9 @@
 //! address is taken, it does not tell which port it was given, its SIGTERM always waits the whole
 //! grace period, and its test for HTTP/2 waits for 24 bytes, which a short HTTP/1.0 request never
 //! has. Rooms, in reading order: `bind`, `accept`, `limit` (how many connections may be open),
-//! `stream`, `tls` (a stream on top of another), `connection` with `inbound` (`head`, `target`), `outbound` and
-//! `pace` (how fast clients are), `io` (a connection for libraries), and `drain`.
+//! `peer` and `proxy_protocol` (who is at the other end), `stream`, `tls` (a stream on top of another),
+//! `connection` with `inbound` (`head`, `target`), `outbound` and `pace` (how fast clients are), `io` (a
+//! connection for libraries), and `drain`.
 
 mod accept;
 mod bind;
@@ -22,6 +23,8 @@ mod io;
 mod limit;
 mod outbound;
 mod pace;
+mod peer;
+mod proxy_protocol;
 mod stream;
 mod target;
 pub mod tls;
@@ -34,4 +37,6 @@ pub use head::{HeadLimits, Malformed, PREFACE};
 pub use limit::{ConnectionLimit, Permit};
 pub use outbound::Progress;
 pub use pace::{Pace, TooSlow};
+pub use peer::Peer;
+pub use proxy_protocol::PeerError;
 pub use stream::Stream;

@@ -62,7 +62,7 @@ pub(super) struct Arguments {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Document {
     /// The process that served before.
-    before: u32,
+    predecessor: u32,
     /// The process that serves now.
     pid: u32,
     /// What it serves.
@@ -98,7 +98,7 @@ pub(super) fn restart(config: &Path, arguments: &Arguments) -> Result<ExitCode, 
     let after = follow(&process, &began, &waiting)?;
     waiting.end();
     let document = Document {
-        before: began.pid,
+        predecessor: began.pid,
         pid: after.pid,
         generation: after.generation,
         finishing: after.predecessor == Some(began.pid),
@@ -155,11 +155,11 @@ fn follow(
 }
 
 fn print(out: &mut impl Write, document: &Document, url: &str) -> io::Result<()> {
-    let Document { before, pid, generation, finishing } = document;
+    let Document { predecessor, pid, generation, finishing } = document;
     writeln!(out, "process {pid} serves generation {generation} at {url}")?;
     match finishing {
-        true => writeln!(out, "process {before} finishes its requests, and ends"),
-        false => writeln!(out, "process {before} has ended"),
+        true => writeln!(out, "process {predecessor} finishes its requests, and ends"),
+        false => writeln!(out, "process {predecessor} has ended"),
     }
 }
 

@@ -3,9 +3,8 @@
 
 mod authority;
 mod connection;
+mod forwarded;
 
-use std::fmt::Write;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderName, HeaderValue, MAX_FORWARDS};
@@ -17,12 +16,16 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use super::ctx::{Lane, RequestCtx, Wish};
 use super::failure::Failure;
 use crate::config::VersionName;
-use crate::routing::{self, Asked, Id, Text, WATERSHED_KEY, WATERSHED_STICKY, WATERSHED_VERSION};
+use crate::routing::{
+    self, Asked, Id, Text, WATERSHED_KEY, WATERSHED_STICKY, WATERSHED_VERSION, X_FORWARDED_FOR,
+    X_FORWARDED_PROTO,
+};
 use crate::transport::HeadLimits;
 
 pub use connection::{
     asks_to_switch, keep_end_to_end, keep_of_switch, keep_trailers, tell_upstream,
 };
+pub use forwarded::Hop;
 
 pub const WATERSHED_ERROR: &str = "watershed-error";
 pub const WATERSHED_DECISION: &str = "watershed-decision";
@@ -31,9 +34,7 @@ pub const X_REQUEST_ID: &str = "x-request-id";
 pub const RATE_LIMIT: &str = "ratelimit";
 pub const RATE_LIMIT_POLICY: &str = "ratelimit-policy";
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const REQUEST_ID: HeaderName = HeaderName::from_static(X_REQUEST_ID);
 
 const LANE: [HeaderName; 3] = [WATERSHED_VERSION, WATERSHED_KEY, WATERSHED_STICKY];
@@ -42,9 +43,6 @@ const LANE: [HeaderName; 3] = [WATERSHED_VERSION, WATERSHED_KEY, WATERSHED_STICK
 const FIELD_OVERHEAD: usize = 32;
 /// How many headers are added to a request.
 const MADE_HERE: usize = 4;
-
-/// The length of `255.255.255.255`.
-const LONGEST_IPV4: usize = 15;
 
 /// The longest `x-request-id` that is taken from a client.
 const LONGEST_REQUEST_ID: usize = 128;
@@ -115,19 +113,19 @@ fn is_framed_once(request: &Parts) -> bool {
 }
 
 /// The request as every backend sees it: what the client sent, without the fields that concern only the connection ([RFC
-/// 9110, section 7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)), and with where the request came from. No
-/// `via` is added: a backend that sees one may switch compression off, and loops are found otherwise.
-pub fn request(
-    request: &RequestHeader,
-    client: SocketAddr,
-    scheme: &Scheme,
-    request_id: &str,
-) -> Request<()> {
+/// 9110, section 7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)), and with where the request came from: what
+/// a trusted proxy says about that is kept, and what anybody else says is not. No `via` is added: a backend that sees one may switch compression off, and loops are found otherwise.
+pub fn request(request: &RequestHeader, hop: Hop<'_>, request_id: &str) -> Request<()> {
+    let copy = |headers: &mut HeaderMap, name: &HeaderName, value: &HeaderValue| {
+        if hop.is_believed || !forwarded::is_about_client(name.as_str()) {
+            copy(headers, name, value);
+        }
+    };
     let mut headers = connection::end_to_end(&request.headers, MADE_HERE, copy);
-    let hops = forwarded_for(&headers, client.ip().to_canonical());
+    let hops = forwarded::hops(&headers, hop.peer);
     insert(&mut headers, X_FORWARDED_FOR, hops);
-    headers.insert(X_FORWARDED_PROTO, proto(scheme));
-    if let Some(host) = authority(request) {
+    headers.insert(X_FORWARDED_PROTO, proto(hop.scheme));
+    if let Some(host) = authority(request).filter(|_| !headers.contains_key(&X_FORWARDED_HOST)) {
         headers.insert(X_FORWARDED_HOST, host);
     }
     insert(&mut headers, REQUEST_ID, request_id);
@@ -271,29 +269,6 @@ fn without_key(cookies: &HeaderValue) -> Option<HeaderValue> {
     HeaderValue::from_bytes(&others.join(&b"; "[..])).ok().filter(|it| !it.is_empty())
 }
 
-/// The hops so far, with the client as the last one.
-fn forwarded_for(headers: &HeaderMap, client: IpAddr) -> String {
-    let mut hops = String::with_capacity(LONGEST_IPV4);
-    for hop in headers.get_all(X_FORWARDED_FOR).iter().filter_map(|hop| hop.to_str().ok()) {
-        hops.push_str(hop);
-        hops.push_str(", ");
-    }
-    match client {
-        // The formatting of the standard library takes ten times as long.
-        IpAddr::V4(client) => {
-            let mut dot = "";
-            for octet in client.octets() {
-                hops.push_str(dot);
-                hops.push_str(itoa::Buffer::new().format(octet));
-                dot = ".";
-            }
-        }
-        // Writing to a string cannot fail.
-        IpAddr::V6(client) => drop(write!(hops, "{client}")),
-    }
-    hops
-}
-
 fn authority(request: &Parts) -> Option<HeaderValue> {
     match request.uri.authority() {
         Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
@@ -312,12 +287,17 @@ mod tests {
     use super::*;
 
     fn seen_by_guest(sent: &[(&'static str, &'static str)]) -> HeaderMap {
+        seen(sent, false)
+    }
+
+    fn seen(sent: &[(&'static str, &'static str)], is_believed: bool) -> HeaderMap {
         let mut request = RequestHeader::build("GET", b"/", None).unwrap();
         for (name, value) in sent {
             request.append_header(*name, *value).unwrap();
         }
-        let client = "192.0.2.7:4711".parse().unwrap();
-        super::request(&request, client, &Scheme::HTTPS, "id").into_parts().0.headers
+        let peer = "192.0.2.7".parse().unwrap();
+        let hop = Hop { peer, scheme: &Scheme::HTTPS, is_believed };
+        super::request(&request, hop, "id").into_parts().0.headers
     }
 
     #[test]
@@ -359,11 +339,38 @@ mod tests {
     }
 
     #[test]
-    fn the_client_is_appended_to_the_hops() {
-        let seen = seen_by_guest(&[("x-forwarded-for", "198.51.100.1"), ("host", "a.example")]);
-        assert_eq!(seen.get("x-forwarded-for").unwrap(), "198.51.100.1, 192.0.2.7");
-        assert_eq!(seen.get("x-forwarded-host").unwrap(), "a.example");
-        assert_eq!(seen.get("x-forwarded-proto").unwrap(), "https");
+    fn a_trusted_proxy_is_appended_to_the_hops_and_anybody_else_begins_them() {
+        let sent = [
+            ("x-forwarded-for", "198.51.100.1"),
+            ("x-forwarded-for", "198.51.100.2, 10.0.0.1"),
+            ("x-forwarded-proto", "gopher, http"),
+            ("x-forwarded-host", "outside.example"),
+            ("x-forwarded-port", "8443"),
+            ("x-forwarded-prefix", "/a"),
+            ("x-real-ip", "198.51.100.1"),
+            ("forwarded", "for=198.51.100.1"),
+            ("connection", "x-forwarded-for, x-forwarded-host"),
+            ("host", "a.example"),
+        ];
+        let shown = |seen: &HeaderMap, name: &str| {
+            let values = seen.get_all(name).iter().map(|value| value.to_str().unwrap());
+            values.collect::<Vec<_>>().join(" + ")
+        };
+        let names =
+            ["for", "proto", "host", "port", "prefix"].map(|name| format!("x-forwarded-{name}"));
+        let names = names.iter().map(String::as_str).chain(["x-real-ip", "forwarded"]);
+        let stranger = seen(&sent, false);
+        let of_stranger: Vec<_> = names.clone().map(|name| shown(&stranger, name)).collect();
+        assert_eq!(of_stranger, ["192.0.2.7", "https", "a.example", "", "", "", ""]);
+        let proxy = seen(&sent, true);
+        let of_proxy: Vec<_> = names.map(|name| shown(&proxy, name)).collect();
+        let hops = "198.51.100.1, 198.51.100.2, 10.0.0.1, 192.0.2.7";
+        let kept = ["outside.example", "8443", "/a", "198.51.100.1", "for=198.51.100.1"];
+        assert_eq!(of_proxy, [[hops, "https"].as_slice(), &kept].concat());
+        assert_eq!(
+            seen(&[("host", "a.example")], true).get("x-forwarded-host").unwrap(),
+            "a.example"
+        );
     }
 
     #[test]

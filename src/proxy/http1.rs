@@ -4,7 +4,6 @@
 mod request;
 mod response;
 
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +19,7 @@ use super::failure::{self, Failure};
 use super::session::{Codec, Gone, Input, Session};
 use super::{Flow, Gateway, HttpLimits, Origin, http2};
 use crate::transport::tls::TlsPeer;
-use crate::transport::{Connection, Malformed, Next, Pace};
+use crate::transport::{Connection, Malformed, Next, Pace, Peer};
 use response::Framing;
 
 /// How long the rest of an unwanted body is read, so that the connection can serve another request.
@@ -137,8 +136,8 @@ impl Http1 {
         &self.request
     }
 
-    pub fn client(&self) -> SocketAddr {
-        self.connection.client()
+    pub fn peer(&self) -> Peer {
+        self.connection.peer()
     }
 
     pub fn tls(&self) -> Option<&TlsPeer> {

@@ -8,11 +8,14 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use ipnet::IpNet;
 use pingora::http::{RequestHeader, ResponseHeader};
 
+use super::headers::Hop;
 use super::http1::Http1;
 use super::http2::Http2;
 use super::local::{Chain, Local};
+use crate::routing::Forwarded;
 use crate::transport::Pace;
 use crate::transport::tls::TlsPeer;
 use crate::versions::Snapshot;
@@ -36,7 +39,10 @@ pub enum Input {
 /// One request of a client, and the way back to the client. Counts the bytes in both directions.
 pub struct Session {
     codec: Codec,
+    client: SocketAddr,
     scheme: Scheme,
+    /// Whether the request comes from a trusted proxy.
+    is_believed: bool,
     /// `strict-transport-security` of the response.
     hsts: Option<HeaderValue>,
     /// The status that was sent, and when.
@@ -56,7 +62,41 @@ pub enum Codec {
 impl Session {
     /// A request that has come over `scheme`. The connection decides the scheme, whatever the client says.
     pub fn new(codec: Codec, scheme: Scheme) -> Self {
-        Self { codec, scheme, hsts: None, sent_head: None, received: 0, sent: 0 }
+        let client = match &codec {
+            Codec::Http1(session) => session.peer().address,
+            Codec::Http2(session) => session.peer().address,
+            Codec::Local(session) => session.client(),
+        };
+        Self {
+            codec,
+            client,
+            scheme,
+            is_believed: false,
+            hsts: None,
+            sent_head: None,
+            received: 0,
+            sent: 0,
+        }
+    }
+
+    /// Believes what the request says of its client and its scheme, if it comes from one of these proxies.
+    pub fn believe(&mut self, proxies: &[IpNet]) {
+        let peer = match &self.codec {
+            Codec::Http1(session) => session.peer(),
+            Codec::Http2(session) => session.peer(),
+            Codec::Local(_) => return,
+        };
+        if proxies.is_empty() || !peer.is_known {
+            return;
+        }
+        let Some(forwarded) = Forwarded::of(&self.request().headers, peer.address, proxies) else {
+            return;
+        };
+        self.is_believed = true;
+        self.client = forwarded.client;
+        if let Some(scheme) = forwarded.scheme {
+            self.scheme = scheme;
+        }
     }
 
     /// The protocol's own session, which ends the request on its connection.
@@ -92,17 +132,8 @@ impl Session {
     /// The chain of calls that the request belongs to.
     pub fn chain(&self) -> Chain {
         match &self.codec {
-            Codec::Http1(_) | Codec::Http2(_) => Chain { client: self.client(), length: 0 },
+            Codec::Http1(_) | Codec::Http2(_) => Chain { client: self.client, length: 0 },
             Codec::Local(session) => session.chain(),
-        }
-    }
-
-    /// The other end of the connection.
-    pub fn client(&self) -> SocketAddr {
-        match &self.codec {
-            Codec::Http1(session) => session.client(),
-            Codec::Http2(session) => session.client(),
-            Codec::Local(session) => session.client(),
         }
     }
 
@@ -125,7 +156,23 @@ impl Session {
         self.hsts = Some(hsts);
     }
 
-    /// The scheme of the request.
+    /// Who sent the request: the other end of the connection, or whom trusted proxies name. The port is 0 where no proxy
+    /// says which.
+    pub fn client(&self) -> SocketAddr {
+        self.client
+    }
+
+    /// The last step of the request's way. That of a call began with the client of the chain's first request.
+    pub fn hop(&self) -> Hop<'_> {
+        let peer = match &self.codec {
+            Codec::Http1(session) => session.peer().address,
+            Codec::Http2(session) => session.peer().address,
+            Codec::Local(session) => session.client(),
+        };
+        Hop { peer: peer.ip(), scheme: &self.scheme, is_believed: self.is_believed }
+    }
+
+    /// The scheme of the request: that of the connection, or what a trusted proxy says.
     pub fn scheme(&self) -> &Scheme {
         &self.scheme
     }

@@ -1,6 +1,6 @@
-//! Which failures of a version are written to the log: for each kind, the first in a second. The others are counted,
-//! and the next line says how many there were. So a version that fails every request writes one line a second, and not
-//! thousands.
+//! Which failures of a version, or of clients' connections, are written to the log: for each kind, the first in a second.
+//! The others are counted, and the next line says how many there were. So a version that fails every request writes one
+//! line a second, and not thousands.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 /// How long one line stands for all failures of its kind.
 const APART: Duration = Duration::from_secs(1);
 
-/// The failures of one version. A request that does not fail never takes its lock.
+/// The failures of one version, or of all connections. A request that does not fail never takes its lock.
 #[derive(Debug, Default)]
-pub(super) struct FailureLog(Mutex<Vec<Kind>>);
+pub struct FailureLog(Mutex<Vec<Kind>>);
 
 /// What two failures of one kind share: their code, and whether the client had seen the head of a response.
-pub(super) type Key = (&'static str, bool);
+pub type Key = (&'static str, bool);
 
 #[derive(Debug)]
 struct Kind {

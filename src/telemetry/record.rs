@@ -40,6 +40,7 @@ pub struct RequestRecord<'a> {
     pub attempts: u32,
     /// The client's id or ours. Empty where none was needed.
     pub request_id: &'a str,
+    /// Its port is 0 where a proxy does not say which.
     pub client: SocketAddr,
     /// `http` or `https`.
     pub scheme: &'a str,
@@ -160,7 +161,7 @@ impl<'a> RequestRecord<'a> {
                 code,
                 committed,
                 attempts,
-                client = %self.client,
+                client = %shown(self.client),
                 method = self.method,
                 path = self.path,
                 "request failed"
@@ -174,7 +175,7 @@ impl<'a> RequestRecord<'a> {
                     request_id,
                     status,
                     attempts,
-                    client = %self.client,
+                    client = %shown(self.client),
                     method = self.method,
                     path = self.path,
                     "request answered"
@@ -182,6 +183,11 @@ impl<'a> RequestRecord<'a> {
             }
         }
     }
+}
+
+/// A client's address, with its port if that is known.
+fn shown(client: SocketAddr) -> String {
+    if client.port() == 0 { client.ip().to_string() } else { client.to_string() }
 }
 
 /// The class of a status, by its hundreds.

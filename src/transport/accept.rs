@@ -1,6 +1,6 @@
 //! Accepts connections and hands each to a [`Handler`], in a task of its own.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,11 +9,14 @@ use pingora::server::{ListenFds, ShutdownWatch};
 use pingora::services::Service;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::bind::BACKLOG;
 use super::connection::Connection;
 use super::drain::{Drain, OpenConnection};
 use super::limit::{ConnectionLimit, Permit};
+use super::peer::Peer;
+use super::proxy_protocol::{self, PeerError, Unread};
 use super::tls::{HandshakeLimits, Handshakes, Rejected};
 
 /// How long accepting pauses after a failure.
@@ -31,6 +34,15 @@ pub trait Handler: Clone + Send + Sync + 'static {
 
     /// Has to do with a client that asked for a handshake of TLS and did not come to its end.
     fn reject(&self, rejected: Rejected) -> impl Future<Output = ()> + Send;
+
+    /// Whether the proxy at an address may name its clients in PROXY headers.
+    fn trusts(&self, address: IpAddr) -> bool;
+
+    /// How long a PROXY header may take.
+    fn head_time(&self) -> Duration;
+
+    /// Is told of a connection that is closed because nobody knows who sends its requests.
+    fn refused(&self, address: SocketAddr, why: PeerError);
 }
 
 /// The pingora service that accepts connections. It starts when `ready` says so.
@@ -49,6 +61,8 @@ struct AcceptLoop<H> {
     drain: Drain,
     /// Where connections begin with a handshake.
     handshakes: Option<Handshakes>,
+    /// Whether connections begin with PROXY headers.
+    reads_proxy_headers: bool,
 }
 
 impl<H: Handler> Acceptor<H> {
@@ -60,13 +74,20 @@ impl<H: Handler> Acceptor<H> {
         drain: Drain,
         ready: oneshot::Receiver<()>,
     ) -> Self {
-        let loops = AcceptLoop { handler, limit, drain, handshakes: None };
+        let loops =
+            AcceptLoop { handler, limit, drain, handshakes: None, reads_proxy_headers: false };
         Self { sockets, tls: None, ready: Some(ready), loops }
     }
 
     /// Has connections of these sockets served, too, after a handshake of TLS.
     pub fn with_tls(self, sockets: Vec<std::net::TcpListener>, handshakes: Handshakes) -> Self {
         Self { tls: Some((sockets, handshakes)), ..self }
+    }
+
+    /// Whether every connection begins with a PROXY header, and comes from a trusted proxy. Others are closed then.
+    pub fn with_proxy_headers(mut self, reads_proxy_headers: bool) -> Self {
+        self.loops.reads_proxy_headers = reads_proxy_headers;
+        self
     }
 }
 
@@ -181,7 +202,68 @@ impl<H: Handler> AcceptLoop<H> {
         };
         let accepted = Accepted { stream, client, permit };
         let open = self.drain.enter();
-        tokio::spawn(handle(self.handler.clone(), accepted, handshake, open));
+        tokio::spawn(self.clone().handle(accepted, handshake, open));
+    }
+
+    async fn handle(
+        self,
+        accepted: Accepted,
+        handshake: Option<(Handshakes, Permit)>,
+        _open: OpenConnection,
+    ) {
+        let Accepted { mut stream, client, permit } = accepted;
+        let mut peer = Peer::from(client);
+        if self.reads_proxy_headers {
+            // Boxed, so that what it takes is given back at its end.
+            match Box::pin(self.relayed(&mut stream, peer, &permit)).await {
+                Some(relayed) => peer = relayed,
+                None => return,
+            }
+        }
+        let handler = self.handler;
+        let connection = match handshake {
+            None => Connection::new(stream, peer, permit),
+            Some((handshakes, place)) => {
+                let limits = handler.handshake_limits();
+                // Boxed, so that what a handshake takes is given back at its end.
+                let shaken = Box::pin(handshakes.shake(stream, (peer, permit), place, limits));
+                match shaken.await {
+                    Ok(connection) => connection,
+                    Err(Some(rejected)) => return handler.reject(rejected).await,
+                    Err(None) => return,
+                }
+            }
+        };
+        handler.serve(connection).await;
+    }
+
+    /// Whom a trusted proxy relays; `None` where the connection must close. While nothing has come, the connection closes
+    /// like one without a request.
+    async fn relayed(&self, stream: &mut TcpStream, proxy: Peer, permit: &Permit) -> Option<Peer> {
+        let refused = |why| self.handler.refused(proxy.address, why);
+        if !self.handler.trusts(proxy.address.ip()) {
+            refused(PeerError::Untrusted);
+            return None;
+        }
+        let mut first = [0];
+        let header = async {
+            // Not `readable`, which may say so of a socket on which nothing has come.
+            tokio::select! {
+                biased;
+                begun = stream.peek(&mut first) => drop(begun?),
+                () = self.drain.started() => return Err(Unread::Gone),
+                () = permit.asked_to_close(true) => return Err(Unread::Gone),
+            }
+            proxy_protocol::read(stream, proxy).await
+        };
+        match timeout(self.handler.head_time(), header).await {
+            Ok(Ok(peer)) => return Some(peer),
+            Ok(Err(Unread::Malformed)) => refused(PeerError::Malformed),
+            Err(_) => refused(PeerError::TooSlow),
+            // Whoever looks whether the port is open leaves without a word.
+            Ok(Err(Unread::Gone)) => {}
+        }
+        None
     }
 }
 
@@ -197,27 +279,4 @@ struct Accepted {
     stream: TcpStream,
     client: SocketAddr,
     permit: Permit,
-}
-
-async fn handle<H: Handler>(
-    handler: H,
-    accepted: Accepted,
-    handshake: Option<(Handshakes, Permit)>,
-    _open: OpenConnection,
-) {
-    let Accepted { stream, client, permit } = accepted;
-    let connection = match handshake {
-        None => Connection::new(stream, client, permit),
-        Some((handshakes, place)) => {
-            let limits = handler.handshake_limits();
-            // Boxed, so that what a handshake takes is given back at its end.
-            let shaken = Box::pin(handshakes.shake(stream, (client, permit), place, limits));
-            match shaken.await {
-                Ok(connection) => connection,
-                Err(Some(rejected)) => return handler.reject(rejected).await,
-                Err(None) => return,
-            }
-        }
-    };
-    handler.serve(connection).await;
 }

@@ -8,12 +8,10 @@
 //! on a flush, when the buffer is full, and before any wait for the client, because the client may be waiting for bytes
 //! in the buffer. A client that takes nothing for as long as [`Connection::set_patience`] says is given up.
 //!
-//! **Ending** a request leaves nothing for the next one: whatever belongs to a request is dropped where the next head
-//! begins.
+//! **Ending** a request leaves nothing for the next one: what belongs to it is dropped where the next head begins.
 
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -30,6 +28,7 @@ use super::inbound::Inbound;
 use super::limit::Permit;
 use super::outbound::{GATHER, Outbound, Progress};
 use super::pace::Pace;
+use super::peer::Peer;
 use super::stream::Stream;
 use super::tls::TlsPeer;
 use crate::timer::Timer;
@@ -72,7 +71,7 @@ pub struct Connection(Arc<Inner<dyn Stream>>);
 /// one call through the stream's vtable.
 #[derive(Debug)]
 struct Inner<S: ?Sized> {
-    client: SocketAddr,
+    peer: Peer,
     permit: Permit,
     state: Mutex<State>,
     stream: S,
@@ -97,8 +96,8 @@ enum Filled {
 }
 
 impl Connection {
-    /// The connection of `client` that runs over `stream`. It counts as open as long as it holds `permit`.
-    pub fn new(stream: impl Stream, client: SocketAddr, permit: Permit) -> Self {
+    /// The connection of `peer` that runs over `stream`. It counts as open as long as it holds `permit`.
+    pub fn new(stream: impl Stream, peer: impl Into<Peer>, permit: Permit) -> Self {
         let state = State {
             inbound: Inbound::default(),
             outbound: Outbound::default(),
@@ -106,17 +105,17 @@ impl Connection {
             resets: false,
             timer: Timer::default(),
         };
-        Self(Arc::new(Inner { client, permit, state: Mutex::new(state), stream }))
+        Self(Arc::new(Inner { peer: peer.into(), permit, state: Mutex::new(state), stream }))
     }
 
     /// The other end.
-    pub fn client(&self) -> SocketAddr {
-        self.0.client
+    pub fn peer(&self) -> Peer {
+        self.0.peer
     }
 
-    /// The scheme of its requests.
+    /// The scheme of its requests. The proxy in front may speak TLS for us.
     pub fn scheme(&self) -> Scheme {
-        self.0.stream.scheme()
+        if self.0.peer.has_tls { Scheme::HTTPS } else { self.0.stream.scheme() }
     }
 
     /// What a handshake of TLS has agreed on with the client; `None` for cleartext.
@@ -186,9 +185,7 @@ impl Connection {
             match filled.await {
                 Filled::Read(Ok(1..)) => {}
                 Filled::Late if has_begun => return Next::Refused(Malformed::TooSlow),
-                Filled::Read(Ok(0) | Err(_)) | Filled::Late | Filled::Leave => {
-                    return Next::Nothing;
-                }
+                _ => return Next::Nothing,
             }
         }
     }
@@ -208,8 +205,7 @@ impl Connection {
         self.state().inbound.is_malformed()
     }
 
-    /// Gives everything that the client sends from now on to whoever reads, because the connection has switched to another
-    /// protocol. No other request can follow.
+    /// Gives whoever reads everything from now on: the connection has switched to another protocol, for good.
     pub fn switch(&self) {
         self.state().inbound.switch();
     }
@@ -256,8 +252,7 @@ impl Connection {
         self.state().outbound.is_late()
     }
 
-    /// Makes the connection end with a reset instead of an orderly close, for a response that must not look complete. A
-    /// stream without a socket ends without a signal.
+    /// Makes the connection end with a reset, for a response that must not look complete, if there is a socket.
     pub fn reset_on_close(&self) {
         self.state().resets = true;
         self.0.stream.reset_on_close();

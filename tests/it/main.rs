@@ -33,10 +33,12 @@ mod events;
 mod explain;
 mod failures;
 mod faults;
+mod forwarded;
 mod framing;
 mod h2spec;
 mod half_written;
 mod headers;
+mod health_path;
 #[path = "../../benches/table/component.rs"]
 #[expect(dead_code, reason = "the benchmarks make more kinds")]
 mod heavy_component;
@@ -68,6 +70,7 @@ mod p3;
 mod passes;
 mod plan;
 mod pool;
+mod proxy_protocol;
 mod quarantine;
 mod rate_limit;
 mod refused;

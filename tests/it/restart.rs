@@ -104,7 +104,7 @@ fn the_command_waits_and_says_which_process_serves() {
     chain.await_end(before);
     let restarted = chain.watershed.site.run(&["restart", "--json", "--admin", &admin]);
     let said: serde_json::Value = serde_json::from_str(&restarted.stdout).unwrap();
-    assert_eq!((&said["ok"], &said["before"]), (&true.into(), &after.into()), "{said}");
+    assert_eq!((&said["ok"], &said["predecessor"]), (&true.into(), &after.into()), "{said}");
     assert_eq!(said["pid"], chain.follow());
     chain.watershed.assert_serves(GREETER, "/");
 }

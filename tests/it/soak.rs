@@ -106,6 +106,7 @@ fn soak() {
         .service("steady", &upstream("v1", &[echo.address()], POOL));
     let chain = Chain::of(site);
     chain.watershed.assert_serves(MIXED, "/");
+    let first = descriptors(&chain);
     let (running, tally) = (AtomicBool::new(true), Tally::default());
     let samples = thread::scope(|scope| {
         let running = &running;
@@ -136,8 +137,10 @@ fn soak() {
     // Idle connections to targets are closed after two seconds, and those of clients are closed already.
     within(Duration::from_secs(20), "no connection to a target", || echo.arrived().open() == 0);
     let after = descriptors(&chain);
-    eprintln!("descriptors: {before} at the end, {after} once nothing is kept");
-    assert!(after < 60, "{after} descriptors");
+    eprintln!("descriptors: {first} at first, {before} at the end, {after} once nothing is kept");
+    let open = fs::read_dir(format!("/proc/{}/fd", chain.last())).unwrap();
+    let open: Vec<_> = open.filter_map(|it| fs::read_link(it.unwrap().path()).ok()).collect();
+    assert!(after <= first + 10, "{after} descriptors, at first {first}: {open:?}");
 }
 
 /// Changes the file of `mixed` every three seconds, has a target die and return, and now and then the process be

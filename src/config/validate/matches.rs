@@ -15,6 +15,9 @@ use super::{request, suspect};
 const METHODS: [&str; 9] =
     ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
+/// Bits of an IPv6 address before the IPv4 address that it may contain.
+const MAPPED: u8 = 96;
+
 /// The conditions of the table that are right.
 pub fn matches(file: &mut Findings<'_>, raw: RawMatch) -> Match {
     let RawMatch { path, method, query, header, cookie, client } = raw;
@@ -118,10 +121,11 @@ fn one_method(text: &str) -> Result<String, Complaint> {
     request::token("a method", text, help)
 }
 
-/// An address, or a network without bits behind its prefix.
+/// An address, or a network without bits behind its prefix. Addresses of IPv4 that are written as IPv6 are those of
+/// IPv4, as clients have them.
 pub fn client(text: &str) -> Result<IpNet, Complaint> {
     if let Ok(address) = text.parse::<IpAddr>() {
-        return Ok(address.into());
+        return Ok(address.to_canonical().into());
     }
     let network: IpNet = text.parse().map_err(|_| {
         let help =
@@ -137,5 +141,33 @@ pub fn client(text: &str) -> Result<IpNet, Complaint> {
         let help = format!("write `{truncated}` for the network, or `{address}` for the address");
         return Err(Complaint::new(message, help));
     }
-    Ok(network)
+    Ok(canonical(network))
+}
+
+fn canonical(network: IpNet) -> IpNet {
+    let IpNet::V6(written) = network else { return network };
+    let ipv4 = written.addr().to_ipv4_mapped().zip(written.prefix_len().checked_sub(MAPPED));
+    let ipv4 = ipv4.and_then(|(address, bits)| IpNet::new(address.into(), bits).ok());
+    ipv4.unwrap_or(network)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A network that is written in one way and compared in the other would have nobody.
+    #[test]
+    fn a_network_of_ipv4_has_one_form() {
+        for (written, network) in [
+            ("10.0.0.0/8", "10.0.0.0/8"),
+            ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+            ("::ffff:a00:0/104", "10.0.0.0/8"),
+            ("::ffff:10.1.2.3", "10.1.2.3/32"),
+            ("::ffff:0:0/96", "0.0.0.0/0"),
+            ("::/0", "::/0"),
+            ("2001:db8::/32", "2001:db8::/32"),
+        ] {
+            assert_eq!(client(written).unwrap().to_string(), network, "{written}");
+        }
+    }
 }

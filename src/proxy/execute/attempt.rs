@@ -249,9 +249,9 @@ fn start(
     request_id: &Arc<str>,
     attempt: &Attempt<'_>,
 ) -> Result<Exchange, Failure> {
-    let (client, scheme) = (session.client(), session.scheme().clone());
+    let scheme = session.scheme().clone();
     let sent = session.request();
-    let mut request = headers::request(sent, client, &scheme, request_id);
+    let mut request = headers::request(sent, session.hop(), request_id);
     if let Some(lane) = of.lane {
         let name = of.name.unwrap_or(&of.version.spec.name);
         headers::tell_lane(sent, request.headers_mut(), lane, name);

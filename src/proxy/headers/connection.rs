@@ -8,6 +8,8 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderMap, Version};
 
+use super::forwarded;
+
 /// Fields of requests that are for us. Whoever asks for a protocol is asked again by [`tell_upstream`].
 fn is_of_requests(name: &HeaderName) -> bool {
     // Compared as text: an array of names would be made, and dropped, for each field.
@@ -61,8 +63,9 @@ pub fn end_to_end(
     more: usize,
     copy: impl Fn(&mut HeaderMap, &HeaderName, &HeaderValue),
 ) -> HeaderMap {
-    // A client cannot ask for `host` to be removed: without it there is no request.
-    let named: Vec<HeaderName> = named(sent).filter(|name| name != HOST).collect();
+    // A client cannot ask for `host` to be removed: without it there is no request. Nor for what proxies say about it.
+    let stays = |name: &HeaderName| name == HOST || forwarded::is_about_client(name.as_str());
+    let named: Vec<HeaderName> = named(sent).filter(|name| !stays(name)).collect();
     let mut headers = HeaderMap::with_capacity(sent.len() + more);
     for (name, value) in sent {
         if !is_of_requests(name) && !named.contains(name) {
@@ -152,7 +155,7 @@ fn imitates(name: &HeaderName) -> bool {
         return false;
     }
     let is_ours = |name: String| {
-        name.starts_with("x-forwarded-")
+        forwarded::is_about_client(&name)
             || name.starts_with("watershed-")
             || name == super::X_REQUEST_ID
     };
@@ -237,6 +240,7 @@ mod tests {
             ("x_forwarded_for", "127.0.0.1"),
             ("x-forwarded_proto", "https"),
             ("x_request_id", "1"),
+            ("x_real_ip", "127.0.0.1"),
             ("watershed_version", "v2"),
             ("my_own", "1"),
         ]);

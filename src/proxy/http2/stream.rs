@@ -1,7 +1,6 @@
 //! One request of an HTTP/2 connection.
 
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use super::switch;
 use crate::proxy::headers;
 use crate::proxy::session::{Gone, Input};
 use crate::transport::tls::TlsPeer;
-use crate::transport::{Connection, HeadLimits};
+use crate::transport::{Connection, HeadLimits, Peer};
 
 /// How long, and how much of, an unwanted body is read after its response: some clients take a reset for a failure,
 /// whatever the response was.
@@ -36,7 +35,7 @@ pub struct Http2 {
     is_head_too_large: bool,
     /// Whether the client asks for another protocol, so that any success means that it has it.
     is_tunnel: bool,
-    client: SocketAddr,
+    peer: Peer,
     tls: Option<Arc<TlsPeer>>,
     others: Others,
     body: RecvStream,
@@ -68,7 +67,7 @@ impl Http2 {
             is_tunnel,
             is_head_too_large,
             request: head.into(),
-            client: connection.client(),
+            peer: connection.peer(),
             tls: connection.tls().cloned(),
             others,
             body,
@@ -88,8 +87,8 @@ impl Http2 {
         self.is_head_too_large
     }
 
-    pub fn client(&self) -> SocketAddr {
-        self.client
+    pub fn peer(&self) -> Peer {
+        self.peer
     }
 
     pub fn tls(&self) -> Option<&TlsPeer> {

@@ -18,6 +18,7 @@ use super::terms::TlsTerms;
 use super::told::tell;
 use crate::transport::connection::Connection;
 use crate::transport::limit::{ConnectionLimit, Permit};
+use crate::transport::peer::Peer;
 
 /// How many clients may be in a handshake at once. At the limit, others wait to be accepted, and clients that have been
 /// in theirs for more than a second make room.
@@ -77,12 +78,12 @@ impl Handshakes {
     pub async fn shake(
         self,
         stream: TcpStream,
-        (client, permit): (SocketAddr, Permit),
+        (peer, permit): (Peer, Permit),
         place: Permit,
         limits: HandshakeLimits,
     ) -> Result<Connection, Option<Rejected>> {
         let config = self.terms.config(limits.is_1_2_allowed);
-        let failed = |reason| Some(Rejected::Failed { client, reason });
+        let failed = |reason| Some(Rejected::Failed { client: peer.address, reason });
         let shaken = shake(stream, config, self.terms.certificates());
         let shaken = tokio::select! {
             shaken = timeout(limits.time, shaken) => shaken,
@@ -90,11 +91,11 @@ impl Handshakes {
             () = permit.asked_to_close(true) => return Err(None),
         };
         match shaken {
-            Ok(Ok(stream)) => Ok(Connection::new(stream, client, permit)),
+            Ok(Ok(stream)) => Ok(Connection::new(stream, peer, permit)),
             Ok(Err(HandshakeError::Tls(error))) => Err(failed(tell(&error))),
             Ok(Err(HandshakeError::Gone)) => Err(None),
             Ok(Err(HandshakeError::Cleartext(stream))) => {
-                Err(Some(Rejected::Cleartext(Connection::new(stream, client, permit))))
+                Err(Some(Rejected::Cleartext(Connection::new(stream, peer, permit))))
             }
             Err(_) => Err(failed(TOO_SLOW.to_owned())),
         }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::{Reason, SendStream};
 use http::{HeaderMap, Request};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
@@ -37,13 +38,19 @@ pub fn request(method: &str, host: &str, path: &str) -> Request<()> {
 
 impl Http2 {
     pub fn connect(address: SocketAddr) -> Self {
+        Self::connect_after(address, b"")
+    }
+
+    /// A connection that begins with other bytes.
+    pub fn connect_after(address: SocketAddr, start: &[u8]) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .unwrap();
         let (sender, connection) = runtime.block_on(async {
-            let stream = TcpStream::connect(address).await.unwrap();
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(start).await.unwrap();
             // Unread bytes of one stream take no room from the others.
             let mut client = h2::client::Builder::new();
             client.initial_connection_window_size(16 << 20);
@@ -82,11 +89,15 @@ impl Http2 {
         self.response(exchange.response).unwrap()
     }
 
-    /// The same; `None` where the connection goes away, so that the request was not sent.
+    /// The same; `None` where the connection goes away, so that the request was not sent, or only after the client had
+    /// read that it should not be: it is beyond the streams that the server takes (RFC 9113, section 6.8).
     pub fn get_unless_gone(&self, host: &str, path: &str) -> Option<Response> {
         let mut sender = self.wait(self.sender.clone().ready()).ok()?;
         let (response, _) = sender.send_request(request("GET", host, path), true).ok()?;
-        Some(self.response(response).unwrap())
+        match self.response(response) {
+            Err(error) if error.is_go_away() && error.reason() == Some(Reason::NO_ERROR) => None,
+            response => Some(response.unwrap()),
+        }
     }
 
     /// The response of a stream, as far as it came; an error if no head came.
