@@ -1,25 +1,21 @@
 //! Maps each failure to what a client sees: a status, a stable code and a problem document ([RFC
 //! 9457](https://www.rfc-editor.org/rfc/rfc9457)), never an internal detail.
 
+mod answer;
+
 use std::fmt;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, header};
-use pingora::http::ResponseHeader;
-use pingora::prelude::Result;
+use http::StatusCode;
 
-use super::Flow;
-use super::ctx::RequestCtx;
-use super::headers::{
-    self, WATERSHED_DECISION, WATERSHED_ERROR, WATERSHED_GENERATION, X_REQUEST_ID,
-};
-use super::session::{Gone, Session};
-use crate::config::Expose;
+use super::session::Gone;
 use crate::routing::Allowance;
 use crate::runtime::GuestFailure;
 use crate::telemetry::{Ending, Fault};
 use crate::transport::PeerError;
 use crate::upstream::{self, FailureKind};
+
+pub use answer::{tell, unread};
 
 /// `retry-after`, in seconds, of a 503 that may pass with time.
 const RETRY_AFTER: u32 = 1;
@@ -386,77 +382,4 @@ fn upstream_answer(kind: FailureKind) -> Answer {
             answer(StatusCode::GATEWAY_TIMEOUT, "wall-time", "The version did not respond in time.")
         }
     }
-}
-
-/// Sends the client the failure's response, as long as no head was sent.
-pub async fn tell(session: &mut Session, ctx: &mut RequestCtx, failure: &Failure) -> Flow {
-    let is_lost = matches!(failure, Failure::ClientGone | Failure::ClientSlow);
-    if is_lost || session.sent_head().is_some() {
-        return Flow::Broken;
-    }
-    match respond(session, ctx, failure).await {
-        Ok(()) => Flow::Done,
-        Err(Gone) => Flow::Broken,
-    }
-}
-
-async fn respond(
-    session: &mut Session,
-    ctx: &mut RequestCtx,
-    failure: &Failure,
-) -> std::result::Result<(), Gone> {
-    let request_id = ctx.request_id(&session.request().headers);
-    let (head, body) = response(ctx, failure, &request_id).map_err(|_| Gone)?;
-    if headers::expects_continue(session.request()) || failure.ends_connection() {
-        session.close_after();
-    }
-    let has_body = session.request().method != Method::HEAD;
-    session.write_head(head, false).await?;
-    if has_body {
-        session.write(body).await?;
-    }
-    session.finish(None).await
-}
-
-/// The response to a request whose head could not be read.
-pub fn unread(failure: &Failure) -> Result<(ResponseHeader, Bytes)> {
-    let request_id = headers::request_id(&HeaderMap::new());
-    bare_response(failure, &request_id)
-}
-
-fn response(
-    ctx: &RequestCtx,
-    failure: &Failure,
-    request_id: &str,
-) -> Result<(ResponseHeader, Bytes)> {
-    let (mut head, body) = bare_response(failure, request_id)?;
-    if ctx.expose == Expose::Decision {
-        head.insert_header(WATERSHED_GENERATION, ctx.generation)?;
-        if let Some(decision) = &ctx.decision {
-            head.insert_header(WATERSHED_DECISION, decision.as_str())?;
-        }
-    }
-    headers::tell_limit(&mut head, ctx, matches!(failure, Failure::RateLimit(_)))?;
-    // A user whose first request fails stays with the version of that request too.
-    if let Some(cookie) = ctx.chosen.as_ref().and_then(|chosen| chosen.cookie.as_ref()) {
-        head.append_header(header::SET_COOKIE, cookie)?;
-    }
-    Ok((head, body))
-}
-
-fn bare_response(failure: &Failure, request_id: &str) -> Result<(ResponseHeader, Bytes)> {
-    let body = failure.document(request_id);
-    let mut head = ResponseHeader::build(failure.answer().status, Some(8))?;
-    head.insert_header(header::CONTENT_TYPE, "application/problem+json")?;
-    head.insert_header(header::CONTENT_LENGTH, body.len())?;
-    head.insert_header(header::CACHE_CONTROL, "no-store")?;
-    head.insert_header(WATERSHED_ERROR, failure.code())?;
-    head.insert_header(X_REQUEST_ID, request_id)?;
-    if let Some(seconds) = failure.retry_after() {
-        head.insert_header(header::RETRY_AFTER, seconds)?;
-    }
-    if let Failure::Connect = failure {
-        head.insert_header(header::ALLOW, ALLOW)?;
-    }
-    Ok((head, body))
 }

@@ -8,8 +8,7 @@
 //! on a flush, when the buffer is full, and before any wait for the client, because the client may be waiting for bytes
 //! in the buffer. A client that takes nothing for as long as [`Connection::set_patience`] says is given up.
 //!
-//! **Ending** a request leaves nothing for the next one: whatever belongs to a request is dropped where the next head
-//! begins.
+//! **Ending** a request leaves nothing for the next one: what belongs to it is dropped where the next head begins.
 
 mod state;
 
@@ -167,9 +166,7 @@ impl Connection {
             match filled.await {
                 Filled::Read(Ok(1..)) => {}
                 Filled::Late if has_begun => return Next::Refused(Malformed::TooSlow),
-                Filled::Read(Ok(0) | Err(_)) | Filled::Late | Filled::Leave => {
-                    return Next::Nothing;
-                }
+                _ => return Next::Nothing,
             }
         }
     }
@@ -189,8 +186,7 @@ impl Connection {
         self.state().inbound.is_malformed()
     }
 
-    /// Gives everything that the client sends from now on to whoever reads, because the connection has switched to another
-    /// protocol. No other request can follow.
+    /// Gives whoever reads everything from now on: the connection has switched to another protocol, for good.
     pub fn switch(&self) {
         self.state().inbound.switch();
     }
@@ -237,8 +233,7 @@ impl Connection {
         self.state().outbound.is_late()
     }
 
-    /// Makes the connection end with a reset instead of an orderly close, for a response that must not look complete. A
-    /// stream without a socket ends without a signal.
+    /// Makes the connection end with a reset, for a response that must not look complete, if there is a socket.
     pub fn reset_on_close(&self) {
         self.state().resets = true;
         self.0.stream.reset_on_close();
