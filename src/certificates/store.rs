@@ -127,11 +127,11 @@ impl CertificateStore {
 
     /// Whether a certificate that was held back is to be served by now, or one that is served is to be held back.
     pub fn is_due(&self, now: SystemTime) -> bool {
-        let chosen = self.entries.iter().filter_map(|entry| Some((entry, entry.chosen(now)?)));
+        let mut chosen = self.entries.iter().filter_map(|entry| Some((entry, entry.chosen(now)?)));
         let is_served = |entry: &Entry, chosen: &Arc<Pair>| {
             entry.served.as_ref().is_some_and(|served| Arc::ptr_eq(served, chosen))
         };
-        chosen.into_iter().any(|(entry, chosen)| !is_served(entry, chosen))
+        chosen.any(|(entry, chosen)| !is_served(entry, chosen))
     }
 
     /// Logs, once a day, which certificates end, have ended, or are not valid yet.
@@ -188,9 +188,9 @@ impl Entry {
         match Pair::load(&self.files) {
             Ok(pair) => {
                 self.bad = None;
-                let known = [&self.newest, &self.served].into_iter().flatten();
-                let known =
-                    known.into_iter().find(|known| known.content() == pair.content()).cloned();
+                let is_same = |known: &&Arc<Pair>| known.content() == pair.content();
+                let both = [&self.newest, &self.served];
+                let known = both.into_iter().flatten().find(is_same).cloned();
                 self.newest = Some(known.unwrap_or_else(|| Arc::new(pair)));
             }
             Err(bad) => {

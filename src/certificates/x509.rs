@@ -80,8 +80,7 @@ impl Certificate {
         })?;
         let extensions = extensions.unwrap_or_default();
         let names = of(&extensions, &ALTERNATIVE_NAMES).map(names).unwrap_or_default();
-        let names_issuer_file =
-            of(&extensions, &AUTHORITY_ACCESS).is_some_and(|access| has_issuers(access));
+        let names_issuer_file = of(&extensions, &AUTHORITY_ACCESS).is_some_and(has_issuers);
         Ok(Self { issuer, subject, not_before, not_after, key, names, names_issuer_file })
     }
 }
@@ -149,12 +148,12 @@ fn extension(reader: BERReader<'_, '_>) -> ASN1Result<Extension> {
     })
 }
 
-fn of<'a>(extensions: &'a [Extension], wanted: &[u64]) -> Option<&'a Vec<u8>> {
+fn of<'a>(extensions: &'a [Extension], wanted: &[u64]) -> Option<&'a [u8]> {
     let found = extensions.iter().find(|(kind, _)| kind.components().as_slice() == wanted);
-    found.map(|(_, value)| value)
+    found.map(|(_, value)| value.as_slice())
 }
 
-fn names(value: &Vec<u8>) -> Vec<String> {
+fn names(value: &[u8]) -> Vec<String> {
     let read = |reader: BERReader<'_, '_>| {
         reader.collect_sequence_of(|reader| Ok(name(&reader.read_tagged_der()?)))
     };
