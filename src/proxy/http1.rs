@@ -37,12 +37,22 @@ impl From<Malformed> for Failure {
     }
 }
 
+/// How long a draining process waits for the first request behind a handshake.
+const ABOUT_TO_ASK: Duration = Duration::from_secs(2);
+
 /// Serves a connection, whichever version of HTTP its client speaks.
 pub async fn serve(gateway: &Gateway, connection: Connection) {
-    let leaves = |is_new| {
+    let leaves = |is_new: bool| {
         let mut drained = gateway.drain.watch();
-        // The sender lives in the gateway, so waiting cannot fail.
-        let drained = async move { drop(drained.wait_for(|started| *started).await) };
+        let is_expected = is_new && connection.tls().is_some();
+        let drained = async move {
+            // The sender lives in the gateway, so waiting cannot fail.
+            drained.wait_for(|started| *started).await.ok();
+            // A client that has just shaken hands is about to ask, and would take our leaving for a failure.
+            if is_expected {
+                tokio::time::sleep(ABOUT_TO_ASK).await;
+            }
+        };
         connection.clone().leaves(is_new, drained)
     };
     let (mut leave, mut is_new) = (pin!(leaves(true)), true);

@@ -3,6 +3,8 @@
 use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
+
 use crate::support::https::{FIRST, SECOND, secure, secure_beside};
 use crate::support::{Http1, Site, Watershed, assert_problem, eventually, lab};
 
@@ -125,6 +127,21 @@ fn a_session_goes_on_after_a_restart_if_its_keys_do() {
             assert!(said.contains("200 OK"), "{said}");
         }
     }
+}
+
+/// A balancer or a browser has just connected, and a restart or an end must not cost it its request.
+#[test]
+fn who_has_just_shaken_hands_is_served_at_the_end() {
+    let mut watershed = serve("");
+    let mut client = watershed.tls(FIRST, &["http/1.1"]);
+    client.conn.complete_io(&mut client.sock).unwrap();
+    watershed.signal(Signal::SIGTERM);
+    watershed.log_line(&["draining for at most"]);
+    write!(client, "GET /count HTTP/1.1\r\nhost: {FIRST}\r\n\r\n").unwrap();
+    let mut read = String::new();
+    client.read_to_string(&mut read).unwrap();
+    assert!(read.starts_with("HTTP/1.1 200 "), "{read}");
+    assert!(watershed.wait(Duration::from_secs(8)).success());
 }
 
 /// However they drip: silent, a part of a record, a whole record of a part of a hello.
