@@ -1,6 +1,11 @@
 //! Reads the parts of a certificate that rustls does not tell (RFC 5280, section 4.1). Whether a certificate is one at all
 //! has been seen by then; it comes from a file of our own, and not from a stranger.
 
+#![expect(
+    clippy::redundant_closure_for_method_calls,
+    reason = "a method of a reader is not general enough for its lifetimes"
+)]
+
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 

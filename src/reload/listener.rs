@@ -96,7 +96,7 @@ impl Inner {
         let TicketFile { content, problem } = &mut self.tickets;
         let (content_before, problem_before) = (*content, problem.clone());
         match file.map(read_ticket_keys).transpose() {
-            Err(wrong) => *problem = Some(wrong),
+            Err(wrong) => *problem = Some(*wrong),
             Ok(keys) => {
                 *problem = None;
                 let (now, keys) = keys.unzip();
@@ -182,26 +182,26 @@ impl Reloader {
 /// # Errors
 ///
 /// Where it cannot be read, or contains something else.
-pub fn ticket_keys(file: &Path) -> Result<TicketKeys, Problem> {
+pub fn ticket_keys(file: &Path) -> Result<TicketKeys, Box<Problem>> {
     read_ticket_keys(file).map(|(_, keys)| keys)
 }
 
-fn read_ticket_keys(file: &Path) -> Result<(Digest, TicketKeys), Problem> {
+fn read_ticket_keys(file: &Path) -> Result<(Digest, TicketKeys), Box<Problem>> {
     let content = read_file(file, KEYS_MAX).map_err(|error| unreadable(file, &error))?;
     let keys = TicketKeys::parse(&content).map_err(|error| {
         // What the error says already tells what to do.
-        Problem::of_file(file, format!("the ticket keys cannot be used: {error}"), "")
+        Box::new(Problem::of_file(file, format!("the ticket keys cannot be used: {error}"), ""))
     })?;
     Ok((Digest::of(&content), keys))
 }
 
-fn unreadable(file: &Path, error: &ReadError) -> Problem {
+fn unreadable(file: &Path, error: &ReadError) -> Box<Problem> {
     let message = format!("the ticket keys cannot be read: {error}");
     if let Some(error) = error.transient() {
         let problem = Problem::of_file(file, message, advice(error));
-        return Problem { is_transient: true, ..problem };
+        return Box::new(Problem { is_transient: true, ..problem });
     }
     let help =
         "make the file with `openssl rand -base64 32`, readable for the user that runs watershed";
-    Problem::of_file(file, message, help)
+    Box::new(Problem::of_file(file, message, help))
 }
