@@ -203,7 +203,7 @@ fn a_file_that_is_no_certificate_is_named_with_what_it_is() {
 fn a_key_that_may_not_be_read_says_who_may() {
     let files = Files::new();
     let pair = files.put("a", &pair("a.example"));
-    fs::set_permissions(&pair.key, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&pair.key, fs::Permissions::from_mode(0o000)).unwrap();
     // Root reads everything.
     if fs::read(&pair.key).is_ok() {
         return;

@@ -131,7 +131,7 @@ fn defaults() -> Vec<(String, Value)> {
         tls: _,
         limits,
     } = ServerSettings::default();
-    let TlsSettings { listen: https, minimum, redirect, .. } = TlsSettings::new();
+    let TlsSettings { listen: https, minimum, redirect, .. } = TlsSettings::default();
     let admin = AdminSettings::default();
     let connections = connection_defaults(&limits);
     let mut defaults = vec![

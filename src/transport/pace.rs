@@ -53,10 +53,9 @@ impl Pace {
 
     /// Counts bytes that have passed.
     pub fn passed(&mut self, bytes: u64) {
-        if self.rate > 0 {
+        if let Some(nanos) = bytes.saturating_mul(1_000_000_000).checked_div(self.rate) {
             // At most the whole time: more bytes are not a credit for later.
-            let given = Duration::from_nanos(bytes.saturating_mul(1_000_000_000) / self.rate);
-            self.left = self.left.saturating_add(given).min(self.time);
+            self.left = self.left.saturating_add(Duration::from_nanos(nanos)).min(self.time);
         }
     }
 

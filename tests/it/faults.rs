@@ -190,7 +190,7 @@ fn calls_that_get_no_socket_are_failures_of_their_version_only() {
     let (watershed, faults) = start(Site::new().service("greeter", &other));
     let ask = |version: &str| {
         let mut client = watershed.http1();
-        client.send(&format!(
+        client.send(format!(
             "GET / HTTP/1.1\r\nhost: {GREETER}\r\nwatershed-version: {version}\r\n\r\n"
         ));
         client.response("GET")

@@ -159,9 +159,11 @@ impl TlsSettings {
         let pairs = pairs.flat_map(|files| [files.certificate.as_path(), files.key.as_path()]);
         pairs.chain(self.ticket_keys.as_deref())
     }
+}
 
-    /// With defaults and no certificate yet.
-    pub fn new() -> Self {
+impl Default for TlsSettings {
+    /// Without a certificate yet.
+    fn default() -> Self {
         Self {
             listen: vec![loopback(8443)],
             minimum: TlsVersion::V1_2,

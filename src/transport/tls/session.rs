@@ -138,7 +138,7 @@ impl Session {
         }
         if let Err(error) = self.tls.process_new_packets() {
             // The client should hear of it; whether it does changes nothing.
-            let _: Poll<_> = self.poll_send(socket, context);
+            drop(self.poll_send(socket, context));
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
         }
         Poll::Ready(Ok(()))
@@ -194,8 +194,10 @@ impl Session {
         }
         let written = self.tls.writer().write_vectored(parts)?;
         // What the socket does not take is sent before the next write.
-        let _: Poll<()> = self.poll_send(socket, context)?;
-        Poll::Ready(Ok(written))
+        match self.poll_send(socket, context) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Ok(_)) | Poll::Pending => Poll::Ready(Ok(written)),
+        }
     }
 
     /// Sends the records that wait.

@@ -22,7 +22,7 @@ pub fn tls(
 ) -> TlsSettings {
     let (table, raw) = raw.into_parts();
     let RawServerTls { listen, minimum, redirect, hsts, ticket_keys, certificates } = raw;
-    let default = TlsSettings::new();
+    let default = TlsSettings::default();
     let listen = match listen {
         Some(raw) => self::listen(main, raw, written),
         None => {

@@ -5,7 +5,7 @@ use super::*;
 impl Writer<'_> {
     pub fn https(&self, text: &mut String, tls: &TlsSettings) {
         let TlsSettings { listen, minimum, redirect, hsts, ticket_keys, certificates } = tls;
-        let default = TlsSettings::new();
+        let default = TlsSettings::default();
         *text += "[server.tls]\n";
         self.key(text, "listen", array(listen), *listen == default.listen);
         self.key(text, "minimum", quoted(minimum.as_str()), *minimum == default.minimum);
