@@ -50,10 +50,8 @@ fn is_as_parsed(head: &[u8], framing: Framing) {
         fields.map(|it| it.value.trim_ascii().to_ascii_lowercase()).collect::<Vec<_>>()
     };
     let (lengths, codings) = (values("content-length"), values("transfer-encoding"));
-    let declared: Vec<u64> = lengths
-        .iter()
-        .map(|it| String::from_utf8_lossy(it).parse().expect("a number"))
-        .collect();
+    let declared: Vec<u64> =
+        lengths.iter().map(|it| String::from_utf8_lossy(it).parse().expect("a number")).collect();
     match framing {
         Framing::None => assert!(codings.is_empty() && declared.iter().all(|it| *it == 0)),
         Framing::Length(length) => assert!(codings.is_empty() && declared == [length]),

@@ -18,15 +18,17 @@ mod rooms {
     }
 }
 
-pub use rooms::{chunked, code, config, edit, plural, routing, secret, source, transient, transport};
+pub use rooms::{
+    chunked, code, config, edit, plural, routing, secret, source, transient, transport,
+};
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use config::{
     Config, CookieSettings, Destination, EnvironmentName, Match, Overrides, PolicySpec, Problem,
-    RateLimit, Reach, Report, Route, RuleName, SameSite, Service, ServiceName, Split, Sticky, StickyKey,
-    StickyMode, Traffic, VersionName, Warnings,
+    RateLimit, Reach, Report, Route, RuleName, SameSite, Service, ServiceName, Split, Sticky,
+    StickyKey, StickyMode, Traffic, VersionName, Warnings,
 };
 use source::Rejected;
 

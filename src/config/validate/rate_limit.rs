@@ -121,9 +121,10 @@ fn meant(text: &str) -> Option<Rate> {
         "d" | "day" | "days" => 86_400,
         _ => return None,
     };
-    // In the shortest period in which it is a whole number.
-    let periods = [("s", 1), ("m", 60), ("h", 3_600)];
+    // In the period that is written, or else in the shortest one in which it is a whole number.
+    let mut periods = [("s", 1), ("m", 60), ("h", 3_600)];
     let span = count.checked_mul(seconds).filter(|span| *span > 0)?;
+    periods.sort_by_key(|(_, period)| *period != span);
     periods.iter().find_map(|(name, period)| {
         let scaled = number.checked_mul(*period)?;
         let whole = scaled.is_multiple_of(span).then(|| scaled / span)?;

@@ -14,7 +14,7 @@ use prop::sample::select;
 
 use super::*;
 
-use policy::{Said, said};
+use policy::{Said, network_of, said};
 
 /// A configuration, and the limits that versions have which set none.
 #[derive(Clone, Debug)]
@@ -108,7 +108,7 @@ fn connections() -> impl Strategy<Value = ConnectionLimits> {
 fn https() -> impl Strategy<Value = (Option<String>, Vec<IpNet>, Option<TlsSettings>)> {
     let health = option::of("/[a-z/-]{0,8}");
     let networks = btree_set((ip(), 1..=32_u8), 0..3).prop_map(|networks| {
-        let network = |(ip, prefix)| IpNet::new(ip, prefix).unwrap().trunc();
+        let network = |(ip, bits)| network_of(ip, bits);
         let networks: std::collections::BTreeSet<_> = networks.into_iter().map(network).collect();
         networks.into_iter().collect()
     });

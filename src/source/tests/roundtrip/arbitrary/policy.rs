@@ -119,10 +119,14 @@ fn conditions(name: &'static str) -> impl Strategy<Value = Vec<(String, Glob)>> 
 }
 
 fn network() -> impl Strategy<Value = ipnet::IpNet> {
-    (any::<IpAddr>(), 0..=128_u8).prop_map(|(ip, bits)| {
-        let most = if ip.is_ipv4() { 32 } else { 128 };
-        ipnet::IpNet::new(ip, bits.min(most)).unwrap().trunc()
-    })
+    (any::<IpAddr>(), 0..=128_u8).prop_map(|(ip, bits)| network_of(ip, bits))
+}
+
+/// Addresses of IPv4 that are written as IPv6 are those of IPv4.
+pub fn network_of(ip: IpAddr, bits: u8) -> ipnet::IpNet {
+    let ip = ip.to_canonical();
+    let most = if ip.is_ipv4() { 32 } else { 128 };
+    ipnet::IpNet::new(ip, bits.min(most)).unwrap().trunc()
 }
 
 fn sticky() -> impl Strategy<Value = Sticky> {
