@@ -134,7 +134,7 @@ const LIBRARIES: [(&str, &[&str]); 20] = [
     ("rustls", &["certificates", "transport", "upstream"]),
     ("ring", &["transport"]),
     ("yasna", &["certificates"]),
-    ("tokio_rustls", &["upstream"]),
+    ("tokio_rustls", &["transport", "upstream"]),
     ("axum", &["admin"]),
     ("flate2", &["admin"]),
     ("notify", &["source"]),

@@ -49,7 +49,10 @@ fn what_is_no_request_is_none_here_either() {
     for (head, status) in [
         (format!("GET {PATH} HTTP/1.1\r\n\r\n"), 400),
         (format!("GET {PATH} HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n"), 400),
-        (format!("GET {PATH} HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip\r\n\r\n"), 501),
+        (
+            format!("GET {PATH} HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip, chunked\r\n\r\n"),
+            501,
+        ),
     ] {
         let mut client = watershed.http1();
         client.send(&head);

@@ -49,10 +49,13 @@ fn the_last_resort_gets_what_nobody_else_has() {
         assert_serves(&watershed, host, "rest");
     }
     // Without a host, there is nothing that a guest could be told.
-    for head in ["GET / HTTP/1.0\r\n\r\n", "GET / HTTP/1.0\r\nhost:\r\n\r\n"] {
+    for (head, status, code) in [
+        ("GET / HTTP/1.0\r\n\r\n", 404, "no-service"),
+        ("GET / HTTP/1.0\r\nhost:\r\n\r\n", 400, "bad-request"),
+    ] {
         let mut client = watershed.http1();
         client.send(head);
-        assert_problem(&client.response("GET"), 404, "no-service");
+        assert_problem(&client.response("GET"), status, code);
     }
 }
 

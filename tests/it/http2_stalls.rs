@@ -41,7 +41,7 @@ fn streams_without_a_window_hold_little_and_end() {
             client.send(raw2::get(stream, LAB, "/big?mib=64"));
         }
         // A client that takes nothing is given up after five seconds.
-        within(DEADLINE * 2, "their end", || count(&watershed, "client-gone") >= 100.0);
+        within(DEADLINE * 2, "their end", || count(&watershed, "client-slow") >= 100.0);
         client.assert_open();
     });
 }
