@@ -13,8 +13,11 @@ const EXTENSIONS: usize = 16 << 10;
 const TRAILER_BYTES: usize = 16 << 10;
 /// Fields of a trailer section.
 const TRAILERS: usize = 64;
-/// Digits of a chunk's size: it fits into 64 bits.
+/// Digits of a chunk's size.
 const DIGITS: u8 = 16;
+/// The largest size of a chunk. Readers that add the line end to a larger one, or take it for a number with a sign, go
+/// wrong.
+const SIZE: u64 = i64::MAX as u64;
 /// Fields that say how a message is framed or routed, and so may not be trailers ([RFC 9110, section
 /// 6.5.1](https://www.rfc-editor.org/rfc/rfc9110#section-6.5.1)).
 const FRAMING: [HeaderName; 4] = [CONTENT_LENGTH, TRANSFER_ENCODING, HOST, TRAILER];
@@ -138,7 +141,7 @@ impl Chunks {
             self.size = 0;
         }
         self.digits += 1;
-        if self.digits > DIGITS {
+        if self.digits > DIGITS || self.size > SIZE >> 4 {
             return Err(NotChunked);
         }
         self.size = (self.size << 4) | u64::from(digit);

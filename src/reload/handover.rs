@@ -1,11 +1,15 @@
 //! One process takes over from another: one reloader *rests* without the history, and the other waits for
 //! its *turn* before it publishes anything.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::Reloader;
+use super::candidates::Again;
+use super::load::lock;
+use crate::source::Reading;
 use crate::versions::{ServiceEntry, Snapshot};
 
 /// Services that are named, where more are not ready.
@@ -126,6 +130,20 @@ impl Reloader {
             turn.tell(Progress::Failed(why));
             // Whoever hears that ends the process.
             std::future::pending::<()>().await;
+        }
+        self.catch_up(&turn).await;
+    }
+
+    /// Takes what was edited since the files were read: the process before has served it. Without this, an older edit
+    /// would be served for a moment.
+    async fn catch_up(&mut self, turn: &Turn) {
+        let loader = self.loader.clone();
+        let load = move || lock(&loader).load(Reading::Changed);
+        // A main file that is wrong now changes nothing, here as there; the watcher knows of it.
+        let Ok(Ok(loaded)) = tokio::task::spawn_blocking(load).await else { return };
+        if self.adopt(loaded, &HashSet::new(), Again::Passing).is_changed {
+            tracing::info!("what was edited during the restart is taken");
+            self.prepare_all(turn).await;
         }
     }
 

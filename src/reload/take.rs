@@ -25,6 +25,15 @@ pub(super) struct Unread {
     pub(super) why: String,
 }
 
+/// What is new in a configuration.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Adopted {
+    /// Whether there is something to publish.
+    pub is_changed: bool,
+    /// Whether a file is wrong that was right, or otherwise wrong.
+    is_rejected_anew: bool,
+}
+
 impl Reloader {
     /// Takes a loaded configuration, and publishes if it differs. `touched` are the services with a
     /// component or a secret that may have changed.
@@ -34,22 +43,8 @@ impl Reloader {
         touched: &HashSet<ServiceKey>,
         again: Again,
     ) -> Reload {
-        let read = lock(&self.loader).keep(&loaded);
-        self.edited(&read, &loaded.rejected);
-        if std::mem::take(&mut self.is_refused) {
-            self.news.of_all();
-        }
-        self.journal.note_texts(read);
-        let Loaded { config, rejected, read, changes, .. } = loaded;
-        let before = std::mem::replace(&mut self.config, config);
-        let is_changed = match changes {
-            Changes::Any { watch } => self.take_all(&before, watch, again),
-            Changes::Services { services, watch } => {
-                self.take_some(services, watch, touched, again)
-            }
-        };
-        let rejected_anew = self.reject(rejected);
-        self.warn();
+        let read = loaded.read;
+        let Adopted { is_changed, is_rejected_anew } = self.adopt(loaded, touched, again);
         // Asked in any case: it notes the services to publish.
         let is_rotated = self.has_stale_secret();
         if is_changed || is_rotated {
@@ -64,12 +59,38 @@ impl Reloader {
         }
         // A comment that was edited changes nothing that is served.
         self.journal.keep_texts().await;
-        let outcome = match rejected_anew {
+        let outcome = match is_rejected_anew {
             true => Outcome::Rejected,
             false if self.unread.files > 0 => Outcome::Postponed,
             false => Outcome::Unchanged,
         };
         self.came_of(outcome, read)
+    }
+
+    /// Takes a loaded configuration, and publishes nothing yet.
+    pub(super) fn adopt(
+        &mut self,
+        loaded: Loaded,
+        touched: &HashSet<ServiceKey>,
+        again: Again,
+    ) -> Adopted {
+        let read = lock(&self.loader).keep(&loaded);
+        self.edited(&read, &loaded.rejected);
+        if std::mem::take(&mut self.is_refused) {
+            self.news.of_all();
+        }
+        self.journal.note_texts(read);
+        let Loaded { config, rejected, changes, .. } = loaded;
+        let before = std::mem::replace(&mut self.config, config);
+        let is_changed = match changes {
+            Changes::Any { watch } => self.take_all(&before, watch, again),
+            Changes::Services { services, watch } => {
+                self.take_some(services, watch, touched, again)
+            }
+        };
+        let is_rejected_anew = self.reject(rejected);
+        self.warn();
+        Adopted { is_changed, is_rejected_anew }
     }
 
     /// Takes a configuration in which anything may have changed. Returns whether there is something
