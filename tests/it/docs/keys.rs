@@ -141,8 +141,9 @@ fn kind(property: &Value) -> String {
             _ => "text, or a table".to_owned(),
         },
         Some(_) if property.get("enum").is_some() => "word".to_owned(),
-        Some("string") if pattern.contains("(ms|s|m|h)$") => "duration".to_owned(),
-        Some("string") if pattern.contains("(ms|s|m|h|d)$") => "duration".to_owned(),
+        Some("string") if ["|h)$", "|h|d)$"].iter().any(|end| pattern.ends_with(end)) => {
+            "duration".to_owned()
+        }
         Some("string") if pattern.contains("/s|none)$") => "bytes a second, or `none`".to_owned(),
         Some("string") if pattern.ends_with("|none)$") => "duration, or `none`".to_owned(),
         Some("string") => "text".to_owned(),
