@@ -29,7 +29,7 @@ pub struct ServerSettings {
     /// The path that says whether the process serves, for any host; it begins with `/`.
     pub health_path: Option<String>,
     pub proxy_protocol: ProxyProtocol,
-    /// The proxies whose word on the client, the scheme and the host is believed.
+    /// The proxies whose word on the client and the scheme is believed, and whose word on the host is passed on.
     pub trusted_proxies: Vec<IpNet>,
     /// HTTPS, where there is any.
     pub tls: Option<TlsSettings>,

@@ -49,8 +49,8 @@ pub struct RawServer {
     /// closed then.
     #[schemars(extend("enum" = ["off", "v1-v2"]))]
     pub proxy_protocol: Field<String>,
-    /// Addresses and networks, such as "10.0.0.0/8", of the proxies whose word on the client, the scheme and the host is
-    /// believed; by default nobody's.
+    /// Addresses and networks, such as "10.0.0.0/8", of the proxies whose word on the client and the scheme is believed
+    /// and whose word on the host is passed on; by default nobody's.
     pub trusted_proxies: Field<Vec<Located<String>>>,
     /// HTTPS: where it is listened for, and the certificates. Without the table there is none.
     pub tls: Field<RawServerTls>,

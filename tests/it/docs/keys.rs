@@ -41,7 +41,7 @@ pub fn every_key_is_in_the_tables() {
 /// The keys that only a restart changes, as the code lists them.
 fn restart_keys() -> BTreeSet<String> {
     let source = fs::read_to_string(repository("src/config/restart.rs")).unwrap();
-    let key = Regex::new(r#"\("((?:server|admin|state)\.[a-z-]+)","#).unwrap();
+    let key = Regex::new(r#"\("([a-z]+(?:\.[a-z-]+)+)","#).unwrap();
     key.captures_iter(&source).map(|found| found[1].to_owned()).collect()
 }
 
@@ -141,7 +141,9 @@ fn kind(property: &Value) -> String {
             _ => "text, or a table".to_owned(),
         },
         Some(_) if property.get("enum").is_some() => "word".to_owned(),
-        Some("string") if pattern.contains("(ms|s|m|h)$") => "duration".to_owned(),
+        Some("string") if ["|h)$", "|h|d)$"].iter().any(|end| pattern.ends_with(end)) => {
+            "duration".to_owned()
+        }
         Some("string") if pattern.contains("/s|none)$") => "bytes a second, or `none`".to_owned(),
         Some("string") if pattern.ends_with("|none)$") => "duration, or `none`".to_owned(),
         Some("string") => "text".to_owned(),
