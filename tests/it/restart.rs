@@ -4,12 +4,13 @@ use std::fs;
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal::{SIGTERM, SIGUSR2};
 
 use crate::support::{
     Chain, DEADLINE, GREETER, Http1, LAB, Response, Site, StopOnDrop, Watershed, eventually,
-    greeter, lab, one_version,
+    greeter, lab, one_version, split,
 };
 
 fn greeter_site() -> Site {
@@ -197,4 +198,36 @@ fn pins_are_remembered_by_the_next_process() {
     chain.follow();
     chain.watershed.log_line(&["taken over", "pin"]);
     assert_eq!((greeted("ann"), greeted("bob")), (before, "Hello from v2!\n".to_owned()));
+}
+
+/// A new process reads the files, and then makes the versions ready: an edit that comes between is served by the process
+/// before.
+#[test]
+fn an_edit_during_a_restart_is_not_undone() {
+    let text = |shares: &str| greeter("v1") + &greeter("v2") + &split(shares);
+    let site = Site::new().server("grace-period = \"5s\"");
+    let chain = Chain::of(site.service("greeter", &text("v1 = 100, v2 = 0")));
+    for turn in 0..3 {
+        let (shares, greeting) = match turn % 2 {
+            0 => ("v1 = 0, v2 = 100", "Hello from v2!\n"),
+            _ => ("v1 = 100, v2 = 0", "Hello from v1!\n"),
+        };
+        // Compiling takes its time.
+        fs::remove_dir_all(chain.watershed.site.path("state/compiled")).unwrap();
+        let before = chain.last();
+        chain.signal(SIGUSR2);
+        eventually("a successor", || chain.state()["successor"].is_number());
+        chain.watershed.site.write("services/greeter.toml", text(shares));
+        eventually("the edit", || chain.watershed.get(GREETER, "/").text() == greeting);
+        let mut rest = None;
+        while rest.is_none_or(|since: Instant| since.elapsed() < Duration::from_secs(1)) {
+            assert_eq!(chain.watershed.get(GREETER, "/").text(), greeting, "turn {turn}");
+            if rest.is_none() && chain.serving() != before {
+                rest = Some(Instant::now());
+            }
+        }
+        chain.follow();
+        let undone = chain.watershed.history("greeter").len();
+        assert_eq!(undone, 2 + turn, "each edit is in the history once");
+    }
 }
