@@ -52,7 +52,14 @@ fn server(main: &mut Findings<'_>, raw: RawServer) -> (ServerSettings, Vec<Writt
     } = raw;
     let default = ServerSettings::default();
     let mut written = Vec::new();
-    let listen = listen.map(|raw| self::listen(main, raw, &mut written)).unwrap_or_default();
+    let listen = match listen {
+        Some(raw) => self::listen(main, raw, &mut written),
+        None => {
+            // Nothing is told of it at its own place, since it has none.
+            written.extend(default.listen.iter().map(|address| (0..0, *address)));
+            Vec::new()
+        }
+    };
     let trusted_proxies = proxies::trusted(main, trusted_proxies);
     let proxy_protocol = proxies::protocol(main, proxy_protocol, &trusted_proxies);
     let tls = tls.map(|raw| tls::tls(main, raw, &mut written));

@@ -2,6 +2,7 @@
 //! here.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use super::super::super::model::{CertificateFiles, TlsSettings, TlsVersion};
 use super::super::super::raw::{Field, Located, RawCertificate, RawServerTls};
 use super::super::super::source::{Complaint, Findings};
 use super::super::{field, quantity};
-use super::{Written, listen};
+use super::{Written, listen, overlap};
 
 /// Seconds of a day.
 const DAY: u64 = 86_400;
@@ -26,6 +27,7 @@ pub fn tls(
     let listen = match listen {
         Some(raw) => self::listen(main, raw, written),
         None => {
+            is_apart(main, written, &default.listen);
             written.extend(default.listen.iter().map(|address| (table.clone(), *address)));
             Vec::new()
         }
@@ -37,6 +39,18 @@ pub fn tls(
         hsts: main.text(hsts, self::hsts),
         ticket_keys: main.path("ticket-keys", ticket_keys),
         certificates: self::certificates(main, &table, certificates),
+    }
+}
+
+/// Whether no address that is written is one of ours by default.
+fn is_apart(main: &mut Findings<'_>, written: &[Written], ours: &[SocketAddr]) {
+    for address in ours {
+        let taken = written.iter().find(|(_, other)| overlap(*other, *address));
+        if let Some((span, other)) = taken {
+            let message = format!("{other} is taken by HTTPS, which is at {address}");
+            let help = "give each a port of its own, here or by `listen` of `[server.tls]`";
+            main.add(span.clone(), Complaint::new(message, help));
+        }
     }
 }
 
@@ -59,7 +73,15 @@ fn minimum(text: &str) -> Result<TlsVersion, Complaint> {
 fn hsts(text: &str) -> Result<Duration, Complaint> {
     let number = text.strip_suffix('d').and_then(|days| days.trim().parse::<u64>().ok());
     let Some(days) = number else {
-        return quantity::duration("hsts", text, &TlsSettings::HSTS);
+        let hsts = quantity::duration("hsts", text, &TlsSettings::HSTS)?;
+        // What is sent is in seconds, and 0 takes back what browsers were told.
+        return match hsts.subsec_nanos() {
+            0 => Ok(hsts),
+            _ => {
+                let message = format!("`hsts` is {text}, and is told in whole seconds");
+                Err(Complaint::new(message, "write a duration such as `365d`, or `0s` to end it"))
+            }
+        };
     };
     let most = TlsSettings::HSTS.end().as_secs() / DAY;
     quantity::within("hsts", days, &(0..=most), |days| format!("{days}d"))?;

@@ -116,7 +116,7 @@ fn https() -> impl Strategy<Value = (Option<String>, Vec<IpNet>, Option<TlsSetti
         let files = |certificate| CertificateFiles { certificate, key: key.clone() };
         certificates.into_iter().map(files).collect()
     });
-    let times = option::of(millis(0, 730 * 86_400_000));
+    let times = option::of((0..=730 * 86_400_u64).prop_map(Duration::from_secs));
     let tls = (select(&TlsVersion::ALL), any::<bool>(), times, option::of(path()), pairs);
     let tls = tls.prop_map(|(minimum, redirect, hsts, ticket_keys, certificates)| TlsSettings {
         listen: vec!["127.0.0.1:0".parse().unwrap()],
