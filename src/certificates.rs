@@ -3,10 +3,12 @@
 //! stays in use until its files can be used again.
 //! Files, in reading order: `pem` (reads one file), `flaw` (what is wrong with one), `x509` (the encoding of a
 //! certificate), `pair` (one and its key), `facts` (what a certificate says of itself), `validity` (whether it is its time), `state` (how a
-//! pair of the listener stands), `store` (all of them).
+//! pair of the listener stands), `store` (all of them), `lost` (what a
+//! process that starts would not serve).
 
 mod facts;
 mod flaw;
+mod lost;
 mod pair;
 mod pem;
 mod state;
@@ -18,6 +20,7 @@ mod x509;
 
 pub use facts::Facts;
 pub use flaw::{BadFile, Flaw, Kind, told};
+pub use lost::lost;
 pub use pair::{Pair, problem_of};
 pub use pem::{PrivateKey, private_key, read_certificates};
 pub use state::CertificateState;

@@ -57,7 +57,7 @@ fn certificates(admin: &Admin) -> Vec<CertificateSample> {
             .cloned()
             .unwrap_or_default(),
         not_after: state.served.as_ref().map(|facts| facts.not_after),
-        is_bad: state.bad.is_some(),
+        is_bad: state.bad.is_some() || state.held.is_some(),
     };
     admin.reloads.listener().certificates.iter().map(sample).collect()
 }

@@ -63,6 +63,16 @@ impl Facts {
         Some(Self { names, issuer, not_before, not_after, doubt })
     }
 
+    /// Which of these names, perhaps of another certificate, it is not for.
+    pub(super) fn uncovered(&self, names: &[String]) -> Vec<String> {
+        let is_own = |name: &str| self.names.iter().any(|own| own == name);
+        let is_covered = |name: &str| {
+            let above = name.split_once('.').map(|(_, above)| format!("*.{above}"));
+            is_own(name) || above.is_some_and(|above| is_own(&above))
+        };
+        names.iter().filter(|name| !is_covered(name)).cloned().collect()
+    }
+
     /// How the certificate stands at a moment.
     pub fn validity(&self, now: SystemTime) -> Validity {
         Validity::of(self.not_before, self.not_after, now)

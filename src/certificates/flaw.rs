@@ -66,6 +66,9 @@ pub enum Flaw {
     /// The key.
     #[error("cannot be used: {why}")]
     UnusableKey { why: String },
+    /// The key, where nothing more is known.
+    #[error("has a kind, size or curve that is not taken, or is damaged")]
+    UnknownKey,
     #[error("does not belong to {}", certificate.display())]
     Mismatch { certificate: PathBuf },
     #[error("has the certificate of the key as number {place}, and it is to be the first")]
@@ -120,6 +123,10 @@ impl BadFile {
                 "put the key there that the certificate was made for: RSA with 2048 to 4096 bits, \
                  ECDSA P-256 or P-384, or Ed25519"
             }
+            (Flaw::UnknownKey, _) => {
+                "make a key of RSA with 2048 to 4096 bits, ECDSA P-256 or P-384, or Ed25519, and a \
+                 certificate for it"
+            }
             (Flaw::Order { .. }, _) => {
                 "put the server's own certificate first, then those of its issuers"
             }
@@ -143,6 +150,7 @@ impl BadFile {
             Error::InvalidCertificate(why) => {
                 Self::new(certificate, Kind::Certificate, Flaw::Unusable { why: told(why) })
             }
+            Error::General(_) => Self::new(key, Kind::Key, Flaw::UnknownKey),
             other => Self::new(key, Kind::Key, Flaw::UnusableKey { why: other.to_string() }),
         }
     }

@@ -33,8 +33,9 @@ impl CertificateState {
         };
         let held = self.held.as_ref().map(|held| {
             let validity = held.validity(now);
-            let (names, why) = (named(&held.names), validity.warning().unwrap_or_default());
-            warning(format!("{names} {why}; the one before is served"), validity.help())
+            let (names, why) = (named(&held.names), validity.state().unwrap_or_default());
+            let what = format!("{names} in this file {why}, so the valid one before is served");
+            warning(what, validity.help())
         });
         let doubt = self.served.as_ref().and_then(|facts| Some((facts, facts.doubt?)));
         let doubt = doubt.map(|(facts, doubt)| {
@@ -70,8 +71,11 @@ impl CertificateState {
             && before.and_then(|before| before.held.as_ref()) != Some(held)
         {
             let validity = held.validity(now);
-            let why = validity.warning().unwrap_or_default();
-            tracing::warn!("{file} {why}, and {meanwhile}; {}", validity.help());
+            let why = validity.state().unwrap_or_default();
+            let help = validity.help();
+            tracing::warn!(
+                "{file} {why}, so it is not served: {meanwhile}, which is valid; {help}"
+            );
         }
         if let Some(facts) = &self.served
             && !is_start
@@ -82,12 +86,20 @@ impl CertificateState {
             tracing::info!(
                 "{file} is served from now on: {names}, signed by {issuer}, {days} days left"
             );
+            let before = before.and_then(|before| before.served.as_ref());
+            let uncovered = before.map(|before| facts.uncovered(&before.names)).unwrap_or_default();
+            if !uncovered.is_empty() {
+                tracing::warn!(
+                    "{file} is no more for {}, as the one before was; have it made for all names",
+                    named(&uncovered)
+                );
+            }
         }
     }
 }
 
 /// Some of a certificate's names.
-fn named(names: &[String]) -> String {
+pub(super) fn named(names: &[String]) -> String {
     match names {
         [] => "no name".to_owned(),
         [one, two, three, rest @ ..] if !rest.is_empty() => {

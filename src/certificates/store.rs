@@ -55,18 +55,23 @@ impl CertificateStore {
     ///
     /// Where none of the pairs can be used: what is wrong with each.
     pub fn open(wanted: &[CertificateFiles]) -> Result<Self, Vec<Problem>> {
+        let store = Self::read(wanted);
+        match wanted.is_empty() || store.entries.iter().any(|entry| entry.served.is_some()) {
+            true => Ok(store),
+            false => Err(store.problems()),
+        }
+    }
+
+    /// What the files give by themselves. Waits a moment for those that somebody may be writing.
+    pub(super) fn read(wanted: &[CertificateFiles]) -> Self {
         let (mut store, began) = (Self::default(), Instant::now());
         loop {
             store.load(wanted, Reading::Changed, SystemTime::now());
             let mut bad = store.entries.iter().filter_map(|entry| entry.bad.as_ref());
             if !bad.any(BadFile::may_be_half_written) || began.elapsed() >= START_PATIENCE {
-                break;
+                return store;
             }
             thread::sleep(START_PAUSE);
-        }
-        match wanted.is_empty() || store.entries.iter().any(|entry| entry.served.is_some()) {
-            true => Ok(store),
-            false => Err(store.problems()),
         }
     }
 

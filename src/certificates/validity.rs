@@ -64,18 +64,24 @@ impl Validity {
         }
     }
 
-    /// What people should know, as what follows the name of a file; `None` if nothing is to be done.
-    pub fn warning(self) -> Option<String> {
+    /// What people should know of a certificate, as what follows its name; `None` if nothing is to be done.
+    pub fn state(self) -> Option<String> {
         match self {
             Self::Fine { .. } => None,
             Self::Ending { left } => Some(format!("expires in {}", about(left))),
-            Self::Expired { ago } => {
-                Some(format!("expired {} ago, and clients refuse it", about(ago)))
-            }
-            Self::NotYet { wait } => {
-                Some(format!("is valid only in {}, and clients refuse it until then", about(wait)))
-            }
+            Self::Expired { ago } => Some(format!("expired {} ago", about(ago))),
+            Self::NotYet { wait } => Some(format!("is valid only in {}", about(wait))),
         }
+    }
+
+    /// The same of a certificate that clients get.
+    pub fn warning(self) -> Option<String> {
+        let state = self.state()?;
+        Some(match self {
+            Self::Fine { .. } | Self::Ending { .. } => state,
+            Self::Expired { .. } => format!("{state}, and clients refuse it"),
+            Self::NotYet { .. } => format!("{state}, and clients refuse it until then"),
+        })
     }
 
     /// What to do about it.

@@ -113,7 +113,7 @@ fn ask(
 /// runs or something is wrong: then all files are read, and tell what is wrong.
 pub(super) fn served(path: &Path, common: &Common, name: &str) -> Result<Option<Served>, CliError> {
     let loader = Loader::new(path);
-    let Ok(Settings { admin, state, components }) = loader.settings() else { return Ok(None) };
+    let Ok(Settings { admin, state, components, .. }) = loader.settings() else { return Ok(None) };
     let Some(process) = running(loader.path(), &admin, common)? else {
         return Ok(None);
     };

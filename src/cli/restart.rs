@@ -83,6 +83,21 @@ pub enum RestartError {
     Another { before: u32, pid: u32 },
 }
 
+impl RestartError {
+    /// Where to look for more than the message says.
+    pub(super) fn help(&self) -> Option<String> {
+        let help = match self {
+            Self::Failed(why) if why.contains(".toml") || why.contains("the certificate ") => {
+                "`watershed check` says what is wrong with the files"
+            }
+            Self::Failed(why) if why.contains("see the log") => return None,
+            Self::Failed(_) | Self::Lost { .. } => "the log has more; both processes write to it",
+            Self::Another { .. } => "the log has more",
+        };
+        Some(help.to_owned())
+    }
+}
+
 fn named(pid: Option<u32>) -> String {
     pid.map_or_else(|| "another".to_owned(), |pid| format!("process {pid}"))
 }

@@ -27,22 +27,17 @@ fn serve(path: &Path, telemetry: Telemetry, origin: Origin) -> Result<ExitCode, 
     if config.services().next().is_none() && is_wrong {
         return Err(CliError::Config(Rejection::summary(rejected)));
     }
-    let certificates = certificates(config, origin.takes_over())?;
+    let certificates = certificates(config)?;
     loader.keep(&loaded);
     server::run(loader, loaded, certificates, telemetry, origin)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The certificates of HTTPS, if there is any. Those that cannot be used are told of, once the process runs. A process
-/// that takes over needs all of them: the one before it may serve what their files held before.
-fn certificates(config: &Config, takes_over: bool) -> Result<CertificateStore, CliError> {
+/// The certificates of HTTPS, if there is any. Those that cannot be used are told of, once the process runs.
+fn certificates(config: &Config) -> Result<CertificateStore, CliError> {
     let wanted = config.server.tls.as_ref().map(|tls| tls.certificates.as_slice());
     let wrong = |problems| CliError::Config(Report { problems });
-    let store = CertificateStore::open(wanted.unwrap_or_default()).map_err(wrong)?;
-    match store.problems() {
-        problems if takes_over && !problems.is_empty() => Err(wrong(problems)),
-        _ => Ok(store),
-    }
+    CertificateStore::open(wanted.unwrap_or_default()).map_err(wrong)
 }
 
 /// An error in one line.

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use super::{LOG, Reload, Reloader};
-use crate::certificates::{CertificateState, CertificateStore};
+use super::load::lock;
+use super::{LOG, Reload, ReloadHandle, Reloader};
+use crate::certificates::{CertificateState, CertificateStore, lost};
 use crate::config::{Digest, Problem, Report, TlsSettings};
 use crate::source::{ReadError, Reading, read_file};
 use crate::transient::advice;
@@ -174,6 +175,21 @@ impl Reloader {
             self.look_at_listener(Reading::Changed).await;
             self.news.tell(&self.live);
         }
+    }
+}
+
+impl ReloadHandle {
+    /// Which certificates that clients get now a process that starts now would not have, and why. Nothing where the main
+    /// file is wrong: such a process does not start at all.
+    pub async fn lost_certificates(&self) -> Vec<Problem> {
+        let Some(loader) = self.loader() else { return Vec::new() };
+        let listener = self.listener();
+        let look = move || {
+            let settings = lock(&loader).settings().ok()?;
+            Some(lost(&listener.certificates, &settings.tls?.certificates, SystemTime::now()))
+        };
+        let looked = tokio::task::spawn_blocking(look).await;
+        looked.ok().flatten().unwrap_or_default()
     }
 }
 

@@ -216,7 +216,7 @@ impl ReloadHandle {
         is_there: bool,
         text: String,
     ) -> Option<Result<(), Objection>> {
-        let loader = self.loader.load_full()?;
+        let loader = self.loader()?;
         let check = move || {
             let loader = loader.lock().unwrap_or_else(PoisonError::into_inner);
             loader.check(&file, is_there, &text)
@@ -228,6 +228,10 @@ impl ReloadHandle {
     /// `None` if it never could be read.
     pub fn file_digest(&self, file: &Path) -> Option<Digest> {
         self.texts.load().as_ref()?.of(file)
+    }
+
+    pub(super) fn loader(&self) -> Option<Arc<Mutex<Loader>>> {
+        self.loader.load_full()
     }
 
     pub(super) fn show_loader(&self, loader: Arc<Mutex<Loader>>) {

@@ -57,7 +57,9 @@ impl Handover {
             None => {
                 for address in &left {
                     tracing::warn!(
-                        "the socket at {address}, which systemd passes, is for no listener of the files"
+                        "the socket at {address}, which systemd passes, is for no listener of the files; \
+                         say which in its unit (`FileDescriptorName=proxy`, `tls` or `admin`), or \
+                         `listen` on this address in the main file"
                     );
                 }
                 (None, None)

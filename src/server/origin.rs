@@ -49,11 +49,6 @@ impl Origin {
         Ok(Self { program, predecessor, given })
     }
 
-    /// Whether a process before this one serves, and goes on if this one does not start.
-    pub fn takes_over(&self) -> bool {
-        self.predecessor.is_some()
-    }
-
     /// Whoever must know where the start fails.
     pub fn concerned(&self) -> Concerned {
         Concerned(self.predecessor.as_ref().map(Predecessor::voice))

@@ -22,7 +22,7 @@ pub struct CertificateSample {
     pub name: String,
     /// Its end; `None` where clients do not get it.
     pub not_after: Option<SystemTime>,
-    /// Whether its files cannot be used as they are.
+    /// Whether its files cannot be used as they are, or are not taken because what they hold is not valid now.
     pub is_bad: bool,
 }
 
@@ -64,7 +64,8 @@ pub fn write(text: &mut String, certificates: &[CertificateSample]) -> fmt::Resu
     );
     registry.register(
         "certificate_unusable",
-        "1 for a certificate whose files cannot be used; what they held before stays in use",
+        "1 for a certificate whose files cannot be used, or are not taken because it is not valid \
+         now; what they held before stays in use",
         bad,
     );
     encode_registry(text, &registry)

@@ -116,6 +116,6 @@ fn a_socket_for_nothing_is_told_of() {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let watershed = activated(greeter_site(), &socket, "other.socket");
     let address = socket.local_addr().unwrap().to_string();
-    watershed.log_line(&["WARN", &address, "no listener"]);
+    watershed.log_line(&["WARN", &address, "no listener", "`FileDescriptorName=proxy`"]);
     watershed.assert_serves(GREETER, "/");
 }

@@ -136,7 +136,8 @@ fn half_done(why: &CliError, aside: Option<&Path>) -> CliError {
 /// Finds the file by the service's name: the process or the state directory has both.
 fn find(path: &Path, common: &Common, service: &str) -> Result<Restoration, CliError> {
     let loader = Loader::new(path);
-    let Settings { admin, state, components: _ } = loader.settings().map_err(CliError::Config)?;
+    let Settings { admin, state, components: _, .. } =
+        loader.settings().map_err(CliError::Config)?;
     let process = running(loader.path(), &admin, common)?;
     if let Some(process) = &process {
         serves_these(process, loader.path())?;

@@ -67,7 +67,8 @@ fn certificate(certificate: &CertificateDocument) -> String {
     };
     let (shown, rest) = names.split_at(names.len().min(NAMES));
     let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
-    format!("{}{more}, signed by {issuer}, {left}", shown.join(", "))
+    let shown = if shown.is_empty() { "no name".to_owned() } else { shown.join(", ") };
+    format!("{shown}{more}, signed by {issuer}, {left}")
 }
 
 /// A line of what is looked at, after its name.

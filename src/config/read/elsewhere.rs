@@ -16,6 +16,9 @@ pub fn called(table: &[String], allowed: &[&str], key: &str) -> Option<&'static 
         key.chars().filter(|c| !"-_".contains(*c)).map(|c| c.to_ascii_lowercase()).collect();
     let is_main = table.first().is_some_and(|first| MAIN.contains(&first.as_str()))
         || allowed.contains(&"environments");
+    if allowed == ["certificate", "key"] {
+        return pair(&plain);
+    }
     if let Some(called) = upstream::called(allowed, &plain) {
         return Some(called);
     }
@@ -96,6 +99,18 @@ pub fn called(table: &[String], allowed: &[&str], key: &str) -> Option<&'static 
     }
 }
 
+/// What a key of a certificate and its key is called.
+fn pair(plain: &str) -> Option<&'static str> {
+    match plain {
+        "cert" | "certs" | "certificates" | "crt" | "pem" | "certfile" | "certpath"
+        | "certificatefile" | "certificatepath" | "certificatechain" | "fullchain" | "chain"
+        | "sslcertificate" | "tlscert" => Some("did you mean `certificate`?"),
+        "keyfile" | "keypath" | "privatekey" | "privatekeyfile" | "certkey" | "certificatekey"
+        | "sslcertificatekey" | "sslkey" | "tlskey" => Some("did you mean `key`?"),
+        _ => None,
+    }
+}
+
 /// Whether a key looks like the name of a version, such as `v1`.
 fn is_version(key: &str) -> bool {
     let number = key.strip_prefix('v').unwrap_or(key);
@@ -117,6 +132,19 @@ mod tests {
         words.sort_unstable();
         words.dedup();
         assert_eq!(words.len(), count);
+    }
+
+    #[test]
+    fn the_files_of_a_pair_are_called_by_their_keys() {
+        let table = ["server", "tls", "certificates"].map(str::to_owned);
+        let called = |key| called(&table, &["certificate", "key"], key);
+        for key in ["cert", "ssl_certificate", "crt"] {
+            assert_eq!(called(key), Some("did you mean `certificate`?"), "{key}");
+        }
+        for key in ["private-key", "key-file", "ssl_certificate_key"] {
+            assert_eq!(called(key), Some("did you mean `key`?"), "{key}");
+        }
+        assert_eq!(called("https"), None);
     }
 
     /// An advice that names a key of ours must go when the key goes.

@@ -89,7 +89,8 @@ impl<'a> Words<'a> {
         let help = if let Some(header) = nested(key).filter(|_| allowed.contains(&"traffic")) {
             format!("`{key}` is written `{header}`; {list}")
         } else if let Some(called) = called {
-            format!("{called}; {list}")
+            let end = if called.ends_with('?') { "" } else { ";" };
+            format!("{called}{end} {list}")
         } else {
             match self.homes.of(key).as_slice() {
                 homes @ [_, ..] if meant.is_none() => {

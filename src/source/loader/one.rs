@@ -8,7 +8,7 @@ use super::Loader;
 use super::file::File;
 use crate::config::{
     AdminSettings, ComponentSettings, EnvironmentName, Main, Problem, Report, Service, Source,
-    StateSettings, Surroundings,
+    StateSettings, Surroundings, TlsSettings,
 };
 use crate::source::text::read_source;
 
@@ -18,6 +18,8 @@ pub struct Settings {
     pub admin: AdminSettings,
     pub state: StateSettings,
     pub components: ComponentSettings,
+    /// `None` where there is no HTTPS.
+    pub tls: Option<TlsSettings>,
 }
 
 impl Loader {
@@ -29,8 +31,8 @@ impl Loader {
     pub fn settings(&self) -> Result<Settings, Report> {
         match self.main() {
             Ok((main, problems)) if problems.is_empty() => {
-                let Main { admin, state, components, .. } = main;
-                Ok(Settings { admin, state, components })
+                let Main { admin, state, components, server, .. } = main;
+                Ok(Settings { admin, state, components, tls: server.tls })
             }
             Ok((_, problems)) => Err(Report::new(problems)),
             Err(rejected) => Err(rejected.report),

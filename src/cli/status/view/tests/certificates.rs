@@ -43,6 +43,12 @@ fn a_few_are_shown_one_by_one_and_many_by_the_first_to_end() {
 }
 
 #[test]
+fn one_that_is_for_nobody_says_so() {
+    let text = read(json!({ "certificates": [certificate("a", 7, json!({ "names": [] }))] }), 100);
+    assert!(text.contains("https     no name, signed by"), "{text}");
+}
+
+#[test]
 fn what_is_wrong_says_what_clients_get_meanwhile() {
     let wrong =
         problem("/etc/certs/a.key", "the key is encrypted", "store it without a passphrase");
