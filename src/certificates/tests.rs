@@ -173,7 +173,7 @@ fn a_file_that_is_no_certificate_is_named_with_what_it_is() {
         ),
         (vec![("good.pem", Kind::Key)], "is a certificate, and no key", "private key"),
         (vec![("nonsense", Kind::Certificate)], "cannot be read", "server's certificate"),
-        (vec![("nonsense.key", Kind::Key)], "size or curve that is not taken", "ECDSA P-256"),
+        (vec![("nonsense.key", Kind::Key)], "has a kind, size or curve", "ECDSA P-256"),
         (
             vec![("encrypted", Kind::Key), ("old", Kind::Key)],
             "is encrypted",

@@ -351,7 +351,7 @@ async fn files_that_cannot_be_used_are_named() {
         ("garbage", "has no PEM key"),
         ("good.pem", "is a certificate, and no key"),
         ("encrypted", "is encrypted"),
-        ("nonsense.key", "size or curve that is not taken"),
+        ("nonsense.key", "has a kind, size or curve"),
         ("other.key", "does not belong to "),
     ] {
         let error = refusal(&identity(&good, &files.path(name))).await;

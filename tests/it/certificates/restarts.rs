@@ -54,7 +54,10 @@ fn a_restart_goes_on_where_what_is_served_is_in_the_files() {
     assert!(shows(&chain.watershed, &old));
     let site = &chain.watershed.site;
     let main = site.read("watershed.toml").replace("certs/a.", "certs/b.");
-    site.replace("watershed.toml", main.replace("certs/none.", "certs/b."));
+    let gone =
+        "[[server.tls.certificates]]\ncertificate = \"certs/none.pem\"\nkey = \"certs/none.key\"\n";
+    assert!(main.contains(gone), "{main}");
+    site.replace("watershed.toml", main.replace(gone, ""));
     fs::remove_file(site.path(PAIR.0)).unwrap();
     chain.signal(SIGUSR2);
     chain.follow();
