@@ -49,7 +49,8 @@ impl Chain {
     #[track_caller]
     pub fn follow(&self) -> u32 {
         let before = self.last();
-        within(REPLACED, "another process", || self.serving() != before);
+        // For a moment, both accept, and either may answer.
+        within(REPLACED, "another process", || (0..5).all(|_| self.serving() != before));
         let pid = self.serving();
         self.pids.borrow_mut().push(pid);
         pid
