@@ -2,8 +2,9 @@
 
 CONFIG ?= config/watershed.toml
 BINARY ?= target/release/watershed
-# A new Debian machine lacks these: a C toolchain and cmake, for the C libraries in our dependencies.
-TOOLS := cc cmake
+# A new Debian machine lacks these: a C toolchain and cmake, for the C libraries in our dependencies; and clients of HTTPS,
+# with which the README and the tests ask.
+TOOLS := cc cmake curl openssl
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 # Builds with relocations, which llvm-bolt needs to lay a program out.
@@ -77,8 +78,8 @@ tools:
 	@command -v cargo >/dev/null || { echo "install Rust first: https://rustup.rs"; exit 1; }
 	@for tool in $(TOOLS); do command -v $$tool >/dev/null || missing=1; done; \
 	if [ -n "$$missing" ]; then \
-		echo "installing build-essential and cmake"; \
-		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends build-essential cmake >/dev/null; \
+		echo "installing build-essential, cmake, curl and openssl"; \
+		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends build-essential cmake curl openssl >/dev/null; \
 	fi
 
 # What tests of upstreams talk to: grpcio and WebSocket libraries.
