@@ -14,8 +14,8 @@ use ::misbehaving::{Script, Upstream};
 
 use crate::bodies::{ROOMY, assert_echoed, noise, post};
 use crate::support::{
-    GREETER, Http1, Site, Watershed, compiled, eventually, greeter, lab, limits, one_version,
-    plugin, split, upstream, while_requested, within,
+    Chain, GREETER, Http1, Site, Watershed, compiled, eventually, greeter, lab, limits,
+    one_version, plugin, split, upstream, while_requested, within,
 };
 
 const FILE: &str = "services/greeter.toml";
@@ -66,6 +66,33 @@ fn a_full_disk_stops_no_request_and_no_edit() {
             });
         },
     );
+}
+
+/// A restart would lose the records that only this process has.
+#[test]
+fn a_restart_is_refused_while_a_full_disk_keeps_records_out() {
+    let (watershed, faults) = start(Site::new().service("greeter", &one_version("v1")));
+    let records = watershed.history("greeter").len();
+    let chain = Chain::from(watershed);
+    let (watershed, admin) = (&chain.watershed, chain.watershed.admin_address());
+    let restart = || watershed.site.run(&["restart", "--admin", &format!("http://{admin}")]);
+    for call in [Call::Write, Call::Sync] {
+        faults.fail_below(&watershed.site.path("state"), call, libc::ENOSPC);
+    }
+    watershed.site.write(FILE, one_version("v2"));
+    served(watershed, "v2");
+    let refused = restart();
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.said().contains("would be lost: see whether the disk is full"), "{refused:?}");
+    faults.heal();
+    within(LONGEST_PAUSE, "the record", || {
+        let answer = watershed.admin("/api/v1/history?service=greeter");
+        answer.status == 200 && watershed.history("greeter").len() > records
+    });
+    let done = restart();
+    assert_eq!(done.code, Some(0), "{done:?}");
+    chain.follow();
+    assert_eq!(watershed.history("greeter").len(), records + 1);
 }
 
 /// The same where the disk answers with errors of its own.

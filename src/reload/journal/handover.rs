@@ -14,14 +14,18 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// Where it is still read. It stays open then.
+    /// Where it is still read, or where only this process has a part of it. It stays open then.
     pub async fn give_away(&mut self) -> Result<bool, String> {
         let left = self.unwritten.records.len();
         if left > 0 {
-            tracing::warn!(
-                "{} could not be written, and are lost with this process",
-                many(left, "record")
-            );
+            let changes = many(left, "change");
+            // A history that could never be opened must not stand in the way of a new program.
+            if self.was_open {
+                return Err(format!(
+                    "{changes} wait to be written to the history, and would be lost: see whether the disk is full or gone"
+                ));
+            }
+            tracing::warn!("lost with this process, since there is no history: {changes}");
         }
         self.lost = None;
         let Some(history) = self.history.take() else { return Ok(false) };
