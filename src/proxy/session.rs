@@ -236,7 +236,8 @@ impl Session {
     pub fn set_pace(&mut self, pace: Pace) {
         match &mut self.codec {
             Codec::Http1(session) => session.set_pace(pace),
-            Codec::Http2(_) | Codec::Local(_) => {}
+            Codec::Http2(session) => session.set_pace(pace),
+            Codec::Local(_) => {}
         }
     }
 

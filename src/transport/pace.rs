@@ -41,6 +41,11 @@ impl Pace {
         Self { rate, time, left: time, timer: Timer::default() }
     }
 
+    /// Over which time the rate is measured.
+    pub fn time(&self) -> Duration {
+        self.time
+    }
+
     /// Whether the client was waited for as long as it may be.
     pub fn is_over(&self) -> bool {
         self.rate > 0 && self.left.is_zero()

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
+use crate::support::raw2::{self, Raw2};
 use crate::support::{
     Backend, LAB, Site, UP, Watershed, assert_problem, eventually, greeter, lab, limits, request,
     split, upstream, within,
@@ -53,10 +54,11 @@ fn who_is_slower_than_the_rate_is_cut_off_and_nobody_else_is_blamed() {
             cases.push(scope.spawn(|| takes_its_response_in_time(&watershed, host, path)));
         }
         cases.push(scope.spawn(|| drips_its_body_over_http2(&watershed)));
+        cases.push(scope.spawn(|| sips_its_response_over_http2(&watershed)));
         cases.into_iter().for_each(|case| case.join().unwrap());
     });
     watershed.await_outcomes("request-timeout", 5);
-    watershed.await_outcomes("client-slow", 2);
+    watershed.await_outcomes("client-slow", 3);
     for code in ["request-timeout", "client-slow"] {
         watershed.log_line(&["DEBUG", &format!("code=\"{code}\""), "client=127.0.0.1:"]);
     }
@@ -117,6 +119,25 @@ fn drips_its_body_over_http2(watershed: &Watershed) {
     assert!((TIME..LATEST).contains(&elapsed), "{elapsed:?}");
     let response = client.response(exchange.response).unwrap();
     assert_problem(&response, 408, "request-timeout");
+}
+
+/// A small part of the rate, by windows that are large enough to be no flood.
+fn sips_its_response_over_http2(watershed: &Watershed) {
+    let mut client = Raw2::connect(watershed.address(), &[]);
+    client.send(raw2::get(1, LAB, "/big?mib=100000"));
+    let (began, mut writer) = (Instant::now(), client.writer());
+    let sip = thread::spawn(move || {
+        let window = [raw2::window_update(0, 4096), raw2::window_update(1, 4096)].concat();
+        while began.elapsed() < LATEST && writer.write_all(&window).is_ok() {
+            thread::sleep(Duration::from_millis(500));
+        }
+    });
+    client.set_read_timeout(LATEST);
+    while client.frame().is_some_and(|frame| frame.kind != raw2::RST_STREAM) {}
+    let elapsed = began.elapsed();
+    assert!((TIME..LATEST).contains(&elapsed), "{elapsed:?}");
+    drop(client);
+    sip.join().unwrap();
 }
 
 /// Twice the rate, in bursts, for longer than the rate is measured.

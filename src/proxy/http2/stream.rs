@@ -17,7 +17,7 @@ use super::switch;
 use crate::proxy::headers;
 use crate::proxy::session::{Gone, Input};
 use crate::transport::tls::TlsPeer;
-use crate::transport::{Connection, HeadLimits, Peer};
+use crate::transport::{Connection, HeadLimits, Pace, Peer, TooSlow};
 
 /// How long, and how much of, an unwanted body is read after its response: some clients take a reset for a failure,
 /// whatever the response was.
@@ -45,6 +45,8 @@ pub struct Http2 {
     is_over: bool,
     /// Whether the client was given up because it took nothing.
     is_late: bool,
+    /// How fast the client takes the response.
+    pace: Pace,
 }
 
 impl Http2 {
@@ -76,6 +78,7 @@ impl Http2 {
             patience: PATIENCE,
             is_over: false,
             is_late: false,
+            pace: Pace::default(),
         }
     }
 
@@ -131,6 +134,10 @@ impl Http2 {
         self.patience = patience;
     }
 
+    pub fn set_pace(&mut self, pace: Pace) {
+        self.pace = pace;
+    }
+
     pub fn write_continue(&mut self) -> Result<(), Gone> {
         let mut head = Response::new(());
         *head.status_mut() = StatusCode::CONTINUE;
@@ -158,24 +165,28 @@ impl Http2 {
     /// Waits where the client gives no room, each time for as long as its patience lasts. A client that reads several
     /// responses takes them in turns.
     pub async fn write(&mut self, mut data: Bytes) -> Result<(), Gone> {
-        let Self { response, patience, others, is_late, .. } = self;
+        let Self { response, patience, others, is_late, pace, .. } = self;
         let response = response.as_mut().ok_or(Gone)?;
         let mut turns = 0;
         while !data.is_empty() {
             let before = others.look();
             response.reserve_capacity(data.len());
-            match timeout(*patience, poll_fn(|context| response.poll_capacity(context))).await {
-                Ok(Some(Ok(room))) => {
+            let room = timeout(*patience, poll_fn(|context| response.poll_capacity(context)));
+            match pace.keep(room).await {
+                Ok(Ok(Some(Ok(room)))) => {
                     if room < TINY && room < data.len() {
                         others.noted().dribbled();
                     }
                     let part = data.split_to(room.min(data.len()));
+                    pace.passed(part.len() as u64);
                     response.send_data(part, false).map_err(|_| Gone)?;
                     turns = 0;
                 }
-                Err(_) if turns < TURNS && others.are_taken(before, *patience) => turns += 1,
-                Ok(Some(Err(_)) | None) => return Err(Gone),
-                Err(_) => {
+                Ok(Err(_)) if turns < TURNS && others.are_taken(before, *patience) => turns += 1,
+                // It takes another response, and keeps its rate with that.
+                Err(TooSlow) if others.are_taken(before, pace.time()) => pace.passed(u64::MAX),
+                Ok(Ok(Some(Err(_)) | None)) => return Err(Gone),
+                Ok(Err(_)) | Err(TooSlow) => {
                     *is_late = true;
                     return Err(Gone);
                 }
