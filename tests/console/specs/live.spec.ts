@@ -39,6 +39,7 @@ test("a process that is gone is said to be, and everything goes on when it is ba
   const watershed = await serve(new Site().service("greeter", twoVersions()));
   const console = new Console(page, watershed);
   await console.open("#/default/greeter");
+  await expect(console.version("v1")).toBeVisible();
   await watershed.kill();
   await expect(page.locator(".banners")).toContainText(console.texts.shell.connection.gone);
   await console.picture("gone");
