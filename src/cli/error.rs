@@ -183,7 +183,7 @@ impl Coded for CliError {
             Self::NoTargetAnswers(_) => {
                 "start one first, or leave out `--traffic`; `--force` gives it traffic all the same"
             }
-            Self::Restart(error) => return error.help(),
+            Self::Restart(error) => error.help(),
             Self::NotATarget(_) => "give a number or a name for `--to`",
             Self::Engine(_)
             | Self::Start(_)

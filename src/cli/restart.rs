@@ -85,16 +85,15 @@ pub enum RestartError {
 
 impl RestartError {
     /// Where to look for more than the message says.
-    pub(super) fn help(&self) -> Option<String> {
-        let help = match self {
-            Self::Failed(why) if why.contains(".toml") || why.contains("the certificate ") => {
-                "`watershed check` says what is wrong with the files"
+    pub(super) fn help(&self) -> &'static str {
+        match self {
+            Self::Failed(_) => {
+                "`watershed check` looks at the files; the log, to which both processes write, has more"
             }
-            Self::Failed(why) if why.contains("see the log") => return None,
-            Self::Failed(_) | Self::Lost { .. } => "the log has more; both processes write to it",
-            Self::Another { .. } => "the log has more",
-        };
-        Some(help.to_owned())
+            Self::Lost { .. } | Self::Another { .. } => {
+                "the log has more; both processes write to it"
+            }
+        }
     }
 }
 

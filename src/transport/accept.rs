@@ -1,5 +1,6 @@
 //! Accepts connections and hands each to a [`Handler`], in a task of its own.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,6 +8,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use pingora::server::{ListenFds, ShutdownWatch};
 use pingora::services::Service;
+use rustix::io::Errno;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -268,8 +270,7 @@ impl<H: Handler> AcceptLoop<H> {
 }
 
 /// Whether a connection that ends would help. Other errors are about the connection that was to be accepted.
-fn is_shortage(error: &std::io::Error) -> bool {
-    use rustix::io::Errno;
+fn is_shortage(error: &io::Error) -> bool {
     let short = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
     Errno::from_io_error(error).is_some_and(|errno| short.contains(&errno))
 }

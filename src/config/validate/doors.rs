@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
 use super::super::model::{AdminSettings, Expose, ServerSettings};
-use super::super::raw::{Located, RawAdmin, RawServer};
+use super::super::raw::{Field, Located, RawAdmin, RawServer};
 use super::super::source::{Complaint, Findings};
 use super::{field, host};
 
@@ -76,13 +76,25 @@ fn server(main: &mut Findings<'_>, raw: RawServer) -> (ServerSettings, Vec<Writt
         drain_delay: delay.unwrap_or(default.drain_delay),
         expose: main.text(expose, expose_word).unwrap_or(default.expose),
         watch: main.text(watch, field::watch).unwrap_or(default.watch),
-        health_path: main.text(health_path, field::health_path),
+        health_path: self::health_path(main, health_path),
         proxy_protocol: proxy_protocol.unwrap_or(default.proxy_protocol),
         trusted_proxies,
         tls,
         limits: limits.map_or(default.limits, |raw| limits::limits(main, raw)),
     };
     (settings, written)
+}
+
+fn health_path(main: &mut Findings<'_>, raw: Field<String>) -> Option<String> {
+    let span = raw.as_ref().map(Located::span);
+    let path = main.text(raw, field::health_path)?;
+    if let Some(span) = span.filter(|_| path == "/") {
+        let message =
+            "`health-path` is `/`, which every service has: none of them gets a request for it";
+        let help = "write a path that no service has, such as `/-/health`";
+        main.warn(span, Complaint::new(message, help));
+    }
+    Some(path)
 }
 
 /// Addresses to listen on, none of which overlaps with another one or with those `written` before, which they join.

@@ -1,3 +1,5 @@
+//! Sessions with a client of another kind, over sockets: what is agreed on, what passes, and how it ends.
+
 use std::sync::Arc;
 use std::time::Duration;
 
