@@ -81,6 +81,7 @@ key = "header:x-user"
 mode = "hash"'
 echo 'wrk.method = "POST"; wrk.body = string.rep("some words here ", 200)' >"$work/post.lua"
 
+: >"$work/out"
 "$1" run --config "$work/watershed.toml" >"$work/out" 2>"$work/err" &
 server=$!
 for _ in $(seq 600); do
