@@ -36,8 +36,9 @@ trap 'rm -rf "$work"' EXIT
 "$bolt" "$1" -instrument -instrumentation-file="$work/profile" -o "$work/instrumented" >"$work/log" 2>&1 ||
     { tail "$work/log" >&2; exit 1; }
 benches/train.sh "$work/instrumented"
+# Not by `-use-gnu-stack`: it takes the header that keeps the stack from being executable.
 "$bolt" "$1" -data="$work/profile" -reorder-blocks=ext-tsp -reorder-functions=hfsort -split-functions \
-    -split-all-cold -split-eh -icf=1 -use-gnu-stack -o "$work/laid-out" >"$work/log" 2>&1 ||
+    -split-all-cold -split-eh -icf=1 -o "$work/laid-out" >"$work/log" 2>&1 ||
     { tail "$work/log" >&2; exit 1; }
 # Replaces a program that may be running.
 mv "$work/laid-out" "$2"

@@ -12,12 +12,15 @@ stage=target/package/stage
 rm -rf "$stage"
 mkdir -p "$stage/man" "$stage/completions" "$out"
 install -m 0755 "$program" "$stage/watershed"
-strip --strip-unneeded "$stage/watershed"
-"$program" man "$stage/man"
+# The toolchain's own: GNU strip breaks a program that llvm-bolt has laid out.
+sysroot=$(rustc --print sysroot)
+host=$(rustc -vV | sed -n 's/^host: //p')
+LD_LIBRARY_PATH=$sysroot/lib "$sysroot/lib/rustlib/$host/bin/rust-objcopy" --strip-unneeded "$stage/watershed"
+"$stage/watershed" man "$stage/man"
 gzip --best --no-name "$stage"/man/*
-"$program" completions bash >"$stage/completions/watershed"
-"$program" completions zsh >"$stage/completions/_watershed"
-"$program" completions fish >"$stage/completions/watershed.fish"
+"$stage/watershed" completions bash >"$stage/completions/watershed"
+"$stage/watershed" completions zsh >"$stage/completions/_watershed"
+"$stage/watershed" completions fish >"$stage/completions/watershed.fish"
 gzip --best --no-name --stdout CHANGELOG.md >"$stage/changelog.gz"
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 gzip --best --no-name >"$stage/changelog.Debian.gz" <<END
