@@ -16,6 +16,7 @@ mod guest_env;
 mod guest_log;
 mod invoke;
 mod length;
+mod memory;
 mod outbound;
 mod p3;
 mod pace;
@@ -33,6 +34,7 @@ pub use engine::{Engine, EngineError, PoolSize, Slot};
 pub use guest::{Guest, Reservation};
 pub use guest_env::GuestEnv;
 pub use invoke::{Event, GuestFailure, Invocation};
+pub use memory::give_back_memory;
 pub use outbound::{
     Answer, Call, CallBody, CallError, CallTimes, Caller, Chain, Outbound, Sending,
 };

@@ -29,7 +29,7 @@ use crate::descriptors::Descriptors;
 use crate::proxy::{Gateway, Https};
 use crate::reload::{ReloadHandle, Reloader};
 use crate::restart::{Door, Restarts};
-use crate::runtime::{CompileCache, Compiler, Engine, EngineError, PoolSize};
+use crate::runtime::{CompileCache, Compiler, Engine, EngineError, PoolSize, give_back_memory};
 use crate::source::{ComponentStore, Loaded, Loader, WatchError, Watcher};
 use crate::telemetry::Telemetry;
 use crate::transport::tls::{Certificates, Handshakes, TlsError, TlsTerms};
@@ -267,8 +267,8 @@ fn pingora_conf(config: &Config) -> ServerConf {
     }
 }
 
-/// Returns idle sandboxes to the pool, and samples the counters of each version so that the status
-/// can show the last minute.
+/// Returns idle sandboxes to the pool and free memory to the system, and samples the counters of each version so that
+/// the status can show the last minute.
 struct Sweeper(Arc<Live>);
 
 #[async_trait]
@@ -288,6 +288,7 @@ impl Task for Sweeper {
                 // Gives other tasks a turn.
                 tokio::task::yield_now().await;
             }
+            give_back_memory();
         }
     }
 }

@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use super::artifact::{Artifact, memory_file};
 use super::child::Compilation;
 use super::engine::Engine;
+use super::memory::give_back_all;
 use super::program::ProgramError;
 use super::world::World;
 use rayon::{ThreadBuilder, ThreadPoolBuilder};
@@ -42,7 +43,8 @@ impl Compiler {
             Self::Child => match Compilation::start(world, cores, &component) {
                 Ok(compilation) => {
                     drop(component);
-                    give_memory_back();
+                    // Tens of MiB, and more with every component.
+                    give_back_all();
                     compilation.finish(|| engine.has_served())
                 }
                 // Compiling needs a descriptor in this process too.
@@ -76,16 +78,9 @@ fn compile_here(
         Artifact::seal(file)
     });
     drop(code);
-    give_memory_back();
+    // Tens of MiB, and more with every component.
+    give_back_all();
     artifact.map_err(|reason| ProgramError::of_compiler("has no memory", &reason))
-}
-
-/// Returns free memory to the system. Mimalloc keeps the memory of a finished compilation until it
-/// is used again, which may be never: tens of MiB, and more with every component.
-#[expect(unsafe_code, reason = "the allocator has no safe interface")]
-fn give_memory_back() {
-    // SAFETY: it may be called by any thread at any time, and touches nothing that is in use.
-    unsafe { libmimalloc_sys::mi_collect(true) };
 }
 
 fn is_out_of_descriptors(error: &io::Error) -> bool {

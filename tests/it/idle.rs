@@ -2,14 +2,17 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::{ClientConnection, StreamOwned};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::SockRef;
 
 use ::misbehaving::{Script, Upstream};
 
+use crate::support::https::{FIRST, secure};
 use crate::support::{DEADLINE, Site, UP, Watershed, upstream, within};
 
 /// Connections that ask at the same time.
@@ -24,6 +27,9 @@ const MOST: f64 = 6.0;
 /// themselves take twice as much.
 const LEFT: f64 = 16.0;
 const BURST: usize = 10_000;
+/// The same over TLS. Without a word to the allocator, a burst of those that only shake hands keeps 20 MiB for minutes.
+const TLS_BURST: usize = 2_000;
+const TLS_LEFT: f64 = 8.0;
 
 impl Watershed {
     /// Resident memory in KiB.
@@ -62,7 +68,11 @@ struct Kept(TcpStream);
 
 impl Kept {
     fn new(watershed: &Watershed) -> Self {
-        let stream = TcpStream::connect(watershed.address()).unwrap();
+        Self::at(watershed.address())
+    }
+
+    fn at(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
         Self(stream)
@@ -124,8 +134,45 @@ fn what_a_burst_of_connections_took_is_given_back() {
     });
 }
 
+/// The same over TLS, of clients that shake hands, and of those that ask too. What mimalloc has to give back, it gives back
+/// only when it is asked to.
+#[test]
+fn what_a_burst_of_connections_over_tls_took_is_given_back() {
+    let count = allow_descriptors(TLS_BURST);
+    let echo = Upstream::http1(Script::echo());
+    let service = format!("domains = [\"{FIRST}\"]\n{}", upstream("v1", &[echo.address()], ""));
+    let watershed = secure("").service("up", &service).start();
+    let config = Arc::new(watershed.tls_config(&["http/1.1"]));
+    let burst = |count: usize, asks: bool| -> Vec<_> {
+        let connections = (0..count).map(|_| {
+            let name = FIRST.try_into().unwrap();
+            let tls = ClientConnection::new(config.clone(), name).unwrap();
+            let socket = Kept::at(watershed.https_address()).0;
+            let mut stream = StreamOwned::new(tls, socket);
+            stream.conn.complete_io(&mut stream.sock).unwrap();
+            if asks {
+                write!(stream, "GET / HTTP/1.1\r\nhost: {FIRST}\r\n\r\n").unwrap();
+                assert!(stream.read(&mut [0; 1024]).unwrap() > 0);
+            }
+            stream
+        });
+        connections.collect()
+    };
+    drop(burst(WARM, true));
+    for asks in [false, true] {
+        let before = watershed.resident();
+        let open = burst(count, asks);
+        let most = watershed.resident() - before;
+        assert!(most < 24.0 * count as f64, "{most} KiB for {count} connections");
+        drop(open);
+        within(Duration::from_secs(60), "the memory is given back", || {
+            watershed.resident() - before < TLS_LEFT * 1024.0
+        });
+    }
+}
+
 /// Lets this process, and those that it starts, have so many connections. Returns how many they can have.
-fn allow_descriptors(connections: usize) -> usize {
+pub fn allow_descriptors(connections: usize) -> usize {
     let wanted = connections as u64 + 1_000;
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_some_and(|current| current < wanted) {

@@ -85,6 +85,16 @@ impl Watershed {
 
     /// A connection to a host over TLS, to write and read by the test.
     pub fn tls(&self, host: &str, protocols: &[&str]) -> StreamOwned<ClientConnection, TcpStream> {
+        let name = ServerName::try_from(host.to_owned()).unwrap();
+        let client = ClientConnection::new(Arc::new(self.tls_config(protocols)), name).unwrap();
+        let socket = TcpStream::connect_timeout(&self.https_address(), DEADLINE).unwrap();
+        socket.set_read_timeout(Some(DEADLINE)).unwrap();
+        socket.set_write_timeout(Some(DEADLINE)).unwrap();
+        StreamOwned::new(client, socket)
+    }
+
+    /// What a client trusts and speaks. Its connections resume the sessions of those before.
+    pub fn tls_config(&self, protocols: &[&str]) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(self.site.path("ca.pem")).unwrap()).unwrap();
         let ring = Arc::new(rustls::crypto::ring::default_provider());
@@ -92,11 +102,6 @@ impl Watershed {
         let builder = builder.with_safe_default_protocol_versions().unwrap();
         let mut config = builder.with_root_certificates(roots).with_no_client_auth();
         config.alpn_protocols = protocols.iter().map(|it| it.as_bytes().to_vec()).collect();
-        let name = ServerName::try_from(host.to_owned()).unwrap();
-        let client = ClientConnection::new(Arc::new(config), name).unwrap();
-        let socket = TcpStream::connect_timeout(&self.https_address(), DEADLINE).unwrap();
-        socket.set_read_timeout(Some(DEADLINE)).unwrap();
-        socket.set_write_timeout(Some(DEADLINE)).unwrap();
-        StreamOwned::new(client, socket)
+        config
     }
 }
