@@ -194,7 +194,8 @@ impl Gateway {
         headers::check(session.request())?;
         if let Some(https) = &self.https
             && let Some(settings) = &snapshot.server.tls
-            && let Way::Redirect(location) = https.look(session, settings)?
+            && let Way::Redirect(location) =
+                https.look(session, settings, snapshot.hsts.as_ref())?
         {
             return https::redirect(session, &location).await;
         }

@@ -39,29 +39,23 @@ impl Https {
     /// # Errors
     ///
     /// Where the request is for another connection.
-    pub fn look(&self, session: &mut Session, settings: &TlsSettings) -> Result<Way, Failure> {
+    pub fn look(
+        &self,
+        session: &mut Session,
+        settings: &TlsSettings,
+        hsts: Option<&HeaderValue>,
+    ) -> Result<Way, Failure> {
         if session.is_local() {
             return Ok(Way::Serve);
         }
-        if let Some(hsts) = self.hsts(session, settings) {
-            session.set_hsts(hsts);
+        if let Some(hsts) = hsts.filter(|_| is_told_hsts(session)) {
+            session.set_hsts(hsts.clone());
         }
         if self.is_misdirected(session) {
             return Err(Failure::Misdirected);
         }
         let location = if settings.redirect { self.redirect(session) } else { None };
         Ok(location.map_or(Way::Serve, Way::Redirect))
-    }
-
-    /// The field that has browsers use HTTPS only, for responses over TLS to hosts with a name
-    /// ([RFC 6797, sections 7.2 and 8.1.1](https://www.rfc-editor.org/rfc/rfc6797#section-7.2)).
-    fn hsts(&self, session: &Session, settings: &TlsSettings) -> Option<HeaderValue> {
-        let age = settings.hsts?;
-        session.tls()?;
-        let host = routing::host(session.request())?;
-        (!is_address(host))
-            .then(|| HeaderValue::from_str(&format!("max-age={}", age.as_secs())))?
-            .ok()
     }
 
     /// Whether a client has used a connection for a host that the connection's certificate is not for, while another
@@ -94,6 +88,13 @@ impl Https {
             port => format!("https://{host}:{port}{target}"),
         })
     }
+}
+
+/// Whether browsers take the field from this response: it goes over TLS, to a host with a name ([RFC 6797, sections 7.2
+/// and 8.1.1](https://www.rfc-editor.org/rfc/rfc6797#section-7.2)).
+fn is_told_hsts(session: &Session) -> bool {
+    session.tls().is_some()
+        && routing::host(session.request()).is_some_and(|host| !is_address(host))
 }
 
 /// A response that sends a client to HTTPS, with the same method and the same body ([RFC 9110, section

@@ -9,9 +9,12 @@ mod secret;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use http::HeaderValue;
+
 use super::status::Status;
 use crate::config::{
-    Config, Environment, EnvironmentName, Expose, ServerSettings, Service, ServiceName, VersionSpec,
+    Config, Environment, EnvironmentName, Expose, ServerSettings, Service, ServiceName,
+    TlsSettings, VersionSpec,
 };
 use crate::routing::{RouteTable, RouteTableBuilder, Shards};
 
@@ -78,6 +81,13 @@ pub struct Snapshot {
     pub environments: Vec<EnvironmentView>,
     /// How requests are served, as the file has it: what only a restart changes may still be otherwise.
     pub server: Arc<ServerSettings>,
+    /// The field that has browsers use HTTPS only, where they are told to.
+    pub hsts: Option<HeaderValue>,
+}
+
+/// `strict-transport-security` ([RFC 6797, section 6.1](https://www.rfc-editor.org/rfc/rfc6797#section-6.1)).
+fn hsts(tls: &TlsSettings) -> Option<HeaderValue> {
+    HeaderValue::from_str(&format!("max-age={}", tls.hsts?.as_secs())).ok()
 }
 
 /// An environment as an operator sees it.
@@ -98,6 +108,7 @@ impl Default for Snapshot {
             unready: 0,
             environments: Vec::new(),
             server: Arc::new(ServerSettings { expose: Expose::None, ..ServerSettings::default() }),
+            hsts: None,
         }
     }
 }
@@ -137,8 +148,9 @@ impl Snapshot {
         services.iter().for_each(|entry| by_name.insert(entry.key.text(), entry.clone()));
         let environments = config.environments.iter().map(EnvironmentView::of).collect();
         let (routes, server) = (routes.build(), Arc::new(config.server.clone()));
+        let hsts = server.tls.as_ref().and_then(hsts);
         let unready = services.iter().filter(|entry| !entry.is_ready()).count();
-        Self { generation, routes, services, by_name, unready, environments, server }
+        Self { generation, routes, services, by_name, unready, environments, server, hsts }
     }
 
     /// The generation after `previous`, where only the services of `updates` may differ.
