@@ -58,17 +58,18 @@ impl Https {
         Ok(location.map_or(Way::Serve, Way::Redirect))
     }
 
-    /// Whether a client has used a connection for a host that the connection's certificate is not for, while another
-    /// certificate is. A client of HTTP/2 may do so where it trusts us for both, and asks again on another connection
-    /// ([RFC 9110, section 15.5.20](https://www.rfc-editor.org/rfc/rfc9110#section-15.5.20)).
+    /// Whether a client has used the connection of one host for another one, for which there is another certificate. A
+    /// client of HTTP/2 may do so where it trusts us for both, and asks again on another connection
+    /// ([RFC 9110, section 15.5.20](https://www.rfc-editor.org/rfc/rfc9110#section-15.5.20)). A client that has named no
+    /// host in its handshake, as proxies may, has no connection of a host.
     fn is_misdirected(&self, session: &Session) -> bool {
         let Some(tls) = session.tls().filter(|_| session.request().version == Version::HTTP_2)
         else {
             return false;
         };
         let Some(host) = routing::host(session.request()).map(bare) else { return false };
-        let is_covered = tls.certificate.as_ref().is_some_and(|it| it.covers(host));
-        !is_covered && self.certificates.table().covers(host)
+        let is_elsewhere = tls.certificate.as_ref().is_some_and(|it| !it.covers(host));
+        is_elsewhere && self.certificates.table().covers(host)
     }
 
     /// Where a cleartext request should have gone: to the same target over HTTPS, if its host has a certificate.

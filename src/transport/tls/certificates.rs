@@ -94,6 +94,8 @@ impl CertificateTable {
     }
 
     fn candidates(&self, name: Option<&str>) -> &[Arc<Certificate>] {
+        // Some clients send the dot of an absolute name, which is not allowed (RFC 6066, section 3), and harmless.
+        let name = name.map(|name| name.strip_suffix('.').unwrap_or(name));
         let named = name.and_then(|name| self.named(&name.to_ascii_lowercase()));
         named.or_else(|| self.all.get(..1)).unwrap_or_default()
     }
@@ -151,6 +153,8 @@ mod tests {
             (Some("unknown.example"), 0),
             (Some("localhost"), 0),
             (Some("a.example"), 1),
+            (Some("A.example."), 1),
+            (Some("."), 0),
             (Some("Y.a.Example"), 1),
             (Some("x.y.a.example"), 0),
             (Some(".a.example"), 1),

@@ -34,7 +34,7 @@ pub struct TlsStream {
 pub struct TlsPeer {
     /// Whether both sides speak HTTP/2; otherwise they speak HTTP/1.1.
     pub is_http2: bool,
-    /// Whom the client takes us for.
+    /// The certificate of the host that the client has asked for; `None` where it has named none.
     pub certificate: Option<Arc<Certificate>>,
 }
 
@@ -44,7 +44,7 @@ impl TlsStream {
         let tls = session.tls();
         let peer = TlsPeer {
             is_http2: tls.alpn_protocol() == Some(HTTP2),
-            certificate: table.find(tls.server_name()).cloned(),
+            certificate: tls.server_name().and_then(|name| table.find(Some(name)).cloned()),
         };
         Self {
             session: Mutex::new(session),
