@@ -28,7 +28,7 @@ mod splitter;
 pub use affinity::{Affinity, Id, KeySource, WATERSHED_STICKY, hash_of_name, is_lane, lane};
 pub use buckets::{Owner, bucket};
 pub use forwarded::{Forwarded, X_FORWARDED_FOR, X_FORWARDED_PROTO, is_trusted};
-pub use host::{Found, HostPattern, Part, RouteTable, RouteTableBuilder, host};
+pub use host::{Found, HostPattern, Part, RouteTable, RouteTableBuilder, host, port};
 pub use matcher::{Matcher, Mismatch, Network, Pattern};
 pub use overrides::{Lock, Overrides, WATERSHED_KEY, WATERSHED_VERSION, Wanted, sent_key};
 pub use pins::{KnownPin, Pins};

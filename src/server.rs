@@ -26,7 +26,7 @@ use crate::admin::{Admin, AdminListener, Events, TokenError, TokenFile, Writes};
 use crate::certificates::CertificateStore;
 use crate::config::{BackendSpec, Config, ProxyProtocol, ServerSettings};
 use crate::descriptors::Descriptors;
-use crate::proxy::{Gateway, Https};
+use crate::proxy::Gateway;
 use crate::reload::{ReloadHandle, Reloader};
 use crate::restart::{Door, Restarts};
 use crate::runtime::{CompileCache, Compiler, Engine, EngineError, PoolSize, give_back_memory};
@@ -116,7 +116,7 @@ pub fn run(
         Some(_) => reloader.with_https(certificates, terms.clone()),
         None => reloader,
     };
-    let (port, https) = (sockets.port(), sockets.https_port());
+    let (port, https) = (sockets.port(), sockets.https(terms.certificates().clone()));
     let (taking_over, turn) = handover.take_over(left, &drain, (&live, &reloads));
     let reloader = reloader.waiting_for(turn);
     let (ready, accept) = oneshot::channel();
@@ -131,8 +131,8 @@ pub fn run(
     let declared = shared.live.clone();
     let limit = ConnectionLimit::of(move || declared.max_connections().min(room));
     let mut gateway = shared.gateway();
-    if let Some(port) = https {
-        gateway = gateway.with_https(Https { certificates: terms.certificates().clone(), port });
+    if let Some(https) = https {
+        gateway = gateway.with_https(https);
     }
     network.serve_with({
         let gateway = gateway.clone();

@@ -13,7 +13,8 @@ use crate::config::TlsSettings;
 use crate::routing;
 use crate::transport::tls::Certificates;
 
-/// The port that URLs leave out.
+/// The ports that URLs leave out.
+const HTTP: u16 = 80;
 const HTTPS: u16 = 443;
 
 /// The listener of HTTPS, as requests see it.
@@ -23,6 +24,8 @@ pub struct Https {
     pub certificates: Certificates,
     /// Where it listens.
     pub port: u16,
+    /// Whether port 80 is one of ours: then whoever asks it has come as we are.
+    pub is_at_80: bool,
 }
 
 /// What is to be done with a request.
@@ -86,8 +89,16 @@ impl Https {
         let target = if target.starts_with('/') { target } else { "/" };
         Some(match self.port {
             HTTPS => format!("https://{host}{target}"),
+            _ if self.is_mapped(session) => format!("https://{host}{target}"),
             port => format!("https://{host}:{port}{target}"),
         })
+    }
+
+    /// Whether the client has asked port 80, and we listen at others: what leads from there to us, such as the ports of a
+    /// container or a balancer, leads to HTTPS from port 443. A client that asks any other port says so in the host
+    /// ([RFC 9110, section 7.2](https://www.rfc-editor.org/rfc/rfc9110#section-7.2)).
+    fn is_mapped(&self, session: &Session) -> bool {
+        !self.is_at_80 && routing::port(session.request()).unwrap_or(HTTP) == HTTP
     }
 }
 

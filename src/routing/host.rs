@@ -243,6 +243,12 @@ pub fn host(request: &Parts) -> Option<&str> {
     Some(host.strip_suffix('.').unwrap_or(host))
 }
 
+/// The port that a request names; `None` where it names none.
+pub fn port(request: &Parts) -> Option<u16> {
+    // What follows a colon within an IPv6 address is no number.
+    host_of(request)?.rsplit_once(':')?.1.parse().ok()
+}
+
 /// The authority that a request names, as it was sent.
 fn host_of(request: &Parts) -> Option<&str> {
     match request.uri.authority() {

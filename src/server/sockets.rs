@@ -4,7 +4,9 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 use crate::config::Config;
+use crate::proxy::Https;
 use crate::restart::{Door, Given, SocketLabel};
+use crate::transport::tls::Certificates;
 use crate::transport::{ListenError, adopt, listen};
 
 /// One that is listened on.
@@ -83,9 +85,11 @@ impl Sockets {
         self.addresses(Door::Proxy).next().map_or(0, |address| address.port())
     }
 
-    /// The port of HTTPS, where it is spoken.
-    pub fn https_port(&self) -> Option<u16> {
-        self.addresses(Door::Tls).next().map(|address| address.port())
+    /// The listener of HTTPS, where there is one, with these certificates.
+    pub fn https(&self, certificates: Certificates) -> Option<Https> {
+        let port = self.addresses(Door::Tls).next()?.port();
+        let is_at_80 = self.addresses(Door::Proxy).any(|address| address.port() == 80);
+        Some(Https { certificates, port, is_at_80 })
     }
 
     /// A line for each, for people.

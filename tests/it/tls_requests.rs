@@ -7,7 +7,7 @@ use std::time::Duration;
 use ::misbehaving::{Script, Upstream};
 
 use crate::support::https::{FIRST, SECOND, secure};
-use crate::support::{ONCE, Watershed, eventually, limits, upstream};
+use crate::support::{ONCE, Watershed, eventually, limits, request, upstream};
 
 fn serve(target: &Upstream, lines: &str) -> Watershed {
     let domains = format!("domains = [\"{FIRST}\", \"{SECOND}\", \"127.0.0.1\", \"none.test\"]\n");
@@ -31,19 +31,28 @@ fn targets_learn_that_the_client_came_over_tls() {
 fn cleartext_requests_for_a_host_with_a_certificate_are_sent_to_https() {
     let target = Upstream::http1(Script::text("hello"));
     let watershed = serve(&target, "redirect = true\nhsts = \"365d\"");
-    let port = watershed.https_address().port();
-    for (method, host, path) in [
-        ("GET", FIRST, "/a/b?c=d&e=%2F"),
-        ("POST", "FIRST.localhost:80", "/"),
-        ("HEAD", SECOND, "/?"),
-        ("GET", "127.0.0.1", "/"),
+    let (port, own) = (watershed.https_address().port(), watershed.address().port());
+    // Who asks our own port is sent to our other one; who asks port 80, to the one that belongs to it.
+    for (method, host, path, expected) in [
+        ("GET", format!("{FIRST}:{own}"), "/a/b?c=d&e=%2F", format!("https://{FIRST}:{port}")),
+        ("HEAD", format!("{SECOND}.:{own}"), "/?", format!("https://{SECOND}:{port}")),
+        ("GET", format!("127.0.0.1:{own}"), "/", format!("https://127.0.0.1:{port}")),
+        ("GET", format!("{FIRST}:9"), "/", format!("https://{FIRST}:{port}")),
+        ("GET", FIRST.to_owned(), "/", format!("https://{FIRST}")),
+        ("POST", "FIRST.localhost:80".to_owned(), "/", "https://FIRST.localhost".to_owned()),
+        ("GET", format!("{FIRST}:"), "/", format!("https://{FIRST}")),
+        ("GET", "127.0.0.1".to_owned(), "/", "https://127.0.0.1".to_owned()),
     ] {
-        let response = watershed.http1().ask(method, host, path, &[], b"");
-        let bare = host.trim_end_matches(":80");
-        let expected = format!("https://{bare}:{port}{path}");
-        assert_eq!((response.status, response.header("location")), (308, Some(&*expected)));
+        let response = watershed.http1().ask(method, &host, path, &[], b"");
+        let expected = expected + path;
+        assert_eq!((response.status, response.header("location")), (308, Some(&*expected)), "{host}");
         assert_eq!(response.header("strict-transport-security"), None);
     }
+    let mut two = request("GET", FIRST, "/x");
+    *two.uri_mut() = format!("http://{FIRST}:{own}/x").parse().unwrap();
+    let client = watershed.http2();
+    let response = client.response(client.open(two, false).response).unwrap();
+    assert_eq!(response.header("location"), Some(&*format!("https://{FIRST}:{port}/x")));
     // The connection can be used again.
     let mut client = watershed.http1();
     assert_eq!([client.get(FIRST, "/").status, client.get(FIRST, "/").status], [308, 308]);
@@ -54,7 +63,7 @@ fn cleartext_requests_for_a_host_with_a_certificate_are_sent_to_https() {
     assert_eq!((plain.text().as_str(), plain.header("strict-transport-security")), ("hello", None));
     // curl follows to the same body.
     let follow = ["--location", "--data", "x"];
-    let url = format!("http://{FIRST}/");
+    let url = format!("http://{FIRST}:{own}/");
     let sent_to = format!("{FIRST}:{port}:127.0.0.1:{port}");
     let arguments = [&follow[..], &["--connect-to", &sent_to]].concat();
     assert_eq!(watershed.curl(&arguments, &url), "hello");
@@ -103,6 +112,7 @@ fn a_request_on_the_connection_of_another_certificate_is_sent_back() {
     assert_eq!(ask("--http2", &first, "127.0.0.1"), "200", "of the same certificate");
     assert_eq!(ask("--http2", &first, "none.test"), "200", "of no certificate");
     assert_eq!(ask("--http1.1", &first, SECOND), "200", "no connection is shared there");
+    assert_eq!(ask("--http2", "https://127.0.0.1/", SECOND), "200", "no host was asked for");
     watershed.await_outcomes("misdirected", 2);
 }
 

@@ -147,3 +147,20 @@ fn previews_are_for_those_who_want_them() {
     assert_eq!(at("v2--a--b.example.org"), Some((5, Some("v2".to_owned()))));
     assert_eq!(at("--shop.test"), Some((1, Some(String::new()))));
 }
+
+#[test]
+fn a_port_is_what_follows_the_host() {
+    for (host, expected) in [
+        ("a.test", None),
+        ("a.test:", None),
+        ("a.test:80", Some(80)),
+        ("a.test:00080", Some(80)),
+        ("a.test:65536", None),
+        ("[::1]", None),
+        ("[::1]:8080", Some(8080)),
+        ("[2001:db8::80]", None),
+    ] {
+        assert_eq!(port(&parts("/", &[("host", host)])), expected, "{host}");
+    }
+    assert_eq!(port(&parts("/", &[])), None);
+}
