@@ -96,7 +96,11 @@ impl Handler for Gateway {
 
     async fn reject(&self, rejected: Rejected) {
         match rejected {
-            Rejected::Cleartext(connection) => http1::refuse_cleartext(self, connection).await,
+            Rejected::Cleartext(connection) => {
+                let client = connection.peer().address;
+                tracing::debug!(%client, "the client sends HTTP in cleartext where TLS is spoken");
+                http1::refuse_cleartext(self, connection).await;
+            }
             Rejected::Failed { client, reason } => {
                 // Whoever scans ports makes many of them, so they are counted, and seen by who looks.
                 tracing::debug!(%client, "the handshake of TLS failed: {reason}");

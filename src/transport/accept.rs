@@ -217,7 +217,8 @@ impl<H: Handler> AcceptLoop<H> {
         let mut peer = Peer::from(client);
         if self.reads_proxy_headers {
             // Boxed, so that what it takes is given back at its end.
-            match Box::pin(self.relayed(&mut stream, peer, &permit)).await {
+            let place = handshake.as_ref().map(|(_, place)| place);
+            match Box::pin(self.relayed(&mut stream, peer, (&permit, place))).await {
                 Some(relayed) => peer = relayed,
                 None => return,
             }
@@ -240,8 +241,13 @@ impl<H: Handler> AcceptLoop<H> {
     }
 
     /// Whom a trusted proxy relays; `None` where the connection must close. While nothing has come, the connection closes
-    /// like one without a request.
-    async fn relayed(&self, stream: &mut TcpStream, proxy: Peer, permit: &Permit) -> Option<Peer> {
+    /// like one without a request. A place among the handshakes is given to others like in a handshake.
+    async fn relayed(
+        &self,
+        stream: &mut TcpStream,
+        proxy: Peer,
+        (permit, place): (&Permit, Option<&Permit>),
+    ) -> Option<Peer> {
         let refused = |why| self.handler.refused(proxy.address, why);
         if !self.handler.trusts(proxy.address.ip()) {
             refused(PeerError::Untrusted);
@@ -258,12 +264,22 @@ impl<H: Handler> AcceptLoop<H> {
             }
             proxy_protocol::read(stream, proxy).await
         };
-        match timeout(self.handler.head_time(), header).await {
-            Ok(Ok(peer)) => return Some(peer),
-            Ok(Err(Unread::Malformed)) => refused(PeerError::Malformed),
-            Err(_) => refused(PeerError::TooSlow),
+        let gives_way = async {
+            match place {
+                Some(place) => place.asked_to_close(true).await,
+                None => std::future::pending().await,
+            }
+        };
+        let read = tokio::select! {
+            read = timeout(self.handler.head_time(), header) => read.ok(),
+            () = gives_way => None,
+        };
+        match read {
+            Some(Ok(peer)) => return Some(peer),
+            Some(Err(Unread::Malformed)) => refused(PeerError::Malformed),
+            None => refused(PeerError::TooSlow),
             // Whoever looks whether the port is open leaves without a word.
-            Ok(Err(Unread::Gone)) => {}
+            Some(Err(Unread::Gone)) => {}
         }
         None
     }
