@@ -21,7 +21,7 @@ mod x509;
 pub use facts::Facts;
 pub use flaw::{BadFile, Flaw, Kind, told};
 pub use lost::lost;
-pub use pair::{Pair, problem_of};
+pub use pair::Pair;
 pub use pem::{PrivateKey, private_key, read_certificates};
 pub use state::CertificateState;
 pub use store::{CertificateList, CertificateStore};

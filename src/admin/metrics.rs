@@ -48,7 +48,7 @@ pub async fn show(
 /// How the certificates of HTTPS stand.
 fn certificates(admin: &Admin) -> Vec<CertificateSample> {
     let sample = |state: &CertificateState| CertificateSample {
-        certificate: state.files.certificate.display().to_string(),
+        certificate: state.files.certificate.path.display().to_string(),
         name: state
             .served
             .iter()

@@ -98,8 +98,8 @@ fn troubles(admin: &Admin, descriptors: Use) -> Vec<String> {
     let near = descriptors.is_near().then(|| descriptors.to_string());
     let tickets = admin.reloads.listener().tickets.clone();
     let tickets = tickets.map(|problem| {
-        let Problem { file, message, help, .. } = problem;
-        format!("{}: {message}; the keys from before stay in use; {help}", file.display())
+        let Problem { message, help, .. } = &problem;
+        format!("{}: {message}; the keys from before stay in use; {help}", problem.place())
     });
     token.into_iter().chain(near).chain(tickets).collect()
 }

@@ -2,7 +2,6 @@
 
 use std::time::SystemTime;
 
-use super::pair::problem_of;
 use super::state::{CertificateState, named};
 use super::store::CertificateStore;
 use crate::config::{CertificateFiles, Problem};
@@ -19,12 +18,12 @@ pub fn lost(
     let of = |files: &CertificateFiles| next.iter().find(|state| state.files == *files);
     let is_new = |state: &&CertificateState| !served.iter().any(|it| it.files == state.files);
     // What is named no more may be served until what replaces it can be.
-    let replaces = || next.iter().filter(is_new).find_map(|state| state.bad.as_ref());
+    let replaces = || next.iter().filter(is_new).find_map(CertificateState::problem);
     let mut lost: Vec<Problem> = Vec::new();
     for state in &served {
         let problem = match of(&state.files) {
             Some(next) => worse(state, next, now),
-            None => replaces().map(problem_of),
+            None => replaces(),
         };
         lost.extend(problem.filter(|problem| !lost.contains(problem)));
     }
@@ -33,8 +32,8 @@ pub fn lost(
 
 /// Why clients would be worse off with what the files give now.
 fn worse(before: &CertificateState, next: &CertificateState, now: SystemTime) -> Option<Problem> {
-    if let Some(bad) = &next.bad {
-        return Some(problem_of(bad));
+    if let Some(problem) = next.problem() {
+        return Some(problem);
     }
     let (before, facts) = (before.served.as_ref()?, next.served.as_ref()?);
     let validity = facts.validity(now);
@@ -46,5 +45,5 @@ fn worse(before: &CertificateState, next: &CertificateState, now: SystemTime) ->
         named(&facts.names),
         validity.state()?
     );
-    Some(Problem::of_file(&next.files.certificate, message, validity.help()))
+    Some(next.files.certificate.problem(message, validity.help()))
 }

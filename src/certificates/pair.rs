@@ -29,7 +29,7 @@ impl Pair {
     ///
     /// Where a file cannot be read, contains something else, or does not fit the other.
     pub fn load(files: &CertificateFiles) -> Result<Self, BadFile> {
-        let CertificateFiles { certificate, key } = files;
+        let (certificate, key) = (&files.certificate.path, &files.key.path);
         let (chain, of_chain) = read_certificates(certificate, Kind::Certificate)?;
         let (private, of_key) = private_key(key)?;
         let unfit = |error| BadFile::unfit(&error, certificate, key);
@@ -55,15 +55,15 @@ fn misplaced(files: &CertificateFiles, certified: &CertifiedKey) -> Option<BadFi
     let place =
         place_of(&certified.key.public_key()?, &certified.cert).filter(|place| *place > 0)?;
     let flaw = Flaw::Order { place: place + 1 };
-    Some(BadFile::new(&files.certificate, Kind::Certificate, flaw))
+    Some(BadFile::new(&files.certificate.path, Kind::Certificate, flaw))
 }
 
-/// A bad file as a problem of a configuration.
-pub fn problem_of(bad: &BadFile) -> Problem {
-    let what = match bad.kind {
-        Kind::Ca | Kind::Certificate => "the certificate",
-        Kind::Key => "the key",
+/// What is wrong with a pair as a problem of the configuration, where it names the bad file.
+pub fn problem_of(files: &CertificateFiles, bad: &BadFile) -> Problem {
+    let (what, named) = match bad.kind {
+        Kind::Ca | Kind::Certificate => ("the certificate", &files.certificate),
+        Kind::Key => ("the key", &files.key),
     };
-    let problem = Problem::of_file(&bad.file, format!("{what} {}", bad.flaw), bad.help());
+    let problem = named.problem(format!("{what} {bad}"), bad.help());
     Problem { is_transient: bad.is_transient(), ..problem }
 }

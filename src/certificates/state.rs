@@ -3,8 +3,9 @@
 use std::time::SystemTime;
 
 use super::flaw::BadFile;
+use super::pair::problem_of;
 use super::{Facts, Validity};
-use crate::config::{CertificateFiles, Digest, Problem};
+use crate::config::{CertificateFiles, Digest, Problem, Report};
 
 /// How one pair stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,11 +26,16 @@ pub struct CertificateState {
 }
 
 impl CertificateState {
+    /// Why the files cannot be used as they are, for a report.
+    pub fn problem(&self) -> Option<Problem> {
+        self.bad.as_ref().map(|bad| problem_of(&self.files, bad))
+    }
+
     /// What can hardly be meant, although it is served.
     pub fn warnings(&self, now: SystemTime) -> Vec<Problem> {
         let warning = |what: String, help: &str| {
             let message = format!("the certificate of {what}");
-            Problem::of_file(&self.files.certificate, message, help)
+            self.files.certificate.problem(message, help)
         };
         let held = self.held.as_ref().map(|held| {
             let validity = held.validity(now);
@@ -49,12 +55,12 @@ impl CertificateState {
         let facts = self.served.as_ref()?;
         let validity = facts.validity(now);
         let message = format!("the certificate of {} {}", named(&facts.names), validity.warning()?);
-        Some(Problem::of_file(&self.files.certificate, message, validity.help()))
+        Some(self.files.certificate.problem(message, validity.help()))
     }
 
     /// Logs what is otherwise than before.
     pub(super) fn tell(&self, before: Option<&Self>, is_start: bool, now: SystemTime) {
-        let file = self.files.certificate.display();
+        let file = self.files.certificate.path.display();
         let meanwhile = match &self.served {
             Some(facts) => format!("{} keep the certificate from before", named(&facts.names)),
             None => "clients get none of it".to_owned(),
@@ -62,7 +68,8 @@ impl CertificateState {
         let was_bad = before.and_then(|before| before.bad.as_ref());
         match &self.bad {
             Some(bad) if was_bad != Some(bad) => {
-                tracing::error!("{bad}, and {meanwhile}; {}", bad.help());
+                let report = Report { problems: vec![problem_of(&self.files, bad)] };
+                tracing::error!("{bad}, and {meanwhile}:\n{report}");
             }
             None if was_bad.is_some() => tracing::info!("{file} and its key can be used again"),
             _ => {}

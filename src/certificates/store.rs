@@ -10,7 +10,7 @@ use rustls::sign::CertifiedKey;
 use super::flaw::BadFile;
 use super::pair::{Pair, problem_of};
 use super::state::CertificateState;
-use crate::config::{CertificateFiles, Problem};
+use crate::config::{CertificateFiles, Problem, Warnings};
 use crate::source::{Fingerprint, Reading};
 
 /// How long a start waits for files that somebody may be writing.
@@ -89,6 +89,8 @@ impl CertificateStore {
             let place = places.get(files).and_then(|place| known.get_mut(*place));
             let entry = place.and_then(Option::take);
             let mut entry = entry.unwrap_or_else(|| Entry::new(files.clone()));
+            // The place that names them may have moved.
+            entry.files.clone_from(files);
             entry.look(reading);
             entry.choose(now);
             self.entries.push(entry);
@@ -120,7 +122,8 @@ impl CertificateStore {
 
     /// What is wrong with the files, for a report.
     pub fn problems(&self) -> Vec<Problem> {
-        self.entries.iter().filter_map(|entry| entry.bad.as_ref()).map(problem_of).collect()
+        let problem = |entry: &Entry| Some(problem_of(&entry.files, entry.bad.as_ref()?));
+        self.entries.iter().filter_map(problem).collect()
     }
 
     /// How many pairs could not be read for now, and one of the reasons.
@@ -148,7 +151,7 @@ impl CertificateStore {
         }
         self.reminded = Some(now);
         for warning in self.states().iter().filter_map(|state| state.ending(now)) {
-            tracing::warn!("{}: {}; {}", warning.file.display(), warning.message, warning.help);
+            tracing::warn!("{}:\n{}", warning.message, Warnings(std::slice::from_ref(&warning)));
         }
     }
 
@@ -183,7 +186,7 @@ impl Entry {
     /// Reads the files, unless they look as they did.
     fn look(&mut self, reading: Reading) {
         let CertificateFiles { certificate, key } = &self.files;
-        let looks = Fingerprint::of(certificate).zip(Fingerprint::of(key));
+        let looks = Fingerprint::of(&certificate.path).zip(Fingerprint::of(&key.path));
         let looks = looks.map(|(one, other)| [one, other]);
         if reading == Reading::Changed && looks.is_some() && looks == self.looked {
             return;

@@ -13,6 +13,7 @@ use rcgen::{
 use tempfile::TempDir;
 
 use super::facts::Doubt;
+use super::pair::problem_of;
 use super::*;
 use crate::config::CertificateFiles;
 use crate::source::Reading;
@@ -64,13 +65,13 @@ impl Files {
 
     fn named(&self, name: &str) -> CertificateFiles {
         let path = |end: &str| self.path(&format!("{name}{end}"));
-        CertificateFiles { certificate: path(".pem"), key: path(".key") }
+        CertificateFiles { certificate: path(".pem").into(), key: path(".key").into() }
     }
 
     fn put(&self, name: &str, pair: &(String, String)) -> CertificateFiles {
         let files = self.named(name);
-        fs::write(&files.certificate, &pair.0).unwrap();
-        fs::write(&files.key, &pair.1).unwrap();
+        fs::write(&files.certificate.path, &pair.0).unwrap();
+        fs::write(&files.key.path, &pair.1).unwrap();
         files
     }
 }
@@ -99,12 +100,13 @@ fn keys_of_every_kind_and_form_are_taken() {
     let keys = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/upstream/tls/keys"));
     for name in ["sec1", "pkcs1"] {
         let path = |end: &str| keys.join(format!("{name}.{end}"));
-        Pair::load(&CertificateFiles { certificate: path("pem"), key: path("key") }).unwrap();
+        Pair::load(&CertificateFiles { certificate: path("pem").into(), key: path("key").into() })
+            .unwrap();
     }
     // Both in one file, as HAProxy wants them.
     let (certificate, key) = pair("a.example");
     let both = files.write("both", format!("{key}{certificate}"));
-    Pair::load(&CertificateFiles { certificate: both.clone(), key: both }).unwrap();
+    Pair::load(&CertificateFiles { certificate: both.clone().into(), key: both.into() }).unwrap();
 }
 
 #[test]
@@ -186,15 +188,15 @@ fn a_file_that_is_no_certificate_is_named_with_what_it_is() {
     }) {
         let mut wrong = good.clone();
         match kind {
-            Kind::Key => wrong.key = files.path(name),
-            _ => wrong.certificate = files.path(name),
+            Kind::Key => wrong.key = files.path(name).into(),
+            _ => wrong.certificate = files.path(name).into(),
         }
         let bad = Pair::load(&wrong).unwrap_err();
         assert_eq!((&bad.file, bad.kind), (&files.path(name), kind), "{bad}");
         let told = bad.to_string();
         assert!(told.starts_with(&format!("{} {expected}", files.path(name).display())), "{told}");
         assert!(bad.help().contains(help), "{name}: {}", bad.help());
-        let problem = problem_of(&bad);
+        let problem = problem_of(&wrong, &bad);
         assert_eq!((problem.file, problem.help.as_str()), (files.path(name), bad.help()));
     }
 }
@@ -203,9 +205,9 @@ fn a_file_that_is_no_certificate_is_named_with_what_it_is() {
 fn a_key_that_may_not_be_read_says_who_may() {
     let files = Files::new();
     let pair = files.put("a", &pair("a.example"));
-    fs::set_permissions(&pair.key, fs::Permissions::from_mode(0o000)).unwrap();
+    fs::set_permissions(&pair.key.path, fs::Permissions::from_mode(0o000)).unwrap();
     // Root reads everything.
-    if fs::read(&pair.key).is_ok() {
+    if fs::read(&pair.key.path).is_ok() {
         return;
     }
     let bad = Pair::load(&pair).unwrap_err();
@@ -262,17 +264,17 @@ fn a_pair_goes_on_until_both_of_its_files_are_new() {
     let mut store = CertificateStore::open(&wanted).unwrap();
     assert_eq!((served(&store), store.problems()), (vec!["old.example".to_owned()], Vec::new()));
     let (certificate, key) = pair("new.example");
-    fs::write(&wanted[0].certificate, certificate).unwrap();
+    fs::write(&wanted[0].certificate.path, certificate).unwrap();
     assert!(load(&mut store, &wanted));
     assert_eq!(served(&store), ["old.example"]);
     let told = &store.problems()[0];
-    assert_eq!(told.file, wanted[0].key);
+    assert_eq!(told.file, wanted[0].key.path);
     assert!(told.message.contains("does not belong to"), "{told:?}");
     assert!(!load(&mut store, &wanted), "nothing else has happened");
-    fs::write(&wanted[0].key, &key[..40]).unwrap();
+    fs::write(&wanted[0].key.path, &key[..40]).unwrap();
     load(&mut store, &wanted);
     assert_eq!(served(&store), ["old.example"]);
-    fs::write(&wanted[0].key, key).unwrap();
+    fs::write(&wanted[0].key.path, key).unwrap();
     assert!(load(&mut store, &wanted));
     assert_eq!((served(&store), store.problems()), (vec!["new.example".to_owned()], Vec::new()));
 }
@@ -283,8 +285,8 @@ fn files_that_are_gone_take_nothing_away() {
     let wanted = [files.put("a", &pair("a.example"))];
     let mut store = CertificateStore::open(&wanted).unwrap();
     let before = store.list();
-    fs::remove_file(&wanted[0].certificate).unwrap();
-    fs::remove_file(&wanted[0].key).unwrap();
+    fs::remove_file(&wanted[0].certificate.path).unwrap();
+    fs::remove_file(&wanted[0].key.path).unwrap();
     assert!(load(&mut store, &wanted));
     assert!(Arc::ptr_eq(&before[0].1, &store.list()[0].1));
     assert!(store.problems()[0].message.contains("is not there"));
@@ -319,7 +321,7 @@ fn a_start_waits_for_files_that_are_being_written() {
     let files = Files::new();
     let (certificate, key) = pair("a.example");
     let wanted = files.put("a", &(certificate, pair("b.example").1));
-    let path = wanted.key.clone();
+    let path = wanted.key.path.clone();
     let writer = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(150));
         fs::write(path, key).unwrap();

@@ -44,7 +44,7 @@ fn certificates(config: &Config) -> Result<CertificateStore, CliError> {
 fn in_short(error: &CliError) -> String {
     match error {
         CliError::Config(report) => match report.problems.first() {
-            Some(first) => format!("{}: {}", first.file.display(), first.message),
+            Some(first) => format!("{}: {}", first.place(), first.message),
             None => error.to_string(),
         },
         _ => error.to_string(),

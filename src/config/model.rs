@@ -38,7 +38,8 @@ pub use quantity::{ByteSize, Digest, DigestError, QuantityError, parse_duration,
 pub use quarantine::Quarantined;
 pub use rate_limit::{Rate, RateError, RateKey, RateLimit};
 pub use server::{
-    CertificateFiles, Expose, ProxyProtocol, ServerSettings, TlsSettings, TlsVersion, Watch,
+    CertificateFiles, Expose, NamedFile, ProxyProtocol, ServerSettings, TlsSettings, TlsVersion,
+    Watch,
 };
 pub use share::{Percent, PercentError, Split, SplitError, gap, show_hundredths, spread};
 pub use upstream::{

@@ -57,6 +57,12 @@ impl Problem {
         }
     }
 
+    /// The file and the line, as compilers write them.
+    pub fn place(&self) -> String {
+        let line = self.line.map(|line| format!(":{line}")).unwrap_or_default();
+        format!("{}{line}", self.file.display())
+    }
+
     /// The problem for people, as an error with a code that scripts know too.
     pub fn with_code(&self, code: &str) -> String {
         let title = Level::ERROR.primary_title(&self.message).id(code);

@@ -103,12 +103,12 @@ fn applied_tls(root: &Path, tls: &TlsSettings) -> Settings {
         let at = format!("server.tls.certificates[{index}]");
         [(format!("{at}.certificate"), certificate), (format!("{at}.key"), key)]
     });
-    let files = files.map(|(key, path)| (key, Value::path(root, path)));
+    let files = files.map(|(key, file)| (key, Value::path(root, &file.path)));
     let settings = [
         ("server.tls.minimum", Some(Value::text(minimum.as_str().to_owned()))),
         ("server.tls.redirect", Some(Value::text(redirect.to_string()))),
         ("server.tls.hsts", hsts.map(|hsts| Value::text(show_duration(hsts)))),
-        ("server.tls.ticket-keys", ticket_keys.as_ref().map(|path| Value::path(root, path))),
+        ("server.tls.ticket-keys", ticket_keys.as_ref().map(|file| Value::path(root, &file.path))),
     ];
     let settings = settings.into_iter();
     settings.filter_map(|(key, value)| Some((key.to_owned(), value?))).chain(files).collect()

@@ -1,14 +1,13 @@
 //! What the listener of HTTPS shows clients: certificates, and tickets for their next connections. After each load the
 //! files of both are looked at too.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use super::load::lock;
 use super::{LOG, Reload, ReloadHandle, Reloader};
 use crate::certificates::{CertificateState, CertificateStore, lost};
-use crate::config::{Digest, Problem, Report, TlsSettings};
+use crate::config::{Digest, NamedFile, Problem, Report, TlsSettings};
 use crate::source::{ReadError, Reading, read_file};
 use crate::transient::advice;
 use crate::transport::tls::{CertificateTable, TicketKeys, TlsTerms};
@@ -70,15 +69,16 @@ impl Listener {
 }
 
 impl Inner {
-    fn look(&mut self, tls: &TlsSettings, reading: Reading) -> Option<ListenerState> {
+    /// How everything stands now, and whether anything is otherwise than before.
+    fn look(&mut self, tls: &TlsSettings, reading: Reading) -> (ListenerState, bool) {
         let now = SystemTime::now();
         let is_changed = self.store.load(&tls.certificates, reading, now);
         self.store.tell(now);
         if is_changed {
             self.show();
         }
-        let is_changed = self.look_at_tickets(tls.ticket_keys.as_deref()) || is_changed;
-        is_changed.then(|| self.state())
+        let is_changed = self.look_at_tickets(tls.ticket_keys.as_ref()) || is_changed;
+        (self.state(), is_changed)
     }
 
     fn show(&self) {
@@ -93,7 +93,7 @@ impl Inner {
     }
 
     /// Returns whether anything is otherwise than before.
-    fn look_at_tickets(&mut self, file: Option<&Path>) -> bool {
+    fn look_at_tickets(&mut self, file: Option<&NamedFile>) -> bool {
         let TicketFile { content, problem } = &mut self.tickets;
         let (content_before, problem_before) = (*content, problem.clone());
         match file.map(read_ticket_keys).transpose() {
@@ -112,11 +112,9 @@ impl Inner {
         if let Some(wrong) =
             problem.as_ref().filter(|wrong| problem_before.as_ref() != Some(*wrong))
         {
-            let Problem { file, message, help, .. } = wrong;
-            tracing::error!(
-                target: LOG,
-                "{}: {message}; the keys from before stay in use; {help}", file.display()
-            );
+            let report = Report { problems: vec![wrong.clone()] };
+            let message = &wrong.message;
+            tracing::error!(target: LOG, "{message}; the keys from before stay in use:\n{report}");
         }
         content_before != *content || problem_before != *problem
     }
@@ -129,7 +127,7 @@ impl Reloader {
         self.listener.with(|inner| {
             (inner.store, inner.terms) = (store, Some(terms));
             inner.show();
-            let file = self.config.server.tls.as_ref().and_then(|tls| tls.ticket_keys.as_deref());
+            let file = self.config.server.tls.as_ref().and_then(|tls| tls.ticket_keys.as_ref());
             inner.look_at_tickets(file);
             inner.store.tell(SystemTime::now());
             self.reloads.show_listener(inner.state());
@@ -144,11 +142,13 @@ impl Reloader {
         let listener = self.listener.clone();
         let look = move || listener.with(|inner| inner.look(&tls, reading));
         match tokio::task::spawn_blocking(look).await {
-            Ok(Some(state)) => {
+            Ok((state, is_changed)) => {
+                // The place of a problem may be another one, which is no news.
                 self.reloads.show_listener(state);
-                self.news.of_all();
+                if is_changed {
+                    self.news.of_all();
+                }
             }
-            Ok(None) => {}
             Err(stopped) => tracing::error!(target: LOG, "certificates were not read: {stopped}"),
         }
     }
@@ -198,26 +198,27 @@ impl ReloadHandle {
 /// # Errors
 ///
 /// Where it cannot be read, or contains something else.
-pub fn ticket_keys(file: &Path) -> Result<TicketKeys, Box<Problem>> {
+pub fn ticket_keys(file: &NamedFile) -> Result<TicketKeys, Box<Problem>> {
     read_ticket_keys(file).map(|(_, keys)| keys)
 }
 
-fn read_ticket_keys(file: &Path) -> Result<(Digest, TicketKeys), Box<Problem>> {
-    let content = read_file(file, KEYS_MAX).map_err(|error| unreadable(file, &error))?;
+fn read_ticket_keys(file: &NamedFile) -> Result<(Digest, TicketKeys), Box<Problem>> {
+    let content = read_file(&file.path, KEYS_MAX).map_err(|error| unreadable(file, &error))?;
     let keys = TicketKeys::parse(&content).map_err(|error| {
         // What the error says already tells what to do.
-        Box::new(Problem::of_file(file, format!("the ticket keys cannot be used: {error}"), ""))
+        let path = file.path.display();
+        Box::new(file.problem(format!("the ticket keys {path} cannot be used: {error}"), ""))
     })?;
     Ok((Digest::of(&content), keys))
 }
 
-fn unreadable(file: &Path, error: &ReadError) -> Box<Problem> {
-    let message = format!("the ticket keys cannot be read: {error}");
+fn unreadable(file: &NamedFile, error: &ReadError) -> Box<Problem> {
+    let message = format!("the ticket keys {} cannot be read: {error}", file.path.display());
     if let Some(error) = error.transient() {
-        let problem = Problem::of_file(file, message, advice(error));
+        let problem = file.problem(message, advice(error));
         return Box::new(Problem { is_transient: true, ..problem });
     }
     let help =
         "make the file with `openssl rand -base64 32`, readable for the user that runs watershed";
-    Box::new(Problem::of_file(file, message, help))
+    Box::new(file.problem(message, help))
 }

@@ -120,7 +120,7 @@ impl Restarting {
     async fn attempt(&self, patience: Duration) -> Result<(Attempt, Vec<SocketAddr>), String> {
         let program = self.program.as_ref().ok_or("nothing says how this process was started")?;
         if let Some(lost) = self.reloads.lost_certificates().await.first() {
-            return Err(format!("{}: {}", lost.file.display(), lost.message));
+            return Err(format!("{}: {}", lost.place(), lost.message));
         }
         let mut successor = self.start(program)?;
         let readiness = self.ready(&mut successor, patience).await?;

@@ -157,10 +157,10 @@ fn the_main_file_means_what_it_says() {
             minimum: TlsVersion::V1_3,
             redirect: true,
             hsts: Some(Duration::from_secs(365 * 86_400)),
-            ticket_keys: Some(tree.path("config/tickets.key")),
+            ticket_keys: Some(tree.path("config/tickets.key").into()),
             certificates: vec![CertificateFiles {
-                certificate: tree.path("config/certs/example.pem"),
-                key: tree.path("config/certs/example.key"),
+                certificate: tree.path("config/certs/example.pem").into(),
+                key: tree.path("config/certs/example.key").into(),
             }],
         }),
         limits: ConnectionLimits {

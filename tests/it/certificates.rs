@@ -2,6 +2,7 @@
 //! is told of those that end, or cannot be used.
 
 mod client;
+mod places;
 mod restarts;
 
 use std::net::SocketAddr;
@@ -268,7 +269,7 @@ fn a_start_without_any_certificate_is_refused() {
         let (said, told) = (finished.stdout, finished.stderr);
         let said = String::from_utf8([said, told].concat()).unwrap();
         assert_eq!(finished.status.code(), Some(1), "{said}");
-        for words in ["the key is not there", "certs/a.key", "create the file"] {
+        for words in ["certs/a.key is not there", "key = \"certs/a.key\"", "create the file"] {
             assert!(said.contains(words), "{said}");
         }
     }
@@ -354,7 +355,7 @@ fn ticket_keys_are_followed_and_bad_ones_replace_nothing() {
     let check = site.command(&["check"]).output().unwrap();
     assert_eq!(check.status.code(), Some(1), "{check:?}");
     let watershed = site.start();
-    watershed.log_line(&["tickets.key", "the ticket keys cannot be used", "openssl rand"]);
+    watershed.log_line(&["tickets.key", "cannot be used", "openssl rand"]);
     let troubles = || {
         let status: Value = watershed.admin("/api/v1/status").json();
         status["troubles"].to_string()

@@ -243,11 +243,17 @@ fn rejected_file(rejection: &RejectionDocument, served: Option<&ServiceDocument>
     Finding { quoted, ..finding }
 }
 
-/// The main file's part of the last reload: problems of services' files are told with their services.
+/// The main file's part of the last reload: problems of services' files are told with their services, and those of
+/// HTTPS's files, which it names, by themselves.
 fn main_file(document: &StatusDocument) -> Option<Finding> {
     let report = document.last_reload.as_ref()?.report.as_ref()?;
     let main = std::path::Path::new(&document.config);
-    report.problems.iter().find(|problem| problem.file == main)?;
+    let of_https = |problem: &&Problem| {
+        let mut certificates = document.certificates.iter();
+        certificates.any(|it| it.problem.as_ref() == Some(problem))
+            || document.troubles.iter().any(|trouble| trouble.contains(&problem.message))
+    };
+    report.problems.iter().find(|problem| problem.file == main && !of_https(problem))?;
     let text = format!("{}, and what is served has not changed since", document.config);
     let quoted = report.report.lines().map(|line| line.trim_end().to_owned()).collect();
     Some(Finding { quoted, ..Finding::new(WRONG, refusal(&report.problems), text) })
@@ -261,8 +267,8 @@ fn certificate(certificate: &CertificateDocument) -> Vec<Finding> {
             Some(name) => format!("clients of {name} get the certificate from before"),
             None => "clients get none of it".to_owned(),
         };
-        let Problem { file, message, help, .. } = problem;
-        let text = format!("{}: {message}, and {meanwhile}", file.display());
+        let Problem { message, help, .. } = problem;
+        let text = format!("{}: {message}, and {meanwhile}", problem.place());
         Finding::new(WRONG, "certificate", text).help(help)
     });
     problem.into_iter().chain(warnings.iter().map(warned)).collect()
@@ -275,7 +281,6 @@ fn refusal(problems: &[Problem]) -> &'static str {
 }
 
 fn warned(warning: &Problem) -> Finding {
-    let Problem { file, line, message, help, .. } = warning;
-    let line = line.map(|line| format!(":{line}")).unwrap_or_default();
-    Finding::new(WAITING, "warning", format!("{}{line}: {message}", file.display())).help(help)
+    let Problem { message, help, .. } = warning;
+    Finding::new(WAITING, "warning", format!("{}: {message}", warning.place())).help(help)
 }

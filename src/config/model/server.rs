@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{ConnectionLimits, hours, loopback, show_duration};
+use super::super::report::Problem;
+use super::{ConnectionLimits, Place, hours, loopback, show_duration};
 
 /// How requests reach us.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,8 +144,8 @@ pub struct TlsSettings {
     pub redirect: bool,
     /// How long browsers are told to use HTTPS only.
     pub hsts: Option<Duration>,
-    /// Absolute. The keys of session tickets; without it, each process makes its own.
-    pub ticket_keys: Option<PathBuf>,
+    /// The keys of session tickets; without it, each process makes its own.
+    pub ticket_keys: Option<NamedFile>,
     /// At least one. The first is for clients that name no host, or one that no certificate has.
     pub certificates: Vec<CertificateFiles>,
 }
@@ -156,8 +157,8 @@ impl TlsSettings {
     /// Every file that it names.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         let pairs = self.certificates.iter();
-        let pairs = pairs.flat_map(|files| [files.certificate.as_path(), files.key.as_path()]);
-        pairs.chain(self.ticket_keys.as_deref())
+        let pairs = pairs.flat_map(|files| [&files.certificate, &files.key]);
+        pairs.chain(&self.ticket_keys).map(|file| file.path.as_path())
     }
 }
 
@@ -197,8 +198,29 @@ impl TlsVersion {
 /// A certificate, and its key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CertificateFiles {
-    /// Absolute. The certificate, and its chain.
-    pub certificate: PathBuf,
+    /// The certificate, and its chain.
+    pub certificate: NamedFile,
+    pub key: NamedFile,
+}
+
+/// A file that the main file names, and where it does.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct NamedFile {
     /// Absolute.
-    pub key: PathBuf,
+    pub path: PathBuf,
+    pub place: Place,
+}
+
+impl NamedFile {
+    /// A problem with the file, at the place that names it; or of the file itself, where no place is known.
+    pub fn problem(&self, message: impl Into<String>, help: impl Into<String>) -> Problem {
+        self.place.problem(&self.path, message, help)
+    }
+}
+
+impl From<PathBuf> for NamedFile {
+    /// A file that nothing names.
+    fn from(path: PathBuf) -> Self {
+        Self { path, place: Place::default() }
+    }
 }

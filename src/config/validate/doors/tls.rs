@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::Duration;
 
-use super::super::super::model::{CertificateFiles, TlsSettings, TlsVersion};
+use super::super::super::model::{CertificateFiles, NamedFile, Place, TlsSettings, TlsVersion};
 use super::super::super::raw::{Field, Located, RawCertificate, RawServerTls};
 use super::super::super::source::{Complaint, Findings};
 use super::super::{field, quantity};
@@ -37,7 +37,7 @@ pub fn tls(
         minimum: main.text(minimum, self::minimum).unwrap_or(default.minimum),
         redirect: redirect.map_or(default.redirect, |raw| *raw.value()),
         hsts: main.text(hsts, self::hsts),
-        ticket_keys: main.path("ticket-keys", ticket_keys),
+        ticket_keys: file(main, "ticket-keys", ticket_keys.map(Located::into_parts)),
         certificates: self::certificates(main, &table, certificates),
     }
 }
@@ -136,7 +136,18 @@ fn certificate(
     let RawCertificate { certificate, key } = raw;
     let certificate = main.required(table, "certificate", certificate);
     let key = main.required(table, "key", key);
-    let certificate = certificate.and_then(|(span, text)| main.path_at("certificate", span, &text));
-    let key = key.and_then(|(span, text)| main.path_at("key", span, &text));
+    let certificate = file(main, "certificate", certificate);
+    let key = file(main, "key", key);
     Some(CertificateFiles { certificate: certificate?, key: key? })
+}
+
+/// The file that a key names.
+fn file(
+    main: &mut Findings<'_>,
+    key: &str,
+    field: Option<(Range<usize>, String)>,
+) -> Option<NamedFile> {
+    let (span, text) = field?;
+    let place = Place::of(main.source.spot(span.clone()));
+    Some(NamedFile { path: main.path_at(key, span, &text)?, place })
 }

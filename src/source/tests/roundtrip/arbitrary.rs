@@ -113,7 +113,10 @@ fn https() -> impl Strategy<Value = (Option<String>, Vec<IpNet>, Option<TlsSetti
         networks.into_iter().collect()
     });
     let pairs = (btree_set(path(), 1..4), path()).prop_map(|(certificates, key)| {
-        let files = |certificate| CertificateFiles { certificate, key: key.clone() };
+        let files = |certificate: PathBuf| CertificateFiles {
+            certificate: certificate.into(),
+            key: key.clone().into(),
+        };
         certificates.into_iter().map(files).collect()
     });
     let times = option::of((0..=730 * 86_400_u64).prop_map(Duration::from_secs));
@@ -123,7 +126,7 @@ fn https() -> impl Strategy<Value = (Option<String>, Vec<IpNet>, Option<TlsSetti
         minimum,
         redirect,
         hsts,
-        ticket_keys,
+        ticket_keys: ticket_keys.map(Into::into),
         certificates,
     });
     (health, networks, option::of(tls))

@@ -14,12 +14,12 @@ impl Writer<'_> {
             self.key(text, "hsts", quoted(show_duration(*hsts)), false);
         }
         if let Some(file) = ticket_keys {
-            self.key(text, "ticket-keys", self.path(file, ".."), false);
+            self.key(text, "ticket-keys", self.path(&file.path, ".."), false);
         }
         for CertificateFiles { certificate, key } in certificates {
             *text += "[[server.tls.certificates]]\n";
-            self.key(text, "certificate", self.path(certificate, ".."), false);
-            self.key(text, "key", self.path(key, ".."), false);
+            self.key(text, "certificate", self.path(&certificate.path, ".."), false);
+            self.key(text, "key", self.path(&key.path, ".."), false);
         }
     }
 }
