@@ -221,3 +221,26 @@ fn explain_believes_whom_requests_believe() {
         }
     }
 }
+
+/// Of two targets, each client has one: the client whom the proxy names, whoever it says came before.
+#[test]
+fn a_hash_balance_is_by_the_client_and_not_by_the_proxy() {
+    let targets = ["a", "b"].map(|name| Upstream::http1(Script::text(name)));
+    let addresses = targets.each_ref().map(Upstream::address);
+    let version = upstream("v1", &addresses, "balance = \"hash\"");
+    let target = |watershed: &Watershed, hops: &str| {
+        let line = format!("x-forwarded-for: {hops}");
+        watershed.http1().ask("GET", UP, "/", &[&line], b"").text()
+    };
+    let watershed = Site::new().server(TRUSTED).service("up", &version).start();
+    let of = |host: u8| target(&watershed, &format!("203.0.113.{host}"));
+    let chosen: Vec<_> = (1..=20).map(of).collect();
+    assert!(["a", "b"].iter().all(|it| chosen.iter().any(|chosen| chosen == it)), "{chosen:?}");
+    for (host, chosen) in (1..=20).zip(&chosen) {
+        let hops = format!("198.51.100.{host}, 203.0.113.{host}, 10.0.0.9");
+        assert_eq!(target(&watershed, &hops), *chosen, "{hops}");
+    }
+    let nobody = Site::new().service("up", &version).start();
+    let same = target(&nobody, "203.0.113.1");
+    assert!((2..=20).all(|host| target(&nobody, &format!("203.0.113.{host}")) == same));
+}

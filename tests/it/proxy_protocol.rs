@@ -1,9 +1,10 @@
 //! Connections that begin with a PROXY header: what it says is believed of trusted proxies, and whoever sends none, or no
 //! right one, is closed without an answer.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
+use crate::support::https::{FIRST, secure};
 use crate::support::{Http1, LAB, Response, Site, Watershed, lab};
 
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
@@ -118,6 +119,43 @@ fn http2_begins_behind_the_header_too() {
         "{}",
         told.text()
     );
+}
+
+/// nats-io/nats-server#7571, haraka/Haraka#3105: the header comes before TLS, whole or in pieces.
+#[test]
+fn a_handshake_begins_behind_the_header() {
+    let server = "proxy-protocol = \"v1-v2\"\ntrusted-proxies = [\"127.0.0.1\"]";
+    let service = format!("domains = [\"{FIRST}\"]\n{}", lab("v1"));
+    let watershed = secure("").server(server).service("lab", &service).start();
+    let v1 = b"PROXY TCP4 198.51.100.7 10.0.0.1 4711 443\r\n".to_vec();
+    let of_tls = [V4.as_slice(), &[0x20, 0, 5, 1, 0, 0, 0, 0]].concat();
+    for (header, piece) in
+        [(v1.clone(), 100), (v2(0x21, 0x11, &V4), 100), (v2(0x21, 0x11, &of_tls), 100), (v1, 7)]
+    {
+        let mut client = watershed.tls(FIRST, &["http/1.1"]);
+        for piece in header.chunks(piece) {
+            client.sock.write_all(piece).unwrap();
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        write!(client, "GET /headers HTTP/1.1\r\nhost: {FIRST}\r\nconnection: close\r\n\r\n").unwrap();
+        let mut read = String::new();
+        client.read_to_string(&mut read).unwrap();
+        assert!(read.contains("x-forwarded-for: 198.51.100.7\n"), "{read}");
+        assert!(read.contains("x-forwarded-proto: https\n"), "{read}");
+    }
+    // Without a header, or with one behind the beginning of TLS, nothing is answered, not even an alert.
+    for start in [&b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03"[..], b"GET / HTTP/1.1\r\n\r\n"] {
+        let mut client = Http1::connect(watershed.https_address());
+        client.writer().write_all(start).ok();
+        assert_eq!(client.everything(), "");
+    }
+    watershed.await_outcomes("proxy-header", 2);
+    watershed.await_outcomes("tls-handshake", 0);
+    // What is behind a right header, and no TLS, is what it is without one.
+    let mut cleartext = Http1::connect(watershed.https_address());
+    cleartext.send(v2(0x21, 0x11, &V4));
+    assert_eq!(cleartext.get(FIRST, "/").status, 400);
+    watershed.await_outcomes("cleartext", 1);
 }
 
 /// The proxy speaks TLS for us, and says so in its header.

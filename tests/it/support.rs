@@ -11,6 +11,7 @@ mod http1;
 mod http2;
 pub mod https;
 mod load;
+pub mod peer;
 pub mod raw2;
 mod response;
 mod site;

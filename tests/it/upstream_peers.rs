@@ -2,72 +2,11 @@
 //! WebSocket libraries as clients and upstreams. `tests/peers/install.sh` installs what can be installed. A test whose
 //! peer is not there says so, and passes.
 
-use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::net::SocketAddr;
+use std::process::Command;
 
-use crate::support::{Finished, Http1, Site, UP, Watershed, eventually, limits, request, upstream};
-
-/// A process that prints its port, and ends when its stdin does.
-struct Peer {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Peer {
-    /// Starts a script of `tests/peers`.
-    fn start(mut command: Command, script: &str) -> Self {
-        command.arg(scripts().join(script)).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let port: u16 = line.trim().parse().unwrap_or_else(|_| panic!("{script}: {line:?}"));
-        Self { child, address: SocketAddr::from(([127, 0, 0, 1], port)) }
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn scripts() -> PathBuf {
-    root().join("tests/peers")
-}
-
-/// A program of the machine, if it is installed.
-fn program(name: &str) -> Option<Command> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let places = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
-    let found = places.map(|place| place.join(name)).find(|program| program.is_file());
-    found.map(Command::new)
-}
-
-/// The Python of the tests, if it has this module.
-fn python(module: &str) -> Option<Command> {
-    let python = root().join("target/peers/venv/bin/python");
-    let has = Command::new(&python).args(["-c", &format!("import {module}")]).output();
-    has.is_ok_and(|it| it.status.success()).then(|| Command::new(python))
-}
-
-macro_rules! or_pass {
-    ($found:expr, $what:literal) => {
-        match $found {
-            Some(found) => found,
-            None => {
-                eprintln!("not tested: {} is not installed (tests/peers/install.sh)", $what);
-                return;
-            }
-        }
-    };
-}
+use crate::support::peer::{Peer, nginx_at, nginx_http, or_pass, program, python, scripts};
+use crate::support::{Finished, Http1, Site, UP, Watershed, limits, request, upstream};
 
 /// Serves an upstream with these lines of its own.
 fn serve(target: SocketAddr, lines: &str) -> Watershed {
@@ -87,7 +26,7 @@ fn run(watershed: &Watershed, mut python: Command, script: &str) {
 #[test]
 fn grpc_passes_unary_and_streaming_with_its_errors_and_deadlines() {
     let (client, server) = (or_pass!(python("grpc"), "grpcio"), python("grpc").unwrap());
-    let server = Peer::start(server, "grpc_server.py");
+    let server = Peer::script(server, "grpc_server.py");
     let watershed = serve(server.address, "protocol = \"h2c\"");
     run(&watershed, client, "grpc_client.py");
 }
@@ -96,7 +35,7 @@ fn grpc_passes_unary_and_streaming_with_its_errors_and_deadlines() {
 fn websockets_pass_over_http1() {
     let (client, server) =
         (or_pass!(python("websockets"), "websockets"), python("websockets").unwrap());
-    let server = Peer::start(server, "websocket_server.py");
+    let server = Peer::script(server, "websocket_server.py");
     run(&serve(server.address, ""), client, "websocket_client.py");
 }
 
@@ -104,14 +43,14 @@ fn websockets_pass_over_http1() {
 #[test]
 fn websockets_pass_from_http2_to_http1() {
     let client = or_pass!(python("websockets, h2, wsproto"), "h2");
-    let server = Peer::start(python("websockets").unwrap(), "websocket_server.py");
+    let server = Peer::script(python("websockets").unwrap(), "websocket_server.py");
     run(&serve(server.address, ""), client, "websocket2_client.py");
 }
 
 #[test]
 fn node_is_an_upstream() {
-    let node = or_pass!(program("node"), "node");
-    let node = Peer::start(node, "http_server.js");
+    let node = Command::new(or_pass!(program("node"), "node"));
+    let node = Peer::script(node, "http_server.js");
     let watershed = serve(node.address, "");
     let mut client = watershed.http1();
     for _ in 0..30 {
@@ -137,8 +76,8 @@ fn node_is_an_upstream() {
 /// Not only WebSockets upgrade. What comes right behind the request, or the 101, is not lost (Go #80875).
 #[test]
 fn node_speaks_a_protocol_of_its_own_after_an_upgrade() {
-    let node = or_pass!(program("node"), "node");
-    let node = Peer::start(node, "http_server.js");
+    let node = Command::new(or_pass!(program("node"), "node"));
+    let node = Peer::script(node, "http_server.js");
     let watershed = serve(node.address, "");
     let mut client = watershed.http1();
     client.send(format!(
@@ -158,8 +97,8 @@ fn node_speaks_a_protocol_of_its_own_after_an_upgrade() {
 
 #[test]
 fn python_is_an_upstream() {
-    let python = or_pass!(program("python3"), "python3");
-    let python = Peer::start(python, "http_server.py");
+    let python = Command::new(or_pass!(program("python3"), "python3"));
+    let python = Peer::script(python, "http_server.py");
     let watershed = serve(python.address, "");
     let mut client = watershed.http1();
     for number in 0..20 {
@@ -176,31 +115,24 @@ fn python_is_an_upstream() {
 /// nginx, with connections that it closes after five requests each.
 #[test]
 fn nginx_is_an_upstream() {
-    let mut nginx = or_pass!(program("nginx"), "nginx");
+    let nginx = or_pass!(program("nginx"), "nginx");
     let home = tempfile::tempdir().unwrap();
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let body = vec![b'x'; 3 << 20];
     std::fs::create_dir(home.path().join("www")).unwrap();
     std::fs::write(home.path().join("www/large"), &body).unwrap();
-    let config = format!(
-        "daemon off; master_process off; worker_processes 1; pid nginx.pid; error_log stderr;
-        events {{ worker_connections 256; }}
-        http {{
-            access_log off; keepalive_requests 5; default_type text/plain;
-            client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path f;
-            uwsgi_temp_path u; scgi_temp_path s; client_max_body_size 1k;
+    let (nginx, _) = Peer::listening(1, |addresses| {
+        let server = format!(
+            "keepalive_requests 5; client_max_body_size 1k;
             server {{
-                listen {address};
+                listen {};
                 location / {{ return 200 \"$request_method $host $http_x_forwarded_for\"; }}
                 location /large {{ root www; }}
                 location /upload {{ root www; }}
-            }}
-        }}"
-    );
-    std::fs::write(home.path().join("nginx.conf"), config).unwrap();
-    nginx.arg("-p").arg(home.path()).args(["-e", "stderr", "-c", "nginx.conf"]);
-    let nginx = Peer { child: nginx.stderr(Stdio::null()).spawn().unwrap(), address };
-    eventually("nginx", || TcpStream::connect(address).is_ok());
+            }}",
+            addresses[0]
+        );
+        nginx_at(home.path(), &nginx, &nginx_http(&server))
+    });
     let watershed = serve(nginx.address, "");
     let mut client: Http1 = watershed.http1();
     for _ in 0..40 {
