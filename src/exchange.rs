@@ -3,22 +3,23 @@
 //! holds a part or two at most.
 
 mod feed;
+mod fields;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use http::response::Parts;
 
 pub use feed::{BodyUnwanted, Fed, Feed, Part, Waits};
+pub use fields::{Field, Fields, Line, RequestHead, ResponseHead, is};
 
 /// An event of a response: informational heads, one head, then parts of the body, then the end. A failure `F`
 /// may come at any point, and nothing follows it.
 #[derive(Debug)]
 pub enum Event<F> {
     /// An informational response (1xx) before the head, other than `101`.
-    Informational(Box<Parts>),
+    Informational(ResponseHead),
     /// The head. After `101`, and after a success to CONNECT, data in both directions belongs to the protocol that the
     /// connection was upgraded to.
-    Head(Box<Parts>),
+    Head(ResponseHead),
     Data(Bytes),
     Trailers(HeaderMap),
     End,

@@ -25,10 +25,10 @@ use std::time::{Duration, Instant};
 
 use http::request::Parts;
 use http::uri::Scheme;
-use http::{Method, StatusCode, Version, header};
-use pingora::http::ResponseHeader;
+use http::{HeaderValue, Method, StatusCode, Version, header};
 
 use crate::config::{ConnectionLimits, TlsVersion};
+use crate::exchange::ResponseHead;
 use crate::routing::{self, Asked, Found, Refused};
 use crate::telemetry::{FailureLog, RequestRecord, Telemetry};
 use crate::transport::tls::{HandshakeLimits, Rejected};
@@ -256,8 +256,8 @@ async fn answer_last(session: &mut Session) -> Result<(), Failure> {
     if session.request().method != Method::OPTIONS {
         return Err(Failure::Connect);
     }
-    let mut head = ResponseHeader::build(StatusCode::NO_CONTENT, Some(1)).map_err(|_| Gone)?;
-    head.insert_header(header::ALLOW, failure::ALLOW).map_err(|_| Gone)?;
+    let mut head = ResponseHead::new(StatusCode::NO_CONTENT);
+    head.fields.append(header::ALLOW, HeaderValue::from_static(failure::ALLOW));
     session.write_head(head, true).await?;
     Ok(session.finish(None).await?)
 }

@@ -27,13 +27,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use http::Request;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::config::{Digest, Limits, Protocol, TargetAddress, UpstreamSpec};
-use crate::exchange::Fed;
+use crate::exchange::{Fed, RequestHead};
 use balance::{Member, TargetSet};
 use budget::Budget;
 use eject::Ejection;
@@ -181,14 +180,13 @@ impl Upstream {
     ///
     /// # Errors
     ///
-    /// Where no target is healthy. The request comes back.
-    #[expect(clippy::result_large_err, reason = "a box would cost each retry an allocation")]
+    /// Where no target is healthy.
     pub fn start(
         self: &Arc<Self>,
-        request: Request<()>,
+        request: impl Into<RequestHead>,
         body: Option<Fed>,
         attempt: &Attempt<'_>,
-    ) -> Result<Exchange, (Failure, Request<()>)> {
+    ) -> Result<Exchange, Failure> {
         let now = Instant::now();
         if attempt.tried.is_empty() && !attempt.on_new_connection {
             self.budget.count_request(now);
@@ -197,9 +195,10 @@ impl Upstream {
         match set.pick(attempt, now) {
             Some(member) => {
                 let call = Call::new(self, member, now);
+                let request = request.into();
                 Ok(Exchange::new(call, request, body, &self.limits, attempt.on_new_connection))
             }
-            None => Err((Failure::unhealthy(), request)),
+            None => Err(Failure::unhealthy()),
         }
     }
 

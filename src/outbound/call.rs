@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, EXPECT, HeaderValue, TE};
-use http::{HeaderMap, Method, Request, Response, Uri};
+use http::{HeaderMap, Method, Request, Uri};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt as _;
 use tokio::sync::OwnedSemaphorePermit;
@@ -20,7 +20,7 @@ use super::connections::Way;
 use super::egress::{Shared, advice};
 use super::failed;
 use crate::config::{AddressKind, Host};
-use crate::exchange::{Event, Feed};
+use crate::exchange::{Event, Feed, ResponseHead};
 use crate::runtime::{Answer, Call, CallBody, CallError, CallTimes};
 use crate::upstream::{Attempt, Exchange, Failure, FailureKind, Sent, Upstream};
 
@@ -57,7 +57,7 @@ pub(super) async fn send(
             (body.boxed_unsync(), Some(drive))
         }
     };
-    Ok(Answer { response: Response::from_parts(head, body), rest })
+    Ok(Answer { response: head.into_response().map(|()| body), rest })
 }
 
 /// An answer whose call has a place among those in flight until its body is over.
@@ -99,7 +99,7 @@ async fn addresses(
 
 /// A call whose answer has begun.
 struct Answered {
-    head: http::response::Parts,
+    head: ResponseHead,
     exchange: Exchange,
     /// What sends the rest of the call's body, where there is one.
     sending: Option<Pump>,
@@ -170,7 +170,7 @@ async fn at(
     let (feed, fed) = body.is_some().then(Feed::new).unzip();
     let attempt = Attempt { on_new_connection, ..Attempt::default() };
     let exchange = upstream.start(request.clone(), fed, &attempt);
-    let mut exchange = exchange.map_err(|(failure, _)| Tried::Failed(failure))?;
+    let mut exchange = exchange.map_err(Tried::Failed)?;
     let early = match &feed {
         None => None,
         Some(feed) => tokio::select! {
@@ -208,10 +208,10 @@ async fn at(
 }
 
 /// The head of the answer. Guests are not told informational ones.
-async fn head(exchange: &mut Exchange) -> Result<http::response::Parts, Failure> {
+async fn head(exchange: &mut Exchange) -> Result<ResponseHead, Failure> {
     loop {
         match exchange.next().await {
-            Event::Head(head) => return Ok(*head),
+            Event::Head(head) => return Ok(head),
             Event::Failed(failure) => return Err(failure),
             Event::Informational(_) => {}
             Event::Data(_) | Event::Trailers(_) | Event::End => {

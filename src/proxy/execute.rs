@@ -19,7 +19,6 @@ use std::task::Poll;
 use std::time::Duration;
 
 use http::HeaderMap;
-use http::response::Parts;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::ctx::{Chosen, RequestCtx};
@@ -27,7 +26,7 @@ use super::exchange::Exchange;
 use super::failure::Failure;
 use super::headers;
 use super::session::Session;
-use crate::exchange::Event;
+use crate::exchange::{Event, ResponseHead};
 use crate::runtime::GuestFailure;
 use crate::upstream::{self, FailureKind, Sent};
 use attempt::{Again, Attempts, Opened};
@@ -179,18 +178,17 @@ impl Execution<'_> {
 
     async fn output(&mut self, event: Event<Failure>) -> Result<Step, Failure> {
         let written = match event {
-            Event::Head(head) => return self.take_head(*head).await,
+            Event::Head(head) => return self.take_head(head).await,
             Event::Data(data) if self.has_body() => {
                 self.yield_before_last_write().await;
                 self.attempts.session.write(data).await
             }
-            Event::Trailers(mut trailers) if self.has_body() => {
-                headers::keep_trailers(&mut trailers);
-                self.trailers = Some(trailers);
+            Event::Trailers(trailers) if self.has_body() => {
+                self.trailers = Some(headers::keep_trailers(trailers));
                 Ok(())
             }
             Event::Data(_) | Event::Trailers(_) => Ok(()),
-            Event::Informational(head) => self.informational(*head).await,
+            Event::Informational(head) => self.informational(head).await,
             Event::Failed(failure) if self.is_switched && is_pause(&failure) => {
                 return self.end().await;
             }
@@ -207,7 +205,7 @@ impl Execution<'_> {
     }
 
     /// Passes a head on, unless its status is one after which the request is done again.
-    async fn take_head(&mut self, head: Parts) -> Result<Step, Failure> {
+    async fn take_head(&mut self, head: ResponseHead) -> Result<Step, Failure> {
         let status = head.status;
         if self.attempts.may_drop(status) && Box::pin(self.again(Setback::Status(status))).await {
             return Ok(Step::More);

@@ -7,15 +7,18 @@ mod forwarded;
 
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderName, HeaderValue, MAX_FORWARDS};
+use http::header::{
+    CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderName, HeaderValue, MAX_FORWARDS, SET_COOKIE,
+};
 use http::request::Parts;
 use http::uri::Scheme;
-use http::{HeaderMap, Method, Request, Version};
-use pingora::http::{RequestHeader, ResponseHeader};
+use http::{HeaderMap, Method, Version};
+use pingora::http::RequestHeader;
 
-use super::ctx::{Lane, RequestCtx, Wish};
+use super::ctx::{Chosen, Lane, RequestCtx, Wish};
 use super::failure::Failure;
 use crate::config::VersionName;
+use crate::exchange::{Fields, RequestHead};
 use crate::routing::{
     self, Asked, Id, Text, WATERSHED_KEY, WATERSHED_STICKY, WATERSHED_VERSION, X_FORWARDED_FOR,
     X_FORWARDED_PROTO,
@@ -27,15 +30,14 @@ pub use connection::{
 };
 pub use forwarded::Hop;
 
-pub const WATERSHED_ERROR: &str = "watershed-error";
-pub const WATERSHED_DECISION: &str = "watershed-decision";
-pub const WATERSHED_GENERATION: &str = "watershed-generation";
-pub const X_REQUEST_ID: &str = "x-request-id";
-pub const RATE_LIMIT: &str = "ratelimit";
-pub const RATE_LIMIT_POLICY: &str = "ratelimit-policy";
+pub const WATERSHED_ERROR: HeaderName = HeaderName::from_static("watershed-error");
+pub const WATERSHED_DECISION: HeaderName = HeaderName::from_static("watershed-decision");
+pub const WATERSHED_GENERATION: HeaderName = HeaderName::from_static("watershed-generation");
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const REQUEST_ID: HeaderName = HeaderName::from_static(X_REQUEST_ID);
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 const LANE: [HeaderName; 3] = [WATERSHED_VERSION, WATERSHED_KEY, WATERSHED_STICKY];
 /// What HTTP/2 adds to the length of each field
@@ -115,28 +117,24 @@ fn is_framed_once(request: &Parts) -> bool {
 /// The request as every backend sees it: what the client sent, without the fields that concern only the connection ([RFC
 /// 9110, section 7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)), and with where the request came from: what
 /// a trusted proxy says about that is kept, and what anybody else says is not. No `via` is added: a backend that sees one may switch compression off, and loops are found otherwise.
-pub fn request(request: &RequestHeader, hop: Hop<'_>, request_id: &str) -> Request<()> {
-    let copy = |headers: &mut HeaderMap, name: &HeaderName, value: &HeaderValue| {
+pub fn request(request: &RequestHeader, hop: Hop<'_>, request_id: &str) -> RequestHead {
+    let copy = |fields: &mut Fields, name: &HeaderName, value: &HeaderValue| {
         if hop.is_believed || !forwarded::is_about_client(name.as_str()) {
-            copy(headers, name, value);
+            copy(fields, name, value);
         }
     };
-    let mut headers = connection::end_to_end(&request.headers, MADE_HERE, copy);
-    let hops = forwarded::hops(&headers, hop.peer);
-    insert(&mut headers, X_FORWARDED_FOR, hops);
-    headers.insert(X_FORWARDED_PROTO, proto(hop.scheme));
-    if let Some(host) = authority(request).filter(|_| !headers.contains_key(&X_FORWARDED_HOST)) {
-        headers.insert(X_FORWARDED_HOST, host);
+    let mut fields = connection::end_to_end(&request.headers, MADE_HERE, copy);
+    let hops = forwarded::hops(&fields, hop.peer);
+    fields.insert(X_FORWARDED_FOR, hops);
+    fields.insert(X_FORWARDED_PROTO, proto(hop.scheme));
+    if let Some(host) = authority(request).filter(|_| !fields.contains(&X_FORWARDED_HOST)) {
+        fields.append(X_FORWARDED_HOST, host);
     }
-    insert(&mut headers, REQUEST_ID, request_id);
+    fields.insert(X_REQUEST_ID, request_id);
     if let Some(left) = forwards_left(request) {
-        headers.insert(MAX_FORWARDS, left.saturating_sub(1).into());
+        fields.insert(MAX_FORWARDS, left.saturating_sub(1));
     }
-    let mut outgoing = Request::new(());
-    *outgoing.method_mut() = request.method.clone();
-    *outgoing.uri_mut() = request.uri.clone();
-    *outgoing.headers_mut() = headers;
-    outgoing
+    RequestHead { method: request.method.clone(), uri: request.uri.clone(), fields }
 }
 
 /// How many more proxies may forward a request: `None` where it does not say, or where its method has no such limit
@@ -155,24 +153,21 @@ fn proto(scheme: &Scheme) -> HeaderValue {
 
 /// Tells a backend the lane of its request, in the headers by which services behind it decide alike if it passes them
 /// on.
-pub fn tell_lane(
-    sent: &RequestHeader,
-    headers: &mut HeaderMap,
-    lane: &Lane,
-    version: &VersionName,
-) {
+pub fn tell_lane(sent: &RequestHeader, fields: &mut Fields, lane: &Lane, version: &VersionName) {
     let asked = Asked { parts: sent, client: None, preview: None };
     match lane.wish {
         Wish::Granted => {
-            insert(headers, WATERSHED_VERSION, version.as_str());
+            fields.insert(WATERSHED_VERSION, version.as_str());
             if let Some(key) = routing::sent_key(asked).and_then(Text::as_plain) {
-                headers.extend(HeaderValue::from_bytes(key).ok().map(|key| (WATERSHED_KEY, key)));
+                fields.insert(WATERSHED_KEY, key);
             }
         }
         // Another service may have a version of this name.
         Wish::Unknown => {
             for name in [WATERSHED_VERSION, WATERSHED_KEY] {
-                headers.extend(sent.headers.get(&name).map(|it| (name, it.clone())));
+                if let Some(value) = sent.headers.get(&name) {
+                    fields.append(name, value.clone());
+                }
             }
         }
         Wish::None => {}
@@ -181,7 +176,7 @@ pub fn tell_lane(
     let sent = asked.header(&WATERSHED_STICKY).find(|lane| routing::is_lane(*lane));
     let sent = sent.and_then(Text::as_plain).and_then(|lane| HeaderValue::from_bytes(lane).ok());
     if let Some(hash) = sent.or_else(|| routing::lane(lane.hash?)) {
-        headers.insert(WATERSHED_STICKY, hash);
+        fields.insert(WATERSHED_STICKY, hash);
     }
 }
 
@@ -189,23 +184,27 @@ pub fn tell_lane(
 /// ([draft-ietf-httpapi-ratelimit-headers-11](https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/11/)).
 /// What a version says of limits of its own stays beside it. A limit of all clients together is told only to those
 /// who are refused: what is left of it says how much the others do.
-pub fn tell_limit(
-    response: &mut ResponseHeader,
-    ctx: &RequestCtx,
-    is_refused: bool,
-) -> pingora::Result<()> {
+pub fn tell_limit(fields: &mut Fields, ctx: &RequestCtx, is_refused: bool) {
     if let Some((limit, allowance)) = ctx.limit()
         && (is_refused || limit.is_of_clients())
+        && let Ok(allowance) = HeaderValue::try_from(allowance.field())
     {
-        response.append_header(RATE_LIMIT_POLICY, limit.policy())?;
-        response.append_header(RATE_LIMIT, allowance.field())?;
+        fields.append(RATE_LIMIT_POLICY, limit.policy().clone());
+        fields.append(RATE_LIMIT, allowance);
     }
-    Ok(())
+}
+
+/// Gives a client its key, by which it stays with its version.
+pub fn tell_key(fields: &mut Fields, chosen: &Chosen) {
+    let cookie = chosen.cookie.as_deref().and_then(|cookie| HeaderValue::from_str(cookie).ok());
+    if let Some(cookie) = cookie {
+        fields.append(SET_COOKIE, cookie);
+    }
 }
 
 /// The id of a request: the client's own if it is short and plain, or else a new random one.
 pub fn request_id(headers: &HeaderMap) -> Arc<str> {
-    let sent = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
+    let sent = headers.get(X_REQUEST_ID).and_then(|id| id.to_str().ok());
     match sent.filter(|id| is_sane(id)) {
         Some(id) => id.into(),
         None => Id::random().as_str().into(),
@@ -236,13 +235,16 @@ fn is_sane(id: &str) -> bool {
 }
 
 /// Copies a field, without what is for watershed alone.
-fn copy(headers: &mut HeaderMap, name: &HeaderName, value: &HeaderValue) {
+fn copy(fields: &mut Fields, name: &HeaderName, value: &HeaderValue) {
     if is_lane(name) {
         return;
     }
-    match *name == COOKIE && has_key(value) {
-        true => headers.extend(without_key(value).map(|value| (COOKIE, value))),
-        false => drop(headers.append(name, value.clone())),
+    let value = match *name == COOKIE && has_key(value) {
+        true => without_key(value),
+        false => Some(value.clone()),
+    };
+    if let Some(value) = value {
+        fields.append(name.clone(), value);
     }
 }
 
@@ -276,12 +278,6 @@ fn authority(request: &Parts) -> Option<HeaderValue> {
     }
 }
 
-fn insert(headers: &mut HeaderMap, name: HeaderName, value: impl TryInto<HeaderValue>) {
-    if let Ok(value) = value.try_into() {
-        headers.insert(name, value);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -297,7 +293,7 @@ mod tests {
         }
         let peer = "192.0.2.7".parse().unwrap();
         let hop = Hop { peer, scheme: &Scheme::HTTPS, is_believed };
-        super::request(&request, hop, "id").into_parts().0.headers
+        super::request(&request, hop, "id").fields.into_map()
     }
 
     #[test]

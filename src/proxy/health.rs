@@ -2,12 +2,12 @@
 //! before anything is looked for. It is no request of a service, so nothing counts it.
 
 use bytes::Bytes;
-use http::{Method, StatusCode, header};
-use pingora::http::ResponseHeader;
+use http::{HeaderValue, Method, StatusCode, header};
 
 use super::headers;
 use super::session::{Gone, Session};
 use crate::config::ServerSettings;
+use crate::exchange::ResponseHead;
 
 /// Whether a request of a client asks for the health path.
 pub fn is_asked(session: &Session, settings: &ServerSettings) -> bool {
@@ -21,7 +21,7 @@ pub async fn answer(session: &mut Session, is_draining: bool) -> Result<(), Gone
         true => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
         false => (StatusCode::OK, "ok\n"),
     };
-    let head = head(status, body.len()).map_err(|_| Gone)?;
+    let head = head(status, body.len());
     if headers::expects_continue(session.request()) {
         // The client was not told to send its body, so the next bytes could be a body or a request.
         session.close_after();
@@ -34,10 +34,10 @@ pub async fn answer(session: &mut Session, is_draining: bool) -> Result<(), Gone
     session.finish(None).await
 }
 
-fn head(status: StatusCode, length: usize) -> pingora::Result<ResponseHeader> {
-    let mut head = ResponseHeader::build(status, Some(3))?;
-    head.insert_header(header::CONTENT_TYPE, "text/plain")?;
-    head.insert_header(header::CONTENT_LENGTH, length)?;
-    head.insert_header(header::CACHE_CONTROL, "no-store")?;
-    Ok(head)
+fn head(status: StatusCode, length: usize) -> ResponseHead {
+    let mut head = ResponseHead::new(status);
+    head.fields.append(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    head.fields.append(header::CONTENT_LENGTH, length.into());
+    head.fields.append(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    head
 }

@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use bytes::Buf;
 use http::{HeaderMap, Method, Version};
-use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::http::RequestHeader;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 use super::failure::{self, Failure};
 use super::session::{Codec, Gone, Input, Session};
 use super::{Flow, Gateway, HttpLimits, Origin, http2};
+use crate::exchange::ResponseHead;
 use crate::transport::tls::TlsPeer;
 use crate::transport::{Connection, Malformed, Next, Pace, Peer};
 use response::Framing;
@@ -116,7 +117,7 @@ async fn refuse(gateway: &Gateway, connection: &Connection, failure: Failure) {
 }
 
 async fn answer(connection: &mut Connection, failure: &Failure) -> Option<()> {
-    let (head, body) = failure::unread(failure).ok()?;
+    let (head, body) = failure::unread(failure);
     connection.gather(|buffer| response::write(buffer, &head, false));
     connection.write_all(&body).await.ok()?;
     connection.flush().await.ok()
@@ -194,20 +195,20 @@ impl Http1 {
         self.flush().await
     }
 
-    pub async fn write_informational(&mut self, head: ResponseHeader) -> Result<(), Gone> {
+    pub async fn write_informational(&mut self, head: ResponseHead) -> Result<(), Gone> {
         self.connection.gather(|buffer| response::write_as_it_is(buffer, &head));
         self.flush().await
     }
 
     /// The connection ends with the protocol that is switched to.
-    pub async fn switch(&mut self, head: ResponseHeader) -> Result<(), Gone> {
+    pub async fn switch(&mut self, head: ResponseHead) -> Result<(), Gone> {
         self.connection.switch();
         (self.is_switched, self.is_kept) = (true, false);
         self.framing = Some(Framing::UntilClose);
         self.write_informational(head).await
     }
 
-    pub async fn write_head(&mut self, head: ResponseHeader) -> Result<(), Gone> {
+    pub async fn write_head(&mut self, head: ResponseHead) -> Result<(), Gone> {
         let framing = Framing::of(&head, self.request.method == Method::HEAD);
         if framing == Framing::UntilClose || self.draining.load(Ordering::Relaxed) {
             self.is_kept = false;

@@ -5,11 +5,11 @@ use std::net::IpAddr;
 
 use http::uri::Scheme;
 use http::{HeaderValue, StatusCode, Version, header};
-use pingora::http::ResponseHeader;
 
 use super::failure::Failure;
 use super::session::Session;
 use crate::config::TlsSettings;
+use crate::exchange::ResponseHead;
 use crate::routing;
 use crate::transport::tls::Certificates;
 
@@ -117,12 +117,9 @@ fn is_told_hsts(session: &Session) -> bool {
 /// Where the client is gone.
 pub async fn redirect(session: &mut Session, location: &str) -> Result<(), Failure> {
     let location = HeaderValue::from_str(location).map_err(|_| Failure::BadRequest)?;
-    let mut head = ResponseHeader::build(StatusCode::PERMANENT_REDIRECT, Some(2))
-        .map_err(|_| Failure::BadRequest)?;
-    let fields = [(header::LOCATION, location), (header::CONTENT_LENGTH, HeaderValue::from(0))];
-    for (name, value) in fields {
-        head.insert_header(name, value).map_err(|_| Failure::BadRequest)?;
-    }
+    let mut head = ResponseHead::new(StatusCode::PERMANENT_REDIRECT);
+    head.fields.append(header::LOCATION, location);
+    head.fields.append(header::CONTENT_LENGTH, HeaderValue::from(0));
     // The body of the request is not wanted, and may be long.
     if !session.is_body_empty() {
         session.close_after();

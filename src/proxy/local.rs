@@ -12,12 +12,13 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, Version, header};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt as _;
-use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::http::RequestHeader;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::Gateway;
 use super::session::{Codec, Gone, Input, Session};
+use crate::exchange::ResponseHead;
 use crate::outbound::{Allowed, Served};
 use crate::routing::Found;
 use crate::runtime::{Answer, Call, CallBody, CallError};
@@ -40,7 +41,7 @@ pub struct Local {
     /// The snapshot in which the service was found that the caller may call.
     snapshot: Arc<Snapshot>,
     body: CallBody,
-    head: Option<oneshot::Sender<http::response::Parts>>,
+    head: Option<oneshot::Sender<Response<()>>>,
     parts: mpsc::Sender<Part>,
     patience: Duration,
 }
@@ -98,9 +99,8 @@ impl Local {
         let (parts, received) = mpsc::channel(1);
         let answered = async move {
             let body = LocalBody { parts: received, is_over: false };
-            let head = receiver.await.map_err(|_| broken())?;
-            let response = Response::from_parts(head, body.boxed_unsync());
-            Ok(Answer { response, rest: None })
+            let head: Response<()> = receiver.await.map_err(|_| broken())?;
+            Ok(Answer { response: head.map(|()| body.boxed_unsync()), rest: None })
         };
         let request = RequestHeader::from(head);
         let head = Some(sender);
@@ -147,10 +147,10 @@ impl Local {
         self.patience = patience;
     }
 
-    pub fn write_head(&mut self, mut head: ResponseHeader) -> Result<(), Gone> {
-        head.remove_header(&header::TRANSFER_ENCODING);
+    pub fn write_head(&mut self, mut head: ResponseHead) -> Result<(), Gone> {
+        head.fields.remove(&header::TRANSFER_ENCODING);
         let sender = self.head.take().ok_or(Gone)?;
-        sender.send(head.as_owned_parts()).map_err(|_| Gone)
+        sender.send(head.into_response()).map_err(|_| Gone)
     }
 
     pub async fn write(&mut self, data: Bytes) -> Result<(), Gone> {

@@ -9,12 +9,13 @@ use bytes::Bytes;
 use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use ipnet::IpNet;
-use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::http::RequestHeader;
 
 use super::headers::Hop;
 use super::http1::Http1;
 use super::http2::Http2;
 use super::local::{Chain, Local};
+use crate::exchange::ResponseHead;
 use crate::routing::Forwarded;
 use crate::transport::Pace;
 use crate::transport::tls::TlsPeer;
@@ -261,7 +262,7 @@ impl Session {
     }
 
     /// An informational response, which more follow. The client must know such responses.
-    pub async fn write_informational(&mut self, head: ResponseHeader) -> Result<(), Gone> {
+    pub async fn write_informational(&mut self, head: ResponseHead) -> Result<(), Gone> {
         match &mut self.codec {
             Codec::Http1(session) => session.write_informational(head).await,
             Codec::Http2(session) => session.write_informational(head),
@@ -279,7 +280,7 @@ impl Session {
     }
 
     /// The head of a response that switches protocols. All that is read and written afterwards belongs to the new one.
-    pub async fn switch(&mut self, head: ResponseHeader) -> Result<(), Gone> {
+    pub async fn switch(&mut self, head: ResponseHead) -> Result<(), Gone> {
         let status = head.status;
         match &mut self.codec {
             Codec::Http1(session) => session.switch(head).await?,
@@ -293,17 +294,12 @@ impl Session {
 
     /// The head of the response. `is_last`: no body and no trailers follow, which HTTP/2 says with the head: in gRPC, that
     /// makes the fields of the head trailers.
-    pub async fn write_head(
-        &mut self,
-        mut head: ResponseHeader,
-        is_last: bool,
-    ) -> Result<(), Gone> {
+    pub async fn write_head(&mut self, mut head: ResponseHead, is_last: bool) -> Result<(), Gone> {
         let status = head.status;
         if let Some(hsts) = self.hsts.take()
-            && !head.headers.contains_key(header::STRICT_TRANSPORT_SECURITY)
+            && !head.fields.contains(&header::STRICT_TRANSPORT_SECURITY)
         {
-            // A head that has no room for one more field goes without it.
-            head.insert_header(header::STRICT_TRANSPORT_SECURITY, hsts).ok();
+            head.fields.append(header::STRICT_TRANSPORT_SECURITY, hsts);
         }
         match &mut self.codec {
             Codec::Http1(session) => session.write_head(head).await?,

@@ -252,7 +252,7 @@ impl Invocation {
                     Err(failure) => return Event::Failed(failure),
                 }
                 self.answer = Answer::Body(body);
-                let head = Event::Head(Box::new(parts));
+                let head = Event::Head(parts.into());
                 match self.length {
                     Length::Promised { left: 0, .. } => self.unless_more_follows(context, head),
                     _ => head,

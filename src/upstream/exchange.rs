@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::Request;
 use http::header::UPGRADE;
 use http::uri::Scheme;
 use tokio::time::Instant;
@@ -17,7 +16,7 @@ use super::http1::{Host, Http1};
 use super::http2::{Http2Exchange, NotStarted};
 use super::{Call, Target};
 use crate::config::{Limits, Protocol};
-use crate::exchange::{self, Fed, Waits};
+use crate::exchange::{self, Fed, RequestHead, Waits};
 use crate::timer::Timer;
 
 /// An event of a target's response.
@@ -28,7 +27,7 @@ type Connecting = Pin<Box<dyn Future<Output = Result<Connected, Failure>> + Send
 /// A request under way. Dropping it ends it: its connection is closed, or its stream reset.
 pub struct Exchange {
     call: Call,
-    request: Request<()>,
+    request: RequestHead,
     body: Option<Fed>,
     /// Of the body, wherever it is.
     waits: Option<Waits>,
@@ -69,7 +68,7 @@ impl Exchange {
     /// A request of `call`. Its connection is a new one where `is_fresh`.
     pub(super) fn new(
         call: Call,
-        request: Request<()>,
+        request: RequestHead,
         body: Option<Fed>,
         limits: &Limits,
         is_fresh: bool,
@@ -154,7 +153,7 @@ impl Exchange {
     }
 
     /// Gives the request back, for another attempt.
-    pub fn into_request(self) -> Request<()> {
+    pub fn into_request(self) -> RequestHead {
         self.request
     }
 
@@ -273,12 +272,12 @@ impl Exchange {
 
     /// Whether the request asks for another protocol.
     fn is_switch(&self) -> bool {
-        self.request.headers().contains_key(UPGRADE)
+        self.request.fields.contains(&UPGRADE)
     }
 
     /// Whether the request may be sent twice.
     fn is_repeatable(&self) -> bool {
-        self.request.method().is_idempotent() && self.body.is_none()
+        self.request.method.is_idempotent() && self.body.is_none()
     }
 
     /// Keeps the connection, if that is possible, for the next request.

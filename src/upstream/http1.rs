@@ -14,14 +14,14 @@ use std::io;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{Method, Request};
+use http::Method;
 
 use self::receive::{Broken, Receive, Received};
 use self::request::Written;
 use self::send::Send;
 use super::exchange::Event;
 use super::failure::{Failure, FailureKind, Sent};
-use crate::exchange::{Event as AnyEvent, Fed};
+use crate::exchange::{Event as AnyEvent, Fed, RequestHead};
 
 pub use connection::Connection;
 pub use request::Host;
@@ -50,7 +50,7 @@ impl Http1 {
     /// Begins a request over a connection that has nothing to do. Nothing is sent before the first poll.
     pub fn new(
         mut connection: Box<Connection>,
-        request: &Request<()>,
+        request: &RequestHead,
         host: Host<'_>,
         body: Option<Fed>,
     ) -> Self {
@@ -59,8 +59,8 @@ impl Http1 {
         let Written { framing, is_upgrade } =
             request::write(&mut output, request, host, body.is_some());
         let asked = Asked {
-            is_head: *request.method() == Method::HEAD,
-            is_connect: *request.method() == Method::CONNECT,
+            is_head: request.method == Method::HEAD,
+            is_connect: request.method == Method::CONNECT,
             is_upgrade,
             has_body: body.is_some(),
             is_reused,

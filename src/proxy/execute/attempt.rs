@@ -12,7 +12,7 @@ use super::verdict::{self, Retry, Setback};
 use super::wait::Wait;
 use super::{AFTER_RETRY, LEAST_PATIENCE};
 use crate::config::{Balance, ConnectionLimits, Rescue, VersionName};
-use crate::exchange::Feed;
+use crate::exchange::{Feed, RequestHead};
 use crate::proxy::ctx::{Chosen, Lane, RequestCtx};
 use crate::proxy::exchange::Exchange;
 use crate::proxy::failure::Failure;
@@ -254,22 +254,25 @@ fn start(
     let mut request = headers::request(sent, session.hop(), request_id);
     if let Some(lane) = of.lane {
         let name = of.name.unwrap_or(&of.version.spec.name);
-        headers::tell_lane(sent, request.headers_mut(), lane, name);
-    }
-    // What a guest calls continues the chain; whoever may call nobody has none.
-    if matches!(reserved, Reserved::Guest(guest, _) if guest.grant().outbound.is_some()) {
-        request.extensions_mut().insert(session.chain());
+        headers::tell_lane(sent, &mut request.fields, lane, name);
     }
     let exchange = match reserved {
-        Reserved::Guest(guest, place) if upload.has_body() => {
-            let (invocation, feed) =
-                Invocation::start_fed(guest, place, request_id, scheme, request);
-            upload.begin(Some(feed));
-            Exchange::Guest(invocation)
-        }
         Reserved::Guest(guest, place) => {
-            upload.begin(None);
-            Exchange::Guest(Invocation::start(guest, place, request_id, scheme, request))
+            let mut request = request.into_request();
+            // What a guest calls continues the chain; whoever may call nobody has none.
+            if guest.grant().outbound.is_some() {
+                request.extensions_mut().insert(session.chain());
+            }
+            let (invocation, feed) = match upload.has_body() {
+                true => {
+                    let (invocation, feed) =
+                        Invocation::start_fed(guest, place, request_id, scheme, request);
+                    (invocation, Some(feed))
+                }
+                false => (Invocation::start(guest, place, request_id, scheme, request), None),
+            };
+            upload.begin(feed);
+            Exchange::Guest(invocation)
         }
         Reserved::Upstream(upstream) => {
             let exchange = ask(upstream, request, session, upload, attempt);
@@ -283,16 +286,16 @@ fn start(
 /// Starts an exchange with a target, which is told more of the connection than a guest is.
 fn ask(
     upstream: &Arc<Upstream>,
-    mut request: http::Request<()>,
+    mut request: RequestHead,
     session: &Session,
     upload: &mut Upload,
     attempt: &Attempt<'_>,
 ) -> Result<upstream::Exchange, upstream::Failure> {
     let sent = session.request();
     let switches = !upload.has_body() && headers::asks_to_switch(sent);
-    headers::tell_upstream(sent, request.headers_mut(), upload.awaits_continue, switches);
+    headers::tell_upstream(sent, &mut request.fields, upload.awaits_continue, switches);
     let (feed, fed) = (upload.has_body() || switches).then(Feed::new).unzip();
-    let exchange = upstream.start(request, fed, attempt).map_err(|(failure, _)| failure)?;
+    let exchange = upstream.start(request, fed, attempt)?;
     match switches {
         true => upload.begin_switching(feed),
         false => upload.begin_lazily(feed),

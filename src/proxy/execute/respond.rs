@@ -1,12 +1,10 @@
 //! Writes a response to the client: informational heads, the head with what is ours to say, and its framing.
 
-use http::response::Parts;
-use http::{Method, StatusCode, Version, header};
-use pingora::http::ResponseHeader;
+use http::{HeaderValue, Method, StatusCode, Version, header};
 
 use super::{Execution, poll_once};
 use crate::config::Expose;
-use crate::exchange::Event;
+use crate::exchange::{Event, ResponseHead};
 use crate::proxy::failure::Failure;
 use crate::proxy::headers::{self, WATERSHED_DECISION, WATERSHED_GENERATION};
 use crate::proxy::session::Gone;
@@ -16,7 +14,7 @@ impl Execution<'_> {
     /// An informational response goes to clients that know such responses ([RFC 9110, section
     /// 15.2](https://www.rfc-editor.org/rfc/rfc9110#section-15.2)). `100` goes only to a client that waits for it, and
     /// once.
-    pub(super) async fn informational(&mut self, mut head: Parts) -> Result<(), Gone> {
+    pub(super) async fn informational(&mut self, mut head: ResponseHead) -> Result<(), Gone> {
         let attempts = &mut self.attempts;
         if head.status == StatusCode::CONTINUE {
             return match std::mem::take(&mut attempts.upload.awaits_continue) {
@@ -27,36 +25,32 @@ impl Execution<'_> {
         if attempts.session.request().version < Version::HTTP_11 {
             return Ok(());
         }
-        headers::keep_end_to_end(&mut head.headers);
-        head.version = Version::HTTP_11;
-        attempts.session.write_informational(ResponseHeader::from(head)).await
+        headers::keep_end_to_end(&mut head.fields);
+        attempts.session.write_informational(head).await
     }
 
     /// The head of the response.
-    pub(super) async fn head(&mut self, mut head: Parts) -> Result<(), Failure> {
+    pub(super) async fn head(&mut self, mut head: ResponseHead) -> Result<(), Failure> {
         let is_switch = head.status == StatusCode::SWITCHING_PROTOCOLS;
         match is_switch {
-            true => headers::keep_of_switch(&mut head.headers),
-            false => headers::keep_end_to_end(&mut head.headers),
+            true => headers::keep_of_switch(&mut head.fields),
+            false => headers::keep_end_to_end(&mut head.fields),
         }
         let chosen = &self.attempts.chosen;
         let expose = self.attempts.ctx.expose;
         let version = chosen.version.header.as_ref().filter(|_| expose != Expose::None);
         if let Some(version) = version {
-            head.headers.insert(WATERSHED_VERSION, version.clone());
+            head.fields.insert(WATERSHED_VERSION, version.clone());
         }
-        // The version is that of the target's connection.
-        head.version = Version::HTTP_11;
-        let mut response = ResponseHeader::from(head);
-        self.tell(&mut response).map_err(|_| Gone)?;
+        self.tell(&mut head);
         if is_switch {
-            return self.switch(response).await;
+            return self.switch(head).await;
         }
-        if self.attempts.session.is_tunnel() && response.status.is_success() {
+        if self.attempts.session.is_tunnel() && head.status.is_success() {
             // Any success would tell the client that the protocol was switched (RFC 8441, section 5).
             return Err(Failure::Connect);
         }
-        self.frame(&mut response).await.map_err(|_| Gone)?;
+        self.frame(&mut head).await;
         if let Some(Event::Failed(failure)) = self.ahead.back() {
             // Nothing is committed yet, so the client gets the truth.
             return Err(failure.clone());
@@ -68,55 +62,50 @@ impl Execution<'_> {
         }
         self.attempts.commit();
         let is_last = matches!(self.ahead.front(), Some(Event::End));
-        Ok(self.attempts.session.write_head(response, is_last).await?)
+        Ok(self.attempts.session.write_head(head, is_last).await?)
     }
 
     /// From here on, both sides are bytes.
-    async fn switch(&mut self, response: ResponseHeader) -> Result<(), Failure> {
+    async fn switch(&mut self, head: ResponseHead) -> Result<(), Failure> {
         self.is_switched = true;
         self.attempts.commit();
         self.attempts.upload.switch();
-        Ok(self.attempts.session.switch(response).await?)
+        Ok(self.attempts.session.switch(head).await?)
     }
 
     /// Adds the decision's headers, and the cookie with the key by which a user stays with the version.
-    fn tell(&self, response: &mut ResponseHeader) -> pingora::Result<()> {
+    fn tell(&self, head: &mut ResponseHead) {
         let (ctx, chosen) = (&self.attempts.ctx, &self.attempts.chosen);
         if ctx.expose == Expose::Decision {
-            response.insert_header(WATERSHED_DECISION, chosen.decision.as_str())?;
-            response.insert_header(WATERSHED_GENERATION, ctx.generation)?;
+            head.fields.insert(WATERSHED_DECISION, chosen.decision.as_str());
+            head.fields.insert(WATERSHED_GENERATION, ctx.generation);
         }
-        headers::tell_limit(response, ctx, false)?;
-        if let Some(cookie) = &chosen.cookie {
-            response.append_header(header::SET_COOKIE, cookie)?;
-        }
-        Ok(())
+        headers::tell_limit(&mut head.fields, ctx, false);
+        headers::tell_key(&mut head.fields, chosen);
     }
 
     /// Makes sure that the client can tell where the body ends.
-    async fn frame(&mut self, response: &mut ResponseHeader) -> pingora::Result<()> {
-        if response.status == StatusCode::NO_CONTENT {
-            response.remove_header(&header::CONTENT_LENGTH);
+    async fn frame(&mut self, head: &mut ResponseHead) {
+        if head.status == StatusCode::NO_CONTENT {
+            head.fields.remove(&header::CONTENT_LENGTH);
         }
         let request = self.attempts.session.request();
         let (is_http_1_1, is_http_2) =
             (request.version == Version::HTTP_11, request.version == Version::HTTP_2);
-        if bodiless(&request.method, response.status)
-            || response.headers.contains_key(header::CONTENT_LENGTH)
-        {
-            return Ok(());
+        if bodiless(&request.method, head.status) || head.fields.contains(&header::CONTENT_LENGTH) {
+            return;
         }
         if let Some(length) = self.length_ahead().await {
             // The head itself says that nothing follows.
             if length > 0 || !is_http_2 {
-                response.insert_header(header::CONTENT_LENGTH, length)?;
+                head.fields.insert(header::CONTENT_LENGTH, length);
             }
         } else if is_http_1_1 {
-            response.insert_header(header::TRANSFER_ENCODING, "chunked")?;
+            let chunked = HeaderValue::from_static("chunked");
+            head.fields.insert(header::TRANSFER_ENCODING, chunked);
         } else {
             self.attempts.session.close_after();
         }
-        Ok(())
     }
 
     /// The length of the body, if the backend has written all of it already: then head and body leave in one packet, and

@@ -1,12 +1,11 @@
 //! Answers a client by a failure.
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, header};
-use pingora::http::ResponseHeader;
-use pingora::prelude::Result;
+use http::{HeaderMap, HeaderValue, Method, header};
 
 use super::{ALLOW, Failure};
 use crate::config::Expose;
+use crate::exchange::ResponseHead;
 use crate::proxy::Flow;
 use crate::proxy::ctx::RequestCtx;
 use crate::proxy::headers::{
@@ -30,9 +29,9 @@ async fn respond(
     session: &mut Session,
     ctx: &mut RequestCtx,
     failure: &Failure,
-) -> std::result::Result<(), Gone> {
+) -> Result<(), Gone> {
     let request_id = ctx.request_id(&session.request().headers);
-    let (head, body) = response(ctx, failure, &request_id).map_err(|_| Gone)?;
+    let (head, body) = response(ctx, failure, &request_id);
     if headers::expects_continue(session.request()) || failure.ends_connection() {
         session.close_after();
     }
@@ -45,44 +44,42 @@ async fn respond(
 }
 
 /// The response to a request whose head could not be read.
-pub fn unread(failure: &Failure) -> Result<(ResponseHeader, Bytes)> {
+pub fn unread(failure: &Failure) -> (ResponseHead, Bytes) {
     let request_id = headers::request_id(&HeaderMap::new());
     bare_response(failure, &request_id)
 }
 
-fn response(
-    ctx: &RequestCtx,
-    failure: &Failure,
-    request_id: &str,
-) -> Result<(ResponseHeader, Bytes)> {
-    let (mut head, body) = bare_response(failure, request_id)?;
+fn response(ctx: &RequestCtx, failure: &Failure, request_id: &str) -> (ResponseHead, Bytes) {
+    let (mut head, body) = bare_response(failure, request_id);
+    let fields = &mut head.fields;
     if ctx.expose == Expose::Decision {
-        head.insert_header(WATERSHED_GENERATION, ctx.generation)?;
+        fields.insert(WATERSHED_GENERATION, ctx.generation);
         if let Some(decision) = &ctx.decision {
-            head.insert_header(WATERSHED_DECISION, decision.as_str())?;
+            fields.insert(WATERSHED_DECISION, decision.as_str());
         }
     }
-    headers::tell_limit(&mut head, ctx, matches!(failure, Failure::RateLimit(_)))?;
+    headers::tell_limit(fields, ctx, matches!(failure, Failure::RateLimit(_)));
     // A user whose first request fails stays with the version of that request too.
-    if let Some(cookie) = ctx.chosen.as_ref().and_then(|chosen| chosen.cookie.as_ref()) {
-        head.append_header(header::SET_COOKIE, cookie)?;
+    if let Some(chosen) = &ctx.chosen {
+        headers::tell_key(fields, chosen);
     }
-    Ok((head, body))
+    (head, body)
 }
 
-fn bare_response(failure: &Failure, request_id: &str) -> Result<(ResponseHeader, Bytes)> {
+fn bare_response(failure: &Failure, request_id: &str) -> (ResponseHead, Bytes) {
     let body = failure.document(request_id);
-    let mut head = ResponseHeader::build(failure.answer().status, Some(8))?;
-    head.insert_header(header::CONTENT_TYPE, "application/problem+json")?;
-    head.insert_header(header::CONTENT_LENGTH, body.len())?;
-    head.insert_header(header::CACHE_CONTROL, "no-store")?;
-    head.insert_header(WATERSHED_ERROR, failure.code())?;
-    head.insert_header(X_REQUEST_ID, request_id)?;
+    let mut head = ResponseHead::new(failure.answer().status);
+    let fields = &mut head.fields;
+    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    fields.insert(header::CONTENT_LENGTH, body.len());
+    fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    fields.insert(WATERSHED_ERROR, failure.code());
+    fields.insert(X_REQUEST_ID, request_id);
     if let Some(seconds) = failure.retry_after() {
-        head.insert_header(header::RETRY_AFTER, seconds)?;
+        fields.insert(header::RETRY_AFTER, seconds);
     }
     if let Failure::Connect = failure {
-        head.insert_header(header::ALLOW, ALLOW)?;
+        fields.insert(header::ALLOW, HeaderValue::from_static(ALLOW));
     }
-    Ok((head, body))
+    (head, body)
 }

@@ -9,6 +9,7 @@ use http::request::Parts;
 use http::{HeaderMap, Version};
 
 use super::forwarded;
+use crate::exchange::{Fields, is};
 
 /// Fields of requests that are for us. Whoever asks for a protocol is asked again by [`tell_upstream`].
 fn is_of_requests(name: &HeaderName) -> bool {
@@ -29,17 +30,17 @@ fn is_of_requests(name: &HeaderName) -> bool {
 
 /// Fields of responses that are ours to write. HTTP/2 forbids them ([RFC 9113, section
 /// 8.2.2](https://www.rfc-editor.org/rfc/rfc9113#section-8.2.2)).
-fn is_of_responses(name: &HeaderName) -> bool {
-    matches!(
-        name.as_str(),
-        "connection"
-            | "te"
-            | "transfer-encoding"
-            | "upgrade"
-            | "proxy-authenticate"
-            | "keep-alive"
-            | "proxy-connection"
-    )
+fn is_of_responses(name: &[u8]) -> bool {
+    // By length first, because almost no name has the length of one of these.
+    match name.len() {
+        2 => is(name, "te"),
+        7 => is(name, "upgrade"),
+        10 => is(name, "connection") || is(name, "keep-alive"),
+        16 => is(name, "proxy-connection"),
+        17 => is(name, "transfer-encoding"),
+        18 => is(name, "proxy-authenticate"),
+        _ => false,
+    }
 }
 
 /// Protocols that are versions of HTTP, or wrap it. Whoever switches to one of them could send requests past the checks
@@ -48,12 +49,14 @@ const OF_HTTP: [&[u8]; 3] = [b"h2", b"http", b"tls"];
 
 /// The fields that the sender names as those of its connection.
 fn named(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> {
-    let values = headers.get_all(CONNECTION).iter();
-    let names = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    // Almost every sender that names a field names this one, which goes in any case.
-    let names =
-        names.map(<[u8]>::trim_ascii).filter(|name| !name.eq_ignore_ascii_case(b"keep-alive"));
+    let names = headers.get_all(CONNECTION).iter().map(HeaderValue::as_bytes).flat_map(options);
     names.filter_map(|name| HeaderName::from_bytes(name).ok())
+}
+
+/// The options of a `connection`, but for the one that almost every sender names: its field goes in any case.
+fn options(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let names = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    names.filter(|name| !is(name, "keep-alive"))
 }
 
 /// A copy of a request's fields without those of the connection, and with room for `more`. `copy` puts each of the others
@@ -61,47 +64,50 @@ fn named(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> {
 pub fn end_to_end(
     sent: &HeaderMap,
     more: usize,
-    copy: impl Fn(&mut HeaderMap, &HeaderName, &HeaderValue),
-) -> HeaderMap {
+    copy: impl Fn(&mut Fields, &HeaderName, &HeaderValue),
+) -> Fields {
     // A client cannot ask for `host` to be removed: without it there is no request. Nor for what proxies say about it.
     let stays = |name: &HeaderName| name == HOST || forwarded::is_about_client(name.as_str());
     let named: Vec<HeaderName> = named(sent).filter(|name| !stays(name)).collect();
-    let mut headers = HeaderMap::with_capacity(sent.len() + more);
+    let mut fields = Fields::with_room(sent.len() + more);
     for (name, value) in sent {
         if !is_of_requests(name) && !named.contains(name) {
-            copy(&mut headers, name, value);
+            copy(&mut fields, name, value);
         }
     }
-    headers
+    fields
 }
 
 /// Removes the fields that are ours to write from a response, and those that its sender names.
-pub fn keep_end_to_end(headers: &mut HeaderMap) {
+pub fn keep_end_to_end(fields: &mut Fields) {
+    let options = fields.values(CONNECTION).flat_map(options);
     // Whoever names the length does not make the response longer.
-    let named: Vec<_> = named(headers).filter(|name| name != CONTENT_LENGTH).collect();
-    named.iter().for_each(|name| drop(headers.remove(name)));
-    // Few are there, and each field is looked at anyway to know that.
-    while let Some(name) = headers.keys().find(|name| is_of_responses(name)).cloned() {
-        headers.remove(name);
-    }
+    let named = options.filter(|name| !is(name, "content-length"));
+    let named: Vec<_> = named.map(<[u8]>::to_owned).collect();
+    let is_named = |name: &[u8]| named.iter().any(|it| it.eq_ignore_ascii_case(name));
+    fields.retain(|field| !is_of_responses(field.name) && !is_named(field.name));
 }
 
 /// Removes fields that may not be trailers from a backend's trailers ([RFC 9110, section
 /// 6.5.1](https://www.rfc-editor.org/rfc/rfc9110#section-6.5.1)).
-pub fn keep_trailers(trailers: &mut HeaderMap) {
-    keep_end_to_end(trailers);
+pub fn keep_trailers(trailers: HeaderMap) -> HeaderMap {
+    let mut fields = Fields::from(trailers);
+    keep_end_to_end(&mut fields);
     for name in [CONTENT_LENGTH, HOST, TRAILER] {
-        trailers.remove(name);
+        fields.remove(&name);
     }
+    fields.into_map()
 }
 
 /// Removes the fields of the connection from a `101`, but for the protocol that is switched to.
-pub fn keep_of_switch(headers: &mut HeaderMap) {
-    let protocol = headers.remove(UPGRADE);
-    keep_end_to_end(headers);
-    headers.remove(CONTENT_LENGTH);
-    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    headers.extend(protocol.map(|protocol| (UPGRADE, protocol)));
+pub fn keep_of_switch(fields: &mut Fields) {
+    let protocol = fields.get(&UPGRADE).and_then(|it| HeaderValue::from_bytes(it).ok());
+    keep_end_to_end(fields);
+    fields.remove(&CONTENT_LENGTH);
+    fields.append(CONNECTION, HeaderValue::from_static("upgrade"));
+    if let Some(protocol) = protocol {
+        fields.append(UPGRADE, protocol);
+    }
 }
 
 /// Whether a client asks for another protocol on its connection ([RFC 9110, section
@@ -126,49 +132,48 @@ fn protocol(request: &Parts) -> Option<&HeaderValue> {
 
 /// Tells an upstream what concerns its own connection: that trailers are understood, that the client waits for `100
 /// Continue`, and the protocol that the client wants to switch to. Takes from it what would pass for ours.
-pub fn tell_upstream(sent: &Parts, headers: &mut HeaderMap, awaits_continue: bool, switches: bool) {
-    while let Some(name) = headers.keys().find(|name| imitates(name)).cloned() {
-        headers.remove(name);
-    }
+pub fn tell_upstream(sent: &Parts, fields: &mut Fields, awaits_continue: bool, switches: bool) {
+    fields.retain(|field| !imitates(field.name));
     let mut wishes = sent.headers.get_all(TE).iter().filter_map(|wish| wish.to_str().ok());
     let is_trailers = |wish: &str| wish.trim().eq_ignore_ascii_case("trailers");
     if wishes.any(|wish| wish.split(',').any(is_trailers)) {
-        headers.insert(TE, HeaderValue::from_static("trailers"));
+        fields.insert(TE, HeaderValue::from_static("trailers"));
     }
     if awaits_continue {
-        headers.insert(EXPECT, HeaderValue::from_static("100-continue"));
+        fields.insert(EXPECT, HeaderValue::from_static("100-continue"));
     }
     if let Some(protocol) = switches.then(|| protocol(sent)).flatten() {
-        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-        headers.insert(UPGRADE, protocol.clone());
+        fields.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        fields.insert(UPGRADE, protocol.clone());
         // What follows is no body, not even an empty one.
-        headers.remove(CONTENT_LENGTH);
+        fields.remove(&CONTENT_LENGTH);
     }
 }
 
 /// Whether a server that makes variables of headers, as CGI, WSGI and Rack do, would take a client's header for one that
 /// is made here: `x_forwarded_for` and `x-forwarded-for` become the same variable.
-fn imitates(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    // All of ours begin with one of these, and few others do.
-    if !name.starts_with(['x', 'w']) {
+fn imitates(name: &[u8]) -> bool {
+    // All of ours begin with one of these, few others do, and hardly a field has the other sign.
+    if !matches!(name, [b'x' | b'X' | b'w' | b'W', ..]) || !name.contains(&b'_') {
         return false;
     }
-    let is_ours = |name: String| {
-        forwarded::is_about_client(&name)
-            || name.starts_with("watershed-")
-            || name == super::X_REQUEST_ID
-    };
-    name.as_bytes().contains(&b'_') && is_ours(name.replace('_', "-"))
+    let name = String::from_utf8_lossy(name).to_ascii_lowercase().replace('_', "-");
+    forwarded::is_about_client(&name)
+        || name.starts_with("watershed-")
+        || name == super::X_REQUEST_ID.as_str()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn fields(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+    fn fields(fields: &[(&'static str, &'static str)]) -> Fields {
         let value = |value| HeaderValue::from_static(value);
-        fields.iter().map(|(name, it)| (HeaderName::from_static(name), value(it))).collect()
+        let mut all = Fields::default();
+        for (name, it) in fields {
+            all.append(HeaderName::from_static(name), value(it));
+        }
+        all
     }
 
     fn request(sent: &[(&'static str, &'static str)]) -> Parts {
@@ -179,8 +184,8 @@ mod tests {
         parts
     }
 
-    fn names(headers: &HeaderMap) -> Vec<&str> {
-        headers.keys().map(HeaderName::as_str).collect()
+    fn names(fields: &Fields) -> Vec<&str> {
+        fields.iter().map(|field| std::str::from_utf8(field.name).unwrap()).collect()
     }
 
     #[test]
@@ -256,18 +261,19 @@ mod tests {
             ("upgrade", "websocket"),
             ("connection", "te, upgrade"),
         ]);
-        let mut headers = HeaderMap::new();
+        let mut headers = Fields::default();
         tell_upstream(&sent, &mut headers, true, true);
+        let shown = |fields: Fields| fields.into_map();
         assert_eq!(
-            headers,
-            fields(&[
+            shown(headers),
+            shown(fields(&[
                 ("te", "trailers"),
                 ("expect", "100-continue"),
                 ("connection", "upgrade"),
                 ("upgrade", "websocket"),
-            ])
+            ]))
         );
-        let mut headers = HeaderMap::new();
+        let mut headers = Fields::default();
         tell_upstream(&request(&[("te", "gzip")]), &mut headers, false, false);
         assert!(headers.is_empty());
     }

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 use std::net::IpAddr;
 
-use http::HeaderMap;
 use http::uri::Scheme;
 
+use crate::exchange::Fields;
 use crate::routing::X_FORWARDED_FOR;
 
 /// The length of `255.255.255.255`.
@@ -28,9 +28,12 @@ pub fn is_about_client(name: &str) -> bool {
 }
 
 /// The hops so far, with the other end of our connection as the last one.
-pub fn hops(headers: &HeaderMap, peer: IpAddr) -> String {
+pub fn hops(fields: &Fields, peer: IpAddr) -> String {
     let mut hops = String::with_capacity(LONGEST_IPV4);
-    for hop in headers.get_all(X_FORWARDED_FOR).iter().filter_map(|hop| hop.to_str().ok()) {
+    let sent = fields.values(X_FORWARDED_FOR);
+    let is_plain = |byte: &u8| matches!(byte, b'\t' | b' '..=b'~');
+    let sent = sent.filter(|hop| hop.iter().all(is_plain));
+    for hop in sent.filter_map(|hop| std::str::from_utf8(hop).ok()) {
         hops.push_str(hop);
         hops.push_str(", ");
     }

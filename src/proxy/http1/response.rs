@@ -1,10 +1,10 @@
 //! Writes heads of responses, and frames their bodies.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, DATE, HeaderValue, TRANSFER_ENCODING};
 use http::{HeaderMap, StatusCode};
-use pingora::http::{HeaderNameVariant, ResponseHeader};
 use pingora::protocols::http::date::get_cached_date;
+
+use crate::exchange::{Field, ResponseHead};
 
 /// Tells a client to send its body.
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -22,21 +22,27 @@ pub enum Framing {
 impl Framing {
     /// What a head says of its body. Nothing follows the head that answers a HEAD request, whatever it says ([RFC 9112,
     /// section 6.3](https://www.rfc-editor.org/rfc/rfc9112#section-6.3)).
-    pub fn of(head: &ResponseHeader, is_head: bool) -> Self {
+    pub fn of(head: &ResponseHead, is_head: bool) -> Self {
         if is_head || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
             return Self::Length(0);
         }
-        let length = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-        match length.and_then(|length| length.parse().ok()) {
-            Some(length) => Self::Length(length),
-            None if head.headers.contains_key(TRANSFER_ENCODING) => Self::Chunked,
-            None => Self::UntilClose,
+        let mut framing = Self::UntilClose;
+        for field in head.fields.iter() {
+            if field.is("transfer-encoding") {
+                framing = Self::Chunked;
+            } else if field.is("content-length") {
+                let length = std::str::from_utf8(field.value).ok();
+                if let Some(length) = length.and_then(|length| length.parse().ok()) {
+                    return Self::Length(length);
+                }
+            }
         }
+        framing
     }
 }
 
 /// Writes a head, with the time and with what becomes of the connection.
-pub fn write(buffer: &mut BytesMut, head: &ResponseHeader, is_kept: bool) {
+pub fn write(buffer: &mut BytesMut, head: &ResponseHead, is_kept: bool) {
     write_status(buffer, head);
     write_fields(buffer, head);
     buffer.put_slice(b"Date: ");
@@ -48,13 +54,13 @@ pub fn write(buffer: &mut BytesMut, head: &ResponseHeader, is_kept: bool) {
 }
 
 /// Writes a head with nothing added to it.
-pub fn write_as_it_is(buffer: &mut BytesMut, head: &ResponseHeader) {
+pub fn write_as_it_is(buffer: &mut BytesMut, head: &ResponseHead) {
     write_status(buffer, head);
-    head.header_to_h1_wire(buffer);
+    head.fields.iter().for_each(|field| write_field(buffer, field));
     buffer.put_slice(b"\r\n");
 }
 
-fn write_status(buffer: &mut BytesMut, head: &ResponseHeader) {
+fn write_status(buffer: &mut BytesMut, head: &ResponseHead) {
     buffer.put_slice(b"HTTP/1.1 ");
     buffer.put_slice(head.status.as_str().as_bytes());
     buffer.put_u8(b' ');
@@ -63,21 +69,34 @@ fn write_status(buffer: &mut BytesMut, head: &ResponseHeader) {
 }
 
 /// Writes all fields but the time, which is ours to tell.
-fn write_fields(buffer: &mut BytesMut, head: &ResponseHeader) {
-    let write = |name: HeaderNameVariant<'_>, value: &HeaderValue| {
-        let name = match &name {
-            HeaderNameVariant::Case(name) => name.as_slice(),
-            HeaderNameVariant::Titled(name) => name.as_bytes(),
-        };
-        if !name.eq_ignore_ascii_case(DATE.as_str().as_bytes()) {
-            for part in [name, b": ", value.as_bytes(), b"\r\n"] {
-                buffer.put_slice(part);
-            }
-        }
-        Ok(())
-    };
-    // The closure does not fail.
-    head.map(write).ok();
+fn write_fields(buffer: &mut BytesMut, head: &ResponseHead) {
+    for field in head.fields.iter().filter(|field| !field.is("date")) {
+        write_field(buffer, field);
+    }
+}
+
+fn write_field(buffer: &mut BytesMut, mut field: Field<'_>) {
+    if field.line.is_none() {
+        field.name = titled(field.name);
+    }
+    field.write(buffer);
+}
+
+/// The names of fields that are made here and in guests, as servers of HTTP/1 write them. All others are in lower case.
+fn titled(name: &[u8]) -> &[u8] {
+    match name {
+        b"accept-ranges" => b"Accept-Ranges",
+        b"age" => b"Age",
+        b"cache-control" => b"Cache-Control",
+        b"connection" => b"Connection",
+        b"content-encoding" => b"Content-Encoding",
+        b"content-length" => b"Content-Length",
+        b"content-type" => b"Content-Type",
+        b"server" => b"Server",
+        b"set-cookie" => b"Set-Cookie",
+        b"transfer-encoding" => b"Transfer-Encoding",
+        name => name,
+    }
 }
 
 /// The line that begins a chunk of this size.
@@ -98,12 +117,15 @@ pub fn write_last_chunk(buffer: &mut BytesMut, trailers: &HeaderMap) {
 
 #[cfg(test)]
 mod tests {
+    use http::header::{HeaderName, HeaderValue};
+
     use super::*;
 
-    fn head(status: u16, fields: &[(&'static str, &'static str)]) -> ResponseHeader {
-        let mut head = ResponseHeader::build_no_case(status, None).unwrap();
+    fn head(status: u16, fields: &[(&'static str, &'static str)]) -> ResponseHead {
+        let mut head = ResponseHead::new(StatusCode::from_u16(status).unwrap());
         for (name, value) in fields {
-            head.append_header(*name, *value).unwrap();
+            let value = HeaderValue::from_static(value);
+            head.fields.append(HeaderName::from_static(name), value);
         }
         head
     }

@@ -8,12 +8,13 @@ use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
-use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::http::RequestHeader;
 use tokio::time::timeout;
 
 use super::flood::TINY;
 use super::others::Others;
 use super::switch;
+use crate::exchange::ResponseHead;
 use crate::proxy::headers;
 use crate::proxy::session::{Gone, Input};
 use crate::transport::tls::TlsPeer;
@@ -144,19 +145,18 @@ impl Http2 {
         self.respond.send_informational(head).map_err(|_| Gone)
     }
 
-    pub fn write_informational(&mut self, head: ResponseHeader) -> Result<(), Gone> {
-        let head = Response::from_parts(head.as_owned_parts(), ());
-        self.respond.send_informational(head).map_err(|_| Gone)
+    pub fn write_informational(&mut self, head: ResponseHead) -> Result<(), Gone> {
+        self.respond.send_informational(head.into_response()).map_err(|_| Gone)
     }
 
-    pub fn switch(&mut self, head: ResponseHeader) -> Result<(), Gone> {
+    pub fn switch(&mut self, head: ResponseHead) -> Result<(), Gone> {
         self.write_head(switch::answer(head), false)
     }
 
-    pub fn write_head(&mut self, mut head: ResponseHeader, is_last: bool) -> Result<(), Gone> {
+    pub fn write_head(&mut self, mut head: ResponseHead, is_last: bool) -> Result<(), Gone> {
         let date = pingora::protocols::http::date::get_cached_date();
-        head.insert_header(header::DATE, date).map_err(|_| Gone)?;
-        let head = Response::from_parts(head.as_owned_parts(), ());
+        head.fields.insert(header::DATE, date);
+        let head = head.into_response();
         self.response = Some(self.respond.send_response(head, is_last).map_err(|_| Gone)?);
         self.is_over = is_last;
         Ok(())

@@ -4,9 +4,9 @@
 
 use http::header::{CONNECTION, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, UPGRADE};
 use http::request::Parts;
-use http::{HeaderMap, Method, StatusCode};
-use pingora::http::ResponseHeader;
+use http::{Method, StatusCode};
 
+use crate::exchange::ResponseHead;
 use crate::routing::Id;
 
 const SEC_WEBSOCKET_KEY: HeaderName = HeaderName::from_static("sec-websocket-key");
@@ -37,18 +37,13 @@ fn key() -> Option<HeaderValue> {
 }
 
 /// Makes the answer to an extended CONNECT of a `101`.
-pub fn answer(head: ResponseHeader) -> ResponseHeader {
-    let mut parts = http::response::Parts::from(head);
-    parts.status = StatusCode::OK;
-    forget(&mut parts.headers);
-    parts.into()
-}
-
-/// The accepted key is one that the client has not seen.
-fn forget(headers: &mut HeaderMap) {
+pub fn answer(mut head: ResponseHead) -> ResponseHead {
+    head.status = StatusCode::OK;
+    // The accepted key is one that the client has not seen.
     for name in [CONNECTION, UPGRADE, SEC_WEBSOCKET_ACCEPT] {
-        headers.remove(name);
+        head.fields.remove(&name);
     }
+    head
 }
 
 #[cfg(test)]
@@ -85,6 +80,6 @@ mod tests {
             parts.headers.insert(name, HeaderValue::from_static("chat"));
         }
         let answer = answer(parts.into());
-        assert_eq!((answer.status, answer.headers.len()), (StatusCode::OK, 1));
+        assert_eq!((answer.status, answer.fields.len()), (StatusCode::OK, 1));
     }
 }

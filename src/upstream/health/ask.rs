@@ -26,7 +26,7 @@ pub(super) async fn ask(
         let connected = TcpStream::connect(target.address()).await;
         return connected.map(drop).map_err(|error| format!("no connection: {error}"));
     };
-    let request = request(path, &upstream.spec().host, &target)?;
+    let request = request(path, &upstream.spec().host, &target)?.into();
     let limits = upstream.limits_of_checks(spec.timeout);
     let call = Call::uncounted(upstream, target);
     let mut exchange = Exchange::new(call, request, None, &limits, true);

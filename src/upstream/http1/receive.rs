@@ -150,17 +150,21 @@ impl Receive {
                     return Ok(None);
                 };
                 let head = input.split_to(length).freeze();
-                let head = Head::read(&head).map_err(Broken::Protocol)?;
+                let head = Head::read(head).map_err(Broken::Protocol)?;
                 self.head(head, send).map(|event| Some(Received::Event(event)))
             }
             State::Length(left) => {
                 let here = usize::try_from(*left).unwrap_or(usize::MAX).min(input.len());
                 *left -= here as u64;
-                let data = input.split_to(here).freeze();
+                // What nothing follows keeps its memory to itself, and nobody has to count who shares it.
+                let data = match *left == 0 && here == input.len() {
+                    true => std::mem::take(input),
+                    false => input.split_to(here),
+                };
                 if *left == 0 {
                     self.state = State::Complete;
                 }
-                Ok(Some(data_event(data)))
+                Ok(Some(data_event(data.freeze())))
             }
             State::Chunked(chunks) => {
                 let received = take_chunk(chunks, input)?;
@@ -174,8 +178,8 @@ impl Receive {
     }
 
     fn head(&mut self, head: Head, send: &mut Send) -> Result<Event, Broken> {
-        let Head { parts, framing, is_kept, keep_alive } = head;
-        let status = parts.status;
+        let Head { head, framing, is_kept, keep_alive } = head;
+        let status = head.status;
         if status == StatusCode::SWITCHING_PROTOCOLS && !self.asked.is_upgrade {
             return Err(Broken::Protocol("101 without a request for an upgrade"));
         }
@@ -188,7 +192,7 @@ impl Receive {
                 send.go_on();
             }
             self.state = State::Head(Scan::default());
-            return Ok(AnyEvent::Informational(parts));
+            return Ok(AnyEvent::Informational(head));
         }
         // A server that closes an idle connection may say so just when a request is on its way to it.
         if status == StatusCode::REQUEST_TIMEOUT
@@ -213,7 +217,7 @@ impl Receive {
             _ if send.is_held() && status.as_u16() >= 400 => send.stop(),
             _ => send.go_on(),
         }
-        Ok(AnyEvent::Head(parts))
+        Ok(AnyEvent::Head(head))
     }
 
     fn body(&self, status: StatusCode, framing: Framing) -> State {

@@ -2,13 +2,11 @@
 
 use std::io::Write;
 
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING,
-    UPGRADE,
-};
-use http::{HeaderMap, Method, Request};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, Method};
 
 use crate::config::{HostHeader, TargetAddress};
+use crate::exchange::{Field, Fields, RequestHead, is};
 
 /// Room for a head as most are.
 const ROOM: usize = 512;
@@ -43,28 +41,31 @@ pub struct Written {
 /// What a request says of its body and its connection. Found while its other fields are written.
 #[derive(Clone, Copy, Debug, Default)]
 struct Said<'a> {
-    length: Option<&'a HeaderValue>,
+    length: Option<&'a [u8]>,
     is_upgrade: bool,
     takes_trailers: bool,
 }
 
 impl<'a> Said<'a> {
     /// Whether a field is about the connection or the framing, and so is written anew for this one.
-    fn takes(&mut self, name: &HeaderName, value: &'a HeaderValue) -> bool {
-        // Compared as text: an array of names would be made, and dropped, for each field.
-        match name.as_str() {
-            "content-length" => self.length = self.length.or(Some(value)),
-            "upgrade" => self.is_upgrade = true,
-            "te" => self.takes_trailers |= names_trailers(value),
-            "host" | "connection" | "transfer-encoding" | "keep-alive" | "proxy-connection" => {}
+    fn takes(&mut self, name: &[u8], value: &'a [u8]) -> bool {
+        // By length first, because few names have the length of one of these.
+        match name.len() {
+            2 if is(name, "te") => self.takes_trailers |= names_trailers(value),
+            4 => return is(name, "host"),
+            7 if is(name, "upgrade") => self.is_upgrade = true,
+            10 => return is(name, "connection") || is(name, "keep-alive"),
+            14 if is(name, "content-length") => self.length = self.length.or(Some(value)),
+            16 => return is(name, "proxy-connection"),
+            17 => return is(name, "transfer-encoding"),
             _ => return false,
         }
         true
     }
 }
 
-fn names_trailers(te: &HeaderValue) -> bool {
-    let mut codings = te.as_bytes().split(|byte| *byte == b',');
+fn names_trailers(te: &[u8]) -> bool {
+    let mut codings = te.split(|byte| *byte == b',');
     codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
 }
 
@@ -72,26 +73,27 @@ fn names_trailers(te: &HeaderValue) -> bool {
 ///
 /// Nothing that a client sends can end the head or a field early: the types of methods, targets, names and values admit
 /// neither line ends nor NUL.
-pub fn write(head: &mut Vec<u8>, request: &Request<()>, host: Host<'_>, has_body: bool) -> Written {
-    let headers = request.headers();
+pub fn write(head: &mut Vec<u8>, request: &RequestHead, host: Host<'_>, has_body: bool) -> Written {
+    let RequestHead { method, fields, .. } = request;
     head.reserve(ROOM);
     line(head, request);
     host_field(head, request, host);
     let mut said = Said::default();
-    for (name, value) in headers {
+    for field in fields.iter() {
+        let Field { name, value, .. } = field;
         if !said.takes(name, value) {
-            field(head, name.as_str(), value.as_bytes());
+            field.write(head);
         }
     }
-    connection(head, headers, said);
-    let framing = framing(request.method(), said, has_body);
+    connection(head, fields, said);
+    let framing = framing(method, said, has_body);
     match framing {
         Framing::Length(length) => {
             // Writing to memory does not fail.
             write!(head, "content-length: {length}\r\n").ok();
         }
         Framing::Chunked => field(head, TRANSFER_ENCODING.as_str(), b"chunked"),
-        Framing::None if is_empty_body(request.method(), said) => {
+        Framing::None if is_empty_body(method, said) => {
             field(head, CONTENT_LENGTH.as_str(), b"0");
         }
         Framing::None | Framing::Upgrade => {}
@@ -105,18 +107,18 @@ pub fn write_end(output: &mut Vec<u8>, trailers: &HeaderMap) {
     output.extend_from_slice(b"0\r\n");
     for (name, value) in trailers {
         // What says how a message is framed or routed may be no trailer (RFC 9110, section 6.5.1).
-        if !Said::default().takes(name, value) && name != TRAILER {
+        let is_framing = Said::default().takes(name.as_str().as_bytes(), value.as_bytes());
+        if !is_framing && name != TRAILER {
             field(output, name.as_str(), value.as_bytes());
         }
     }
     output.extend_from_slice(b"\r\n");
 }
 
-fn line(head: &mut Vec<u8>, request: &Request<()>) {
-    head.extend_from_slice(request.method().as_str().as_bytes());
+fn line(head: &mut Vec<u8>, RequestHead { method, uri, .. }: &RequestHead) {
+    head.extend_from_slice(method.as_str().as_bytes());
     head.push(b' ');
-    let uri = request.uri();
-    let target = match (request.method(), uri.path_and_query()) {
+    let target = match (method, uri.path_and_query()) {
         (&Method::CONNECT, _) => uri.authority().map_or("", |authority| authority.as_str()),
         (_, Some(target)) => target.as_str(),
         (_, None) => "/",
@@ -132,9 +134,9 @@ fn field(head: &mut Vec<u8>, name: &str, value: &[u8]) {
 }
 
 /// The client's host is that of its `host`, or of its `:authority` over HTTP/2. HTTP/1.0 may name none.
-fn host_field(head: &mut Vec<u8>, request: &Request<()>, Host { declared, target }: Host<'_>) {
-    let sent = || request.headers().get(HOST).map(HeaderValue::as_bytes);
-    let authority = || Some(request.uri().authority()?.as_str().as_bytes());
+fn host_field(head: &mut Vec<u8>, request: &RequestHead, Host { declared, target }: Host<'_>) {
+    let sent = || request.fields.get(&HOST);
+    let authority = || Some(request.uri.authority()?.as_str().as_bytes());
     let name = match declared {
         HostHeader::Name(name) => Some(name.as_bytes()),
         HostHeader::Keep => sent().or_else(authority),
@@ -149,7 +151,7 @@ fn host_field(head: &mut Vec<u8>, request: &Request<()>, Host { declared, target
 
 /// An upgrade that the client asked for, and trailers that it can take. Each must be announced as a field of the
 /// connection ([RFC 9110, section 7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)).
-fn connection(head: &mut Vec<u8>, headers: &HeaderMap, said: Said<'_>) {
+fn connection(head: &mut Vec<u8>, fields: &Fields, said: Said<'_>) {
     let options: &[u8] = match (said.is_upgrade, said.takes_trailers) {
         (true, true) => b"upgrade, te",
         (true, false) => b"upgrade",
@@ -158,8 +160,8 @@ fn connection(head: &mut Vec<u8>, headers: &HeaderMap, said: Said<'_>) {
     };
     field(head, CONNECTION.as_str(), options);
     if said.is_upgrade {
-        for upgrade in headers.get_all(UPGRADE) {
-            field(head, UPGRADE.as_str(), upgrade.as_bytes());
+        for upgrade in fields.values(UPGRADE) {
+            field(head, UPGRADE.as_str(), upgrade);
         }
     }
     if said.takes_trailers {
@@ -178,8 +180,8 @@ fn framing(method: &Method, said: Said<'_>, has_body: bool) -> Framing {
     }
 }
 
-fn number(value: &HeaderValue) -> Option<u64> {
-    value.to_str().ok()?.parse().ok()
+fn number(value: &[u8]) -> Option<u64> {
+    std::str::from_utf8(value).ok()?.parse().ok()
 }
 
 /// Whether a request without a body should say so ([RFC 9110, section
@@ -190,13 +192,16 @@ fn is_empty_body(method: &Method, said: Said<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::Request;
+    use http::header::{HeaderName, HeaderValue};
+
     use super::*;
 
     fn written(request: &Request<()>, declared: &HostHeader, has_body: bool) -> (String, Framing) {
         let target = TargetAddress::Name("target.internal".to_owned(), 9001);
         let mut head = Vec::new();
         let host = Host { declared, target: &target };
-        let Written { framing, .. } = write(&mut head, request, host, has_body);
+        let Written { framing, .. } = write(&mut head, &request.clone().into(), host, has_body);
         (String::from_utf8(head).unwrap(), framing)
     }
 

@@ -5,9 +5,9 @@ use std::mem::MaybeUninit;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{HeaderName, HeaderValue};
-use http::response::Parts;
-use http::{HeaderMap, Response, StatusCode, Version};
+use http::{StatusCode, Version};
+
+use crate::exchange::{Fields, Line, ResponseHead, is};
 
 /// Bytes of a head.
 pub const BYTES: usize = 64 << 10;
@@ -39,7 +39,7 @@ pub enum Framing {
 /// A head that is complete.
 #[derive(Debug)]
 pub struct Head {
-    pub parts: Box<Parts>,
+    pub head: ResponseHead,
     pub framing: Framing,
     /// Whether the target keeps the connection open.
     pub is_kept: bool,
@@ -83,33 +83,33 @@ impl Scan {
 }
 
 impl Head {
-    /// Reads a complete head. The values of its fields share the memory of `bytes`.
+    /// Reads a complete head. Its fields share the memory of `bytes`.
     ///
     /// # Errors
     ///
     /// Where the head is not as RFC 9112 has it, or leaves open where its body ends.
-    pub fn read(bytes: &Bytes) -> Result<Self, Wrong> {
+    pub fn read(bytes: Bytes) -> Result<Self, Wrong> {
         let mut fields = [const { MaybeUninit::uninit() }; FIELDS];
         let mut response = httparse::Response::new(&mut []);
         let parsed = httparse::ParserConfig::default()
-            .parse_response_with_uninit_headers(&mut response, bytes, &mut fields)
+            .parse_response_with_uninit_headers(&mut response, &bytes, &mut fields)
             .map_err(wrong)?;
         if parsed.is_partial() {
             return Err("the head is incomplete");
         }
-        let (mut parts, ()) = Response::new(()).into_parts();
-        parts.status = response
+        let status = response
             .code
             .and_then(|code| StatusCode::from_u16(code).ok())
             .ok_or("the status is not one")?;
-        parts.version = match response.version {
+        let version = match response.version {
             Some(1) => Version::HTTP_11,
             _ => Version::HTTP_10,
         };
-        let said = read_fields(bytes, response.headers, &mut parts.headers)?;
-        let framing = said.framing(parts.version)?;
-        let is_kept = said.is_kept(parts.version);
-        Ok(Self { parts: Box::new(parts), framing, is_kept, keep_alive: said.keep_alive })
+        let (said, lines) = read_fields(&bytes, response.headers)?;
+        let framing = said.framing(version)?;
+        let is_kept = said.is_kept(version);
+        let head = ResponseHead { status, fields: Fields::of(bytes, lines) };
+        Ok(Self { head, framing, is_kept, keep_alive: said.keep_alive })
     }
 }
 
@@ -126,21 +126,16 @@ struct Said {
     keep_alive: Option<Duration>,
 }
 
-fn read_fields(
-    bytes: &Bytes,
-    fields: &[httparse::Header<'_>],
-    headers: &mut HeaderMap,
-) -> Result<Said, Wrong> {
+/// The parser has made sure that names are tokens, and that values have no control characters.
+fn read_fields(bytes: &[u8], fields: &[httparse::Header<'_>]) -> Result<(Said, Vec<Line>), Wrong> {
     let mut said = Said::default();
-    *headers = HeaderMap::with_capacity(fields.len() + MORE);
+    let mut lines = Vec::with_capacity(fields.len() + MORE);
     for field in fields {
-        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| "a field's name")?;
-        let value = HeaderValue::from_maybe_shared(bytes.slice_ref(field.value));
-        let value = value.map_err(|_| "a field's value has control characters")?;
-        said.look(&name, &value);
-        headers.append(name, value);
+        let name = field.name.as_bytes();
+        said.look(name, field.value);
+        lines.push(Line::within(bytes, name, field.value).ok_or("a field is outside of its head")?);
     }
-    Ok(said)
+    Ok((said, lines))
 }
 
 fn wrong(error: httparse::Error) -> Wrong {
@@ -156,24 +151,27 @@ fn wrong(error: httparse::Error) -> Wrong {
 }
 
 impl Said {
-    fn look(&mut self, name: &HeaderName, value: &HeaderValue) {
-        match name.as_str() {
-            "transfer-encoding" => {
-                let is_chunked = value.as_bytes().eq_ignore_ascii_case(b"chunked");
+    fn look(&mut self, name: &[u8], value: &[u8]) {
+        // By length first, because almost no name has the length of one of these.
+        match name.len() {
+            17 if is(name, "transfer-encoding") => {
+                let is_chunked = value.eq_ignore_ascii_case(b"chunked");
                 self.is_told_twice |= self.coding.replace(is_chunked).is_some();
             }
-            "content-length" => {
-                let length = number(value.as_bytes());
+            14 if is(name, "content-length") => {
+                let length = number(value);
                 self.is_told_twice |= self.length.replace(length).is_some();
             }
-            "connection" => {
-                for option in value.as_bytes().split(|byte| *byte == b',') {
+            10 if is(name, "connection") => {
+                for option in value.split(|byte| *byte == b',') {
                     let option = option.trim_ascii();
                     self.closes |= option.eq_ignore_ascii_case(b"close");
                     self.keeps |= option.eq_ignore_ascii_case(b"keep-alive");
                 }
             }
-            "keep-alive" if self.keep_alive.is_none() => self.keep_alive = timeout(value),
+            10 if is(name, "keep-alive") && self.keep_alive.is_none() => {
+                self.keep_alive = timeout(value);
+            }
             _ => {}
         }
     }
@@ -210,8 +208,8 @@ fn number(digits: &[u8]) -> Option<u64> {
 }
 
 /// The parameter `timeout` of `keep-alive`, in seconds.
-fn timeout(value: &HeaderValue) -> Option<Duration> {
-    value.as_bytes().split(|byte| *byte == b',').find_map(|parameter| {
+fn timeout(value: &[u8]) -> Option<Duration> {
+    value.split(|byte| *byte == b',').find_map(|parameter| {
         let (name, seconds) = parameter.trim_ascii().split_at_checked(b"timeout=".len())?;
         let seconds = name.eq_ignore_ascii_case(b"timeout=").then(|| number(seconds))??;
         Some(Duration::from_secs(seconds))

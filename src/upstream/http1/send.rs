@@ -5,13 +5,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use http::HeaderMap;
 use http::header::EXPECT;
-use http::{HeaderMap, Request};
 use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::request::{Framing, write_end};
-use crate::exchange::{Fed, Part};
+use crate::exchange::{Fed, Part, RequestHead};
 use crate::timer::Timer;
 
 /// Parts below this size are copied, so that they leave together with what is around them.
@@ -69,10 +69,10 @@ impl Send {
     pub fn new(
         output: Vec<u8>,
         framing: Framing,
-        request: &Request<()>,
+        request: &RequestHead,
         body: Option<Fed>,
     ) -> Self {
-        let is_held = body.is_some() && request.headers().contains_key(EXPECT);
+        let is_held = body.is_some() && request.fields.contains(&EXPECT);
         let hold = match is_held {
             true => Hold::Continue(Timer::default(), Instant::now() + CONTINUE),
             false => Hold::Nothing,

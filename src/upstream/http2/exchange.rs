@@ -7,12 +7,12 @@ use bytes::Bytes;
 use h2::client::ResponseFuture;
 use h2::{RecvStream, SendStream};
 use http::uri::Scheme;
-use http::{Request, Response, StatusCode};
+use http::{Response, StatusCode};
 
 use super::failed::failed;
 use super::switch::Switch;
 use super::{Place, request};
-use crate::exchange::{Event, Fed, Part};
+use crate::exchange::{Event, Fed, Part, RequestHead};
 use crate::upstream::failure::{Failure, FailureKind, Sent};
 use crate::upstream::http1::Host;
 
@@ -72,7 +72,7 @@ impl Http2Exchange {
     /// sent, and the body comes back.
     pub fn start(
         place: Place,
-        asked: &Request<()>,
+        asked: &RequestHead,
         body: Option<Fed>,
         scheme: Scheme,
         host: Host<'_>,
@@ -162,7 +162,7 @@ impl Http2Exchange {
                     self.is_switched = head.status == StatusCode::SWITCHING_PROTOCOLS;
                 }
                 self.response = Awaited::Body { stream, handed: 0 };
-                Ok(Event::Head(Box::new(head)))
+                Ok(Event::Head(head.into()))
             }
             Err(error) => Err(failed(&error, &self.place, false)),
         })
@@ -176,7 +176,7 @@ impl Http2Exchange {
             false if head.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 "it answers 101 over HTTP/2"
             }
-            false => return Ok(Event::Informational(Box::new(head.into_parts().0))),
+            false => return Ok(Event::Informational(head.into_parts().0.into())),
         };
         let (kind, detail) = (FailureKind::Protocol, why.to_owned());
         Err(Failure { kind, sent: Sent::Maybe, is_stale: false, detail })

@@ -9,6 +9,7 @@ use http::{HeaderMap, Method, Request, Uri, Version};
 
 use super::switch;
 use crate::config::HostHeader;
+use crate::exchange::{Fields, RequestHead};
 use crate::upstream::http1::Host;
 
 /// Fields about an HTTP/1.1 connection, which HTTP/2 does not have ([RFC 9113, section
@@ -33,21 +34,21 @@ const NO_TRAILERS: [HeaderName; 2] = [CONTENT_LENGTH, TRAILER];
 /// # Errors
 ///
 /// Where the host, or the path, is none that HTTP/2 can name.
-pub fn head(request: &Request<()>, scheme: Scheme, host: Host<'_>) -> Result<Request<()>, String> {
+pub fn head(request: &RequestHead, scheme: Scheme, host: Host<'_>) -> Result<Request<()>, String> {
     let switch = switch::protocol(request);
     let mut parts = http::uri::Parts::default();
     parts.authority = Some(authority(request, host)?);
-    if *request.method() != Method::CONNECT {
-        let path = request.uri().path_and_query().cloned();
+    if request.method != Method::CONNECT {
+        let path = request.uri.path_and_query().cloned();
         parts.path_and_query = Some(path.unwrap_or(PathAndQuery::from_static("/")));
         parts.scheme = Some(scheme);
     }
     let mut head = Request::new(());
     *head.version_mut() = Version::HTTP_2;
     *head.uri_mut() = Uri::from_parts(parts).map_err(|error| format!("its target: {error}"))?;
-    *head.headers_mut() = fields(request.headers());
+    *head.headers_mut() = fields(&request.fields);
     match switch {
-        None => *head.method_mut() = request.method().clone(),
+        None => *head.method_mut() = request.method.clone(),
         Some(protocol) => {
             *head.method_mut() = Method::CONNECT;
             head.extensions_mut().insert(protocol);
@@ -65,10 +66,10 @@ pub fn trailers(mut trailers: HeaderMap) -> HeaderMap {
     trailers
 }
 
-fn authority(request: &Request<()>, host: Host<'_>) -> Result<Authority, String> {
+fn authority(request: &RequestHead, host: Host<'_>) -> Result<Authority, String> {
     let Host { declared, target } = host;
-    let sent = request.headers().get(HOST).map(HeaderValue::as_bytes);
-    let authority = match (declared, sent, request.uri().authority()) {
+    let sent = request.fields.get(&HOST);
+    let authority = match (declared, sent, request.uri.authority()) {
         (HostHeader::Name(name), ..) => Authority::try_from(name.as_str()),
         (HostHeader::Keep, Some(sent), _) => Authority::try_from(sent),
         (HostHeader::Keep, None, Some(authority)) => return Ok(authority.clone()),
@@ -79,22 +80,18 @@ fn authority(request: &Request<()>, host: Host<'_>) -> Result<Authority, String>
     authority.map_err(|error| format!("its host: {error}"))
 }
 
-fn fields(sent: &HeaderMap) -> HeaderMap {
-    let mut fields = HeaderMap::with_capacity(sent.len());
-    for (name, value) in sent {
-        if !NOT_IN_HTTP2.contains(name) {
-            fields.append(name, value.clone());
-        }
-    }
+fn fields(sent: &Fields) -> HeaderMap {
+    let mut fields = sent.clone();
+    fields.retain(|field| !NOT_IN_HTTP2.iter().any(|name| field.is(name.as_str())));
     if takes_trailers(sent) {
-        fields.insert(TE, HeaderValue::from_static("trailers"));
+        fields.append(TE, HeaderValue::from_static("trailers"));
     }
-    fields
+    fields.into_map()
 }
 
-fn takes_trailers(sent: &HeaderMap) -> bool {
-    sent.get_all(TE).iter().any(|te| {
-        let mut codings = te.as_bytes().split(|byte| *byte == b',');
+fn takes_trailers(sent: &Fields) -> bool {
+    sent.values(TE).any(|te| {
+        let mut codings = te.split(|byte| *byte == b',');
         codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
     })
 }
@@ -106,7 +103,7 @@ mod tests {
 
     fn head(request: &Request<()>, declared: &HostHeader) -> Result<Request<()>, String> {
         let target = TargetAddress::Name("t.example".to_owned(), 8443);
-        super::head(request, Scheme::HTTPS, Host { declared, target: &target })
+        super::head(&request.clone().into(), Scheme::HTTPS, Host { declared, target: &target })
     }
 
     #[test]

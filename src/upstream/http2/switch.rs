@@ -9,8 +9,10 @@ use http::header::{
     CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, UPGRADE,
 };
 use http::response::Parts;
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, StatusCode};
 use sha1::{Digest as _, Sha1};
+
+use crate::exchange::RequestHead;
 
 const SEC_WEBSOCKET_KEY: HeaderName = HeaderName::from_static("sec-websocket-key");
 const WEBSOCKET: &[u8] = b"websocket";
@@ -27,8 +29,8 @@ pub struct Switch {
 }
 
 /// The protocol that a request asks to switch to.
-pub fn protocol(request: &Request<()>) -> Option<Protocol> {
-    Some(Protocol::from(request.headers().get(UPGRADE)?.to_str().ok()?))
+pub fn protocol(request: &RequestHead) -> Option<Protocol> {
+    Some(Protocol::from(std::str::from_utf8(request.fields.get(&UPGRADE)?).ok()?))
 }
 
 /// Leaves the fields that an extended CONNECT has.
@@ -39,9 +41,9 @@ pub fn keep_fields(headers: &mut HeaderMap) {
 
 impl Switch {
     /// The switch that a request asks for, if it does.
-    pub fn of(request: &Request<()>) -> Option<Self> {
-        let protocol = request.headers().get(UPGRADE)?.clone();
-        let key = request.headers().get(SEC_WEBSOCKET_KEY);
+    pub fn of(request: &RequestHead) -> Option<Self> {
+        let protocol = HeaderValue::from_bytes(request.fields.get(&UPGRADE)?).ok()?;
+        let key = request.fields.get(&SEC_WEBSOCKET_KEY);
         let key = key.filter(|_| protocol.as_bytes().eq_ignore_ascii_case(WEBSOCKET));
         Some(Self { protocol, accept: key.and_then(accept) })
     }
@@ -59,15 +61,17 @@ impl Switch {
     }
 }
 
-fn accept(key: &HeaderValue) -> Option<HeaderValue> {
+fn accept(key: &[u8]) -> Option<HeaderValue> {
     let mut hash = Sha1::new();
-    hash.update(key.as_bytes());
+    hash.update(key);
     hash.update(BEHIND_KEY);
     HeaderValue::try_from(STANDARD.encode(hash.finalize())).ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use http::Request;
+
     use super::*;
 
     #[test]
@@ -76,7 +80,7 @@ mod tests {
         let request = Request::get("/chat")
             .header("upgrade", "WebSocket")
             .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
-        let request = request.body(()).unwrap();
+        let request = RequestHead::from(request.body(()).unwrap());
         let switch = Switch::of(&request).unwrap();
         let (mut head, ()) = http::Response::new(()).into_parts();
         switch.answer(&mut head);
@@ -89,6 +93,6 @@ mod tests {
         head.status = StatusCode::FORBIDDEN;
         Switch::of(&request).unwrap().answer(&mut head);
         assert_eq!(head.status, 403);
-        assert!(Switch::of(&Request::new(())).is_none());
+        assert!(Switch::of(&Request::new(()).into()).is_none());
     }
 }

@@ -15,7 +15,7 @@ async fn nobody_listens() {
     let detail = &answer.failure.as_ref().unwrap().detail;
     assert!(detail.starts_with(&address.to_string()), "{detail}");
     assert_eq!(failure(answer), (FailureKind::Connect, Sent::Nothing, false));
-    assert_eq!(exchange.into_request().uri(), "/path?query");
+    assert_eq!(exchange.into_request().uri, "/path?query");
 }
 
 #[tokio::test]

@@ -1,6 +1,5 @@
 //! Responses as they are read: the same wherever they are cut, and refused where their framing is in doubt.
 
-use http::Request;
 use proptest::prelude::*;
 
 use super::*;
@@ -37,7 +36,7 @@ enum End {
 
 /// Receives parts one by one, and then the end of the stream if the response is still open.
 fn receive(asked: Asked, parts: &[&[u8]], is_closed: bool) -> Whole {
-    let mut send = Send::new(Vec::new(), Sending::None, &Request::new(()), None);
+    let mut send = Send::new(Vec::new(), Sending::None, &http::Request::new(()).into(), None);
     let mut receive = Receive::new(asked);
     let mut input = BytesMut::new();
     let mut whole = Whole::default();

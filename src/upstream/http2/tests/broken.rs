@@ -151,7 +151,7 @@ async fn a_connection_that_closes_between_turn_and_request_sends_nothing() {
     while !matches!(place.connection().room(STREAMS), connection::Room::Closing) {
         tokio::task::yield_now().await;
     }
-    let started = Http2Exchange::start(place, &get(), None, Scheme::HTTP, host());
+    let started = Http2Exchange::start(place, &get().into(), None, Scheme::HTTP, host());
     let Err((NotStarted::Closing(failure), _)) = started.map(drop) else { panic!("it was sent") };
     assert_eq!((failure.kind, failure.sent), (FailureKind::Reset, Sent::Nothing));
 }
