@@ -180,8 +180,8 @@ impl Execution<'_> {
         let written = match event {
             Event::Head(head) => return self.take_head(head).await,
             Event::Data(data) if self.has_body() => {
-                self.yield_before_last_write().await;
-                self.attempts.session.write(data).await
+                let is_last = self.is_last_write().await;
+                self.attempts.session.write(data, is_last).await
             }
             Event::Trailers(trailers) if self.has_body() => {
                 self.trailers = Some(headers::keep_trailers(trailers));
@@ -220,25 +220,31 @@ impl Execution<'_> {
         self.attempts.upload.is_awaited()
     }
 
-    /// Yields before the last write of a response that is complete, so that responses to requests that came together
-    /// leave together: their reader wakes up once for many. The sandbox is given back first, or else the other tasks
-    /// would make sandboxes of their own. The only open connection has no others to wait for, and an HTTP/2 connection
-    /// carries several requests.
-    async fn yield_before_last_write(&mut self) {
-        let alone = self.attempts.session.is_alone();
-        if alone || self.exchange.is_running() {
-            return;
+    /// Whether the end of the response follows what is to be written now, as far as that is of use.
+    ///
+    /// If so, yields, so that responses to requests that came together leave together: their reader wakes up once for
+    /// many. The sandbox is given back first, or else the other tasks would make sandboxes of their own. The only open
+    /// connection of HTTP/1 has no others to wait for, and one of HTTP/2 waits by itself.
+    async fn is_last_write(&mut self) -> bool {
+        let session = &self.attempts.session;
+        let (is_alone, gathers) = (session.is_alone(), session.gathers());
+        if is_alone || self.exchange.is_running() {
+            return false;
         }
         if self.ahead.is_empty()
             && let Some(event) = poll_once(&mut self.exchange).await
         {
             self.ahead.push_back(event);
         }
-        if matches!(self.ahead.front(), Some(Event::End)) {
+        let is_last = matches!(self.ahead.front(), Some(Event::End));
+        if is_last {
             self.exchange.release();
+        }
+        if is_last && !gathers {
             // Unlike a plain wake-up, this runs after the tasks that are ready now.
             tokio::task::yield_now().await;
         }
+        is_last
     }
 
     /// Ends the response. After a switch, that is one direction of two: the other goes on until the client closes it, or

@@ -29,7 +29,7 @@ pub async fn answer(session: &mut Session, is_draining: bool) -> Result<(), Gone
     let has_body = session.request().method != Method::HEAD;
     session.write_head(head, !has_body).await?;
     if has_body {
-        session.write(Bytes::from_static(body.as_bytes())).await?;
+        session.write(Bytes::from_static(body.as_bytes()), true).await?;
     }
     session.finish(None).await
 }

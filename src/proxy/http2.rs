@@ -10,31 +10,32 @@ mod observed;
 mod others;
 mod refusals;
 mod stream;
+mod streams;
 mod switch;
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
 use http::{Request, Version};
-use tokio::sync::Notify;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::failure::Failure;
 use super::session::{Codec, Session};
 use super::{Flow, Gateway, Http2Limits, HttpLimits, Origin};
-use crate::transport::{Connection, Drain, HeadLimits, Permit};
+use crate::transport::{Connection, HeadLimits};
 use flood::Excess;
 use head_time::HeadTime;
 use observed::{Noted, Observed};
 use others::Others;
 use refusals::Refusals;
 pub use stream::Http2;
+use streams::Streams;
 
 /// Bytes of a request's body that its client may send before anything takes them.
 const WINDOW: u32 = 65_535;
@@ -44,8 +45,6 @@ const UNSENT: usize = 64 << 10;
 const KEPT: u32 = 30;
 /// How long sending the last GOAWAY may take.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-/// How long a draining connection gets after its last request to send what is left.
-const SENT: Duration = Duration::from_millis(200);
 
 type Requests = h2::server::Connection<Observed, Bytes>;
 type Accepted = (Request<RecvStream>, SendResponse<Bytes>);
@@ -65,15 +64,19 @@ pub async fn serve(gateway: Gateway, connection: Connection) {
         }
         Err(_) => return gateway.record_unread(&Failure::RequestTimeout, &origin, None),
     };
-    let serving = Serving {
+    let streams = Arc::<Streams>::default();
+    let mut serving = Serving {
         gateway,
         refusals: Refusals::new(noted.clone()),
-        streams: Arc::default(),
+        streams: streams.clone(),
         origin,
         noted,
         requests,
     };
-    if serving.run(&connection).await == Parted::Refused {
+    let parted = streams.together(pin!(serving.run(&connection))).await;
+    // Its requests see the end now.
+    drop(serving);
+    if parted == Parted::Refused {
         // The client may still be sending, and a reset could overtake what it is told.
         connection.linger().await;
     }
@@ -119,16 +122,18 @@ enum Parted {
 
 /// What a connection has for us.
 enum Next {
-    Request(Box<Accepted>),
+    /// Requests, which are served now.
+    Requests,
     /// Its client must not go on.
     Refused(Failure, Reason),
     Ended(Parted),
 }
 
 impl Serving {
-    async fn run(mut self, connection: &Connection) -> Parted {
+    async fn run(&mut self, connection: &Connection) -> Parted {
         let mut goaway = self.gateway.drain.goaway();
         let mut head_time = HeadTime::new(self.noted.clone());
+        let (streams, drain) = (self.streams.clone(), self.gateway.drain.clone());
         let (mut is_ending, mut kept) = (false, 0);
         loop {
             let HttpLimits { head, times } = self.gateway.limits();
@@ -138,27 +143,22 @@ impl Serving {
                     self.requests.graceful_shutdown();
                     is_ending = true;
                 }
-                next = next(&mut self.requests, &mut self.refusals, &self.noted, &self.gateway, &self.origin) => {
-                    match next {
-                        Next::Request(accepted) => {
-                            kept = 0;
-                            self.spawn(*accepted, connection, head);
-                        }
-                        Next::Refused(failure, reason) => return self.refuse(&failure, reason).await,
-                        Next::Ended(parted) => return parted,
-                    }
-                }
+                next = poll_fn(|context| self.poll_next(context, connection, head)) => match next {
+                    Next::Requests => kept = 0,
+                    Next::Refused(failure, reason) => return self.refuse(&failure, reason).await,
+                    Next::Ended(parted) => return parted,
+                },
                 // Looked at behind what reads: heads begin and end there.
                 () = head_time.over(times.whole) => {
                     return self.refuse(&Failure::RequestTimeout, Reason::ENHANCE_YOUR_CALM).await;
                 }
-                () = self.streams.idle(times.idle, connection.permit()) => {
+                () = streams.idle(times.idle, connection.permit()) => {
                     if !self.requests.has_streams() || kept >= KEPT {
                         break;
                     }
                     kept += 1;
                 }
-                () = self.streams.ended(&self.gateway.drain), if is_ending => {
+                () = streams.ended(&drain), if is_ending => {
                     // Their last bytes may still be on the way.
                     if !self.requests.has_streams() {
                         break;
@@ -170,16 +170,52 @@ impl Serving {
         Parted::Done
     }
 
-    fn spawn(&self, (request, respond): Accepted, connection: &Connection, limits: HeadLimits) {
+    /// What the connection has next. Serves the requests that have come together, and records those that h2 refuses.
+    fn poll_next(
+        &mut self,
+        context: &mut Context<'_>,
+        connection: &Connection,
+        limits: HeadLimits,
+    ) -> Poll<Next> {
+        let mut served = Poll::Pending;
+        loop {
+            let accepted = self.requests.poll_accept(context);
+            if let Some(excess) = self.noted.excess() {
+                return Poll::Ready(Next::Refused(excess.into(), excess.reason()));
+            }
+            if let Poll::Ready(Some(Ok(accepted))) = accepted {
+                self.spawn(accepted, connection, limits);
+                served = Poll::Ready(Next::Requests);
+                continue;
+            }
+            for (failure, status) in self.refusals.take() {
+                self.gateway.record_unread(&failure, &self.origin, status);
+            }
+            return match accepted {
+                Poll::Pending => served,
+                Poll::Ready(Some(Err(error))) => {
+                    self.gateway.record_broken(&error, &self.origin);
+                    Poll::Ready(Next::Ended(Parted::Refused))
+                }
+                Poll::Ready(_) => Poll::Ready(Next::Ended(Parted::Done)),
+            };
+        }
+    }
+
+    fn spawn(&mut self, accepted: Accepted, connection: &Connection, limits: HeadLimits) {
+        let (request, respond) = accepted;
+        self.refusals.accepted(respond.stream_id().into());
         let (progress, noted) = (connection.progress(), self.noted.clone());
         let others = Others::new(progress, noted, self.gateway.live.limits().client_rate);
-        let stream = Http2::new(request, respond, connection, others, limits);
+        let open = self.streams.enter();
+        let stream = Http2::new(request, respond, connection, others, open, limits);
         let session = Session::new(Codec::Http2(Box::new(stream)), self.origin.scheme.clone());
-        tokio::spawn(serve_request(self.gateway.clone(), session, self.streams.enter()));
+        // Boxed, because tokio moves what it spawns several times, before and after it runs.
+        tokio::spawn(Box::pin(serve_request(self.gateway.clone(), session)));
     }
 
     /// Ends a connection whose client does what it must not.
-    async fn refuse(mut self, failure: &Failure, reason: Reason) -> Parted {
+    async fn refuse(&mut self, failure: &Failure, reason: Reason) -> Parted {
         self.gateway.record_unread(failure, &self.origin, None);
         self.close(reason).await;
         Parted::Refused
@@ -190,40 +226,6 @@ impl Serving {
         // A client that takes nothing is not waited for.
         let closed = poll_fn(|context| self.requests.poll_closed(context));
         timeout(LAST_WORDS, closed).await.ok();
-    }
-}
-
-/// What the connection has next. Records the requests that h2 refuses.
-async fn next(
-    requests: &mut Requests,
-    refusals: &mut Refusals,
-    noted: &Noted,
-    gateway: &Gateway,
-    origin: &Origin,
-) -> Next {
-    let accepted = poll_fn(|context| {
-        let accepted = requests.poll_accept(context);
-        if let Some(excess) = noted.excess() {
-            return Poll::Ready(Err(excess));
-        }
-        if !matches!(accepted, Poll::Ready(Some(Ok(_)))) {
-            for (failure, status) in refusals.take() {
-                gateway.record_unread(&failure, origin, status);
-            }
-        }
-        accepted.map(Ok)
-    });
-    match accepted.await {
-        Err(excess) => Next::Refused(excess.into(), excess.reason()),
-        Ok(None) => Next::Ended(Parted::Done),
-        Ok(Some(Ok((request, respond)))) => {
-            refusals.accepted(respond.stream_id().into());
-            Next::Request(Box::new((request, respond)))
-        }
-        Ok(Some(Err(error))) => {
-            gateway.record_broken(&error, origin);
-            Next::Ended(Parted::Refused)
-        }
     }
 }
 
@@ -252,64 +254,11 @@ impl Gateway {
     }
 }
 
-async fn serve_request(gateway: Gateway, mut session: Session, _open: Open) {
+async fn serve_request(gateway: Gateway, mut session: Session) {
     let flow = gateway.exchange(&mut session).await;
     let Codec::Http2(mut stream) = session.into_codec() else { return };
     match flow {
         Flow::Broken => stream.break_off(),
         Flow::Done => stream.linger().await,
-    }
-}
-
-/// The requests of one connection.
-#[derive(Debug, Default)]
-struct Streams {
-    open: AtomicUsize,
-    none: Notify,
-}
-
-/// A request of the connection, until dropped.
-struct Open(Arc<Streams>);
-
-impl Streams {
-    fn enter(self: &Arc<Self>) -> Open {
-        self.open.fetch_add(1, Ordering::SeqCst);
-        Open(self.clone())
-    }
-
-    /// Waits until no request is left. Several tasks may wait.
-    async fn over(&self) {
-        loop {
-            // Registered before the check, so that no end between the two is missed.
-            let ended = self.none.notified();
-            if self.open.load(Ordering::SeqCst) == 0 {
-                return;
-            }
-            ended.await;
-        }
-    }
-
-    /// Waits for the start of the drain, and then until no request is left.
-    async fn ended(&self, drain: &Drain) {
-        drain.started().await;
-        self.over().await;
-        sleep(SENT).await;
-    }
-
-    /// Waits until the connection was idle for this long, or until others need its permit.
-    async fn idle(&self, time: Duration, permit: &Permit) {
-        self.over().await;
-        tokio::select! {
-            () = sleep(time) => {}
-            () = permit.asked_to_close(true) => {}
-        }
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        if self.0.open.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.0.none.notify_waiters();
-        }
     }
 }

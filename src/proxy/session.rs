@@ -310,12 +310,12 @@ impl Session {
         Ok(())
     }
 
-    /// A part of the body of the response.
-    pub async fn write(&mut self, data: Bytes) -> Result<(), Gone> {
+    /// A part of the body of the response. `is_last`: no data and no trailers follow, which HTTP/2 says with the data.
+    pub async fn write(&mut self, data: Bytes, is_last: bool) -> Result<(), Gone> {
         let length = data.len() as u64;
         match &mut self.codec {
             Codec::Http1(session) => session.write(&data).await?,
-            Codec::Http2(session) => session.write(data).await?,
+            Codec::Http2(session) => session.write(data, is_last).await?,
             Codec::Local(session) => session.write(data).await?,
         }
         self.sent += length;
@@ -345,5 +345,10 @@ impl Session {
             Codec::Http1(session) => session.is_alone(),
             Codec::Http2(_) | Codec::Local(_) => false,
         }
+    }
+
+    /// Whether responses that are ready together leave together without waiting for each other.
+    pub fn gathers(&self) -> bool {
+        matches!(self.codec, Codec::Http2(_))
     }
 }

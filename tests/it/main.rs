@@ -49,6 +49,7 @@ mod hosts;
 mod http2;
 mod http2_floods;
 mod http2_stalls;
+mod http2_writes;
 mod hygiene;
 mod hygiene_http2;
 mod idle;

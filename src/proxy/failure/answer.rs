@@ -38,7 +38,7 @@ async fn respond(
     let has_body = session.request().method != Method::HEAD;
     session.write_head(head, false).await?;
     if has_body {
-        session.write(body).await?;
+        session.write(body, true).await?;
     }
     session.finish(None).await
 }

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,14 +10,16 @@ use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
 use pingora::http::RequestHeader;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::flood::TINY;
 use super::others::Others;
+use super::streams::Open;
 use super::switch;
 use crate::exchange::ResponseHead;
 use crate::proxy::headers;
 use crate::proxy::session::{Gone, Input};
+use crate::timer::Timer;
 use crate::transport::tls::TlsPeer;
 use crate::transport::{Connection, HeadLimits, Pace, Peer, TooSlow};
 
@@ -39,10 +42,15 @@ pub struct Http2 {
     peer: Peer,
     tls: Option<Arc<TlsPeer>>,
     others: Others,
+    open: Open,
     body: RecvStream,
     respond: SendResponse<Bytes>,
     response: Option<SendStream<Bytes>>,
     patience: Duration,
+    /// The end of the patience, while the client gives no room.
+    timer: Timer,
+    /// How often in a row the client took other responses instead.
+    turns: u32,
     is_over: bool,
     /// Whether the client was given up because it took nothing.
     is_late: bool,
@@ -56,6 +64,7 @@ impl Http2 {
         respond: SendResponse<Bytes>,
         connection: &Connection,
         others: Others,
+        open: Open,
         limits: HeadLimits,
     ) -> Self {
         let (mut head, body) = request.into_parts();
@@ -73,10 +82,13 @@ impl Http2 {
             peer: connection.peer(),
             tls: connection.tls().cloned(),
             others,
+            open,
             body,
             respond,
             response: None,
             patience: PATIENCE,
+            timer: Timer::default(),
+            turns: 0,
             is_over: false,
             is_late: false,
             pace: Pace::default(),
@@ -142,10 +154,12 @@ impl Http2 {
     pub fn write_continue(&mut self) -> Result<(), Gone> {
         let mut head = Response::new(());
         *head.status_mut() = StatusCode::CONTINUE;
+        self.open.sends();
         self.respond.send_informational(head).map_err(|_| Gone)
     }
 
     pub fn write_informational(&mut self, head: ResponseHead) -> Result<(), Gone> {
+        self.open.sends();
         self.respond.send_informational(head.into_response()).map_err(|_| Gone)
     }
 
@@ -157,42 +171,72 @@ impl Http2 {
         let date = pingora::protocols::http::date::get_cached_date();
         head.fields.insert(header::DATE, date);
         let head = head.into_response();
+        self.open.sends();
         self.response = Some(self.respond.send_response(head, is_last).map_err(|_| Gone)?);
         self.is_over = is_last;
         Ok(())
     }
 
-    /// Waits where the client gives no room, each time for as long as its patience lasts. A client that reads several
-    /// responses takes them in turns.
-    pub async fn write(&mut self, mut data: Bytes) -> Result<(), Gone> {
-        let Self { response, patience, others, is_late, pace, .. } = self;
-        let response = response.as_mut().ok_or(Gone)?;
-        let mut turns = 0;
+    /// Sends a part of the body, and the end with it where it `is_last`. Waits where the client gives no room, each time
+    /// for as long as its patience lasts. A client that reads several responses takes them in turns.
+    pub async fn write(&mut self, mut data: Bytes, is_last: bool) -> Result<(), Gone> {
+        self.turns = 0;
         while !data.is_empty() {
-            let before = others.look();
-            response.reserve_capacity(data.len());
-            let room = timeout(*patience, poll_fn(|context| response.poll_capacity(context)));
-            match pace.keep(room).await {
-                Ok(Ok(Some(Ok(room)))) => {
-                    if room < TINY && room < data.len() {
-                        others.noted().dribbled();
-                    }
-                    let part = data.split_to(room.min(data.len()));
-                    pace.passed(part.len() as u64);
-                    response.send_data(part, false).map_err(|_| Gone)?;
-                    turns = 0;
-                }
-                Ok(Err(_)) if turns < TURNS && others.are_taken(before, *patience) => turns += 1,
-                // It takes another response, and keeps its rate with that.
-                Err(TooSlow) if others.are_taken(before, pace.time()) => pace.passed(u64::MAX),
-                Ok(Ok(Some(Err(_)) | None)) => return Err(Gone),
-                Ok(Err(_)) | Err(TooSlow) => {
-                    *is_late = true;
-                    return Err(Gone);
-                }
+            let room = self.room(data.len()).await?.min(data.len());
+            if room == 0 {
+                continue;
             }
+            if room < TINY && room < data.len() {
+                self.others.noted().dribbled();
+            }
+            self.pace.passed(room as u64);
+            let part = data.split_to(room);
+            self.send(part, is_last && data.is_empty())?;
+            self.turns = 0;
         }
         Ok(())
+    }
+
+    /// How many of the bytes the client has room for. 0 where it takes other responses instead.
+    async fn room(&mut self, wanted: usize) -> Result<usize, Gone> {
+        let Self { response, patience, timer, others, pace, .. } = self;
+        let response = response.as_mut().ok_or(Gone)?;
+        response.reserve_capacity(wanted);
+        // Most clients give room at once: then neither the clock nor the other responses are looked at.
+        let mut since = None;
+        let room = poll_fn(|context| {
+            if let Poll::Ready(room) = response.poll_capacity(context) {
+                return Poll::Ready(Some(room));
+            }
+            let (_, end) =
+                *since.get_or_insert_with(|| (others.look(), Instant::now() + *patience));
+            timer.poll(context, end).map(|()| None)
+        });
+        let room = pace.keep(room).await;
+        let takes_others = |time| since.is_some_and(|(before, _)| others.are_taken(before, time));
+        match room {
+            Ok(Some(room)) => room.and_then(Result::ok).ok_or(Gone),
+            Ok(None) if self.turns < TURNS && takes_others(*patience) => {
+                self.turns += 1;
+                Ok(0)
+            }
+            // It keeps its rate with another response.
+            Err(TooSlow) if takes_others(pace.time()) => {
+                pace.passed(u64::MAX);
+                Ok(0)
+            }
+            Ok(None) | Err(TooSlow) => {
+                self.is_late = true;
+                Err(Gone)
+            }
+        }
+    }
+
+    fn send(&mut self, data: Bytes, is_last: bool) -> Result<(), Gone> {
+        let response = self.response.as_mut().ok_or(Gone)?;
+        self.open.sends();
+        self.is_over = is_last;
+        response.send_data(data, is_last).map_err(|_| Gone)
     }
 
     /// Whether the client was given up because it took nothing of the response.
@@ -223,18 +267,17 @@ impl Http2 {
         if self.is_over {
             return Ok(());
         }
+        let Some(trailers) = trailers else { return self.send(Bytes::new(), true) };
         let response = self.response.as_mut().ok_or(Gone)?;
-        let finished = match trailers {
-            Some(trailers) => response.send_trailers(trailers),
-            None => response.send_data(Bytes::new(), true),
-        };
+        self.open.sends();
         self.is_over = true;
-        finished.map_err(|_| Gone)
+        response.send_trailers(trailers).map_err(|_| Gone)
     }
 
     /// A response that broke off must not look like one that ended.
     pub fn break_off(&mut self) {
         if !self.is_over {
+            self.open.sends();
             self.respond.send_reset(Reason::INTERNAL_ERROR);
         }
     }
