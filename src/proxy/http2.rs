@@ -153,14 +153,14 @@ impl Serving {
                     return self.refuse(&Failure::RequestTimeout, Reason::ENHANCE_YOUR_CALM).await;
                 }
                 () = streams.idle(times.idle, connection.permit()) => {
-                    if !self.requests.has_streams() || kept >= KEPT {
+                    if !self.is_sending(connection) || kept >= KEPT {
                         break;
                     }
                     kept += 1;
                 }
                 () = streams.ended(&drain), if is_ending => {
                     // Their last bytes may still be on the way.
-                    if !self.requests.has_streams() {
+                    if !self.is_sending(connection) {
                         break;
                     }
                 }
@@ -192,7 +192,11 @@ impl Serving {
                 self.gateway.record_unread(&failure, &self.origin, status);
             }
             return match accepted {
-                Poll::Pending => served,
+                // h2 has no more to write for now.
+                Poll::Pending => match connection.poll_send(context) {
+                    Poll::Ready(Err(_)) => Poll::Ready(Next::Ended(Parted::Refused)),
+                    Poll::Ready(Ok(())) | Poll::Pending => served,
+                },
                 Poll::Ready(Some(Err(error))) => {
                     self.gateway.record_broken(&error, &self.origin);
                     Poll::Ready(Next::Ended(Parted::Refused))
@@ -212,6 +216,11 @@ impl Serving {
         let session = Session::new(Codec::Http2(Box::new(stream)), self.origin.scheme.clone());
         // Boxed, because tokio moves what it spawns several times, before and after it runs.
         tokio::spawn(Box::pin(serve_request(self.gateway.clone(), session)));
+    }
+
+    /// Whether the client has yet to take a part of a response.
+    fn is_sending(&self, connection: &Connection) -> bool {
+        self.requests.has_streams() || connection.has_gathered()
     }
 
     /// Ends a connection whose client does what it must not.

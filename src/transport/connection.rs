@@ -218,6 +218,20 @@ impl Connection {
         write(self.state().outbound.buffer());
     }
 
+    /// Whether gathered bytes wait to be sent.
+    pub fn has_gathered(&self) -> bool {
+        self.state().outbound.gathered() > 0
+    }
+
+    /// Sends the gathered bytes.
+    ///
+    /// # Errors
+    ///
+    /// Where the client is gone, or does not take the bytes in time.
+    pub fn poll_send(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.state().poll_send(context, self.stream())
+    }
+
     /// How long the client of the present request may take no data.
     pub fn set_patience(&self, patience: Duration) {
         self.state().patience = patience;
