@@ -7,13 +7,13 @@
 //! As long as no head was sent to the client, a request that went wrong may start once more: `verdict` says whether,
 //! `attempt` does it, and `upload` has kept what was read of the body. `respond` writes the response.
 
+mod ahead;
 mod attempt;
 mod respond;
 mod upload;
 mod verdict;
 mod wait;
 
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::task::Poll;
 use std::time::Duration;
@@ -29,6 +29,7 @@ use super::session::Session;
 use crate::exchange::{Event, ResponseHead};
 use crate::runtime::GuestFailure;
 use crate::upstream::{self, FailureKind, Sent};
+use ahead::Ahead;
 use attempt::{Again, Attempts, Opened};
 use upload::Read;
 use verdict::Setback;
@@ -55,16 +56,19 @@ pub async fn execute(
         Err(failure) => unopened(&mut attempts, failure).await?,
     };
     let Opened { exchange, permit } = opened;
-    let execution = Execution {
+    let mut execution = Execution {
         attempts,
         exchange,
         permit,
-        ahead: VecDeque::new(),
+        ahead: Ahead::default(),
         trailers: None,
         is_switched: false,
         is_half_closed: false,
     };
-    execution.run().await
+    // By reference, so that it is not moved once more.
+    execution.run().await?;
+    execution.settle().await;
+    Ok(())
 }
 
 /// Boxed, because few requests come here and all would carry its state.
@@ -88,7 +92,7 @@ struct Execution<'a> {
     /// The request's place among those of its version.
     permit: OwnedSemaphorePermit,
     /// Events that were already pulled out of the backend.
-    ahead: VecDeque<Event<Failure>>,
+    ahead: Ahead,
     trailers: Option<HeaderMap>,
     /// Whether both sides have switched to another protocol, of which only the bytes are seen.
     is_switched: bool,
@@ -97,7 +101,8 @@ struct Execution<'a> {
 }
 
 impl Execution<'_> {
-    async fn run(mut self) -> Result<(), Failure> {
+    /// Serves the request until the client has its whole response.
+    async fn run(&mut self) -> Result<(), Failure> {
         loop {
             let Attempts { session, upload, wait, .. } = &mut self.attempts;
             // What is kept to be sent again is small, and each attempt sends it: that is no progress.
@@ -111,10 +116,7 @@ impl Execution<'_> {
             };
             match step {
                 Ok(Step::More) => {}
-                Ok(Step::Complete) => {
-                    self.settle().await;
-                    return Ok(());
-                }
+                Ok(Step::Complete) => return Ok(()),
                 Err(failure) => match Box::pin(self.again(Setback::Failed(&failure))).await {
                     true => {}
                     false => return Err(failure),
@@ -134,7 +136,7 @@ impl Execution<'_> {
         if let Some(permit) = permit {
             self.permit = permit;
         }
-        self.ahead.clear();
+        self.ahead = Ahead::default();
         self.trailers = None;
         true
     }
@@ -234,9 +236,9 @@ impl Execution<'_> {
         if self.ahead.is_empty()
             && let Some(event) = poll_once(&mut self.exchange).await
         {
-            self.ahead.push_back(event);
+            self.ahead.push(event);
         }
-        let is_last = matches!(self.ahead.front(), Some(Event::End));
+        let is_last = matches!(self.ahead.first(), Some(Event::End));
         if is_last {
             self.exchange.release();
         }
@@ -282,11 +284,11 @@ fn is_pause(failure: &Failure) -> bool {
 /// anew when the backend has taken more of the request.
 async fn next(
     exchange: &mut Exchange,
-    ahead: &mut VecDeque<Event<Failure>>,
+    ahead: &mut Ahead,
     wait: &mut Wait,
     renews: bool,
 ) -> Event<Failure> {
-    if let Some(event) = ahead.pop_front() {
+    if let Some(event) = ahead.take() {
         return event;
     }
     poll_fn(|context| {

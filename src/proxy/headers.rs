@@ -105,8 +105,11 @@ fn has_bare_values(request: &Parts) -> bool {
 }
 
 /// Whether there is at most one `content-length`, and it is a number. HTTP/2 frames bodies by itself, but the backend
-/// sees the field.
+/// sees the field. HTTP/1 could not have been read otherwise.
 fn is_framed_once(request: &Parts) -> bool {
+    if request.version < Version::HTTP_2 {
+        return true;
+    }
     let mut lengths = request.headers.get_all(CONTENT_LENGTH).iter();
     let is_number = |length: &HeaderValue| {
         !length.is_empty() && length.as_bytes().iter().all(u8::is_ascii_digit)

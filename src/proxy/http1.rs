@@ -253,6 +253,8 @@ impl Http1 {
         match self.framing {
             // The client waits for more, and must not take this for the whole.
             Some(Framing::Length(1..)) => return Err(Gone),
+            // All of it has left together with its last byte.
+            Some(Framing::Length(0)) => return Ok(()),
             Some(Framing::Chunked) => {
                 let trailers = trailers.unwrap_or_default();
                 self.connection.gather(|buffer| response::write_last_chunk(buffer, &trailers));

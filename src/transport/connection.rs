@@ -132,10 +132,15 @@ impl Connection {
         times: HeadTimes,
         mut leaves: Pin<&mut impl Future<Output = ()>>,
     ) -> Next {
-        self.state().begin();
-        let (mut deadline, mut had_begun) = (None, false);
+        let (mut deadline, mut had_begun, mut is_first) = (None, false, true);
         loop {
-            let (seen, has_begun) = self.state().look(limits);
+            let (seen, has_begun) = {
+                let mut state = self.state();
+                if std::mem::take(&mut is_first) {
+                    state.begin();
+                }
+                state.look(limits)
+            };
             match seen {
                 Ok(Seen::Head(..)) => return Next::Request,
                 Ok(Seen::Preface) => return Next::Http2,
@@ -259,10 +264,10 @@ impl Connection {
         let stream = &self.0.stream;
         let send = poll_fn(|context| self.state().outbound.poll_send(context, stream));
         let reset = async {
-            match stream.socket() {
-                Some(socket) => drop(socket.ready(Interest::ERROR).await),
-                None => std::future::pending().await,
-            }
+            let Some(socket) = stream.socket() else { return std::future::pending().await };
+            // Cheap, and long enough for most requests: while nothing at all comes, nothing is broken.
+            poll_fn(|context| socket.poll_read_ready(context)).await.ok();
+            socket.ready(Interest::ERROR).await.ok();
         };
         tokio::select! {
             biased;
@@ -279,7 +284,11 @@ impl Connection {
             let (mut rest, mut left) = (vec![0; LINGER_PART], LINGER_BYTES);
             while left > 0 {
                 let mut buffer = ReadBuf::new(&mut rest);
-                let read = poll_fn(|context| self.0.stream.poll_read(context, &mut buffer)).await;
+                let read = poll_fn(|context| {
+                    ready!(self.0.stream.poll_readable(context))?;
+                    self.0.stream.poll_read(context, &mut buffer)
+                })
+                .await;
                 if read.is_err() || buffer.filled().is_empty() {
                     return;
                 }

@@ -118,10 +118,10 @@ impl Inbound {
         stream: &dyn Stream,
         room: usize,
     ) -> Poll<io::Result<usize>> {
-        if self.inbox.is_empty()
-            && let Poll::Pending = stream.poll_readable(context)?
-        {
-            self.inbox = BytesMut::new();
+        if let Poll::Pending = stream.poll_readable(context)? {
+            if self.inbox.is_empty() {
+                self.inbox = BytesMut::new();
+            }
             return Poll::Pending;
         }
         self.inbox.reserve(room);
@@ -218,7 +218,10 @@ impl Inbound {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match self.stage {
-            Stage::Raw if self.inbox.is_empty() => stream.poll_read(context, buffer),
+            Stage::Raw if self.inbox.is_empty() => {
+                ready!(stream.poll_readable(context))?;
+                stream.poll_read(context, buffer)
+            }
             Stage::Raw => {
                 let here = self.inbox.len().min(buffer.remaining());
                 buffer.put_slice(self.inbox.get(..here).unwrap_or_default());

@@ -39,7 +39,8 @@ pub trait Stream: fmt::Debug + Send + Sync + 'static {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads into the free part of `buffer`; if the buffer stays empty, the stream has ended.
+    /// Reads into the free part of `buffer`, after [`Self::poll_readable`]; if the buffer stays empty, the stream has
+    /// ended.
     fn poll_read(
         &self,
         context: &mut Context<'_>,
@@ -91,12 +92,13 @@ impl Stream for TcpStream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        // It is known to be ready, so that is looked at again only where it turns out not to be.
         loop {
-            ready!(self.poll_read_ready(context))?;
             match try_read(self, buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 read => return Poll::Ready(read.map(drop)),
             }
+            ready!(self.poll_read_ready(context))?;
         }
     }
 

@@ -29,19 +29,21 @@ impl Stream {
         }
     }
 
-    /// Reads into the free part of `buffer`, which must have one. 0 is the end of the stream.
+    /// Reads into the free part of `buffer`, which must have one, after [`Self::poll_readable`]. 0 is the end of the
+    /// stream.
     pub fn poll_read(
         &mut self,
         context: &mut Context<'_>,
         buffer: &mut BytesMut,
     ) -> Poll<io::Result<usize>> {
         match self {
+            // It is known to be ready, so that is looked at again only where it turns out not to be.
             Self::Tcp(socket) => loop {
-                ready!(socket.poll_read_ready(context))?;
                 match try_read(socket, buffer) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                     read => return Poll::Ready(read),
                 }
+                ready!(socket.poll_read_ready(context))?;
             },
             // The future holds nothing beside its two references, so it may be dropped while it is pending.
             Self::Tls(tls) => pin!(tls.read_buf(buffer)).poll(context),

@@ -253,10 +253,66 @@ fn a_half_closed_client_gets_its_answer() {
 fn a_client_that_leaves_frees_the_target() {
     let target = Upstream::http1(Script::new().read_head().hang());
     let watershed = serve(target.address(), "");
+    // Of one that has already sent more, nothing else is to be expected than that it leaves (Mesh-LLM/mesh-llm#1448).
+    for (before, more) in ["", "GET / HTTP/1.1\r\n"].into_iter().enumerate() {
+        let mut client = watershed.http1();
+        client.send(upload("GET", "") + more);
+        eventually("the request", || target.arrived().requests() == before + 1);
+        client.reset();
+        eventually("the end of the connection", || target.arrived().open() == 0);
+    }
+    watershed.await_outcomes("client-gone", 2);
+}
+
+/// Clients were lost that look for a name as their server spells it (http-party/node-http-proxy#40, mitmproxy#5).
+#[test]
+fn fields_of_responses_are_spelled_as_their_server_spells_them() {
+    let answer = "HTTP/1.1 200 Fine\r\nContent-Length: 2\r\nX-CamelCase: A  b\r\nx-lower:1\r\n\
+                  X-Wide: \t 2 \t\r\nX-Empty:\r\nX-Twice: 1\r\nx-twice: 2\r\nDate: never\r\n\
+                  Connection: X-Hop\r\nx-hop: 1\r\n\r\nok";
+    let target = Upstream::http1(Script::answer(answer).close());
+    let watershed = serve(target.address(), "");
     let mut client = watershed.http1();
-    client.send(upload("GET", ""));
-    eventually("the request", || target.arrived().requests() == 1);
-    client.reset();
-    eventually("the end of the connection", || target.arrived().open() == 0);
-    watershed.await_outcomes("client-gone", 1);
+    client.send(upload("GET", "connection: close\r\n"));
+    let text = client.everything();
+    let (fields, ours) = text.split_once("watershed-version: v1\r\n").expect("the version");
+    assert_eq!(
+        fields,
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-CamelCase: A  b\r\nx-lower: 1\r\nX-Wide: 2\r\n\
+         X-Empty: \r\nX-Twice: 1\r\nx-twice: 2\r\n"
+    );
+    assert!(
+        ours.starts_with("Date: ") && ours.ends_with("\r\nConnection: close\r\n\r\nok"),
+        "{ours}"
+    );
+    let response = watershed.http2().get(HOST, "/");
+    let twice = response.headers.iter().filter(|(name, _)| name == "x-twice").count();
+    assert_eq!((response.header("x-camelcase"), twice), (Some("A  b"), 2));
+    assert_eq!(response.header("x-hop"), None);
+}
+
+/// Lines that are passed on as they came could carry what ends a line elsewhere (apache/trafficserver#12195, #13624),
+/// or hide a name behind a space (tinyproxy/tinyproxy#623).
+#[test]
+fn lines_that_others_read_in_another_way_are_not_passed_on() {
+    for line in [
+        "x-a: 1\r",
+        "x-a: \r",
+        "x-a: 1\r \r",
+        "x-a: 1\r\t",
+        "x-a: \r\rx",
+        "x-a : 1",
+        "x-a: 1\0",
+        " x: 1",
+    ] {
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n{line}\r\n\r\nok");
+        let target = Upstream::http1(Script::answer(answer).close());
+        let watershed = serve(target.address(), "");
+        let response = watershed.get(HOST, "/");
+        assert_eq!(
+            response.header("watershed-error"),
+            Some("upstream-protocol"),
+            "{line:?}: {response:?}"
+        );
+    }
 }

@@ -51,7 +51,7 @@ impl Execution<'_> {
             return Err(Failure::Connect);
         }
         self.frame(&mut head).await;
-        if let Some(Event::Failed(failure)) = self.ahead.back() {
+        if let Some(Event::Failed(failure)) = self.ahead.last() {
             // Nothing is committed yet, so the client gets the truth.
             return Err(failure.clone());
         }
@@ -61,7 +61,7 @@ impl Execution<'_> {
             self.attempts.session.close_after();
         }
         self.attempts.commit();
-        let is_last = matches!(self.ahead.front(), Some(Event::End));
+        let is_last = matches!(self.ahead.first(), Some(Event::End));
         Ok(self.attempts.session.write_head(head, is_last).await?)
     }
 
@@ -116,15 +116,15 @@ impl Execution<'_> {
             match poll_once(&mut self.exchange).await? {
                 Event::Data(data) => {
                     length += data.len();
-                    self.ahead.push_back(Event::Data(data));
+                    self.ahead.push(Event::Data(data));
                 }
                 event => {
                     let is_end = matches!(event, Event::End);
-                    self.ahead.push_back(event);
+                    self.ahead.push(event);
                     return is_end.then_some(length);
                 }
             }
-            if self.ahead.len() > 1 {
+            if self.ahead.is_full() {
                 return None;
             }
         }

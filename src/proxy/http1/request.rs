@@ -2,8 +2,9 @@
 
 use std::mem::MaybeUninit;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, HeaderName, HeaderValue};
+use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, Version};
 use pingora::http::RequestHeader;
 
@@ -33,9 +34,22 @@ pub fn parse(head: BytesMut) -> Option<RequestHeader> {
         let value = HeaderValue::from_maybe_shared(bytes.slice_ref(field.value)).ok()?;
         parts.headers.append(name, value);
     }
+    let target = request.path?.as_bytes();
+    if let Some(path) = plain_path(&bytes, target) {
+        parts.uri = path.into();
+        return Some(RequestHeader::from(parts));
+    }
     let mut header = RequestHeader::from(parts);
-    header.set_raw_path(request.path?.as_bytes()).ok()?;
+    header.set_raw_path(target).ok()?;
     Some(header)
+}
+
+/// A target that is a path and nothing odd, as almost all are, in the memory that it came in.
+fn plain_path(head: &Bytes, target: &[u8]) -> Option<PathAndQuery> {
+    if !target.starts_with(b"/") || target.contains(&b'#') {
+        return None;
+    }
+    PathAndQuery::from_maybe_shared(head.slice_ref(target)).ok()
 }
 
 /// Whether the client keeps its connection for another request ([RFC 9112, section
@@ -65,6 +79,7 @@ mod tests {
         let request = parsed(head).unwrap();
         assert_eq!((request.method.as_str(), request.version), ("POST", Version::HTTP_11));
         assert_eq!(request.uri.to_string(), "/a?b=%20c");
+        assert_eq!(request.uri.query(), Some("b=%20c"));
         let fields: Vec<_> =
             request.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         let raw = "\u{e9}".as_bytes();
