@@ -154,11 +154,22 @@ fn deny(site: &Site, file: &str) {
     }
 }
 
+/// Whether that user can run the program at all: it may be in somebody's home.
+fn is_for_nobody(site: &Site) -> bool {
+    let mut version = Command::new(site.command(&[]).get_program());
+    version.arg("--version");
+    by_nobody(version).output().is_ok_and(|it| it.status.success())
+}
+
 /// certbot's keys are for root only at first (icecast-kh#470, openvpn-auth-oauth2#471).
 #[test]
 fn files_without_permission_are_told_of_and_take_nothing_away() {
     let (old, new) = (made(HOST, 90), made(HOST, 90));
     let site = site("ticket-keys = \"tickets.key\"");
+    if !is_for_nobody(&site) {
+        eprintln!("not tested: nobody but root may run the program");
+        return;
+    }
     put(&site, PAIR, &old);
     site.write("tickets.key", [7; 32]);
     fs::create_dir_all(site.path("state")).unwrap();
