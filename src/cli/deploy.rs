@@ -33,9 +33,11 @@ pub(super) fn deploy(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cli
     }
     let given = given(arguments)?;
     let silent = given.silent()?;
-    // What is told of targets does not hold the command up, so it does not matter whether somebody reads it.
+    // What is told of targets does not hold the command up, so it does not matter whether somebody reads it. A script
+    // finds it in what was done.
     let warnings = given.warnings(&silent);
-    warnings.iter().for_each(|it| drop(writeln!(std::io::stderr(), "warning: {it}")));
+    let told = warnings.iter().filter(|_| !arguments.common.json);
+    told.for_each(|it| drop(writeln!(std::io::stderr(), "warning: {it}")));
     let deployed = match arguments.new_service {
         true => create(path, arguments, given)?,
         false => add(path, arguments, given, &silent)?,
@@ -70,7 +72,9 @@ fn add(
     let replaced = target.view().version(&arguments.version).filter(|_| arguments.replace).cloned();
     let portion = target.view().portion(arguments.traffic.unwrap_or(Portion::Hold));
     if given.is_dead(silent) && !arguments.force && arguments.takes(&target, portion) {
-        return Err(CliError::NoTargetAnswers(arguments.version.to_string()));
+        let version = arguments.version.to_string();
+        let silent = silent.iter().map(Silent::to_string).collect();
+        return Err(CliError::NoTargetAnswers { version, silent });
     }
     let (version, pending) = given.version(arguments.declared(), target.store(), replaced.as_ref());
     target.copies(pending);
