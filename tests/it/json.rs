@@ -187,6 +187,10 @@ fn what_is_told_of_targets_is_in_the_object() {
     let (commands, watershed) = (Commands::new(), serve());
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let deploy = ["deploy", "greeter", "v3", "--upstream", &gone];
+    let dry = ask(&watershed, &[&deploy[..], &["--dry-run"]].concat());
+    let planned = commands.done(&dry, "deploy", 2);
+    let warning = planned["warnings"][0]["message"].as_str().unwrap();
+    assert!(warning.starts_with(&gone), "{planned:#}");
     let deployed = commands.done(&ask(&watershed, &deploy), "deploy", 0);
     assert_eq!(deployed["warnings"].as_array().map(Vec::len), Some(1), "{deployed:#}");
     let taking = ["deploy", "greeter", "v4", "--upstream", &gone, "--traffic", "10"];
