@@ -182,7 +182,7 @@ fn wrong_type(
             Some(advice::HTTPS.to_owned())
         }
         _ if has_header && advice::is_of_texts(key) => Some(advice::texts(key)),
-        _ if has_header => None,
+        _ if has_header && expected != Kind::Text => None,
         _ => advice::of_value(key, expected, found),
     };
     let help = help.unwrap_or_else(|| advice::of_kind(key, expected, has_header));
