@@ -231,17 +231,17 @@ pub enum CliError {
     #[error("--component ({}): {}", .0.code.as_str(), .0.detail)]
     Component(#[from] StatusError),
     /// The files are right, and versions that they declare cannot be served.
-    #[error("{0} cannot be served")]
-    InError(String),
+    #[error("{} cannot be served", .0.names)]
+    InError(Box<error::InError>),
     #[error("`--offline` gives every version 0 %")]
     OfflineShares,
     #[error("`--env {0}=…` is given twice")]
     EnvTwice(String),
     #[error("`--upstream {0}` is given twice")]
     TargetTwice(String),
-    /// The version.
-    #[error("no target of {0} answers from here, and it is to get traffic")]
-    NoTargetAnswers(String),
+    /// People are warned of each silent target before.
+    #[error("no target of {version} answers from here, and it is to get traffic")]
+    NoTargetAnswers { version: String, silent: Vec<String> },
     #[error("{0:?} is neither a generation nor a version")]
     NotATarget(String),
     /// A plan needs no process.

@@ -143,6 +143,8 @@ codes! {
     Rejected = "rejected": "The file was edited, and the process rejects it; `problems` says why.",
     Held = "held": "The file was edited, and what it declares is not what is served.",
 
+    MalformedRequest = "malformed-request": "The request is not HTTP/1.1, or a part of its head is malformed.",
+    HeadTooLong = "head-too-long": "The head of the request is longer than the admin listener takes.",
     HostMissing = "host-missing": "The request names no host, or several.",
     HostUnknown = "host-unknown": "The admin listener does not answer for this host.",
     ForeignOrigin = "foreign-origin": "A web page of another origin sent the request.",

@@ -41,6 +41,12 @@ pub enum AdminError {
     TooManyAttempts { wait: Duration },
     #[error("draining: this process ends, and is asked for no changes any more")]
     Draining,
+    #[error("the request is not HTTP/1.1, or a part of its head is malformed")]
+    Malformed,
+    #[error("the path of the request is longer than this listener takes")]
+    UriTooLong,
+    #[error("the head of the request has more bytes or fields than this listener takes")]
+    HeadTooLong,
     #[error("there is no path `{0}`")]
     UnknownPath(String),
     #[error("{path} does not take the method {method}")]
@@ -127,11 +133,14 @@ impl AdminError {
         match self {
             Self::Write(error) => error.status(),
             Self::HostMissing
+            | Self::Malformed
             | Self::Query(_)
             | Self::Question(_)
             | Self::AmbiguousService { .. }
             | Self::BodyMalformed { .. }
             | Self::BodyIncomplete(_) => StatusCode::BAD_REQUEST,
+            Self::UriTooLong => StatusCode::URI_TOO_LONG,
+            Self::HeadTooLong => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::TokenMissing | Self::TokenWrong => StatusCode::UNAUTHORIZED,
             Self::ForeignOrigin | Self::Viewer | Self::Csrf => StatusCode::FORBIDDEN,
             Self::TooManyAttempts { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -183,6 +192,15 @@ impl AdminError {
         }
     }
 
+    /// The answer as bytes, where no request was read; `fields` are further ones, each with its line end.
+    pub fn on_the_wire(&self, fields: &str) -> Vec<u8> {
+        let mut body = serde_json::to_string(&self.document()).unwrap_or_else(|_| "{}".to_owned());
+        body.push('\n');
+        let (status, length) = (self.status(), body.len());
+        format!("HTTP/1.1 {status}\r\n{fields}content-type: {PROBLEM}\r\ncontent-length: {length}\r\n\r\n{body}")
+            .into_bytes()
+    }
+
     /// The answer, which has the members of `document` too.
     pub fn with(&self, document: &impl Serialize) -> Response {
         self.answer(Some(document))
@@ -226,6 +244,8 @@ impl AdminError {
 impl Coded for AdminError {
     fn code(&self) -> ErrorCode {
         match self {
+            Self::Malformed => ErrorCode::MalformedRequest,
+            Self::UriTooLong | Self::HeadTooLong => ErrorCode::HeadTooLong,
             Self::HostMissing => ErrorCode::HostMissing,
             Self::HostUnknown(_) => ErrorCode::HostUnknown,
             Self::ForeignOrigin => ErrorCode::ForeignOrigin,
@@ -283,6 +303,9 @@ impl Coded for AdminError {
             Self::AmbiguousService { environments, .. } => {
                 return Some(format!("add `environment=NAME`: it is in {environments}"));
             }
+            Self::Malformed => "send HTTP/1.1, without TLS",
+            Self::UriTooLong => "send parameters of less than 64 KiB",
+            Self::HeadTooLong => "send fewer and shorter header fields",
             Self::HostMissing => "say which host you mean, once: `host: 127.0.0.1`",
             Self::HostUnknown(_) => {
                 "use an IP address or localhost, or add the name to `hosts` under [admin]"

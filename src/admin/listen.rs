@@ -1,6 +1,8 @@
 //! Accepts connections to the admin listener. A client that is slow, silent or gone neither keeps its connection nor
 //! delays other clients: heads and writes have deadlines, and the number of connections is bounded.
 
+mod refusals;
+
 use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
@@ -23,6 +25,8 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
+
+use refusals::Refusals;
 
 use super::events::EVENT_STREAM;
 use crate::transport::{ConnectionLimit, Drain, Permit};
@@ -101,7 +105,7 @@ async fn converse(stream: TcpStream, peer: Peer, routes: Router, permit: Permit,
     let requests = Requests::default();
     let routes = TowerToHyperService::new(routes);
     let service = Counted { routes, peer, requests: requests.clone(), drain };
-    let served = server.serve_connection(TokioIo::new(stream), service);
+    let served = server.serve_connection(TokioIo::new(Refusals::on(stream)), service);
     tokio::select! {
         served = served => {
             if let Err(error) = served {

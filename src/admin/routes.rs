@@ -16,8 +16,8 @@ use axum::{Extension, Router};
 use super::access::Access;
 use super::error::AdminError;
 use super::{
-    Admin, check, console, description, events, explain, guard, history, login, metrics, openapi,
-    probes, reload, restart, series, services, status, write,
+    Admin, check, console, description, events, explain, find, guard, history, login, metrics,
+    openapi, probes, reload, restart, series, services, status, write,
 };
 use crate::api::{
     self, ConfigQuery, ExplainQuery, HistoryQuery, Parameters, QueryError, SeriesQuery, StatusQuery,
@@ -223,7 +223,13 @@ async fn show_history(
     if query.texts || query.file {
         access.of_operator()?;
     }
-    Ok(Json(history::records(admin.reloads.history(), query).await?).into_response())
+    let within = query.environment.clone().filter(|_| query.service.is_none());
+    let document = history::records(admin.reloads.history(), query).await?;
+    // An environment that is gone may have records, and one that never was has none.
+    if let Some(within) = within.filter(|_| document.records.is_empty()) {
+        find::environment(&admin.live.load(), &within)?;
+    }
+    Ok(Json(document).into_response())
 }
 
 /// Refuses parameters where there are none: an ignored one would mislead.

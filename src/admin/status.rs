@@ -12,11 +12,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::error::AdminError;
 use super::{Admin, TokenFile, find};
 use crate::api::{
-    CertificateDocument, DescriptorsDocument, EnvironmentDocument, Fault, OutboundDocument,
-    RateLimitDocument, RejectionDocument, ReloadDocument, ReportDocument, ServiceDocument, Share,
-    StatusDocument, StatusQuery, SubstituteDocument, VersionDocument, moment,
+    CertificateDocument, DescriptorsDocument, EnvironmentDocument, ErrorPlace, Fault,
+    OutboundDocument, RateLimitDocument, RejectionDocument, ReloadDocument, ReportDocument,
+    ServiceDocument, Share, StatusDocument, StatusQuery, SubstituteDocument, VersionDocument,
+    moment,
 };
-use crate::config::{Percent, Problem, RateLimit, Reach, Report, Traffic, VersionName};
+use crate::config::{Percent, Problem, RateLimit, Reach, Report, Service, Traffic, VersionName};
 use crate::descriptors::Use;
 use crate::reload::{Outcome, Reload};
 use crate::source::Rejection;
@@ -136,6 +137,7 @@ pub fn service_document(
             recent.iter().for_each(|recent| all.add(recent));
             VersionDocument {
                 reach: reach(service, index),
+                place: view.status.error().and_then(|_| place(declared, &view.name)),
                 observed: observed.document(&view.name),
                 requests_per_second: observed.rate_of(&view.name),
                 in_flight: taker.map_or(0, |taker| taker.meter.in_flight()),
@@ -230,6 +232,7 @@ fn version_document(
         digest: view.status.normal().map(|entry| entry.digest().to_string()),
         remark: view.remark.clone(),
         error: view.status.error().map(Fault::from),
+        place: None,
         substitute: substitute(view),
         unhealthy: taker.is_some_and(|taker| taker.is_unhealthy()),
         upstream: taker.and_then(|taker| taker.backend.upstream()).map(|it| upstream::document(it)),
@@ -267,6 +270,12 @@ fn after_restart(service: &ServiceEntry, rejected: Option<&Rejection>) -> Option
         share: percent(share),
     };
     Some(service.after_restart()?.into_iter().map(share).collect())
+}
+
+/// Where the file of a service names what serves a version.
+fn place(declared: &Service, name: &VersionName) -> Option<ErrorPlace> {
+    let spec = declared.versions.iter().find(|spec| spec.name == *name)?;
+    Some(ErrorPlace::from(&spec.place.problem(&declared.file, "", "")))
 }
 
 /// The reach of a version, if it is not the default.

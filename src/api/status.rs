@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::certificate::CertificateDocument;
+use super::error::ErrorPlace;
 use super::history::Share;
 use super::reload::{RejectionDocument, ReloadDocument, ReportDocument};
 use super::standing::Fault;
@@ -201,6 +202,9 @@ pub struct VersionDocument {
     pub remark: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Fault>,
+    /// Where the file names what serves a version in error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<ErrorPlace>,
     /// What the version is made from, where its file does not have what is declared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub substitute: Option<SubstituteDocument>,

@@ -15,9 +15,11 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 
 use super::components::Digests;
+use super::error::InError;
 use super::json::{write_failed, write_json};
 use super::{CliError, trial};
-use crate::admin::TokenFile;
+use crate::admin::{TokenError, TokenFile};
+use crate::api::ErrorPlace;
 use crate::config::{BackendSpec, Config, Place, Problem, Report, Service, VersionSpec, Warnings};
 use crate::plural::many;
 use crate::policy::{Fault, Standing};
@@ -119,9 +121,13 @@ impl Findings {
         if !self.problems.is_empty() {
             return Some(CliError::Config(Report { problems: self.problems.clone() }));
         }
-        let wrong = self.versions.iter().filter(|version| version.code.is_some());
-        let names: Vec<_> = wrong.map(|it| format!("{} of {}", it.version, it.service)).collect();
-        (!names.is_empty()).then(|| CliError::InError(names.join(", ")))
+        let wrong = || self.versions.iter().filter(|version| version.code.is_some());
+        let first = wrong().next()?;
+        let place = first.place.problem(Path::new(&first.file), "", "");
+        let names = wrong().map(|it| (it.version.as_str(), it.service.as_str()));
+        let help = first.suggestion.map(str::to_owned);
+        let error = InError::of(names, help, Some(ErrorPlace::from(&place)))?;
+        Some(CliError::InError(Box::new(error)))
     }
 }
 
@@ -129,7 +135,14 @@ impl Findings {
 fn token_problem(path: &Path, config: &Config) -> Option<Problem> {
     let file = config.admin.token_file.clone()?;
     let error = TokenFile::open(file).err()?;
-    let help = "create the file, or correct the path; it is relative to this file";
+    let help = match error {
+        TokenError::Unreadable { .. } | TokenError::NotAFile { .. } => {
+            "create the file, or correct the path; it is relative to this file"
+        }
+        TokenError::TooLarge { .. } | TokenError::Empty { .. } | TokenError::Wrong { .. } => {
+            "have a token on each line of it, as `TOKEN` or `ROLE TOKEN NAME`"
+        }
+    };
     Some(Problem::of_file(path, error.to_string(), help))
 }
 

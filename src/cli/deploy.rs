@@ -12,12 +12,13 @@ use std::process::ExitCode;
 
 use super::CliError;
 use super::consent::Intent;
+use super::plan::Beside;
 use super::site::Site;
 use super::summary::{Action, Summary};
 use super::target::Target;
 use super::target::preview::Preview;
 use crate::api::CopyDocument;
-use crate::config::{Percent, VersionName};
+use crate::config::{Percent, Problem, VersionName};
 use crate::delivery::{Given, Inventory as _, copies_of, sweep, takes};
 use crate::edit::{NewVersion, ServiceText};
 use crate::rollout::{self, Deployment, Done, Note, Portion};
@@ -33,12 +34,14 @@ pub(super) fn deploy(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cli
     }
     let given = given(arguments)?;
     let silent = given.silent()?;
-    // What is told of targets does not hold the command up, so it does not matter whether somebody reads it.
+    // What is told of targets does not hold the command up, so it does not matter whether somebody reads it. A script
+    // finds it in what was done.
     let warnings = given.warnings(&silent);
-    warnings.iter().for_each(|it| drop(writeln!(std::io::stderr(), "warning: {it}")));
+    let told = warnings.iter().filter(|_| !arguments.common.json);
+    told.for_each(|it| drop(writeln!(std::io::stderr(), "warning: {it}")));
     let deployed = match arguments.new_service {
-        true => create(path, arguments, given)?,
-        false => add(path, arguments, given, &silent)?,
+        true => create(path, arguments, given, &warnings)?,
+        false => add(path, arguments, given, &silent, &warnings)?,
     };
     let (target, done, copies) = match deployed {
         ControlFlow::Continue(deployed) => deployed,
@@ -61,6 +64,7 @@ fn add(
     arguments: &Arguments,
     given: Given,
     silent: &[Silent],
+    warnings: &[String],
 ) -> Result<Deployed, CliError> {
     let found = Target::find(path, &arguments.common, arguments.service.as_str());
     let mut target = found.map_err(|error| match error {
@@ -70,12 +74,14 @@ fn add(
     let replaced = target.view().version(&arguments.version).filter(|_| arguments.replace).cloned();
     let portion = target.view().portion(arguments.traffic.unwrap_or(Portion::Hold));
     if given.is_dead(silent) && !arguments.force && arguments.takes(&target, portion) {
-        return Err(CliError::NoTargetAnswers(arguments.version.to_string()));
+        let version = arguments.version.to_string();
+        let silent = silent.iter().map(Silent::to_string).collect();
+        return Err(CliError::NoTargetAnswers { version, silent });
     }
     let (version, pending) = given.version(arguments.declared(), target.store(), replaced.as_ref());
     target.copies(pending);
     let deployment = arguments.deployment(version, portion);
-    if let ControlFlow::Break(code) = settle(arguments, &mut target, &deployment)? {
+    if let ControlFlow::Break(code) = settle(arguments, &mut target, &deployment, warnings)? {
         return Ok(ControlFlow::Break(code));
     }
     let done = rollout::deploy(&mut target, &deployment);
@@ -94,6 +100,7 @@ fn settle(
     arguments: &Arguments,
     target: &mut Target,
     deployment: &Deployment,
+    warnings: &[String],
 ) -> Result<ControlFlow<ExitCode>, CliError> {
     let Arguments { consent, service, common, .. } = arguments;
     if consent.is_given() {
@@ -102,11 +109,27 @@ fn settle(
     let edit = rollout::proposal(target, deployment)?;
     let question = format!("Deploy {} of {service}", deployment.version.name);
     let (command, json) = (deployment.note.command.as_str(), common.json);
+    if consent.is_dry_run() && json {
+        let told = problems(&target.view().service.file, warnings);
+        let preview = target.preview(&edit, command)?;
+        let beside = Beside { warnings: &told, ..Beside::default() };
+        return Ok(ControlFlow::Break(target.beside_others(preview)?.print_beside(beside, json)?));
+    }
     consent.settle(target, &Intent { edit: &edit, command, question: &question, json })
 }
 
+/// What people are warned of on standard error, as a script finds it beside a plan.
+fn problems(file: &Path, warnings: &[String]) -> Vec<Problem> {
+    warnings.iter().map(|warning| Problem::of_file(file, warning, "")).collect()
+}
+
 /// Creates a service with this one version.
-fn create(path: &Path, arguments: &Arguments, given: Given) -> Result<Deployed, CliError> {
+fn create(
+    path: &Path,
+    arguments: &Arguments,
+    given: Given,
+    warnings: &[String],
+) -> Result<Deployed, CliError> {
     let Arguments { service, domain, consent, common, .. } = arguments;
     let site = Site::open(path, common)?;
     let place = site.place(common.environment.as_deref(), service)?;
@@ -121,7 +144,9 @@ fn create(path: &Path, arguments: &Arguments, given: Given) -> Result<Deployed, 
         let digest = version.digest;
         let command = arguments.deployment(version, Portion::All).note.command;
         let preview = Preview::of_new(site, common, &place, &text, digest, &command)?;
-        return Ok(ControlFlow::Break(preview.print(common.json)?));
+        let told = if common.json { problems(&place, warnings) } else { Vec::new() };
+        let beside = Beside { warnings: &told, ..Beside::default() };
+        return Ok(ControlFlow::Break(preview.print_beside(beside, common.json)?));
     }
     let mut file = ServiceFile::create(&place, service, domain)?;
     fill(&mut file.text);

@@ -13,6 +13,32 @@ use crate::api::{ErrorDocument, ErrorPlace, RefusalDocument};
 use crate::code::{Coded, ErrorCode};
 use crate::config::{Problem, Report};
 
+/// Versions that the files declare and that cannot be served. Help and place are those of the first.
+#[derive(Debug)]
+pub struct InError {
+    /// `v1 of greeter and v2 of shop`.
+    pub(super) names: String,
+    pub(super) help: Option<String>,
+    pub(super) place: Option<ErrorPlace>,
+}
+
+impl InError {
+    /// Of versions of services, of which there is at least one.
+    pub(super) fn of<'a>(
+        versions: impl Iterator<Item = (&'a str, &'a str)>,
+        help: Option<String>,
+        place: Option<ErrorPlace>,
+    ) -> Option<Self> {
+        let names: Vec<_> =
+            versions.map(|(version, service)| format!("{version} of {service}")).collect();
+        let names = match names.split_last()? {
+            (only, []) => only.clone(),
+            (last, others) => format!("{} and {last}", others.join(", ")),
+        };
+        Some(Self { names, help, place })
+    }
+}
+
 /// What `--json` prints where something is wrong, beside what the command printed anyway.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct FailureDocument {
@@ -33,6 +59,9 @@ pub(super) struct Details {
     /// The files that are in the way.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     files: Vec<PathBuf>,
+    /// Targets that do not answer from where the command runs, each with the reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    silent: Vec<String>,
     #[serde(flatten)]
     refusal: RefusalDocument,
 }
@@ -87,6 +116,9 @@ impl CliError {
     }
 
     fn place(&self) -> Option<ErrorPlace> {
+        if let Self::InError(error) = self {
+            return error.place.clone();
+        }
         self.report()?.problems.first().map(ErrorPlace::from)
     }
 
@@ -111,6 +143,7 @@ impl CliError {
                 Details { refusal, ..details }
             }
             Self::Refused(refusal) => Details { refusal: (&**refusal).into(), ..details },
+            Self::NoTargetAnswers { silent, .. } => Details { silent: silent.clone(), ..details },
             _ => details,
         }
     }
@@ -144,7 +177,7 @@ impl Coded for CliError {
             | Self::EnvTwice(_)
             | Self::TargetTwice(_)
             | Self::NotATarget(_) => ErrorCode::Usage,
-            Self::NoTargetAnswers(_) => ErrorCode::VersionUnhealthy,
+            Self::NoTargetAnswers { .. } => ErrorCode::VersionUnhealthy,
             Self::Select(error) => error.code(),
             Self::Question(error) => error.code(),
             Self::Compile(_) => ErrorCode::CompileFailed,
@@ -180,7 +213,8 @@ impl Coded for CliError {
             Self::OfflineShares => "leave out the shares, or `--offline`",
             Self::EnvTwice(_) => "give each variable once",
             Self::TargetTwice(_) => "give each target once",
-            Self::NoTargetAnswers(_) => {
+            Self::InError(error) => return error.help.clone(),
+            Self::NoTargetAnswers { .. } => {
                 "start one first, or leave out `--traffic`; `--force` gives it traffic all the same"
             }
             Self::Restart(error) => error.help(),
@@ -189,7 +223,6 @@ impl Coded for CliError {
             | Self::Start(_)
             | Self::Rejected(_)
             | Self::Held(_)
-            | Self::InError(_)
             | Self::Compile(_)
             | Self::Output(_) => return None,
         };

@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::common::{Common, write_json};
 use super::process::Process;
 use super::records::records;
-use super::site::running;
+use super::site::{Site, running};
 use super::status::columns;
 use super::target::Target;
 use super::{CliError, complete, select};
@@ -102,8 +102,9 @@ pub(super) fn history(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cl
     };
     let source = Source::find(path, common)?;
     let document = records(source.process.as_ref(), &source.state, &query)?;
-    if let Some(service) = service.as_ref().filter(|_| document.records.is_empty()) {
-        source.knows(path, common, service.as_str())?;
+    if document.records.is_empty() {
+        let service = service.as_ref().map(ServiceName::as_str);
+        source.knows(path, common, service)?;
     }
     let mut rows = rows(&document);
     rows.retain(|row| since.is_none_or(|since| row.record.at >= since));
@@ -160,18 +161,24 @@ impl Source {
         }
     }
 
-    /// Whether there is a service without records: it may be too new.
-    fn knows(&self, path: &Path, common: &Common, service: &str) -> Result<(), CliError> {
+    /// Whether there is what has no records: it may be too new.
+    fn knows(&self, path: &Path, common: &Common, service: Option<&str>) -> Result<(), CliError> {
         let environment = common.environment.as_deref();
-        match &self.process {
-            Some(process) => {
+        match (&self.process, service) {
+            (Some(process), Some(service)) => {
                 let status: StatusDocument = process.get(&StatusQuery::default().path())?;
                 select::service_among(&status.environments, environment, service)?;
             }
             // A file that is wrong says why nothing was published.
-            None => {
+            (None, Some(service)) => {
                 Target::find_offline(path, common, service)?;
             }
+            // A process has said so itself.
+            (Some(_), None) => {}
+            (None, None) if environment.is_some() => {
+                Site::open_offline(path)?.environment(environment)?;
+            }
+            (None, None) => {}
         }
         Ok(())
     }

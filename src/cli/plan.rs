@@ -9,12 +9,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::components::Digests;
+use super::error::InError;
 use super::json::{write_failed, write_json};
 use super::process::{Process, ProcessError};
 use super::site::here;
 use super::table::harmless_lines;
 use super::{CliError, WOULD_CHANGE, complete};
-use crate::api::{ConfigQuery, Description, Plan, WayDocument};
+use crate::api::{ConfigQuery, Description, ErrorPlace, Plan, VersionRef, WayDocument};
 use crate::config::{Config, Problem, Report, Warnings};
 use crate::plan::Text;
 use crate::source::Loader;
@@ -65,6 +66,9 @@ pub(super) struct Beside<'a> {
     /// Where a rollback goes.
     #[serde(flatten)]
     pub(super) way: Option<WayDocument>,
+    /// Where the first version that cannot be normal is declared.
+    #[serde(skip)]
+    pub(super) place: Option<ErrorPlace>,
 }
 
 /// Where one side of the plan is from: a process, files, or a command that would edit them.
@@ -126,7 +130,8 @@ pub(super) fn plan(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliEr
     let (after, substituted) = files.describe(Some(&before))?;
     let plan = Plan::between(&before, &after);
     let warnings = [files.config.warnings.clone(), substituted].concat();
-    let beside = Beside { warnings: &warnings, way: None };
+    let place_of_error = self::place(&plan, &files.config);
+    let beside = Beside { warnings: &warnings, way: None, place: place_of_error };
     print(&plan, &place, &Place::files(path), beside, arguments.json)
 }
 
@@ -141,8 +146,9 @@ pub(super) fn print(
     let mut out = std::io::stdout().lock();
     let changes = !plan.is_empty();
     if json {
+        let error = error(plan, beside.place.clone());
         let document = Document { changes, before, after, plan, beside };
-        match error(plan) {
+        match error {
             None => write_json(&mut out, &document)?,
             Some(error) => write_failed(&mut out, error.document(), &document)?,
         }
@@ -174,10 +180,21 @@ fn served(arguments: &Arguments, config: &Config) -> Result<(Description, Place)
 }
 
 /// That versions cannot be normal after the reload.
-fn error(plan: &Plan) -> Option<CliError> {
+fn error(plan: &Plan, place: Option<ErrorPlace>) -> Option<CliError> {
     let versions = plan.errors.iter().map(|it| &it.version);
-    let names: Vec<_> = versions.map(|it| format!("{} of {}", it.version, it.service)).collect();
-    (!names.is_empty()).then(|| CliError::InError(names.join(", ")))
+    let names = versions.map(|it| (it.version.as_str(), it.service.as_str()));
+    let help = plan.errors.first().map(|first| first.fault.suggestion.clone());
+    Some(CliError::InError(Box::new(InError::of(names, help, place)?)))
+}
+
+/// Where the files declare what serves the first version that cannot be normal.
+fn place(plan: &Plan, config: &Config) -> Option<ErrorPlace> {
+    let VersionRef { environment, service, version } = &plan.errors.first()?.version;
+    let mut declared = config.environments.iter().filter(|it| it.name.as_str() == environment);
+    let mut services = declared.next()?.services.iter();
+    let service = services.find(|it| it.name.as_str() == service)?;
+    let spec = service.versions.iter().find(|it| it.name.as_str() == version)?;
+    Some(ErrorPlace::from(&spec.place.problem(&service.file, "", "")))
 }
 
 /// What a process serves of what a query asks for.

@@ -71,7 +71,7 @@ pub enum ProcessError {
     /// Nothing listens at the address.
     #[error("no process answers at {url}")]
     NotRunning { url: String },
-    #[error("no process answers at {url}: {reason}")]
+    #[error("no process answers at {url}: {}", words(.reason))]
     Unreachable { url: String, reason: Box<ureq::Error> },
     #[error("the request to {url} cannot be written as JSON: {reason}")]
     Unspeakable { url: String, reason: serde_json::Error },
@@ -86,6 +86,14 @@ pub enum ProcessError {
     Refused { url: String, status: u16, error: Box<ErrorDocument> },
     #[error(transparent)]
     Token(#[from] TokenError),
+}
+
+/// Why nobody answers, without the words that are for programmers.
+fn words(reason: &ureq::Error) -> String {
+    match reason {
+        ureq::Error::Io(error) => error.to_string(),
+        reason => reason.to_string(),
+    }
 }
 
 /// An address without its query.
@@ -254,7 +262,7 @@ impl Process {
         let body = body.map_err(|reason| self.unreachable(reason))?;
         serde_json::from_slice(&body).map_err(|error| ProcessError::Stranger {
             url: url.to_owned(),
-            answer: error.to_string(),
+            answer: format!("with something else than the document that is asked for ({error})"),
         })
     }
 
@@ -316,10 +324,15 @@ fn shortened(error: ErrorDocument) -> ErrorDocument {
 
 /// A URL as people write it: with a `/` at its end, or without its scheme.
 fn checked(url: &str) -> Result<String, ProcessError> {
-    if url.starts_with("https://") {
+    // The case of a scheme says nothing (RFC 3986, section 3.1).
+    let (scheme, authority) = url.split_once("://").unwrap_or(("http", url));
+    if scheme.eq_ignore_ascii_case("https") {
         return Err(ProcessError::Encrypted(url.to_owned()));
     }
-    let authority = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/');
+    if !scheme.eq_ignore_ascii_case("http") {
+        return Err(ProcessError::NotAUrl(url.to_owned()));
+    }
+    let authority = authority.trim_end_matches('/');
     let is_authority = authority.parse::<http::uri::Authority>().is_ok();
     match is_authority && !authority.contains('@') {
         true => Ok(format!("http://{authority}")),

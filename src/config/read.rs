@@ -103,7 +103,7 @@ fn read_entry<T: FromValue>(
     let read = T::from_value(value.get_mut(), At { path: Some(&path), span: Some(&span) }, misfits);
     if read.is_none() {
         misfits.lose(table, key);
-        misfits.add_wrong(Subject::Value(key.to_owned()), span, T::KIND, value.get_ref());
+        misfits.add_wrong(table, Subject::Value(key.to_owned()), span, T::KIND, value.get_ref());
     }
     read
 }
@@ -119,7 +119,8 @@ fn read_item<T: FromValue>(
     if read.is_none() {
         misfits.lose_item(array);
         let key = array.path.map(|path| path.key.to_owned()).unwrap_or_default();
-        misfits.add_wrong(Subject::Item(key), span, T::KIND, value.get_ref());
+        let table = array.path.map_or(array, |path| path.table);
+        misfits.add_wrong(table, Subject::Item(key), span, T::KIND, value.get_ref());
     }
     read
 }

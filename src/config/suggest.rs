@@ -13,6 +13,18 @@ const LISTED_MAX: usize = 20;
 /// How many names an answer to an unknown name lists.
 pub const AMONG_MAX: usize = 10;
 
+/// How alike two names must be before a slip is likelier than the same name somewhere else.
+const SLIP_MIN: f64 = 0.8;
+
+/// Whether a name is hardly more than a slip of another one.
+pub fn is_slip(written: &str, meant: &str) -> bool {
+    likeness(&written.to_lowercase(), meant) >= SLIP_MIN
+}
+
+fn likeness(written: &str, name: &str) -> f64 {
+    strsim::normalized_damerau_levenshtein(written, name)
+}
+
 /// The existing name that is most like the written one, if any is alike enough.
 pub fn closest<'a>(written: &str, names: &[&'a str]) -> Option<&'a str> {
     let short = |name: &str| name.len() <= COMPARED_MAX;
@@ -20,7 +32,7 @@ pub fn closest<'a>(written: &str, names: &[&'a str]) -> Option<&'a str> {
     let liked = names
         .iter()
         .filter(|name| short(name))
-        .map(|name| (strsim::normalized_damerau_levenshtein(&written, name), *name))
+        .map(|name| (likeness(&written, name), *name))
         .filter(|(likeness, _)| *likeness >= LIKENESS_MIN);
     let best = liked.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
     Some(best.1)
@@ -54,6 +66,16 @@ pub fn help(meant: Option<&str>, others: &str) -> String {
     }
 }
 
+/// The statuses of failures in a range such as `502-504`, each as a text of its own: what is a range elsewhere is a list
+/// here.
+pub fn failures(range: &str) -> Option<String> {
+    let (first, last) = range.trim().split_once('-')?;
+    let (first, last): (u16, u16) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+    let is_few = (500..600).contains(&first) && (first..first + 10).contains(&last) && last < 600;
+    let each: Vec<_> = (first..=last).map(|status| format!("\"{status}\"")).collect();
+    is_few.then(|| each.join(", "))
+}
+
 /// What may be meant by a name that does not exist, and which names exist.
 pub fn among(written: &str, mut names: Vec<&str>) -> String {
     // Several environments may have a service of the same name.
@@ -68,7 +90,8 @@ pub fn among(written: &str, mut names: Vec<&str>) -> String {
     help(meant, &declared)
 }
 
-fn capital(text: &str) -> String {
+/// The text as the beginning of a sentence.
+pub fn capital(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|letter| letter.to_ascii_uppercase());
     first.into_iter().chain(letters).collect()

@@ -272,6 +272,34 @@ fn what_the_guard_refuses_is_a_problem_too() {
     assert_eq!(ask(&watershed, "GET", "/api/v1/status", &[right], b"").status, 200);
 }
 
+/// hyper answers these by itself, with a bare head, and nobody learns why (hyperium/hyper#3225, ClickHouse#98268).
+#[test]
+fn what_is_no_request_gets_a_document_too() {
+    let watershed = serve();
+    let long = "a".repeat(100_000);
+    let fields = "x: y\r\n".repeat(300);
+    let requests = [
+        ("garbage\r\n\r\n".to_owned(), 400, "malformed-request"),
+        ("\x16\x03\x01\x02\x01 a client of TLS\r\n\r\n".to_owned(), 400, "malformed-request"),
+        ("GET / HTTP/3.0\r\nhost: a\r\n\r\n".to_owned(), 400, "malformed-request"),
+        ("GET / HTTP/1.1\r\nhost: a\r\nno field\r\n\r\n".to_owned(), 400, "malformed-request"),
+        (format!("GET /{long} HTTP/1.1\r\nhost: a\r\n\r\n"), 414, "head-too-long"),
+        (format!("GET / HTTP/1.1\r\nhost: a\r\n{fields}\r\n"), 431, "head-too-long"),
+    ];
+    for (request, status, code) in requests {
+        let mut client = Http1::connect(watershed.admin_address());
+        client.send(&request);
+        assert_admin_problem(&client.response("GET"), status, code);
+    }
+    // Behind a request that was answered, on the same connection.
+    let mut client = Http1::connect(watershed.admin_address());
+    client.send("GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    assert_eq!(client.response("GET").status, 200);
+    client.send("garbage\r\n\r\n");
+    assert_admin_problem(&client.response("GET"), 400, "malformed-request");
+    assert_eq!(watershed.admin("/livez").status, 200);
+}
+
 /// Clients that send their bodies slowly are given up, and keep nobody out meanwhile.
 #[test]
 fn a_body_that_does_not_come_is_not_waited_for() {

@@ -9,7 +9,8 @@ use watershed::history::{Author, Record, RecordOutcome, Share};
 
 use crate::heavy_component::heavy;
 use crate::support::{
-    Finished, Http1, Site, Watershed, done, eventually, greeter, one_version, plugin, split, tell,
+    Finished, Http1, Site, Watershed, assert_admin_problem, done, eventually, greeter, one_version,
+    plugin, split, tell,
 };
 
 const FILE: &str = "services/greeter.toml";
@@ -107,6 +108,25 @@ fn every_change_is_recorded_with_what_was_and_what_is_served() {
     assert_eq!(removal.file_digest, None);
     newest(&watershed, "other", 1);
     watershed.await_metric("watershed_history_errors_total", &[], 0.0);
+}
+
+/// kubectl lists nothing, and succeeds, where a namespace is misspelled (kubernetes/kubectl#557).
+#[test]
+fn an_environment_that_never_was_is_told_from_one_without_records() {
+    let watershed = Site::new().service("greeter", &one_version("v1")).start();
+    newest(&watershed, "greeter", 1);
+    let all = |environment| format!("/api/v1/history?all=true&environment={environment}");
+    assert_eq!(watershed.admin(&all("default")).status, 200);
+    assert_admin_problem(&watershed.admin(&all("prod")), 404, "unknown-environment");
+    let offline = Site::new().service("greeter", &one_version("v1"));
+    let arguments = ["history", "--all", "--environment", "prod"];
+    for finished in [tell(&watershed, &arguments), offline.run(&arguments)] {
+        assert_eq!(finished.code, Some(1), "{finished:?}");
+        assert!(finished.stderr.contains("there is no environment `prod`"), "{finished:?}");
+        assert!(finished.stderr.contains("`default` is the only one"), "{finished:?}");
+    }
+    let known = offline.run(&["history", "--all", "--environment", "default"]);
+    assert_eq!((known.code, known.stdout.as_str()), (Some(0), "nothing was published yet\n"));
 }
 
 #[test]

@@ -181,6 +181,27 @@ fn every_command_that_is_refused_says_so_in_one_shape() {
     refused(&["explain", "greeter", "--ramp", "v2"], "usage");
 }
 
+/// Text on standard error breaks whoever reads both streams as one (garrytan/gbrain#693, linode/linode-cli#643).
+#[test]
+fn what_is_told_of_targets_is_in_the_object() {
+    let (commands, watershed) = (Commands::new(), serve());
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let deploy = ["deploy", "greeter", "v3", "--upstream", &gone];
+    let dry = ask(&watershed, &[&deploy[..], &["--dry-run"]].concat());
+    let planned = commands.done(&dry, "deploy", 2);
+    let warning = planned["warnings"][0]["message"].as_str().unwrap();
+    assert!(warning.starts_with(&gone), "{planned:#}");
+    let deployed = commands.done(&ask(&watershed, &deploy), "deploy", 0);
+    assert_eq!(deployed["warnings"].as_array().map(Vec::len), Some(1), "{deployed:#}");
+    let taking = ["deploy", "greeter", "v4", "--upstream", &gone, "--traffic", "10"];
+    let refused = commands.refused(&ask(&watershed, &taking), "deploy", "version-unhealthy");
+    let silent = refused["silent"][0].as_str().unwrap();
+    assert!(silent.starts_with(&gone) && silent.contains("Connection refused"), "{refused:#}");
+    // People are warned.
+    let told = tell(&watershed, &taking).stderr;
+    assert!(told.starts_with(&format!("warning: {gone} does not answer")), "{told}");
+}
+
 /// A script that asks before it acts needs what a person is shown.
 #[test]
 fn a_dry_rollback_says_where_it_goes_and_what_it_passes_over() {
@@ -254,7 +275,17 @@ fn files_that_are_wrong_are_told_with_their_place_by_every_command() {
     assert_eq!(refused["versions"][0]["code"], "not-found");
     let main = gone.main_file().display().to_string();
     let planned = gone.run(&["plan", "--from", &main, "--json"]);
-    commands.refused(&planned, "plan", "version-in-error");
+    let planned = commands.refused(&planned, "plan", "version-in-error");
+    let file = gone.path("services/greeter.toml").display().to_string();
+    for error in [&refused["error"], &planned["error"]] {
+        let place = &error["place"];
+        assert_eq!(
+            (place["file"].as_str(), place["line"].as_u64()),
+            (Some(&*file), Some(3)),
+            "{error}"
+        );
+        assert!(error["help"].as_str().unwrap().contains("`component`"), "{error}");
+    }
 }
 
 #[test]

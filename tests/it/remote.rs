@@ -65,6 +65,7 @@ fn what_needs_files_says_which_and_where() {
         &["traffic", "greeter", "v1=100", "--yes"][..],
         &["promote", "greeter", "v1", "--yes"],
         &["rollback", "greeter", "--yes"],
+        &["rollback", "greeter", "--restore-file", "--yes"],
         &["delete", "greeter", "v1", "--yes"],
         &["plan"],
     ] {

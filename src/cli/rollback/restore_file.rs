@@ -14,7 +14,7 @@ use super::super::files::Files;
 use super::super::json::write_json;
 use super::super::process::Process;
 use super::super::records::last_good;
-use super::super::site::{SiteError, is_same, running};
+use super::super::site::{SiteError, here, is_same, running};
 use super::super::summary::{Action, Summary};
 use super::super::target::Target;
 use super::super::{CliError, WOULD_CHANGE};
@@ -83,6 +83,7 @@ struct Restoration {
 
 pub(super) fn restore_file(path: &Path, arguments: &Arguments) -> Result<ExitCode, CliError> {
     let Arguments { service, consent, common, remark, .. } = arguments;
+    here(Loader::new(path).path(), common.admin.as_deref(), common.token_file.as_deref())?;
     let mut restoration = find(path, common, service.as_str())?;
     restoration.check()?;
     let stamp = moment::short(now()).replace(['-', ':'], "");

@@ -84,6 +84,7 @@ impl Page {
         let mut lines = wrapped(beginning, text, columns, indent).into_iter();
         if let Some(first) = lines.next() {
             let rest = first.strip_prefix(beginning).unwrap_or_default();
+            let beginning = if rest.is_empty() { beginning.trim_end() } else { beginning };
             self.lines.push(Line::new(style, beginning).and(PLAIN, rest));
         }
         lines.for_each(|line| self.push(PLAIN, &line));

@@ -6,7 +6,7 @@ mod overview;
 mod tests;
 
 use super::finding::Finding;
-use super::page::{PLAIN, Page};
+use super::page::{PLAIN, Page, cut, width};
 use crate::api::{CertificateDocument, ServiceDocument, StatusDocument};
 use crate::plural::many;
 
@@ -76,6 +76,24 @@ fn write_key(page: &mut Page, key: &str, text: &str, columns: usize) {
     page.push_wrapped((PLAIN, &format!("{key:10}")), text, columns, 10);
 }
 
+/// A line of a report. Sentences that are too long are wrapped, and lines of a file end with `…`; a path stays whole, to be
+/// copied.
+fn write_quoted(page: &mut Page, line: &str, columns: usize) {
+    const HELP: &str = "= help: ";
+    let indented = format!("    {line}");
+    let is_sentence = ["error", "warning"].iter().any(|level| line.starts_with(level));
+    if width(&indented) <= columns || line.trim_start().starts_with("--> ") {
+        page.push(PLAIN, &indented);
+    } else if let Some((before, help)) = line.split_once(HELP) {
+        let beginning = format!("    {before}{HELP}");
+        page.push_wrapped((PLAIN, &beginning), help, columns, width(&beginning));
+    } else if is_sentence {
+        page.push_wrapped((PLAIN, "    "), line, columns, 6);
+    } else {
+        page.push(PLAIN, &cut(&indented, columns));
+    }
+}
+
 /// Something to look at, two columns to the right. Where it is `brief`, only the first of several problems of a file is
 /// shown.
 fn write_finding(page: &mut Page, finding: &Finding, columns: usize, brief: bool) {
@@ -88,7 +106,7 @@ fn write_finding(page: &mut Page, finding: &Finding, columns: usize, brief: bool
     let mut problems = quoted.split(String::is_empty);
     let shown = if brief { 1 } else { usize::MAX };
     for line in problems.by_ref().take(shown).flatten() {
-        page.push(PLAIN, &format!("    {line}"));
+        write_quoted(page, line, columns);
     }
     let more = match problems.count() {
         0 => return,

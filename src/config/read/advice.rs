@@ -1,8 +1,16 @@
 //! What to do about a value that does not fit. `words` asks with the value's key, the type that it must have, and what
 //! it is instead.
 
+mod keys;
+
+pub use keys::{is_of_texts, texts};
+
 use super::super::source::Complaint;
 use super::misfit::{Found, Kind};
+
+/// How HTTPS is written.
+pub const HTTPS: &str = "write `[server.tls]`, and below it a `[[server.tls.certificates]]` with `certificate` and `key` \
+                         for each certificate";
 
 /// The longest text, in bytes, that an advice repeats.
 const REPEATED_MAX: usize = 80;
@@ -24,6 +32,21 @@ pub fn dotted(key: &str, expected: Kind) -> Complaint {
 
 /// What to do about this very value; `None` where nothing better is known than the type that it must have.
 pub fn of_value(key: &str, expected: Kind, found: &Found) -> Option<String> {
+    keys::of_key(key, found).or_else(|| of_type(key, expected, found))
+}
+
+/// What to do about this very item of an array.
+pub fn of_item(array: &str, found: &Found) -> Option<String> {
+    match found {
+        Found::Whole(port) if ["listen", "upstream", "targets"].contains(&array) => {
+            Some(format!("write `\"127.0.0.1:{port}\"`"))
+        }
+        Found::Whole(value) => Some(format!("write a text in quotation marks: `\"{value}\"`")),
+        _ => None,
+    }
+}
+
+fn of_type(key: &str, expected: Kind, found: &Found) -> Option<String> {
     match expected {
         Kind::Array => of_array(key, found),
         Kind::Upstream => of_upstream(key, found),
@@ -31,7 +54,7 @@ pub fn of_value(key: &str, expected: Kind, found: &Found) -> Option<String> {
         Kind::Boolean => of_boolean(key, found),
         Kind::Text | Kind::TextOrSecret => of_text(key, expected, found),
         Kind::Whole | Kind::Number => of_number(found),
-        Kind::Size => of_size(found),
+        Kind::Size => of_size(key, found),
         Kind::Table => None,
     }
 }
@@ -123,15 +146,20 @@ fn of_number(found: &Found) -> Option<String> {
     is_number.then(|| format!("write `{number}`, without quotation marks{percent}"))
 }
 
-fn of_size(found: &Found) -> Option<String> {
+fn of_size(key: &str, found: &Found) -> Option<String> {
     let Found::Number(number) = found else { return None };
     let whole = number.split(['.', 'e', 'E']).next().unwrap_or("128");
-    Some(format!("write a whole number and a unit in quotation marks, such as `\"{whole}MiB\"`"))
+    let example = match key {
+        // Less than a MiB, as its default is.
+        "head" | "rescue-buffer" => "64KiB".to_owned(),
+        _ => format!("{whole}MiB"),
+    };
+    Some(format!("write a whole number and a unit in quotation marks, such as `\"{example}\"`"))
 }
 
 /// Whether an array is one of tables, each under a header of its own.
 fn is_of_tables(key: &str) -> bool {
-    ["versions", "environments", "routes", "rules", "quarantine"].contains(&key)
+    ["versions", "environments", "routes", "rules", "quarantine", "certificates"].contains(&key)
 }
 
 /// Whether an address is a port alone.
@@ -208,6 +236,8 @@ fn plain(expected: Kind) -> &'static str {
 /// What stands in the brackets of a table's header.
 pub fn table(key: &str) -> &str {
     match key {
+        "certificates" => "server.tls.certificates",
+        "rate-limit" => "traffic.rate-limit",
         "rules" => "traffic.rules",
         "match" => "traffic.rules.match",
         "sticky" => "traffic.sticky",
@@ -225,6 +255,7 @@ pub fn table(key: &str) -> &str {
 /// What each table of an array must have.
 fn first_key(array: &str) -> &'static str {
     match array {
+        "certificates" => "certificate",
         "quarantine" => "digest",
         "routes" => "domain",
         _ => "name",
@@ -242,6 +273,7 @@ fn example(key: &str) -> &'static str {
         "tls" => "{ ca = \"ca.pem\" }",
         "health" => "{ path = \"/healthz\" }",
         "retry" => "{ attempts = 2 }",
+        "rate-limit" => "{ key = \"client-address\", rate = \"100/s\" }",
         "env" => "{ NAME = \"value\" }",
         _ => "{ key = value }",
     }

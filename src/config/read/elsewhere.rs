@@ -2,29 +2,31 @@
 //! and its service meshes, and words that are just as good as ours. `words` asks about keys that do not exist.
 
 mod called;
+mod listener;
 mod rate_limit;
 mod upstream;
 
 use called::CALLED;
 
+/// Words that mean one thing, with spaces between them, in lower case and without `-` and `_`; and what it is here.
+type Words = (&'static str, &'static str);
+
 /// The tables of the main file.
 const MAIN: [&str; 6] = ["server", "admin", "state", "components", "defaults", "environments"];
 
-/// What a key of another program is called here; `table` leads to the table that has the key.
+/// What a key of another program is called here that stands in a table of which we know what else may stand there.
+pub fn called_here(allowed: &[&str], key: &str) -> Option<&'static str> {
+    let plain = plain(key);
+    upstream::called(allowed, &plain)
+        .or_else(|| rate_limit::called(allowed, &plain))
+        .or_else(|| listener::called(allowed, &plain))
+}
+
+/// What a key of another program is called here, wherever it stands; `table` leads to the table that has the key.
 pub fn called(table: &[String], allowed: &[&str], key: &str) -> Option<&'static str> {
-    let plain: String =
-        key.chars().filter(|c| !"-_".contains(*c)).map(|c| c.to_ascii_lowercase()).collect();
+    let plain = plain(key);
     let is_main = table.first().is_some_and(|first| MAIN.contains(&first.as_str()))
         || allowed.contains(&"environments");
-    if allowed == ["certificate", "key"] {
-        return pair(&plain);
-    }
-    if let Some(called) = upstream::called(allowed, &plain) {
-        return Some(called);
-    }
-    if let Some(called) = rate_limit::called(allowed, &plain) {
-        return Some(called);
-    }
     match plain.as_str() {
         "env" | "variable" | "fromenvironment" | "environment" if allowed.contains(&"from-env") => {
             Some("a variable of watershed's own environment is `from-env = \"…\"`")
@@ -41,20 +43,17 @@ pub fn called(table: &[String], allowed: &[&str], key: &str) -> Option<&'static 
         "version" | "id" | "tag" if allowed.contains(&"component") => {
             Some("what a version is called is its `name`")
         }
+        "targets" if allowed.contains(&"component") => Some(
+            "the addresses of an HTTP service are `upstream = [\"127.0.0.1:9001\"]`, or `targets` in `[versions.upstream]`",
+        ),
         "file" | "path" if allowed.contains(&"component") => {
             Some("the file of a WebAssembly component is `component`")
         }
         "environment" if !is_main => {
             Some("environment variables are `env = { NAME = \"value\" }` in `[[versions]]`")
         }
-        "path" | "dir" | "folder" | "location" | "root" if allowed == ["directory"] => {
+        "path" | "dir" | "folder" | "location" | "root" | "store" if allowed == ["directory"] => {
             Some("the path of a directory is `directory = \"…\"`")
-        }
-        "port" | "bind" | "address" | "addr" if allowed.contains(&"token-file") => {
-            Some("the address of the admin listener is `listen = \"127.0.0.1:9090\"`")
-        }
-        "service" | "services" if allowed.contains(&"environments") => {
-            Some("each service has a file of its own, which `services` in `[[environments]]` finds")
         }
         "ip" | "clientip" | "sourceip" | "remoteip" | "remoteaddr" | "source" | "address"
             if allowed.contains(&"method") =>
@@ -92,23 +91,18 @@ pub fn called(table: &[String], allowed: &[&str], key: &str) -> Option<&'static 
             None
         }
         "to" | "then" | "destination" | "action" if !allowed.contains(&"otherwise") => None,
-        _ => {
-            let found = CALLED.iter().find(|(words, _)| words.contains(&plain.as_str()));
-            found.map(|(_, called)| *called)
-        }
+        plain => find(CALLED, plain),
     }
 }
 
-/// What a key of a certificate and its key is called.
-fn pair(plain: &str) -> Option<&'static str> {
-    match plain {
-        "cert" | "certs" | "certificates" | "crt" | "pem" | "certfile" | "certpath"
-        | "certificatefile" | "certificatepath" | "certificatechain" | "fullchain" | "chain"
-        | "sslcertificate" | "tlscert" => Some("did you mean `certificate`?"),
-        "keyfile" | "keypath" | "privatekey" | "privatekeyfile" | "certkey" | "certificatekey"
-        | "sslcertificatekey" | "sslkey" | "tlskey" => Some("did you mean `key`?"),
-        _ => None,
-    }
+/// A key as it is compared.
+fn plain(key: &str) -> String {
+    key.chars().filter(|c| !"-_".contains(*c)).map(|c| c.to_ascii_lowercase()).collect()
+}
+
+fn find(words: &[Words], plain: &str) -> Option<&'static str> {
+    let found = words.iter().find(|(words, _)| words.split(' ').any(|word| word == plain));
+    found.map(|(_, called)| *called)
 }
 
 /// Whether a key looks like the name of a version, such as `v1`.
@@ -122,22 +116,27 @@ mod tests {
     use super::super::super::schema;
     use super::*;
 
+    /// All dictionaries.
+    fn all() -> impl Iterator<Item = &'static [Words]> {
+        let upstream = upstream::ALL.into_iter().chain(rate_limit::ALL);
+        [CALLED].into_iter().chain(upstream).chain(listener::ALL)
+    }
+
     #[test]
     fn a_word_is_there_once_and_as_it_is_compared() {
-        let mut words: Vec<_> = CALLED.iter().flat_map(|(words, _)| *words).collect();
-        assert!(
-            words.iter().all(|word| !word.contains(['-', '_']) && word.to_lowercase() == **word)
-        );
-        let count = words.len();
-        words.sort_unstable();
-        words.dedup();
-        assert_eq!(words.len(), count);
+        for dictionary in all() {
+            let mut words: Vec<_> =
+                dictionary.iter().flat_map(|(words, _)| words.split(' ')).collect();
+            assert!(words.iter().all(|word| !word.is_empty() && plain(word) == **word));
+            words.sort_unstable();
+            let twice: Vec<_> = words.windows(2).filter(|pair| pair[0] == pair[1]).collect();
+            assert!(twice.is_empty(), "{twice:?}");
+        }
     }
 
     #[test]
     fn the_files_of_a_pair_are_called_by_their_keys() {
-        let table = ["server", "tls", "certificates"].map(str::to_owned);
-        let called = |key| called(&table, &["certificate", "key"], key);
+        let called = |key| called_here(&["certificate", "key"], key);
         for key in ["cert", "ssl_certificate", "crt"] {
             assert_eq!(called(key), Some("did you mean `certificate`?"), "{key}");
         }
@@ -150,14 +149,26 @@ mod tests {
     /// An advice that names a key of ours must go when the key goes.
     #[test]
     fn advice_names_keys_that_exist() {
+        const OTHERS: [&str; 6] = [
+            "ssh -L",
+            "openssl pkey -in KEY -out KEY",
+            "rate-limit",
+            "ratelimit",
+            "unchecked",
+            "/m",
+        ];
         let files: [_; 2] = schema::schema().into();
-        for (_, advice) in CALLED {
+        for (_, advice) in all().flatten() {
             for quoted in advice.split('`').skip(1).step_by(2) {
+                if OTHERS.contains(&quoted) || quoted.starts_with('/') {
+                    continue;
+                }
                 let name = quoted.trim_start_matches('[');
                 let end = name.find([' ', ']']).unwrap_or(name.len());
                 let key = name[..end].rsplit('.').next().unwrap();
+                let is_word = ["reset", "connect"].contains(&key);
                 let exists = files.iter().any(|file| !schema::tables_with(file, key).is_empty());
-                assert!(exists, "`{key}` in {advice:?}");
+                assert!(exists || is_word, "`{key}` in {advice:?}");
             }
         }
     }

@@ -29,7 +29,13 @@ pub enum MisfitKind {
         meant: Option<&'static str>,
     },
     /// A value of another type than its key or its array has.
-    WrongType { subject: Subject, expected: Kind, found: Found },
+    WrongType {
+        /// The keys that lead to the table of the value, or of its array; empty at the top of the file.
+        table: Vec<String>,
+        subject: Subject,
+        expected: Kind,
+        found: Found,
+    },
 }
 
 /// The value that has a wrong type.
@@ -123,15 +129,17 @@ impl Misfits {
 
     pub(super) fn add_wrong(
         &mut self,
+        table: At<'_>,
         subject: Subject,
         span: Range<usize>,
         expected: Kind,
         value: &DeValue<'_>,
     ) {
         if !self.is_full() {
+            let table = table.path.map(Path::keys).unwrap_or_default();
             let found = Found::of(value, &span);
-            self.found
-                .push(Misfit { span, what: MisfitKind::WrongType { subject, expected, found } });
+            let what = MisfitKind::WrongType { table, subject, expected, found };
+            self.found.push(Misfit { span, what });
         }
     }
 

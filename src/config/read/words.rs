@@ -25,7 +25,7 @@ impl<'a> Words<'a> {
                     None => self.unknown_key(table, key, allowed, *meant),
                 }
             }
-            MisfitKind::WrongType { subject, expected, found } => {
+            MisfitKind::WrongType { table, subject, expected, found } => {
                 let has_header = found.is_header(self.written(misfit));
                 match self.dotted(misfit.span.end).filter(|_| *found == Found::Table) {
                     Some(dotted) if matches!(expected, Kind::Number | Kind::Text) => {
@@ -34,7 +34,7 @@ impl<'a> Words<'a> {
                     _ if *found == Found::Tables && *expected == Kind::Table => {
                         self.one_table(subject, misfit)
                     }
-                    _ => wrong_type(subject, *expected, found, has_header),
+                    _ => wrong_type(table, subject, *expected, found, has_header),
                 }
             }
         }
@@ -60,7 +60,7 @@ impl<'a> Words<'a> {
 
     /// About a table with a header of an array, which says where the table is.
     fn one_table(&self, subject: &Subject, misfit: &Misfit) -> Complaint {
-        let complaint = wrong_type(subject, Kind::Table, &Found::Tables, true);
+        let complaint = wrong_type(&[], subject, Kind::Table, &Found::Tables, true);
         let header = self.written(misfit).strip_prefix("[[").and_then(|it| it.split_once("]]"));
         match header.filter(|(name, _)| !name.contains('\n')) {
             Some((name, _)) => {
@@ -85,15 +85,21 @@ impl<'a> Words<'a> {
         let list = format!("the keys here are {}", suggest::list(allowed));
         let plain = key.to_lowercase().replace('_', "-");
         let is_slip = meant.is_some_and(|meant| meant.starts_with(&plain));
-        let called = elsewhere::called(table, allowed, key).filter(|_| !is_slip);
-        let help = if let Some(header) = nested(key).filter(|_| allowed.contains(&"traffic")) {
+        let here = elsewhere::called_here(allowed, key).filter(|_| meant != Some(plain.as_str()));
+        let called = here.or_else(|| elsewhere::called(table, allowed, key).filter(|_| !is_slip));
+        let help = if let Some(header) =
+            nested(key).filter(|_| allowed.contains(&"traffic") && key != "certificates")
+        {
             format!("`{key}` is written `{header}`; {list}")
         } else if let Some(called) = called {
-            let end = if called.ends_with('?') { "" } else { ";" };
-            format!("{called}{end} {list}")
+            match called.ends_with('?') {
+                true => format!("{called} {}", suggest::capital(&list)),
+                false => format!("{called}; {list}"),
+            }
         } else {
-            match self.homes.of(key).as_slice() {
-                homes @ [_, ..] if meant.is_none() => {
+            let is_slip = meant.is_some_and(|meant| suggest::is_slip(key, meant));
+            match self.homes.of(key, table).as_slice() {
+                homes @ [_, ..] if !is_slip => {
                     format!("`{key}` belongs {}; {list}", homes.join(", or "))
                 }
                 _ => suggest::help(meant, &list),
@@ -147,7 +153,13 @@ fn is_chosen(table: &[String]) -> bool {
     table.iter().rev().nth(1).is_some_and(|around| around == "env")
 }
 
-fn wrong_type(subject: &Subject, expected: Kind, found: &Found, has_header: bool) -> Complaint {
+fn wrong_type(
+    table: &[String],
+    subject: &Subject,
+    expected: Kind,
+    found: &Found,
+    has_header: bool,
+) -> Complaint {
     let (named, key) = match subject {
         Subject::Value(key) => (format!("`{key}`"), key.as_str()),
         Subject::Item(key) => (format!("each item of `{key}`"), ""),
@@ -165,7 +177,12 @@ fn wrong_type(subject: &Subject, expected: Kind, found: &Found, has_header: bool
         Subject::Item(array) if expected == Kind::Table => {
             Some(advice::of_kind(array, Kind::Array, true))
         }
-        _ if has_header => None,
+        Subject::Item(array) => advice::of_item(array, found),
+        _ if key == "tls" && table == ["server"] && *found != Found::Boolean(false) => {
+            Some(advice::HTTPS.to_owned())
+        }
+        _ if has_header && advice::is_of_texts(key) => Some(advice::texts(key)),
+        _ if has_header && expected != Kind::Text => None,
         _ => advice::of_value(key, expected, found),
     };
     let help = help.unwrap_or_else(|| advice::of_kind(key, expected, has_header));

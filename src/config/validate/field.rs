@@ -37,7 +37,10 @@ impl Findings<'_> {
     ) -> Option<(Range<usize>, String)> {
         if field.is_none() {
             let message = format!("`{key}` is missing here");
-            let help = format!("add `{key} = \"…\"` below this line");
+            let is_inline =
+                self.source.text.get(table.start..).is_some_and(|text| text.starts_with('{'));
+            let place = if is_inline { "between the braces" } else { "below this line" };
+            let help = format!("add `{key} = \"…\"` {place}");
             self.add_missing(table.clone(), key, Complaint::new(message, help));
         }
         field.map(Located::into_parts)
@@ -84,6 +87,12 @@ impl Findings<'_> {
         if text.is_empty() || text.contains('\0') {
             let message = format!("`{key}` is not a path");
             self.add(span, Complaint::new(message, "give a path relative to this file"));
+            return None;
+        }
+        if text.contains("-----BEGIN ") {
+            let message = format!("`{key}` is the path of a file, and not what is in it");
+            let help = "put this text into a file of its own, and give the path of that file";
+            self.add(span, Complaint::new(message, help));
             return None;
         }
         if let Some(complaint) = suspect::path(key, text) {

@@ -33,6 +33,12 @@ fn address_help(text: &str) -> String {
     if parsed(&joined).is_some() {
         return format!("write `{joined}`");
     }
+    if let Some((first, rest)) = bare.split_once(' ').filter(|(first, _)| parsed(first).is_some()) {
+        return match rest.contains("ssl") || rest.contains("tls") {
+            true => format!("write `{first}` in `listen` of `[server.tls]`, which is for HTTPS"),
+            false => format!("write `{first}`, without `{rest}`"),
+        };
+    }
     if text.starts_with("unix:") || text.starts_with('/') {
         return format!("Unix sockets are not listened on: {ADDRESS_HELP}");
     }

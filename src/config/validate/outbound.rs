@@ -21,10 +21,25 @@ pub fn outbound(file: &mut Findings<'_>, raw: Option<Vec<Located<String>>>) -> V
             file.warn(span, Complaint::new(message, "remove one of them"));
             continue;
         }
+        if let Some(complaint) = wider(&text) {
+            file.warn(span, complaint);
+        }
         origins.push(origin);
     }
     origins.sort_unstable();
     origins
+}
+
+/// A network that is written by an address in it, and has all the others too.
+fn wider(text: &str) -> Option<Complaint> {
+    let network: IpNet = text.parse().ok()?;
+    let all = network.trunc();
+    (all != network).then(|| {
+        let message = format!("`{text}` is the whole network `{all}`");
+        let address = Host::Address(network.addr());
+        let help = format!("write `{all}` for that, or `http://{address}` for the address");
+        Complaint::new(message, help)
+    })
 }
 
 fn origin(text: &str) -> Result<Origin, Complaint> {
@@ -56,6 +71,7 @@ fn is_reserved(network: &IpNet) -> bool {
 /// What to do about a text that is no origin.
 fn help(text: &str, error: &OriginError) -> String {
     let meant = match error {
+        _ if text.trim() != text => is_right(text.trim().to_owned()),
         OriginError::NoScheme => with_scheme(text),
         OriginError::UserInfo | OriginError::Path | OriginError::Query => without_rest(text),
         OriginError::Scheme(scheme) => of_scheme(scheme, text),
@@ -65,6 +81,9 @@ fn help(text: &str, error: &OriginError) -> String {
             return help.to_owned();
         }
         OriginError::Port(_) => return "write a port from 1 to 65535, or none".to_owned(),
+        OriginError::Service { .. } if text.starts_with("service://") => {
+            is_right(text.replacen("//", "", 1).trim_end_matches('/').to_owned())
+        }
         OriginError::Service { .. } => {
             return "write `service:NAME`, or `service:ENVIRONMENT/NAME` for one of another environment"
                 .to_owned();

@@ -72,7 +72,8 @@ pub fn duration(
     text: &str,
     bounds: &RangeInclusive<Duration>,
 ) -> Result<Duration, Complaint> {
-    let parsed = model::parse_duration(text).map_err(|error| bad_duration(key, text, &error));
+    let parsed =
+        model::parse_duration(text).map_err(|error| bad_duration(key, text, &error, bounds));
     let show = |duration: &Duration| show_duration(*duration);
     let bounded = parsed.and_then(|duration| within(key, duration, bounds, show));
     bounded.map_err(|complaint| match text.strip_suffix('m').map(|digits| format!("{digits}ms")) {
@@ -90,22 +91,50 @@ pub fn duration(
     })
 }
 
-fn bad_duration(key: &str, text: &str, error: &QuantityError) -> Complaint {
+fn bad_duration(
+    key: &str,
+    text: &str,
+    error: &QuantityError,
+    bounds: &RangeInclusive<Duration>,
+) -> Complaint {
+    let fits = |text: &String| model::parse_duration(text).is_ok_and(|it| bounds.contains(&it));
     let help = match error {
-        QuantityError::NoUnit => {
-            format!("add a unit, such as `{text}s` for seconds; the units are ms, s, m and h")
-        }
+        QuantityError::NoUnit => match with_unit(text).into_iter().find(|(meant, _)| fits(meant)) {
+            Some((meant, unit)) => {
+                format!("add a unit, such as `{meant}` for {unit}; the units are ms, s, m and h")
+            }
+            None => format!("{DURATION_HELP}, {}", between(bounds)),
+        },
         QuantityError::Unit(unit) => match (duration_unit(unit), in_one_unit(text)) {
             (Some(unit), _) => format!("write `{}{unit}`", digits_of(text)),
-            (None, Some(duration)) => format!("write it in one unit: `{duration}`"),
-            (None, None) => DURATION_HELP.to_owned(),
+            (None, Some(duration)) if fits(&duration) => {
+                format!("write it in one unit: `{duration}`")
+            }
+            (None, _) => format!("{DURATION_HELP}, {}", between(bounds)),
         },
-        _ => match whole_duration(text) {
+        _ => match whole_duration(text).or_else(|| iso(text)).filter(fits) {
             Some(duration) => format!("write whole numbers: `{duration}`"),
-            None => DURATION_HELP.to_owned(),
+            None => format!("{DURATION_HELP}, {}", between(bounds)),
         },
     };
     Complaint::new(format!("`{key}` is not a duration: {error}"), help)
+}
+
+fn between(bounds: &RangeInclusive<Duration>) -> String {
+    format!("from {} to {}", show_duration(*bounds.start()), show_duration(*bounds.end()))
+}
+
+/// A number in each unit, the likeliest first.
+fn with_unit(number: &str) -> [(String, &'static str); 4] {
+    let units = [("s", "seconds"), ("ms", "milliseconds"), ("m", "minutes"), ("h", "hours")];
+    units.map(|(unit, name)| (format!("{}{unit}", number.trim()), name))
+}
+
+/// A duration of one part as ISO 8601 writes it, such as `PT30S`.
+fn iso(text: &str) -> Option<String> {
+    let part = text.trim().strip_prefix("PT")?;
+    let one = model::parse_duration(&part.to_ascii_lowercase()).ok()?;
+    Some(show_duration(one))
 }
 
 /// A duration of several parts or of days, such as `1m30s` or `2d`, in the units that there are.

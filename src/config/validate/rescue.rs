@@ -78,6 +78,11 @@ fn methods(file: &mut Findings<'_>, raw: Field<Vec<Located<String>>>) -> Vec<Str
             let message = format!("{method} is rescued anyway: doing it twice is harmless");
             file.warn(span.clone(), Complaint::new(message, "remove it here"));
         }
+        if ["*", "ANY", "ALL"].contains(&method.as_str()) {
+            let message = format!("`{method}` is one method, and no request has it");
+            let help = "write each method that may be done twice, such as `POST`";
+            file.warn(span.clone(), Complaint::new(message, help));
+        }
         match methods.contains(&method) {
             true => file.add(span, twice("rescue-methods", &method)),
             false => methods.push(method),

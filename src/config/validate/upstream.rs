@@ -17,6 +17,7 @@ use super::super::raw::{
     Field, Located, RawTarget, RawTargets, RawUpstream, RawUpstreamTable, RawWeightedTarget,
 };
 use super::super::source::{Complaint, Findings};
+use super::super::suggest;
 use super::field;
 use crate::plural::many;
 
@@ -63,7 +64,7 @@ fn table(
     }
     let targets = targets.and_then(|targets| self::targets(file, targets, listen));
     let protocol = tls::protocol(file, protocol, tls);
-    let balance = file.text(balance, field::word("balance", &Balance::ALL, Balance::as_str));
+    let balance = file.text(balance, self::balance);
     let host = self::host(file, host);
     let resolve = file.duration("resolve", resolve, &UpstreamSpec::RESOLVE);
     let connect = UpstreamSpec::CONNECT_TIMEOUT;
@@ -87,12 +88,39 @@ fn table(
     })
 }
 
+fn balance(text: &str) -> Result<Balance, Complaint> {
+    field::word("balance", &Balance::ALL, Balance::as_str)(text).map_err(|complaint| {
+        let plain = text.to_ascii_lowercase().replace(['_', ' '], "-");
+        let meant = match plain.as_str() {
+            "rr" | "wrr" | "weighted" | "weighted-round-robin" | "static-rr" => Balance::RoundRobin,
+            "least-conn" | "leastconn" | "least-connections" | "p2c" | "ewma"
+            | "least-outstanding" => Balance::LeastRequests,
+            "ip-hash" | "ring-hash" | "maglev" | "consistent-hash" | "source"
+            | "client-ip-hash" | "sticky" | "cookie" | "header" | "uri-hash" => Balance::Hash,
+            _ => return complaint,
+        };
+        let help =
+            format!("did you mean `{}`? {}", meant.as_str(), suggest::capital(&complaint.help));
+        Complaint { help, ..complaint }
+    })
+}
+
 fn host(file: &mut Findings<'_>, raw: Field<String>) -> Option<HostHeader> {
     let (span, text) = raw?.into_parts();
     match text.as_str() {
         HostHeader::KEEP => Some(HostHeader::Keep),
         HostHeader::TARGET => Some(HostHeader::Target),
-        name => file.check(span, address::host(name)).map(HostHeader::Name),
+        text => {
+            let plain = text.to_ascii_lowercase();
+            let word = match plain.as_str() {
+                HostHeader::KEEP | "$host" | "$http_host" | "{host}" => HostHeader::KEEP,
+                HostHeader::TARGET | "$proxy_host" | "{upstream_hostport}" => HostHeader::TARGET,
+                _ => return file.check(span, address::host(text)).map(HostHeader::Name),
+            };
+            let message = format!("`host` cannot be {text:?}");
+            file.add(span, Complaint::new(message, format!("write `{word}`")));
+            None
+        }
     }
 }
 

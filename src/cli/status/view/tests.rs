@@ -1,6 +1,7 @@
 //! Status documents, and how they are laid out.
 
 mod certificates;
+mod reports;
 mod rescue;
 
 use super::*;

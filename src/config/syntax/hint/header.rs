@@ -5,12 +5,14 @@ use std::ops::Range;
 use super::{Hint, Place, is_bare};
 
 /// The tables that are in an array, each with what one of them declares.
-const ARRAYS: [(&str, &str); 5] = [
+const ARRAYS: [(&str, &str); 7] = [
     ("versions", "version"),
     ("environments", "environment"),
     ("routes", "route"),
     ("traffic.rules", "rule"),
     ("quarantine", "entry"),
+    ("server.tls.certificates", "certificate"),
+    ("versions.upstream.targets", "target"),
 ];
 
 /// A header, and where it is.

@@ -20,6 +20,11 @@ impl Place<'_> {
         if self.is_key {
             return self.twice();
         }
+        let entry = self.before.rsplit(['{', ',']).next().unwrap_or_default().trim_start();
+        if [entry, self.after].iter().any(|text| text.starts_with(['"', '\''])) {
+            let help = "write `{ key = value, other = value }`, or `[ … ]` around values alone";
+            return Hint::new("in braces, every value has a key in front of it", help);
+        }
         if self.after.starts_with(',') {
             return Hint::help("remove it, or write an entry before it");
         }

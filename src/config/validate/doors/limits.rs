@@ -48,10 +48,37 @@ fn client_rate(text: &str) -> Result<ByteSize, Complaint> {
     let size = size.parse::<ByteSize>().ok().filter(|_| unit.trim() == "s");
     let Some(size) = size else {
         let message = format!("`client-rate` cannot be {text:?}");
-        let whole = text.trim_end_matches("ps").trim_end_matches("/sec");
-        let meant = whole.parse::<ByteSize>().map(|size| format!("write `{size}/s`"));
-        return Err(Complaint::new(message, meant.unwrap_or_else(|_| help.to_owned())));
+        return Err(Complaint::new(message, meant_rate(text).unwrap_or_else(|| help.to_owned())));
     };
     let show = |size: &ByteSize| format!("{size}/s");
-    quantity::within("client-rate", size, &ConnectionLimits::CLIENT_RATE, show)
+    let bounded = quantity::within("client-rate", size, &ConnectionLimits::CLIENT_RATE, show);
+    bounded.map_err(|complaint| {
+        let help = format!("{}, or `none` for any rate", complaint.help);
+        Complaint { help, ..complaint }
+    })
+}
+
+/// What to write for a rate in other words.
+fn meant_rate(text: &str) -> Option<String> {
+    let lower = text.trim().to_ascii_lowercase();
+    if ["0", "off", "never", "any", "unlimited", "no"].contains(&lower.as_str()) {
+        return Some("write `none` for any rate".to_owned());
+    }
+    let bare = ["bps", "b/s", "ps", "/sec", "/second", "/s"];
+    let bare = bare.iter().find_map(|end| lower.strip_suffix(end)).unwrap_or(&lower);
+    // Bits are counted by some, and only bytes here.
+    if lower.ends_with("bps") || lower.ends_with("bit") {
+        return None;
+    }
+    let end = bare.find(|c: char| !c.is_ascii_digit()).unwrap_or(bare.len());
+    let (number, unit) = bare.split_at(end);
+    let unit = match unit.trim() {
+        "" | "b" => "B",
+        "k" | "kb" | "ki" | "kib" => "KiB",
+        "m" | "mb" | "mi" | "mib" => "MiB",
+        _ => return None,
+    };
+    let size: ByteSize = format!("{number}{unit}").parse().ok()?;
+    let fits = ConnectionLimits::CLIENT_RATE.contains(&size);
+    fits.then(|| format!("write `{size}/s`"))
 }

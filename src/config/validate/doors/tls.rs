@@ -56,24 +56,35 @@ fn is_apart(main: &mut Findings<'_>, written: &[Written], ours: &[SocketAddr]) {
 
 fn minimum(text: &str) -> Result<TlsVersion, Complaint> {
     let number = text.trim_start_matches(|c: char| !c.is_ascii_digit());
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    let word = field::word("minimum", &TlsVersion::ALL, TlsVersion::as_str)(text);
     match number {
+        _ if word.is_ok() => word,
         "1.0" | "1.1" | "1" | "3" | "3.0" => {
             let message = format!("{text:?} is too old to be secure, and is not spoken (RFC 8996)");
             Err(Complaint::new(message, "write `1.2` or `1.3`"))
         }
-        "1.2" | "1.3" if number != text => {
-            let message = format!("`minimum` cannot be {text:?}");
-            Err(Complaint::new(message, format!("write `\"{number}\"`")))
-        }
-        _ => field::word("minimum", &TlsVersion::ALL, TlsVersion::as_str)(text),
+        "1.2" | "1.3" => wrong_minimum(text, number),
+        _ => match digits.as_str() {
+            "12" => wrong_minimum(text, "1.2"),
+            "13" => wrong_minimum(text, "1.3"),
+            _ => word,
+        },
     }
+}
+
+/// A version as other programs write it, such as `TLSv1.2` or `VersionTLS12`.
+fn wrong_minimum(text: &str, number: &str) -> Result<TlsVersion, Complaint> {
+    let message = format!("`minimum` cannot be {text:?}");
+    Err(Complaint::new(message, format!("write `\"{number}\"`")))
 }
 
 /// A duration that may be written in days, as it mostly is.
 fn hsts(text: &str) -> Result<Duration, Complaint> {
     let number = text.strip_suffix('d').and_then(|days| days.trim().parse::<u64>().ok());
     let Some(days) = number else {
-        let hsts = quantity::duration("hsts", text, &TlsSettings::HSTS)?;
+        let hsts = quantity::duration("hsts", text, &TlsSettings::HSTS)
+            .map_err(|complaint| in_days(text, complaint))?;
         // What is sent is in seconds, and 0 takes back what browsers were told.
         return match hsts.subsec_nanos() {
             0 => Ok(hsts),
@@ -86,6 +97,31 @@ fn hsts(text: &str) -> Result<Duration, Complaint> {
     let most = TlsSettings::HSTS.end().as_secs() / DAY;
     quantity::within("hsts", days, &(0..=most), |days| format!("{days}d"))?;
     Ok(Duration::from_secs(days * DAY))
+}
+
+/// What to write for a time of years or weeks, or for the header of another program.
+fn in_days(text: &str, complaint: Complaint) -> Complaint {
+    let lower = text.trim().to_ascii_lowercase();
+    let start = lower.find("max-age=").map_or(0, |at| at + "max-age=".len());
+    let rest = lower.get(start..).unwrap_or_default();
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    let (number, unit) = rest.split_at(end);
+    let unit = unit.split([';', ' ']).next().unwrap_or_default().trim_end_matches('s');
+    let days = match (number.parse::<u64>(), unit) {
+        (Ok(years), "y" | "yr" | "year") => years.checked_mul(365),
+        (Ok(weeks), "w" | "week") => weeks.checked_mul(7),
+        (Ok(months), "mo" | "month") => months.checked_mul(30),
+        (Ok(days), "day") => Some(days),
+        (Ok(seconds), "") if start > 0 => Some(seconds / DAY),
+        (Ok(_), _) => return complaint,
+        (Err(_), _) => None,
+    };
+    let most = TlsSettings::HSTS.end().as_secs() / DAY;
+    let help = match days.filter(|days| (1..=most).contains(days)) {
+        Some(days) => format!("write `{days}d`"),
+        None => "write days, such as `365d`, or remove it to tell browsers nothing".to_owned(),
+    };
+    Complaint { help, ..complaint }
 }
 
 fn certificates(

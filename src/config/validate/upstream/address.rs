@@ -100,6 +100,14 @@ fn meant(text: &str) -> (&'static str, String) {
     if let Some((scheme, rest)) = text.split_once("://") {
         return ("it has a scheme", of_url(scheme, rest));
     }
+    if text.starts_with("service:") {
+        let help = "a service of this process is called by guests only, where `outbound` of their version lists it; \
+                    write the address of a service on the network";
+        return ("it is a service of this process", help.to_owned());
+    }
+    if text.split_once('/').is_some_and(|(ip, _)| ip.parse::<IpAddr>().is_ok()) {
+        return ("it is a network", "write the address of each target, and its port".to_owned());
+    }
     if let Some((_, rest)) = text.rsplit_once('@') {
         let help = "requests keep the `authorization` that they came with";
         return (

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use super::super::super::model::{Percent, RetrySpec};
 use super::super::super::raw::{Field, Located, RawRetry};
 use super::super::super::source::{Complaint, Findings};
+use super::super::super::suggest;
 
 pub fn retry(file: &mut Findings<'_>, raw: Field<RawRetry>) -> RetrySpec {
     let default = RetrySpec::default();
@@ -91,10 +92,13 @@ fn help_of(text: &str, usual: &str) -> String {
         "connect-failure" | "conn-failure" | "error" | "refused" if usual == WORDS => {
             "write `connect`"
         }
-        "reset-before-request" | "empty-response" | "refused-stream" | "conn-reset" | "timeout"
+        "reset-before-request" | "empty-response" | "refused-stream" | "conn-reset"
             if usual == WORDS =>
         {
             "write `reset`"
+        }
+        "timeout" | "connect-timeout" | "conn-timeout" if usual == WORDS => {
+            "write `connect`, which `connect-timeout` counts as; a target that is late to answer is not asked again"
         }
         "5xx" | "gateway-error" | "server-error" => {
             "write each status, such as `502`, `503` and `504`"
@@ -104,9 +108,18 @@ fn help_of(text: &str, usual: &str) -> String {
     let number = plain.strip_prefix("http-").filter(|number| number.len() == 3);
     match (meant, number) {
         ("", Some(number)) => format!("write `{number}`"),
-        ("", None) => usual.to_owned(),
-        (meant, _) => format!("{meant}; {usual}"),
+        ("", None) => match suggest::failures(text) {
+            Some(list) => format!("write each status: `{list}`"),
+            None => usual.to_owned(),
+        },
+        (meant, _) => meant.to_owned(),
     }
+}
+
+/// The percentage that a part of 1 is, such as `0.5`.
+fn part(text: &str) -> Option<f64> {
+    let part = text.trim().parse::<f64>().ok().filter(|part| *part > 0.0 && *part < 1.0)?;
+    Some((part * 10_000.0).round() / 100.0)
 }
 
 /// A percentage in a text, such as `20%`.
@@ -118,7 +131,7 @@ pub fn percent(key: &str, text: &str) -> Result<Percent, Complaint> {
     let Some(number) = text.trim().strip_suffix('%').map(str::trim_end) else {
         let help = match text.trim().parse::<u8>() {
             Ok(number @ 0..=100) => format!("write `{number}%`"),
-            _ => usual(),
+            _ => part(text).map_or_else(usual, |percent| format!("write `{percent}%`")),
         };
         return Err(complaint("it has no `%`", help));
     };

@@ -8,6 +8,8 @@ use super::super::super::source::{Complaint, Findings};
 use super::super::super::suggest;
 use super::address;
 
+const LIST: &str = "write `http1`, `h2c` for HTTP/2 without TLS, or `tls`, with which targets choose HTTP/2 or HTTP/1.1";
+
 /// The protocol. A table `tls` says it without words.
 pub fn protocol(
     file: &mut Findings<'_>,
@@ -42,14 +44,19 @@ fn word(text: &str) -> Result<Protocol, Complaint> {
         _ => {}
     }
     let plain = text.to_ascii_lowercase().replace(['/', '.', '-', '_'], "");
+    if ["http3", "h3", "quic", "tcp", "udp", "fastcgi", "fcgi", "ajp", "uwsgi"]
+        .contains(&plain.as_str())
+    {
+        let message = format!("`protocol` cannot be {text:?}, which targets are not asked in");
+        return Err(Complaint::new(message, LIST));
+    }
     let meant = match plain.as_str() {
         "http" | "http1" | "http10" | "http11" | "h1" => Some(http1),
         "h2c" | "grpc" | "http2c" => Some(h2c),
         "https" | "ssl" | "h2" | "http2" | "grpcs" | "tls" => Some(tls),
         _ => suggest::closest(text, &Protocol::ALL),
     };
-    let list = "write `http1`, `h2c` for HTTP/2 without TLS, or `tls`, with which targets choose HTTP/2 or HTTP/1.1";
-    Err(Complaint::new(format!("`protocol` cannot be {text:?}"), suggest::help(meant, list)))
+    Err(Complaint::new(format!("`protocol` cannot be {text:?}"), suggest::help(meant, LIST)))
 }
 
 fn tls(file: &mut Findings<'_>, raw: Located<RawTls>) -> TlsSpec {
