@@ -34,7 +34,7 @@ pub use engine::{Engine, EngineError, PoolSize, Slot};
 pub use guest::{Guest, Reservation};
 pub use guest_env::GuestEnv;
 pub use invoke::{Event, GuestFailure, Invocation};
-pub use memory::give_back_memory;
+pub use memory::{give_back_memory, share_freed_pages};
 pub use outbound::{
     Answer, Call, CallBody, CallError, CallTimes, Caller, Chain, Outbound, Sending,
 };

@@ -29,7 +29,9 @@ use crate::descriptors::Descriptors;
 use crate::proxy::Gateway;
 use crate::reload::{ReloadHandle, Reloader};
 use crate::restart::{Door, Restarts};
-use crate::runtime::{CompileCache, Compiler, Engine, EngineError, PoolSize, give_back_memory};
+use crate::runtime::{
+    CompileCache, Compiler, Engine, EngineError, PoolSize, give_back_memory, share_freed_pages,
+};
 use crate::source::{ComponentStore, Loaded, Loader, WatchError, Watcher};
 use crate::telemetry::Telemetry;
 use crate::transport::tls::{Certificates, Handshakes, TlsError, TlsTerms};
@@ -86,6 +88,7 @@ pub fn run(
     telemetry: Telemetry,
     origin: Origin,
 ) -> Result<(), StartError> {
+    share_freed_pages();
     let Loaded { config, rejected, changes, .. } = loaded;
     let Origin { program, predecessor, given } = origin;
     let mut handover = Handover::new(program, predecessor);
