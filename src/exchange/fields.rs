@@ -190,11 +190,17 @@ impl Fields {
         self.lines.push(Line::Made(name, value));
     }
 
-    /// Adds a field in place of all others of the same name. What is no value of a field adds nothing.
+    /// Puts a field in the place of the first one of the same name, and removes the others; adds it where there is none.
+    /// What is no value of a field only removes them.
     pub fn insert(&mut self, name: HeaderName, value: impl TryInto<HeaderValue>) {
-        self.remove(&name);
+        let (text, own) = (&*self.text, name.as_str());
+        let place = self.lines.iter().position(|line| line.is(text, own));
+        if place.is_some() {
+            self.remove(&name);
+        }
         if let Ok(value) = value.try_into() {
-            self.append(name, value);
+            let place = place.unwrap_or(self.lines.len());
+            self.lines.insert(place, Line::Made(name, value));
         }
     }
 
@@ -338,9 +344,9 @@ mod tests {
         let mut fields = sent();
         fields.insert(SET_COOKIE, HeaderValue::from_static("d"));
         fields.append(SERVER, HeaderValue::from_static("e"));
-        assert_eq!(shown(&fields), "Server: a\r\nx-empty: \r\nset-cookie: d\r\nserver: e\r\n");
+        assert_eq!(shown(&fields), "Server: a\r\nset-cookie: d\r\nx-empty: \r\nserver: e\r\n");
         fields.insert(SERVER, "no\nvalue");
-        assert_eq!(shown(&fields), "x-empty: \r\nset-cookie: d\r\n");
+        assert_eq!(shown(&fields), "set-cookie: d\r\nx-empty: \r\n");
     }
 
     #[test]
