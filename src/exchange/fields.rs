@@ -70,6 +70,10 @@ impl Place {
     fn within(self, text: &[u8]) -> &[u8] {
         text.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
+
+    fn len(self) -> usize {
+        self.end.saturating_sub(self.start) as usize
+    }
 }
 
 impl Line {
@@ -85,6 +89,39 @@ impl Line {
         let behind = Place { start: value.end, end: value.end + 2 };
         let is_plain = between.within(text) == b": " && behind.within(text) == b"\r\n";
         Some(Self::Sent(Sent { name, value, is_plain }))
+    }
+
+    /// Whether the field has this name, which is in lower case. By the length first: few names have that.
+    fn is(&self, text: &[u8], name: &str) -> bool {
+        match self {
+            Self::Made(own, _) => own.as_str() == name,
+            Self::Sent(Sent { name: own, .. }) => {
+                own.len() == name.len() && is(own.within(text), name)
+            }
+        }
+    }
+
+    fn name<'a>(&'a self, text: &'a [u8]) -> &'a [u8] {
+        match self {
+            Self::Made(name, _) => name.as_str().as_bytes(),
+            Self::Sent(sent) => sent.name.within(text),
+        }
+    }
+
+    fn value<'a>(&'a self, text: &'a [u8]) -> &'a [u8] {
+        match self {
+            Self::Made(_, value) => value.as_bytes(),
+            Self::Sent(sent) => sent.value.within(text),
+        }
+    }
+
+    fn line<'a>(&self, text: &'a [u8]) -> Option<&'a [u8]> {
+        match self {
+            Self::Sent(Sent { name, value, is_plain: true }) => {
+                Some(Place { start: name.start, end: value.end + 2 }.within(text))
+            }
+            Self::Sent(_) | Self::Made(..) => None,
+        }
     }
 }
 
@@ -110,32 +147,42 @@ impl Fields {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = Field<'_>> {
-        self.lines.iter().map(|line| read(&self.text, line))
+        let text = &*self.text;
+        self.lines.iter().map(move |line| Field {
+            name: line.name(text),
+            value: line.value(text),
+            line: line.line(text),
+        })
     }
 
     /// The first value of a field.
     pub fn get(&self, name: &HeaderName) -> Option<&[u8]> {
-        self.iter().find(|field| field.is(name.as_str())).map(|field| field.value)
+        let (text, name) = (&*self.text, name.as_str());
+        self.lines.iter().find(|line| line.is(text, name)).map(|line| line.value(text))
     }
 
     /// The values of a field.
     pub fn values(&self, name: HeaderName) -> impl Iterator<Item = &[u8]> {
-        self.iter().filter(move |field| field.is(name.as_str())).map(|field| field.value)
+        let text = &*self.text;
+        let lines = self.lines.iter().filter(move |line| line.is(text, name.as_str()));
+        lines.map(move |line| line.value(text))
     }
 
     pub fn contains(&self, name: &HeaderName) -> bool {
         self.get(name).is_some()
     }
 
-    /// Keeps the fields for which `keeps` says so.
-    pub fn retain(&mut self, keeps: impl Fn(Field<'_>) -> bool) {
+    /// Keeps the fields whose names are told to be kept.
+    pub fn retain(&mut self, keeps: impl Fn(&[u8]) -> bool) {
         let Self { text, lines } = self;
-        lines.retain(|line| keeps(read(text, line)));
+        lines.retain(|line| keeps(line.name(text)));
     }
 
     pub fn remove(&mut self, name: &HeaderName) {
-        let name = name.as_str();
-        self.retain(|field| !field.is(name));
+        if self.contains(name) {
+            let (Self { text, lines }, name) = (self, name.as_str());
+            lines.retain(|line| !line.is(text, name));
+        }
     }
 
     /// Adds a field, beside others of the same name.
@@ -143,11 +190,17 @@ impl Fields {
         self.lines.push(Line::Made(name, value));
     }
 
-    /// Adds a field in place of all others of the same name. What is no value of a field adds nothing.
+    /// Puts a field in the place of the first one of the same name, and removes the others; adds it where there is none.
+    /// What is no value of a field only removes them.
     pub fn insert(&mut self, name: HeaderName, value: impl TryInto<HeaderValue>) {
-        self.remove(&name);
+        let (text, own) = (&*self.text, name.as_str());
+        let place = self.lines.iter().position(|line| line.is(text, own));
+        if place.is_some() {
+            self.remove(&name);
+        }
         if let Ok(value) = value.try_into() {
-            self.append(name, value);
+            let place = place.unwrap_or(self.lines.len());
+            self.lines.insert(place, Line::Made(name, value));
         }
     }
 
@@ -184,22 +237,6 @@ impl From<HeaderMap> for Fields {
             }
         }
         fields
-    }
-}
-
-fn read<'a>(text: &'a [u8], line: &'a Line) -> Field<'a> {
-    match line {
-        Line::Made(name, value) => {
-            Field { name: name.as_str().as_bytes(), value: value.as_bytes(), line: None }
-        }
-        Line::Sent(Sent { name, value, is_plain }) => {
-            let line = Place { start: name.start, end: value.end + 2 };
-            Field {
-                name: name.within(text),
-                value: value.within(text),
-                line: is_plain.then(|| line.within(text)),
-            }
-        }
     }
 }
 
@@ -307,9 +344,9 @@ mod tests {
         let mut fields = sent();
         fields.insert(SET_COOKIE, HeaderValue::from_static("d"));
         fields.append(SERVER, HeaderValue::from_static("e"));
-        assert_eq!(shown(&fields), "Server: a\r\nx-empty: \r\nset-cookie: d\r\nserver: e\r\n");
+        assert_eq!(shown(&fields), "Server: a\r\nset-cookie: d\r\nx-empty: \r\nserver: e\r\n");
         fields.insert(SERVER, "no\nvalue");
-        assert_eq!(shown(&fields), "x-empty: \r\nset-cookie: d\r\n");
+        assert_eq!(shown(&fields), "set-cookie: d\r\nx-empty: \r\n");
     }
 
     #[test]

@@ -111,7 +111,8 @@ fn salt(environment: &str, service: &str) -> u64 {
 impl Id {
     /// A new one.
     pub fn random() -> Self {
-        let bytes: [u8; 16] = rand::random();
+        // One number, because an array would be drawn byte by byte.
+        let bytes = rand::random::<u128>().to_ne_bytes();
         let mut digits = [0; 32];
         for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
             pair.copy_from_slice(&[hexadecimal(byte >> 4), hexadecimal(byte & 15)]);

@@ -10,6 +10,11 @@ use super::head::{Malformed, request_line, value_of};
 ///
 /// Where the target is in no known form, names a user, or `host` contradicts it.
 pub fn origin_form(head: &[u8]) -> Result<Option<Vec<u8>>, Malformed> {
+    // Almost all targets begin with their path, and need no closer look.
+    let target = memchr::memchr(b' ', head).and_then(|end| head.get(end + 1));
+    if target == Some(&b'/') {
+        return Ok(None);
+    }
     let mut lines = lines(head).skip_while(|line| line.is_empty());
     let line = lines.next().unwrap_or_default();
     let (method, target, version) = request_line(line).ok_or(Malformed::Syntax)?;

@@ -16,7 +16,8 @@ pub fn is_authority(text: &[u8]) -> bool {
         _ => {
             let end = text.iter().position(|byte| !is_of_name(*byte)).unwrap_or(text.len());
             let (name, rest) = text.split_at(end);
-            !name.is_empty() && are_encoded(name) && is_port(rest)
+            let is_plain = memchr::memchr(b'%', name).is_none();
+            !name.is_empty() && (is_plain || are_encoded(name)) && is_port(rest)
         }
     }
 }

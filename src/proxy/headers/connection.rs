@@ -80,12 +80,14 @@ pub fn end_to_end(
 
 /// Removes the fields that are ours to write from a response, and those that its sender names.
 pub fn keep_end_to_end(fields: &mut Fields) {
-    let options = fields.values(CONNECTION).flat_map(options);
-    // Whoever names the length does not make the response longer.
-    let named = options.filter(|name| !is(name, "content-length"));
-    let named: Vec<_> = named.map(<[u8]>::to_owned).collect();
+    let mut named = Vec::new();
+    for value in fields.values(CONNECTION) {
+        // Whoever names the length does not make the response longer.
+        let others = options(value).filter(|name| !is(name, "content-length"));
+        named.extend(others.map(<[u8]>::to_owned));
+    }
     let is_named = |name: &[u8]| named.iter().any(|it| it.eq_ignore_ascii_case(name));
-    fields.retain(|field| !is_of_responses(field.name) && !is_named(field.name));
+    fields.retain(|name| !is_of_responses(name) && !is_named(name));
 }
 
 /// Removes fields that may not be trailers from a backend's trailers ([RFC 9110, section
@@ -133,7 +135,7 @@ fn protocol(request: &Parts) -> Option<&HeaderValue> {
 /// Tells an upstream what concerns its own connection: that trailers are understood, that the client waits for `100
 /// Continue`, and the protocol that the client wants to switch to. Takes from it what would pass for ours.
 pub fn tell_upstream(sent: &Parts, fields: &mut Fields, awaits_continue: bool, switches: bool) {
-    fields.retain(|field| !imitates(field.name));
+    fields.retain(|name| !imitates(name));
     let mut wishes = sent.headers.get_all(TE).iter().filter_map(|wish| wish.to_str().ok());
     let is_trailers = |wish: &str| wish.trim().eq_ignore_ascii_case("trailers");
     if wishes.any(|wish| wish.split(',').any(is_trailers)) {
@@ -154,7 +156,7 @@ pub fn tell_upstream(sent: &Parts, fields: &mut Fields, awaits_continue: bool, s
 /// is made here: `x_forwarded_for` and `x-forwarded-for` become the same variable.
 fn imitates(name: &[u8]) -> bool {
     // All of ours begin with one of these, few others do, and hardly a field has the other sign.
-    if !matches!(name, [b'x' | b'X' | b'w' | b'W', ..]) || !name.contains(&b'_') {
+    if !matches!(name, [b'x' | b'X' | b'w' | b'W', ..]) || memchr::memchr(b'_', name).is_none() {
         return false;
     }
     let name = String::from_utf8_lossy(name).to_ascii_lowercase().replace('_', "-");

@@ -1,6 +1,7 @@
 //! Writes heads of responses, and frames their bodies.
 
 use bytes::{BufMut, Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, StatusCode};
 use pingora::protocols::http::date::get_cached_date;
 
@@ -26,18 +27,12 @@ impl Framing {
         if is_head || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
             return Self::Length(0);
         }
-        let mut framing = Self::UntilClose;
-        for field in head.fields.iter() {
-            if field.is("transfer-encoding") {
-                framing = Self::Chunked;
-            } else if field.is("content-length") {
-                let length = std::str::from_utf8(field.value).ok();
-                if let Some(length) = length.and_then(|length| length.parse().ok()) {
-                    return Self::Length(length);
-                }
-            }
+        let length = head.fields.get(&CONTENT_LENGTH).and_then(|it| std::str::from_utf8(it).ok());
+        match length.and_then(|length| length.parse().ok()) {
+            Some(length) => Self::Length(length),
+            None if head.fields.contains(&TRANSFER_ENCODING) => Self::Chunked,
+            None => Self::UntilClose,
         }
-        framing
     }
 }
 

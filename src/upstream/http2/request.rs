@@ -9,7 +9,7 @@ use http::{HeaderMap, Method, Request, Uri, Version};
 
 use super::switch;
 use crate::config::HostHeader;
-use crate::exchange::{Fields, RequestHead};
+use crate::exchange::{Fields, RequestHead, is};
 use crate::upstream::http1::Host;
 
 /// Fields about an HTTP/1.1 connection, which HTTP/2 does not have ([RFC 9113, section
@@ -82,7 +82,7 @@ fn authority(request: &RequestHead, host: Host<'_>) -> Result<Authority, String>
 
 fn fields(sent: &Fields) -> HeaderMap {
     let mut fields = sent.clone();
-    fields.retain(|field| !NOT_IN_HTTP2.iter().any(|name| field.is(name.as_str())));
+    fields.retain(|name| !NOT_IN_HTTP2.iter().any(|it| is(name, it.as_str())));
     if takes_trailers(sent) {
         fields.append(TE, HeaderValue::from_static("trailers"));
     }
