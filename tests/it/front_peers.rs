@@ -30,7 +30,8 @@ struct Behind {
 
 impl Behind {
     fn new(server: &str) -> Self {
-        let rule = format!("name = \"office\"\nmatch = {{ client = \"{OFFICE}\" }}\nversion = \"v2\"");
+        let rule =
+            format!("name = \"office\"\nmatch = {{ client = \"{OFFICE}\" }}\nversion = \"v2\"");
         let two = greeter("v1") + &greeter("v2") + &split("v1 = 50, v2 = 50");
         let sticky = "[traffic.sticky]\nkey = \"client-address\"\n";
         let decided = format!("{two}\n[[traffic.rules]]\n{rule}\n{sticky}");
@@ -214,7 +215,8 @@ fn haproxy_ends_tls_and_says_who_came() {
     let behind = Behind::new("");
     let server = format!("server us {}", behind.watershed.address());
     // Connections of one client are used for another.
-    let fields = "option forwardfor|http-reuse always|http-request set-header x-forwarded-proto https";
+    let fields =
+        "option forwardfor|http-reuse always|http-request set-header x-forwarded-proto https";
     let parts = [format!("{}|{fields}|{server}", bind(&behind))];
     let (_haproxy, addresses) = haproxy(&behind.home(), &program, &parts);
     behind.assert_clients_are_found(Front { at: addresses[0], has_http2: true });
@@ -272,7 +274,11 @@ fn nginx_passes_tls_through_behind_a_proxy_header() {
     let (_nginx, addresses) = Peer::listening(1, |addresses| {
         let server = format!("listen {}; proxy_pass {us}; proxy_protocol on;", addresses[0]);
         let module = module.display();
-        nginx_at(&home, &program, &format!("load_module {module}; stream {{ server {{ {server} }} }}"))
+        nginx_at(
+            &home,
+            &program,
+            &format!("load_module {module}; stream {{ server {{ {server} }} }}"),
+        )
     });
     behind.assert_clients_are_found(Front { at: addresses[0], has_http2: true });
 }

@@ -6,8 +6,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::{ClientConnection, StreamOwned};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustls::{ClientConnection, StreamOwned};
 use socket2::SockRef;
 
 use ::misbehaving::{Script, Upstream};

@@ -137,7 +137,8 @@ fn a_handshake_begins_behind_the_header() {
             client.sock.write_all(piece).unwrap();
             std::thread::sleep(Duration::from_millis(2));
         }
-        write!(client, "GET /headers HTTP/1.1\r\nhost: {FIRST}\r\nconnection: close\r\n\r\n").unwrap();
+        write!(client, "GET /headers HTTP/1.1\r\nhost: {FIRST}\r\nconnection: close\r\n\r\n")
+            .unwrap();
         let mut read = String::new();
         client.read_to_string(&mut read).unwrap();
         assert!(read.contains("x-forwarded-for: 198.51.100.7\n"), "{read}");

@@ -14,7 +14,9 @@ const AT_ONCE: usize = 1_024;
 
 fn serve(site: Site) -> Watershed {
     let domains = format!("domains = [\"{FIRST}\", \"{SECOND}\"]\n");
-    site.variable("WATERSHED_LOG", "watershed=debug").service("lab", &(domains + &lab("v1"))).start()
+    site.variable("WATERSHED_LOG", "watershed=debug")
+        .service("lab", &(domains + &lab("v1")))
+        .start()
 }
 
 /// A request over a new connection.
@@ -125,7 +127,8 @@ fn a_hello_may_come_byte_by_byte() {
         for piece in pieces {
             client.sock.write_all(&piece).unwrap();
         }
-        write!(client, "GET /count HTTP/1.1\r\nhost: {FIRST}\r\nconnection: close\r\n\r\n").unwrap();
+        write!(client, "GET /count HTTP/1.1\r\nhost: {FIRST}\r\nconnection: close\r\n\r\n")
+            .unwrap();
         let mut read = String::new();
         client.read_to_string(&mut read).unwrap();
         assert!(read.starts_with("HTTP/1.1 200 "), "{read}");

@@ -92,7 +92,8 @@ impl Resuming {
         let mut tls = rustls::ClientConnection::new(self.config.clone(), name).unwrap();
         let mut socket = TcpStream::connect(self.watershed).unwrap();
         let mut stream = rustls::Stream::new(&mut tls, &mut socket);
-        write!(stream, "GET /count HTTP/1.1\r\nhost: {FIRST}\r\nconnection: close\r\n\r\n").unwrap();
+        write!(stream, "GET /count HTTP/1.1\r\nhost: {FIRST}\r\nconnection: close\r\n\r\n")
+            .unwrap();
         let mut read = String::new();
         stream.read_to_string(&mut read).unwrap();
         assert!(read.starts_with("HTTP/1.1 200 "), "{read}");
@@ -126,7 +127,8 @@ fn the_keys_of_tickets_are_rotated_by_hand_while_clients_come() {
             (asked, resumed)
         });
         let stop = StopOnDrop(&running);
-        for text in [key(1) + &key(2), key(2) + &key(1), key(2), key(2) + &key(3), key(3) + &key(2)] {
+        for text in [key(1) + &key(2), key(2) + &key(1), key(2), key(2) + &key(3), key(3) + &key(2)]
+        {
             put(text);
             // A client that comes all the time has a ticket of the newest key before the old one is gone.
             let fresh = Resuming::new(&watershed);
@@ -148,5 +150,7 @@ fn the_keys_of_tickets_are_rotated_by_hand_while_clients_come() {
         assert!(old.resumes(), "{wrong:?}");
     }
     put(key(3));
-    eventually("no trouble", || !watershed.status()["troubles"].to_string().contains("tickets.key"));
+    eventually("no trouble", || {
+        !watershed.status()["troubles"].to_string().contains("tickets.key")
+    });
 }

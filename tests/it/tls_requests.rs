@@ -45,7 +45,11 @@ fn cleartext_requests_for_a_host_with_a_certificate_are_sent_to_https() {
     ] {
         let response = watershed.http1().ask(method, &host, path, &[], b"");
         let expected = expected + path;
-        assert_eq!((response.status, response.header("location")), (308, Some(&*expected)), "{host}");
+        assert_eq!(
+            (response.status, response.header("location")),
+            (308, Some(&*expected)),
+            "{host}"
+        );
         assert_eq!(response.header("strict-transport-security"), None);
     }
     let mut two = request("GET", FIRST, "/x");

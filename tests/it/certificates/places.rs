@@ -62,11 +62,26 @@ fn what_is_wrong_with_a_file_is_told_where_it_is_named() {
     };
     let cases: [(&dyn Fn(), &str, &str, &str); 6] = [
         (&|| fs::remove_file(site.path(key)).unwrap(), "key", key, "is not there"),
-        (&|| fs::remove_file(site.path(certificate)).unwrap(), "certificate", certificate, "is not there"),
+        (
+            &|| fs::remove_file(site.path(certificate)).unwrap(),
+            "certificate",
+            certificate,
+            "is not there",
+        ),
         (&|| site.write(key, &other.key), "key", key, "does not belong to"),
-        (&|| site.write(certificate, "-----BEGIN CERTIFICATE-----\nMI"), "certificate", certificate, "middle"),
+        (
+            &|| site.write(certificate, "-----BEGIN CERTIFICATE-----\nMI"),
+            "certificate",
+            certificate,
+            "middle",
+        ),
         (&|| site.write("tickets.key", "short"), tickets, "tickets.key", "cannot be used"),
-        (&|| fs::remove_file(site.path("tickets.key")).unwrap(), tickets, "tickets.key", "cannot be read"),
+        (
+            &|| fs::remove_file(site.path("tickets.key")).unwrap(),
+            tickets,
+            "tickets.key",
+            "cannot be read",
+        ),
     ];
     for (spoil, name, value, message) in cases {
         set(&good);
@@ -167,7 +182,13 @@ fn files_without_permission_are_told_of_and_take_nothing_away() {
     deny(&watershed.site, "tickets.key");
     let reload = watershed.admin_post("/api/v1/reload");
     assert_eq!(reload.status, 422, "{reload:?}");
-    assert_at(&watershed.site, &certificates(&watershed)[0]["problem"], "key", PAIR.1, "may not be read");
+    assert_at(
+        &watershed.site,
+        &certificates(&watershed)[0]["problem"],
+        "key",
+        PAIR.1,
+        "may not be read",
+    );
     let troubles = watershed.status()["troubles"].to_string();
     assert!(troubles.contains("tickets.key"), "{troubles}");
     assert!(shows(&watershed, &old));

@@ -33,7 +33,12 @@ fn a_restart_does_not_replace_a_valid_certificate_by_one_that_has_expired() {
     put(&watershed.site, PAIR, &expired);
     let (code, told) = asks(&watershed, "restart");
     assert_eq!(code, Some(1), "{told}");
-    assert!(told.contains("watershed.toml:") && told.contains("the certificate of") && told.contains("expired"), "{told}");
+    assert!(
+        told.contains("watershed.toml:")
+            && told.contains("the certificate of")
+            && told.contains("expired"),
+        "{told}"
+    );
     assert!(shows(&watershed, &old));
     watershed.log_line(&["WARN", "a.pem expired 2 days ago, so it is not served"]);
     let text = watershed.admin("/metrics").text();

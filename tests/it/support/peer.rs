@@ -106,7 +106,8 @@ pub fn nginx_at(home: &Path, nginx: &Path, config: &str) -> Command {
     let start = "daemon off; master_process off; worker_processes 1; pid nginx.pid; \
                  error_log stderr; events { worker_connections 256; }\n";
     // A module is loaded before anything else.
-    let (first, rest) = match config.strip_prefix("load_module ").and_then(|it| it.split_once(';')) {
+    let (first, rest) = match config.strip_prefix("load_module ").and_then(|it| it.split_once(';'))
+    {
         Some((module, rest)) => (format!("load_module {module};\n"), rest),
         None => (String::new(), config),
     };
