@@ -173,8 +173,11 @@ impl Source {
             (None, Some(service)) => {
                 Target::find_offline(path, common, service)?;
             }
-            // A process has said so itself.
-            (Some(_), None) => {}
+            (Some(process), None) => {
+                let status: StatusDocument = process.get(&StatusQuery::default().path())?;
+                let known = &status.environments;
+                environment.map(|name| select::environment_among(known, name)).transpose()?;
+            }
             (None, None) if environment.is_some() => {
                 Site::open_offline(path)?.environment(environment)?;
             }
