@@ -1,5 +1,6 @@
 //! The composition root: makes everything, connects it, and runs it until a signal.
 
+mod edits;
 mod handover;
 mod memory;
 mod origin;
@@ -116,8 +117,10 @@ pub fn run(
         Some(_) => reloader.with_https(certificates, terms.clone()),
         None => reloader,
     };
-    let (port, https) = (sockets.port(), sockets.https(terms.certificates().clone()));
-    let (taking_over, turn) = handover.take_over(left, &drain, (&live, &reloads));
+    let (port, https) =
+        (sockets.port().unwrap_or(0), sockets.https(terms.certificates().clone()));
+    let (taking_over, turn) =
+        handover.take_over((left, sockets.admin()), &drain, (&live, &reloads));
     let reloader = reloader.waiting_for(turn);
     let (ready, accept) = oneshot::channel();
     let printed = (sockets.lines(), port);

@@ -84,6 +84,8 @@ mod remote;
 mod rescue;
 mod restart;
 mod restart_failures;
+mod restart_kills;
+mod restart_meanwhile;
 mod restart_tls;
 mod restore_file;
 mod retries;
