@@ -141,15 +141,15 @@ pub fn run(
         let gateway = gateway.clone();
         move |call, allowed| gateway.call(call, allowed)
     });
+    let health = telemetry.health();
+    server.add_service(supervised(Sweeper(shared.live.clone(), gateway.clone()), health));
     let mut acceptor = Acceptor::new(proxy, gateway, limit, drain.clone(), accept)
         .with_proxy_headers(config.server.proxy_protocol == ProxyProtocol::V1V2);
     if !tls.is_empty() {
         acceptor = acceptor.with_tls(tls, Handshakes::new(terms));
     }
     server.add_service(acceptor);
-    let health = telemetry.health();
     let reloading = Reloading(tokio::sync::Mutex::new((reloader, watcher)));
-    server.add_service(supervised(Sweeper(shared.live.clone()), health));
     server.add_service(supervised(Sampler(telemetry.clone()), health));
     server.add_service(supervised(reloading, health));
     server.add_service(supervised(ReloadOnHangup(shared.reloads.clone()), health));
@@ -272,7 +272,7 @@ fn pingora_conf(config: &Config) -> ServerConf {
 
 /// Returns idle sandboxes to the pool and free memory to the system, and samples the counters of each version so that
 /// the status can show the last minute.
-struct Sweeper(Arc<Live>);
+struct Sweeper(Arc<Live>, Gateway);
 
 #[async_trait]
 impl Task for Sweeper {
@@ -285,6 +285,7 @@ impl Task for Sweeper {
         loop {
             rounds.tick().await;
             let now = Instant::now();
+            self.1.tell_rest(now);
             let snapshot = self.0.load();
             for services in snapshot.services.chunks(SWEPT_AT_ONCE) {
                 services.iter().for_each(|service| service.sweep(now));

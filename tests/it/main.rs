@@ -26,6 +26,7 @@ mod completions;
 mod consent;
 mod console_files;
 mod cpu_time;
+mod crowded;
 mod decide;
 mod deploy;
 mod docs;
