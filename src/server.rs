@@ -34,7 +34,7 @@ use crate::runtime::{CompileCache, Compiler, Engine, EngineError, PoolSize, give
 use crate::source::{ComponentStore, Loaded, Loader, WatchError, Watcher};
 use crate::telemetry::Telemetry;
 use crate::transport::tls::{Certificates, Handshakes, TlsError, TlsTerms};
-use crate::transport::{Acceptor, ConnectionLimit, Drain, ListenError};
+use crate::transport::{Acceptor, ConnectionLimit, Drain, ListenError, Urls};
 use crate::versions::{Live, Preparer, declared};
 use handover::Handover;
 pub use origin::{Concerned, Origin, OriginError};
@@ -117,15 +117,16 @@ pub fn run(
         Some(_) => reloader.with_https(certificates, terms.clone()),
         None => reloader,
     };
-    let (port, https) =
-        (sockets.port().unwrap_or(0), sockets.https(terms.certificates().clone()));
+    let https = sockets.https(terms.certificates().clone());
+    let speaks = https.as_ref().map(|https| (https.port, https.certificates.clone()));
+    let urls = Urls::new(sockets.port(), speaks);
     let (taking_over, turn) =
         handover.take_over((left, sockets.admin()), &drain, (&live, &reloads));
     let reloader = reloader.waiting_for(turn);
     let (ready, accept) = oneshot::channel();
-    let printed = (sockets.lines(), port);
+    let printed = (sockets.lines(), urls.clone());
     let startup = Startup::new(ready, printed, live, reloads, handover.restarts.clone());
-    let admin = shared.admin(token, port, files, config.clone());
+    let admin = shared.admin(token, urls, files, config.clone());
     let admin = AdminListener::new(admin, admin_sockets);
 
     let mut server = Server::new_with_opt_and_conf(None, pingora_conf(&config));
@@ -198,7 +199,7 @@ impl Shared {
     fn admin(
         &self,
         token: Option<TokenFile>,
-        port: u16,
+        urls: Urls,
         (config, root): (PathBuf, PathBuf),
         started_with: Arc<Config>,
     ) -> Admin {
@@ -214,7 +215,7 @@ impl Shared {
             drain,
             restarts,
             events: Events::default(),
-            port,
+            urls,
             config,
             root,
             started_with,
