@@ -144,17 +144,36 @@ impl Restarting {
         self.restarts.reach(Phase::TakingOver { pid: successor.pid() });
         let rest = timeout(patience, self.reloads.rest()).await;
         let rest = rest.map_err(|_| "this process has not come to rest".to_owned())??;
-        let Rest { generation, has_history, .. } = rest;
         let mut attempt = Attempt { successor, rest };
-        let successor = &mut attempt.successor;
+        match self.give_turn(&mut attempt, patience).await {
+            Ok(serving) => Ok((attempt, serving)),
+            Err(why) => {
+                // Whoever hears of the failure finds the history again.
+                let Attempt { successor, rest } = attempt;
+                drop(successor);
+                timeout(BACK_TIME, rest.end(0)).await.ok();
+                Err(why)
+            }
+        }
+    }
+
+    /// Gives a successor its turn, and waits until it serves.
+    async fn give_turn(
+        &self,
+        Attempt { successor, rest }: &mut Attempt,
+        patience: Duration,
+    ) -> Result<Serving, String> {
         let memory = self.memory().await;
         let format = memory.as_ref().map(|_| memory::FORMAT);
-        let turn =
-            ToSuccessor::TakeOver { generation, has_history, memory: format, says_stopped: true };
+        let turn = ToSuccessor::TakeOver {
+            generation: rest.generation,
+            has_history: rest.has_history,
+            memory: format,
+            says_stopped: true,
+        };
         let deaf = |error| format!("the new process does not hear: {error}");
         successor.tell(&turn, memory.as_ref()).map_err(deaf)?;
-        let serving = served(successor, patience).await?;
-        Ok((attempt, serving))
+        served(successor, patience).await
     }
 
     fn has_admin_at(&self, address: SocketAddr) -> bool {
