@@ -50,7 +50,7 @@ use crate::descriptors::Descriptors;
 use crate::reload::ReloadHandle;
 use crate::restart::Restarts;
 use crate::telemetry::Telemetry;
-use crate::transport::Drain;
+use crate::transport::{Drain, Urls};
 use crate::versions::Live;
 
 /// How often the token file is read.
@@ -75,8 +75,8 @@ pub struct Admin {
     pub drain: Drain,
     pub restarts: Restarts,
     pub events: Events,
-    /// Port of the first proxy listener, for the URLs of services.
-    pub port: u16,
+    /// How clients name the listeners, for the URLs of services.
+    pub urls: Urls,
     /// The main file, absolute.
     pub config: PathBuf,
     /// The directory of the main file, absolute.

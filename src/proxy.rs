@@ -17,6 +17,7 @@ mod https;
 mod local;
 mod session;
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -107,6 +108,10 @@ impl Handler for Gateway {
                 let (scheme, protocol) = (Scheme::HTTPS, Version::HTTP_11);
                 self.record_unread(&Failure::Handshake, &Origin { client, scheme, protocol }, None);
             }
+            Rejected::Crowded { client } => {
+                let (scheme, protocol) = (Scheme::HTTPS, Version::HTTP_11);
+                self.displaced(&Origin { client, scheme, protocol }, None);
+            }
         }
     }
 
@@ -121,11 +126,7 @@ impl Handler for Gateway {
     fn refused(&self, address: SocketAddr, why: PeerError) {
         let (scheme, protocol) = (Scheme::HTTP, Version::HTTP_11);
         let origin = Origin { client: address, scheme, protocol };
-        let failure = Failure::from(why);
-        self.record_unread(&failure, &origin, None);
-        if let Some(more) = self.refusals.admit((failure.code(), false), Instant::now()) {
-            tracing::warn!(client = %address, code = failure.code(), "a connection is closed: {why}{more}");
-        }
+        self.refuse_connection(&Failure::from(why), &why, &origin, None);
     }
 }
 
@@ -222,6 +223,34 @@ impl Gateway {
         match health::answer(session, self.draining.load(Ordering::Relaxed)).await {
             Ok(()) => Flow::Done,
             Err(Gone) => Flow::Broken,
+        }
+    }
+
+    /// Records a connection that had to give way to others before it came to a request.
+    fn displaced(&self, origin: &Origin, status: Option<StatusCode>) {
+        let why = "every place for a connection is taken, and it was slow to come to a request";
+        self.refuse_connection(&Failure::Crowded, &why, origin, status);
+    }
+
+    /// Records a connection that is closed before it has come to a request, and tells of it once a second.
+    fn refuse_connection(
+        &self,
+        failure: &Failure,
+        why: &dyn fmt::Display,
+        origin: &Origin,
+        status: Option<StatusCode>,
+    ) {
+        self.record_unread(failure, origin, status);
+        let code = failure.code();
+        if let Some(more) = self.refusals.admit((code, false), Instant::now()) {
+            tracing::warn!(client = %origin.client, code, "a connection is closed: {why}{more}");
+        }
+    }
+
+    /// Tells of the connections that were closed and not told of, once a while has passed.
+    pub fn tell_rest(&self, now: Instant) {
+        for ((code, _), more) in self.refusals.overdue(now) {
+            tracing::warn!(code, "connections are closed: {more} more of the same");
         }
     }
 

@@ -1,5 +1,6 @@
 //! The composition root: makes everything, connects it, and runs it until a signal.
 
+mod edits;
 mod handover;
 mod memory;
 mod origin;
@@ -35,7 +36,7 @@ use crate::runtime::{
 use crate::source::{ComponentStore, Loaded, Loader, WatchError, Watcher};
 use crate::telemetry::Telemetry;
 use crate::transport::tls::{Certificates, Handshakes, TlsError, TlsTerms};
-use crate::transport::{Acceptor, ConnectionLimit, Drain, ListenError};
+use crate::transport::{Acceptor, ConnectionLimit, Drain, ListenError, Urls};
 use crate::versions::{Live, Preparer, declared};
 use handover::Handover;
 pub use origin::{Concerned, Origin, OriginError};
@@ -119,13 +120,16 @@ pub fn run(
         Some(_) => reloader.with_https(certificates, terms.clone()),
         None => reloader,
     };
-    let (port, https) = (sockets.port(), sockets.https(terms.certificates().clone()));
-    let (taking_over, turn) = handover.take_over(left, &drain, (&live, &reloads));
+    let https = sockets.https(terms.certificates().clone());
+    let speaks = https.as_ref().map(|https| (https.port, https.certificates.clone()));
+    let urls = Urls::new(sockets.port(), speaks);
+    let (taking_over, turn) =
+        handover.take_over((left, sockets.admin()), &drain, (&live, &reloads));
     let reloader = reloader.waiting_for(turn);
     let (ready, accept) = oneshot::channel();
-    let printed = (sockets.lines(), port);
+    let printed = (sockets.lines(), urls.clone());
     let startup = Startup::new(ready, printed, live, reloads, handover.restarts.clone());
-    let admin = shared.admin(token, port, files, config.clone());
+    let admin = shared.admin(token, urls, files, config.clone());
     let admin = AdminListener::new(admin, admin_sockets);
 
     let mut server = Server::new_with_opt_and_conf(None, pingora_conf(&config));
@@ -141,15 +145,15 @@ pub fn run(
         let gateway = gateway.clone();
         move |call, allowed| gateway.call(call, allowed)
     });
+    let health = telemetry.health();
+    server.add_service(supervised(Sweeper(shared.live.clone(), gateway.clone()), health));
     let mut acceptor = Acceptor::new(proxy, gateway, limit, drain.clone(), accept)
         .with_proxy_headers(config.server.proxy_protocol == ProxyProtocol::V1V2);
     if !tls.is_empty() {
         acceptor = acceptor.with_tls(tls, Handshakes::new(terms));
     }
     server.add_service(acceptor);
-    let health = telemetry.health();
     let reloading = Reloading(tokio::sync::Mutex::new((reloader, watcher)));
-    server.add_service(supervised(Sweeper(shared.live.clone()), health));
     server.add_service(supervised(Sampler(telemetry.clone()), health));
     server.add_service(supervised(reloading, health));
     server.add_service(supervised(ReloadOnHangup(shared.reloads.clone()), health));
@@ -198,7 +202,7 @@ impl Shared {
     fn admin(
         &self,
         token: Option<TokenFile>,
-        port: u16,
+        urls: Urls,
         (config, root): (PathBuf, PathBuf),
         started_with: Arc<Config>,
     ) -> Admin {
@@ -214,7 +218,7 @@ impl Shared {
             drain,
             restarts,
             events: Events::default(),
-            port,
+            urls,
             config,
             root,
             started_with,
@@ -272,7 +276,7 @@ fn pingora_conf(config: &Config) -> ServerConf {
 
 /// Returns idle sandboxes to the pool and free memory to the system, and samples the counters of each version so that
 /// the status can show the last minute.
-struct Sweeper(Arc<Live>);
+struct Sweeper(Arc<Live>, Gateway);
 
 #[async_trait]
 impl Task for Sweeper {
@@ -285,6 +289,7 @@ impl Task for Sweeper {
         loop {
             rounds.tick().await;
             let now = Instant::now();
+            self.1.tell_rest(now);
             let snapshot = self.0.load();
             for services in snapshot.services.chunks(SWEPT_AT_ONCE) {
                 services.iter().for_each(|service| service.sweep(now));

@@ -10,8 +10,8 @@
 //! grace period, and its test for HTTP/2 waits for 24 bytes, which a short HTTP/1.0 request never
 //! has. Rooms, in reading order: `bind`, `accept`, `limit` (how many connections may be open),
 //! `peer` and `proxy_protocol` (who is at the other end), `stream`, `tls` (a stream on top of another), `connection` with
-//! `inbound` (`head`, `target`), `outbound` and `pace` (how fast clients are), `io` (a connection for libraries), and
-//! `drain`.
+//! `inbound` (`head`, `target`), `outbound` and `pace` (how fast clients are), `io` (a connection for libraries),
+//! `drain`, and `urls` (how clients name the listeners).
 
 mod accept;
 mod bind;
@@ -28,6 +28,7 @@ mod proxy_protocol;
 mod stream;
 mod target;
 pub mod tls;
+mod urls;
 
 pub use accept::{Acceptor, Handler};
 pub use bind::{ListenError, adopt, listen};
@@ -40,3 +41,4 @@ pub use pace::{Pace, TooSlow};
 pub use peer::Peer;
 pub use proxy_protocol::PeerError;
 pub use stream::Stream;
+pub use urls::Urls;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use axum::extract::{RawQuery, Request, State};
 use axum::response::{IntoResponse, Json, Response};
@@ -10,7 +11,7 @@ use super::body::Expected;
 use super::error::AdminError;
 use super::routes::no_parameters;
 use super::{Admin, find, status};
-use crate::api::Attribution;
+use crate::api::{Attribution, ReloadDocument};
 use crate::config::{Digest, EnvironmentName, ServiceName};
 use crate::history::History;
 
@@ -56,7 +57,9 @@ pub async fn reload(
             return Err(unknown);
         }
     }
-    let document = status::reload_document(&reload);
+    let (listener, now) = (admin.reloads.listener(), SystemTime::now());
+    let held = listener.certificates.iter().filter_map(|state| state.held_back(now));
+    let document = ReloadDocument { warnings: held.collect(), ..status::reload_document(&reload) };
     Ok(match &reload.report {
         None => Json(document).into_response(),
         Some(report) => AdminError::files_wrong(&report.problems).with(&document),

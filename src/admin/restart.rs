@@ -60,7 +60,8 @@ pub async fn begin(
 }
 
 fn document(admin: &Admin) -> RestartDocument {
-    let RestartState { number, phase, failure, predecessor, serves: _ } = admin.restarts.state();
+    let RestartState { number, phase, moved_to, failure, predecessor, serves: _ } =
+        admin.restarts.state();
     let (prepared, versions) = match phase {
         Phase::Preparing { done, all, .. } => (Some(done), Some(all)),
         _ => (None, None),
@@ -70,6 +71,7 @@ fn document(admin: &Admin) -> RestartDocument {
         phase: phase.word().to_owned(),
         // It has a number as soon as it is started.
         successor: phase.successor().filter(|pid| *pid > 0),
+        moved_to: moved_to.map(|address| address.to_string()),
         prepared,
         versions,
         restart: number,

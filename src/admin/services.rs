@@ -12,12 +12,13 @@ use crate::config::Percent;
 use crate::policy::health::{Signs, VersionSigns};
 use crate::source::Rejection;
 use crate::telemetry::Recent;
+use crate::transport::Urls;
 use crate::versions::{ReadyVersion, ServiceEntry, ServiceKey, VersionView};
 
 /// The document of all services as they are now.
 pub fn document(admin: &Admin) -> ServicesDocument {
     let (rejected, snapshot) = (admin.reloads.rejected(), admin.live.load());
-    let (port, now) = (admin.port, Instant::now());
+    let (urls, now) = (&admin.urls, Instant::now());
     let key = |rejection: &Rejection| {
         let (environment, service) = (rejection.environment.clone(), rejection.serves.clone()?);
         Some(ServiceKey { environment, service })
@@ -25,7 +26,7 @@ pub fn document(admin: &Admin) -> ServicesDocument {
     let of_service: HashMap<_, _> =
         rejected.iter().filter_map(|rejection| Some((key(rejection)?, rejection))).collect();
     let summary =
-        |service: &ServiceEntry| summary(service, of_service.get(&service.key).copied(), port, now);
+        |service: &ServiceEntry| summary(service, of_service.get(&service.key).copied(), urls, now);
     let services = snapshot.services.iter().map(|service| summary(service)).collect();
     ServicesDocument { generation: snapshot.generation, services }
 }
@@ -33,7 +34,7 @@ pub fn document(admin: &Admin) -> ServicesDocument {
 fn summary(
     service: &ServiceEntry,
     rejected: Option<&Rejection>,
-    port: u16,
+    urls: &Urls,
     now: Instant,
 ) -> ServiceSummary {
     let observed = Observed::of(service, now);
@@ -50,7 +51,7 @@ fn summary(
     ServiceSummary {
         environment: service.key.environment.to_string(),
         name: service.key.service.to_string(),
-        url: service.url(port),
+        url: urls.of(&service.default_domain()),
         health: health.as_str().to_owned(),
         reason,
         versions: service.versions.iter().map(|view| version(service, view)).collect(),

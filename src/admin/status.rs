@@ -22,6 +22,7 @@ use crate::descriptors::Use;
 use crate::reload::{Outcome, Reload};
 use crate::source::Rejection;
 use crate::telemetry::{CallCounts, Recent};
+use crate::transport::Urls;
 use crate::versions::{
     EnvironmentView, ReadyVersion, ServiceEntry, Snapshot, Substitute, VersionView,
 };
@@ -31,14 +32,14 @@ pub(super) use observed::{Observed, rounded, shares};
 pub(super) fn document(admin: &Admin, query: &StatusQuery) -> Result<StatusDocument, AdminError> {
     let (last, rejected) = (admin.reloads.last(), admin.reloads.rejected());
     let snapshot = admin.live.load();
-    let (port, now) = (admin.port, Instant::now());
+    let (urls, now) = (&admin.urls, Instant::now());
     let mut services = wanted(admin, &snapshot, query)?.into_iter().peekable();
     let environment = |EnvironmentView { name, domain }: &EnvironmentView| {
         let own =
             iter::from_fn(|| services.next_if(|it| it.key.environment == *name)).map(|service| {
                 ServiceDocument {
                     file_digest: file_digest(admin, service),
-                    ..service_document(service, &rejected, port, now)
+                    ..service_document(service, &rejected, urls, now)
                 }
             });
         EnvironmentDocument {
@@ -117,7 +118,7 @@ impl From<Use> for DescriptorsDocument {
 pub fn service_document(
     service: &ServiceEntry,
     rejected: &[Rejection],
-    port: u16,
+    urls: &Urls,
     now: Instant,
 ) -> ServiceDocument {
     let declared = &service.declared;
@@ -148,7 +149,7 @@ pub fn service_document(
     let since = service.traffic_since;
     ServiceDocument {
         name: service.key.service.to_string(),
-        url: service.url(port),
+        url: urls.of(&service.default_domain()),
         domains: declared.domains.iter().map(ToString::to_string).collect(),
         routes: declared.routes.iter().map(ToString::to_string).collect(),
         file: declared.file.display().to_string(),
@@ -330,6 +331,7 @@ pub(super) fn reload_document(reload: &Reload) -> ReloadDocument {
         generation: *generation,
         files_read: *read,
         restart_needed_for: keys.iter().map(|key| (*key).to_owned()).collect(),
+        warnings: Vec::new(),
         report: report.as_ref().map(ReportDocument::from),
     }
 }

@@ -58,6 +58,10 @@ pub struct ReloadDocument {
     /// Keys of the main file that take effect at the next start.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub restart_needed_for: Vec<String>,
+    /// Certificates that are there, and are not taken while the ones before are valid. In the answer to a request alone: the
+    /// status has them with its certificates.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Problem>,
     #[serde(flatten)]
     pub report: Option<ReportDocument>,
 }

@@ -23,6 +23,10 @@ pub struct RestartDocument {
     /// The new process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub successor: Option<u32>,
+    /// The address of the new process's admin listener, where `[admin] listen` has changed. It may be one that only that
+    /// machine can reach.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_to: Option<String>,
     /// How many versions the new process has made ready, and of how many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prepared: Option<usize>,

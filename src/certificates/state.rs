@@ -37,17 +37,22 @@ impl CertificateState {
             let message = format!("the certificate of {what}");
             self.files.certificate.problem(message, help)
         };
-        let held = self.held.as_ref().map(|held| {
-            let validity = held.validity(now);
-            let (names, why) = (named(&held.names), validity.state().unwrap_or_default());
-            let what = format!("{names} in this file {why}, so the valid one before is served");
-            warning(what, validity.help())
-        });
         let doubt = self.served.as_ref().and_then(|facts| Some((facts, facts.doubt?)));
         let doubt = doubt.map(|(facts, doubt)| {
             warning(format!("{} {doubt}", named(&facts.names)), doubt.help())
         });
-        self.ending(now).into_iter().chain(held).chain(doubt).collect()
+        self.ending(now).into_iter().chain(self.held_back(now)).chain(doubt).collect()
+    }
+
+    /// That the certificate in the files is not taken, although it could be used.
+    pub fn held_back(&self, now: SystemTime) -> Option<Problem> {
+        let held = self.held.as_ref()?;
+        let validity = held.validity(now);
+        let (names, why) = (named(&held.names), validity.state().unwrap_or_default());
+        let message = format!(
+            "the certificate of {names} in this file {why}, so the valid one before is served"
+        );
+        Some(self.files.certificate.problem(message, validity.help()))
     }
 
     /// That the certificate which is served ends, or is not valid.

@@ -1,5 +1,6 @@
 //! A running process, asked at its admin listener by commands.
 
+mod edit;
 #[cfg(test)]
 mod tests;
 
@@ -49,7 +50,7 @@ pub struct Process {
 }
 
 /// Where the token for the listener is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum TokenSource {
     /// Nobody says that there is one.
     None,
@@ -199,6 +200,21 @@ impl Process {
 
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The same at another address of the same machine. `None` where that is not reached from here, or may be another
+    /// machine's.
+    pub fn moved(&self, address: SocketAddr) -> Option<Self> {
+        let authority: http::uri::Authority = self.url.strip_prefix("http://")?.parse().ok()?;
+        let host = authority.host();
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let is_here = bare == "localhost" || bare.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+        let url = match address.ip() {
+            ip if ip.is_unspecified() => format!("http://{host}:{}", address.port()),
+            ip if ip.is_loopback() && !is_here => return None,
+            _ => format!("http://{address}"),
+        };
+        Some(Self { url, token: self.token.clone(), agent: self.agent.clone() })
     }
 
     /// Gets the document at a path.

@@ -2,6 +2,7 @@
 //! serves.
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
@@ -21,6 +22,8 @@ use crate::config::{parse_duration, show_duration};
 const LOOK: Duration = Duration::from_millis(100);
 /// How long neither process may answer, while one takes over from the other.
 const SILENCE: Duration = Duration::from_secs(15);
+/// How long the new process may take to answer at another address, once the old one has said that it serves.
+const ELSEWHERE: Duration = Duration::from_secs(3);
 /// The shortest and the longest timeout.
 const TIMEOUTS: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(3_600);
@@ -65,8 +68,11 @@ pub(super) struct Document {
     predecessor: u32,
     /// The process that serves now.
     pid: u32,
-    /// What it serves.
-    generation: u64,
+    /// Where it answers.
+    admin: String,
+    /// What it serves; not known of a process that does not answer here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generation: Option<u64>,
     /// Whether the process before still finishes requests.
     finishing: bool,
 }
@@ -109,55 +115,81 @@ pub(super) fn restart(config: &Path, arguments: &Arguments) -> Result<ExitCode, 
     let request = RestartRequest { timeout_seconds: timeout.map(|timeout| timeout.as_secs()) };
     let (_, began): (u16, RestartDocument) = process.post(api::RESTART, &request)?;
     let waiting = Waiting::start(format!("process {} starts its successor", began.pid));
-    let after = follow(&process, &began, &waiting)?;
+    let document = Following::new(process, began).end(&waiting)?;
     waiting.end();
-    let document = Document {
-        predecessor: began.pid,
-        pid: after.pid,
-        generation: after.generation,
-        finishing: after.predecessor == Some(began.pid),
-    };
     let mut out = io::stdout().lock();
     match json {
         true => write_json(&mut out, &document)?,
-        false => print(&mut out, &document, process.url())?,
+        false => print(&mut out, &document)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Asks again and again, until the new process answers. Which one answers is said by its process ID.
-fn follow(
-    process: &Process,
-    began: &RestartDocument,
-    waiting: &Waiting,
-) -> Result<RestartDocument, CliError> {
-    let (mut heard, mut successor) = (Instant::now(), None);
-    loop {
-        thread::sleep(LOOK);
-        let now: RestartDocument = match process.get(api::RESTART) {
-            Ok(now) => now,
-            // Between two processes, a connection may break off.
-            Err(ProcessError::NotRunning { .. } | ProcessError::Unreachable { .. })
-                if heard.elapsed() < SILENCE =>
-            {
-                continue;
+struct Following {
+    process: Process,
+    began: RestartDocument,
+    /// When either process was heard last.
+    heard: Instant,
+    successor: Option<u32>,
+    /// Where the new process answers, if not where the old one does.
+    moved_to: Option<SocketAddr>,
+    /// When the old process has first said that the new one serves.
+    over: Option<Instant>,
+}
+
+impl Following {
+    fn new(process: Process, began: RestartDocument) -> Self {
+        let heard = Instant::now();
+        Self { process, began, heard, successor: None, moved_to: None, over: None }
+    }
+
+    fn end(mut self, waiting: &Waiting) -> Result<Document, CliError> {
+        loop {
+            thread::sleep(LOOK);
+            if let Some(moved) = self.moved() {
+                return Ok(moved);
             }
-            Err(ProcessError::NotRunning { .. } | ProcessError::Unreachable { .. }) => {
-                return Err(RestartError::Lost { before: began.pid, successor }.into());
+            let now: RestartDocument = match self.process.get(api::RESTART) {
+                Ok(now) => now,
+                // Between two processes, a connection may break off.
+                Err(ProcessError::NotRunning { .. } | ProcessError::Unreachable { .. })
+                    if self.heard.elapsed() < SILENCE =>
+                {
+                    continue;
+                }
+                Err(ProcessError::NotRunning { .. } | ProcessError::Unreachable { .. }) => {
+                    let Self { began, successor, .. } = self;
+                    return Err(RestartError::Lost { before: began.pid, successor }.into());
+                }
+                Err(error) => return Err(error.into()),
+            };
+            if let Some(document) = self.hear(now, waiting)? {
+                return Ok(document);
             }
-            Err(error) => return Err(error.into()),
-        };
-        heard = Instant::now();
-        successor = now.successor.or(successor);
-        if now.pid != began.pid {
-            return match successor.is_none_or(|pid| pid == now.pid) {
-                true => Ok(now),
-                false => Err(RestartError::Another { before: began.pid, pid: now.pid }.into()),
+        }
+    }
+
+    /// Hears what a process says, which ends it where the new one does.
+    fn hear(
+        &mut self,
+        now: RestartDocument,
+        waiting: &Waiting,
+    ) -> Result<Option<Document>, CliError> {
+        let before = self.began.pid;
+        self.heard = Instant::now();
+        self.successor = now.successor.or(self.successor);
+        if now.pid != before {
+            return match self.successor.is_none_or(|pid| pid == now.pid) {
+                true => Ok(Some(self.document(&now, self.process.url()))),
+                false => Err(RestartError::Another { before, pid: now.pid }.into()),
             };
         }
-        if let Some(failure) = now.failure.filter(|failure| failure.restart >= began.restart) {
+        if let Some(failure) = now.failure.filter(|it| it.restart >= self.began.restart) {
             return Err(RestartError::Failed(failure.message).into());
         }
+        self.moved_to = now.moved_to.and_then(|address| address.parse().ok());
+        self.over = self.over.or_else(|| (now.phase == "handed-over").then(Instant::now));
         waiting.say(match (now.phase.as_str(), now.prepared, now.versions) {
             ("preparing", Some(prepared), Some(versions)) => {
                 format!("the new process has made {prepared} of {versions} versions ready")
@@ -165,12 +197,53 @@ fn follow(
             ("taking-over" | "handed-over", _, _) => "the new process takes over".to_owned(),
             _ => "the new process starts".to_owned(),
         });
+        Ok(None)
+    }
+
+    /// The new process, where it answers at another address than the old one; or what the old one has said of it, where
+    /// that address is not reached from here.
+    fn moved(&self) -> Option<Document> {
+        let (address, pid) = (self.moved_to?, self.successor?);
+        let process = self.process.moved(address);
+        let is_reached = process.is_some();
+        let now = process.and_then(|process| {
+            let now = process.get::<RestartDocument>(api::RESTART).ok()?;
+            (now.pid == pid).then(|| self.document(&now, process.url()))
+        });
+        now.or_else(|| {
+            let is_over = |over: &Instant| !is_reached || over.elapsed() > ELSEWHERE;
+            self.over.filter(is_over).map(|_| Document {
+                predecessor: self.began.pid,
+                pid,
+                admin: format!("http://{address}"),
+                generation: None,
+                finishing: true,
+            })
+        })
+    }
+
+    fn document(&self, now: &RestartDocument, url: &str) -> Document {
+        Document {
+            predecessor: self.began.pid,
+            pid: now.pid,
+            admin: url.to_owned(),
+            generation: Some(now.generation),
+            finishing: now.predecessor == Some(self.began.pid),
+        }
     }
 }
 
-fn print(out: &mut impl Write, document: &Document, url: &str) -> io::Result<()> {
-    let Document { predecessor, pid, generation, finishing } = document;
-    writeln!(out, "process {pid} serves generation {generation} at {url}")?;
+fn print(out: &mut impl Write, document: &Document) -> io::Result<()> {
+    let Document { predecessor, pid, admin, generation, finishing } = document;
+    match generation {
+        Some(generation) => {
+            writeln!(out, "process {pid} serves generation {generation} at {admin}")?
+        }
+        None => writeln!(
+            out,
+            "process {pid} serves, and answers at {admin}, which is not reached from here"
+        )?,
+    }
     match finishing {
         true => writeln!(out, "process {predecessor} finishes its requests, and ends"),
         false => writeln!(out, "process {predecessor} has ended"),

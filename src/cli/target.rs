@@ -18,8 +18,8 @@ use super::site::{Site, load};
 use super::trial::{self, Elsewhere};
 use super::{CliError, components};
 use crate::api::{
-    self, Attribution, ExplainQuery, Explanation, HistoryDocument, HistoryQuery, ReloadDocument,
-    ServiceDocument, Standing, StatusDocument, StatusQuery,
+    Attribution, ExplainQuery, Explanation, HistoryDocument, HistoryQuery, ServiceDocument,
+    Standing, StatusDocument, StatusQuery,
 };
 use crate::code::Coded;
 use crate::config::{
@@ -179,7 +179,7 @@ impl Target {
             keep_offline(&self.elsewhere.state, &attribution);
             return Ok(None);
         };
-        let (_, reload): (u16, ReloadDocument) = process.post(api::RELOAD, &attribution)?;
+        let reload = process.reload(&attribution)?;
         let problems = reload.report.map_or(Vec::new(), |report| report.problems);
         let is_own = |problem: &crate::config::Problem| problem.file == self.view.service.file;
         let own: Vec<_> = problems.into_iter().filter(is_own).collect();

@@ -35,6 +35,8 @@ pub enum Failure {
     RequestTarget,
     /// The client sent it too slowly.
     RequestTimeout,
+    /// It did not come to its end while others waited for the place of its connection.
+    Crowded,
     /// Its connection does not begin with the PROXY header that tells who sends it.
     ProxyHeader,
     /// Its connection should begin with a PROXY header, and comes from nobody who is trusted to send one.
@@ -85,6 +87,7 @@ impl From<PeerError> for Failure {
             PeerError::Untrusted => Self::UntrustedProxy,
             PeerError::Malformed => Self::ProxyHeader,
             PeerError::TooSlow => Self::RequestTimeout,
+            PeerError::Crowded => Self::Crowded,
         }
     }
 }
@@ -152,6 +155,11 @@ impl Failure {
                 StatusCode::REQUEST_TIMEOUT,
                 "request-timeout",
                 "The request did not come to its end in time.",
+            ),
+            Self::Crowded => answer(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "crowded",
+                "Others waited for the connection's place before the request came to its end.",
             ),
             // What is spoken after the header is not known yet, so these two are closed without an answer.
             Self::ProxyHeader => answer(
@@ -260,6 +268,7 @@ impl Failure {
                 | Self::RequestHead
                 | Self::RequestTarget
                 | Self::RequestTimeout
+                | Self::Crowded
                 | Self::ProxyHeader
                 | Self::UntrustedProxy
                 | Self::TransferCoding
@@ -290,6 +299,7 @@ impl Failure {
         let passes = matches!(
             self,
             Self::NoVersion
+                | Self::Crowded
                 | Self::Overload
                 | Self::Guest(GuestFailure::PoolExhausted(_))
                 | Self::Upstream(upstream::Failure { kind: FailureKind::Unhealthy, .. })

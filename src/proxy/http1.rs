@@ -38,6 +38,9 @@ impl From<Malformed> for Failure {
     }
 }
 
+/// How long a connection that has to give way may take to be told so.
+const LAST_WORD: Duration = Duration::from_millis(100);
+
 /// How long a draining process waits for the first request behind a handshake.
 const ABOUT_TO_ASK: Duration = Duration::from_secs(2);
 
@@ -75,6 +78,7 @@ pub async fn serve(gateway: &Gateway, connection: Connection) {
             }
             Next::Http2 => return Box::pin(http2::serve(gateway.clone(), connection)).await,
             Next::Nothing => return,
+            Next::Crowded => return Box::pin(give_way(gateway, &connection)).await,
             Next::Refused(malformed) => {
                 return Box::pin(refuse(gateway, &connection, malformed.into())).await;
             }
@@ -114,6 +118,14 @@ async fn refuse(gateway: &Gateway, connection: &Connection, failure: Failure) {
     if is_answered {
         connection.linger().await;
     }
+}
+
+/// Answers a head that is still coming, and closes its connection at once: somebody waits for its place.
+async fn give_way(gateway: &Gateway, connection: &Connection) {
+    let (failure, mut writer) = (Failure::Crowded, connection.clone());
+    let answered = timeout(LAST_WORD, answer(&mut writer, &failure)).await;
+    let status = answered.ok().flatten().map(|()| failure.status());
+    gateway.displaced(&Origin::of(connection, Version::HTTP_11), status);
 }
 
 async fn answer(connection: &mut Connection, failure: &Failure) -> Option<()> {

@@ -153,6 +153,9 @@ impl Serving {
                     return self.refuse(&Failure::RequestTimeout, Reason::ENHANCE_YOUR_CALM).await;
                 }
                 () = streams.idle(times.idle, connection.permit()) => {
+                    if self.noted.head().is_some() {
+                        return self.give_way().await;
+                    }
                     if !self.is_sending(connection) || kept >= KEPT {
                         break;
                     }
@@ -228,6 +231,13 @@ impl Serving {
         self.gateway.record_unread(failure, &self.origin, None);
         self.close(reason).await;
         Parted::Refused
+    }
+
+    /// Ends a connection that others need, and on which the head of a request is coming.
+    async fn give_way(&mut self) -> Parted {
+        self.gateway.displaced(&self.origin, None);
+        self.close(Reason::NO_ERROR).await;
+        Parted::Done
     }
 
     async fn close(&mut self, reason: Reason) {

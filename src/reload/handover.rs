@@ -19,7 +19,8 @@ const NAMED: usize = 200;
 #[derive(Debug)]
 pub(super) struct RestRequest {
     rests: oneshot::Sender<Result<Rested, String>>,
-    goes_on: oneshot::Receiver<()>,
+    goes_on: oneshot::Receiver<u64>,
+    went_on: oneshot::Sender<()>,
 }
 
 /// What a reloader leaves.
@@ -37,10 +38,19 @@ pub struct Rest {
     pub generation: u64,
     /// Whether there was a history.
     pub has_history: bool,
-    goes_on: oneshot::Sender<()>,
+    goes_on: oneshot::Sender<u64>,
+    went_on: oneshot::Receiver<()>,
 }
 
 impl Rest {
+    /// Ends it, and waits until the reloader serves a generation behind those of the process that was to take over, of
+    /// which `generation` is one.
+    pub async fn end(self, generation: u64) {
+        // Where the reloader has panicked, it begins again by itself.
+        self.goes_on.send(generation).ok();
+        self.went_on.await.ok();
+    }
+
     /// Has the reloader rest as long as the process lives.
     pub fn for_ever(self) {
         // Neither sent nor dropped, so that the reloader hears nothing.
@@ -52,12 +62,13 @@ impl RestRequest {
     /// The request, and what becomes of it.
     pub fn new() -> (Self, impl Future<Output = Result<Rest, String>>) {
         let ((rests, rested), (go_on, goes_on)) = (oneshot::channel(), oneshot::channel());
+        let (went_on, has_gone_on) = oneshot::channel();
         let outcome = async move {
             let ended = |_| "the reloader does not answer".to_owned();
             let Rested { generation, has_history } = rested.await.map_err(ended)??;
-            Ok(Rest { generation, has_history, goes_on: go_on })
+            Ok(Rest { generation, has_history, goes_on: go_on, went_on: has_gone_on })
         };
-        (Self { rests, goes_on }, outcome)
+        (Self { rests, goes_on, went_on }, outcome)
     }
 }
 
@@ -123,8 +134,10 @@ impl Reloader {
             Ok(Go { generation, has_history }) => {
                 self.journal.take_over(generation, has_history).await
             }
-            // The process before has ended, and left what it had.
-            Err(_) => Ok(()),
+            Err(_) => {
+                self.journal.inherit().await;
+                Ok(())
+            }
         };
         if let Err(why) = taken {
             turn.tell(Progress::Failed(why));
@@ -137,14 +150,22 @@ impl Reloader {
     /// Takes what was edited since the files were read: the process before has served it. Without this, an older edit
     /// would be served for a moment.
     async fn catch_up(&mut self, turn: &Turn) {
+        if self.look_again().await {
+            self.prepare_all(turn).await;
+        }
+    }
+
+    /// Takes what was edited while another process served, or was to. Returns whether anything was.
+    async fn look_again(&mut self) -> bool {
         let loader = self.loader.clone();
         let load = move || lock(&loader).load(Reading::Changed);
         // A main file that is wrong now changes nothing, here as there; the watcher knows of it.
-        let Ok(Ok(loaded)) = tokio::task::spawn_blocking(load).await else { return };
-        if self.adopt(loaded, &HashSet::new(), Again::Passing).is_changed {
+        let Ok(Ok(loaded)) = tokio::task::spawn_blocking(load).await else { return false };
+        let is_changed = self.adopt(loaded, &HashSet::new(), Again::Passing).is_changed;
+        if is_changed {
             tracing::info!("what was edited during the restart is taken");
-            self.prepare_all(turn).await;
         }
+        is_changed
     }
 
     async fn prepare_all(&mut self, turn: &Turn) {
@@ -172,17 +193,24 @@ impl Reloader {
     }
 
     /// Rests until it shall go on.
-    pub(super) async fn rest(&mut self, RestRequest { rests, goes_on }: RestRequest) {
+    pub(super) async fn rest(&mut self, RestRequest { rests, goes_on, went_on }: RestRequest) {
         let generation = self.live.load().generation;
         let given = self.journal.give_away().await;
         let is_given = given.is_ok();
         let rested = given.map(|has_history| Rested { generation, has_history });
+        let mut reached = 0;
         if rests.send(rested).is_ok() && is_given {
-            // An error says the same: whoever had it rest is gone.
-            goes_on.await.ok();
+            // Whoever had it rest may be gone without a word.
+            reached = goes_on.await.unwrap_or(0);
         }
         self.reloads.go_on();
-        self.journal.take_back().await;
+        if self.journal.take_back(reached).await > generation {
+            // The other process has served later ones, which somebody may have seen.
+            self.look_again().await;
+            self.publish().await;
+        }
+        // Nobody waits where the other process has not served.
+        went_on.send(()).ok();
     }
 }
 

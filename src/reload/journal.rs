@@ -1,6 +1,6 @@
 //! What the reloader records: [`Journal`] keeps the history open, numbers the publishes, and gives
 //! each change of a service its author. `change` turns two snapshots into changes and records,
-//! `pending` writes them, `texts` keeps what services' files said when they were right, and `handover`
+//! `pending` writes them, `commands` knows whose edits they come of, `texts` keeps what services' files said when they were right, and `handover`
 //! passes the history on to the next process.
 //!
 //! A process serves without a history as well as with one. While another process has the history
@@ -8,6 +8,7 @@
 //! it is open, services are recorded as they are found then.
 
 mod change;
+mod commands;
 mod handover;
 mod pending;
 mod texts;
@@ -19,20 +20,17 @@ use std::sync::Arc;
 use super::outcome::ReloadHandle;
 use crate::code::Coded;
 use crate::config::Service;
-use crate::history::{Attribution, FileState, History, HistoryError, reserve, reserved};
+use crate::history::{FileState, History, HistoryError, reserve, reserved};
 use crate::plural::many;
 use crate::telemetry::Telemetry;
 use crate::versions::{ServiceKey, Snapshot};
 use change::{Change, changes, changes_of};
 pub use pending::key_of;
-use pending::{Cause, Command, PendingRecord, Unrecorded, Unwritten, amend, known, write};
+use pending::{Cause, Command, PendingRecord, Unrecorded, Unwritten, known, write};
 use texts::Texts;
 
 /// How many records that could not be written are kept for later.
 const UNWRITTEN_MAX: usize = 1_000;
-
-/// How many commands are known at most whose edits may cause changes. The oldest are forgotten first.
-const COMMANDS_MAX: usize = 100;
 
 /// Records what is published.
 pub struct Journal {
@@ -56,6 +54,8 @@ pub struct Journal {
     lost: Option<History>,
     /// Whether the history was open once, so that only this process can have it.
     was_open: bool,
+    /// Whether another process has had the history before, or has it now, and took edits meanwhile.
+    is_handed_over: bool,
 }
 
 impl Journal {
@@ -75,6 +75,7 @@ impl Journal {
             unwritten: Unrecorded::default(),
             lost: None,
             was_open: false,
+            is_handed_over: false,
         }
     }
 
@@ -230,19 +231,6 @@ impl Journal {
         self.reloads.show_history(Err(why));
     }
 
-    /// Notes that commands have changed files and that the reload that they requested begins now.
-    pub fn expect(&mut self, attributions: Vec<Attribution>) {
-        // Several commands may have changed one file in turn, and tell of it in another order: its text tells whose edit
-        // is served.
-        for attribution in &attributions {
-            self.commands.retain(|command| !command.is_of_same(attribution));
-        }
-        let command = |attribution| Command { attribution, is_new: true };
-        self.commands.extend(attributions.into_iter().map(command));
-        let surplus = self.commands.len().saturating_sub(COMMANDS_MAX);
-        self.commands.drain(..surplus);
-    }
-
     /// Records what `after` changes, before anybody sees it. If that fails, it is logged and
     /// counted, and `after` is published nevertheless. With `keys`, only these services may have
     /// changed.
@@ -349,7 +337,7 @@ impl Journal {
                 } else if entry.decider.is_nothing() {
                     return None;
                 }
-                Some(Cause::Found)
+                Some(Cause::Found { is_handed_over: self.is_handed_over })
             }
             _ => {
                 self.found.remove(&change.key);
@@ -357,34 +345,6 @@ impl Journal {
                 Some(Cause::Edit(own.map(|command| command.attribution.clone()).collect()))
             }
         }
-    }
-
-    /// Ends the reload that commands requested. If the watcher or the next command was faster, their changes are
-    /// recorded as file edits, and these records get the commands as authors.
-    pub async fn finish(&mut self, now: &Snapshot) {
-        let late: Vec<_> = self
-            .commands
-            .iter()
-            .filter(|command| command.is_new)
-            .map(|command| command.attribution.clone())
-            .collect();
-        if let Some(history) = self.history.clone().filter(|_| !late.is_empty()) {
-            let count = late.len();
-            let amended = blocking(move || amend(&history, &late)).await;
-            self.told(amended, count);
-        }
-        for command in &mut self.commands {
-            command.is_new = false;
-        }
-        self.settle(now);
-    }
-
-    /// Forgets commands whose edits can cause no more changes.
-    pub fn settle(&mut self, now: &Snapshot) {
-        self.commands.retain(|command| {
-            let entry = command.key().and_then(|key| now.get(&key));
-            command.is_new || entry.is_some_and(|entry| !entry.is_settled())
-        });
     }
 }
 

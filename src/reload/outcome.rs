@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, watch as channel};
 
 use super::ListenerState;
@@ -91,6 +92,18 @@ struct Questions {
     wants_everything: bool,
     /// The edits that these requests tell of.
     attributions: Vec<Attribution>,
+    /// Who takes these edits instead, because another process reads the files.
+    heir: Option<UnboundedSender<Attribution>>,
+}
+
+impl Questions {
+    fn expect(&mut self, attribution: Attribution) {
+        match &self.heir {
+            // Fails in a process that has nothing left to do but to end.
+            Some(heir) => drop(heir.send(attribution)),
+            None => self.attributions.push(attribution),
+        }
+    }
 }
 
 /// The requests that a reload answers.
@@ -160,8 +173,14 @@ impl ReloadHandle {
     /// As [`request`](Self::request), for a command that has changed a file: only changed files are
     /// read, and the history names the command as the author.
     pub async fn request_by(&self, attribution: Attribution) -> Option<Arc<Reload>> {
-        let number = self.question(|questions| questions.attributions.push(attribution));
+        let number = self.question(|questions| questions.expect(attribution));
         self.answer_to(number).await
+    }
+
+    /// The same, for who does not wait for the outcome.
+    pub fn expect(&self, attribution: Attribution) {
+        self.question(|questions| questions.expect(attribution));
+        self.ask.notify_one();
     }
 
     /// Has the reloader rest: it ends what it does, closes the history for another process, and publishes nothing
@@ -189,13 +208,23 @@ impl ReloadHandle {
     }
 
     /// Answers everybody who waits for a reload, or asks for one, that none comes any more: another process reads the
-    /// files.
-    pub fn end(&self) {
+    /// files. Returns the edits that commands tell of, from those on that no reload has begun for: that process is to name
+    /// their authors.
+    pub fn end(&self) -> UnboundedReceiver<Attribution> {
+        let (heir, edits) = unbounded_channel();
+        let mut questions = self.questions();
+        questions.heir = Some(heir);
+        for attribution in std::mem::take(&mut questions.attributions) {
+            questions.expect(attribution);
+        }
+        drop(questions);
         self.ended.send_replace(true);
+        edits
     }
 
     /// Takes that back.
     pub(super) fn go_on(&self) {
+        self.questions().heir = None;
         self.ended.send_replace(false);
     }
 

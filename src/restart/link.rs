@@ -22,7 +22,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 /// Descriptors beside one message. The kernel takes 253 at most.
 pub const AT_ONCE: usize = 64;
 /// The longest message, in bytes.
-const LONGEST: usize = 64 << 10;
+const LONGEST: usize = 128 << 10;
 /// How long a message may wait for room. There is room for far more than the two ever say.
 const SEND_TIME: Duration = Duration::from_secs(5);
 
@@ -158,8 +158,13 @@ mod tests {
         let label = SocketLabel { door: Door::Proxy, written: socket.local_addr().ok() };
         let said = ToSuccessor::Sockets { sockets: vec![label; 2], more: false };
         one.send(&said, &[socket.as_fd(), socket.as_fd()]).unwrap();
-        one.send(&ToSuccessor::TakeOver { generation: 7, has_history: true, memory: None }, &[])
-            .unwrap();
+        let turn = ToSuccessor::TakeOver {
+            generation: 7,
+            has_history: true,
+            memory: None,
+            says_stopped: true,
+        };
+        one.send(&turn, &[]).unwrap();
         let (heard, sockets) = other.receive::<ToSuccessor>(SOON).unwrap().unwrap();
         assert_eq!(heard, said);
         assert_eq!(sockets.len(), 2);
@@ -170,7 +175,7 @@ mod tests {
             assert_eq!(given.local_addr().unwrap(), socket.local_addr().unwrap());
         }
         let (heard, _) = other.receive::<ToSuccessor>(SOON).unwrap().unwrap();
-        assert_eq!(heard, ToSuccessor::TakeOver { generation: 7, has_history: true, memory: None });
+        assert_eq!(heard, turn);
         drop(one);
         assert!(other.receive::<ToSuccessor>(SOON).unwrap().is_none());
     }
@@ -188,7 +193,12 @@ mod tests {
         let heard = || other.receive::<ToSuccessor>(SOON).unwrap().unwrap().0;
         assert_eq!(
             heard(),
-            ToSuccessor::TakeOver { generation: 1, has_history: false, memory: None }
+            ToSuccessor::TakeOver {
+                generation: 1,
+                has_history: false,
+                memory: None,
+                says_stopped: false
+            }
         );
         assert_eq!(heard(), ToSuccessor::Unknown);
         let back = SocketLabel { door: Door::Unknown, written: None };

@@ -55,6 +55,16 @@ pub enum ToSuccessor {
         /// The format of what the process remembers, which is in the file that comes beside the message.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         memory: Option<u32>,
+        /// Whether the predecessor says once it has [stopped](Self::Stopped).
+        #[serde(default)]
+        says_stopped: bool,
+    },
+    /// The predecessor accepts no more connections where the successor listens.
+    Stopped,
+    /// Somebody has told the predecessor of an edit, which the successor serves.
+    Edit {
+        /// Who has edited what, as whoever reads the files knows it.
+        by: serde_json::Value,
     },
     #[serde(other)]
     Unknown,
@@ -70,7 +80,12 @@ pub enum ToPredecessor {
     Ready(Readiness),
     /// It serves: the predecessor should accept no more connections, but at these addresses, which
     /// the successor does not listen on.
-    Serving { left: Vec<SocketAddr> },
+    Serving {
+        left: Vec<SocketAddr>,
+        /// What it serves; 0 where it does not say.
+        #[serde(default)]
+        generation: u64,
+    },
     /// It cannot take over, and ends.
     Failed { why: String },
     /// It ends on purpose, or has a successor itself: whatever comes, nobody should step in for it.
@@ -87,4 +102,7 @@ pub struct Readiness {
     pub unready: Vec<(String, String)>,
     /// Files that are wrong, and so not served.
     pub rejected: Vec<PathBuf>,
+    /// Where its admin listener is.
+    #[serde(default)]
+    pub admin: Option<SocketAddr>,
 }

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use rustix::process::{Pid, getppid};
+use rustix::process::{Pid, getpgid, getppid, setpgid};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::link::Link;
@@ -30,6 +30,8 @@ pub struct HandoverError {
 #[derive(Debug)]
 pub struct Predecessor {
     pid: u32,
+    /// Its process group.
+    group: Option<Pid>,
     link: Link,
     said: UnboundedReceiver<(ToSuccessor, Vec<OwnedFd>)>,
 }
@@ -51,7 +53,19 @@ impl Predecessor {
         let link = link.map_err(|error| failed(format!("cannot be reached: {error}")))?;
         let sockets = sockets(&link).map_err(|why| failed(format!("they do not come: {why}")))?;
         let said = link.follow().map_err(|why| failed(format!("cannot be heard: {why}")))?;
-        Ok(Some((Self { pid, link, said }, sockets)))
+        let group = getpgid(getppid()).ok();
+        Ok(Some((Self { pid, group, link, said }, sockets)))
+    }
+
+    /// Joins its process group, where whoever ends this group finds this process too. Until then this process has a group
+    /// of its own, with which it and whatever it has started can be ended.
+    pub fn join_group(&self) {
+        // Without its member, a group may be another one by now.
+        let is_there = u32::try_from(Pid::as_raw(getppid())) == Ok(self.pid);
+        let Some(group) = self.group.filter(|_| is_there) else { return };
+        if let Err(error) = setpgid(None, Some(group)) {
+            tracing::debug!("this process stays in a group of its own: {error}");
+        }
     }
 
     pub fn pid(&self) -> u32 {
@@ -98,7 +112,7 @@ fn sockets(link: &Link) -> io::Result<Vec<Given>> {
                     return Ok(given);
                 }
             }
-            Some((ToSuccessor::Unknown | ToSuccessor::TakeOver { .. }, _)) => {}
+            Some(_) => {}
             None => return Err(io::Error::other("it has ended")),
         }
     }

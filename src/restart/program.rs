@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
@@ -49,7 +50,8 @@ impl Program {
     }
 
     /// Starts it anew, with the arguments, variables, directory and outputs of this process. `link`
-    /// becomes its standard input. No other descriptor passes to it: all are closed by its start.
+    /// becomes its standard input. No other descriptor passes to it: all are closed by its start. It has a process group of
+    /// its own, whose number is its process ID.
     ///
     /// # Errors
     ///
@@ -57,6 +59,7 @@ impl Program {
     pub(super) fn start(&self, link: OwnedFd) -> io::Result<Child> {
         let mut command = Command::new(&self.path);
         command.args(&self.arguments).stdin(link).env(PREDECESSOR, std::process::id().to_string());
+        command.process_group(0);
         for name in OF_ACTIVATION {
             command.env_remove(name);
         }

@@ -1,5 +1,6 @@
 //! How a restart stands: for whoever looks, and for whoever asks for one.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,6 +61,8 @@ pub struct RestartState {
     /// How many restarts this process has begun. The last one has this number.
     pub number: u64,
     pub phase: Phase,
+    /// Where the successor's admin listener is, if not where this process has its own.
+    pub moved_to: Option<SocketAddr>,
     /// The last restart that failed.
     pub failure: Option<Failure>,
     /// The process that this one takes over from, or took over from, and that still runs.
@@ -129,7 +132,7 @@ impl Restarts {
                 // Whoever takes it is gone only while the process ends.
                 self.wanted.try_send(wanted).map_err(|_| Refused::Ending)?;
                 state.number += 1;
-                state.phase = Phase::Starting { pid: 0 };
+                (state.phase, state.moved_to) = (Phase::Starting { pid: 0 }, None);
                 Ok(state.number)
             });
             began.is_ok()
@@ -142,10 +145,15 @@ impl Restarts {
         self.state.send_modify(|state| state.phase = phase);
     }
 
+    /// The successor's admin listener is elsewhere.
+    pub fn moves_to(&self, address: Option<SocketAddr>) {
+        self.state.send_modify(|state| state.moved_to = address);
+    }
+
     /// The restart has failed, and the process goes on.
     pub fn fail(&self, why: &str) {
         self.state.send_modify(|state| {
-            state.phase = Phase::None;
+            (state.phase, state.moved_to) = (Phase::None, None);
             state.failure = Some(Failure { number: state.number, why: why.into() });
         });
     }

@@ -8,6 +8,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::timeout;
 
@@ -20,7 +21,7 @@ const END_TIME: Duration = Duration::from_secs(2);
 /// How often it is looked at meanwhile.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// A successor that was started. It is killed when this is dropped, unless it was let go.
+/// A successor that was started. It is killed when this is dropped, with whatever it has started, unless it was let go.
 #[derive(Debug)]
 pub struct Successor {
     child: Option<Child>,
@@ -95,11 +96,13 @@ impl Successor {
         let Some(child) = &mut self.child else { return "ended".to_owned() };
         let began = Instant::now();
         while began.elapsed() < END_TIME {
-            match child.try_wait() {
-                Ok(Some(status)) => return how(status),
-                Ok(None) => tokio::time::sleep(LOOK).await,
-                Err(error) => return format!("ended, and how is not known: {error}"),
+            if has_ended(child) {
+                let status = end_group(child);
+                self.child = None;
+                return status
+                    .map_or_else(|error| format!("ended, and how is not known: {error}"), how);
             }
+            tokio::time::sleep(LOOK).await;
         }
         "closed the connection between the two".to_owned()
     }
@@ -110,10 +113,31 @@ impl Drop for Successor {
         if let Some(child) = &mut self.child {
             // Fails if it has ended already.
             child.kill().ok();
-            // Nobody else would: it would stay as a zombie.
-            child.wait().ok();
+            end_group(child).ok();
         }
     }
+}
+
+/// Whether a process has ended. It stays to be waited for, so that nobody else gets its number meanwhile.
+fn has_ended(child: &Child) -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    let look = |pid| rustix::io::retry_on_intr(|| waitid(WaitId::Pid(pid), options));
+    // A process that cannot be waited for is gone.
+    pid_of(child).is_none_or(|pid| look(pid).map_or(true, |ended| ended.is_some()))
+}
+
+/// Kills what a successor that ends has started, and waits for its end.
+fn end_group(child: &mut Child) -> io::Result<ExitStatus> {
+    if let Some(group) = pid_of(child) {
+        // The group is the successor's own until somebody has waited for it. Fails if nobody is in it.
+        kill_process_group(group, Signal::KILL).ok();
+    }
+    // Nobody else would: it would stay as a zombie.
+    child.wait()
+}
+
+fn pid_of(child: &Child) -> Option<Pid> {
+    Pid::from_raw(i32::try_from(child.id()).ok()?)
 }
 
 fn give(link: &Link, sockets: &[(SocketLabel, TcpListener)]) -> io::Result<()> {

@@ -41,10 +41,11 @@ impl Handover {
     }
 
     /// Takes over from the process before, where there is one: the task, and what the reloader waits for. Until then, no
-    /// connection is accepted. `left` are the sockets of that process that this one does not want.
+    /// connection is accepted. `left` are the sockets of that process that this one does not want, and `admin` is where this
+    /// one has its admin listener.
     pub fn take_over(
         &mut self,
-        left: Vec<SocketAddr>,
+        (left, admin): (Vec<SocketAddr>, Option<SocketAddr>),
         drain: &Drain,
         (live, reloads): (&Arc<Live>, &Arc<ReloadHandle>),
     ) -> (TakingOver, Option<Turn>) {
@@ -72,6 +73,7 @@ impl Handover {
             live: live.clone(),
             drain: drain.clone(),
             left,
+            admin,
             over: self.over.clone(),
             why: self.why.clone(),
         };

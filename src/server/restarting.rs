@@ -12,11 +12,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{sleep, timeout};
 
+use super::edits::Edits;
 use super::memory;
 use super::supervise::Task;
 use crate::reload::{ReloadHandle, Rest, service_name};
 use crate::restart::{
-    PATIENCE, Phase, Program, Readiness, Restarts, SocketLabel, Successor, ToPredecessor,
+    Door, PATIENCE, Phase, Program, Readiness, Restarts, SocketLabel, Successor, ToPredecessor,
     ToSuccessor, Voice, Waited, Wanted,
 };
 use crate::systemd::{self, State};
@@ -25,6 +26,8 @@ use crate::versions::Live;
 
 /// How long a process that was replaced stays at least: whoever was connected just before gets an answer.
 const LINGER: Duration = Duration::from_millis(500);
+/// How long this process may take to have the history again, before it goes on without.
+const BACK_TIME: Duration = Duration::from_secs(10);
 /// Services that a failure names.
 const NAMED: usize = 3;
 
@@ -71,6 +74,13 @@ struct Attempt {
     rest: Rest,
 }
 
+/// What a successor does once it serves.
+struct Serving {
+    /// The addresses that it does not listen on.
+    left: Vec<SocketAddr>,
+    generation: u64,
+}
+
 #[async_trait]
 impl Task for Restarting {
     const NAME: &'static str = "restart";
@@ -94,7 +104,7 @@ impl Task for Restarting {
                 () = self.drain.announced() => Err("this process ends".to_owned()),
             };
             match attempt {
-                Ok((attempt, left)) => self.hand_over(attempt, left).await,
+                Ok((attempt, serving)) => self.hand_over(attempt, serving).await,
                 Err(why) => self.fail(&why),
             }
         }
@@ -116,8 +126,8 @@ impl Restarting {
         }
     }
 
-    /// Starts a successor, and gives it everything. Beside it: the addresses that it does not listen on.
-    async fn attempt(&self, patience: Duration) -> Result<(Attempt, Vec<SocketAddr>), String> {
+    /// Starts a successor, and gives it everything.
+    async fn attempt(&self, patience: Duration) -> Result<(Attempt, Serving), String> {
         let program = self.program.as_ref().ok_or("nothing says how this process was started")?;
         if let Some(lost) = self.reloads.lost_certificates().await.first() {
             return Err(format!("{}: {}", lost.place(), lost.message));
@@ -129,19 +139,47 @@ impl Restarting {
             let pid = successor.pid();
             return Err(format!("process {pid} would not serve {}", lost.join(", nor ")));
         }
+        let moved = readiness.admin.filter(|address| !self.has_admin_at(*address));
+        self.restarts.moves_to(moved);
         self.restarts.reach(Phase::TakingOver { pid: successor.pid() });
         let rest = timeout(patience, self.reloads.rest()).await;
         let rest = rest.map_err(|_| "this process has not come to rest".to_owned())??;
-        let Rest { generation, has_history, .. } = rest;
         let mut attempt = Attempt { successor, rest };
-        let successor = &mut attempt.successor;
+        match self.give_turn(&mut attempt, patience).await {
+            Ok(serving) => Ok((attempt, serving)),
+            Err(why) => {
+                // Whoever hears of the failure finds the history again.
+                let Attempt { successor, rest } = attempt;
+                drop(successor);
+                timeout(BACK_TIME, rest.end(0)).await.ok();
+                Err(why)
+            }
+        }
+    }
+
+    /// Gives a successor its turn, and waits until it serves.
+    async fn give_turn(
+        &self,
+        Attempt { successor, rest }: &mut Attempt,
+        patience: Duration,
+    ) -> Result<Serving, String> {
         let memory = self.memory().await;
         let format = memory.as_ref().map(|_| memory::FORMAT);
-        let turn = ToSuccessor::TakeOver { generation, has_history, memory: format };
+        let turn = ToSuccessor::TakeOver {
+            generation: rest.generation,
+            has_history: rest.has_history,
+            memory: format,
+            says_stopped: true,
+        };
         let deaf = |error| format!("the new process does not hear: {error}");
         successor.tell(&turn, memory.as_ref()).map_err(deaf)?;
-        let left = served(successor, patience).await?;
-        Ok((attempt, left))
+        served(successor, patience).await
+    }
+
+    fn has_admin_at(&self, address: SocketAddr) -> bool {
+        let sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut admin = sockets.iter().filter(|(label, _)| label.door == Door::Admin);
+        admin.any(|(_, socket)| socket.local_addr().is_ok_and(|local| local == address))
     }
 
     fn start(&self, program: &Program) -> Result<Successor, String> {
@@ -177,7 +215,7 @@ impl Restarting {
     }
 
     /// What this process serves, and the successor would not.
-    fn lost(&self, Readiness { unready, rejected }: &Readiness) -> Vec<String> {
+    fn lost(&self, Readiness { unready, rejected, .. }: &Readiness) -> Vec<String> {
         let snapshot = self.live.load();
         let ready = snapshot.services.iter().filter(|service| service.is_ready());
         let lost = ready.filter_map(|service| {
@@ -202,12 +240,15 @@ impl Restarting {
 
     /// Lets the successor serve, ends what this process has begun, and then the process. Returns where it goes on,
     /// because the successor has failed.
-    async fn hand_over(&self, mut attempt: Attempt, left: Vec<SocketAddr>) {
+    async fn hand_over(&self, mut attempt: Attempt, serving: Serving) {
         let pid = attempt.successor.pid();
-        self.drain.suspend_accepting(left);
+        self.drain.suspend_accepting(serving.left);
         self.restarts.reach(Phase::HandedOver { pid });
         self.predecessor.iter().for_each(|voice| voice.say(&ToPredecessor::Parting));
-        self.reloads.end();
+        if let Err(error) = attempt.successor.tell(&ToSuccessor::Stopped, None) {
+            tracing::debug!("the new process does not hear: {error}");
+        }
+        let mut edits = Edits::new(self.reloads.end());
         systemd::tell(State::Successor { pid });
         tracing::info!(
             "process {pid} has taken over; this one ends what it has begun, within {:?}",
@@ -216,7 +257,7 @@ impl Restarting {
         let failed = tokio::select! {
             () = self.drained() => None,
             () = self.drain.started() => None,
-            how = failed(&mut attempt.successor) => Some(how),
+            how = failed(&mut attempt.successor, &mut edits) => Some(how),
         };
         match failed {
             None => {
@@ -227,7 +268,7 @@ impl Restarting {
                 self.over.notify_one();
                 self.drain.started().await;
             }
-            Some(how) => self.go_on(attempt, &how),
+            Some(how) => self.go_on(attempt, serving.generation, edits, &how).await,
         }
     }
 
@@ -245,10 +286,15 @@ impl Restarting {
     }
 
     /// Goes on in place of the successor, which has failed.
-    fn go_on(&self, attempt: Attempt, how: &str) {
-        let why = format!("process {}, which had taken over, {how}", attempt.successor.pid());
-        // Takes the history back.
-        drop(attempt);
+    async fn go_on(&self, attempt: Attempt, generation: u64, edits: Edits, how: &str) {
+        let Attempt { successor, rest } = attempt;
+        let why = format!("process {}, which had taken over, {how}", successor.pid());
+        drop(successor);
+        // Nobody who comes from now on may get an older generation than the successor has served.
+        if timeout(BACK_TIME, rest.end(generation)).await.is_err() {
+            tracing::warn!("the history is not there yet; connections are accepted nevertheless");
+        }
+        edits.into_all().into_iter().for_each(|edit| self.reloads.expect(edit));
         self.drain.withdraw();
         self.drain.resume_accepting();
         systemd::tell(State::Successor { pid: std::process::id() });
@@ -270,21 +316,29 @@ async fn heard(successor: &mut Successor, patience: Duration) -> Result<ToPredec
 }
 
 /// Waits until the successor serves.
-async fn served(successor: &mut Successor, patience: Duration) -> Result<Vec<SocketAddr>, String> {
+async fn served(successor: &mut Successor, patience: Duration) -> Result<Serving, String> {
     loop {
-        if let ToPredecessor::Serving { left } = heard(successor, patience).await? {
-            return Ok(left);
+        if let ToPredecessor::Serving { left, generation } = heard(successor, patience).await? {
+            return Ok(Serving { left, generation });
         }
     }
 }
 
-/// Waits until the successor ends against its will: returns how.
-async fn failed(successor: &mut Successor) -> String {
+/// Waits until the successor ends against its will, and tells it of edits meanwhile: returns how.
+async fn failed(successor: &mut Successor, edits: &mut Edits) -> String {
+    let mut is_parting = false;
     loop {
-        match successor.wait(None).await {
+        let waited = tokio::select! {
+            waited = successor.wait(None), if !is_parting => waited,
+            edit = edits.next() => {
+                edits.pass(edit, successor);
+                continue;
+            }
+        };
+        match waited {
             Waited::Ended(how) => return how,
             // Whatever comes of it is its own matter.
-            Waited::Said(ToPredecessor::Parting) => std::future::pending().await,
+            Waited::Said(ToPredecessor::Parting) => is_parting = true,
             Waited::Said(_) | Waited::Silent => {}
         }
     }

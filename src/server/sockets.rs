@@ -80,9 +80,9 @@ impl Sockets {
         self.within(door).filter_map(|socket| socket.local_addr().ok())
     }
 
-    /// The port of the services' URLs.
-    pub fn port(&self) -> u16 {
-        self.addresses(Door::Proxy).next().map_or(0, |address| address.port())
+    /// The port of cleartext, where it is spoken.
+    pub fn port(&self) -> Option<u16> {
+        self.addresses(Door::Proxy).next().map(|address| address.port())
     }
 
     /// The listener of HTTPS, where there is one, with these certificates.
@@ -90,6 +90,11 @@ impl Sockets {
         let port = self.addresses(Door::Tls).next()?.port();
         let is_at_80 = self.addresses(Door::Proxy).any(|address| address.port() == 80);
         Some(Https { certificates, port, is_at_80 })
+    }
+
+    /// Where the admin listener is.
+    pub fn admin(&self) -> Option<SocketAddr> {
+        self.addresses(Door::Admin).next()
     }
 
     /// A line for each, for people.
@@ -186,7 +191,7 @@ mod tests {
         let (proxy, proxy_at) = given(Door::Proxy, Some(any));
         let config = config(&[at], proxy_at);
         let (sockets, left) = Sockets::open(&config, vec![admin, proxy]).unwrap();
-        assert_eq!(sockets.port(), at.port());
+        assert_eq!(sockets.port(), Some(at.port()));
         assert_eq!(sockets.addresses(Door::Admin).collect::<Vec<_>>(), [proxy_at]);
         assert_eq!(left, []);
     }

@@ -12,6 +12,7 @@ use super::supervise::Task;
 use crate::reload::ReloadHandle;
 use crate::restart::Restarts;
 use crate::systemd::{self, State};
+use crate::transport::Urls;
 use crate::versions::{Live, ServiceEntry, Snapshot};
 
 /// How long clients wait for the first versions at most. After that, services without a version
@@ -23,7 +24,7 @@ pub(super) struct Startup {
     /// Taken when connections are accepted.
     ready: Mutex<Option<oneshot::Sender<()>>>,
     addresses: Vec<String>,
-    port: u16,
+    urls: Urls,
     live: Arc<Live>,
     reloads: Arc<ReloadHandle>,
     restarts: Restarts,
@@ -31,15 +32,15 @@ pub(super) struct Startup {
 
 impl Startup {
     /// A start that accepts connections through `ready`, and then prints the lines `addresses` and
-    /// what is served at `port`.
+    /// what is served at `urls`.
     pub fn new(
         ready: oneshot::Sender<()>,
-        (addresses, port): (Vec<String>, u16),
+        (addresses, urls): (Vec<String>, Urls),
         live: Arc<Live>,
         reloads: Arc<ReloadHandle>,
         restarts: Restarts,
     ) -> Self {
-        Self { ready: Mutex::new(Some(ready)), addresses, port, live, reloads, restarts }
+        Self { ready: Mutex::new(Some(ready)), addresses, urls, live, reloads, restarts }
     }
 }
 
@@ -67,7 +68,7 @@ impl Task for Startup {
                 .print("some versions are still being made; their services answer 503 until then, or by their rescue version");
             self.reloads.settled().await;
         }
-        for line in describe(&self.live.load(), self.port) {
+        for line in describe(&self.live.load(), &self.urls) {
             printer.print(&line);
         }
         for rejection in self.reloads.rejected().iter() {
@@ -81,8 +82,9 @@ impl Task for Startup {
 }
 
 /// A line for each service: its URL, and each version with its share and status.
-fn describe(snapshot: &Snapshot, port: u16) -> Vec<String> {
-    let width = snapshot.services.iter().map(|service| service.url(port).len()).max();
+fn describe(snapshot: &Snapshot, urls: &Urls) -> Vec<String> {
+    let url = |service: &Arc<ServiceEntry>| urls.of(&service.default_domain());
+    let width = snapshot.services.iter().map(|service| url(service).len()).max();
     let line = |service: &Arc<ServiceEntry>| {
         let versions: Vec<_> = service
             .versions
@@ -94,7 +96,7 @@ fn describe(snapshot: &Snapshot, port: u16) -> Vec<String> {
                 }
             })
             .collect();
-        let url = service.url(port);
+        let url = url(service);
         format!("{url:width$}  {}", versions.join(", "), width = width.unwrap_or(0))
     };
     snapshot.services.iter().map(line).collect()

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::timeout;
 
+use super::edits;
 use super::memory;
 use super::supervise::Task;
 use crate::plural::many;
@@ -21,6 +22,8 @@ use crate::versions::Live;
 
 /// How long the turn may take to come. The predecessor gives up on this process before.
 const TURN_TIME: Duration = Duration::from_secs(180);
+/// How long the predecessor may take to stop. It has nothing to wait for.
+const STOP_TIME: Duration = Duration::from_secs(2);
 
 /// Takes over from the process before.
 pub(super) struct TakingOver {
@@ -31,6 +34,8 @@ pub(super) struct TakingOver {
     pub drain: Drain,
     /// Addresses that the process before listens on, and this one does not.
     pub left: Vec<SocketAddr>,
+    /// Where this process has its admin listener.
+    pub admin: Option<SocketAddr>,
     /// Says that this process must end.
     pub over: Arc<Notify>,
     /// Why it must.
@@ -44,6 +49,15 @@ pub(super) struct Ends {
     pub go: oneshot::Sender<Go>,
 }
 
+/// How this process has got its turn.
+#[derive(Clone, Copy, Debug)]
+enum Taken {
+    /// The predecessor has given it.
+    Turn { says_stopped: bool },
+    /// The predecessor has ended.
+    Orphan,
+}
+
 #[async_trait]
 impl Task for TakingOver {
     const NAME: &'static str = "handover";
@@ -52,8 +66,8 @@ impl Task for TakingOver {
         let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(Ends { mut predecessor, mut progress, go }) = ends else { return Ok(()) };
         let voice = predecessor.voice();
-        let is_orphan = match self.turn(&mut predecessor, &voice, &mut progress, go).await {
-            Ok(is_orphan) => is_orphan,
+        let taken = match self.turn(&mut predecessor, &voice, &mut progress, go).await {
+            Ok(taken) => taken,
             Err(why) => {
                 voice.say(&ToPredecessor::Failed { why: why.clone() });
                 *self.why.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
@@ -61,13 +75,19 @@ impl Task for TakingOver {
                 return Ok(());
             }
         };
+        let generation = self.live.load().generation;
+        voice.say(&ToPredecessor::Serving { left: self.left.clone(), generation });
+        let is_orphan = match taken {
+            Taken::Orphan => true,
+            Taken::Turn { says_stopped } => says_stopped && !has_stopped(&mut predecessor).await,
+        };
         self.drain.resume_accepting();
         self.restarts.serve();
+        predecessor.join_group();
         if is_orphan {
             systemd::tell(State::Successor { pid: std::process::id() });
         }
-        voice.say(&ToPredecessor::Serving { left: self.left.clone() });
-        ended(&mut predecessor).await;
+        self.listen_on(&mut predecessor).await;
         self.restarts.predecessor_ended();
         tracing::info!("process {}, which served before, has ended", predecessor.pid());
         Ok(())
@@ -75,16 +95,16 @@ impl Task for TakingOver {
 }
 
 impl TakingOver {
-    /// Waits until this process has taken over. Returns whether the process before has ended meanwhile.
+    /// Waits until this process has taken over.
     async fn turn(
         &self,
         predecessor: &mut Predecessor,
         voice: &Voice,
         progress: &mut mpsc::UnboundedReceiver<Progress>,
         go: oneshot::Sender<Go>,
-    ) -> Result<bool, String> {
+    ) -> Result<Taken, String> {
         let readiness = tokio::select! {
-            readiness = ready(progress, voice) => Some(readiness?),
+            readiness = self.ready(progress, voice) => Some(readiness?),
             () = ended(predecessor) => None,
         };
         let turn = match readiness {
@@ -95,17 +115,16 @@ impl TakingOver {
             }
             None => None,
         };
-        let is_orphan = turn.is_none();
-        let memory = match turn {
-            Some((turn, memory)) => {
+        let (taken, memory) = match turn {
+            Some((turn, taken, memory)) => {
                 // Fails if the reloader has panicked. It begins again, and publishes by itself.
                 go.send(turn).ok();
-                memory
+                (taken, memory)
             }
             None => {
                 tracing::warn!("process {} has ended: this one takes over", predecessor.pid());
                 drop(go);
-                None
+                (Taken::Orphan, None)
             }
         };
         tokio::select! {
@@ -115,7 +134,37 @@ impl TakingOver {
         if let Some(memory) = memory {
             self.remember(memory).await;
         }
-        Ok(is_orphan)
+        Ok(taken)
+    }
+
+    /// Tells the predecessor how far the reloader is, until all is prepared.
+    async fn ready(
+        &self,
+        progress: &mut mpsc::UnboundedReceiver<Progress>,
+        voice: &Voice,
+    ) -> Result<Readiness, String> {
+        loop {
+            match progress.recv().await {
+                Some(Progress::Preparing { done, all }) => {
+                    voice.say(&ToPredecessor::Preparing { done, all });
+                }
+                Some(Progress::Ready { unready, rejected }) => {
+                    return Ok(Readiness { unready, rejected, admin: self.admin });
+                }
+                Some(Progress::Failed(why)) => return Err(why),
+                None => return Err("making the versions ready has failed; see the log".to_owned()),
+            }
+        }
+    }
+
+    /// Hears of edits that somebody tells the predecessor of, until that has ended.
+    async fn listen_on(&self, predecessor: &mut Predecessor) {
+        while let Some((said, _)) = predecessor.hear().await {
+            let ToSuccessor::Edit { by } = said else { continue };
+            let Some(edit) = edits::heard(by) else { continue };
+            let reloads = self.reloads.clone();
+            tokio::spawn(async move { reloads.request_by(edit).await });
+        }
     }
 
     /// Learns what the process before has remembered. Without it, users may get another version once.
@@ -131,38 +180,39 @@ impl TakingOver {
     }
 }
 
-/// Tells the predecessor how far the reloader is, until all is prepared.
-async fn ready(
-    progress: &mut mpsc::UnboundedReceiver<Progress>,
-    voice: &Voice,
-) -> Result<Readiness, String> {
+/// Waits for the turn; `None` where the predecessor has ended.
+async fn turn_of(predecessor: &mut Predecessor) -> Option<(Go, Taken, Option<File>)> {
     loop {
-        match progress.recv().await {
-            Some(Progress::Preparing { done, all }) => {
-                voice.say(&ToPredecessor::Preparing { done, all });
+        let (said, beside) = predecessor.hear().await?;
+        match said {
+            ToSuccessor::TakeOver { generation, has_history, memory, says_stopped } => {
+                let file = beside.into_iter().next().map(File::from);
+                let file = file.filter(|_| memory == Some(memory::FORMAT));
+                let go = Go { generation, has_history };
+                return Some((go, Taken::Turn { says_stopped }, file));
             }
-            Some(Progress::Ready { unready, rejected }) => {
-                return Ok(Readiness { unready, rejected });
-            }
-            Some(Progress::Failed(why)) => return Err(why),
-            None => return Err("making the versions ready has failed; see the log".to_owned()),
+            ToSuccessor::Sockets { .. }
+            | ToSuccessor::Stopped
+            | ToSuccessor::Edit { .. }
+            | ToSuccessor::Unknown => {}
         }
     }
 }
 
-/// Waits for the turn; `None` where the predecessor has ended.
-async fn turn_of(predecessor: &mut Predecessor) -> Option<(Go, Option<File>)> {
-    loop {
-        let (said, beside) = predecessor.hear().await?;
-        match said {
-            ToSuccessor::TakeOver { generation, has_history, memory } => {
-                let file = beside.into_iter().next().map(File::from);
-                let file = file.filter(|_| memory == Some(memory::FORMAT));
-                return Some((Go { generation, has_history }, file));
+/// Waits until the predecessor accepts no more connections, so that nobody who has seen a generation of this process sees
+/// an older one of that. Returns `false` where it has ended.
+async fn has_stopped(predecessor: &mut Predecessor) -> bool {
+    let stopped = async {
+        loop {
+            match predecessor.hear().await {
+                Some((ToSuccessor::Stopped, _)) => return true,
+                Some(_) => {}
+                None => return false,
             }
-            ToSuccessor::Sockets { .. } | ToSuccessor::Unknown => {}
         }
-    }
+    };
+    // One that is stuck is no reason to serve nobody.
+    timeout(STOP_TIME, stopped).await.unwrap_or(true)
 }
 
 /// Waits until the predecessor has ended.

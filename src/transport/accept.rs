@@ -262,7 +262,11 @@ impl<H: Handler> AcceptLoop<H> {
                 () = self.drain.started() => return Err(Unread::Gone),
                 () = permit.asked_to_close(true) => return Err(Unread::Gone),
             }
-            proxy_protocol::read(stream, proxy).await
+            tokio::select! {
+                biased;
+                read = proxy_protocol::read(stream, proxy) => read,
+                () = permit.asked_to_give_way(false) => Err(Unread::Crowded),
+            }
         };
         let gives_way = async {
             match place {
@@ -277,6 +281,7 @@ impl<H: Handler> AcceptLoop<H> {
         match read {
             Some(Ok(peer)) => return Some(peer),
             Some(Err(Unread::Malformed)) => refused(PeerError::Malformed),
+            Some(Err(Unread::Crowded)) => refused(PeerError::Crowded),
             None => refused(PeerError::TooSlow),
             // Whoever looks whether the port is open leaves without a word.
             Some(Err(Unread::Gone)) => {}

@@ -59,6 +59,8 @@ pub enum Next {
     Nothing,
     /// A head that may not be served. Nothing more can be read from the connection.
     Refused(Malformed),
+    /// The head of a request has begun, and others need the place of its connection.
+    Crowded,
 }
 
 /// A client's connection. Clones are the same connection, which closes with the last of them.
@@ -79,6 +81,8 @@ struct Inner<S: ?Sized> {
 enum Filled {
     Read(io::Result<usize>),
     Late,
+    /// Others need its place.
+    Crowded,
     Leave,
 }
 
@@ -125,7 +129,8 @@ impl Connection {
     }
 
     /// Waits for the next request, and until its head is complete. While no head has begun, the wait ends when `leaves`
-    /// does. That future lasts from one request to the next, so that it waits in the same place all the time.
+    /// does; afterwards, when the connection has to give way to others. That future lasts from one request to the next, so
+    /// that it waits in the same place all the time.
     pub async fn head(
         &self,
         limits: HeadLimits,
@@ -133,6 +138,8 @@ impl Connection {
         mut leaves: Pin<&mut impl Future<Output = ()>>,
     ) -> Next {
         let (mut deadline, mut had_begun, mut is_first) = (None, false, true);
+        // Most heads come at once, and nobody has to be asked.
+        let mut gives_way: Option<Pin<Box<dyn Future<Output = ()> + Send + '_>>> = None;
         loop {
             let (seen, has_begun) = {
                 let mut state = self.state();
@@ -162,15 +169,21 @@ impl Connection {
                 if state.timer.poll(context, deadline).is_ready() {
                     return Poll::Ready(Filled::Late);
                 }
+                let has_asked = state.has_asked;
                 drop(state);
                 match has_begun {
-                    true => Poll::Pending,
+                    true => gives_way
+                        .get_or_insert_with(|| Box::pin(self.0.permit.asked_to_give_way(has_asked)))
+                        .as_mut()
+                        .poll(context)
+                        .map(|()| Filled::Crowded),
                     false => leaves.as_mut().poll(context).map(|()| Filled::Leave),
                 }
             });
             match filled.await {
                 Filled::Read(Ok(1..)) => {}
                 Filled::Late if has_begun => return Next::Refused(Malformed::TooSlow),
+                Filled::Crowded => return Next::Crowded,
                 _ => return Next::Nothing,
             }
         }

@@ -1,18 +1,22 @@
 //! Limits how many connections may be open at once.
 //!
 //! Each takes a descriptor, and the process needs some for its files and for its operators. At the limit, connections
-//! that wait for their next request are closed first. Where none waits, clients wait to be accepted.
+//! that wait for their next request are closed first. Where none waits, those give way that have begun a request and are
+//! slow to come to the end of its head, the oldest first. Where nobody is left but who is served, clients wait to be
+//! accepted.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
 /// How long a new connection waits for a permit before idle connections are asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
-/// How long a new connection may be silent before it counts as idle.
+/// How long a new connection may be silent before it counts as idle, and how long any may take for the head of a request
+/// before it may have to give way.
 const NEW: Duration = Duration::from_secs(1);
 /// One in this many idle connections is asked to close at a time.
 const PART: usize = 16;
@@ -29,6 +33,28 @@ struct Inner {
     /// How many idle connections should close.
     to_close: AtomicUsize,
     crowded: Notify,
+    /// Whether nobody was idle when the last connection had to wait.
+    is_pressed: AtomicBool,
+    /// The connections that have begun a request.
+    begun: Mutex<BTreeMap<Begun, Arc<Notify>>>,
+    /// Tells apart those that have begun at once.
+    number: AtomicU64,
+}
+
+/// A connection that has begun a request, in the order in which they give way: strangers before those who have been
+/// served, and then the oldest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Begun {
+    has_asked: bool,
+    since: Instant,
+    number: u64,
+}
+
+/// Has a connection give way while it exists.
+struct GivesWay<'a> {
+    limit: &'a ConnectionLimit,
+    begun: Begun,
+    asked: Arc<Notify>,
 }
 
 /// Permits one connection to be open, until dropped.
@@ -50,6 +76,9 @@ impl ConnectionLimit {
             closed: Notify::new(),
             to_close: AtomicUsize::new(0),
             crowded: Notify::new(),
+            is_pressed: AtomicBool::new(false),
+            begun: Mutex::default(),
+            number: AtomicU64::new(0),
         }))
     }
 
@@ -60,6 +89,7 @@ impl ConnectionLimit {
 
     /// Waits until one more connection may be open. Cancel-safe.
     pub async fn acquire(&self) -> Permit {
+        let mut is_first = true;
         loop {
             let closed = self.0.closed.notified();
             tokio::pin!(closed);
@@ -67,12 +97,42 @@ impl ConnectionLimit {
             closed.as_mut().enable();
             if let Some(permit) = self.try_acquire() {
                 self.0.to_close.store(0, Ordering::Relaxed);
+                if is_first {
+                    self.0.is_pressed.store(false, Ordering::Relaxed);
+                }
                 return permit;
             }
+            is_first = false;
             self.make_room();
+            if self.0.is_pressed.load(Ordering::Relaxed) {
+                self.displace();
+            }
             // The limit may have been raised meanwhile.
-            tokio::time::timeout(ASK_AGAIN, closed).await.ok();
+            if tokio::time::timeout(ASK_AGAIN, closed).await.is_err() {
+                self.0.is_pressed.store(true, Ordering::Relaxed);
+            }
         }
+    }
+
+    /// Has the connection give way that has taken longest for the head of a request.
+    fn displace(&self) {
+        let mut begun = self.begun();
+        let Some(oldest) = begun.first_entry() else { return };
+        if oldest.key().since.elapsed() >= NEW {
+            oldest.remove().notify_one();
+        }
+    }
+
+    fn begin(&self, has_asked: bool) -> GivesWay<'_> {
+        let number = self.0.number.fetch_add(1, Ordering::Relaxed);
+        let begun = Begun { has_asked, since: Instant::now(), number };
+        let asked = Arc::new(Notify::new());
+        self.begun().insert(begun, asked.clone());
+        GivesWay { limit: self, begun, asked }
+    }
+
+    fn begun(&self) -> MutexGuard<'_, BTreeMap<Begun, Arc<Notify>>> {
+        self.0.begun.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn try_acquire(&self) -> Option<Permit> {
@@ -118,6 +178,18 @@ impl Permit {
             asked.await;
         }
     }
+    /// Waits until the connection, of which no whole request is here, has to give way to others. Whether it `has_asked`
+    /// before decides about its turn.
+    pub async fn asked_to_give_way(&self, has_asked: bool) {
+        let place = self.0.begin(has_asked);
+        place.asked.notified().await;
+    }
+}
+
+impl Drop for GivesWay<'_> {
+    fn drop(&mut self) {
+        self.limit.begun().remove(&self.begun);
+    }
 }
 
 impl fmt::Debug for Inner {
@@ -153,6 +225,28 @@ mod tests {
         assert!(timeout(2 * ASK_AGAIN, limit.acquire()).await.is_err(), "nobody else is idle");
         drop(third);
         timeout(SOON, limit.acquire()).await.unwrap();
+    }
+
+    /// One that has asked before, and two that have not; nobody is idle.
+    #[tokio::test]
+    async fn strangers_who_are_slow_give_way_before_others_and_the_oldest_first() {
+        let limit = ConnectionLimit::new(3);
+        let (told, mut order) = tokio::sync::mpsc::unbounded_channel();
+        for (name, has_asked) in [("known", true), ("old", false), ("young", false)] {
+            let (permit, told) = (limit.acquire().await, told.clone());
+            tokio::spawn(async move {
+                permit.asked_to_give_way(has_asked).await;
+                told.send(name).unwrap();
+            });
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let mut taken = Vec::new();
+        for expected in ["old", "young", "known"] {
+            taken.push(timeout(SOON, limit.acquire()).await.unwrap());
+            assert_eq!(order.recv().await, Some(expected));
+        }
+        assert!(limit.begun().is_empty());
+        assert!(timeout(2 * ASK_AGAIN, limit.acquire()).await.is_err(), "the rest is served");
     }
 
     #[tokio::test]

@@ -26,11 +26,15 @@ pub enum PeerError {
     Malformed,
     #[error("the PROXY header did not come to its end in time")]
     TooSlow,
+    #[error("others needed its place before the PROXY header came to its end")]
+    Crowded,
 }
 
 /// The end of a connection, before its header was complete.
 pub enum Unread {
     Malformed,
+    /// Others need the place of the connection.
+    Crowded,
     /// The other end has left.
     Gone,
 }

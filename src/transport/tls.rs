@@ -28,6 +28,6 @@ mod tests;
 
 /// A certificate for names that signs itself.
 #[cfg(test)]
-fn test_identity(names: &[&str]) -> std::sync::Arc<rustls::sign::CertifiedKey> {
+pub(super) fn test_identity(names: &[&str]) -> std::sync::Arc<rustls::sign::CertifiedKey> {
     tests::identity(names, &rcgen::PKCS_ECDSA_P256_SHA256)
 }

@@ -257,3 +257,14 @@ fn a_silent_connection_does_not_hold_up_the_end() {
     assert!(watershed.wait(crate::support::DEADLINE).success());
     drop(silent);
 }
+
+/// A burst is told of once, and how many more there were once it is over.
+#[test]
+fn how_many_more_were_refused_is_told() {
+    let watershed = serve("\"192.0.2.1\"", "");
+    for _ in 0..30 {
+        assert_eq!(watershed.http1().everything(), "");
+    }
+    let told = watershed.log_line(&["WARN", "untrusted-proxy", "more of the same"]);
+    assert!(told.contains("connections are closed: "), "{told}");
+}

@@ -96,6 +96,31 @@ fn a_program_that_does_not_become_ready_changes_nothing() {
     chain.watershed.assert_serves(GREETER, "/");
 }
 
+/// What a program has started, such as compilers, goes with it; and nobody else does.
+#[test]
+fn the_children_of_a_program_that_fails_end_with_it() {
+    let installed = Installed::new();
+    let site = &installed.chain.watershed.site;
+    let file = site.path("children");
+    let started = |end: &str| {
+        format!(
+            "#!/bin/sh\nfor n in 1 2; do sleep 1000 & echo $! >> {}; done\n{end}\n",
+            file.display()
+        )
+    };
+    for end in ["exec sleep 1000", "exit 3", "kill -9 $$", "exec sleep 1000 <&-"] {
+        installed.replace(&started(end));
+        installed.fails("1s");
+        let children = fs::read_to_string(&file).unwrap();
+        let pids: Vec<u32> = children.lines().map(|line| line.parse().unwrap()).collect();
+        assert_eq!(pids.len(), 2, "{end}");
+        for pid in pids {
+            eventually(end, || !is_running(pid));
+        }
+        fs::remove_file(&file).unwrap();
+    }
+}
+
 #[test]
 fn files_that_are_wrong_are_said_and_nothing_changes() {
     let installed = Installed::new();

@@ -27,6 +27,26 @@ fn targets_learn_that_the_client_came_over_tls() {
     }
 }
 
+/// Whoever opens the URL of a service is not warned of a certificate that is for other hosts.
+#[test]
+fn services_with_a_certificate_are_shown_with_https() {
+    let target = Upstream::http1(Script::text("hello"));
+    let version = upstream("v1", &[target.address()], ONCE);
+    let watershed = secure("").service("first", &version).service("other", &version).start();
+    let (port, cleartext) = (watershed.https_address().port(), watershed.address().port());
+    let urls =
+        [format!("https://first.localhost:{port}"), format!("http://other.localhost:{cleartext}")];
+    let status = watershed.status();
+    let listed = watershed.admin("/api/v1/services").json();
+    for services in [&status["environments"][0]["services"], &listed["services"]] {
+        let shown = [&services[0]["url"], &services[1]["url"]];
+        assert_eq!(shown, [&urls[0], &urls[1]], "{services}");
+    }
+    let line = format!("{}  v1 100 % normal", urls[0]);
+    eventually(&line, || watershed.stdout().contains(&line));
+    assert_eq!(watershed.curl(&[], &format!("https://{FIRST}/")), "hello");
+}
+
 #[test]
 fn cleartext_requests_for_a_host_with_a_certificate_are_sent_to_https() {
     let target = Upstream::http1(Script::text("hello"));

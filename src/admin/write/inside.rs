@@ -142,7 +142,7 @@ impl Inside {
         let snapshot = self.admin.live.load();
         let entry = snapshot.get(&ServiceKey { environment, service })?;
         let rejected = self.admin.reloads.rejected();
-        Some(status::service_document(entry, &rejected, self.admin.port, Instant::now()))
+        Some(status::service_document(entry, &rejected, &self.admin.urls, Instant::now()))
     }
 
     /// Whether the file still says what was looked at.

@@ -120,3 +120,22 @@ fn a_listener_on_every_address_is_reached_on_loopback() {
     assert_eq!(local("10.0.0.1:9090").unwrap().to_string(), "10.0.0.1:9090");
     assert!(matches!(local("127.0.0.1:0"), Err(ProcessError::NoPort)));
 }
+
+/// Where a process has moved to is asked only where that is surely the same machine.
+#[test]
+fn a_process_that_moves_is_followed_on_its_machine() {
+    let (any, loopback, other) = ("0.0.0.0:9191", "127.0.0.1:9191", "192.0.2.7:9191");
+    for (url, address, expected) in [
+        ("http://127.0.0.1:9090", loopback, Some("http://127.0.0.1:9191")),
+        ("http://localhost:9090", loopback, Some("http://127.0.0.1:9191")),
+        ("http://127.0.0.1:9090", any, Some("http://127.0.0.1:9191")),
+        ("http://[::1]:9090", "[::]:9191", Some("http://[::1]:9191")),
+        ("http://gate.example:9090", any, Some("http://gate.example:9191")),
+        ("http://gate.example:9090", other, Some("http://192.0.2.7:9191")),
+        ("http://gate.example:9090", loopback, None),
+    ] {
+        let process = Process::new(Some(url), None, &AdminSettings::default()).unwrap();
+        let moved = process.moved(address.parse().unwrap());
+        assert_eq!(moved.as_ref().map(Process::url), expected, "{url} {address}");
+    }
+}

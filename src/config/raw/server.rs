@@ -107,7 +107,8 @@ pub struct RawConnectionLimits {
     /// How long a connection may be kept without a request, from 1s to 1h.
     #[schemars(extend("pattern" = DURATION))]
     pub idle_time: Field<String>,
-    /// Connections of clients that may be open; more wait to be accepted.
+    /// Connections of clients that may be open; more wait to be accepted, after those that are idle or slow to ask have
+    /// given way.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub connections: Field<i64>,
     /// The slowest rate at which a client may send a body, or take one, over 30 seconds, from 1B/s to 1MiB/s; "none" for

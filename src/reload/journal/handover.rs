@@ -3,11 +3,17 @@
 
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep};
+
 use super::{Journal, blocking};
 use crate::plural::many;
 
 /// How long those who read the history may go on reading.
 const READERS_TIME: Duration = Duration::from_secs(10);
+/// How long a process that was killed may keep its history open. Its last word may come before its files are closed.
+const DYING_TIME: Duration = Duration::from_secs(1);
+/// How often the history is tried to be opened meanwhile.
+const LOOK: Duration = Duration::from_millis(20);
 
 impl Journal {
     /// Closes the history for the process that takes over. Returns whether there was one.
@@ -16,6 +22,7 @@ impl Journal {
     ///
     /// Where it is still read, or where only this process has a part of it. It stays open then.
     pub async fn give_away(&mut self) -> Result<bool, String> {
+        self.is_handed_over = true;
         let left = self.unwritten.records.len();
         if left > 0 {
             let changes = many(left, "change");
@@ -41,10 +48,23 @@ impl Journal {
         }
     }
 
-    /// Opens the history again that was given away. Where that fails, it is tried again as after any
-    /// failure.
-    pub async fn take_back(&mut self) {
+    /// Opens the history again that was given away, and returns the last generation that anybody has published; `reached` is
+    /// one that is known. Where that fails, it is tried again as after any failure.
+    pub async fn take_back(&mut self, reached: u64) -> u64 {
+        self.floor = self.floor.max(reached);
         if self.history.is_none() {
+            self.open().await;
+        }
+        self.floor
+    }
+
+    /// Opens the history of a process that has ended.
+    pub async fn inherit(&mut self) {
+        self.is_handed_over = true;
+        let began = Instant::now();
+        self.open().await;
+        while self.history.is_none() && began.elapsed() < DYING_TIME {
+            sleep(LOOK).await;
             self.open().await;
         }
     }
@@ -55,7 +75,7 @@ impl Journal {
     ///
     /// Where there was a history and it cannot be opened.
     pub async fn take_over(&mut self, generation: u64, has_history: bool) -> Result<(), String> {
-        self.floor = self.floor.max(generation);
+        (self.floor, self.is_handed_over) = (self.floor.max(generation), true);
         self.open().await;
         match self.reloads.history() {
             Err(why) if has_history => Err(why),

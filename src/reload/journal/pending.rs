@@ -26,8 +26,8 @@ pub struct PendingRecord {
 /// Why a service changed.
 pub enum Cause {
     /// The service was found in this state when recording began. It is recorded only if the last
-    /// record differs.
-    Found,
+    /// record differs. Where the history was handed over, somebody may have edited the file meanwhile.
+    Found { is_handed_over: bool },
     /// Somebody edited the file: the last of these commands that left it as it is, or somebody unknown.
     Edit(Vec<Attribution>),
 }
@@ -126,7 +126,7 @@ pub fn write(
     }
     let Unrecorded { mut records, mut parts } = left;
     for change in pending {
-        if let Some((record, named)) = change.finish(history, generation)? {
+        if let Some((record, named)) = change.finish(history, generation, known.is_some())? {
             records.push(record);
             parts.extend(named);
         }
@@ -155,19 +155,29 @@ impl PendingRecord {
         })
     }
 
-    /// The record and its parts; `None` where there is nothing new to record.
+    /// The record and its parts; `None` where there is nothing new to record. `is_first` says whether recording begins with
+    /// it: then another process may have recorded the same edit.
     fn finish(
         self,
         history: &History,
         generation: u64,
+        is_first: bool,
     ) -> Result<Option<(Record, Parts)>, HistoryError> {
-        let Self { mut change, cause: Cause::Found } = self else {
-            return Ok(self.remember(generation));
+        let Self { mut change, cause: Cause::Found { is_handed_over } } = self else {
+            let made = self.remember(generation);
+            return match is_first && is_known(history, made.as_ref())? {
+                true => Ok(None),
+                false => Ok(made),
+            };
         };
         let ServiceKey { environment, service } = &change.key;
         let newest = newest(history, environment.as_str(), service.as_str())?;
         change.before = newest.as_ref().map_or_else(Vec::new, |it| it.after.clone());
-        let (record, parts) = change.record(generation, Author::Start);
+        let (mut record, parts) = change.record(generation, Author::Start);
+        let is_edited = |newest: &Record| newest.file_digest != record.file_digest;
+        if is_handed_over && newest.as_ref().is_some_and(is_edited) {
+            record.author = Author::FileEdit;
+        }
         let record = match offline(history, environment.as_str(), service.as_str())? {
             Some(command) if has_left(&command, &record) => record.attributed(&command),
             _ => record,
@@ -175,6 +185,15 @@ impl PendingRecord {
         let is_known = newest.is_some_and(|newest| !record.differs_from(&newest));
         Ok((!is_known).then_some((record, parts)))
     }
+}
+
+/// Whether the newest record of a service says the same of the same file.
+fn is_known(history: &History, made: Option<&(Record, Parts)>) -> Result<bool, HistoryError> {
+    let Some((record, _)) = made else { return Ok(false) };
+    let newest = newest(history, &record.environment, &record.service)?;
+    Ok(newest.is_some_and(|newest| {
+        newest.file_digest == record.file_digest && !record.differs_from(&newest)
+    }))
 }
 
 /// The newest record of a service. A record that this version of watershed cannot read counts as none:

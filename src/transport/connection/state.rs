@@ -24,6 +24,8 @@ pub struct State {
     pub resets: bool,
     /// The time limit of the head that is awaited.
     pub timer: Timer,
+    /// Whether a whole request has come.
+    pub has_asked: bool,
 }
 
 impl Default for State {
@@ -34,6 +36,7 @@ impl Default for State {
             patience: PATIENCE,
             resets: false,
             timer: Timer::default(),
+            has_asked: false,
         }
     }
 }
@@ -48,7 +51,9 @@ impl State {
 
     /// Looks at what has come of a head. Returns whether anything has.
     pub fn look(&mut self, limits: HeadLimits) -> (Result<Seen, Malformed>, bool) {
-        (self.inbound.look(limits), self.inbound.has_begun())
+        let seen = self.inbound.look(limits);
+        self.has_asked |= matches!(seen, Ok(Seen::Head(..)));
+        (seen, self.inbound.has_begun())
     }
 
     /// Reads bytes of the present request. Sends the gathered bytes first, because the client may wait for them.

@@ -47,6 +47,8 @@ pub enum Rejected {
     Cleartext(Connection),
     /// We have nothing in common with it, or it took too long. If it speaks TLS, it was sent an alert.
     Failed { client: SocketAddr, reason: String },
+    /// Others needed its place.
+    Crowded { client: SocketAddr },
 }
 
 /// Why a handshake failed.
@@ -73,8 +75,7 @@ impl Handshakes {
     ///
     /// # Errors
     ///
-    /// The client, where something is to be done or told about it. A client that leaves is not worth a word, nor one that
-    /// has to make room for others.
+    /// The client, where something is to be done or told about it. A client that leaves is not worth a word.
     pub async fn shake(
         self,
         stream: TcpStream,
@@ -84,11 +85,13 @@ impl Handshakes {
     ) -> Result<Connection, Option<Rejected>> {
         let config = self.terms.config(limits.is_1_2_allowed);
         let failed = |reason| Some(Rejected::Failed { client: peer.address, reason });
+        let crowded = Rejected::Crowded { client: peer.address };
         let shaken = shake(stream, config, self.terms.certificates());
         let shaken = tokio::select! {
             shaken = timeout(limits.time, shaken) => shaken,
             () = place.asked_to_close(true) => return Err(failed(TOO_MANY.to_owned())),
-            () = permit.asked_to_close(true) => return Err(None),
+            () = permit.asked_to_close(true) => return Err(Some(crowded)),
+            () = permit.asked_to_give_way(false) => return Err(Some(crowded)),
         };
         match shaken {
             Ok(Ok(stream)) => Ok(Connection::new(stream, peer, permit)),

@@ -279,14 +279,9 @@ impl ServiceEntry {
         !self.versions.iter().any(|version| matches!(version.status, Status::Creating))
     }
 
-    /// The address under which a client on this machine reaches the service, by its default domain.
-    pub fn url(&self, port: u16) -> String {
-        let domain =
-            self.declared.domains.first().map(DomainPattern::to_string).unwrap_or_default();
-        match port {
-            80 => format!("http://{domain}"),
-            port => format!("http://{domain}:{port}"),
-        }
+    /// The domain by which a client on this machine reaches the service.
+    pub fn default_domain(&self) -> String {
+        self.declared.domains.first().map(DomainPattern::to_string).unwrap_or_default()
     }
 }
 

@@ -164,6 +164,12 @@ impl Listener {
     }
 }
 
+/// Kills a process.
+pub fn kill(process: u32) {
+    // SAFETY: a plain system call.
+    unsafe { libc::kill(process as libc::pid_t, libc::SIGKILL) };
+}
+
 impl Request {
     pub fn number(&self) -> c_long {
         c_long::from(self.0.data.nr)
@@ -178,6 +184,12 @@ impl Request {
             Call::Rename => self.named(first, second).or_else(|| self.named(first, fourth)),
             Call::Accept | Call::Socket | Call::Connect | Call::Clone => None,
         }
+    }
+
+    /// The process that makes the call.
+    pub fn process_id(&self) -> Option<u32> {
+        let status = fs::read_to_string(self.process().join("status")).ok()?;
+        status.lines().find_map(|line| line.strip_prefix("Tgid:"))?.trim().parse().ok()
     }
 
     fn process(&self) -> PathBuf {

@@ -58,8 +58,16 @@ pub enum Call {
     Clone,
 }
 
+/// Which of several processes is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Victim {
+    This(u32),
+    /// Any but this one.
+    Other(u32),
+}
+
 /// What becomes of the calls of one kind.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Plan {
     /// Only calls that concern files below this directory.
     below: Option<PathBuf>,
@@ -67,6 +75,8 @@ struct Plan {
     error: Option<i32>,
     /// After this time.
     delay: Duration,
+    /// The process is killed instead, at so many calls from now.
+    kill: Option<(Victim, u64)>,
 }
 
 #[derive(Debug, Default)]
@@ -105,18 +115,24 @@ impl Faults {
 
     /// Has all calls of a kind fail with an error of `errno.h`.
     pub fn fail(&self, call: Call, error: i32) {
-        self.plan(call, Plan { below: None, error: Some(error), delay: Duration::ZERO });
+        self.plan(call, Plan { error: Some(error), ..Plan::default() });
     }
 
     /// The same for files below a directory.
     pub fn fail_below(&self, directory: &Path, call: Call, error: i32) {
         let below = Some(directory.to_owned());
-        self.plan(call, Plan { below, error: Some(error), delay: Duration::ZERO });
+        self.plan(call, Plan { below, error: Some(error), ..Plan::default() });
     }
 
     /// Has calls of a kind that concern files below a directory take so much longer.
     pub fn slow_below(&self, directory: &Path, call: Call, delay: Duration) {
-        self.plan(call, Plan { below: Some(directory.to_owned()), error: None, delay });
+        self.plan(call, Plan { below: Some(directory.to_owned()), delay, ..Plan::default() });
+    }
+
+    /// Has a process killed in place of its `nth` call of a kind, from 1, that concerns files below a directory.
+    pub fn kill_below(&self, directory: &Path, call: Call, nth: u64, victim: Victim) {
+        let below = Some(directory.to_owned());
+        self.plan(call, Plan { below, kill: Some((victim, nth)), ..Plan::default() });
     }
 
     /// Ends all faults. Calls that are being delayed still are.
@@ -144,6 +160,11 @@ impl Faults {
                 listener.answer(&request, Answer::CarryOut);
                 continue;
             };
+            if plan.kill.is_some() {
+                // The call is never answered, and never made.
+                request.process_id().into_iter().for_each(kernel::kill);
+                continue;
+            }
             let answer = plan.error.map_or(Answer::CarryOut, Answer::Fail);
             if plan.delay.is_zero() {
                 listener.answer(&request, answer);
@@ -157,6 +178,19 @@ impl Faults {
         }
     }
 
+    /// Counts a call of a process that is to be killed. Whether this is the one.
+    fn is_due(&self, call: Call, victim: Victim, process: u32) -> bool {
+        let is_victim = match victim {
+            Victim::This(this) => process == this,
+            Victim::Other(other) => process != other,
+        };
+        let mut plans = self.plans();
+        let left = plans.plans.get_mut(&call).and_then(|plan| plan.kill.as_mut());
+        let Some((_, left)) = left.filter(|_| is_victim) else { return false };
+        *left = left.saturating_sub(1);
+        *left == 0
+    }
+
     /// What is planned for a call, if it is to be disturbed.
     fn plan_for(&self, request: &Request) -> Option<Plan> {
         let call = filter::call(request.number())?;
@@ -164,6 +198,9 @@ impl Faults {
         if let Some(directory) = &plan.below {
             let path = request.path(call)?;
             path.starts_with(directory).then_some(())?;
+        }
+        if let Some((victim, _)) = plan.kill {
+            self.is_due(call, victim, request.process_id()?).then_some(())?;
         }
         *self.plans().disturbed.entry(call).or_default() += 1;
         Some(plan)

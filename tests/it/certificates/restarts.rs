@@ -41,6 +41,9 @@ fn a_restart_does_not_replace_a_valid_certificate_by_one_that_has_expired() {
     );
     assert!(shows(&watershed, &old));
     watershed.log_line(&["WARN", "a.pem expired 2 days ago, so it is not served"]);
+    let reloaded = watershed.admin_post("/api/v1/reload").json();
+    let told = reloaded["warnings"][0]["message"].as_str().unwrap_or_default();
+    assert!(told.contains("so the valid one before is served"), "{reloaded}");
     let text = watershed.admin("/metrics").text();
     assert!(text.contains("watershed_certificate_unusable{"), "{text}");
 }

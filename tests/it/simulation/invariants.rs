@@ -13,6 +13,7 @@ use watershed::config::{Config, Percent, Pick, Reach, Service, StickyMode, Traff
 use watershed::policy::Standing;
 use watershed::policy::explain::Question;
 use watershed::routing::Asked;
+use watershed::transport::Urls;
 use watershed::versions::{ReadyVersion, ServiceEntry, Snapshot, Statuses};
 
 use super::Seen;
@@ -205,7 +206,7 @@ impl One<'_> {
     }
 
     fn status_tells_what_is_served(&self) -> Result<(), String> {
-        let document = service_document(self.entry, &[], 80, Instant::now());
+        let document = service_document(self.entry, &[], &Urls::default(), Instant::now());
         let told = document.versions.iter().map(|it| (it.name.clone(), it.share));
         let told = hundredths(told);
         ensure!(told == self.shares, "status tells {told:?}, not {:?}", self.shares);

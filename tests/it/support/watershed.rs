@@ -54,7 +54,7 @@ impl Watershed {
         let mut watershed = Self { site, child, stdout, stderr, address: nowhere, admin: nowhere };
         let services = watershed.site.services();
         watershed.wait_for("its addresses and services on stdout", |stdout| {
-            let is_file = |line: &&str| line.starts_with("http://") || line.starts_with("rejected");
+            let is_file = |line: &&str| line.starts_with("http") || line.starts_with("rejected");
             let told = stdout.lines().filter(is_file).count();
             stdout.contains("admin on http://") && told >= services
         });

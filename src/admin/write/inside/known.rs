@@ -60,7 +60,7 @@ impl Inventory for Inside {
             snapshot.get(&ServiceKey { environment, service: self.service().clone() })
         });
         let document =
-            |entry| status::service_document(entry, &rejected, self.admin.port, Instant::now());
+            |entry| status::service_document(entry, &rejected, &self.admin.urls, Instant::now());
         Ok(entries.map(|entry| document(entry)).collect())
     }
 
