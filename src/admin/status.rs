@@ -22,9 +22,7 @@ use crate::descriptors::Use;
 use crate::reload::{Outcome, Reload};
 use crate::source::Rejection;
 use crate::telemetry::{CallCounts, Recent};
-use crate::versions::{
-    EnvironmentView, ReadyVersion, ServiceEntry, Snapshot, Substitute, VersionView,
-};
+use crate::versions::{EnvironmentView, ReadyVersion, ServiceEntry, Snapshot, VersionView};
 pub(super) use observed::{Observed, rounded, shares};
 
 /// The document of what is served now, reduced to the services that the query asks for.
@@ -247,12 +245,12 @@ fn outbound((counts, in_flight): (CallCounts, usize)) -> OutboundDocument {
 
 fn substitute(view: &VersionView) -> Option<SubstituteDocument> {
     let substitute = view.status.normal()?.backend.substitute()?;
-    let Substitute { fault, source } = substitute;
+    let (fault, source) = (&substitute.fault, substitute.source());
     Some(SubstituteDocument {
         code: fault.code.as_str().to_owned(),
         detail: fault.detail.clone(),
         from: source.as_str().to_owned(),
-        outlives_process: substitute.outlives_process(),
+        outlives_process: source.outlives_process(),
     })
 }
 
