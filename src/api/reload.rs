@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::KeyChange;
 use crate::config::Problem;
 
 /// What whoever has changed a service's file tells of it: the body of `POST /api/v1/reload`.
@@ -58,6 +59,9 @@ pub struct ReloadDocument {
     /// Keys of the main file that take effect at the next start.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub restart_needed_for: Vec<String>,
+    /// What each of these keys says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restart_changes: Vec<KeyChange>,
     #[serde(flatten)]
     pub report: Option<ReportDocument>,
 }

@@ -83,6 +83,7 @@ mod reload_requests;
 mod remote;
 mod rescue;
 mod restart;
+mod restart_consent;
 mod restart_failures;
 mod restart_tls;
 mod restore_file;
