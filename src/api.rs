@@ -75,7 +75,7 @@ pub use session::{Authentication, LoginQuestion, Role, SessionDocument};
 pub use standing::{Fault, Standing};
 pub use status::{
     DescriptorsDocument, DrawnDocument, EnvironmentDocument, ObservedDocument, OutboundDocument,
-    RateLimitDocument, ServiceDocument, StatusDocument, SubstituteDocument, VersionDocument,
-    WindowDocument,
+    PublishDocument, RateLimitDocument, ServiceDocument, StatusDocument, SubstituteDocument,
+    VersionDocument, WindowDocument,
 };
 pub use upstream::{TargetConnections, TargetDocument, UnresolvedDocument, UpstreamDocument};

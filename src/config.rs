@@ -27,7 +27,7 @@ pub use path::absolute;
 #[cfg(test)]
 pub(crate) use report::short_path;
 pub use report::{Problem, Report, Warnings};
-pub use restart::{Setting, restart_keys};
+pub use restart::{RestartChange, Setting, restart_changes};
 pub use schema::schema;
 pub(crate) use source::{Complaint, Source, Spot};
 pub(crate) use validate::service::{Draft, Surroundings};

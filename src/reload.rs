@@ -277,7 +277,7 @@ impl Reloader {
 
     fn is_news(&self, reload: &Reload) -> bool {
         let known = self.reloads.last().and_then(|last| last.report.clone());
-        let is_served = matches!(reload.outcome, Outcome::Published | Outcome::NeedsRestart(_));
+        let is_served = matches!(reload.outcome, Outcome::Published | Outcome::NeedsRestart);
         is_served || reload.report != known
     }
 
@@ -345,7 +345,8 @@ impl Reloader {
             Outcome::Unchanged if reload.report.is_none() => {
                 tracing::info!("the files again say what is served");
             }
-            Outcome::NeedsRestart(keys) => {
+            Outcome::NeedsRestart => {
+                let keys: Vec<_> = reload.restart.iter().map(|change| change.key).collect();
                 tracing::warn!("restart to apply {}; all else is served", keys.join(", "));
             }
             Outcome::Published | Outcome::Unchanged | Outcome::Rejected | Outcome::Postponed => {}

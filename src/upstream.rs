@@ -166,6 +166,14 @@ impl Upstream {
         targets.filter_map(|(target, why)| Some((target.address.clone(), why.clone()?))).collect()
     }
 
+    /// Why a process that starts now would know no address of any target, where that is so.
+    pub fn lost(&self) -> Option<PrepareError> {
+        let unresolved = self.unresolved();
+        let is_all = unresolved.len() == self.spec.targets.len();
+        let (target, reason) = unresolved.into_iter().next().filter(|_| is_all)?;
+        Some(PrepareError::Unresolved { name: target.host(), reason })
+    }
+
     /// The digest of the declaration.
     pub fn digest(&self) -> Digest {
         self.spec.digest()

@@ -3,6 +3,7 @@
 
 mod certificate;
 mod observed;
+mod since;
 mod upstream;
 
 use std::iter;
@@ -12,20 +13,21 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::error::AdminError;
 use super::{Admin, TokenFile, find};
 use crate::api::{
-    CertificateDocument, DescriptorsDocument, EnvironmentDocument, ErrorPlace, Fault,
+    CertificateDocument, DescriptorsDocument, EnvironmentDocument, ErrorPlace, Fault, KeyChange,
     OutboundDocument, RateLimitDocument, RejectionDocument, ReloadDocument, ReportDocument,
     ServiceDocument, Share, StatusDocument, StatusQuery, SubstituteDocument, VersionDocument,
     moment,
 };
-use crate::config::{Percent, Problem, RateLimit, Reach, Report, Service, Traffic, VersionName};
+use crate::config::{
+    Percent, Problem, RateLimit, Reach, Report, RestartChange, Service, Setting, Traffic,
+    VersionName,
+};
 use crate::descriptors::Use;
-use crate::reload::{Outcome, Reload};
+use crate::reload::Reload;
 use crate::source::Rejection;
 use crate::telemetry::{CallCounts, Recent};
 use crate::transport::Urls;
-use crate::versions::{
-    EnvironmentView, ReadyVersion, ServiceEntry, Snapshot, Substitute, VersionView,
-};
+use crate::versions::{EnvironmentView, ReadyVersion, ServiceEntry, Snapshot, VersionView};
 pub(super) use observed::{Observed, rounded, shares};
 
 /// The document of what is served now, reduced to the services that the query asks for.
@@ -34,11 +36,13 @@ pub(super) fn document(admin: &Admin, query: &StatusQuery) -> Result<StatusDocum
     let snapshot = admin.live.load();
     let (urls, now) = (&admin.urls, Instant::now());
     let mut services = wanted(admin, &snapshot, query)?.into_iter().peekable();
+    let mut began = since::Lookup::new(admin.reloads.history().ok());
     let environment = |EnvironmentView { name, domain }: &EnvironmentView| {
         let own =
             iter::from_fn(|| services.next_if(|it| it.key.environment == *name)).map(|service| {
                 ServiceDocument {
                     file_digest: file_digest(admin, service),
+                    traffic_began: began.of(service),
                     ..service_document(service, &rejected, urls, now)
                 }
             });
@@ -96,7 +100,9 @@ fn certificates(admin: &Admin) -> Vec<CertificateDocument> {
 
 fn troubles(admin: &Admin, descriptors: Use) -> Vec<String> {
     let token = admin.token.as_ref().and_then(TokenFile::fault);
-    let token = token.map(|fault| format!("the last good tokens of this listener stay: {fault}"));
+    let token = token.map(|fault| {
+        format!("the last good tokens of this listener stay until the process ends: {fault}")
+    });
     let near = descriptors.is_near().then(|| descriptors.to_string());
     let tickets = admin.reloads.listener().tickets.clone();
     let tickets = tickets.map(|problem| {
@@ -162,6 +168,7 @@ pub fn service_document(
         traffic_generation: since.generation,
         traffic_age_seconds: rounded(service.tally.age(now).as_secs_f64(), 1000.0),
         traffic_since_start: since.is_start,
+        traffic_began: None,
         requests_per_second: observed.rate(),
         error_ratio: all.error_ratio().map(ratio),
         p50_ms: all.quantile(0.5).map(milliseconds),
@@ -248,12 +255,12 @@ fn outbound((counts, in_flight): (CallCounts, usize)) -> OutboundDocument {
 
 fn substitute(view: &VersionView) -> Option<SubstituteDocument> {
     let substitute = view.status.normal()?.backend.substitute()?;
-    let Substitute { fault, source } = substitute;
+    let (fault, source) = (&substitute.fault, substitute.source());
     Some(SubstituteDocument {
         code: fault.code.as_str().to_owned(),
         detail: fault.detail.clone(),
         from: source.as_str().to_owned(),
-        outlives_process: substitute.outlives_process(),
+        outlives_process: source.outlives_process(),
     })
 }
 
@@ -320,17 +327,20 @@ pub(super) fn milliseconds_since_1970(at: SystemTime) -> u64 {
 
 /// The document of a reload's outcome.
 pub(super) fn reload_document(reload: &Reload) -> ReloadDocument {
-    let Reload { at, outcome, generation, read, report } = reload;
-    let keys = match outcome {
-        Outcome::NeedsRestart(keys) => keys.as_slice(),
-        Outcome::Published | Outcome::Unchanged | Outcome::Rejected | Outcome::Postponed => &[],
+    let Reload { at, outcome, generation, read, restart, report } = reload;
+    let text = |setting: &Option<Setting>| setting.as_ref().map(ToString::to_string);
+    let change = |RestartChange { key, before, after }: &RestartChange| KeyChange {
+        key: (*key).to_owned(),
+        before: text(before),
+        after: text(after),
     };
     ReloadDocument {
         at: milliseconds_since_1970(*at),
         outcome: outcome.word().to_owned(),
         generation: *generation,
         files_read: *read,
-        restart_needed_for: keys.iter().map(|key| (*key).to_owned()).collect(),
+        restart_needed_for: restart.iter().map(|change| change.key.to_owned()).collect(),
+        restart_changes: restart.iter().map(change).collect(),
         warnings: Vec::new(),
         report: report.as_ref().map(ReportDocument::from),
     }

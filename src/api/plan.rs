@@ -1,7 +1,7 @@
 //! A plan: the difference between two descriptions.
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::description::percent;
 use super::standing::Fault;
@@ -74,7 +74,7 @@ pub struct VersionChange {
 }
 
 /// A key that says something else. Not set before: added; not set after: removed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KeyChange {
     pub key: String,
     pub before: Option<String>,

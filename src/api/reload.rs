@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::KeyChange;
 use crate::config::Problem;
 
 /// What whoever has changed a service's file tells of it: the body of `POST /api/v1/reload`.
@@ -62,6 +63,9 @@ pub struct ReloadDocument {
     /// status has them with its certificates.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Problem>,
+    /// What each of these keys says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restart_changes: Vec<KeyChange>,
     #[serde(flatten)]
     pub report: Option<ReportDocument>,
 }

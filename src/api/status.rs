@@ -107,6 +107,10 @@ pub struct ServiceDocument {
     /// Whether it was the first publish of the process: the traffic may have been the same before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub traffic_since_start: bool,
+    /// The publish of an earlier process that began it then, where the history tells; for 32 services of an answer at
+    /// most. What is counted begins with this process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic_began: Option<PublishDocument>,
     /// Requests to all its versions, as of a version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests_per_second: Option<f64>,
@@ -151,6 +155,14 @@ pub struct RateLimitDocument {
     pub refused_last_minute: u64,
     /// And since the process began, or the service appeared.
     pub refused: u64,
+}
+
+/// A publish.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PublishDocument {
+    pub generation: u64,
+    /// RFC 3339.
+    pub at: String,
 }
 
 /// A version. Rates, errors and times are of the last minute, or of the time since the publish that last changed the

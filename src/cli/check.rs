@@ -190,9 +190,15 @@ fn print(
     findings: &Findings,
     no_compile: bool,
 ) -> Result<(), CliError> {
-    for version in &findings.versions {
-        let Version { service, version, file, place, status, code, detail, suggestion, .. } =
-            version;
+    let environments: HashSet<_> = findings.versions.iter().map(|it| &it.environment).collect();
+    let several = environments.len() > 1;
+    for it in &findings.versions {
+        let Version { environment, service, version, file, place, status, .. } = it;
+        let Version { code, detail, suggestion, .. } = it;
+        let service = match several {
+            true => format!("{environment}/{service}"),
+            false => service.clone(),
+        };
         match (code, detail, suggestion) {
             (Some(code), Some(detail), Some(suggestion)) => {
                 let message = format!("version {version} of service {service}: {detail}");

@@ -40,7 +40,7 @@ impl Common {
             Ok(settings) => settings,
             // With `--admin` no files are needed, unless they say where the token is.
             Err(_) if self.admin.is_some() => AdminSettings::default(),
-            Err(report) => return self.guessed(&loader).ok_or(CliError::Config(report)),
+            Err(report) => return self.serving(config).ok_or(CliError::Config(report)),
         };
         Ok(self.process_by(&settings)?)
     }
@@ -65,9 +65,12 @@ impl Common {
         Ok(Some(Remote { process, environment }))
     }
 
-    /// The process that serves a main file that is not TOML any more.
-    fn guessed(&self, loader: &Loader) -> Option<Process> {
-        let settings = loader.guess_admin()?;
+    /// The process that serves a configuration, whose files may be wrong by now; the main file may not even be TOML any
+    /// more. `None` where none answers.
+    pub(super) fn serving(&self, config: &Path) -> Option<Process> {
+        let loader = Loader::new(config);
+        let settings = loader.settings().map(|settings| settings.admin).ok();
+        let settings = settings.or_else(|| loader.guess_admin())?;
         site::running(loader.path(), &settings, self).ok().flatten()
     }
 }

@@ -12,7 +12,7 @@ use crate::versions::{StatusError, check_digest, declared, digest_at};
 /// The digest of every component of a configuration, or why it has none.
 pub(super) struct Digests {
     files: HashMap<PathBuf, Result<Digest, StatusError>>,
-    /// Where components are whose files are gone or changed.
+    /// Where components are whose files are gone or changed: `store`, `cache` or `memory`.
     elsewhere: HashMap<Digest, &'static str>,
 }
 
@@ -41,6 +41,18 @@ impl Digests {
         Ok(digests)
     }
 
+    /// The same for a process that runs: what its versions are made of is in its memory, whatever becomes of the files.
+    /// `serves` says whether a version of it is made of a component.
+    pub(super) fn beside(mut self, config: &Config, serves: impl Fn(&Digest) -> bool) -> Self {
+        let guests = declared(config).filter_map(|(_, _, spec)| spec.guest());
+        let lost = guests.filter(|guest| self.fault(guest).is_some());
+        let kept: Vec<_> = lost.filter_map(|guest| guest.digest).filter(serves).collect();
+        for digest in kept {
+            self.elsewhere.entry(digest).or_insert("memory");
+        }
+        self
+    }
+
     /// Where a version stands, as far as its files tell.
     pub(super) fn standing(&self, spec: &VersionSpec) -> Standing {
         let Some(guest) = spec.guest() else {
@@ -63,7 +75,7 @@ impl Digests {
         }
     }
 
-    /// Warns of versions whose files do not have what is declared, where a start finds it elsewhere.
+    /// Warns of versions whose files do not have what is declared, where it is elsewhere.
     pub(super) fn warnings(&self, config: &Config) -> Vec<Problem> {
         let warning = |spec: &VersionSpec, service: &crate::config::Service| {
             let guest = spec.guest()?;
@@ -75,6 +87,9 @@ impl Digests {
                 fault.detail,
                 match *place {
                     "store" => "a start serves the declared component from the store",
+                    "memory" =>
+                        "the process serves the declared component from its memory, and none that starts \
+                         can make it",
                     _ =>
                         "a start serves the declared component from the compile cache, until that is \
                          emptied or watershed is upgraded",

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use super::CliError;
 use super::consent::Intent;
 use super::plan::Beside;
+use super::process::Process;
 use super::site::Site;
 use super::summary::{Action, Summary};
 use super::target::Target;
@@ -148,6 +149,7 @@ fn create(
         let beside = Beside { warnings: &told, ..Beside::default() };
         return Ok(ControlFlow::Break(preview.print_beside(beside, common.json)?));
     }
+    site.process.as_ref().map(Process::admits_changes).transpose()?;
     let mut file = ServiceFile::create(&place, service, domain)?;
     fill(&mut file.text);
     let locked = pending.as_mut().map(|it| it.keep(&store, file.directory())).transpose()?;

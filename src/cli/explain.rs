@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use super::common::{Common, write_json};
+use super::remote::Remote;
 use super::table::harmless_lines;
 use super::target::Target;
 use super::{CliError, complete};
@@ -85,7 +86,13 @@ pub(super) fn explain(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cl
     }
     let mut target = match offline {
         true => Target::find_offline(path, common, service.as_str())?,
-        false => Target::find(path, common, service.as_str())?,
+        false => match Target::find(path, common, service.as_str()) {
+            Ok(target) => target,
+            Err(error) => match arguments.served(path, &error) {
+                Some(explanation) => return show(&explanation, common.json),
+                None => return Err(error),
+            },
+        },
     };
     let mut out = std::io::stdout().lock();
     if let (Some(key), Some(ramp)) = (key, ramp) {
@@ -125,6 +132,20 @@ fn show(explanation: &Explanation, json: bool) -> Result<ExitCode, CliError> {
 }
 
 impl Arguments {
+    /// What the process would do whose files are wrong by now: what it serves is as it was.
+    fn served(&self, path: &Path, error: &CliError) -> Option<Explanation> {
+        let Self { service, ramp, common, .. } = self;
+        if !matches!(error, CliError::Broken(_)) || ramp.is_some() {
+            return None;
+        }
+        let query = self.query();
+        Question::new(&query).ok()?;
+        let process = common.serving(path)?;
+        let remote = Remote { process, environment: common.environment.clone() };
+        // Where it does not serve the service, what is wrong with the files says more.
+        remote.explain(service.as_str(), query).ok()
+    }
+
     fn query(&self) -> ExplainQuery {
         let Self { method, path, headers, query, cookies, client, .. } = self;
         ExplainQuery {
@@ -229,6 +250,8 @@ fn backend(out: &mut impl Write, chance: &Chance) -> Result<(), std::io::Error> 
 fn outcome(explanation: &Explanation) -> String {
     let Explanation { decision, version, failure, .. } = explanation;
     match (failure, version) {
+        // Nothing was drawn.
+        (Some(code), _) if code == "offline" => format!("no version, {code}"),
         (Some(code), _) => format!("no version, {code} ({decision})"),
         (None, Some(version)) => format!("{version} ({decision})"),
         (None, None) => format!("one of several, by their shares ({decision})"),

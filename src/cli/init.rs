@@ -40,6 +40,9 @@ pub(super) struct Arguments {
     /// Print which files would be written, and write none.
     #[arg(long)]
     dry_run: bool,
+    /// Taken as by the commands that ask: nothing is overwritten, so there is no question.
+    #[arg(long, short)]
+    yes: bool,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,

@@ -1,5 +1,6 @@
 //! `watershed plan`: shows what a reload of the files would do.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -233,7 +234,11 @@ impl Files {
         before: Option<&Description>,
     ) -> Result<(Description, Vec<Problem>), CliError> {
         let Self { directory, config } = self;
-        let digests = Digests::of(config)?;
+        let mut digests = Digests::of(config)?;
+        if let Some(process) = before.filter(|before| before.generation.is_some()) {
+            let made: HashSet<_> = process.versions().filter_map(|(_, it)| it.digest()).collect();
+            digests = digests.beside(config, |digest| made.contains(digest));
+        }
         let standing = |spec: &_| digests.standing(spec);
         let description = Description::of_files(config, directory, before, standing);
         Ok((description, digests.warnings(config)))

@@ -16,7 +16,7 @@ use ureq::{Body, RequestBuilder};
 
 use super::table::is_harmful;
 use crate::admin::{TokenError, client_token};
-use crate::api::{ErrorDocument, ProblemDocument};
+use crate::api::{self, ErrorDocument, ProblemDocument, Role, SessionDocument};
 use crate::code::{Coded, ErrorCode};
 use crate::config::AdminSettings;
 
@@ -82,6 +82,11 @@ pub enum ProcessError {
     TokenRefused { url: String, file: PathBuf },
     #[error("{url} answers {answer}")]
     Stranger { url: String, answer: String },
+    /// Known before anything is done.
+    #[error(
+        "nothing was done: the token for {url} is a viewer's, and only operators change something"
+    )]
+    Viewer { url: String },
     /// In the process's own words.
     #[error("{} ({}, status {status})", .error.message, path(.url))]
     Refused { url: String, status: u16, error: Box<ErrorDocument> },
@@ -112,6 +117,7 @@ impl Coded for ProcessError {
             Self::TokenWanted { .. } => ErrorCode::TokenWanted,
             Self::TokenRefused { .. } => ErrorCode::TokenRefused,
             Self::Stranger { .. } => ErrorCode::UnexpectedAnswer,
+            Self::Viewer { .. } => ErrorCode::Viewer,
             Self::Refused { error, .. } => {
                 ErrorCode::of(&error.code).unwrap_or(ErrorCode::ProcessRefused)
             }
@@ -140,6 +146,9 @@ impl Coded for ProcessError {
                 "the process's `token-file` has others: give `--token-file FILE` if that is elsewhere"
             }
             Self::Token(_) => "give `--token-file FILE` if the token is elsewhere",
+            Self::Viewer { .. } => {
+                "ask an operator, or give an operator's token by `--token-file FILE`"
+            }
             Self::Stranger { .. } => {
                 "see whether that is the admin listener of a watershed as new as this one"
             }
@@ -229,6 +238,22 @@ impl Process {
         match response.status().as_u16() {
             200 => self.document(&url, response),
             _ => Err(self.refused(url, response)),
+        }
+    }
+
+    /// Whether the process lets this command change something. A file that is edited is served, whether or not the
+    /// process is told of it: so this is asked before.
+    ///
+    /// # Errors
+    ///
+    /// Where the token is a viewer's, or the process does not answer. One that is too old to say so has no viewers.
+    pub fn admits_changes(&self) -> Result<(), ProcessError> {
+        match self.get::<SessionDocument>(api::SESSION) {
+            Ok(SessionDocument { role: Role::Viewer, .. }) => {
+                Err(ProcessError::Viewer { url: self.url.clone() })
+            }
+            Ok(_) | Err(ProcessError::Refused { status: 404, .. }) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 

@@ -1,5 +1,7 @@
 //! `watershed restart`: has a running process start its program anew and hand over, and waits until the new process
-//! serves.
+//! serves. `preview` is what that would change.
+
+mod preview;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -13,10 +15,12 @@ use serde::Serialize;
 
 use super::CliError;
 use super::common::{Common, write_json};
+use super::consent::{Consent, ask};
 use super::process::{Process, ProcessError};
 use super::progress::Waiting;
 use crate::api::{self, RestartDocument, RestartRequest};
 use crate::config::{parse_duration, show_duration};
+pub(super) use preview::Preview;
 
 /// How often the process is asked.
 const LOOK: Duration = Duration::from_millis(100);
@@ -40,7 +44,11 @@ versions ready, and takes over the listening sockets and the history. The old on
 then finishes its requests, within `grace-period`. No request fails.
 
 If the new process does not become ready, or would not serve what the old one
-serves, the old one goes on, and nothing has changed.";
+serves, the old one goes on, and nothing has changed.
+
+A restart asks first where it takes traffic away: where nobody listens any more at
+an address, or a version gets less. Without a terminal it refuses then, unless
+`--yes`.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -50,6 +58,8 @@ pub(super) struct Arguments {
     /// Each version that becomes ready is one.
     #[arg(long, value_name = "DURATION", value_parser = timeout)]
     timeout: Option<Duration>,
+    #[command(flatten)]
+    consent: Consent,
     /// The admin listener of the running process [default: `[admin] listen` of the files]
     #[arg(long, value_name = "URL", add = super::complete::admins())]
     admin: Option<String>,
@@ -83,6 +93,9 @@ pub enum RestartError {
     /// The reason, in the process's own words.
     #[error("the process goes on as before: {0}")]
     Failed(String),
+    /// What is known before it is begun.
+    #[error("process {pid} would go on as before: {why}")]
+    WouldFail { pid: u32, why: String },
     #[error("process {before} was to be replaced by {}, and neither answers", named(*.successor))]
     Lost { before: u32, successor: Option<u32> },
     #[error("process {pid} answers, which is neither process {before} nor its successor")]
@@ -93,6 +106,7 @@ impl RestartError {
     /// Where to look for more than the message says.
     pub(super) fn help(&self) -> &'static str {
         match self {
+            Self::WouldFail { .. } => "`watershed check` looks at the files",
             Self::Failed(_) => {
                 "`watershed check` looks at the files; the log, to which both processes write, has more"
             }
@@ -108,10 +122,23 @@ fn named(pid: Option<u32>) -> String {
 }
 
 pub(super) fn restart(config: &Path, arguments: &Arguments) -> Result<ExitCode, CliError> {
-    let Arguments { timeout, admin, token_file, json } = arguments;
+    let Arguments { timeout, consent, admin, token_file, json } = arguments;
     let (admin, token_file) = (admin.clone(), token_file.clone());
     let common = Common { environment: None, admin, token_file, json: *json };
     let process = common.process(config)?;
+    if consent.is_dry_run() {
+        return Preview::of(&process)?.print(*json);
+    }
+    if !consent.is_given() {
+        match Preview::of(&process) {
+            Ok(preview) if preview.takes_away() => {
+                ask(&preview.to_string(), &preview.question(), *json)?;
+            }
+            // What was wrong may be right by now: the process says itself why it refuses.
+            Ok(_) | Err(CliError::Restart(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
     let request = RestartRequest { timeout_seconds: timeout.map(|timeout| timeout.as_secs()) };
     let (_, began): (u16, RestartDocument) = process.post(api::RESTART, &request)?;
     let waiting = Waiting::start(format!("process {} starts its successor", began.pid));

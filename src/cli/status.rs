@@ -43,7 +43,8 @@ SHARE is `now → declared` where they differ. SINCE PUBLISH is the share of all
 requests, whatever decided, since a publish last changed the service's traffic.
 LAST MINUTE is the same for the last minute of that time. Both are told from 20
 requests on. A `!` before a share says that the version is drawn more or less
-often than chance explains. REQ/S (from 5 seconds on), ERRORS, P50 and P99 are
+often than chance explains. SINCE START counts from the start of the process,
+where that publish was before it. REQ/S (from 5 seconds on), ERRORS, P50 and P99 are
 of the last minute, or since that publish if it is shorter.
 
 The text is as wide as the terminal, and else 80 columns or COLUMNS. --watch

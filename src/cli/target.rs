@@ -266,6 +266,7 @@ impl Control for Target {
     }
 
     fn edit(&mut self, edit: &Edit, note: Note) -> Result<Edited<Saved>, CliError> {
+        self.process.as_ref().map(Process::admits_changes).transpose()?;
         let Self { files, process, view, copy, elsewhere: Elsewhere { store, .. }, .. } = self;
         let saved = delivery::write(
             files,

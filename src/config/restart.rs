@@ -1,6 +1,7 @@
 //! The settings that only a restart changes. A reload names those that differ from what the process was started with; a
 //! plan shows both values.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -14,6 +15,15 @@ pub enum Setting {
     Text(String),
     /// Absolute.
     Path(PathBuf),
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Path(path) => write!(f, "{}", path.display()),
+        }
+    }
 }
 
 impl Config {
@@ -59,10 +69,20 @@ impl Config {
     }
 }
 
+/// A key that says something else than when the process was started, and that only a restart changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestartChange {
+    pub key: &'static str,
+    /// What the process was started with, if the key was set.
+    pub before: Option<Setting>,
+    pub after: Option<Setting>,
+}
+
 /// The keys that differ and need a restart.
-pub fn restart_keys(started_with: &Config, now: &Config) -> Vec<&'static str> {
+pub fn restart_changes(started_with: &Config, now: &Config) -> Vec<RestartChange> {
     let pairs = started_with.fixed().into_iter().zip(now.fixed());
-    pairs.filter(|(before, after)| before != after).map(|((key, _), _)| key).collect()
+    let changes = pairs.map(|((key, before), (_, after))| RestartChange { key, before, after });
+    changes.filter(|RestartChange { before, after, .. }| before != after).collect()
 }
 
 #[cfg(test)]
@@ -84,9 +104,13 @@ mod tests {
         let mut after = before.clone();
         after.server.expose = crate::config::Expose::None;
         after.server.limits.head_time = Duration::from_secs(3);
-        assert_eq!(restart_keys(&before, &after), <[&str; 0]>::default());
+        assert_eq!(restart_changes(&before, &after), []);
         after.server.threads = 3;
         after.admin.token_file = Some("/token".into());
-        assert_eq!(restart_keys(&before, &after), ["server.threads", "admin.token-file"]);
+        let changes = restart_changes(&before, &after);
+        let [threads, token] = changes.as_slice() else { panic!("{changes:?}") };
+        assert_eq!((threads.key, token.key), ("server.threads", "admin.token-file"));
+        assert_eq!(threads.after, Some(Setting::Text("3".to_owned())));
+        assert_eq!((&token.before, &token.after), (&None, &Some(Setting::Path("/token".into()))));
     }
 }

@@ -35,7 +35,7 @@ impl Description {
         })
     }
 
-    fn versions(&self) -> impl Iterator<Item = (Key<'_>, &VersionDescription)> {
+    pub fn versions(&self) -> impl Iterator<Item = (Key<'_>, &VersionDescription)> {
         self.services()
             .flat_map(|(key, service)| service.versions.iter().map(move |version| (key, version)))
     }
@@ -309,6 +309,9 @@ fn compile(before: &Description, after: &Description) -> Vec<Compilation> {
     let mut compile: Vec<Compilation> = Vec::new();
     for (key, version) in after.versions() {
         let BackendDescription::Component(component) = &version.backend else { continue };
+        if is_tried(before, key, version) {
+            continue;
+        }
         let Some(digest) = version.digest().filter(|digest| !compiled.contains(digest)) else {
             continue;
         };
@@ -324,6 +327,13 @@ fn compile(before: &Description, after: &Description) -> Vec<Compilation> {
         }
     }
     compile
+}
+
+/// Whether a process has tried to make a version as it is declared after too, and does not try again.
+fn is_tried(before: &Description, key: Key<'_>, version: &VersionDescription) -> bool {
+    let last = before.service(key.0, key.1).filter(|_| before.generation.is_some());
+    let last = last.and_then(|last| last.versions.iter().find(|it| it.name == version.name));
+    last.is_some_and(|last| last.fault().is_some() && version_keys(last, version).is_empty())
 }
 
 fn faults(description: &Description) -> impl Iterator<Item = VersionFault> {

@@ -96,13 +96,8 @@ impl Signs<'_> {
         self.errors(FAILING)
     }
 
-    /// What is wrong where at least `ratio` of enough requests failed.
     fn errors(&self, ratio: f64) -> Option<String> {
-        let ratio = self.error_ratio.filter(|own| *own >= ratio)?;
-        (self.requests >= REQUESTS_MIN).then(|| {
-            let percent = (ratio * 100.0).round();
-            format!("{percent} % of the requests of the last minute failed")
-        })
+        errors(self.requests, self.error_ratio, ratio)
     }
 
     fn attention(&self) -> Option<String> {
@@ -116,6 +111,15 @@ impl Signs<'_> {
         let errors = || self.errors(NOTABLE);
         version.or_else(errors).or_else(|| self.warning.map(str::to_owned))
     }
+}
+
+/// What is wrong where at least `ratio` of enough requests of the last minute failed. `error_ratio` is how many did.
+pub fn errors(requests: u64, error_ratio: Option<f64>, ratio: f64) -> Option<String> {
+    let error_ratio = error_ratio.filter(|own| *own >= ratio)?;
+    (requests >= REQUESTS_MIN).then(|| {
+        let percent = (error_ratio * 100.0).floor();
+        format!("{percent} % of the requests of the last minute failed")
+    })
 }
 
 impl VersionSigns<'_> {

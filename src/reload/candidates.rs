@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::config::{Config, Service, VersionName, VersionSpec};
 use crate::versions::{
-    ReadyVersion, ServiceKey, Status, StatusCode, StatusError, Statuses, Substitute, declared,
+    ReadyVersion, ServiceKey, Status, StatusCode, StatusError, Statuses, declared,
 };
 use candidate::{Candidate, Looks, Progress, Sights};
 
@@ -297,14 +297,15 @@ impl Versions {
         candidate: &mut Candidate,
         result: Result<Arc<ReadyVersion>, StatusError>,
     ) -> bool {
-        let (service, version) = (&key.0.service, &key.1);
+        let (ServiceKey { environment, service }, version) = (&key.0, &key.1);
         candidate.progress = Progress::Done;
         let status = match result {
             Ok(entry) => {
-                tracing::info!(%service, %version, digest = %entry.digest(), "version is normal");
-                if let Some(Substitute { fault, source }) = entry.backend.substitute() {
-                    let (code, from) = (fault.code.as_str(), source.as_str());
-                    tracing::warn!(%service, %version, code, from, "is not made from its file: {fault}");
+                tracing::info!(%environment, %service, %version, digest = %entry.digest(), "version is normal");
+                if let Some(substitute) = entry.backend.substitute() {
+                    let fault = &substitute.fault;
+                    let (code, from) = (fault.code.as_str(), substitute.source().as_str());
+                    tracing::warn!(%environment, %service, %version, code, from, "is not made from its file: {fault}");
                 }
                 Status::Normal(entry)
             }
@@ -319,7 +320,7 @@ impl Versions {
             }
             Err(error) => {
                 let (code, place) = (error.code.as_str(), &candidate.spec.place);
-                tracing::error!(%service, %version, code, %place, "{error}");
+                tracing::error!(%environment, %service, %version, code, %place, "{error}");
                 self.has_dropped = true;
                 Status::Error(error)
             }

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, watch as channel};
 
 use super::ListenerState;
 use super::handover::{Rest, RestRequest};
-use crate::config::{Digest, Problem, Report};
+use crate::config::{Digest, Problem, Report, RestartChange};
 use crate::history::{Attribution, History};
 use crate::source::{Loader, Objection, Reading, Rejection, TextDigests};
 
@@ -27,8 +27,8 @@ pub enum Outcome {
     /// Something cannot be read because of a transient error and is tried again; as far as is
     /// known, nothing relevant changed.
     Postponed,
-    /// A new generation is served, but these keys take effect at the next start.
-    NeedsRestart(Vec<&'static str>),
+    /// A new generation is served, but some keys take effect at the next start.
+    NeedsRestart,
 }
 
 impl Outcome {
@@ -39,7 +39,7 @@ impl Outcome {
             Self::Unchanged => "unchanged",
             Self::Rejected => "rejected",
             Self::Postponed => "postponed",
-            Self::NeedsRestart(_) => "needs-restart",
+            Self::NeedsRestart => "needs-restart",
         }
     }
 }
@@ -53,6 +53,8 @@ pub struct Reload {
     pub generation: u64,
     /// How many services' files were read.
     pub read: usize,
+    /// Keys of the main file that take effect at the next start, whichever load has read them.
+    pub restart: Vec<RestartChange>,
     /// What is wrong with the main file, with service files that are rejected, or with files of the listener.
     pub report: Option<Report>,
 }

@@ -48,17 +48,19 @@ impl Reloader {
         self.telemetry.published(generation);
         let (changed, gone) = differences(&before, &snapshot, keys.as_ref());
         for service in &changed {
-            let name = &service.key.service;
+            let ServiceKey { environment, service: name } = &service.key;
             match &service.held {
                 Some(why) if service.is_settled() => {
                     let instead = instead(&service.decider);
-                    tracing::warn!(target: LOG, service = %name, "{instead}: {why}");
+                    tracing::warn!(target: LOG, %environment, service = %name, "{instead}: {why}");
                 }
-                Some(why) => tracing::debug!(target: LOG, service = %name, "not served yet: {why}"),
+                Some(why) => {
+                    tracing::debug!(target: LOG, %environment, service = %name, "not served yet: {why}")
+                }
                 None => {}
             }
             if let Some(warning) = service.warning() {
-                tracing::warn!(target: LOG, service = %name, "{warning}");
+                tracing::warn!(target: LOG, %environment, service = %name, "{warning}");
             }
         }
         if !gone.is_empty() {
@@ -184,9 +186,13 @@ fn differences<'a>(
     }
 }
 
-/// The names of services, sorted; of more than a few, how many more there are.
+fn name(ServiceKey { environment, service }: &ServiceKey) -> String {
+    format!("{environment}/{service}")
+}
+
+/// The names of services with their environments, sorted; of more than a few, how many more there are.
 fn named(services: &[&Arc<ServiceEntry>]) -> String {
-    let mut names: Vec<_> = services.iter().map(|entry| entry.key.service.to_string()).collect();
+    let mut names: Vec<_> = services.iter().map(|entry| name(&entry.key)).collect();
     names.sort_unstable();
     let rest = names.len().saturating_sub(NAMED);
     names.truncate(NAMED);

@@ -14,7 +14,7 @@ use super::outcome::{Outcome, Reload};
 use super::stale::Stale;
 use super::{Following, LOG, Reloader, declared_in};
 use crate::config::{
-    Config, EnvironmentName, Report, Service, ServiceName, VersionSpec, Warnings, restart_keys,
+    Config, EnvironmentName, Report, Service, ServiceName, VersionSpec, Warnings, restart_changes,
 };
 use crate::source::{Changed, Changes, Followed, GoodFile, Loaded, Rejected, Rejection};
 use crate::versions::ServiceKey;
@@ -51,11 +51,11 @@ impl Reloader {
             self.journal.keep_few_texts().await;
             self.publish().await;
             self.journal.keep_texts().await;
-            let outcome = match restart_keys(&self.started_with, &self.config) {
-                keys if keys.is_empty() => Outcome::Published,
-                keys => Outcome::NeedsRestart(keys),
-            };
-            return self.came_of(outcome, read);
+            let mut reload = self.came_of(Outcome::Published, read);
+            if !reload.restart.is_empty() {
+                reload.outcome = Outcome::NeedsRestart;
+            }
+            return reload;
         }
         // A comment that was edited changes nothing that is served.
         self.journal.keep_texts().await;
@@ -281,6 +281,7 @@ impl Reloader {
             outcome,
             generation: self.live.load().generation,
             read,
+            restart: restart_changes(&self.started_with, &self.config),
             report: (!rejected.is_empty()).then(|| Rejection::summary(&rejected)),
         }
     }

@@ -119,12 +119,17 @@ impl CompileCache {
     /// The file of the compiled component with this digest, if the cache has it complete for the engines
     /// of this program. Makes no engine with pools, so it is for commands too.
     pub fn holds(&self, digest: &[u8; 32]) -> Option<PathBuf> {
-        [World::P2, World::P3].into_iter().find_map(|world| {
-            let engine = wasmtime::Engine::new(&settings(world)).ok()?;
-            let path = self.path(&engine, digest);
-            let is_whole = whole(&mut File::open(&path).ok()?).is_ok_and(|found| found.is_some());
-            is_whole.then_some(path)
+        self.places(digest).into_iter().find(|path| {
+            let file = File::open(path);
+            file.is_ok_and(|mut file| whole(&mut file).is_ok_and(|found| found.is_some()))
         })
+    }
+
+    /// Where the compiled component with this digest is or would be, for each engine of this program.
+    pub fn places(&self, digest: &[u8; 32]) -> Vec<PathBuf> {
+        let engines = [World::P2, World::P3].into_iter();
+        let engines = engines.filter_map(|world| wasmtime::Engine::new(&settings(world)).ok());
+        engines.map(|engine| self.path(&engine, digest)).collect()
     }
 
     /// Stores a compiled component. A failure is logged as a warning once, until storing succeeds

@@ -12,6 +12,11 @@ use crate::transient::advice;
 const MISSING: &str = "create it (`watershed init` writes a configuration to begin with), or give the path of \
                        the file you mean";
 
+/// What to do where a link leads nowhere: `rollback --restore-file` replaces no link, since what it should lead to may
+/// come back.
+const DANGLING: &str = "bring back what it leads to; or remove the link, and where it is the file of a service that \
+                        was right once, `watershed rollback SERVICE --restore-file` writes it anew";
+
 /// The size of the largest configuration file, in bytes.
 pub const FILE_MAX: u64 = 16 << 20;
 
@@ -56,6 +61,9 @@ fn unreadable(path: &Path, error: &ReadError) -> Box<Problem> {
             format!("the file has more than {} MiB", most >> 20),
             "configuration is not that large: give the path of the file you mean",
         ),
+        ReadError::Io(error) if error.kind() == io::ErrorKind::NotFound && path.is_symlink() => {
+            ("this is a link, and there is nothing where it leads".to_owned(), DANGLING)
+        }
         ReadError::Io(error) => unreadable_now(error),
     };
     Box::new(Problem::of_file(path, message, help))

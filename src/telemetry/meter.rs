@@ -158,9 +158,9 @@ impl VersionMeter {
     }
 
     fn tell(&self, failures: &[(Key, u64)]) {
-        let VersionLabels { service, version, .. } = &self.labels;
+        let VersionLabels { environment, service, version } = &self.labels;
         for ((code, committed), more) in failures {
-            tracing::warn!(%service, %version, code, committed, "{more} more of the same");
+            tracing::warn!(%environment, %service, %version, code, committed, "{more} more of the same");
         }
     }
 

@@ -132,7 +132,8 @@ impl<'a> RequestRecord<'a> {
 
     /// Writes the request's line of the log: as a warning where the version misbehaved, else at debug level.
     pub(super) fn log(&self, meter: Option<&VersionMeter>) {
-        let Self { service, version, decision, request_id, committed, attempts, .. } = *self;
+        let Self { environment, service, version, decision, request_id, .. } = *self;
+        let Self { committed, attempts, .. } = *self;
         let code = self.label();
         match self.ending {
             Ending::Failed { reason: Some(reason), .. } => {
@@ -142,6 +143,7 @@ impl<'a> RequestRecord<'a> {
                 };
                 if let Some(more) = suppressed {
                     tracing::warn!(
+                        environment,
                         service,
                         version,
                         decision,
@@ -154,6 +156,7 @@ impl<'a> RequestRecord<'a> {
                 }
             }
             Ending::Failed { .. } => tracing::debug!(
+                environment,
                 service,
                 version,
                 decision,
@@ -169,6 +172,7 @@ impl<'a> RequestRecord<'a> {
             Ending::Answered => {
                 let status = self.status.map_or(0, |status| status.as_u16());
                 tracing::trace!(
+                    environment,
                     service,
                     version,
                     decision,

@@ -265,7 +265,7 @@ fn init_shows_what_it_would_write() {
     assert_eq!(finished.code, Some(2), "{finished:?}");
     assert!(finished.stdout.contains("would write demo/watershed.toml\n"), "{finished:?}");
     assert!(!site.path("demo").exists());
-    assert_eq!(init(&[]).code, Some(0));
+    assert_eq!(init(&["--yes"]).code, Some(0));
     let finished = init(&["--dry-run", "--json"]);
     assert_eq!(finished.code, Some(0), "{finished:?}");
     let document: Value = serde_json::from_str(&finished.stdout).unwrap();

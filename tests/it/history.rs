@@ -214,6 +214,8 @@ fn a_question_or_an_attribution_that_is_wrong_is_told_why() {
         ("?service=greetre", 404, "no service `greetre`"),
         ("?service=greeter&environment=dev", 404, "the history has it in `prod` and `test`"),
         ("?service=greeter&environment=prod&limit=1", 200, "\"records\":[{"),
+        ("?all=true&environment=prod", 200, "\"records\":[{"),
+        ("?all=true&environment=dev", 404, "no environment `dev`"),
     ] {
         let answer = watershed.admin(&format!("/api/v1/history{query}"));
         assert_eq!(answer.status, status, "{query}: {answer:?}");

@@ -84,6 +84,7 @@ mod reload_requests;
 mod remote;
 mod rescue;
 mod restart;
+mod restart_consent;
 mod restart_failures;
 mod restart_kills;
 mod restart_meanwhile;

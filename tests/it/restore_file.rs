@@ -166,6 +166,43 @@ fn what_is_not_known_is_not_put_back() {
     assert!(aside(&watershed.site).is_empty());
 }
 
+#[test]
+fn a_service_that_does_not_exist_is_told_as_such() {
+    let watershed = serve();
+    let restore = ["rollback", "greter", "--restore-file"];
+    refused(&watershed, &restore, &["there is no service `greter`", "did you mean `greeter`"]);
+}
+
+/// What a link should lead to may come back, so the link is not written over; but there is a way out.
+#[test]
+fn a_link_to_nowhere_says_how_the_file_comes_back() {
+    let watershed = serve();
+    let good = watershed.site.read(FILE);
+    fs::remove_file(watershed.site.path(FILE)).unwrap();
+    watershed.site.link(FILE, "nowhere.toml");
+    eventually("it is told", || watershed.service("greeter").get("rejected").is_some());
+    let finished = tell(&watershed, &RESTORE);
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    for words in ["this is a link, and there is nothing", "remove the link"] {
+        assert!(finished.stderr.contains(words), "{finished:?}");
+    }
+    fs::remove_file(watershed.site.path(FILE)).unwrap();
+    done(&watershed, &RESTORE);
+    assert_eq!(watershed.site.read(FILE), good);
+}
+
+/// What is served does not depend on a file that is wrong by now, and somebody may want to know who gets what.
+#[test]
+fn a_broken_file_hides_nothing_of_what_is_served() {
+    let watershed = serve();
+    let before = done(&watershed, &["explain", "greeter"]);
+    break_it(&watershed, "[[broken");
+    assert_eq!(done(&watershed, &["explain", "greeter"]), before);
+    let main = watershed.site.read("watershed.toml");
+    watershed.site.write("watershed.toml", main.replace("[state]", "[stat]"));
+    assert_eq!(done(&watershed, &["explain", "greeter"]), before);
+}
+
 /// A service that has another name than its file, and another one that has taken its domain since.
 #[test]
 fn the_name_is_that_of_the_service_and_the_text_must_be_right_beside_others() {

@@ -311,13 +311,13 @@ fn a_service_that_is_offline_says_so() {
         format!("\noffline  requests get 503 `offline`\ngreeter  since generation {generation}, ");
     assert!(shown.contains(&expected), "{shown}");
     let shown = status(&watershed, &["greeter"]).stdout;
-    let expected = "\ntraffic   offline: requests get 503 `offline`; since generation ";
-    assert!(shown.contains(expected), "{shown}");
+    let offline = "\ntraffic   offline: requests get 503 `offline`; since generation ";
+    assert!(shown.contains(offline), "{shown}");
 
     let watershed = watershed.restart();
     assert_eq!(watershed.service("greeter")["traffic_since_start"], true);
     let shown = status(&watershed, &[]).stdout;
-    assert!(shown.contains("greeter  since the start of the process or longer, "), "{shown}");
+    assert!(shown.contains(&expected), "the history knows: {shown}");
 }
 
 /// Two kinds of a version in error: one that nobody serves, and one whose predecessor goes on.

@@ -159,6 +159,41 @@ fn what_only_memory_has_is_told_before_the_restart() {
     assert_eq!(watershed.get(GREETER, "/").status, 503);
 }
 
+/// Where the component is may change after the version was made.
+#[test]
+fn the_status_says_where_the_component_is_now() {
+    let watershed = serve();
+    done(&watershed, &deploy("r1", &["--env", "VERSION=r1", "--traffic", "all", "--in-place"]));
+    done(&watershed, &deploy("r2", &[]));
+    build(&watershed.site, "lab");
+    let from = || watershed.version("greeter", "r1")["substitute"]["from"].clone();
+    eventually("the store has it", || from() == "store");
+    fs::remove_file(copy(&watershed.site, "r2")).unwrap();
+    assert_eq!(from(), "cache");
+    assert!(watershed.service("greeter").get("after_restart").is_none());
+    fs::remove_dir_all(watershed.site.path("state/compiled")).unwrap();
+    assert_eq!(from(), "memory");
+    assert_eq!(watershed.service("greeter")["after_restart"], serde_json::json!([]));
+    // A reload changes nothing: the process has it. A process that starts has not.
+    let plan = tell(&watershed, &["plan"]);
+    assert!(plan.stdout.contains("serves the declared component from its memory"), "{plan:?}");
+    assert!(!plan.stdout.contains("would be held"), "{plan:?}");
+}
+
+/// A version that was kept although it failed is not compiled by every reload.
+#[test]
+fn a_plan_compiles_nothing_that_was_tried_already() {
+    let watershed = serve();
+    watershed.site.write("build/app.wasm", b"no component");
+    let failed = tell(&watershed, &deploy("r1", &["--keep-failed"]));
+    assert_eq!(failed.code, Some(1), "{failed:?}");
+    let status = unfolded(&done(&watershed, &["status", "greeter"]));
+    assert!(status.contains("declared at "), "{status}");
+    let plan = tell(&watershed, &["plan"]);
+    assert_eq!(plan.code, Some(0), "{plan:?}");
+    assert!(plan.stdout.contains("in error now") && plan.stdout.contains("nothing to do"));
+}
+
 #[test]
 fn a_held_service_and_a_broken_file_say_what_a_restart_would_serve() {
     let watershed = serve();
@@ -304,6 +339,12 @@ fn a_copy_that_another_environment_names_stays() {
         done(&watershed, &deploy("r1", &["--environment", environment]));
     }
     assert_eq!(copies(&watershed.site).len(), 1);
+    // Of two services with one name it is said which one is meant.
+    let checked = watershed.site.run(&["check"]).stdout;
+    assert!(checked.contains("one/greeter r1: normal\n"), "{checked}");
+    assert!(checked.contains("two/greeter r1: normal\n"), "{checked}");
+    watershed.log_line(&["version is normal", "environment=two", "service=greeter"]);
+    watershed.log_line(&["published", "two/greeter"]);
     let said = done(&watershed, &["delete", "greeter", "r1", "--environment", "one"]);
     assert!(said.contains("stays: r1 of two/greeter names it"), "{said}");
     let said = done(&watershed, &["delete", "greeter", "r1", "--environment", "two"]);

@@ -4,22 +4,26 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use crate::config::{Config, Problem};
+use crate::config::{Config, Digest, Problem};
 use crate::source::{LARGEST_COMPONENT, read_file};
 use crate::versions::{declared, outgoing_import};
 
 /// A warning for each version whose component could call out.
 pub fn warnings(config: &Config) -> Vec<Problem> {
-    let mut imports: HashMap<&Path, Option<String>> = HashMap::new();
+    let mut imports: HashMap<&Path, Option<(String, Digest)>> = HashMap::new();
     let mut warnings = Vec::new();
     for (_, service, spec) in declared(config) {
         let Some(guest) = spec.guest().filter(|guest| guest.outbound.is_empty()) else { continue };
         let import = imports.entry(&guest.component).or_insert_with(|| {
             // What is wrong with the file is told elsewhere.
             let bytes = read_file(&guest.component, LARGEST_COMPONENT).ok()?;
-            outgoing_import(&bytes).map(str::to_owned)
+            Some((outgoing_import(&bytes)?.to_owned(), Digest::of(&bytes)))
         });
-        let Some(import) = import else { continue };
+        let Some((import, digest)) = import else { continue };
+        // Another component than the declared one is not served.
+        if guest.digest.is_some_and(|declared| declared != *digest) {
+            continue;
+        }
         let message = format!(
             "the component of {} of {} imports {import}, and may reach nothing",
             spec.name, service.name

@@ -27,7 +27,7 @@ What takes traffic from other versions, or replaces a version that has traffic, 
 a terminal it refuses unless `--yes`. A dry run does not compile the component.
 
 A connection to each target of an upstream is tried from here. Targets that do not answer are a
-warning; where none does, the version gets no traffic without `--force`.";
+warning; where none does, the version takes no traffic from others without `--force`.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]

@@ -28,7 +28,9 @@ pub struct Look {
 
 /// The lines of the table, the newest record first.
 pub fn lines(rows: &[Row<'_>], look: Look) -> Vec<String> {
-    let lead: Vec<_> = rows.iter().map(|row| Lead::of(row.record)).collect();
+    let first = rows.first().map_or("default", |row| row.record.environment.as_str());
+    let several = first != "default" || rows.iter().any(|row| row.record.environment != first);
+    let lead: Vec<_> = rows.iter().map(|row| Lead::of(row.record, several)).collect();
     let cells = rows
         .iter()
         .map(|row| [traffic(row.record), who(row.record), note(row)].map(|text| harmless(&text)));
@@ -61,11 +63,12 @@ struct Lead {
 }
 
 impl Lead {
-    fn of(record: &Record) -> Self {
+    /// `several` says whether the records are of several environments, or of another one than `default`.
+    fn of(record: &Record, several: bool) -> Self {
         let Record { generation, at, environment, service, .. } = record;
-        let service = match environment.as_str() {
-            "default" => service.clone(),
-            environment => format!("{environment}/{service}"),
+        let service = match several {
+            false => service.clone(),
+            true => format!("{environment}/{service}"),
         };
         Self {
             generation: generation.to_string(),
@@ -186,6 +189,18 @@ mod tests {
             lines[1].contains("ana: promote v2  two\\nlines\\tand \\u{1b}[31mred\\u{202e} 版本"),
             "{lines:#?}"
         );
+    }
+
+    /// A service without its environment would look like one of all environments.
+    #[test]
+    fn services_of_several_environments_are_told_with_them() {
+        let one = record("", "watershed promote shop v2");
+        let other = Record { environment: "prod".to_owned(), ..one.clone() };
+        let row = |record| Row { record, changed: Vec::new() };
+        let look = Look { columns: None, has_services: true };
+        let told = lines(&[row(&one), row(&other)], look);
+        assert!(told[1].contains("default/shop") && told[2].contains("prod/shop"), "{told:#?}");
+        assert!(!lines(&[row(&one)], look)[1].contains("default/"));
     }
 
     #[test]

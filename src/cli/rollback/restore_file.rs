@@ -14,7 +14,8 @@ use super::super::files::Files;
 use super::super::json::write_json;
 use super::super::process::Process;
 use super::super::records::last_good;
-use super::super::site::{SiteError, here, is_same, running};
+use super::super::select;
+use super::super::site::{Site, SiteError, here, is_same, load, running};
 use super::super::summary::{Action, Summary};
 use super::super::target::Target;
 use super::super::{CliError, WOULD_CHANGE};
@@ -95,7 +96,8 @@ pub(super) fn restore_file(path: &Path, arguments: &Arguments) -> Result<ExitCod
     if !consent.is_given() {
         ask(&shown, &format!("Put the file of {service} back"), common.json)?;
     }
-    let Restoration { good, file, .. } = restoration;
+    let Restoration { good, file, process, .. } = restoration;
+    process.as_ref().map(Process::admits_changes).transpose()?;
     let PutBackFile { digest, aside } = file.put_back(&good.text, &stamp)?;
     let common = Common { environment: Some(good.environment), ..common.clone() };
     let note = Note {
@@ -145,9 +147,9 @@ fn find(path: &Path, common: &Common, service: &str) -> Result<Restoration, CliE
     }
     let environment = common.environment.as_deref();
     let good = last_good(process.as_ref(), &state.directory, environment, service)?;
-    let service = service.to_owned();
-    let good = good.ok_or(RestoreFileError::NoText { service: service.clone() })?;
-    let (path, files) = (PathBuf::from(&good.path), Files::of(loader));
+    let Some(good) = good else { return Err(unknown(loader, process, environment, service)) };
+    let (service, path) = (service.to_owned(), PathBuf::from(&good.path));
+    let files = Files::of(loader);
     if let Ok(environment) = EnvironmentName::new(&good.environment)
         && files.service(&environment, &path)?.is_some()
     {
@@ -158,6 +160,26 @@ fn find(path: &Path, common: &Common, service: &str) -> Result<Restoration, CliE
         return Err(RestoreFileError::Same { path }.into());
     }
     Ok(Restoration { files, process, good, file })
+}
+
+/// Why nothing is known of what the file of a service said: there may be no such service.
+fn unknown(
+    mut loader: Loader,
+    process: Option<Process>,
+    environment: Option<&str>,
+    service: &str,
+) -> CliError {
+    let no_text = RestoreFileError::NoText { service: service.to_owned() };
+    let Ok(loaded) = load(&mut loader) else { return no_text.into() };
+    let site = Site { loader, loaded, process };
+    if site.wrong(environment, service).is_some() {
+        return no_text.into();
+    }
+    let wrong = site.loaded.rejected.iter().map(|it| it.file.as_path());
+    match select::service(&site.loaded.config, environment, service) {
+        Ok(_) => no_text.into(),
+        Err(error) => error.beside(wrong).into(),
+    }
 }
 
 /// Whether the files that a process reads are those of this command: the process names the file that is written.

@@ -19,7 +19,10 @@ pub fn plan(plan: &Plan) -> std::io::Result<String> {
     back.asides().iter().try_for_each(|line| writeln!(out, "  {line}"))?;
     tell(back, &mut out)?;
     for version in losers {
-        writeln!(out, "{version} would be quarantined, as it is now")?;
+        writeln!(
+            out,
+            "{version} would be quarantined: what it is made of now gets no traffic without `--force`"
+        )?;
     }
     Ok(harmless_lines(&String::from_utf8_lossy(&out)))
 }

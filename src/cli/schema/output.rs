@@ -33,7 +33,7 @@ const COMMANDS: [(&str, &[Describe]); 13] = [
     ("delete", CHANGE),
     ("history", &[history::Document::json_schema]),
     ("status", &[StatusDocument::json_schema]),
-    ("restart", &[restart::Document::json_schema]),
+    ("restart", &[restart::Document::json_schema, restart::Preview::json_schema]),
     ("explain", &[Explanation::json_schema, Moves::json_schema]),
     ("env", &[env::Document::json_schema]),
 ];

@@ -6,11 +6,12 @@ mod upstream;
 use super::figures::{beyond_chance, grouped, likelihood};
 use super::page::{WAITING, WRONG};
 use crate::api::{
-    CertificateDocument, RejectionDocument, ServiceDocument, StatusDocument, SubstituteDocument,
-    VersionDocument,
+    CertificateDocument, RejectionDocument, ReloadDocument, ServiceDocument, StatusDocument,
+    SubstituteDocument, VersionDocument,
 };
+use crate::cli::table::NONE;
 use crate::config::Problem;
-use crate::policy::rescue;
+use crate::policy::{health, rescue};
 use anstyle::Style;
 
 /// One thing to look at.
@@ -82,6 +83,7 @@ pub fn of_service(
     let rejected = document.rejected.iter().filter(own);
     let rejected = rejected.map(|rejection| rejected_file(rejection, Some(service)));
     let mut findings: Vec<_> = held(service).into_iter().chain(rejected).chain(errors).collect();
+    findings.extend(failing(service));
     findings.extend(service.versions.iter().flat_map(upstream::of_version));
     findings.extend(service.versions.iter().filter_map(|version| substituted(version, service)));
     findings.extend(after_restart(service));
@@ -102,12 +104,7 @@ pub fn of_process(
     let mut findings: Vec<_> = trouble.collect();
     findings.extend(document.certificates.iter().flat_map(certificate));
     findings.extend(main_file(document));
-    if let Some(keys) = document.last_reload.as_ref().map(|last| &last.restart_needed_for)
-        && !keys.is_empty()
-    {
-        let keys = keys.join(", ");
-        findings.push(Finding::new(WAITING, "restart", format!("start anew to apply {keys}")));
-    }
+    findings.extend(document.last_reload.as_ref().and_then(restart));
     let strange = document.rejected.iter().filter(|rejection| {
         let name = rejection.serves.as_deref();
         !name.is_some_and(|name| is_shown(&rejection.environment, name))
@@ -118,6 +115,31 @@ pub fn of_process(
     let other = document.warnings.iter().filter(|it| !files.contains(&it.file.as_path()));
     findings.extend(other.map(warned));
     findings
+}
+
+/// What the main file says that only a restart applies.
+fn restart(last: &ReloadDocument) -> Option<Finding> {
+    let ReloadDocument { restart_needed_for: keys, restart_changes, .. } = last;
+    let value = |value: &Option<String>| value.clone().unwrap_or_else(|| NONE.to_owned());
+    let told = |key: &String| {
+        let change = restart_changes.iter().find(|change| change.key == *key);
+        let change = change.map(|it| format!(" ({} → {})", value(&it.before), value(&it.after)));
+        key.clone() + &change.unwrap_or_default()
+    };
+    let told: Vec<_> = keys.iter().map(told).collect();
+    let text = format!("`watershed restart` applies {}", told.join(", "));
+    (!told.is_empty()).then(|| Finding::new(WAITING, "restart", text))
+}
+
+/// That many requests fail, by what counts as many in the lists of the API too.
+fn failing(service: &ServiceDocument) -> Option<Finding> {
+    let observed = service.versions.iter().find_map(|version| version.observed.as_ref());
+    let requests = observed?.minute.service_requests;
+    let errors = |ratio| health::errors(requests, service.error_ratio, ratio);
+    match errors(health::FAILING) {
+        Some(why) => Some(Finding::new(WRONG, "failing", why)),
+        None => Some(Finding::new(WAITING, "errors", errors(health::NOTABLE)?)),
+    }
 }
 
 /// Why what is declared is not what is served, and what requests get.
@@ -167,7 +189,7 @@ fn reason(why: &str, service: &ServiceDocument) -> String {
 
 /// Why a version cannot serve, and who serves its requests.
 fn error(version: &VersionDocument) -> Option<Finding> {
-    let VersionDocument { name, share, error, .. } = version;
+    let VersionDocument { name, share, error, place, .. } = version;
     let fault = error.as_ref()?;
     let label = format!("error[{}]", fault.code);
     let gets = match version.predecessor_serves {
@@ -178,7 +200,10 @@ fn error(version: &VersionDocument) -> Option<Finding> {
         false => "it gets no requests".to_owned(),
     };
     let finding = Finding::new(WRONG, &label, format!("version {name}: {}; {gets}", fault.detail));
-    Some(finding.help(&fault.suggestion))
+    let mut finding = finding.help(&fault.suggestion);
+    let place = place.as_ref().and_then(|place| Some((place.file.display(), place.line?)));
+    finding.more.extend(place.map(|(file, line)| format!("declared at {file}:{line}")));
+    Some(finding)
 }
 
 /// A version whose file does not have what is declared: what is served, and what a restart would serve.
@@ -254,7 +279,10 @@ fn main_file(document: &StatusDocument) -> Option<Finding> {
             || document.troubles.iter().any(|trouble| trouble.contains(&problem.message))
     };
     report.problems.iter().find(|problem| problem.file == main && !of_https(problem))?;
-    let text = format!("{}, and what is served has not changed since", document.config);
+    let text = format!(
+        "{}, and what is served has not changed since; no process can start with it",
+        document.config
+    );
     let quoted = report.report.lines().map(|line| line.trim_end().to_owned()).collect();
     Some(Finding { quoted, ..Finding::new(WRONG, refusal(&report.problems), text) })
 }
@@ -264,7 +292,10 @@ fn certificate(certificate: &CertificateDocument) -> Vec<Finding> {
     let CertificateDocument { names, problem, warnings, .. } = certificate;
     let problem = problem.as_ref().map(|problem| {
         let meanwhile = match names.first() {
-            Some(name) => format!("clients of {name} get the certificate from before"),
+            Some(name) => format!(
+                "clients of {name} get the certificate from before, until the process ends: `watershed \
+                 restart` is refused meanwhile"
+            ),
             None => "clients get none of it".to_owned(),
         };
         let Problem { message, help, .. } = problem;

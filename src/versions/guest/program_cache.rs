@@ -9,7 +9,7 @@ use tokio::sync::{OnceCell, Semaphore};
 
 use super::super::status::{StatusCode, StatusError};
 use super::component::{check_digest, read};
-use super::substitute::{Substitute, SubstituteSource, is_about_file};
+use super::substitute::{Substitute, is_about_file};
 use super::turns::Turns;
 use crate::config::{Digest, GuestSpec, ServiceName};
 use crate::runtime::{CompileCache, Engine, Program};
@@ -106,32 +106,30 @@ impl ProgramCache {
         digest: [u8; 32],
         fault: StatusError,
     ) -> Result<(Program, Option<Substitute>), StatusError> {
-        let (store, service) = (self.store.clone(), service.clone());
-        let find = move || store?.find(&service, &Digest::from_bytes(digest));
-        if let Ok(Some((path, bytes))) = tokio::task::spawn_blocking(find).await {
+        let (store, cache, service) = (self.store.clone(), self.cache.clone(), service.clone());
+        let find = move || {
+            let found = store.and_then(|store| store.find(&service, &Digest::from_bytes(digest)));
+            (found, cache.map(|cache| cache.places(&digest)).unwrap_or_default())
+        };
+        let (found, cached) = tokio::task::spawn_blocking(find).await.unwrap_or_default();
+        if let Some((path, bytes)) = found {
             let program = self.made(digest, bytes).await?;
-            let source = SubstituteSource::Store(path);
-            return Ok((program, Some(Substitute { fault, source })));
+            return Ok((program, Some(Substitute { fault, copy: Some(path), cached })));
         }
         let kept = lock(&self.known).get(&digest).and_then(|known| known.get().cloned());
         let kept = kept.and_then(Result::ok);
         let (engine, cache, is_kept) = (self.engine.clone(), self.cache.clone(), kept.is_some());
-        let load = move || {
-            let file = cache.as_ref()?.holds(&digest)?;
-            let load = || Program::cached(&engine, cache.as_ref()?, digest);
-            Some((if is_kept { None } else { Some(load()?) }, file))
+        let load = move || match is_kept {
+            true => None,
+            false => Program::cached(&engine, cache.as_ref()?, digest),
         };
-        let found = tokio::task::spawn_blocking(load).await.ok().flatten();
-        let (loaded, source) = match found {
-            Some((loaded, file)) => (loaded, SubstituteSource::Cache(file)),
-            None => (None, SubstituteSource::Memory),
-        };
+        let loaded = tokio::task::spawn_blocking(load).await.ok().flatten();
         let program = match (kept, loaded) {
             (Some(program), _) => program,
             (None, Some(program)) => self.keep(digest, program),
             (None, None) => return Err(fault),
         };
-        Ok((program, Some(Substitute { fault, source })))
+        Ok((program, Some(Substitute { fault, copy: None, cached })))
     }
 
     /// Keeps a program, unless another is known by now.

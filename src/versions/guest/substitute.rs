@@ -11,39 +11,48 @@ use super::super::status::{StatusCode, StatusError};
 pub struct Substitute {
     /// What is wrong with the file.
     pub fault: StatusError,
-    pub source: SubstituteSource,
+    /// The copy of the component in the store that was found when the version was made.
+    pub(super) copy: Option<PathBuf>,
+    /// The files of the compile cache that may hold it.
+    pub(super) cached: Vec<PathBuf>,
 }
 
 /// Where the component is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SubstituteSource {
-    /// In this copy.
-    Store(PathBuf),
-    /// In this file of the compile cache, for this version of watershed on this kind of processor. The
-    /// least recently used files go first.
-    Cache(PathBuf),
+    /// In the store of components.
+    Store,
+    /// In the compile cache, for this version of watershed on this kind of processor. The least recently
+    /// used files go first.
+    Cache,
     /// Only in the memory of this process.
     Memory,
 }
 
 impl Substitute {
-    /// Whether a process that starts now would find the component too.
-    pub fn outlives_process(&self) -> bool {
-        match &self.source {
-            SubstituteSource::Store(path) | SubstituteSource::Cache(path) => {
-                fs::metadata(path).is_ok()
-            }
-            SubstituteSource::Memory => false,
+    /// Where the component is now: a copy may go after the version was made, and the cache may be emptied or
+    /// filled.
+    pub fn source(&self) -> SubstituteSource {
+        let is_there = |path: &PathBuf| fs::metadata(path).is_ok();
+        match self {
+            Self { copy: Some(path), .. } if is_there(path) => SubstituteSource::Store,
+            Self { cached, .. } if cached.iter().any(is_there) => SubstituteSource::Cache,
+            _ => SubstituteSource::Memory,
         }
     }
 }
 
 impl SubstituteSource {
+    /// Whether a process that starts now would find the component too.
+    pub fn outlives_process(self) -> bool {
+        self != Self::Memory
+    }
+
     /// The word for it in the API and in messages.
-    pub fn as_str(&self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
-            Self::Store(_) => "store",
-            Self::Cache(_) => "cache",
+            Self::Store => "store",
+            Self::Cache => "cache",
             Self::Memory => "memory",
         }
     }

@@ -67,10 +67,15 @@ pub struct VersionView {
 }
 
 impl VersionView {
-    /// Why a process that starts now could not make the version, although it is normal here.
-    fn lost(&self) -> Option<&StatusError> {
-        let substitute = self.status.normal()?.backend.substitute()?;
-        (!substitute.outlives_process()).then_some(&substitute.fault)
+    /// Why a process that starts now could not make the version, although it is normal here: its component is in the
+    /// memory of this one alone, or no name of its targets is found any more.
+    fn lost(&self) -> Option<StatusError> {
+        let backend = &self.status.normal()?.backend;
+        if let Some(upstream) = backend.upstream() {
+            return upstream.lost().map(StatusError::from);
+        }
+        let substitute = backend.substitute()?;
+        (!substitute.source().outlives_process()).then(|| substitute.fault.clone())
     }
 
     /// Whether the version is normal and gets no traffic because of a quarantine entry.
@@ -136,7 +141,7 @@ impl ServiceEntry {
             return None;
         }
         let standing = |view: &VersionView| match view.lost() {
-            Some(fault) => Standing::Error(fault.into()),
+            Some(fault) => Standing::Error((&fault).into()),
             None => view.status.standing(),
         };
         let standings: Vec<_> = declared().map(standing).collect();

@@ -29,6 +29,9 @@ fn a_version_is_told_with_what_it_did_lately() {
     assert_eq!(v1["in_flight"], 0, "{v1:#}");
     let (p50, p99) = (v1["p50_ms"].as_f64().unwrap(), v1["p99_ms"].as_f64().unwrap());
     assert!(p50 > 0.0 && p50 <= p99 && p99 < 10_000.0, "{v1:#}");
+    let shown = status(&watershed, &[]).stdout;
+    assert!(shown.contains("services  2: 1 needs a look, 1 fine"), "{shown}");
+    assert!(shown.contains("errors: 25 % of the requests of the last minute failed"), "{shown}");
     let (lab, greeter) = (watershed.service("lab"), watershed.service("greeter"));
     assert_eq!((&lab["latest"], &greeter["latest"]), (&true.into(), &false.into()));
 

@@ -54,7 +54,8 @@ fn told(target: &TargetDocument) -> String {
 fn unresolved(version: &VersionDocument, it: &UnresolvedDocument) -> Finding {
     let UnresolvedDocument { name, reason } = it;
     let text = format!(
-        "version {}: {name} is not found now, and the addresses that it had go on: {reason}",
+        "version {}: {name} is not found now, and the addresses that it had go on until the process ends: \
+         {reason}",
         version.name
     );
     Finding::new(WAITING, "names", text)

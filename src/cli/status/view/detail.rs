@@ -13,7 +13,8 @@ use super::super::grid::{Column, Grid};
 use super::super::page::{BOLD, DIM, Line, PLAIN, Page, WAITING, WRONG, width, wrapped};
 use super::{write_finding, write_key};
 use crate::api::{
-    OutboundDocument, RateLimitDocument, ServiceDocument, StatusDocument, VersionDocument,
+    OutboundDocument, PublishDocument, RateLimitDocument, ServiceDocument, StatusDocument,
+    VersionDocument,
 };
 use crate::cli::table::Align;
 use crate::policy::rescue;
@@ -85,7 +86,8 @@ fn traffic(service: &ServiceDocument) -> String {
     let requests = requests.map_or(String::new(), |observed| {
         format!(": {}", counted(observed.since_publish.service_requests, "request"))
     });
-    format!("{what}{}{requests}", since(service))
+    let counted = counted_since(service).unwrap_or_default();
+    format!("{what}{}{counted}{requests}", since(service))
 }
 
 /// How often requests may come, and how many were refused.
@@ -98,13 +100,27 @@ fn rate_limit(limit: &RateLimitDocument) -> String {
 /// Since when the traffic is as it is.
 pub fn since(service: &ServiceDocument) -> String {
     let ServiceDocument { traffic_generation, traffic_age_seconds, .. } = service;
-    let at = service.traffic_since.parse::<Timestamp>();
-    let at = at.map_or(String::new(), |at| format!(", {at:.0}"));
-    let age = age(*traffic_age_seconds);
-    match service.traffic_since_start {
-        true => format!("since the start of the process or longer{at} ({age} ago)"),
-        false => format!("since generation {traffic_generation}{at} ({age} ago)"),
+    let (at, age) = (moment(&service.traffic_since), age(*traffic_age_seconds));
+    match (&service.traffic_began, service.traffic_since_start) {
+        (Some(PublishDocument { generation, at }), _) => {
+            format!("since generation {generation}{}", moment(at))
+        }
+        (None, true) => format!("since the start of the process or longer{at} ({age} ago)"),
+        (None, false) => format!("since generation {traffic_generation}{at} ({age} ago)"),
     }
+}
+
+/// Since when requests are counted, where that is not since the traffic is as it is.
+fn counted_since(service: &ServiceDocument) -> Option<String> {
+    service.traffic_began.as_ref()?;
+    let (at, age) = (moment(&service.traffic_since), age(service.traffic_age_seconds));
+    Some(format!("; counted since the start of the process{at} ({age} ago)"))
+}
+
+/// `, ` and a time, to the second.
+fn moment(text: &str) -> String {
+    let at = text.parse::<Timestamp>();
+    at.map_or(String::new(), |at| format!(", {at:.0}"))
 }
 
 fn write_versions(page: &mut Page, service: &ServiceDocument, columns: usize) {
@@ -134,7 +150,11 @@ fn write_versions(page: &mut Page, service: &ServiceDocument, columns: usize) {
         ]
     });
     let styles = || versions.iter().map(style);
-    write_rows(page, styles(), Grid::new(TRAFFIC, &traffic.collect::<Vec<_>>(), columns));
+    let mut titles = TRAFFIC;
+    if service.traffic_since_start {
+        titles[3].title = "SINCE START";
+    }
+    write_rows(page, styles(), Grid::new(titles, &traffic.collect::<Vec<_>>(), columns));
     write_rows(page, styles(), Grid::new(FIGURES, &figures.collect::<Vec<_>>(), columns));
     targets::write(page, versions, columns);
     write_calls(page, versions);

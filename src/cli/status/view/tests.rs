@@ -152,7 +152,7 @@ process   http://127.0.0.1:9090, generation 7, not ready
 files     /etc/watershed/watershed.toml
 services  6: 1 serves nothing, 2 need a look, 1 is being made, 1 fine, 1 offline
 
-  restart: start anew to apply server.threads
+  restart: `watershed restart` applies server.threads (2 → 4)
 
 needs a look  `watershed status SERVICE` shows all of one
 shop  serves nothing
@@ -227,7 +227,8 @@ fn six_services() -> Value {
                 "file": "/etc/watershed/services/lab.toml",
                 "report": "error: wrong\n --> lab.toml\n\nerror: more" }],
             "last_reload": { "at": 1, "outcome": "needs-restart", "generation": 7,
-                "files_read": 1, "restart_needed_for": ["server.threads"] },
+                "files_read": 1, "restart_needed_for": ["server.threads"],
+                "restart_changes": [{ "key": "server.threads", "before": "2", "after": "4" }] },
         }),
     );
     services
@@ -376,7 +377,7 @@ files     /etc/watershed/watershed.toml
 services  none
 
   trouble: descriptors are short
-  rejected: /etc/watershed/watershed.toml, and what is served has not changed since
+  rejected: /etc/watershed/watershed.toml, and what is served has not changed since; no process can start with it
     error: wrong
   warning: /s.toml:7: rule `b` can never match
 ";
