@@ -15,7 +15,7 @@ use watershed::log::{Log, tell_panics};
 use watershed::restart::Restarts;
 use watershed::source::{Loader, Reading};
 use watershed::telemetry::{Ailment, Format, Scrape, Telemetry};
-use watershed::transport::Drain;
+use watershed::transport::{Drain, Urls};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -88,7 +88,7 @@ fn admin(directory: &std::path::Path, telemetry: Telemetry) -> Admin {
         drain: Drain::new(Descriptors::of(1_000)),
         restarts: Restarts::new(None).0,
         events: Events::default(),
-        port: 0,
+        urls: Urls::new(Some(0), None),
         config: main,
         root: directory.to_owned(),
         started_with: loaded.config,
