@@ -38,15 +38,16 @@ impl Lookup {
     }
 }
 
-/// The oldest of the newest records after which these shares were served, by versions made of the same.
+/// The newest record since which these shares were served, by versions made of the same.
 fn began(records: &[Record], shares: &[Share]) -> Option<PublishDocument> {
     let newest = records.first()?;
     let is_same = |record: &&Record| record.after == shares && is_made_like(record, newest);
-    let oldest = records.iter().take_while(is_same).last()?;
+    let same: Vec<_> = records.iter().take_while(is_same).collect();
+    let changes = |record: &&&Record| record.before != record.after;
+    let oldest = same.iter().find(changes).or(same.last())?;
     // Older ones may be gone.
-    let is_beginning = oldest.before != oldest.after || records.last() != Some(oldest);
-    let Record { generation, at, .. } = *oldest;
-    is_beginning.then(|| PublishDocument { generation, at: moment::text(at) })
+    let is_known = oldest.before != oldest.after || same.len() < records.len();
+    is_known.then(|| PublishDocument { generation: oldest.generation, at: moment::text(oldest.at) })
 }
 
 /// Whether the versions with a share are made of the same. A component that a record does not know yet may be the same.

@@ -162,5 +162,5 @@ fn a_link_to_nowhere_among_the_services_is_told() {
     let tree = Tree::new(&[main, ("config/services/s.toml", "domains = []")]);
     let link = tree.path("config/services/gone.toml");
     std::os::unix::fs::symlink("nowhere.toml", link).unwrap();
-    assert_eq!(tree.messages(), ["there is no such file"]);
+    assert_eq!(tree.messages(), ["this is a link, and there is nothing where it leads"]);
 }
