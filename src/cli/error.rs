@@ -110,7 +110,12 @@ impl CliError {
                 let code = self.code().as_str().to_owned();
                 ErrorDocument { code, help: self.help(), ..(**error).clone() }
             }
-            _ => ErrorDocument { place: self.place(), ..ErrorDocument::of(self) },
+            _ => {
+                let error = ErrorDocument::of(self);
+                // A terminal lists files behind a colon, and they are a member of their own here.
+                let message = error.message.trim_end_matches(':').to_owned();
+                ErrorDocument { place: self.place(), message, ..error }
+            }
         };
         FailureDocument { error, details: self.details() }
     }

@@ -309,6 +309,7 @@ fn without_a_process_every_command_that_needs_one_says_so() {
     site.write("demo/services/greeter.toml", "# mine\n");
     let refused = commands.refused(&site.run(&["init", "demo", "--json"]), "init", "file-exists");
     assert_eq!(refused["files"].as_array().map(Vec::len), Some(1), "{refused:#}");
+    assert!(!refused["error"]["message"].as_str().unwrap().ends_with(':'), "{refused:#}");
 }
 
 /// Kubectl, helm and others print text where a flag is wrong, even if JSON was asked for.

@@ -150,7 +150,7 @@ fn deny(site: &Site, file: &str) {
             chown(&path, Some(0), Some(0)).unwrap();
             fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
         }
-        false => fs::set_permissions(path, fs::Permissions::from_mode(0)).unwrap(),
+        false => fs::set_permissions(path, fs::Permissions::from_mode(0o0)).unwrap(),
     }
 }
 
