@@ -198,6 +198,10 @@ impl Serving {
                 // h2 has no more to write for now.
                 Poll::Pending => match connection.poll_send(context) {
                     Poll::Ready(Err(_)) => Poll::Ready(Next::Ended(Parted::Refused)),
+                    Poll::Ready(Ok(())) if self.streams.are_over() => {
+                        connection.rest();
+                        served
+                    }
                     Poll::Ready(Ok(())) | Poll::Pending => served,
                 },
                 Poll::Ready(Some(Err(error))) => {

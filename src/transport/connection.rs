@@ -250,6 +250,11 @@ impl Connection {
         self.state().poll_send(context, self.stream())
     }
 
+    /// Gives back the memory of what was sent, because nothing is to be sent for a while.
+    pub fn rest(&self) {
+        self.state().outbound.rest();
+    }
+
     /// How long the client of the present request may take no data.
     pub fn set_patience(&self, patience: Duration) {
         self.state().patience = patience;

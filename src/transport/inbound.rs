@@ -225,7 +225,8 @@ impl Inbound {
             Stage::Raw => {
                 let here = self.inbox.len().min(buffer.remaining());
                 buffer.put_slice(self.inbox.get(..here).unwrap_or_default());
-                self.inbox.advance(here);
+                // What comes next is read past the inbox, which keeps no memory then.
+                drop(self.take(here));
                 Poll::Ready(Ok(()))
             }
             _ => Poll::Ready(Err(io::Error::other("a request is read in parts"))),

@@ -50,12 +50,17 @@ impl Streams {
         .await
     }
 
+    /// Whether no request is left.
+    pub fn are_over(&self) -> bool {
+        self.open.load(Ordering::SeqCst) == 0
+    }
+
     /// Waits until no request is left. Several tasks may wait.
     async fn over(&self) {
         loop {
             // Registered before the check, so that no end between the two is missed.
             let ended = self.none.notified();
-            if self.open.load(Ordering::SeqCst) == 0 {
+            if self.are_over() {
                 return;
             }
             ended.await;
