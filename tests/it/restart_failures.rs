@@ -128,7 +128,7 @@ fn files_that_are_wrong_are_said_and_nothing_changes() {
     let main = site.read("watershed.toml");
     site.replace("watershed.toml", main.replace("grace-period", "grace-perod"));
     let said = installed.fails("30s");
-    assert!(said.contains("watershed.toml: ") && said.contains("grace-perod"), "{said}");
+    assert!(said.contains("watershed.toml:") && said.contains("grace-perod"), "{said}");
     site.replace("watershed.toml", &main);
     let file = site.read("services/greeter.toml");
     site.replace("services/greeter.toml", "name =");
