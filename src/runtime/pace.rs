@@ -98,14 +98,23 @@ mod tests {
         assert!(before.is_crowded_until(Spent { running: 100, waiting: 0 }));
     }
 
+    /// Of this thread alone: those of other tests end meanwhile, and take along what they got.
     #[test]
     fn the_kernel_tells_what_a_process_got() {
-        let threads = Path::new("/proc/self/task");
+        let directory = tempfile::tempdir().unwrap();
+        let threads = directory.path();
+        let this = fs::canonicalize("/proc/thread-self").unwrap();
+        std::os::unix::fs::symlink(this, threads.join("7")).unwrap();
+        let spin = || {
+            let began = Instant::now();
+            while began.elapsed() < Duration::from_millis(50) {
+                std::hint::spin_loop();
+            }
+        };
+        // The kernel counts what a thread got by its ticks.
+        spin();
         let before = Spent::by_threads(threads).unwrap();
-        let began = Instant::now();
-        while began.elapsed() < Duration::from_millis(50) {
-            std::hint::spin_loop();
-        }
+        spin();
         let now = Spent::by_threads(threads).unwrap();
         assert!(now.running > before.running, "{before:?}, {now:?}");
     }
