@@ -264,12 +264,14 @@ fn print(out: &mut impl Write, document: &Document) -> io::Result<()> {
     let Document { predecessor, pid, admin, generation, finishing } = document;
     match generation {
         Some(generation) => {
-            writeln!(out, "process {pid} serves generation {generation} at {admin}")?
+            writeln!(out, "process {pid} serves generation {generation} at {admin}")?;
         }
-        None => writeln!(
-            out,
-            "process {pid} serves, and answers at {admin}, which is not reached from here"
-        )?,
+        None => {
+            writeln!(
+                out,
+                "process {pid} serves, and answers at {admin}, which is not reached from here"
+            )?;
+        }
     }
     match finishing {
         true => writeln!(out, "process {predecessor} finishes its requests, and ends"),
