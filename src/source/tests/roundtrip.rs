@@ -78,6 +78,18 @@ fn assert_survives(
     Ok(())
 }
 
+/// The words of a rule leave out the versions without a share.
+fn without_zeros(policy: &PolicySpec) -> PolicySpec {
+    let mut policy = policy.clone();
+    for rule in &mut policy.rules {
+        if let Destination::Split(split) = &mut rule.to {
+            let shares = split.shares().iter().filter(|(_, share)| *share != Percent::ZERO);
+            *split = Split::new(shares.copied().collect()).unwrap();
+        }
+    }
+    policy
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(192))]
 
@@ -116,7 +128,7 @@ proptest! {
             let loaded = tree.load().map_err(|report| TestCaseError::fail(report.to_string()))?;
             let read = &loaded.environments[0].services[0];
             prop_assert_eq!(&read.versions, &service.versions);
-            prop_assert_eq!(&read.policy, &service.policy);
+            prop_assert_eq!(&read.policy, &without_zeros(&service.policy));
             prop_assert_eq!(&read.traffic, &service.traffic);
         }
     }
