@@ -118,7 +118,7 @@ impl Inbound {
         stream: &dyn Stream,
         room: usize,
     ) -> Poll<io::Result<usize>> {
-        if let Poll::Pending = stream.poll_readable(context)? {
+        if stream.poll_readable(context)?.is_pending() {
             if self.inbox.is_empty() {
                 self.inbox = BytesMut::new();
             }
