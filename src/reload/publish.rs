@@ -55,7 +55,7 @@ impl Reloader {
                     tracing::warn!(target: LOG, %environment, service = %name, "{instead}: {why}");
                 }
                 Some(why) => {
-                    tracing::debug!(target: LOG, %environment, service = %name, "not served yet: {why}")
+                    tracing::debug!(target: LOG, %environment, service = %name, "not served yet: {why}");
                 }
                 None => {}
             }
