@@ -100,9 +100,9 @@ fn what_happens_to_files_is_served_each_time() {
 fn the_log_says_which_services_a_publish_changes_and_takes_away() {
     let watershed = Site::new().service("a", &two(90)).service("b", &greeter("v1")).start();
     watershed.site.replace("services/a.toml", two(10));
-    watershed.log_line(&["published", "services=\"a\""]);
+    watershed.log_line(&["published", "services=\"default/a\""]);
     fs::remove_file(watershed.site.path("services/a.toml")).unwrap();
-    watershed.log_line(&["WARN", "not declared any more", "services=\"a\""]);
+    watershed.log_line(&["WARN", "not declared any more", "services=\"default/a\""]);
     assert_eq!(watershed.get("a.localhost", "/").status, 404);
     assert_eq!(watershed.get("b.localhost", "/").status, 200);
 }
