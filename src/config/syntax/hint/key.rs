@@ -117,6 +117,11 @@ impl Place<'_> {
                 let message = format!("`{key}` is here twice, the first time on line {line}");
                 Hint::new(message, "keep one of the two")
             }
+            // The short form of an upstream, and then a table of the long one.
+            None if key == "upstream" => Hint::new(
+                "`upstream` has a value above, and is a table here",
+                "write the table `[versions.upstream]` with `targets = [\"…\"]` in place of the value",
+            ),
             None => Hint::new(format!("`{key}` is here twice"), "keep one of the two"),
         }
     }
