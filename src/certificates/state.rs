@@ -76,7 +76,9 @@ impl CertificateState {
                 let report = Report { problems: vec![problem_of(&self.files, bad)] };
                 tracing::error!("{bad}, and {meanwhile}:\n{report}");
             }
-            None if was_bad.is_some() => tracing::info!("{file} and its key can be used again"),
+            None if was_bad.is_some() && self.is_declared => {
+                tracing::info!("{file} and its key can be used again")
+            }
             _ => {}
         }
         if let Some(held) = &self.held

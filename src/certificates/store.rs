@@ -26,7 +26,7 @@ const REMINDER: Duration = Duration::from_hours(24);
 pub struct CertificateStore {
     entries: Vec<Entry>,
     /// Pairs that the configuration names no more. They are served while one that it names cannot be: what replaces them
-    /// may be that one.
+    /// may be that one. Where it names none, they are served until a restart closes the listener.
     retired: Vec<Entry>,
     /// How the pairs stood when the log was last told; `None` before the first time.
     told: Option<Vec<CertificateState>>,
@@ -95,9 +95,12 @@ impl CertificateStore {
             entry.choose(now);
             self.entries.push(entry);
         }
-        if self.entries.iter().any(|entry| entry.served.is_none()) {
-            let rest = known.into_iter().flatten();
-            self.retired.extend(rest.filter(|entry| entry.served.is_some()));
+        if wanted.is_empty() || self.entries.iter().any(|entry| entry.served.is_none()) {
+            let rest = known.into_iter().flatten().filter(|entry| entry.served.is_some());
+            // Nobody is to correct files that are named no more.
+            self.retired.extend(
+                rest.map(|entry| Entry { served: entry.served, ..Entry::new(entry.files) }),
+            );
         }
         self.states() != before
     }

@@ -81,6 +81,21 @@ impl Inner {
         (self.state(), is_changed)
     }
 
+    /// The files name no HTTPS any more: clients go on with what they get, and nothing that the files said of it counts.
+    fn retire(&mut self) -> (ListenerState, bool) {
+        let now = SystemTime::now();
+        let is_changed = match self.terms {
+            Some(_) => self.store.load(&[], Reading::Changed, now),
+            // Nobody gets any of the pairs.
+            None => !std::mem::take(&mut self.store).states().is_empty(),
+        };
+        if self.terms.is_some() {
+            self.store.tell(now);
+        }
+        let had_problem = self.tickets.problem.take().is_some();
+        (self.state(), is_changed || had_problem)
+    }
+
     fn show(&self) {
         if let Some(terms) = &self.terms {
             terms.certificates().replace(CertificateTable::new(self.store.list()));
@@ -138,9 +153,13 @@ impl Reloader {
     /// Looks at the files that the configuration names. Where it has no HTTPS any more, the listener, which stays until a
     /// restart, goes on with what it has.
     pub(super) async fn look_at_listener(&mut self, reading: Reading) {
-        let Some(tls) = self.config.server.tls.clone() else { return };
-        let listener = self.listener.clone();
-        let look = move || listener.with(|inner| inner.look(&tls, reading));
+        let (listener, tls) = (self.listener.clone(), self.config.server.tls.clone());
+        let look = move || {
+            listener.with(|inner| match &tls {
+                Some(tls) => inner.look(tls, reading),
+                None => inner.retire(),
+            })
+        };
         match tokio::task::spawn_blocking(look).await {
             Ok((state, is_changed)) => {
                 // The place of a problem may be another one, which is no news.
