@@ -173,7 +173,7 @@ impl Coded for CliError {
             Self::NotConfirmed(error) => error.code(),
             Self::Broken(error) => error.code(),
             Self::RestoreFile(error) => error.code(),
-            Self::Restart(_) => ErrorCode::RestartFailed,
+            Self::Restart(error) => error.code(),
             Self::Site(error) => error.code(),
             Self::Ramp(error) => error.code(),
             Self::Component(_) => ErrorCode::InvalidComponent,
@@ -222,7 +222,7 @@ impl Coded for CliError {
             Self::NoTargetAnswers { .. } => {
                 "start one first, or leave out `--traffic`; `--force` gives it traffic all the same"
             }
-            Self::Restart(error) => error.help(),
+            Self::Restart(error) => return Some(error.help()),
             Self::NotATarget(_) => "give a number or a name for `--to`",
             Self::Engine(_)
             | Self::Start(_)

@@ -19,6 +19,7 @@ use super::consent::{Consent, ask};
 use super::process::{Process, ProcessError};
 use super::progress::Waiting;
 use crate::api::{self, RestartDocument, RestartRequest};
+use crate::code::ErrorCode;
 use crate::config::{parse_duration, show_duration};
 pub(super) use preview::Preview;
 
@@ -28,6 +29,8 @@ const LOOK: Duration = Duration::from_millis(100);
 const SILENCE: Duration = Duration::from_secs(15);
 /// How long the new process may take to answer at another address, once the old one has said that it serves.
 const ELSEWHERE: Duration = Duration::from_secs(3);
+/// What the system says of an address that somebody else has.
+const IN_USE: &str = "Address already in use";
 /// The shortest and the longest timeout.
 const TIMEOUTS: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(3_600);
@@ -91,8 +94,11 @@ pub(super) struct Document {
 #[derive(Debug, thiserror::Error)]
 pub enum RestartError {
     /// The reason, in the process's own words.
-    #[error("the process goes on as before: {0}")]
-    Failed(String),
+    #[error("the process goes on as before: {why}")]
+    Failed { why: String, predecessor: Option<u32> },
+    /// Somebody else has begun one; in the process's own words.
+    #[error("{0}")]
+    UnderWay(String),
     /// What is known before it is begun.
     #[error("process {pid} would go on as before: {why}")]
     WouldFail { pid: u32, why: String },
@@ -103,17 +109,47 @@ pub enum RestartError {
 }
 
 impl RestartError {
-    /// Where to look for more than the message says.
-    pub(super) fn help(&self) -> &'static str {
-        match self {
+    /// What to do, or where to look for more than the message says.
+    pub(super) fn help(&self) -> String {
+        let help = match self {
             Self::WouldFail { .. } => "`watershed check` looks at the files",
-            Self::Failed(_) => {
+            Self::Failed { why, predecessor: Some(pid) } if why.contains(IN_USE) => {
+                return format!(
+                    "process {pid}, which served before, has it until it ends: try again"
+                );
+            }
+            // Whatever is wrong with files names one, or a service that would not be served.
+            Self::Failed { why, .. }
+                if why.contains(".toml") || why.contains("would not serve") =>
+            {
                 "`watershed check` looks at the files; the log, to which both processes write, has more"
             }
-            Self::Lost { .. } | Self::Another { .. } => {
+            Self::UnderWay(_) => "wait until it is over, and restart again if it is still needed",
+            Self::Another { .. } => "another restart followed; `watershed status` says what serves",
+            Self::Failed { .. } | Self::Lost { .. } => {
                 "the log has more; both processes write to it"
             }
+        };
+        help.to_owned()
+    }
+
+    pub(super) fn code(&self) -> ErrorCode {
+        match self {
+            Self::UnderWay(_) => ErrorCode::RestartUnderWay,
+            _ => ErrorCode::RestartFailed,
         }
+    }
+}
+
+/// Why none is begun.
+fn refused(error: ProcessError) -> CliError {
+    match error {
+        ProcessError::Refused { error, .. }
+            if error.code == ErrorCode::RestartUnderWay.as_str() =>
+        {
+            RestartError::UnderWay(error.message).into()
+        }
+        error => error.into(),
     }
 }
 
@@ -130,17 +166,15 @@ pub(super) fn restart(config: &Path, arguments: &Arguments) -> Result<ExitCode, 
         return Preview::of(&process)?.print(*json);
     }
     if !consent.is_given() {
-        match Preview::of(&process) {
-            Ok(preview) if preview.takes_away() => {
-                ask(&preview.to_string(), &preview.question(), *json)?;
-            }
-            // What was wrong may be right by now: the process says itself why it refuses.
-            Ok(_) | Err(CliError::Restart(_)) => {}
-            Err(error) => return Err(error),
+        // What would fail by what is known may succeed by now, so that is no reason not to ask.
+        let preview = Preview::of(&process)?;
+        if let Some(question) = preview.question() {
+            ask(&preview.to_string(), &question, *json)?;
         }
     }
     let request = RestartRequest { timeout_seconds: timeout.map(|timeout| timeout.as_secs()) };
-    let (_, began): (u16, RestartDocument) = process.post(api::RESTART, &request)?;
+    let (_, began): (u16, RestartDocument) =
+        process.post(api::RESTART, &request).map_err(refused)?;
     let waiting = Waiting::start(format!("process {} starts its successor", began.pid));
     let document = Following::new(process, began).end(&waiting)?;
     waiting.end();
@@ -213,7 +247,8 @@ impl Following {
             };
         }
         if let Some(failure) = now.failure.filter(|it| it.restart >= self.began.restart) {
-            return Err(RestartError::Failed(failure.message).into());
+            let (why, predecessor) = (failure.message, now.predecessor);
+            return Err(RestartError::Failed { why, predecessor }.into());
         }
         self.moved_to = now.moved_to.and_then(|address| address.parse().ok());
         self.over = self.over.or_else(|| (now.phase == "handed-over").then(Instant::now));
@@ -288,5 +323,25 @@ fn timeout(text: &str) -> Result<Duration, String> {
             show_duration(*TIMEOUTS.start()),
             show_duration(*TIMEOUTS.end())
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_is_about_the_reason() {
+        let help = |why: &str, predecessor| {
+            RestartError::Failed { why: why.to_owned(), predecessor }.help()
+        };
+        let in_use = "process 8: cannot listen on 127.0.0.1:80: Address already in use";
+        assert!(help(in_use, Some(7)).starts_with("process 7, which served before, has it"));
+        assert!(!help(in_use, None).contains("watershed check"));
+        assert!(!help("process 8 has shown no sign of life", Some(7)).contains("watershed check"));
+        assert!(
+            help("/etc/watershed.toml:3: the key is not there", None).contains("watershed check")
+        );
+        assert!(help("process 8 would not serve default/lab", None).contains("watershed check"));
     }
 }

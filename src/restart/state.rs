@@ -81,7 +81,8 @@ pub struct Wanted {
 /// Why no restart begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    #[error("a restart is under way already: process {successor} is being made ready")]
+    /// The successor's process ID is 0 until it is started.
+    #[error("{}", under_way(*.successor))]
     UnderWay { successor: u32 },
     #[error("process {successor} has taken over, and this one only ends what it has begun")]
     HandedOver { successor: u32 },
@@ -94,6 +95,13 @@ pub enum Refused {
          would its successor"
     )]
     First,
+}
+
+fn under_way(successor: u32) -> String {
+    match successor {
+        0 => format!("process {} starts its successor already", std::process::id()),
+        pid => format!("a restart is under way already: process {pid} is being made ready"),
+    }
 }
 
 /// The restarts of a process. Clones are the same.
@@ -203,6 +211,8 @@ mod tests {
         let (restarts, mut asked) = Restarts::new(None);
         assert_eq!(restarts.begin(WANTED), Ok(1));
         assert_eq!(asked.try_recv(), Ok(WANTED));
+        let refused = restarts.begin(WANTED).unwrap_err().to_string();
+        assert_eq!(refused, format!("process {} starts its successor already", std::process::id()));
         restarts.reach(Phase::Starting { pid: 7 });
         assert_eq!(restarts.begin(WANTED), Err(Refused::UnderWay { successor: 7 }));
         restarts.fail("it does not start");

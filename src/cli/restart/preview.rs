@@ -23,6 +23,9 @@ const LISTEN: [&str; 2] = ["server.listen", "server.tls.listen"];
 /// By another protocol, the connections of some clients are closed.
 const PROTOCOL: &str = "server.proxy-protocol";
 
+/// How many reasons a question has.
+const REASONS: usize = 3;
+
 /// What `--json` prints for a dry run.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::cli) struct Preview {
@@ -39,6 +42,9 @@ pub(in crate::cli) struct Preview {
     settings: Vec<KeyChange>,
     /// The services of which the new process would serve something else.
     services: Vec<ServiceAfter>,
+    /// Why the process would refuse, as far as it knows.
+    #[serde(skip)]
+    obstacle: Option<String>,
 }
 
 /// What becomes of a service.
@@ -56,13 +62,11 @@ impl Preview {
     ///
     /// # Errors
     ///
-    /// Where it does not answer, or knows already why a restart would fail.
+    /// Where it does not answer.
     pub(super) fn of(process: &Process) -> Result<Self, CliError> {
         let RestartDocument { pid, generation, .. } = process.get(api::RESTART)?;
         let status: StatusDocument = process.get(&StatusQuery::default().path())?;
-        if let Some(why) = obstacle(&status) {
-            return Err(RestartError::WouldFail { pid, why }.into());
-        }
+        let obstacle = obstacle(&status);
         let settings = status.last_reload.map(|last| last.restart_changes).unwrap_or_default();
         let services = status.environments.into_iter().flat_map(|environment| {
             let name = environment.name;
@@ -70,36 +74,58 @@ impl Preview {
         });
         let (outcome, process) = ("would-restart", process.url().to_owned());
         let services = services.collect();
-        Ok(Self { outcome, changes: true, process, pid, generation, settings, services })
+        Ok(Self { outcome, changes: true, process, pid, generation, settings, services, obstacle })
     }
 
-    /// Whether nobody listens any more where clients connect now, or a version gets less than it gets.
-    pub(super) fn takes_away(&self) -> bool {
-        let closes = |change: &KeyChange| match change.key.as_str() {
-            PROTOCOL => true,
-            key if LISTEN.contains(&key) => {
-                let after = change.after.as_deref().unwrap_or_default();
-                let before = change.before.as_deref().unwrap_or_default();
-                let mut before = before.split(", ").filter(|address| !address.is_empty());
-                before.any(|address| after.split(", ").all(|it| it != address))
-            }
-            _ => false,
-        };
-        self.settings.iter().any(closes) || !self.services.is_empty()
-    }
-
-    pub(super) fn question(&self) -> String {
-        format!("Restart process {}", self.pid)
+    /// What is asked before traffic is taken away, with the reasons; nothing where none is. A service of which nothing
+    /// would be served is no reason: the process refuses that by itself.
+    pub(super) fn question(&self) -> Option<String> {
+        let settings = self.settings.iter().filter_map(taken_away);
+        let services = self.services.iter().filter(|it| !it.after.is_empty());
+        let reasons = settings.chain(services.map(ServiceAfter::told)).collect::<Vec<_>>();
+        let more = reasons.len().saturating_sub(REASONS);
+        let more = (more > 0).then(|| format!("{more} more of the kind"));
+        let told: Vec<_> = reasons.into_iter().take(REASONS).chain(more).collect();
+        if told.is_empty() {
+            return None;
+        }
+        Some(format!("Restart process {}, although {}", self.pid, told.join(", and ")))
     }
 
     /// Prints it for `--dry-run`.
+    ///
+    /// # Errors
+    ///
+    /// Where the process knows already why a restart would fail.
     pub(super) fn print(&self, json: bool) -> Result<ExitCode, CliError> {
+        if let Some(why) = self.obstacle.clone() {
+            return Err(RestartError::WouldFail { pid: self.pid, why }.into());
+        }
         let mut out = std::io::stdout().lock();
         match json {
             true => write_json(&mut out, self)?,
             false => write!(out, "{self}")?,
         }
         Ok(ExitCode::from(WOULD_CHANGE))
+    }
+}
+
+/// What a setting takes away from clients.
+fn taken_away(change: &KeyChange) -> Option<String> {
+    let KeyChange { key, before, after } = change;
+    let list = |value: &Option<String>| {
+        let value = value.as_deref().unwrap_or_default();
+        value.split(", ").filter(|it| !it.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    match key.as_str() {
+        PROTOCOL => Some(format!("{PROTOCOL} changes what clients have to speak")),
+        key if LISTEN.contains(&key) => {
+            let mut closed = list(before);
+            closed.retain(|address| !list(after).contains(address));
+            let closed = closed.join(" and ");
+            (!closed.is_empty()).then(|| format!("nobody would listen at {closed} any more"))
+        }
+        _ => None,
     }
 }
 
@@ -114,7 +140,8 @@ fn obstacle(status: &StatusDocument) -> Option<String> {
     };
     let mut problems = report.iter().flat_map(|report| &report.problems);
     let wrong = problems.find(|problem| problem.file == main && !of_https(problem));
-    let certificates = status.certificates.iter().filter(|it| !it.names.is_empty());
+    // What the files name no more is missed by nobody.
+    let certificates = status.certificates.iter().filter(|it| !it.names.is_empty() && !it.retired);
     let lost = certificates.filter_map(|it| it.problem.as_ref()).find(|it| !it.is_transient);
     if let Some(problem) = wrong.or(lost) {
         return Some(format!("{}: {}", problem.file.display(), problem.message));
@@ -137,6 +164,13 @@ impl ServiceAfter {
         let before = versions.into_iter().filter(|version| version.share > 0.0);
         let before = before.map(|it| Share { version: it.name, share: it.share }).collect();
         Some(Self { environment: environment.to_owned(), service: name, before, after })
+    }
+
+    /// What becomes of it, in a question.
+    fn told(&self) -> String {
+        let Self { environment, service, before, after } = self;
+        let (before, after) = (shares(before), shares(after));
+        format!("{environment}/{service} would serve {after}, not {before}")
     }
 }
 

@@ -4,8 +4,8 @@ use std::fs;
 
 use nix::sys::signal::Signal::SIGUSR2;
 
-use super::{HOST, PAIR, asks, has_problem, made, made_for, put, shows, site};
-use crate::support::{Chain, eventually};
+use super::{HOST, PAIR, asks, has_problem, https, made, made_for, put, shows, site};
+use crate::support::{Chain, done, eventually, tell};
 
 /// What the process serves is in its memory alone while the files are bad: a new process would not have it.
 #[test]
@@ -70,4 +70,32 @@ fn a_restart_goes_on_where_what_is_served_is_in_the_files() {
     chain.signal(SIGUSR2);
     chain.follow();
     assert!(shows(&chain.watershed, &other));
+}
+
+/// What the main file says no more can be no obstacle. That HTTPS goes with it is asked about all the same.
+#[test]
+fn a_pair_that_is_named_no_more_is_no_obstacle() {
+    let site = site("events", &[PAIR]);
+    let old = made(HOST, 90);
+    put(&site, PAIR, &old);
+    let watershed = site.start();
+    fs::remove_file(watershed.site.path(PAIR.1)).unwrap();
+    eventually("the problem", || has_problem(&watershed));
+    let main = watershed.site.read("watershed.toml");
+    let tables = https(&[PAIR]);
+    assert!(main.contains(&tables), "{main}");
+    watershed.site.replace("watershed.toml", main.replace(&tables, ""));
+    let told = || watershed.status()["last_reload"].to_string();
+    eventually("the tables are gone", || told().contains("server.tls.listen"));
+    assert!(!told().contains("a.key"), "{}", told());
+    let status = done(&watershed, &["status"]);
+    assert!(!status.contains("a.key") && !status.contains("is refused"), "{status}");
+    assert!(shows(&watershed, &old), "until a restart");
+    let dry = tell(&watershed, &["restart", "--dry-run"]);
+    assert_eq!(dry.code, Some(2), "{dry:?}");
+    let asked = tell(&watershed, &["restart", "--json"]);
+    assert_eq!(asked.code, Some(1), "{asked:?}");
+    let why = "although nobody would listen at 127.0.0.1:";
+    assert!(asked.stdout.contains("nobody-to-ask") && asked.stdout.contains(why), "{asked:?}");
+    assert!(shows(&watershed, &old));
 }
