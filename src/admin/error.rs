@@ -1,6 +1,7 @@
 //! Every answer of the admin listener that is not a success: what is wrong, its code and status, and the problem
 //! document ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)) that says so.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::http::header::{ALLOW, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -40,7 +41,8 @@ pub enum AdminError {
     #[error("too many logins with wrong tokens came from this address")]
     TooManyAttempts { wait: Duration },
     #[error("draining: this process ends, and is asked for no changes any more")]
-    Draining,
+    /// `next` is where the process is that has taken over, if not here.
+    Draining { next: Option<SocketAddr> },
     #[error("the request is not HTTP/1.1, or a part of its head is malformed")]
     Malformed,
     #[error("the path of the request is longer than this listener takes")]
@@ -160,7 +162,7 @@ impl AdminError {
             Self::UploadUnwritable(error) if is_full(error) => StatusCode::INSUFFICIENT_STORAGE,
             Self::UploadUnwritable(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::HistoryUnreadable(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Draining
+            Self::Draining { .. }
             | Self::Busy
             | Self::NotAlive(_)
             | Self::NotReady(_)
@@ -254,7 +256,9 @@ impl Coded for AdminError {
             Self::Viewer => ErrorCode::Viewer,
             Self::Csrf => ErrorCode::Csrf,
             Self::TooManyAttempts { .. } => ErrorCode::TooManyAttempts,
-            Self::Draining | Self::Ending | Self::Restart(Refused::Ending) => ErrorCode::Draining,
+            Self::Draining { .. } | Self::Ending | Self::Restart(Refused::Ending) => {
+                ErrorCode::Draining
+            }
             Self::Restart(Refused::First) => ErrorCode::CannotRestart,
             Self::Restart(_) => ErrorCode::RestartUnderWay,
             Self::UnknownPath(_) => ErrorCode::UnknownPath,
@@ -320,7 +324,12 @@ impl Coded for AdminError {
                 "wait as long as `retry-after` says; tokens in `authorization` are still taken"
             }
             Self::TokenWrong => "send what `token-file` under [admin] of the process holds now",
-            Self::Draining => "ask the next process, which reads the files when it starts",
+            Self::Draining { next: Some(address) } => {
+                return Some(format!("ask the next process, which answers at http://{address}"));
+            }
+            Self::Draining { next: None } => {
+                "ask the next process, which reads the files when it starts"
+            }
             Self::UnsupportedMediaType { send, .. } => send,
             Self::BodyMalformed { help, .. } => help,
             Self::BodyLate => {

@@ -28,6 +28,7 @@ use super::error::AdminError;
 use super::session::{self, SessionSecret};
 use super::token::TokenFile;
 use crate::api;
+use crate::restart::Restarts;
 pub use origin::Names;
 use origin::Sender;
 
@@ -48,6 +49,8 @@ pub struct Guard {
     pub token: Option<TokenFile>,
     /// Whether the drain is announced.
     pub draining: Arc<AtomicBool>,
+    /// Where the next process is, once there is one.
+    pub restarts: Restarts,
 }
 
 /// Passes on the requests that may be answered, with the [`Access`] of whoever sent them, and with the [`SessionSecret`]
@@ -60,7 +63,10 @@ pub async fn guard(State(guard): State<Guard>, mut request: Request, next: Next)
     };
     let is_draining = guard.draining.load(Ordering::Relaxed);
     let mut response = match allowed {
-        Ok(_) if is_draining && !method.is_safe() => AdminError::Draining.into_response(),
+        Ok(_) if is_draining && !method.is_safe() => {
+            let next = guard.restarts.state().moved_to;
+            AdminError::Draining { next }.into_response()
+        }
         Ok(admitted) => {
             let extensions = request.extensions_mut();
             if let Some((access, session)) = admitted {

@@ -70,7 +70,7 @@ pub fn list() -> String {
 pub fn routes(admin: Admin) -> Router {
     let names = guard::Names(admin.started_with.admin.hosts.clone().into());
     let (token, draining) = (admin.token.clone(), admin.drain.flag());
-    let guard = guard::Guard { names, token, draining };
+    let guard = guard::Guard { names, token, draining, restarts: admin.restarts.clone() };
     let answers = Router::new()
         .route("/livez", get(probes::livez))
         .route("/readyz", get(probes::readyz))

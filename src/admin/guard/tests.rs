@@ -6,7 +6,8 @@ use super::*;
 
 fn credentials(method: &str, headers: &[(&str, &str)]) -> Result<Credentials, AdminError> {
     let names = Names(Arc::new([]));
-    let guard = Guard { names, token: None, draining: Arc::default() };
+    let guard =
+        Guard { names, token: None, draining: Arc::default(), restarts: Restarts::new(None).0 };
     let mut request = Request::builder().method(method).uri("/api/v1/status");
     for (name, value) in [&[("host", "localhost:9090")], headers].concat() {
         request = request.header(name, value);

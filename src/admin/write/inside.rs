@@ -229,7 +229,7 @@ impl Control for Inside {
     fn look(&mut self) -> Result<(), WriteError> {
         // Nothing is made any more, and what is declared is made by the next process.
         if self.waits && self.admin.drain.is_announced() {
-            return Err(AdminError::Draining.into());
+            return Err(AdminError::Draining { next: self.admin.restarts.state().moved_to }.into());
         }
         let (environment, service) = (self.view.environment.clone(), self.view.service.clone());
         self.view = ServiceView::of_process(environment, service, self.served());
