@@ -40,6 +40,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 pub use description::description;
 pub use events::Events;
+pub use history::keep_declared;
 use session::attempts::Attempts;
 pub use status::service_document;
 pub use token::{TokenError, TokenFile, client_token};

@@ -2,25 +2,31 @@
 
 use super::error::AdminError;
 use crate::api::{HistoryDocument, HistoryQuery, Record};
-use crate::config::{EnvValue, suggest};
+use crate::config::{EnvValue, EnvironmentName, suggest};
 use crate::history::{History, HistoryError};
 
 /// How many records an answer has by default.
 const LIMIT: usize = 100;
 
-/// Answers a query.
+/// Answers a query, of a process whose files declare some environments.
 pub async fn records(
     history: Result<History, String>,
     query: HistoryQuery,
+    declared: Vec<EnvironmentName>,
 ) -> Result<HistoryDocument, AdminError> {
     let history = history.map_err(AdminError::NoHistory)?;
-    let read = tokio::task::spawn_blocking(move || document(&history, &query));
+    let read = tokio::task::spawn_blocking(move || document(&history, &query, &declared));
     read.await.unwrap_or_else(|failed| Err(AdminError::Internal(failed.to_string())))
 }
 
-/// The answer, from a history that is open. Waits for the disk.
-pub fn document(history: &History, query: &HistoryQuery) -> Result<HistoryDocument, AdminError> {
-    let records = found(history, query)?;
+/// The answer, from a history that is open. Waits for the disk. Where several environments have such a service and only
+/// one of them is declared, that one is meant.
+pub fn document(
+    history: &History,
+    query: &HistoryQuery,
+    declared: &[EnvironmentName],
+) -> Result<HistoryDocument, AdminError> {
+    let records = found(history, query, declared)?;
     let parts = history.parts(&records)?;
     let parts = if query.texts { parts } else { parts.without_texts(EnvValue::digest_of) };
     let newest = records.first().filter(|_| query.file && query.service.is_some());
@@ -29,7 +35,11 @@ pub fn document(history: &History, query: &HistoryQuery) -> Result<HistoryDocume
     Ok(HistoryDocument { records, parts, file })
 }
 
-fn found(history: &History, query: &HistoryQuery) -> Result<Vec<Record>, AdminError> {
+fn found(
+    history: &History,
+    query: &HistoryQuery,
+    declared: &[EnvironmentName],
+) -> Result<Vec<Record>, AdminError> {
     let HistoryQuery { environment, service, limit, texts: _, file: _ } = query;
     let limit = limit.unwrap_or(LIMIT);
     let Some(service) = service else {
@@ -41,7 +51,11 @@ fn found(history: &History, query: &HistoryQuery) -> Result<Vec<Record>, AdminEr
             return Ok(records);
         }
     }
-    let environment = the_only(environment.as_deref(), service, environments(history, service)?)?;
+    let mut known = environments(history, service)?;
+    if environment.is_none() {
+        keep_declared(&mut known, declared);
+    }
+    let environment = the_only(environment.as_deref(), service, known)?;
     Ok(history.of(&environment, service, limit)?)
 }
 
@@ -49,6 +63,14 @@ fn found(history: &History, query: &HistoryQuery) -> Result<Vec<Record>, AdminEr
 fn environments(history: &History, service: &str) -> Result<Vec<String>, HistoryError> {
     let services = history.services()?.into_iter();
     Ok(services.filter(|(_, name)| name == service).map(|(environment, _)| environment).collect())
+}
+
+/// Leaves out environments that are declared no more, if any other is left.
+pub fn keep_declared(known: &mut Vec<String>, declared: &[EnvironmentName]) {
+    let is_declared = |name: &String| declared.iter().any(|it| it.as_str() == name);
+    if known.iter().any(is_declared) {
+        known.retain(is_declared);
+    }
 }
 
 /// The environment of a query that names none. Fails where the query names an environment without the service.
@@ -86,6 +108,14 @@ mod tests {
             the_only(asked, "shop", known)
         };
         assert_eq!(the_only(None, &["prod"]).unwrap(), "prod");
+        let declared = ["prod", "dev"].map(|name| EnvironmentName::new(name).unwrap());
+        for (known, kept) in
+            [(["prod", "test"], &["prod"][..]), (["old", "test"], &["old", "test"])]
+        {
+            let mut known = known.map(str::to_owned).to_vec();
+            keep_declared(&mut known, &declared);
+            assert_eq!(known, kept);
+        }
         let ambiguous = the_only(None, &["prod", "test"]).unwrap_err();
         assert!(matches!(
             &ambiguous,

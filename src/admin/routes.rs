@@ -224,7 +224,8 @@ async fn show_history(
         access.of_operator()?;
     }
     let within = query.environment.clone().filter(|_| query.service.is_none());
-    let document = history::records(admin.reloads.history(), query).await?;
+    let declared = admin.live.load().environments.iter().map(|it| it.name.clone()).collect();
+    let document = history::records(admin.reloads.history(), query, declared).await?;
     // An environment that is gone may have records, and one that never was has none.
     if let Some(within) = within.filter(|_| document.records.is_empty()) {
         find::environment(&admin.live.load(), &within)?;

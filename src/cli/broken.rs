@@ -158,7 +158,9 @@ impl Site {
         environment: Option<&str>,
         service: &str,
     ) -> Result<Option<FileText>, CliError> {
-        let state = &self.loaded.config.state.directory;
-        last_good(self.process.as_ref(), state, environment, service)
+        let config = &self.loaded.config;
+        let declared: Vec<_> = config.environments.iter().map(|it| it.name.clone()).collect();
+        let state = &config.state.directory;
+        last_good(self.process.as_ref(), state, &declared, environment, service)
     }
 }

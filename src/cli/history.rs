@@ -22,7 +22,7 @@ use super::{CliError, complete, select};
 use crate::api::{
     ChangedPart, HistoryDocument, HistoryQuery, Parts, Record, StatusDocument, StatusQuery,
 };
-use crate::config::{ServiceName, parse_duration};
+use crate::config::{EnvironmentName, ServiceName, parse_duration};
 use crate::history::now;
 use crate::source::{Loader, Settings};
 use rows::{Look, lines};
@@ -101,7 +101,7 @@ pub(super) fn history(path: &Path, arguments: &Arguments) -> Result<ExitCode, Cl
         ..HistoryQuery::default()
     };
     let source = Source::find(path, common)?;
-    let document = records(source.process.as_ref(), &source.state, &query)?;
+    let document = records(source.process.as_ref(), &source.state, &source.environments, &query)?;
     if document.records.is_empty() {
         let service = service.as_ref().map(ServiceName::as_str);
         source.knows(path, common, service)?;
@@ -142,22 +142,26 @@ fn show(
 struct Source {
     process: Option<Process>,
     state: PathBuf,
+    /// Those that the files declare; empty where a process is asked.
+    environments: Vec<EnvironmentName>,
 }
 
 impl Source {
     /// The process that is named or runs, or the state directory.
     fn find(path: &Path, common: &Common) -> Result<Self, CliError> {
+        let of =
+            |process| Self { process: Some(process), state: PathBuf::new(), environments: vec![] };
         if let Some(remote) = common.remote(path)? {
-            return Ok(Self { process: Some(remote.process), state: PathBuf::new() });
+            return Ok(of(remote.process));
         }
         let loader = Loader::new(path);
         match loader.settings() {
-            Ok(Settings { admin, state, .. }) => {
+            Ok(Settings { admin, state, environments, .. }) => {
                 let process = running(loader.path(), &admin, common)?;
-                Ok(Self { process, state: state.directory })
+                Ok(Self { process, state: state.directory, environments })
             }
             // A process that serves a main file that is wrong by now has the history all the same.
-            Err(_) => Ok(Self { process: Some(common.process(path)?), state: PathBuf::new() }),
+            Err(_) => Ok(of(common.process(path)?)),
         }
     }
 

@@ -5,13 +5,15 @@ use std::path::Path;
 use super::CliError;
 use super::process::{Process, ProcessError};
 use super::select::SelectError;
+use crate::admin::keep_declared;
 use crate::api::{Attribution, FileText, HistoryDocument, HistoryQuery, Record, Share};
-use crate::config::{Digest, EnvValue, Percent, VersionName, suggest};
+use crate::config::{Digest, EnvValue, EnvironmentName, Percent, VersionName, suggest};
 use crate::history::History;
 use crate::rollout::ServiceView;
 use crate::source::{FILE_MAX, read_file};
 
-/// The answer to a query; empty where there is no record yet.
+/// The answer to a query; empty where there is no record yet. Without a process, a query that names no environment means
+/// one of those that are `declared`, if any of them has such a service.
 ///
 /// # Errors
 ///
@@ -19,6 +21,7 @@ use crate::source::{FILE_MAX, read_file};
 pub(super) fn records(
     process: Option<&Process>,
     state: &Path,
+    declared: &[EnvironmentName],
     query: &HistoryQuery,
 ) -> Result<HistoryDocument, CliError> {
     if let Some(process) = process {
@@ -33,13 +36,15 @@ pub(super) fn records(
     let limit = limit.unwrap_or(HistoryQuery::LIMIT_MAX);
     let (records, file) = match service {
         None => (history.newest(environment.as_deref(), limit)?, None),
-        Some(service) => match own_environment(&history, environment.as_deref(), service)? {
-            None => return Ok(HistoryDocument::default()),
-            Some(environment) => {
-                let file = if *file { history.text_of(&environment, service)? } else { None };
-                (history.of(&environment, service, limit)?, file)
+        Some(service) => {
+            match own_environment(&history, declared, environment.as_deref(), service)? {
+                None => return Ok(HistoryDocument::default()),
+                Some(environment) => {
+                    let file = if *file { history.text_of(&environment, service)? } else { None };
+                    (history.of(&environment, service, limit)?, file)
+                }
             }
-        },
+        }
     };
     let parts = history.parts(&records)?;
     let parts = if *texts { parts } else { parts.without_texts(EnvValue::digest_of) };
@@ -49,6 +54,7 @@ pub(super) fn records(
 /// The environment that is given, or else the only one that has such a service.
 fn own_environment(
     history: &History,
+    declared: &[EnvironmentName],
     given: Option<&str>,
     service: &str,
 ) -> Result<Option<String>, CliError> {
@@ -58,6 +64,7 @@ fn own_environment(
     let services = history.services()?.into_iter();
     let own = services.filter(|(_, name)| name == service);
     let mut environments: Vec<_> = own.map(|(environment, _)| environment).collect();
+    keep_declared(&mut environments, declared);
     match environments.as_slice() {
         [] | [_] => Ok(environments.pop()),
         several => {
@@ -76,6 +83,7 @@ fn own_environment(
 pub(super) fn last_good(
     process: Option<&Process>,
     state: &Path,
+    declared: &[EnvironmentName],
     environment: Option<&str>,
     service: &str,
 ) -> Result<Option<FileText>, CliError> {
@@ -86,7 +94,7 @@ pub(super) fn last_good(
         file: true,
         ..HistoryQuery::default()
     };
-    Ok(records(process, state, &query)?.file)
+    Ok(records(process, state, declared, &query)?.file)
 }
 
 /// Keeps what a command tells of its edit, for the process that starts next.

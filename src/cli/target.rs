@@ -131,7 +131,7 @@ impl Target {
             texts,
             ..HistoryQuery::default()
         };
-        records(self.process.as_ref(), &self.elsewhere.state, &query)
+        records(self.process.as_ref(), &self.elsewhere.state, &[], &query)
     }
 
     /// Has the process read the file, which somebody has written, and returns the generation that is served then.

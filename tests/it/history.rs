@@ -196,6 +196,34 @@ fn a_command_that_comes_after_the_watcher_is_the_author_all_the_same() {
     assert_eq!(newest(&watershed, "greeter", 3).author, command());
 }
 
+/// Of an environment that is declared no more, the records are still there, and nobody means them unless they say so.
+#[test]
+fn a_service_is_looked_for_where_environments_are_declared() {
+    let environment = |name: &str| {
+        format!(
+            "[[environments]]\nname = \"{name}\"\ndomain = \"{name}.test\"\nservices = \"services/*.toml\"\n"
+        )
+    };
+    let site = Site::new().service("greeter", &greeter("v1"));
+    let watershed = site.tables(&(environment("prod") + &environment("test"))).start();
+    let main = watershed.site.read("watershed.toml");
+    watershed.site.replace("watershed.toml", main.replace(&environment("test"), ""));
+    let declared = || watershed.status()["environments"].as_array().map_or(0, Vec::len);
+    eventually("one is gone", || declared() == 1);
+    let shown = done(&watershed, &["history", "greeter", "--json"]);
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown["environment"], "prod", "{shown:#}");
+    let gone = done(&watershed, &["history", "greeter", "--json", "--environment", "test"]);
+    assert!(
+        gone.contains("\"environment\": \"test\"") || gone.contains("\"environment\":\"test\""),
+        "{gone}"
+    );
+
+    fs::remove_file(watershed.site.path(FILE)).unwrap();
+    done(&watershed, &["rollback", "greeter", "--restore-file"]);
+    assert_eq!(watershed.site.read(FILE), greeter("v1"));
+}
+
 #[test]
 fn a_question_or_an_attribution_that_is_wrong_is_told_why() {
     let site = Site::new().service("greeter", &greeter("v1")).tables(

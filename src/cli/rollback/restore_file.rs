@@ -139,14 +139,14 @@ fn half_done(why: &CliError, aside: Option<&Path>) -> CliError {
 /// Finds the file by the service's name: the process or the state directory has both.
 fn find(path: &Path, common: &Common, service: &str) -> Result<Restoration, CliError> {
     let loader = Loader::new(path);
-    let Settings { admin, state, components: _, .. } =
+    let Settings { admin, state, environments, .. } =
         loader.settings().map_err(CliError::Config)?;
     let process = running(loader.path(), &admin, common)?;
     if let Some(process) = &process {
         serves_these(process, loader.path())?;
     }
     let environment = common.environment.as_deref();
-    let good = last_good(process.as_ref(), &state.directory, environment, service)?;
+    let good = last_good(process.as_ref(), &state.directory, &environments, environment, service)?;
     let Some(good) = good else { return Err(unknown(loader, process, environment, service)) };
     let (service, path) = (service.to_owned(), PathBuf::from(&good.path));
     let files = Files::of(loader);

@@ -20,6 +20,8 @@ pub struct Settings {
     pub components: ComponentSettings,
     /// `None` where there is no HTTPS.
     pub tls: Option<TlsSettings>,
+    /// The names of the environments.
+    pub environments: Vec<EnvironmentName>,
 }
 
 impl Loader {
@@ -31,8 +33,9 @@ impl Loader {
     pub fn settings(&self) -> Result<Settings, Report> {
         match self.main() {
             Ok((main, problems)) if problems.is_empty() => {
-                let Main { admin, state, components, server, .. } = main;
-                Ok(Settings { admin, state, components, tls: server.tls })
+                let Main { admin, state, components, server, plans, .. } = main;
+                let environments = plans.into_iter().map(|plan| plan.name).collect();
+                Ok(Settings { admin, state, components, tls: server.tls, environments })
             }
             Ok((_, problems)) => Err(Report::new(problems)),
             Err(rejected) => Err(rejected.report),

@@ -33,7 +33,7 @@ impl Inside {
             ..HistoryQuery::default()
         };
         let history = self.admin.reloads.history().map_err(AdminError::NoHistory)?;
-        match history::document(&history, &query) {
+        match history::document(&history, &query, &[]) {
             Err(AdminError::UnknownService { .. }) => Ok(HistoryDocument::default()),
             document => Ok(document?),
         }
