@@ -151,7 +151,10 @@ fn what_only_memory_has_is_told_before_the_restart() {
     assert_eq!(service["after_restart"], serde_json::json!([]), "{service}");
     let said = unfolded(&done(&watershed, &["status", "greeter"]));
     assert!(said.contains("cannot be made after a restart"), "{said}");
-    assert!(said.contains("after a restart: nothing of greeter is served"), "{said}");
+    assert!(
+        said.contains("if the process is started anew: nothing of greeter is served"),
+        "{said}"
+    );
     assert_eq!(watershed.get(GREETER, "/").text(), "Hello from r1!\n");
     let checked = watershed.site.run(&["check", "--no-compile"]);
     assert!(checked.stdout.contains("requests get 503 `no-version`"), "{checked:?}");

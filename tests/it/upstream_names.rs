@@ -64,7 +64,10 @@ fn a_name_that_is_not_found_is_looked_up_again_and_its_addresses_stay() {
     assert_eq!(watershed.get(UP, "/").text(), "hello");
     let told = tell(&watershed, &["status"]);
     assert!(told.stdout.contains("is not found now"), "{told:?}");
-    assert!(told.stdout.contains("after a restart: nothing of up is served"), "{told:?}");
+    assert!(
+        told.stdout.contains("if the process is started anew: nothing of up is served"),
+        "{told:?}"
+    );
     assert_eq!(watershed.service("up")["after_restart"], serde_json::json!([]));
     knows(&watershed.site, NAME);
     eventually("it is found again", || unresolved() == "null");

@@ -232,6 +232,14 @@ fn after_restart(service: &ServiceDocument) -> Option<Finding> {
     let shares = service.after_restart.as_deref()?;
     let each = shares.iter().map(|share| format!("{} {} %", share.version, share.share));
     let text = match shares {
+        // A restart would take away what is served, and so it is refused; a new start does not ask.
+        [] if service.serving != "nothing" => {
+            let text = format!(
+                "nothing of {} is served; `watershed restart` is refused meanwhile",
+                service.name
+            );
+            return Some(Finding::new(WAITING, "if the process is started anew", text));
+        }
         [] => format!("nothing of {} is served", service.name),
         _ => format!("{} serves {}", service.name, each.collect::<Vec<_>>().join(", ")),
     };
