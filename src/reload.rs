@@ -330,7 +330,7 @@ impl Reloader {
         let waiting = self.unread.files + versions + self.awaited_secrets + of_listener;
         self.telemetry.unread(waiting);
         let why = || match (self.unread.files, of_version) {
-            (0, Some(why)) => why.to_owned(),
+            (0, Some(why)) => why,
             (0, None) => why_listener.unwrap_or_else(|| "a secret, or another file".to_owned()),
             (_, _) => self.unread.why.clone(),
         };

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use tokio::sync::OwnedSemaphorePermit;
+use tracing::field::display;
 
 use super::ctx::{Chosen, RequestCtx};
 use super::exchange::Exchange;
@@ -148,13 +149,16 @@ impl Execution<'_> {
         // A target has nothing left to do.
         let Exchange::Guest(_) = &exchange else { return };
         let version = attempts.chosen.version.clone();
+        let key = attempts.ctx.service.as_ref().map(|service| service.key.clone());
         let running = exchange.is_running();
         let settle = async move {
             if let Err(failure) = exchange.settle().await
                 && let Some(more) = version.meter.admits_warning(AFTER_RESPONSE, true)
             {
+                let environment = key.as_ref().map(|key| display(&key.environment));
+                let service = key.as_ref().map(|key| display(&key.service));
                 let version = &version.spec.name;
-                tracing::warn!(%version, "after its response was complete: {failure}{more}");
+                tracing::warn!(environment, service, %version, "after its response was complete: {failure}{more}");
             }
             drop(permit);
         };

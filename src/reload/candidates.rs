@@ -331,10 +331,14 @@ impl Versions {
     }
 
     /// How many versions and files wait for a transient error to pass, and one such error.
-    pub fn waiting(&self) -> (usize, Option<&str>) {
-        let candidates = self.waiting.iter().filter_map(|key| self.candidates.get(key));
-        let mut reasons = candidates.filter_map(|candidate| match &candidate.progress {
-            Progress::Waits(why) | Progress::Again(why) => Some(why.as_str()),
+    pub fn waiting(&self) -> (usize, Option<String>) {
+        let candidates =
+            self.waiting.iter().filter_map(|key| Some((key, self.candidates.get(key)?)));
+        let mut reasons = candidates.filter_map(|(key, candidate)| match &candidate.progress {
+            Progress::Waits(why) | Progress::Again(why) => {
+                let (ServiceKey { environment, service }, version) = key;
+                Some(format!("version {version} of {environment}/{service}: {why}"))
+            }
             Progress::First | Progress::Done => None,
         });
         (self.waiting.len() + self.obscured, reasons.next())

@@ -218,21 +218,15 @@ impl Reloader {
         let wrong = rejected.iter().filter(|rejection| !rejection.report.is_transient());
         for rejection in wrong.filter(|rejection| !before.contains(rejection)) {
             anew = true;
-            let Rejection { environment, serves, report, .. } = rejection;
-            match serves {
-                Some(name) if self.serves_nothing(environment, name) => {
-                    tracing::error!(
-                        target: LOG,
-                        "rejected; {name} goes by what its file said before, and nothing of it is served:\n{report}"
-                    );
-                }
-                Some(name) => {
-                    tracing::error!(target: LOG, "rejected; {name} is served as before:\n{report}");
-                }
-                None => {
-                    tracing::error!(target: LOG, "rejected; its service is not served:\n{report}");
-                }
-            }
+            let Rejection { environment, serves, file, report } = rejection;
+            let meanwhile = match serves {
+                Some(name) if self.serves_nothing(environment, name) => format!(
+                    "{environment}/{name} goes by what its file said before, and nothing of it is served"
+                ),
+                Some(name) => format!("{environment}/{name} is served as before"),
+                None => format!("the service of {} in {environment} is not served", file.display()),
+            };
+            tracing::error!(target: LOG, "rejected; {meanwhile}:\n{report}");
         }
         let is_same = |one: &&Rejection| before.contains(one) && rejected.contains(one);
         for Rejection { environment, serves, .. } in

@@ -34,7 +34,8 @@ fn a_target_that_cannot_be_connected_to_is_no_failure() {
     }
     assert_eq!(live.arrived().requests(), 3);
     watershed.await_outcomes("2xx", 3);
-    watershed.log_line(&["code=\"connect\"", &dead.to_string(), "asked again"]);
+    let named = "environment=default service=";
+    watershed.log_line(&["code=\"connect\"", &dead.to_string(), "asked again", named]);
 }
 
 #[test]

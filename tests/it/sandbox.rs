@@ -181,7 +181,11 @@ fn a_guest_may_go_on_after_its_response() {
 fn a_guest_that_goes_on_keeps_to_its_limits() {
     in_both_worlds("wall-time = \"500ms\"", |watershed| {
         assert_eq!(watershed.get(LAB, "/after?ms=60000").text(), "answered\n");
-        watershed.log_line(&["after its response was complete", "wall time"]);
+        watershed.log_line(&[
+            "after its response was complete",
+            "wall time",
+            "environment=default service=",
+        ]);
         watershed.assert_serves(LAB, "/count");
     });
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::header;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
+use tracing::field::display;
 
 use super::upload::Upload;
 use super::verdict::{self, Retry, Setback};
@@ -210,15 +211,17 @@ impl<'a> Attempts<'a> {
     /// Logs a failure that the client does not see, at most once a second for each kind.
     fn tell(&self, version: &ReadyVersion, setback: Setback<'_>, kind: &'static str, then: &str) {
         let Some(more) = version.meter.admits_warning(kind, false) else { return };
-        let service = self.ctx.service.as_ref().map_or("", |it| it.key.service.as_str());
+        let key = self.ctx.service.as_ref().map(|it| &it.key);
+        let environment = key.map(|key| display(&key.environment));
+        let service = key.map(|key| display(&key.service));
         let (version, request_id) = (&version.spec.name, &self.request_id);
         let (code, attempt) = (code(setback), self.ctx.attempts);
         match setback {
             Setback::Failed(failure) => tracing::warn!(
-                service, %version, %request_id, code, attempt, "{failure}; {then}{more}"
+                environment, service, %version, %request_id, code, attempt, "{failure}; {then}{more}"
             ),
             Setback::Status(status) => tracing::warn!(
-                service, %version, %request_id, code, attempt, "its status was {status}; {then}{more}"
+                environment, service, %version, %request_id, code, attempt, "its status was {status}; {then}{more}"
             ),
         }
     }
