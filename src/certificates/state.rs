@@ -77,7 +77,7 @@ impl CertificateState {
                 tracing::error!("{bad}, and {meanwhile}:\n{report}");
             }
             None if was_bad.is_some() && self.is_declared => {
-                tracing::info!("{file} and its key can be used again")
+                tracing::info!("{file} and its key can be used again");
             }
             _ => {}
         }
