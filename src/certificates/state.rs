@@ -67,7 +67,9 @@ impl CertificateState {
     pub(super) fn tell(&self, before: Option<&Self>, is_start: bool, now: SystemTime) {
         let file = self.files.certificate.path.display();
         let meanwhile = match &self.served {
-            Some(facts) => format!("clients of {} get the certificate from before", named(&facts.names)),
+            Some(facts) => {
+                format!("clients of {} get the certificate from before", named(&facts.names))
+            }
             None => "clients get none of it".to_owned(),
         };
         let was_bad = before.and_then(|before| before.bad.as_ref());

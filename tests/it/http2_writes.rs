@@ -7,11 +7,12 @@
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 
+use ::misbehaving::{Script, Script2, Upstream};
 use rustls::{ClientConnection, StreamOwned};
 
 use crate::support::https::{FIRST, secure};
 use crate::support::raw2::{self, DATA, END_STREAM, HEADERS, Raw2};
-use crate::support::{LAB, Site, Watershed, in_both_worlds, lab, limits};
+use crate::support::{LAB, ONCE, Site, UP, Watershed, in_both_worlds, lab, limits, upstream};
 
 /// A response of 1 KiB that is written at once.
 const KIB: &str = "/length?is=1024&parts=1&size=1024";
@@ -28,6 +29,58 @@ fn the_end_comes_with_the_last_data() {
             assert!(data.ends_stream() && !data.payload.is_empty(), "{path}: {data:?}");
         }
     });
+}
+
+/// Go and python-h2 miss the body that a 304's `content-length` announces, unless its head ends the stream.
+#[test]
+fn a_head_without_a_body_is_the_end() {
+    let cases = [
+        ("GET", "304 Not Modified\r\ncontent-length: 3\r\n\r\n"),
+        ("GET", "304 Not Modified\r\ncontent-length: 3\r\n\r\nabc"),
+        ("GET", "304 Not Modified\r\n\r\n"),
+        ("DELETE", "204 No Content\r\n\r\n"),
+        ("HEAD", "200 OK\r\ncontent-length: 3\r\n\r\n"),
+        ("HEAD", "200 OK\r\ntransfer-encoding: chunked\r\n\r\n"),
+        ("GET", "200 OK\r\ncontent-length: 0\r\n\r\n"),
+        ("GET", "200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"),
+    ];
+    for (method, answer) in cases {
+        let target = Upstream::http1(Script::answer(format!("HTTP/1.1 {answer}")).close());
+        let version = upstream("v1", &[target.address()], ONCE);
+        let watershed = Site::new().service("up", &version).start();
+        let mut client = Raw2::connect(watershed.address(), &[]);
+        for stream in [1, 3] {
+            let head = raw2::pseudo(method, UP, "/");
+            client.send(raw2::head(END_STREAM, stream, &head));
+            let head = client.until("a head", |frame| [HEADERS, DATA].contains(&frame.kind));
+            assert_eq!(
+                (head.kind, head.stream, head.ends_stream()),
+                (HEADERS, stream, true),
+                "{answer}"
+            );
+        }
+        // What has no version to answer it.
+        client.send(raw2::head(END_STREAM, 5, &raw2::pseudo("HEAD", "nobody.localhost", "/")));
+        let head = client.until("a head", |frame| [HEADERS, DATA].contains(&frame.kind));
+        assert!(head.stream == 5 && head.ends_stream(), "{answer}: {head:?}");
+        client.assert_open();
+        watershed.await_outcomes("no-service", 1);
+    }
+}
+
+/// Of a body without any bytes, trailers may follow all the same.
+#[test]
+fn trailers_behind_an_empty_body_pass() {
+    let script = Script2::new()
+        .read_request()
+        .head(200, &[("content-length", "0")])
+        .trailers(&[("grpc-status", "5")]);
+    let target = Upstream::http2(move |_| script.clone());
+    let version = upstream("v1", &[target.address()], "protocol = \"h2c\"");
+    let watershed = Site::new().service("up", &version).start();
+    let response = watershed.http2().get(UP, "/");
+    assert_eq!((response.status, response.complete), (200, true));
+    assert_eq!(response.trailers, [("grpc-status".to_owned(), "5".to_owned())]);
 }
 
 /// Each write is a record of TLS, which the client can count.

@@ -51,6 +51,7 @@ impl Execution<'_> {
             return Err(Failure::Connect);
         }
         self.frame(&mut head).await;
+        let is_last = self.is_whole(&head).await;
         if let Some(Event::Failed(failure)) = self.ahead.last() {
             // Nothing is committed yet, so the client gets the truth.
             return Err(failure.clone());
@@ -61,7 +62,6 @@ impl Execution<'_> {
             self.attempts.session.close_after();
         }
         self.attempts.commit();
-        let is_last = matches!(self.ahead.first(), Some(Event::End));
         Ok(self.attempts.session.write_head(head, is_last).await?)
     }
 
@@ -106,6 +106,28 @@ impl Execution<'_> {
         } else {
             self.attempts.session.close_after();
         }
+    }
+
+    /// Whether the head is the whole response, as HTTP/2 says it: clients miss the body that a `content-length` announces
+    /// where a head does not end its stream, even if there can be none.
+    async fn is_whole(&mut self, head: &ResponseHead) -> bool {
+        let request = self.attempts.session.request();
+        if request.version == Version::HTTP_2 {
+            let is_bodiless = bodiless(&request.method, head.status);
+            if is_bodiless && !self.attempts.upload.has_body() {
+                return true;
+            }
+            // A client that still sends its body may stop at the end of the response, so that end must be one. Behind a body
+            // without any bytes there may be trailers.
+            let is_empty = is_bodiless || head.fields.get(&header::CONTENT_LENGTH) == Some(b"0");
+            if is_empty
+                && self.ahead.is_empty()
+                && let Some(event) = poll_once(&mut self.exchange).await
+            {
+                self.ahead.push(event);
+            }
+        }
+        matches!(self.ahead.first(), Some(Event::End))
     }
 
     /// The length of the body, if the backend has written all of it already: then head and body leave in one packet, and

@@ -36,7 +36,7 @@ async fn respond(
         session.close_after();
     }
     let has_body = session.request().method != Method::HEAD;
-    session.write_head(head, false).await?;
+    session.write_head(head, !has_body).await?;
     if has_body {
         session.write(body, true).await?;
     }
