@@ -161,6 +161,19 @@ fn fields_of_one_connection_stay_on_it() {
     assert_eq!(seen.field("x-forwarded-host"), Some(HOST));
 }
 
+/// RFC 9110, section 7.6.1: the connection's fields may be trailers.
+#[test]
+fn trailers_of_one_connection_stay_on_it() {
+    let answer = "HTTP/1.1 200 OK\r\nconnection: X-Hop\r\ntransfer-encoding: chunked\r\n\r\n\
+                  2\r\nok\r\n0\r\nx-hop: 1\r\nx-sum: 7\r\n\r\n";
+    let target = Upstream::http1(Script::answer(answer));
+    let watershed = serve(target.address(), "");
+    for response in [watershed.get(HOST, "/"), watershed.http2().get(HOST, "/")] {
+        assert_eq!(response.text(), "ok");
+        assert_eq!(response.trailers, [("x-sum".to_owned(), "7".to_owned())]);
+    }
+}
+
 /// What backends believe of a head, they might believe of trailers.
 #[test]
 fn trailers_of_requests_say_nothing_that_belongs_to_the_head() {

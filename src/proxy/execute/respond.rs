@@ -34,7 +34,7 @@ impl Execution<'_> {
         let is_switch = head.status == StatusCode::SWITCHING_PROTOCOLS;
         match is_switch {
             true => headers::keep_of_switch(&mut head.fields),
-            false => headers::keep_end_to_end(&mut head.fields),
+            false => self.named = headers::keep_end_to_end(&mut head.fields),
         }
         let chosen = &self.attempts.chosen;
         let expose = self.attempts.ctx.expose;

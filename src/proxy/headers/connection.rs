@@ -97,23 +97,29 @@ pub fn end_to_end(
     fields
 }
 
-/// Removes the fields that are ours to write from a response, and those that its sender names.
-pub fn keep_end_to_end(fields: &mut Fields) {
+/// Removes the fields that are ours to write from a response, and those that its sender names. Returns these names, which
+/// its trailers must not have either.
+pub fn keep_end_to_end(fields: &mut Fields) -> Vec<Vec<u8>> {
     let mut named = Vec::new();
     for value in fields.values(CONNECTION) {
         // Whoever names the length does not make the response longer.
         let others = options(value).filter(|name| !is(name, "content-length"));
         named.extend(others.map(<[u8]>::to_owned));
     }
-    let is_named = |name: &[u8]| named.iter().any(|it| it.eq_ignore_ascii_case(name));
-    fields.retain(|name| !is_of_responses(name) && !is_named(name));
+    fields.retain(|name| !is_of_responses(name) && !is_among(&named, name));
+    named
 }
 
-/// Removes fields that may not be trailers from a backend's trailers ([RFC 9110, section
+fn is_among(names: &[Vec<u8>], name: &[u8]) -> bool {
+    names.iter().any(|it| it.eq_ignore_ascii_case(name))
+}
+
+/// Removes fields that may not be trailers, and those that the head names, from a backend's trailers ([RFC 9110, section
 /// 6.5.1](https://www.rfc-editor.org/rfc/rfc9110#section-6.5.1)).
-pub fn keep_trailers(trailers: HeaderMap) -> HeaderMap {
+pub fn keep_trailers(trailers: HeaderMap, named: &[Vec<u8>]) -> HeaderMap {
     let mut fields = Fields::from(trailers);
     keep_end_to_end(&mut fields);
+    fields.retain(|name| !is_among(named, name));
     for name in [CONTENT_LENGTH, HOST, TRAILER] {
         fields.remove(&name);
     }
