@@ -26,6 +26,8 @@ impl Execution<'_> {
             return Ok(());
         }
         headers::keep_end_to_end(&mut head.fields);
+        // There is no body, and no length of one (RFC 9110, section 8.6).
+        head.fields.remove(&header::CONTENT_LENGTH);
         attempts.session.write_informational(head).await
     }
 
