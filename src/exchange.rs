@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 pub use feed::{BodyUnwanted, Fed, Feed, Part, Waits};
-pub use fields::{Field, Fields, Line, RequestHead, ResponseHead, is};
+pub use fields::{Field, Fields, Line, RequestHead, ResponseHead, is, trim};
 
 /// An event of a response: informational heads, one head, then parts of the body, then the end. A failure `F`
 /// may come at any point, and nothing follows it.

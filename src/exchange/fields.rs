@@ -259,6 +259,20 @@ impl Field<'_> {
     }
 }
 
+/// Takes away the white space around values, which HTTP/1.1 ignores and peers of HTTP/2 may end their connection for ([RFC
+/// 9113, section 8.2.1](https://www.rfc-editor.org/rfc/rfc9113#section-8.2.1)).
+pub fn trim(fields: &mut HeaderMap) {
+    for value in fields.values_mut() {
+        let bare = value.as_bytes().trim_ascii();
+        if bare.len() != value.len()
+            && let Ok(mut bare) = HeaderValue::from_bytes(bare)
+        {
+            bare.set_sensitive(value.is_sensitive());
+            *value = bare;
+        }
+    }
+}
+
 /// Whether a field's name is this one, which is in lower case.
 pub fn is(name: &[u8], other: &str) -> bool {
     name.len() == other.len() && name.eq_ignore_ascii_case(other.as_bytes())

@@ -62,6 +62,7 @@ pub async fn execute(
         exchange,
         permit,
         ahead: Ahead::default(),
+        named: Vec::new(),
         trailers: None,
         is_switched: false,
         is_half_closed: false,
@@ -94,6 +95,8 @@ struct Execution<'a> {
     permit: OwnedSemaphorePermit,
     /// Events that were already pulled out of the backend.
     ahead: Ahead,
+    /// The fields that the head of the response names as those of its connection.
+    named: Vec<Vec<u8>>,
     trailers: Option<HeaderMap>,
     /// Whether both sides have switched to another protocol, of which only the bytes are seen.
     is_switched: bool,
@@ -190,7 +193,7 @@ impl Execution<'_> {
                 self.attempts.session.write(data, is_last).await
             }
             Event::Trailers(trailers) if self.has_body() => {
-                self.trailers = Some(headers::keep_trailers(trailers));
+                self.trailers = Some(headers::keep_trailers(trailers, &self.named));
                 Ok(())
             }
             Event::Data(_) | Event::Trailers(_) => Ok(()),

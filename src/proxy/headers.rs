@@ -26,7 +26,8 @@ use crate::routing::{
 use crate::transport::HeadLimits;
 
 pub use connection::{
-    asks_to_switch, keep_end_to_end, keep_of_switch, keep_trailers, tell_upstream,
+    asks_to_switch, keep_end_to_end, keep_of_switch, keep_request_trailers, keep_trailers,
+    tell_upstream,
 };
 pub use forwarded::Hop;
 

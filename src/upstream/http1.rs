@@ -32,6 +32,8 @@ struct Asked {
     is_head: bool,
     is_connect: bool,
     is_upgrade: bool,
+    /// Whether it may be sent twice.
+    is_idempotent: bool,
     has_body: bool,
     /// Whether the connection had served another request before.
     is_reused: bool,
@@ -62,6 +64,7 @@ impl Http1 {
             is_head: request.method == Method::HEAD,
             is_connect: request.method == Method::CONNECT,
             is_upgrade,
+            is_idempotent: request.method.is_idempotent(),
             has_body: body.is_some(),
             is_reused,
         };

@@ -64,7 +64,7 @@ fn a_head_without_a_body_is_the_end() {
         let head = client.until("a head", |frame| [HEADERS, DATA].contains(&frame.kind));
         assert!(head.stream == 5 && head.ends_stream(), "{answer}: {head:?}");
         client.assert_open();
-        watershed.await_outcomes("no-route", 1);
+        watershed.await_outcomes("no-service", 1);
     }
 }
 
@@ -81,6 +81,31 @@ fn trailers_behind_an_empty_body_pass() {
     let response = watershed.http2().get(UP, "/");
     assert_eq!((response.status, response.complete), (200, true));
     assert_eq!(response.trailers, [("grpc-status".to_owned(), "5".to_owned())]);
+}
+
+/// Clients end a connection, with all that it carries, for white space around a value.
+#[test]
+fn values_are_bare() {
+    let space = [("x-a", " 1 "), ("x-b", "\t")];
+    let script =
+        Script2::new().read_request().read_body().head(200, &space).data("ok").trailers(&space);
+    let target = Upstream::http2(move |_| script.clone());
+    let version = upstream("v1", &[target.address()], "protocol = \"h2c\"");
+    let watershed = Site::new().service("up", &version).start();
+    let response = watershed.http2().get(UP, "/");
+    let bare = [("x-a".to_owned(), "1".to_owned()), ("x-b".to_owned(), String::new())];
+    assert_eq!((response.header("x-a"), response.header("x-b")), (Some("1"), Some("")));
+    assert_eq!((response.text().as_str(), &response.trailers[..]), ("ok", &bare[..]));
+
+    // Trailers of a client must not end the connection that it shares with others.
+    let target = Upstream::http2_echo();
+    let version = upstream("v1", &[target.address()], "protocol = \"h2c\"");
+    let watershed = Site::new().service("up", &version).start();
+    let mut client = Raw2::connect(watershed.address(), &[]);
+    let trailers = raw2::head(END_STREAM, 1, &space);
+    client.send([raw2::post(1, UP, "/"), raw2::frame(DATA, 0, 1, "hi"), trailers].concat());
+    client.until("the end", |frame| frame.stream == 1 && frame.ends_stream());
+    assert_eq!(target.arrived().last().unwrap().trailers, bare);
 }
 
 /// Each write is a record of TLS, which the client can count.

@@ -8,13 +8,15 @@ use std::time::Duration;
 use ::misbehaving::{Script, Step, Upstream};
 use bytes::Bytes;
 
+use crate::support::raw2::{self, Raw2};
 use crate::support::{
-    LAB, ONCE, Site, Watershed, eventually, lab, lab_p3, limits, request, split, upstream,
+    LAB, ONCE, Site, Watershed, eventually, lab, lab_p3, limits, request, serve_lab, split,
+    upstream,
 };
 
 const HOST: &str = "api.localhost";
-const HINTS: &str =
-    "HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\nconnection: x-hop\r\nx-hop: 1\r\n\r\n";
+const HINTS: &str = "HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\nconnection: x-hop\r\nx-hop: 1\r\n\
+                     content-length: 3\r\n\r\n";
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 fn serve(target: SocketAddr, bounds: &str) -> Watershed {
@@ -36,7 +38,9 @@ fn early_hints_reach_clients_that_know_them() {
     for _ in 0..2 {
         let hints = client.head();
         assert_eq!((hints.status, hints.header("link")), (103, Some("</a.css>")), "{hints:?}");
-        assert_eq!((hints.header("x-hop"), hints.header("connection")), (None, None));
+        for name in ["x-hop", "connection", "content-length"] {
+            assert_eq!(hints.header(name), None, "{name}");
+        }
     }
     assert_eq!(client.response("GET").text(), "ok");
     assert_eq!(client.get(HOST, "/").status, 103, "the connection goes on");
@@ -157,6 +161,76 @@ fn fields_of_one_connection_stay_on_it() {
     }
     assert_eq!(seen.field("x-forwarded-for"), Some("127.0.0.1"));
     assert_eq!(seen.field("x-forwarded-host"), Some(HOST));
+}
+
+/// RFC 9110, section 7.6.1: the connection's fields may be trailers.
+#[test]
+fn trailers_of_one_connection_stay_on_it() {
+    let answer = "HTTP/1.1 200 OK\r\nconnection: X-Hop\r\ntransfer-encoding: chunked\r\n\r\n\
+                  2\r\nok\r\n0\r\nx-hop: 1\r\nx-sum: 7\r\n\r\n";
+    let target = Upstream::http1(Script::answer(answer));
+    let watershed = serve(target.address(), "");
+    for response in [watershed.get(HOST, "/"), watershed.http2().get(HOST, "/")] {
+        assert_eq!(response.text(), "ok");
+        assert_eq!(response.trailers, [("x-sum".to_owned(), "7".to_owned())]);
+    }
+}
+
+/// What backends believe of a head, they might believe of trailers.
+#[test]
+fn trailers_of_requests_say_nothing_that_belongs_to_the_head() {
+    let forged = [
+        ("x-forwarded-for", "10.0.0.1"),
+        ("x-forwarded-proto", "https"),
+        ("x_forwarded_host", "evil.test"),
+        ("forwarded", "for=10.0.0.1"),
+        ("x-real-ip", "10.0.0.1"),
+        ("x-request-id", "forged"),
+        ("watershed-version", "v2"),
+        ("watershed_key", "secret"),
+        ("authorization", "Basic eDp5"),
+        ("proxy-authorization", "Basic eDp5"),
+        ("host", "evil.test"),
+        ("content-length", "3"),
+        ("content-type", "text/plain"),
+        ("expect", "100-continue"),
+        ("trailer", "x-a"),
+    ];
+    let sent = [&forged[..], &[("grpc-status", "0"), ("x-sum", "7")]].concat();
+    let kept = [("grpc-status".to_owned(), "0".to_owned()), ("x-sum".to_owned(), "7".to_owned())];
+    // The first one fails, so that the second one gets what was kept.
+    let http1 = Upstream::scripted(|visit| match visit.connection {
+        0 => Script::new().read_head().read_body().reset(),
+        _ => Script::echo(),
+    });
+    let http2 = Upstream::http2_echo();
+    for (target, protocol) in [(&http1, ""), (&http2, "protocol = \"h2c\"")] {
+        let lines = format!("eject = false\nretry = {{ budget = \"100%\" }}\n{protocol}");
+        let text = upstream("v1", &[target.address()], &lines) + &split("v1 = 100");
+        let watershed = Site::new().service("api", &text).start();
+        let mut client = watershed.http1();
+        let lines: String = sent.iter().map(|(name, it)| format!("{name}: {it}\r\n")).collect();
+        client.send(upload("PUT", "connection: x-hop\r\ntransfer-encoding: chunked\r\n"));
+        client.send(format!("2\r\nhi\r\n0\r\n{lines}x-hop: 1\r\n\r\n"));
+        let response = client.response("PUT");
+        assert_eq!((response.text().as_str(), &response.trailers[..]), ("hi", &kept[..]));
+        assert_eq!(target.arrived().last().unwrap().trailers, kept);
+
+        let mut client = Raw2::connect(watershed.address(), &[]);
+        // What HTTP/2 forbids in heads is refused there.
+        let trailers = raw2::head(raw2::END_STREAM, 1, &sent);
+        let data = raw2::frame(raw2::DATA, 0, 1, "hi");
+        client.send([raw2::head(0, 1, &raw2::pseudo("PUT", HOST, "/")), data, trailers].concat());
+        client.until("the end", |frame| frame.stream == 1 && frame.ends_stream());
+        assert_eq!(target.arrived().last().unwrap().trailers, kept);
+    }
+    let watershed = serve_lab();
+    let mut client = watershed.http1();
+    let lines: String = sent.iter().map(|(name, it)| format!("{name}: {it}\r\n")).collect();
+    client.send(format!(
+        "POST /echo HTTP/1.1\r\nhost: {LAB}\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n{lines}\r\n"
+    ));
+    assert_eq!(client.response("POST").trailers, kept);
 }
 
 #[test]

@@ -150,6 +150,25 @@ fn all_attempts_share_the_wall_time() {
     assert!(started.elapsed() < Duration::from_millis(1_700), "{:?}", started.elapsed());
 }
 
+/// Whether a 408 on a kept connection is about its idleness or about the request, nobody can tell: what must not be sent
+/// twice gets it.
+#[test]
+fn a_408_of_a_kept_connection_is_the_answer_to_what_is_not_idempotent() {
+    let timed_out =
+        "HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 4\r\n\r\nslow";
+    for (method, status, text) in [("POST", 408, "slow"), ("GET", 200, "ok")] {
+        let target = Upstream::scripted(move |visit| match (visit.connection, visit.request) {
+            (0, 1) => Script::answer(timed_out).close(),
+            _ => Script::text("ok"),
+        });
+        let watershed = serve(&[target.address()], "", "");
+        let mut client = watershed.http1();
+        assert_eq!(client.get(HOST, "/").text(), "ok");
+        let response = client.ask(method, HOST, "/", &[], b"");
+        assert_eq!((response.status, response.text().as_str()), (status, text), "{method}");
+    }
+}
+
 /// A trailer and a body in chunks are sent again as they were.
 #[test]
 fn a_chunked_body_is_sent_again_with_its_trailers() {

@@ -26,6 +26,8 @@ impl Execution<'_> {
             return Ok(());
         }
         headers::keep_end_to_end(&mut head.fields);
+        // There is no body, and no length of one (RFC 9110, section 8.6).
+        head.fields.remove(&header::CONTENT_LENGTH);
         attempts.session.write_informational(head).await
     }
 
@@ -34,7 +36,7 @@ impl Execution<'_> {
         let is_switch = head.status == StatusCode::SWITCHING_PROTOCOLS;
         match is_switch {
             true => headers::keep_of_switch(&mut head.fields),
-            false => headers::keep_end_to_end(&mut head.fields),
+            false => self.named = headers::keep_end_to_end(&mut head.fields),
         }
         let chosen = &self.attempts.chosen;
         let expose = self.attempts.ctx.expose;

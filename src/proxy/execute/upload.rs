@@ -8,6 +8,7 @@ use http::HeaderMap;
 
 use crate::exchange::{Feed, Part};
 use crate::proxy::failure::Failure;
+use crate::proxy::headers;
 use crate::proxy::session::{Input, Session};
 use crate::transport::{Pace, TooSlow};
 
@@ -183,6 +184,11 @@ impl Upload {
             return Read::Client(Input::Gone);
         }
         match self.pace.keep(session.read()).await {
+            // Here, so that what is kept to be sent again is without them too.
+            Ok(Input::End(trailers)) if !trailers.is_empty() => {
+                let trailers = headers::keep_request_trailers(session.request(), trailers);
+                Read::Client(Input::End(trailers))
+            }
             Ok(input) => Read::Client(input),
             Err(TooSlow) => Read::TooSlow,
         }

@@ -12,10 +12,10 @@ use super::forwarded;
 use crate::exchange::{Fields, is};
 
 /// Fields of requests that are for us. Whoever asks for a protocol is asked again by [`tell_upstream`].
-fn is_of_requests(name: &HeaderName) -> bool {
+fn is_of_requests(name: &str) -> bool {
     // Compared as text: an array of names would be made, and dropped, for each field.
     matches!(
-        name.as_str(),
+        name,
         "connection"
             | "te"
             | "expect"
@@ -41,6 +41,25 @@ fn is_of_responses(name: &[u8]) -> bool {
         18 => is(name, "proxy-authenticate"),
         _ => false,
     }
+}
+
+/// Fields that frame, route or authenticate a request, or say how its body is to be read. They count in a head only ([RFC
+/// 9110, section 6.5.1](https://www.rfc-editor.org/rfc/rfc9110#section-6.5.1)).
+fn is_of_heads(name: &str) -> bool {
+    is_of_requests(name)
+        || matches!(
+            name,
+            "host"
+                | "content-length"
+                | "content-encoding"
+                | "content-range"
+                | "content-type"
+                | "trailer"
+                | "authorization"
+                | "cookie"
+                | "max-forwards"
+                | "range"
+        )
 }
 
 /// Protocols that are versions of HTTP, or wrap it. Whoever switches to one of them could send requests past the checks
@@ -71,33 +90,54 @@ pub fn end_to_end(
     let named: Vec<HeaderName> = named(sent).filter(|name| !stays(name)).collect();
     let mut fields = Fields::with_room(sent.len() + more);
     for (name, value) in sent {
-        if !is_of_requests(name) && !named.contains(name) {
+        if !is_of_requests(name.as_str()) && !named.contains(name) {
             copy(&mut fields, name, value);
         }
     }
     fields
 }
 
-/// Removes the fields that are ours to write from a response, and those that its sender names.
-pub fn keep_end_to_end(fields: &mut Fields) {
+/// Removes the fields that are ours to write from a response, and those that its sender names. Returns these names, which
+/// its trailers must not have either.
+pub fn keep_end_to_end(fields: &mut Fields) -> Vec<Vec<u8>> {
     let mut named = Vec::new();
     for value in fields.values(CONNECTION) {
         // Whoever names the length does not make the response longer.
         let others = options(value).filter(|name| !is(name, "content-length"));
         named.extend(others.map(<[u8]>::to_owned));
     }
-    let is_named = |name: &[u8]| named.iter().any(|it| it.eq_ignore_ascii_case(name));
-    fields.retain(|name| !is_of_responses(name) && !is_named(name));
+    fields.retain(|name| !is_of_responses(name) && !is_among(&named, name));
+    named
 }
 
-/// Removes fields that may not be trailers from a backend's trailers ([RFC 9110, section
+fn is_among(names: &[Vec<u8>], name: &[u8]) -> bool {
+    names.iter().any(|it| it.eq_ignore_ascii_case(name))
+}
+
+/// Removes fields that may not be trailers, and those that the head names, from a backend's trailers ([RFC 9110, section
 /// 6.5.1](https://www.rfc-editor.org/rfc/rfc9110#section-6.5.1)).
-pub fn keep_trailers(trailers: HeaderMap) -> HeaderMap {
+pub fn keep_trailers(trailers: HeaderMap, named: &[Vec<u8>]) -> HeaderMap {
     let mut fields = Fields::from(trailers);
     keep_end_to_end(&mut fields);
+    fields.retain(|name| !is_among(named, name));
     for name in [CONTENT_LENGTH, HOST, TRAILER] {
         fields.remove(&name);
     }
+    fields.into_map()
+}
+
+/// Removes from the trailers of a request what belongs to its head: fields that are for us, those that the head names as
+/// those of its connection, and what backends would believe because it is made here. They might merge trailers into the
+/// head.
+pub fn keep_request_trailers(sent: &Parts, trailers: HeaderMap) -> HeaderMap {
+    let named: Vec<HeaderName> = named(&sent.headers).collect();
+    let mut fields = Fields::from(trailers);
+    fields.retain(|name| {
+        // As servers read it that make variables of headers.
+        let name = String::from_utf8_lossy(name).to_ascii_lowercase().replace('_', "-");
+        let is_named = named.iter().any(|it| it.as_str() == name);
+        !is_named && !is_of_heads(&name) && !is_made_here(&name)
+    });
     fields.into_map()
 }
 
@@ -159,8 +199,12 @@ fn imitates(name: &[u8]) -> bool {
     if !matches!(name, [b'x' | b'X' | b'w' | b'W', ..]) || memchr::memchr(b'_', name).is_none() {
         return false;
     }
-    let name = String::from_utf8_lossy(name).to_ascii_lowercase().replace('_', "-");
-    forwarded::is_about_client(&name)
+    is_made_here(&String::from_utf8_lossy(name).to_ascii_lowercase().replace('_', "-"))
+}
+
+/// Whether a request's field says what is made here, or what a trusted proxy says.
+fn is_made_here(name: &str) -> bool {
+    forwarded::is_about_client(name)
         || name.starts_with("watershed-")
         || name == super::X_REQUEST_ID.as_str()
 }
@@ -253,6 +297,33 @@ mod tests {
         ]);
         tell_upstream(&request(&[]), &mut headers, false, false);
         assert_eq!(names(&headers), ["x-forwarded-for", "my_own"]);
+    }
+
+    #[test]
+    fn trailers_of_requests_say_nothing_that_belongs_to_the_head() {
+        let sent = request(&[("connection", "te, X-Hop")]);
+        let trailers = fields(&[
+            ("x-forwarded-for", "127.0.0.1"),
+            ("x_forwarded_proto", "https"),
+            ("x-real-ip", "127.0.0.1"),
+            ("forwarded", "for=127.0.0.1"),
+            ("x-request-id", "1"),
+            ("watershed_key", "1"),
+            ("authorization", "Basic eDp5"),
+            ("proxy-authorization", "Basic eDp5"),
+            ("content-length", "5"),
+            ("transfer_encoding", "chunked"),
+            ("host", "a"),
+            ("x-hop", "1"),
+            ("grpc-status", "0"),
+            ("content-digest", "x"),
+            ("my_own", "1"),
+            ("my_own", "2"),
+        ]);
+        let kept = Fields::from(keep_request_trailers(&sent, trailers.into_map()));
+        let mut names = names(&kept);
+        names.sort_unstable();
+        assert_eq!(names, ["content-digest", "grpc-status", "my_own", "my_own"]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::flood::TINY;
 use super::others::Others;
 use super::streams::Open;
 use super::switch;
-use crate::exchange::ResponseHead;
+use crate::exchange::{ResponseHead, trim};
 use crate::proxy::headers;
 use crate::proxy::session::{Gone, Input};
 use crate::timer::Timer;
@@ -160,7 +160,7 @@ impl Http2 {
 
     pub fn write_informational(&mut self, head: ResponseHead) -> Result<(), Gone> {
         self.open.sends();
-        self.respond.send_informational(head.into_response()).map_err(|_| Gone)
+        self.respond.send_informational(written(head)).map_err(|_| Gone)
     }
 
     pub fn switch(&mut self, head: ResponseHead) -> Result<(), Gone> {
@@ -170,7 +170,7 @@ impl Http2 {
     pub fn write_head(&mut self, mut head: ResponseHead, is_last: bool) -> Result<(), Gone> {
         let date = pingora::protocols::http::date::get_cached_date();
         head.fields.insert(header::DATE, date);
-        let head = head.into_response();
+        let head = written(head);
         self.open.sends();
         self.response = Some(self.respond.send_response(head, is_last).map_err(|_| Gone)?);
         self.is_over = is_last;
@@ -267,10 +267,11 @@ impl Http2 {
         if self.is_over {
             return Ok(());
         }
-        let Some(trailers) = trailers else { return self.send(Bytes::new(), true) };
+        let Some(mut trailers) = trailers else { return self.send(Bytes::new(), true) };
         let response = self.response.as_mut().ok_or(Gone)?;
         self.open.sends();
         self.is_over = true;
+        trim(&mut trailers);
         response.send_trailers(trailers).map_err(|_| Gone)
     }
 
@@ -281,6 +282,13 @@ impl Http2 {
             self.respond.send_reset(Reason::INTERNAL_ERROR);
         }
     }
+}
+
+/// A head as the library has it, and as HTTP/2 allows it.
+fn written(head: ResponseHead) -> Response<()> {
+    let mut response = head.into_response();
+    trim(response.headers_mut());
+    response
 }
 
 /// Makes one field of the pieces in which cookies may come

@@ -194,9 +194,11 @@ impl Receive {
             self.state = State::Head(Scan::default());
             return Ok(AnyEvent::Informational(head));
         }
-        // A server that closes an idle connection may say so just when a request is on its way to it.
+        // A server that closes an idle connection may say so just when a request is on its way to it. Whether it does that,
+        // or has read the request, nobody can tell: what cannot be sent again gets this answer.
         if status == StatusCode::REQUEST_TIMEOUT
             && self.asked.is_reused
+            && self.asked.is_idempotent
             && !self.asked.has_body
             && !is_kept
         {

@@ -9,7 +9,7 @@ use http::{HeaderMap, Method, Request, Uri, Version};
 
 use super::switch;
 use crate::config::HostHeader;
-use crate::exchange::{Fields, RequestHead, is};
+use crate::exchange::{Fields, RequestHead, is, trim};
 use crate::upstream::http1::Host;
 
 /// Fields about an HTTP/1.1 connection, which HTTP/2 does not have ([RFC 9113, section
@@ -47,6 +47,7 @@ pub fn head(request: &RequestHead, scheme: Scheme, host: Host<'_>) -> Result<Req
     *head.version_mut() = Version::HTTP_2;
     *head.uri_mut() = Uri::from_parts(parts).map_err(|error| format!("its target: {error}"))?;
     *head.headers_mut() = fields(&request.fields);
+    trim(head.headers_mut());
     match switch {
         None => *head.method_mut() = request.method.clone(),
         Some(protocol) => {
@@ -63,6 +64,7 @@ pub fn trailers(mut trailers: HeaderMap) -> HeaderMap {
     for name in NOT_IN_HTTP2.iter().chain(&NO_TRAILERS) {
         trailers.remove(name);
     }
+    trim(&mut trailers);
     trailers
 }
 

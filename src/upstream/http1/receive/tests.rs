@@ -9,6 +9,7 @@ const GET: Asked = Asked {
     is_head: false,
     is_connect: false,
     is_upgrade: false,
+    is_idempotent: true,
     has_body: false,
     is_reused: false,
 };
