@@ -4,10 +4,12 @@ set -euo pipefail
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 version=${1:-1.32}
 
-if ! command -v kubectl kubernetes-validate >/dev/null; then
-    echo "not tried: the manifests, which want kubectl and kubernetes-validate (pip install kubernetes-validate)"
-    exit 0
-fi
+for tool in kubectl kubernetes-validate; do
+    command -v "$tool" >/dev/null || {
+        echo "not tried: the manifests, which want kubectl and kubernetes-validate (pip install kubernetes-validate)"
+        exit 0
+    }
+done
 built=$(mktemp --suffix .yaml)
 trap 'rm -f "$built"' EXIT
 kubectl kustomize "$here/kubernetes" >"$built"
